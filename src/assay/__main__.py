@@ -1,0 +1,5 @@
+"""`python -m assay`, the same as `assay`."""
+
+from assay.cli.root import main
+
+main()

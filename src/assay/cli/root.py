@@ -1,0 +1,88 @@
+"""The `assay` command: a table of commands, and one boundary for every error.
+
+Covers: which module serves which command (imported only when that command runs, because NumPy costs
+0.1 s and torch 1 s), exit codes, `--traceback`. Not covered: the commands themselves.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import click
+
+from assay.words.errors import AssayError, Exit
+
+
+class Command(NamedTuple):
+    module: str
+    help: str
+
+
+#: name → module that defines a click command called `command`, and the line that `assay --help` shows
+COMMANDS: dict[str, Command] = {
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only to run it or to show its own help."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command = importlib.import_module(COMMANDS[name].module).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--traceback", "show_traceback", is_flag=True, help="Show where an error came from.")
+@click.version_option(package_name="dvc-assay", message="assay %(version)s")
+def root(show_traceback: bool) -> None:
+    """Tell a real gain from luck: verdicts for experiments in a DVC pipeline."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code; never returns."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(run(given))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; its exit code. Known errors become one line on stderr."""
+    try:
+        returned = root.main(args=list(arguments), prog_name="assay", standalone_mode=False)
+        return int(returned) if isinstance(returned, int) else Exit.DONE
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return Exit.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except AssayError as error:
+        if "--traceback" in arguments:
+            traceback.print_exc()
+        click.echo(f"assay: {error.sentence}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
+    except Exception as error:
+        if "--traceback" in arguments:
+            traceback.print_exc()
+        click.echo(
+            f"assay: this is a bug: {type(error).__name__}: {error}; "
+            "next: run again as `assay --traceback …` and report what it prints",
+            err=True,
+        )
+        return Exit.BUG

@@ -1,0 +1,56 @@
+"""Git, through its own command line: the one place that starts `git`.
+
+Covers: running a command and turning its failure into a sentence, resolving revisions, reading files
+at a revision. Not covered: what experiments and tags mean.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from assay.words.errors import UsageError
+
+
+def run(root: Path, *args: str, check: bool = True, stdin: str | None = None) -> str:
+    """Standard output of `git -C root ARGS`, without the last newline.
+
+    Raises UsageError with Git's own first line when it fails and `check` is set; else returns "".
+    """
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *args],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+        )
+    except FileNotFoundError as error:
+        raise UsageError("git is not installed or not on PATH", mend="install Git 2.30 or newer") from error
+    if done.returncode:
+        if check:
+            said = (done.stderr.strip() or "no message").splitlines()[0]
+            raise UsageError(f"git {args[0]} failed in {root}: {said}")
+        return ""
+    return done.stdout.removesuffix("\n")
+
+
+def resolve(root: Path, revision: str) -> str | None:
+    """The full commit hash that `revision` names, or None."""
+    if not revision or revision.startswith("-"):
+        return None
+    return run(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", check=False) or None
+
+
+def prefix(root: Path) -> str:
+    """Path of `root` inside its Git work tree: "" at the top, else with a trailing slash."""
+    return run(root, "rev-parse", "--show-prefix", check=False)
+
+
+def read(root: Path, revision: str, path: str) -> bytes | None:
+    """The file at `path` (relative to `root`) as of `revision`, or None if it is not there."""
+    done = subprocess.run(
+        ["git", "-C", str(root), "cat-file", "blob", f"{revision}:{prefix(root)}{path}"], capture_output=True
+    )
+    return None if done.returncode else done.stdout

@@ -1,0 +1,63 @@
+"""Errors that a user can cause: one sentence each, and the exit code that a shell sees.
+
+Covers: the sentence's form (what is wrong with the offending value, what is allowed, what to do next)
+and the exit codes. Not covered: printing, which is the command line's and the stages' business.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of `assay` and of `src/stage.py`."""
+
+    DONE = 0
+    BUG = 1
+    USAGE = 2
+    INCOMPARABLE = 3
+    PROVENANCE = 4
+    GATE = 5
+
+
+class AssayError(Exception):
+    """A known error. `problem` names the offending value, `allowed` what would be right, `mend` the next step."""
+
+    exit_code: Exit = Exit.USAGE
+
+    def __init__(self, problem: str, *, allowed: str = "", mend: str = "") -> None:
+        self.problem = problem
+        self.allowed = allowed
+        self.mend = mend
+        super().__init__(self.sentence)
+
+    @property
+    def sentence(self) -> str:
+        parts = [self.problem.rstrip(".")]
+        if self.allowed:
+            parts.append(f"allowed: {self.allowed}")
+        if self.mend:
+            parts.append(f"next: {self.mend}")
+        return "; ".join(parts)
+
+
+class UsageError(AssayError):
+    """Wrong usage, parameters or data."""
+
+
+class IncomparableError(AssayError):
+    """Two numbers that may not be subtracted, or a measurement that is stale."""
+
+    exit_code = Exit.INCOMPARABLE
+
+
+class ProvenanceError(AssayError):
+    """Code that ran, or would run, is not the code that Git and DVC know."""
+
+    exit_code = Exit.PROVENANCE
+
+
+class GateError(AssayError):
+    """A `--require` gate was not met."""
+
+    exit_code = Exit.GATE

@@ -1,0 +1,126 @@
+"""Every path that the pipeline reads or writes, relative to the folder that holds dvc.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PARTS = ("train", "validation", "test")
+ARMS = ("baseline", "candidate")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of one project. `root` is the folder that holds dvc.yaml."""
+
+    root: Path
+
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def pipeline(self) -> Path:
+        return self.root / "dvc.yaml"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "dvc.lock"
+
+    @property
+    def source(self) -> Path:
+        return self.root / "src"
+
+    @property
+    def prepared(self) -> Path:
+        return self.root / "data" / "prepared"
+
+    @property
+    def split_report(self) -> Path:
+        return self.root / "data" / "split" / "report.json"
+
+    def part(self, name: str) -> Path:
+        """Folder of one part: train, validation or test."""
+        return self.root / "data" / "split" / name
+
+    @property
+    def environment(self) -> Path:
+        return self.root / "context" / "environment.json"
+
+    @property
+    def accepted(self) -> Path:
+        return self.root / "context" / "baseline.json"
+
+    def models(self, arm: str) -> Path:
+        return self.root / "models" / arm
+
+    def predictions(self, arm: str) -> Path:
+        return self.root / "predictions" / arm
+
+    @property
+    def floors(self) -> Path:
+        return self.root / "predictions" / "floors"
+
+    def record(self, arm: str) -> Path:
+        """Identity and environment of one arm: who was measured, on what."""
+        return self.root / "arms" / f"{arm}.json"
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results"
+
+    @property
+    def metrics(self) -> Path:
+        return self.results / "metrics.json"
+
+    @property
+    def replicates(self) -> Path:
+        return self.results / "replicates.csv"
+
+    @property
+    def cases(self) -> Path:
+        return self.results / "cases.csv"
+
+    def log(self, stage: str) -> Path:
+        return self.results / f"{stage}.log"
+
+    def settings(self, stage: str) -> Path:
+        return self.results / f"{stage}.settings.json"
+
+    @property
+    def plots(self) -> Path:
+        return self.root / "plots"
+
+    def curves(self, arm: str) -> Path:
+        return self.plots / f"curves-{arm}.csv"
+
+
+@dataclass(frozen=True)
+class Store:
+    """Our cache: a folder of ours in DVC's own tmp, shared by every kind of run; deletable at any moment.
+
+    `home` is the real repository's project folder: `$DVC_ROOT` inside a run, else the project itself.
+    """
+
+    home: Path
+
+    @property
+    def root(self) -> Path:
+        return self.home / ".dvc" / "tmp" / "assay"
+
+    @property
+    def replicates(self) -> Path:
+        """Finished replicates, one folder each."""
+        return self.root / "replicates"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    def tree(self, commit: str) -> Path:
+        """The project's files as of a commit."""
+        return self.root / "trees" / commit
+
+    def foreign(self, digest: str) -> Path:
+        """A data part of another revision, by its content hash."""
+        return self.root / "data" / digest

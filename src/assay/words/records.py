@@ -1,0 +1,149 @@
+"""Records: what stages and commands hand to each other as JSON, with a schema number each.
+
+Covers: their fields, decoding with a sentence when a record is damaged, of a newer schema, or edited by
+hand. Not covered: files (`outside.files`) and paths (`words.layout`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from assay.words.errors import UsageError
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all records. A reader accepts the schema it knows and names the one it does not."""
+
+    schema: int = 1
+
+
+R = TypeVar("R", bound=Record)
+
+
+def encode(record: Record) -> bytes:
+    """Indented JSON with a final newline: readable in a diff, the same bytes for the same content."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+
+
+def decode(content: bytes, kind: type[R], where: str, mend: str = "") -> R:
+    """The record in `content`. `where` names the file in the sentence, `mend` how to get a good one back."""
+    try:
+        raw = msgspec.json.decode(content)
+        found = raw.get("schema") if isinstance(raw, dict) else None
+        known = kind.__struct_defaults__[kind.__struct_fields__.index("schema") - len(kind.__struct_fields__)]
+        if isinstance(found, int) and found != known:
+            raise UsageError(
+                f"{where} has schema {found}", allowed=f"schema {known}", mend="update Assay, or run the stage again"
+            )
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{where} is not a valid {kind.__name__} record: {error}", mend=mend) from error
+    except msgspec.DecodeError as error:
+        raise UsageError(f"{where} is damaged: {error}", mend=mend) from error
+
+
+class Part(Record):
+    """Manifest of one part of the data (`data/split/train/manifest.json`), or of all of it (`data/prepared`)."""
+
+    part: str
+    examples: int
+    content: str  # hash over ids, inputs, targets and groups
+    arrays: dict[str, str]  # file name → content hash
+    classes: list[str] | None = None  # class names; None for regression
+
+
+class Environment(Record):
+    """What decides whether two numbers come from the same machine, as far as numbers care."""
+
+    device: str  # "cpu", or the accelerator's name
+    machine: str  # architecture: x86_64, aarch64, …
+    system: str  # Linux, Darwin, …
+    packages: dict[str, str]  # distribution → version, those that training imports
+
+    @property
+    def key(self) -> str:
+        """One line, the same for the same environment."""
+        packages = ", ".join(f"{name} {version}" for name, version in sorted(self.packages.items()))
+        return f"{packages}; {self.device}; {self.machine}; {self.system}"
+
+
+class Identity(Record):
+    """What makes a strategy the strategy it is: two arms with equal identities are the same strategy."""
+
+    code: str  # hash of the normalised sources that training reaches
+    parameters: dict[str, Any]  # resolved parameters that training reads
+    data: str  # content hash of the training part
+
+
+class MeasureRequest(Record):
+    """The frozen protocol: train these replicates, predict these examples, write there.
+
+    `python src/stage.py measure REQUEST.json`, started in the strategy's own tree, answers with
+    `predictions`, `models`, `curves` and a `Measurement` at `answer`. All paths are absolute.
+    """
+
+    protocol: int = 1
+    profile: str
+    purpose: str  # candidate, baseline, confirmation: each draws its own seeds
+    seed: int
+    replicates: list[int]  # their numbers; the same number under the same purpose is the same replicate
+    device: str  # auto, cpu, cuda, cuda:1
+    environment: str  # Environment.key
+    code: str  # Identity.code, part of each replicate's name in the cache
+    execution: str  # auto, fused, sequential, processes
+    train: str  # folder of a part
+    evaluate: str  # folder of the part to predict
+    models: str  # folder to write
+    predictions: str  # folder to write
+    curves: str  # CSV file to write
+    log: str  # text file to write
+    answer: str  # JSON file to write
+    cache: str  # folder of the replicate cache; "" for none
+
+
+class Divergence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a replicate left the finite numbers. Epoch and step count from 1; step counts over the whole run."""
+
+    epoch: int
+    step: int
+    tensor: str  # "loss", or the first parameter, gradient or prediction that is not finite
+
+
+class Replicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One training of a strategy with one seed."""
+
+    number: int
+    seed: int  # the 32-bit seed that (seed, purpose, number) derives
+    execution: str  # fused, sequential, processes, task (its own fit)
+    reused: bool  # taken from the cache
+    seconds: float  # of training, its share when trained together
+    steps: int
+    diverged: Divergence | None = None
+
+
+class Measurement(Record):
+    """Answer to a MeasureRequest."""
+
+    identity: Identity
+    purpose: str
+    profile: str
+    replicates: list[Replicate]
+    left_out: int  # training examples dropped because they are among the evaluated ones
+    nondeterministic: list[str]  # operations without a deterministic kernel
+    peak_memory: int  # bytes on the device, or of the process on CPU
+    notes: list[str]  # e.g. why a model could not be fused
+
+
+class Arm(Record):
+    """`arms/ARM.json`: who was measured, and where."""
+
+    arm: str
+    name: str  # "candidate", the baseline's tag or commit, or "floor"
+    commit: str  # the strategy's commit; for a candidate the experiment's parent
+    experiment: str  # DVC experiment name, "" outside of one
+    environment: Environment
+    evaluated: str  # content hash of the predicted part
+    measurement: Measurement | None  # None while the baseline is the floor
+    unproven: list[str]  # files imported late that provenance had not seen
