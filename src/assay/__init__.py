@@ -14,7 +14,7 @@ PUBLIC: dict[str, str] = {
     "compare": "assay.judging.compare",
 }
 
-__all__ = ["compare"]  # noqa: F822
+__all__ = ["compare"]
 
 
 def __getattr__(name: str) -> Any:

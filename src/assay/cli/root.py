@@ -24,8 +24,7 @@ class Command(NamedTuple):
 
 
 #: name → module that defines a click command called `command`, and the line that `assay --help` shows
-COMMANDS: dict[str, Command] = {
-}
+COMMANDS: dict[str, Command] = {}
 
 
 class LazyGroup(click.Group):

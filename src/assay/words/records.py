@@ -32,7 +32,7 @@ def decode(content: bytes, kind: type[R], where: str, mend: str = "") -> R:
     try:
         raw = msgspec.json.decode(content)
         found = raw.get("schema") if isinstance(raw, dict) else None
-        known = kind.__struct_defaults__[kind.__struct_fields__.index("schema") - len(kind.__struct_fields__)]
+        known = next(field.default for field in msgspec.structs.fields(kind) if field.name == "schema")
         if isinstance(found, int) and found != known:
             raise UsageError(
                 f"{where} has schema {found}", allowed=f"schema {known}", mend="update Assay, or run the stage again"
@@ -44,7 +44,7 @@ def decode(content: bytes, kind: type[R], where: str, mend: str = "") -> R:
         raise UsageError(f"{where} is damaged: {error}", mend=mend) from error
 
 
-class Part(Record):
+class Part(Record, frozen=True, kw_only=True):
     """Manifest of one part of the data (`data/split/train/manifest.json`), or of all of it (`data/prepared`)."""
 
     part: str
@@ -54,7 +54,7 @@ class Part(Record):
     classes: list[str] | None = None  # class names; None for regression
 
 
-class Environment(Record):
+class Environment(Record, frozen=True, kw_only=True):
     """What decides whether two numbers come from the same machine, as far as numbers care."""
 
     device: str  # "cpu", or the accelerator's name
@@ -69,7 +69,7 @@ class Environment(Record):
         return f"{packages}; {self.device}; {self.machine}; {self.system}"
 
 
-class Identity(Record):
+class Identity(Record, frozen=True, kw_only=True):
     """What makes a strategy the strategy it is: two arms with equal identities are the same strategy."""
 
     code: str  # hash of the normalised sources that training reaches
@@ -77,7 +77,7 @@ class Identity(Record):
     data: str  # content hash of the training part
 
 
-class MeasureRequest(Record):
+class MeasureRequest(Record, frozen=True, kw_only=True):
     """The frozen protocol: train these replicates, predict these examples, write there.
 
     `python src/stage.py measure REQUEST.json`, started in the strategy's own tree, answers with
@@ -123,7 +123,7 @@ class Replicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     diverged: Divergence | None = None
 
 
-class Measurement(Record):
+class Measurement(Record, frozen=True, kw_only=True):
     """Answer to a MeasureRequest."""
 
     identity: Identity
@@ -136,7 +136,7 @@ class Measurement(Record):
     notes: list[str]  # e.g. why a model could not be fused
 
 
-class Arm(Record):
+class Arm(Record, frozen=True, kw_only=True):
     """`arms/ARM.json`: who was measured, and where."""
 
     arm: str

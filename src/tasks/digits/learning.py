@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 
 
-def model(shape: tuple[int, ...], outputs: int, *, hidden: int = 64, layers: int = 1, dropout: float = 0.0) -> nn.Module:
+def model(
+    shape: tuple[int, ...], outputs: int, *, hidden: int = 64, layers: int = 1, dropout: float = 0.0
+) -> nn.Module:
     """A perceptron from `shape` inputs to `outputs` logits; keyword arguments come from `model:` in params.yaml."""
     width = int(torch.Size(shape).numel())
     stack: list[nn.Module] = [nn.Flatten()]

@@ -1,0 +1,214 @@
+"""params.yaml: typed, validated as a whole by every stage, read as DVC reads it.
+
+Covers: unknown, missing, mistyped and out-of-range values in one sentence each, profiles as overlays.
+Not covered: the keyword arguments of a task's own functions, which only the task's source knows
+(`outside.task_source`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from assay.words.errors import UsageError
+from assay.words.yaml12 import parse
+
+Share = Annotated[float, Meta(gt=0, lt=1)]
+Count = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[float, Meta(ge=0)]
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all sections: a key that nobody reads is an error, not a comment."""
+
+
+class TaskSection(Section, frozen=True, kw_only=True):
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class Split(Section, frozen=True, kw_only=True):
+    validation: Share = 0.2
+    test: Share = 0.1
+
+
+class Train(Section, frozen=True, kw_only=True):
+    epochs: Count = 20
+    batch_size: Count = 64
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    weight_decay: NotNegative = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    clip: NotNegative = 0.0
+    sample: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    precision: Literal["float32", "bfloat16", "float64"] = "float32"
+    deterministic: bool = True
+
+
+class Metric(Section, frozen=True, kw_only=True):
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    options: dict[str, Any] = {}
+
+
+class Judge(Section, frozen=True, kw_only=True):
+    test: Literal["welch", "student", "paired", "permutation"] = "welch"
+    alpha: Annotated[float, Meta(gt=0, le=0.2)] = 0.05
+    looks: list[Annotated[int, Meta(ge=2)]] = []
+    human: float | None = None
+
+
+class Machine(Section, frozen=True, kw_only=True):
+    device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
+    execution: Literal["auto", "fused", "sequential", "processes"] = "auto"
+
+
+class Params(Section, frozen=True, kw_only=True):
+    """All of params.yaml. Meanings and units stand beside the values in the file itself."""
+
+    lr: Annotated[float, Meta(gt=0)]
+    replicates: Annotated[int, Meta(ge=1, le=10_000)]
+    seed: Annotated[int, Meta(ge=0, lt=2**53)]
+    profile: str = "full"
+    baseline: str = "floor"
+    task: TaskSection
+    data: dict[str, Any] = {}
+    split: Split = Split()
+    model: dict[str, Any] = {}
+    train: Train = Train()
+    metric: Metric
+    judge: Judge = Judge()
+    machine: Machine = Machine()
+    profiles: dict[str, dict[str, Any]] = msgspec.field(default_factory=lambda: {"full": {}})
+
+
+#: sections and keys that make a strategy what it is; the rest says how much, where and against what
+STRATEGY = ("lr", "data", "split", "model", "train")
+#: what an overlay may not change
+FIXED = ("replicates", "seed", "profile", "baseline", "task", "profiles", "judge", "metric", "machine", "split", "data")
+
+
+def load(content: bytes | str, where: str = "params.yaml") -> Params:
+    """All parameters, validated, profiles included. Raises UsageError with the offending key and value."""
+    raw = parse(content, where)
+    checked = _convert(raw, where)
+    for name in checked.profiles:
+        _resolve(raw, checked, name, where)
+    if checked.profile not in checked.profiles:
+        raise UsageError(
+            f"{where}: profile is {checked.profile!r}",
+            allowed=", ".join(sorted(checked.profiles)),
+            mend="set profile, or add it under profiles:",
+        )
+    if checked.split.validation + checked.split.test >= 1:
+        raise UsageError(
+            f"{where}: split.validation + split.test is {checked.split.validation + checked.split.test:g}",
+            allowed="less than 1, so that something is left to train on",
+        )
+    return checked
+
+
+def resolved(content: bytes | str, profile: str | None = None, where: str = "params.yaml") -> Params:
+    """Parameters with the overlay of `profile` (default: the file's own) laid over them."""
+    checked = load(content, where)
+    name = checked.profile if profile is None else profile
+    if name not in checked.profiles:
+        raise UsageError(f"{where} has no profile {name!r}", allowed=", ".join(sorted(checked.profiles)))
+    return msgspec.structs.replace(_resolve(parse(content, where), checked, name, where), profile=name)
+
+
+def strategy(checked: Params) -> dict[str, Any]:
+    """The resolved parameters that belong to a strategy's identity, as plain nested values."""
+    plain = msgspec.to_builtins(checked)
+    return {name: plain[name] for name in STRATEGY} | {"task": plain["task"]["name"]}
+
+
+def _resolve(raw: dict[str, Any], checked: Params, profile: str, where: str) -> Params:
+    overlay = checked.profiles[profile]
+    for key in overlay:
+        if key in FIXED:
+            raise UsageError(f"{where}: profiles.{profile} changes {key!r}", allowed="lr, model, train")
+    return _convert(merged(raw, overlay), f"{where} (profile {profile})")
+
+
+def merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `overlay` laid over it, mapping by mapping."""
+    result = dict(base)
+    for key, value in overlay.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def _convert(raw: dict[str, Any], where: str) -> Params:
+    _refuse_nonfinite(raw, where, "")
+    try:
+        return msgspec.convert(raw, Params)
+    except msgspec.ValidationError as error:
+        raise _sentence(raw, error, where) from error
+
+
+def _refuse_nonfinite(value: Any, where: str, path: str) -> None:
+    if isinstance(value, Mapping):
+        for key, below in value.items():
+            _refuse_nonfinite(below, where, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for number, below in enumerate(value):
+            _refuse_nonfinite(below, where, f"{path}[{number}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{where}: {path} is {value}", allowed="a finite number")
+
+
+def _sentence(raw: dict[str, Any], error: msgspec.ValidationError, where: str) -> UsageError:
+    said, _, at = str(error).partition(" - at `$")
+    path = at.rstrip("`").lstrip(".")
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", said)
+    if unknown:
+        return _unknown(unknown[1], path, where)
+    missing = re.fullmatch(r"Object missing required field `(.*)`", said)
+    if missing:
+        return UsageError(f"{where} lacks {f'{path}.' if path else ''}{missing[1]}", mend="add it, as in the README")
+    value: Any = raw
+    for key in re.findall(r"[^.\[\]]+", path):
+        value = value[int(key)] if isinstance(value, list) else value.get(key) if isinstance(value, Mapping) else value
+    return UsageError(f"{where}: {path or 'the file'} is {value!r}", allowed=_allowed(said, path))
+
+
+def _unknown(key: str, path: str, where: str) -> UsageError:
+    known = _fields(path)
+    near = difflib.get_close_matches(key, known, 1)
+    full = f"{path}.{key}" if path else key
+    return UsageError(
+        f"{where}: nobody reads {full!r}",
+        allowed=", ".join(known),
+        mend=f"did you mean {near[0]!r}?" if near else "remove it, or read it in your task under model: or data:",
+    )
+
+
+_KINDS = {"float": "a number", "int": "a whole number", "str": "text", "bool": "true or false", "object": "a mapping"}
+
+
+def _allowed(said: str, path: str) -> str:
+    """What msgspec expected, in words: "Expected `int` >= 1" becomes "a whole number >= 1"."""
+    if "enum value" in said:
+        section, _, key = path.rpartition(".")
+        return ", ".join(map(str, get_args(get_type_hints(_struct(section))[key])))
+    expected = said.removeprefix("Expected ").split(", got")[0]
+    for kind, word in _KINDS.items():
+        expected = expected.replace(f"`{kind}`", word)
+    return expected.replace(".0", "").replace("`", "").replace("array", "a list").replace(" | ", " or ")
+
+
+def _fields(path: str) -> list[str]:
+    return [field.name for field in msgspec.structs.fields(_struct(path))]
+
+
+def _struct(path: str) -> type[Section]:
+    kind: Any = Params
+    for key in filter(None, path.split(".")):
+        kind = {field.name: field.type for field in msgspec.structs.fields(kind)}.get(key, Params)
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else Params
