@@ -207,6 +207,59 @@ DIFFERENT: dict[str, tuple[Tree, str, str, str]] = {
         "return 2",
         "return 3",
     ),
+    "state of another package": (
+        {"metrics": "import numpy as np\nnp.random.seed(1)\ndef acc(t, p): return np.random.rand()\n" + TABLE},
+        "metrics",
+        "seed(1)",
+        "seed(2)",
+    ),
+    "package that passes everything on": (
+        {"metrics": "from p import f\nacc = f\n" + TABLE}
+        | {"p.__init__": "from .b import *\n", "p.b": "def f(t, p): return 1\n"},
+        "p.b",
+        "return 1",
+        "return 2",
+    ),
+    "alias of a patched helper": (
+        {"metrics": "import patch\nfrom h import f\ndef acc(t, p): return f(t)\n" + TABLE}
+        | {"h": "def f(x): return 1\n", "patch": "import metrics\ndef g(x): return 2\nmetrics.f = g\n"},
+        "patch",
+        "return 2",
+        "return 3",
+    ),
+    "method that fills a table": (
+        {
+            "metrics": "class R:\n    def __init__(self): self.d = {}\n    def add(self, v): self.d[v] = v\n"
+            "REG = R()\nREG.add(1)\ndef acc(t, p): return REG.d\n" + TABLE
+        },
+        "metrics",
+        "add(1)",
+        "add(2)",
+    ),
+    "method as a decorator": (
+        {
+            "metrics": "class R:\n    def __init__(self): self.d = {}\n    def add(self, f): self.d[f] = f\n"
+            "REG = R()\n@REG.add\ndef one(): return 1\ndef acc(t, p): return REG.d\n" + TABLE
+        },
+        "metrics",
+        "return 1",
+        "return 2",
+    ),
+    "table taken from a function": (
+        {
+            "metrics": "T = {}\ndef table(): return T\ntable()['a'] = 1\n"
+            "table().update(b=2)\ndef acc(t, p): return T\n" + TABLE
+        },
+        "metrics",
+        "b=2",
+        "b=3",
+    ),
+    "deleted item": (
+        {"metrics": "T = {1: 1, 2: 2}\ndel T[1]\ndef acc(t, p): return T\n" + TABLE},
+        "metrics",
+        "T[1]",
+        "T[2]",
+    ),
     "getattr takes the module": (
         {"metrics": "def k_a(): return 1\ndef acc(t, p): return globals()['k_' + 'a']()\n" + TABLE},
         "metrics",
@@ -407,6 +460,18 @@ SAME: dict[str, tuple[Tree, str, str, str]] = {
         "metrics",
         "append(1)",
         "append(2)",
+    ),
+    "builtin called for its effect": (
+        {"metrics": "print('loaded')\n" + SIMPLE},
+        "metrics",
+        "loaded",
+        "ready",
+    ),
+    "constant from another package's function": (
+        {"metrics": "import numpy as np\nPI = np.arctan2(0, -1)\n" + SIMPLE},
+        "metrics",
+        "(0, -1)",
+        "(0, -2)",
     ),
     "script part": (
         {"metrics": SIMPLE + "if __name__ == '__main__':\n    print(acc([1], [1]))\n"},

@@ -17,8 +17,9 @@ from assay.judging.metric_version_units import Unit
 
 #: a definition: module and name
 Key = tuple[str, str]
-#: stands for any object of another package: whoever patches it is reached
-FOREIGN: Key = ("", "")
+#: stand for any object of another package: whoever patches it is reached, or calls it for its effect alone
+FOREIGN: Key = ("another package", "patched")
+CALLED: Key = ("another package", "called")
 
 
 class Reach:
@@ -65,9 +66,9 @@ class Reach:
 
     def _changing(self) -> Iterator[Unit]:
         """What is not reached yet and changes what is; a monkey patch with the whole module that it stands in."""
-        keys = self._shared({(unit.module, name) for unit in self.units for name in unit.binds}) | {FOREIGN}
+        keys = self._shared({(unit.module, name) for unit in self.units for name in unit.binds}) | {FOREIGN, CALLED}
         for unit in self.changers(keys):
-            patched = {module for module, _ in self._direct(unit, unit.scan.now) & keys} - {unit.module}
+            patched = {module for module, _ in self._direct(unit, unit.scan.now) & keys - {CALLED}} - {unit.module}
             found = self._project.units(unit.module) if patched else [unit]
             yield from (each for each in found if each not in self.units)
 
@@ -86,10 +87,11 @@ class Reach:
 
     def _direct(self, unit: Unit, effects: Effects) -> set[Key]:
         """What the unit's own statements may change."""
-        found = self._in_use(unit) if effects.blind else set()
+        found: set[Key] = set().union(*map(self._in_use, self._within(unit))) if effects.blind else set()
         for chain in effects.stores:
             found |= self._stored(unit, chain)
         for chain in effects.calls:
+            found |= {CALLED} if unit.kind == "call" and self._is_foreign(unit, chain) else set()
             found |= {key for hit in self._objects(unit, chain) if _changes(hit) for key in _keys(hit)}
         for function, chain in effects.handed:
             if not self._only_reads(unit, function):
@@ -99,10 +101,14 @@ class Reach:
         return found
 
     def _stored(self, unit: Unit, chain: Chain) -> set[Key]:
+        if len(chain) > 1 and self._is_foreign(unit, chain):
+            return {FOREIGN}
+        hits = self._project.follow(unit, chain)
+        return {key for hit in hits if hit.unit.kind != "import" or not hit.rest for key in _keys(hit)}
+
+    def _is_foreign(self, unit: Unit, chain: Chain) -> bool:
         hits = list(self._project.follow(unit, chain))
-        foreign = hits and all(hit.unit.kind == "import" and hit.rest for hit in hits)
-        meant = (hit for hit in hits if hit.unit.kind != "import" or not hit.rest)
-        return {FOREIGN} if foreign else {key for hit in meant for key in _keys(hit)}
+        return bool(hits) and all(hit.unit.kind == "import" for hit in hits)
 
     def _objects(self, unit: Unit, chain: Chain) -> Iterator[Hit]:
         return (hit for hit in self._project.follow(unit, chain) if hit.unit.kind != "import")
@@ -122,15 +128,20 @@ class Reach:
     def _inside(self, function: Unit) -> set[Key]:
         """What calling `function` may change, through all the functions that it uses."""
         if function not in self._indirect:
-            seen: set[Unit] = set()
-            waiting = [function]
-            while waiting:
-                unit = waiting.pop()
-                if unit not in seen:
-                    seen.add(unit)
-                    waiting.extend(self._used(unit))
-            self._indirect[function] = set().union(*(self._direct(unit, unit.scan.later) for unit in seen))
+            changes = (self._direct(unit, unit.scan.later) for unit in self._within(function))
+            self._indirect[function] = set().union(*changes)
         return self._indirect[function]
+
+    def _within(self, unit: Unit) -> set[Unit]:
+        """The unit and all that it uses, at first and at second hand."""
+        seen: set[Unit] = set()
+        waiting = [unit]
+        while waiting:
+            each = waiting.pop()
+            if each not in seen:
+                seen.add(each)
+                waiting.extend(self._used(each))
+        return seen
 
 
 def _keys(hit: Hit) -> set[Key]:

@@ -25,7 +25,7 @@ class Unit:
     scan: Scan
     executed: bool  # by importing the module
     node: ast.stmt | None  # where it is a whole statement
-    kind: str  # "import", "definition" (def, class), "fixed" (a literal nobody can change in place), "other"
+    kind: str  # "import", "definition" (def, class), "fixed" (a literal nobody changes in place), "call", "other"
 
 
 def units_of(module: str, source: normal_form.Source) -> list[Unit]:
@@ -67,6 +67,8 @@ def _pieces(line: ast.stmt, package: str, executed: bool) -> Iterator[_Piece]:
 def _kind(line: ast.stmt) -> str:
     if isinstance(line, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return "definition"
+    if isinstance(line, ast.Expr):
+        return "call"
     value = line.value if isinstance(line, (ast.Assign, ast.AnnAssign)) else None
     return "fixed" if value is not None and _is_fixed(value) else "other"
 
