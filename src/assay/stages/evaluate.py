@@ -18,7 +18,7 @@ from assay.judging.metric_version import metric_version
 from assay.outside import files, git, task_source
 from assay.outside.start import Start, start
 from assay.report import comparison
-from assay.scoring import arm, judgement, ruler, strategy_changes, tables
+from assay.scoring import arm, judgement, ruler, tables
 from assay.scoring.arm import Ruler, Scored
 from assay.scoring.judgement import Judgement
 
@@ -141,5 +141,3 @@ def _say(begun: Start, candidate: Scored, found: Judgement, today: Ruler, versio
         print(f"{found.verdict}: {found.reason}" + (f"; next: {found.mend}" if found.mend else ""))
     for late in candidate.arm.unproven:
         print(f"unproven: {late} was imported after the check; git add it, and add it to the stage's deps in dvc.yaml")
-    if changes := strategy_changes.sentence(begun):
-        print(changes)
