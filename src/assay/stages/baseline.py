@@ -61,9 +61,9 @@ def _write_floors(layout: Layout) -> None:
 
 
 def _nothing(layout: Layout) -> None:
-    """While the floor is the baseline its folders are there and empty, as dvc.yaml promises them."""
-    layout.models(ARM).mkdir(parents=True, exist_ok=True)
-    layout.predictions(ARM).mkdir(parents=True, exist_ok=True)
+    """While the floor is the baseline its folders say so: dvc.yaml promises them, and DVC warns of empty ones."""
+    for folder in (layout.models(ARM), layout.predictions(ARM)):
+        files.write_text(folder / "README.txt", "baseline: floor; nothing was trained\n")
     files.write_text(layout.curves(ARM), "replicate,seed,epoch,train_loss,validation_loss\n")
     files.write_text(layout.log(ARM), "baseline: floor; nothing to train\n")
 
