@@ -59,7 +59,10 @@ def cases(ids: NDArray[np.str_], targets: Array, baseline: NDArray[np.float64], 
     shown = targets if targets.ndim == 1 else [""] * len(ids)
     return text(
         ["id", "target", "baseline", "candidate", "change"],
-        [(ids[row], shown[row], f"{baseline[row]:.4f}", f"{candidate[row]:.4f}", f"{change[row]:+.4f}") for row in rows],
+        [
+            (ids[row], shown[row], f"{baseline[row]:.4f}", f"{candidate[row]:.4f}", f"{change[row]:+.4f}")
+            for row in rows
+        ],
     )
 
 

@@ -33,7 +33,9 @@ def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
         baseline = arm.load(begun.layout, arm.record(begun.layout, "baseline"), today)
         floors = _floors(begun, today)
         assert candidate is not None
-        found = _judge(begun, candidate, baseline, {name: score[today.decides] for name, score in floors.items()}, today)
+        found = _judge(
+            begun, candidate, baseline, {name: score[today.decides] for name, score in floors.items()}, today
+        )
         _write(begun, candidate, baseline, floors, found, today, version)
     _say(begun, candidate, found, today, version)
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assay.learning.measure import measure
-
 from assay.outside import files
 from assay.words import records
 from assay.words.errors import UsageError

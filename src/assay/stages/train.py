@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-from assay.learning.measure import measure
 
 from assay.arms.request import request, today, training_closure
 from assay.data.examples import read_manifest
+from assay.learning.measure import measure
 from assay.outside import closure, files, git
 from assay.outside.start import start
 from assay.words import records
