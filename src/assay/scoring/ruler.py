@@ -58,9 +58,13 @@ def chosen(metrics: Mapping[str, Metric], name: str, where: str) -> Metric:
 def score(metric: Metric, options: Mapping[str, Any], targets: Array, predictions: Array, who: str) -> float:
     """One number for one replicate. Raises UsageError when it is not a finite number."""
     value = metric.function(targets, predictions, **options)
-    if not np.isscalar(value) or not np.isfinite(float(value)):
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not np.isfinite(number):
         raise UsageError(f"metric {metric.name} gives {value!r} for {who}", allowed="a finite number")
-    return float(value)
+    return number
 
 
 def per_example(metric: Metric, targets: Array, predictions: Array, who: str) -> NDArray[np.float64]:

@@ -47,13 +47,12 @@ def _ruler(begun: Start) -> tuple[Ruler, str]:
     decides = ruler.chosen(metrics, name, where)
     part, manifest = examples.read(begun.layout.part("validation"), ["ids", "targets"])
     version = metric_version(
-        name,
-        ruler.revision(module, where),
         task_source.sources(begun.layout.root),
         task_source.module(begun.params.task.name, "metrics"),
-        decides.function.__name__,
+        name,
+        ruler.revision(module, where),
         manifest.content,
-        {**begun.params.metric.options, "direction": decides.direction},
+        begun.params.metric.options,
     )
     return Ruler(metrics, name, begun.params.metric.options, part.ids, part.targets), version
 
