@@ -65,6 +65,12 @@ def code_hash(root: Path, files: Iterable[Path]) -> str:
     return disk.digest("".join(lines).encode("utf-8", "surrogateescape"))
 
 
+def read_module(root: Path, name: str) -> normal_form.Source | None:
+    """Source of the module that the dotted `name` means in the project, None when it is not the project's."""
+    file = _find(root, name) if all(part.isidentifier() for part in name.split(".")) else None
+    return normal_form.Source(disk.read_bytes(root / file), file.name == "__init__.py") if file else None
+
+
 def module_name(file: Path) -> str:
     """Dotted name of a file given relative to the root: src/a/b.py is a.b, src/a/__init__.py is a."""
     parts = file.with_suffix("").parts[1:]
