@@ -144,14 +144,14 @@ def said_by_task(root: Path, task: str, name: str) -> Iterator[None]:
         ) from error
 
 
-def sources(root: Path) -> Callable[[str], str | None]:
-    """A reader of the project's sources: dotted module name → text, None where there is no such file."""
+def sources(root: Path) -> Callable[[str], bytes | None]:
+    """A reader of the project's sources: dotted module name → bytes, None where there is no such file."""
 
-    def text(name: str) -> str | None:
+    def source(name: str) -> bytes | None:
         place = root.joinpath("src", *name.split("."))
         for file in (place / "__init__.py", place.with_suffix(".py")):
             if file.is_file():
-                return file.read_text(encoding="utf-8")
+                return file.read_bytes()
         return None
 
-    return text
+    return source

@@ -44,7 +44,7 @@ def _ruler(begun: Start) -> tuple[Ruler, str]:
     module, name = begun.task("metrics"), begun.params.metric.name
     where = f"src/tasks/{begun.params.task.name}/metrics.py"
     metrics = ruler.read(module, where)
-    decides = ruler.chosen(metrics, name, where)
+    ruler.chosen(metrics, name, where)
     part, manifest = examples.read(begun.layout.part("validation"), ["ids", "targets"])
     version = metric_version(
         task_source.sources(begun.layout.root),
