@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import importlib
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,16 +142,3 @@ def said_by_task(root: Path, task: str, name: str) -> Iterator[None]:
         raise UsageError(
             f"the task failed at {where}: {type(error).__name__}: {said}", mend="mend the task, then run again"
         ) from error
-
-
-def sources(root: Path) -> Callable[[str], bytes | None]:
-    """A reader of the project's sources: dotted module name → bytes, None where there is no such file."""
-
-    def source(name: str) -> bytes | None:
-        place = root.joinpath("src", *name.split("."))
-        for file in (place / "__init__.py", place.with_suffix(".py")):
-            if file.is_file():
-                return file.read_bytes()
-        return None
-
-    return source

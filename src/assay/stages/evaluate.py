@@ -7,6 +7,7 @@ verdict, even `incomparable`, never fails it: DVC records no experiment for a fa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from assay.data import examples
 from assay.judging.metric_version import metric_version
-from assay.outside import files, git, task_source
+from assay.outside import closure, files, git, task_source
 from assay.outside.start import Start, start
 from assay.report import comparison
 from assay.scoring import arm, judgement, ruler, tables
@@ -47,7 +48,7 @@ def _ruler(begun: Start) -> tuple[Ruler, str]:
     ruler.chosen(metrics, name, where)
     part, manifest = examples.read(begun.layout.part("validation"), ["ids", "targets"])
     version = metric_version(
-        task_source.sources(begun.layout.root),
+        partial(closure.read_module, begun.layout.root),
         task_source.module(begun.params.task.name, "metrics"),
         name,
         ruler.revision(module, where),
