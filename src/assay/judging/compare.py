@@ -79,6 +79,7 @@ def compare(
     diverged_baseline: int = 0,
     diverged_candidate: int = 0,
     worst: float | None = None,
+    hold: str = "",
 ) -> Comparison:
     """The verdict on candidate against baseline: (n,) and (m,) values, one per finite replicate.
 
@@ -86,7 +87,8 @@ def compare(
     that matters, in the metric's units. `test` is welch (default), student, paired (the same seeds in the same
     order on both sides; also `paired=True`) or permutation. Diverged replicates are counted, and hold the
     verdict back unless `worst` is the value that each of them enters as; in a paired design their place
-    matters, so there the caller puts the worst value into the list, or the verdict stays held back.
+    matters, so there the caller puts the worst value into the list, or the verdict stays held back. `hold`:
+    a reason known to the caller why no verdict may be read (`sequential.look`).
 
     Raises UsageError naming the argument that cannot be used.
     """
@@ -102,7 +104,9 @@ def compare(
     if entering is not None:  # they are in the numbers now, and no longer missing
         scaled_b, scaled_c = Sample(scaled_b.values, 0, arm_b.fixed), Sample(scaled_c.values, 0, arm_c.fixed)
     found = infer(scaled_b, scaled_c, chosen, alpha)
-    word, reason = _verdict(found, scaled_b, scaled_c, direction, math.ldexp(min_effect, power_of_two))
+    reason = hold or _held_back(found, scaled_b, scaled_c)
+    smallest = math.ldexp(min_effect, power_of_two)
+    word = "inconclusive" if reason else verdict.verdict(found.low, found.high, direction, smallest)
     planned = design.plan(scaled_b, scaled_c, chosen, alpha)
     finite = min(arm_b.n, arm_c.n) > 0
     delta = difference(scaled_b, scaled_c) if finite else None
@@ -112,8 +116,7 @@ def compare(
         delta=_back(delta, power_of_two),
         ci=(math.ldexp(found.low, -power_of_two), math.ldexp(found.high, -power_of_two)),
         p=found.p,
-        no_regression=not reason
-        and verdict.no_regression(found.low, found.high, direction, math.ldexp(min_effect, power_of_two)),
+        no_regression=not reason and verdict.no_regression(found.low, found.high, direction, smallest),
         baseline=_summary(arm_b, scaled_b, power_of_two),
         candidate=_summary(arm_c, scaled_c, power_of_two),
         direction=direction,
@@ -124,7 +127,7 @@ def compare(
         smallest_p=found.smallest_p,
         effect_sd=_effect(delta, scaled_b, scaled_c),
         superiority=superiority(arm_b.values, arm_c.values, direction) if finite else None,
-        n_needed=design.n_needed(planned, math.ldexp(min_effect, power_of_two), alpha),
+        n_needed=design.n_needed(planned, smallest, alpha),
         min_detectable_effect=_back(detectable, power_of_two),
         entered=entering is not None,
         fisher_p=_fisher(arm_b, arm_c, entering is not None),
@@ -171,15 +174,11 @@ def _check_fit(baseline: Sample, candidate: Sample, test: Test) -> None:
         )
 
 
-def _verdict(
-    found: Inference, baseline: Sample, candidate: Sample, direction: str, min_effect: float
-) -> tuple[verdict.Verdict, str]:
-    """The word, and why it is held back where it is."""
+def _held_back(found: Inference, baseline: Sample, candidate: Sample) -> str:
+    """Why no verdict may be given; "" where one may."""
     if baseline.diverged or candidate.diverged:
-        return "inconclusive", "diverged replicates are results too, and no worst value is named for them"
-    if found.reason:
-        return "inconclusive", found.reason
-    return verdict.verdict(found.low, found.high, direction, min_effect), ""
+        return "diverged replicates are results too, and no worst value is named for them"
+    return found.reason
 
 
 def _summary(arm: Sample, scaled: Sample, power_of_two: int) -> ArmSummary:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from assay.judging.contrasts import Array
 from assay.judging.samples import ROUNDING, Values
 
-EXACT = 200_000
+EXACT = 50_000
 DRAWS = 9_999
 
 
