@@ -30,7 +30,7 @@ def import_closure(root: Path, entries: Sequence[Path]) -> tuple[Path, ...]:
     while waiting:
         found |= waiting
         waiting = {path for file in waiting for path in direct_imports(root, file)} - found
-    return tuple(sorted(path for path in found if path in given or not _inert(root, path)))
+    return tuple(sorted(path for path in found if path in given or not inert(root, path)))
 
 
 def direct_imports(root: Path, file: Path) -> set[Path]:
@@ -85,7 +85,7 @@ def _normal(content: bytes, where: str) -> bytes:
     return normal_form.text(normal_form.parse(content, where)).encode()
 
 
-def _inert(root: Path, file: Path) -> bool:
+def inert(root: Path, file: Path) -> bool:
     if file.name != "__init__.py":
         return False
     body = normal_form.parse(disk.read_bytes(root / file), file.as_posix()).body

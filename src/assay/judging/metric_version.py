@@ -1,0 +1,2 @@
+def metric_version(name, revision, sources, module, function, content, options):
+    return f"{name}-{revision}.{content[:8]}"
