@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from miniature import Make
 
 from assay.words.errors import UsageError
-from miniature import Make
 
 GOOD = {
     "head": "import torch\nfrom torch import nn\n",
@@ -74,7 +74,9 @@ def test_the_unbroken_task_trains(make: Make) -> None:
 
 
 def test_unknown_model_parameter_names_the_known_ones(make: Make) -> None:
-    with pytest.raises(UsageError, match=r"model\.hiden is no parameter of model\(\).*allowed: hidden, layers, dropout"):
+    with pytest.raises(
+        UsageError, match=r"model\.hiden is no parameter of model\(\).*allowed: hidden, layers, dropout"
+    ):
         make(model={"hiden": 3}).measure([0])
 
 
