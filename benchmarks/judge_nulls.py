@@ -1,0 +1,304 @@
+"""Simulations of the judge: comparisons whose true answer is known. `judge.py` prints them, the tests run a few.
+
+Every function takes the number of draws and a fixed seed, and returns rows (what, measured, bound, holds).
+The code that judges is the library's own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.judging import contrasts, crossed, factorial, inference, resampled, sequential
+from assay.judging.compare import compare
+from assay.judging.inference import Inference
+from assay.judging.samples import Sample
+
+POOL = np.loadtxt(Path(__file__).parents[1] / "tests" / "data" / "one_recipe_1261.csv", skiprows=1)
+ALPHA = 0.05
+SEED = 7
+Draws = NDArray[np.float64]
+
+
+class Row(NamedTuple):
+    what: str
+    measured: float
+    bound: str
+    holds: bool
+
+
+def at_most(what: str, measured: float, draws: int, alpha: float = ALPHA) -> Row:
+    """Against alpha plus three standard errors."""
+    bound = alpha + 3 * math.sqrt(alpha * (1 - alpha) / draws)
+    return Row(what, measured, f"≤ {bound:.4f}", measured <= bound)
+
+
+def within(what: str, measured: float, low: float, high: float = 1.0) -> Row:
+    return Row(what, measured, f"{low:.3f} to {high:.3f}", low <= measured <= high)
+
+
+def stream(name: int) -> np.random.Generator:
+    return np.random.default_rng([SEED, name])
+
+
+def pool_pairs(rng: np.random.Generator, draws: int, n_b: int, n_c: int) -> tuple[Draws, Draws]:
+    """(draws, n) values of both arms; no run serves twice in one pair."""
+    keys = rng.random((draws, len(POOL))) if draws <= 500 else None
+    if keys is not None:
+        drawn = POOL[np.argpartition(keys, n_b + n_c)[:, : n_b + n_c]]
+    else:
+        parts = [pool_pairs(rng, 500, n_b, n_c) for _ in range(-(-draws // 500))]
+        drawn = np.concatenate([np.hstack(part) for part in parts])[:draws]
+        drawn = drawn.reshape(draws, n_b + n_c)
+    return drawn[:, :n_b], drawn[:, n_b:]
+
+
+def inferences(baseline: Draws, candidate: Draws, test: inference.Test) -> Iterator[Inference]:
+    for values_b, values_c in zip(baseline, candidate, strict=True):
+        yield inference.infer(Sample(values_b), Sample(values_c), test, ALPHA)
+
+
+def excludes(found: Inference, truth: float = 0.0) -> bool:
+    return found.low > truth or found.high < truth
+
+
+# --- nulls of one recipe --------------------------------------------------------------------------------
+
+
+def null_pairs(draws: int) -> Iterator[Row]:
+    """False progress + regression on the pool, every method and n; coverage is the rest."""
+    for n in (2, 3, 5, 10, 20):
+        baseline, candidate = pool_pairs(stream(n), draws, n, n)
+        for test in ("welch", "student", "paired", "permutation"):
+            found = list(inferences(baseline, candidate, test))
+            refused = np.mean([bool(one.reason) for one in found])
+            wrong = float(np.mean([excludes(one) for one in found]))
+            if refused == 1:
+                yield Row(f"null pairs, {test}, n={n}: refused ({found[0].reason})", wrong, "refused", wrong == 0)
+                continue
+            yield at_most(f"null pairs, {test}, n={n}: false verdicts", wrong, draws)
+            high = 0.97 if n >= 3 else 1.0
+            yield within(f"null pairs, {test}, n={n}: coverage", 1 - wrong, 0.945, high)
+        fixed = [inference.infer(Sample(np.array([POOL.mean()]), fixed=True), Sample(c), "welch", ALPHA) for c in candidate]
+        wrong = float(np.mean([excludes(one) for one in fixed]))
+        yield at_most(f"null pairs, one side fixed, n={n}: false verdicts", wrong, draws)
+        yield within(f"null pairs, one side fixed, n={n}: coverage", 1 - wrong, 0.945, 0.97 if n >= 3 else 1.0)
+
+
+def coverage_grid(draws: int) -> Iterator[Row]:
+    """Welch on normal arms of unequal n and spread: the worst of the grid."""
+    found = {}
+    for n_b, n_c, ratio in [(3, 3, 2), (3, 3, 5), (5, 5, 3), (3, 10, 1), (10, 3, 3), (5, 20, 2), (20, 5, 3), (10, 10, 4)]:
+        rng = stream(100 * n_b + n_c)
+        b, c = rng.normal(0, ratio, (n_b, draws)), rng.normal(0, 1, (n_c, draws))
+        contrast = contrasts.welch(c.mean(0) - b.mean(0), b.var(0, ddof=1), n_b, c.var(0, ddof=1), n_c)
+        found[n_b, n_c, ratio] = 1 - float(np.mean(contrast.p <= ALPHA))
+    worst, best = min(found, key=lambda k: found[k]), max(found, key=lambda k: found[k])
+    yield within(f"Welch coverage, unequal n and sd, lowest (n_b, n_c, sd ratio {worst})", found[worst], 0.945)
+    yield within(f"Welch coverage, unequal n and sd, highest {best}", found[best], 0.0, 0.97)
+
+
+# --- nulls that break a t-test --------------------------------------------------------------------------
+
+
+def collapsing(rng: np.random.Generator, draws: int, n: int) -> tuple[Draws, Draws]:
+    """Equal means: the candidate is 2.5 sd better, but one run in ten collapses by 25 sd."""
+    baseline = rng.normal(0, 1, (draws, n))
+    candidate = rng.normal(2.5, 1, (draws, n)) - 25 * (rng.random((draws, n)) < 0.1)
+    return baseline, candidate
+
+
+def broken_nulls(draws: int) -> Iterator[Row]:
+    """Share of false verdicts, and how many of them carry a caution."""
+    for n in (3, 5, 10):
+        baseline, candidate = collapsing(stream(300 + n), draws, n)
+        yield from _warned(f"one run in ten collapses, n={n}", baseline, candidate)
+    rng = stream(350)
+    yield from _warned("log-normal, n=3 v 20", rng.lognormal(size=(draws, 20)), rng.lognormal(size=(draws, 3)))
+    for sigma in (1.0, 2.0):
+        for n in (3, 5, 10, 20):
+            candidate = stream(360 + n).lognormal(sigma=sigma, size=(draws, n))
+            truth = np.full((draws, 1), math.exp(sigma**2 / 2))
+            yield from _warned(f"fixed v log-normal (sigma {sigma:g}), n={n}", truth, candidate)
+
+
+def _warned(what: str, baseline: Draws, candidate: Draws) -> Iterator[Row]:
+    wrong = warned = 0
+    for values_b, values_c in zip(baseline, candidate, strict=True):
+        side_b = float(values_b[0]) if len(values_b) == 1 else values_b
+        result = compare(side_b, values_c)
+        if result.verdict != "inconclusive":
+            wrong += 1
+            warned += bool(result.warnings)
+    yield Row(f"{what}: false verdicts", wrong / len(candidate), "or warned", True)
+    if wrong:
+        yield within(f"{what}: false verdicts with a caution", warned / wrong, 0.95)
+
+
+def cautions_on_normal(draws: int) -> Iterator[Row]:
+    """How often cautions fire where there is nothing to warn of; and beside a true verdict, where they cannot know."""
+    for n in (3, 5, 10, 20, 30):
+        for effect in (0.0, 2.0):
+            rng = stream(400 + n)
+            pairs = zip(rng.normal(size=(draws, n)), rng.normal(effect, 1, (draws, n)), strict=True)
+            texts = [" ".join(compare(b, c).warnings) for b, c in pairs]
+            fired, unseen = np.mean([bool(t) for t in texts]), np.mean(["cannot rule out" in t for t in texts])
+            if not effect:
+                yield within(f"normal data without effect, n={n}: any caution", float(fired), 0, 0.10)
+                continue
+            shaped = float(np.mean(["lopsided" in t for t in texts]))
+            yield within(f"normal data, +2 sd, n={n}: caution about the shape", shaped, 0, 0.10)
+            yield Row(f"normal data, +2 sd, n={n}: caution about unseen failures", float(unseen), "see text", True)
+
+
+# --- new examples and resampled splits ------------------------------------------------------------------
+
+
+def scores(rng: np.random.Generator, runs: int, examples: int, effect: float = 0.0) -> tuple[Draws, Draws]:
+    """0/1 scores of two arms: difficulty of each example, its taste for an arm, luck of the seed, noise."""
+    difficulty = 1.5 + 1.5 * rng.normal(size=examples)
+    arms = []
+    for _ in range(2):
+        taste, luck = 0.7 * rng.normal(size=examples), 0.15 * rng.normal(size=(runs, 1))
+        arms.append(difficulty + taste + luck + rng.normal(size=(runs, examples)))
+    return (arms[0] > 0).astype(float), (arms[1] + effect > 0).astype(float)
+
+
+def new_example_coverage(draws: int) -> Iterator[Row]:
+    for runs in (3, 5, 10):
+        for examples in (360, 2000):
+            rng = stream(1000 * runs + examples)
+            hit = 0
+            for _ in range(draws):
+                low, high = crossed.new_examples(*scores(rng, runs, examples)).ci
+                hit += low <= 0 <= high
+            yield within(f"new examples, R={runs}, N={examples}: coverage", hit / draws, 0.93, 0.97)
+
+
+def split_differences(rng: np.random.Generator, examples: int, test: int, splits: int) -> Draws:
+    """(splits,) accuracy differences of two equally good learners: nearest class mean on disjoint noisy features."""
+    y = rng.integers(0, 2, examples) * 2 - 1
+    x = 0.4 * y[:, None] + rng.normal(size=(examples, 10))
+    gaps = []
+    for _ in range(splits):
+        order = rng.permutation(examples)
+        held, seen = order[:test], order[test:]
+        weights = (x[seen] * y[seen, None]).mean(axis=0)
+        right = [np.sign(x[held][:, half] @ weights[half]) == y[held] for half in (slice(5), slice(5, 10))]
+        gaps.append(right[1].mean() - right[0].mean())
+    return np.array(gaps)
+
+
+def resampling(draws: int) -> Iterator[Row]:
+    for examples, test in ((100, 10), (200, 40)):
+        rng, plain, corrected = stream(examples), 0, 0
+        for _ in range(draws):
+            gaps = split_differences(rng, examples, test, 15)
+            plain += float(contrasts.one_sample(gaps.mean(), gaps.var(ddof=1) or 1.0, 15).p) <= ALPHA
+            corrected += resampled.resampled(gaps, examples - test, test).p <= ALPHA
+        yield Row(f"15 splits of {examples}, plain t: false verdicts", plain / draws, "for comparison", True)
+        yield at_most(f"15 splits of {examples}, corrected t: false verdicts", corrected / draws, draws)
+
+
+# --- looks ----------------------------------------------------------------------------------------------
+
+PLAN = (3, 5, 10, 20)
+
+
+def contrast_at(baseline: Draws, candidate: Draws, n: int) -> contrasts.Contrast:
+    """Welch at the first n of (draws, n_max)."""
+    b, c = baseline[:, :n], candidate[:, :n]
+    return contrasts.welch(c.mean(1) - b.mean(1), b.var(1, ddof=1), n, c.var(1, ddof=1), n)
+
+
+def look_errors(draws: int) -> Iterator[Row]:
+    """Total error over a declared plan, over extensions without one, and what testing by hand does."""
+    levels = sequential.levels(ALPHA, PLAN)
+    baseline, candidate = pool_pairs(stream(20), draws, 20, 20)
+    p = np.array([contrast_at(baseline, candidate, n).p for n in PLAN])
+    yield Row("looks 3, 5, 10, 20 at 0.05 by hand: false verdicts", _any(p <= ALPHA), "for comparison", True)
+    yield at_most("looks 3, 5, 10, 20 declared: false verdicts", _any(p <= np.array(levels)[:, None]), draws)
+    rng = stream(21)
+    for ratio in (1.0, 3.0):
+        b, c = rng.normal(0, 1, (draws, 20)), rng.normal(0, ratio, (draws, 20))
+        p = np.array([contrast_at(b, c, n).p for n in PLAN])
+        wrong = _any(p <= np.array(levels)[:, None])
+        yield at_most(f"looks declared, normal, sd ratio {ratio:g}: false verdicts", wrong, draws)
+        b, c = rng.normal(0, 1, (draws, 20)), rng.normal(0, ratio, (draws, 20))
+        every = range(3, 21)
+        p = np.array([contrast_at(b, c, n).p for n in every])
+        spent = np.array([sequential.look(ALPHA, n, (), list(every)[:i]).alpha for i, n in enumerate(every)])
+        wrong = _any(p <= spent[:, None])
+        yield at_most(f"a look after every seed, undeclared, sd ratio {ratio:g}: false verdicts", wrong, draws)
+    for start in (3, 5, 10):
+        yield at_most(f"start at {start}, add the needed seeds: false verdicts", extension_error(draws, start), draws)
+
+
+def _any(rejected: NDArray[np.bool_]) -> float:
+    return float(np.mean(np.any(rejected, axis=0)))
+
+
+def extension_error(draws: int, start: int, smallest: float = 1.5, most: int = 60) -> float:
+    """Judge at `start`; where undecided go on to the n that a difference of `smallest` sd needs, and judge again."""
+    rng = stream(500 + start)
+    b, c = rng.normal(size=(draws, most)), rng.normal(size=(draws, most))
+    first = contrast_at(b, c, start)
+    wrong = first.p <= sequential.look(ALPHA, start).alpha
+    variance = b[:, :start].var(1, ddof=1) + c[:, :start].var(1, ddof=1)
+    needed = np.clip(np.ceil(variance * (2.8 / smallest) ** 2), start, most).astype(int)
+    level = sequential.look(ALPHA, start + 1, (), [start]).alpha
+    for n in np.unique(needed[needed > start]):
+        rows = needed == n
+        wrong[rows] |= contrast_at(b[rows], c[rows], int(n)).p <= level
+    return float(np.mean(wrong))
+
+
+def look_savings(draws: int) -> Iterator[Row]:
+    """80 % null ideas, 20 % at +2 sd: seeds spent and power, against always n=20."""
+    rng = stream(22)
+    effect = np.where(rng.random(draws) < 0.2, 2.0, 0.0)
+    baseline, candidate = rng.normal(size=(draws, 20)), rng.normal(size=(draws, 20)) + effect[:, None]
+    always = contrast_at(baseline, candidate, 20)
+    levels = sequential.levels(ALPHA, PLAN)
+    seeds, progress = np.zeros(draws), np.zeros(draws, dtype=bool)
+    for row in range(draws):
+        for n, level in zip(PLAN, levels, strict=True):
+            result = compare(baseline[row, :n], candidate[row, :n], alpha=level)
+            seeds[row] = n
+            progress[row] = result.verdict == "progress"
+            if result.verdict != "inconclusive" or sequential.futile(result, PLAN[-1], levels[-1]):
+                break
+    good = effect > 0
+    power, reference = float(progress[good].mean()), float(np.mean((always.p <= ALPHA)[good] & (always.delta[good] > 0)))
+    yield within("looks with futility: seeds saved against always n=20", 1 - float(seeds.mean()) / 20, 0.40)
+    yield within("looks with futility: power lost at +2 sd", reference - power, -1.0, 0.03)
+
+
+# --- factorial ------------------------------------------------------------------------------------------
+
+
+def factorial_errors(draws: int) -> Iterator[Row]:
+    """n=5: A +4 sd, B -2 sd; and no effect at all, and A alone (a false finding is any about B or A × B)."""
+    named = sum("B" in _design(stream(600 + i), 4.0, -2.0).harmful for i in range(draws)) / draws
+    yield within("factorial, A +4 sd, B -2 sd, n=5: B named harmful", named, 0.90)
+    for blocked in (False, True):
+        how = "blocked" if blocked else "free"
+        null = [_design(np.random.default_rng([SEED, 700, i]), 0.0, 0.0, blocked) for i in range(draws)]
+        wrong = float(np.mean([any(e.p_holm <= ALPHA for e in one.effects) for one in null]))
+        yield at_most(f"factorial, no effect, {how}: any false finding", wrong, draws)
+        only = [_design(np.random.default_rng([SEED, 701, i]), 4.0, 0.0, blocked) for i in range(draws)]
+        wrong = float(np.mean([any(e.p_holm <= ALPHA for e in one.effects if "B" in e.parts and e.kind != "all") for one in only]))
+        yield at_most(f"factorial, A alone works, {how}: any false finding", wrong, draws)
+
+
+def _design(rng: np.random.Generator, a: float, b: float, blocked: bool = False) -> factorial.Factorial:
+    seeds = rng.normal(size=5) if blocked else np.zeros(5)
+    shifts = {(): 0.0, ("A",): a, ("B",): b, ("A", "B"): a + b}
+    return factorial.factorial(
+        {parts: shift + seeds + rng.normal(size=5) for parts, shift in shifts.items()}, blocked=blocked
+    )

@@ -1,0 +1,117 @@
+"""The accepted strategy that `baseline:` names: which commit, and whether it speaks our protocol.
+
+Covers: resolving the name in the real repository (a `--temp` run has neither tags nor branches), refusing
+names that can move without DVC seeing it, unpacking the strategy's own files, reading its parameters and
+the hash of its training data. Not covered: running it (`stages.baseline`).
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+from assay.outside import git
+from assay.outside.pipeline import Run
+from assay.words import records
+from assay.words.errors import UsageError
+from assay.words.yaml12 import parse
+
+FLOOR = "floor"
+#: what a strategy must bring along to be run again
+NEEDED = ("params.yaml", "dvc.lock", "src/stage.py")
+
+
+class Accepted(records.Record, frozen=True, kw_only=True):
+    """`context/baseline.json`: the baseline by name and commit; commit is "" for the floor."""
+
+    name: str
+    commit: str
+
+
+def resolve(run: Run, name: str, protocol: int) -> Accepted:
+    """The baseline that `name` means today. Raises UsageError for a branch, a short hash, an unknown name."""
+    if name == FLOOR:
+        return Accepted(name=FLOOR, commit="")
+    home = run.home
+    tag = git.resolve(home, f"refs/tags/{name}")
+    commit = tag or (git.resolve(home, name) if re.fullmatch(r"[0-9a-f]{40}", name) else None)
+    if commit is None:
+        raise _unresolved(home, name)
+    for path in NEEDED:
+        if git.read(home, commit, path) is None:
+            raise UsageError(
+                f"baseline {name} lacks {path}", allowed="a commit of this pipeline whose results are committed"
+            )
+    _check_protocol(home, name, commit, protocol)
+    return Accepted(name=name, commit=commit)
+
+
+def _unresolved(home: Path, name: str) -> UsageError:
+    moving = git.resolve(home, name)
+    if moving is not None:
+        kind = "is a branch" if git.resolve(home, f"refs/heads/{name}") else "can move or be ambiguous"
+        return UsageError(
+            f"baseline {name!r} {kind}", allowed="floor, a tag, a full commit hash", mend=f"write baseline: {moving}"
+        )
+    tags = [line for line in git.run(home, "tag", "--list", "strategy/*", check=False).splitlines() if line]
+    shallow = git.run(home, "rev-parse", "--is-shallow-repository", check=False) == "true"
+    fetch = "git fetch --unshallow --tags" if shallow else "git fetch --tags"
+    return UsageError(
+        f"baseline {name!r} is not in this {'shallow clone' if shallow else 'repository'}",
+        allowed=", ".join(["floor", *tags]),
+        mend=fetch,
+    )
+
+
+def _check_protocol(home: Path, name: str, commit: str, protocol: int) -> None:
+    source = (git.read(home, commit, "src/stage.py") or b"").decode("utf-8", "replace")
+    declared = re.search(r"^PROTOCOL\s*=\s*(\d+)", source, re.MULTILINE)
+    if declared is None or int(declared[1]) != protocol:
+        raise UsageError(
+            f"baseline {name} speaks protocol {declared[1] if declared else 'none'}",
+            allowed=f"protocol {protocol}",
+            mend="accept a strategy again under this version, or set baseline: floor",
+        )
+
+
+def unpack(run: Run, commit: str) -> Path:
+    """The project's files as of `commit`, in our cache; unpacked once, whole or not at all."""
+    tree = run.store.tree(commit)
+    if (tree / "src" / "stage.py").is_file():
+        return tree
+    prefix = git.prefix(run.home).rstrip("/")
+    done = subprocess.run(
+        ["git", "-C", str(run.home), "archive", "--format=tar", f"{commit}:{prefix}"], capture_output=True
+    )
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        raise UsageError(f"the files of {commit[:12]} cannot be read: {said}", mend="git fetch --unshallow --tags")
+    tree.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=tree.parent))
+    try:
+        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+            archive.extractall(scratch, filter="data") if hasattr(tarfile, "data_filter") else archive.extractall(
+                scratch
+            )
+        shutil.rmtree(tree, ignore_errors=True)
+        scratch.rename(tree)
+    except OSError:
+        if not (tree / "src" / "stage.py").is_file():  # else another process was faster
+            raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return tree
+
+
+def locked(content: bytes, path: str) -> str | None:
+    """DVC's hash of the output `path` in a dvc.lock, or None."""
+    for stage in (parse(content, "dvc.lock").get("stages") or {}).values():
+        for out in stage.get("outs") or []:
+            if out.get("path") == path:
+                return str(out.get("md5"))
+    return None

@@ -1,0 +1,51 @@
+"""The request that both arms answer; candidate and baseline differ in purpose, code and folders only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from assay.outside import closure, files, task_source
+from assay.outside.start import Start
+from assay.words import records
+from assay.words.records import Environment, MeasureRequest
+
+#: a paired design shares the seeds of both arms
+PAIRED = "paired"
+
+#: where the code that makes the numbers of an arm begins; the task's own module is the other entry
+LEARNING = Path("src/assay/learning/measure.py")
+
+
+def training_closure(root: Path, task: str) -> tuple[Path, ...]:
+    """Sources that decide an arm's numbers, in the tree at `root`."""
+    return closure.import_closure(root, [LEARNING, task_source.path(root, task, "learning")])
+
+
+def today(begun: Start) -> Environment:
+    path = begun.layout.environment
+    return records.decode(
+        files.read_bytes(path, "dvc repro -f context"), Environment, str(path), "dvc repro -f context"
+    )
+
+
+def request(begun: Start, arm: str, train: Path, code: str) -> MeasureRequest:
+    """What `arm` is asked to do; `train` is the folder of its training part, `code` the hash of its closure."""
+    layout, asked = begun.layout, begun.params
+    return MeasureRequest(
+        profile=asked.profile,
+        purpose=PAIRED if asked.judge.test == PAIRED else arm,
+        seed=asked.seed,
+        replicates=list(range(asked.replicates)),
+        device=asked.machine.device,
+        environment=today(begun).key,
+        code=code,
+        execution=asked.machine.execution,
+        train=str(train),
+        evaluate=str(layout.part("validation")),
+        models=str(layout.models(arm)),
+        predictions=str(layout.predictions(arm)),
+        curves=str(layout.curves(arm)),
+        log=str(layout.log(arm)),
+        answer=str(layout.record(arm).with_suffix(".answer.json")),
+        cache=str(begun.run.store.root),
+    )

@@ -1,0 +1,121 @@
+"""From what a task's `prepare()` returns to canonical examples, or an error that names the first bad one.
+
+Covers: shapes, kinds, NaN and Inf, empty sets, single classes, labels out of range, stable ids. Nothing
+is dropped or repaired: whether a bad example goes is for a person to decide.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.data.examples import Examples
+from assay.words.errors import UsageError
+
+KEYS = ("inputs", "targets", "classes", "groups")
+
+
+def canonical(raw: object, where: str) -> Examples:
+    """Check what `prepare()` returned and give every example an id. `where` names the file in errors."""
+    if not isinstance(raw, Mapping) or not {"inputs", "targets"} <= set(raw) <= set(KEYS):
+        found = ", ".join(map(str, raw)) if isinstance(raw, Mapping) else type(raw).__name__
+        raise UsageError(
+            f"{where}: prepare() returned {found}", allowed=f"a dict with {', '.join(KEYS)} (last two optional)"
+        )
+    inputs, targets = _numeric(raw["inputs"], "inputs", where), _numeric(raw["targets"], "targets", where)
+    if len(inputs) == 0:
+        raise UsageError(f"{where}: prepare() returned no examples", allowed="at least one example in each part")
+    if len(inputs) != len(targets):
+        raise UsageError(f"{where}: {len(inputs)} inputs but {len(targets)} targets", allowed="as many of each")
+    _finite(inputs, "input", where)
+    _finite(targets, "target", where)
+    classes = _classes(raw.get("classes"), targets, where)
+    groups = _groups(raw.get("groups"), len(inputs), where)
+    return Examples(
+        identify(inputs, targets), inputs, targets.astype(np.int64) if classes else targets, groups, classes
+    )
+
+
+def content_keys(rows: NDArray[np.generic]) -> list[str]:
+    """One hash per row, from its dtype, shape and values alone."""
+    little = np.ascontiguousarray(rows)
+    little = little.astype(little.dtype.newbyteorder("<"), copy=False)
+    header = f"{little.dtype.str}{little.shape[1:]}".encode()
+    return [hashlib.blake2b(header + row.tobytes(), digest_size=16).hexdigest() for row in little]
+
+
+def identify(inputs: NDArray[np.generic], targets: NDArray[np.generic]) -> NDArray[np.str_]:
+    """Stable ids (N,): from an example's own input and target; exact repeats get -1, -2, … in order."""
+    seen: Counter[str] = Counter()
+    ids = []
+    for first, second in zip(content_keys(inputs), content_keys(targets), strict=True):
+        key = hashlib.blake2b(f"{first}{second}".encode(), digest_size=16).hexdigest()
+        ids.append(f"{key}-{seen[key]}" if seen[key] else key)
+        seen[key] += 1
+    return np.array(ids, dtype=np.str_)
+
+
+def _numeric(values: Any, name: str, where: str) -> NDArray[np.generic]:
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise UsageError(
+            f"{where}: {name} have different shapes ({error})", allowed="one array, a row an example"
+        ) from error
+    if array.ndim == 0 or array.dtype.kind not in "buif":
+        raise UsageError(
+            f"{where}: {name} are {array.dtype} of shape {array.shape}", allowed="an array of numbers, a row an example"
+        )
+    return array.astype(np.uint8) if array.dtype.kind == "b" else array
+
+
+def _finite(array: NDArray[np.generic], name: str, where: str) -> None:
+    if array.dtype.kind != "f":
+        return
+    flat = array.reshape(len(array), -1)
+    bad = np.flatnonzero(~np.isfinite(flat).all(axis=1))
+    if len(bad):
+        value = flat[bad[0]][~np.isfinite(flat[bad[0]])][0]
+        raise UsageError(
+            f"{where}: the {name} of example {bad[0]} contains {value} ({len(bad)} such of {len(array)})",
+            allowed="finite numbers",
+            mend="mend or drop such examples in prepare(), where it can be seen",
+        )
+
+
+def _classes(names: Any, targets: NDArray[np.generic], where: str) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    if isinstance(names, str) or not isinstance(names, Sequence) or len(set(map(str, names))) != len(names):
+        raise UsageError(f"{where}: classes are {names!r}", allowed="a list of different names")
+    if targets.ndim != 1 or targets.dtype.kind not in "ui":
+        raise UsageError(
+            f"{where}: targets are {targets.dtype} of shape {targets.shape}",
+            allowed="whole numbers of shape (N,), as classes are given",
+        )
+    numbers = targets.astype(np.int64)
+    bad = np.flatnonzero((numbers < 0) | (numbers >= len(names)))
+    if len(bad):
+        raise UsageError(
+            f"{where}: the label of example {bad[0]} is {targets[bad[0]]}",
+            allowed=f"0 to {len(names) - 1}, as classes has {len(names)} names",
+        )
+    if len(np.unique(targets)) < 2:
+        raise UsageError(
+            f"{where}: all {len(targets)} examples have the label {targets[0]}", allowed="two classes or more"
+        )
+    return tuple(map(str, names))
+
+
+def _groups(values: Any, count: int, where: str) -> NDArray[np.str_] | None:
+    if values is None:
+        return None
+    groups = np.asarray([str(value) for value in values], dtype=np.str_)
+    if len(groups) != count:
+        raise UsageError(f"{where}: {count} inputs but {len(groups)} groups", allowed="a group for each example")
+    return groups

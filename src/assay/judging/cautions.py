@@ -1,0 +1,95 @@
+"""Cautions: when the numbers themselves give reason to doubt a verdict.
+
+Covers: failures too rare for this n to show, lopsided runs, spreads that differ where the test wants them
+equal, runs that are suspiciously alike. A caution never changes a verdict; what must change it is refused
+elsewhere. On normal data the data-driven ones fire in at most 7 % of comparisons.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from scipy import special
+
+from assay.judging import divergence
+from assay.judging.inference import Test, differences
+from assay.judging.samples import Sample, Values
+
+#: Levels of the two looks at the data, each over both arms together.
+SKEW_ALPHA = 0.05
+SPREAD_ALPHA = 0.02
+LEAST_FOR_SKEW = 8
+
+
+def cautions(baseline: Sample, candidate: Sample, test: Test, decided: bool) -> tuple[str, ...]:
+    """One sentence each. `decided`: the verdict is not `inconclusive`."""
+    return (
+        *_alike(baseline, candidate),
+        *(_unseen(baseline, candidate) if decided else ()),
+        *_skewed(baseline, candidate, test),
+        *_spreads(baseline, candidate, test),
+    )
+
+
+def _arms(baseline: Sample, candidate: Sample) -> list[tuple[str, Sample]]:
+    return [(name, arm) for name, arm in (("baseline", baseline), ("candidate", candidate)) if not arm.fixed]
+
+
+def _alike(baseline: Sample, candidate: Sample) -> Iterator[str]:
+    same = baseline.n == candidate.n >= 2 and np.array_equal(np.sort(baseline.values), np.sort(candidate.values))
+    if same and not (baseline.fixed or candidate.fixed):
+        yield "both arms hold the same numbers: does the change reach the training, and has each arm its own seeds?"
+    for name, arm in _arms(baseline, candidate):
+        if arm.n >= 2 and not arm.variance:
+            yield f"all {arm.n} runs of the {name} give the same number: does the seed reach the training?"
+
+
+def _unseen(baseline: Sample, candidate: Sample) -> Iterator[str]:
+    arms = [(arm.n, name) for name, arm in _arms(baseline, candidate) if arm.n and not arm.diverged]
+    if not arms:
+        return
+    n, name = min(arms)
+    rate = divergence.unseen_rate(n)
+    if rate > divergence.RARE:
+        yield (
+            f"{n} runs of the {name} cannot rule out failures in up to {rate:.0%} of its runs, "
+            "which would move its mean"
+        )
+
+
+def _skewed(baseline: Sample, candidate: Sample, test: Test) -> Iterator[str]:
+    arms = _arms(baseline, candidate)
+    if test == "paired" and baseline.n == candidate.n:
+        arms = [("pairs", differences(baseline, candidate))]
+    for name, arm in arms:
+        if arm.n >= LEAST_FOR_SKEW and arm.variance and skew_p(arm.values) < SKEW_ALPHA / len(arms):
+            yield f"the runs of the {name} are lopsided or hold an outlier: the interval leans on normal runs"
+
+
+def _spreads(baseline: Sample, candidate: Sample, test: Test) -> Iterator[str]:
+    var_b, var_c = baseline.variance, candidate.variance
+    if test in ("welch", "paired") or baseline.fixed or candidate.fixed or not var_b or not var_c:
+        return
+    if f_p(var_b / var_c, baseline.n - 1, candidate.n - 1) < SPREAD_ALPHA:
+        yield f"the arms spread differently, which {test} takes for equal: use welch"
+
+
+def f_p(ratio: float, df_b: int, df_c: int) -> float:
+    """Two-sided p of equal variances (Fisher's F)."""
+    below = float(special.fdtr(df_b, df_c, ratio))
+    return 2 * min(below, 1 - below)
+
+
+def skew_p(values: Values) -> float:
+    """Two-sided p of a symmetric normal shape from the sample skewness, n ≥ 8 (D'Agostino 1970, Biometrika 57:679)."""
+    n = len(values)
+    centred = values - np.mean(values)
+    skewness = float(np.mean(centred**3) / np.mean(centred**2) ** 1.5)
+    y = skewness * math.sqrt((n + 1) * (n + 3) / (6 * (n - 2)))
+    kurtosis = 3 * (n**2 + 27 * n - 70) * (n + 1) * (n + 3) / ((n - 2) * (n + 5) * (n + 7) * (n + 9))
+    w2 = math.sqrt(2 * (kurtosis - 1)) - 1
+    delta, scale = 1 / math.sqrt(0.5 * math.log(w2)), math.sqrt(2 / (w2 - 1))
+    z = delta * math.asinh(y / scale)
+    return float(2 * special.ndtr(-abs(z)))

@@ -1,0 +1,85 @@
+"""Design: how many runs the smallest effect that matters needs, and what the present number can find.
+
+Covers: choosing the power curve that belongs to a test. The spread is the one observed; the effect never is.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from assay.judging import permutation, power
+from assay.judging.inference import Test, differences
+from assay.judging.samples import Sample
+
+
+class Plan(NamedTuple):
+    """`curve`: power of (true difference, n per arm); `here`: the same at the present n; `variance` of one pair."""
+
+    curve: power.Curve
+    here: power.Curve
+    variance: float
+    n: float  # effective number of pairs
+    least: int
+
+
+def plan(baseline: Sample, candidate: Sample, test: Test, alpha: float) -> Plan | None:
+    """None where the spread is unknown or 0."""
+    if baseline.fixed or candidate.fixed or test == "paired":
+        return _of_differences(baseline, candidate, alpha)
+    var_b, var_c, n_b, n_c = baseline.variance, candidate.variance, baseline.n, candidate.n
+    if var_b is None or var_c is None or var_b + var_c == 0:
+        return None
+    sd_b, sd_c = math.sqrt(var_b), math.sqrt(var_c)
+    pooled = math.sqrt(((n_b - 1) * var_b + (n_c - 1) * var_c) / (n_b + n_c - 2))
+    pairs = (var_b + var_c) / (var_b / n_b + var_c / n_c)
+    if test == "student":
+        return Plan(
+            lambda effect, n: power.student_power(effect, pooled, n, n, alpha),
+            lambda effect, _: power.student_power(effect, pooled, n_b, n_c, alpha),
+            2 * pooled**2,
+            pairs,
+            2,
+        )
+    return Plan(
+        lambda effect, n: power.welch_power(effect, sd_b, sd_c, n, n, alpha),
+        lambda effect, _: power.welch_power(effect, sd_b, sd_c, n_b, n_c, alpha),
+        var_b + var_c,
+        pairs,
+        _least_permutation(alpha) if test == "permutation" else 2,
+    )
+
+
+def _of_differences(baseline: Sample, candidate: Sample, alpha: float) -> Plan | None:
+    if not baseline.n or not candidate.n or (baseline.n != candidate.n and not (baseline.fixed or candidate.fixed)):
+        return None
+    gaps = differences(baseline, candidate)
+    if not gaps.variance:
+        return None
+    sd = math.sqrt(gaps.variance)
+
+    def curve(effect: float, n: int) -> float:
+        return power.one_sample_power(effect, sd, n, alpha)
+
+    return Plan(curve, curve, gaps.variance, gaps.n, 2)
+
+
+def _least_permutation(alpha: float) -> int:
+    """The smallest n per arm at which the permutation test can reach alpha."""
+    return next(n for n in range(2, 1000) if permutation.smallest_p(n, n) <= alpha)
+
+
+def n_needed(design: Plan | None, min_effect: float, alpha: float) -> int | None:
+    """Runs per arm that find `min_effect` with 80 % power; None without an effect that matters or a spread."""
+    if design is None or min_effect <= 0:
+        return None
+    guess = power.normal_n(min_effect, design.variance, alpha)
+    return power.n_for(design.curve, min_effect, max(guess, design.least), design.least)
+
+
+def detectable(design: Plan | None, n: int, alpha: float) -> float | None:
+    """The smallest true difference that the present n finds with 80 % power."""
+    if design is None:
+        return None
+    guess = 2.8 * math.sqrt(design.variance / design.n)  # the normal quantiles of 5 % and 80 % together
+    return power.effect_for(design.here, n, guess)

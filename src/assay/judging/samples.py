@@ -1,0 +1,101 @@
+"""Samples: the numbers of one arm, checked, and brought to a scale on which arithmetic is safe.
+
+Covers: refusing what is no finite number, diverged replicates, mean and spread, rounding noise that
+must not pass for spread. Not covered: what the numbers say (`inference`, `compare`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.words.errors import UsageError
+
+LARGEST = 1e300
+#: Differences below this many units in the last place of the largest value are rounding, not spread.
+ROUNDING = 8 * float(np.finfo(np.float64).eps)
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One arm: the metric of each finite replicate (n,), and how many diverged. `fixed`: a known number, no sample."""
+
+    values: Values
+    diverged: int = 0
+    fixed: bool = False
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+    @property
+    def mean(self) -> float | None:
+        """None without a finite replicate."""
+        if not self.n:
+            return None
+        first = float(self.values[0])  # equal values keep their exact mean
+        return first + float(np.mean(self.values - first))
+
+    @property
+    def variance(self) -> float | None:
+        """Unbiased; 0 for a fixed value and for spread that is only rounding; None for fewer than two values."""
+        if self.fixed:
+            return 0.0
+        if self.n < 2:
+            return None
+        spread = float(np.var(self.values - self.values[0], ddof=1))
+        return 0.0 if math.sqrt(spread) <= ROUNDING * float(np.max(np.abs(self.values))) else spread
+
+    @property
+    def sd(self) -> float | None:
+        variance = self.variance
+        return None if variance is None or self.fixed else math.sqrt(variance)
+
+    def scaled(self, exponent: int) -> Sample:
+        """The same arm in units of 2**-exponent, exactly."""
+        return Sample(np.ldexp(self.values, exponent), self.diverged, self.fixed)
+
+
+def sample(arm: str, values: float | Sequence[float] | Values, diverged: int, worst: float | None) -> Sample:
+    """The checked sample of `arm`. A bare number is a fixed value; with `worst`, diverged replicates enter as it.
+
+    Raises UsageError naming the first entry that is not a finite number of at most 1e300.
+    """
+    fixed = isinstance(values, (int, float))
+    numbers = _numbers(arm, [values] if fixed else values)
+    if diverged < 0 or (fixed and diverged):
+        raise UsageError(f"{arm} has {diverged} diverged replicates", allowed="0 or more, and 0 for a fixed value")
+    if worst is not None and diverged:
+        numbers = np.append(numbers, np.full(diverged, _numbers("worst", [worst])[0]))
+    if not len(numbers) and not diverged:
+        raise UsageError(f"{arm} is empty", allowed="at least one replicate")
+    return Sample(numbers, diverged, fixed)
+
+
+def _numbers(arm: str, values: object) -> Values:
+    try:
+        numbers = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{arm} holds something that is not a number ({error})", allowed="finite numbers") from error
+    if numbers.ndim != 1:
+        raise UsageError(f"{arm} has {numbers.ndim} dimensions", allowed="one number per replicate")
+    bad = np.flatnonzero(~(np.abs(numbers) <= LARGEST))
+    if len(bad):
+        raise UsageError(
+            f"replicate {bad[0] + 1} of {arm} is {numbers[bad[0]]}",
+            allowed=f"finite numbers between -{LARGEST:g} and {LARGEST:g}",
+            mend="leave it out and count it as diverged",
+        )
+    return numbers
+
+
+def exponent(*numbers: Values) -> int:
+    """The power of two that brings the largest absolute value near 1; 0 where all are 0."""
+    largest = max((float(np.max(np.abs(part))) for part in numbers if len(part)), default=0.0)
+    return -math.frexp(largest)[1] if largest else 0

@@ -1,0 +1,213 @@
+"""Import closures: which files of the project a module's import executes, found without running anything.
+
+Covers: imports anywhere in a file (those inside functions will run one day, too), relative ones, star
+imports, `importlib.import_module("literal")`, packages with and without `__init__.py`; the packages from
+elsewhere; a hash of code that comments and layout leave alone. `if TYPE_CHECKING:` does not count.
+Not covered: names computed at run time, and data files that code opens.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from assay.outside import files as disk
+from assay.words import normal_form
+
+
+def import_closure(root: Path, entries: Sequence[Path]) -> tuple[Path, ...]:
+    """Files that importing `entries` executes, and these: sorted, relative to `root`, all under src.
+
+    An `__init__.py` without a statement is left out: it cannot influence anything.
+    Raises UsageError with file and line when one of them is not valid Python.
+    """
+    given = {_relative(root, entry) for entry in entries}
+    found: set[Path] = set()
+    waiting = given.union(*(_packages(root, module_name(entry)) for entry in given))
+    while waiting:
+        found |= waiting
+        waiting = {path for file in waiting for path in direct_imports(root, file)} - found
+    return tuple(sorted(path for path in found if path in given or not inert(root, path)))
+
+
+def direct_imports(root: Path, file: Path) -> set[Path]:
+    """Files of the project that the import statements of `file` execute themselves, relative to `root`."""
+    plain = imported_names(root, file)
+    starred = (_members(root, name[:-2]) for name in plain if name.endswith(".*"))
+    return set().union(*(_executed(root, name) for name in plain.union(*starred)))
+
+
+def imported_names(root: Path, file: Path) -> frozenset[str]:
+    """Dotted names that `file` imports: `from a import b` gives `a` and `a.b`, whatever `b` is."""
+    relative = _relative(root, file)
+    module = module_name(relative)
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    return _scan(disk.read_bytes(root / relative), relative.as_posix(), package)
+
+
+def third_party(root: Path, files: Iterable[Path]) -> set[str]:
+    """Top-level names of packages that `files` import and that are neither Python's own nor the project's."""
+    sources = (file for file in files if file.suffix == ".py")
+    tops = {name.partition(".")[0] for file in sources for name in imported_names(root, file)}
+    return {top for top in tops - sys.stdlib_module_names if not _is_project(root, top)}
+
+
+def code_hash(root: Path, files: Iterable[Path]) -> str:
+    """128-bit hash over paths and contents, in hex; the order of `files` does not matter.
+
+    Python sources count in their normal form, everything else byte by byte.
+    """
+    ordered = sorted({_relative(root, file) for file in files})
+    lines = (f"{_content_digest(root, file)} {file.as_posix()}\n" for file in ordered)
+    return disk.digest("".join(lines).encode("utf-8", "surrogateescape"))
+
+
+def read_module(root: Path, name: str) -> normal_form.Source | None:
+    """Source of the module that the dotted `name` means in the project, None when it is not the project's."""
+    file = _find(root, name) if all(part.isidentifier() for part in name.split(".")) else None
+    return normal_form.Source(disk.read_bytes(root / file), file.name == "__init__.py") if file else None
+
+
+def module_name(file: Path) -> str:
+    """Dotted name of a file given relative to the root: src/a/b.py is a.b, src/a/__init__.py is a."""
+    parts = file.with_suffix("").parts[1:]
+    return ".".join(parts[:-1] if parts[-1:] == ("__init__",) else parts)
+
+
+def _relative(root: Path, file: Path) -> Path:
+    return file.relative_to(root) if file.is_absolute() else file
+
+
+def _content_digest(root: Path, file: Path) -> str:
+    content = disk.read_bytes(root / file)
+    return disk.digest(_normal(content, file.as_posix()) if file.suffix == ".py" else content)
+
+
+@lru_cache(maxsize=1024)
+def _normal(content: bytes, where: str) -> bytes:
+    return normal_form.text(normal_form.parse(content, where)).encode()
+
+
+def inert(root: Path, file: Path) -> bool:
+    if file.name != "__init__.py":
+        return False
+    body = normal_form.parse(disk.read_bytes(root / file), file.as_posix()).body
+    return all(
+        normal_form.does_nothing(line) or (isinstance(line, ast.ImportFrom) and line.module == "__future__")
+        for line in body
+    )
+
+
+def _find(root: Path, module: str) -> Path | None:
+    """The file of a module of the project: a package comes before a module of the same name, as in Python."""
+    place = Path("src", *module.split("."))
+    for candidate in (place / "__init__.py", place.with_name(place.name + ".py")):
+        if (root / candidate).is_file():
+            return candidate
+    return None
+
+
+def _is_project(root: Path, top: str) -> bool:
+    return _find(root, top) is not None or any((root / "src" / top).glob("**/*.py"))
+
+
+def _packages(root: Path, module: str) -> set[Path]:
+    """The `__init__.py` of every package around `module`."""
+    parts = module.split(".")
+    inits = (Path("src", *parts[:depth], "__init__.py") for depth in range(1, len(parts)))
+    return {init for init in inits if (root / init).is_file()}
+
+
+def _executed(root: Path, name: str) -> set[Path]:
+    """Files that importing the dotted `name` executes; the last part may be a name inside a module."""
+    parts = name.split(".")
+    if parts[0] in sys.builtin_module_names or not all(part.isidentifier() for part in parts):
+        return set()
+    file = _find(root, name)
+    return _packages(root, name) | ({file} if file else set())
+
+
+def _members(root: Path, package: str) -> set[str]:
+    """What the `__all__` of a package names: `from package import *` imports the modules among it."""
+    file = _find(root, package)
+    if file is None or file.name != "__init__.py":
+        return set()
+    tree = normal_form.parse(disk.read_bytes(root / file), file.as_posix())
+    settings = (ast.Assign, ast.AugAssign, ast.AnnAssign)
+    inside = [list(ast.walk(node)) for node in ast.walk(tree) if isinstance(node, settings)]
+    about = [nodes for nodes in inside if any(isinstance(n, ast.Name) and n.id == "__all__" for n in nodes)]
+    return {f"{package}.{_text(node)}" for nodes in about for node in nodes if _text(node)}
+
+
+@lru_cache(maxsize=1024)
+def _scan(content: bytes, where: str, package: str) -> frozenset[str]:
+    nodes = list(_running(normal_form.parse(content, where)))
+    importers = {"import_module", "__import__"} | {
+        alias.asname or ""
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and node.module == "importlib"
+        for alias in node.names
+        if alias.name == "import_module"
+    }
+    return frozenset(name for node in nodes for name in _names(node, package, importers) if name)
+
+
+def _running(tree: ast.Module) -> Iterator[ast.AST]:
+    """All nodes of `tree` but those under `if TYPE_CHECKING:`."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, ast.If) and _type_checking(node.test):
+            waiting.extend(node.orelse)
+        elif isinstance(node, ast.If) and _not_type_checking(node.test):
+            waiting.extend(node.body)
+        else:
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def _type_checking(test: ast.expr) -> bool:
+    return _last_name(test) == "TYPE_CHECKING"
+
+
+def _not_type_checking(test: ast.expr) -> bool:
+    return isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not) and _type_checking(test.operand)
+
+
+def _last_name(expression: ast.expr) -> str:
+    if isinstance(expression, ast.Attribute):
+        return expression.attr
+    return expression.id if isinstance(expression, ast.Name) else ""
+
+
+def _names(node: ast.AST, package: str, importers: set[str]) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        base = _absolute("." * node.level + (node.module or ""), package)
+        yield base
+        yield from (f"{base}.{alias.name}" for alias in node.names if base)
+    elif isinstance(node, ast.Call) and _last_name(node.func) in importers and node.args:
+        name, anchor = _text(node.args[0]), _text(node.args[1]) if node.args[1:] else ""
+        yield _absolute(name, anchor or package)
+
+
+def _text(node: ast.AST) -> str:
+    """The text of a string literal, "" for anything else."""
+    value = node.value if isinstance(node, ast.Constant) else ""
+    return value if isinstance(value, str) else ""
+
+
+def _absolute(name: str, package: str) -> str:
+    """`..sibling` seen from `package`, as a dotted name; "" when it leaves the top."""
+    bare = name.lstrip(".")
+    up = len(name) - len(bare) - 1
+    if up < 0:
+        return name
+    around = package.split(".") if package else []
+    if up >= len(around):
+        return ""
+    return ".".join([*around[: len(around) - up], bare]).rstrip(".")

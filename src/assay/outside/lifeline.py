@@ -1,0 +1,55 @@
+"""Stages die with their parent: a killed `dvc` must not leave a training that collides with the next run.
+
+On Linux the kernel sends the signal (prctl, PR_SET_PDEATHSIG); everywhere a thread looks twice a second
+whether the parent, and the parent of a shell in between, are still the ones that started us.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_SECONDS = 0.5
+_SHELLS = ("sh", "bash", "dash", "zsh", "fish", "ksh")
+
+
+def hold() -> None:
+    """End this process when the process that started it ends."""
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    watched = [parent, *_beyond_shell(parent)]
+    threading.Thread(target=_watch, args=(watched,), name="lifeline", daemon=True).start()
+
+
+def _beyond_shell(parent: int) -> list[int]:
+    """The process behind the shell that runs our command line, where /proc tells."""
+    try:
+        stat = Path(f"/proc/{parent}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    name, rest = stat[stat.index("(") + 1 : stat.rindex(")")], stat[stat.rindex(")") + 2 :].split()
+    return [int(rest[1])] if name in _SHELLS and int(rest[1]) > 1 else []
+
+
+def _watch(watched: list[int]) -> None:
+    parent = watched[0]
+    while os.getppid() == parent and all(_alive(pid) for pid in watched[1:]):
+        time.sleep(_SECONDS)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

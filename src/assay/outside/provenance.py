@@ -1,0 +1,82 @@
+"""The code that runs is the code that Git and DVC know.
+
+Covers: modules imported from the project that Git does not track or that the stage does not declare, and
+files inside a stage's dependencies that Git does not track. Not covered: which sources an import *would*
+reach (`outside.closure`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+from assay.outside import closure, git
+from assay.words.errors import ProvenanceError
+
+#: made by the interpreter beside the sources; .dvcignore keeps DVC from hashing them, too
+_BYPRODUCTS = ("__pycache__",)
+
+
+def imported(root: Path) -> list[str]:
+    """Files under `root`/src that this process has imported, relative to `root`."""
+    source = str((root / "src").resolve())
+    found = set()
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)  # a relative name for some modules of torch
+        if isinstance(file, str) and Path(file).is_absolute() and str(Path(file).resolve()).startswith(source):
+            found.add(Path(file).resolve().relative_to(root.resolve()).as_posix())
+    return sorted(found)
+
+
+def check(root: Path, stage: str, dependencies: Sequence[str], files: Iterable[str]) -> None:
+    """Refuse `files` (relative to `root`) that Git does not track or that `stage` does not depend on.
+
+    Raises ProvenanceError (exit 4) naming the first such file and the line to add.
+    """
+    tracked = _tracked(root)
+    for file in files:
+        if file not in tracked:
+            raise ProvenanceError(f"{file} is imported but Git does not track it", mend=f"git add {_quoted(file)}")
+        if not _inside(file, dependencies) and not closure.inert(root, Path(file)):
+            raise ProvenanceError(
+                f"stage {stage} imports {file}, which is not among its dependencies",
+                mend=f"add the line `- {file}` under stages.{stage}.deps in dvc.yaml",
+            )
+    for file in untracked(root, dependencies):
+        raise ProvenanceError(
+            f"{file} lies inside the dependencies of stage {stage} but Git does not track it",
+            mend=f"git add {_quoted(file)}, or move it elsewhere",
+        )
+
+
+def late(root: Path, dependencies: Sequence[str]) -> list[str]:
+    """Modules imported by now that `check` would refuse: they make a result unproven."""
+    tracked = _tracked(root)
+    return [
+        file
+        for file in imported(root)
+        if file not in tracked or not (_inside(file, dependencies) or closure.inert(root, Path(file)))
+    ]
+
+
+def untracked(root: Path, dependencies: Sequence[str]) -> list[str]:
+    """Files inside the source folders of `dependencies` that Git does not track, ignored ones included."""
+    sources = [path for path in dependencies if PurePosixPath(path).parts[0] == "src"]
+    if not sources:
+        return []
+    listed = git.run(root, "ls-files", "-z", "--others", "--", *sources)
+    return [file for file in listed.split("\0") if file and not set(_BYPRODUCTS) & set(PurePosixPath(file).parts)]
+
+
+def _tracked(root: Path) -> set[str]:
+    return set(git.run(root, "ls-files", "-z", "--cached", "--", "src").split("\0"))
+
+
+def _inside(file: str, dependencies: Sequence[str]) -> bool:
+    path = PurePosixPath(file)
+    return any(path == PurePosixPath(entry) or PurePosixPath(entry) in path.parents for entry in dependencies)
+
+
+def _quoted(file: str) -> str:
+    return f"'{file}'" if " " in file else file

@@ -1,0 +1,144 @@
+"""What a task's sources say, read without running them; and importing them with a sentence when that fails.
+
+Covers: whether the files and the members a stage needs are there, and whether params.yaml gives the
+keyword arguments that a function takes, so that the first stage refuses what the last one would trip
+over. Not covered: ranges of values, which the task's own code knows.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from assay.words.errors import AssayError, UsageError
+
+#: file → members of which one in each tuple must be there
+REQUIRED: dict[str, tuple[tuple[str, ...], ...]] = {
+    "data": (("prepare",),),
+    "learning": (("model", "fit"), ("loss", "fit")),
+    "metrics": (("METRICS",),),
+}
+_SIMPLE: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One module of a task: `functions` and other names defined at its top level."""
+
+    path: Path
+    functions: dict[str, ast.FunctionDef]
+    names: frozenset[str]
+
+
+def module(task: str, name: str) -> str:
+    """Import name of a task's module."""
+    return f"tasks.{task}.{name}"
+
+
+def path(root: Path, task: str, name: str) -> Path:
+    return root / "src" / "tasks" / task / f"{name}.py"
+
+
+def read(root: Path, task: str, name: str) -> Source:
+    """The task's module, parsed. Raises UsageError when the task or a required member is missing."""
+    file = path(root, task, name)
+    if not file.is_file():
+        tasks = sorted(found.parent.name for found in (root / "src" / "tasks").glob("*/data.py"))
+        raise UsageError(
+            f"task {task!r} has no {file.relative_to(root)}", allowed=", ".join(tasks) or "no task is there"
+        )
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        raise UsageError(f"{file.relative_to(root)}{f':{line}' if line else ''} does not parse: {error}") from error
+    source = Source(file, {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}, _names(tree))
+    for members in REQUIRED[name]:
+        if not source.names & set(members):
+            raise UsageError(
+                f"{file.relative_to(root)} defines no {members[0]}", mend="see docs/tasks.md for what a task defines"
+            )
+    return source
+
+
+def _names(tree: ast.Module) -> frozenset[str]:
+    """Names that the module's top level may bind, imports and conditional definitions included."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+    return frozenset(found)
+
+
+def check_options(source: Source, function: str, given: Mapping[str, Any], section: str) -> None:
+    """Refuse options that `function` does not take, or lacks, or of another simple type.
+
+    Positional parameters are the library's to fill; keyword-only ones come from `section` of params.yaml.
+    """
+    node = source.functions.get(function)
+    if node is None:
+        return
+    taken = {argument.arg: argument.annotation for argument in node.args.kwonlyargs}
+    where = f"{source.path.name}: {function}()"
+    for key, value in given.items():
+        if key not in taken and node.args.kwarg is None:
+            raise UsageError(f"params.yaml: nobody reads '{section}.{key}'", allowed=_listed(taken, where))
+        _check_type(taken.get(key), value, f"{section}.{key}")
+    for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+        if default is None and argument.arg not in given:
+            raise UsageError(f"params.yaml lacks {section}.{argument.arg}, which {where} needs")
+
+
+def _listed(taken: Mapping[str, object], where: str) -> str:
+    return (
+        f"{', '.join(taken)} (keyword arguments of {where})"
+        if taken
+        else f"nothing, as {where} takes no keyword arguments"
+    )
+
+
+def _check_type(annotation: ast.expr | None, value: object, key: str) -> None:
+    if not isinstance(annotation, ast.Name) or annotation.id not in _SIMPLE:
+        return
+    kinds = _SIMPLE[annotation.id]
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise UsageError(f"params.yaml: {key} is {value!r}", allowed=f"a value of type {annotation.id}")
+
+
+def load(root: Path, task: str, name: str) -> ModuleType:
+    """Import a task's module from `root`/src. Raises UsageError with file and line of what went wrong."""
+    read(root, task, name)
+    with said_by_task(root, task, name):
+        return importlib.import_module(module(task, name))
+
+
+@contextmanager
+def said_by_task(root: Path, task: str, name: str) -> Iterator[None]:
+    """Turn whatever a task's own code raises into one sentence with the task's file and line."""
+    try:
+        yield
+    except AssayError:
+        raise
+    except Exception as error:
+        folder = str((root / "src" / "tasks").resolve())
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(folder)]
+        where = (
+            f"{Path(frames[-1].filename).relative_to(root.resolve())}:{frames[-1].lineno}"
+            if frames
+            else f"{task}/{name}.py"
+        )
+        said = " ".join(str(error).split())
+        raise UsageError(
+            f"the task failed at {where}: {type(error).__name__}: {said}", mend="mend the task, then run again"
+        ) from error

@@ -1,0 +1,49 @@
+"""context: settled before any time is spent: parameters, task, code, environment, baseline.
+
+Always runs, and refuses what a later stage would trip over while the last good results are still in place.
+Writes what DVC cannot see by itself, the environment and the commit behind `baseline:`, as files that
+the arms depend on: another machine or a moved tag then re-runs them, and coming back restores them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from assay.arms import accepted
+from assay.context import environment, identity
+from assay.outside import closure, files, pipeline, provenance, task_source
+from assay.outside.start import Start, start
+from assay.words import records
+
+
+def main(root: Path, _arguments: Sequence[str], protocol: int) -> None:
+    begun = start(root, "context")
+    task = begun.params.task.name
+    for name, function, section, given in (
+        ("data", "prepare", "data", begun.params.data),
+        ("learning", "model", "model", begun.params.model),
+        ("metrics", begun.params.metric.name, "metric.options", begun.params.metric.options),
+    ):
+        task_source.check_options(task_source.read(root, task, name), function, given, section)
+    prove_all(begun)
+    if identity.ensure(begun.run.home):
+        print(f"context: Git knew no identity; this repository now has {identity.NAME} <{identity.EMAIL}>")
+    learning = closure.import_closure(root, [task_source.path(root, task, "learning").relative_to(root)])
+    outside = closure.third_party(root, [file for file in learning if file.parts[1] == "tasks"])
+    found = environment.find(begun.params.machine.device, outside)
+    baseline = accepted.resolve(begun.run, begun.params.baseline, protocol)
+    files.write_bytes(begun.layout.environment, records.encode(found))
+    files.write_bytes(begun.layout.accepted, records.encode(baseline))
+    print(f"context: {found.key}; baseline {baseline.name} {baseline.commit[:12]}".rstrip())
+
+
+def prove_all(begun: Start) -> None:
+    """Every stage's sources, followed without running them, against Git and dvc.yaml."""
+    root, task = begun.layout.root, begun.params.task.name
+    for stage, declared in pipeline.dependencies(begun.layout, task).items():
+        entries = [Path("src/stage.py"), Path(f"src/assay/stages/{stage}.py")]
+        entries += [Path(path) for path in declared if path.startswith(f"src/tasks/{task}/") and path.endswith(".py")]
+        if (root / entries[1]).is_file():  # a stage that a user added is his own
+            reached = closure.import_closure(root, entries)
+            provenance.check(root, stage, declared, [file.as_posix() for file in reached])

@@ -1,0 +1,28 @@
+"""split: canonical examples → train, validation and test, by content; overlap and drift into a report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from assay.data import examples
+from assay.data.canonical import content_keys
+from assay.data.split import assign, report
+from assay.outside import files
+from assay.outside.start import start
+from assay.words.layout import PARTS
+
+
+def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
+    begun = start(root, "split")
+    begun.prove()
+    everything, _ = examples.read(begun.layout.prepared)
+    where = assign(everything, begun.params.split.validation, begun.params.split.test)
+    parts = {name: everything.take(where == name) for name in PARTS}
+    for name, part in parts.items():
+        examples.write(begun.layout.part(name), name, part)
+    duplicates = len(everything) - len(set(content_keys(everything.inputs)))
+    found = report(parts, duplicates)
+    files.write_text(begun.layout.split_report, json.dumps(found, indent=2) + "\n")
+    print(f"split: {', '.join(f'{len(part)} {name}' for name, part in parts.items())}")

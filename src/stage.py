@@ -1,0 +1,34 @@
+"""The one command of dvc.yaml: `python src/stage.py STAGE`.
+
+Started by path, so that the modules beside it are the ones that run: `python -m` would take an installed
+copy of another checkout. Also answers the frozen protocol, `python src/stage.py measure REQUEST.json`.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import sys
+
+#: version of the measuring protocol that this tree speaks (assay/words/records.py, MeasureRequest)
+PROTOCOL = 1
+
+STAGES = {
+    "context": "assay.stages.context",
+    "prepare": "assay.stages.prepare",
+    "split": "assay.stages.split",
+    "baseline": "assay.stages.baseline",
+    "train": "assay.stages.train",
+    "evaluate": "assay.stages.evaluate",
+    "measure": "assay.stages.measure",
+}
+
+
+def main() -> None:
+    gc.disable()  # importing makes many objects and no garbage; collecting them costs a tenth of a second
+    boundary = importlib.import_module("assay.outside.boundary")
+    boundary.leave(boundary.guarded(STAGES, sys.argv[1:], PROTOCOL))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from assay.outside import closure
+from assay.words.errors import UsageError
+
+PROJECT = Path(__file__).parents[2]
+
+
+def plant(root: Path, tree: Mapping[str, str | bytes]) -> Path:
+    for name, content in tree.items():
+        path = root / "src" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return root
+
+
+def reached(root: Path, *entries: str) -> set[str]:
+    found = closure.import_closure(root, [Path("src", entry) for entry in entries])
+    assert list(found) == sorted(found)
+    return {path.relative_to("src").as_posix() for path in found}
+
+
+CASES: dict[str, tuple[dict[str, str], set[str]]] = {
+    "plain module": ({"main.py": "import a", "a.py": "", "b.py": ""}, {"a.py"}),
+    "chain": ({"main.py": "import a", "a.py": "import b", "b.py": "import c", "c.py": ""}, {"a.py", "b.py", "c.py"}),
+    "circle": ({"main.py": "import a", "a.py": "import main"}, {"a.py"}),
+    "submodule with packages": (
+        {"main.py": "import p.q.m", "p/__init__.py": "x = 1", "p/q/__init__.py": "x = 1", "p/q/m.py": ""},
+        {"p/__init__.py", "p/q/__init__.py", "p/q/m.py"},
+    ),
+    "docstring-only __init__": (
+        {"main.py": "import p.m", "p/__init__.py": '"""Doc."""\nfrom __future__ import annotations', "p/m.py": ""},
+        {"p/m.py"},
+    ),
+    "namespace package": ({"main.py": "import p.q.m", "p/q/m.py": ""}, {"p/q/m.py"}),
+    "from package import module": ({"main.py": "from p import m", "p/m.py": "", "p/n.py": ""}, {"p/m.py"}),
+    "from module import name": ({"main.py": "from p.m import f", "p/m.py": "f = 1"}, {"p/m.py"}),
+    "alias": ({"main.py": "import p.m as x", "p/m.py": ""}, {"p/m.py"}),
+    "package before module": ({"main.py": "import p", "p.py": "x = 1", "p/__init__.py": "y = 1"}, {"p/__init__.py"}),
+    "package imports its own": (
+        {"main.py": "import p", "p/__init__.py": "from .m import f", "p/m.py": "from . import n", "p/n.py": "f = 1"},
+        {"p/__init__.py", "p/m.py", "p/n.py"},
+    ),
+    "two dots": ({"main.py": "import p.q.m", "p/q/m.py": "from ..n import f", "p/n.py": ""}, {"p/q/m.py", "p/n.py"}),
+    "too many dots": ({"main.py": "import p.m", "p/m.py": "from ... import up", "up.py": ""}, {"p/m.py"}),
+    "star of a module": ({"main.py": "from a import *", "a.py": ""}, {"a.py"}),
+    "star of a package": (
+        {"main.py": "from p import *", "p/__init__.py": "__all__ = ['m']", "p/m.py": "", "p/n.py": ""},
+        {"p/__init__.py", "p/m.py"},
+    ),
+    "inside a function": ({"main.py": "def f():\n    import a", "a.py": ""}, {"a.py"}),
+    "try": (
+        {"main.py": "try:\n    import a\nexcept ImportError:\n    import b", "a.py": "", "b.py": ""},
+        {"a.py", "b.py"},
+    ),
+    "type checking": (
+        {"main.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import a\nelse:\n    import b"}
+        | {"a.py": "", "b.py": ""},
+        {"b.py"},
+    ),
+    "not type checking": (
+        {"main.py": "import typing\nif not typing.TYPE_CHECKING:\n    import a\nelse:\n    import b"}
+        | {"a.py": "", "b.py": ""},
+        {"a.py"},
+    ),
+    "import_module": (
+        {"main.py": "import importlib\nimportlib.import_module('p.m')", "p/__init__.py": "1 + 1", "p/m.py": ""},
+        {"p/__init__.py", "p/m.py"},
+    ),
+    "import_module under another name": (
+        {"main.py": "from importlib import import_module as load\nload('a')\nprint('b')", "a.py": "", "b.py": ""},
+        {"a.py"},
+    ),
+    "relative import_module": (
+        {"main.py": "import importlib\nimportlib.import_module('.m', 'p')", "p/m.py": ""},
+        {"p/m.py"},
+    ),
+    "computed name": ({"main.py": "import importlib\nimportlib.import_module('a' + x)", "a.py": ""}, set()),
+    "built-in beats the project": ({"main.py": "import sys", "sys.py": ""}, set()),
+    "project beats the library": ({"main.py": "import random", "random.py": ""}, {"random.py"}),
+    "missing": ({"main.py": "import nowhere, p.nowhere", "p/m.py": ""}, set()),
+}
+
+
+@pytest.mark.parametrize(("tree", "expected"), CASES.values(), ids=CASES)
+def test_what_an_import_reaches(tmp_path: Path, tree: dict[str, str], expected: set[str]) -> None:
+    plant(tmp_path, tree)
+    assert reached(tmp_path, "main.py") == expected | {"main.py"}
+
+
+def test_an_entry_inside_a_package_executes_the_package(tmp_path: Path) -> None:
+    plant(tmp_path, {"p/__init__.py": "import a", "p/m.py": "", "a.py": ""})
+    assert reached(tmp_path, "p/m.py") == {"p/__init__.py", "p/m.py", "a.py"}
+
+
+def test_entries_may_be_absolute_and_several(tmp_path: Path) -> None:
+    plant(tmp_path, {"a.py": "", "b.py": ""})
+    assert len(closure.import_closure(tmp_path, [tmp_path / "src/a.py", Path("src/b.py")])) == 2
+
+
+LOADED = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import MODULE
+print(json.dumps([m.__file__ for m in list(sys.modules.values()) if getattr(m, "__file__", None)]))
+"""
+
+
+@pytest.mark.parametrize("module", ["assay.data.examples", "assay.cli.root", "tasks.digits.metrics"])
+def test_the_closure_is_what_python_really_loads(module: str) -> None:
+    source = PROJECT / "src"
+    program = LOADED.replace("MODULE", module)
+    command = [sys.executable, "-c", program, str(source)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    loaded = {Path(name) for name in json.loads(printed) if Path(name).is_relative_to(source)}
+    entry = source.joinpath(*module.split(".")).with_suffix(".py")
+    assert {PROJECT / path for path in closure.import_closure(PROJECT, [entry])} == loaded
+
+
+def test_a_syntax_error_is_a_sentence_with_its_place(tmp_path: Path) -> None:
+    plant(tmp_path, {"main.py": "import a", "a.py": "x = 1\ny = = 2\n"})
+    with pytest.raises(UsageError, match=r"^src/a\.py:2 is not valid Python"):
+        reached(tmp_path, "main.py")
+
+
+def test_third_party_are_the_packages_from_elsewhere(tmp_path: Path) -> None:
+    source = "import numpy.linalg as n, os\nfrom scipy import stats\nimport a, p.m\n"
+    typing_only = "if TYPE_CHECKING:\n    import torch\n"
+    plant(tmp_path, {"main.py": source + typing_only, "a.py": "", "p/m.py": "from . import n", "data.json": "{}"})
+    files = [Path("src/main.py"), Path("src/p/m.py"), Path("src/data.json")]
+    assert closure.third_party(tmp_path, files) == {"numpy", "scipy"}
+
+
+def hashed(root: Path, *names: str) -> str:
+    return closure.code_hash(root, [Path("src", name) for name in names])
+
+
+def test_the_hash_ignores_layout_and_order_and_sees_all_else(tmp_path: Path) -> None:
+    plant(tmp_path, {"a.py": "x = 1", "b.py": "y = 2", "c.json": "{}"})
+    before = hashed(tmp_path, "a.py", "b.py", "c.json")
+    assert hashed(tmp_path, "c.json", "b.py", "a.py") == before
+    plant(tmp_path, {"a.py": '"""Doc."""\n# why\nx = (\n    1\n)\n'})
+    assert hashed(tmp_path, "a.py", "b.py", "c.json") == before
+    assert hashed(tmp_path, "a.py", "b.py") != before
+    plant(tmp_path, {"c.json": "{ }"})
+    assert hashed(tmp_path, "a.py", "b.py", "c.json") != before
+    plant(tmp_path, {"c.json": "{}", "a.py": "y = 2", "b.py": "x = 1"})
+    assert hashed(tmp_path, "a.py", "b.py", "c.json") != before
+
+
+def test_hash_and_closure_do_not_depend_on_where_the_project_lies(tmp_path: Path) -> None:
+    tree = {"main.py": "import a", "a.py": "x = 1"}
+    one, other = plant(tmp_path / "one", tree), plant(tmp_path / "ein Weg, ütf", tree)
+    closures = [closure.import_closure(root, [Path("src/main.py")]) for root in (one, other)]
+    assert closures[0] == closures[1]
+    assert closure.code_hash(one, closures[0]) == closure.code_hash(other, closures[1])
+
+
+def test_a_module_is_read_by_its_dotted_name(tmp_path: Path) -> None:
+    plant(tmp_path, {"p/__init__.py": "x = 1", "p/m.py": "y = 2", "p.py": "z = 3"})
+    assert closure.read_module(tmp_path, "p") == (b"x = 1", True)
+    assert closure.read_module(tmp_path, "p.m") == (b"y = 2", False)
+    assert [closure.read_module(tmp_path, name) for name in ("numpy", "p.n", "", "p..m", "../p")] == [None] * 5
