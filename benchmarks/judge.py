@@ -1,6 +1,6 @@
 """Every number that the judge promises, measured; one table in Markdown.
 
-    OMP_NUM_THREADS=1 PYTHONPATH=src python benchmarks/judge.py [DRAWS]      # 20,000 draws, about 20 minutes
+OMP_NUM_THREADS=1 PYTHONPATH=src python benchmarks/judge.py [DRAWS]      # 20,000 draws, about 20 minutes
 """
 
 from __future__ import annotations

@@ -162,3 +162,10 @@ def test_hash_and_closure_do_not_depend_on_where_the_project_lies(tmp_path: Path
     closures = [closure.import_closure(root, [Path("src/main.py")]) for root in (one, other)]
     assert closures[0] == closures[1]
     assert closure.code_hash(one, closures[0]) == closure.code_hash(other, closures[1])
+
+
+def test_a_module_is_read_by_its_dotted_name(tmp_path: Path) -> None:
+    plant(tmp_path, {"p/__init__.py": "x = 1", "p/m.py": "y = 2", "p.py": "z = 3"})
+    assert closure.read_module(tmp_path, "p") == (b"x = 1", True)
+    assert closure.read_module(tmp_path, "p.m") == (b"y = 2", False)
+    assert [closure.read_module(tmp_path, name) for name in ("numpy", "p.n", "", "p..m", "../p")] == [None] * 5

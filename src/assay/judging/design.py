@@ -90,5 +90,3 @@ def detectable(design: Plan | None, n: int, alpha: float) -> float | None:
         return None
     guess = 2.8 * math.sqrt(design.variance / design.n)  # the normal quantiles of 5 % and 80 % together
     return power.effect_for(design.here, n, guess)
-
-

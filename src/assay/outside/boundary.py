@@ -42,7 +42,9 @@ def guarded(stages: Mapping[str, str], arguments: Sequence[str], protocol: int) 
         return 130
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            _say(f"{name}: {error.strerror} at {error.filename or root}; next: free some space, then run again; {_LOST}")
+            _say(
+                f"{name}: {error.strerror} at {error.filename or root}; next: free some space, then run again; {_LOST}"
+            )
             return Exit.USAGE
         traceback.print_exc()
         return Exit.BUG

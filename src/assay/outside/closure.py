@@ -30,7 +30,7 @@ def import_closure(root: Path, entries: Sequence[Path]) -> tuple[Path, ...]:
     while waiting:
         found |= waiting
         waiting = {path for file in waiting for path in direct_imports(root, file)} - found
-    return tuple(sorted(path for path in found if path in given or not _inert(root, path)))
+    return tuple(sorted(path for path in found if path in given or not inert(root, path)))
 
 
 def direct_imports(root: Path, file: Path) -> set[Path]:
@@ -65,6 +65,12 @@ def code_hash(root: Path, files: Iterable[Path]) -> str:
     return disk.digest("".join(lines).encode("utf-8", "surrogateescape"))
 
 
+def read_module(root: Path, name: str) -> normal_form.Source | None:
+    """Source of the module that the dotted `name` means in the project, None when it is not the project's."""
+    file = _find(root, name) if all(part.isidentifier() for part in name.split(".")) else None
+    return normal_form.Source(disk.read_bytes(root / file), file.name == "__init__.py") if file else None
+
+
 def module_name(file: Path) -> str:
     """Dotted name of a file given relative to the root: src/a/b.py is a.b, src/a/__init__.py is a."""
     parts = file.with_suffix("").parts[1:]
@@ -85,7 +91,7 @@ def _normal(content: bytes, where: str) -> bytes:
     return normal_form.text(normal_form.parse(content, where)).encode()
 
 
-def _inert(root: Path, file: Path) -> bool:
+def inert(root: Path, file: Path) -> bool:
     if file.name != "__init__.py":
         return False
     body = normal_form.parse(disk.read_bytes(root / file), file.as_posix()).body

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from assay.outside import git
+from assay.outside import closure, git
 from assay.words.errors import ProvenanceError
 
 #: made by the interpreter beside the sources; .dvcignore keeps DVC from hashing them, too
@@ -38,7 +38,7 @@ def check(root: Path, stage: str, dependencies: Sequence[str], files: Iterable[s
     for file in files:
         if file not in tracked:
             raise ProvenanceError(f"{file} is imported but Git does not track it", mend=f"git add {_quoted(file)}")
-        if not _inside(file, dependencies) and not _empty(root / file):
+        if not _inside(file, dependencies) and not closure.inert(root, Path(file)):
             raise ProvenanceError(
                 f"stage {stage} imports {file}, which is not among its dependencies",
                 mend=f"add the line `- {file}` under stages.{stage}.deps in dvc.yaml",
@@ -56,7 +56,7 @@ def late(root: Path, dependencies: Sequence[str]) -> list[str]:
     return [
         file
         for file in imported(root)
-        if file not in tracked or not (_inside(file, dependencies) or _empty(root / file))
+        if file not in tracked or not (_inside(file, dependencies) or closure.inert(root, Path(file)))
     ]
 
 
@@ -76,11 +76,6 @@ def _tracked(root: Path) -> set[str]:
 def _inside(file: str, dependencies: Sequence[str]) -> bool:
     path = PurePosixPath(file)
     return any(path == PurePosixPath(entry) or PurePosixPath(entry) in path.parents for entry in dependencies)
-
-
-def _empty(path: Path) -> bool:
-    """An `__init__.py` without a statement cannot influence anything."""
-    return path.name == "__init__.py" and not path.read_text(encoding="utf-8").strip()
 
 
 def _quoted(file: str) -> str:

@@ -51,7 +51,9 @@ def read(root: Path, task: str, name: str) -> Source:
     file = path(root, task, name)
     if not file.is_file():
         tasks = sorted(found.parent.name for found in (root / "src" / "tasks").glob("*/data.py"))
-        raise UsageError(f"task {task!r} has no {file.relative_to(root)}", allowed=", ".join(tasks) or "no task is there")
+        raise UsageError(
+            f"task {task!r} has no {file.relative_to(root)}", allowed=", ".join(tasks) or "no task is there"
+        )
     try:
         tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError) as error:
@@ -60,7 +62,9 @@ def read(root: Path, task: str, name: str) -> Source:
     source = Source(file, {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}, _names(tree))
     for members in REQUIRED[name]:
         if not source.names & set(members):
-            raise UsageError(f"{file.relative_to(root)} defines no {members[0]}", mend="see docs/tasks.md for what a task defines")
+            raise UsageError(
+                f"{file.relative_to(root)} defines no {members[0]}", mend="see docs/tasks.md for what a task defines"
+            )
     return source
 
 
@@ -97,7 +101,11 @@ def check_options(source: Source, function: str, given: Mapping[str, Any], secti
 
 
 def _listed(taken: Mapping[str, object], where: str) -> str:
-    return f"{', '.join(taken)} (keyword arguments of {where})" if taken else f"nothing, as {where} takes no keyword arguments"
+    return (
+        f"{', '.join(taken)} (keyword arguments of {where})"
+        if taken
+        else f"nothing, as {where} takes no keyword arguments"
+    )
 
 
 def _check_type(annotation: ast.expr | None, value: object, key: str) -> None:
@@ -125,6 +133,12 @@ def said_by_task(root: Path, task: str, name: str) -> Iterator[None]:
     except Exception as error:
         folder = str((root / "src" / "tasks").resolve())
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(folder)]
-        where = f"{Path(frames[-1].filename).relative_to(root.resolve())}:{frames[-1].lineno}" if frames else f"{task}/{name}.py"
+        where = (
+            f"{Path(frames[-1].filename).relative_to(root.resolve())}:{frames[-1].lineno}"
+            if frames
+            else f"{task}/{name}.py"
+        )
         said = " ".join(str(error).split())
-        raise UsageError(f"the task failed at {where}: {type(error).__name__}: {said}", mend="mend the task, then run again") from error
+        raise UsageError(
+            f"the task failed at {where}: {type(error).__name__}: {said}", mend="mend the task, then run again"
+        ) from error

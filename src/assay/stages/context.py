@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay.outside import accepted, closure, environment, files, identity, pipeline, provenance, task_source
-from assay.stages.start import Start, start
+from assay.arms import accepted
+from assay.context import environment, identity
+from assay.outside import closure, files, pipeline, provenance, task_source
+from assay.outside.start import Start, start
 from assay.words import records
 
 

@@ -9,20 +9,18 @@ from pathlib import Path
 from assay.data import examples
 from assay.data.canonical import canonical
 from assay.data.card import card
-from assay.outside import files, task_source
-from assay.stages.start import start
+from assay.outside import files
+from assay.outside.start import start
 
 CARD = "card.json"
 
 
 def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     begun = start(root, "prepare")
-    task = begun.params.task.name
-    module = task_source.load(root, task, "data")
-    begun.prove()
-    with task_source.said_by_task(root, task, "data"):
+    module = begun.task("data")
+    with begun.said_by_task("data"):
         raw = module.prepare(**begun.params.data)
-    found = canonical(raw, f"src/tasks/{task}/data.py")
+    found = canonical(raw, f"src/tasks/{begun.params.task.name}/data.py")
     examples.write(begun.layout.prepared, "all", found)
     described = card(found)
     files.write_text(begun.layout.prepared / CARD, json.dumps(described, indent=2) + "\n")

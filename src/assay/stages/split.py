@@ -10,7 +10,7 @@ from assay.data import examples
 from assay.data.canonical import content_keys
 from assay.data.split import assign, report
 from assay.outside import files
-from assay.stages.start import start
+from assay.outside.start import start
 from assay.words.layout import PARTS
 
 

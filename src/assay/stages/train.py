@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
+from assay.arms.request import request, today, training_closure
 from assay.data.examples import read_manifest
 from assay.learning.measure import measure
-from assay.outside import closure, files, git, task_source
-from assay.stages.request import request, today
-from assay.stages.start import start
+from assay.outside import closure, files, git
+from assay.outside.start import start
 from assay.words import records
 
 ARM = "candidate"
@@ -17,12 +20,13 @@ ARM = "candidate"
 
 def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     begun = start(root, "train")
-    task = task_source.path(root, begun.params.task.name, "learning").relative_to(root)
-    reached = closure.import_closure(root, [*closure.LEARNING, task])
+    reached = training_closure(root, begun.params.task.name)
     begun.prove(file.as_posix() for file in reached)
     asked = request(begun, ARM, begun.layout.part("train"), closure.code_hash(root, reached))
-    files.write_bytes(begun.layout.settings(ARM), records.encode(asked))
+    settings = {"parameters": msgspec.to_builtins(begun.params), "environment": msgspec.to_builtins(today(begun))}
+    files.write_text(begun.layout.settings("train"), json.dumps(settings, indent=2) + "\n")
     found = measure(asked, root)
+    Path(asked.answer).unlink()  # it is inside the record below
     arm = records.Arm(
         arm=ARM,
         name=ARM,

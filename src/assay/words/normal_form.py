@@ -11,11 +11,19 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from assay.words.errors import UsageError
 
 #: fields that follow from the place in the tree, or that only say how a literal was spelt
 _SPELLING = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
+
+
+class Source(NamedTuple):
+    """One module's source. Bytes say their own encoding."""
+
+    text: str | bytes
+    package: bool = False  # an __init__.py
 
 
 def parse(source: str | bytes, where: str) -> ast.Module:

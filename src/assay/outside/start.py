@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
-from assay.outside import files, pipeline, provenance
+from assay.outside import files, pipeline, provenance, task_source
 from assay.words import params
 from assay.words.layout import Layout
 from assay.words.params import Params
@@ -27,6 +29,16 @@ class Start:
     @property
     def dependencies(self) -> list[str]:
         return pipeline.dependencies(self.layout, self.params.task.name)[self.stage]
+
+    def task(self, name: str) -> ModuleType:
+        """The task's module `name` (data, metrics), imported and proven."""
+        module = task_source.load(self.layout.root, self.params.task.name, name)
+        self.prove()
+        return module
+
+    def said_by_task(self, name: str) -> AbstractContextManager[None]:
+        """Around calls into the task's module `name`: what it raises becomes a sentence."""
+        return task_source.said_by_task(self.layout.root, self.params.task.name, name)
 
     def prove(self, also: Iterable[str] = ()) -> None:
         """Refuse code that Git or DVC does not know: what is imported by now, and the files in `also`."""

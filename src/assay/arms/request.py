@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assay.outside import files
-from assay.stages.start import Start
+from assay.outside import closure, files, task_source
+from assay.outside.start import Start
 from assay.words import records
 from assay.words.records import Environment, MeasureRequest
 
 #: a paired design shares the seeds of both arms
 PAIRED = "paired"
 
+#: where the code that makes the numbers of an arm begins; the task's own module is the other entry
+LEARNING = Path("src/assay/learning/measure.py")
+
+
+def training_closure(root: Path, task: str) -> tuple[Path, ...]:
+    """Sources that decide an arm's numbers, in the tree at `root`."""
+    return closure.import_closure(root, [LEARNING, task_source.path(root, task, "learning")])
+
 
 def today(begun: Start) -> Environment:
     path = begun.layout.environment
-    return records.decode(files.read_bytes(path, "dvc repro -f context"), Environment, str(path), "dvc repro -f context")
+    return records.decode(
+        files.read_bytes(path, "dvc repro -f context"), Environment, str(path), "dvc repro -f context"
+    )
 
 
 def request(begun: Start, arm: str, train: Path, code: str) -> MeasureRequest:

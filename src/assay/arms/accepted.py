@@ -7,7 +7,6 @@ the hash of its training data. Not covered: running it (`stages.baseline`).
 
 from __future__ import annotations
 
-import ast
 import io
 import re
 import shutil
@@ -45,7 +44,9 @@ def resolve(run: Run, name: str, protocol: int) -> Accepted:
         raise _unresolved(home, name)
     for path in NEEDED:
         if git.read(home, commit, path) is None:
-            raise UsageError(f"baseline {name} lacks {path}", allowed="a commit of this pipeline whose results are committed")
+            raise UsageError(
+                f"baseline {name} lacks {path}", allowed="a commit of this pipeline whose results are committed"
+            )
     _check_protocol(home, name, commit, protocol)
     return Accepted(name=name, commit=commit)
 
@@ -68,15 +69,11 @@ def _unresolved(home: Path, name: str) -> UsageError:
 
 
 def _check_protocol(home: Path, name: str, commit: str, protocol: int) -> None:
-    source = git.read(home, commit, "src/stage.py") or b""
-    found = None
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            if [target.id for target in node.targets if isinstance(target, ast.Name)] == ["PROTOCOL"]:
-                found = node.value.value
-    if found != protocol:
+    source = (git.read(home, commit, "src/stage.py") or b"").decode("utf-8", "replace")
+    declared = re.search(r"^PROTOCOL\s*=\s*(\d+)", source, re.MULTILINE)
+    if declared is None or int(declared[1]) != protocol:
         raise UsageError(
-            f"baseline {name} speaks protocol {found}",
+            f"baseline {name} speaks protocol {declared[1] if declared else 'none'}",
             allowed=f"protocol {protocol}",
             mend="accept a strategy again under this version, or set baseline: floor",
         )
@@ -98,7 +95,9 @@ def unpack(run: Run, commit: str) -> Path:
     scratch = Path(tempfile.mkdtemp(dir=tree.parent))
     try:
         with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-            archive.extractall(scratch, filter="data") if hasattr(tarfile, "data_filter") else archive.extractall(scratch)
+            archive.extractall(scratch, filter="data") if hasattr(tarfile, "data_filter") else archive.extractall(
+                scratch
+            )
         shutil.rmtree(tree, ignore_errors=True)
         scratch.rename(tree)
     except OSError:

@@ -1,0 +1,164 @@
+"""1,000 experiments on 200 strategies, read by a cold process: `assay log` under 1 s, `assay status` under 0.8 s.
+
+Builds the repository with `git fast-import`, experiments as loose refs as DVC leaves them, and times whole
+processes. `--loose` unpacks every object first, as in a repository that never saw `git gc`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from assay.words.evidence import Accepted, Comparison, Score
+from assay.words.trailers import format_event
+
+SOURCE = Path(__file__).resolve().parents[1]
+WHO = "Ada <ada@example.org> {when} +0000"
+
+
+def metrics(strategy: int, experiment: int) -> str:
+    """A results/metrics.json of the size that `evaluate` writes."""
+    mean = 0.9 + 0.0001 * strategy + 0.00001 * experiment
+    return json.dumps(
+        {
+            "schema": 1,
+            "accuracy": mean,
+            "sd": 0.004,
+            "n": 10,
+            "diverged": 0,
+            "baseline": f"strategy/s{strategy:03d}",
+            "delta": 0.00001 * experiment,
+            "ci_low": -0.003,
+            "ci_high": 0.003,
+            "p": 0.5,
+            "verdict": "inconclusive",
+            "metric_version": "accuracy-1.5f3c9a2e",
+            "profile": "full",
+        },
+        indent=2,
+    )
+
+
+def params(strategy: int, lr: float) -> str:
+    original = (SOURCE / "params.yaml").read_text(encoding="utf-8")
+    return original.replace("lr: 0.001", f"lr: {lr:g}").replace(
+        "baseline: floor", f"baseline: strategy/s{strategy:03d}"
+    )
+
+
+def event(number: int, commit: str) -> Accepted:
+    better, worse = Score(10, 0.91, 0.004), Score(10, 0.9, 0.004)
+    comparison = Comparison("progress", better, worse, 0.01, 0.006, 0.014, 0.0001, 0.025)
+    return Accepted(
+        name=f"s{number:03d}",
+        sequence=number + 1,
+        commit=commit,
+        metric="accuracy",
+        metric_version="accuracy-1.5f3c9a2e",
+        profile="full",
+        baseline=f"strategy/s{number - 1:03d}" if number else "floor",
+        baseline_commit=commit,
+        experiment=f"exp-{number}",
+        experiment_commit=commit,
+        changed=[f"lr: {0.001 + number / 1e5:g}"],
+        selection=comparison,
+        confirmation=comparison,
+        attempts=1,
+        seeds="confirmation 1–10 and 11–20",
+        environment="torch 2.13.0; cpu; x86_64; Linux",
+        test=Score(10, 0.9, 0.004),
+    )
+
+
+def data(content: str) -> str:
+    return f"data {len(content.encode())}\n{content}\n"
+
+
+def commit(ref: str, mark: int, parent: int | None, files: dict[str, str]) -> str:
+    head = f"commit {ref}\nmark :{mark}\ncommitter {WHO.format(when=1_700_000_000 + mark)}\n{data('A commit')}"
+    if parent is not None:
+        head += f"from :{parent}\n"
+    return head + "".join(f"M 100644 inline {path}\n{data(content)}" for path, content in files.items()) + "\n"
+
+
+def build(root: Path, strategies: int, experiments: int) -> None:
+    """The repository: a chain of strategies, `experiments` spread over them."""
+    git = ["git", "-C", str(root)]
+    subprocess.run(["git", "init", "-q", "-b", "main", str(root)], check=True)
+    lock = "schema: '2.0'\nstages:\n" + "".join(
+        f"  s{n}:\n    cmd: x\n    outs:\n    - path: missing{n}\n      md5: {n:032x}\n" for n in range(6)
+    )
+    first = {"dvc.yaml": "stages: {}\n", "dvc.lock": lock, "src/code.py": "x = 1\n"}
+    stream, marks = "", root / ".git" / "marks"
+    for number in range(strategies):
+        files = {"params.yaml": params(number, 0.001 + number / 1e5), "results/metrics.json": metrics(number, 0)}
+        parent = number if number else None
+        stream += commit("refs/heads/main", number + 1, parent, {**first, **files})
+    fast_import = [*git, "fast-import", "--quiet", f"--export-marks={marks}"]
+    subprocess.run(fast_import, input=stream.encode(), check=True)
+    shas = dict(line.split() for line in marks.read_text().splitlines())
+    stream = ""
+    for number in range(strategies):
+        sha = shas[f":{number + 1}"]
+        message = format_event(event(number, sha), f"Accept s{number:03d}")
+        stream += f"tag strategy/s{number:03d}\nfrom {sha}\ntagger {WHO.format(when=1_700_000_000)}\n{data(message)}"
+    for number in range(experiments):
+        strategy = number % strategies
+        base = shas[f":{strategy + 1}"]
+        files = {
+            "params.yaml": params(strategy, 0.002 + number / 1e6),
+            "results/metrics.json": metrics(strategy, number),
+            "src/code.py": f"x = {number}\n",
+        }
+        one = commit(f"refs/exps/{base[:2]}/{base[2:]}/exp-{number}", 1000 + number, None, files)
+        stream += one.replace("M 100644", f"from {base}\nM 100644", 1)
+    subprocess.run([*git, "fast-import", "--quiet"], input=stream.encode(), check=True)
+    subprocess.run([*git, "reset", "-q", "--hard", "main"], check=True)
+
+
+def unpack(root: Path) -> None:
+    """Make every object loose."""
+    for pack in (root / ".git" / "objects" / "pack").glob("*.pack"):
+        moved = pack.rename(root / pack.name)
+        with moved.open("rb") as stream:
+            subprocess.run(["git", "-C", str(root), "unpack-objects", "-q"], stdin=stream, check=True)
+        moved.unlink()
+
+
+def timed(root: Path, *arguments: str) -> float:
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE / "src")}
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-m", "assay", *arguments], cwd=root, env=environment, capture_output=True)
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        sys.exit(f"assay {' '.join(arguments)} failed: {done.stderr.decode()}")
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--strategies", type=int, default=200)
+    parser.add_argument("--experiments", type=int, default=1000)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--loose", action="store_true")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        build(root, chosen.strategies, chosen.experiments)
+        if chosen.loose:
+            unpack(root)
+        for arguments in (["log"], ["log", "--all"]):
+            seconds = sorted(timed(root, *arguments) for _ in range(chosen.repeats))
+            print(
+                f"assay {' '.join(arguments):10} median {seconds[len(seconds) // 2]:.2f} s, worst {seconds[-1]:.2f} s"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""`assay log`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from assay.report import log as report
+from assay.verbs.log import log
+from assay.words.records import encode
+
+
+@click.command(epilog="Example: assay log --all --markdown > STRATEGIES.md", context_settings={"show_default": True})
+@click.option("--all", "everything", is_flag=True, help="Add attempts, rejected ideas and all experiments.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print Markdown tables.")
+@click.option("--csv", "form", flag_value="csv", help="Print comma-separated values.")
+@click.option("--json", "form", flag_value="json", help="Print one JSON object.")
+def command(everything: bool, form: str | None) -> None:
+    """Show accepted and revoked strategies, newest first."""
+    found = log(Path.cwd(), everything)
+    if form == "json":
+        click.echo(encode(found), nl=False)
+    elif form == "csv":
+        click.echo(report.comma_separated(found.rows))
+    else:
+        click.echo(report.markdown(found.rows) if form == "markdown" else report.text(found.rows))

@@ -1,0 +1,23 @@
+"""`assay reject`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from assay.verbs.reject import reject
+from assay.words.evidence import tag_of
+from assay.words.records import encode
+
+
+@click.command(epilog='Example: assay reject wavy-pita --why "no gain at ten seeds, twice the time"')
+@click.argument("experiment")
+@click.option("--why", required=True, help="The reason, for whoever has the same idea.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(experiment: str, why: str, as_json: bool) -> None:
+    """Keep EXPERIMENT as the tag rejected/EXPERIMENT, with its verdict."""
+    event = reject(Path.cwd(), experiment, why)
+    click.echo(f"wrote the tag {tag_of(event)}; next: git push origin {tag_of(event)}", err=as_json)
+    if as_json:
+        click.echo(encode(event), nl=False)

@@ -1,0 +1,58 @@
+"""From what a user typed to an experiment or a strategy."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from assay.history.reading import Experiment, Repository, Stamp, Tag, parse_metrics
+from assay.history.state import State, Strategy
+from assay.outside import git
+from assay.words.errors import UsageError
+from assay.words.evidence import UnverifiableError, check_name
+
+
+def experiment(root: Path, repository: Repository, name: str) -> Experiment:
+    """The experiment called `name`, or the commit that `name` resolves to as if it were one.
+
+    Raises UsageError for a name that nothing has, or that two experiments have.
+    """
+    found = [item for item in repository.experiments if name in (item.name, item.commit)]
+    if len({item.commit for item in found}) > 1:
+        raise UsageError(
+            f"{len(found)} experiments are called {name!r}", allowed=", ".join(item.commit[:12] for item in found)
+        )
+    if found:
+        return found[0]
+    commit = git.resolve(root, name)
+    if commit is None:
+        raise UsageError(f"there is no experiment {name!r}", allowed=_near(name, repository), mend="dvc exp show")
+    matching = [item for item in repository.experiments if item.commit == commit]
+    return matching[0] if matching else _commit(root, commit)
+
+
+def _commit(root: Path, commit: str) -> Experiment:
+    metrics, problem = parse_metrics(git.read(root, commit, "results/metrics.json"))
+    base = git.resolve(root, f"{commit}^") or commit
+    return Experiment(commit[:12], commit, base, Stamp(), metrics, problem)
+
+
+def _near(name: str, repository: Repository) -> str:
+    names = [item.name for item in repository.experiments]
+    return ", ".join(difflib.get_close_matches(name, names, 3) or sorted(names)[:5]) or "none was run yet"
+
+
+def strategy(state: State, name: str) -> Strategy:
+    """The strategy that `name` or `strategy/name` means. Raises UsageError, UnverifiableError."""
+    bare = check_name(name.removeprefix("strategy/"))
+    if bare in state.strategies:
+        return state.strategies[bare]
+    for tag in state.unverifiable:
+        if tag.name == f"strategy/{bare}":
+            raise UnverifiableError(tag.name, tag.problem)
+    raise UsageError(f"there is no strategy {bare!r}", allowed=", ".join(state.strategies) or "none is accepted yet")
+
+
+def unverified(state: State, name: str) -> Tag | None:
+    """The tag of ours called `name` whose evidence does not hold, if there is one."""
+    return next((tag for tag in state.unverifiable if tag.name == name), None)

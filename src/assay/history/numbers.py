@@ -1,0 +1,51 @@
+"""From the flat numbers of `results/metrics.json` to a comparison; whatever else stands there is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from assay.words.evidence import Comparison, Score
+
+
+def text(metrics: Mapping[str, Any], key: str) -> str:
+    """The string at `key`, "" where there is none."""
+    value = metrics.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def number(metrics: Mapping[str, Any], key: str) -> float | None:
+    """The number at `key`, None where there is none."""
+    value = metrics.get(key)
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def metric_of(version: str) -> str:
+    """Name of the metric in a metric version such as accuracy-1.5f3c9a2e."""
+    return version.rpartition("-")[0]
+
+
+def comparison(metrics: Mapping[str, Any]) -> Comparison | None:
+    """The verdict in `metrics` and its numbers; None when no verdict was reached."""
+    verdict = text(metrics, "verdict")
+    if not verdict:
+        return None
+    return Comparison(
+        verdict=verdict,
+        candidate=candidate(metrics),
+        delta=number(metrics, "delta"),
+        ci_low=number(metrics, "ci_low"),
+        ci_high=number(metrics, "ci_high"),
+        p=number(metrics, "p"),
+    )
+
+
+def candidate(metrics: Mapping[str, Any]) -> Score:
+    """The candidate group's own numbers."""
+    metric = metric_of(text(metrics, "metric_version"))
+    return Score(
+        n=int(number(metrics, "n") or 0),
+        mean=number(metrics, metric),
+        sd=number(metrics, "sd"),
+        diverged=int(number(metrics, "diverged") or 0),
+    )

@@ -1,0 +1,67 @@
+"""The line `baseline:` in params.yaml: changed in place, everything else byte for byte as it was.
+
+Covers: the text, and a commit that changes nothing but this line, whatever else is edited or staged.
+Not covered: what the baseline means (`outside.accepted`).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from assay.history.commits import branch, commit_file
+from assay.outside import files, git
+from assay.words.errors import UsageError
+from assay.words.layout import Layout
+from assay.words.yaml12 import parse
+
+PARAMS = "params.yaml"
+_LINE = re.compile(r"^(baseline[ \t]*:[ \t]*)([^\s#]+)([ \t]*)(.*)$", re.MULTILINE)
+
+
+def baseline(content: bytes, where: str = PARAMS) -> str:
+    """The baseline that params.yaml names; `floor` when it names none."""
+    return str(parse(content, where).get("baseline", "floor"))
+
+
+def repointed(content: bytes, name: str, where: str = PARAMS) -> bytes:
+    """`content` with `baseline: name`; comments and their columns stay.
+
+    Raises UsageError when the line is written in a form that cannot be changed safely.
+    """
+    text = content.decode("utf-8")
+    new = _LINE.sub(lambda match: _line(match, name), text, count=1)
+    expected = {**parse(content, where), "baseline": name}
+    if parse(new, where) != expected:
+        raise UsageError(
+            f"{where} does not hold `baseline: NAME` on a line of its own", mend=f"write the line `baseline: {name}`"
+        )
+    return new.encode("utf-8")
+
+
+def _line(match: re.Match[str], name: str) -> str:
+    key, old, space, rest = match.groups()
+    column = len(old) + len(space)
+    return key + (name.ljust(max(column, len(name) + 1)) + rest if rest.startswith("#") else name + space + rest)
+
+
+def move(layout: Layout, name: str, message: str) -> str:
+    """Commit `baseline: name` on the current branch and write it into the work tree; the commit's hash.
+
+    Only this line changes in either place; other edits of params.yaml stay as they are.
+    """
+    on = branch(layout.root)
+    committed = git.read(layout.root, "HEAD", PARAMS)
+    if committed is None:
+        raise UsageError("params.yaml is not committed", mend="git add params.yaml && git commit -m Parameters")
+    present = files.read_bytes(layout.params, "git checkout HEAD -- params.yaml")
+    edited = repointed(present, name)
+    commit = commit_file(layout.root, on, PARAMS, repointed(committed, name, f"params.yaml at {on}"), message)
+    files.write_bytes(layout.params, edited)
+    return commit
+
+
+def at(root: Path, revision: str) -> str:
+    """The baseline that params.yaml names at `revision`, "" where there is no such file."""
+    content = git.read(root, revision, PARAMS)
+    return "" if content is None else baseline(content, f"params.yaml at {revision}")

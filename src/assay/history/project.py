@@ -1,0 +1,22 @@
+"""Where the project stands: the folder with dvc.yaml, inside a Git repository that has a commit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from assay.outside import git
+from assay.words.errors import UsageError
+from assay.words.layout import Layout
+
+
+def find(start: Path) -> Layout:
+    """The project that `start` lies in. Raises UsageError outside of one, or before its first commit."""
+    here = start.resolve()
+    root = next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").is_file()), None)
+    if root is None:
+        raise UsageError(f"no dvc.yaml in {here} or above it", mend="change to the project's folder")
+    if not git.run(root, "rev-parse", "--git-dir", check=False):
+        raise UsageError(f"{root} is in no Git repository", mend="git init && git add . && git commit -m Start")
+    if git.resolve(root, "HEAD") is None:
+        raise UsageError(f"{root} has no commit yet", mend="git add . && git commit -m Start")
+    return Layout(root)

@@ -1,0 +1,47 @@
+"""Writing events: an annotated tag each, made whole by Git or not at all.
+
+Covers: names that are taken, identity, the tag itself. Not covered: moving the baseline (`history.pointer`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from assay.history.objects import Ref
+from assay.outside import git
+from assay.words.errors import UsageError
+from assay.words.evidence import Event, check_name, tag_of
+from assay.words.trailers import format_event
+
+
+def check_identity(root: Path) -> None:
+    """UsageError when Git does not know who writes."""
+    if not git.run(root, "var", "GIT_COMMITTER_IDENT", check=False):
+        raise UsageError(
+            "Git knows no identity to sign the evidence with",
+            mend='git config user.name "Your Name" && git config user.email you@example.org',
+        )
+
+
+def check_why(why: str) -> str:
+    """The reason without surrounding space; UsageError when there is none."""
+    if not why.strip():
+        raise UsageError("--why is empty", allowed="a reason that helps whoever reads it in a year")
+    return why.strip()
+
+
+def check_free(refs: dict[str, Ref], folder: str, name: str) -> None:
+    """UsageError when FOLDER/NAME exists, in any spelling: some file systems know no upper case."""
+    wanted = f"refs/tags/{folder}/{check_name(name)}".casefold()
+    for ref in refs:
+        if ref.casefold() == wanted:
+            tag = ref.removeprefix("refs/tags/")
+            raise UsageError(f"the tag {tag} exists", mend=f"choose another name, or look at it with `git show {tag}`")
+
+
+def write(root: Path, event: Event, title: str, text: str = "") -> str:
+    """Create the tag of `event` in the repository at `root`; its name. Raises UsageError when Git refuses."""
+    tag = tag_of(event)
+    message = format_event(event, title, text)
+    git.run(root, "tag", "--annotate", "--cleanup=verbatim", "--file=-", tag, event.commit, stdin=message)
+    return tag

@@ -1,0 +1,157 @@
+"""What differs between two strategies: parameters, files of code, and how many changes that is.
+
+Covers: comparing resolved parameters and sources, the counting rule, sentences. Not covered: where they
+come from. The caller hands in what belongs to a strategy: the resolved parameters that training reads
+(profile applied; without `replicates`, `seed`, `baseline`, `judge`, `machine` and other profiles, which
+are no part of it) and the source files in the closure of training.
+
+The rule: an effect can be put down to a change only when there is one. Each changed parameter that
+existed before counts as one; all edits of code, with the parameters they introduce or remove, count as
+one; two or more are bundled. Parameters that come or go while no code differs count as one together.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from assay.words import normal_form
+from assay.words.errors import UsageError
+
+#: a parameter that one side does not have
+ABSENT = object()
+
+
+@dataclass(frozen=True)
+class ParameterChange:
+    """One parameter by its dotted name; a side that lacks it holds ABSENT."""
+
+    name: str
+    before: Any
+    after: Any
+
+    def __str__(self) -> str:
+        if self.before is ABSENT:
+            return f"{self.name} {_shown(self.after)} (new)"
+        if self.after is ABSENT:
+            return f"{self.name} {_shown(self.before)} (removed)"
+        return f"{self.name} {_shown(self.before)} → {_shown(self.after)}"
+
+
+@dataclass(frozen=True)
+class FileChange:
+    """One file of code and its changed lines; `cosmetic` when only comments, docstrings or layout differ."""
+
+    path: str
+    added: int
+    removed: int
+    cosmetic: bool
+
+    def __str__(self) -> str:
+        text = f"{self.path} +{self.added} −{self.removed}"
+        return f"{text} (comments or layout only)" if self.cosmetic else text
+
+
+@dataclass(frozen=True)
+class Changes:
+    """All that differs, in the order of names."""
+
+    changed: tuple[ParameterChange, ...]
+    introduced: tuple[ParameterChange, ...]
+    removed: tuple[ParameterChange, ...]
+    code: tuple[FileChange, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of changes by the rule at the top of this module."""
+        edited = any(not file.cosmetic for file in self.code)
+        return len(self.changed) + bool(edited or self.introduced or self.removed)
+
+    @property
+    def bundled(self) -> bool:
+        return self.count > 1
+
+    @property
+    def parts(self) -> list[str]:
+        """The differences, one short text each: parameters, then code."""
+        files = ", ".join(map(str, self.code))
+        parameters = [str(change) for change in (*self.changed, *self.introduced, *self.removed)]
+        return [*parameters, *([f"code: {files}"] if files else [])]
+
+    def __str__(self) -> str:
+        """`lr 0.001 → 0.0003 · code: src/tasks/digits/learning.py +12 −3 · 2 changes bundled`."""
+        bundled = [f"{self.count} changes bundled"] if self.bundled else []
+        return " · ".join([*self.parts, *bundled]) or "no difference"
+
+
+def changes(
+    before: Mapping[str, Any], after: Mapping[str, Any], code_before: Mapping[str, str], code_after: Mapping[str, str]
+) -> Changes:
+    """What differs between two strategies: nested parameters, and sources by path."""
+    old, new = dict(_leaves(before)), dict(_leaves(after))
+    found = [
+        ParameterChange(name, old.get(name, ABSENT), new.get(name, ABSENT))
+        for name in sorted(old.keys() | new.keys())
+        if not _same(old.get(name, ABSENT), new.get(name, ABSENT))
+    ]
+    return Changes(
+        changed=tuple(each for each in found if each.before is not ABSENT and each.after is not ABSENT),
+        introduced=tuple(each for each in found if each.before is ABSENT),
+        removed=tuple(each for each in found if each.after is ABSENT),
+        code=tuple(_files(code_before, code_after)),
+    )
+
+
+def _leaves(parameters: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Parameters by dotted name. A list is one parameter; an empty section is none."""
+    for name, value in parameters.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
+
+
+def _same(one: object, other: object) -> bool:
+    """Equal in value, where true is not 1; 1 and 1.0 are the same number."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return one == other
+
+
+def _files(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[FileChange]:
+    for path in sorted(before.keys() | after.keys()):
+        old, new = before.get(path, ""), after.get(path, "")
+        if old != new or (path in before) != (path in after):
+            added, removed = _lines(old, new)
+            yield FileChange(path, added, removed, cosmetic=_form(path, old) == _form(path, new))
+
+
+def _lines(old: str, new: str) -> tuple[int, int]:
+    """Lines added and removed."""
+    matcher = difflib.SequenceMatcher(None, old.splitlines(), new.splitlines(), autojunk=False)
+    blocks = [(i2 - i1, j2 - j1) for tag, i1, i2, j1, j2 in matcher.get_opcodes() if tag != "equal"]
+    return sum(new for _, new in blocks), sum(old for old, _ in blocks)
+
+
+def _form(path: str, source: str) -> str:
+    """What the file does; its very text where that is not Python."""
+    try:
+        tree: ast.AST | None = normal_form.parse(source, path) if path.endswith(".py") else None
+    except UsageError:
+        tree = None
+    return source if tree is None else normal_form.text(tree)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str):
+        return value if value and value.isprintable() and not value.isspace() else repr(value)
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_shown, value))}]"
+    return str(value)

@@ -1,0 +1,108 @@
+"""The metric version: a short key that is the same exactly when the ruler is.
+
+Covers: the key `NAME-REVISION.HEX8` as a value (format and parse), and the fingerprint in it of the
+evaluated examples, the metric's options and the metric's code with everything of the project that the
+code reaches. Not covered: reading sources (the caller hands in a reader), and numbers.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from assay.judging.metric_version_project import Project, Reader
+from assay.judging.metric_version_reach import Reach
+from assay.judging.metric_version_scan import Scan, scan
+from assay.judging.metric_version_units import Unit
+from assay.words import normal_form
+from assay.words.errors import UsageError
+
+REGISTRY = "METRICS"
+
+#: entries of a metric that say how its numbers are judged or shown, not what they are
+NOT_THE_RULER = frozenset({"min_effect", "per_example"})
+
+_GRAMMAR = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)-(?P<revision>0|[1-9][0-9]*)\.(?P<digest>[0-9a-f]{8})")
+
+
+@dataclass(frozen=True)
+class MetricVersion:
+    """`accuracy-1.5f3c9a2e`: numbers under different versions are never subtracted."""
+
+    name: str
+    revision: int  # raised by a person when the meaning changes in a way that code does not show
+    digest: str  # 8 hex digits over examples, options and code
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.revision}.{self.digest}"
+
+    @classmethod
+    def parse(cls, text: str) -> MetricVersion:
+        """The inverse of `str`. Raises UsageError when `text` is no metric version."""
+        found = _GRAMMAR.fullmatch(text)
+        if found is None:
+            raise UsageError(f"{text!r} is not a metric version", allowed="NAME-REVISION.HEX8: accuracy-1.5f3c9a2e")
+        return cls(found["name"], int(found["revision"]), found["digest"])
+
+
+def metric_version(
+    read: Reader, module: str, name: str, revision: int, evaluated: str, options: Mapping[str, Any]
+) -> str:
+    """The version of metric `name` in `METRICS` of `module`.
+
+    `read` gives the source of a module of the project by its dotted name, None for all others;
+    `evaluated` is the content hash of the evaluated examples, `options` the metric's keyword arguments.
+    Raises UsageError when there is no such metric or a source is not valid Python.
+    """
+    settings = json.dumps(options, sort_keys=True, separators=(",", ":"))
+    ruler = "\n".join([evaluated, settings, metric_code(read, module, name)])
+    digest = hashlib.blake2b(ruler.encode(), digest_size=4).hexdigest()
+    return str(MetricVersion.parse(f"{name}-{revision}.{digest}"))
+
+
+def metric_code(read: Reader, module: str, name: str) -> str:
+    """Normal form of the metric's entry in `METRICS` and of everything of the project that it reaches."""
+    project = Project(read)
+    found = project.follow(_unit(module, [], ""), (REGISTRY,))
+    registry = [hit.unit for hit in found if hit.unit.kind != "import"]
+    if not registry:
+        raise UsageError(f"{module} has no {REGISTRY}", allowed=f"{REGISTRY} = {{NAME: {{'function': …}}}}")
+    tables = [_table(getattr(unit.node, "value", None)) for unit in registry]
+    if len(tables) == 1 and tables[0] is not None:  # written out at once; does anything change it later?
+        entry = _entry(registry[0], tables[0].get(name))
+        reach = Reach(project, module, [entry])
+        if not reach.changers({(registry[0].module, REGISTRY)}):
+            if name not in tables[0]:
+                raise UsageError(f"metric {name!r} is not in {REGISTRY} of {module}", allowed=", ".join(tables[0]))
+            return reach.text()
+    return Reach(project, module, registry).text()
+
+
+def _entry(registry: Unit, written: ast.expr | None) -> Unit:
+    """A metric's entry as a unit, without what is not the ruler where its fields can be told apart."""
+    fields = _table(written)
+    if fields is None:
+        values = [] if written is None else [written]
+        return _unit(registry.module, values, "".join(map(normal_form.text, values)))
+    ruler = {field: value for field, value in sorted(fields.items()) if field not in NOT_THE_RULER}
+    text = "".join(f"{field}={normal_form.text(value)};" for field, value in ruler.items())
+    return _unit(registry.module, list(ruler.values()), text)
+
+
+def _unit(module: str, nodes: list[ast.expr], text: str) -> Unit:
+    found = scan(nodes, "") if nodes else Scan()
+    return Unit(module, -1, text, frozenset(), found, False, None, "other")
+
+
+def _table(node: ast.AST | None) -> dict[str, ast.expr] | None:
+    """A dictionary display with literal names as keys, None for anything else."""
+    if not isinstance(node, ast.Dict):
+        return None
+    names = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
+    written = {name: value for name, value in zip(names, node.values, strict=True) if isinstance(name, str)}
+    return written if len(written) == len(names) else None

@@ -1,0 +1,87 @@
+"""Modules of a project and the names in them, followed through imports.
+
+Covers: which modules an import runs, which definitions a name leads to, aliases and packages included.
+Not covered: what code does with them (`judging.metric_version_reach`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from assay.judging.metric_version_names import Chain
+from assay.judging.metric_version_units import Unit, units_of
+from assay.words.normal_form import Source
+
+#: module name → its source, None when the project has no such module
+Reader = Callable[[str], Source | None]
+
+
+class Hit(NamedTuple):
+    """A unit that a chain leads to."""
+
+    unit: Unit
+    name: str  # bound by the unit; "*" when the whole module is meant
+    rest: Chain  # attributes left over
+
+
+class Project:
+    """Modules of a project, read when they are first asked for."""
+
+    def __init__(self, read: Reader) -> None:
+        self._read = read
+        self._units: dict[str, list[Unit] | None] = {}
+
+    def has(self, module: str) -> bool:
+        if module not in self._units:
+            source = self._read(module)
+            self._units[module] = None if source is None else units_of(module, source)
+        return self._units[module] is not None
+
+    def units(self, module: str) -> list[Unit]:
+        return (self._units[module] or []) if self.has(module) else []
+
+    def binding(self, module: str, name: str) -> list[Unit]:
+        return [unit for unit in self.units(module) if name in unit.binds]
+
+    def executed(self, module: str) -> list[str]:
+        """Modules of the project that importing `module` runs, itself and packages included, sorted."""
+        found: set[str] = set()
+        waiting = {module}
+        while waiting:
+            parts = waiting.pop().split(".")
+            packages = {".".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
+            new = {name for name in packages - found if self.has(name)}
+            found |= new
+            scans = [unit.scan for name in new for unit in self.units(name)]
+            waiting |= {name for scan in scans for name in scan.loads | scan.modules} - found
+        return sorted(found)
+
+    def follow(self, unit: Unit, chain: Chain) -> Iterator[Hit]:
+        """Everything that the global name `chain[0]` of `unit` leads to, the aliases on the way included."""
+        waiting: list[tuple[str, Chain, set[str]]] = [(unit.module, chain, unit.scan.imports.get(chain[0], set()))]
+        seen: set[tuple[str, Chain]] = set()
+        while waiting:
+            module, names, targets = waiting.pop()
+            if (module, names) in seen:
+                continue
+            seen.add((module, names))
+            for bound in self.binding(module, names[0]):
+                yield Hit(bound, names[0], names[1:])
+                targets = targets | bound.scan.imports.get(names[0], set())
+            for target in sorted(targets):
+                for place, rest in self._locate((*target.split("."), *names[1:])):
+                    if rest and self.binding(place, rest[0]):
+                        waiting.append((place, rest, set()))
+                    else:
+                        yield from (Hit(each, "*", rest) for each in self.units(place))
+
+    def _locate(self, path: Chain) -> Iterator[tuple[str, Chain]]:
+        """The longest module at the start of a dotted path, and the package that may bind its last part instead."""
+        for length in range(len(path), 0, -1):
+            if self.has(".".join(path[:length])):
+                yield ".".join(path[:length]), path[length:]
+                package = ".".join(path[: length - 1])
+                if package and self.binding(package, path[length - 1]):
+                    yield package, path[length - 1 :]
+                return

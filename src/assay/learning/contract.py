@@ -1,0 +1,184 @@
+"""What a task's `learning.py` offers, checked before the first training step.
+
+    model(shape, outputs, **model parameters) -> nn.Module        required
+    loss(outputs, targets) -> scalar mean                         required
+    preprocess(inputs) -> Tensor                                  default: as they are
+    statistics(train inputs) -> dict of Tensor                    then preprocess(inputs, statistics)
+    predict(outputs) -> Tensor                                    default: softmax for classes, else as they are
+    augment(inputs, targets, generator) -> (inputs, targets)      default: none
+    optimizer(parameters, settings) -> torch.optim.Optimizer      default: train.optimizer
+    fit(params, data, seed) -> predictor                          replaces all of the above by a loop of its own
+
+Covers: loading, signatures, shapes on a first batch. Not covered: whether the training code is sane.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from assay.words.errors import AssayError, UsageError
+
+#: member → arguments as the contract names them
+MEMBERS: dict[str, tuple[str, ...]] = {
+    "model": ("shape", "outputs"),
+    "loss": ("outputs", "targets"),
+    "preprocess": ("inputs",),
+    "statistics": ("inputs",),
+    "predict": ("outputs",),
+    "augment": ("inputs", "targets", "generator"),
+    "optimizer": ("parameters", "settings"),
+    "fit": ("params", "data", "seed"),
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """The members of one task; None where it leaves the default."""
+
+    name: str
+    file: str
+    model: Callable[..., nn.Module] | None = None
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None
+    preprocess: Callable[..., Tensor] | None = None
+    statistics: Callable[[Tensor], dict[str, Tensor]] | None = None
+    predict: Callable[[Tensor], Tensor] | None = None
+    augment: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None
+    optimizer: Callable[..., torch.optim.Optimizer] | None = None
+    fit: Callable[..., Any] | None = None
+
+    def refuse(self, problem: str, expected: str = "") -> UsageError:
+        return UsageError(f"{self.file}: {problem}", allowed=expected)
+
+    def call(self, member: str, *arguments: Any, **named: Any) -> Any:
+        """Call a member; what it raises becomes one sentence that names it."""
+        try:
+            return getattr(self, member)(*arguments, **named)
+        except AssayError:
+            raise
+        except Exception as error:
+            raise self.refuse(f"{member}() fails with {brief(error)}", _form(member)) from error
+
+
+def load(name: str, source: Path, model_parameters: Mapping[str, Any]) -> Task:
+    """The task `tasks.NAME.learning` under the folder `source`; UsageError when it breaks the contract."""
+    file = f"{source.name}/tasks/{name}/learning.py"
+    module = _import(f"tasks.{name}.learning", file, source)
+    members = {member: getattr(module, member) for member in MEMBERS if callable(getattr(module, member, None))}
+    task = Task(name=name, file=file, **members)
+    if task.fit is None:
+        for required in ("model", "loss"):
+            if getattr(task, required) is None:
+                raise task.refuse(f"lacks {required}()", _form(required))
+    for member, function in members.items():
+        _check_signature(task, member, function, model_parameters if member == "model" else {})
+    return task
+
+
+def _import(module: str, file: str, source: Path) -> ModuleType:
+    if not (source / "tasks").is_dir() or not (source.parent / file).is_file():
+        raise UsageError(f"{file} does not exist", mend="write it, or change task.name in params.yaml")
+    if str(source) not in sys.path:
+        sys.path.insert(0, str(source))
+    try:
+        return importlib.import_module(module)
+    except AssayError:
+        raise
+    except Exception as error:
+        raise UsageError(f"{file} does not import: {brief(error)}", mend="mend the import, then run again") from error
+
+
+def _check_signature(task: Task, member: str, function: Callable[..., Any], named: Mapping[str, Any]) -> None:
+    expected = MEMBERS[member]
+    if member == "preprocess" and task.statistics is not None:
+        expected = ("inputs", "statistics")
+    try:
+        signature = inspect.signature(function)
+        signature.bind(*expected, **named)
+    except (TypeError, ValueError) as error:
+        if member == "model" and named:
+            _refuse_parameters(task, function, named)
+        raise task.refuse(f"{member}{_signature(function)} cannot be called: {error}", _form(member)) from error
+
+
+def _refuse_parameters(task: Task, function: Callable[..., Any], named: Mapping[str, Any]) -> None:
+    known = list(inspect.signature(function).parameters)[2:]
+    unknown = [name for name in named if name not in known]
+    if unknown:
+        raise UsageError(
+            f"params.yaml: model.{unknown[0]} is no parameter of model() in {task.file}",
+            allowed=", ".join(known) or "none",
+        )
+
+
+def _signature(function: Callable[..., Any]) -> str:
+    try:
+        return str(inspect.signature(function))
+    except (TypeError, ValueError):
+        return "(…)"
+
+
+def _form(member: str) -> str:
+    named = ", **model parameters" if member == "model" else ""
+    return f"{member}({', '.join(MEMBERS[member])}{named})"
+
+
+def brief(error: BaseException) -> str:
+    """An exception as part of one sentence."""
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said[:300]}" if said else type(error).__name__
+
+
+def build(task: Task, shape: tuple[int, ...], outputs: int, parameters: Mapping[str, Any]) -> nn.Module:
+    """A fresh model, drawn from the global torch generator as it stands."""
+    module = task.call("model", shape, outputs, **parameters)
+    if not isinstance(module, nn.Module):
+        raise task.refuse(f"model() returns {type(module).__name__}", "a torch.nn.Module")
+    if not any(parameter.requires_grad for parameter in module.parameters()):
+        raise task.refuse("model() returns a module without parameters to train")
+    return module
+
+
+def predictions(task: Task, outputs: Tensor, targets: Tensor, classes: int | None) -> Tensor:
+    """(N, …) predictions from model outputs of N examples; classes get probabilities (N, K)."""
+    if task.predict is not None:
+        made = task.call("predict", outputs)
+    elif classes is not None:
+        made = outputs.softmax(-1)
+    else:
+        made = outputs.reshape(targets.shape) if outputs.numel() == targets.numel() else outputs
+    if not isinstance(made, Tensor) or made.ndim == 0 or len(made) != len(targets):
+        found = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
+        raise task.refuse(f"predict() returns {found} for {len(targets)} examples", "a Tensor with a row for each")
+    if classes is not None and tuple(made.shape[1:]) != (classes,):
+        expected = f"({len(targets)}, {classes}), a probability for each class"
+        raise task.refuse(f"predictions have shape {tuple(made.shape)}", expected)
+    return made
+
+
+def probe(task: Task, module: nn.Module, inputs: Tensor, targets: Tensor, classes: int | None) -> None:
+    """Run a first batch through model, loss and predict; UsageError naming what has the wrong shape."""
+    try:
+        outputs = module(inputs)
+    except Exception as error:
+        shape = tuple(inputs.shape)
+        raise task.refuse(f"the model fails on inputs of shape {shape} with {brief(error)}") from error
+    if not isinstance(outputs, Tensor) or outputs.ndim == 0 or len(outputs) != len(inputs):
+        found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        raise task.refuse(f"the model returns {found} for {len(inputs)} examples", "a Tensor with a row for each")
+    value = task.call("loss", outputs, targets)
+    if not isinstance(value, Tensor) or value.ndim != 0 or not value.is_floating_point():
+        found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise task.refuse(f"loss() returns {found}", "a scalar Tensor, the mean over the batch")
+    if not value.requires_grad:
+        raise task.refuse("loss() returns a value that does not depend on the model's parameters")
+    predictions(task, outputs.detach().float(), targets, classes)

@@ -1,0 +1,90 @@
+"""The device: which one, how precise, how reproducible, and what it cost.
+
+Covers: choice of device, determinism without importing the compiler, precision, peak memory.
+Not covered: how many replicates fit (`memory`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+
+from assay.words.errors import UsageError
+
+# cuBLAS reads it once, when CUDA starts; without it matrix products are not reproducible.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.float32, "float64": torch.float64}
+
+
+def choose(name: str) -> torch.device:
+    """The device that `auto`, `cpu`, `cuda` or `cuda:N` means here."""
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise UsageError(f"machine.device is {name!r} but torch sees no CUDA device", allowed="auto, cpu")
+    index = int(name.partition(":")[2] or 0)
+    if index >= torch.cuda.device_count():
+        raise UsageError(f"machine.device is {name!r}", allowed=f"cuda:0 to cuda:{torch.cuda.device_count() - 1}")
+    return torch.device("cuda", index)
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
+    """Mixed precision in bfloat16 where asked for. Its weight cache would leak between replicates, hence off."""
+    if precision != "bfloat16":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
+
+
+@contextmanager
+def determinism(wanted: bool) -> Iterator[list[str]]:
+    """Deterministic kernels inside the block; the list fills with operations that have none.
+
+    The public `torch.use_deterministic_algorithms` also sets a flag of the compiler and imports it for
+    that, which takes longer than training a small network; these are the switches underneath. Filling
+    uninitialised memory, which comes along by default, is a debugging aid and costs a pass per tensor.
+    """
+    offending: list[str] = []
+    if not wanted:
+        yield offending
+        return
+    before = torch._C._get_deterministic_algorithms(), torch._C._get_deterministic_algorithms_warn_only()
+    filled = torch._C._get_deterministic_fill_uninitialized_memory()
+    cudnn = torch.backends.cudnn.deterministic
+    torch._C._set_deterministic_algorithms(True, warn_only=True)
+    torch._C._set_deterministic_fill_uninitialized_memory(False)
+    torch.backends.cudnn.deterministic = True
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("always", message=".*does not have a deterministic implementation")
+            show = warnings.showwarning
+
+            def note(message: Warning | str, *rest: Any, **more: Any) -> None:
+                found = re.match(r"(\S+) does not have a deterministic", str(message))
+                if not found:
+                    show(message, *rest, **more)
+                elif found[1] not in offending:
+                    offending.append(found[1])
+
+            warnings.showwarning = note
+            yield offending
+    finally:
+        torch._C._set_deterministic_algorithms(before[0], warn_only=before[1])
+        torch._C._set_deterministic_fill_uninitialized_memory(filled)
+        torch.backends.cudnn.deterministic = cudnn
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes at the worst moment so far: on the accelerator, else of this process."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

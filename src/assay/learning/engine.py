@@ -1,0 +1,129 @@
+"""One interface to several trainings at once: a lane is a replicate.
+
+All parameters of a lane lie in one row of `theta`, so that an update rule, clipping and the search for
+non-finite numbers are a few operations, however many layers and replicates there are. Every parameter
+starts at a multiple of 16 numbers, so that vector instructions meet each lane alike.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from assay.learning import rules
+from assay.learning.contract import Task
+from assay.learning.dropout import Masks
+from assay.words.params import Train
+
+ALIGN = 16
+#: examples in one forward pass without gradients
+EVALUATE = 4096
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each trained parameter lies in a row of `theta`."""
+
+    names: tuple[str, ...]
+    shapes: tuple[torch.Size, ...]
+    starts: tuple[int, ...]
+    width: int  # numbers in a row, padding included
+
+    @classmethod
+    def of(cls, module: nn.Module) -> Layout:
+        trained = [(name, one.shape) for name, one in module.named_parameters() if one.requires_grad]
+        starts, width = [], 0
+        for _, shape in trained:
+            starts.append(width)
+            width += -(-shape.numel() // ALIGN) * ALIGN
+        return cls(tuple(name for name, _ in trained), tuple(shape for _, shape in trained), tuple(starts), width)
+
+    def views(self, rows: Tensor) -> list[Tensor]:
+        """(lanes, *shape) views into `rows` (lanes, width), one a parameter."""
+        return [
+            rows[:, start : start + shape.numel()].view(len(rows), *shape)
+            for start, shape in zip(self.starts, self.shapes, strict=True)
+        ]
+
+
+class Engine(ABC):
+    """Lanes in training. Subclasses say how a loss and its gradient come about."""
+
+    execution: str
+
+    def __init__(self, task: Task, modules: Sequence[nn.Module], settings: Train, masks: Masks) -> None:
+        self.task = task
+        self.settings = settings
+        self.masks = masks
+        self.layout = Layout.of(modules[0])
+        self.saved = frozenset(modules[0].state_dict(keep_vars=True))
+        first = next(one for one in modules[0].parameters() if one.requires_grad)
+        self.theta = torch.zeros(len(modules), self.layout.width, dtype=first.dtype, device=first.device)
+        self.grad = torch.zeros_like(self.theta)
+        for lane, module in enumerate(modules):
+            given = dict(module.named_parameters())
+            for name, view in zip(self.layout.names, self.layout.views(self.theta), strict=True):
+                view[lane].copy_(given[name].detach())
+        self.grads = self.layout.views(self.grad)
+        self.freeze: Tensor | None = None  # (lanes,) lanes whose gradients no longer count
+        self.rule = rules.rule(settings)
+        self.slots = self.rule.start(self.theta)
+
+    @property
+    def lanes(self) -> int:
+        return len(self.theta)
+
+    @abstractmethod
+    def differentiate(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """(lanes,) losses of a batch (lanes, batch, …) in training mode; gradients go to `grad`."""
+
+    @abstractmethod
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(lanes, batch, …) outputs for inputs (batch, …) that all lanes share, in evaluation mode."""
+
+    @abstractmethod
+    def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """(lanes,) losses of a batch (batch, …) that all lanes share, in evaluation mode."""
+
+    @abstractmethod
+    def buffers(self) -> dict[str, Tensor]:
+        """What the model keeps besides trained parameters, (lanes, …) each: the very storage, not a copy."""
+
+    def step(self, inputs: Tensor, targets: Tensor, lr: float, step: int) -> Tensor:
+        """One training step of all lanes; their (lanes,) losses. `step` counts from 1."""
+        losses = self.differentiate(inputs, targets)
+        if self.freeze is not None:
+            self.grad.masked_fill_(self.freeze[:, None], 0.0)
+        if self.settings.clip:
+            rules.clip(self.grad, self.settings.clip)
+        self.apply(lr, step)
+        return losses
+
+    def apply(self, lr: float, step: int) -> None:
+        self.rule.update(self.theta, self.grad, self.slots, lr, step)
+
+    def mean_losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """(lanes,) mean loss over all examples."""
+        total = torch.zeros(self.lanes, dtype=torch.float64)
+        with torch.no_grad():
+            for start in range(0, len(targets), EVALUATE):
+                part = slice(start, start + EVALUATE)
+                found = self.losses(inputs[part], targets[part]).double().cpu()
+                total += found * len(targets[part])
+        return total / len(targets)
+
+    def outputs(self, inputs: Tensor) -> Tensor:
+        """(lanes, N, …) outputs for N examples, on the host."""
+        with torch.no_grad():
+            parts = [self.forward(part).float().cpu() for part in torch.split(inputs, EVALUATE)]
+        return torch.cat(parts, dim=1)
+
+    def weights(self, lane: int) -> dict[str, Tensor]:
+        """Parameters and buffers of one lane by name, on the host, in the names of `state_dict`."""
+        found = {name: view[lane] for name, view in zip(self.layout.names, self.layout.views(self.theta), strict=True)}
+        found |= {name: buffer[lane] for name, buffer in self.buffers().items() if name in self.saved}
+        return {name: tensor.detach().cpu().clone() for name, tensor in found.items()}

@@ -1,0 +1,153 @@
+"""Examples as tensors: preprocessing, the nested sample, batches for several replicates at once.
+
+Covers: what training sees of the data and in which order. Not covered: files (`assay.data`), and the
+split into parts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from assay.data.examples import Examples
+from assay.learning import contract
+from assay.learning.contract import Task
+from assay.learning.seeding import Streams
+from assay.words.errors import UsageError
+
+#: bytes of input that one gather of an epoch may copy; larger epochs are gathered step by step
+GATHER = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """N examples ready for the model."""
+
+    inputs: Tensor  # (N, …)
+    targets: Tensor  # (N, …) int64 classes, or floating point
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example."""
+        return tuple(self.inputs.shape[1:])
+
+    def to(self, device: torch.device) -> Tensors:
+        return Tensors(self.inputs.to(device), self.targets.to(device))
+
+
+def without(train: Examples, evaluated: Examples) -> tuple[Examples, int]:
+    """`train` without examples that are also evaluated, and how many those were.
+
+    Exact repeats share an id up to a suffix "-k", and leave together.
+    """
+    ids = np.array([name.partition("-")[0] for name in train.ids.tolist()])
+    others = {name.partition("-")[0] for name in evaluated.ids.tolist()}
+    keep = np.array([name not in others for name in ids.tolist()], dtype=bool)
+    left_out = int(len(keep) - keep.sum())
+    if left_out == len(keep):
+        raise UsageError("every training example is among the evaluated ones", mend="split the data again")
+    return (train.take(keep) if left_out else train), left_out
+
+
+def sample(train: Examples, share: float) -> Examples:
+    """The `share` of examples with the smallest hashes of their ids: smaller samples lie inside larger ones."""
+    if share >= 1:
+        return train
+    hashes = [hashlib.blake2b(b"sample/" + name.encode(), digest_size=8).digest() for name in train.ids.tolist()]
+    count = max(1, round(share * len(hashes)))
+    chosen = np.sort(np.array(sorted(range(len(hashes)), key=hashes.__getitem__)[:count]))
+    return train.take(chosen)
+
+
+def _raw(array: NDArray[np.generic], task: Task, what: str) -> Tensor:
+    try:
+        return torch.from_numpy(np.ascontiguousarray(array))
+    except TypeError as error:
+        raise task.refuse(
+            f"{what} have type {array.dtype}", "numbers; turn others into numbers in prepare()"
+        ) from error
+
+
+def _as(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+
+def tensors(task: Task, train: Examples, evaluated: Examples, dtype: torch.dtype) -> tuple[Tensors, Tensors]:
+    """Both parts, preprocessed; statistics come from the training part alone."""
+    raw = [_raw(part.inputs, task, "inputs") for part in (train, evaluated)]
+    extra = () if task.statistics is None else (task.call("statistics", raw[0]),)
+    found = []
+    for part, inputs in zip((train, evaluated), raw, strict=True):
+        ready = inputs if task.preprocess is None else task.call("preprocess", inputs, *extra)
+        if not isinstance(ready, Tensor) or len(ready) != len(part):
+            shape = tuple(ready.shape) if isinstance(ready, Tensor) else type(ready).__name__
+            raise task.refuse(f"preprocess() returns {shape} for {len(part)} examples", "a Tensor with a row for each")
+        targets = _raw(part.targets, task, "targets")
+        targets = targets.long() if part.classes is not None else targets.to(dtype)
+        found.append(Tensors(_as(ready, dtype), targets))
+    return found[0], found[1]
+
+
+def outputs(examples: Examples) -> int:
+    """How many numbers the model returns for one example: classes, or entries of a target."""
+    return int(np.prod(examples.targets.shape[1:])) if examples.classes is None else len(examples.classes)
+
+
+def cuts(examples: int, batch_size: int) -> list[tuple[int, int]]:
+    """Ends of each batch of an epoch. The last is smaller; a single leftover example joins the batch before it,
+    because batch normalisation has no variance of one."""
+    starts = list(range(0, examples, batch_size))
+    if len(starts) > 1 and examples - starts[-1] == 1:
+        starts.pop()
+    return list(zip(starts, [*starts[1:], examples], strict=True))
+
+
+class Feed:
+    """Batches for `lanes` replicates, each in an order of its own."""
+
+    def __init__(self, task: Task, data: Tensors, batch_size: int, streams: Sequence[Streams]) -> None:
+        self.task = task
+        self.data = data
+        self.streams = streams
+        self.device = data.targets.device
+        self.cuts = cuts(len(data), batch_size)
+        self.augmenting = [one.generator("augmentation", self.device) for one in streams] if task.augment else []
+        size = data.inputs[:1].numel() * data.inputs.element_size() * len(data) * len(streams)
+        self.whole = size <= GATHER
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        return len(self.cuts)
+
+    def epoch(self, number: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """(lanes, batch, …) inputs and targets of each step of epoch `number` (from 1), without the first `skip`."""
+        order = np.stack([one.order(number, len(self.data)) for one in self.streams])
+        rows = torch.from_numpy(order).to(self.device)
+        if self.whole:
+            inputs, targets = self.data.inputs[rows], self.data.targets[rows]
+        for start, end in self.cuts[skip:]:
+            if self.whole:
+                batch = inputs[:, start:end], targets[:, start:end]
+            else:
+                batch = self.data.inputs[rows[:, start:end]], self.data.targets[rows[:, start:end]]
+            yield self._augmented(*batch) if self.augmenting else batch
+
+    def _augmented(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        made = [
+            self.task.call("augment", one, two, generator)
+            for one, two, generator in zip(inputs, targets, self.augmenting, strict=True)
+        ]
+        for pair in made:
+            if not (isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(part, Tensor) for part in pair)):
+                raise self.task.refuse("augment() does not return two Tensors", contract.MEMBERS["augment"][0])
+        return torch.stack([one for one, _ in made]), torch.stack([two for _, two in made])

@@ -1,0 +1,69 @@
+"""Replicates of a task that brings its own loop, `fit(params, data, seed) -> predictor`.
+
+Assay brings seeds, data, bookkeeping and judgement; curves, checkpoints and fusing are the loop's own.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from assay.data.examples import Examples
+from assay.learning import contract, seeding
+from assay.learning.contract import Task
+from assay.learning.outcome import Outcome
+from assay.learning.seeding import Streams
+from assay.words.records import Divergence
+
+
+def fit(task: Task, parameters: dict[str, Any], train: Examples, evaluated: Examples, streams: Streams) -> Outcome:
+    """One replicate: `fit` sees the training part alone, the predictor sees inputs alone."""
+    started = time.perf_counter()
+    seeding.seed_globals(streams.display)
+    predictor = task.call("fit", parameters, train, streams.display)
+    if not callable(predictor):
+        raise task.refuse(f"fit() returns {type(predictor).__name__}", "a function from inputs to predictions")
+    predicted = _predict(task, predictor, evaluated)
+    diverged = None if np.isfinite(predicted).all() else Divergence(epoch=0, step=0, tensor="predictions")
+    return Outcome(
+        number=streams.number,
+        seed=streams.display,
+        execution="task",
+        seconds=time.perf_counter() - started,
+        steps=0,
+        weights=_weights(predictor),
+        predictions=predicted,
+        diverged=diverged,
+    )
+
+
+def _predict(task: Task, predictor: Any, evaluated: Examples) -> NDArray[np.float32]:
+    try:
+        made = predictor(evaluated.inputs)
+    except Exception as error:
+        raise task.refuse(f"the predictor of fit() fails with {contract.brief(error)}") from error
+    array = np.asarray(made.detach().cpu() if isinstance(made, Tensor) else made)
+    if array.ndim == 0 or len(array) != len(evaluated):
+        raise task.refuse(
+            f"the predictor of fit() returns {array.shape} for {len(evaluated)} examples", "a row for each"
+        )
+    expected = (len(evaluated), len(evaluated.classes)) if evaluated.classes is not None else array.shape
+    if array.shape != expected:
+        raise task.refuse(f"the predictor of fit() returns {array.shape}", f"{expected}, a probability for each class")
+    return array.astype(np.float32)
+
+
+def _weights(predictor: Any) -> dict[str, Tensor]:
+    """What the predictor shows as `state_dict`, if it does."""
+    state = getattr(predictor, "state_dict", None)
+    found = state() if callable(state) else {}
+    return {
+        name: value.detach().cpu().contiguous().clone()
+        for name, value in found.items()
+        if isinstance(value, torch.Tensor)
+    }

@@ -1,0 +1,170 @@
+"""The frozen protocol: train the replicates of a request, predict, write, answer.
+
+Covers: from a MeasureRequest to models, predictions, curves, log and a Measurement. Not covered: which
+revision's files these are (the request is answered by the code of the tree it was started in), and what
+the predictions are worth.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+from numpy.typing import NDArray
+
+from assay.data import examples
+from assay.data.examples import Examples
+from assay.learning import contract, device, feed, fitting, replicas, training
+from assay.learning.loop import Plan
+from assay.learning.outcome import Outcome
+from assay.learning.progress import Progress
+from assay.learning.seeding import Streams
+from assay.outside import files
+from assay.words import params as parameters
+from assay.words import records
+from assay.words.errors import AssayError, UsageError
+from assay.words.layout import Layout
+from assay.words.params import Params
+from assay.words.records import Identity, Measurement, MeasureRequest
+
+NEEDED = ("ids", "inputs", "targets")
+
+
+def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] | None = None) -> Measurement:
+    """Answer `request` with the code and params.yaml of `root`.
+
+    Raises UsageError for what the task, the parameters or the data get wrong, AssayError when every
+    replicate diverges; then no answer is written.
+    """
+    layout = Layout(root)
+    settings = parameters.resolved(files.read_bytes(layout.params), request.profile, str(layout.params))
+    evaluated, _ = examples.read(Path(request.evaluate), NEEDED)
+    given, manifest = examples.read(Path(request.train), NEEDED)
+    train, left_out = feed.without(given, evaluated)
+    train = feed.sample(train, settings.train.sample)
+    progress = Progress(Path(request.curves), Path(request.log), _epochs(request, settings), report)
+    try:
+        with device.determinism(settings.train.deterministic) as nondeterministic:
+            work = _Work(request, layout, settings, train, evaluated, progress)
+            outcomes = work.outcomes()
+        _refuse_all_diverged(outcomes)
+        for name in nondeterministic:
+            progress.say(f"{name} has no deterministic kernel: its results may differ from run to run")
+        answer = Measurement(
+            identity=Identity(code=request.code, parameters=parameters.strategy(settings), data=manifest.content),
+            purpose=request.purpose,
+            profile=request.profile,
+            replicates=[one.record() for one in outcomes],
+            left_out=left_out,
+            nondeterministic=sorted(nondeterministic),
+            peak_memory=device.peak_memory(work.device),
+            notes=work.notes,
+        )
+        _write(request, outcomes, evaluated)
+        progress.rewrite(outcomes)
+        files.write_bytes(Path(request.answer), records.encode(answer))
+    finally:
+        progress.close()
+    return answer
+
+
+class _Work:
+    """What is shared while one request is answered."""
+
+    def __init__(
+        self,
+        request: MeasureRequest,
+        layout: Layout,
+        settings: Params,
+        train: Examples,
+        evaluated: Examples,
+        progress: Progress,
+    ) -> None:
+        self.request = request
+        self.settings = settings
+        self.train = train
+        self.evaluated = evaluated
+        self.progress = progress
+        self.notes: list[str] = []
+        self.device = device.choose(request.device)
+        self.task = contract.load(settings.task.name, layout.source, settings.model)
+
+    def outcomes(self) -> list[Outcome]:
+        """Every replicate of the request, in its order."""
+        if self.task.fit is not None:
+            found = [self._fit(number) for number in self.request.replicates]
+        else:
+            plan = self._plan()
+            replicas.check(plan)
+            found = training.run(plan, self.request.replicates, self.request.execution, self.progress, self.notes)
+        for one in found:
+            self.progress.say(one.sentence) if one.diverged else self.progress.log(one.sentence)
+        return found
+
+    def _fit(self, number: int) -> Outcome:
+        strategy = parameters.strategy(self.settings)
+        streams = Streams(self.request.seed, self.request.purpose, number)
+        return fitting.fit(self.task, strategy, self.train, self.evaluated, streams)
+
+    def _plan(self) -> Plan:
+        dtype = device.DTYPES[self.settings.train.precision]
+        train, evaluate = feed.tensors(self.task, self.train, self.evaluated, dtype)
+        return Plan(
+            task=self.task,
+            params=self.settings,
+            device=self.device,
+            seed=self.request.seed,
+            purpose=self.request.purpose,
+            train=train.to(self.device),
+            evaluate=evaluate.to(self.device),
+            classes=None if self.evaluated.classes is None else len(self.evaluated.classes),
+            outputs=feed.outputs(self.train),
+        )
+
+
+def _epochs(request: MeasureRequest, settings: Params) -> int:
+    return settings.train.epochs * len(request.replicates)
+
+
+def _refuse_all_diverged(outcomes: Sequence[Outcome]) -> None:
+    if outcomes and all(one.diverged for one in outcomes):
+        raise AssayError(
+            f"all {len(outcomes)} replicates diverged, among them {outcomes[0].sentence}",
+            mend="lower lr, or set train.clip",
+        )
+
+
+def _write(request: MeasureRequest, outcomes: Sequence[Outcome], evaluated: Examples) -> None:
+    """Weights and predictions. Their bytes follow from the numbers alone: no time, commit or path is in them."""
+    models, predictions = Path(request.models), Path(request.predictions)
+    for stale in models.glob("*.safetensors"):
+        stale.unlink()
+    models.mkdir(parents=True, exist_ok=True)
+    for one in outcomes:
+        if one.diverged is None:
+            files.write_bytes(models / f"{one.number}.safetensors", safetensors.torch.save(one.weights))
+    _write_array(predictions / "predictions.npy", _stacked(outcomes))
+    _write_array(predictions / "ids.npy", evaluated.ids)
+
+
+def _stacked(outcomes: Sequence[Outcome]) -> NDArray[np.float32]:
+    """(R, N, …) predictions; NaN where a replicate diverged."""
+    made = [one.predictions for one in outcomes if one.predictions is not None and one.diverged is None]
+    shapes = {array.shape for array in made}
+    if len(shapes) != 1:
+        raise UsageError(f"predictions of the replicates have the shapes {sorted(shapes)}", allowed="the same for all")
+    stacked = np.full((len(outcomes), *shapes.pop()), np.nan, dtype=np.float32)
+    for row, one in zip(stacked, outcomes, strict=True):
+        if one.predictions is not None and one.diverged is None:
+            row[...] = one.predictions
+    return stacked
+
+
+def _write_array(path: Path, array: NDArray[Any]) -> None:
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=False)
+    files.write_bytes(path, content.getvalue())

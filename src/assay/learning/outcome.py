@@ -1,0 +1,59 @@
+"""What the training of one replicate leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from assay.words.records import Divergence, Replicate
+
+
+@dataclass(frozen=True)
+class Point:
+    """Losses of one replicate after one epoch (from 1)."""
+
+    epoch: int
+    train: float  # mean over the epoch's batches, in training mode
+    validation: float  # mean over the evaluated part, in evaluation mode
+
+
+@dataclass
+class Outcome:
+    """One replicate, trained. `predictions` (N, …) is None while nobody has asked for them."""
+
+    number: int
+    seed: int
+    execution: str
+    seconds: float
+    steps: int
+    weights: dict[str, Tensor]
+    curve: list[Point] = field(default_factory=list)
+    predictions: NDArray[np.float32] | None = None
+    diverged: Divergence | None = None
+    reused: bool = False
+
+    def record(self) -> Replicate:
+        return Replicate(
+            number=self.number,
+            seed=self.seed,
+            execution=self.execution,
+            reused=self.reused,
+            seconds=round(self.seconds, 3),
+            steps=self.steps,
+            diverged=self.diverged,
+        )
+
+    @property
+    def sentence(self) -> str:
+        """One line about it, for the log."""
+        head = f"replicate {self.number} (seed {self.seed}): "
+        if self.diverged is not None:
+            where = self.diverged
+            return head + f"diverged at epoch {where.epoch}, step {where.step}: {where.tensor} is not finite"
+        if self.reused:
+            return head + "taken from the cache"
+        last = f", validation loss {self.curve[-1].validation:.4g}" if self.curve else ""
+        return head + f"{self.steps} steps, {self.execution}, {self.seconds:.2f} s{last}"

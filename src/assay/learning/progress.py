@@ -1,0 +1,75 @@
+"""What one can watch while training runs: curves as CSV, a log of plain lines, a bar on a terminal.
+
+Watching changes nothing: no random number is drawn and no tensor touched here.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO
+
+from tqdm import tqdm
+
+from assay.learning.outcome import Outcome, Point
+from assay.outside import files
+
+HEADER = "replicate,seed,epoch,train_loss,validation_loss\n"
+
+
+def row(number: int, seed: int, point: Point) -> str:
+    """One line of the curves; a loss that is not finite stays empty."""
+    losses = (f"{loss:.6g}" if math.isfinite(loss) else "" for loss in (point.train, point.validation))
+    return f"{number},{seed},{point.epoch},{','.join(losses)}\n"
+
+
+class Progress:
+    """Curves and log of one measurement. Every write is whole lines, so a reader never sees half of one."""
+
+    def __init__(self, curves: Path, log: Path, total: int, say: Callable[[str], None] | None = None) -> None:
+        for path in (curves, log):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self.curves = curves
+        self._curves: IO[str] = curves.open("w", encoding="utf-8")
+        self._log: IO[str] = log.open("w", encoding="utf-8")
+        self._say = say
+        self._write(self._curves, HEADER)
+        self.bar = tqdm(total=total, unit="epoch", disable=None, file=sys.stderr, leave=False)
+
+    def points(self, rows: Iterable[tuple[int, int, Point]]) -> None:
+        """Take the (replicate, seed, point) of one epoch of every lane in training."""
+        found = list(rows)
+        self._write(self._curves, "".join(row(*one) for one in found))
+        self.bar.update(len(found))
+        if found:
+            train, validation = (
+                sum(getattr(point, name) for _, _, point in found) / len(found) for name in ("train", "validation")
+            )
+            who = f"replicate {found[0][0]}" if len(found) == 1 else f"{len(found)} replicates, mean"
+            self.log(f"epoch {found[0][2].epoch}: {who}: train loss {train:.4g}, validation loss {validation:.4g}")
+
+    def log(self, line: str) -> None:
+        self._write(self._log, line + "\n")
+
+    def say(self, line: str) -> None:
+        """A line for the log and for whoever is watching."""
+        self.log(line)
+        if self._say is not None:
+            self._say(line)
+
+    def close(self) -> None:
+        self.bar.close()
+        self._curves.close()
+        self._log.close()
+
+    def rewrite(self, outcomes: Iterable[Outcome]) -> None:
+        """The curves of all replicates, in order: also of those that came from the cache."""
+        rows = [row(one.number, one.seed, point) for one in outcomes for point in one.curve]
+        files.write_text(self.curves, HEADER + "".join(rows))
+
+    @staticmethod
+    def _write(stream: IO[str], text: str) -> None:
+        stream.write(text)
+        stream.flush()

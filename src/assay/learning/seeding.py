@@ -1,0 +1,91 @@
+"""Random streams: one for each use of chance in a replicate, none shared.
+
+Covers: derivation of streams with `numpy.random.SeedSequence` from (seed, purpose, replicate, stream),
+the 32-bit seed shown for a replicate, the global generators that a task's own code may use.
+Not covered: the split's stream, which belongs to the data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Streams:
+    """All streams of one replicate. Equal fields give equal streams; nothing else enters."""
+
+    seed: int
+    purpose: str
+    number: int
+
+    def sequence(self, stream: str, *position: int) -> np.random.SeedSequence:
+        """The seed sequence of `stream` at `position` (e.g. an epoch). Hashing keeps the key unambiguous."""
+        key = f"{self.seed}/{self.purpose}/{self.number}/{stream}/{position}"
+        return np.random.SeedSequence(int.from_bytes(hashlib.blake2b(key.encode(), digest_size=16).digest(), "little"))
+
+    def integer(self, stream: str, *position: int) -> int:
+        """64 bits below 2**63, as `torch.manual_seed` takes them."""
+        return int(self.sequence(stream, *position).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+    @property
+    def display(self) -> int:
+        """The 32-bit seed shown for this replicate, and given to the global generators."""
+        return int(self.sequence("seed").generate_state(1, np.uint32)[0])
+
+    def order(self, epoch: int, examples: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """(examples,) the order in which this epoch visits them."""
+        return np.random.Generator(np.random.PCG64(self.sequence("order", epoch))).permutation(examples)
+
+    def generator(self, stream: str, device: torch.device) -> torch.Generator:
+        generator = torch.Generator(device=device)
+        generator.manual_seed(self.integer(stream))
+        return generator
+
+
+def seed_globals(seed: int, torch_seed: int | None = None) -> None:
+    """Seed Python's, NumPy's (32 bits) and torch's global generators, for task code that draws from them."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed if torch_seed is None else torch_seed)
+
+
+class Globals:
+    """State of the global generators on the host: Python's, NumPy's, torch's."""
+
+    def __init__(self) -> None:
+        self.python = random.getstate()
+        self.numpy: Any = np.random.get_state(legacy=True)
+        self.torch = torch.get_rng_state()
+
+    def restore(self) -> None:
+        random.setstate(self.python)
+        np.random.set_state(self.numpy)
+        torch.set_rng_state(self.torch)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Globals)
+            and self.python == other.python
+            and all(np.array_equal(one, two) for one, two in zip(self.numpy, other.numpy, strict=True))
+            and torch.equal(self.torch, other.torch)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@contextmanager
+def untouched() -> Iterator[None]:
+    """Leave the global generators as they were, whatever the block draws."""
+    before = Globals()
+    try:
+        yield
+    finally:
+        before.restore()

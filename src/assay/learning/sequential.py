@@ -1,0 +1,68 @@
+"""One replicate, trained as anyone would: the task's module, autograd, an update."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from assay.learning import device
+from assay.learning.contract import Task
+from assay.learning.dropout import Masks
+from assay.learning.engine import Engine
+from assay.words.params import Params
+
+
+class Sequential(Engine):
+    """An engine of a single lane. The module's parameters are views of `theta`, which the rule updates."""
+
+    execution = "sequential"
+
+    def __init__(self, task: Task, modules: Sequence[nn.Module], params: Params, masks: Masks) -> None:
+        super().__init__(task, modules, params.train, masks)
+        (self.module,) = modules
+        self.precision = params.train.precision
+        self.leaves = [one for one in self.module.parameters() if one.requires_grad]
+        for leaf, view, grad in zip(self.leaves, self.layout.views(self.theta), self.grads, strict=True):
+            leaf.data = view[0]
+            leaf.grad = grad[0]
+        self.flat = [grad[0] for grad in self.grads]
+        assert task.loss is not None
+        self.loss = task.loss
+        self.lr = params.lr
+        self.optimizer = task.call("optimizer", self.leaves, params) if task.optimizer else None
+        self.start = [group["lr"] for group in self.optimizer.param_groups] if self.optimizer else []
+
+    def differentiate(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        self.module.train()
+        self.masks.give(None)
+        with device.autocast(self.theta.device, self.precision):
+            loss = self.loss(self.module(inputs[0]), targets[0])
+        found = torch.autograd.grad(loss, self.leaves, allow_unused=True, materialize_grads=True)
+        torch._foreach_copy_(self.flat, list(found))
+        return loss.detach().view(1)
+
+    def apply(self, lr: float, step: int) -> None:
+        if self.optimizer is None:
+            super().apply(lr, step)
+            return
+        for group, start in zip(self.optimizer.param_groups, self.start, strict=True):
+            group["lr"] = start * (lr / self.lr)
+        self.optimizer.step()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.module.eval()
+        with device.autocast(self.theta.device, self.precision):
+            made: Tensor = self.module(inputs)
+        return made[None]
+
+    def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        self.module.eval()
+        with device.autocast(self.theta.device, self.precision):
+            return self.loss(self.module(inputs), targets).detach().view(1)
+
+    def buffers(self) -> dict[str, Tensor]:
+        frozen = {name: one for name, one in self.module.named_parameters() if not one.requires_grad}
+        kept = {**frozen, **dict(self.module.named_buffers())}
+        return {name: tensor.detach()[None] for name, tensor in kept.items()}

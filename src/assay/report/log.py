@@ -1,0 +1,82 @@
+"""The log as text, Markdown and CSV. Rows of different metric versions never share a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from tabulate import tabulate
+
+from assay.words.listing import LogRow
+
+HEADERS = ("name", "date", "author", "changed", "metric", "delta [95% CI]", "n", "test", "state")
+_FOLDERS = {"strategy": "strategy/", "revocation": "revoked/", "attempt": "attempt/", "rejected": "rejected/"}
+
+
+def text(rows: Sequence[LogRow]) -> str:
+    """Aligned tables, one a run of rows under the same metric version, headed by it."""
+    if not rows:
+        return "no strategy accepted yet; next: assay accept EXPERIMENT NAME"
+    blocks = [_block(version, group, "simple") for version, group in _runs(rows)]
+    return "\n\n".join(f"{version}\n{table}" for version, table in blocks)
+
+
+def markdown(rows: Sequence[LogRow]) -> str:
+    """The same as Markdown tables under headings."""
+    blocks = [_block(version, group, "pipe") for version, group in _runs(rows)]
+    return "\n\n".join(f"### {version}\n\n{table}" for version, table in blocks)
+
+
+def comma_separated(rows: Sequence[LogRow]) -> str:
+    """CSV with every field in full precision, one line a row; `rescored` as JSON."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, LogRow.__struct_fields__, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        plain = msgspec.to_builtins(row)
+        writer.writerow({**plain, "rescored": msgspec.json.encode(row.rescored).decode() if row.rescored else ""})
+    return stream.getvalue().removesuffix("\n")
+
+
+def _runs(rows: Iterable[LogRow]) -> list[tuple[str, list[LogRow]]]:
+    return [(version, list(group)) for version, group in itertools.groupby(rows, lambda row: row.metric_version)]
+
+
+def _block(version: str, rows: Sequence[LogRow], form: str) -> tuple[str, str]:
+    escape = form == "pipe"
+    cells = [[_plain(cell, escape) for cell in _cells(row)] for row in rows]
+    table = tabulate(cells, HEADERS, tablefmt=form, disable_numparse=True)
+    return version or "without a metric version", table
+
+
+def _cells(row: LogRow) -> tuple[str, ...]:
+    name = _FOLDERS.get(row.kind, "") + row.name
+    n = "" if row.n is None else str(row.n)
+    return name, row.date, row.author, row.changed, _metric(row), _delta(row), n, number(row.test), row.state
+
+
+def _metric(row: LogRow) -> str:
+    spread = "" if row.sd is None else f" ±{number(row.sd)}"
+    under = [f"; {number(mean) or 'diverged'} under {version}" for version, mean in row.rescored.items()]
+    return number(row.mean) + (spread if row.mean is not None else "") + "".join(under)
+
+
+def _delta(row: LogRow) -> str:
+    if row.delta is None:
+        return ""
+    interval = "" if row.ci_low is None or row.ci_high is None else f" [{row.ci_low:+.4f}, {row.ci_high:+.4f}]"
+    return f"{row.delta:+.4f}{interval}"
+
+
+def number(value: float | None) -> str:
+    """Four decimals, "" for None."""
+    return "" if value is None else f"{value:.4f}"
+
+
+def _plain(cell: str, escape: bool) -> str:
+    """One printable line, so that nobody's name or reason can move the cursor; pipes escaped in Markdown."""
+    line = "".join(letter if letter.isprintable() else " " for letter in cell)
+    return line.replace("|", "\\|") if escape else line

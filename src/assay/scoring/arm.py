@@ -1,0 +1,106 @@
+"""One arm under the ruler: its replicates' predictions, and what every metric says of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.outside import files
+from assay.scoring import ruler
+from assay.scoring.ruler import Metric
+from assay.words import records
+from assay.words.errors import UsageError
+from assay.words.layout import Layout
+from assay.words.records import Arm, Replicate
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """Today's ruler: the deciding metric, the others, the examples."""
+
+    metrics: Mapping[str, Metric]
+    decides: str
+    options: Mapping[str, Any]  # of the deciding metric
+    ids: NDArray[np.str_]
+    targets: Array
+
+    @property
+    def metric(self) -> Metric:
+        return self.metrics[self.decides]
+
+    def scores(self, predictions: Array, who: str) -> dict[str, float]:
+        """Every metric of one replicate's predictions (N, …)."""
+        return {
+            name: ruler.score(metric, self.options if name == self.decides else {}, self.targets, predictions, who)
+            for name, metric in self.metrics.items()
+        }
+
+
+@dataclass(frozen=True)
+class Scored:
+    """An arm with replicates. `predictions` has a row per replicate; `scores` a dict, empty where it diverged."""
+
+    arm: Arm
+    replicates: list[Replicate]
+    predictions: Array  # (R, N, …)
+    scores: list[dict[str, float]]
+
+    def values(self, metric: str) -> list[float]:
+        """The metric over the replicates that did not diverge."""
+        return [found[metric] for found in self.scores if found]
+
+    @property
+    def diverged(self) -> int:
+        return sum(1 for replicate in self.replicates if replicate.diverged)
+
+    @property
+    def finite(self) -> Array:
+        """Predictions of the replicates that did not diverge."""
+        return self.predictions[[not replicate.diverged for replicate in self.replicates]]
+
+
+def load(layout: Layout, arm: Arm, ruler: Ruler) -> Scored | None:
+    """The arm's predictions, scored; None for the floor, which has no replicates."""
+    if arm.measurement is None:
+        return None
+    folder, found = layout.predictions(arm.arm), arm.measurement.replicates
+    mend = f"dvc checkout --force, or dvc repro -f -s {'train' if arm.arm == 'candidate' else arm.arm}"
+    predictions = _array(folder / "predictions.npy", mend)
+    ids = _array(folder / "ids.npy", mend)
+    if not np.array_equal(ids, ruler.ids):
+        raise UsageError(f"{folder} holds predictions for other examples than today's validation part", mend=mend)
+    if len(predictions) != len(found):
+        raise UsageError(f"{folder} holds {len(predictions)} replicates, its record {len(found)}", mend=mend)
+    scores = [
+        {} if replicate.diverged else ruler.scores(row, f"{arm.arm} replicate {replicate.number}")
+        for replicate, row in zip(found, predictions, strict=True)
+    ]
+    return Scored(arm, found, predictions, scores)
+
+
+def record(layout: Layout, arm: str) -> Arm:
+    path = layout.record(arm)
+    mend = f"dvc checkout --force, or dvc repro -f -s {'train' if arm == 'candidate' else arm}"
+    return records.decode(files.read_bytes(path, mend), Arm, str(path), mend)
+
+
+def floors(layout: Layout, ruler: Ruler) -> dict[str, Array]:
+    """Name → predictions of each floor."""
+    mend = "dvc checkout --force, or dvc repro -f -s baseline"
+    if not np.array_equal(_array(layout.floors / "ids.npy", mend), ruler.ids):
+        raise UsageError(f"{layout.floors} holds other examples than today's validation part", mend=mend)
+    return {path.stem: _array(path, mend) for path in sorted(layout.floors.glob("*.npy")) if path.stem != "ids"}
+
+
+def _array(path: Path, mend: str) -> Array:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except (OSError, ValueError, EOFError) as error:
+        raise UsageError(f"{path} cannot be read ({error})", mend=mend) from error

@@ -1,0 +1,102 @@
+"""The ruler: the metrics that a task defines, checked, and applied to predictions.
+
+Covers: the METRICS table of a task's metrics.py, scoring replicates, per-example scores. Not covered: the
+ruler's version (`judging.metric_version`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.words.errors import UsageError
+
+Score = Callable[..., float]
+Array = NDArray[Any]
+_KEYS = ("function", "direction", "min_effect", "worst", "per_example")
+_DIRECTIONS = ("maximize", "minimize")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric. `min_effect` is the smallest difference that matters, in the metric's own units."""
+
+    name: str
+    function: Score  # (targets (N, …), predictions (N, …)) → number
+    direction: str
+    min_effect: float = 0.0
+    worst: float | None = None  # what a diverged replicate counts as; None: it holds the verdict back
+    per_example: Callable[[Array, Array], Array] | None = None  # → (N,) scores, whose mean may be the metric
+
+
+def read(module: object, where: str) -> dict[str, Metric]:
+    """The metrics that `module` lists in METRICS. Raises UsageError naming the entry that is wrong."""
+    table = getattr(module, "METRICS", None)
+    if not isinstance(table, Mapping) or not table:
+        raise UsageError(f"{where}: METRICS is {table!r}", allowed="a dict: name → dict with function, direction, …")
+    return {str(name): _metric(str(name), entry, f"{where}: METRICS[{name!r}]") for name, entry in table.items()}
+
+
+def revision(module: object, where: str) -> int:
+    """REVISION, the number that a person raises; 1 where there is none."""
+    found = getattr(module, "REVISION", 1)
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+        raise UsageError(f"{where}: REVISION is {found!r}", allowed="a whole number from 1")
+    return found
+
+
+def chosen(metrics: Mapping[str, Metric], name: str, where: str) -> Metric:
+    if name not in metrics:
+        raise UsageError(f"params.yaml: metric.name is {name!r}", allowed=f"{', '.join(metrics)} (METRICS in {where})")
+    return metrics[name]
+
+
+def score(metric: Metric, options: Mapping[str, Any], targets: Array, predictions: Array, who: str) -> float:
+    """One number for one replicate. Raises UsageError when it is not a finite number."""
+    value = metric.function(targets, predictions, **options)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not np.isfinite(number):
+        raise UsageError(f"metric {metric.name} gives {value!r} for {who}", allowed="a finite number")
+    return number
+
+
+def per_example(metric: Metric, targets: Array, predictions: Array, who: str) -> NDArray[np.float64]:
+    """Scores (N,) of single examples. Raises UsageError when the shape or a value is wrong."""
+    assert metric.per_example is not None
+    values = np.asarray(metric.per_example(targets, predictions), dtype=np.float64)
+    if values.shape != (len(targets),) or not np.isfinite(values).all():
+        raise UsageError(
+            f"per_example of metric {metric.name} gives shape {values.shape} for {who}",
+            allowed=f"{len(targets)} finite numbers",
+        )
+    return values
+
+
+def _metric(name: str, entry: object, where: str) -> Metric:
+    if not isinstance(entry, Mapping) or not {"function", "direction"} <= set(entry) <= set(_KEYS):
+        raise UsageError(f"{where} is {entry!r}", allowed=f"a dict with {', '.join(_KEYS)} (last three optional)")
+    if not callable(entry["function"]) or not callable(entry.get("per_example", len)):
+        raise UsageError(f"{where}: function is {entry['function']!r}", allowed="functions of targets and predictions")
+    if entry["direction"] not in _DIRECTIONS:
+        raise UsageError(f"{where}: direction is {entry['direction']!r}", allowed=", ".join(_DIRECTIONS))
+    return Metric(
+        name=name,
+        function=entry["function"],
+        direction=entry["direction"],
+        min_effect=_number(entry.get("min_effect", 0.0), 0.0, f"{where}: min_effect"),
+        worst=None if entry.get("worst") is None else _number(entry["worst"], -np.inf, f"{where}: worst"),
+        per_example=entry.get("per_example"),
+    )
+
+
+def _number(value: object, least: float, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value) or value < least:
+        raise UsageError(f"{where} is {value!r}", allowed="a finite number" + (" >= 0" if least == 0 else ""))
+    return float(value)

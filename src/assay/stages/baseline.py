@@ -1,0 +1,138 @@
+"""baseline: the accepted strategy, by its own code on its own training data, and the floors.
+
+The strategy's files come from its commit, its process is its own, and it answers the frozen protocol of
+`stages.measure`. The floors are fitted meanwhile, in this process.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from assay.arms import accepted, floors
+from assay.arms.accepted import Accepted
+from assay.arms.request import request, today, training_closure
+from assay.data import examples
+from assay.outside import closure, files, git
+from assay.outside.start import Start, start
+from assay.words import params, records
+from assay.words.errors import UsageError
+from assay.words.layout import Layout
+from assay.words.records import Arm, Measurement, MeasureRequest
+
+ARM = "baseline"
+
+
+def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
+    begun = start(root, ARM)
+    begun.prove()
+    path = begun.layout.accepted
+    named = records.decode(files.read_bytes(path, "dvc repro -f context"), Accepted, str(path))
+    running = None if named.name == accepted.FLOOR else Running(begun, named)
+    try:
+        _write_floors(begun.layout)
+        if running is None:
+            _nothing(begun.layout)
+        measured = running.answer() if running else None
+    finally:
+        if running:
+            running.stop()
+    arm = Arm(
+        arm=ARM,
+        name=named.name,
+        commit=named.commit,
+        experiment="",
+        environment=today(begun),
+        evaluated=examples.read_manifest(begun.layout.part("validation")).content,
+        measurement=measured,
+        unproven=begun.unproven(),
+    )
+    files.write_bytes(begun.layout.record(ARM), records.encode(arm))
+
+
+def _write_floors(layout: Layout) -> None:
+    train, _ = examples.read(layout.part("train"))
+    validation, _ = examples.read(layout.part("validation"))
+    floors.write(layout.floors, validation.ids, floors.floors(train, validation))
+
+
+def _nothing(layout: Layout) -> None:
+    """While the floor is the baseline its folders say so: dvc.yaml promises them, and DVC warns of empty ones."""
+    for folder in (layout.models(ARM), layout.predictions(ARM)):
+        files.write_text(folder / "README.txt", "baseline: floor; nothing was trained\n")
+    files.write_text(layout.curves(ARM), "replicate,seed,epoch,train_loss,validation_loss\n")
+    files.write_text(layout.log(ARM), "baseline: floor; nothing to train\n")
+
+
+class Running:
+    """The accepted strategy at work in a process of its own."""
+
+    def __init__(self, begun: Start, named: Accepted) -> None:
+        self.named = named
+        self.tree = accepted.unpack(begun.run, named.commit)
+        content = files.read_bytes(self.tree / "params.yaml")
+        own = params.resolved(content, begun.params.profile, f"params.yaml of {named.name}")
+        code = closure.code_hash(self.tree, training_closure(self.tree, own.task.name))
+        self.request: MeasureRequest = request(begun, ARM, own_training_data(begun, named), code)
+        path = begun.layout.record(ARM).with_suffix(".request.json")
+        files.write_bytes(path, records.encode(self.request))
+        command = [sys.executable, str(self.tree / "src" / "stage.py"), "measure", str(path)]
+        self.process = subprocess.Popen(command, cwd=self.tree)
+
+    def answer(self) -> Measurement:
+        """Wait for the answer. Raises UsageError when the strategy's own code fails."""
+        if code := self.process.wait():
+            raise UsageError(
+                f"baseline {self.named.name} ({self.named.commit[:12]}): its own code failed with exit code {code}",
+                mend=f"see the line above; its files are in {self.tree}; or set another baseline:",
+            )
+        path = Path(self.request.answer)
+        measured = records.decode(files.read_bytes(path), Measurement, str(path))
+        path.unlink()
+        path.with_name(f"{ARM}.request.json").unlink(missing_ok=True)
+        self._check_rows()
+        return measured
+
+    def _check_rows(self) -> None:
+        predicted = np.load(Path(self.request.predictions) / "ids.npy", allow_pickle=False)
+        expected, _ = examples.read(Path(self.request.evaluate), ["ids"])
+        if not np.array_equal(predicted, expected.ids):
+            raise UsageError(f"baseline {self.named.name} predicted other examples than it was asked for")
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def own_training_data(begun: Start, named: Accepted) -> Path:
+    """Folder of the training part that the accepted strategy was trained on, fetched through DVC if need be."""
+    path = begun.layout.part("train").relative_to(begun.layout.root).as_posix()
+    then = accepted.locked(git.read(begun.run.home, named.commit, "dvc.lock") or b"{}", path)
+    if then is None:
+        raise UsageError(f"dvc.lock of baseline {named.name} does not know {path}", mend="accept a strategy again")
+    now = accepted.locked(files.read_bytes(begun.layout.lock), path) if begun.layout.lock.is_file() else None
+    if then == now:
+        return begun.layout.part("train")
+    folder = begun.run.store.foreign(then)
+    return folder if (folder / examples.MANIFEST).is_file() else _fetch(begun, named, path, folder)
+
+
+def _fetch(begun: Start, named: Accepted, path: str, folder: Path) -> Path:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = folder.with_name(f".{folder.name}.new")
+    command = ["get", str(begun.run.home), path, "--rev", named.commit, "--out", str(scratch), "--force", "--quiet"]
+    done = subprocess.run([sys.executable, "-m", "dvc", *command], capture_output=True, text=True)
+    if done.returncode:
+        said = (done.stderr.strip() or "no message").splitlines()[-1]
+        raise UsageError(
+            f"the training data of baseline {named.name} are not at hand ({said})",
+            mend=f"git checkout {named.commit[:12]} && dvc pull {path} && git checkout -",
+        )
+    if not folder.exists():
+        scratch.rename(folder)
+    return folder

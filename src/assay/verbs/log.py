@@ -1,0 +1,162 @@
+"""`assay log`: what was accepted, revoked, tried and rejected, as rows, newest first.
+
+Order comes from the counter in the evidence; experiments, which have none, stand below the events, by
+baseline and then by gain. Not covered: printing (`report.log`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from assay.history import numbers, pointer, project
+from assay.history.changes import changes
+from assay.history.objects import reading
+from assay.history.reading import Experiment, Repository, Tag, read
+from assay.history.state import State, Strategy, fold
+from assay.outside import git
+from assay.words.errors import AssayError
+from assay.words.evidence import Attempted, Comparison, Rejected, Revoked
+from assay.words.listing import Log, LogRow
+
+
+def log(start: Path, everything: bool = False) -> Log:
+    """Strategies and revocations of the project at `start`, unverifiable tags first.
+
+    With `everything` also attempts, rejected ideas and the experiments of all baselines.
+    """
+    root = project.find(start).root
+    repository = read(root, experiments=everything)
+    state = fold(repository.tags)
+    rows = _events(state, _current(root), everything)
+    experiments = _experiments(root, repository) if everything else []
+    return Log(rows=[*map(_unverifiable, state.unverifiable), *rows, *experiments])
+
+
+def _current(root: Path) -> str:
+    """The baseline that params.yaml names, "" when it cannot be read: the log must not depend on it."""
+    try:
+        return pointer.baseline((root / "params.yaml").read_bytes())
+    except (OSError, AssayError):
+        return ""
+
+
+def _events(state: State, current: str, everything: bool) -> list[LogRow]:
+    dated: list[tuple[int, str, LogRow]] = []
+    for strategy in state.strategies.values():
+        dated.append((strategy.accepted.sequence, "strategy", _strategy(strategy, current)))
+        if strategy.revoked is not None and isinstance(strategy.revoked.event, Revoked):
+            dated.append((strategy.revoked.event.sequence, "revocation", _revocation(strategy, strategy.revoked)))
+    if everything:
+        dated += [(event.sequence, "attempt", _attempt(tag, event)) for tag, event in state.attempts]
+        dated += [(tag.event.sequence, "rejected", _rejected(tag)) for tag in state.rejected.values() if tag.event]
+    return [row for *_, row in sorted(dated, key=lambda item: (item[0], item[1], item[2].name), reverse=True)]
+
+
+def _strategy(strategy: Strategy, current: str) -> LogRow:
+    accepted = strategy.accepted
+    standing = "baseline" if strategy.tag.name == current else "accepted"
+    return LogRow(
+        kind="strategy",
+        name=accepted.name,
+        date=strategy.tag.stamp.date,
+        author=strategy.tag.stamp.author,
+        changed=", ".join(accepted.changed),
+        metric=accepted.metric,
+        baseline=accepted.baseline,
+        metric_version=accepted.metric_version,
+        test=None if accepted.test is None else accepted.test.mean,
+        rescored={version: event.score.mean for version, event in strategy.rescored.items()},
+        state=standing if strategy.revoked is None else "revoked",
+        **_numbers(accepted.confirmation),
+    )
+
+
+def _revocation(strategy: Strategy, tag: Tag) -> LogRow:
+    assert isinstance(tag.event, Revoked)
+    return LogRow(
+        kind="revocation",
+        name=tag.event.name,
+        date=tag.stamp.date,
+        author=tag.stamp.author,
+        baseline=tag.event.baseline,
+        metric_version=strategy.accepted.metric_version,
+        state=f"revokes {strategy.tag.name}, back to {tag.event.baseline}: {tag.event.why}",
+    )
+
+
+def _attempt(tag: Tag, event: Attempted) -> LogRow:
+    return LogRow(
+        kind="attempt",
+        name=event.name,
+        date=tag.stamp.date,
+        author=tag.stamp.author,
+        metric=numbers.metric_of(event.metric_version),
+        metric_version=event.metric_version,
+        state=f"not confirmed (attempt {event.attempts}): {event.confirmation.verdict}",
+        **_numbers(event.confirmation),
+    )
+
+
+def _rejected(tag: Tag) -> LogRow:
+    event = tag.event
+    assert isinstance(event, Rejected)
+    return LogRow(
+        kind="rejected",
+        name=event.name,
+        date=tag.stamp.date,
+        author=tag.stamp.author,
+        changed=", ".join(event.changed),
+        metric=event.metric,
+        baseline=event.baseline,
+        metric_version=event.metric_version,
+        state=f"rejected: {event.why}",
+        **_numbers(event.measured),
+    )
+
+
+def _unverifiable(tag: Tag) -> LogRow:
+    folder, _, name = tag.name.partition("/")
+    kind = {"revoked": "revocation", "rescored": "strategy"}.get(folder, folder)
+    return LogRow(
+        kind=kind, name=name, date=tag.stamp.date, author=tag.stamp.author, state=f"not verifiable: {tag.problem}"
+    )
+
+
+def _experiments(root: Path, repository: Repository) -> list[LogRow]:
+    found = repository.experiments
+    with reading(root) as objects:
+        changed = changes(root, git.prefix(root), [(item.base, item.commit) for item in found], objects)
+    rows = [_experiment(item, ", ".join(changed.get(item.commit, []))) for item in found]
+    return sorted(rows, key=lambda row: (row.metric_version, row.baseline, row.delta or 0.0, row.name), reverse=True)
+
+
+def _experiment(item: Experiment, changed: str) -> LogRow:
+    version = numbers.text(item.metrics, "metric_version")
+    comparison = numbers.comparison(item.metrics)
+    return LogRow(
+        kind="experiment",
+        name=item.name,
+        date=item.stamp.date,
+        author=item.stamp.author,
+        changed=changed,
+        metric=numbers.metric_of(version),
+        baseline=numbers.text(item.metrics, "baseline"),
+        metric_version=version,
+        state=comparison.verdict if comparison else f"no verdict: {item.problem or 'none in its metrics'}",
+        **_numbers(comparison),
+    )
+
+
+def _numbers(comparison: Comparison | None) -> dict[str, Any]:
+    if comparison is None:
+        return {}
+    candidate = comparison.candidate
+    return {
+        "mean": candidate.mean,
+        "sd": candidate.sd,
+        "n": candidate.n,
+        "delta": comparison.delta,
+        "ci_low": comparison.ci_low,
+        "ci_high": comparison.ci_high,
+    }

@@ -1,0 +1,159 @@
+"""Evidence: what a tag says about a strategy, and what such tags are called.
+
+Covers: names, and the events accepted, attempted, rejected, revoked, rescored. Not covered: how an event
+is written (`words.trailers`), reading and writing tags (`history`), whether the numbers are good (`judging`).
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from assay.words.errors import IncomparableError, UsageError
+from assay.words.records import Record
+
+SCHEMA = 1
+LONGEST_NAME = 80
+NAMES = (
+    f"1–{LONGEST_NAME} of the characters A–Z a–z 0–9 . _ -, "
+    "the first a letter or digit, no '..', no final '.' or '.lock'"
+)
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?")
+
+
+class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The numbers of one group under one metric version; None where it has no finite one."""
+
+    n: int
+    mean: float | None = None
+    sd: float | None = None
+    diverged: int = 0
+
+
+class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Candidate against baseline, in the metric's unit; `delta` is candidate − baseline."""
+
+    verdict: str
+    candidate: Score
+    baseline: Score | None = None
+    delta: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    p: float | None = None
+    alpha: float | None = None  # level of the test, where it is not the one of params.yaml
+
+
+class Event(Record, frozen=True, kw_only=True, tag_field="event"):
+    """Base of all events. `sequence` counts the events that its writer knew: order never comes from a clock."""
+
+    name: str
+    sequence: int
+    commit: str  # what the tag points at
+
+
+class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
+    """`strategy/NAME`."""
+
+    metric: str
+    metric_version: str
+    profile: str
+    baseline: str  # floor, tag or commit that it was measured against
+    baseline_commit: str
+    experiment: str
+    experiment_commit: str
+    changed: list[str]  # one entry a change against the baseline
+    selection: Comparison  # the experiment's own verdict, which chose it
+    confirmation: Comparison  # fresh seeds on both arms: the numbers to believe
+    attempts: int  # confirmations of this idea, this one included
+    seeds: str  # which replicates confirmed it
+    environment: str
+    test: Score | None = None  # on the sealed part
+    openings: list[str] = msgspec.field(default_factory=list)  # every earlier opening of that part, by tag
+    allowed: str = ""  # why a rule was set aside
+
+
+class Attempted(Event, frozen=True, kw_only=True, tag="attempted"):
+    """`attempt/NAME-SEQUENCE`: a confirmation that did not end in a strategy."""
+
+    metric_version: str
+    identity: str  # of code, parameters and data: the idea, whatever its experiment is called
+    experiment_commit: str
+    confirmation: Comparison
+    attempts: int
+    seeds: str
+
+
+class Rejected(Event, frozen=True, kw_only=True, tag="rejected"):
+    """`rejected/NAME`: points at the experiment, so that it travels and is not collected."""
+
+    why: str
+    metric: str = ""
+    metric_version: str = ""
+    profile: str = ""
+    baseline: str = ""
+    changed: list[str] = msgspec.field(default_factory=list)
+    measured: Comparison | None = None
+
+
+class Revoked(Event, frozen=True, kw_only=True, tag="revoked"):
+    """`revoked/NAME`: the strategy stays, and is no longer one."""
+
+    why: str
+    strategy: str  # hash of the tag object that is revoked
+    baseline: str  # what the project goes back to
+
+
+class Rescored(Event, frozen=True, kw_only=True, tag="rescored"):
+    """`rescored/NAME/METRIC-VERSION`: stored predictions under another ruler."""
+
+    metric: str
+    metric_version: str
+    predictions: str  # DVC's hash of the predictions that were scored
+    score: Score
+
+
+#: folder of tags → what stands in it
+KINDS: dict[str, type[Event]] = {
+    "strategy": Accepted,
+    "attempt": Attempted,
+    "rejected": Rejected,
+    "revoked": Revoked,
+    "rescored": Rescored,
+}
+
+
+class UnverifiableError(IncomparableError):
+    """A tag that bears one of our names but not our evidence, or evidence that was changed."""
+
+    def __init__(self, tag: str, why: str) -> None:
+        super().__init__(f"tag {tag} is not verifiable: {why}", mend=f"look at it with `git cat-file tag {tag}`")
+        self.why = why
+
+
+def is_name(name: str) -> bool:
+    """Whether `name` may stand in a tag: a valid Git ref component everywhere, quotable nowhere needed."""
+    fits = len(name) <= LONGEST_NAME and _NAME.fullmatch(name) is not None
+    return fits and ".." not in name and not name.endswith(".lock")
+
+
+def check_name(name: str) -> str:
+    """`name` itself; UsageError when it is not one."""
+    if not is_name(name):
+        raise UsageError(f"{name!r} is not a name for a strategy", allowed=NAMES)
+    return name
+
+
+def tag_of(event: Event) -> str:
+    """The tag that carries `event`, without refs/tags/."""
+    folder = next(folder for folder, kind in KINDS.items() if type(event) is kind)
+    if isinstance(event, Attempted):
+        return f"{folder}/{check_name(event.name)}-{event.sequence}"
+    if isinstance(event, Rescored):
+        return f"{folder}/{check_name(event.name)}/{check_name(event.metric_version)}"
+    return f"{folder}/{check_name(event.name)}"
+
+
+def kind_of(tag: str) -> type[Event] | None:
+    """The kind of event that a tag of this name should carry; None for a tag that is not ours."""
+    return KINDS.get(tag.split("/", 1)[0]) if "/" in tag else None

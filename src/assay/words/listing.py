@@ -1,0 +1,39 @@
+"""Records that commands print: the rows of `assay log`.
+
+Covers: their fields, which are also the columns of CSV and the keys of JSON. Not covered: layout on a
+screen (`report`).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from assay.words.records import Record
+
+
+class LogRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the log: something that was accepted, revoked, tried or rejected. None where unknown."""
+
+    kind: str  # strategy, revocation, attempt, rejected, experiment
+    name: str
+    date: str = ""
+    author: str = ""
+    changed: str = ""
+    metric: str = ""
+    mean: float | None = None
+    sd: float | None = None
+    n: int | None = None
+    delta: float | None = None  # against the baseline of its time, under its own metric version
+    ci_low: float | None = None
+    ci_high: float | None = None
+    baseline: str = ""
+    metric_version: str = ""
+    test: float | None = None  # mean on the sealed part
+    rescored: dict[str, float | None] = msgspec.field(default_factory=dict)  # metric version → mean under it
+    state: str = ""
+
+
+class Log(Record, frozen=True, kw_only=True):
+    """What `assay log --json` prints: rows, newest first."""
+
+    rows: list[LogRow]

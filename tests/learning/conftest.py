@@ -1,0 +1,3 @@
+"""Fixtures of these tests."""
+
+from miniature import make as make

@@ -1,0 +1,75 @@
+"""Update rules against torch.optim; schedule and clipping against torch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from assay.learning import rules
+from assay.words.params import Train
+
+CASES = {
+    "sgd": ({"optimizer": "sgd"}, lambda p: torch.optim.SGD(p, lr=0.01, foreach=False)),
+    "momentum": (
+        {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.1},
+        lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, weight_decay=0.1, foreach=False),
+    ),
+    "adam": ({"optimizer": "adam"}, lambda p: torch.optim.Adam(p, lr=0.01, foreach=False)),
+    "adam-l2": (
+        {"optimizer": "adam", "weight_decay": 0.1},
+        lambda p: torch.optim.Adam(p, lr=0.01, weight_decay=0.1, foreach=False),
+    ),
+    "adamw": (
+        {"optimizer": "adamw", "weight_decay": 0.1},
+        lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.1, foreach=False),
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", CASES)
+def test_each_lane_follows_torch_optim_bitwise(name: str, dtype: torch.dtype) -> None:
+    settings, reference = CASES[name]
+    generator = torch.Generator().manual_seed(0)
+    theta = torch.randn(3, 32, dtype=dtype, generator=generator)
+    twins = [torch.nn.Parameter(row.clone()) for row in theta]
+    rule = rules.rule(Train(**settings))
+    slots = rule.start(theta)
+    optimizers = [reference([twin]) for twin in twins]
+    for step in range(1, 51):
+        grad = torch.randn(3, 32, dtype=dtype, generator=generator)
+        rule.update(theta, grad.clone(), slots, 0.01, step)
+        for twin, row, optimizer in zip(twins, grad, optimizers, strict=True):
+            twin.grad = row.clone()
+            optimizer.step()
+    for twin, row in zip(twins, theta, strict=True):
+        assert torch.equal(twin.detach(), row)
+
+
+def test_clip_scales_each_lane_by_its_own_norm() -> None:
+    grad = torch.randn(3, 40, generator=torch.Generator().manual_seed(0)) * torch.tensor([[0.01], [1.0], [100.0]])
+    expected = []
+    for row in grad:
+        twin = torch.nn.Parameter(torch.zeros(40))
+        twin.grad = row.clone()
+        torch.nn.utils.clip_grad_norm_([twin], 2.0)
+        expected.append(twin.grad)
+    rules.clip(grad, 2.0)
+    assert torch.allclose(grad, torch.stack(expected))
+    assert torch.equal(grad[0], expected[0])
+
+
+def test_clip_leaves_the_finite_part_of_a_broken_gradient_finite() -> None:
+    grad = torch.tensor([[1.0, float("inf"), 2.0], [1.0, float("nan"), 2.0]])
+    rules.clip(grad, 1.0)
+    assert grad.isfinite().tolist() == [[True, False, True], [True, False, True]]
+
+
+def test_cosine_follows_torch() -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20)
+    for step in range(1, 21):
+        assert rules.step_size(0.3, "cosine", step, 20) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
+        assert rules.step_size(0.3, "constant", step, 20) == 0.3
+        optimizer.step()
+        schedule.step()

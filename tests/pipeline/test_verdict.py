@@ -1,0 +1,29 @@
+"""The main job: a verdict against the floor, then against the accepted strategy."""
+
+from __future__ import annotations
+
+import json
+
+from support.project import Project
+
+
+def test_candidate_is_measured_against_the_accepted_strategy(project: Project) -> None:
+    assert project.metrics["verdict"] == "same"
+    said = project.dvc("exp", "run", "-S", "lr=0.01").stdout
+    metrics = project.metrics
+    assert metrics["verdict"] == "progress", said
+    assert "vs strategy/first" in said
+    assert metrics["n"] == 3 and len(project.replicates("baseline")) == 3
+    assert metrics["commit"] == project.git("rev-parse", "HEAD")
+    seeds = {row["seed"] for arm in ("baseline", "candidate") for row in project.replicates(arm)}
+    assert len(seeds) == 6, "the arms must draw seeds of their own"
+
+
+def test_show_has_the_verdict_and_few_columns(project: Project) -> None:
+    project.dvc("exp", "run", "-S", "lr=0.01")
+    shown = json.loads(project.dvc("exp", "show", "--json").stdout)
+    experiment = shown[1]["experiments"][0]["revs"][0]["data"]
+    values = experiment["metrics"]["results/metrics.json"]["data"]
+    assert list(experiment["metrics"]) == ["results/metrics.json"]
+    assert values["verdict"] == "progress" and values["metric_version"].startswith("accuracy-1.")
+    assert len(values) <= 14

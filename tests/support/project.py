@@ -1,0 +1,133 @@
+"""A real project in a real Git and DVC repository, with a HOME of its own."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+#: what a project consists of; tests, docs and benchmarks are not needed to run it
+PARTS = ("src", ".dvc/config", ".dvc/.gitignore", ".dvc/plots", ".dvcignore", ".gitignore", "dvc.yaml", "params.yaml")
+#: small enough for a test, large enough to train
+SMALL = {"replicates: 10": "replicates: 3", "  epochs: 20": "  epochs: 3", "      epochs: 8": "      epochs: 2"}
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Variables of a machine that has nothing set up: no identity, no configuration, one thread."""
+    kept = {key: os.environ[key] for key in ("LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT") if key in os.environ}
+    return kept | {
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "DVC_SITE_CACHE_DIR": str(home / "site"),
+        "DVC_NO_ANALYTICS": "1",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+@dataclass(frozen=True)
+class Project:
+    """`root` holds dvc.yaml; `home` is the user's home."""
+
+    root: Path
+    home: Path
+
+    def run(
+        self, *command: str, ok: bool = True, cwd: Path | None = None, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in the project. With `ok` a failure fails the test, with everything it printed."""
+        done = subprocess.run(
+            command,
+            cwd=cwd or self.root,
+            env=environment(self.home) | env,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+        assert not ok or done.returncode == 0, f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def dvc(self, *arguments: str, ok: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "-m", "dvc", *arguments, ok=ok, **env)
+
+    def git(self, *arguments: str, ok: bool = True) -> str:
+        return self.run("git", *arguments, ok=ok).stdout.strip()
+
+    def stage(self, name: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "src/stage.py", name, ok=ok)
+
+    def assay(self, *arguments: str, ok: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "-m", "assay", *arguments, ok=ok, PYTHONPATH=str(self.root / "src"), **env)
+
+    def commit(self, message: str = "change") -> str:
+        self.git("add", "--all")
+        self.git("-c", "user.name=Test", "-c", "user.email=test@localhost", "commit", "--quiet", "--message", message)
+        return self.git("rev-parse", "HEAD")
+
+    def tag(self, name: str) -> None:
+        self.git(
+            "-c", "user.name=Test", "-c", "user.email=test@localhost", "tag", "--annotate", name, "--message", name
+        )
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace `old` by `new` in a file; the test fails when it is not there."""
+        text = (self.root / path).read_text(encoding="utf-8")
+        assert old in text, f"{old!r} is not in {path}"
+        (self.root / path).write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    def read(self, path: str) -> str:
+        return (self.root / path).read_text(encoding="utf-8")
+
+    @property
+    def metrics(self) -> dict[str, object]:
+        found: dict[str, object] = json.loads(self.read("results/metrics.json"))
+        return found
+
+    def replicates(self, arm: str) -> list[dict[str, str]]:
+        with (self.root / "results/replicates.csv").open(encoding="utf-8", newline="") as stream:
+            return [row for row in csv.DictReader(stream) if row["arm"] == arm]
+
+    def copy(self, where: Path) -> Project:
+        """The same project elsewhere, cache and history included."""
+        shutil.copytree(self.root, where / self.root.name, symlinks=True)
+        return Project(where / self.root.name, self.home)
+
+
+def create(where: Path, name: str = "project") -> Project:
+    """A fresh repository with the small parameters, committed, nothing run."""
+    root, home = where / name, where / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        source, target = CHECKOUT / part, root / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy2(source, target)
+    project = Project(root, home)
+    for old, new in SMALL.items():
+        project.edit("params.yaml", old, new)
+    project.git("init", "--quiet", "--initial-branch=main")
+    project.commit("start")
+    return project
+
+
+def accepted(where: Path) -> Project:
+    """A repository whose first strategy ran against the floor, was committed and tagged, and is the baseline."""
+    project = create(where)
+    project.dvc("repro", "--quiet")
+    project.commit("first strategy")
+    project.tag("strategy/first")
+    project.edit("params.yaml", "baseline: floor", "baseline: strategy/first")
+    project.dvc("repro", "--quiet")
+    project.commit("measure against strategy/first")
+    return project
