@@ -9,7 +9,7 @@ import json
 
 from gitproject import PARAMS, accepted, metrics
 
-from assay.words.evidence import Attempted, Comparison, Rescored, Score
+from assay.words.evidence import Attempted, Comparison, Rescored, Score, Seeds
 
 GOLDEN = """\
 accuracy-1.5f3c9a2e
@@ -130,7 +130,7 @@ def test_all_adds_rejections_attempts_and_experiments_of_every_baseline(two_stra
             experiment_commit=old,
             confirmation=comparison,
             attempts=1,
-            seeds="0–9",
+            seeds=Seeds(1, "confirmation", 10, 60000, 70000),
         )
     )
     capsys.readouterr()
