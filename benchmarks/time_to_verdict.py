@@ -98,6 +98,7 @@ class Plain:
         self.root, self.home, self.seeds = where / "plain", where / "plain-home", seeds
         self.home.mkdir()
         shutil.copytree(HERE / "plain", self.root)
+        (self.root / "pipeline.yaml").rename(self.root / "dvc.yaml")  # DVC would take it for a part of this project
         (self.root / ".gitignore").write_text("/data\n/model.pt\n__pycache__\n")
         project = Project(self.root, self.home)
         project.git("init", "--quiet")
