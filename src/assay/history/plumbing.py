@@ -70,10 +70,12 @@ def call(root: Path, *arguments: str, stdin: bytes = b"", environment: dict[str,
     return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")
 
 
-def commit(root: Path, tree: str, parents: Sequence[str], message: str) -> str:
-    """A commit that no ref knows yet; its hash."""
+def commit(root: Path, tree: str, parents: Sequence[str], message: str, when: str = "") -> str:
+    """A commit that no ref knows yet; its hash. `when` is its date as Git writes it raw; default: now."""
     above = [word for parent in parents for word in ("-p", parent)]
-    return call(root, "commit-tree", tree, *above, "-F", "-", stdin=(message.rstrip("\n") + "\n").encode())
+    dates = {"GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when} if when else {}
+    text = (message.rstrip("\n") + "\n").encode()
+    return call(root, "commit-tree", tree, *above, "-F", "-", stdin=text, environment={**os.environ, **dates})
 
 
 def tag_object(root: Path, name: str, target: str, message: str) -> str:

@@ -33,14 +33,17 @@ def level(attempt: int) -> float:
 
 
 def confirm(
-    baseline: Sequence[float],
+    baseline: float | Sequence[float],
     candidate: Sequence[float],
     direction: str,
     attempt: int,
     diverged: tuple[int, int] = (0, 0),
     worst: float | None = None,
+    min_effect: float = 0.0,
 ) -> Comparison:
     """Fresh values of both arms, judged for the `attempt`-th time; confirmed where the verdict is `progress`.
+
+    A bare number as baseline is a fixed value, such as a floor.
 
     The interval is two-sided at twice the level, so that its better end is the one-sided bound. `diverged`
     counts replicates of (baseline, candidate); `worst` is the task's value for them, if it has one.
@@ -50,6 +53,7 @@ def confirm(
         candidate=candidate,
         direction=direction,
         alpha=2 * level(attempt),
+        min_effect=min_effect,
         diverged_baseline=diverged[0],
         diverged_candidate=diverged[1],
         worst=worst,

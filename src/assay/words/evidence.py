@@ -14,6 +14,8 @@ from assay.words.errors import IncomparableError, UsageError
 from assay.words.records import Record
 
 SCHEMA = 1
+#: what is wrong with a tag that somebody else wrote; it lies about nothing
+NO_EVIDENCE = "it carries no evidence of Assay"
 LONGEST_NAME = 80
 NAMES = (
     f"1–{LONGEST_NAME} of the characters A–Z a–z 0–9 . _ -, "
