@@ -182,7 +182,11 @@ def test_experiments_without_a_verdict_and_bad_tags(clean, capsys):
     clean.git("tag", "strategy/light")
     found = wrong(clean, capsys)
     assert ("experiments", "1 without a verdict: half", "dvc exp remove half") in found
-    assert ("tags", "strategy/light is not verifiable: it carries no evidence of Assay", "git show strategy/light") in found
+    assert (
+        "tags",
+        "strategy/light is not verifiable: it carries no evidence of Assay",
+        "git show strategy/light",
+    ) in found
 
 
 def test_what_is_not_pushed(clean, capsys):

@@ -13,9 +13,8 @@ from pathlib import Path
 
 from assay.history.objects import Ref
 
-
-#: DVC leaves this one behind after a run that went well, too
-AFTER_EVERY_RUN = "refs/exps/exec/EXEC_HEAD"
+#: DVC leaves these behind after `exp run` and `exp apply` that went well, too
+HARMLESS = ("refs/exps/exec/EXEC_HEAD", "refs/exps/exec/EXEC_APPLY")
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ def find(root: Path, refs: dict[str, Ref], git_folder: Path) -> Leftovers:
     running = [pid for pid in sorted({*_lock_holders(root), *_drivers(processes)}) if _alive(pid)]
     return Leftovers(
         running=running,
-        refs=[name for name in refs if name.startswith("refs/exps/exec/") and name != AFTER_EVERY_RUN],
+        refs=[name for name in refs if name.startswith("refs/exps/exec/") and name not in HARMLESS],
         orphans=[pid for pid, (parent, command) in processes.items() if _is_stage(command) and parent == 1],
         locks=[lock for lock in (git_folder / "index.lock", git_folder / "HEAD.lock") if lock.exists()],
     )

@@ -11,12 +11,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from assay.arms import accepted, floors
 from assay.arms.accepted import Accepted
 from assay.arms.own_data import own_training_data
-from assay.arms.request import request, today, training_closure
+from assay.arms.request import PAIRED, request, today, training_closure
 from assay.data import examples
 from assay.outside import closure, files
 from assay.outside.start import Start, start
@@ -69,6 +70,14 @@ def _nothing(layout: Layout) -> None:
     files.write_text(layout.log(ARM), "baseline: floor; nothing to train\n")
 
 
+def drawn(asked: MeasureRequest, named: Accepted) -> MeasureRequest:
+    """The request for the replicates that the strategy stands with; a paired design shares the candidate's."""
+    if asked.purpose == PAIRED:
+        return asked
+    numbers = [named.first + number for number in asked.replicates]
+    return msgspec.structs.replace(asked, purpose=named.purpose, replicates=numbers)
+
+
 class Running:
     """The accepted strategy at work in a process of its own."""
 
@@ -76,7 +85,7 @@ class Running:
         self.named = named
         self.tree = accepted.unpack(begun.run, named.commit)
         code = closure.code_hash(self.tree, training_closure(self.tree, accepted.task(self.tree, named.name)))
-        self.request: MeasureRequest = request(begun, ARM, own_training_data(begun, named), code)
+        self.request = drawn(request(begun, ARM, own_training_data(begun, named), code), named)
         path = begun.layout.record(ARM).with_suffix(".request.json")
         files.write_bytes(path, records.encode(self.request))
         command = [sys.executable, str(self.tree / "src" / "stage.py"), "measure", str(path)]
