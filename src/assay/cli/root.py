@@ -26,9 +26,14 @@ class Command(NamedTuple):
 #: name → module that defines a click command called `command`, and the line that `assay --help` shows
 COMMANDS: dict[str, Command] = {
     "status": Command("assay.cli.status", "Show what is clean, stale or left over, and the command that mends it."),
+    "ablate": Command("assay.cli.ablate", "Measure changes alone and in all combinations: what brings the gain?"),
     "accept": Command("assay.cli.accept", "Confirm an experiment on fresh seeds and make it the next baseline."),
     "reject": Command("assay.cli.reject", "Keep an experiment that did not work as rejected/NAME, with its verdict."),
     "revoke": Command("assay.cli.revoke", "Take an accepted strategy back; nothing is deleted."),
+    "rebaseline": Command(
+        "assay.cli.rebaseline", "Measure the baseline as today asks for, in the cheapest honest way."
+    ),
+    "rescore": Command("assay.cli.rescore", "Bring stored predictions to today's metric version."),
     "log": Command("assay.cli.log", "Show accepted, revoked and rejected strategies as a table."),
 }
 
