@@ -9,7 +9,7 @@ from statsmodels.stats.power import TTestIndPower, TTestPower
 from statsmodels.stats.weightstats import ttost_ind
 
 from assay import compare
-from assay.judging import cautions, divergence, power
+from assay.judging import cautions, divergence, power, verdict
 
 CLOSE = {"rtol": 1e-9, "atol": 0}
 
@@ -49,7 +49,7 @@ def test_equivalence_is_two_one_sided_tests_at_half_alpha():
     met = 0
     for baseline, candidate, scale in cases():
         p, _, _ = ttost_ind(candidate, baseline, -scale, scale, usevar="unequal")
-        equivalent = compare(baseline, candidate, min_effect=scale).verdict == "equivalent"
+        equivalent = verdict.verdict(*compare(baseline, candidate).ci, "maximize", scale) == "equivalent"
         assert equivalent == (p < 0.025)
         met += equivalent
     assert met > 20

@@ -130,9 +130,7 @@ MAPPINGS = st.dictionaries(KEYS, VALUES, max_size=4)
 
 
 @given(MAPPINGS, MAPPINGS)
-def test_a_strategy_equals_itself_and_the_way_back_counts_the_same(
-    one: dict[str, Any], other: dict[str, Any]
-) -> None:
+def test_a_strategy_equals_itself_and_the_way_back_counts_the_same(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert changes(one, one, CODE, CODE).count == 0
     there, back = changes(one, other, CODE, CODE), changes(other, one, CODE, CODE)
     assert there.count == back.count

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from miniature import Make
+
+from assay.words.errors import AssayError
 
 # A task whose replicates break on demand: the replicate whose seed BREAK names, at step STEP.
 BREAKING = """
@@ -45,9 +46,7 @@ BREAKING = """
     ("where", "tensor", "step"),
     [("loss", "loss", 5), ("gradient", "gradient of inner.weight", 5), ("predictions", "predictions", 14)],
 )
-def test_one_replicate_breaks(
-    make: Make, monkeypatch: pytest.MonkeyPatch, where: str, tensor: str, step: int
-) -> None:
+def test_one_replicate_breaks(make: Make, monkeypatch: pytest.MonkeyPatch, where: str, tensor: str, step: int) -> None:
     project = make(BREAKING)
     clean = project.measure([0, 1, 2], "clean")
     monkeypatch.setenv("BREAK", str(clean.replicates[1].seed))
@@ -67,6 +66,5 @@ def test_one_replicate_breaks(
 def test_a_parameter_that_overflows_is_named(make: Make) -> None:
     project = make(lr=1e38)
     project.set(train={"optimizer": "sgd", "clip": 1e20})
-    project.set(task={"name": project.task})
-    with pytest.raises(Exception, match="diverged at epoch 1, step [12]"):
+    with pytest.raises(AssayError, match=r"diverged at epoch 1, step [12]: \w"):
         project.measure([0])

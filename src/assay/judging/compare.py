@@ -104,9 +104,11 @@ def compare(
     if entering is not None:  # they are in the numbers now, and no longer missing
         scaled_b, scaled_c = Sample(scaled_b.values, 0, arm_b.fixed), Sample(scaled_c.values, 0, arm_c.fixed)
     found = infer(scaled_b, scaled_c, chosen, alpha)
-    reason = hold or _held_back(found, scaled_b, scaled_c)
     smallest = math.ldexp(min_effect, power_of_two)
-    word = "inconclusive" if reason else verdict.verdict(found.low, found.high, direction, smallest)
+    reason = hold or _held_back(found, scaled_b, scaled_c, direction, smallest)
+    word: verdict.Verdict = "inconclusive"
+    if not reason:
+        word = verdict.verdict(*found.ends, direction, smallest)
     planned = design.plan(scaled_b, scaled_c, chosen, alpha)
     finite = min(arm_b.n, arm_c.n) > 0
     delta = difference(scaled_b, scaled_c) if finite else None
@@ -116,7 +118,7 @@ def compare(
         delta=_back(delta, power_of_two),
         ci=(math.ldexp(found.low, -power_of_two), math.ldexp(found.high, -power_of_two)),
         p=found.p,
-        no_regression=not reason and verdict.no_regression(found.low, found.high, direction, smallest),
+        no_regression=not reason and verdict.no_regression(*(found.safe or found.ends), direction, smallest),
         baseline=_summary(arm_b, scaled_b, power_of_two),
         candidate=_summary(arm_c, scaled_c, power_of_two),
         direction=direction,
@@ -174,10 +176,14 @@ def _check_fit(baseline: Sample, candidate: Sample, test: Test) -> None:
         )
 
 
-def _held_back(found: Inference, baseline: Sample, candidate: Sample) -> str:
+def _held_back(found: Inference, baseline: Sample, candidate: Sample, direction: str, min_effect: float) -> str:
     """Why no verdict may be given; "" where one may."""
     if baseline.diverged or candidate.diverged:
         return "diverged replicates are results too, and no worst value is named for them"
+    if found.safe and not found.reason:
+        word = verdict.verdict(*found.ends, direction, min_effect)
+        if word not in ("inconclusive", verdict.verdict(*found.safe, direction, min_effect)):
+            return f"n={baseline.n} against n={candidate.n} is too uneven for Welch to be sure: add runs to the smaller"
     return found.reason
 
 

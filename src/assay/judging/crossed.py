@@ -64,9 +64,7 @@ def new_examples(
     if not variance > 0 or not math.isfinite(variance):
         return NewExamples(delta, (-math.inf, math.inf), 1.0, 0.0, len(gaps), math.nan, fixed, broken)
     parts = [*seeds, examples, *noise]
-    contrast = Contrast(
-        np.asarray(delta), np.asarray(math.sqrt(variance)), np.asarray(_satterthwaite(variance, parts))
-    )
+    contrast = Contrast(np.asarray(delta), np.asarray(math.sqrt(variance)), np.asarray(_satterthwaite(variance, parts)))
     low, high = contrast.interval(alpha)
     share = max(0.0, examples.value - noise_variance) / variance
     return NewExamples(

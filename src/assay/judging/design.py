@@ -12,6 +12,8 @@ from assay.judging import permutation, power
 from assay.judging.inference import Test, differences
 from assay.judging.samples import Sample
 
+MOST = 1_000_000
+
 
 class Plan(NamedTuple):
     """`curve`: power of (true difference, n per arm); `here`: the same at the present n; `variance` of one pair."""
@@ -70,11 +72,16 @@ def _least_permutation(alpha: float) -> int:
 
 
 def n_needed(design: Plan | None, min_effect: float, alpha: float) -> int | None:
-    """Runs per arm that find `min_effect` with 80 % power; None without an effect that matters or a spread."""
+    """Runs per arm that find `min_effect` with 80 % power.
+
+    None without an effect that matters, without a spread, or beyond a million runs.
+    """
     if design is None or min_effect <= 0:
         return None
     guess = power.normal_n(min_effect, design.variance, alpha)
-    return power.n_for(design.curve, min_effect, max(guess, design.least), design.least)
+    if guess > MOST:
+        return None
+    return power.n_for(design.curve, min_effect, max(math.ceil(guess), design.least), design.least)
 
 
 def detectable(design: Plan | None, n: int, alpha: float) -> float | None:

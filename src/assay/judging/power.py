@@ -20,6 +20,8 @@ POWER = 0.8
 _NODES, _WEIGHTS = special.roots_legendre(32)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 
+_RATIOS = tuple(float(ratio) for ratio in np.exp(np.linspace(-3, 3, 13)))
+
 #: (true difference, n) → power
 Curve = Callable[[float, int], float]
 
@@ -45,6 +47,24 @@ def welch_power(effect: float, sd_b: float, sd_c: float, n_b: int, n_c: int, alp
     true_se = math.sqrt(sd_b**2 / n_b + sd_c**2 / n_c)
     critical = _welch_critical(sd_b / true_se, sd_c / true_se, n_b, n_c, alpha)
     return float(_WEIGHTS @ _two_sided(effect / true_se, n_b + n_c - 2, critical))
+
+
+@lru_cache(maxsize=256)
+def welch_size(n_b: int, n_c: int, alpha: float) -> float:
+    """How often Welch's test errs at level alpha, for the ratio of spreads (1/20 to 20) that is worst for it.
+
+    Near alpha for equal n; above it for a small arm against a large one.
+    """
+    return max(welch_power(0.0, 1.0, ratio, n_b, n_c, alpha) for ratio in _RATIOS)
+
+
+@lru_cache(maxsize=256)
+def welch_level(n_b: int, n_c: int, alpha: float) -> float:
+    """The level at which Welch's test errs at most alpha, whatever the ratio of spreads."""
+    level = alpha
+    for _ in range(4):  # the size is nearly proportional to the level
+        level *= alpha / welch_size(n_b, n_c, level)
+    return level
 
 
 @lru_cache(maxsize=1024)
@@ -90,10 +110,11 @@ def effect_for(curve: Curve, n: int, guess: float, power: float = POWER) -> floa
     return high
 
 
-def normal_n(effect: float, variance: float, alpha: float, power: float = POWER) -> int:
+def normal_n(effect: float, variance: float, alpha: float, power: float = POWER) -> float:
     """n by the normal approximation, where `variance` is that of one pair's difference: a first guess."""
-    quantiles = special.ndtri(1 - alpha / 2) + special.ndtri(power)
-    return int(np.ceil(variance * (quantiles / effect) ** 2))
+    quantiles = float(special.ndtri(1 - alpha / 2) + special.ndtri(power))
+    ratio = quantiles * math.sqrt(variance) / effect
+    return ratio * ratio  # inf, where a power would overflow
 
 
 def _two_sided(shift: float, df: float, critical: Array) -> Array:

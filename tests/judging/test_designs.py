@@ -1,0 +1,244 @@
+"""New examples, resampled splits, families, looks, factorial designs, targets: oracles and rules."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from assay import compare
+from assay.judging import families, sequential
+from assay.judging.crossed import new_examples
+from assay.judging.factorial import factorial
+from assay.judging.looks_table import LEVELS
+from assay.judging.resampled import resampled
+from assay.judging.targets import reaches
+from assay.words.errors import UsageError
+
+# --- new examples ---
+
+
+def test_two_fixed_predictors_are_a_paired_t_over_examples():
+    rng = np.random.default_rng(0)
+    baseline, candidate = rng.normal(size=50), rng.normal(0.3, 1, 50)
+    ours, theirs = new_examples(baseline, candidate), stats.ttest_rel(candidate, baseline)
+    np.testing.assert_allclose([ours.p, ours.df], [theirs.pvalue, theirs.df], rtol=1e-9)
+    np.testing.assert_allclose(ours.ci, theirs.confidence_interval(0.95), rtol=1e-9)
+    assert ours.share_of_examples == pytest.approx(1)
+
+
+def test_luck_of_seeds_alone_is_welch_over_runs():
+    rng = np.random.default_rng(1)
+    runs_b, runs_c = rng.normal(size=(4, 1)), rng.normal(1, 2, (6, 1))
+    ours, theirs = new_examples(runs_b + np.zeros(30), runs_c + np.zeros(30)), compare(runs_b[:, 0], runs_c[:, 0])
+    np.testing.assert_allclose(ours.ci, theirs.ci, rtol=1e-9)
+    assert ours.share_of_examples == pytest.approx(0, abs=1e-12)
+
+
+def test_paired_seeds_are_one_table_of_differences():
+    rng = np.random.default_rng(2)
+    shared, baseline = rng.normal(size=(5, 1)), rng.normal(size=(5, 40))
+    candidate = baseline + shared + rng.normal(size=40)
+    ours = new_examples(baseline, candidate, paired=True)
+    parts = (candidate - baseline).mean(axis=1).var(ddof=1) / 5, (candidate - baseline).mean(axis=0).var(ddof=1) / 40
+    assert (ours.ci[1] - ours.ci[0]) / 2 / stats.t.ppf(0.975, ours.df) == pytest.approx(np.sqrt(sum(parts)))
+    assert ours.df == pytest.approx(sum(parts) ** 2 / (parts[0] ** 2 / 4 + parts[1] ** 2 / 39))
+
+
+def test_fixed_and_broken_examples_are_counted_by_majority():
+    baseline = np.array([[0, 0, 1, 1, 1], [0, 0, 1, 1, 0], [0, 1, 1, 1, 0]])
+    candidate = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 0, 0], [0, 1, 1, 0, 1]])
+    found = new_examples(baseline, candidate)
+    assert (found.fixed, found.broken) == (2, 1)
+    assert new_examples(baseline * 0.5, candidate).fixed is None
+
+
+def test_one_run_says_nothing_about_seeds():
+    found = new_examples(np.ones((1, 5)) * 0.3, np.arange(10.0).reshape(2, 5))
+    assert (found.p, found.ci) == (1.0, (-np.inf, np.inf))
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate", "said"),
+    [
+        (np.ones((2, 3)), np.ones((2, 4)), "3 and 4 examples"),
+        (np.ones((2, 1)), np.ones((2, 1)), r"shape \(2, 1\)"),
+        (np.ones((2, 3)), np.full((2, 3), np.nan), "not finite"),
+    ],
+)
+def test_scores_that_do_not_fit_are_refused(baseline, candidate, said):
+    with pytest.raises(UsageError, match=said):
+        new_examples(baseline, candidate)
+    with pytest.raises(UsageError, match="2 and 3 runs"):
+        new_examples(np.ones((2, 4)), np.ones((3, 4)), paired=True)
+
+
+# --- resampled splits, families ---
+
+
+def test_the_corrected_t_adds_the_overlap():
+    gaps = [0.1, 0.3, 0.2, -0.1, 0.15]
+    plain = stats.ttest_1samp(gaps, 0)
+    t = plain.statistic * np.sqrt(1 / 5) / np.sqrt(1 / 5 + 20 / 80)
+    found = resampled(gaps, train=80, test=20)
+    assert found.p == pytest.approx(2 * stats.t.sf(t, 4))
+    assert resampled([0.1, 0.1], 80, 20).p == 1
+    with pytest.raises(UsageError, match="1 split"):
+        resampled([0.1], 80, 20)
+
+
+def test_holm_agrees_with_statsmodels():
+    rng = np.random.default_rng(3)
+    for size in [0, 1, 2, 5, 20] * 40:
+        p = rng.uniform(size=size) ** 3
+        theirs = multipletests(p, method="holm")[1] if size else []
+        np.testing.assert_allclose(families.holm(p.tolist()), theirs, rtol=1e-9)
+    with pytest.raises(UsageError, match=r"p is 1\.5"):
+        families.holm([1.5])
+
+
+def test_verdicts_against_a_baseline_are_counted_once_per_strategy():
+    given = [
+        families.Given("a", "tag", "acc-1", 10),
+        families.Given("a", "tag", "acc-1", 20),
+        families.Given("b", "tag", "acc-1", 10),
+        families.Given("c", "tag", "acc-2", 10),
+        families.Given("d", "other", "acc-1", 10),
+    ]
+    assert families.against(given, "tag", "acc-1") == 2
+    assert families.earlier(given, "a", "tag", "acc-1") == [10, 20]
+    assert families.chance_of_luck(20, 0.05) == pytest.approx(1 - 0.975**20)
+
+
+# --- looks ---
+
+
+def test_levels_never_spend_more_than_alpha():
+    for plan, levels in LEVELS.items():
+        assert sequential.levels(0.05, plan) == levels
+        assert all(level <= 0.05 for level in levels)
+        assert sum(levels) >= 0.05  # the dependence between looks is used
+    assert sum(sequential.levels(0.01, (3, 5, 10, 20))) == pytest.approx(0.01)
+    assert sum(sequential.levels(0.05, (4, 9))) == pytest.approx(0.05)
+
+
+def test_undeclared_looks_spend_what_is_left():
+    spent = [sequential.look(0.05, n, (), list(range(3, n))).alpha for n in range(3, 60)]
+    assert spent[0] == pytest.approx(0.04)
+    assert sum(spent) <= 0.05 + 1e-12
+    assert all(later < before for before, later in itertools.pairwise(spent))
+    # Reading the same n again is the same look.
+    assert sequential.look(0.05, 3, (), [3]).alpha == spent[0]
+
+
+def test_a_look_outside_the_plan_is_held_back():
+    plan = (3, 5, 10, 20)
+    assert sequential.look(0.05, 5, plan, [3]) == sequential.Look(LEVELS[plan][1], "", 2, 4)
+    outside = sequential.look(0.05, 7, plan, [3, 5])
+    assert "n=7 is not among the declared looks 3, 5, 10, 20" in outside.hold
+    assert compare([1, 2, 3.0], [7, 8, 9.0], hold=outside.hold).verdict == "inconclusive"
+    # A plan declared after a look without one has only the reserve to spend.
+    assert sequential.look(0.05, 20, plan, [4]).alpha <= 0.005
+
+
+@pytest.mark.parametrize("looks", [(5, 3), (3, 3), (1, 5)])
+def test_a_plan_must_rise(looks):
+    with pytest.raises(UsageError, match="looks are"):
+        sequential.look(0.05, 5, looks)
+
+
+def test_futility_waits_for_evidence_against_progress():
+    better, worse = compare([1.0, 2, 3], [2.0, 3, 4]), compare([2.0, 3, 4], [1.0, 2, 3.1])
+    assert not sequential.futile(better, 20, 0.03)
+    assert sequential.futile(worse, 20, 0.03)
+    assert sequential.chance_of_progress(compare([1.0], [2.0]), 20, 0.03) == 1
+
+
+# --- factorial ---
+
+KEYS = [(), ("A",), ("B",), ("A", "B")]
+
+
+def design(rng, shifts, n=5, blocked=False):
+    seeds = rng.normal(0, 3, n) if blocked else np.zeros(n)
+    return {key: shift + seeds + rng.normal(size=n) for key, shift in zip(KEYS, shifts, strict=True)}
+
+
+def test_effects_are_contrasts_of_cell_means():
+    cells = design(np.random.default_rng(4), [0, 4, -2, 3])
+    mean = {key: values.mean() for key, values in cells.items()}
+    found = {effect.name: effect for effect in factorial(cells).effects}
+    a, b, both, none = mean["A",], mean["B",], mean["A", "B"], mean[()]
+    assert found["A"].delta == pytest.approx((a - none + both - b) / 2)
+    assert found["A × B"].delta == pytest.approx(both - a - b + none)
+    alone = compare(cells[()], cells["A",])
+    assert (found["A alone"].p, found["A alone"].ci) == (pytest.approx(alone.p), pytest.approx(alone.ci))
+    assert found["B given A"].p == pytest.approx(compare(cells["A",], cells["A", "B"]).p)
+    p = [effect.p for effect in found.values()]
+    assert [effect.p_holm for effect in found.values()] == pytest.approx(families.holm(p))
+
+
+def test_blocks_take_the_seeds_out():
+    cells = design(np.random.default_rng(5), [0, 2, 0, 2], blocked=True)
+    free, blocked = factorial(cells), factorial(cells, blocked=True)
+    per_seed = (cells["A",] - cells[()] + cells["A", "B"] - cells["B",]) / 2
+    assert blocked.effects[0].p == pytest.approx(stats.ttest_1samp(per_seed, 0).pvalue)
+    assert blocked.effects[0].p < free.effects[0].p
+
+
+def test_a_gain_that_hides_a_loss_is_said_in_words():
+    found = factorial(design(np.random.default_rng(6), [0, 6, -3, 3], n=8))
+    assert (found.harmful, found.carried) == (("B",), ())
+    assert any("the gain of the whole hides a loss: B harms" in said for said in found.findings)
+    turned = factorial(design(np.random.default_rng(6), [0, 6, -3, 3], n=8), "minimize")
+    assert turned.harmful == ("A",)
+
+
+def test_a_part_without_effect_is_named_as_carried_along():
+    found = factorial(design(np.random.default_rng(9), [0, 6, 0, 6], n=8), min_effect=2)
+    assert (found.harmful, found.carried) == ((), ("B",))
+    assert "B is carried along: its effect is below 2" in found.findings[0]
+
+
+def test_three_factors_have_every_effect():
+    rng = np.random.default_rng(8)
+    keys = [key for size in range(4) for key in itertools.combinations("ABC", size)]
+    found = factorial({key: 4 * ("A" in key) + rng.normal(size=4) for key in keys})
+    assert [effect.name for effect in found.effects][:7] == ["A", "B", "C", "A × B", "A × C", "B × C", "A × B × C"]
+    assert "C given A+B" in {effect.name for effect in found.effects}
+    assert found.harmful == ()
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ({(): [1.0, 2], ("A",): [1.0, 2], ("B",): [1.0, 2]}, r"lacks A\+B"),
+        ({(): [1.0, 2], ("A",): [1.0, 2]}, "1 factors"),
+        ({key: [1.0] for key in KEYS}, "fewer than two runs"),
+    ],
+)
+def test_an_incomplete_design_is_refused(groups, said):
+    with pytest.raises(UsageError, match=said):
+        factorial(groups)
+
+
+def test_blocks_of_different_size_are_refused():
+    groups = {key: [1.0, 2, 3][: 2 + len(key)] for key in KEYS}
+    with pytest.raises(UsageError, match="different size"):
+        factorial({**groups, ("A", "B"): [1.0, 2]}, blocked=True)
+
+
+# --- target ---
+
+
+def test_the_target_rule_is_a_one_sided_t():
+    values = [3.274, 3.277, 3.276, 3.2755, 3.2782]
+    theirs = stats.ttest_1samp(values, 3.28, alternative="less").pvalue
+    found = reaches(values, 3.28, "minimize")
+    assert found.p == pytest.approx(theirs)
+    assert theirs < 0.01
+    assert found.met
+    assert not reaches(values, 3.28, "maximize").met
+    assert not reaches([3.2], 3.28, "minimize").met
+    assert not reaches(values, 3.28, "minimize", diverged=1).met
