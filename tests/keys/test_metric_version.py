@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 from interpreters import SERIES, output
 
 from assay.judging.metric_version import MetricVersion, metric_code, metric_version
+from assay.outside import closure
 from assay.words.errors import UsageError
 from assay.words.normal_form import Source
 
+ROOT = Path(__file__).parents[2]
 Tree = dict[str, str]
 
 
@@ -644,6 +647,25 @@ def test_every_supported_python_gives_the_same_code(series: str, tmp_path: Path)
     (tmp_path / "trees.json").write_text(json.dumps(trees))
     there = json.loads(output(series, THERE, str(tmp_path / "trees.json")))
     assert there == {name: code(tree) for name, tree in trees.items()}
+
+
+def digits(root: Path, name: str = "accuracy") -> str:
+    return metric_version(partial(closure.read_module, root), "tasks.digits.metrics", name, 1, "0a1b", {})
+
+
+def test_the_reference_task_as_it_stands(tmp_path: Path) -> None:
+    task = tmp_path / "src" / "tasks" / "digits" / "metrics.py"
+    task.parent.mkdir(parents=True)
+    source = (ROOT / "src" / "tasks" / "digits" / "metrics.py").read_text(encoding="utf-8")
+    task.write_text(source)
+    before = digits(tmp_path), digits(tmp_path, "cross_entropy")
+    assert before == (digits(ROOT), digits(ROOT, "cross_entropy"))
+    assert before[0] != before[1]
+    task.write_text("# new\n" + source.replace('"min_effect": 0.005', '"min_effect": 0.01') + "\n\nX = 1\n")
+    assert (digits(tmp_path), digits(tmp_path, "cross_entropy")) == before
+    task.write_text(source.replace("argmax", "argmin"))  # in `correct`, which only accuracy calls
+    assert digits(tmp_path) != before[0]
+    assert digits(tmp_path, "cross_entropy") == before[1]
 
 
 def version(**changed: object) -> str:
