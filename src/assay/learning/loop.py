@@ -79,6 +79,8 @@ def train(plan: Plan, engine: Engine, numbers: Sequence[int], progress: Progress
                 diverged=where,
             )
         )
+    for one in outcomes:
+        progress.finished(one)
     return outcomes
 
 
