@@ -19,7 +19,7 @@ from assay.learning import memory, seeding, trust
 from assay.learning.engine import Engine
 from assay.learning.feed import Feed, cuts
 from assay.learning.fused import NotFusable
-from assay.learning.loop import Plan
+from assay.learning.plan import Plan
 from assay.learning.progress import Progress
 from assay.learning.store import Store
 

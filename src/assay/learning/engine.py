@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -127,6 +128,19 @@ class Engine(ABC):
         found = {name: view[lane] for name, view in zip(self.layout.names, self.layout.views(self.theta), strict=True)}
         found |= {name: buffer[lane] for name, buffer in self.buffers().items() if name in self.saved}
         return {name: tensor.detach().cpu().clone() for name, tensor in found.items()}
+
+    def state(self) -> dict[str, Any]:
+        """What training changes: for a checkpoint."""
+        generators = [one.get_state() for one in self.masks.generators]
+        return {"theta": self.theta, "slots": self.slots, "buffers": self.buffers(), "dropout": generators}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.theta.copy_(state["theta"])
+        for mine, kept in ((self.slots, state["slots"]), (self.buffers(), state["buffers"])):
+            for name, tensor in kept.items():
+                mine[name].copy_(tensor)
+        for generator, kept in zip(self.masks.generators, state["dropout"], strict=True):
+            generator.set_state(kept)
 
     def load(self, weights: dict[str, Tensor]) -> None:
         """Take `weights`, as `weights()` gave them, into every lane."""

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from assay.data.examples import Examples
 from assay.learning import device, feed, fitting, loop, replicas, training, trust
+from assay.learning.checkpoint import Checkpoints
 from assay.learning.contract import Task
-from assay.learning.loop import Plan
 from assay.learning.outcome import Outcome
+from assay.learning.plan import Plan
 from assay.learning.progress import Progress
 from assay.learning.seeding import Streams
 from assay.learning.store import Store
@@ -126,4 +128,9 @@ class Group:
             evaluate=evaluate.to(self.device),
             classes=None if self.evaluated.classes is None else len(self.evaluated.classes),
             outputs=feed.outputs(self.train),
+            checkpoints=self._checkpoints(),
         )
+
+    def _checkpoints(self) -> Checkpoints | None:
+        folder = Path(self.request.cache) / "checkpoints"
+        return Checkpoints(folder, self.store.names) if self.request.cache else None

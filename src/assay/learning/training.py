@@ -9,8 +9,8 @@ from assay.learning import choose, loop, memory, trust, work, workers
 from assay.learning.choose import Way
 from assay.learning.engine import Engine
 from assay.learning.fused import NotFusable
-from assay.learning.loop import Plan
 from assay.learning.outcome import Outcome
+from assay.learning.plan import Plan
 from assay.learning.progress import Progress
 from assay.learning.store import Store
 

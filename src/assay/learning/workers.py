@@ -19,9 +19,10 @@ import torch
 from numpy.typing import NDArray
 
 from assay.learning import contract, device
+from assay.learning.checkpoint import Checkpoints
 from assay.learning.feed import Tensors
-from assay.learning.loop import Plan
 from assay.learning.outcome import Outcome, Point
+from assay.learning.plan import Plan
 from assay.learning.progress import Progress
 from assay.outside import lifeline
 from assay.words.errors import AssayError
@@ -42,14 +43,24 @@ class _Parcel:
     arrays: list[NDArray[Any]]
     classes: int | None
     outputs: int
+    checkpoints: Checkpoints | None
     threads: int
 
     @classmethod
     def of(cls, plan: Plan) -> _Parcel:
         tensors = (plan.train.inputs, plan.train.targets, plan.evaluate.inputs, plan.evaluate.targets)
         arrays = [one.cpu().numpy() for one in tensors]
-        threads = torch.get_num_threads()
-        return cls(plan.task.source, plan.params, plan.seed, plan.purpose, arrays, plan.classes, plan.outputs, threads)
+        return cls(
+            source=plan.task.source,
+            params=plan.params,
+            seed=plan.seed,
+            purpose=plan.purpose,
+            arrays=arrays,
+            classes=plan.classes,
+            outputs=plan.outputs,
+            checkpoints=plan.checkpoints,
+            threads=torch.get_num_threads(),
+        )
 
     def plan(self) -> Plan:
         train_inputs, train_targets, inputs, targets = map(torch.from_numpy, self.arrays)
@@ -63,6 +74,7 @@ class _Parcel:
             evaluate=Tensors(inputs, targets),
             classes=self.classes,
             outputs=self.outputs,
+            checkpoints=self.checkpoints,
         )
 
 

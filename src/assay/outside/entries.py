@@ -53,6 +53,14 @@ def discard(path: Path) -> None:
         return
 
 
+def discard_folder(folder: Path) -> None:
+    """Remove a folder if nothing is left in it."""
+    try:
+        folder.rmdir()
+    except OSError:
+        return
+
+
 def used(path: Path) -> None:
     """Note that an entry was of use: pruning begins with those that were not."""
     try:
