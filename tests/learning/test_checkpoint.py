@@ -17,9 +17,9 @@ import torch
 from miniature import Make, Project
 from zoo import TASK
 
+from assay.keeping import entries
 from assay.learning import checkpoint, packing
 from assay.learning.engine import Engine
-from assay.outside import entries
 
 SOURCE = Path(__file__).parents[2] / "src"
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from miniature import Make, Project, digits
 
+from assay.keeping import entries
+from assay.keeping.entries import Lock
 from assay.learning import group, loop
-from assay.outside import entries
-from assay.outside.entries import Lock
 from assay.words.records import Measurement
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -257,7 +257,7 @@ def test_two_processes_train_each_replicate_once(make: Make) -> None:
 def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
     code = (
         f"import sys, time; sys.path.insert(0, {str(SOURCE)!r})\n"
-        "from pathlib import Path\nfrom assay.outside.entries import Lock\n"
+        "from pathlib import Path\nfrom assay.keeping.entries import Lock\n"
         f"lock = Lock.take(Path({str(tmp_path / 'entry')!r}), wait=True)\nprint('held', flush=True)\ntime.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

@@ -37,10 +37,5 @@ def _text(found: Cache) -> str:
 
 
 def _size(count: int) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            break
-        count = round(count / 1000)
-    else:
-        unit = "GB"
-    return f"{count} {unit}"
+    unit = next(unit for unit in ("G", "M", "k", "") if count >= _UNITS[unit] or not unit)
+    return f"{count / _UNITS[unit]:.3g} {unit}B"

@@ -15,9 +15,10 @@ from typing import Any
 
 import msgspec
 
+from assay.keeping import entries
 from assay.learning import packing
 from assay.learning.store import Names
-from assay.outside import entries, files
+from assay.outside import files
 
 VERSION = 1
 #: seconds between two checkpoints, and the largest share of time that writing them may take

@@ -18,9 +18,10 @@ import numpy as np
 import safetensors.torch
 from numpy.typing import NDArray
 
+from assay.keeping import entries
+from assay.keeping.entries import Lock
 from assay.learning.outcome import Outcome, Point
-from assay.outside import entries, files
-from assay.outside.entries import Lock
+from assay.outside import files
 from assay.words.records import Replicate
 
 VERSION = 1

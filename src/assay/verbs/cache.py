@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from assay.history import project
-from assay.outside import entries, pipeline
+from assay.keeping import entries
+from assay.outside import pipeline
 from assay.words.records import Record
 
 
