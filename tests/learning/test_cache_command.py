@@ -37,7 +37,7 @@ def test_shows_and_prunes(home: Path, capsys: pytest.CaptureFixture[str]) -> Non
     after = shown(capsys)
     assert after["entries"] == 2 and after["freed"] == before["size"] - after["size"]
     assert run(["cache", "--prune", "0"]) == 0
-    assert capsys.readouterr().out.startswith("freed 4.1 kB; 0 entries, 0 B of at most 4.29 GB")
+    assert capsys.readouterr().out.startswith("freed 4.09 kB; 0 entries, 0 B of at most 4.29 GB")
     assert not list(Store(home).replicates.iterdir())
 
 
