@@ -29,6 +29,7 @@ COMMANDS: dict[str, Command] = {
     "reject": Command("assay.cli.reject", "Keep an experiment that did not work as rejected/NAME, with its verdict."),
     "revoke": Command("assay.cli.revoke", "Take an accepted strategy back; nothing is deleted."),
     "log": Command("assay.cli.log", "Show accepted, revoked and rejected strategies as a table."),
+    "cache": Command("assay.cli.cache", "Show or prune what is kept so that no replicate trains twice."),
 }
 
 
