@@ -116,7 +116,7 @@ def test_all_adds_rejections_attempts_and_experiments_of_every_baseline(two_stra
     old = project.git("rev-parse", "strategy/adam^{}")
     project.experiment("early", {"results/metrics.json": metrics(verdict="equivalent")}, base=old)
     changed = {"params.yaml": PARAMS.replace("lr: 0.001 ", "lr: 0.1 ").replace("floor ", "strategy/cosine ")}
-    project.experiment("late", {"results/metrics.json": metrics(baseline="strategy/cosine"), **changed})
+    project.experiment("late", {"results/metrics.json": metrics(), **changed})
     project.experiment("broken", {"results/metrics.json": "{"})
     assert project.assay("reject", "late", "--why", "too slow") == 0
     comparison = Comparison("inconclusive", Score(10, 0.97), Score(10, 0.97), 0.0, alpha=0.0125)
@@ -141,6 +141,7 @@ def test_all_adds_rejections_attempts_and_experiments_of_every_baseline(two_stra
     assert found["rejected", "late"]["changed"] == "lr: 0.1"
     assert found["attempt", "early"]["state"] == "not confirmed (attempt 1): inconclusive"
     assert found["experiment", "early"]["state"] == "equivalent" and found["experiment", "late"]["delta"] == 0.01
+    assert found["experiment", "late"]["baseline"] == "strategy/cosine"
     assert found["experiment", "broken"]["state"].startswith("no verdict: its results/metrics.json is damaged")
 
 

@@ -14,8 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 from sklearn.datasets import load_digits
 
-from assay.data import examples
-from assay.data.examples import Examples
+from assay.data.examples import Examples, write
 from assay.learning.measure import measure
 from assay.words.records import Measurement, MeasureRequest
 
@@ -91,7 +90,7 @@ class Project:
         return (self.root / out / "models" / f"{number}.safetensors").read_bytes()
 
     def part(self, name: str, part: Examples) -> None:
-        examples.write(self.root / "data" / name, name, part)
+        write(self.root / "data" / name, name, part)
 
 
 Make = Callable[..., Project]
@@ -102,15 +101,15 @@ def make(tmp_path: Path) -> Iterator[Make]:
     """Builds a project around the source of a task; each under a task name of its own."""
     before = list(sys.path)
 
-    def project(source: str | None = None, train: int = 200, validation: int = 60, **params: object) -> Project:
+    def project(source: str | None = None, examples: int = 200, evaluated: int = 60, **params: object) -> Project:
         name = next(_names)
         root = tmp_path / name
         file = root / "src" / "tasks" / name / "learning.py"
         file.parent.mkdir(parents=True)
         file.write_text(DIGITS.read_text() if source is None else dedent(source))
         made = Project(root, name)
-        made.part("train", digits(0, train))
-        made.part("validation", digits(1000, 1000 + validation))
+        made.part("train", digits(0, examples))
+        made.part("validation", digits(1000, 1000 + evaluated))
         made.set(
             lr=0.01,
             replicates=3,

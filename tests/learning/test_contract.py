@@ -9,7 +9,7 @@ from assay.words.errors import UsageError
 
 GOOD = {
     "head": "import torch\nfrom torch import nn\n",
-    "model": "def model(shape, outputs, *, hidden=8):\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, outputs))\n",
+    "model": "def model(shape, outputs, *, hidden=8): return nn.Sequential(nn.Flatten(), nn.Linear(64, outputs))\n",
     "loss": "def loss(outputs, targets):\n    return nn.functional.cross_entropy(outputs, targets)\n",
     "preprocess": "def preprocess(inputs):\n    return inputs.float()\n",
 }
@@ -62,7 +62,7 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken_task_is_one_sentence(make: Make, name: str) -> None:
     change, expected = BROKEN[name]
-    project = make("".join((GOOD | change).values()), train=100)
+    project = make("".join((GOOD | change).values()), examples=100)
     with pytest.raises(UsageError, match=expected) as caught:
         project.measure([0])
     assert project.task in caught.value.sentence and "\n" not in caught.value.sentence
@@ -70,7 +70,7 @@ def test_broken_task_is_one_sentence(make: Make, name: str) -> None:
 
 
 def test_the_unbroken_task_trains(make: Make) -> None:
-    assert make("".join(GOOD.values()), train=100).measure([0]).replicates[0].steps == 8
+    assert make("".join(GOOD.values()), examples=100).measure([0]).replicates[0].steps == 8
 
 
 def test_unknown_model_parameter_names_the_known_ones(make: Make) -> None:

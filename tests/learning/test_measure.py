@@ -74,7 +74,7 @@ def test_profile_overlays_parameters(make: Make) -> None:
 
 
 def test_examples_that_are_evaluated_do_not_train(make: Make) -> None:
-    project = make(train=100)
+    project = make(examples=100)
     clean = project.measure([0], "clean")
     leaking = digits(0, 103)
     ids = leaking.ids.copy()
@@ -87,7 +87,7 @@ def test_examples_that_are_evaluated_do_not_train(make: Make) -> None:
 
 
 def test_learns_digits(make: Make) -> None:
-    project = make(train=700, validation=300)
+    project = make(examples=700, evaluated=300)
     project.set(train={"epochs": 15})
     project.measure([0])
     assert (project.predictions()[0].argmax(1) == digits(1000, 1300).targets).mean() > 0.85

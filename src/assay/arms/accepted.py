@@ -15,7 +15,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from assay.outside import git
+from assay.outside import files, git
 from assay.outside.pipeline import Run
 from assay.words import records
 from assay.words.errors import UsageError
@@ -24,6 +24,8 @@ from assay.words.yaml12 import parse
 FLOOR = "floor"
 #: what a strategy must bring along to be run again
 NEEDED = ("params.yaml", "dvc.lock", "src/stage.py")
+#: file in an unpacked tree that holds the hash of all others
+_SEAL = ".unpacked"
 
 
 class Accepted(records.Record, frozen=True, kw_only=True):
@@ -80,32 +82,71 @@ def _check_protocol(home: Path, name: str, commit: str, protocol: int) -> None:
 
 
 def unpack(run: Run, commit: str) -> Path:
-    """The project's files as of `commit`, in our cache; unpacked once, whole or not at all."""
+    """The project's files as of `commit`, in our cache: whole, unchanged, or unpacked again."""
     tree = run.store.tree(commit)
-    if (tree / "src" / "stage.py").is_file():
+    if _whole(tree):
         return tree
-    prefix = git.prefix(run.home).rstrip("/")
-    done = subprocess.run(
-        ["git", "-C", str(run.home), "archive", "--format=tar", f"{commit}:{prefix}"], capture_output=True
-    )
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()
-        raise UsageError(f"the files of {commit[:12]} cannot be read: {said}", mend="git fetch --unshallow --tags")
+    archive = _archive(run.home, commit)
     tree.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=tree.parent))
+    scratch = Path(tempfile.mkdtemp(dir=tree.parent, prefix=".new."))
     try:
-        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-            archive.extractall(scratch, filter="data") if hasattr(tarfile, "data_filter") else archive.extractall(
-                scratch
-            )
-        shutil.rmtree(tree, ignore_errors=True)
-        scratch.rename(tree)
-    except OSError:
-        if not (tree / "src" / "stage.py").is_file():  # else another process was faster
-            raise
+        with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
+            packed.extractall(scratch, filter="data") if hasattr(tarfile, "data_filter") else packed.extractall(scratch)
+        files.write_text(scratch / _SEAL, _contents(scratch))
+        _put(scratch, tree)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return tree
+
+
+def _archive(home: Path, commit: str) -> bytes:
+    """The project's files as of `commit`, as a tar file."""
+    prefix = git.prefix(home).rstrip("/")
+    done = subprocess.run(
+        ["git", "-C", str(home), "archive", "--format=tar", f"{commit}:{prefix}"], capture_output=True
+    )
+    if done.returncode:
+        said = " ".join(done.stderr.decode(errors="replace").split())
+        raise UsageError(f"the files of {commit[:12]} cannot be read: {said}", mend="git fetch --unshallow --tags")
+    return done.stdout
+
+
+def _put(scratch: Path, tree: Path) -> None:
+    """Rename `scratch` to `tree`. A whole tree that another run has put there meanwhile is in use, and stays."""
+    try:
+        scratch.rename(tree)
+    except OSError:
+        if _whole(tree):
+            return
+        shutil.rmtree(tree, ignore_errors=True)
+        scratch.rename(tree)
+
+
+def _whole(tree: Path) -> bool:
+    """Whether the files are those that were unpacked. Users' tools, and users, empty caches and edit files."""
+    try:
+        return (tree / _SEAL).read_text(encoding="utf-8") == _contents(tree)
+    except OSError:
+        return False
+
+
+def _contents(tree: Path) -> str:
+    """Hash over names and contents of the tree's files, less the seal and what the interpreter adds."""
+    found = []
+    for path in sorted(tree.rglob("*")):
+        name = path.relative_to(tree)
+        if path.is_file() and name.name != _SEAL and "__pycache__" not in name.parts:
+            found.append(f"{files.digest(path.read_bytes())} {name.as_posix()}\n")
+    return files.digest("".join(found).encode("utf-8", "surrogateescape"))
+
+
+def task(tree: Path, name: str) -> str:
+    """The task of the accepted strategy. All else in its params.yaml is for its own code to read."""
+    section = parse(files.read_bytes(tree / "params.yaml"), f"params.yaml of {name}").get("task")
+    found = section.get("name") if isinstance(section, dict) else None
+    if not isinstance(found, str):
+        raise UsageError(f"params.yaml of baseline {name} has no task.name", mend="set another baseline:")
+    return found
 
 
 def locked(content: bytes, path: str) -> str | None:

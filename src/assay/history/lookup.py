@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+from assay.history import pointer
 from assay.history.reading import Experiment, Repository, Stamp, Tag, parse_metrics
 from assay.history.state import State, Strategy
 from assay.outside import git
@@ -34,7 +35,7 @@ def experiment(root: Path, repository: Repository, name: str) -> Experiment:
 def _commit(root: Path, commit: str) -> Experiment:
     metrics, problem = parse_metrics(git.read(root, commit, "results/metrics.json"))
     base = git.resolve(root, f"{commit}^") or commit
-    return Experiment(commit[:12], commit, base, Stamp(), metrics, problem)
+    return Experiment(commit[:12], commit, base, Stamp(), metrics, problem, pointer.at(root, commit))
 
 
 def _near(name: str, repository: Repository) -> str:

@@ -27,6 +27,7 @@ class Ref(NamedTuple):
 
 
 class Object(NamedTuple):
+    name: str  # its hash
     kind: str
     content: bytes
 
@@ -98,4 +99,4 @@ def _answer(stdout: IO[bytes]) -> Object | None:
         return None
     content = stdout.read(int(words[2]))
     stdout.read(1)
-    return Object(words[1].decode(), content)
+    return Object(words[0].decode(), words[1].decode(), content)

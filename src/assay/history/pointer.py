@@ -24,6 +24,12 @@ def baseline(content: bytes, where: str = PARAMS) -> str:
     return str(parse(content, where).get("baseline", "floor"))
 
 
+def glance(content: bytes) -> str:
+    """The same without parsing, for a thousand files at once; "" where the line is not found."""
+    match = _LINE.search(content.decode("utf-8", "replace"))
+    return match[2] if match else ""
+
+
 def repointed(content: bytes, name: str, where: str = PARAMS) -> bytes:
     """`content` with `baseline: name`; comments and their columns stay.
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from assay.history import pointer
 from assay.history.objects import Object, Objects, Ref, reading, refs
 from assay.outside import git
 from assay.words.evidence import Event, UnverifiableError, kind_of
@@ -56,6 +57,8 @@ class Experiment:
     stamp: Stamp
     metrics: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
+    baseline: str = ""  # what its params.yaml names
+    numbers: str = ""  # Git's hash of results/metrics.json
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,16 @@ class Repository:
     refs: dict[str, Ref]  # every ref that was looked at, by full name
 
 
-def read(root: Path, *, experiments: bool = True) -> Repository:
-    """All tags of ours and, if asked for, all experiments: three processes however many there are."""
+def read(root: Path, *, experiments: bool = True, stamps: bool = True) -> Repository:
+    """All tags of ours and, if asked for, all experiments: three processes however many there are.
+
+    Without `stamps` experiments have neither author, date nor baseline, and a third of the objects is read.
+    """
     found = refs(root)
     wanted = [ref for ref in found if experiments and _EXPERIMENT.fullmatch(ref.name)]
     with reading(root) as objects:
         tags = _tags([ref for ref in found if _is_ours(ref)], objects)
-        tried = _experiments(wanted, objects, git.prefix(root)) if wanted else []
+        tried = _experiments(wanted, objects, git.prefix(root), stamps) if wanted else []
     return Repository(tags, tried, {ref.name: ref for ref in found})
 
 
@@ -97,19 +103,29 @@ def _tag(ref: Ref, item: Object | None) -> Tag:
     return Tag(name, ref.object, ref.peeled, _stamp(header), event, problem)
 
 
-def _experiments(found: Sequence[Ref], objects: Objects, prefix: str) -> list[Experiment]:
-    commits = objects.read([ref.object for ref in found])
+def _experiments(found: Sequence[Ref], objects: Objects, prefix: str, stamps: bool) -> list[Experiment]:
+    nothing: list[Object | None] = [None] * len(found)
+    commits = objects.read([ref.object for ref in found]) if stamps else nothing
+    params = objects.read([f"{ref.object}:{prefix}{pointer.PARAMS}" for ref in found]) if stamps else nothing
     numbers = objects.read([f"{ref.object}:{prefix}{METRICS}" for ref in found])
-    return [_experiment(ref, commit, blob) for ref, commit, blob in zip(found, commits, numbers, strict=True)]
+    return [_experiment(*each) for each in zip(found, commits, params, numbers, strict=True)]
 
 
-def _experiment(ref: Ref, commit: Object | None, blob: Object | None) -> Experiment:
+def _experiment(ref: Ref, commit: Object | None, params: Object | None, numbers: Object | None) -> Experiment:
     match = _EXPERIMENT.fullmatch(ref.name)
     assert match is not None
     header = b"" if commit is None else commit.content.partition(b"\n\n")[0]
-    metrics, problem = parse_metrics(None if blob is None else blob.content)
-    stamp = _stamp(header.decode("utf-8", "surrogateescape"))
-    return Experiment(match[3], ref.object, match[1] + match[2], stamp, metrics, problem)
+    metrics, problem = parse_metrics(None if numbers is None else numbers.content)
+    return Experiment(
+        name=match[3],
+        commit=ref.object,
+        base=match[1] + match[2],
+        stamp=_stamp(header.decode("utf-8", "surrogateescape")),
+        metrics=metrics,
+        problem=problem,
+        baseline="" if params is None else pointer.glance(params.content),
+        numbers="" if numbers is None else numbers.name,
+    )
 
 
 def parse_metrics(content: bytes | None) -> tuple[dict[str, Any], str]:

@@ -47,6 +47,7 @@ class Task:
 
     name: str
     file: str
+    source: Path = Path("src")
     model: Callable[..., nn.Module] | None = None
     loss: Callable[[Tensor, Tensor], Tensor] | None = None
     preprocess: Callable[..., Tensor] | None = None
@@ -74,7 +75,7 @@ def load(name: str, source: Path, model_parameters: Mapping[str, Any]) -> Task:
     file = f"{source.name}/tasks/{name}/learning.py"
     module = _import(f"tasks.{name}.learning", file, source)
     members = {member: getattr(module, member) for member in MEMBERS if callable(getattr(module, member, None))}
-    task = Task(name=name, file=file, **members)
+    task = Task(name=name, file=file, source=source, **members)
     if task.fit is None:
         for required in ("model", "loss"):
             if getattr(task, required) is None:

@@ -82,6 +82,18 @@ def determinism(wanted: bool) -> Iterator[list[str]]:
         torch.backends.cudnn.deterministic = cudnn
 
 
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Run the block with `count` threads inside an operation; 0 leaves what torch chose."""
+    before = torch.get_num_threads()
+    if count:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def peak_memory(device: torch.device) -> int:
     """Bytes at the worst moment so far: on the accelerator, else of this process."""
     if device.type == "cuda":

@@ -7,6 +7,7 @@ replicate) or hands out what was drawn for all lanes before the step (replicates
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -28,17 +29,26 @@ class Masks:
         if self._given is None:
             self.seen.append((shape, keep))
             return self.draw((shape, keep), like.device)[0].to(like.dtype)
-        mask = self._given[len(self.seen)]
+        position = len(self.seen)
         self.seen.append((shape, keep))
-        return mask.to(like.dtype)
+        if position >= len(self._given) or tuple(self._given[position].shape) != shape:
+            raise RuntimeError("dropout differs from one forward pass to the next")
+        return self._given[position].to(like.dtype)
 
     def draw(self, site: Site, device: torch.device) -> Tensor:
-        """(lanes, *shape) masks of one site, each lane from its own stream."""
+        """(lanes, *shape) masks of one site, each lane from its own stream.
+
+        16 random bits decide over one number: four times as fast as `bernoulli_`, at the price of a chance
+        that is a multiple of 2**-16. The scale follows that very chance, so that means stay exact.
+        """
         shape, keep = site
-        masks = torch.empty((len(self.generators), *shape), device=device)
-        for lane, generator in zip(masks.unbind(0), self.generators, strict=True):
-            lane.bernoulli_(keep, generator=generator)
-        return masks.div_(keep)
+        count = math.prod(shape)
+        bits = torch.empty((len(self.generators), -(-count // 4)), dtype=torch.int64, device=device)
+        for lane, generator in zip(bits.unbind(0), self.generators, strict=True):
+            lane.random_(-(2**63), None, generator=generator)
+        dropped = min(round((1.0 - keep) * 2**16), 2**16 - 1)
+        kept = bits.view(torch.int16)[:, :count].reshape(len(bits), *shape) >= dropped - 2**15
+        return kept.to(torch.get_default_dtype()).div_(1 - dropped / 2**16)
 
     def give(self, masks: list[Tensor] | None) -> None:
         """Hand out `masks` in the coming forward pass; None draws as asked."""

@@ -21,7 +21,7 @@ from assay.words.params import Train
 
 ALIGN = 16
 #: examples in one forward pass without gradients
-EVALUATE = 4096
+EVALUATE = 1024
 
 
 @dataclass(frozen=True)

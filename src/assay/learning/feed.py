@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from assay.data.examples import Examples
-from assay.learning import contract
+from assay.learning import seeding
 from assay.learning.contract import Task
-from assay.learning.seeding import Streams
+from assay.learning.seeding import Globals, Streams
 from assay.words.errors import UsageError
 
 #: bytes of input that one gather of an epoch may copy; larger epochs are gathered step by step
@@ -121,6 +122,7 @@ class Feed:
         self.device = data.targets.device
         self.cuts = cuts(len(data), batch_size)
         self.augmenting = [one.generator("augmentation", self.device) for one in streams] if task.augment else []
+        self.globals = self._globals() if task.augment and len(streams) > 1 else []
         size = data.inputs[:1].numel() * data.inputs.element_size() * len(data) * len(streams)
         self.whole = size <= GATHER
 
@@ -142,12 +144,26 @@ class Feed:
                 batch = self.data.inputs[rows[:, start:end]], self.data.targets[rows[:, start:end]]
             yield self._augmented(*batch) if self.augmenting else batch
 
+    def _globals(self) -> list[Globals]:
+        """A state of the global generators for each lane, should augment() draw from them."""
+        with seeding.untouched():
+            found = []
+            for one in self.streams:
+                seeding.seed_globals(one.display)
+                found.append(Globals())
+        return found
+
     def _augmented(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        made = [
-            self.task.call("augment", one, two, generator)
-            for one, two, generator in zip(inputs, targets, self.augmenting, strict=True)
-        ]
+        made = [self._augment(lane, inputs[lane], targets[lane]) for lane in range(len(self.streams))]
         for pair in made:
             if not (isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(part, Tensor) for part in pair)):
-                raise self.task.refuse("augment() does not return two Tensors", contract.MEMBERS["augment"][0])
+                raise self.task.refuse("augment() does not return two Tensors", "(inputs, targets)")
         return torch.stack([one for one, _ in made]), torch.stack([two for _, two in made])
+
+    def _augment(self, lane: int, inputs: Tensor, targets: Tensor) -> Any:
+        if not self.globals:
+            return self.task.call("augment", inputs, targets, self.augmenting[lane])
+        self.globals[lane].restore()
+        made = self.task.call("augment", inputs, targets, self.augmenting[lane])
+        self.globals[lane] = Globals()
+        return made

@@ -54,7 +54,14 @@ def seed_globals(seed: int, torch_seed: int | None = None) -> None:
     """Seed Python's, NumPy's (32 bits) and torch's global generators, for task code that draws from them."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    torch.manual_seed(seed if torch_seed is None else torch_seed)
+    _seed_torch(seed if torch_seed is None else torch_seed)
+
+
+def _seed_torch(seed: int) -> None:
+    """`torch.manual_seed`, less the stack trace it formats for accelerators that may start later (1 ms a call)."""
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
 
 
 class Globals:

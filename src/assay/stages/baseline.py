@@ -6,8 +6,10 @@ The strategy's files come from its commit, its process is its own, and it answer
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from assay.arms.request import request, today, training_closure
 from assay.data import examples
 from assay.outside import closure, files, git
 from assay.outside.start import Start, start
-from assay.words import params, records
+from assay.words import records
 from assay.words.errors import UsageError
 from assay.words.layout import Layout
 from assay.words.records import Arm, Measurement, MeasureRequest
@@ -74,9 +76,7 @@ class Running:
     def __init__(self, begun: Start, named: Accepted) -> None:
         self.named = named
         self.tree = accepted.unpack(begun.run, named.commit)
-        content = files.read_bytes(self.tree / "params.yaml")
-        own = params.resolved(content, begun.params.profile, f"params.yaml of {named.name}")
-        code = closure.code_hash(self.tree, training_closure(self.tree, own.task.name))
+        code = closure.code_hash(self.tree, training_closure(self.tree, accepted.task(self.tree, named.name)))
         self.request: MeasureRequest = request(begun, ARM, own_training_data(begun, named), code)
         path = begun.layout.record(ARM).with_suffix(".request.json")
         files.write_bytes(path, records.encode(self.request))
@@ -119,20 +119,31 @@ def own_training_data(begun: Start, named: Accepted) -> Path:
     if then == now:
         return begun.layout.part("train")
     folder = begun.run.store.foreign(then)
-    return folder if (folder / examples.MANIFEST).is_file() else _fetch(begun, named, path, folder)
+    return folder if _readable(folder) else _fetch(begun, named, path, folder)
+
+
+def _readable(folder: Path) -> bool:
+    """Whether the part in our cache is there and unchanged."""
+    try:
+        examples.read(folder)
+    except UsageError:
+        return False
+    return True
 
 
 def _fetch(begun: Start, named: Accepted, path: str, folder: Path) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = folder.with_name(f".{folder.name}.new")
-    command = ["get", str(begun.run.home), path, "--rev", named.commit, "--out", str(scratch), "--force", "--quiet"]
-    done = subprocess.run([sys.executable, "-m", "dvc", *command], capture_output=True, text=True)
-    if done.returncode:
-        said = (done.stderr.strip() or "no message").splitlines()[-1]
-        raise UsageError(
-            f"the training data of baseline {named.name} are not at hand ({said})",
-            mend=f"git checkout {named.commit[:12]} && dvc pull {path} && git checkout -",
-        )
-    if not folder.exists():
-        scratch.rename(folder)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new.") as scratch:
+        out = Path(scratch) / "part"
+        command = ["get", str(begun.run.home), path, "--rev", named.commit, "--out", str(out), "--quiet"]
+        done = subprocess.run([sys.executable, "-m", "dvc", *command], capture_output=True, text=True)
+        if done.returncode:
+            said = (done.stderr.strip() or "no message").splitlines()[-1]
+            raise UsageError(
+                f"the training data of baseline {named.name} are not at hand ({said})",
+                mend=f"git checkout {named.commit[:12]} && dvc pull {path} && git checkout -",
+            )
+        if not _readable(folder):  # else another run was faster, and reads it
+            shutil.rmtree(folder, ignore_errors=True)
+            out.rename(folder)
     return folder

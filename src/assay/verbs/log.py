@@ -141,7 +141,7 @@ def _experiment(item: Experiment, changed: str) -> LogRow:
         author=item.stamp.author,
         changed=changed,
         metric=numbers.metric_of(version),
-        baseline=numbers.text(item.metrics, "baseline"),
+        baseline=item.baseline,
         metric_version=version,
         state=comparison.verdict if comparison else f"no verdict: {item.problem or 'none in its metrics'}",
         **_numbers(comparison),

@@ -40,7 +40,7 @@ def _event(root: Path, tried: Experiment, why: str, sequence: int) -> Rejected:
         metric=numbers.metric_of(version),
         metric_version=version,
         profile=numbers.text(tried.metrics, "profile"),
-        baseline=numbers.text(tried.metrics, "baseline"),
+        baseline=tried.baseline,
         changed=changed.get(tried.commit, []),
         measured=numbers.comparison(tried.metrics),
     )

@@ -1,4 +1,4 @@
-"""Records that commands print: the rows of `assay log`.
+"""Records that commands print: the rows of `assay log`, the lines of `assay status`.
 
 Covers: their fields, which are also the columns of CSV and the keys of JSON. Not covered: layout on a
 screen (`report`).
@@ -37,3 +37,22 @@ class Log(Record, frozen=True, kw_only=True):
     """What `assay log --json` prints: rows, newest first."""
 
     rows: list[LogRow]
+
+
+class StatusLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding. An unhealthy one says in `mend` which command makes it healthy."""
+
+    topic: str
+    text: str
+    mend: str = ""
+
+    @property
+    def healthy(self) -> bool:
+        return not self.mend
+
+
+class Status(Record, frozen=True, kw_only=True):
+    """What `assay status --json` prints."""
+
+    healthy: bool
+    lines: list[StatusLine]

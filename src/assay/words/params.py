@@ -60,6 +60,7 @@ class Judge(Section, frozen=True, kw_only=True):
     alpha: Annotated[float, Meta(gt=0, le=0.2)] = 0.05
     looks: list[Annotated[int, Meta(ge=2)]] = []
     human: float | None = None
+    baseline_max_age: Annotated[float, Meta(gt=0)] | None = None
 
 
 class Machine(Section, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, get_args
 
 import msgspec
@@ -67,7 +68,7 @@ def _trailers(tag: str, body: str) -> dict[str, str]:
 
 
 def _convert(tag: str, kind: type[Event], trailers: dict[str, str]) -> Event:
-    known = dict(_leaves(kind))
+    known = _paths(kind)
     nested: dict[str, Any] = {}
     try:
         for key, text in trailers.items():
@@ -93,6 +94,11 @@ def _flatten(fields: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tu
             yield from _flatten(value, path)
         elif value is not None:
             yield _key(path), _text(value)
+
+
+@cache
+def _paths(kind: type[Event]) -> dict[str, tuple[str, ...]]:
+    return dict(_leaves(kind))
 
 
 def _leaves(kind: type[msgspec.Struct], above: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[str, ...]]]:

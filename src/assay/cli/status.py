@@ -1,0 +1,19 @@
+"""`assay status`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from assay.report import status as report
+from assay.verbs.status import status
+from assay.words.records import encode
+
+
+@click.command(epilog="Example: assay status")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(as_json: bool) -> None:
+    """Show what is clean, stale, unproven or left over, and the command that mends it."""
+    found = status(Path.cwd())
+    click.echo(encode(found) if as_json else report.text(found), nl=not as_json)

@@ -1,0 +1,79 @@
+"""How the work tree, or a commit, differs from the baseline: one entry a change that could explain a gain.
+
+Covers: parameters that belong to a strategy, sources that training reaches. Not covered: whether a change
+mattered, which only an experiment tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from assay.outside import closure, git
+from assay.words import normal_form, params
+from assay.words.layout import Layout
+
+#: sources of the library that turn data and parameters into predictions; the task's own are the other entries
+ENTRIES = ("src/assay/learning/measure.py", "src/assay/data/canonical.py", "src/assay/data/split.py")
+
+
+def differences(layout: Layout, baseline: str) -> list[str]:
+    """Changes of the work tree against the commit `baseline`, parameters first.
+
+    All changed sources count as one change: they were written together, and no parameter takes them apart.
+    """
+    content = git.read(layout.root, baseline, "params.yaml") or b""
+    before = params.resolved(content, where=f"params.yaml of {baseline[:12]}")
+    after = params.resolved(layout.params.read_bytes())
+    sources = changed_sources(layout, baseline, after.task.name)
+    code = [f"code: {', '.join(sources)}"] if sources else []
+    return [*parameter_changes(params.strategy(before), params.strategy(after)), *code]
+
+
+def parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """`lr: 0.001 → 0.0003`, one entry a leaf; a leaf that is not there is shown as –."""
+    old, new = dict(_leaves(before)), dict(_leaves(after))
+    keys = [*old, *(key for key in new if key not in old)]
+    return [f"{key}: {old.get(key, '–')} → {new.get(key, '–')}" for key in keys if old.get(key) != new.get(key)]
+
+
+def changed_sources(layout: Layout, baseline: str, task: str) -> list[str]:
+    """Sources that a measurement reaches and that do something else than at `baseline`."""
+    listed = git.run(layout.root, "diff", "--name-only", "-z", "--relative", baseline, "--", "src")
+    edited = [path for path in listed.split("\0") if path]
+    changed = [path for path in edited if path in reached(layout, task)] if edited else []
+    return [path for path in changed if _meaning(git.read(layout.root, baseline, path)) != _meaning(_now(layout, path))]
+
+
+def untracked(layout: Layout, task: str) -> list[str]:
+    """Sources that a measurement reaches and that Git does not track."""
+    listed = git.run(layout.root, "ls-files", "-z", "--others", "--", "src")
+    strange = [path for path in listed.split("\0") if path.endswith(".py")]
+    return [path for path in strange if path in reached(layout, task)] if strange else []
+
+
+@lru_cache(maxsize=8)
+def reached(layout: Layout, task: str) -> frozenset[str]:
+    """Files under src that training, or preparing its data, imports; relative to the project."""
+    entries = [*map(Path, ENTRIES), *(Path(f"src/tasks/{task}/{name}.py") for name in ("data", "learning"))]
+    present = [entry for entry in entries if (layout.root / entry).is_file()]
+    return frozenset(file.as_posix() for file in closure.import_closure(layout.root, present))
+
+
+def _now(layout: Layout, path: str) -> bytes | None:
+    return (layout.root / path).read_bytes()
+
+
+def _meaning(source: bytes | None) -> str | None:
+    """The source without comments and layout; None for a file that is not there."""
+    return None if source is None else normal_form.text(normal_form.parse(source, "source"))
+
+
+def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value

@@ -1,0 +1,87 @@
+"""What a killed run leaves behind: DVC's refs, a detached HEAD, locks, processes that live on.
+
+Covers: telling a run that is under way from one that died. Not covered: mending; every line of
+`assay status` says how.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay.history.objects import Ref
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    running: list[int]  # processes of DVC that hold a lock of this project
+    refs: list[str]  # refs/exps/exec/… that DVC sets while it runs
+    orphans: list[int]  # stages whose parent is gone
+    locks: list[Path]  # lock files of Git
+
+
+def find(root: Path, refs: dict[str, Ref], git_folder: Path) -> Leftovers:
+    """What is under way or was left in the project at `root`."""
+    processes = _processes(root)
+    running = [pid for pid in sorted({*_lock_holders(root), *_drivers(processes)}) if _alive(pid)]
+    return Leftovers(
+        running=running,
+        refs=[name for name in refs if name.startswith("refs/exps/exec/")],
+        orphans=[pid for pid, (parent, command) in processes.items() if _is_stage(command) and parent == 1],
+        locks=[lock for lock in (git_folder / "index.lock", git_folder / "HEAD.lock") if lock.exists()],
+    )
+
+
+def _lock_holders(root: Path) -> set[int]:
+    """Processes named in DVC's rwlock."""
+    try:
+        held = json.loads((root / ".dvc" / "tmp" / "rwlock").read_text(encoding="utf-8"))
+        entries = [entry for lock in held.values() for kind in lock.values() for entry in _list(kind)]
+        return {int(entry["pid"]) for entry in entries}
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        return set()
+
+
+def _list(value: object) -> list[dict[str, int]]:
+    return [entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, dict)]
+
+
+def _processes(root: Path) -> dict[int, tuple[int, list[str]]]:
+    """Python processes that work in `root`: pid → (parent, command line). Empty where there is no /proc."""
+    found = {}
+    home = str(root.resolve())
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+            ours = _is_stage(command) or _is_driver(command)
+            if ours and str((folder / "cwd").readlink()) == home:
+                stat = (folder / "stat").read_text(encoding="utf-8", errors="replace")
+                found[int(folder.name)] = (int(stat.rpartition(")")[2].split()[1]), command)
+        except (OSError, ValueError, IndexError):
+            continue  # it ended meanwhile, or is somebody else's
+    return found
+
+
+def _is_stage(command: list[str]) -> bool:
+    return "src/stage.py" in command[:3]
+
+
+def _is_driver(command: list[str]) -> bool:
+    words = {Path(word).name for word in command[:4]}
+    return "dvc" in words and bool({"exp", "repro"} & set(command))
+
+
+def _drivers(processes: dict[int, tuple[int, list[str]]]) -> set[int]:
+    return {pid for pid, (_, command) in processes.items() if _is_driver(command)}
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

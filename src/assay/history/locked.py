@@ -1,0 +1,92 @@
+"""The work tree against dvc.lock: sources, parameters and outputs that are not what the last run knew.
+
+Covers: files of a few MB by their hash, folders of sources by DVC's hash of a folder, larger outputs by
+size and number of files. Not covered: starting DVC, which would take seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from assay.words.yaml12 import parse
+
+#: an output of more bytes than this is compared by size alone
+HASHED = 1_000_000
+_BYPRODUCTS = ("__pycache__", ".pyc")
+
+Lock = dict[str, dict[str, Any]]
+
+
+def read(content: bytes) -> Lock:
+    """Stage → its entry in a dvc.lock."""
+    stages = parse(content, "dvc.lock").get("stages")
+    return stages if isinstance(stages, dict) else {}
+
+
+def changed_sources(root: Path, lock: Lock) -> dict[str, list[str]]:
+    """Stage → sources (paths under src) and parameters that are not what its last run used."""
+    present = parse((root / "params.yaml").read_bytes()) if (root / "params.yaml").is_file() else {}
+    hashes: dict[str, str] = {}
+    found = {}
+    for stage, entry in lock.items():
+        paths = [dep for dep in entry.get("deps") or [] if str(dep.get("path", "")).startswith("src/")]
+        for path in (str(dep["path"]) for dep in paths):
+            if path not in hashes:
+                hashes[path] = digest(root / path)
+        files = [str(dep["path"]) for dep in paths if hashes[str(dep["path"])] != dep.get("md5")]
+        found[stage] = files + _changed_parameters(entry.get("params") or {}, present)
+    return {stage: names for stage, names in found.items() if names}
+
+
+def _changed_parameters(params: dict[str, Any], present: dict[str, Any]) -> list[str]:
+    locked = params.get("params.yaml") or {}
+    return [key for key, value in locked.items() if _at(present, key) != value]
+
+
+def _at(values: Any, key: str) -> Any:
+    for part in key.split("."):
+        values = values.get(part) if isinstance(values, dict) else None
+    return values
+
+
+def changed_outputs(root: Path, lock: Lock) -> list[str]:
+    """Outputs in the work tree that are missing or differ from what `lock` says of them."""
+    outs = (out for entry in lock.values() for out in entry.get("outs") or [])
+    return [str(out["path"]) for out in outs if not _as_locked(root / str(out["path"]), out)]
+
+
+def _as_locked(path: Path, out: dict[str, Any]) -> bool:
+    if not path.exists():
+        return False
+    if path.is_dir():
+        files = list(_files(path))
+        return bool(len(files) == out.get("nfiles", len(files)) and _size(files) == out.get("size", _size(files)))
+    size = path.stat().st_size
+    return bool(size == out.get("size", size) and (size > HASHED or digest(path) == out.get("md5")))
+
+
+def _size(files: list[Path]) -> int:
+    return sum(file.stat().st_size for file in files)
+
+
+def digest(path: Path) -> str:
+    """DVC's hash of a file or folder; "" when it is missing."""
+    if path.is_file():
+        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    if not path.is_dir():
+        return ""
+    entries = [{"md5": digest(file), "relpath": file.relative_to(path).as_posix()} for file in _files(path)]
+    entries.sort(key=lambda entry: entry["relpath"])
+    listing = json.dumps(entries, sort_keys=True).encode()
+    return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for above, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name not in _BYPRODUCTS]
+        yield from (Path(above, name) for name in names if not name.endswith(_BYPRODUCTS))

@@ -1,0 +1,74 @@
+"""The work tree against Git: what is edited, what is untracked, which experiment it equals.
+
+Covers: one `git status`, and a comparison with the few experiments whose numbers are the work tree's own.
+Not covered: outputs that DVC keeps (`history.locked`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay.history.reading import METRICS, Experiment
+from assay.outside import git
+
+#: without optional locks Git does not refresh its index: looking changes nothing
+_STATUS = ("--no-optional-locks", "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=no")
+
+
+@dataclass(frozen=True)
+class WorkTree:
+    """`edited` and `untracked` are paths relative to the repository's top folder."""
+
+    head: str
+    branch: str  # "" when HEAD is detached
+    upstream: str
+    ahead: int
+    behind: int
+    edited: list[str]
+
+
+def read(root: Path) -> WorkTree:
+    """State of HEAD, its upstream, and tracked files that differ from it."""
+    lines = git.run(root, *_STATUS).split("\0")
+    head = {line.split(" ", 2)[1]: line.split(" ", 2)[2] for line in lines if line.startswith("# branch.")}
+    ahead, behind = (abs(int(part)) for part in head.get("branch.ab", "+0 -0").split())
+    branch = head.get("branch.head", "")
+    return WorkTree(
+        head=head.get("branch.oid", ""),
+        branch="" if branch == "(detached)" else branch,
+        upstream=head.get("branch.upstream", ""),
+        ahead=ahead,
+        behind=behind,
+        edited=sorted(_paths(lines)),
+    )
+
+
+def _paths(lines: list[str]) -> Iterable[str]:
+    """Paths of porcelain v2: `1` has 8 fields before the path, `2` 9 and the old path after it, `u` 10."""
+    fields = {"1": 8, "2": 9, "u": 10}
+    waiting = iter(lines)
+    for line in waiting:
+        if line[:1] in fields:
+            yield line.split(" ", fields[line[0]])[-1]
+            if line[0] == "2":
+                next(waiting, "")
+
+
+def equal_experiment(root: Path, experiments: Iterable[Experiment]) -> Experiment | None:
+    """The experiment that the work tree equals, file by file, if there is one."""
+    path = root / METRICS
+    if not path.is_file():
+        return None
+    content = path.read_bytes()
+    blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()  # Git's own name for it
+    alike = (item for item in experiments if item.numbers == blob)
+    return next((item for item in alike if not differing(root, item.commit)), None)
+
+
+def differing(root: Path, commit: str) -> list[str]:
+    """Tracked files of the project in the work tree that are not as in `commit`."""
+    listed = git.run(root, "--no-optional-locks", "diff", "--name-only", "-z", "--relative", commit, "--", ".")
+    return [path for path in listed.split("\0") if path]

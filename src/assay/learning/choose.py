@@ -1,0 +1,125 @@
+"""Which way to train a group: together, one after another, or in processes.
+
+`auto` times a few steps of each way on throw-away models and picks the cheapest. The choice is the
+machine's business: it is recorded for each replicate and is no part of a strategy's identity.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from torch import Tensor
+
+from assay.learning import memory, seeding, trust
+from assay.learning.engine import Engine
+from assay.learning.feed import Feed
+from assay.learning.fused import NotFusable
+from assay.learning.loop import Plan
+from assay.learning.progress import Progress
+
+#: timed steps of each way, the fastest counts: other work on the machine only ever slows one down
+TIMED = 4
+#: seconds until a worker process is ready to train: interpreter, torch, data
+START = 3.0
+#: workers share memory bandwidth and caches; two on two cores were seen to reach 1.85 times one
+PARALLEL = 0.9
+
+
+@dataclass(frozen=True)
+class Way:
+    """How to train: `chunk` replicates at a time (1: one after another) in each of `workers` processes."""
+
+    chunk: int = 1
+    workers: int = 1
+
+
+def way(plan: Plan, numbers: Sequence[int], wanted: str, notes: list[str]) -> Way:
+    """The way that `execution` asks for; a line in `notes` when another one has to be taken."""
+    if len(numbers) == 1 or wanted == "sequential":
+        return Way()
+    with seeding.untouched():
+        if wanted == "processes":
+            return _processes(plan, numbers, notes)
+        largest, reason = _fusable(plan, numbers)
+        if reason and wanted == "fused":
+            notes.append(f"trained one after another, not fused: {reason}")
+        if wanted == "fused":
+            return Way(chunk=largest)
+        return _cheapest(plan, numbers, largest, reason, notes)
+
+
+def _processes(plan: Plan, numbers: Sequence[int], notes: list[str]) -> Way:
+    workers = min(cores(), len(numbers))
+    if plan.device.type != "cpu" or workers == 1:
+        notes.append("trained one after another, not in processes: there is one processor")
+        return Way()
+    return Way(workers=workers)
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _fusable(plan: Plan, numbers: Sequence[int]) -> tuple[int, str]:
+    """How many replicates fit into a chunk, or 1 and the reason."""
+    try:
+        trust.prove(plan, numbers)
+    except NotFusable as error:
+        return 1, str(error)
+    engine = trust.alone(plan, numbers[0])
+    inputs, targets = next(_batches(plan, numbers[:1]))
+    need = memory.per_replicate(engine, memory.activations(engine, inputs, targets))
+    fits = int(memory.SHARE * memory.available(plan.device) / need)
+    chunk = max(map(len, memory.chunks(numbers, fits)))
+    return chunk, "" if chunk > 1 else f"one replicate takes {need / 2**20:.0f} MiB, and two do not fit"
+
+
+def _cheapest(plan: Plan, numbers: Sequence[int], largest: int, reason: str, notes: list[str]) -> Way:
+    one = _seconds(trust.alone(plan, numbers[0]), _batches(plan, numbers[:1]))
+    each, chunk = one, 1
+    if largest > 1:
+        group = list(numbers[:largest])
+        try:
+            together = _seconds(trust.fused(plan, group), _batches(plan, group)) / largest
+        except Exception as error:
+            if not memory.exhausted(error):
+                raise
+            together = one
+        if together < one:
+            each, chunk = together, largest
+    steps = plan.params.train.epochs * Feed(plan.task, plan.train, plan.params.train.batch_size, []).steps
+    left = each * steps * len(numbers)
+    workers = min(cores(), len(numbers)) if plan.device.type == "cpu" else 1
+    if workers > 1 and START + left / (workers * PARALLEL) < left:
+        return Way(chunk=min(chunk, -(-len(numbers) // workers)), workers=workers)
+    if reason:
+        notes.append(f"trained one after another, not fused: {reason}")
+    return Way(chunk=chunk)
+
+
+def _batches(plan: Plan, numbers: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
+    feed = Feed(plan.task, plan.train, plan.params.train.batch_size, [plan.streams(number) for number in numbers])
+    while True:
+        yield from feed.epoch(1)
+
+
+def _seconds(engine: Engine, batches: Iterator[tuple[Tensor, Tensor]]) -> float:
+    """Seconds of one step, reading included; the first warms up and does not count."""
+    times = []
+    for step, (inputs, targets) in enumerate(islice(batches, 1 + TIMED), 1):
+        started = time.perf_counter()
+        float(engine.step(inputs, targets, 0.0, step).sum())
+        times.append(time.perf_counter() - started)
+    return min(times[1:])
+
+
+def describe(chosen: Way, wanted: str, progress: Progress) -> None:
+    """Say in the log what was chosen."""
+    how = "one after another" if chosen.chunk == 1 else f"{chosen.chunk} at a time"
+    where = f" in each of {chosen.workers} processes" if chosen.workers > 1 else ""
+    progress.log(f"execution {wanted}: replicates train {how}{where}")

@@ -1,0 +1,132 @@
+"""All lanes in one forward and one backward pass: `vmap` over the task's module.
+
+Covers: stacked parameters and buffers, masks drawn per lane. Not covered: whether the module bears it,
+which `trust` finds out before anyone relies on it.
+
+Autograd runs outside of `vmap`: the sum of the lanes' losses has, for each lane, the gradient of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from assay.learning import device, seeding
+from assay.learning.contract import Task
+from assay.learning.dropout import Masks, Site, StreamDropout
+from assay.learning.engine import Engine
+from assay.words.params import Params
+
+Places = list[list[tuple[dict[str, Any], str]]]
+
+
+class NotFusable(Exception):
+    """The module cannot be trained in lanes; the text says what in it and why."""
+
+
+class Fused(Engine):
+    """An engine of several lanes."""
+
+    execution = "fused"
+
+    def __init__(self, task: Task, modules: Sequence[nn.Module], params: Params, masks: Masks) -> None:
+        if task.optimizer is not None:
+            raise NotFusable(f"optimizer() in {task.file} updates one replicate at a time")
+        super().__init__(task, modules, params.train, masks)
+        assert task.loss is not None
+        self.loss = task.loss
+        self.precision = params.train.precision
+        self.module = modules[0]
+        self.leaves = [view.detach().requires_grad_() for view in self.layout.views(self.theta)]
+        kept = [_kept(module) for module in modules]
+        self.kept = {name: torch.stack([one[name].detach() for one in kept]) for name in kept[0]}
+        self.places = _places(self.module, self.layout.names)
+        self.kept_places = _places(self.module, tuple(self.kept))
+        self.has_dropout = any(isinstance(one, StreamDropout) for one in self.module.modules())
+        self._sites: dict[tuple[int, ...], list[Site]] = {}
+        self._train = torch.vmap(self._lane, in_dims=(0, 0, 0, 0, 0))
+        self._losses = torch.vmap(self._lane, in_dims=(0, 0, None, None, 0))
+        self._forward = torch.vmap(self._outputs, in_dims=(0, 0, None))
+
+    def differentiate(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        self.module.train()
+        masks = [self.masks.draw(site, inputs.device) for site in self.sites(inputs)]
+        with device.autocast(self.theta.device, self.precision):
+            losses = self._train(self.leaves, list(self.kept.values()), inputs, targets, masks)
+        found = torch.autograd.grad(losses.sum(), self.leaves, allow_unused=True, materialize_grads=True)
+        torch._foreach_copy_(self.grads, list(found))
+        return losses.detach()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.module.eval()
+        with device.autocast(self.theta.device, self.precision):
+            return self._forward(self.leaves, list(self.kept.values()), inputs)
+
+    def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        self.module.eval()
+        with device.autocast(self.theta.device, self.precision):
+            made = self._losses(self.leaves, list(self.kept.values()), inputs, targets, [])
+        return made.detach()
+
+    def buffers(self) -> dict[str, Tensor]:
+        return self.kept
+
+    def sites(self, inputs: Tensor) -> list[Site]:
+        """Masks that a forward pass over (lanes, batch, …) inputs will ask for, found by trying one lane."""
+        if not self.has_dropout:
+            return []
+        shape = tuple(inputs.shape[1:])
+        if shape not in self._sites:
+            real = self.masks.generators
+            self.masks.generators = [torch.Generator(device=inputs.device)]
+            self.masks.give(None)
+            with seeding.untouched(), torch.no_grad():
+                self._place([one[0] for one in self.leaves], [one[0].clone() for one in self.kept.values()])
+                self.module(inputs[0])
+            self._sites[shape] = self.masks.seen
+            self.masks.generators = real
+        return self._sites[shape]
+
+    def _place(self, parameters: list[Tensor], kept: list[Tensor]) -> None:
+        """Put tensors where the module looks for its parameters and buffers, under each of their names."""
+        for places, tensor in zip(self.places + self.kept_places, [*parameters, *kept], strict=True):
+            for owner, key in places:
+                owner[key] = tensor
+
+    def _lane(self, parameters: list[Tensor], kept: list[Tensor], *batch: Any) -> Tensor:
+        inputs, targets, masks = batch
+        made = self._outputs(parameters, kept, inputs, masks)
+        return self.loss(made, targets)
+
+    def _outputs(
+        self, parameters: list[Tensor], kept: list[Tensor], inputs: Tensor, masks: list[Tensor] | None = None
+    ) -> Tensor:
+        self._place(parameters, kept)
+        self.masks.give(masks or [])
+        made: Tensor = self.module(inputs)
+        for name, places, tensor in zip(self.kept, self.kept_places, kept, strict=True):
+            if any(owner[key] is not tensor for owner, key in places):
+                raise NotFusable(f"its forward pass assigns a new tensor to {name!r} instead of changing it in place")
+        return made
+
+
+def _kept(module: nn.Module) -> dict[str, Tensor]:
+    """Frozen parameters and buffers by name."""
+    frozen = {name: one for name, one in module.named_parameters() if not one.requires_grad}
+    return {**frozen, **dict(module.named_buffers())}
+
+
+def _places(module: nn.Module, names: Sequence[str]) -> Places:
+    """Where each named tensor hangs in the module; tied tensors hang in several places."""
+    found: dict[int, list[tuple[dict[str, Any], str]]] = {}
+    named: dict[str, int] = {}
+    for prefix, owner in module.named_modules(remove_duplicate=True):
+        for table in (owner._parameters, owner._buffers):
+            for key, tensor in table.items():
+                if tensor is not None:
+                    found.setdefault(id(tensor), []).append((table, key))
+                    named[f"{prefix}.{key}" if prefix else key] = id(tensor)
+    return [found[named[name]] for name in names]

@@ -1,0 +1,74 @@
+"""How many replicates fit into one fused chunk.
+
+An analytic count: per replicate the rows of `theta`, its gradient, the rule's slots and temporaries, the
+frozen rest, and what one step keeps for its backward pass, which a sequential step tells exactly.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from assay.learning.engine import Engine
+from assay.learning.sequential import Sequential
+from assay.outside import files
+from assay.words.errors import UsageError
+
+#: share of free memory that a chunk may claim; the rest is for the allocator and for others
+SHARE = 0.7
+TEMPORARIES = 2  # rows that an update needs at once
+
+
+def activations(engine: Sequential, inputs: Tensor, targets: Tensor) -> int:
+    """Bytes that one step of one replicate keeps for its backward pass, parameters not counted."""
+    own = {engine.theta.untyped_storage().data_ptr()}
+    kept: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        engine.differentiate(inputs, targets)
+    return sum(kept.values())
+
+
+def per_replicate(engine: Engine, kept: int) -> int:
+    """Bytes of one replicate in training; `kept` are its activations."""
+    row = engine.theta.shape[1] * engine.theta.element_size()
+    frozen = sum(one[0].numel() * one.element_size() for one in engine.buffers().values())
+    return row * (2 + len(engine.slots) + TEMPORARIES) + frozen + kept
+
+
+def available(device: torch.device) -> int:
+    """Bytes free on the device, or on the host."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        text = files.read_bytes(Path("/proc/meminfo")).decode()
+        lines = dict(line.split(":", 1) for line in text.splitlines())
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    except (UsageError, KeyError, ValueError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def chunks(numbers: Sequence[int], largest: int) -> list[list[int]]:
+    """`numbers` in order, in chunks of nearly the same size, none over `largest`."""
+    count = -(-len(numbers) // max(1, largest))
+    size, more = divmod(len(numbers), count)
+    ends = [size * (index + 1) + min(index + 1, more) for index in range(count)]
+    return [list(numbers[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+def exhausted(error: BaseException) -> bool:
+    """Whether `error` says that memory ran out."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    said = str(error).lower()
+    return isinstance(error, RuntimeError) and ("can't allocate memory" in said or "not enough memory" in said)

@@ -1,0 +1,110 @@
+"""Proof before trust: a few fused steps against the sequential twin.
+
+Much of what goes wrong in lanes goes wrong silently: reassigned buffers, state that lives outside of
+parameters and buffers, the global generators. So each step of two lanes is repeated by the plain engine
+from the same parameters, and loss, gradients, buffers and predictions must agree to rounding.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
+
+import torch
+from torch import Tensor, nn
+
+from assay.learning import contract, replicas
+from assay.learning.engine import Engine
+from assay.learning.feed import Feed
+from assay.learning.fused import Fused, NotFusable
+from assay.learning.loop import Plan
+from assay.learning.seeding import Globals
+from assay.learning.sequential import Sequential
+from assay.words.errors import AssayError
+
+STEPS = 3
+#: largest difference relative to the norm of what is compared; rounding stays 100 times below
+TOLERANCE = {"float64": 1e-9, "float32": 1e-4, "tf32": 1e-2, "bfloat16": 5e-2}
+
+
+def fused(plan: Plan, numbers: Sequence[int]) -> Fused:
+    """An engine of fresh lanes; NotFusable when the task does not allow it."""
+    masks = replicas.masks(plan, list(numbers))
+    return Fused(plan.task, [replicas.module(plan, number, masks) for number in numbers], plan.params, masks)
+
+
+def alone(plan: Plan, number: int) -> Sequential:
+    """An engine of one fresh lane, the global generators seeded for it."""
+    masks = replicas.masks(plan, [number])
+    return Sequential(plan.task, [replicas.module(plan, number, masks)], plan.params, masks)
+
+
+def prove(plan: Plan, numbers: Sequence[int]) -> None:
+    """Raise NotFusable, naming module and reason, unless two of `numbers` train in lanes as they do alone."""
+    pair = list(numbers[:2])
+    twins = [alone(plan, number) for number in pair]
+    lanes = fused(plan, pair)
+    streams = [plan.streams(number) for number in pair]
+    feed = Feed(plan.task, plan.train, plan.params.train.batch_size, streams)
+    tolerance = TOLERANCE[plan.params.train.precision]
+    for step, (inputs, targets) in enumerate(islice(feed.epoch(1), STEPS), 1):
+        for lane, twin in enumerate(twins):
+            twin.theta.copy_(lanes.theta[lane : lane + 1])
+        losses = _guarded(lanes, partial(lanes.step, inputs, targets, plan.params.lr, step))
+        for lane, twin in enumerate(twins):
+            part = slice(lane, lane + 1)
+            _agree("the loss", losses[part], twin.step(inputs[part], targets[part], plan.params.lr, step), tolerance)
+            _agree("the gradient", lanes.grad[part], twin.grad, tolerance)
+            for name, kept in twin.buffers().items():
+                _agree(f"buffer {name!r}", lanes.buffers()[name][part], kept, tolerance)
+    inputs = plan.evaluate.inputs[:64]
+    with torch.no_grad():
+        outputs = _guarded(lanes, partial(lanes.forward, inputs))
+        for lane, twin in enumerate(twins):
+            twin.theta.copy_(lanes.theta[lane : lane + 1])
+            _agree("the output", outputs[lane : lane + 1], twin.forward(inputs), tolerance)
+
+
+def _guarded(engine: Fused, action: Callable[[], Tensor]) -> Tensor:
+    before = Globals()
+    try:
+        made = action()
+    except (NotFusable, AssayError, torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:
+        raise NotFusable(f"{_where(engine.module, error)}: {contract.brief(error)}") from error
+    if before != Globals():
+        raise NotFusable("the forward pass draws from the global generators, which lanes would share")
+    return made
+
+
+def _where(module: nn.Module, error: BaseException) -> str:
+    """The innermost module that was running when `error` was raised."""
+    names = {
+        id(one): f"{type(one).__name__} {name!r}" if name else type(one).__name__
+        for name, one in module.named_modules()
+    }
+    found = "the loss"
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        found = names.get(id(frame.f_locals.get("self")), found)
+    return found
+
+
+def _agree(what: str, found: Tensor, expected: Tensor, tolerance: float) -> None:
+    found, expected = found.detach().double(), expected.detach().double()
+    both = found.isfinite() & expected.isfinite()
+    scale = float(expected[both].norm())
+    difference = float((found - expected)[both].norm())
+    if (
+        found.shape != expected.shape
+        or not torch.equal(found.isfinite(), expected.isfinite())
+        or (difference > tolerance * scale + tolerance * 1e-6)
+    ):
+        raise NotFusable(f"{what} differs from the sequential twin's by {difference:.2g} (norm {scale:.2g})")
+
+
+def engines(plan: Plan, numbers: Sequence[int]) -> Engine:
+    """Fresh lanes for `numbers`; one alone is never fused, which would only be slower."""
+    return alone(plan, numbers[0]) if len(numbers) == 1 else fused(plan, numbers)

@@ -1,0 +1,48 @@
+"""How much arithmetic a step is, and how many threads are worth it.
+
+The number of threads can change the last bits of a result, so it follows from the model alone, never
+from how busy the machine is or how many replicates there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from assay.learning import device, replicas, seeding
+from assay.learning.loop import Plan
+
+#: multiply-adds of one replicate's forward pass below which one thread is faster than two (see docs/execution.md)
+SMALL = 30_000_000
+
+
+def multiply_adds(plan: Plan) -> int:
+    """Multiply-adds of layers with a weight, in the forward pass of one replicate's batch."""
+    found = 0
+
+    def count(module: nn.Module, arguments: Any, output: Any) -> None:
+        nonlocal found
+        weight = getattr(module, "weight", None)
+        if isinstance(weight, Tensor) and weight.ndim > 1 and isinstance(output, Tensor):
+            found += output.numel() * weight[0].numel()
+
+    rows = min(4, len(plan.train), plan.params.train.batch_size)
+    with seeding.untouched(), torch.no_grad():
+        module = replicas.module(plan, 0, replicas.masks(plan, [0])).eval()
+        for one in module.modules():
+            one.register_forward_hook(count)
+        with device.autocast(plan.device, plan.params.train.precision):
+            module(plan.train.inputs[:rows])
+    return found * plan.params.train.batch_size // rows
+
+
+@contextmanager
+def threads(plan: Plan) -> Iterator[None]:
+    """Run the block with as many threads as pay for this model."""
+    small = plan.device.type == "cpu" and multiply_adds(plan) < SMALL
+    with device.threads(1 if small else 0):
+        yield

@@ -1,0 +1,268 @@
+"""`assay status`: what is clean, stale, unproven or left over, and the command that mends it.
+
+Reads params.yaml, results, dvc.lock and Git; never starts DVC and changes nothing. Each finding is one
+line; a line that names something wrong ends with its mend. Not covered: printing (`report.status`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+from assay.history import difference, leftovers, locked, numbers, project, worktree
+from assay.history.reading import Experiment, Repository, parse_metrics, read
+from assay.history.state import State, fold
+from assay.history.worktree import WorkTree
+from assay.outside import files, git
+from assay.words import params, records
+from assay.words.errors import AssayError
+from assay.words.layout import Layout
+from assay.words.listing import Status, StatusLine
+from assay.words.params import Params
+from assay.words.records import Arm, Environment
+
+
+def status(start: Path) -> Status:
+    """All findings about the project at `start`."""
+    layout = project.find(start)
+    repository = read(layout.root, stamps=False)
+    tree = worktree.read(layout.root)
+    state = fold(repository.tags)
+    equal = worktree.equal_experiment(layout.root, repository.experiments)
+    lines = [
+        *_with_parameters(layout, state),
+        *_verdict(layout, equal),
+        *_work_tree(layout, tree, equal),
+        *_leftovers(layout, tree, repository),
+        *_unproven(repository, state),
+        *_unpushed(layout, tree, repository),
+    ]
+    return Status(healthy=all(line.healthy for line in lines), lines=lines)
+
+
+def _with_parameters(layout: Layout, state: State) -> Iterator[StatusLine]:
+    """What needs a readable params.yaml: baseline, difference, freshness, untracked sources."""
+    try:
+        asked = params.load(files.read_bytes(layout.params))
+    except AssayError as error:
+        yield StatusLine(topic="parameters", text=error.problem, mend=error.mend or "git diff params.yaml")
+        return
+    yield from _baseline(layout, asked, state)
+    yield from _fresh(layout, asked)
+    for path in difference.untracked(layout, asked.task.name):
+        yield StatusLine(topic="code", text=f"{path} is imported but Git does not track it", mend=f"git add {path}")
+
+
+def _baseline(layout: Layout, asked: Params, state: State) -> Iterator[StatusLine]:
+    name = asked.baseline
+    if name == "floor":
+        newest = state.current
+        mend = f"set baseline: {newest.tag.name} in params.yaml" if newest else ""
+        yield StatusLine(topic="baseline", text="floor: nothing is accepted" if not mend else "floor", mend=mend)
+        return
+    commit = git.resolve(layout.root, f"refs/tags/{name}") or git.resolve(layout.root, name)
+    if commit is None:
+        shallow = git.run(layout.root, "rev-parse", "--is-shallow-repository", check=False) == "true"
+        mend = "git fetch --unshallow --tags" if shallow else "git fetch --tags"
+        yield StatusLine(topic="baseline", text=f"{name} is not in this repository", mend=mend)
+        return
+    yield _evidence(name, state, asked)
+    yield _difference(layout, name, commit)
+
+
+def _evidence(name: str, state: State, asked: Params) -> StatusLine:
+    strategy = state.strategies.get(name.removeprefix("strategy/"))
+    bad = next((tag for tag in state.unverifiable if tag.name == name), None)
+    if bad is not None:
+        return StatusLine(topic="baseline", text=f"{name} is not verifiable: {bad.problem}", mend=f"git show {name}")
+    if strategy is None:
+        return StatusLine(topic="baseline", text=f"{name}, which is no accepted strategy")
+    accepted = strategy.accepted
+    if strategy.revoked is not None:
+        mend = f'assay revoke {accepted.name} --why "finish moving the baseline"'
+        return StatusLine(topic="baseline", text=f"{name} is revoked", mend=mend)
+    days = _days(strategy.tag.stamp.date)
+    score = accepted.confirmation.candidate
+    text = f"{name} · {accepted.metric} {_number(score.mean)} ±{_number(score.sd)} (n={score.n})"
+    text += f" · accepted {strategy.tag.stamp.date} by {strategy.tag.stamp.author}"
+    most = asked.judge.baseline_max_age
+    if most is not None and days > most:
+        text += f", {days} days ago; baseline_max_age is {most:g}"
+        return StatusLine(topic="baseline", text=text, mend="assay rebaseline")
+    return StatusLine(topic="baseline", text=text)
+
+
+def _days(day: str) -> int:
+    return (date.today() - date.fromisoformat(day)).days if day else 0
+
+
+def _difference(layout: Layout, name: str, commit: str) -> StatusLine:
+    try:
+        found = difference.differences(layout, commit)
+    except AssayError as error:
+        return StatusLine(topic="difference", text=error.problem, mend=error.mend or "dvc exp run")
+    if len(found) > 1:
+        together = f"{len(found)} changes against {name} at once: {'; '.join(found)}"
+        return StatusLine(topic="difference", text=together, mend=f"assay ablate {_settings(found)}".rstrip())
+    return StatusLine(topic="difference", text=found[0] if found else f"the same strategy as {name}")
+
+
+def _settings(found: list[str]) -> str:
+    changes = (change.partition(": ") for change in found if not change.startswith("code: "))
+    return " ".join(f"-S {key}={values.rpartition(' → ')[2]}" for key, _, values in changes)
+
+
+def _fresh(layout: Layout, asked: Params) -> Iterator[StatusLine]:
+    """The measured baseline against today's environment, profile and data, as far as the last run knew."""
+    path, topic = layout.record("baseline"), "baseline"
+    if asked.baseline == "floor" or not path.is_file():
+        return
+    try:
+        arm = records.decode(path.read_bytes(), Arm, str(path), "dvc exp run")
+        today = records.decode(files.read_bytes(layout.environment), Environment, str(layout.environment))
+    except AssayError as error:
+        yield StatusLine(topic=topic, text=error.problem, mend="dvc exp run")
+        return
+    measured = arm.measurement
+    reasons = []
+    if arm.name != asked.baseline:
+        reasons.append(f"the last run measured {arm.name}")
+    if measured is not None and measured.profile != asked.profile:
+        reasons.append(f"it was measured under profile {measured.profile}")
+    if arm.environment.key != today.key:
+        reasons.append(f"it was measured under {arm.environment.key}")
+    if reasons:
+        yield StatusLine(topic=topic, text=f"{asked.baseline} is stale: {'; '.join(reasons)}", mend="dvc exp run")
+
+
+def _verdict(layout: Layout, equal: Experiment | None) -> Iterator[StatusLine]:
+    if not layout.metrics.is_file():
+        yield StatusLine(topic="verdict", text="no results in the work tree", mend="dvc exp run")
+        return
+    metrics, problem = parse_metrics(layout.metrics.read_bytes())
+    comparison = numbers.comparison(metrics)
+    if comparison is None:
+        text = f"the results have no verdict: {problem}" if problem else "the results have no verdict"
+        yield StatusLine(topic="verdict", text=text, mend="dvc exp run")
+        return
+    version = numbers.text(metrics, "metric_version")
+    score = comparison.candidate
+    text = (
+        f"{comparison.verdict} · {numbers.metric_of(version)} {_number(score.mean)} ±{_number(score.sd)} (n={score.n})"
+    )
+    if comparison.delta is not None and comparison.ci_low is not None and comparison.ci_high is not None:
+        text += f" · {comparison.delta:+.4f} [{comparison.ci_low:+.4f}, {comparison.ci_high:+.4f}]"
+    where = f" · equals experiment {equal.name}" if equal else ""
+    yield StatusLine(topic="verdict", text=f"{text} · {version}{where}")
+    if numbers.text(metrics, "profile") == "fast":
+        yield StatusLine(topic="verdict", text="measured under profile fast", mend="dvc exp run -S profile=full")
+
+
+def _work_tree(layout: Layout, tree: WorkTree, equal: Experiment | None) -> Iterator[StatusLine]:
+    edited = tree.edited if equal is None else []
+    if edited:
+        mend = "dvc exp run, or git stash"
+        yield StatusLine(topic="work tree", text=f"edited, in no commit and no experiment: {_few(edited)}", mend=mend)
+    if not layout.lock.is_file():
+        yield StatusLine(topic="work tree", text="there is no dvc.lock", mend="dvc exp run")
+        return
+    try:
+        lock = locked.read(layout.lock.read_bytes())
+        stale = locked.changed_sources(layout.root, lock)
+    except AssayError as error:
+        yield StatusLine(topic="work tree", text=error.problem, mend="git checkout HEAD -- dvc.lock")
+        return
+    if stale:
+        names = list(dict.fromkeys(name for changed in stale.values() for name in changed))
+        text = f"{', '.join(stale)} last ran with another {_few(names)}"
+        yield StatusLine(topic="work tree", text=text, mend="dvc exp run")
+    outputs = locked.changed_outputs(layout.root, lock)
+    if outputs:
+        text = f"outputs that are not those of dvc.lock: {_few(outputs)}"
+        yield StatusLine(topic="work tree", text=text, mend="dvc checkout --force, or dvc pull")
+    if not (edited or stale or outputs):
+        yield StatusLine(topic="work tree", text="clean" if equal is None else f"clean, as experiment {equal.name}")
+
+
+def _leftovers(layout: Layout, tree: WorkTree, repository: Repository) -> Iterator[StatusLine]:
+    folder = Path(git.run(layout.root, "rev-parse", "--absolute-git-dir"))
+    found = leftovers.find(layout.root, repository.refs, folder)
+    if found.running:
+        yield StatusLine(topic="runs", text=f"a run is under way (process {_join(found.running)})")
+        return
+    if found.orphans:
+        text = f"a stage lives on without its run (process {_join(found.orphans)})"
+        yield StatusLine(topic="runs", text=text, mend=f"kill {_join(found.orphans)}")
+    if found.refs:
+        mend = "git for-each-ref --format='delete %(refname)' refs/exps/exec | git update-ref --stdin"
+        yield StatusLine(topic="runs", text=f"a killed run left {_few([_short(ref) for ref in found.refs])}", mend=mend)
+    for lock in found.locks:
+        yield StatusLine(topic="runs", text=f"a killed command left {lock}", mend=f"rm '{lock}'")
+    if not tree.branch:
+        yield StatusLine(topic="runs", text=f"HEAD is detached at {tree.head[:12]}", mend=_attach(tree, repository))
+
+
+def _attach(tree: WorkTree, repository: Repository) -> str:
+    """The command that brings HEAD back to a branch without touching a file, where one stands at this commit."""
+    heads = [ref for ref in repository.refs.values() if ref.name.startswith("refs/heads/")]
+    here = sorted((ref.name for ref in heads if ref.object == tree.head), key=lambda name: name != "refs/heads/main")
+    return f"git symbolic-ref HEAD {here[0]}" if here else "git switch -c NAME, or git switch main"
+
+
+def _short(ref: str) -> str:
+    return ref.rpartition("/")[2]
+
+
+def _unproven(repository: Repository, state: State) -> Iterator[StatusLine]:
+    without = [item.name for item in repository.experiments if not numbers.text(item.metrics, "verdict")]
+    if without:
+        mend = f"dvc exp remove {' '.join(without[:5])}"
+        yield StatusLine(topic="experiments", text=f"{len(without)} without a verdict: {_few(without)}", mend=mend)
+    elif repository.experiments:
+        yield StatusLine(topic="experiments", text=f"{len(repository.experiments)}, each with a verdict")
+    for tag in state.unverifiable:
+        yield StatusLine(topic="tags", text=f"{tag.name} is not verifiable: {tag.problem}", mend=f"git show {tag.name}")
+
+
+def _unpushed(layout: Layout, tree: WorkTree, repository: Repository) -> Iterator[StatusLine]:
+    fetched = any(name.startswith("refs/remotes/") for name in repository.refs)
+    if not fetched and not git.run(layout.root, "remote", check=False):
+        yield StatusLine(topic="remote", text="none is set: nothing is backed up")
+        return
+    if tree.branch and not tree.upstream:
+        text = f"{tree.branch} was never pushed"
+        yield StatusLine(topic="remote", text=text, mend=f"git push -u --follow-tags origin {tree.branch}")
+    elif tree.ahead:
+        text = f"{tree.ahead} commit(s) of {tree.branch} are not in {tree.upstream}"
+        yield StatusLine(topic="remote", text=text, mend="git push --follow-tags && dvc push")
+    if tree.behind:
+        text = f"{tree.upstream} has {tree.behind} commit(s) that {tree.branch} has not"
+        yield StatusLine(topic="remote", text=text, mend="git pull && dvc pull")
+    missing = _tags_elsewhere(layout, repository)
+    if missing:
+        text = f"the commits of {_few(missing)} are on no remote branch"
+        yield StatusLine(topic="remote", text=text, mend=f"git push origin {' '.join(missing[:5])}")
+
+
+def _tags_elsewhere(layout: Layout, repository: Repository) -> list[str]:
+    """Tags of strategies whose commit no remote branch contains, as far as was last fetched."""
+    tags = [tag for tag in repository.tags if tag.name.startswith("strategy/") and tag.event is not None]
+    if not tags:
+        return []
+    fetched = [f"^{ref.object}" for ref in repository.refs.values() if ref.name.startswith("refs/remotes/")]
+    asked = "\n".join([*{tag.commit for tag in tags}, *fetched])
+    listed = set(git.run(layout.root, "rev-list", "--stdin", stdin=asked, check=False).split())
+    return [tag.name for tag in tags if tag.commit in listed]
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _join(processes: list[int]) -> str:
+    return " ".join(map(str, processes))
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"

@@ -1,0 +1,255 @@
+"""`assay status`: every unhealthy finding says its mend, and the mend mends it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from gitproject import PARAMS, Project, accepted, metrics
+
+from assay.history import locked
+
+LOCK = """\
+schema: '2.0'
+stages:
+  train:
+    cmd: python src/stage.py train
+    deps:
+    - path: src/code.py
+      hash: md5
+      md5: {code}
+      size: 6
+    params:
+      params.yaml:
+        lr: {lr}
+        train.epochs: 20
+    outs:
+    - path: models
+      hash: md5
+      md5: 0123.dir
+      size: 3
+      nfiles: 2
+    - path: record.json
+      hash: md5
+      md5: {record}
+      size: 2
+"""
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content).hexdigest()
+
+
+@pytest.fixture
+def clean(two_strategies, tmp_path) -> Project:
+    """Everything run, committed and pushed; outputs as dvc.lock says."""
+    project = two_strategies
+    lock = LOCK.format(code=md5(b"x = 1\n"), lr="0.001", record=md5(b"{}"))
+    project.write({"models/a": "1", "models/b": "23", "record.json": "{}", ".gitignore": "models\nrecord.json\n"})
+    project.commit({"dvc.lock": lock})
+    subprocess.run(["git", "init", "-q", "--bare", tmp_path / "bare.git"], check=True)
+    project.git("remote", "add", "origin", str(tmp_path / "bare.git"))
+    project.git("push", "-q", "-u", "--follow-tags", "origin", "main")
+    return project
+
+
+def findings(project: Project, capsys) -> list[dict]:
+    capsys.readouterr()
+    assert project.assay("status", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["healthy"] == all(not line["mend"] for line in found["lines"])
+    return found["lines"]
+
+
+def wrong(project: Project, capsys) -> list[tuple[str, str, str]]:
+    return [(line["topic"], line["text"], line["mend"]) for line in findings(project, capsys) if line["mend"]]
+
+
+def test_a_clean_project(clean, capsys):
+    assert clean.assay("status") == 0
+    day = clean.git("for-each-ref", "--format=%(taggerdate:short)", "refs/tags/strategy/cosine")
+    expected = f"""\
+  baseline    strategy/cosine · accuracy 0.9712 ±0.0040 (n=10) · accepted {day} by Ada Lovelace
+  difference  the same strategy as strategy/cosine
+  verdict     progress · accuracy 0.9800 ±0.0040 (n=10) · +0.0100 [+0.0060, +0.0140] · accuracy-1.5f3c9a2e
+  work tree   clean
+"""
+    assert capsys.readouterr().out == expected
+
+
+def test_it_changes_nothing_and_starts_no_dvc(clean, monkeypatch, capsys):
+    before = {path: path.stat().st_mtime_ns for path in clean.path.rglob("*") if ".git" not in path.name}
+    monkeypatch.setenv("PATH", os.defpath)
+    assert not wrong(clean, capsys)
+    assert "dvc.repo" not in sys.modules
+    assert {path: path.stat().st_mtime_ns for path in clean.path.rglob("*") if ".git" not in path.name} == before
+
+
+def test_the_experiment_that_the_work_tree_equals(clean, capsys):
+    new = PARAMS.replace("floor", "strategy/cosine", 1).replace("lr: 0.001 ", "lr: 0.01 ")
+    files = {
+        "params.yaml": new,
+        "results/metrics.json": metrics(0.99),
+        "dvc.lock": (clean.path / "dvc.lock").read_text().replace("0.001", "0.01"),
+    }
+    clean.experiment("other", {"results/metrics.json": metrics(0.99)})
+    clean.experiment("wavy", files)
+    clean.write(files)
+    lines = [line["text"] for line in findings(clean, capsys)]
+    assert any(line.endswith("equals experiment wavy") for line in lines) and "clean, as experiment wavy" in lines
+    assert "lr: 0.001 → 0.01" in lines
+    clean.write({"src/code.py": "x = 2\n"})
+    ((topic, text, _), _) = wrong(clean, capsys)
+    assert (topic, text.startswith("edited, in no commit and no experiment: ")) == ("work tree", True)
+
+
+def test_a_bundle_of_changes_asks_for_an_ablation(clean, capsys):
+    text = (clean.path / "params.yaml").read_text()
+    clean.write({"params.yaml": text.replace("lr: 0.001", "lr: 0.01").replace("epochs: 20", "epochs: 30")})
+    bundled = next(item for item in wrong(clean, capsys) if item[0] == "difference")
+    assert bundled[1] == "2 changes against strategy/cosine at once: lr: 0.001 → 0.01; train.epochs: 20 → 30"
+    assert bundled[2] == "assay ablate -S lr=0.01 -S train.epochs=30"
+
+
+def test_sources_parameters_and_outputs_that_dvc_lock_does_not_know(clean, capsys):
+    clean.write({"src/code.py": "x = 2\n", "models/b": "234"})
+    (clean.path / "record.json").unlink()
+    text = (clean.path / "params.yaml").read_text()
+    clean.write({"params.yaml": text.replace("epochs: 20", "epochs: 30")})
+    found = {text for _, text, _ in wrong(clean, capsys)}
+    assert "train last ran with another src/code.py, train.epochs" in found
+    assert "outputs that are not those of dvc.lock: models, record.json" in found
+    clean.write({"record.json": "[]"})  # as large as it was
+    assert any("record.json" in text for _, text, _ in wrong(clean, capsys))
+
+
+def mended(project: Project, capsys, mend: str) -> None:
+    subprocess.run(mend, shell=True, cwd=project.path, check=True, capture_output=True)
+    assert mend not in [line["mend"] for line in findings(project, capsys)]
+
+
+def test_what_a_killed_run_left_is_mended_by_the_commands(clean, capsys):
+    for name in ("EXEC_HEAD", "EXEC_BASELINE"):
+        clean.git("update-ref", f"refs/exps/exec/{name}", clean.head)
+    clean.git("switch", "-q", "--detach")
+    (clean.path / ".git" / "index.lock").touch()
+    found = {text: mend for topic, text, mend in wrong(clean, capsys) if topic == "runs"}
+    assert next(iter(found)) == "a killed run left EXEC_BASELINE, EXEC_HEAD"
+    assert any(text.startswith("HEAD is detached at ") for text in found) and len(found) == 3
+    for mend in found.values():
+        mended(clean, capsys, mend)
+    assert clean.git("branch", "--show-current") == "main" and not wrong(clean, capsys)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_stage_without_its_run_is_an_orphan(clean, capsys):
+    clean.commit({"src/stage.py": "import time; time.sleep(60)\n"})
+    clean.git("push", "-q")
+    start = f"{sys.executable} src/stage.py train >/dev/null 2>&1 & echo $!"
+    done = subprocess.run(["sh", "-c", start], cwd=clean.path, capture_output=True, text=True, check=True)
+    pid = int(done.stdout)
+    try:
+        for _ in range(100):
+            orphan = [item for item in wrong(clean, capsys) if "lives on" in item[1]]
+            if orphan:
+                break
+            time.sleep(0.05)
+        assert orphan == [("runs", f"a stage lives on without its run (process {pid})", f"kill {pid}")]
+    finally:
+        os.kill(pid, 9)
+
+
+def test_a_run_under_way_is_not_a_leftover(clean, capsys):
+    clean.git("update-ref", "refs/exps/exec/EXEC_HEAD", clean.head)
+    held = {str(clean.path): {"write": {"pid": os.getpid(), "cmd": "dvc exp run"}}}
+    clean.write({".dvc/tmp/rwlock": json.dumps(held)})
+    assert not wrong(clean, capsys)
+    assert any(f"under way (process {os.getpid()})" in line["text"] for line in findings(clean, capsys))
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    held[str(clean.path)]["write"]["pid"] = dead.pid
+    clean.write({".dvc/tmp/rwlock": json.dumps(held)})
+    assert [text for _, text, _ in wrong(clean, capsys)] == ["a killed run left EXEC_HEAD"]
+
+
+def test_experiments_without_a_verdict_and_bad_tags(clean, capsys):
+    clean.experiment("half", {"results/metrics.json": "{}"})
+    clean.git("tag", "strategy/light")
+    found = wrong(clean, capsys)
+    assert ("experiments", "1 without a verdict: half", "dvc exp remove half") in found
+    assert ("tags", "strategy/light is not verifiable: it is no annotated tag", "git show strategy/light") in found
+
+
+def test_what_is_not_pushed(clean, capsys):
+    commit = clean.commit(message="Accept late")
+    clean.tag(accepted(commit, "late", 3))
+    found = wrong(clean, capsys)
+    assert ("remote", "1 commit(s) of main are not in origin/main", "git push --follow-tags && dvc push") in found
+    assert ("remote", "the commits of strategy/late are on no remote branch", "git push origin strategy/late") in found
+    clean.git("switch", "-q", "-c", "feature")
+    assert ("remote", "feature was never pushed", "git push -u --follow-tags origin feature") in wrong(clean, capsys)
+
+
+def test_the_baseline(clean, capsys):
+    def baseline(name: str) -> list[tuple[str, str]]:
+        clean.write({"params.yaml": PARAMS.replace("baseline: floor", f"baseline: {name}")})
+        return [(text, mend) for topic, text, mend in wrong(clean, capsys) if topic == "baseline"]
+
+    assert baseline("floor") == [("floor", "set baseline: strategy/cosine in params.yaml")]
+    assert baseline("strategy/none") == [("strategy/none is not in this repository", "git fetch --tags")]
+    assert clean.assay("revoke", "adam", "--why", "x") == 0
+    assert baseline("strategy/adam")[0][0] == "strategy/adam is revoked"
+    clean.git("tag", "-f", "-a", "-m", "mine", "strategy/cosine", "HEAD")
+    assert baseline("strategy/cosine")[0][0].startswith("strategy/cosine is not verifiable")
+
+
+def test_an_old_baseline_is_stale(clean, capsys):
+    clean.git("tag", "-d", "strategy/cosine")
+    clean.git_environment = {"GIT_COMMITTER_DATE": "2020-01-01T00:00:00+0000"}
+    clean.tag(accepted(clean.head, "cosine", 2))
+    text = (clean.path / "params.yaml").read_text()
+    clean.write({"params.yaml": text + "judge:\n  baseline_max_age: 30\n"})
+    stale = [(text, mend) for topic, text, mend in wrong(clean, capsys) if topic == "baseline"]
+    assert stale[0][1] == "assay rebaseline" and "baseline_max_age is 30" in stale[0][0]
+
+
+def test_untracked_code_that_is_imported(clean, capsys):
+    clean.commit({"src/tasks/digits/learning.py": "import helper\n", "src/tasks/digits/data.py": ""})
+    clean.git("push", "-q")
+    clean.write({"src/helper.py": "", "src/unused.py": ""})
+    assert ("code", "src/helper.py is imported but Git does not track it", "git add src/helper.py") in wrong(
+        clean, capsys
+    )
+    assert not any("unused" in text for _, text, _ in wrong(clean, capsys))
+
+
+def test_a_broken_params_file_is_one_finding(clean, capsys):
+    clean.write({"params.yaml": "lr: [\n"})
+    assert [topic for topic, *_ in wrong(clean, capsys)].count("parameters") == 1
+
+
+def test_before_the_first_run(project, capsys):
+    assert [(topic, text) for topic, text, _ in wrong(project, capsys)] == [
+        ("verdict", "no results in the work tree"),
+        ("work tree", "there is no dvc.lock"),
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_dvc_hashes_folders_alike(tmp_path):
+    """Oracle: DVC's own hash of a folder, byte-code left out as .dvcignore says."""
+    from dvc.repo import Repo
+
+    (tmp_path / ".dvcignore").write_text("__pycache__\n*.pyc\n")
+    for name in ("b/c.py", "b/a.py", "b.py", "a/é ü.txt", "__pycache__/x.pyc", "a-b/z"):
+        path = tmp_path / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    repo = Repo.init(str(tmp_path), no_scm=True)
+    (stage,) = repo.add(str(tmp_path / "data"))
+    assert locked.digest(tmp_path / "data") == stage.outs[0].hash_info.value
