@@ -62,7 +62,7 @@ def welch_size(n_b: int, n_c: int, alpha: float) -> float:
 def welch_level(n_b: int, n_c: int, alpha: float) -> float:
     """The level at which Welch's test errs at most alpha, whatever the ratio of spreads."""
     level = alpha
-    for _ in range(4):  # the size is nearly proportional to the level
+    for _ in range(5):  # the size is nearly proportional to the level
         level *= alpha / welch_size(n_b, n_c, level)
     return level
 

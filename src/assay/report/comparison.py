@@ -91,7 +91,7 @@ def _needed(result: Comparison) -> list[str]:
     if result.verdict != "inconclusive":
         return []
     if result.min_effect <= 0:
-        return ["no smallest effect that matters is named (min_effect is 0): no number of runs can be asked for"]
+        return ["min_effect is 0: equivalent cannot be shown, and no number of runs can be asked for"]
     if result.n_needed is None:
         return []
     return [f"n={result.n_needed} runs per arm would find a difference of {result.min_effect:g} with 80% power"]
