@@ -283,6 +283,13 @@ def test_without_a_baseline_arm_it_is_the_best_floor(repository, assay):
     assert "vs floor majority 0.1000 (fixed)" in assay("HEAD")[1]
 
 
+def test_a_subfolder_of_the_project_is_the_project(repository, assay, monkeypatch):
+    Path("dvc.yaml").touch()
+    Path("notes").mkdir()
+    monkeypatch.chdir("notes")
+    assert assay("tidal-lynx")[1].startswith("progress")
+
+
 def test_two_revisions(repository, assay):
     code, out, _ = assay("strategy/first", "tidal-lynx", "--json")
     found = json.loads(out)

@@ -46,10 +46,11 @@ class Compared:
     comparisons: int
 
 
-def compare(root: Path, named: Sequence[str], options: Options) -> Compared:
+def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
     """Compare [BASE] CAND. Raises UsageError, and DifferingRulers where the sides may not be subtracted."""
     if len(named) > 2 or not named or (len(named) == 2 and options.fixed is not None):
         raise UsageError(f"{len(named)} sides are named", allowed="[BASE] CAND, or --fixed VALUE CAND")
+    root = sides.home(start)
     found = [sides.find(root, name) for name in named]
     candidate = found[-1]
     metric, direction = sides.column(candidate, options.column), _direction(candidate, options)
@@ -67,11 +68,11 @@ def compare(root: Path, named: Sequence[str], options: Options) -> Compared:
     return Compared(result, metric or "value", name, candidate.name, version, _given_before(root, candidate, version))
 
 
-def target(root: Path, named: Sequence[str], options: Options, goal: float) -> tuple[Target, str, str]:
+def target(start: Path, named: Sequence[str], options: Options, goal: float) -> tuple[Target, str, str]:
     """The target rule on one side, the name of the metric and its direction."""
     if len(named) != 1:
         raise UsageError(f"{len(named)} sides are named", allowed="one, with --target VALUE")
-    source = sides.find(root, named[0])
+    source = sides.find(sides.home(start), named[0])
     metric = sides.column(source, options.column)
     group = sides.group(source, metric, _direction(source, options))
     found = targets.reaches(group.values, goal, group.ruler.direction, diverged=group.diverged)

@@ -42,6 +42,11 @@ class Source:
         return "arm" in self.table and "metric_version" in self.table
 
 
+def home(start: Path) -> Path:
+    """The project that `start` lies in, so that records are found from its subfolders too; else `start`."""
+    return next((folder for folder in (start, *start.parents) if (folder / "dvc.yaml").is_file()), start)
+
+
 def find(root: Path, name: str) -> Source:
     """The file at `name`, else the experiment or revision called so. Raises UsageError naming what is near."""
     path = Path(name)
