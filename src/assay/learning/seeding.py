@@ -60,7 +60,7 @@ def seed_globals(seed: int, torch_seed: int | None = None) -> None:
 def _seed_torch(seed: int) -> None:
     """`torch.manual_seed`, less the stack trace it formats for accelerators that may start later (1 ms a call)."""
     torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.manual_seed_all(seed)
 
 
