@@ -80,7 +80,7 @@ def test_tags_that_do_not_verify_are_kept_apart(two_strategies):
     problems = {tag.name: tag.problem for tag in state.unverifiable}
     assert "points at" in problems["strategy/adam"]
     assert "edited, or belongs" in problems["strategy/copy"] and "edited" in problems["strategy/cosine"]
-    assert "no annotated" in problems["strategy/light"] and "no evidence" in problems["strategy/hand"]
+    assert "no evidence" in problems["strategy/light"] and "no evidence" in problems["strategy/hand"]
 
 
 def tag(event, sha="o") -> Tag:

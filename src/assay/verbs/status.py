@@ -104,13 +104,8 @@ def _difference(layout: Layout, name: str, commit: str) -> StatusLine:
         return StatusLine(topic="difference", text=error.problem, mend=error.mend or "dvc exp run")
     if len(found) > 1:
         together = f"{len(found)} changes against {name} at once: {'; '.join(found)}"
-        return StatusLine(topic="difference", text=together, mend=f"assay ablate {_settings(found)}".rstrip())
+        return StatusLine(topic="difference", text=together, mend=f"assay ablate {difference.settings(found)}".rstrip())
     return StatusLine(topic="difference", text=found[0] if found else f"the same strategy as {name}")
-
-
-def _settings(found: list[str]) -> str:
-    changes = (change.partition(": ") for change in found if not change.startswith("code: "))
-    return " ".join(f"-S {key}={values.rpartition(' → ')[2]}" for key, _, values in changes)
 
 
 def _fresh(layout: Layout, asked: Params) -> Iterator[StatusLine]:
