@@ -316,8 +316,7 @@ DIFFERENT: dict[str, tuple[Tree, str, str, str]] = {
         "return 2",
     ),
     "function of a package that has a module of that name": (
-        {"metrics": "from p import f\nacc = f\n" + TABLE}
-        | {"p.__init__": "def f(t, q): return 1\n", "p.f": "x = 1\n"},
+        {"metrics": "from p import f\nacc = f\n" + TABLE} | {"p.__init__": "def f(t, q): return 1\n", "p.f": "x = 1\n"},
         "p.__init__",
         "return 1",
         "return 2",
@@ -337,10 +336,7 @@ DIFFERENT: dict[str, tuple[Tree, str, str, str]] = {
         "put(6)",
     ),
     "subclasses found by asking": (
-        {
-            "metrics": "class B: pass\nclass C(B):\n    k = 1\n"
-            "def acc(t, p): return B.__subclasses__()[0].k\n" + TABLE
-        },
+        {"metrics": "class B: pass\nclass C(B):\n    k = 1\ndef acc(t, p): return B.__subclasses__()[0].k\n" + TABLE},
         "metrics",
         "k = 1",
         "k = 2",
