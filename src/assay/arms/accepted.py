@@ -15,13 +15,13 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from assay.evidence.events import Accepted as Confirmed
+from assay.evidence.events import Seeds, UnverifiableError
+from assay.evidence.trailers import parse_event
 from assay.outside import files, git
 from assay.outside.pipeline import Run
 from assay.words import records
 from assay.words.errors import UsageError
-from assay.words.evidence import Accepted as Confirmed
-from assay.words.evidence import Seeds, UnverifiableError
-from assay.words.trailers import parse_event
 from assay.words.yaml12 import parse
 
 FLOOR = "floor"

@@ -15,10 +15,10 @@ from assay.history.reading import Experiment, Repository, parse_metrics, read
 from assay.history.state import State, fold
 from assay.history.worktree import WorkTree
 from assay.outside import files, git
+from assay.report.listing import Status, StatusLine
 from assay.words import params, records
 from assay.words.errors import AssayError
 from assay.words.layout import Layout
-from assay.words.listing import Status, StatusLine
 from assay.words.params import Params
 from assay.words.records import Arm, Environment
 
