@@ -50,7 +50,10 @@ def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] |
     where = device.choose(request.device)
     progress = Progress(Path(request.curves), Path(request.log), _epochs(request, settings), report)
     try:
-        with device.determinism(settings.train.deterministic) as nondeterministic:
+        with (
+            device.products(settings.train.precision),
+            device.determinism(settings.train.deterministic) as nondeterministic,
+        ):
             store = _store(request, settings, train, today.content, nondeterministic)
             group = Group(request, settings, task, where, train, evaluated, store, progress)
             outcomes = group.outcomes()
