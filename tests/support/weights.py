@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from safetensors import safe_open
+
 from support.project import Project
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from assay.history import columns
 from assay.history.objects import Object, reading, refs
 from assay.judging.families import Given
-from assay.outside import columns, files, git
+from assay.outside import files, git
 from assay.words.errors import UsageError
 
 PATTERNS = ("refs/exps", "refs/tags/strategy", "refs/tags/rejected")

@@ -46,4 +46,7 @@ def prove_all(begun: Start) -> None:
         entries += [Path(path) for path in declared if path.startswith(f"src/tasks/{task}/") and path.endswith(".py")]
         if (root / entries[1]).is_file():  # a stage that a user added is his own
             reached = closure.import_closure(root, entries)
-            provenance.check(root, stage, declared, [file.as_posix() for file in reached])
+            sources = [file.as_posix() for file in reached]
+            provenance.check(root, stage, declared, sources)
+            if begun.run.home != root:
+                provenance.check_left_behind(begun.run.home, root, stage, declared, sources)

@@ -11,9 +11,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from assay.history import columns
+from assay.history.columns import Table
 from assay.judging.groups import Group, Member, Ruler
-from assay.outside import columns, files, git
-from assay.outside.columns import Table
+from assay.outside import files, git
 from assay.words.errors import UsageError
 
 REPLICATES, METRICS = "results/replicates.csv", "results/metrics.json"
