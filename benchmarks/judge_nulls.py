@@ -7,7 +7,7 @@ The code that judges is the library's own.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,9 +70,9 @@ def excludes(found: Inference, truth: float = 0.0) -> bool:
 # --- nulls of one recipe --------------------------------------------------------------------------------
 
 
-def null_pairs(draws: int) -> Iterator[Row]:
+def null_pairs(draws: int, sizes: Sequence[int] = (2, 3, 5, 10, 20)) -> Iterator[Row]:
     """False progress + regression on the pool, every method and n; coverage is the rest."""
-    for n in (2, 3, 5, 10, 20):
+    for n in sizes:
         baseline, candidate = pool_pairs(stream(n), draws, n, n)
         for test in ("welch", "student", "paired", "permutation"):
             found = list(inferences(baseline, candidate, test))

@@ -27,3 +27,10 @@ def test_show_has_the_verdict_and_few_columns(project: Project) -> None:
     assert list(experiment["metrics"]) == ["results/metrics.json"]
     assert values["verdict"] == "progress" and values["metric_version"].startswith("accuracy-1.")
     assert len(values) <= 14
+
+
+def test_evaluate_says_what_changed_and_that_it_was_bundled(project: Project) -> None:
+    learning = "src/tasks/digits/learning.py"
+    project.edit(learning, "nn.ReLU()", "nn.Tanh()")
+    said = project.dvc("exp", "run", "-S", "lr=0.01").stdout
+    assert "changed against strategy/first: lr 0.003 → 0.01 · code: " + learning + " +1 −1 · 2 changes bundled" in said

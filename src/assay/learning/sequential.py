@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,3 +67,11 @@ class Sequential(Engine):
         frozen = {name: one for name, one in self.module.named_parameters() if not one.requires_grad}
         kept = {**frozen, **dict(self.module.named_buffers())}
         return {name: tensor.detach()[None] for name, tensor in kept.items()}
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "optimizer": self.optimizer.state_dict() if self.optimizer else None}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        if self.optimizer:
+            self.optimizer.load_state_dict(state["optimizer"])

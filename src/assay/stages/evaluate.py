@@ -14,14 +14,17 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from assay.arms.accepted import Accepted
 from assay.data import examples
 from assay.judging.metric_version import metric_version
+from assay.lineage.since import since
 from assay.outside import closure, files, git, task_source
 from assay.outside.start import Start, start
 from assay.report import comparison
 from assay.scoring import arm, judgement, ruler, tables
 from assay.scoring.arm import Ruler, Scored
 from assay.scoring.judgement import Judgement
+from assay.words import records
 
 Flat = dict[str, Any]
 
@@ -138,6 +141,13 @@ def _flat(begun: Start, candidate: Scored, found: Judgement, today: Ruler, versi
     return {key: value for key, value in finite.items() if value is not None}
 
 
+def _changes(begun: Start) -> str:
+    path = begun.layout.accepted
+    named = records.decode(files.read_bytes(path, "dvc repro -f context"), Accepted, str(path))
+    found = since(begun.run, named, begun.params.profile)
+    return f"changed against {named.name}: {found}" if found else ""
+
+
 def _say(begun: Start, candidate: Scored, found: Judgement, today: Ruler, version: str) -> None:
     if found.comparison:
         print(comparison.verdict_lines(found.comparison, today.decides, found.against, version))
@@ -145,3 +155,5 @@ def _say(begun: Start, candidate: Scored, found: Judgement, today: Ruler, versio
         print(f"{found.verdict}: {found.reason}" + (f"; next: {found.mend}" if found.mend else ""))
     for late in candidate.arm.unproven:
         print(f"unproven: {late} was imported after the check; git add it, and add it to the stage's deps in dvc.yaml")
+    if changed := _changes(begun):
+        print(changed)

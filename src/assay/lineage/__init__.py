@@ -1,0 +1,1 @@
+"""What sets a strategy apart from the one it is measured against."""
