@@ -15,8 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from assay.words.evidence import Accepted, Comparison, Score, Seeds
-from assay.words.trailers import format_event
+from assay.evidence.events import Accepted, Comparison, Score, Seeds
+from assay.evidence.trailers import format_event
 
 SOURCE = Path(__file__).resolve().parents[1]
 WHO = "Ada <ada@example.org> {when} +0000"

@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 from assay.cli import root as command_line
-from assay.words.evidence import Accepted, Comparison, Event, Score, Seeds, tag_of
-from assay.words.trailers import format_event
+from assay.evidence.events import Accepted, Comparison, Event, Score, Seeds, tag_of
+from assay.evidence.trailers import format_event
 
 PARAMS = """\
 # what a run measures

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay.words import trailers
-from assay.words.errors import UsageError
-from assay.words.evidence import (
+from assay.evidence import trailers
+from assay.evidence.events import (
     KINDS,
     Accepted,
     Attempted,
@@ -28,7 +27,8 @@ from assay.words.evidence import (
     kind_of,
     tag_of,
 )
-from assay.words.trailers import format_event, parse_event
+from assay.evidence.trailers import format_event, parse_event
+from assay.words.errors import UsageError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

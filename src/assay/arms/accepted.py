@@ -15,13 +15,13 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from assay.evidence.events import Accepted as Confirmed
+from assay.evidence.events import Event, Remeasured, Seeds, UnverifiableError
+from assay.evidence.trailers import parse_event
 from assay.outside import files, git
 from assay.outside.pipeline import Run
 from assay.words import records
 from assay.words.errors import UsageError
-from assay.words.evidence import Accepted as Confirmed
-from assay.words.evidence import Event, Remeasured, Seeds, UnverifiableError
-from assay.words.trailers import parse_event
 from assay.words.yaml12 import parse
 
 FLOOR = "floor"
@@ -49,7 +49,9 @@ def resolve(run: Run, name: str, protocol: int) -> Accepted:
     if name == FLOOR:
         return Accepted(name=FLOOR, commit="")
     home = run.home
-    tag = git.resolve(home, f"refs/tags/{name}")
+    # The reference itself, not a path from it: strategy/first~1 would resolve as a revision, too.
+    tagged = git.run(home, "for-each-ref", "--format=%(refname)", f"refs/tags/{name}", check=False)
+    tag = git.resolve(home, tagged) if tagged == f"refs/tags/{name}" else None
     commit = tag or (git.resolve(home, name) if re.fullmatch(r"[0-9a-f]{40}", name) else None)
     if commit is None:
         raise _unresolved(home, name)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
+from assay.evidence.events import tag_of
 from assay.verbs.accept import accept
 from assay.verbs.admission import ALLOWANCES
-from assay.words.evidence import tag_of
 from assay.words.records import encode
 
 

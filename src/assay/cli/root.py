@@ -25,6 +25,7 @@ class Command(NamedTuple):
 
 #: name → module that defines a click command called `command`, and the line that `assay --help` shows
 COMMANDS: dict[str, Command] = {
+    "compare": Command("assay.cli.compare", "Compare two revisions, experiments or files of numbers."),
     "status": Command("assay.cli.status", "Show what is clean, stale or left over, and the command that mends it."),
     "ablate": Command("assay.cli.ablate", "Measure changes alone and in all combinations: what brings the gain?"),
     "accept": Command("assay.cli.accept", "Confirm an experiment on fresh seeds and make it the next baseline."),
@@ -33,8 +34,8 @@ COMMANDS: dict[str, Command] = {
     "rebaseline": Command(
         "assay.cli.rebaseline", "Measure the baseline as today asks for, in the cheapest honest way."
     ),
-    "rescore": Command("assay.cli.rescore", "Bring stored predictions to today's metric version."),
     "log": Command("assay.cli.log", "Show accepted, revoked and rejected strategies as a table."),
+    "cache": Command("assay.cli.cache", "Show or prune what is kept so that no replicate trains twice."),
 }
 
 

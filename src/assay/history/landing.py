@@ -12,14 +12,14 @@ from pathlib import Path
 
 import msgspec
 
+from assay.evidence.events import Accepted, tag_of
+from assay.evidence.trailers import format_event
 from assay.history import plumbing, pointer
 from assay.history.commits import branch, tree_with
 from assay.history.merging import Merge
 from assay.outside import git
 from assay.words.errors import UsageError
-from assay.words.evidence import Accepted, tag_of
 from assay.words.layout import Layout
-from assay.words.trailers import format_event
 
 
 @dataclass(frozen=True)

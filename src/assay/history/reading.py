@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 
+from assay.evidence.events import NO_EVIDENCE, Event, UnverifiableError, kind_of
+from assay.evidence.trailers import parse_event
 from assay.history import pointer
 from assay.history.objects import Object, Objects, Ref, reading, refs
 from assay.outside import git
-from assay.words.evidence import NO_EVIDENCE, Event, UnverifiableError, kind_of
-from assay.words.trailers import parse_event
 
 METRICS = "results/metrics.json"
 #: DVC also keeps stashes, its running experiment and its queue under refs/exps

@@ -10,12 +10,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from assay.learning import rules
+from assay.learning import rules, seeding
 from assay.learning.contract import Task
+from assay.learning.device import Compiled
 from assay.learning.dropout import Masks
 from assay.words.params import Train
 
@@ -54,6 +56,7 @@ class Engine(ABC):
     """Lanes in training. Subclasses say how a loss and its gradient come about."""
 
     execution: str
+    compiled: Compiled | None = None  # what the step runs through, where machine.compile is on
 
     def __init__(self, task: Task, modules: Sequence[nn.Module], settings: Train, masks: Masks) -> None:
         self.task = task
@@ -109,7 +112,7 @@ class Engine(ABC):
     def mean_losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """(lanes,) mean loss over all examples."""
         total = torch.zeros(self.lanes, dtype=torch.float64)
-        with torch.no_grad():
+        with torch.no_grad(), seeding.untouched():
             for start in range(0, len(targets), EVALUATE):
                 part = slice(start, start + EVALUATE)
                 found = self.losses(inputs[part], targets[part]).double().cpu()
@@ -118,7 +121,7 @@ class Engine(ABC):
 
     def outputs(self, inputs: Tensor) -> Tensor:
         """(lanes, N, …) outputs for N examples, on the host."""
-        with torch.no_grad():
+        with torch.no_grad(), seeding.untouched():
             parts = [self.forward(part).float().cpu() for part in torch.split(inputs, EVALUATE)]
         return torch.cat(parts, dim=1)
 
@@ -127,3 +130,22 @@ class Engine(ABC):
         found = {name: view[lane] for name, view in zip(self.layout.names, self.layout.views(self.theta), strict=True)}
         found |= {name: buffer[lane] for name, buffer in self.buffers().items() if name in self.saved}
         return {name: tensor.detach().cpu().clone() for name, tensor in found.items()}
+
+    def state(self) -> dict[str, Any]:
+        """What training changes: for a checkpoint."""
+        generators = [one.get_state() for one in self.masks.generators]
+        return {"theta": self.theta, "slots": self.slots, "buffers": self.buffers(), "dropout": generators}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.theta.copy_(state["theta"])
+        for mine, kept in ((self.slots, state["slots"]), (self.buffers(), state["buffers"])):
+            for name, tensor in kept.items():
+                mine[name].copy_(tensor)
+        for generator, kept in zip(self.masks.generators, state["dropout"], strict=True):
+            generator.set_state(kept)
+
+    def load(self, weights: dict[str, Tensor]) -> None:
+        """Take `weights`, as `weights()` gave them, into every lane."""
+        rows = dict(zip(self.layout.names, self.layout.views(self.theta), strict=True)) | self.buffers()
+        for name, tensor in weights.items():
+            rows[name].copy_(tensor)

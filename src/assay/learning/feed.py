@@ -144,6 +144,18 @@ class Feed:
                 batch = self.data.inputs[rows[:, start:end]], self.data.targets[rows[:, start:end]]
             yield self._augmented(*batch) if self.augmenting else batch
 
+    def state(self) -> dict[str, Any]:
+        """Streams that an epoch draws from; orders are drawn anew for each epoch and need none."""
+        return {
+            "augmenting": [one.get_state() for one in self.augmenting],
+            "globals": [one.state() for one in self.globals],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        for generator, kept in zip(self.augmenting, state["augmenting"], strict=True):
+            generator.set_state(kept)
+        self.globals = [Globals.of(kept) for kept in state["globals"]]
+
     def _globals(self) -> list[Globals]:
         """A state of the global generators for each lane, should augment() draw from them."""
         with seeding.untouched():

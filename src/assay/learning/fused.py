@@ -48,6 +48,7 @@ class Fused(Engine):
         self.has_dropout = any(isinstance(one, StreamDropout) for one in self.module.modules())
         self._sites: dict[tuple[int, ...], list[Site]] = {}
         self._train = torch.vmap(self._lane, in_dims=(0, 0, 0, 0, 0))
+        self.compiled = device.Compiled(self._train) if params.machine.compile else None
         self._losses = torch.vmap(self._lane, in_dims=(0, 0, None, None, 0))
         self._forward = torch.vmap(self._outputs, in_dims=(0, 0, None))
 
@@ -55,7 +56,7 @@ class Fused(Engine):
         self.module.train()
         masks = [self.masks.draw(site, inputs.device) for site in self.sites(inputs)]
         with device.autocast(self.theta.device, self.precision):
-            losses = self._train(self.leaves, list(self.kept.values()), inputs, targets, masks)
+            losses = (self.compiled or self._train)(self.leaves, list(self.kept.values()), inputs, targets, masks)
         found = torch.autograd.grad(losses.sum(), self.leaves, allow_unused=True, materialize_grads=True)
         torch._foreach_copy_(self.grads, list(found))
         return losses.detach()

@@ -4,105 +4,168 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from assay.learning import contract, rules
-from assay.learning.contract import Task
+from assay.learning import contract, device, rules
+from assay.learning.checkpoint import Saver
 from assay.learning.divergence import Monitor
 from assay.learning.engine import Engine
-from assay.learning.feed import Feed, Tensors
+from assay.learning.feed import Feed
 from assay.learning.outcome import Outcome, Point
+from assay.learning.plan import Plan
 from assay.learning.progress import Progress
-from assay.learning.seeding import Streams
-from assay.words.params import Params
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be trained, without saying how."""
-
-    task: Task
-    params: Params
-    device: torch.device
-    seed: int
-    purpose: str
-    train: Tensors
-    evaluate: Tensors
-    classes: int | None
-    outputs: int
-
-    def streams(self, number: int) -> Streams:
-        return Streams(self.seed, self.purpose, number)
+from assay.learning.seeding import Globals
+from assay.words.records import Divergence
 
 
 def train(plan: Plan, engine: Engine, numbers: Sequence[int], progress: Progress) -> list[Outcome]:
     """Train the lanes of `engine`, which are the replicates `numbers`, to the end."""
-    started = time.perf_counter()
-    streams = [plan.streams(number) for number in numbers]
-    feed = Feed(plan.task, plan.train, plan.params.train.batch_size, streams)
-    monitor = Monitor(engine)
-    curves: list[list[Point]] = [[] for _ in numbers]
-    epochs = plan.params.train.epochs
-    for epoch in range(1, epochs + 1):
-        losses = _epoch(plan, engine, feed, monitor, epoch)
-        if monitor.over:
-            break
-        validation = engine.mean_losses(plan.evaluate.inputs, plan.evaluate.targets)
-        rows = []
-        for lane, stream in enumerate(streams):
-            if monitor.diverged[lane] is None:
-                point = Point(epoch, float(losses[lane]), float(validation[lane]))
-                curves[lane].append(point)
-                rows.append((stream.number, stream.display, point))
-        progress.points(rows)
-    predicted = predict(plan, engine)
-    outcomes = []
-    share = (time.perf_counter() - started) / len(numbers)
-    for lane, stream in enumerate(streams):
-        monitor.predictions(lane, bool(np.isfinite(predicted[lane]).all()), epochs, epochs * feed.steps)
-        where = monitor.diverged[lane]
-        outcomes.append(
-            Outcome(
-                number=stream.number,
-                seed=stream.display,
-                execution=engine.execution,
-                seconds=share,
-                steps=where.step if where else epochs * feed.steps,
-                weights=engine.weights(lane),
-                curve=curves[lane],
-                predictions=predicted[lane],
-                diverged=where,
-            )
-        )
+    training = Training(plan, engine, numbers, progress)
+    training.resume()
+    training.run()
+    outcomes = training.outcomes()
+    for one in outcomes:
+        progress.finished(one)
+    training.saver.remove()
     return outcomes
 
 
-def _epoch(plan: Plan, engine: Engine, feed: Feed, monitor: Monitor, epoch: int) -> Tensor:
-    """One epoch of all lanes; their (lanes,) mean losses on the host."""
-    settings = plan.params.train
-    steps = settings.epochs * feed.steps
-    kept: list[Tensor] = []
-    sizes: list[int] = []
-    step = (epoch - 1) * feed.steps
-    for inputs, targets in feed.epoch(epoch):
-        step += 1
-        lr = rules.step_size(plan.params.lr, settings.schedule, step, steps)
-        losses = engine.step(inputs, targets, lr, step)
-        monitor.look(epoch, step, losses)
-        if monitor.over:
-            break
-        kept.append(losses)
-        sizes.append(targets.shape[1])
-    monitor.finish()
-    if not kept:
-        return torch.full((engine.lanes,), float("nan"))
-    weights = torch.tensor(sizes, dtype=torch.float64)
-    return torch.stack(kept).double().cpu().T @ (weights / weights.sum())
+class Training:
+    """Lanes under way: where they are, and all that is needed to go on from there."""
+
+    def __init__(self, plan: Plan, engine: Engine, numbers: Sequence[int], progress: Progress) -> None:
+        self.plan = plan
+        self.engine = engine
+        self.progress = progress
+        self.settings = plan.params.train
+        self.streams = [plan.streams(number) for number in numbers]
+        self.feed = Feed(plan.task, plan.train, self.settings.batch_size, self.streams)
+        self.monitor = Monitor(engine)
+        self.saver = Saver(plan.checkpoints, numbers, engine.execution)
+        self.steps = self.settings.epochs * self.feed.steps
+        self.step = 0  # done so far
+        self.losses: list[Tensor] = []  # (lanes,) each, of the epoch under way
+        self.curves: list[list[Point]] = [[] for _ in numbers]
+        self.spent = 0.0  # seconds before this process
+        self.started = time.perf_counter()
+        self.warming = engine.compiled is not None
+
+    def run(self) -> None:
+        while self.step < self.steps and not self.monitor.over:
+            self._epoch(self.step // self.feed.steps + 1)
+
+    def _epoch(self, epoch: int) -> None:
+        """What is left of an epoch (from 1)."""
+        for inputs, targets in self.feed.epoch(epoch, self.step % self.feed.steps):
+            self.step += 1
+            lr = rules.step_size(self.plan.params.lr, self.settings.schedule, self.step, self.steps)
+            losses = self._compiling(inputs, targets, lr) if self.warming else self._step(inputs, targets, lr)
+            self.monitor.look(epoch, self.step, losses)
+            if self.monitor.over:
+                return
+            self.losses.append(losses)
+            if self.saver.due() and len(self.losses) < self.feed.steps:
+                self.saver.write(self.state(), self.progress.log)
+        self.monitor.finish()
+        self._note(epoch)
+        if self.saver.due():
+            self.saver.write(self.state(), self.progress.log)
+
+    def _step(self, inputs: Tensor, targets: Tensor, lr: float) -> Tensor:
+        return self.engine.step(inputs, targets, lr, self.step)
+
+    def _compiling(self, inputs: Tensor, targets: Tensor, lr: float) -> Tensor:
+        """The first step of a compiled model: its time is reported apart and is no time of training."""
+        started = time.perf_counter()
+        losses = self._step(inputs, targets, lr).clone()
+        float(losses.sum())  # waits for an accelerator
+        taken = time.perf_counter() - started
+        self.spent -= taken
+        self.warming = False
+        failed = self.engine.compiled.failed if self.engine.compiled else ""
+        self.progress.log(f"not compiled: {failed}" if failed else f"compiled, with its first step, in {taken:.1f} s")
+        return losses
+
+    def _note(self, epoch: int) -> None:
+        """Losses at the end of an epoch, for the curves."""
+        sizes = torch.tensor([end - start for start, end in self.feed.cuts], dtype=torch.float64)
+        training = torch.stack(self.losses).double().cpu().T @ (sizes / sizes.sum())
+        validation = self.engine.mean_losses(self.plan.evaluate.inputs, self.plan.evaluate.targets)
+        self.losses = []
+        for lane, curve in enumerate(self.curves):
+            if self.monitor.diverged[lane] is None:
+                curve.append(Point(epoch, float(training[lane]), float(validation[lane])))
+        self._show(epoch)
+        busy = device.utilisation(self.plan.device)
+        if busy is not None:
+            self.progress.log(
+                f"epoch {epoch}: accelerator {busy} % busy, peak memory {device.peak_memory(self.plan.device)} bytes"
+            )
+
+    def _show(self, epoch: int) -> None:
+        self.progress.points(
+            (stream.number, stream.display, point)
+            for stream, curve in zip(self.streams, self.curves, strict=True)
+            for point in curve
+            if point.epoch == epoch
+        )
+
+    def outcomes(self) -> list[Outcome]:
+        predicted = predict(self.plan, self.engine)
+        share = (self.spent + time.perf_counter() - self.started) / len(self.streams)
+        found = []
+        for lane, stream in enumerate(self.streams):
+            finite = bool(np.isfinite(predicted[lane]).all())
+            self.monitor.predictions(lane, finite, self.settings.epochs, self.steps)
+            where = self.monitor.diverged[lane]
+            found.append(
+                Outcome(
+                    number=stream.number,
+                    seed=stream.display,
+                    execution=self.engine.execution,
+                    seconds=share,
+                    steps=where.step if where else self.steps,
+                    weights=self.engine.weights(lane),
+                    curve=self.curves[lane],
+                    predictions=predicted[lane],
+                    diverged=where,
+                )
+            )
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the rest of the training depends on."""
+        self.monitor.finish()
+        return {
+            "step": self.step,
+            "spent": self.spent + time.perf_counter() - self.started,
+            "losses": self.losses,
+            "curves": [[(one.epoch, one.train, one.validation) for one in curve] for curve in self.curves],
+            "diverged": [where and (where.epoch, where.step, where.tensor) for where in self.monitor.diverged],
+            "engine": self.engine.state(),
+            "feed": self.feed.state(),
+            "globals": Globals().state(),
+        }
+
+    def resume(self) -> None:
+        """Go on from a checkpoint, if there is one."""
+        state = self.saver.read(self.progress.log)
+        if state is None:
+            return
+        self.step, self.spent, self.losses = state["step"], state["spent"], state["losses"]
+        self.curves = [[Point(*one) for one in curve] for curve in state["curves"]]
+        self.monitor.diverged = [where and Divergence(*where) for where in state["diverged"]]
+        self.engine.restore(state["engine"])
+        self.feed.restore(state["feed"])
+        Globals.of(state["globals"]).restore()
+        for epoch in range(1, self.step // self.feed.steps + 1):
+            self._show(epoch)
+        self.progress.log(f"resumed after step {self.step} of {self.steps}")
 
 
 def predict(plan: Plan, engine: Engine) -> list[NDArray[np.float32]]:
@@ -110,6 +173,6 @@ def predict(plan: Plan, engine: Engine) -> list[NDArray[np.float32]]:
     outputs = engine.outputs(plan.evaluate.inputs)
     targets = plan.evaluate.targets
     return [
-        contract.predictions(plan.task, lane, targets, plan.classes).detach().numpy().astype(np.float32)
+        contract.predictions(plan.task, lane, targets.cpu(), plan.classes).detach().numpy().astype(np.float32)
         for lane in outputs
     ]

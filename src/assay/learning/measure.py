@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from assay.data import examples
 from assay.data.examples import Examples
-from assay.learning import contract, device, feed, fitting, replicas, training
-from assay.learning.loop import Plan
+from assay.learning import contract, device, feed
+from assay.learning.group import Group
 from assay.learning.outcome import Outcome
 from assay.learning.progress import Progress
-from assay.learning.seeding import Streams
+from assay.learning.store import Names, Store
 from assay.outside import files
 from assay.words import params as parameters
 from assay.words import records
@@ -42,18 +42,24 @@ def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] |
     """
     layout = Layout(root)
     settings = parameters.resolved(files.read_bytes(layout.params), request.profile, str(layout.params))
-    evaluated, _ = examples.read(Path(request.evaluate), NEEDED)
+    evaluated, today = examples.read(Path(request.evaluate), NEEDED)
     given, manifest = examples.read(Path(request.train), NEEDED)
     train, left_out = feed.without(given, evaluated)
     train = feed.sample(train, settings.train.sample)
+    task = contract.load(settings.task.name, layout.source, settings.model)
+    where = device.choose(request.device)
     progress = Progress(Path(request.curves), Path(request.log), _epochs(request, settings), report)
     try:
-        with device.determinism(settings.train.deterministic) as nondeterministic:
-            work = _Work(request, layout, settings, train, evaluated, progress)
-            outcomes = work.outcomes()
+        with (
+            device.products(settings.train.precision),
+            device.determinism(settings.train.deterministic) as nondeterministic,
+        ):
+            store = _store(request, settings, train, today.content, nondeterministic)
+            group = Group(request, settings, task, where, train, evaluated, store, progress)
+            outcomes = group.outcomes()
         _refuse_all_diverged(outcomes)
-        for name in nondeterministic:
-            progress.say(f"{name} has no deterministic kernel: its results may differ from run to run")
+        for line in [*store.notes, *(f"{name} has no deterministic kernel" for name in nondeterministic)]:
+            progress.say(line)
         answer = Measurement(
             identity=Identity(code=request.code, parameters=parameters.strategy(settings), data=manifest.content),
             purpose=request.purpose,
@@ -61,8 +67,8 @@ def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] |
             replicates=[one.record() for one in outcomes],
             left_out=left_out,
             nondeterministic=sorted(nondeterministic),
-            peak_memory=device.peak_memory(work.device),
-            notes=work.notes,
+            peak_memory=device.peak_memory(where),
+            notes=store.notes,
         )
         _write(request, outcomes, evaluated)
         progress.rewrite(outcomes)
@@ -72,58 +78,20 @@ def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] |
     return answer
 
 
-class _Work:
-    """What is shared while one request is answered."""
-
-    def __init__(
-        self,
-        request: MeasureRequest,
-        layout: Layout,
-        settings: Params,
-        train: Examples,
-        evaluated: Examples,
-        progress: Progress,
-    ) -> None:
-        self.request = request
-        self.settings = settings
-        self.train = train
-        self.evaluated = evaluated
-        self.progress = progress
-        self.notes: list[str] = []
-        self.device = device.choose(request.device)
-        self.task = contract.load(settings.task.name, layout.source, settings.model)
-
-    def outcomes(self) -> list[Outcome]:
-        """Every replicate of the request, in its order."""
-        if self.task.fit is not None:
-            found = [self._fit(number) for number in self.request.replicates]
-        else:
-            plan = self._plan()
-            replicas.check(plan)
-            found = training.run(plan, self.request.replicates, self.request.execution, self.progress, self.notes)
-        for one in found:
-            self.progress.say(one.sentence) if one.diverged else self.progress.log(one.sentence)
-        return found
-
-    def _fit(self, number: int) -> Outcome:
-        strategy = parameters.strategy(self.settings)
-        streams = Streams(self.request.seed, self.request.purpose, number)
-        return fitting.fit(self.task, strategy, self.train, self.evaluated, streams)
-
-    def _plan(self) -> Plan:
-        dtype = device.DTYPES[self.settings.train.precision]
-        train, evaluate = feed.tensors(self.task, self.train, self.evaluated, dtype)
-        return Plan(
-            task=self.task,
-            params=self.settings,
-            device=self.device,
-            seed=self.request.seed,
-            purpose=self.request.purpose,
-            train=train.to(self.device),
-            evaluate=evaluate.to(self.device),
-            classes=None if self.evaluated.classes is None else len(self.evaluated.classes),
-            outputs=feed.outputs(self.train),
-        )
+def _store(
+    request: MeasureRequest, settings: Params, train: Examples, evaluated: str, nondeterministic: list[str]
+) -> Store:
+    names = Names(
+        code=request.code,
+        parameters=parameters.strategy(settings),
+        train=examples.content_digest(train),
+        profile=request.profile,
+        environment=request.environment,
+        purpose=request.purpose,
+        seed=request.seed,
+    )
+    folder = Path(request.cache) / "replicates" if request.cache else None
+    return Store(folder, names, evaluated, nondeterministic)
 
 
 def _epochs(request: MeasureRequest, settings: Params) -> int:

@@ -35,6 +35,7 @@ class Progress:
         self._curves: IO[str] = curves.open("w", encoding="utf-8")
         self._log: IO[str] = log.open("w", encoding="utf-8")
         self._say = say
+        self.keep: Callable[[Outcome], None] = lambda outcome: None
         self._write(self._curves, HEADER)
         self.bar = tqdm(total=total, unit="epoch", disable=None, file=sys.stderr, leave=False)
 
@@ -49,6 +50,14 @@ class Progress:
             )
             who = f"replicate {found[0][0]}" if len(found) == 1 else f"{len(found)} replicates, mean"
             self.log(f"epoch {found[0][2].epoch}: {who}: train loss {train:.4g}, validation loss {validation:.4g}")
+
+    def finished(self, outcome: Outcome) -> None:
+        """Take a replicate as soon as it is trained, so that it survives whatever happens to the others."""
+        if outcome.diverged is not None:
+            self.say(outcome.sentence)
+        else:
+            self.log(outcome.sentence)
+        self.keep(outcome)
 
     def log(self, line: str) -> None:
         self._write(self._log, line + "\n")

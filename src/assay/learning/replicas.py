@@ -6,7 +6,7 @@ from torch import nn
 
 from assay.learning import contract, device, dropout, seeding
 from assay.learning.dropout import Masks
-from assay.learning.loop import Plan
+from assay.learning.plan import Plan
 
 
 def module(plan: Plan, number: int, masks: Masks) -> nn.Module:

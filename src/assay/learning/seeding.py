@@ -60,29 +60,46 @@ def seed_globals(seed: int, torch_seed: int | None = None) -> None:
 def _seed_torch(seed: int) -> None:
     """`torch.manual_seed`, less the stack trace it formats for accelerators that may start later (1 ms a call)."""
     torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    if _cuda():
         torch.cuda.manual_seed_all(seed)
 
 
+def _cuda() -> bool:
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+
+
 class Globals:
-    """State of the global generators on the host: Python's, NumPy's, torch's."""
+    """State of the global generators: Python's, NumPy's, torch's, and those of accelerators in use."""
 
     def __init__(self) -> None:
-        self.python = random.getstate()
+        self.python: Any = random.getstate()
         self.numpy: Any = np.random.get_state(legacy=True)
         self.torch = torch.get_rng_state()
+        self.cuda = torch.cuda.get_rng_state_all() if _cuda() else []
+
+    @classmethod
+    def of(cls, state: dict[str, Any]) -> Globals:
+        """The inverse of `state()`."""
+        made = cls.__new__(cls)
+        made.python, made.numpy, made.torch, made.cuda = (state[name] for name in ("python", "numpy", "torch", "cuda"))
+        return made
+
+    def state(self) -> dict[str, Any]:
+        return {"python": self.python, "numpy": self.numpy, "torch": self.torch, "cuda": self.cuda}
 
     def restore(self) -> None:
         random.setstate(self.python)
         np.random.set_state(self.numpy)
         torch.set_rng_state(self.torch)
+        if self.cuda:
+            torch.cuda.set_rng_state_all(self.cuda)
 
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, Globals)
             and self.python == other.python
             and all(np.array_equal(one, two) for one, two in zip(self.numpy, other.numpy, strict=True))
-            and torch.equal(self.torch, other.torch)
+            and all(map(torch.equal, [self.torch, *self.cuda], [other.torch, *other.cuda]))
         )
 
     __hash__ = None  # type: ignore[assignment]

@@ -9,20 +9,21 @@ from assay.learning import choose, loop, memory, trust, work, workers
 from assay.learning.choose import Way
 from assay.learning.engine import Engine
 from assay.learning.fused import NotFusable
-from assay.learning.loop import Plan
 from assay.learning.outcome import Outcome
+from assay.learning.plan import Plan
 from assay.learning.progress import Progress
+from assay.learning.store import Store
 
 
-def run(plan: Plan, numbers: Sequence[int], execution: str, progress: Progress, notes: list[str]) -> list[Outcome]:
-    """Train the replicates `numbers`; their outcomes in that order. `notes` gets what the user should know."""
+def run(plan: Plan, numbers: Sequence[int], execution: str, progress: Progress, store: Store) -> list[Outcome]:
+    """Train the replicates `numbers`; their outcomes in that order."""
     with work.threads(plan):
-        chosen = choose.way(plan, numbers, execution, notes)
+        chosen = choose.way(plan, numbers, execution, store)
         choose.describe(chosen, execution, progress)
         if chosen.workers > 1:
             found = workers.run(plan, numbers, chosen.workers, chosen.chunk, progress, part)
         else:
-            found = here(plan, numbers, chosen, progress, notes)
+            found = here(plan, numbers, chosen, progress, store.notes)
     by_number = {one.number: one for one in found}
     return [by_number[number] for number in numbers]
 

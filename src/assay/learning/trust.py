@@ -19,7 +19,7 @@ from assay.learning import contract, replicas
 from assay.learning.engine import Engine
 from assay.learning.feed import Feed
 from assay.learning.fused import Fused, NotFusable
-from assay.learning.loop import Plan
+from assay.learning.plan import Plan
 from assay.learning.seeding import Globals
 from assay.learning.sequential import Sequential
 from assay.words.errors import AssayError

@@ -1,14 +1,12 @@
 """Replicates in processes of their own: for models that gain nothing from lanes, on a machine with cores to spare.
 
 Workers are started afresh rather than forked, because torch does not survive a fork once it has used
-threads. They die with their parent: each waits on a pipe whose other end the parent holds.
+threads. They die with their parent.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import os
-import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,10 +19,12 @@ import torch
 from numpy.typing import NDArray
 
 from assay.learning import contract, device
+from assay.learning.checkpoint import Checkpoints
 from assay.learning.feed import Tensors
-from assay.learning.loop import Plan
 from assay.learning.outcome import Outcome, Point
+from assay.learning.plan import Plan
 from assay.learning.progress import Progress
+from assay.outside import lifeline
 from assay.words.errors import AssayError
 from assay.words.params import Params
 
@@ -43,14 +43,24 @@ class _Parcel:
     arrays: list[NDArray[Any]]
     classes: int | None
     outputs: int
+    checkpoints: Checkpoints | None
     threads: int
 
     @classmethod
     def of(cls, plan: Plan) -> _Parcel:
         tensors = (plan.train.inputs, plan.train.targets, plan.evaluate.inputs, plan.evaluate.targets)
         arrays = [one.cpu().numpy() for one in tensors]
-        threads = torch.get_num_threads()
-        return cls(plan.task.source, plan.params, plan.seed, plan.purpose, arrays, plan.classes, plan.outputs, threads)
+        return cls(
+            source=plan.task.source,
+            params=plan.params,
+            seed=plan.seed,
+            purpose=plan.purpose,
+            arrays=arrays,
+            classes=plan.classes,
+            outputs=plan.outputs,
+            checkpoints=plan.checkpoints,
+            threads=torch.get_num_threads(),
+        )
 
     def plan(self) -> Plan:
         train_inputs, train_targets, inputs, targets = map(torch.from_numpy, self.arrays)
@@ -64,6 +74,7 @@ class _Parcel:
             evaluate=Tensors(inputs, targets),
             classes=self.classes,
             outputs=self.outputs,
+            checkpoints=self.checkpoints,
         )
 
 
@@ -79,6 +90,11 @@ class _Relay:
     def log(self, line: str) -> None:
         self.pipe.send(("log", line))
 
+    def finished(self, outcome: Outcome) -> None:
+        # Weights travel as bytes: torch would send them through shared memory, which containers keep small.
+        bare = replace(outcome, execution="processes", weights={})
+        self.pipe.send(("finished", (bare, safetensors.torch.save(outcome.weights))))
+
 
 def run(plan: Plan, numbers: Sequence[int], count: int, chunk: int, progress: Progress, train: Train) -> list[Outcome]:
     """Train `numbers` in `count` processes, each `chunk` at a time; outcomes in no particular order."""
@@ -86,22 +102,19 @@ def run(plan: Plan, numbers: Sequence[int], count: int, chunk: int, progress: Pr
     parcel = _Parcel.of(plan)
     open_pipes: dict[Any, Any] = {}
     found: list[Outcome] = []
-    lifeline, held = context.Pipe(duplex=False)
     try:
         for index in range(count):
             ours, theirs = context.Pipe(duplex=False)
             share = list(numbers[index::count])
-            process = context.Process(target=_work, args=(parcel, share, chunk, theirs, lifeline, train), daemon=True)
+            process = context.Process(target=_work, args=(parcel, share, chunk, theirs, train), daemon=True)
             process.start()
             theirs.close()
             open_pipes[ours] = process
-        lifeline.close()
         while open_pipes:
             for ready in wait(list(open_pipes)):
                 if not _take(ready, progress, found):
                     open_pipes.pop(ready).join()
     finally:
-        held.close()
         for process in open_pipes.values():
             process.terminate()
     return found
@@ -119,40 +132,31 @@ def _take(pipe: Any, progress: Progress, found: list[Outcome]) -> bool:
         progress.points(content)
     elif kind == "log":
         progress.log(content)
+    elif kind == "finished":
+        bare, weights = content
+        found.append(replace(bare, weights=safetensors.torch.load(weights)))
+        progress.finished(found[-1])
     elif kind == "error":
         raise content
     else:
-        bare, weights, nondeterministic = content
-        found += [replace(one, weights=safetensors.torch.load(raw)) for one, raw in zip(bare, weights, strict=True)]
-        for name in nondeterministic:
+        for name in content:
             warnings.warn(f"{name} does not have a deterministic implementation", stacklevel=2)
         return False
     return True
 
 
-def _work(
-    parcel: _Parcel, numbers: list[int], chunk: int, pipe: Connection, lifeline: Connection, train: Train
-) -> None:
-    threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
+def _work(parcel: _Parcel, numbers: list[int], chunk: int, pipe: Connection, train: Train) -> None:
+    lifeline.hold()
     try:
         plan = parcel.plan()
         with (
             device.threads(parcel.threads),
+            device.products(parcel.params.train.precision),
             device.determinism(parcel.params.train.deterministic) as nondeterministic,
         ):
-            found = train(plan, numbers, chunk, _Relay(pipe))
-        # Weights travel as bytes: torch would send them through shared memory, which containers keep small.
-        weights = [safetensors.torch.save(one.weights) for one in found]
-        bare = [replace(one, execution="processes", weights={}) for one in found]
-        pipe.send(("done", (bare, weights, nondeterministic)))
+            train(plan, numbers, chunk, _Relay(pipe))
+        pipe.send(("done", nondeterministic))
     except AssayError as error:
         pipe.send(("error", error))
     except Exception as error:
         pipe.send(("error", RuntimeError(contract.brief(error))))
-
-
-def _die_with_parent(lifeline: Connection) -> None:
-    try:
-        lifeline.recv()
-    except (EOFError, OSError):
-        os._exit(1)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from tabulate import tabulate
 
-from assay.words.listing import LogRow
+from assay.report.listing import LogRow
 
 HEADERS = ("name", "date", "author", "changed", "metric", "delta [interval]", "n", "test", "state")
 _FOLDERS = {"strategy": "strategy/", "revocation": "revoked/", "attempt": "attempt/", "rejected": "rejected/"}

@@ -33,7 +33,8 @@ def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     begun = start(root, ARM)
     begun.prove()
     path = begun.layout.accepted
-    named = records.decode(files.read_bytes(path, "dvc repro -f context"), Accepted, str(path))
+    mend = "dvc repro context"
+    named = records.decode(files.read_bytes(path, mend), Accepted, str(path), mend)
     running = None if named.name == accepted.FLOOR else Running(begun, named)
     try:
         _write_floors(begun.layout)

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from assay.arms.accepted import FLOOR
 from assay.arms.accepted import Accepted as Named
+from assay.evidence.events import Accepted, Attempted, Comparison, Score, Seeds, check_name
 from assay.history import landing, lookup, numbers, plumbing, project
 from assay.history.commits import tree_with
 from assay.history.landing import Message
@@ -34,7 +35,6 @@ from assay.verbs.acceptance import attempts, comparison, confirmed, identity, ju
 from assay.verbs.confirming import Confirmation, fresh_seeds, rows
 from assay.words import params, records
 from assay.words.errors import GateError, UsageError
-from assay.words.evidence import Accepted, Attempted, Comparison, Score, Seeds, check_name
 from assay.words.layout import Layout, Store
 from assay.words.records import Environment
 

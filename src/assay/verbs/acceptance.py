@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from assay.evidence.events import Comparison, Score
 from assay.history import numbers
 from assay.history.state import State
 from assay.judging import selection
@@ -19,7 +20,6 @@ from assay.judging.compare import Comparison as Judged
 from assay.outside import files
 from assay.verbs.confirming import Confirmation, Group
 from assay.words import records
-from assay.words.evidence import Comparison, Score
 from assay.words.layout import Layout
 from assay.words.records import Arm
 

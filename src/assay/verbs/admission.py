@@ -11,6 +11,7 @@ from pathlib import Path
 
 from assay.arms import accepted
 from assay.arms.accepted import FLOOR
+from assay.evidence.events import NO_EVIDENCE, UnverifiableError
 from assay.history import difference, landing, numbers, pointer
 from assay.history.commits import branch
 from assay.history.reading import Experiment, Repository
@@ -21,7 +22,6 @@ from assay.outside.pipeline import Run
 from assay.verbs.confirming import PROTOCOL
 from assay.words import params
 from assay.words.errors import IncomparableError, ProvenanceError, UsageError
-from assay.words.evidence import NO_EVIDENCE, UnverifiableError
 from assay.words.layout import Layout
 
 #: rules that may be set aside with a reason

@@ -19,6 +19,7 @@ from assay.arms.accepted import Accepted
 from assay.arms.own_data import own_training_data
 from assay.arms.request import request, training_closure
 from assay.data import examples
+from assay.evidence.events import Score, Seeds
 from assay.history.scratch import Scratch, failed, run
 from assay.outside import closure, files, task_source
 from assay.outside.pipeline import Run
@@ -27,7 +28,6 @@ from assay.scoring import ruler
 from assay.scoring.ruler import Metric
 from assay.words import params, records
 from assay.words.errors import UsageError
-from assay.words.evidence import Score, Seeds
 from assay.words.records import Measurement, MeasureRequest
 
 PURPOSE = "confirmation"

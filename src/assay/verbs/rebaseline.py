@@ -15,6 +15,7 @@ from pathlib import Path
 
 from assay.arms.accepted import FLOOR
 from assay.data.examples import read_manifest
+from assay.evidence.events import Remeasured
 from assay.history import lookup, numbers, project
 from assay.history.reading import parse_metrics, read
 from assay.history.scratch import failed, run
@@ -24,7 +25,6 @@ from assay.outside import files
 from assay.verbs.confirming import fresh_seeds
 from assay.words import params, records
 from assay.words.errors import UsageError
-from assay.words.evidence import Remeasured
 from assay.words.layout import Layout
 from assay.words.params import Params
 from assay.words.records import Arm, Environment

@@ -1,0 +1,41 @@
+"""`assay cache`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from assay.verbs.cache import Cache, cache
+from assay.words.errors import UsageError
+from assay.words.records import encode
+
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+
+
+@click.command(epilog="Example: assay cache --prune 500M")
+@click.option("--prune", metavar="SIZE", help="Drop what was longest out of use until SIZE is left (0: everything).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(prune: str | None, as_json: bool) -> None:
+    """Show how much is kept so that no replicate trains twice, or make it smaller."""
+    found = cache(Path.cwd(), None if prune is None else _bytes(prune))
+    click.echo(encode(found) if as_json else _text(found), nl=not as_json)
+
+
+def _bytes(size: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kMG]?)B?", size)
+    if match is None:
+        raise UsageError(f"--prune is {size!r}", allowed="a size such as 0, 500M or 2G")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def _text(found: Cache) -> str:
+    freed = f"freed {_size(found.freed)}; " if found.freed else ""
+    kept = f"{found.entries} entries, {_size(found.size)} of at most {_size(found.limit)}"
+    return f"{freed}{kept}, in {found.folder}"
+
+
+def _size(count: int) -> str:
+    unit = next(unit for unit in ("G", "M", "k", "") if count >= _UNITS[unit] or not unit)
+    return f"{count / _UNITS[unit]:.3g} {unit}B"

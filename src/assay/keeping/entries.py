@@ -1,0 +1,157 @@
+"""Cache entries: sealed files that are believed only when their content matches, and a lock for each.
+
+Everything here may be deleted at any moment, between any two instructions, by anyone. Covers: sealing,
+checked reading, locks that die with their process, size and pruning. Not covered: what an entry means
+(`learning.store`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay.outside import files
+
+try:
+    import fcntl
+except ImportError:  # not on Windows: two processes may then both train a replicate, to the same end
+    fcntl = None  # type: ignore[assignment]
+
+#: bytes that the cache may take before it drops what was longest out of use
+LIMIT = 4 * 2**30
+
+_MAGIC = b"assay-entry-1\n"
+_SEAL = 32
+_LOCK = ".lock"
+
+
+def seal(path: Path, content: bytes) -> None:
+    """Write `content` with its digest; OSError when the disk does not take it."""
+    files.write_bytes(path, _MAGIC + files.digest(content).encode() + content)
+
+
+def unseal(path: Path) -> bytes | None:
+    """Content of a sealed file. One that is damaged is removed; None then, and where there is none."""
+    try:
+        raw = path.read_bytes()
+    except OSError:
+        return None
+    head, content = raw[: len(_MAGIC) + _SEAL], raw[len(_MAGIC) + _SEAL :]
+    if head == _MAGIC + files.digest(content).encode():
+        return content
+    discard(path)
+    return None
+
+
+def discard(path: Path) -> None:
+    """Remove a file that nobody should believe; on a read-only disk it stays, and stays disbelieved."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return
+
+
+def discard_folder(folder: Path) -> None:
+    """Remove a folder if nothing is left in it."""
+    try:
+        folder.rmdir()
+    except OSError:
+        return
+
+
+def used(path: Path) -> None:
+    """Note that an entry was of use: pruning begins with those that were not."""
+    try:
+        os.utime(path)
+    except OSError:
+        return
+
+
+class Lock:
+    """An exclusive lock on a name, held until `release` or the end of the process."""
+
+    def __init__(self, handle: int, path: Path) -> None:
+        self._handle = handle
+        self._path = path
+
+    @classmethod
+    def take(cls, path: Path, *, wait: bool) -> Lock | None:
+        """The lock at `path`; None when another process holds it and `wait` is off, OSError on a read-only disk."""
+        path = path.with_name(path.name + _LOCK)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                if fcntl is not None:
+                    fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                # Whoever released it may have deleted the file that we opened before.
+                if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
+                    return cls(handle, path)
+            except BlockingIOError:
+                os.close(handle)
+                return None
+            except FileNotFoundError:
+                pass
+            except BaseException:
+                os.close(handle)
+                raise
+            os.close(handle)
+
+    def release(self) -> None:
+        discard(self._path)
+        os.close(self._handle)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry on disk: its folder, bytes, and when it was last of use (seconds since 1970)."""
+
+    folder: Path
+    size: int
+    used: float
+
+
+def entries(root: Path) -> list[Entry]:
+    """All entries in `root`, those longest out of use first."""
+    found = []
+    for folder in _children(root):
+        try:
+            stats = [child.stat() for child in _children(folder)]
+        except OSError:
+            continue  # another process is at work here
+        if folder.is_dir():
+            found.append(
+                Entry(folder, sum(one.st_size for one in stats), max((one.st_mtime for one in stats), default=0))
+            )
+    return sorted(found, key=lambda one: (one.used, one.folder.name))
+
+
+def prune(root: Path, limit: int) -> int:
+    """Remove entries, those longest out of use first, until the rest takes at most `limit` bytes; bytes freed."""
+    found = entries(root)
+    total = sum(one.size for one in found)
+    freed = 0
+    for one in found:
+        if total - freed <= limit:
+            break
+        freed += _remove(one)
+    return freed
+
+
+def _remove(entry: Entry) -> int:
+    for child in _children(entry.folder):
+        discard(child)
+    try:
+        entry.folder.rmdir()
+    except OSError:
+        return 0  # read-only, or written to just now
+    return entry.size
+
+
+def _children(folder: Path) -> Iterator[Path]:
+    try:
+        yield from folder.iterdir()
+    except OSError:
+        return

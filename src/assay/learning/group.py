@@ -1,0 +1,136 @@
+"""All replicates of a request: those that are at hand, and those that have to be trained.
+
+Two processes that want the same replicate train it once: each trains what nobody else holds, and waits
+for the rest only when it has nothing left to do, so that none waits for one that waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from assay.data.examples import Examples
+from assay.learning import device, feed, fitting, loop, replicas, training, trust
+from assay.learning.checkpoint import Checkpoints
+from assay.learning.contract import Task
+from assay.learning.outcome import Outcome
+from assay.learning.plan import Plan
+from assay.learning.progress import Progress
+from assay.learning.seeding import Streams
+from assay.learning.store import Store
+from assay.words import params as parameters
+from assay.words.params import Params
+from assay.words.records import Divergence, MeasureRequest
+
+
+class Group:
+    """What is shared while one request is answered."""
+
+    def __init__(
+        self,
+        request: MeasureRequest,
+        settings: Params,
+        task: Task,
+        where: torch.device,
+        train: Examples,
+        evaluated: Examples,
+        store: Store,
+        progress: Progress,
+    ) -> None:
+        self.request = request
+        self.settings = settings
+        self.task = task
+        self.device = where
+        self.train = train
+        self.evaluated = evaluated
+        self.store = store
+        self.progress = progress
+        self.found: dict[int, Outcome] = {}
+        progress.keep = self._keep
+
+    def outcomes(self) -> list[Outcome]:
+        """Every replicate of the request, in its order."""
+        try:
+            self._look(self.request.replicates)
+            wait = False
+            while self._missing:
+                mine = self.store.claim(self._missing, wait=wait)
+                wait = not mine
+                self._look(mine)
+                self._train([number for number in mine if number not in self.found])
+                self._look(self._missing)
+        finally:
+            self.store.close()
+        reused = sum(one.reused for one in self.found.values())
+        if reused:
+            self.progress.say(
+                f"{reused} of {len(self.request.replicates)} replicates were at hand, none of them trained again"
+            )
+        return [self.found[number] for number in self.request.replicates]
+
+    @property
+    def _missing(self) -> list[int]:
+        return [number for number in self.request.replicates if number not in self.found]
+
+    def _look(self, numbers: Sequence[int]) -> None:
+        """Take from the cache what it has; predict where this evaluated part is new to it."""
+        for number in numbers:
+            outcome = self.store.load(number)
+            if outcome is None or (outcome.predictions is None and self.task.fit is not None):
+                continue
+            if outcome.predictions is None:
+                self._predict(outcome)
+                self.store.save(outcome)
+            self.progress.finished(outcome)
+
+    def _keep(self, outcome: Outcome) -> None:
+        self.found[outcome.number] = outcome
+        if not outcome.reused:
+            self.store.save(outcome)
+        self.store.release(outcome.number)
+
+    def _train(self, numbers: Sequence[int]) -> None:
+        if not numbers:
+            return
+        if self.task.fit is None:
+            replicas.check(self._plan)
+            training.run(self._plan, numbers, self.request.execution, self.progress, self.store)
+            return
+        for number in numbers:
+            strategy = parameters.strategy(self.settings)
+            streams = Streams(self.request.seed, self.request.purpose, number)
+            self.progress.finished(fitting.fit(self.task, strategy, self.train, self.evaluated, streams))
+
+    def _predict(self, outcome: Outcome) -> None:
+        """Predictions of trained weights for an evaluated part that they have not seen."""
+        engine = trust.alone(self._plan, outcome.number)
+        engine.load(outcome.weights)
+        (outcome.predictions,) = loop.predict(self._plan, engine)
+        if outcome.diverged is None and not np.isfinite(outcome.predictions).all():
+            epochs = self.settings.train.epochs
+            outcome.diverged = Divergence(epoch=epochs, step=outcome.steps, tensor="predictions")
+
+    @cached_property
+    def _plan(self) -> Plan:
+        dtype = device.DTYPES[self.settings.train.precision]
+        train, evaluate = feed.tensors(self.task, self.train, self.evaluated, dtype)
+        return Plan(
+            task=self.task,
+            params=self.settings,
+            device=self.device,
+            seed=self.request.seed,
+            purpose=self.request.purpose,
+            train=train.to(self.device),
+            evaluate=evaluate.to(self.device),
+            classes=None if self.evaluated.classes is None else len(self.evaluated.classes),
+            outputs=feed.outputs(self.train),
+            checkpoints=self._checkpoints(),
+        )
+
+    def _checkpoints(self) -> Checkpoints | None:
+        folder = Path(self.request.cache) / "checkpoints"
+        return Checkpoints(folder, self.store.names) if self.request.cache else None

@@ -1,0 +1,209 @@
+"""Replicates that need not be trained again.
+
+A replicate's name is a hash of everything that makes its weights: code closure, resolved parameters, the
+examples it trains on, profile, environment, and its streams. The evaluated part is no ingredient of it,
+so that new validation examples cost an inference, not a training; predictions are kept beside the weights
+under the evaluated part's hash. How a replicate was executed is recorded and not part of its name.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+import safetensors.torch
+from numpy.typing import NDArray
+
+from assay.keeping import entries
+from assay.keeping.entries import Lock
+from assay.learning.outcome import Outcome, Point
+from assay.outside import files
+from assay.words.records import Replicate
+
+VERSION = 1
+
+_WEIGHTS = "weights"
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class _Trained(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept beside the weights."""
+
+    name: str
+    replicate: Replicate
+    train: Sequence[float | None]  # loss of each epoch; None where it is not finite
+    nondeterministic: list[str]
+
+
+class _Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept beside the predictions for one evaluated part."""
+
+    name: str
+    evaluated: str
+    validation: Sequence[float | None]  # loss of each epoch; empty when it was predicted after training
+
+
+class Names(msgspec.Struct, frozen=True):
+    """Ingredients of a replicate's name, all but its number."""
+
+    code: str
+    parameters: dict[str, object]
+    train: str  # content hash of the examples that really train
+    profile: str
+    environment: str
+    purpose: str
+    seed: int
+
+    def name(self, number: int) -> str:
+        ingredients = msgspec.json.encode([VERSION, msgspec.to_builtins(self), number], order="deterministic")
+        return files.digest(ingredients)
+
+
+class Store:
+    """Cache of one group. Trouble with the disk never costs a result: it is noted once, and training goes on.
+
+    `nondeterministic` is the list that training fills; what a replicate from the cache had met joins it.
+    """
+
+    def __init__(self, folder: Path | None, names: Names, evaluated: str, nondeterministic: list[str]) -> None:
+        self.folder = folder
+        self.names = names
+        self.evaluated = evaluated
+        self.nondeterministic = nondeterministic
+        self.notes: list[str] = []
+        self._locks: dict[int, Lock] = {}
+
+    def load(self, number: int) -> Outcome | None:
+        """A finished replicate, without predictions where this evaluated part is new to it."""
+        if self.folder is None:
+            return None
+        folder, name = self._entry(number)
+        head = _open(folder / _WEIGHTS, _Trained)
+        if head is None:
+            return None
+        trained, raw = head
+        if trained.name != name or trained.replicate.number != number:
+            entries.discard(folder / _WEIGHTS)
+            return None
+        entries.used(folder / _WEIGHTS)
+        found = trained.replicate
+        self.nondeterministic += [one for one in trained.nondeterministic if one not in self.nondeterministic]
+        validation, predictions = self._seen(folder, name)
+        losses = zip(_losses(trained.train), _losses(validation or [None] * len(trained.train)), strict=True)
+        return Outcome(
+            number=found.number,
+            seed=found.seed,
+            execution=found.execution,
+            seconds=found.seconds,
+            steps=found.steps,
+            weights=safetensors.torch.load(raw),
+            curve=[Point(epoch, one, two) for epoch, (one, two) in enumerate(losses, 1)],
+            predictions=predictions,
+            diverged=found.diverged,
+            reused=True,
+        )
+
+    def _seen(self, folder: Path, name: str) -> tuple[Sequence[float | None], NDArray[np.float32] | None]:
+        path = folder / self.evaluated
+        head = _open(path, _Seen)
+        if head is None or (head[0].name, head[0].evaluated) != (name, self.evaluated):
+            return [], None
+        return head[0].validation, np.load(io.BytesIO(head[1]), allow_pickle=False)
+
+    def save(self, outcome: Outcome) -> None:
+        """Keep a replicate, or only its predictions where it came from here."""
+        if self.folder is not None:
+            folder, name = self._entry(outcome.number)
+            try:
+                if not outcome.reused:
+                    curve = [point.train for point in outcome.curve]
+                    trained = _Trained(name, outcome.record(), curve, self.nondeterministic)
+                    _seal(folder / _WEIGHTS, trained, safetensors.torch.save(outcome.weights))
+                if outcome.predictions is not None:
+                    validation = [] if outcome.reused else [point.validation for point in outcome.curve]
+                    content = io.BytesIO()
+                    np.save(content, outcome.predictions, allow_pickle=False)
+                    _seal(folder / self.evaluated, _Seen(name, self.evaluated, validation), content.getvalue())
+            except OSError as error:
+                self._trouble(error)
+
+    def recall(self, kind: type[S], *ingredients: object) -> S | None:
+        """What was remembered about this group under `ingredients`, beside its replicates."""
+        return None if self.folder is None else (_open(self._memo(*ingredients), kind) or (None,))[0]
+
+    def remember(self, what: msgspec.Struct, *ingredients: object) -> None:
+        if self.folder is not None:
+            try:
+                _seal(self._memo(*ingredients), what, b"")
+            except OSError as error:
+                self._trouble(error)
+
+    def _memo(self, *ingredients: object) -> Path:
+        assert self.folder is not None
+        raw = msgspec.json.encode([VERSION, msgspec.to_builtins(self.names), ingredients], order="deterministic")
+        return self.folder / files.digest(raw) / "memo"
+
+    def claim(self, numbers: Sequence[int], *, wait: bool = False) -> list[int]:
+        """Those of `numbers` that nobody else is training now; with `wait` at least the first."""
+        if self.folder is None:
+            return list(numbers)
+        mine: list[int] = []
+        for number in numbers:
+            try:
+                lock = Lock.take(self._entry(number)[0], wait=wait and not mine)
+            except OSError as error:
+                self._trouble(error)
+                return list(numbers)
+            if lock is not None:
+                self._locks[number] = lock
+                mine.append(number)
+        return mine
+
+    def release(self, number: int) -> None:
+        lock = self._locks.pop(number, None)
+        if lock is not None:
+            lock.release()
+
+    def close(self) -> None:
+        """Let go of everything, and keep the cache within its bounds."""
+        for number in list(self._locks):
+            self.release(number)
+        if self.folder is not None:
+            entries.prune(self.folder, entries.LIMIT)
+
+    def _entry(self, number: int) -> tuple[Path, str]:
+        assert self.folder is not None
+        name = self.names.name(number)
+        return self.folder / name, name
+
+    def _trouble(self, error: OSError) -> None:
+        note = f"nothing is kept for re-use: {self.folder} cannot be written ({error.strerror})"
+        if note not in self.notes:
+            self.notes.append(note)
+
+
+def _losses(kept: Sequence[float | None]) -> list[float]:
+    return [float("nan") if loss is None else loss for loss in kept]
+
+
+def _seal(path: Path, head: msgspec.Struct, payload: bytes) -> None:
+    encoded = msgspec.json.encode(head)
+    entries.seal(path, len(encoded).to_bytes(8, "little") + encoded + payload)
+
+
+def _open(path: Path, kind: type[S]) -> tuple[S, bytes] | None:
+    """Head and payload of a sealed file; what cannot be read as `kind` is discarded."""
+    raw = entries.unseal(path)
+    if raw is None:
+        return None
+    size = int.from_bytes(raw[:8], "little")
+    try:
+        return msgspec.json.decode(raw[8 : 8 + size], type=kind), raw[8 + size :]
+    except msgspec.MsgspecError:
+        entries.discard(path)
+        return None
