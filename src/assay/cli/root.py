@@ -34,6 +34,9 @@ COMMANDS: dict[str, Command] = {
     "rebaseline": Command(
         "assay.cli.rebaseline", "Measure the baseline as today asks for, in the cheapest honest way."
     ),
+    "rescore": Command("assay.cli.rescore", "Bring stored predictions to today's metric version."),
+    "guard": Command("assay.cli.guard", "Prove that a revision trains bit for bit as another, mode by mode."),
+    "export": Command("assay.cli.export", "Write a strategy as a folder that predicts."),
     "log": Command("assay.cli.log", "Show accepted, revoked and rejected strategies as a table."),
     "cache": Command("assay.cli.cache", "Show or prune what is kept so that no replicate trains twice."),
 }
