@@ -15,8 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from assay.words.evidence import Accepted, Comparison, Score
-from assay.words.trailers import format_event
+from assay.evidence.events import Accepted, Comparison, Score, Seeds
+from assay.evidence.trailers import format_event
 
 SOURCE = Path(__file__).resolve().parents[1]
 WHO = "Ada <ada@example.org> {when} +0000"
@@ -70,7 +70,7 @@ def event(number: int, commit: str) -> Accepted:
         selection=comparison,
         confirmation=comparison,
         attempts=1,
-        seeds="confirmation 1–10 and 11–20",
+        seeds=Seeds(1, "confirmation", 10, 20_000, 30_000),
         environment="torch 2.13.0; cpu; x86_64; Linux",
         test=Score(10, 0.9, 0.004),
     )

@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 from assay.cli import root as command_line
-from assay.words.evidence import Accepted, Comparison, Event, Score, tag_of
-from assay.words.trailers import format_event
+from assay.evidence.events import Accepted, Comparison, Event, Score, Seeds, tag_of
+from assay.evidence.trailers import format_event
 
 PARAMS = """\
 # what a run measures
@@ -127,7 +127,7 @@ def accepted(commit: str, name: str = "adam", sequence: int = 1, **changes) -> A
         "selection": comparison,
         "confirmation": comparison,
         "attempts": 1,
-        "seeds": "confirmation 0–9",
+        "seeds": Seeds(1, "confirmation", 10, 20000, 30000),
         "environment": "torch 2.13.0; cpu; x86_64; Linux",
         "test": Score(10, 0.9698, 0.004),
         **changes,

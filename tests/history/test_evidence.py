@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay.words import trailers
-from assay.words.errors import UsageError
-from assay.words.evidence import (
+from assay.evidence import trailers
+from assay.evidence.events import (
     KINDS,
     Accepted,
     Attempted,
@@ -20,13 +19,15 @@ from assay.words.evidence import (
     Rescored,
     Revoked,
     Score,
+    Seeds,
     UnverifiableError,
     check_name,
     is_name,
     kind_of,
     tag_of,
 )
-from assay.words.trailers import format_event, parse_event
+from assay.evidence.trailers import format_event, parse_event
+from assay.words.errors import UsageError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -45,6 +46,14 @@ comparisons = st.builds(
     p=st.none() | numbers,
     alpha=st.none() | numbers,
 )
+seeds = st.builds(
+    Seeds,
+    root=st.integers(0, 2**53),
+    purpose=texts,
+    n=st.integers(1, 99),
+    candidate=st.integers(0, 10**9),
+    baseline=st.integers(0, 10**9),
+)
 common = {"name": names, "sequence": st.integers(0, 10**6), "commit": commits}
 events = st.one_of(
     st.builds(
@@ -61,7 +70,7 @@ events = st.one_of(
         selection=comparisons,
         confirmation=comparisons,
         attempts=st.integers(1, 9),
-        seeds=texts,
+        seeds=seeds,
         environment=texts,
         test=st.none() | scores,
         openings=st.lists(texts, max_size=3),
@@ -77,7 +86,7 @@ events = st.one_of(
         experiment_commit=texts,
         confirmation=comparisons,
         attempts=st.integers(1, 9),
-        seeds=texts,
+        seeds=seeds,
     ),
     st.builds(Rescored, **common, metric=texts, metric_version=names, predictions=texts, score=scores),
 )

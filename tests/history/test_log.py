@@ -9,11 +9,11 @@ import json
 
 from gitproject import PARAMS, accepted, metrics
 
-from assay.words.evidence import Attempted, Comparison, Rescored, Score
+from assay.evidence.events import Attempted, Comparison, Rescored, Score, Seeds
 
 GOLDEN = """\
 accuracy-1.5f3c9a2e
-name             date        author        changed                 metric          delta [95% CI]               n  test    state
+name             date        author        changed                 metric          delta [interval]             n  test    state
 ---------------  ----------  ------------  ----------------------  --------------  -------------------------  ---  ------  --------
 strategy/cosine  2024-05-06  Ada Lovelace  train.schedule: cosine  0.9712 ±0.0040  +0.0112 [+0.0069, +0.0155]   10  0.9698  baseline
 strategy/adam    2024-05-06  Ada Lovelace  lr: 0.0003              0.9712 ±0.0040  +0.0112 [+0.0069, +0.0155]   10  0.9698  accepted
@@ -130,7 +130,7 @@ def test_all_adds_rejections_attempts_and_experiments_of_every_baseline(two_stra
             experiment_commit=old,
             confirmation=comparison,
             attempts=1,
-            seeds="0–9",
+            seeds=Seeds(1, "confirmation", 10, 60000, 70000),
         )
     )
     capsys.readouterr()

@@ -11,12 +11,12 @@ from gitproject import PARAMS, VERSION, accepted, metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from assay.evidence.events import Rejected, Rescored, Revoked, Score, tag_of
 from assay.history import objects
 from assay.history.changes import changes, parameter_lines
 from assay.history.objects import reading, refs
 from assay.history.reading import Stamp, Tag, read
 from assay.history.state import fold
-from assay.words.evidence import Rejected, Rescored, Revoked, Score, tag_of
 
 
 def test_objects_come_back_whole_whatever_is_in_them(project):
@@ -80,7 +80,7 @@ def test_tags_that_do_not_verify_are_kept_apart(two_strategies):
     problems = {tag.name: tag.problem for tag in state.unverifiable}
     assert "points at" in problems["strategy/adam"]
     assert "edited, or belongs" in problems["strategy/copy"] and "edited" in problems["strategy/cosine"]
-    assert "no annotated" in problems["strategy/light"] and "no evidence" in problems["strategy/hand"]
+    assert "no evidence" in problems["strategy/light"] and "no evidence" in problems["strategy/hand"]
 
 
 def tag(event, sha="o") -> Tag:

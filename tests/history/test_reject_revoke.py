@@ -159,14 +159,14 @@ def test_a_second_worktree_that_moves_the_branch_loses_nothing(two_strategies, m
     project = two_strategies
     from assay.history import commits
 
-    real = commits._tree_with
+    real = commits.tree_with
 
     def raced(*arguments):
         tree = real(*arguments)
         project.git("commit", "-q", "--allow-empty", "-m", "Theirs")
         return tree
 
-    monkeypatch.setattr(commits, "_tree_with", raced)
+    monkeypatch.setattr(commits, "tree_with", raced)
     assert project.assay("revoke", "cosine", "--why", "x") == 2
     assert "main moved meanwhile; next: run the command again" in capsys.readouterr().err
     monkeypatch.undo()

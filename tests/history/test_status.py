@@ -134,12 +134,12 @@ def mended(project: Project, capsys, mend: str) -> None:
 
 
 def test_what_a_killed_run_left_is_mended_by_the_commands(clean, capsys):
-    for name in ("EXEC_HEAD", "EXEC_BASELINE"):
+    for name in ("EXEC_HEAD", "EXEC_BASELINE", "EXEC_MERGE"):
         clean.git("update-ref", f"refs/exps/exec/{name}", clean.head)
     clean.git("switch", "-q", "--detach")
     (clean.path / ".git" / "index.lock").touch()
     found = {text: mend for topic, text, mend in wrong(clean, capsys) if topic == "runs"}
-    assert next(iter(found)) == "a killed run left EXEC_BASELINE, EXEC_HEAD"
+    assert next(iter(found)) == "a killed run left EXEC_BASELINE, EXEC_MERGE"
     assert any(text.startswith("HEAD is detached at ") for text in found) and len(found) == 3
     for mend in found.values():
         mended(clean, capsys, mend)
@@ -165,7 +165,7 @@ def test_a_stage_without_its_run_is_an_orphan(clean, capsys):
 
 
 def test_a_run_under_way_is_not_a_leftover(clean, capsys):
-    clean.git("update-ref", "refs/exps/exec/EXEC_HEAD", clean.head)
+    clean.git("update-ref", "refs/exps/exec/EXEC_MERGE", clean.head)
     held = {str(clean.path): {"write": {"pid": os.getpid(), "cmd": "dvc exp run"}}}
     clean.write({".dvc/tmp/rwlock": json.dumps(held)})
     assert not wrong(clean, capsys)
@@ -174,7 +174,7 @@ def test_a_run_under_way_is_not_a_leftover(clean, capsys):
     dead.wait()
     held[str(clean.path)]["write"]["pid"] = dead.pid
     clean.write({".dvc/tmp/rwlock": json.dumps(held)})
-    assert [text for _, text, _ in wrong(clean, capsys)] == ["a killed run left EXEC_HEAD"]
+    assert [text for _, text, _ in wrong(clean, capsys)] == ["a killed run left EXEC_MERGE"]
 
 
 def test_experiments_without_a_verdict_and_bad_tags(clean, capsys):
@@ -182,7 +182,11 @@ def test_experiments_without_a_verdict_and_bad_tags(clean, capsys):
     clean.git("tag", "strategy/light")
     found = wrong(clean, capsys)
     assert ("experiments", "1 without a verdict: half", "dvc exp remove half") in found
-    assert ("tags", "strategy/light is not verifiable: it is no annotated tag", "git show strategy/light") in found
+    assert (
+        "tags",
+        "strategy/light is not verifiable: it carries no evidence of Assay",
+        "git show strategy/light",
+    ) in found
 
 
 def test_what_is_not_pushed(clean, capsys):

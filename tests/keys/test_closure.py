@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from interpreters import SERIES, output
 
 from assay.outside import closure
 from assay.words.errors import UsageError
@@ -169,3 +170,20 @@ def test_a_module_is_read_by_its_dotted_name(tmp_path: Path) -> None:
     assert closure.read_module(tmp_path, "p") == (b"x = 1", True)
     assert closure.read_module(tmp_path, "p.m") == (b"y = 2", False)
     assert [closure.read_module(tmp_path, name) for name in ("numpy", "p.n", "", "p..m", "../p")] == [None] * 5
+
+
+HASH = """
+import sys
+from pathlib import Path
+from assay.outside import closure
+root = Path(sys.argv[1])
+files = [path.relative_to(root) for path in (root / "src").rglob("*.py")]
+print(closure.code_hash(root, files), len(closure.import_closure(root, files)))
+"""
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_every_supported_python_reads_and_hashes_this_project_alike(series: str) -> None:
+    files = [path.relative_to(PROJECT) for path in (PROJECT / "src").rglob("*.py")]
+    here = f"{closure.code_hash(PROJECT, files)} {len(closure.import_closure(PROJECT, files))}"
+    assert output(series, HASH, str(PROJECT)).strip() == here

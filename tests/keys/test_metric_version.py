@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 from interpreters import SERIES, output
 
 from assay.judging.metric_version import MetricVersion, metric_code, metric_version
+from assay.outside import closure
 from assay.words.errors import UsageError
 from assay.words.normal_form import Source
 
+ROOT = Path(__file__).parents[2]
 Tree = dict[str, str]
 
 
@@ -254,6 +257,90 @@ DIFFERENT: dict[str, tuple[Tree, str, str, str]] = {
         "b=2",
         "b=3",
     ),
+    "array written by a function that reads otherwise": (
+        {"metrics": "import numpy as n\nW = n.ones(3)\nlo = n.clip(9, 0, 1, out=W)\ndef acc(t, p): return W\n" + TABLE},
+        "metrics",
+        "0, 1",
+        "0, 2",
+    ),
+    "table filled by an operator": (
+        {"metrics": "from plug import Table\nT = Table()\nT << 1\ndef acc(t, p): return T\n" + TABLE},
+        "metrics",
+        "T << 1",
+        "T << 2",
+    ),
+    "table that a loop names otherwise": (
+        {"metrics": "A, B = [], []\nfor each in (A, B):\n    each += [1]\ndef acc(t, p): return A\n" + TABLE},
+        "metrics",
+        "[1]",
+        "[2]",
+    ),
+    "table filled by its parameter": (
+        {
+            "metrics": "A = []\ndef fill(where, what):\n    where += [what]\n"
+            "fill(A, 1)\ndef acc(t, p): return A\n" + TABLE
+        },
+        "metrics",
+        "fill(A, 1)",
+        "fill(A, 2)",
+    ),
+    "constructor that registers": (
+        {
+            "metrics": "A = []\nclass Plug:\n    def __init__(self, v): A.append(v)\n"
+            "Plug(1)\ndef acc(t, p): return A\n" + TABLE
+        },
+        "metrics",
+        "Plug(1)",
+        "Plug(2)",
+    ),
+    "monkey patch takes its whole module": (
+        {"metrics": "import h, patch\ndef acc(t, p): return h.f(t)\n" + TABLE}
+        | {"h": "def f(x): return 1\n", "patch": "import h\nOTHER = 2\nh.f = abs\n"},
+        "patch",
+        "OTHER = 2",
+        "OTHER = 3",
+    ),
+    "function handed to another": (
+        {
+            "metrics": "K = 1\ndef put(v):\n    global K\n    K = v\nDONE = list(map(put, [5]))\n"
+            "def acc(t, p): return K\n" + TABLE
+        },
+        "metrics",
+        "[5]",
+        "[6]",
+    ),
+    "name taken from the globals, imported": (
+        {"metrics": "from h import f\ndef acc(t, p): return globals()['f'](t)\n" + TABLE, "h": "def f(x): return 1\n"},
+        "h",
+        "return 1",
+        "return 2",
+    ),
+    "function of a package that has a module of that name": (
+        {"metrics": "from p import f\nacc = f\n" + TABLE} | {"p.__init__": "def f(t, q): return 1\n", "p.f": "x = 1\n"},
+        "p.__init__",
+        "return 1",
+        "return 2",
+    ),
+    "setattr in a function that is called": (
+        {"metrics": "import h, patch\ndef acc(t, p): return h.f(t)\n" + TABLE}
+        | {"h": "def f(x): return 1\n"}
+        | {"patch": "import h\ndef put(n, g):\n    setattr(h, n, g)\nput('f', lambda x: 2)\n"},
+        "patch",
+        "lambda x: 2",
+        "lambda x: 3",
+    ),
+    "globals set in a function that is called": (
+        {"metrics": "K = 1\ndef put(v): globals()['K'] = v\nput(5)\ndef acc(t, p): return K\n" + TABLE},
+        "metrics",
+        "put(5)",
+        "put(6)",
+    ),
+    "subclasses found by asking": (
+        {"metrics": "class B: pass\nclass C(B):\n    k = 1\ndef acc(t, p): return B.__subclasses__()[0].k\n" + TABLE},
+        "metrics",
+        "k = 1",
+        "k = 2",
+    ),
     "deleted item": (
         {"metrics": "T = {1: 1, 2: 2}\ndel T[1]\ndef acc(t, p): return T\n" + TABLE},
         "metrics",
@@ -473,6 +560,33 @@ SAME: dict[str, tuple[Tree, str, str, str]] = {
         "(0, -1)",
         "(0, -2)",
     ),
+    "what a method read from a reached table": (
+        {"metrics": "W = [1, 2]\nPLACE = W.index(2) * 3\ndef acc(t, p): return W\n" + TABLE},
+        "metrics",
+        "* 3",
+        "* 4",
+    ),
+    "typing only, beside a name that an annotation uses": (
+        {
+            "metrics": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import a\n    import b\n"
+            "def acc(t, p: 'x') -> a.T: return 1\n" + TABLE
+        },
+        "metrics",
+        "import b",
+        "import c",
+    ),
+    "neighbour of a getattr with a literal": (
+        {"metrics": "import h\ndef acc(t, p): return getattr(h, 'f')(t)\n" + OTHER + TABLE, "h": "f = abs\n"},
+        "metrics",
+        "UNUSED = 7",
+        "UNUSED = 8",
+    ),
+    "script part that would change it": (
+        {"metrics": SIMPLE + "if __name__ == '__main__':\n    acc.scale = 1\n"},
+        "metrics",
+        "scale = 1",
+        "scale = 2",
+    ),
     "script part": (
         {"metrics": SIMPLE + "if __name__ == '__main__':\n    print(acc([1], [1]))\n"},
         "metrics",
@@ -529,6 +643,25 @@ def test_every_supported_python_gives_the_same_code(series: str, tmp_path: Path)
     (tmp_path / "trees.json").write_text(json.dumps(trees))
     there = json.loads(output(series, THERE, str(tmp_path / "trees.json")))
     assert there == {name: code(tree) for name, tree in trees.items()}
+
+
+def digits(root: Path, name: str = "accuracy") -> str:
+    return metric_version(partial(closure.read_module, root), "tasks.digits.metrics", name, 1, "0a1b", {})
+
+
+def test_the_reference_task_as_it_stands(tmp_path: Path) -> None:
+    task = tmp_path / "src" / "tasks" / "digits" / "metrics.py"
+    task.parent.mkdir(parents=True)
+    source = (ROOT / "src" / "tasks" / "digits" / "metrics.py").read_text(encoding="utf-8")
+    task.write_text(source)
+    before = digits(tmp_path), digits(tmp_path, "cross_entropy")
+    assert before == (digits(ROOT), digits(ROOT, "cross_entropy"))
+    assert before[0] != before[1]
+    task.write_text("# new\n" + source.replace('"min_effect": 0.005', '"min_effect": 0.01') + "\n\nX = 1\n")
+    assert (digits(tmp_path), digits(tmp_path, "cross_entropy")) == before
+    task.write_text(source.replace("argmax", "argmin"))  # in `correct`, which only accuracy calls
+    assert digits(tmp_path) != before[0]
+    assert digits(tmp_path, "cross_entropy") == before[1]
 
 
 def version(**changed: object) -> str:

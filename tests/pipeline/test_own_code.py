@@ -6,13 +6,14 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
-from support.project import Project, environment
-from support.weights import shapes
 
 from assay.learning.seeding import Streams
 from assay.words.yaml12 import parse
+from support.project import Project, environment
+from support.weights import shapes
 
 
 def perceptron(width: int) -> list[tuple[int, ...]]:
@@ -111,8 +112,7 @@ def test_workspace_and_temp(project: Project) -> None:
     shown = json.loads(project.dvc("metrics", "diff", "--json", "HEAD", "wider").stdout)["results/metrics.json"]
     assert shown["verdict"]["old"] == "same" and shown["verdict"]["new"] == kept["verdict"]
     page = project.dvc("plots", "show").stdout.strip().removeprefix("file://")
-    with open(page, encoding="utf-8") as stream:
-        text = stream.read()
+    text = Path(page).read_text(encoding="utf-8")
     for plot in ("curves-candidate", "curves-baseline", "replicates.csv", "confusion", "reliability"):
         assert plot in text, f"{plot} is not on the page of dvc plots show"
     assert "dvc_plots" not in project.git("status", "--porcelain")

@@ -9,6 +9,8 @@ from safetensors import safe_open
 
 from support.project import Project
 
+_NUMBERS = (".safetensors", ".npy", ".csv")
+
 
 def shapes(project: Project, arm: str) -> list[tuple[int, ...]]:
     """Shapes of the tensors of the arm's replicates, which must agree."""
@@ -22,11 +24,11 @@ def _shapes(file: Path) -> list[tuple[int, ...]]:
         return sorted(tuple(stream.get_slice(name).get_shape()) for name in stream.keys())  # noqa: SIM118
 
 
-def digests(project: Project) -> dict[str, str]:
-    """Hash of each file that decides or shows a number: weights, predictions, per-seed values, verdict."""
-    files = [*project.root.glob("models/*/*"), *project.root.glob("predictions/*/*")]
-    files += [*project.root.glob("results/*.csv"), *project.root.glob("plots/*.csv")]
+def digests(project: Project, *folders: str) -> dict[str, str]:
+    """Hash of each file that decides or shows a number: weights, predictions, per-seed values, curves, plots."""
+    names = folders or ("models", "predictions", "results", "plots")
+    found = [file for name in names for file in (project.root / name).rglob("*") if file.suffix in _NUMBERS]
     return {
         file.relative_to(project.root).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in sorted(files)
+        for file in sorted(found)
     }

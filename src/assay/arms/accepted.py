@@ -15,6 +15,9 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from assay.evidence.events import Accepted as Confirmed
+from assay.evidence.events import Seeds, UnverifiableError
+from assay.evidence.trailers import parse_event
 from assay.outside import files, git
 from assay.outside.pipeline import Run
 from assay.words import records
@@ -29,10 +32,16 @@ _SEAL = ".unpacked"
 
 
 class Accepted(records.Record, frozen=True, kw_only=True):
-    """`context/baseline.json`: the baseline by name and commit; commit is "" for the floor."""
+    """`context/baseline.json`: the baseline by name and commit; commit is "" for the floor.
+
+    An accepted strategy stands with the replicates that confirmed it, `first` and following under
+    `purpose`: those that selected it overstate it, and would make the next honest idea look worse.
+    """
 
     name: str
     commit: str
+    purpose: str = "baseline"
+    first: int = 0
 
 
 def resolve(run: Run, name: str, protocol: int) -> Accepted:
@@ -40,7 +49,9 @@ def resolve(run: Run, name: str, protocol: int) -> Accepted:
     if name == FLOOR:
         return Accepted(name=FLOOR, commit="")
     home = run.home
-    tag = git.resolve(home, f"refs/tags/{name}")
+    # The reference itself, not a path from it: strategy/first~1 would resolve as a revision, too.
+    tagged = git.run(home, "for-each-ref", "--format=%(refname)", f"refs/tags/{name}", check=False)
+    tag = git.resolve(home, tagged) if tagged == f"refs/tags/{name}" else None
     commit = tag or (git.resolve(home, name) if re.fullmatch(r"[0-9a-f]{40}", name) else None)
     if commit is None:
         raise _unresolved(home, name)
@@ -50,7 +61,20 @@ def resolve(run: Run, name: str, protocol: int) -> Accepted:
                 f"baseline {name} lacks {path}", allowed="a commit of this pipeline whose results are committed"
             )
     _check_protocol(home, name, commit, protocol)
-    return Accepted(name=name, commit=commit)
+    seeds = _confirming(home, name, commit) if tag else None
+    if seeds is None:
+        return Accepted(name=name, commit=commit)
+    return Accepted(name=name, commit=commit, purpose=seeds.purpose, first=seeds.candidate)
+
+
+def _confirming(home: Path, name: str, commit: str) -> Seeds | None:
+    """Seeds of the replicates that confirmed strategy `name`; None where its tag says nothing to be trusted."""
+    message = git.run(home, "cat-file", "tag", f"refs/tags/{name}", check=False).partition("\n\n")[2]
+    try:
+        event = parse_event(name, commit, message)
+    except UnverifiableError:
+        return None
+    return event.seeds if isinstance(event, Confirmed) else None
 
 
 def _unresolved(home: Path, name: str) -> UsageError:

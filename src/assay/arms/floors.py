@@ -16,8 +16,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from assay.data.examples import Examples
-from assay.outside import files
+from assay.data.examples import Examples, write_array
 
 Predictions = NDArray[np.float32]
 
@@ -55,5 +54,4 @@ def _logistic(x: NDArray[np.generic], train: Examples, new: NDArray[np.generic])
 def write(folder: Path, ids: NDArray[np.str_], named: dict[str, Predictions]) -> None:
     """One `NAME.npy` a floor, beside the ids of the examples."""
     for name, array in {"ids": ids, **named}.items():
-        with files.replacing(folder / f"{name}.npy") as stream:
-            np.save(stream, array, allow_pickle=False)
+        write_array(folder / f"{name}.npy", array)

@@ -23,9 +23,7 @@ def training_closure(root: Path, task: str) -> tuple[Path, ...]:
 
 def today(begun: Start) -> Environment:
     path = begun.layout.environment
-    return records.decode(
-        files.read_bytes(path, "dvc repro -f context"), Environment, str(path), "dvc repro -f context"
-    )
+    return records.decode(files.read_bytes(path, "dvc repro context"), Environment, str(path), "dvc repro context")
 
 
 def request(begun: Start, arm: str, train: Path, code: str) -> MeasureRequest:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from assay.evidence.events import tag_of
 from assay.verbs.revoke import revoke
-from assay.words.evidence import tag_of
 from assay.words.records import encode
 
 

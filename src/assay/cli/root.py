@@ -25,7 +25,9 @@ class Command(NamedTuple):
 
 #: name → module that defines a click command called `command`, and the line that `assay --help` shows
 COMMANDS: dict[str, Command] = {
+    "compare": Command("assay.cli.compare", "Compare two revisions, experiments or files of numbers."),
     "status": Command("assay.cli.status", "Show what is clean, stale or left over, and the command that mends it."),
+    "accept": Command("assay.cli.accept", "Confirm an experiment on fresh seeds and make it the next baseline."),
     "reject": Command("assay.cli.reject", "Keep an experiment that did not work as rejected/NAME, with its verdict."),
     "revoke": Command("assay.cli.revoke", "Take an accepted strategy back; nothing is deleted."),
     "log": Command("assay.cli.log", "Show accepted, revoked and rejected strategies as a table."),

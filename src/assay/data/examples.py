@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,8 +63,7 @@ def write(folder: Path, part: str, examples: Examples) -> records.Part:
     """Write `examples` into `folder`; its manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, array in examples.arrays().items():
-        with files.replacing(folder / f"{name}.npy") as stream:
-            np.save(stream, array, allow_pickle=False)
+        write_array(folder / f"{name}.npy", array)
     manifest = records.Part(
         part=part,
         examples=len(examples),
@@ -73,6 +73,19 @@ def write(folder: Path, part: str, examples: Examples) -> records.Part:
     )
     files.write_bytes(folder / MANIFEST, records.encode(manifest))
     return manifest
+
+
+class _Writer:
+    """A file that np.save writes to in pieces. Into a real one it writes itself, and hides why that failed."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.write = stream.write
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """`array` as an .npy file, whole or not at all."""
+    with files.replacing(path) as stream:
+        np.save(_Writer(stream), array, allow_pickle=False)
 
 
 def read_manifest(folder: Path) -> records.Part:

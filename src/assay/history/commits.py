@@ -6,11 +6,10 @@ is committed.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
+from assay.history import plumbing
 from assay.outside import git
 from assay.words.errors import ProvenanceError, UsageError
 
@@ -30,15 +29,22 @@ def commit_file(root: Path, ref: str, path: str, content: bytes, message: str) -
     meanwhile, so that nobody's commit is lost.
     """
     old = git.run(root, "rev-parse", "--verify", f"{ref}^{{commit}}")
-    blob = _write_blob(root, content)
     full = git.prefix(root) + path
-    tree = _tree_with(root, old, full, blob)
-    commit = git.run(root, "commit-tree", tree, "-p", old, "-F", "-", stdin=message + "\n")
-    was, staged = _entry(root, old, path), git.run(root, "ls-files", "--stage", "--", path)
+    commit = plumbing.commit(root, tree_with(root, old, {full: content}), [old], message)
+    was, staged = _entry(root, old, full), git.run(root, "ls-files", "--stage", "--", path)
     advance(root, ref, commit, old, message)
     if staged.split()[1:2] == [was]:
-        git.run(root, "update-index", "--cacheinfo", f"100644,{blob},{full}")
+        git.run(root, "update-index", "--cacheinfo", f"100644,{_entry(root, commit, full)},{full}")
     return commit
+
+
+def tree_with(root: Path, tree: str, files: Mapping[str, bytes]) -> str:
+    """`tree` with these files (paths from the repository's top) replaced or added."""
+    with plumbing.index(root) as scratch:
+        scratch.read(tree)
+        for path, content in files.items():
+            scratch.put(path, content)
+        return scratch.write()
 
 
 def advance(root: Path, ref: str, commit: str, old: str, message: str) -> None:
@@ -51,21 +57,4 @@ def advance(root: Path, ref: str, commit: str, old: str, message: str) -> None:
 
 def _entry(root: Path, commit: str, path: str) -> str:
     """Hash of the blob at `path` in `commit`."""
-    return git.run(root, "rev-parse", "--verify", "--quiet", f"{commit}:{git.prefix(root)}{path}", check=False)
-
-
-def _write_blob(root: Path, content: bytes) -> str:
-    command = ["git", "-C", str(root), "hash-object", "-w", "--stdin"]
-    return subprocess.run(command, input=content, capture_output=True, check=True).stdout.decode().strip()
-
-
-def _tree_with(root: Path, commit: str, path: str, blob: str) -> str:
-    """The tree of `commit` with one file replaced, built in an index of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        scratch = {**os.environ, "GIT_INDEX_FILE": str(Path(folder) / "index")}
-        for arguments in (["read-tree", commit], ["update-index", "--add", "--cacheinfo", f"100644,{blob},{path}"]):
-            subprocess.run(["git", "-C", str(root), *arguments], env=scratch, capture_output=True, check=True)
-        written = subprocess.run(
-            ["git", "-C", str(root), "write-tree"], env=scratch, capture_output=True, check=True, text=True
-        )
-    return written.stdout.strip()
+    return git.run(root, "rev-parse", "--verify", "--quiet", f"{commit}:{path}", check=False)

@@ -24,12 +24,22 @@ def differences(layout: Layout, baseline: str) -> list[str]:
 
     All changed sources count as one change: they were written together, and no parameter takes them apart.
     """
-    content = git.read(layout.root, baseline, "params.yaml") or b""
-    before = params.resolved(content, where=f"params.yaml of {baseline[:12]}")
-    after = params.resolved(layout.params.read_bytes())
-    sources = changed_sources(layout, baseline, after.task.name)
+    after = layout.params.read_bytes()
+    sources = changed_sources(layout, baseline, params.load(after).task.name)
     code = [f"code: {', '.join(sources)}"] if sources else []
-    return [*parameter_changes(params.strategy(before), params.strategy(after)), *code]
+    return [*between(git.read(layout.root, baseline, "params.yaml") or b"", after), *code]
+
+
+def between(before: bytes, after: bytes) -> list[str]:
+    """Changed parameters of a strategy between two params.yaml, each under its own profile."""
+    old, new = params.resolved(before), params.resolved(after)
+    return parameter_changes(params.strategy(old), params.strategy(new))
+
+
+def settings(found: list[str]) -> str:
+    """The changed parameters as `-S key=value`."""
+    changes = (change.partition(": ") for change in found if not change.startswith("code: "))
+    return " ".join(f"-S {key}={values.rpartition(' → ')[2]}" for key, _, values in changes)
 
 
 def parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from assay.history.objects import Ref
 
+#: DVC leaves these behind after `exp run` and `exp apply` that went well, too
+HARMLESS = ("refs/exps/exec/EXEC_HEAD", "refs/exps/exec/EXEC_APPLY")
+
 
 @dataclass(frozen=True)
 class Leftovers:
@@ -28,7 +31,7 @@ def find(root: Path, refs: dict[str, Ref], git_folder: Path) -> Leftovers:
     running = [pid for pid in sorted({*_lock_holders(root), *_drivers(processes)}) if _alive(pid)]
     return Leftovers(
         running=running,
-        refs=[name for name in refs if name.startswith("refs/exps/exec/")],
+        refs=[name for name in refs if name.startswith("refs/exps/exec/") and name not in HARMLESS],
         orphans=[pid for pid, (parent, command) in processes.items() if _is_stage(command) and parent == 1],
         locks=[lock for lock in (git_folder / "index.lock", git_folder / "HEAD.lock") if lock.exists()],
     )

@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 
+from assay.evidence.events import NO_EVIDENCE, Event, UnverifiableError, kind_of
+from assay.evidence.trailers import parse_event
 from assay.history import pointer
 from assay.history.objects import Object, Objects, Ref, reading, refs
 from assay.outside import git
-from assay.words.evidence import Event, UnverifiableError, kind_of
-from assay.words.trailers import parse_event
 
 METRICS = "results/metrics.json"
 #: DVC also keeps stashes, its running experiment and its queue under refs/exps
@@ -94,7 +94,7 @@ def _tags(found: Sequence[Ref], objects: Objects) -> list[Tag]:
 def _tag(ref: Ref, item: Object | None) -> Tag:
     name = ref.name.removeprefix("refs/tags/")
     if item is None or item.kind != "tag":
-        return Tag(name, ref.object, ref.peeled, Stamp(), None, "it is no annotated tag")
+        return Tag(name, ref.object, ref.peeled, Stamp(), None, NO_EVIDENCE)
     header, _, message = item.content.decode("utf-8", "surrogateescape").partition("\n\n")
     try:
         event, problem = parse_event(name, ref.peeled, message), ""

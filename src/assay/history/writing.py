@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from assay.evidence.events import Event, check_name, tag_of
+from assay.evidence.trailers import format_event
 from assay.history.objects import Ref
 from assay.outside import git
 from assay.words.errors import UsageError
-from assay.words.evidence import Event, check_name, tag_of
-from assay.words.trailers import format_event
 
 
 def check_identity(root: Path) -> None:

@@ -144,8 +144,10 @@ def superiority(baseline: Values, candidate: Values, direction: str) -> float:
 
     The share of all (n, m) pairs: no shape is assumed.
     """
-    gaps = verdict.sign(direction) * np.sign(candidate[:, None] - baseline[None, :])
-    return float(np.mean((gaps + 1) / 2))
+    ordered = np.sort(baseline)
+    below = np.searchsorted(ordered, candidate, "left") + np.searchsorted(ordered, candidate, "right")
+    share = float(np.mean(below)) / 2 / len(baseline)
+    return share if verdict.sign(direction) > 0 else 1 - share
 
 
 def _test(test: str, paired: bool) -> Test:

@@ -100,9 +100,10 @@ def _two_arms(baseline: Sample, candidate: Sample, test: str, alpha: float) -> I
 
 def _safe(contrast: Contrast, n_b: int, n_c: int, alpha: float) -> tuple[float, float] | None:
     """For unequal n at which Welch errs too often: the interval at the level that makes up for it."""
-    if n_b == n_c or min(n_b, n_c) > LARGE_ENOUGH or power.welch_size(n_b, n_c, alpha) <= WELCH_TOLERANCE * alpha:
+    small, large = sorted((n_b, n_c))
+    if small == large or small > LARGE_ENOUGH or power.welch_size(small, large, alpha) <= WELCH_TOLERANCE * alpha:
         return None
-    low, high = contrast.interval(power.welch_level(n_b, n_c, alpha))
+    low, high = contrast.interval(power.welch_level(small, large, alpha))
     return float(low), float(high)
 
 

@@ -1,6 +1,6 @@
 """Names in Python code: which ones a scope binds, what an import statement makes them stand for.
 
-Covers: targets of every kind, `global`, comprehensions, walrus, relative imports, chains such as `a.b.c`.
+Covers: targets of every kind, comprehensions, walrus, relative imports, chains such as `a.b.c`.
 Not covered: what code does with the names (`judging.metric_version_scan`).
 """
 
@@ -17,23 +17,20 @@ COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 def bound_names(nodes: Iterable[ast.AST], *, imports: bool = True) -> set[str]:
-    """Names that running `nodes` binds in the scope they stand in, less those declared global."""
+    """Names that running `nodes` binds in the scope they stand in, those that it declares global included."""
     bound: set[str] = set()
-    declared: set[str] = set()
     waiting = [(node, False) for node in nodes]
     while waiting:
         node, inside = waiting.pop()
         inside = inside or isinstance(node, COMPREHENSIONS)
-        if isinstance(node, ast.Global):
-            declared.update(node.names)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
             bound.update(imported(node, "") if imports else ())
         elif isinstance(node, ast.NamedExpr) and isinstance(node.target, ast.Name):
             bound.add(node.target.id)
         elif not inside:
             bound.update(_binds(node))
         waiting.extend((child, inside) for child in _same_scope(node))
-    return bound - declared
+    return bound
 
 
 def imported(node: ast.Import | ast.ImportFrom, package: str) -> dict[str, str]:

@@ -128,8 +128,11 @@ class Reach:
     def _inside(self, function: Unit) -> set[Key]:
         """What calling `function` may change, through all the functions that it uses."""
         if function not in self._indirect:
-            changes = (self._direct(unit, unit.scan.later) for unit in self._within(function))
-            self._indirect[function] = set().union(*changes)
+            within = self._within(function)
+            changes = [self._direct(unit, unit.scan.later) for unit in within]
+            modules = {unit.module for unit in within if unit.scan.later.opaque}
+            anything = [{(name, key) for unit in self._project.units(name) for key in unit.binds} for name in modules]
+            self._indirect[function] = set().union(*changes, *anything)
         return self._indirect[function]
 
     def _within(self, unit: Unit) -> set[Unit]:

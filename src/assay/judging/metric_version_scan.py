@@ -142,8 +142,10 @@ def _call(found: Scan, place: _Place, package: str) -> Iterator[_Place]:
         if name in ("setattr", "delattr") and node.args:
             _note(found, place, "stores", (*(base_of(node.args[0]) or ("",)), *texts[1:2]))
         _called(found, place, node.func)
-        for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
+        for argument in node.args:
             _hand(found, place, base_of(node.func), argument)
+        for keyword in node.keywords:  # `out` is where array libraries write
+            _hand(found, place, None if keyword.arg == "out" else base_of(node.func), keyword.value)
         yield from _plain(found, place, package)
 
 
@@ -204,6 +206,20 @@ def _attribute(found: Scan, place: _Place, package: str) -> Iterator[_Place]:
         found.uses.add(chain)
 
 
+def _statement(found: Scan, place: _Place, package: str) -> Iterator[_Place]:
+    assert isinstance(place.node, ast.Expr)
+    if isinstance(place.node.value, (ast.BinOp, ast.Subscript, ast.Attribute)):  # `TABLE << entry`
+        _note(found, place, "stores", None)
+    yield from _plain(found, place, package)
+
+
+def _augmented(found: Scan, place: _Place, package: str) -> Iterator[_Place]:
+    assert isinstance(place.node, ast.AugAssign)
+    if isinstance(place.node.target, ast.Name) and place.node.target.id not in place.hidden:
+        _note(found, place, "stores", (place.node.target.id,))  # `x += y` changes a list in place
+    yield from _plain(found, place, package)
+
+
 def _subscript(found: Scan, place: _Place, package: str) -> Iterator[_Place]:
     assert isinstance(place.node, ast.Subscript)
     if not isinstance(place.node.ctx, ast.Load):
@@ -251,6 +267,8 @@ _VISITS: tuple[tuple[tuple[type[ast.AST], ...], Callable[[Scan, _Place, str], It
     ((ast.Call,), _call),
     ((ast.Attribute,), _attribute),
     ((ast.Subscript,), _subscript),
+    ((ast.Expr,), _statement),
+    ((ast.AugAssign,), _augmented),
     ((ast.Name,), _name),
     ((ast.Import, ast.ImportFrom), _import),
 )

@@ -17,8 +17,10 @@ from pathlib import Path
 
 from assay.outside import lifeline
 from assay.words.errors import AssayError, Exit
+from assay.words.layout import Layout
 
-_LOST = "dvc removes a stage's outputs before it runs it: `dvc checkout` brings the last ones back"
+#: what the system says no to for reasons outside of the program
+_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def guarded(stages: Mapping[str, str], arguments: Sequence[str], protocol: int) -> int:
@@ -35,23 +37,43 @@ def guarded(stages: Mapping[str, str], arguments: Sequence[str], protocol: int) 
         stage(root, arguments[1:], protocol)
         return Exit.DONE
     except AssayError as error:
-        _say(f"{name}: {error.sentence}")
+        _say(f"{name}: {error.sentence}{_lost(root, name)}")
         return error.exit_code
     except KeyboardInterrupt:
         _say(f"{name}: interrupted; next: run the same command again")
         return 130
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            _say(
-                f"{name}: {error.strerror} at {error.filename or root}; next: free some space, then run again; {_LOST}"
-            )
+        if error.errno in _REFUSED:
+            mend = "free some space or make it writable, then run again"
+            _say(f"{name}: {error.strerror} at {error.filename or root}; next: {mend}{_lost(root, name)}")
             return Exit.USAGE
-        traceback.print_exc()
-        return Exit.BUG
+        return _bug(name)
     except Exception:
-        traceback.print_exc()
-        _say(f"{name}: this is a bug, please report the lines above")
-        return Exit.BUG
+        return _bug(name)
+
+
+def _bug(name: str) -> int:
+    traceback.print_exc()
+    _say(f"{name}: this is a bug, please report the lines above")
+    return Exit.BUG
+
+
+def _lost(root: Path, stage: str) -> str:
+    """How to bring back what DVC removed before it ran `stage`; "" where it did not."""
+    layout = Layout(root)
+    written = {
+        "prepare": layout.prepared,
+        "split": layout.split_report,
+        "baseline": layout.record("baseline"),
+        "train": layout.record("candidate"),
+        "evaluate": layout.metrics,
+    }.get(stage)
+    if written is None or written.exists() or not layout.lock.exists():
+        return ""
+    if f"path: {written.relative_to(root).as_posix()}\n" not in layout.lock.read_text("utf-8", "replace"):
+        return ""
+    command = "git checkout HEAD -- results plots" if stage == "evaluate" else "dvc checkout"
+    return f"; dvc removed this stage's last results before it ran, to bring them back: {command}"
 
 
 def leave(code: int) -> None:

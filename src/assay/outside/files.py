@@ -19,7 +19,21 @@ from assay.words.errors import UsageError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A binary file that takes the place of `path` when the block ends, and leaves no trace when it fails."""
+    """A binary file that takes the place of `path` when the block ends, and leaves no trace when it fails.
+
+    What the system refuses is an OSError that names `path`, as a failing `write` alone would not.
+    """
+    try:
+        with _replacing(path) as stream:
+            yield stream
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -50,6 +50,23 @@ def check(root: Path, stage: str, dependencies: Sequence[str], files: Iterable[s
         )
 
 
+def check_left_behind(home: Path, root: Path, stage: str, dependencies: Sequence[str], files: Iterable[str]) -> None:
+    """Refuse what a `--temp` or `--queue` run at `root` goes without, as Git does not track it in `home`.
+
+    DVC takes tracked files along and nothing else; such a run would end well with other code than the one at hand.
+    """
+    missing = [file for file in untracked(home, ["src"]) if not (root / file).exists()]
+    names = {name for file in files for name in closure.imported_names(root, Path(file))} if missing else set()
+    for file in missing:
+        wanted = file.endswith(".py") and closure.module_name(Path(file)) in names
+        if wanted or _inside(file, dependencies):
+            raise ProvenanceError(
+                f"stage {stage} {'imports' if wanted else 'depends on'} {file}, which this run lacks: "
+                "Git does not track it",
+                mend=f"git add {_quoted(file)}, or move it elsewhere",
+            )
+
+
 def late(root: Path, dependencies: Sequence[str]) -> list[str]:
     """Modules imported by now that `check` would refuse: they make a result unproven."""
     tracked = _tracked(root)

@@ -33,6 +33,7 @@ class Source:
     """One module of a task: `functions` and other names defined at its top level."""
 
     path: Path
+    tree: ast.Module
     functions: dict[str, ast.FunctionDef]
     names: frozenset[str]
 
@@ -52,14 +53,18 @@ def read(root: Path, task: str, name: str) -> Source:
     if not file.is_file():
         tasks = sorted(found.parent.name for found in (root / "src" / "tasks").glob("*/data.py"))
         raise UsageError(
-            f"task {task!r} has no {file.relative_to(root)}", allowed=", ".join(tasks) or "no task is there"
+            f"task {task!r} has no {file.relative_to(root)}",
+            allowed=", ".join(tasks) or "no task is there",
+            mend="set task.name in params.yaml, or write the file (docs/tasks.md)",
         )
     try:
         tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None)
-        raise UsageError(f"{file.relative_to(root)}{f':{line}' if line else ''} does not parse: {error}") from error
-    source = Source(file, {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}, _names(tree))
+        line, said = getattr(error, "lineno", None), getattr(error, "msg", str(error))
+        where = f"{file.relative_to(root)}{f':{line}' if line else ''}"
+        raise UsageError(f"{where} does not parse: {said}", mend="mend the file") from error
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    source = Source(file, tree, functions, _names(tree))
     for members in REQUIRED[name]:
         if not source.names & set(members):
             raise UsageError(
@@ -93,11 +98,13 @@ def check_options(source: Source, function: str, given: Mapping[str, Any], secti
     where = f"{source.path.name}: {function}()"
     for key, value in given.items():
         if key not in taken and node.args.kwarg is None:
-            raise UsageError(f"params.yaml: nobody reads '{section}.{key}'", allowed=_listed(taken, where))
+            problem = f"params.yaml: nobody reads '{section}.{key}'"
+            raise UsageError(problem, allowed=_listed(taken, where), mend="remove it, or add it to the function")
         _check_type(taken.get(key), value, f"{section}.{key}")
     for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
         if default is None and argument.arg not in given:
-            raise UsageError(f"params.yaml lacks {section}.{argument.arg}, which {where} needs")
+            problem = f"params.yaml lacks {section}.{argument.arg}, which {where} needs"
+            raise UsageError(problem, mend="add it, or give the argument a default")
 
 
 def _listed(taken: Mapping[str, object], where: str) -> str:
@@ -113,7 +120,30 @@ def _check_type(annotation: ast.expr | None, value: object, key: str) -> None:
         return
     kinds = _SIMPLE[annotation.id]
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise UsageError(f"params.yaml: {key} is {value!r}", allowed=f"a value of type {annotation.id}")
+        problem = f"params.yaml: {key} is {value!r}"
+        raise UsageError(problem, allowed=f"a value of type {annotation.id}", mend=f"set {key} in params.yaml")
+
+
+def metrics(source: Source) -> dict[str, str | None] | None:
+    """Names in METRICS → name of the function, None where only running the file would tell."""
+    for node in source.tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if any(isinstance(target, ast.Name) and target.id == "METRICS" for target in targets):
+                keys = [key.value if isinstance(key, ast.Constant) else None for key in node.value.keys]
+                if not all(isinstance(key, str) for key in keys):
+                    return None
+                return {str(key): _function(value) for key, value in zip(keys, node.value.values, strict=True)}
+    return None
+
+
+def _function(entry: ast.expr) -> str | None:
+    """The function's name in `{"function": name, …}`."""
+    if isinstance(entry, ast.Dict):
+        for key, value in zip(entry.keys, entry.values, strict=True):
+            if isinstance(key, ast.Constant) and key.value == "function" and isinstance(value, ast.Name):
+                return value.id
+    return None
 
 
 def load(root: Path, task: str, name: str) -> ModuleType:
@@ -125,7 +155,11 @@ def load(root: Path, task: str, name: str) -> ModuleType:
 
 @contextmanager
 def said_by_task(root: Path, task: str, name: str) -> Iterator[None]:
-    """Turn whatever a task's own code raises into one sentence with the task's file and line."""
+    """Turn whatever a task's own code raises into one sentence with the task's file and line.
+
+    What no line of the task had a part in, such as a full disk, passes unchanged; a call that the task's
+    function does not take (TypeError) and a module that is not there are its own, too.
+    """
     try:
         yield
     except AssayError:
@@ -133,6 +167,8 @@ def said_by_task(root: Path, task: str, name: str) -> Iterator[None]:
     except Exception as error:
         folder = str((root / "src" / "tasks").resolve())
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(folder)]
+        if not frames and not isinstance(error, TypeError | ImportError):
+            raise
         where = (
             f"{Path(frames[-1].filename).relative_to(root.resolve())}:{frames[-1].lineno}"
             if frames

@@ -1,13 +1,21 @@
-"""A comparison as text: the two lines that a run prints.
+"""A comparison as text, Markdown and JSON.
 
-Covers: number formats and the sentence. Not covered: what the numbers mean (`judging`, docs/judge.md).
+Covers: the two lines that a run prints, everything that belongs beside them, number formats. Not covered: what
+the numbers mean (`judging`, docs/judge.md).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from typing import Any
 
 from assay.judging.compare import ArmSummary, Comparison
+from assay.judging.crossed import NewExamples
+from assay.judging.targets import Target
+
+SCHEMA = 1
+Flat = dict[str, Any]
 
 
 def verdict_lines(
@@ -17,15 +25,24 @@ def verdict_lines(
 
     `comparisons` counts the verdicts already given against the same baseline; 0 says nothing.
     """
+    return _text(result, metric, baseline_name, metric_version, remarks(result, comparisons))
+
+
+def full(result: Comparison, metric: str, baseline_name: str, metric_version: str, comparisons: int) -> str:
+    """The verdict on two lines, then the details, for `assay compare`."""
+    said = [*details(result, decimals(result)), *remarks(result, comparisons)]
+    return _text(result, metric, baseline_name, metric_version, said)
+
+
+def _text(result: Comparison, metric: str, baseline_name: str, metric_version: str, said: list[str]) -> str:
     digits = decimals(result)
     word = f"{result.verdict:<10}"
-    indent = " " * len(word)
-    versus = f"vs {baseline_name} {arm(result.baseline, digits)}"
     lines = [
-        f"{word} {metric} {arm(result.candidate, digits)} {versus}",
-        f"{indent} {difference(result, digits)}" + (f" · {metric_version}" if metric_version else ""),
+        f"{metric} {arm(result.candidate, digits)} vs {baseline_name} {arm(result.baseline, digits)}",
+        difference(result, digits) + (f" · {metric_version}" if metric_version else ""),
+        *said,
     ]
-    return "\n".join(lines + [f"{indent} {line}" for line in remarks(result, comparisons)])
+    return f"{word} " + f"\n{' ' * len(word)} ".join(lines)
 
 
 def arm(summary: ArmSummary, digits: int) -> str:
@@ -74,7 +91,7 @@ def _needed(result: Comparison) -> list[str]:
     if result.verdict != "inconclusive":
         return []
     if result.min_effect <= 0:
-        return ["no smallest effect that matters is named (min_effect is 0): no number of runs can be asked for"]
+        return ["min_effect is 0: equivalent cannot be shown, and no number of runs can be asked for"]
     if result.n_needed is None:
         return []
     return [f"n={result.n_needed} runs per arm would find a difference of {result.min_effect:g} with 80% power"]
@@ -101,3 +118,80 @@ def p_value(p: float) -> str:
     if p < 1e-5:
         return f"{p:.0e}"
     return f"{p:.2f}" if p >= 0.1 else f"{p:.{1 - math.floor(math.log10(p))}f}"
+
+
+def markdown(result: Comparison, metric: str, names: tuple[str, str], metric_version: str, comparisons: int) -> str:
+    """A pull-request comment: the word, a table of both arms, the difference, what must not be overlooked."""
+    digits = decimals(result)
+    rows = [
+        f"| {cell(name)} | {number(side.mean, digits)} | {number(side.sd, digits)} | {side.n} | {side.diverged} |"
+        for name, side in zip(names, (result.baseline, result.candidate), strict=True)
+    ]
+    lines = [
+        f"**{result.verdict}** · {cell(metric)} · {cell(names[1])} against {cell(names[0])}",
+        "",
+        f"| {cell(metric)} ({result.direction}) | mean | sd | n | diverged |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        *rows,
+        "",
+        difference(result, digits) + (f" · `{metric_version}`" if metric_version else ""),
+    ]
+    said = [*details(result, digits), *remarks(result, comparisons)]
+    return "\n".join([*lines, "", *(f"- {line}" for line in said)])
+
+
+def cell(text: str) -> str:
+    """Text that cannot break out of a Markdown table."""
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def details(result: Comparison, digits: int) -> list[str]:
+    """What stands beside every verdict: effect in sd, chance to win, what this n can find, correlation, floors of p."""
+    lines = []
+    if result.effect_sd is not None:
+        lines.append(f"effect {result.effect_sd:+.2f} sd")
+    if result.superiority is not None:
+        lines.append(f"a candidate run beats a baseline run in {result.superiority:.0%} of pairs")
+    if result.min_detectable_effect is not None:
+        lines.append(f"this n finds a difference of {number(result.min_detectable_effect, digits)} with 80% power")
+    if result.correlation is not None:
+        lines.append(f"correlation of the pairs {result.correlation:+.2f}")
+    if result.smallest_p:
+        lines.append(f"the smallest p that this n can give is {p_value(result.smallest_p)}")
+    return lines
+
+
+def as_json(result: Comparison, metric: str, names: tuple[str, str], metric_version: str, comparisons: int) -> Flat:
+    """One object without infinities: an end of an interval that is not finite is null."""
+    flat = dataclasses.asdict(result)
+    low, high = (end if math.isfinite(end) else None for end in flat.pop("ci"))
+    for side, name in zip(("baseline", "candidate"), names, strict=True):
+        flat[side] = {"name": name, **flat[side]}
+    head: Flat = {"schema": SCHEMA, "metric": metric, "metric_version": metric_version, "comparisons": comparisons}
+    return {**head, **flat, "ci_low": low, "ci_high": high}
+
+
+def refusal_json(fields: dict[str, tuple[str, str]], mend: str) -> Flat:
+    """`incomparable`, with both values of every differing field."""
+    differing = {name: {"baseline": a, "candidate": b} for name, (a, b) in fields.items()}
+    return {"schema": SCHEMA, "verdict": "incomparable", "differing": differing, "next": mend}
+
+
+def target_line(found: Target, metric: str, direction: str) -> str:
+    """`reached  loss 3.2762 (n=5), target 3.28: p=0.0027 one-sided, needed below 0.01`."""
+    word = "reached" if found.met else "not shown"
+    side = "at most" if direction == "minimize" else "at least"
+    mean = "–" if found.mean is None else f"{found.mean:.6g}"
+    why = found.reason or f"p={p_value(found.p)} one-sided, needed below {found.alpha:g}"
+    lines = [f"{word}  {metric} {mean} (n={found.n}), target {side} {found.target:g}: {why}"]
+    return "\n".join(lines + [f"{' ' * len(word)}  caution: {warning}" for warning in found.warnings])
+
+
+def new_examples_line(found: NewExamples, digits: int) -> str:
+    """The interval that speaks about new examples, and how many examples changed sides."""
+    if not math.isfinite(found.ci[0]):
+        return "new examples: no interval, one run per arm says nothing about seeds"
+    low, high = (number(end, digits, "+") for end in found.ci)
+    flips = "" if found.fixed is None else f"; {found.fixed} examples fixed, {found.broken} broken"
+    share = f"{found.share_of_examples:.0%} of its variance from the {found.examples} examples"
+    return f"new examples: [{low}, {high}] 95% CI, p={p_value(found.p)}, {share}{flips}"

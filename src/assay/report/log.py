@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from tabulate import tabulate
 
-from assay.words.listing import LogRow
+from assay.report.listing import LogRow
 
-HEADERS = ("name", "date", "author", "changed", "metric", "delta [95% CI]", "n", "test", "state")
+HEADERS = ("name", "date", "author", "changed", "metric", "delta [interval]", "n", "test", "state")
 _FOLDERS = {"strategy": "strategy/", "revocation": "revoked/", "attempt": "attempt/", "rejected": "rejected/"}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assay.words.listing import Status
+from assay.report.listing import Status
 
 
 def text(found: Status) -> str:

@@ -78,6 +78,8 @@ def load(layout: Layout, arm: Arm, ruler: Ruler) -> Scored | None:
         raise UsageError(f"{folder} holds predictions for other examples than today's validation part", mend=mend)
     if len(predictions) != len(found):
         raise UsageError(f"{folder} holds {len(predictions)} replicates, its record {len(found)}", mend=mend)
+    if predictions.ndim < 2 or predictions.shape[1] != len(ids):
+        raise UsageError(f"{folder} holds predictions of shape {predictions.shape} for {len(ids)} examples", mend=mend)
     scores = [
         {} if replicate.diverged else ruler.scores(row, f"{arm.arm} replicate {replicate.number}")
         for replicate, row in zip(found, predictions, strict=True)
@@ -96,7 +98,14 @@ def floors(layout: Layout, ruler: Ruler) -> dict[str, Array]:
     mend = "dvc checkout --force, or dvc repro -f -s baseline"
     if not np.array_equal(_array(layout.floors / "ids.npy", mend), ruler.ids):
         raise UsageError(f"{layout.floors} holds other examples than today's validation part", mend=mend)
-    return {path.stem: _array(path, mend) for path in sorted(layout.floors.glob("*.npy")) if path.stem != "ids"}
+    found = {path.stem: _array(path, mend) for path in sorted(layout.floors.glob("*.npy")) if path.stem != "ids"}
+    for name, array in found.items():
+        if len(array) != len(ruler.ids):
+            problem = (
+                f"{layout.floors / name}.npy holds predictions of shape {array.shape} for {len(ruler.ids)} examples"
+            )
+            raise UsageError(problem, mend=mend)
+    return found
 
 
 def _array(path: Path, mend: str) -> Array:

@@ -18,6 +18,10 @@ from assay.words.errors import UsageError
 Score = Callable[..., float]
 Array = NDArray[Any]
 _KEYS = ("function", "direction", "min_effect", "worst", "per_example")
+#: columns of results/metrics.json and results/replicates.csv, which no metric can be named after
+_FLAT = "schema sd n diverged baseline delta ci_low ci_high p verdict metric_version profile commit unproven"
+_ROWS = "arm strategy replicate seed status direction min_effect environment execution"
+RESERVED = frozenset([*_FLAT.split(), *_ROWS.split()])
 _DIRECTIONS = ("maximize", "minimize")
 
 
@@ -38,6 +42,8 @@ def read(module: object, where: str) -> dict[str, Metric]:
     table = getattr(module, "METRICS", None)
     if not isinstance(table, Mapping) or not table:
         raise UsageError(f"{where}: METRICS is {table!r}", allowed="a dict: name → dict with function, direction, …")
+    if taken := sorted(RESERVED & set(map(str, table))):
+        raise UsageError(f"{where}: METRICS has the name {taken[0]!r}", allowed="a name that no result has yet")
     return {str(name): _metric(str(name), entry, f"{where}: METRICS[{name!r}]") for name, entry in table.items()}
 
 

@@ -6,20 +6,20 @@ The strategy's files come from its commit, its process is its own, and it answer
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from assay.arms import accepted, floors
 from assay.arms.accepted import Accepted
-from assay.arms.request import request, today, training_closure
+from assay.arms.own_data import own_training_data
+from assay.arms.request import PAIRED, request, today, training_closure
 from assay.data import examples
-from assay.outside import closure, files, git
+from assay.outside import closure, files
 from assay.outside.start import Start, start
 from assay.words import records
 from assay.words.errors import UsageError
@@ -33,7 +33,8 @@ def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     begun = start(root, ARM)
     begun.prove()
     path = begun.layout.accepted
-    named = records.decode(files.read_bytes(path, "dvc repro -f context"), Accepted, str(path))
+    mend = "dvc repro context"
+    named = records.decode(files.read_bytes(path, mend), Accepted, str(path), mend)
     running = None if named.name == accepted.FLOOR else Running(begun, named)
     try:
         _write_floors(begun.layout)
@@ -70,6 +71,14 @@ def _nothing(layout: Layout) -> None:
     files.write_text(layout.log(ARM), "baseline: floor; nothing to train\n")
 
 
+def drawn(asked: MeasureRequest, named: Accepted) -> MeasureRequest:
+    """The request for the replicates that the strategy stands with; a paired design shares the candidate's."""
+    if asked.purpose == PAIRED:
+        return asked
+    numbers = [named.first + number for number in asked.replicates]
+    return msgspec.structs.replace(asked, purpose=named.purpose, replicates=numbers)
+
+
 class Running:
     """The accepted strategy at work in a process of its own."""
 
@@ -77,7 +86,7 @@ class Running:
         self.named = named
         self.tree = accepted.unpack(begun.run, named.commit)
         code = closure.code_hash(self.tree, training_closure(self.tree, accepted.task(self.tree, named.name)))
-        self.request: MeasureRequest = request(begun, ARM, own_training_data(begun, named), code)
+        self.request = drawn(request(begun, ARM, own_training_data(begun, named), code), named)
         path = begun.layout.record(ARM).with_suffix(".request.json")
         files.write_bytes(path, records.encode(self.request))
         command = [sys.executable, str(self.tree / "src" / "stage.py"), "measure", str(path)]
@@ -107,43 +116,3 @@ class Running:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-
-
-def own_training_data(begun: Start, named: Accepted) -> Path:
-    """Folder of the training part that the accepted strategy was trained on, fetched through DVC if need be."""
-    path = begun.layout.part("train").relative_to(begun.layout.root).as_posix()
-    then = accepted.locked(git.read(begun.run.home, named.commit, "dvc.lock") or b"{}", path)
-    if then is None:
-        raise UsageError(f"dvc.lock of baseline {named.name} does not know {path}", mend="accept a strategy again")
-    now = accepted.locked(files.read_bytes(begun.layout.lock), path) if begun.layout.lock.is_file() else None
-    if then == now:
-        return begun.layout.part("train")
-    folder = begun.run.store.foreign(then)
-    return folder if _readable(folder) else _fetch(begun, named, path, folder)
-
-
-def _readable(folder: Path) -> bool:
-    """Whether the part in our cache is there and unchanged."""
-    try:
-        examples.read(folder)
-    except UsageError:
-        return False
-    return True
-
-
-def _fetch(begun: Start, named: Accepted, path: str, folder: Path) -> Path:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new.") as scratch:
-        out = Path(scratch) / "part"
-        command = ["get", str(begun.run.home), path, "--rev", named.commit, "--out", str(out), "--quiet"]
-        done = subprocess.run([sys.executable, "-m", "dvc", *command], capture_output=True, text=True)
-        if done.returncode:
-            said = (done.stderr.strip() or "no message").splitlines()[-1]
-            raise UsageError(
-                f"the training data of baseline {named.name} are not at hand ({said})",
-                mend=f"git checkout {named.commit[:12]} && dvc pull {path} && git checkout -",
-            )
-        if not _readable(folder):  # else another run was faster, and reads it
-            shutil.rmtree(folder, ignore_errors=True)
-            out.rename(folder)
-    return folder

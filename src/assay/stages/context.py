@@ -15,20 +15,16 @@ from assay.context import environment, identity
 from assay.outside import closure, files, pipeline, provenance, task_source
 from assay.outside.start import Start, start
 from assay.words import records
+from assay.words.errors import UsageError
 
 
 def main(root: Path, _arguments: Sequence[str], protocol: int) -> None:
     begun = start(root, "context")
-    task = begun.params.task.name
-    for name, function, section, given in (
-        ("data", "prepare", "data", begun.params.data),
-        ("learning", "model", "model", begun.params.model),
-        ("metrics", begun.params.metric.name, "metric.options", begun.params.metric.options),
-    ):
-        task_source.check_options(task_source.read(root, task, name), function, given, section)
+    check_task(begun)
     prove_all(begun)
     if identity.ensure(begun.run.home):
         print(f"context: Git knew no identity; this repository now has {identity.NAME} <{identity.EMAIL}>")
+    task = begun.params.task.name
     learning = closure.import_closure(root, [task_source.path(root, task, "learning").relative_to(root)])
     outside = closure.third_party(root, [file for file in learning if file.parts[1] == "tasks"])
     found = environment.find(begun.params.machine.device, outside)
@@ -36,6 +32,27 @@ def main(root: Path, _arguments: Sequence[str], protocol: int) -> None:
     files.write_bytes(begun.layout.environment, records.encode(found))
     files.write_bytes(begun.layout.accepted, records.encode(baseline))
     print(f"context: {found.key}; baseline {baseline.name} {baseline.commit[:12]}".rstrip())
+
+
+def check_task(begun: Start) -> None:
+    """The task's members, and the keyword arguments that params.yaml gives them, as its sources have them."""
+    root, given = begun.layout.root, begun.params
+    data, learning, metrics = (
+        task_source.read(root, given.task.name, name) for name in ("data", "learning", "metrics")
+    )
+    task_source.check_options(data, "prepare", given.data, "data")
+    task_source.check_options(learning, "model", given.model, "model")
+    known = task_source.metrics(metrics)
+    if known is None:
+        return
+    if given.metric.name not in known:
+        raise UsageError(
+            f"params.yaml: metric.name is {given.metric.name!r}",
+            allowed=f"{', '.join(known)} (METRICS in {metrics.path.relative_to(root)})",
+            mend="set metric.name in params.yaml",
+        )
+    if function := known[given.metric.name]:
+        task_source.check_options(metrics, function, given.metric.options, "metric.options")
 
 
 def prove_all(begun: Start) -> None:
@@ -46,4 +63,7 @@ def prove_all(begun: Start) -> None:
         entries += [Path(path) for path in declared if path.startswith(f"src/tasks/{task}/") and path.endswith(".py")]
         if (root / entries[1]).is_file():  # a stage that a user added is his own
             reached = closure.import_closure(root, entries)
-            provenance.check(root, stage, declared, [file.as_posix() for file in reached])
+            sources = [file.as_posix() for file in reached]
+            provenance.check(root, stage, declared, sources)
+            if begun.run.home != root:
+                provenance.check_left_behind(begun.run.home, root, stage, declared, sources)

@@ -135,6 +135,8 @@ def _flat(begun: Start, candidate: Scored, found: Judgement, today: Ruler, versi
         flat |= {"ci_high": result.ci[1], "p": result.p}
     flat |= {"verdict": found.verdict, "metric_version": version, "profile": begun.params.profile}
     flat["commit"] = git.run(begun.layout.root, "rev-parse", "HEAD")
+    if candidate.arm.unproven:  # a column only where there is something to say
+        flat["unproven"] = ", ".join(candidate.arm.unproven)
     finite = {key: value for key, value in flat.items() if not isinstance(value, float) or np.isfinite(value)}
     return {key: value for key, value in finite.items() if value is not None}
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from assay.evidence.events import Attempted, Comparison, Rejected, Revoked
 from assay.history import numbers, pointer, project
 from assay.history.changes import changes
 from assay.history.objects import reading
 from assay.history.reading import Experiment, Repository, Tag, read
 from assay.history.state import State, Strategy, fold
 from assay.outside import git
+from assay.report.listing import Log, LogRow
 from assay.words.errors import AssayError
-from assay.words.evidence import Attempted, Comparison, Rejected, Revoked
-from assay.words.listing import Log, LogRow
 
 
 def log(start: Path, everything: bool = False) -> Log:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from assay.evidence.events import Rejected, check_name
 from assay.history import lookup, numbers, project
 from assay.history.changes import changes
 from assay.history.objects import reading
@@ -11,7 +12,6 @@ from assay.history.reading import Experiment, read
 from assay.history.state import fold
 from assay.history.writing import check_free, check_identity, check_why, write
 from assay.outside import git
-from assay.words.evidence import Rejected, check_name
 
 
 def reject(start: Path, name: str, why: str) -> Rejected:

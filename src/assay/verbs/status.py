@@ -15,10 +15,10 @@ from assay.history.reading import Experiment, Repository, parse_metrics, read
 from assay.history.state import State, fold
 from assay.history.worktree import WorkTree
 from assay.outside import files, git
+from assay.report.listing import Status, StatusLine
 from assay.words import params, records
 from assay.words.errors import AssayError
 from assay.words.layout import Layout
-from assay.words.listing import Status, StatusLine
 from assay.words.params import Params
 from assay.words.records import Arm, Environment
 
@@ -104,13 +104,8 @@ def _difference(layout: Layout, name: str, commit: str) -> StatusLine:
         return StatusLine(topic="difference", text=error.problem, mend=error.mend or "dvc exp run")
     if len(found) > 1:
         together = f"{len(found)} changes against {name} at once: {'; '.join(found)}"
-        return StatusLine(topic="difference", text=together, mend=f"assay ablate {_settings(found)}".rstrip())
+        return StatusLine(topic="difference", text=together, mend=f"assay ablate {difference.settings(found)}".rstrip())
     return StatusLine(topic="difference", text=found[0] if found else f"the same strategy as {name}")
-
-
-def _settings(found: list[str]) -> str:
-    changes = (change.partition(": ") for change in found if not change.startswith("code: "))
-    return " ".join(f"-S {key}={values.rpartition(' → ')[2]}" for key, _, values in changes)
 
 
 def _fresh(layout: Layout, asked: Params) -> Iterator[StatusLine]:

@@ -110,6 +110,7 @@ def load(content: bytes | str, where: str = "params.yaml") -> Params:
         raise UsageError(
             f"{where}: split.validation + split.test is {checked.split.validation + checked.split.test:g}",
             allowed="less than 1, so that something is left to train on",
+            mend="lower one of them in params.yaml",
         )
     return checked
 
@@ -162,7 +163,7 @@ def _refuse_nonfinite(value: Any, where: str, path: str) -> None:
         for number, below in enumerate(value):
             _refuse_nonfinite(below, where, f"{path}[{number}]")
     elif isinstance(value, float) and not math.isfinite(value):
-        raise UsageError(f"{where}: {path} is {value}", allowed="a finite number")
+        raise UsageError(f"{where}: {path} is {value}", allowed="a finite number", mend=_set(path))
 
 
 def _sentence(raw: dict[str, Any], error: msgspec.ValidationError, where: str) -> UsageError:
@@ -177,7 +178,12 @@ def _sentence(raw: dict[str, Any], error: msgspec.ValidationError, where: str) -
     value: Any = raw
     for key in re.findall(r"[^.\[\]]+", path):
         value = value[int(key)] if isinstance(value, list) else value.get(key) if isinstance(value, Mapping) else value
-    return UsageError(f"{where}: {path or 'the file'} is {value!r}", allowed=_allowed(said, path))
+    return UsageError(f"{where}: {path or 'the file'} is {value!r}", allowed=_allowed(said, path), mend=_set(path))
+
+
+def _set(path: str) -> str:
+    """A failed `dvc exp run -S` leaves its value in the file, where the next run would find it again."""
+    return f"set {path or 'its parameters'} in params.yaml"
 
 
 def _unknown(key: str, path: str, where: str) -> UsageError:
@@ -199,6 +205,8 @@ def _allowed(said: str, path: str) -> str:
     if "enum value" in said:
         section, _, key = path.rpartition(".")
         return ", ".join(map(str, get_args(get_type_hints(_struct(section))[key])))
+    if "matching regex" in said:
+        return "auto, cpu, cuda, cuda:0, cuda:1, …" if path.endswith("device") else "a name of letters, digits and _"
     expected = said.removeprefix("Expected ").split(", got")[0]
     for kind, word in _KINDS.items():
         expected = expected.replace(f"`{kind}`", word)

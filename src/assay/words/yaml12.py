@@ -51,7 +51,8 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> Iterator[dict[A
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
         if key in seen:
-            raise UsageError(f"params.yaml has the key {key!r} twice (line {key_node.start_mark.line + 1})")
+            line = key_node.start_mark.line + 1
+            raise UsageError(f"params.yaml has the key {key!r} twice (line {line})", mend="remove one of the two")
         seen[key] = loader.construct_object(value_node, deep=True)
 
 
@@ -63,9 +64,10 @@ _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 def parse(content: bytes | str, where: str = "params.yaml") -> dict[str, Any]:
     """The mapping in a YAML 1.2 text."""
     try:
-        loaded = yaml.load(content, _Loader)
+        loaded = yaml.load(content.decode() if isinstance(content, bytes) else content, _Loader)
     except yaml.YAMLError as error:
-        raise UsageError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
+        said = " ".join(str(error).replace(' in "<unicode string>"', "").split())
+        raise UsageError(f"{where} is not valid YAML: {said}", mend=f"mend {where}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{where} is not UTF-8: {error}") from error
     if not isinstance(loaded, dict):

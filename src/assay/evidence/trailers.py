@@ -4,7 +4,7 @@ A message is a title, an optional text, then one `Assay-…: value` line a field
 of it and the tag's own name. The checksum finds edits and copies, not forgers: whoever wants to know
 whether the numbers are true runs `dvc repro` at the tag.
 
-Not covered: what the fields mean (`words.evidence`), reading and writing tags (`history`).
+Not covered: what the fields mean (`evidence.events`), reading and writing tags (`history`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any, get_args
 
 import msgspec
 
+from assay.evidence.events import NO_EVIDENCE, SCHEMA, Event, UnverifiableError, kind_of, tag_of
 from assay.words.errors import UsageError
-from assay.words.evidence import SCHEMA, Event, UnverifiableError, kind_of, tag_of
 
 _TRAILER = re.compile(r"Assay-([A-Za-z0-9-]+): (.*)")
 
@@ -40,7 +40,7 @@ def parse_event(tag: str, target: str, message: str) -> Event:
     kind = kind_of(tag)
     body, mark, rest = message.rpartition("\nAssay-Checksum: ")
     if kind is None or not mark:
-        raise UnverifiableError(tag, "it carries no evidence of Assay")
+        raise UnverifiableError(tag, NO_EVIDENCE)
     if rest.split("\n", 1)[0] != _checksum(tag, body + "\n"):
         raise UnverifiableError(tag, "its message was edited, or belongs to another tag")
     event = _convert(tag, kind, _trailers(tag, body))

@@ -1,7 +1,7 @@
 """Evidence: what a tag says about a strategy, and what such tags are called.
 
 Covers: names, and the events accepted, attempted, rejected, revoked, rescored. Not covered: how an event
-is written (`words.trailers`), reading and writing tags (`history`), whether the numbers are good (`judging`).
+is written (`evidence.trailers`), reading and writing tags (`history`), whether the numbers are good (`judging`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from assay.words.errors import IncomparableError, UsageError
 from assay.words.records import Record
 
 SCHEMA = 1
+#: what is wrong with a tag that somebody else wrote; it lies about nothing
+NO_EVIDENCE = "it carries no evidence of Assay"
 LONGEST_NAME = 80
 NAMES = (
     f"1–{LONGEST_NAME} of the characters A–Z a–z 0–9 . _ -, "
@@ -44,6 +46,16 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     alpha: float | None = None  # level of the test, where it is not the one of params.yaml
 
 
+class Seeds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which replicates were measured: `n` numbers from each first one, under (root, purpose)."""
+
+    root: int
+    purpose: str
+    n: int
+    candidate: int
+    baseline: int  # numbers of the other arm; never the same
+
+
 class Event(Record, frozen=True, kw_only=True, tag_field="event"):
     """Base of all events. `sequence` counts the events that its writer knew: order never comes from a clock."""
 
@@ -66,7 +78,7 @@ class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
     selection: Comparison  # the experiment's own verdict, which chose it
     confirmation: Comparison  # fresh seeds on both arms: the numbers to believe
     attempts: int  # confirmations of this idea, this one included
-    seeds: str  # which replicates confirmed it
+    seeds: Seeds  # of the confirmation
     environment: str
     test: Score | None = None  # on the sealed part
     openings: list[str] = msgspec.field(default_factory=list)  # every earlier opening of that part, by tag
@@ -81,7 +93,7 @@ class Attempted(Event, frozen=True, kw_only=True, tag="attempted"):
     experiment_commit: str
     confirmation: Comparison
     attempts: int
-    seeds: str
+    seeds: Seeds
 
 
 class Rejected(Event, frozen=True, kw_only=True, tag="rejected"):

@@ -1,0 +1,56 @@
+"""The training part that an accepted strategy was trained on: today's, our cache's, or fetched through DVC."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from assay.arms import accepted
+from assay.arms.accepted import Accepted
+from assay.data import examples
+from assay.outside import files, git
+from assay.outside.start import Start
+from assay.words.errors import UsageError
+
+
+def own_training_data(begun: Start, named: Accepted) -> Path:
+    """Folder of the training part that the accepted strategy was trained on, fetched through DVC if need be."""
+    path = begun.layout.part("train").relative_to(begun.layout.root).as_posix()
+    then = accepted.locked(git.read(begun.run.home, named.commit, "dvc.lock") or b"{}", path)
+    if then is None:
+        raise UsageError(f"dvc.lock of baseline {named.name} does not know {path}", mend="accept a strategy again")
+    now = accepted.locked(files.read_bytes(begun.layout.lock), path) if begun.layout.lock.is_file() else None
+    if then == now:
+        return begun.layout.part("train")
+    folder = begun.run.store.foreign(then)
+    return folder if _readable(folder) else _fetch(begun, named, path, folder)
+
+
+def _readable(folder: Path) -> bool:
+    """Whether the part in our cache is there and unchanged."""
+    try:
+        examples.read(folder)
+    except UsageError:
+        return False
+    return True
+
+
+def _fetch(begun: Start, named: Accepted, path: str, folder: Path) -> Path:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new.") as scratch:
+        out = Path(scratch) / "part"
+        command = ["get", str(begun.run.home), path, "--rev", named.commit, "--out", str(out), "--quiet"]
+        done = subprocess.run([sys.executable, "-m", "dvc", *command], capture_output=True, text=True)
+        if done.returncode:
+            said = (done.stderr.strip() or "no message").splitlines()[-1]
+            raise UsageError(
+                f"the training data of baseline {named.name} are not at hand ({said})",
+                mend=f"git checkout {named.commit[:12]} && dvc pull {path} && git checkout -",
+            )
+        if not _readable(folder):  # else another run was faster, and reads it
+            shutil.rmtree(folder, ignore_errors=True)
+            out.rename(folder)
+    return folder

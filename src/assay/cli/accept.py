@@ -1,0 +1,30 @@
+"""`assay accept`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from assay.evidence.events import tag_of
+from assay.verbs.accept import accept
+from assay.verbs.admission import ALLOWANCES
+from assay.words.records import encode
+
+
+@click.command(epilog="Example: assay accept wavy-pita cosine-lr")
+@click.argument("experiment")
+@click.argument("name")
+@click.option("--allow", multiple=True, type=click.Choice(ALLOWANCES), help="Set a rule aside; needs --why.")
+@click.option("--why", default="", help="The reason, kept in the evidence.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(experiment: str, name: str, allow: tuple[str, ...], why: str, dry_run: bool, as_json: bool) -> None:
+    """Confirm EXPERIMENT (or a branch) on fresh seeds and make it the strategy NAME, the next baseline."""
+    say = partial(click.echo, err=not dry_run or as_json)
+    event = accept(Path.cwd(), experiment, name, allow, why, dry_run, say)
+    if event is not None:
+        click.echo(f"{tag_of(event)} is the baseline; next: git push --follow-tags && dvc push", err=as_json)
+        if as_json:
+            click.echo(encode(event), nl=False)

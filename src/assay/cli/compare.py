@@ -1,0 +1,77 @@
+"""`assay compare`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from assay.judging.groups import DifferingRulers
+from assay.report import comparison as report
+from assay.verbs import compare as verb
+from assay.verbs.compare import Compared, Options
+from assay.words.errors import GateError
+
+EPILOG = """Examples: assay compare strategy/adam HEAD --require progress;
+assay compare before.csv after.csv --column loss --direction minimize"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("sides", metavar="[BASE] CAND", nargs=-1, required=True)
+@click.option("--column", default="", help="Column of the numbers; default: the metric that decides.")
+@click.option("--direction", type=click.Choice(["maximize", "minimize"]), help="What is better; default: as recorded.")
+@click.option("--test", type=click.Choice(["welch", "student", "paired", "permutation"]), default="welch")
+@click.option("--alpha", default=0.05, show_default=True, help="Chance of a wrong verdict without a difference.")
+@click.option("--min-effect", type=float, help="Smallest difference that matters, in the metric's units.")
+@click.option("--worst", type=float, help="Value that each diverged replicate enters as.")
+@click.option("--fixed", type=float, help="Compare CAND with this number instead of runs.")
+@click.option("--target", type=float, help="Ask whether the mean of CAND reaches this number at p < 0.01.")
+@click.option("--require", type=click.Choice(["progress", "no-regression"]), help="Leave with code 5 unless shown.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print Markdown, for a pull request.")
+@click.option("--json", "form", flag_value="json", help="Print one JSON object.")
+def command(sides: tuple[str, ...], target: float | None, require: str | None, form: str | None, **given: Any) -> None:
+    """Compare CAND with BASE: Git revisions, experiments, or CSV and JSON files of numbers.
+
+    BASE defaults to what the record of CAND was measured against. Reads and never writes.
+    """
+    options = Options(**{**given, "direction": given["direction"] or ""})
+    if target is not None:
+        _target(sides, options, target, require, form)
+        return
+    try:
+        found = verb.compare(Path.cwd(), sides, options)
+    except DifferingRulers as refused:
+        if form == "json":
+            _print_json(report.refusal_json(refused.fields, refused.mend))
+        raise
+    click.echo(_shown(found, form))
+    met = {"progress": found.result.verdict == "progress", "no-regression": found.result.no_regression}
+    if require and not met[require]:
+        why = f": {found.result.reason}" if found.result.reason else ""
+        raise GateError(f"{require} is required, and the verdict is {found.result.verdict}{why}")
+
+
+def _shown(found: Compared, form: str | None) -> str:
+    names = (found.baseline, found.candidate)
+    if form == "json":
+        return json.dumps(report.as_json(found.result, found.metric, names, found.metric_version, found.comparisons))
+    if form == "markdown":
+        return report.markdown(found.result, found.metric, names, found.metric_version, found.comparisons)
+    return report.full(found.result, found.metric, found.baseline, found.metric_version, found.comparisons)
+
+
+def _target(sides: tuple[str, ...], options: Options, goal: float, require: str | None, form: str | None) -> None:
+    found, metric, direction = verb.target(Path.cwd(), sides, options, goal)
+    if form == "json":
+        _print_json({"schema": report.SCHEMA, "metric": metric, "direction": direction, **dataclasses.asdict(found)})
+    else:
+        click.echo(report.target_line(found, metric, direction))
+    if require and not found.met:
+        raise GateError(f"{require} is required, and the target {goal:g} is not shown to be reached")
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    click.echo(json.dumps(content))

@@ -1,0 +1,95 @@
+"""Git below its porcelain: trees and commits made beside the index, refs moved together.
+
+Covers: an index of one's own, blobs, trees, commits, a transaction over several refs. Not covered: what is
+committed, and when (`history.landing`).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from assay.words.errors import UsageError
+
+
+class Index:
+    """An index beside the repository's own. Make one with `index`."""
+
+    def __init__(self, root: Path, path: Path) -> None:
+        self.root = root
+        self._environment = {**os.environ, "GIT_INDEX_FILE": str(path)}
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> str:
+        return call(self.root, *arguments, stdin=stdin, environment=self._environment)
+
+    def read(self, tree: str) -> None:
+        self.run("read-tree", tree)
+
+    def put(self, path: str, content: bytes) -> None:
+        """`content` as the file `path`, relative to the repository's top."""
+        blob = self.run("hash-object", "-w", "--stdin", stdin=content)
+        self.run("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
+
+    def copy(self, tree: str, paths: Sequence[str]) -> None:
+        """Entries under `paths` as in `tree`, whatever stands there now."""
+        for path in paths:
+            self.run("rm", "-r", "-q", "--cached", "--ignore-unmatch", "--", path)
+            listed = self.run("ls-tree", "-r", "--full-tree", tree, "--", path)
+            self.run("update-index", "--index-info", stdin=f"{listed}\n".encode() if listed else b"")
+
+    def write(self) -> str:
+        """The tree that this index holds."""
+        return self.run("write-tree")
+
+
+@contextmanager
+def index(root: Path) -> Iterator[Index]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Index(root, Path(folder) / "index")
+
+
+def call(root: Path, *arguments: str, stdin: bytes = b"", environment: dict[str, str] | None = None) -> str:
+    """Standard output of a Git command that takes bytes. Raises UsageError with Git's first line.
+
+    It runs in a session of its own, so that a signal to our process group cannot cut it in two.
+    """
+    done = subprocess.run(
+        ["git", "-C", str(root), *arguments],
+        input=stdin,
+        env=environment,
+        capture_output=True,
+        start_new_session=True,
+    )
+    if done.returncode:
+        said = (done.stderr.decode(errors="replace").strip() or "no message").splitlines()[0]
+        raise UsageError(f"git {arguments[0]} failed in {root}: {said}")
+    return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")
+
+
+def commit(root: Path, tree: str, parents: Sequence[str], message: str, when: str = "") -> str:
+    """A commit that no ref knows yet; its hash. `when` is its date as Git writes it raw; default: now."""
+    above = [word for parent in parents for word in ("-p", parent)]
+    dates = {"GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when} if when else {}
+    text = (message.rstrip("\n") + "\n").encode()
+    return call(root, "commit-tree", tree, *above, "-F", "-", stdin=text, environment={**os.environ, **dates})
+
+
+def tag_object(root: Path, name: str, target: str, message: str) -> str:
+    """An annotated tag that no ref knows yet; its hash."""
+    who = call(root, "var", "GIT_COMMITTER_IDENT")
+    header = f"object {target}\ntype commit\ntag {name}\ntagger {who}\n\n"
+    return call(root, "mktag", stdin=(header + message).encode("utf-8", "surrogateescape"))
+
+
+def move(root: Path, reason: str, moves: Sequence[tuple[str, str, str]]) -> None:
+    """Move refs together: (ref, new, old) each, old "" for a ref that must not exist. All or none.
+
+    Raises UsageError when one of them is not where `old` says.
+    """
+    lines = [f"update {ref} {new} {old or '0' * len(new)}" for ref, new, old in moves]
+    content = "\n".join(["start", *lines, "prepare", "commit", ""])
+    call(root, "update-ref", "-m", reason, "--stdin", stdin=content.encode())

@@ -1,0 +1,93 @@
+"""A commit's files as a project of their own, in which DVC runs without touching the work tree.
+
+Covers: a repository that borrows the objects of the real one, DVC's cache shared with it, `dvc repro`,
+what the run changed. Everything here is a cache: it may be deleted between any two instructions.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay.history import plumbing
+from assay.outside import files, git
+from assay.words.errors import UsageError
+from assay.words.layout import Layout
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """`layout` is the project in the scratch repository, `home` the real project."""
+
+    top: Path
+    layout: Layout
+    home: Path
+
+    def repro(self, *options: str) -> None:
+        """Regenerate dvc.lock and results. Raises UsageError with the sentence of the stage that failed."""
+        _share_cache(self.home, self.layout.root)
+        code, said = run([sys.executable, "-m", "dvc", "repro", *options], self.layout.root, self.home)
+        if code:
+            raise UsageError(
+                f"the tree to be accepted does not run: {sentence(said)}", mend="dvc exp run, then accept again"
+            )
+
+    def changed_tree(self, tree: str) -> str:
+        """`tree` with every tracked file as the run left it, written into the real repository."""
+        with plumbing.index(self.home) as scratch:
+            scratch.read(tree)
+            listed = git.run(self.top, "diff", "--name-only", "-z", "HEAD").split("\0")
+            new = git.run(self.layout.root, "ls-files", "-z", "--others", "--exclude-standard", "--full-name")
+            for path in sorted({*filter(None, listed), *filter(None, new.split("\0"))}):
+                if (self.top / path).is_file():
+                    scratch.put(path, (self.top / path).read_bytes())
+            return scratch.write()
+
+    def remove(self) -> None:
+        shutil.rmtree(self.top, ignore_errors=True)
+
+
+def lay_out(layout: Layout, commit: str, top: Path) -> Scratch:
+    """The files of `commit` in a fresh repository at `top`; whatever was there is gone."""
+    shutil.rmtree(top, ignore_errors=True)
+    top.mkdir(parents=True)
+    common = Path(git.run(layout.root, "rev-parse", "--path-format=absolute", "--git-common-dir"))
+    git.run(top, "init", "--quiet")
+    files.write_text(top / ".git" / "objects" / "info" / "alternates", f"{common / 'objects'}\n")
+    if (common / "shallow").is_file():
+        shutil.copy2(common / "shallow", top / ".git" / "shallow")
+    git.run(top, "update-ref", "--no-deref", "HEAD", commit)
+    git.run(top, "reset", "--quiet", "--hard", commit)
+    return Scratch(top, Layout(top / git.prefix(layout.root)), layout.root)
+
+
+def _share_cache(home: Path, root: Path) -> None:
+    """The real project's local DVC configuration, and its cache by absolute path."""
+    local = home / ".dvc" / "config.local"
+    if local.is_file():
+        shutil.copy2(local, root / ".dvc" / "config.local")
+    done = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], cwd=home, capture_output=True, text=True)
+    if done.returncode:
+        raise UsageError(f"dvc does not know its cache: {sentence(done.stderr)}", mend="dvc doctor")
+    command = [sys.executable, "-m", "dvc", "config", "--local", "cache.dir", done.stdout.strip()]
+    subprocess.run(command, cwd=root, capture_output=True, check=True)
+
+
+def run(command: Sequence[str], folder: Path, home: Path) -> tuple[int, str]:
+    """Exit code and all output of a child that works in `folder` for the project at `home`."""
+    environment = {**os.environ, "DVC_ROOT": str(home), "DVC_NO_ANALYTICS": "1"}
+    environment.pop("DVC_EXP_NAME", None)
+    done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return done.returncode, done.stdout.decode("utf-8", "replace")
+
+
+def sentence(said: str) -> str:
+    """The line of a child's output that says what went wrong: a stage's own sentence, else the last one."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    ours = [line for line in lines if "; next: " in line or "; allowed: " in line]
+    return (ours or lines or ["no message"])[-1]

@@ -1,0 +1,119 @@
+"""Groups: all replicates of one strategy under one ruler; the unit that is compared.
+
+Covers: a group cannot be made from mixed members or with a seed counted twice; two groups under different rulers
+cannot be subtracted, and every differing field is named. Not covered: where the numbers stand
+(`verbs.compare_sides`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from assay.words.errors import IncomparableError, UsageError
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """What must agree before two numbers may be subtracted. "" where nothing is recorded."""
+
+    metric_version: str = ""
+    profile: str = ""
+    environment: str = ""
+    direction: str = ""
+
+    def differing(self, other: Ruler) -> dict[str, tuple[str, str]]:
+        """Field → both values, for every field that differs."""
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__}
+        return {name: values for name, values in pairs.items() if values[0] != values[1]}
+
+
+class Member(NamedTuple):
+    """One replicate; `value` is None where it diverged."""
+
+    value: float | None
+    seed: str
+    ruler: Ruler
+
+
+class DifferingRulers(IncomparableError):
+    """Two sides, or the members of one group, that were measured differently. `fields`: name → both values."""
+
+    def __init__(self, who: str, fields: dict[str, tuple[str, str]], mend: str) -> None:
+        self.fields = fields
+        told = "; ".join(
+            f"{name}: {a or 'not recorded'} against {b or 'not recorded'}" for name, (a, b) in fields.items()
+        )
+        super().__init__(f"{who} cannot be compared: {told}", mend=mend)
+
+
+@dataclass(frozen=True)
+class Group:
+    """All replicates of one strategy. Raises in its constructor for mixed rulers and for a seed that is there twice."""
+
+    name: str
+    members: tuple[Member, ...]
+
+    def __post_init__(self) -> None:
+        if not self.members:
+            raise UsageError(f"{self.name} has no replicate", allowed="at least one")
+        for ruler in {member.ruler for member in self.members}:
+            if fields := self.ruler.differing(ruler):
+                raise DifferingRulers(
+                    f"replicates of {self.name}", fields, "measure them again in one run: dvc exp run"
+                )
+        twice = [seed for seed, count in Counter(self.seeds).items() if count > 1]
+        if twice:
+            raise UsageError(f"{self.name} holds seed {twice[0]} {self.seeds.count(twice[0])} times", allowed="once")
+
+    @property
+    def ruler(self) -> Ruler:
+        return self.members[0].ruler
+
+    @property
+    def seeds(self) -> list[str]:
+        """Recorded seeds; empty where none is."""
+        return [member.seed for member in self.members if member.seed]
+
+    @property
+    def values(self) -> list[float]:
+        return [member.value for member in self.members if member.value is not None]
+
+    @property
+    def diverged(self) -> int:
+        return sum(member.value is None for member in self.members)
+
+    def seeded(self) -> dict[str, float]:
+        """Seed → value, for a paired design."""
+        return {member.seed: member.value for member in self.members if member.value is not None}
+
+
+def check_independent(baseline: Group, candidate: Group) -> None:
+    """Raises UsageError where runs share a seed although the test takes them for independent."""
+    shared = [seed for seed in candidate.seeds if seed in set(baseline.seeds)]
+    if shared:
+        raise UsageError(
+            f"{baseline.name} and {candidate.name} share seeds ({', '.join(shared[:5])}{', …' * (len(shared) > 5)}), "
+            "so their runs are not independent",
+            allowed="other seeds on each side, or a design that pairs them",
+            mend="--test paired, if the pairing was planned; else measure one side with another `seed`",
+        )
+
+
+def matched(baseline: Group, candidate: Group) -> tuple[list[float], list[float]]:
+    """Values of both sides in the order of the shared seeds; in their own order where neither side has seeds.
+
+    Raises UsageError naming the seeds that only one side has.
+    """
+    if not baseline.seeds and not candidate.seeds:
+        return baseline.values, candidate.values
+    alone = sorted(set(baseline.seeds) ^ set(candidate.seeds))
+    if alone:
+        raise UsageError(
+            f"only one of {baseline.name} and {candidate.name} has seeds {', '.join(alone[:5])}",
+            allowed="the same seeds on both sides of a paired comparison",
+        )
+    first, second = baseline.seeded(), candidate.seeded()
+    both = [seed for seed in first if seed in second]
+    return [first[seed] for seed in both], [second[seed] for seed in both]

@@ -1,0 +1,341 @@
+"""`assay accept`: from an experiment that looks good to a strategy whose gain was measured again.
+
+The tree that will be tagged is regenerated, then confirmed on fresh seeds of both arms; only then is the
+sealed test part opened, and commit, tag and baseline are written together. Everything before that is a
+cache: killed anywhere, the same command goes on with what is measured. Not covered: what is refused
+(`verbs.admission`), measuring (`verbs.confirming`), landing (`history.landing`).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from assay.arms.accepted import FLOOR
+from assay.arms.accepted import Accepted as Named
+from assay.evidence.events import Accepted, Attempted, Comparison, Score, Seeds, check_name
+from assay.history import landing, lookup, numbers, plumbing, project
+from assay.history.commits import tree_with
+from assay.history.landing import Message
+from assay.history.merging import Merge, merge
+from assay.history.reading import Experiment, Repository, parse_metrics, read
+from assay.history.scratch import Scratch, lay_out, run
+from assay.history.state import State, fold
+from assay.history.writing import check_why, write
+from assay.judging import selection
+from assay.judging.compare import Comparison as Judged
+from assay.outside import files, git
+from assay.report.comparison import verdict_lines
+from assay.verbs import admission
+from assay.verbs.confirming import Confirmation, Group, fresh_seeds, rows
+from assay.words import params, records
+from assay.words.errors import GateError, UsageError
+from assay.words.layout import Layout, Store
+from assay.words.records import Arm, Environment
+
+CONFIRMATION = "results/confirmation.csv"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is to be accepted, and what it was admitted with."""
+
+    layout: Layout
+    repository: Repository
+    state: State
+    tried: Experiment
+    name: str
+    head: str
+    merge: Merge
+    allow: Collection[str]
+    why: str
+
+    @property
+    def sequence(self) -> int:
+        return self.state.sequence + 1
+
+
+@dataclass(frozen=True)
+class Regenerated:
+    """The tree to be tagged after `dvc repro`, with its own comparison."""
+
+    scratch: Scratch
+    tree: str
+    named: Named
+    metrics: dict[str, Any]
+    selection: Comparison
+    changed: list[str]
+
+    @property
+    def version(self) -> str:
+        return numbers.text(self.metrics, "metric_version")
+
+
+def accept(
+    start: Path, experiment: str, name: str, allow: Collection[str], why: str, dry_run: bool, say: Say
+) -> Accepted | None:
+    """Accept `experiment` (or a branch) as `strategy/NAME`; its evidence, None for a dry run.
+
+    `allow` sets rules aside (`equivalent`, `bundle`) for the reason `why`. Raises the refusals of
+    `verbs.admission`, and GateError when fresh seeds do not confirm it.
+    """
+    layout = project.find(start)
+    check_name(name)
+    if allow:
+        check_why(why)
+    workshop = Store(layout.root).root / "accept"
+    workshop.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(workshop.with_suffix(".lock"), timeout=0):
+            return _accept(layout, experiment, name, allow, why, dry_run, say)
+    except Timeout as error:
+        raise UsageError(
+            "another `assay accept` is at work here", mend="wait for it, then run the command again"
+        ) from error
+
+
+def _accept(
+    layout: Layout, experiment: str, name: str, allow: Collection[str], why: str, dry_run: bool, say: Say
+) -> Accepted | None:
+    repository = read(layout.root)
+    state = fold(repository.tags)
+    tried = lookup.experiment(layout.root, repository, experiment)
+    done = state.strategies.get(name)
+    if done is not None and done.accepted.experiment_commit == tried.commit and not dry_run:
+        say(
+            "finished what was interrupted" if landing.finish(layout, done.accepted) else f"{done.tag.name} is accepted"
+        )
+        return done.accepted
+    admission.check_repository(layout, repository, name)
+    admission.check_edits(layout, tried)
+    if tried.metrics:
+        admission.check_numbers(tried, tried.metrics, allow)
+    head = git.run(layout.root, "rev-parse", "HEAD")
+    brought = merge(layout.root, head, tried.commit, experiment=tried in repository.experiments)
+    candidate = Candidate(layout, repository, state, tried, name, head, brought, allow, why)
+    return _confirm(candidate, dry_run, say)
+
+
+def _confirm(candidate: Candidate, dry_run: bool, say: Say) -> Accepted | None:
+    layout, tried = candidate.layout, candidate.tried
+    commit = plumbing.commit(layout.root, candidate.merge.tree, candidate.merge.parents, f"Accept {candidate.name}")
+    named = admission.baseline(layout, candidate.state, tried, commit)
+    scratch = lay_out(layout, commit, Store(layout.root).root / "accept" / "tree")
+    try:
+        version = numbers.text(tried.metrics, "metric_version")
+        changed = admission.check_bundle(scratch.layout, candidate.repository, named, version, candidate.allow)
+        asked = params.load(files.read_bytes(scratch.layout.params))
+        seeds = fresh_seeds(asked.seed, asked.replicates, candidate.sequence)
+        if dry_run:
+            _announce(candidate, named, changed, seeds, say)
+            return None
+        regenerated = _regenerate(candidate, scratch, named, changed, say)
+        return _decide(candidate, regenerated, seeds, say)
+    finally:
+        scratch.remove()
+
+
+def _announce(candidate: Candidate, named: Named, changed: list[str], seeds: Seeds, say: Say) -> None:
+    """What would be done, line by line."""
+    how = "the merge of it with HEAD" if candidate.merge.merged else "its own"
+    say(f"tree: {how}; dvc.lock and results regenerated by `dvc repro`")
+    say(f"change against {named.name}: {'; '.join(changed) or 'the first strategy'}")
+    arms = f"candidate {seeds.candidate}–{seeds.candidate + seeds.n - 1}"
+    if named.name != FLOOR:
+        arms += f", {named.name} {seeds.baseline}–{seeds.baseline + seeds.n - 1}"
+    say(f"confirmation: {seeds.n} fresh replicates an arm ({arms})")
+    say(f"level: {selection.level(1):g} one-sided at the first attempt, half of it at each further one")
+    say(f"sealed test part: opened once; opened before by {', '.join(_openings(candidate.state)) or 'nobody'}")
+    tag = f"strategy/{candidate.name}"
+    say(f"write: a commit on {candidate.head[:12]}, the tag {tag} on it, a commit with baseline: {tag}")
+
+
+def _regenerate(candidate: Candidate, scratch: Scratch, named: Named, changed: list[str], say: Say) -> Regenerated:
+    say("regenerating the tree to be tagged")
+    scratch.repro()
+    metrics, problem = parse_metrics(files.read_bytes(scratch.layout.metrics))
+    if problem:
+        raise UsageError(f"{candidate.tried.name}: {problem}", mend="dvc exp run")
+    admission.check_numbers(candidate.tried, metrics, candidate.allow)
+    admission.check_version(candidate.tried, numbers.text(metrics, "metric_version"))
+    found = numbers.comparison(metrics)
+    assert found is not None  # a verdict was checked
+    scores = _scores(scratch.layout, numbers.metric_of(numbers.text(metrics, "metric_version")))
+    chosen = Comparison(
+        verdict=found.verdict,
+        candidate=found.candidate,
+        baseline=scores.get("baseline") or _fixed(metrics),
+        delta=found.delta,
+        ci_low=found.ci_low,
+        ci_high=found.ci_high,
+        p=found.p,
+    )
+    return Regenerated(scratch, scratch.changed_tree(candidate.merge.tree), named, metrics, chosen, changed)
+
+
+def _fixed(metrics: dict[str, Any]) -> Score:
+    """A floor: a known number without replicates."""
+    return Score(n=0, mean=numbers.number(metrics, "baseline"))
+
+
+def _scores(layout: Layout, metric: str) -> dict[str, Score]:
+    """Arm → its numbers in results/replicates.csv."""
+    found: dict[str, list[float]] = {}
+    diverged: dict[str, int] = {}
+    for row in csv.DictReader(io.StringIO(files.read_bytes(layout.replicates).decode())):
+        if row["status"] == "ok":
+            found.setdefault(row["arm"], []).append(float(row[metric]))
+        else:
+            diverged[row["arm"]] = diverged.get(row["arm"], 0) + 1
+    return {arm: score(values, diverged.get(arm, 0)) for arm, values in found.items()}
+
+
+def score(values: list[float], diverged: int) -> Score:
+    """Mean and spread of one group's finite values."""
+    mean = sum(values) / len(values)
+    spread = sum((value - mean) ** 2 for value in values)
+    sd = (spread / (len(values) - 1)) ** 0.5 if len(values) > 1 else None
+    return Score(n=len(values), mean=mean, sd=sd, diverged=diverged)
+
+
+def _decide(candidate: Candidate, tree: Regenerated, seeds: Seeds, say: Say) -> Accepted:
+    """Measure both arms again, judge, open the test part, land."""
+    measuring = Confirmation(tree.scratch, seeds)
+    attempt = 1 + _attempts(candidate.state, _identity(tree.scratch.layout))
+    say(f"confirming on {seeds.n} fresh replicates an arm, attempt {attempt}, level {selection.level(attempt):g}")
+    new = measuring.candidate()
+    old = None if tree.named.name == FLOOR else measuring.baseline(tree.named)
+    judged = _judge(measuring, new, old, tree, attempt)
+    text = verdict_lines(judged, measuring.metric.name, tree.named.name, tree.version)
+    say(text)
+    comparison = _comparison(judged, new, old, tree, attempt)
+    if not _confirmed(judged, candidate.allow):
+        _record(candidate, tree, seeds, attempt, comparison)
+    say("opening the sealed test part")
+    test = measuring.candidate("test").score
+    groups = [("candidate", new), *([("baseline", old)] if old else [])]
+    event = _event(candidate, tree, seeds, attempt, comparison, test)
+    return _land(candidate, tree, event, rows(groups, measuring.metric.name), text)
+
+
+def _judge(measuring: Confirmation, new: Group, old: Group | None, tree: Regenerated, attempt: int) -> Judged:
+    floor = numbers.number(tree.metrics, "baseline")
+    assert old is not None or floor is not None
+    return selection.confirm(
+        old.values if old else float(floor or 0.0),
+        new.values,
+        measuring.metric.direction,
+        attempt,
+        diverged=(old.diverged if old else 0, new.diverged),
+        worst=measuring.metric.worst,
+        min_effect=measuring.metric.min_effect,
+    )
+
+
+def _confirmed(judged: Judged, allow: Collection[str]) -> bool:
+    """Progress; for a simplification it is enough that a loss that matters is excluded."""
+    return judged.verdict == "progress" or ("equivalent" in allow and judged.no_regression)
+
+
+def _comparison(judged: Judged, new: Group, old: Group | None, tree: Regenerated, attempt: int) -> Comparison:
+    finite = all(abs(end) < float("inf") for end in judged.ci)
+    return Comparison(
+        verdict=judged.verdict,
+        candidate=new.score,
+        baseline=old.score if old else _fixed(tree.metrics),
+        delta=judged.delta,
+        ci_low=judged.ci[0] if finite else None,
+        ci_high=judged.ci[1] if finite else None,
+        p=judged.p,
+        alpha=selection.level(attempt),
+    )
+
+
+def _identity(layout: Layout) -> str:
+    """Hash of what makes the candidate the strategy it is."""
+    path = layout.record("candidate")
+    arm = records.decode(files.read_bytes(path, "dvc exp run"), Arm, str(path))
+    assert arm.measurement is not None  # only the floor has none
+    return files.digest(records.encode(arm.measurement.identity))
+
+
+def _attempts(state: State, identity: str) -> int:
+    return sum(event.identity == identity for _, event in state.attempts)
+
+
+def _openings(state: State) -> list[str]:
+    return [item.tag.name for item in state.strategies.values() if item.accepted.test is not None]
+
+
+def _record(candidate: Candidate, tree: Regenerated, seeds: Seeds, attempt: int, comparison: Comparison) -> None:
+    """Keep the failed attempt, and say so."""
+    event = Attempted(
+        name=candidate.name,
+        sequence=candidate.sequence,
+        commit=candidate.tried.commit,
+        metric_version=tree.version,
+        identity=_identity(tree.scratch.layout),
+        experiment_commit=candidate.tried.commit,
+        confirmation=comparison,
+        attempts=attempt,
+        seeds=seeds,
+    )
+    tag = write(candidate.layout.root, event, f"Attempt {attempt} to confirm {candidate.tried.name}")
+    raise GateError(
+        f"{candidate.tried.name} was not confirmed on fresh seeds (verdict {comparison.verdict} at one-sided level "
+        f"{selection.level(attempt):g}), as the tag {tag} records",
+        mend=f"more replicates, a better idea, or another attempt at level {selection.level(attempt + 1):g}",
+    )
+
+
+def _event(
+    candidate: Candidate, tree: Regenerated, seeds: Seeds, attempt: int, comparison: Comparison, test: Score
+) -> Accepted:
+    environment = records.decode(files.read_bytes(tree.scratch.layout.environment), Environment, "environment")
+    return Accepted(
+        name=candidate.name,
+        sequence=candidate.sequence,
+        commit="",  # known when it is made
+        metric=numbers.metric_of(tree.version),
+        metric_version=tree.version,
+        profile=numbers.text(tree.metrics, "profile"),
+        baseline=tree.named.name,
+        baseline_commit=tree.named.commit,
+        experiment=candidate.tried.name,
+        experiment_commit=candidate.tried.commit,
+        changed=tree.changed,
+        selection=tree.selection,
+        confirmation=comparison,
+        attempts=attempt,
+        seeds=seeds,
+        environment=environment.key,
+        test=test,
+        openings=_openings(candidate.state),
+        allowed=f"{', '.join(sorted(candidate.allow))}: {candidate.why}" if candidate.allow else "",
+    )
+
+
+def _land(candidate: Candidate, tree: Regenerated, event: Accepted, fresh: str, text: str) -> Accepted:
+    """Write it all, then let the work tree follow."""
+    layout, prefix = candidate.layout, git.prefix(candidate.layout.root)
+    admission.check_edits(layout, candidate.tried)  # it may be hours since
+    final = tree_with(layout.root, tree.tree, {prefix + CONFIRMATION: fresh.encode()})
+    brought = Merge(final, candidate.merge.parents, candidate.merge.merged)
+    in_the_way = landing.overwritten(layout, candidate.head, final, candidate.tried.commit)
+    if in_the_way:
+        raise UsageError(
+            f"{in_the_way[0]} is not tracked and would be overwritten", mend=f"mv '{in_the_way[0]}' elsewhere"
+        )
+    title = f"Accept {candidate.name}" + (f": {', '.join(event.changed)}" if event.changed else "")
+    done = landing.land(layout, candidate.head, brought, event, Message(title, text))
+    landing.follow(layout, candidate.head, candidate.tried.commit)
+    run([sys.executable, "-m", "dvc", "checkout", "--quiet", "--force"], layout.root, layout.root)
+    return done

@@ -1,0 +1,131 @@
+"""What `assay accept` refuses before any time is spent.
+
+Covers: names, identity, branch, edits that nobody recorded, verdict, profile, baseline, bundles. Not
+covered: the confirmation. Every refusal is one sentence with the next command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from assay.arms import accepted
+from assay.arms.accepted import FLOOR
+from assay.evidence.events import NO_EVIDENCE, UnverifiableError
+from assay.history import difference, landing, numbers, pointer
+from assay.history.commits import branch
+from assay.history.reading import Experiment, Repository
+from assay.history.state import State
+from assay.history.writing import check_free, check_identity
+from assay.outside import git
+from assay.outside.pipeline import Run
+from assay.verbs.confirming import PROTOCOL
+from assay.words import params
+from assay.words.errors import IncomparableError, ProvenanceError, UsageError
+from assay.words.layout import Layout
+
+#: rules that may be set aside with a reason
+ALLOWANCES = ("equivalent", "bundle")
+PROFILE = "full"
+
+
+def check_repository(layout: Layout, repository: Repository, name: str) -> None:
+    """A free name, a known author, a branch to land on, an index that can be written."""
+    check_free(repository.refs, "strategy", name)
+    check_identity(layout.root)
+    branch(layout.root)
+    lock = Path(git.run(layout.root, "rev-parse", "--absolute-git-dir")) / "index.lock"
+    if lock.exists():
+        raise UsageError(f"{lock} is held by another Git command, or was left by a killed one", mend=f"rm '{lock}'")
+
+
+def check_edits(layout: Layout, tried: Experiment) -> None:
+    """Nothing in the work tree that is in neither HEAD nor the experiment."""
+    edited = landing.foreign(layout, "HEAD", tried.commit)
+    if edited:
+        raise ProvenanceError(
+            f"{', '.join(edited[:3])} {'is' if len(edited) == 1 else 'are'} edited, in neither HEAD nor {tried.name}",
+            mend="git stash, or run the experiment with these edits: dvc exp run",
+        )
+    task = params.load(layout.params.read_bytes()).task.name
+    for path in difference.untracked(layout, task):
+        raise ProvenanceError(f"{path} is imported but Git does not track it", mend=f"git add {path}, then dvc exp run")
+
+
+def check_numbers(tried: Experiment, metrics: dict[str, object], allow: Collection[str]) -> None:
+    """A verdict of progress under the full profile."""
+    verdict, profile = numbers.text(metrics, "verdict"), numbers.text(metrics, "profile")
+    if not verdict:
+        raise UsageError(f"{tried.name} has no verdict", allowed="progress", mend="dvc exp run")
+    if profile != PROFILE:
+        raise IncomparableError(
+            f"{tried.name} was measured under profile {profile}",
+            allowed=PROFILE,
+            mend=f"dvc exp run -S profile={PROFILE}",
+        )
+    good = {"progress", *({"equivalent"} & set(allow))}
+    if verdict not in good:
+        mend = "--allow equivalent --why REASON, for a simplification" if verdict == "equivalent" else "assay log --all"
+        raise IncomparableError(f"the verdict of {tried.name} is {verdict}", allowed=", ".join(sorted(good)), mend=mend)
+
+
+def check_version(tried: Experiment, today: str) -> None:
+    """The experiment's metric version is the one of today's ruler."""
+    then = numbers.text(tried.metrics, "metric_version")
+    if then and then != today:
+        raise IncomparableError(
+            f"{tried.name} was measured under {then}, today's metric version is {today}",
+            mend="dvc exp run, then accept that",
+        )
+
+
+def baseline(layout: Layout, state: State, tried: Experiment, commit: str) -> accepted.Accepted:
+    """The baseline that `commit` is compared with: the one of HEAD, verified and standing."""
+    name, wanted = pointer.at(layout.root, "HEAD"), pointer.at(layout.root, commit)
+    if name != wanted:
+        raise IncomparableError(
+            f"{tried.name} was measured against {wanted}, the baseline is {name}", mend="dvc exp run, then accept that"
+        )
+    for tag in state.unverifiable:
+        if tag.name == name and tag.problem != NO_EVIDENCE:  # edited, or moved to another commit
+            raise UnverifiableError(name, tag.problem)
+    strategy = state.strategies.get(name.removeprefix("strategy/"))
+    if strategy is not None and strategy.revoked is not None:
+        raise IncomparableError(
+            f"the baseline {name} is revoked", mend=f'assay revoke {name} --why "move the baseline"'
+        )
+    return accepted.resolve(Run(layout, layout.root, ""), name, PROTOCOL)
+
+
+def check_bundle(
+    layout: Layout, repository: Repository, named: accepted.Accepted, version: str, allow: Collection[str]
+) -> list[str]:
+    """Changes against the baseline; more than one needs each to have been measured alone."""
+    if named.name == FLOOR:
+        return []
+    found = difference.differences(layout, named.commit)
+    if not found:
+        raise IncomparableError(f"nothing differs from {named.name}", mend="dvc exp run -S lr=…")
+    if len(found) > 1 and "bundle" not in allow:
+        alone = measured_alone(layout.root, repository, named.commit, version)
+        missing = [change for change in found if change not in alone]
+        if missing:
+            raise IncomparableError(
+                f"{len(found)} changes at once against {named.name}, not measured alone: {'; '.join(missing)}",
+                mend=f"assay ablate {difference.settings(found)}, or --allow bundle --why REASON",
+            )
+    return found
+
+
+def measured_alone(root: Path, repository: Repository, baseline: str, version: str) -> set[str]:
+    """Changes of parameters that some experiment with a verdict under `version` made alone."""
+    before = git.read(root, baseline, pointer.PARAMS) or b""
+    found = set()
+    for item in repository.experiments:
+        if numbers.text(item.metrics, "verdict") and numbers.text(item.metrics, "metric_version") == version:
+            after = git.read(root, item.commit, pointer.PARAMS) or b""
+            changes = difference.between(before, after)
+            code = git.run(root, "diff", "--name-only", baseline, item.commit, "--", "src")
+            if len(changes) == 1 and not code:
+                found.add(changes[0])
+    return found

@@ -1,0 +1,159 @@
+"""`assay compare`: a verdict on two sides, each a file, a Git revision or an experiment. Reads and never writes.
+
+Covers: which baseline is meant, whether the sides may be compared, the target rule. Not covered: text
+(`report.comparison`), finding the sides (`verbs.compare_sides`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay.history.given import given
+from assay.judging import compare as judge
+from assay.judging import families, groups, targets
+from assay.judging.compare import Comparison
+from assay.judging.groups import DifferingRulers, Group
+from assay.judging.targets import Target
+from assay.verbs import compare_sides as sides
+from assay.verbs.compare_sides import Source
+from assay.words.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may say. "" and None mean: as recorded, else the default."""
+
+    column: str = ""
+    direction: str = ""
+    test: str = "welch"
+    alpha: float = 0.05
+    min_effect: float | None = None
+    worst: float | None = None
+    fixed: float | None = None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison and the names that belong to it. `comparisons`: verdicts given before against this baseline."""
+
+    result: Comparison
+    metric: str
+    baseline: str
+    candidate: str
+    metric_version: str
+    comparisons: int
+
+
+def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
+    """Compare [BASE] CAND. Raises UsageError, and DifferingRulers where the sides may not be subtracted."""
+    if len(named) > 2 or not named or (len(named) == 2 and options.fixed is not None):
+        raise UsageError(f"{len(named)} sides are named", allowed="[BASE] CAND, or --fixed VALUE CAND")
+    root = sides.home(start)
+    found = [sides.find(root, name) for name in named]
+    candidate = found[-1]
+    metric, direction = sides.column(candidate, options.column), _direction(candidate, options)
+    group = sides.group(candidate, metric, direction)
+    if len(named) == 2 and not _measured_against(candidate, found[0]):
+        other = found[0]
+        column = sides.column(other, options.column)
+        baseline: Group | float = sides.group(other, column, _direction(other, options, group.ruler.direction))
+        name, mend = other.name, _mend(other, candidate)
+    else:
+        name, baseline = _own_baseline(candidate, metric, group.ruler.direction, options)
+        mend = "dvc exp run"
+    result = _judge(baseline, group, options, sides.min_effect(candidate), mend)
+    version = group.ruler.metric_version
+    return Compared(result, metric or "value", name, candidate.name, version, _given_before(root, candidate, version))
+
+
+def target(start: Path, named: Sequence[str], options: Options, goal: float) -> tuple[Target, str, str]:
+    """The target rule on one side, the name of the metric and its direction."""
+    if len(named) != 1:
+        raise UsageError(f"{len(named)} sides are named", allowed="one, with --target VALUE")
+    source = sides.find(sides.home(start), named[0])
+    metric = sides.column(source, options.column)
+    group = sides.group(source, metric, _direction(source, options))
+    found = targets.reaches(group.values, goal, group.ruler.direction, diverged=group.diverged)
+    return found, metric or "value", group.ruler.direction
+
+
+def _direction(source: Source, options: Options, default: str = "") -> str:
+    recorded = source.table.get("direction", [""])[0]
+    if recorded and options.direction and recorded != options.direction:
+        raise UsageError(f"--direction is {options.direction}, but {source.name} records {recorded}", allowed=recorded)
+    if not (recorded or options.direction or default):
+        raise UsageError(
+            f"{source.name} does not say whether more is better", mend="--direction maximize or --direction minimize"
+        )
+    return recorded or options.direction or default
+
+
+def _own_baseline(source: Source, metric: str, direction: str, options: Options) -> tuple[str, Group | float]:
+    """What the candidate's own record was measured against: its baseline arm, else its best floor."""
+    if options.fixed is not None:
+        return "fixed value", options.fixed
+    if not source.is_record:
+        raise UsageError(f"{source.name} names no baseline", allowed="[BASE] CAND, or --fixed VALUE CAND")
+    if "baseline" in source.table["arm"]:
+        group = sides.group(source, metric, direction, "baseline")
+        return group.name, group
+    floor = sides.best_floor(source, metric, direction)
+    if floor is None:
+        raise UsageError(
+            f"{source.name} records neither a baseline nor a floor", mend="name one: assay compare BASE CAND"
+        )
+    return f"floor {floor[0]}", floor[1]
+
+
+def _measured_against(candidate: Source, base: Source) -> bool:
+    """BASE is the strategy that the candidate's record measured anew: with seeds of its own, under the same ruler."""
+    return bool(base.commit and candidate.is_record and _recorded_baseline(candidate) in (base.name, base.commit))
+
+
+def _given_before(root: Path, candidate: Source, version: str) -> int:
+    """Verdicts on other strategies against the candidate's recorded baseline; 0 for a file."""
+    if not (candidate.commit and candidate.is_record):
+        return 0
+    others = [one for one in given(root) if one.strategy != candidate.digest]
+    return families.against(others, _recorded_baseline(candidate), version)
+
+
+def _recorded_baseline(source: Source) -> str:
+    """The strategy that the record was measured against; "floor" without one."""
+    rows = [row for row, arm in enumerate(source.table["arm"]) if arm == "baseline"]
+    return source.table["strategy"][rows[0]] if rows else "floor"
+
+
+def _judge(baseline: Group | float, candidate: Group, options: Options, recorded: float, mend: str) -> Comparison:
+    test, values = options.test, candidate.values
+    first: float | list[float] = baseline if isinstance(baseline, float) else baseline.values
+    if isinstance(baseline, Group):
+        if fields := baseline.ruler.differing(candidate.ruler):
+            raise DifferingRulers(f"{baseline.name} and {candidate.name}", fields, mend)
+        if test == "paired":
+            first, values = groups.matched(baseline, candidate)
+        else:
+            groups.check_independent(baseline, candidate)
+    return judge.compare(
+        first,
+        values,
+        candidate.ruler.direction,
+        alpha=options.alpha,
+        min_effect=recorded if options.min_effect is None else options.min_effect,
+        test=test,
+        diverged_baseline=baseline.diverged if isinstance(baseline, Group) else 0,
+        diverged_candidate=candidate.diverged,
+        worst=options.worst,
+    )
+
+
+def _mend(baseline: Source, candidate: Source) -> str:
+    """The command after which both sides have one ruler."""
+    if not candidate.commit:
+        return f"write both files with the same tool and ruler, or give {candidate.name} the same columns"
+    take = f"dvc exp apply {candidate.name}" if candidate.experiment else f"git switch --detach {candidate.name}"
+    if not baseline.commit:
+        return f"compare {candidate.name} with a revision: assay compare {candidate.name}"
+    return f"{take} && dvc exp run -S baseline={baseline.commit}"

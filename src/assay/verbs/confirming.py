@@ -1,0 +1,132 @@
+"""Confirmation: both arms again, on seeds that chose nothing, through the frozen protocol.
+
+Covers: the numbers of the fresh replicates, a child process an arm in its own tree, scores under today's
+ruler, the sealed test part. Not covered: whether the outcome is good enough (`judging.selection`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from assay.arms import accepted
+from assay.arms.accepted import Accepted
+from assay.arms.own_data import own_training_data
+from assay.arms.request import request, training_closure
+from assay.data import examples
+from assay.evidence.events import Score, Seeds
+from assay.history.scratch import Scratch, run, sentence
+from assay.outside import closure, files, task_source
+from assay.outside.pipeline import Run
+from assay.outside.start import Start
+from assay.scoring import ruler
+from assay.scoring.ruler import Metric
+from assay.words import params, records
+from assay.words.errors import UsageError
+from assay.words.records import Measurement, MeasureRequest
+
+PURPOSE = "confirmation"
+#: replicates a group can have at most (words.params); numbers of different groups lie this far apart
+SPAN = 10_000
+#: version of the measuring protocol that we speak
+PROTOCOL = int(next(field.default for field in msgspec.structs.fields(MeasureRequest) if field.name == "protocol"))
+
+
+def fresh_seeds(root: int, n: int, sequence: int) -> Seeds:
+    """Numbers that no event before the `sequence`-th used, the arms apart."""
+    return Seeds(root=root, purpose=PURPOSE, n=n, candidate=2 * SPAN * sequence, baseline=2 * SPAN * sequence + SPAN)
+
+
+@dataclass(frozen=True)
+class Group:
+    """One arm's fresh replicates under today's ruler, in the order of their numbers."""
+
+    values: list[float]  # of those that did not diverge
+    numbers: list[int]  # their replicates
+    diverged: int
+    measurement: Measurement
+
+    @property
+    def score(self) -> Score:
+        mean = float(np.mean(self.values)) if self.values else None
+        sd = float(np.std(self.values, ddof=1)) if len(self.values) > 1 else None
+        return Score(n=len(self.values), mean=mean, sd=sd, diverged=self.diverged)
+
+
+class Confirmation:
+    """Measurements for the tree in `scratch`, whose run left data, environment and parameters there."""
+
+    def __init__(self, scratch: Scratch, seeds: Seeds) -> None:
+        content = files.read_bytes(scratch.layout.params)
+        self.scratch = scratch
+        self.seeds = seeds
+        self.begun = Start("confirmation", Run(scratch.layout, scratch.home, ""), params.resolved(content))
+        self.task = self.begun.params.task.name
+        self.metric = self._metric()
+
+    def _metric(self) -> Metric:
+        where = f"src/tasks/{self.task}/metrics.py"
+        module = task_source.load(self.scratch.layout.root, self.task, "metrics")
+        return ruler.chosen(ruler.read(module, where), self.begun.params.metric.name, where)
+
+    def candidate(self, part: str = "validation") -> Group:
+        """The tree's own strategy, predicting `part`."""
+        root = self.scratch.layout.root
+        code = closure.code_hash(root, training_closure(root, self.task))
+        asked = request(self.begun, "candidate", self.begun.layout.part("train"), code)
+        return self._measure(root, asked, self.seeds.candidate, part)
+
+    def baseline(self, named: Accepted) -> Group:
+        """The accepted strategy in its own tree, on its own training data."""
+        tree = accepted.unpack(self.begun.run, named.commit)
+        code = closure.code_hash(tree, training_closure(tree, accepted.task(tree, named.name)))
+        asked = request(self.begun, "baseline", own_training_data(self.begun, named), code)
+        return self._measure(tree, asked, self.seeds.baseline, "validation")
+
+    def _measure(self, tree: Path, asked: MeasureRequest, first: int, part: str) -> Group:
+        work = self.scratch.top.parent / f"{asked.purpose}-{part}"
+        evaluated = self.begun.layout.part(part)
+        asked = msgspec.structs.replace(
+            asked,
+            purpose=self.seeds.purpose,
+            seed=self.seeds.root,
+            replicates=list(range(first, first + self.seeds.n)),
+            evaluate=str(evaluated),
+            **{name: str(work / name) for name in ("models", "predictions", "curves", "log", "answer")},
+        )
+        path = work / "request.json"
+        files.write_bytes(path, records.encode(asked))
+        code, said = run(
+            [sys.executable, str(tree / "src" / "stage.py"), "measure", str(path)], tree, self.scratch.home
+        )
+        if code:
+            raise UsageError(f"the confirmation of {tree} failed: {sentence(said)}", mend="run the command again")
+        answer = records.decode(files.read_bytes(Path(asked.answer)), Measurement, asked.answer)
+        return self._scored(answer, Path(asked.predictions), evaluated)
+
+    def _scored(self, answer: Measurement, predictions: Path, evaluated: Path) -> Group:
+        part, _ = examples.read(evaluated, ["ids", "targets"])
+        if not np.array_equal(np.load(predictions / "ids.npy", allow_pickle=False), part.ids):
+            raise UsageError(f"{predictions} holds other examples than were asked for")
+        rows = np.load(predictions / "predictions.npy", allow_pickle=False)
+        finite = [(one, row) for one, row in zip(answer.replicates, rows, strict=True) if one.diverged is None]
+        options = self.begun.params.metric.options
+        with task_source.said_by_task(self.scratch.layout.root, self.task, "metrics"):
+            values = [
+                ruler.score(self.metric, options, part.targets, row, f"replicate {one.number}") for one, row in finite
+            ]
+        diverged = len(answer.replicates) - len(finite)
+        return Group(values, [one.number for one, _ in finite], diverged, answer)
+
+
+def rows(groups: Sequence[tuple[str, Group]], metric: str) -> str:
+    """results/confirmation.csv: every fresh value of both arms, so that anybody can judge again."""
+    lines = [f"arm,purpose,replicate,{metric}"]
+    for arm, group in groups:
+        lines += [f"{arm},{PURPOSE},{n},{value!r}" for n, value in zip(group.numbers, group.values, strict=True)]
+    return "\n".join(lines) + "\n"

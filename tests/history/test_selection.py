@@ -1,0 +1,76 @@
+"""Selection and confirmation: calibrated on real runs of one recipe, and the same rule as `compare`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assay.judging.compare import compare
+from assay.judging.selection import ALPHA, better, confirm, level
+from assay.words.errors import UsageError
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+import null_ideas
+
+
+@pytest.fixture(scope="module")
+def pool():
+    return null_ideas.pool()
+
+
+def test_fifty_null_ideas_are_turned_away(pool):
+    """4,000 projects: 0.025 is expected, 0.05 allowed; three standard errors are 0.007."""
+    found = null_ideas.rules(np.random.default_rng(7), pool, 4000)
+    assert 0.005 < found.accepted.mean() < 0.04
+    assert abs(found.claimed.mean()) < 0.05
+
+
+def test_a_gain_of_two_sd_is_accepted_and_of_one_is_not_lost_for_good(pool):
+    rng = np.random.default_rng(8)
+    assert null_ideas.power(rng, pool, 20_000, 2.0) >= 0.9
+    assert null_ideas.power(rng, pool, 20_000, 1.0) > 0.15
+    assert null_ideas.power(rng, pool, 20_000, 0.0) < 0.002
+
+
+def test_common_habits_are_not(pool):
+    """The simulation can fail: the habits that the rules replace do."""
+    rng = np.random.default_rng(9)
+    assert null_ideas.keep_if_lower(rng, pool, 2000).accepted.mean() > 0.9
+    assert null_ideas.gate_without_rerun(rng, pool, 2000).accepted.mean() > 0.3
+
+
+def test_the_levels_of_all_attempts_stay_below_alpha():
+    assert ALPHA <= 0.025 and level(1) == ALPHA / 2 and level(3) == ALPHA / 8
+    assert sum(level(attempt) for attempt in range(1, 60)) <= ALPHA
+    for attempt in (0, -1):
+        with pytest.raises(UsageError, match=f"attempt is {attempt}"):
+            level(attempt)
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_the_simulated_rule_is_the_rule_of_compare(direction):
+    rng = np.random.default_rng(3)
+    baseline, candidate = rng.normal(size=(300, 10)), rng.normal(0.8, 1.4, size=(300, 10))
+    for alpha in (0.05, 2 * level(1), 2 * level(2)):
+        words = [compare(b, c, direction, alpha=alpha).verdict for b, c in zip(baseline, candidate, strict=True)]
+        assert [word == "progress" for word in words] == better(baseline, candidate, direction, alpha).tolist()
+    assert 0 < better(baseline, candidate, "maximize", 0.05).sum() < 300
+
+
+def test_confirmation_is_judged_at_the_level_of_its_attempt():
+    rng = np.random.default_rng(4)
+    baseline, candidate = rng.normal(size=10).tolist(), rng.normal(1.35, 1, size=10).tolist()
+    words = [confirm(baseline, candidate, "maximize", attempt).verdict for attempt in (1, 2, 3, 4, 8)]
+    assert words[0] == "progress" and words[-1] == "inconclusive"
+    assert confirm(baseline, candidate, "maximize", 2).alpha == 2 * level(2)
+
+
+def test_a_diverged_replicate_confirms_nothing():
+    low, high = [0.0, 0.1, 0.2, 0.3, 0.1], [9.0, 9.1, 9.2, 9.3, 9.1]
+    assert confirm(low, high, "maximize", 1).verdict == "progress"
+    assert confirm(low, high, "maximize", 1, diverged=(0, 1)).verdict == "inconclusive"
+    assert confirm(low, high, "maximize", 1, diverged=(1, 0), worst=0.0).verdict == "progress"

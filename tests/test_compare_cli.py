@@ -1,0 +1,384 @@
+"""`assay compare` on files and on real Git repositories: sentences, exit codes, reports."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assay.cli import root as command_line
+
+VERSION = "accuracy-1.5f3c9a2e"
+HEADER = "arm,strategy,replicate,seed,status,metric_version,profile,environment,direction,min_effect,execution,"
+ENVIRONMENT = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def assay(here, capsys):
+    def run(*arguments):
+        code = command_line.run(["compare", *arguments])
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run
+
+
+def write(name, text, encoding="utf-8"):
+    Path(name).write_bytes(text.encode(encoding))
+    return name
+
+
+def numbers(name, values, column="loss"):
+    return write(name, "\n".join([column, *(f"{x:.6f}" for x in values)]) + "\n")
+
+
+@pytest.fixture
+def two(here):
+    rng = np.random.default_rng(0)
+    return numbers("a.csv", rng.normal(3.28, 0.002, 8)), numbers("b.csv", rng.normal(3.27, 0.002, 8))
+
+
+def files_and_times(folder):
+    return {path: path.stat().st_mtime_ns for path in sorted(folder.rglob("*"))}
+
+
+# --- files ---
+
+
+def test_two_files(assay, two, here):
+    before = files_and_times(here)
+    code, out, err = assay(*two, "--direction", "minimize", "--min-effect", "0.001")
+    assert (code, err) == (0, "")
+    assert out.startswith("progress   loss 3.26")
+    assert "Welch p=" in out
+    assert files_and_times(here) == before
+
+
+def test_json_is_one_object(assay, two):
+    code, out, _ = assay(*two, "--direction", "minimize", "--json")
+    found = json.loads(out)
+    assert (code, found["verdict"], found["candidate"]["name"], found["schema"]) == (0, "progress", "b.csv", 1)
+    code, out, _ = assay(numbers("c.csv", [1.0]), numbers("d.csv", [2.0]), "--direction", "minimize", "--json")
+    assert json.loads(out)["ci_low"] is None
+
+
+def test_gates(assay, two):
+    a, b = two
+    assert assay(a, b, "--direction", "minimize", "--require", "progress")[0] == 0
+    code, out, err = assay(b, a, "--direction", "minimize", "--require", "progress")
+    assert (code, out[:10]) == (5, "regression")
+    assert err == "assay: progress is required, and the verdict is regression\n"
+    assert assay(a, a, "--direction", "minimize", "--min-effect", "1", "--require", "no-regression")[0] == 0
+    assert assay(a, a, "--direction", "minimize", "--min-effect", "0.0001", "--require", "no-regression")[0] == 5
+
+
+def test_a_fixed_value_and_a_target(assay, two):
+    _, b = two
+    code, out, _ = assay(b, "--fixed", "3.28", "--direction", "minimize")
+    assert (code, "one-sample t" in out, "3.2800 (fixed)" in out) == (0, True, True)
+    code, out, _ = assay(b, "--target", "3.28", "--direction", "minimize", "--require", "progress")
+    assert (code, out[:8]) == (0, "reached ")
+    assert assay(b, "--target", "3.26", "--direction", "minimize", "--require", "progress")[0] == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("bom.csv", "\ufeffloss\n1\n2\n3\n"),
+        ("crlf.csv", "loss\r\n1\r\n2\r\n3\r\n"),
+        ("blank.csv", "loss\n1\n\n2\n3\n\n"),
+        ("semicolon.csv", "loss;note\n1;x\n2;y\n3;z\n"),
+        ("bare.csv", "1\n2\n3\n"),
+        ("list.json", "[1, 2, 3]"),
+        ("columns.json", '{"loss": [1, 2, 3], "made by": "x"}'),
+        ("rows.json", '[{"loss": 1}, {"loss": 2}, {"loss": 3}]'),
+        ("spaces and ünïcödé.csv", "loss\n1\n2\n3\n"),
+    ],
+)
+def test_files_of_other_tools(assay, name, text):
+    write(name, text)
+    code, out, err = assay(name, "--fixed", "0", "--direction", "maximize", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["candidate"]["mean"] == 2
+
+
+def test_diverged_rows_are_counted(assay):
+    write("a.csv", "loss,status\n1,ok\n2,ok\n3,ok\n")
+    write("b.csv", "loss,status\n11,ok\n,diverged\n13,ok\n")
+    _, out, _ = assay("a.csv", "b.csv", "--direction", "maximize")
+    assert out.startswith("inconclusive")
+    assert "candidate diverged 1 of 3 (Fisher p=1.00)" in out
+
+
+def test_a_million_rows(assay):
+    values = np.random.default_rng(1).normal(size=1_000_000)
+    Path("big.csv").write_text("loss\n" + "\n".join(map(repr, values.tolist())))
+    numbers("small.csv", values[:50] - 1)
+    code, out, _ = assay("small.csv", "big.csv", "--direction", "maximize", "--json")
+    assert (code, json.loads(out)["candidate"]["n"], json.loads(out)["verdict"]) == (0, 1_000_000, "progress")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a,b\n1,2\n3,4\n", "has 2 columns; allowed: 'a', 'b'; next: choose one with --column NAME"),
+        ("loss\n1\nhigh\n", "column 'loss' of x.csv holds 'high' in replicate 2"),
+        ("loss\n1\nnan\n", "column 'loss' of x.csv holds nan in replicate 2"),
+        ("loss\n1\n-inf\n", "column 'loss' of x.csv holds -inf in replicate 2"),
+        ("loss\n1\n1e999\n", "column 'loss' of x.csv holds 1e999 in replicate 2"),
+        ("", "x.csv is empty"),
+        (" \n\n", "x.csv is empty"),
+        ("loss\n", "has a header and no rows"),
+        ("loss,loss\n1,2\n", "names column 'loss' twice"),
+        ("loss,note\n1\n", "row 2 of x.csv has 1 cells"),
+        ("loss,seed\n1,7\n2,7\n", "x.csv holds seed 7 2 times"),
+        ("loss,profile\n1,full\n2,fast\n", "profile: full against fast"),
+    ],
+)
+def test_bad_files_are_one_sentence(assay, text, said):
+    write("x.csv", text)
+    code, out, err = assay("x.csv", "--fixed", "0", "--direction", "maximize")
+    assert (code, out) == (3 if "profile" in said else 2, "")
+    assert said in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere.csv", "a.csv"], "nowhere.csv is missing"),
+        (["a.csv", "b.csv"], "does not say whether more is better; next: --direction"),
+        (["a.csv", "b.csv", "--direction", "minimize", "--column", "acc"], "has no column 'acc'; allowed: 'loss'"),
+        (["a.csv"], "does not say whether more is better"),
+        (["a.csv", "--direction", "minimize"], "a.csv names no baseline"),
+        (["a.csv", "b.csv", "a.csv"], "3 sides are named"),
+        (["a.csv", "HEAD"], "in no Git repository"),
+        (["a.csv", "b.csv", "--direction", "minimize", "--alpha", "2"], "alpha is 2.0"),
+    ],
+)
+def test_bad_usage_is_one_sentence(assay, two, arguments, said):
+    code, out, err = assay(*arguments)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+@pytest.mark.parametrize("text", ["{", "3", "{}", '{"a": [1], "b": [1, 2]}', "[[1]]", '{"loss": ["x"]}', "null"])
+def test_bad_json_is_one_sentence(assay, text):
+    write("x.json", text)
+    code, out, err = assay("x.json", "--fixed", "0", "--direction", "maximize")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "bug" not in err
+
+
+def test_not_utf8_is_one_sentence(assay):
+    write("x.csv", "löss\n1\n", "latin-1")
+    assert "x.csv is not UTF-8 text (byte 1)" in assay("x.csv", "--fixed", "0", "--direction", "maximize")[2]
+
+
+def test_shared_seeds_are_refused_or_paired(assay):
+    write("a.csv", "loss,seed\n1.0,1\n2.0,2\n3.1,3\n4.0,4\n")
+    write("b.csv", "loss,seed\n4.4,4\n3.4,3\n2.5,2\n1.5,1\n")
+    code, _, err = assay("a.csv", "b.csv", "--direction", "maximize")
+    assert (code, "share seeds (4, 3, 2, 1)" in err, "--test paired" in err) == (2, True, True)
+    code, out, _ = assay("a.csv", "b.csv", "--direction", "maximize", "--test", "paired")
+    assert (code, out[:8], "correlation of the pairs +1.00" in out) == (0, "progress", True)
+    write("c.csv", "loss,seed\n4.4,4\n3.4,3\n2.5,2\n1.5,5\n")
+    assert "seeds 1, 5" in assay("a.csv", "c.csv", "--direction", "maximize", "--test", "paired")[2]
+
+
+def test_the_golden_report(assay):
+    write("before.csv", "loss\n3.2772\n3.2794\n3.2786\n3.2807\n")
+    write("after.csv", "loss\n3.2741\n3.2760\n3.2733\n3.2752\n")
+    _, out, _ = assay("before.csv", "after.csv", "--direction", "minimize", "--min-effect", "0.001", "--markdown")
+    assert out == GOLDEN
+
+
+GOLDEN = """\
+**progress** · loss · after.csv against before.csv
+
+| loss (minimize) | mean | sd | n | diverged |
+| --- | ---: | ---: | ---: | ---: |
+| before.csv | 3.2790 | 0.0015 | 4 | 0 |
+| after.csv | 3.2746 | 0.0012 | 4 | 0 |
+
+-0.0043 [-0.0067, -0.0020] 95% CI, Welch p=0.0042
+
+- effect -3.24 sd
+- a candidate run beats a baseline run in 100% of pairs
+- this n finds a difference of 0.0034 with 80% power
+- caution: 4 runs of the baseline cannot rule out failures in up to 53% of its runs, which would move its mean
+"""
+
+
+# --- Git ---
+
+
+def git(*arguments):
+    named = ["-c", "user.name=T", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main"]
+    done = subprocess.run(["git", *named, *arguments], check=True, capture_output=True, env=os.environ | ENVIRONMENT)
+    return done.stdout.decode().strip()
+
+
+def rows(arm, strategy, values, seed=0, version=VERSION, profile="full", environment="torch 2; cpu"):
+    common = f"{version},{profile},{environment},maximize,0.002,sequential"
+    return [f"{arm},{strategy},{i},{seed + i},ok,{common},{value:.5f}" for i, value in enumerate(values)]
+
+
+def record(lines, schema=1, message="run"):
+    Path("results").mkdir(exist_ok=True)
+    Path("results/replicates.csv").write_text("\n".join([HEADER + "accuracy", *lines]) + "\n")
+    Path("results/metrics.json").write_text(json.dumps({"schema": schema, "accuracy": 0.9}))
+    git("add", "--all")
+    git("commit", "--quiet", "--allow-empty", "--message", message)
+    return git("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def repository(here):
+    git("init", "--quiet")
+    rng = np.random.default_rng(3)
+    first, better = rng.normal(0.96, 0.004, 5), rng.normal(0.975, 0.004, 5)
+    floor = [f"floor,majority,,,ok,{VERSION},full,,maximize,0.002,,0.10000"]
+    git("commit", "--quiet", "--allow-empty", "--message", "empty")
+    git("tag", "empty")
+    record([*rows("candidate", "candidate", first, 10), *floor], message="first")
+    git("tag", "strategy/first")
+    record([*rows("candidate", "candidate", better, 20), *rows("baseline", "strategy/first", first, 30), *floor])
+    git("update-ref", "refs/exps/ab/cdef0123/tidal-lynx", "HEAD")
+    git("reset", "--quiet", "--hard", "HEAD^")
+    return here
+
+
+def test_the_baseline_defaults_to_the_recorded_one(repository, assay):
+    code, out, err = assay("tidal-lynx")
+    assert (code, err) == (0, "")
+    assert out.startswith("progress   accuracy 0.97")
+    assert "vs strategy/first 0.95" in out
+    assert f"· {VERSION}" in out
+    assert "already given" not in out
+
+
+def test_earlier_verdicts_against_the_same_baseline_are_counted(repository, assay):
+    rng = np.random.default_rng(4)
+    for name, seed in [("calm-owl", 50), ("dry-elk", 60)]:
+        measured = rows("candidate", "candidate", rng.normal(0.96, 0.004, 5), seed)
+        record([*measured, *rows("baseline", "strategy/first", rng.normal(0.96, 0.004, 5), seed + 100)])
+        git("update-ref", f"refs/exps/ab/cdef0123/{name}", "HEAD")
+    git("tag", "rejected/dry-elk")  # the same verdict under a second name
+    git("reset", "--quiet", "--hard", "strategy/first")
+    assert "2 verdict(s) were already given against this baseline" in assay("tidal-lynx")[1]
+    assert json.loads(assay("calm-owl", "--json")[1])["comparisons"] == 2
+
+
+def test_without_a_baseline_arm_it_is_the_best_floor(repository, assay):
+    assert "vs floor majority 0.1000 (fixed)" in assay("HEAD")[1]
+
+
+def test_the_strategy_it_was_measured_against_is_taken_from_its_own_record(repository, assay):
+    """There it has seeds of its own and today's ruler; the strategy's own record may share the candidate's seeds."""
+    assert assay("strategy/first", "tidal-lynx")[1] == assay("tidal-lynx")[1]
+
+
+def test_a_subfolder_of_the_project_is_the_project(repository, assay, monkeypatch):
+    Path("dvc.yaml").touch()
+    Path("notes").mkdir()
+    monkeypatch.chdir("notes")
+    assert assay("tidal-lynx")[1].startswith("progress")
+
+
+def test_two_revisions(repository, assay):
+    record(rows("candidate", "candidate", [0.95, 0.951, 0.949, 0.95], 70))
+    code, out, _ = assay("HEAD", "tidal-lynx", "--json")
+    found = json.loads(out)
+    assert (code, found["verdict"], found["min_effect"]) == (0, "progress", 0.002)
+    assert (found["baseline"]["n"], found["baseline"]["name"]) == (4, "HEAD")
+    assert git("status", "--porcelain") == ""
+
+
+def test_the_record_as_a_file_is_the_same_record(repository, assay):
+    git("checkout", "--quiet", git("rev-parse", "refs/exps/ab/cdef0123/tidal-lynx"))
+    assert "vs strategy/first" in assay("results/replicates.csv")[1]
+
+
+@pytest.mark.parametrize(
+    ("field", "changed"),
+    [
+        ("metric_version", {"version": "accuracy-2.00000000"}),
+        ("profile", {"profile": "fast"}),
+        ("environment", {"environment": "torch 3; cpu"}),
+    ],
+)
+def test_another_ruler_is_refused(repository, assay, field, changed):
+    base = git("rev-parse", "HEAD")
+    record(rows("candidate", "candidate", [0.9, 0.91, 0.92], 50, **changed))
+    code, out, err = assay("strategy/first", "HEAD", "--require", "progress")
+    assert (code, out) == (3, "")
+    assert f"{field}: " in err
+    assert f"next: git switch --detach HEAD && dvc exp run -S baseline={base}" in err
+    code, out, err = assay("HEAD", "tidal-lynx", "--json")
+    found = json.loads(out)
+    assert (code, found["verdict"], list(found["differing"])) == (3, "incomparable", [field])
+    assert "dvc exp apply tidal-lynx && dvc exp run -S baseline=" in found["next"]
+
+
+def test_every_differing_field_is_named(repository, assay):
+    record(rows("candidate", "candidate", [0.9, 0.91], 50, "other-1.00000000", "fast", "mps"))
+    code, _, err = assay("strategy/first", "HEAD", "--column", "accuracy")
+    assert code == 3
+    assert all(field in err for field in ["metric_version:", "profile: full against fast", "environment:"])
+
+
+def test_mixed_replicates_make_no_group(repository, assay):
+    mixed = rows("candidate", "candidate", [0.9, 0.91], 50) + rows("candidate", "x", [0.92], 60, profile="fast")
+    record(mixed)
+    code, _, err = assay("HEAD")
+    assert (code, "replicates of HEAD cannot be compared: profile: full against fast" in err) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nowhere", "there is no file, revision or experiment 'nowhere'"),
+        ("tidal-lnyx", "tidal-lynx"),
+        ("empty", "has no results/replicates.csv"),
+        ("-x", "No such option"),
+        ("--all", "No such option"),
+    ],
+)
+def test_unknown_revisions(repository, assay, name, said):
+    code, out, err = assay(name)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_a_newer_schema_is_named(repository, assay):
+    record(rows("candidate", "candidate", [0.9, 0.91], 50), schema=9)
+    code, _, err = assay("HEAD")
+    assert (code, "has schema 9; allowed: schema 1" in err) == (2, True)
+
+
+def test_the_direction_cannot_be_turned(repository, assay):
+    assert "records maximize" in assay("tidal-lynx", "--direction", "minimize")[2]
+
+
+def test_two_experiments_of_one_name(repository, assay):
+    git("update-ref", "refs/exps/ff/cdef0123/tidal-lynx", "empty")
+    assert "2 experiments are called 'tidal-lynx'" in assay("tidal-lynx")[2]
+
+
+def test_the_whole_process(two):
+    """As a shell sees it: nothing but the object on stdout, and no traceback."""
+    command = [sys.executable, "-m", "assay", "compare", *two, "--direction", "minimize", "--json"]
+    source = str(Path(command_line.__file__).parents[2])
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": source})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["verdict"] == "progress"
