@@ -283,6 +283,11 @@ def test_without_a_baseline_arm_it_is_the_best_floor(repository, assay):
     assert "vs floor majority 0.1000 (fixed)" in assay("HEAD")[1]
 
 
+def test_the_strategy_it_was_measured_against_is_taken_from_its_own_record(repository, assay):
+    """There it has seeds of its own and today's ruler; the strategy's own record may share the candidate's seeds."""
+    assert assay("strategy/first", "tidal-lynx")[1] == assay("tidal-lynx")[1]
+
+
 def test_a_subfolder_of_the_project_is_the_project(repository, assay, monkeypatch):
     Path("dvc.yaml").touch()
     Path("notes").mkdir()
@@ -291,9 +296,11 @@ def test_a_subfolder_of_the_project_is_the_project(repository, assay, monkeypatc
 
 
 def test_two_revisions(repository, assay):
-    code, out, _ = assay("strategy/first", "tidal-lynx", "--json")
+    record(rows("candidate", "candidate", [0.95, 0.951, 0.949, 0.95], 70))
+    code, out, _ = assay("HEAD", "tidal-lynx", "--json")
     found = json.loads(out)
     assert (code, found["verdict"], found["min_effect"]) == (0, "progress", 0.002)
+    assert (found["baseline"]["n"], found["baseline"]["name"]) == (4, "HEAD")
     assert git("status", "--porcelain") == ""
 
 

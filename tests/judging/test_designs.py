@@ -46,6 +46,22 @@ def test_paired_seeds_are_one_table_of_differences():
     assert ours.df == pytest.approx(sum(parts) ** 2 / (parts[0] ** 2 / 4 + parts[1] ** 2 / 39))
 
 
+def test_the_variance_is_seeds_plus_examples_less_what_both_count():
+    rng = np.random.default_rng(12)
+    scores = [rng.normal(size=20) + rng.normal(0, 0.3, (runs, 1)) + rng.normal(0, 2, (runs, 20)) for runs in (4, 6)]
+    gaps = scores[1].mean(axis=0) - scores[0].mean(axis=0)
+    parts, dfs = [gaps.var(ddof=1) / 20], [19]
+    for table in scores:
+        runs = len(table)
+        rest = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
+        parts += [table.mean(axis=1).var(ddof=1) / runs, -(rest**2).sum() / ((runs - 1) * 19) / (runs * 20)]
+        dfs += [runs - 1, (runs - 1) * 19]
+    found = new_examples(*scores)
+    variance, df = sum(parts), sum(parts) ** 2 / sum(part**2 / df for part, df in zip(parts, dfs, strict=True))
+    assert found.df == pytest.approx(df)
+    assert found.ci[1] - found.ci[0] == pytest.approx(2 * stats.t.ppf(0.975, df) * np.sqrt(variance))
+
+
 def test_fixed_and_broken_examples_are_counted_by_majority():
     baseline = np.array([[0, 0, 1, 1, 1], [0, 0, 1, 1, 0], [0, 1, 1, 1, 0]])
     candidate = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 0, 0], [0, 1, 1, 0, 1]])

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -151,6 +152,12 @@ def test_diverged_replicates_hold_the_verdict_back():
     assert (entered.candidate.n, entered.candidate.mean, entered.reason) == (4, pytest.approx(15.3 / 4), "")
     assert compare(baseline, [], diverged_candidate=4).fisher_p == pytest.approx(2 / 70)
     assert compare(baseline, [], diverged_candidate=4).delta is None
+
+
+def test_any_kind_of_number_is_a_fixed_value():
+    assert {compare(kind(1), [2.0, 3, 4]).method for kind in (int, float, np.float32, np.int64)} == {"one-sample t"}
+    with pytest.raises(UsageError, match="baseline"):
+        compare(None, [2.0, 3, 4])
 
 
 def test_a_diverged_run_breaks_its_pair():

@@ -27,9 +27,13 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "compare": Command("assay.cli.compare", "Compare two revisions, experiments or files of numbers."),
     "status": Command("assay.cli.status", "Show what is clean, stale or left over, and the command that mends it."),
+    "ablate": Command("assay.cli.ablate", "Measure changes alone and in all combinations: what brings the gain?"),
     "accept": Command("assay.cli.accept", "Confirm an experiment on fresh seeds and make it the next baseline."),
     "reject": Command("assay.cli.reject", "Keep an experiment that did not work as rejected/NAME, with its verdict."),
     "revoke": Command("assay.cli.revoke", "Take an accepted strategy back; nothing is deleted."),
+    "rebaseline": Command(
+        "assay.cli.rebaseline", "Measure the baseline as today asks for, in the cheapest honest way."
+    ),
     "log": Command("assay.cli.log", "Show accepted, revoked and rejected strategies as a table."),
     "cache": Command("assay.cli.cache", "Show or prune what is kept so that no replicate trains twice."),
 }

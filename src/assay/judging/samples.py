@@ -67,7 +67,7 @@ def sample(arm: str, values: float | Sequence[float] | Values, diverged: int, wo
 
     Raises UsageError naming the first entry that is not a finite number of at most 1e300.
     """
-    fixed = isinstance(values, (int, float))
+    fixed = np.ndim(values) == 0
     numbers = _numbers(arm, [values] if fixed else values)
     if diverged < 0 or (fixed and diverged):
         raise UsageError(f"{arm} has {diverged} diverged replicates", allowed="0 or more, and 0 for a fixed value")

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
 
 import msgspec
+import torch
 from torch import Tensor
 
 from assay.learning import memory, seeding, trust
@@ -58,7 +58,7 @@ def way(plan: Plan, numbers: Sequence[int], wanted: str, store: Store) -> Way:
     trial = store.recall(Trial, *key)
     if trial is None:
         with seeding.untouched():
-            trial = _try(plan, numbers, timed=wanted == "auto")
+            trial = _try(_uncompiled(plan), numbers, timed=wanted == "auto")
         store.remember(trial, *key)
     chosen = Way(chunk=trial.largest) if wanted == "fused" else _cheapest(plan, numbers, trial)
     if trial.reason and chosen.workers == 1:
@@ -93,21 +93,51 @@ def _fusable(plan: Plan, numbers: Sequence[int]) -> tuple[int, str]:
     return chunk, "" if chunk > 1 else f"one replicate takes {need / 2**20:.0f} MiB, and two do not fit"
 
 
+def _uncompiled(plan: Plan) -> Plan:
+    """Trials take a few steps, and compiling takes longer than all of them."""
+    machine = msgspec.structs.replace(plan.params.machine, compile=False)
+    return replace(plan, params=msgspec.structs.replace(plan.params, machine=machine))
+
+
 def _try(plan: Plan, numbers: Sequence[int], *, timed: bool) -> Trial:
     largest, reason = _fusable(plan, numbers)
     if not timed:
         return Trial(largest, reason, 0.0, 0.0)
-    alone = _seconds(trust.alone(plan, numbers[0]), _batches(plan, numbers[:1]))
-    if largest == 1:
-        return Trial(1, reason, alone, alone)
-    group = list(numbers[:largest])
+    ways = [_Timed(plan, numbers[:1])]
+    if largest > 1:
+        ways.append(_Timed(plan, numbers[:largest]))
     try:
-        together = _seconds(trust.fused(plan, group), _batches(plan, group)) / largest
+        for _ in range(1 + TIMED):  # in turns, so that other work on the machine meets both
+            for one in ways:
+                one.step()
     except Exception as error:
         if not memory.exhausted(error):
             raise
-        return Trial(1, "two replicates at a time do not fit into memory", alone, alone)
-    return Trial(largest, reason, alone, together)
+        return Trial(1, "two replicates at a time do not fit into memory", 0.0, 0.0)
+    return Trial(largest, reason, ways[0].seconds, ways[-1].seconds)
+
+
+class _Timed:
+    """A throw-away engine whose steps are timed; the first warms up and does not count, the fastest does."""
+
+    def __init__(self, plan: Plan, numbers: Sequence[int]) -> None:
+        self.engine: Engine = trust.alone(plan, numbers[0]) if len(numbers) == 1 else trust.fused(plan, numbers)
+        self.batches = _batches(plan, numbers)
+        self.times: list[float] = []
+        # A single thread is timed by its own clock, which other processes do not move.
+        single = plan.device.type == "cpu" and torch.get_num_threads() == 1
+        self.clock = time.thread_time if single else time.perf_counter
+
+    def step(self) -> None:
+        inputs, targets = next(self.batches)
+        started = self.clock()
+        float(self.engine.step(inputs, targets, 0.0, len(self.times) + 1).sum())
+        self.times.append(self.clock() - started)
+
+    @property
+    def seconds(self) -> float:
+        """Of one step of one replicate."""
+        return min(self.times[1:]) / self.engine.lanes
 
 
 def _cheapest(plan: Plan, numbers: Sequence[int], trial: Trial) -> Way:
@@ -124,16 +154,6 @@ def _batches(plan: Plan, numbers: Sequence[int]) -> Iterator[tuple[Tensor, Tenso
     feed = Feed(plan.task, plan.train, plan.params.train.batch_size, [plan.streams(number) for number in numbers])
     while True:
         yield from feed.epoch(1)
-
-
-def _seconds(engine: Engine, batches: Iterator[tuple[Tensor, Tensor]]) -> float:
-    """Seconds of one step, reading included; the first warms up and does not count."""
-    times = []
-    for step, (inputs, targets) in enumerate(islice(batches, 1 + TIMED), 1):
-        started = time.perf_counter()
-        float(engine.step(inputs, targets, 0.0, step).sum())
-        times.append(time.perf_counter() - started)
-    return min(times[1:])
 
 
 def describe(chosen: Way, wanted: str, progress: Progress) -> None:

@@ -11,18 +11,19 @@ import re
 import resource
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from assay.words.errors import UsageError
 
 # cuBLAS reads it once, when CUDA starts; without it matrix products are not reproducible.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.float32, "float64": torch.float64}
+DTYPES = {"float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.float32, "float64": torch.float64}
 
 
 def choose(name: str) -> torch.device:
@@ -80,6 +81,56 @@ def determinism(wanted: bool) -> Iterator[list[str]]:
         torch._C._set_deterministic_algorithms(before[0], warn_only=before[1])
         torch._C._set_deterministic_fill_uninitialized_memory(filled)
         torch.backends.cudnn.deterministic = cudnn
+
+
+@contextmanager
+def products(precision: str) -> Iterator[None]:
+    """TensorFloat-32 inside matrix products and convolutions of a GPU exactly where `precision` says so.
+
+    By default torch uses it in convolutions alone, which is neither what float32 says nor all the speed.
+    """
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    matmul.allow_tf32 = cudnn.allow_tf32 = precision == "tf32"
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before
+
+
+def arranged(inputs: Tensor, precision: str) -> Tensor:
+    """Images of a half-precision step on a GPU, channels last as its tensor cores read them; others as they are."""
+    if inputs.ndim == 4 and inputs.is_cuda and precision == "bfloat16":
+        return inputs.contiguous(memory_format=torch.channels_last)
+    return inputs
+
+
+class Compiled:
+    """A function through `torch.compile`; where that fails, the function itself, and `failed` says why."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.failed = ""
+        self._compiled: Callable[..., Any] | None = torch.compile(function)
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self._compiled is not None:
+            try:
+                return self._compiled(*arguments)
+            except Exception as error:
+                self.failed = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+                self._compiled = None
+        return self.function(*arguments)
+
+
+def utilisation(device: torch.device) -> int | None:
+    """Percent of the last moments in which the accelerator was busy; None where nobody can tell."""
+    if device.type != "cuda":
+        return None
+    try:
+        return int(torch.cuda.utilization(device))
+    except (ImportError, RuntimeError):
+        return None
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from assay.learning import rules, seeding
 from assay.learning.contract import Task
+from assay.learning.device import Compiled
 from assay.learning.dropout import Masks
 from assay.words.params import Train
 
@@ -55,6 +56,7 @@ class Engine(ABC):
     """Lanes in training. Subclasses say how a loss and its gradient come about."""
 
     execution: str
+    compiled: Compiled | None = None  # what the step runs through, where machine.compile is on
 
     def __init__(self, task: Task, modules: Sequence[nn.Module], settings: Train, masks: Masks) -> None:
         self.task = task

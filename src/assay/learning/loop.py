@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from assay.learning import contract, rules
+from assay.learning import contract, device, rules
 from assay.learning.checkpoint import Saver
 from assay.learning.divergence import Monitor
 from assay.learning.engine import Engine
@@ -53,6 +53,7 @@ class Training:
         self.curves: list[list[Point]] = [[] for _ in numbers]
         self.spent = 0.0  # seconds before this process
         self.started = time.perf_counter()
+        self.warming = engine.compiled is not None
 
     def run(self) -> None:
         while self.step < self.steps and not self.monitor.over:
@@ -63,7 +64,7 @@ class Training:
         for inputs, targets in self.feed.epoch(epoch, self.step % self.feed.steps):
             self.step += 1
             lr = rules.step_size(self.plan.params.lr, self.settings.schedule, self.step, self.steps)
-            losses = self.engine.step(inputs, targets, lr, self.step)
+            losses = self._compiling(inputs, targets, lr) if self.warming else self._step(inputs, targets, lr)
             self.monitor.look(epoch, self.step, losses)
             if self.monitor.over:
                 return
@@ -75,6 +76,21 @@ class Training:
         if self.saver.due():
             self.saver.write(self.state(), self.progress.log)
 
+    def _step(self, inputs: Tensor, targets: Tensor, lr: float) -> Tensor:
+        return self.engine.step(inputs, targets, lr, self.step)
+
+    def _compiling(self, inputs: Tensor, targets: Tensor, lr: float) -> Tensor:
+        """The first step of a compiled model: its time is reported apart and is no time of training."""
+        started = time.perf_counter()
+        losses = self._step(inputs, targets, lr).clone()
+        float(losses.sum())  # waits for an accelerator
+        taken = time.perf_counter() - started
+        self.spent -= taken
+        self.warming = False
+        failed = self.engine.compiled.failed if self.engine.compiled else ""
+        self.progress.log(f"not compiled: {failed}" if failed else f"compiled, with its first step, in {taken:.1f} s")
+        return losses
+
     def _note(self, epoch: int) -> None:
         """Losses at the end of an epoch, for the curves."""
         sizes = torch.tensor([end - start for start, end in self.feed.cuts], dtype=torch.float64)
@@ -85,6 +101,11 @@ class Training:
             if self.monitor.diverged[lane] is None:
                 curve.append(Point(epoch, float(training[lane]), float(validation[lane])))
         self._show(epoch)
+        busy = device.utilisation(self.plan.device)
+        if busy is not None:
+            self.progress.log(
+                f"epoch {epoch}: accelerator {busy} % busy, peak memory {device.peak_memory(self.plan.device)} bytes"
+            )
 
     def _show(self, epoch: int) -> None:
         self.progress.points(

@@ -32,6 +32,7 @@ class Sequential(Engine):
         assert task.loss is not None
         self.loss = task.loss
         self.lr = params.lr
+        self.compiled = device.Compiled(self.module) if params.machine.compile else None
         self.optimizer = task.call("optimizer", self.leaves, params) if task.optimizer else None
         self.start = [group["lr"] for group in self.optimizer.param_groups] if self.optimizer else []
 
@@ -39,7 +40,8 @@ class Sequential(Engine):
         self.module.train()
         self.masks.give(None)
         with device.autocast(self.theta.device, self.precision):
-            loss = self.loss(self.module(inputs[0]), targets[0])
+            made = (self.compiled or self.module)(device.arranged(inputs[0], self.precision))
+            loss = self.loss(made, targets[0])
         found = torch.autograd.grad(loss, self.leaves, allow_unused=True, materialize_grads=True)
         torch._foreach_copy_(self.flat, list(found))
         return loss.detach().view(1)

@@ -151,6 +151,7 @@ def _work(parcel: _Parcel, numbers: list[int], chunk: int, pipe: Connection, tra
         plan = parcel.plan()
         with (
             device.threads(parcel.threads),
+            device.products(parcel.params.train.precision),
             device.determinism(parcel.params.train.deterministic) as nondeterministic,
         ):
             train(plan, numbers, chunk, _Relay(pipe))

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from assay.judging.compare import Comparison, compare
+from assay.judging.sequential import Look
 from assay.scoring.arm import Scored
 from assay.scoring.ruler import Metric
-from assay.words.params import Judge
 
 #: verdicts that no test gave
 INCOMPARABLE, SAME = "incomparable", "same"
+PAIRED = "paired"
 
 
 @dataclass(frozen=True)
@@ -29,27 +30,31 @@ class Judgement:
     mend: str = ""  # the command that makes it testable
 
 
-def against_floor(candidate: Scored, floors: Mapping[str, float], metric: Metric, judge: Judge) -> Judgement:
-    """Against the best floor, a fixed value: no seeds stand behind it."""
+def best_floor(floors: Mapping[str, float], metric: Metric) -> str:
+    """Name of the floor that is hardest to beat."""
     pick = max if metric.direction == "maximize" else min
-    best = pick(floors, key=lambda name: floors[name])
-    test = "welch" if judge.test == "paired" else judge.test  # nothing to pair with
-    found = _compare(floors[best], candidate.values(metric.name), metric, judge, test, (0, candidate.diverged))
+    return pick(floors, key=lambda name: floors[name])
+
+
+def against_floor(candidate: Scored, floors: Mapping[str, float], metric: Metric, test: str, look: Look) -> Judgement:
+    """Against the best floor, a fixed value: no seeds stand behind it."""
+    best = best_floor(floors, metric)
+    test = "welch" if test == PAIRED else test  # nothing to pair with
+    found = _compare(floors[best], candidate.values(metric.name), metric, test, look, (0, candidate.diverged))
     return Judgement(found.verdict, f"floor {best}", found)
 
 
-def against_baseline(candidate: Scored, baseline: Scored, metric: Metric, judge: Judge) -> Judgement:
+def against_baseline(candidate: Scored, baseline: Scored, metric: Metric, test: str, look: Look) -> Judgement:
     """Against the accepted strategy's own replicates, measured under the same ruler."""
     name = baseline.arm.name
     if differing := differences(baseline, candidate):
         return Judgement(INCOMPARABLE, name, None, "; ".join(differing), "dvc repro -f -s baseline && dvc exp run")
-    assert baseline.arm.measurement and candidate.arm.measurement
-    if baseline.arm.measurement.identity == candidate.arm.measurement.identity:
+    if baseline.identity == candidate.identity:
         return Judgement(SAME, name, None, f"candidate and {name} are the same strategy; nothing was tested")
     first, second = baseline.values(metric.name), candidate.values(metric.name)
-    if judge.test == "paired":
+    if test == PAIRED:
         first, second = _matched(baseline, candidate, metric.name)
-    found = _compare(first, second, metric, judge, judge.test, (baseline.diverged, candidate.diverged))
+    found = _compare(first, second, metric, test, look, (baseline.diverged, candidate.diverged))
     return Judgement(found.verdict, name, found)
 
 
@@ -69,20 +74,21 @@ def _compare(
     baseline: float | list[float],
     candidate: list[float],
     metric: Metric,
-    judge: Judge,
     test: str,
+    look: Look,
     diverged: tuple[int, int],
 ) -> Comparison:
     return compare(
         baseline,
         candidate,
         metric.direction,
-        alpha=judge.alpha,
+        alpha=look.alpha,
         min_effect=metric.min_effect,
         test=test,
         diverged_baseline=diverged[0],
         diverged_candidate=diverged[1],
         worst=metric.worst,
+        hold=look.hold,
     )
 
 

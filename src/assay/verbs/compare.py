@@ -55,7 +55,7 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
     candidate = found[-1]
     metric, direction = sides.column(candidate, options.column), _direction(candidate, options)
     group = sides.group(candidate, metric, direction)
-    if len(named) == 2:
+    if len(named) == 2 and not _measured_against(candidate, found[0]):
         other = found[0]
         column = sides.column(other, options.column)
         baseline: Group | float = sides.group(other, column, _direction(other, options, group.ruler.direction))
@@ -105,6 +105,11 @@ def _own_baseline(source: Source, metric: str, direction: str, options: Options)
             f"{source.name} records neither a baseline nor a floor", mend="name one: assay compare BASE CAND"
         )
     return f"floor {floor[0]}", floor[1]
+
+
+def _measured_against(candidate: Source, base: Source) -> bool:
+    """BASE is the strategy that the candidate's record measured anew: with seeds of its own, under the same ruler."""
+    return bool(base.commit and candidate.is_record and _recorded_baseline(candidate) in (base.name, base.commit))
 
 
 def _given_before(root: Path, candidate: Source, version: str) -> int:

@@ -117,7 +117,7 @@ def _rejected(tag: Tag) -> LogRow:
 
 def _unverifiable(tag: Tag) -> LogRow:
     folder, _, name = tag.name.partition("/")
-    kind = {"revoked": "revocation", "rescored": "strategy"}.get(folder, folder)
+    kind = {"revoked": "revocation", "rescored": "strategy", "remeasured": "strategy"}.get(folder, folder)
     return LogRow(
         kind=kind, name=name, date=tag.stamp.date, author=tag.stamp.author, state=f"not verifiable: {tag.problem}"
     )

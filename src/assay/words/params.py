@@ -46,7 +46,7 @@ class Train(Section, frozen=True, kw_only=True):
     schedule: Literal["constant", "cosine"] = "constant"
     clip: NotNegative = 0.0
     sample: Annotated[float, Meta(gt=0, le=1)] = 1.0
-    precision: Literal["float32", "bfloat16", "float64"] = "float32"
+    precision: Literal["float32", "tf32", "bfloat16", "float64"] = "float32"
     deterministic: bool = True
 
 
@@ -66,6 +66,7 @@ class Judge(Section, frozen=True, kw_only=True):
 class Machine(Section, frozen=True, kw_only=True):
     device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
     execution: Literal["auto", "fused", "sequential", "processes"] = "auto"
+    compile: bool = False
 
 
 class Params(Section, frozen=True, kw_only=True):
