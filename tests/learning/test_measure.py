@@ -33,7 +33,8 @@ def test_writes_models_predictions_curves_log_and_answer(make: Make) -> None:
     assert [(row["replicate"], row["epoch"]) for row in rows] == [(str(r), str(e)) for r in range(3) for e in (1, 2)]
     assert {row["seed"] for row in rows} == {str(one.seed) for one in answer.replicates}
     assert float(rows[1]["train_loss"]) < float(rows[0]["train_loss"])
-    assert "replicate 2" in (out / "train.log").read_text()
+    log = (out / "train.log").read_text()
+    assert "replicate 2" in log and log.splitlines()[-1].startswith("seconds: reading ")
     assert answer.identity.code == "code" and answer.identity.parameters["train"]["epochs"] == 2
 
 

@@ -118,7 +118,7 @@ class Compiled:
             try:
                 return self._compiled(*arguments)
             except Exception as error:
-                self.failed = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+                self.failed = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
                 self._compiled = None
         return self.function(*arguments)
 

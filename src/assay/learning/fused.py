@@ -8,11 +8,12 @@ Autograd runs outside of `vmap`: the sum of the lanes' losses has, for each lane
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from assay.learning import device, seeding
 from assay.learning.contract import Task
@@ -48,7 +49,7 @@ class Fused(Engine):
         self.has_dropout = any(isinstance(one, StreamDropout) for one in self.module.modules())
         self._sites: dict[tuple[int, ...], list[Site]] = {}
         self._train = torch.vmap(self._lane, in_dims=(0, 0, 0, 0, 0))
-        self.compiled = device.Compiled(self._train) if params.machine.compile else None
+        self.compiled = device.Compiled(self._compilable()) if params.machine.compile else None
         self._losses = torch.vmap(self._lane, in_dims=(0, 0, None, None, 0))
         self._forward = torch.vmap(self._outputs, in_dims=(0, 0, None))
 
@@ -101,6 +102,20 @@ class Fused(Engine):
         inputs, targets, masks = batch
         made = self._outputs(parameters, kept, inputs, masks)
         return self.loss(made, targets)
+
+    def _compilable(self) -> Callable[..., Tensor]:
+        """The training pass in public terms: the compiler does not follow tensors put into a module by hand."""
+        names = [*self.layout.names, *self.kept]
+
+        def lane(parameters: list[Tensor], kept: list[Tensor], inputs: Tensor, targets: Tensor, masks: Any) -> Tensor:
+            self.masks.give(masks)
+            tensors = dict(zip(names, [*parameters, *kept], strict=True))
+            made = functional_call(self.module, tensors, (inputs,))
+            self.masks.give([])  # a mask of lanes must not outlive them
+            return self.loss(made, targets)
+
+        together = torch.vmap(lane, in_dims=(0, 0, 0, 0, 0))
+        return lambda *stacked: together(*stacked)
 
     def _outputs(
         self, parameters: list[Tensor], kept: list[Tensor], inputs: Tensor, masks: list[Tensor] | None = None

@@ -8,6 +8,7 @@ the predictions are worth.
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] |
     Raises UsageError for what the task, the parameters or the data get wrong, AssayError when every
     replicate diverges; then no answer is written.
     """
+    began = time.perf_counter()
     layout = Layout(root)
     settings = parameters.resolved(files.read_bytes(layout.params), request.profile, str(layout.params))
     evaluated, today = examples.read(Path(request.evaluate), NEEDED)
@@ -49,6 +51,7 @@ def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] |
     task = contract.load(settings.task.name, layout.source, settings.model)
     where = device.choose(request.device)
     progress = Progress(Path(request.curves), Path(request.log), _epochs(request, settings), report)
+    ready = time.perf_counter()
     try:
         with (
             device.products(settings.train.precision),
@@ -57,6 +60,7 @@ def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] |
             store = _store(request, settings, train, today.content, nondeterministic)
             group = Group(request, settings, task, where, train, evaluated, store, progress)
             outcomes = group.outcomes()
+        done = time.perf_counter()
         _refuse_all_diverged(outcomes)
         for line in [*store.notes, *(f"{name} has no deterministic kernel" for name in nondeterministic)]:
             progress.say(line)
@@ -73,6 +77,8 @@ def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] |
         _write(request, outcomes, evaluated)
         progress.rewrite(outcomes)
         files.write_bytes(Path(request.answer), records.encode(answer))
+        ended = time.perf_counter()
+        progress.log(f"seconds: reading {ready - began:.2f}, replicates {done - ready:.2f}, writing {ended - done:.2f}")
     finally:
         progress.close()
     return answer

@@ -1,0 +1,174 @@
+"""Device, precision and determinism: switched on as asked, put back as found, without a GPU at hand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import chain
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from miniature import Make
+from test_fused import plan_of
+from zoo import FUSABLE, TASK
+
+from assay.learning import device, memory, trust, work
+from assay.learning.feed import Feed, Tensors
+from assay.words.errors import UsageError
+
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_refused(make: Make) -> None:
+    with pytest.raises(
+        UsageError, match=r"machine\.device is 'cuda:1' but torch sees no CUDA device; allowed: auto, cpu"
+    ):
+        make().measure([0], device="cuda:1")
+    assert device.choose("auto") == torch.device("cpu")
+
+
+def test_determinism_is_recorded_and_put_back() -> None:
+    with device.determinism(True) as offending:
+        assert torch.are_deterministic_algorithms_enabled()
+        torch.zeros(3).put_(torch.tensor([0]), torch.tensor([1.0]))
+        torch.zeros(3).put_(torch.tensor([0]), torch.tensor([1.0]))
+    assert offending == ["put_"]
+    assert not torch.are_deterministic_algorithms_enabled()
+    with device.determinism(False):
+        assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_an_operation_without_a_deterministic_kernel_is_in_the_answer(make: Make) -> None:
+    source = (
+        TASK
+        + """
+    def augment(inputs, targets, generator):
+        return inputs.clone().put_(torch.tensor([0]), torch.tensor([1.0])), targets
+    """
+    )
+    project = make(source)
+    assert project.measure([0]).nondeterministic == ["put_"]
+    assert project.measure([0, 1], execution="processes").nondeterministic == ["put_"]
+    project.set(train={"deterministic": False})
+    assert project.measure([0]).nondeterministic == []
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+def test_tf32_is_used_exactly_where_asked(precision: str) -> None:
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    with device.products(precision):
+        inside = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    assert inside == (precision == "tf32",) * 2
+    assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == before
+
+
+@pytest.mark.parametrize("execution", ["sequential", "fused"])
+def test_bfloat16_trains_close_to_float32(make: Make, execution: str) -> None:
+    project = make(TASK, model={"net": "convolution"}, train={"epochs": 4})
+    project.measure([0, 1], "whole")
+    project.set(train={"precision": "bfloat16"})
+    answer = project.measure([0, 1], "half", execution=execution)
+    assert [one.execution for one in answer.replicates] == [execution] * 2 and not answer.notes
+    difference = np.abs(project.predictions("half") - project.predictions("whole"))
+    assert 0 < difference.mean() < 0.05
+
+
+def test_what_does_not_compile_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(function: object) -> object:
+        def call(*arguments: object) -> object:
+            raise RuntimeError("no compiler here\nand more")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", broken)
+    compiled = device.Compiled(lambda x: x + 1)
+    assert compiled(1) == 2 and compiled(2) == 3
+    assert compiled.failed == "RuntimeError: no compiler here and more"
+
+
+@pytest.mark.parametrize("execution", ["sequential", "fused"])
+def test_a_compiled_step_reports_its_warm_up_apart(make: Make, monkeypatch: pytest.MonkeyPatch, execution: str) -> None:
+    project = make(TASK, machine={"compile": False})
+    project.measure([0, 1], "plain", execution=execution)
+    monkeypatch.setattr(torch, "compile", lambda function: function)
+    project.set(machine={"compile": True})
+    project.measure([0, 1], "compiled", execution=execution)
+    assert "compiled, with its first step, in" in (project.root / "compiled" / "train.log").read_text()
+    assert np.allclose(project.predictions("plain"), project.predictions("compiled"), atol=1e-6)
+
+
+@pytest.mark.parametrize("net", FUSABLE)
+def test_a_chunk_takes_at_most_its_share_of_memory_for_each_lane(make: Make, net: str) -> None:
+    plan = plan_of(make(TASK, model={"net": net}))
+    numbers = list(range(8))
+    feed = Feed(plan.task, plan.train, 32, [plan.streams(number) for number in numbers])
+    inputs, targets = next(feed.epoch(1))
+    one, lanes = trust.alone(plan, 0), trust.fused(plan, numbers)
+    kept = memory.activations(one, inputs[:1], targets[:1])
+    single = memory.per_replicate(one, kept)
+    together = memory.activations(lanes, inputs, targets) + 8 * memory.per_replicate(lanes, 0)
+    assert kept > 0
+    assert together <= 1.2 * 8 * single
+
+
+def test_chunks_follow_from_memory(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = make(TASK)
+    plan = plan_of(project)
+    one = trust.alone(plan, 0)
+    inputs, targets = next(Feed(plan.task, plan.train, 32, [plan.streams(0)]).epoch(1))
+    row = memory.per_replicate(one, memory.activations(one, inputs, targets))
+    monkeypatch.setattr(memory, "available", lambda where: int(row * 3.5 / memory.SHARE))
+    answer = project.measure([0, 1, 2, 3, 4, 5], execution="fused")
+    assert {one.execution for one in answer.replicates} == {"fused"}
+    assert "replicates train 3 at a time" in (project.root / "out" / "train.log").read_text()
+    monkeypatch.setattr(memory, "available", lambda where: row)
+    answer = project.measure([0, 1, 2], execution="fused")
+    assert {one.execution for one in answer.replicates} == {"sequential"}
+    assert "two do not fit" in answer.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("count", "largest", "sizes"), [(10, 4, [4, 3, 3]), (10, 10, [10]), (3, 0, [1, 1, 1]), (1, 5, [1])]
+)
+def test_chunks_are_even_and_keep_the_order(count: int, largest: int, sizes: list[int]) -> None:
+    made = memory.chunks(range(count), largest)
+    assert [len(chunk) for chunk in made] == sizes and list(chain(*made)) == list(range(count))
+
+
+def test_threads_follow_from_the_model_alone(make: Make) -> None:
+    plan = plan_of(make(TASK, train={"batch_size": 32}))
+    assert work.multiply_adds(plan) == 32 * (64 * 24 + 24 * 10)
+    before = torch.get_num_threads()
+    with work.threads(plan):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
+
+
+def test_training_never_imports_the_compiler(make: Make) -> None:
+    project = make()
+    file = project.root / "request.json"
+    file.write_bytes(msgspec.json.encode(project.request([0, 1, 2], execution="auto")))
+    code = (
+        f"import sys; sys.path.insert(0, {str(SOURCE)!r})\nfrom pathlib import Path\nimport msgspec\n"
+        "from assay.learning.measure import measure\nfrom assay.words.records import MeasureRequest\n"
+        f"request = msgspec.json.decode(Path({str(file)!r}).read_bytes(), type=MeasureRequest)\n"
+        f"measure(request, Path({str(project.root)!r}))\n"
+        "unwanted = ('torch._dynamo', 'torch._inductor', 'sympy', 'scipy', 'sklearn')\n"
+        "print([name for name in unwanted if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_data_that_do_not_fit_stay_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = Tensors(torch.zeros(10, 4), torch.zeros(10, dtype=torch.int64))
+    size, place = 10 * 4 * 4 + 10 * 8, torch.device("meta")
+    monkeypatch.setattr(memory, "available", lambda where: 2 * size)
+    assert data.to(place).inputs.device == place
+    monkeypatch.setattr(memory, "available", lambda where: 2 * size - 2)
+    kept = data.to(place)
+    assert (kept.inputs.device, kept.place) == (torch.device("cpu"), place)
