@@ -16,6 +16,7 @@ from assay.evidence.events import (
     Attempted,
     Comparison,
     Rejected,
+    Remeasured,
     Rescored,
     Revoked,
     Score,
@@ -88,6 +89,7 @@ events = st.one_of(
         attempts=st.integers(1, 9),
         seeds=seeds,
     ),
+    st.builds(Remeasured, **common, why=texts, strategy=commits, seeds=seeds),
     st.builds(Rescored, **common, metric=texts, metric_version=names, predictions=texts, score=scores),
 )
 

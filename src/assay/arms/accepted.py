@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from assay.evidence.events import Accepted as Confirmed
-from assay.evidence.events import Seeds, UnverifiableError
+from assay.evidence.events import Event, Remeasured, Seeds, UnverifiableError
 from assay.evidence.trailers import parse_event
 from assay.outside import files, git
 from assay.outside.pipeline import Run
@@ -68,13 +68,27 @@ def resolve(run: Run, name: str, protocol: int) -> Accepted:
 
 
 def _confirming(home: Path, name: str, commit: str) -> Seeds | None:
-    """Seeds of the replicates that confirmed strategy `name`; None where its tag says nothing to be trusted."""
-    message = git.run(home, "cat-file", "tag", f"refs/tags/{name}", check=False).partition("\n\n")[2]
+    """Seeds of the replicates that strategy `name` stands with; None where its tag says nothing to be trusted.
+
+    Those that confirmed it, until it was measured again.
+    """
+    accepted = _event(home, name, commit)
+    if not isinstance(accepted, Confirmed):
+        return None
+    pattern = f"refs/tags/remeasured/{accepted.name}-*"
+    later = git.run(home, "for-each-ref", "--format=%(refname:strip=2)", pattern).split()
+    found = [event for tag in later if isinstance(event := _event(home, tag, commit), Remeasured)]
+    strategy = git.run(home, "rev-parse", f"refs/tags/{name}")
+    newest = max((event for event in found if event.strategy == strategy), key=lambda e: e.sequence, default=None)
+    return newest.seeds if newest else accepted.seeds
+
+
+def _event(home: Path, tag: str, commit: str) -> Event | None:
+    message = git.run(home, "cat-file", "tag", f"refs/tags/{tag}", check=False).partition("\n\n")[2]
     try:
-        event = parse_event(name, commit, message)
+        return parse_event(tag, commit, message)
     except UnverifiableError:
         return None
-    return event.seeds if isinstance(event, Confirmed) else None
 
 
 def _unresolved(home: Path, name: str) -> UsageError:
@@ -125,10 +139,8 @@ def unpack(run: Run, commit: str) -> Path:
 
 def _archive(home: Path, commit: str) -> bytes:
     """The project's files as of `commit`, as a tar file."""
-    prefix = git.prefix(home).rstrip("/")
-    done = subprocess.run(
-        ["git", "-C", str(home), "archive", "--format=tar", f"{commit}:{prefix}"], capture_output=True
-    )
+    # From a subfolder of a repository, git takes that folder and names files from there.
+    done = subprocess.run(["git", "-C", str(home), "archive", "--format=tar", commit], capture_output=True)
     if done.returncode:
         said = " ".join(done.stderr.decode(errors="replace").split())
         raise UsageError(f"the files of {commit[:12]} cannot be read: {said}", mend="git fetch --unshallow --tags")

@@ -27,9 +27,16 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "compare": Command("assay.cli.compare", "Compare two revisions, experiments or files of numbers."),
     "status": Command("assay.cli.status", "Show what is clean, stale or left over, and the command that mends it."),
+    "ablate": Command("assay.cli.ablate", "Measure changes alone and in all combinations: what brings the gain?"),
     "accept": Command("assay.cli.accept", "Confirm an experiment on fresh seeds and make it the next baseline."),
     "reject": Command("assay.cli.reject", "Keep an experiment that did not work as rejected/NAME, with its verdict."),
     "revoke": Command("assay.cli.revoke", "Take an accepted strategy back; nothing is deleted."),
+    "rebaseline": Command(
+        "assay.cli.rebaseline", "Measure the baseline as today asks for, in the cheapest honest way."
+    ),
+    "rescore": Command("assay.cli.rescore", "Bring stored predictions to today's metric version."),
+    "guard": Command("assay.cli.guard", "Prove that a revision trains bit for bit as another, mode by mode."),
+    "export": Command("assay.cli.export", "Write a strategy as a folder that predicts."),
     "log": Command("assay.cli.log", "Show accepted, revoked and rejected strategies as a table."),
     "cache": Command("assay.cli.cache", "Show or prune what is kept so that no replicate trains twice."),
 }

@@ -116,12 +116,20 @@ class Revoked(Event, frozen=True, kw_only=True, tag="revoked"):
     baseline: str  # what the project goes back to
 
 
+class Remeasured(Event, frozen=True, kw_only=True, tag="remeasured"):
+    """`remeasured/NAME-SEQUENCE`: the strategy stands with a new draw of seeds from here on."""
+
+    why: str
+    strategy: str  # hash of the tag object that is measured again
+    seeds: Seeds
+
+
 class Rescored(Event, frozen=True, kw_only=True, tag="rescored"):
     """`rescored/NAME/METRIC-VERSION`: stored predictions under another ruler."""
 
     metric: str
     metric_version: str
-    predictions: str  # DVC's hash of the predictions that were scored
+    predictions: str  # DVC's hash of the folder that was scored
     score: Score
 
 
@@ -131,6 +139,7 @@ KINDS: dict[str, type[Event]] = {
     "attempt": Attempted,
     "rejected": Rejected,
     "revoked": Revoked,
+    "remeasured": Remeasured,
     "rescored": Rescored,
 }
 
@@ -159,7 +168,7 @@ def check_name(name: str) -> str:
 def tag_of(event: Event) -> str:
     """The tag that carries `event`, without refs/tags/."""
     folder = next(folder for folder, kind in KINDS.items() if type(event) is kind)
-    if isinstance(event, Attempted):
+    if isinstance(event, Attempted | Remeasured):
         return f"{folder}/{check_name(event.name)}-{event.sequence}"
     if isinstance(event, Rescored):
         return f"{folder}/{check_name(event.name)}/{check_name(event.metric_version)}"

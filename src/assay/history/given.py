@@ -30,7 +30,9 @@ def _read(item: Object) -> Given | None:
     try:
         table = columns.parse(item.content, "results/replicates.csv")
         arms, version = table["arm"], table["metric_version"][0]
+        candidate = arms.index("candidate")
         baselines = [name for arm, name in zip(arms, table["strategy"], strict=True) if arm == "baseline"]
-    except (UsageError, KeyError):
+    except (UsageError, KeyError, ValueError):
         return None
-    return Given(files.digest(item.content), (baselines or ["floor"])[0], version, arms.count("candidate"))
+    identity = table["identity"][candidate] if "identity" in table else files.digest(item.content)
+    return Given(identity, (baselines or ["floor"])[0], version, arms.count("candidate"))

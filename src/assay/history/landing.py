@@ -36,7 +36,7 @@ def land(layout: Layout, head: str, merge: Merge, event: Accepted, message: Mess
     Raises UsageError when the tag exists or the branch moved meanwhile; then nothing has changed.
     """
     root, on = layout.root, branch(layout.root)
-    when = _when(root, head, event.experiment_commit)
+    when = newest_date(root, head, event.experiment_commit)
     commit = plumbing.commit(root, merge.tree, merge.parents, f"{message.title}\n\n{message.text}", when)
     event = msgspec.structs.replace(event, commit=commit)
     tag = tag_of(event)
@@ -50,7 +50,7 @@ def land(layout: Layout, head: str, merge: Merge, event: Accepted, message: Mess
     return event
 
 
-def _when(root: Path, *commits: str) -> str:
+def newest_date(root: Path, *commits: str) -> str:
     """The newest date of `commits`: a repeated command makes the same commit, byte for byte."""
     dates = [git.run(root, "show", "--no-patch", "--format=%ct %cd", "--date=raw", commit) for commit in commits]
     return max(dates, key=lambda line: int(line.split(" ", 1)[0])).split(" ", 1)[1]
@@ -112,7 +112,7 @@ def finish(layout: Layout, event: Accepted) -> bool:
             raise UsageError(
                 f"{tag} exists, but {on.removeprefix('refs/heads/')} does not contain it", mend=f"git merge {tag}"
             )
-        tip = _pointed(root, event.commit, tag, _when(root, event.commit))
+        tip = _pointed(root, event.commit, tag, newest_date(root, event.commit))
         plumbing.move(root, f"assay accept {event.name}", [(on, tip, head)])
     index = git.run(root, "write-tree", check=False)
     if index != git.run(root, "rev-parse", f"{old}^{{tree}}") or index == git.run(root, "rev-parse", "HEAD^{tree}"):

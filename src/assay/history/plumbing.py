@@ -37,7 +37,7 @@ class Index:
     def copy(self, tree: str, paths: Sequence[str]) -> None:
         """Entries under `paths` as in `tree`, whatever stands there now."""
         for path in paths:
-            self.run("rm", "-r", "-q", "--cached", "--ignore-unmatch", "--", path)
+            self.run("rm", "-r", "-q", "-f", "--cached", "--ignore-unmatch", "--", path)
             listed = self.run("ls-tree", "-r", "--full-tree", tree, "--", path)
             self.run("update-index", "--index-info", stdin=f"{listed}\n".encode() if listed else b"")
 

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.history import plumbing
+from assay.history.objects import refs
 from assay.outside import files, git
 from assay.words.errors import UsageError
-from assay.words.layout import Layout
+from assay.words.layout import Layout, Store
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,10 @@ class Scratch:
 
     def repro(self, *options: str) -> None:
         """Regenerate dvc.lock and results. Raises UsageError with the sentence of the stage that failed."""
-        _share_cache(self.home, self.layout.root)
+        share_cache(self.home, self.layout.root)
         code, said = run([sys.executable, "-m", "dvc", "repro", *options], self.layout.root, self.home)
         if code:
-            raise UsageError(
-                f"the tree to be accepted does not run: {sentence(said)}", mend="dvc exp run, then accept again"
-            )
+            raise failed("the tree to be accepted does not run", said, "dvc exp run, then accept again")
 
     def changed_tree(self, tree: str) -> str:
         """`tree` with every tracked file as the run left it, written into the real repository."""
@@ -61,19 +60,24 @@ def lay_out(layout: Layout, commit: str, top: Path) -> Scratch:
     files.write_text(top / ".git" / "objects" / "info" / "alternates", f"{common / 'objects'}\n")
     if (common / "shallow").is_file():
         shutil.copy2(common / "shallow", top / ".git" / "shallow")
+    tags = [f"create {ref.name} {ref.object}" for ref in refs(layout.root, "refs/tags")]
+    git.run(top, "update-ref", "--stdin", stdin="\n".join([*tags, ""]))
     git.run(top, "update-ref", "--no-deref", "HEAD", commit)
     git.run(top, "reset", "--quiet", "--hard", commit)
     return Scratch(top, Layout(top / git.prefix(layout.root)), layout.root)
 
 
-def _share_cache(home: Path, root: Path) -> None:
-    """The real project's local DVC configuration, and its cache by absolute path."""
+def share_cache(home: Path, root: Path) -> None:
+    """The real project's local DVC configuration, its cache by absolute path, and our cache of replicates."""
+    ours = Store(root).root
+    ours.parent.mkdir(parents=True, exist_ok=True)
+    ours.symlink_to(Store(home).root, target_is_directory=True)
     local = home / ".dvc" / "config.local"
     if local.is_file():
         shutil.copy2(local, root / ".dvc" / "config.local")
     done = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], cwd=home, capture_output=True, text=True)
     if done.returncode:
-        raise UsageError(f"dvc does not know its cache: {sentence(done.stderr)}", mend="dvc doctor")
+        raise failed("dvc does not know its cache", done.stderr, "dvc doctor")
     command = [sys.executable, "-m", "dvc", "config", "--local", "cache.dir", done.stdout.strip()]
     subprocess.run(command, cwd=root, capture_output=True, check=True)
 
@@ -86,8 +90,9 @@ def run(command: Sequence[str], folder: Path, home: Path) -> tuple[int, str]:
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
 
-def sentence(said: str) -> str:
-    """The line of a child's output that says what went wrong: a stage's own sentence, else the last one."""
+def failed(what: str, said: str, mend: str) -> UsageError:
+    """An error from a child's output: a stage's own sentence, which knows the mend, else the last line."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     ours = [line for line in lines if "; next: " in line or "; allowed: " in line]
-    return (ours or lines or ["no message"])[-1]
+    sentence = (ours or lines or ["no message"])[-1].removeprefix("assay: ")
+    return UsageError(f"{what}: {sentence}", mend="" if "; next: " in sentence else mend)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from assay.evidence.events import Accepted, Attempted, Event, Rejected, Rescored, Revoked
+from assay.evidence.events import Accepted, Attempted, Event, Rejected, Remeasured, Rescored, Revoked, Seeds
 from assay.history.reading import Tag
 
 
@@ -21,6 +21,13 @@ class Strategy:
     accepted: Accepted
     revoked: Tag | None = None
     rescored: dict[str, Rescored] = field(default_factory=dict)  # by metric version
+    drawn: Tag | None = None  # the newest draw of seeds, if it was measured again
+
+    @property
+    def seeds(self) -> Seeds:
+        """Of the replicates that it stands with."""
+        event = self.drawn.event if self.drawn else None
+        return event.seeds if isinstance(event, Remeasured) else self.accepted.seeds
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,8 @@ def _apply(state: State, tag: Tag, event: Event) -> State:
         return _with(state, replace(strategy, revoked=tag))
     if isinstance(event, Rescored) and strategy is not None and event.commit == strategy.tag.commit:
         return _with(state, replace(strategy, rescored={**strategy.rescored, event.metric_version: event}))
+    if isinstance(event, Remeasured) and strategy is not None and event.strategy == strategy.tag.object:
+        return _with(state, replace(strategy, drawn=tag))
     lost = replace(tag, event=None, problem=f"it is about a strategy/{event.name} that is not the one here")
     return replace(state, unverifiable=[*state.unverifiable, lost])
 

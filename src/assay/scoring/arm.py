@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,6 +52,12 @@ class Scored:
     replicates: list[Replicate]
     predictions: Array  # (R, N, …)
     scores: list[dict[str, float]]
+
+    @property
+    def identity(self) -> str:
+        """Hash of what makes the strategy the strategy it is; the same for the same strategy, whatever its n."""
+        assert self.arm.measurement is not None
+        return files.digest(msgspec.json.encode(self.arm.measurement.identity, order="deterministic"))
 
     def values(self, metric: str) -> list[float]:
         """The metric over the replicates that did not diverge."""

@@ -34,6 +34,7 @@ def replicate_rows(arm: Scored, common: Mapping[str, object], metrics: Sequence[
         {
             "arm": arm.arm.arm,
             "strategy": arm.arm.name,
+            "identity": arm.identity,
             "replicate": replicate.number,
             "seed": replicate.seed,
             "status": "diverged" if replicate.diverged else "ok",

@@ -6,59 +6,83 @@ verdict, even `incomparable`, never fails it: DVC records no experiment for a fa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import numpy as np
 
-from assay.arms.accepted import Accepted
+from assay.arms.accepted import FLOOR, Accepted
 from assay.data import examples
+from assay.history.given import given
+from assay.judging import crossed, families, sequential
+from assay.judging.compare import Comparison
 from assay.judging.metric_version import metric_version
+from assay.judging.sequential import Look
 from assay.lineage.since import since
-from assay.outside import closure, files, git, task_source
+from assay.outside import closure, files, git, remembered, task_source
 from assay.outside.start import Start, start
 from assay.report import comparison
-from assay.scoring import arm, judgement, ruler, tables
-from assay.scoring.arm import Ruler, Scored
+from assay.scoring import arm, judgement, outputs, ruler, tables
+from assay.scoring.arm import Array, Ruler, Scored
 from assay.scoring.judgement import Judgement
+from assay.scoring.outputs import Evaluated
 from assay.words import records
-
-Flat = dict[str, Any]
+from assay.words.records import Part
 
 
 def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     begun = start(root, "evaluate")
-    today, version = _ruler(begun)
-    with begun.said_by_task("metrics"):
-        candidate = arm.load(begun.layout, arm.record(begun.layout, "candidate"), today)
-        baseline = arm.load(begun.layout, arm.record(begun.layout, "baseline"), today)
-        floors = _floors(begun, today)
-        assert candidate is not None
-        found = _judge(
-            begun, candidate, baseline, {name: score[today.decides] for name, score in floors.items()}, today
-        )
-        _write(begun, candidate, baseline, floors, found, today, version)
-    _say(begun, candidate, found, today, version)
-
-
-def _ruler(begun: Start) -> tuple[Ruler, str]:
-    module, name = begun.task("metrics"), begun.params.metric.name
-    where = f"src/tasks/{begun.params.task.name}/metrics.py"
-    metrics = ruler.read(module, where)
-    ruler.chosen(metrics, name, where)
+    remembered.load(begun.run.store.sources)
+    module = begun.task("metrics")
     part, manifest = examples.read(begun.layout.part("validation"), ["ids", "targets"])
-    version = metric_version(
+    today = _ruler(begun, module, part)
+    version = _version(begun, module, manifest)
+    with begun.said_by_task("metrics"):
+        found, against = _evaluate(begun, today, version, manifest)
+        outputs.write(begun.layout, found)
+        for line in _lines(begun, found, against):
+            print(line)
+
+
+def _ruler(begun: Start, module: object, part: examples.Examples) -> Ruler:
+    where = f"src/tasks/{begun.params.task.name}/metrics.py"
+    metrics, name = ruler.read(module, where), begun.params.metric.name
+    ruler.chosen(metrics, name, where)
+    return Ruler(metrics, name, begun.params.metric.options, part.ids, part.targets)
+
+
+def _version(begun: Start, module: object, manifest: Part) -> str:
+    task = begun.params.task.name
+    return metric_version(
         partial(closure.read_module, begun.layout.root),
-        task_source.module(begun.params.task.name, "metrics"),
-        name,
-        ruler.revision(module, where),
+        task_source.module(task, "metrics"),
+        begun.params.metric.name,
+        ruler.revision(module, f"src/tasks/{task}/metrics.py"),
         manifest.content,
         begun.params.metric.options,
     )
-    return Ruler(metrics, name, begun.params.metric.options, part.ids, part.targets), version
+
+
+def _evaluate(begun: Start, today: Ruler, version: str, manifest: Part) -> tuple[Evaluated, int]:
+    """Everything found, and how many verdicts were given against the same baseline before."""
+    candidate = arm.load(begun.layout, arm.record(begun.layout, "candidate"), today)
+    baseline = arm.load(begun.layout, arm.record(begun.layout, "baseline"), today)
+    assert candidate is not None  # only the baseline can be the floor
+    floors = _floors(begun, today)
+    look, against = _look(begun, candidate, baseline, version)
+    found = Evaluated(
+        ruler=today,
+        metric_version=version,
+        profile=begun.params.profile,
+        commit=git.run(begun.layout.root, "rev-parse", "HEAD"),
+        classes=manifest.classes,
+        candidate=candidate,
+        baseline=baseline,
+        floors=floors,
+        judgement=_judge(begun, candidate, baseline, floors, today, look),
+    )
+    return found, against
 
 
 def _floors(begun: Start, today: Ruler) -> dict[str, dict[str, float]]:
@@ -68,92 +92,82 @@ def _floors(begun: Start, today: Ruler) -> dict[str, dict[str, float]]:
     return found if human is None else {**found, "human": {today.decides: human}}
 
 
+def _look(begun: Start, candidate: Scored, baseline: Scored | None, version: str) -> tuple[Look, int]:
+    """The level left for this verdict: earlier ones on the same strategy against the same baseline have spent some."""
+    name, asked = baseline.arm.name if baseline else FLOOR, begun.params.judge
+    known = given(begun.run.home)
+    earlier = families.earlier(known, candidate.identity, name, version)
+    look = sequential.look(asked.alpha, len(candidate.replicates), asked.looks, earlier)
+    return look, families.against((one for one in known if one.strategy != candidate.identity), name, version)
+
+
 def _judge(
-    begun: Start, candidate: Scored, baseline: Scored | None, floors: dict[str, float], today: Ruler
-) -> Judgement:
-    if baseline is None:
-        return judgement.against_floor(candidate, floors, today.metric, begun.params.judge)
-    return judgement.against_baseline(candidate, baseline, today.metric, begun.params.judge)
-
-
-def _write(
     begun: Start,
     candidate: Scored,
     baseline: Scored | None,
-    floors: dict[str, dict[str, float]],
-    found: Judgement,
+    floors: Mapping[str, Mapping[str, float]],
     today: Ruler,
-    version: str,
-) -> None:
-    layout, names = begun.layout, list(today.metrics)
-    common = {
-        "metric_version": version,
-        "profile": begun.params.profile,
-        "direction": today.metric.direction,
-        "min_effect": today.metric.min_effect,
-    }
-    rows = [row for each in (candidate, baseline) if each for row in tables.replicate_rows(each, common, names)]
-    rows += [{"arm": "floor", "strategy": name, "status": "ok", **common, **score} for name, score in floors.items()]
-    columns = list(rows[0])
-    files.write_text(layout.replicates, tables.text(columns, [[row.get(key, "") for key in columns] for row in rows]))
-    _write_plots(begun, candidate, baseline, today)
-    files.write_bytes(
-        layout.metrics, msgspec.json.format(msgspec.json.encode(_flat(begun, candidate, found, today, version))) + b"\n"
-    )
+    look: Look,
+) -> Judgement:
+    test = begun.params.judge.test
+    if baseline is not None:
+        return judgement.against_baseline(candidate, baseline, today.metric, test, look)
+    scores = {name: score[today.decides] for name, score in floors.items()}
+    return judgement.against_floor(candidate, scores, today.metric, test, look)
 
 
-def _write_plots(begun: Start, candidate: Scored, baseline: Scored | None, today: Ruler) -> None:
-    layout, part = begun.layout, examples.read_manifest(begun.layout.part("validation"))
-    arms = {each.arm.arm: each for each in (baseline, candidate) if each}
-    if today.metric.per_example is None or baseline is None or not (baseline.values(today.decides)):
-        cases = tables.cases(today.ids, today.targets, np.zeros(len(today.ids)), np.zeros(len(today.ids)))
+def _lines(begun: Start, found: Evaluated, against: int) -> Iterator[str]:
+    """The verdict and everything that must not be overlooked beside it."""
+    judged, ruler_ = found.judgement, found.ruler
+    if judged.comparison is None:
+        yield f"{judged.verdict}: {judged.reason}" + (f"; next: {judged.mend}" if judged.mend else "")
     else:
-        before, after = (tables.shares(each, today).mean(axis=0) for each in (baseline, candidate))
-        cases = tables.cases(today.ids, today.targets, before, after)
-    files.write_text(layout.cases, cases)
-    probabilities = part.classes is not None and candidate.predictions.ndim == 3
-    empty = np.zeros((1, 0, len(part.classes or "?")))
-    shown = candidate.finite if probabilities else empty
-    targets = today.targets if probabilities else today.targets[:0]
-    files.write_text(layout.plots / "confusion.csv", tables.confusion(targets, shown, part.classes or []))
-    rows = tables.reliability(targets, {name: each.finite for name, each in arms.items()} if probabilities else {})
-    files.write_text(layout.plots / "reliability.csv", rows)
+        yield comparison.verdict_lines(judged.comparison, ruler_.decides, judged.against, found.metric_version, against)
+        yield from _new_examples(begun, found, judged.comparison)
+        yield from _futility(begun, judged.comparison)
+    for late in found.candidate.arm.unproven:
+        yield f"unproven: {late} was imported after the check; git add it, and add it to the stage's deps in dvc.yaml"
+    yield from _changes(begun)
 
 
-def _flat(begun: Start, candidate: Scored, found: Judgement, today: Ruler, version: str) -> Flat:
-    """results/metrics.json: flat, with neither nulls nor NaN, which `dvc exp show` would lose or choke on."""
-    values = candidate.values(today.decides)
-    flat: Flat = {
-        "schema": 1,
-        today.decides: float(np.mean(values)),
-        "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-        "n": len(values),
-        "diverged": candidate.diverged,
-    }
-    if result := found.comparison:
-        flat |= {"baseline": result.baseline.mean, "delta": result.delta, "ci_low": result.ci[0]}
-        flat |= {"ci_high": result.ci[1], "p": result.p}
-    flat |= {"verdict": found.verdict, "metric_version": version, "profile": begun.params.profile}
-    flat["commit"] = git.run(begun.layout.root, "rev-parse", "HEAD")
-    if candidate.arm.unproven:  # a column only where there is something to say
-        flat["unproven"] = ", ".join(candidate.arm.unproven)
-    finite = {key: value for key, value in flat.items() if not isinstance(value, float) or np.isfinite(value)}
-    return {key: value for key, value in finite.items() if value is not None}
+def _new_examples(begun: Start, found: Evaluated, result: Comparison) -> Iterator[str]:
+    """The interval over new examples, where the metric is the mean of a score per example."""
+    metric, candidate = found.ruler.metric, found.candidate
+    if metric.per_example is None or not len(candidate.finite):
+        return
+    after = tables.shares(candidate, found.ruler)
+    if not np.allclose(after.mean(axis=1), candidate.values(metric.name), rtol=0, atol=1e-9):
+        return
+    before = _baseline_scores(begun, found)
+    if before is not None:
+        paired = begun.params.judge.test == judgement.PAIRED and before.shape == after.shape
+        interval = crossed.new_examples(before, after, paired=paired)
+        yield f"{'':11}{comparison.new_examples_line(interval, comparison.decimals(result))}"
 
 
-def _changes(begun: Start) -> str:
+def _baseline_scores(begun: Start, found: Evaluated) -> Array | None:
+    """Per-example scores of what the candidate was compared with: (R, N), or (N,) for a floor."""
+    if found.baseline is not None:
+        return tables.shares(found.baseline, found.ruler) if len(found.baseline.finite) else None
+    scores = {name: score[found.ruler.decides] for name, score in found.floors.items()}
+    best = judgement.best_floor(scores, found.ruler.metric)
+    predictions = arm.floors(begun.layout, found.ruler).get(best)  # a human left no predictions
+    if predictions is None:
+        return None
+    return ruler.per_example(found.ruler.metric, found.ruler.targets, predictions, f"floor {best}")
+
+
+def _futility(begun: Start, result: Comparison) -> Iterator[str]:
+    looks = begun.params.judge.looks
+    n = result.candidate.n
+    if looks and n < looks[-1]:
+        level = sequential.look(begun.params.judge.alpha, looks[-1], looks).alpha
+        if sequential.futile(result, looks[-1], level):
+            yield f"{'':11}futile: progress at n={looks[-1]} is unlikely; stopping here costs no error (non-binding)"
+
+
+def _changes(begun: Start) -> Iterator[str]:
     path = begun.layout.accepted
     named = records.decode(files.read_bytes(path, "dvc repro -f context"), Accepted, str(path))
-    found = since(begun.run, named, begun.params.profile)
-    return f"changed against {named.name}: {found}" if found else ""
-
-
-def _say(begun: Start, candidate: Scored, found: Judgement, today: Ruler, version: str) -> None:
-    if found.comparison:
-        print(comparison.verdict_lines(found.comparison, today.decides, found.against, version))
-    else:
-        print(f"{found.verdict}: {found.reason}" + (f"; next: {found.mend}" if found.mend else ""))
-    for late in candidate.arm.unproven:
-        print(f"unproven: {late} was imported after the check; git add it, and add it to the stage's deps in dvc.yaml")
-    if changed := _changes(begun):
-        print(changed)
+    if found := since(begun.run, named, begun.params.profile):
+        yield f"changed against {named.name}: {found}"

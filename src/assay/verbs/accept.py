@@ -8,8 +8,6 @@ cache: killed anywhere, the same command goes on with what is measured. Not cove
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -30,15 +28,15 @@ from assay.history.scratch import Scratch, lay_out, run
 from assay.history.state import State, fold
 from assay.history.writing import check_why, write
 from assay.judging import selection
-from assay.judging.compare import Comparison as Judged
 from assay.outside import files, git
 from assay.report.comparison import verdict_lines
 from assay.verbs import admission
-from assay.verbs.confirming import Confirmation, Group, fresh_seeds, rows
+from assay.verbs.acceptance import attempts, comparison, confirmed, identity, judge, openings, selected
+from assay.verbs.confirming import Confirmation, fresh_seeds, rows
 from assay.words import params, records
 from assay.words.errors import GateError, UsageError
 from assay.words.layout import Layout, Store
-from assay.words.records import Arm, Environment
+from assay.words.records import Environment
 
 CONFIRMATION = "results/confirmation.csv"
 Say = Callable[[str], None]
@@ -153,7 +151,7 @@ def _announce(candidate: Candidate, named: Named, changed: list[str], seeds: See
         arms += f", {named.name} {seeds.baseline}–{seeds.baseline + seeds.n - 1}"
     say(f"confirmation: {seeds.n} fresh replicates an arm ({arms})")
     say(f"level: {selection.level(1):g} one-sided at the first attempt, half of it at each further one")
-    say(f"sealed test part: opened once; opened before by {', '.join(_openings(candidate.state)) or 'nobody'}")
+    say(f"sealed test part: opened once; opened before by {', '.join(openings(candidate.state)) or 'nobody'}")
     tag = f"strategy/{candidate.name}"
     say(f"write: a commit on {candidate.head[:12]}, the tag {tag} on it, a commit with baseline: {tag}")
 
@@ -166,138 +164,53 @@ def _regenerate(candidate: Candidate, scratch: Scratch, named: Named, changed: l
         raise UsageError(f"{candidate.tried.name}: {problem}", mend="dvc exp run")
     admission.check_numbers(candidate.tried, metrics, candidate.allow)
     admission.check_version(candidate.tried, numbers.text(metrics, "metric_version"))
-    found = numbers.comparison(metrics)
-    assert found is not None  # a verdict was checked
-    scores = _scores(scratch.layout, numbers.metric_of(numbers.text(metrics, "metric_version")))
-    chosen = Comparison(
-        verdict=found.verdict,
-        candidate=found.candidate,
-        baseline=scores.get("baseline") or _fixed(metrics),
-        delta=found.delta,
-        ci_low=found.ci_low,
-        ci_high=found.ci_high,
-        p=found.p,
-    )
+    chosen = selected(scratch.layout, metrics)
     return Regenerated(scratch, scratch.changed_tree(candidate.merge.tree), named, metrics, chosen, changed)
-
-
-def _fixed(metrics: dict[str, Any]) -> Score:
-    """A floor: a known number without replicates."""
-    return Score(n=0, mean=numbers.number(metrics, "baseline"))
-
-
-def _scores(layout: Layout, metric: str) -> dict[str, Score]:
-    """Arm → its numbers in results/replicates.csv."""
-    found: dict[str, list[float]] = {}
-    diverged: dict[str, int] = {}
-    for row in csv.DictReader(io.StringIO(files.read_bytes(layout.replicates).decode())):
-        if row["status"] == "ok":
-            found.setdefault(row["arm"], []).append(float(row[metric]))
-        else:
-            diverged[row["arm"]] = diverged.get(row["arm"], 0) + 1
-    return {arm: score(values, diverged.get(arm, 0)) for arm, values in found.items()}
-
-
-def score(values: list[float], diverged: int) -> Score:
-    """Mean and spread of one group's finite values."""
-    mean = sum(values) / len(values)
-    spread = sum((value - mean) ** 2 for value in values)
-    sd = (spread / (len(values) - 1)) ** 0.5 if len(values) > 1 else None
-    return Score(n=len(values), mean=mean, sd=sd, diverged=diverged)
 
 
 def _decide(candidate: Candidate, tree: Regenerated, seeds: Seeds, say: Say) -> Accepted:
     """Measure both arms again, judge, open the test part, land."""
     measuring = Confirmation(tree.scratch, seeds)
-    attempt = 1 + _attempts(candidate.state, _identity(tree.scratch.layout))
+    attempt = 1 + attempts(candidate.state, identity(tree.scratch.layout))
     say(f"confirming on {seeds.n} fresh replicates an arm, attempt {attempt}, level {selection.level(attempt):g}")
     new = measuring.candidate()
     old = None if tree.named.name == FLOOR else measuring.baseline(tree.named)
-    judged = _judge(measuring, new, old, tree, attempt)
+    judged = judge(measuring, new, old, tree.metrics, attempt)
     text = verdict_lines(judged, measuring.metric.name, tree.named.name, tree.version)
     say(text)
-    comparison = _comparison(judged, new, old, tree, attempt)
-    if not _confirmed(judged, candidate.allow):
-        _record(candidate, tree, seeds, attempt, comparison)
+    fresh = comparison(judged, new, old, tree.metrics, attempt)
+    if not confirmed(judged, candidate.allow):
+        _record(candidate, tree, seeds, attempt, fresh)
     say("opening the sealed test part")
     test = measuring.candidate("test").score
     groups = [("candidate", new), *([("baseline", old)] if old else [])]
-    event = _event(candidate, tree, seeds, attempt, comparison, test)
+    event = _event(candidate, tree, seeds, attempt, fresh, test)
     return _land(candidate, tree, event, rows(groups, measuring.metric.name), text)
 
 
-def _judge(measuring: Confirmation, new: Group, old: Group | None, tree: Regenerated, attempt: int) -> Judged:
-    floor = numbers.number(tree.metrics, "baseline")
-    assert old is not None or floor is not None
-    return selection.confirm(
-        old.values if old else float(floor or 0.0),
-        new.values,
-        measuring.metric.direction,
-        attempt,
-        diverged=(old.diverged if old else 0, new.diverged),
-        worst=measuring.metric.worst,
-        min_effect=measuring.metric.min_effect,
-    )
-
-
-def _confirmed(judged: Judged, allow: Collection[str]) -> bool:
-    """Progress; for a simplification it is enough that a loss that matters is excluded."""
-    return judged.verdict == "progress" or ("equivalent" in allow and judged.no_regression)
-
-
-def _comparison(judged: Judged, new: Group, old: Group | None, tree: Regenerated, attempt: int) -> Comparison:
-    finite = all(abs(end) < float("inf") for end in judged.ci)
-    return Comparison(
-        verdict=judged.verdict,
-        candidate=new.score,
-        baseline=old.score if old else _fixed(tree.metrics),
-        delta=judged.delta,
-        ci_low=judged.ci[0] if finite else None,
-        ci_high=judged.ci[1] if finite else None,
-        p=judged.p,
-        alpha=selection.level(attempt),
-    )
-
-
-def _identity(layout: Layout) -> str:
-    """Hash of what makes the candidate the strategy it is."""
-    path = layout.record("candidate")
-    arm = records.decode(files.read_bytes(path, "dvc exp run"), Arm, str(path))
-    assert arm.measurement is not None  # only the floor has none
-    return files.digest(records.encode(arm.measurement.identity))
-
-
-def _attempts(state: State, identity: str) -> int:
-    return sum(event.identity == identity for _, event in state.attempts)
-
-
-def _openings(state: State) -> list[str]:
-    return [item.tag.name for item in state.strategies.values() if item.accepted.test is not None]
-
-
-def _record(candidate: Candidate, tree: Regenerated, seeds: Seeds, attempt: int, comparison: Comparison) -> None:
+def _record(candidate: Candidate, tree: Regenerated, seeds: Seeds, attempt: int, fresh: Comparison) -> None:
     """Keep the failed attempt, and say so."""
     event = Attempted(
         name=candidate.name,
         sequence=candidate.sequence,
         commit=candidate.tried.commit,
         metric_version=tree.version,
-        identity=_identity(tree.scratch.layout),
+        identity=identity(tree.scratch.layout),
         experiment_commit=candidate.tried.commit,
-        confirmation=comparison,
+        confirmation=fresh,
         attempts=attempt,
         seeds=seeds,
     )
     tag = write(candidate.layout.root, event, f"Attempt {attempt} to confirm {candidate.tried.name}")
     raise GateError(
-        f"{candidate.tried.name} was not confirmed on fresh seeds (verdict {comparison.verdict} at one-sided level "
+        f"{candidate.tried.name} was not confirmed on fresh seeds (verdict {fresh.verdict} at one-sided level "
         f"{selection.level(attempt):g}), as the tag {tag} records",
         mend=f"more replicates, a better idea, or another attempt at level {selection.level(attempt + 1):g}",
     )
 
 
 def _event(
-    candidate: Candidate, tree: Regenerated, seeds: Seeds, attempt: int, comparison: Comparison, test: Score
+    candidate: Candidate, tree: Regenerated, seeds: Seeds, attempt: int, fresh: Comparison, test: Score
 ) -> Accepted:
     environment = records.decode(files.read_bytes(tree.scratch.layout.environment), Environment, "environment")
     return Accepted(
@@ -313,12 +226,12 @@ def _event(
         experiment_commit=candidate.tried.commit,
         changed=tree.changed,
         selection=tree.selection,
-        confirmation=comparison,
+        confirmation=fresh,
         attempts=attempt,
         seeds=seeds,
         environment=environment.key,
         test=test,
-        openings=_openings(candidate.state),
+        openings=openings(candidate.state),
         allowed=f"{', '.join(sorted(candidate.allow))}: {candidate.why}" if candidate.allow else "",
     )
 

@@ -20,7 +20,7 @@ from assay.arms.own_data import own_training_data
 from assay.arms.request import request, training_closure
 from assay.data import examples
 from assay.evidence.events import Score, Seeds
-from assay.history.scratch import Scratch, run, sentence
+from assay.history.scratch import Scratch, failed, run
 from assay.outside import closure, files, task_source
 from assay.outside.pipeline import Run
 from assay.outside.start import Start
@@ -105,7 +105,7 @@ class Confirmation:
             [sys.executable, str(tree / "src" / "stage.py"), "measure", str(path)], tree, self.scratch.home
         )
         if code:
-            raise UsageError(f"the confirmation of {tree} failed: {sentence(said)}", mend="run the command again")
+            raise failed(f"the confirmation of {tree} failed", said, "run the command again")
         answer = records.decode(files.read_bytes(Path(asked.answer)), Measurement, asked.answer)
         return self._scored(answer, Path(asked.predictions), evaluated)
 

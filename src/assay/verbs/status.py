@@ -82,7 +82,7 @@ def _evidence(name: str, state: State, asked: Params) -> StatusLine:
     if strategy.revoked is not None:
         mend = f'assay revoke {accepted.name} --why "finish moving the baseline"'
         return StatusLine(topic="baseline", text=f"{name} is revoked", mend=mend)
-    days = _days(strategy.tag.stamp.date)
+    days = _days((strategy.drawn or strategy.tag).stamp.date)
     score = accepted.confirmation.candidate
     text = f"{name} · {accepted.metric} {_number(score.mean)} ±{_number(score.sd)} (n={score.n})"
     text += f" · accepted {strategy.tag.stamp.date} by {strategy.tag.stamp.author}"

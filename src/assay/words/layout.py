@@ -117,6 +117,11 @@ class Store:
     def checkpoints(self) -> Path:
         return self.root / "checkpoints"
 
+    @property
+    def sources(self) -> Path:
+        """What the analysis of sources found, by their content."""
+        return self.root / "sources.cache"
+
     def tree(self, commit: str) -> Path:
         """The project's files as of a commit."""
         return self.root / "trees" / commit

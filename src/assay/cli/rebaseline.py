@@ -1,0 +1,24 @@
+"""`assay rebaseline`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+import msgspec
+
+from assay.verbs.rebaseline import rebaseline
+
+
+@click.command(epilog="Example: assay rebaseline")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(as_json: bool) -> None:
+    """Measure the accepted baseline as today asks for: re-score, re-infer or re-train, whichever is enough."""
+    done = rebaseline(Path.cwd(), partial(click.echo, err=True))
+    if as_json:
+        click.echo(msgspec.json.encode({"schema": 1, **msgspec.to_builtins(done)}))
+    else:
+        click.echo(
+            f"{done.way} done: n={done.n} under {done.metric_version}; next: git commit -am 'Measure the baseline'"
+        )

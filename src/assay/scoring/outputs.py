@@ -1,0 +1,108 @@
+"""The files that `evaluate` leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from assay.outside import files
+from assay.scoring import tables
+from assay.scoring.arm import Ruler, Scored
+from assay.scoring.judgement import Judgement
+from assay.words.layout import Layout
+
+Flat = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Everything that one evaluation found."""
+
+    ruler: Ruler
+    metric_version: str
+    profile: str
+    commit: str  # HEAD while it ran: the experiment's parent
+    classes: list[str] | None
+    candidate: Scored
+    baseline: Scored | None  # None while the baseline is the floor
+    floors: Mapping[str, Mapping[str, float]]
+    judgement: Judgement
+
+    @property
+    def arms(self) -> list[Scored]:
+        return [each for each in (self.candidate, self.baseline) if each]
+
+
+def write(layout: Layout, found: Evaluated) -> None:
+    """The table of replicates, the plots, the cases, and last the metrics, which `dvc exp show` reads."""
+    files.write_text(layout.replicates, _replicates(found))
+    files.write_text(layout.cases, _cases(found))
+    files.write_text(layout.plots / "confusion.csv", _confusion(found))
+    files.write_text(layout.plots / "reliability.csv", _reliability(found))
+    files.write_bytes(layout.metrics, msgspec.json.format(msgspec.json.encode(_flat(found))) + b"\n")
+
+
+def _replicates(found: Evaluated) -> str:
+    names, metric = list(found.ruler.metrics), found.ruler.metric
+    common = {
+        "metric_version": found.metric_version,
+        "profile": found.profile,
+        "direction": metric.direction,
+        "min_effect": metric.min_effect,
+    }
+    rows = [row for each in found.arms for row in tables.replicate_rows(each, common, names)]
+    rows += [{"arm": "floor", "strategy": name, "status": "ok", **common, **at} for name, at in found.floors.items()]
+    columns = list(rows[0])
+    return tables.text(columns, [[row.get(key, "") for key in columns] for row in rows])
+
+
+def _cases(found: Evaluated) -> str:
+    ruler, same = found.ruler, np.zeros(len(found.ruler.ids))
+    if ruler.metric.per_example is None or found.baseline is None or not len(found.baseline.finite):
+        return tables.cases(ruler.ids, ruler.targets, same, same)
+    before, after = (tables.shares(each, ruler).mean(axis=0) for each in (found.baseline, found.candidate))
+    return tables.cases(ruler.ids, ruler.targets, before, after)
+
+
+def _probabilities(found: Evaluated) -> bool:
+    """Whether predictions are a probability per class, as the two class plots need them."""
+    return found.classes is not None and found.candidate.predictions.ndim == 3
+
+
+def _confusion(found: Evaluated) -> str:
+    if not _probabilities(found):
+        return tables.text(["actual", "predicted"], [])
+    return tables.confusion(found.ruler.targets, found.candidate.finite, found.classes or [])
+
+
+def _reliability(found: Evaluated) -> str:
+    arms = {each.arm.arm: each.finite for each in found.arms} if _probabilities(found) else {}
+    return tables.reliability(found.ruler.targets, arms)
+
+
+def _flat(found: Evaluated) -> Flat:
+    """results/metrics.json: flat, with neither nulls nor NaN, which `dvc exp show` would lose or choke on."""
+    name = found.ruler.decides
+    values = found.candidate.values(name)
+    flat: Flat = {
+        "schema": 1,
+        name: float(np.mean(values)),
+        "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        "n": len(values),
+        "diverged": found.candidate.diverged,
+    }
+    if result := found.judgement.comparison:
+        if result.entered:  # diverged replicates are in the numbers: what is shown must add up to delta
+            flat |= {name: result.candidate.mean, "sd": result.candidate.sd, "n": result.candidate.n}
+        flat |= {"baseline": result.baseline.mean, "delta": result.delta, "ci_low": result.ci[0]}
+        flat |= {"ci_high": result.ci[1], "p": result.p}
+    flat |= {"verdict": found.judgement.verdict, "metric_version": found.metric_version}
+    flat |= {"profile": found.profile, "commit": found.commit}
+    if found.candidate.arm.unproven:  # a column only where there is something to say
+        flat["unproven"] = ", ".join(found.candidate.arm.unproven)
+    finite = {key: value for key, value in flat.items() if not isinstance(value, float) or np.isfinite(value)}
+    return {key: value for key, value in finite.items() if value is not None}

@@ -1,0 +1,60 @@
+"""`assay ablate`: cells on shared seeds, kept as experiments, gone on with after an interruption."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from assay.history.reading import read
+from support.project import Project
+
+CHANGES = ("-S", "lr=0.02", "-S", "model.hidden=96")
+
+
+def test_cells_share_seeds_are_kept_and_are_not_run_twice(ready: Project) -> None:
+    """The work tree has edits of its own, a branch is one of the changes, and one cell is lost in between."""
+    ready.git("stash", "--quiet")
+    ready.git("switch", "--quiet", "-c", "wide")
+    ready.edit("src/tasks/digits/learning.py", "from __future__", "# wide\nfrom __future__")
+    ready.edit("params.yaml", "hidden: 64", "hidden: 96")
+    ready.commit("wide")
+    ready.git("switch", "--quiet", "main")
+    ready.edit("params.yaml", "epochs: 3", "epochs: 5")
+    before = ready.git("status", "--porcelain")
+    found = ready.assay("ablate", "-S", "lr=0.02", "--branch", "wide", "--json")
+    report = json.loads(found.stdout)
+    assert set(report["cells"]) == {"baseline", "lr=0.02", "wide", "lr=0.02 wide"}
+    assert {len(values) for values in report["cells"].values()} == {3} and report["lost"] == 0
+    assert {effect["kind"] for effect in report["effects"]} >= {"main", "interaction", "alone"}
+    assert ready.git("status", "--porcelain") == before
+    cells = {item.name: item for item in read(ready.root).experiments if item.name.startswith("ablate-")}
+    assert len(cells) >= 3
+    lost = next(item for item in cells.values() if item.base == ready.git("rev-parse", "HEAD"))
+    ready.git("update-ref", "-d", f"refs/exps/{lost.base[:2]}/{lost.base[2:]}/{lost.name}")
+    again = ready.assay("ablate", "-S", "lr=0.02", "--branch", "wide", "--json")
+    assert json.loads(again.stdout) == report
+    assert 1 <= sum(line.startswith("running ") for line in again.stderr.splitlines()) <= 2
+    assert any(line.endswith(f"is measured: {name}") for name in cells for line in again.stderr.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-S", "lr=0.1"], "the changes are lr=0.1; allowed: two or three different ones"),
+        ([], "the changes are none; allowed: two or three"),
+        (["-S", "lr=0.1", "-S", "lr=0.1"], "allowed: two or three different ones"),
+        (["-S", "lr", "-S", "model.hidden=96"], "-S lr is no setting; allowed: KEY=VALUE"),
+        (["-S", "lr=0.1", "--branch", "nowhere"], "there is no branch 'nowhere'; allowed: main"),
+    ],
+)
+def test_refusals(ready: Project, arguments: list[str], said: str) -> None:
+    found = ready.assay("ablate", *arguments, ok=False)
+    assert found.returncode == 2 and said in found.stderr
+
+
+def test_a_cell_that_does_not_run_says_why(ready: Project) -> None:
+    ready.git("stash", "--quiet")
+    found = ready.assay("ablate", "-S", "lr=-1", "-S", "model.hidden=96", ok=False)
+    assert found.returncode == 2 and len(found.stderr.splitlines()[-1]) < 400
+    assert "lr=-1 does not run: " in found.stderr and "lr is -1" in found.stderr
