@@ -23,7 +23,7 @@ from assay.history.reading import read
 from assay.history.scratch import failed
 from assay.history.state import Strategy, fold
 from assay.learning import feed
-from assay.outside import closure, files, task_source
+from assay.outside import closure, files, git, task_source
 from assay.outside.pipeline import Run
 from assay.verbs.exported import HEAD, SOURCES, STATISTICS, WEIGHTS, Exported, own_task
 from assay.words import params, records
@@ -88,7 +88,7 @@ def _write(layout: Layout, strategy: Strategy, tree: Path, out: Path) -> Exporte
 def _fetch(layout: Layout, strategy: Strategy, path: str, out: Path) -> None:
     """`path` of the strategy's commit, from DVC's cache or its remote."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    command = ["get", str(layout.root), path, "--rev", strategy.tag.commit, "--out", str(out), "--quiet"]
+    command = ["get", *git.from_top(layout.root, path), "--rev", strategy.tag.commit, "--out", str(out), "--quiet"]
     done = subprocess.run([sys.executable, "-m", "dvc", *command], capture_output=True, text=True)
     if done.returncode:
         mend = f"dvc remote add -d NAME URL, or on the machine that has it: dvc push {path}"
