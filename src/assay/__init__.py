@@ -12,9 +12,10 @@ from typing import Any
 #: public name → module that defines it
 PUBLIC: dict[str, str] = {
     "compare": "assay.judging.compare",
+    "load": "assay.verbs.export",
 }
 
-__all__ = ["compare"]
+__all__ = ["compare", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -121,6 +121,10 @@ class Store:
         """The project's files as of a commit."""
         return self.root / "trees" / commit
 
+    def export(self, commit: str, ensemble: bool) -> Path:
+        """The model of an accepted strategy, as `assay export` writes it."""
+        return self.root / "exports" / f"{commit}{'-ensemble' if ensemble else ''}"
+
     def foreign(self, digest: str) -> Path:
         """A data part of another revision, by its content hash."""
         return self.root / "data" / digest

@@ -1,0 +1,171 @@
+"""`assay guard`: do two revisions train alike in every mode that was not meant to change?
+
+Covers: finding the revisions, a process of its own for each with its own code, a second run of the first
+where they differ (training that differs from itself proves nothing). Not covered: training
+(`assay.tracing`) and comparing traces (`judging.guarding`).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from assay.arms import accepted
+from assay.arms.request import training_closure
+from assay.data import examples
+from assay.history import difference, project
+from assay.history.scratch import failed, run
+from assay.judging.guarding import Guarded, first_difference, guarded, ordered
+from assay.outside import files, git, pipeline
+from assay.words import params, records
+from assay.words.errors import ProvenanceError, UsageError
+from assay.words.layout import Layout
+from assay.words.records import Trace, TraceRequest
+
+WORK_TREE = "the work tree"
+#: most steps: more would be a training
+MOST_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One side: its files, as they ran."""
+
+    name: str
+    commit: str  # "" for the work tree
+    layout: Layout
+    modes: tuple[str, ...]
+    task: str
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Path → text of every source that its training reaches."""
+        root = self.layout.root
+        reached = training_closure(root, self.task)
+        return {file.as_posix(): (root / file).read_text(encoding="utf-8", errors="replace") for file in reached}
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What was asked and what was found."""
+
+    base: str
+    head: str
+    steps: int
+    seed: int
+    modes: list[Guarded]
+
+    @property
+    def held(self) -> bool:
+        return all(mode.held for mode in self.modes)
+
+
+def guard(start: Path, base: str | None, head: str | None, excepted: Sequence[str], steps: int) -> Guard:
+    """Compare `base` (default: the accepted baseline) with `head` (default: the work tree as it stands).
+
+    Raises UsageError for a revision that is not there or cannot be traced, for an unknown mode in `excepted`,
+    ProvenanceError for code in the work tree that Git does not track.
+    """
+    if not 1 <= steps <= MOST_STEPS:
+        raise UsageError(f"--steps is {steps}", allowed=f"1 to {MOST_STEPS}")
+    layout = project.find(start)
+    asked = params.resolved(files.read_bytes(layout.params))
+    before = _revision(layout, base or _baseline(asked.baseline))
+    after = _revision(layout, head) if head else _work_tree(layout)
+    modes = ordered(before.modes, after.modes)
+    unknown = [mode for mode in excepted if mode not in modes]
+    if unknown:
+        raise UsageError(f"there is no mode {unknown[0]!r}", allowed=", ".join(modes), mend="assay guard --except MODE")
+    examples.read_manifest(layout.part("train"))
+    wanted = [mode for mode in before.modes if mode in after.modes and mode not in excepted]
+    found = _compare(layout, (before, after), wanted, asked, steps)
+    rest = {mode: Guarded(mode, "gone" if mode in before.modes else "new") for mode in modes if mode not in found}
+    rest |= {mode: Guarded(mode, "excepted") for mode in excepted}
+    return Guard(before.name, after.name, steps, asked.seed, [{**rest, **found}[mode] for mode in modes])
+
+
+def _baseline(named: str) -> str:
+    if named == accepted.FLOOR:
+        raise UsageError("baseline is floor, which has no code to compare with", mend="assay guard BASE, e.g. main")
+    return named
+
+
+def _revision(layout: Layout, name: str) -> Revision:
+    """The files of a revision, unpacked. Refused where they do not know `trace`."""
+    commit = git.resolve(layout.root, name)
+    if commit is None:
+        raise UsageError(f"there is no revision {name!r}", allowed="a tag, branch or commit", mend="git fetch --tags")
+    source = git.read(layout.root, commit, "src/stage.py")
+    if source is None or not re.search(rb"""^\s*["']trace["']\s*:""", source, re.MULTILINE):
+        raise UsageError(
+            f"{name} ({commit[:12]}) cannot be traced, its src/stage.py knows no `trace`",
+            allowed="revisions since Assay brought `assay guard`",
+            mend="compare trained groups instead: assay compare BASE CAND",
+        )
+    tree = accepted.unpack(pipeline.current(layout.root), commit)
+    return _described(name, commit, Layout(tree))
+
+
+def _work_tree(layout: Layout) -> Revision:
+    found = _described(WORK_TREE, "", layout)
+    untracked = difference.untracked(layout, found.task)
+    if untracked:
+        raise ProvenanceError(f"{untracked[0]} is imported but Git does not track it", mend=f"git add '{untracked[0]}'")
+    return found
+
+
+def _described(name: str, commit: str, layout: Layout) -> Revision:
+    where = "params.yaml" if not commit else f"params.yaml of {name}"
+    checked = params.load(files.read_bytes(layout.params), where)
+    return Revision(name, commit, layout, params.modes(checked), checked.task.name)
+
+
+def _compare(
+    layout: Layout, sides: tuple[Revision, Revision], modes: list[str], asked: params.Params, steps: int
+) -> dict[str, Guarded]:
+    """Every one of `modes` in both revisions; where they part, the first one once more against itself."""
+    if not modes:
+        return {}
+    request = TraceRequest(
+        modes=modes,
+        profile=asked.profile,
+        seed=asked.seed,
+        steps=steps,
+        train=str(layout.part("train").resolve()),
+        answer="",
+    )
+    before, after = _traced(layout, sides, request)
+    old, new = (side.sources for side in sides)
+    found = {mode: guarded(mode, before.modes[mode], after.modes[mode], old, new) for mode in modes}
+    if any(one.state == "changed" for one in found.values()):
+        (again,) = _traced(layout, sides[:1], request)
+        for mode, one in found.items():
+            itself = first_difference(before.modes[mode], again.modes[mode])
+            if one.state == "changed" and itself is not None:
+                found[mode] = Guarded(mode, "unsteady", *itself)
+    return found
+
+
+def _traced(layout: Layout, sides: Sequence[Revision], request: TraceRequest) -> list[Trace]:
+    """The answers of `sides`, each from a process of its own, at the same time."""
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor() as pool:
+        folders = [Path(scratch) / str(number) for number in range(len(sides))]
+        return list(pool.map(lambda side, folder: _ask(layout, side, request, folder), sides, folders))
+
+
+def _ask(layout: Layout, side: Revision, request: TraceRequest, folder: Path) -> Trace:
+    path, answer = folder / "request.json", folder / "answer.json"
+    asked = msgspec.structs.replace(request, answer=str(answer))
+    files.write_bytes(path, records.encode(asked))
+    root = side.layout.root
+    code, said = run([sys.executable, str(root / "src" / "stage.py"), "trace", str(path)], root, layout.root)
+    if code:
+        raise failed(f"{side.name} does not train", said, f"see its files in {root}")
+    return records.decode(files.read_bytes(answer), Trace, str(answer))
