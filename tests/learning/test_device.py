@@ -16,7 +16,7 @@ from test_fused import plan_of
 from zoo import FUSABLE, TASK
 
 from assay.learning import device, memory, trust, work
-from assay.learning.feed import Feed
+from assay.learning.feed import Feed, Tensors
 from assay.words.errors import UsageError
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -162,3 +162,13 @@ def test_training_never_imports_the_compiler(make: Make) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_data_that_do_not_fit_stay_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = Tensors(torch.zeros(10, 4), torch.zeros(10, dtype=torch.int64))
+    size, place = 10 * 4 * 4 + 10 * 8, torch.device("meta")
+    monkeypatch.setattr(memory, "available", lambda where: 2 * size)
+    assert data.to(place).inputs.device == place
+    monkeypatch.setattr(memory, "available", lambda where: 2 * size - 2)
+    kept = data.to(place)
+    assert (kept.inputs.device, kept.place) == (torch.device("cpu"), place)

@@ -102,8 +102,8 @@ class Project:
         return Project(where / self.root.name, self.home)
 
 
-def create(where: Path, name: str = "project") -> Project:
-    """A fresh repository with the small parameters, committed, nothing run."""
+def create(where: Path, name: str = "project", small: bool = True) -> Project:
+    """A fresh repository, with the small parameters unless told otherwise, committed, nothing run."""
     root, home = where / name, where / "home"
     home.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
@@ -114,7 +114,7 @@ def create(where: Path, name: str = "project") -> Project:
         else:
             shutil.copy2(source, target)
     project = Project(root, home)
-    for old, new in SMALL.items():
+    for old, new in SMALL.items() if small else ():
         project.edit("params.yaml", old, new)
     project.git("init", "--quiet", "--initial-branch=main")
     project.commit("start")

@@ -29,7 +29,7 @@ def test_cells_share_seeds_are_kept_and_are_not_run_twice(ready: Project) -> Non
     assert {effect["kind"] for effect in report["effects"]} >= {"main", "interaction", "alone"}
     assert ready.git("status", "--porcelain") == before
     cells = {item.name: item for item in read(ready.root).experiments if item.name.startswith("ablate-")}
-    assert len({(item.base, item.name) for item in read(ready.root).experiments if item.name in cells}) >= 3
+    assert len(cells) >= 3
     lost = next(item for item in cells.values() if item.base == ready.git("rev-parse", "HEAD"))
     ready.git("update-ref", "-d", f"refs/exps/{lost.base[:2]}/{lost.base[2:]}/{lost.name}")
     again = ready.assay("ablate", "-S", "lr=0.02", "--branch", "wide", "--json")

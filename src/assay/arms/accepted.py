@@ -139,10 +139,8 @@ def unpack(run: Run, commit: str) -> Path:
 
 def _archive(home: Path, commit: str) -> bytes:
     """The project's files as of `commit`, as a tar file."""
-    prefix = git.prefix(home).rstrip("/")
-    done = subprocess.run(
-        ["git", "-C", str(home), "archive", "--format=tar", f"{commit}:{prefix}"], capture_output=True
-    )
+    # From a subfolder of a repository, git takes that folder and names files from there.
+    done = subprocess.run(["git", "-C", str(home), "archive", "--format=tar", commit], capture_output=True)
     if done.returncode:
         said = " ".join(done.stderr.decode(errors="replace").split())
         raise UsageError(f"the files of {commit[:12]} cannot be read: {said}", mend="git fetch --unshallow --tags")

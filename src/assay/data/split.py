@@ -1,6 +1,6 @@
 """Train, validation and test: where an example goes follows from its own content.
 
-Each unit (a group, or all exact copies of an input) gets a number in [0, 1) by hashing its content.
+Each unit (all exact copies of an input, or all groups that share one) gets a number in [0, 1) by hashing its content.
 Within a class, units in the order of that number fill test, then validation, then train. New data shifts
 the two borders by about the sampling error of a quantile, so few old examples move. A fixed fence half-way
 into the validation share keeps test and train apart for good: below it nothing ever trains, above it
@@ -50,9 +50,28 @@ def _part(number: float, middle: float, validation: float, test: float, fence: f
 
 
 def _units(examples: Examples) -> list[str]:
+    """What must stay together with each example (N,), by name: its input's copies, or its group.
+
+    Groups that hold copies of the same input are one unit. Its name is the one with the smallest number, so that
+    groups which later turn out to belong together move towards test, and never from it into train.
+    """
+    keys = content_keys(examples.inputs)
     if examples.groups is None:
-        return content_keys(examples.inputs)
-    return [f"group {name}" for name in examples.groups]
+        return keys
+    names = [f"group {name}" for name in examples.groups]
+    lead = {name: name for name in names}
+    holder: dict[str, str] = {}
+    for name, key in zip(names, keys, strict=True):
+        pair = (_leader(lead, name), _leader(lead, holder.setdefault(key, name)))
+        one, other = sorted(pair, key=_number)
+        lead[other] = one
+    return [_leader(lead, name) for name in names]
+
+
+def _leader(lead: dict[str, str], name: str) -> str:
+    while lead[name] != name:
+        lead[name] = name = lead[lead[name]]
+    return name
 
 
 def _number(unit: str) -> float:

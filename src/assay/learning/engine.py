@@ -111,18 +111,18 @@ class Engine(ABC):
 
     def mean_losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """(lanes,) mean loss over all examples."""
-        total = torch.zeros(self.lanes, dtype=torch.float64)
+        total, place = torch.zeros(self.lanes, dtype=torch.float64), self.theta.device
         with torch.no_grad(), seeding.untouched():
             for start in range(0, len(targets), EVALUATE):
                 part = slice(start, start + EVALUATE)
-                found = self.losses(inputs[part], targets[part]).double().cpu()
+                found = self.losses(inputs[part].to(place), targets[part].to(place)).double().cpu()
                 total += found * len(targets[part])
         return total / len(targets)
 
     def outputs(self, inputs: Tensor) -> Tensor:
         """(lanes, N, …) outputs for N examples, on the host."""
         with torch.no_grad(), seeding.untouched():
-            parts = [self.forward(part).float().cpu() for part in torch.split(inputs, EVALUATE)]
+            parts = [self.forward(part.to(self.theta.device)).float().cpu() for part in torch.split(inputs, EVALUATE)]
         return torch.cat(parts, dim=1)
 
     def weights(self, lane: int) -> dict[str, Tensor]:

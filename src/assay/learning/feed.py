@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from assay.data.examples import Examples
-from assay.learning import seeding
+from assay.learning import memory, seeding
 from assay.learning.contract import Task
 from assay.learning.seeding import Globals, Streams
 from assay.words.errors import UsageError
 
 #: bytes of input that one gather of an epoch may copy; larger epochs are gathered step by step
 GATHER = 64 * 2**20
+
+_HOST = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Tensors:
 
     inputs: Tensor  # (N, …)
     targets: Tensor  # (N, …) int64 classes, or floating point
+    place: torch.device = _HOST  # where batches are wanted
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -42,7 +45,11 @@ class Tensors:
         return tuple(self.inputs.shape[1:])
 
     def to(self, device: torch.device) -> Tensors:
-        return Tensors(self.inputs.to(device), self.targets.to(device))
+        """Move to the device where all of it fits into half of the free memory; else batches move one by one."""
+        size = sum(one.numel() * one.element_size() for one in (self.inputs, self.targets))
+        if device.type != "cpu" and size > memory.available(device) // 2:
+            return replace(self, place=device)
+        return Tensors(self.inputs.to(device), self.targets.to(device), device)
 
 
 def without(train: Examples, evaluated: Examples) -> tuple[Examples, int]:
@@ -119,7 +126,7 @@ class Feed:
         self.task = task
         self.data = data
         self.streams = streams
-        self.device = data.targets.device
+        self.device = data.place
         self.cuts = cuts(len(data), batch_size)
         self.augmenting = [one.generator("augmentation", self.device) for one in streams] if task.augment else []
         self.globals = self._globals() if task.augment and len(streams) > 1 else []
@@ -134,7 +141,7 @@ class Feed:
     def epoch(self, number: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """(lanes, batch, …) inputs and targets of each step of epoch `number` (from 1), without the first `skip`."""
         order = np.stack([one.order(number, len(self.data)) for one in self.streams])
-        rows = torch.from_numpy(order).to(self.device)
+        rows = torch.from_numpy(order).to(self.data.targets.device)
         if self.whole:
             inputs, targets = self.data.inputs[rows], self.data.targets[rows]
         for start, end in self.cuts[skip:]:
@@ -142,7 +149,8 @@ class Feed:
                 batch = inputs[:, start:end], targets[:, start:end]
             else:
                 batch = self.data.inputs[rows[:, start:end]], self.data.targets[rows[:, start:end]]
-            yield self._augmented(*batch) if self.augmenting else batch
+            moved = batch[0].to(self.device), batch[1].to(self.device)
+            yield self._augmented(*moved) if self.augmenting else moved
 
     def state(self) -> dict[str, Any]:
         """Streams that an epoch draws from; orders are drawn anew for each epoch and need none."""

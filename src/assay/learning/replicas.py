@@ -33,4 +33,5 @@ def check(plan: Plan) -> None:
         count = min(plan.params.train.batch_size, len(plan.train), 8)
         part = slice(0, count)
         with device.autocast(plan.device, plan.params.train.precision):
-            contract.probe(plan.task, made, plan.train.inputs[part], plan.train.targets[part], plan.classes)
+            inputs, targets = plan.train.inputs[part].to(plan.device), plan.train.targets[part].to(plan.device)
+            contract.probe(plan.task, made, inputs, targets, plan.classes)

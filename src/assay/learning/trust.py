@@ -59,7 +59,7 @@ def prove(plan: Plan, numbers: Sequence[int]) -> None:
             _agree("the gradient", lanes.grad[part], twin.grad, tolerance)
             for name, kept in twin.buffers().items():
                 _agree(f"buffer {name!r}", lanes.buffers()[name][part], kept, tolerance)
-    inputs = plan.evaluate.inputs[:64]
+    inputs = plan.evaluate.inputs[:64].to(plan.device)
     with torch.no_grad():
         outputs = _guarded(lanes, partial(lanes.forward, inputs))
         for lane, twin in enumerate(twins):

@@ -36,7 +36,7 @@ def multiply_adds(plan: Plan) -> int:
         for one in module.modules():
             one.register_forward_hook(count)
         with device.autocast(plan.device, plan.params.train.precision):
-            module(plan.train.inputs[:rows])
+            module(plan.train.inputs[:rows].to(plan.device))
     return found * plan.params.train.batch_size // rows
 
 

@@ -48,6 +48,12 @@ def guarded(stages: Mapping[str, str], arguments: Sequence[str], protocol: int) 
             _say(f"{name}: {error.strerror} at {error.filename or root}; next: {mend}{_lost(root, name)}")
             return Exit.USAGE
         return _bug(name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("", "assay", "tasks"):
+            return _bug(name)
+        mend = "activate the environment that Assay is installed in, or put its bin folder first on PATH"
+        _say(f"{name}: {sys.executable} has no module {error.name}; next: {mend}{_lost(root, name)}")
+        return Exit.USAGE
     except Exception:
         return _bug(name)
 

@@ -11,25 +11,31 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 from assay.outside import files as disk
+from assay.outside import remembered
 from assay.words import normal_form
 
+#: file → files that it imports directly
+Direct = dict[Path, set[Path]]
 
-def import_closure(root: Path, entries: Sequence[Path]) -> tuple[Path, ...]:
+
+def import_closure(root: Path, entries: Sequence[Path], direct: Direct | None = None) -> tuple[Path, ...]:
     """Files that importing `entries` executes, and these: sorted, relative to `root`, all under src.
 
-    An `__init__.py` without a statement is left out: it cannot influence anything.
+    An `__init__.py` without a statement is left out: it cannot influence anything. Who asks for several
+    closures of a tree that stands still gives one dict as `direct`, and every file is looked at once.
     Raises UsageError with file and line when one of them is not valid Python.
     """
+    direct = {} if direct is None else direct
     given = {_relative(root, entry) for entry in entries}
     found: set[Path] = set()
     waiting = given.union(*(_packages(root, module_name(entry)) for entry in given))
     while waiting:
         found |= waiting
-        waiting = {path for file in waiting for path in direct_imports(root, file)} - found
+        direct.update((file, direct_imports(root, file)) for file in waiting - direct.keys())
+        waiting = {path for file in waiting for path in direct[file]} - found
     return tuple(sorted(path for path in found if path in given or not inert(root, path)))
 
 
@@ -83,12 +89,15 @@ def _relative(root: Path, file: Path) -> Path:
 
 def _content_digest(root: Path, file: Path) -> str:
     content = disk.read_bytes(root / file)
-    return disk.digest(_normal(content, file.as_posix()) if file.suffix == ".py" else content)
+    return _normal_digest(content, file.as_posix()) if file.suffix == ".py" else disk.digest(content)
 
 
-@lru_cache(maxsize=1024)
-def _normal(content: bytes, where: str) -> bytes:
-    return normal_form.text(normal_form.parse(content, where)).encode()
+def _normal_digest(content: bytes, where: str) -> str:
+    key = disk.digest(b"normal form" + content)
+    known = remembered.recall(key)
+    if known is None:
+        known = remembered.learn(key, [disk.digest(normal_form.text(normal_form.parse(content, where)).encode())])
+    return known[0]
 
 
 def inert(root: Path, file: Path) -> bool:
@@ -142,8 +151,13 @@ def _members(root: Path, package: str) -> set[str]:
     return {f"{package}.{_text(node)}" for nodes in about for node in nodes if _text(node)}
 
 
-@lru_cache(maxsize=1024)
 def _scan(content: bytes, where: str, package: str) -> frozenset[str]:
+    key = disk.digest(f"imports {package}\n".encode() + content)
+    known = remembered.recall(key)
+    return frozenset(remembered.learn(key, sorted(_parsed(content, where, package))) if known is None else known)
+
+
+def _parsed(content: bytes, where: str, package: str) -> frozenset[str]:
     nodes = list(_running(normal_form.parse(content, where)))
     importers = {"import_module", "__import__"} | {
         alias.asname or ""

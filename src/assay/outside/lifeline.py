@@ -25,6 +25,8 @@ def hold() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     watched = [parent, *_beyond_shell(parent)]
+    if watched[-1] == 1 and _left_to_init():
+        os.kill(os.getpid(), signal.SIGKILL)
     threading.Thread(target=_watch, args=(watched,), name="lifeline", daemon=True).start()
 
 
@@ -35,7 +37,16 @@ def _beyond_shell(parent: int) -> list[int]:
     except OSError:
         return []
     name, rest = stat[stat.index("(") + 1 : stat.rindex(")")], stat[stat.rindex(")") + 2 :].split()
-    return [int(rest[1])] if name in _SHELLS and int(rest[1]) > 1 else []
+    return [int(rest[1])] if name in _SHELLS else []
+
+
+def _left_to_init() -> bool:
+    """Whether DVC started us and was gone before we looked. In a container DVC itself may be process 1."""
+    try:
+        first = Path("/proc/1/cmdline").read_bytes()
+    except OSError:
+        return False
+    return "DVC_ROOT" in os.environ and b"dvc" not in first and b"python" not in first
 
 
 def _watch(watched: list[int]) -> None:

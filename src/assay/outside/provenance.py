@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from assay.outside import closure, git
 from assay.words.errors import ProvenanceError
@@ -18,36 +19,58 @@ from assay.words.errors import ProvenanceError
 _BYPRODUCTS = ("__pycache__",)
 
 
+class Listing(NamedTuple):
+    """Files under src as Git sees them, relative to the project."""
+
+    tracked: frozenset[str]
+    others: tuple[str, ...]  # not tracked, ignored ones included
+
+
+def listing(root: Path) -> Listing:
+    """Both lists, for who checks several stages of a tree that stands still."""
+    tracked = git.run(root, "ls-files", "-z", "--cached", "--", "src").split("\0")
+    others = git.run(root, "ls-files", "-z", "--others", "--", "src").split("\0")
+    kept = (file for file in others if file and not set(_BYPRODUCTS) & set(PurePosixPath(file).parts))
+    return Listing(frozenset(tracked), tuple(kept))
+
+
 def imported(root: Path) -> list[str]:
     """Files under `root`/src that this process has imported, relative to `root`."""
     source = str((root / "src").resolve())
+    elsewhere = tuple(prefix for prefix in {sys.prefix, sys.base_prefix} if not source.startswith(prefix))
     found = set()
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)  # a relative name for some modules of torch
-        if isinstance(file, str) and Path(file).is_absolute() and str(Path(file).resolve()).startswith(source):
-            found.add(Path(file).resolve().relative_to(root.resolve()).as_posix())
+        if not isinstance(file, str) or file.startswith(elsewhere) or not Path(file).is_absolute():
+            continue  # resolving the thousand files of torch would take longer than all the rest
+        real = str(Path(file).resolve())
+        if real.startswith(source):
+            found.add(Path(real).relative_to(root.resolve()).as_posix())
     return sorted(found)
 
 
-def check(root: Path, stage: str, dependencies: Sequence[str], files: Iterable[str]) -> None:
+def check(
+    root: Path, stage: str, dependencies: Sequence[str], files: Iterable[str], listed: Listing | None = None
+) -> None:
     """Refuse `files` (relative to `root`) that Git does not track or that `stage` does not depend on.
 
     Raises ProvenanceError (exit 4) naming the first such file and the line to add.
     """
-    tracked = _tracked(root)
+    known = listed or listing(root)
     for file in files:
-        if file not in tracked:
+        if file not in known.tracked:
             raise ProvenanceError(f"{file} is imported but Git does not track it", mend=f"git add {_quoted(file)}")
         if not _inside(file, dependencies) and not closure.inert(root, Path(file)):
             raise ProvenanceError(
                 f"stage {stage} imports {file}, which is not among its dependencies",
                 mend=f"add the line `- {file}` under stages.{stage}.deps in dvc.yaml",
             )
-    for file in untracked(root, dependencies):
-        raise ProvenanceError(
-            f"{file} lies inside the dependencies of stage {stage} but Git does not track it",
-            mend=f"git add {_quoted(file)}, or move it elsewhere",
-        )
+    for file in known.others:
+        if _inside(file, dependencies):
+            raise ProvenanceError(
+                f"{file} lies inside the dependencies of stage {stage} but Git does not track it",
+                mend=f"git add {_quoted(file)}, or move it elsewhere",
+            )
 
 
 def check_left_behind(home: Path, root: Path, stage: str, dependencies: Sequence[str], files: Iterable[str]) -> None:
@@ -55,7 +78,7 @@ def check_left_behind(home: Path, root: Path, stage: str, dependencies: Sequence
 
     DVC takes tracked files along and nothing else; such a run would end well with other code than the one at hand.
     """
-    missing = [file for file in untracked(home, ["src"]) if not (root / file).exists()]
+    missing = [file for file in listing(home).others if not (root / file).exists()]
     names = {name for file in files for name in closure.imported_names(root, Path(file))} if missing else set()
     for file in missing:
         wanted = file.endswith(".py") and closure.module_name(Path(file)) in names
@@ -69,25 +92,12 @@ def check_left_behind(home: Path, root: Path, stage: str, dependencies: Sequence
 
 def late(root: Path, dependencies: Sequence[str]) -> list[str]:
     """Modules imported by now that `check` would refuse: they make a result unproven."""
-    tracked = _tracked(root)
+    tracked = listing(root).tracked
     return [
         file
         for file in imported(root)
         if file not in tracked or not (_inside(file, dependencies) or closure.inert(root, Path(file)))
     ]
-
-
-def untracked(root: Path, dependencies: Sequence[str]) -> list[str]:
-    """Files inside the source folders of `dependencies` that Git does not track, ignored ones included."""
-    sources = [path for path in dependencies if PurePosixPath(path).parts[0] == "src"]
-    if not sources:
-        return []
-    listed = git.run(root, "ls-files", "-z", "--others", "--", *sources)
-    return [file for file in listed.split("\0") if file and not set(_BYPRODUCTS) & set(PurePosixPath(file).parts)]
-
-
-def _tracked(root: Path) -> set[str]:
-    return set(git.run(root, "ls-files", "-z", "--cached", "--", "src").split("\0"))
 
 
 def _inside(file: str, dependencies: Sequence[str]) -> bool:

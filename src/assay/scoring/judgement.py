@@ -7,7 +7,7 @@ statistics (`judging`), text (`report`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from assay.judging.compare import Comparison, compare
 from assay.judging.sequential import Look
@@ -39,7 +39,7 @@ def best_floor(floors: Mapping[str, float], metric: Metric) -> str:
 def against_floor(candidate: Scored, floors: Mapping[str, float], metric: Metric, test: str, look: Look) -> Judgement:
     """Against the best floor, a fixed value: no seeds stand behind it."""
     best = best_floor(floors, metric)
-    test = "welch" if test == PAIRED else test  # nothing to pair with
+    test = test if test in ("welch", "student") else "welch"  # nothing to pair with, or to permute
     found = _compare(floors[best], candidate.values(metric.name), metric, test, look, (0, candidate.diverged))
     return Judgement(found.verdict, f"floor {best}", found)
 
@@ -52,10 +52,18 @@ def against_baseline(candidate: Scored, baseline: Scored, metric: Metric, test: 
     if baseline.identity == candidate.identity:
         return Judgement(SAME, name, None, f"candidate and {name} are the same strategy; nothing was tested")
     first, second = baseline.values(metric.name), candidate.values(metric.name)
+    diverged = baseline.diverged, candidate.diverged
     if test == PAIRED:
-        first, second = _matched(baseline, candidate, metric.name)
-    found = _compare(first, second, metric, test, look, (baseline.diverged, candidate.diverged))
-    return Judgement(found.verdict, name, found)
+        first, second = _matched(baseline, candidate, metric)
+    placed = test == PAIRED and metric.worst is not None  # diverged ones are in their places already
+    found = _compare(first, second, metric, test, look, (0, 0) if placed else diverged)
+    return Judgement(found.verdict, name, _counted(found, diverged) if placed else found)
+
+
+def _counted(found: Comparison, diverged: tuple[int, int]) -> Comparison:
+    """With the numbers of diverged replicates that entered before the comparison."""
+    baseline, candidate = replace(found.baseline, diverged=diverged[0]), replace(found.candidate, diverged=diverged[1])
+    return replace(found, baseline=baseline, candidate=candidate, entered=any(diverged))
 
 
 def differences(baseline: Scored, candidate: Scored) -> list[str]:
@@ -92,12 +100,14 @@ def _compare(
     )
 
 
-def _matched(baseline: Scored, candidate: Scored, metric: str) -> tuple[list[float], list[float]]:
-    """Values of the replicates that both arms finished, matched by number: a paired design shares seeds."""
+def _matched(baseline: Scored, candidate: Scored, metric: Metric) -> tuple[list[float], list[float]]:
+    """Values matched by number, as a paired design shares seeds: where a worst value is named it stands for a
+    replicate that diverged, else only replicates that both arms finished count."""
     first, second = _by_number(baseline, metric), _by_number(candidate, metric)
     both = [number for number in first if number in second]
     return [first[number] for number in both], [second[number] for number in both]
 
 
-def _by_number(arm: Scored, metric: str) -> dict[int, float]:
-    return {r.number: found[metric] for r, found in zip(arm.replicates, arm.scores, strict=True) if found}
+def _by_number(arm: Scored, metric: Metric) -> dict[int, float]:
+    values = {r.number: s[metric.name] if s else metric.worst for r, s in zip(arm.replicates, arm.scores, strict=True)}
+    return {number: value for number, value in values.items() if value is not None}

@@ -96,6 +96,8 @@ def _flat(found: Evaluated) -> Flat:
         "diverged": found.candidate.diverged,
     }
     if result := found.judgement.comparison:
+        if result.entered:  # diverged replicates are in the numbers: what is shown must add up to delta
+            flat |= {name: result.candidate.mean, "sd": result.candidate.sd, "n": result.candidate.n}
         flat |= {"baseline": result.baseline.mean, "delta": result.delta, "ci_low": result.ci[0]}
         flat |= {"ci_high": result.ci[1], "p": result.p}
     flat |= {"verdict": found.judgement.verdict, "metric_version": found.metric_version}

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from assay.data import examples
 from assay.data.examples import Examples
+from assay.evidence.events import Accepted
 from assay.learning import contract, device, feed
 from assay.outside import closure, files, task_source
 from assay.serving import predict
@@ -37,11 +38,12 @@ TOLERANCE = {"float64": 1e-5, "float32": 1e-5, "tf32": 5e-3, "bfloat16": 5e-2}
 
 @dataclass(frozen=True)
 class Kept:
-    """What Git and DVC keep of a strategy. `tree` holds its files, `fetched` its outputs under their own paths."""
+    """What Git and DVC keep of a strategy: its evidence, its files in `tree`, its outputs under their own paths in
+    `fetched`."""
 
     strategy: str
     commit: str
-    metric_version: str
+    accepted: Accepted
     tree: Path
     fetched: Layout
 
@@ -154,7 +156,8 @@ def _describe(kept: Kept, folder: Path, numbers: Sequence[int], evaluated: Examp
         "schema": predict.SCHEMA,
         "strategy": kept.strategy,
         "commit": kept.commit,
-        "metric_version": kept.metric_version,
+        "metric_version": kept.accepted.metric_version,
+        "test": None if kept.accepted.test is None else kept.accepted.test.mean,  # mean score on the sealed part
         "replicates": list(numbers),
         "classes": None if evaluated.classes is None else list(evaluated.classes),
         "module": task_source.module(settings.task.name, "learning"),

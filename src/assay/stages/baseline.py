@@ -19,7 +19,7 @@ from assay.arms.accepted import Accepted
 from assay.arms.own_data import own_training_data
 from assay.arms.request import PAIRED, request, today, training_closure
 from assay.data import examples
-from assay.outside import closure, files
+from assay.outside import closure, files, remembered
 from assay.outside.start import Start, start
 from assay.words import records
 from assay.words.errors import UsageError
@@ -31,6 +31,7 @@ ARM = "baseline"
 
 def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     begun = start(root, ARM)
+    remembered.load(begun.run.store.sources)
     begun.prove()
     path = begun.layout.accepted
     mend = "dvc repro context"

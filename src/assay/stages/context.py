@@ -12,7 +12,7 @@ from pathlib import Path
 
 from assay.arms import accepted
 from assay.context import environment, identity
-from assay.outside import closure, files, pipeline, provenance, task_source
+from assay.outside import closure, files, pipeline, provenance, remembered, task_source
 from assay.outside.start import Start, start
 from assay.words import records
 from assay.words.errors import UsageError
@@ -21,6 +21,7 @@ from assay.words.errors import UsageError
 def main(root: Path, _arguments: Sequence[str], protocol: int) -> None:
     begun = start(root, "context")
     check_task(begun)
+    remembered.load(begun.run.store.sources)
     prove_all(begun)
     if identity.ensure(begun.run.home):
         print(f"context: Git knew no identity; this repository now has {identity.NAME} <{identity.EMAIL}>")
@@ -31,6 +32,7 @@ def main(root: Path, _arguments: Sequence[str], protocol: int) -> None:
     baseline = accepted.resolve(begun.run, begun.params.baseline, protocol)
     files.write_bytes(begun.layout.environment, records.encode(found))
     files.write_bytes(begun.layout.accepted, records.encode(baseline))
+    remembered.save(begun.run.store.sources)
     print(f"context: {found.key}; baseline {baseline.name} {baseline.commit[:12]}".rstrip())
 
 
@@ -58,12 +60,14 @@ def check_task(begun: Start) -> None:
 def prove_all(begun: Start) -> None:
     """Every stage's sources, followed without running them, against Git and dvc.yaml."""
     root, task = begun.layout.root, begun.params.task.name
+    listed = provenance.listing(root)
+    direct: closure.Direct = {}
     for stage, declared in pipeline.dependencies(begun.layout, task).items():
         entries = [Path("src/stage.py"), Path(f"src/assay/stages/{stage}.py")]
         entries += [Path(path) for path in declared if path.startswith(f"src/tasks/{task}/") and path.endswith(".py")]
         if (root / entries[1]).is_file():  # a stage that a user added is his own
-            reached = closure.import_closure(root, entries)
+            reached = closure.import_closure(root, entries, direct)
             sources = [file.as_posix() for file in reached]
-            provenance.check(root, stage, declared, sources)
+            provenance.check(root, stage, declared, sources, listed)
             if begun.run.home != root:
                 provenance.check_left_behind(begun.run.home, root, stage, declared, sources)

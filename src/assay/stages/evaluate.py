@@ -20,7 +20,7 @@ from assay.judging.compare import Comparison
 from assay.judging.metric_version import metric_version
 from assay.judging.sequential import Look
 from assay.lineage.since import since
-from assay.outside import closure, files, git, task_source
+from assay.outside import closure, files, git, remembered, task_source
 from assay.outside.start import Start, start
 from assay.report import comparison
 from assay.scoring import arm, judgement, outputs, ruler, tables
@@ -33,6 +33,7 @@ from assay.words.records import Part
 
 def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     begun = start(root, "evaluate")
+    remembered.load(begun.run.store.sources)
     module = begun.task("metrics")
     part, manifest = examples.read(begun.layout.part("validation"), ["ids", "targets"])
     today = _ruler(begun, module, part)

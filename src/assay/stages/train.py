@@ -11,7 +11,7 @@ import msgspec
 from assay.arms.request import request, today, training_closure
 from assay.data.examples import read_manifest
 from assay.learning.measure import measure
-from assay.outside import closure, files, git
+from assay.outside import closure, files, git, remembered
 from assay.outside.start import start
 from assay.words import records
 
@@ -20,9 +20,11 @@ ARM = "candidate"
 
 def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     begun = start(root, "train")
+    remembered.load(begun.run.store.sources)
     reached = training_closure(root, begun.params.task.name)
     begun.prove(file.as_posix() for file in reached)
     asked = request(begun, ARM, begun.layout.part("train"), closure.code_hash(root, reached))
+    remembered.save(begun.run.store.sources)
     settings = {"parameters": msgspec.to_builtins(begun.params), "environment": msgspec.to_builtins(today(begun))}
     files.write_text(begun.layout.settings("train"), json.dumps(settings, indent=2) + "\n")
     found = measure(asked, root)

@@ -80,7 +80,7 @@ def _cell(layout: Layout, changes: tuple[str, ...], branches: set[str]) -> Cell:
     for branch in (change for change in changes if change in branches):
         base = _with_branch(layout.root, base, branch)
     settings = tuple(sorted(change for change in changes if change not in branches))
-    name = f"ablate-{files.digest(' '.join(settings).encode())[:8]}"
+    name = f"ablate-{files.digest(' '.join((base, *settings)).encode())[:8]}"
     return Cell(changes, base, settings, name)
 
 

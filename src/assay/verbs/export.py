@@ -11,13 +11,15 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from assay.arms import accepted
 from assay.history import lookup, outputs, project
 from assay.history.reading import read
 from assay.history.state import Strategy, fold
 from assay.outside import pipeline
 from assay.serving.packing import Kept, needed, pack
-from assay.serving.predict import BrokenError, Predictor
+from assay.serving.predict import MODEL, BrokenError, Predictor
 from assay.words.errors import UsageError
 from assay.words.layout import Layout, Store
 
@@ -49,25 +51,48 @@ def export(start: Path, name: str, folder: Path, ensemble: bool = False) -> Expo
     return Exported(folder, made.strategy, made.commit, made.replicates, made.classes, difference)
 
 
-def load(name: str, *, ensemble: bool = False, device: str = "cpu", project_folder: str | Path = ".") -> Predictor:
-    """The model of the accepted strategy `strategy/NAME` of the project around `project_folder`.
+def load(name: str | Path, *, ensemble: bool = False, device: str = "cpu") -> Predictor:
+    """The model of the accepted strategy `strategy/NAME` of the project around here, or an exported folder.
 
     `predict(inputs)` takes raw examples (N, …) and gives predictions (N, …) of the first replicate, drawn by
-    lot and not by score; with `ensemble` the mean over all replicates. Raises as `export` does.
+    lot and not by score; with `ensemble` the mean over all replicates. A folder holds what it was exported
+    with. Raises UsageError as `export` does, for a damaged folder, and for a device that torch lacks.
     """
-    layout = project.find(Path(project_folder))
-    strategy = _strategy(layout, name)
-    folder = Store(layout.root).export(strategy.tag.commit, ensemble)
+    _check_device(device)
+    if (Path(name) / MODEL).is_file():
+        return _open_exported(Path(name), ensemble, device)
+    layout = project.find(Path.cwd())
+    strategy = _strategy(layout, str(name))
+    folder = Store(layout.root).export(strategy.tag.object, ensemble)
     try:
         return Predictor(folder, device)
-    except BrokenError:
+    except BrokenError:  # not there yet, or edited: a cache is made again
         shutil.rmtree(folder, ignore_errors=True)
     _place(layout, strategy, folder, ensemble)
     return Predictor(folder, device)
 
 
+def _open_exported(folder: Path, ensemble: bool, device: str) -> Predictor:
+    try:
+        found = Predictor(folder, device)
+    except BrokenError as error:
+        raise UsageError(str(error)) from error
+    if ensemble and len(found.replicates) == 1:
+        mend = f"assay export {found.strategy} --to ANOTHER --ensemble"
+        raise UsageError(f"{folder} holds replicate {found.replicates[0]} alone", mend=mend)
+    return found
+
+
+def _check_device(name: str) -> None:
+    try:
+        torch.zeros((), device=name)
+    except (RuntimeError, AssertionError) as error:
+        said = str(error).splitlines()[0]
+        raise UsageError(f"device {name!r}: {said}", allowed="cpu, or an accelerator that torch sees") from error
+
+
 def _strategy(layout: Layout, name: str) -> Strategy:
-    state = fold(read(layout.root).tags)
+    state = fold(read(layout.root, experiments=False).tags)
     found = lookup.strategy(state, name)
     if found.revoked is not None:
         standing = [one.tag.name for one in state.strategies.values() if one.revoked is None]
@@ -81,19 +106,28 @@ def _place(layout: Layout, strategy: Strategy, folder: Path, ensemble: bool) -> 
     """Make the model beside `folder` and rename it: killed at any moment, there is no half of one."""
     tag, commit = strategy.tag.name, strategy.tag.commit
     tree = accepted.unpack(pipeline.current(layout.root), commit)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    _make_room(folder)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
         fetched = Path(scratch) / "fetched"
         outputs.fetch(layout.root, commit, tag, needed(tag, tree), fetched)
-        kept = Kept(tag, commit, strategy.accepted.metric_version, tree, Layout(fetched))
+        kept = Kept(tag, commit, strategy.accepted, tree, Layout(fetched))
         difference = pack(kept, Path(scratch) / "model", ensemble)
         _put(Path(scratch) / "model", folder)
     return difference
+
+
+def _make_room(folder: Path) -> None:
+    """The folder around `folder`, found writable before anything is fetched."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder.parent).close()
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written ({error.strerror})", mend="choose another folder") from error
 
 
 def _put(made: Path, folder: Path) -> None:
     try:
         made.replace(folder)  # takes the place of an empty folder, too
     except OSError as error:
-        if not (folder / "model.json").is_file():  # else another process was faster
+        if not (folder / MODEL).is_file():  # else another process was faster
             raise UsageError(f"{folder} cannot be written ({error.strerror})", mend="choose another folder") from error

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from assay.evidence.events import Attempted, Comparison, Rejected, Revoked
-from assay.history import numbers, pointer, project
+from assay.evidence.events import Attempted, Comparison, Rejected, Revoked, Score
+from assay.history import numbers, pointer, project, rescored
 from assay.history.changes import changes
 from assay.history.objects import reading
 from assay.history.reading import Experiment, Repository, Tag, read
@@ -127,11 +127,12 @@ def _experiments(root: Path, repository: Repository) -> list[LogRow]:
     found = repository.experiments
     with reading(root) as objects:
         changed = changes(root, git.prefix(root), [(item.base, item.commit) for item in found], objects)
-    rows = [_experiment(item, ", ".join(changed.get(item.commit, []))) for item in found]
+        tables = rescored.read(root, objects)
+    rows = [_experiment(item, ", ".join(changed.get(item.commit, [])), tables) for item in found]
     return sorted(rows, key=lambda row: (row.metric_version, row.baseline, row.delta or 0.0, row.name), reverse=True)
 
 
-def _experiment(item: Experiment, changed: str) -> LogRow:
+def _experiment(item: Experiment, changed: str, tables: dict[str, dict[str, Score]]) -> LogRow:
     version = numbers.text(item.metrics, "metric_version")
     comparison = numbers.comparison(item.metrics)
     return LogRow(
@@ -142,6 +143,7 @@ def _experiment(item: Experiment, changed: str) -> LogRow:
         changed=changed,
         metric=numbers.metric_of(version),
         baseline=item.baseline,
+        rescored={name: table[item.commit].mean for name, table in tables.items() if item.commit in table},
         metric_version=version,
         state=comparison.verdict if comparison else f"no verdict: {item.problem or 'none in its metrics'}",
         **_numbers(comparison),

@@ -58,9 +58,7 @@ def rebaseline(start: Path, say: Callable[[str], None]) -> Done:
     if way == TRAIN and _measured(layout, asked):
         _draw(layout, asked, state, strategy, "; ".join(reasons))
         _repro(layout, "context")
-    if way != SCORE:
-        _repro(layout, "baseline", alone=True)
-    _repro(layout, "evaluate", alone=True)
+    _repro(layout, "evaluate", alone=way == SCORE)  # other examples, or another machine, concern both arms
     metrics, _ = parse_metrics(files.read_bytes(layout.metrics))
     arm = _arm(layout)
     n = len(arm.measurement.replicates) if arm and arm.measurement else 0
@@ -86,7 +84,9 @@ def _way(layout: Layout, asked: Params, strategy: Strategy) -> tuple[str, list[s
         reasons.append(f"it is {age} days old, baseline_max_age is {most:g}")
     if reasons:
         return TRAIN, reasons
-    if arm.evaluated != read_manifest(layout.part("validation")).content:
+    examples = read_manifest(layout.part("validation")).content
+    candidate = _arm(layout, "candidate")
+    if arm.evaluated != examples or candidate is None or candidate.evaluated != examples:
         return INFER, ["the validation examples changed"]
     return SCORE, ["environment, profile and validation examples are those it was measured with"]
 
@@ -115,12 +115,13 @@ def _draw(layout: Layout, asked: Params, state: State, strategy: Strategy, why: 
     write(layout.root, event, f"Measure {strategy.tag.name} again", why)
 
 
-def _arm(layout: Layout) -> Arm | None:
-    path = layout.record("baseline")
+def _arm(layout: Layout, name: str = "baseline") -> Arm | None:
+    path = layout.record(name)
     return records.decode(files.read_bytes(path), Arm, str(path)) if path.is_file() else None
 
 
 def _repro(layout: Layout, *stages: str, alone: bool = False) -> None:
+    """`dvc repro` up to `stages`; with `alone` without what comes before."""
     options = ["--single-item"] if alone else []
     code, said = run([sys.executable, "-m", "dvc", "repro", "--quiet", *options, *stages], layout.root, layout.root)
     if code:

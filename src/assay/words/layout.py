@@ -117,13 +117,18 @@ class Store:
     def checkpoints(self) -> Path:
         return self.root / "checkpoints"
 
+    @property
+    def sources(self) -> Path:
+        """What the analysis of sources found, by their content."""
+        return self.root / "sources.cache"
+
     def tree(self, commit: str) -> Path:
         """The project's files as of a commit."""
         return self.root / "trees" / commit
 
-    def export(self, commit: str, ensemble: bool) -> Path:
-        """The model of an accepted strategy, as `assay export` writes it."""
-        return self.root / "exports" / f"{commit}{'-ensemble' if ensemble else ''}"
+    def export(self, tag: str, ensemble: bool) -> Path:
+        """The model of an accepted strategy, as `assay export` writes it; `tag` is the hash of the tag object."""
+        return self.root / "exports" / f"{tag}{'-ensemble' if ensemble else ''}"
 
     def foreign(self, digest: str) -> Path:
         """A data part of another revision, by its content hash."""

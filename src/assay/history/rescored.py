@@ -1,0 +1,38 @@
+"""Scores of experiments under later metric versions: one ref a version, a table of commits.
+
+A thousand experiments would be a thousand tags; experiments do not travel by themselves either.
+`git push origin 'refs/assay/*'` takes the tables along.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from assay.evidence.events import Score
+from assay.history import plumbing
+from assay.history.objects import Objects, refs
+
+FOLDER = "refs/assay/rescored"
+
+
+def read(root: Path, objects: Objects) -> dict[str, dict[str, Score]]:
+    """Metric version → commit → score. A table that cannot be read is left out: it can be made again."""
+    found = refs(root, FOLDER)
+    tables: dict[str, dict[str, Score]] = {}
+    for ref, item in zip(found, objects.read([ref.object for ref in found]), strict=True):
+        try:
+            tables[ref.name.removeprefix(f"{FOLDER}/")] = msgspec.json.decode(
+                item.content if item else b"", type=dict[str, Score]
+            )
+        except msgspec.MsgspecError:
+            continue
+    return tables
+
+
+def write(root: Path, version: str, scores: dict[str, Score]) -> None:
+    """Replace the table of `version`, whole."""
+    content = msgspec.json.format(msgspec.json.encode(scores), indent=1)
+    blob = plumbing.call(root, "hash-object", "-w", "--stdin", stdin=content)
+    plumbing.call(root, "update-ref", f"{FOLDER}/{version}", blob)

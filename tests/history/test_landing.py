@@ -1,0 +1,103 @@
+"""Landing: commit, tag and branch together or not at all; the work tree follows without losing anything."""
+
+from __future__ import annotations
+
+import pytest
+from gitproject import PARAMS, Project, accepted, metrics
+
+from assay.evidence.trailers import parse_event
+from assay.history import landing
+from assay.history.landing import Message
+from assay.history.merging import merge
+from assay.words.errors import UsageError
+from assay.words.layout import Layout
+
+NEW = {"params.yaml": PARAMS.replace("lr: 0.001 ", "lr: 0.01 "), "results/metrics.json": metrics()}
+
+
+@pytest.fixture
+def tried(project: Project) -> str:
+    return project.experiment("wavy", NEW)
+
+
+def land(project: Project, tried: str, name: str = "adam"):
+    head = project.head
+    event = accepted("", name, experiment_commit=tried)
+    brought = merge(project.path, head, tried, experiment=True)
+    return landing.land(Layout(project.path), head, brought, event, Message(f"Accept {name}", "A text."))
+
+
+def test_tag_and_branch_move_together_and_twice_alike(project: Project, tried: str, tmp_path) -> None:
+    old = project.head
+    event = land(project, tried)
+    raw = project.git("cat-file", "tag", "strategy/adam")
+    assert parse_event("strategy/adam", event.commit, raw.partition("\n\n")[2]) == event
+    assert project.git("rev-parse", "main^") == event.commit and project.git("rev-parse", "main~2") == old
+    assert "baseline: strategy/adam" in project.git("show", "main:params.yaml")
+    first = project.git("rev-parse", "main")
+    project.git("update-ref", "refs/heads/main", old)
+    project.git("tag", "-d", "strategy/adam")
+    assert land(project, tried) == event, "the same commit, byte for byte, whenever it is made"
+    assert project.git("rev-parse", "main") == first
+
+
+def test_the_second_of_two_is_told_and_changes_nothing(project: Project, tried: str) -> None:
+    """A second work tree on the same branch's commit takes the same name, or moves the branch first."""
+    land(project, tried)
+    before = project.git("for-each-ref")
+    with pytest.raises(UsageError, match="strategy/adam exists, or main moved meanwhile; next: run the command again"):
+        land(project, tried)
+    assert project.git("for-each-ref") == before
+    head = project.head
+    project.git("commit", "-q", "--allow-empty", "-m", "theirs")
+    before = project.git("for-each-ref")
+    brought = merge(project.path, head, tried, experiment=True)
+    event = accepted("", "other", experiment_commit=tried)
+    with pytest.raises(UsageError, match="strategy/other exists, or main moved"):
+        landing.land(Layout(project.path), head, brought, event, Message("t", ""))
+    assert project.git("for-each-ref") == before
+
+
+def test_the_work_tree_follows_only_over_what_git_has(project: Project, tried: str) -> None:
+    old = project.head
+    project.write(NEW)
+    land(project, tried)
+    project.write({"src/code.py": "x = 3  # mine\n"})
+    assert not landing.follow(Layout(project.path), old, tried)
+    assert (project.path / "src/code.py").read_text() == "x = 3  # mine\n"
+    assert landing.foreign(Layout(project.path), old, tried) == ["src/code.py"]
+    project.git("checkout", old, "--", "src/code.py")
+    assert landing.follow(Layout(project.path), old, tried)
+    assert project.git("status", "--porcelain") == ""
+
+
+def test_an_untracked_file_in_the_way_is_named(project: Project, tried: str) -> None:
+    old = project.head
+    project.write({"results/metrics.json": "mine\n"})
+    land(project, tried)
+    found = landing.overwritten(Layout(project.path), old, project.head, tried)
+    assert found == ["results/metrics.json"]
+    project.write(NEW)
+    assert landing.overwritten(Layout(project.path), old, project.head, tried) == []
+
+
+def test_a_merge_takes_code_from_both_and_results_from_neither(project: Project, tried: str) -> None:
+    project.commit({"src/code.py": "x = 2\n", "dvc.lock": "ours\n", "results/metrics.json": "ours\n"})
+    found = merge(project.path, project.head, tried, experiment=True)
+    assert found.merged and found.parents == (project.head,)
+    assert "lr: 0.01 " in project.git("show", f"{found.tree}:params.yaml")
+    assert project.git("show", f"{found.tree}:src/code.py") == "x = 2"
+    assert project.git("show", f"{found.tree}:results/metrics.json") == "ours", "regenerated later"
+
+
+def test_a_branch_becomes_a_parent_and_a_conflict_is_named(project: Project) -> None:
+    project.git("switch", "-q", "-c", "feature")
+    feature = project.commit({"src/code.py": "x = 5\n"})
+    project.git("switch", "-q", "main")
+    project.commit({"src/other.py": "y\n"})
+    assert merge(project.path, project.head, feature, experiment=False).parents == (project.head, feature)
+    project.commit({"src/code.py": "x = 7\n"})
+    with pytest.raises(UsageError, match=r"conflicts with HEAD in src/code.py; next: git rebase"):
+        merge(project.path, project.head, feature, experiment=False)
+    with pytest.raises(UsageError, match="is already part of HEAD"):
+        merge(project.path, project.head, project.git("rev-parse", "HEAD~1"), experiment=False)

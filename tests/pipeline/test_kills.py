@@ -1,0 +1,32 @@
+"""Ended at any moment, the next run gives the numbers of an undisturbed one. Fifty of these: benchmarks/."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from support.kills import interrupted, settle
+from support.project import Project
+from support.weights import digests
+
+RUN = ("exp", "run", "-S", "seed=5")
+
+
+@pytest.mark.kill
+def test_five_ends_in_a_row(project: Project, tmp_path: Path) -> None:
+    disturbed = project.copy(tmp_path / "disturbed")
+    project.dvc(*RUN)
+    expected = digests(project), {**project.metrics, "commit": ""}
+
+    head = disturbed.git("rev-parse", "HEAD")
+    moments = random.Random(20).sample(range(10, 60), 5)
+    ends = ("kill group", "kill dvc", "interrupt", "kill dvc", "kill group")
+    ended = [interrupted(disturbed, RUN, moment / 10, end) for moment, end in zip(sorted(moments), ends, strict=True)]
+    settle(disturbed)
+    assert sum(ended) >= 2, "the runs were over before they could be ended"
+    disturbed.dvc(*RUN)
+    assert (digests(disturbed), {**disturbed.metrics, "commit": ""}) == expected
+    assert disturbed.git("rev-parse", "HEAD") == head, "HEAD may be detached, but not elsewhere"
+    assert disturbed.git("rev-parse", "main") == head, "no branch moves"

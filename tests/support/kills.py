@@ -1,0 +1,65 @@
+"""Runs that are ended from outside. Only processes that were started here are ever signalled."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+import psutil
+
+from support.project import Project, environment
+
+#: how a run ends: who gets the signal, and which
+ENDS = ("kill group", "kill dvc", "interrupt")
+
+
+def interrupted(project: Project, command: Sequence[str], seconds: float, end: str) -> bool:
+    """Start `dvc COMMAND`, end it after `seconds`, wait for its stages to be gone; whether it was still running."""
+    run = subprocess.Popen(
+        [sys.executable, "-m", "dvc", *command],
+        cwd=project.root,
+        env=environment(project.home),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        run.wait(seconds)
+        return False
+    except subprocess.TimeoutExpired:
+        below = psutil.Process(run.pid).children(recursive=True)
+    if end == "kill dvc":
+        run.kill()
+    else:
+        os.killpg(run.pid, signal.SIGINT if end == "interrupt" else signal.SIGKILL)
+    run.wait()
+    _gone, alive = psutil.wait_procs(below, timeout=10)
+    for process in alive:
+        process.kill()
+    assert not alive, f"stages outlived dvc by ten seconds after {end!r}: {alive}"
+    return True
+
+
+def settle(project: Project) -> None:
+    """Wait until nothing that a dead run left is at work in the project: a stage may have started meanwhile."""
+    end = time.monotonic() + 10
+    while left := _at_work(project):
+        assert time.monotonic() < end, f"{left} outlived dvc"
+        time.sleep(0.1)
+
+
+def _at_work(project: Project) -> list[int]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            inside = str(project.root) in (process.cwd(), *process.cmdline())
+        except (psutil.Error, OSError):
+            continue
+        if inside and process.status() != psutil.STATUS_ZOMBIE:
+            found.append(process.pid)
+    return found
