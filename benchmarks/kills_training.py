@@ -22,6 +22,7 @@ from nets import ROOT, Bench, machine
 _DRIVER = """
 import sys
 sys.path.insert(0, {source!r})
+from pathlib import Path
 import msgspec
 from assay.learning import checkpoint
 from assay.learning.measure import measure
@@ -72,7 +73,7 @@ def main() -> None:
 
 def attempt(command: list[str], seconds: float) -> bool:
     """Whether the training came to its end within `seconds` of being ready; else it is killed."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.readline()
     try:

@@ -97,9 +97,10 @@ from assay.words.records import MeasureRequest
 threads = int(sys.argv[2])
 torch.set_num_threads(threads)
 request = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=MeasureRequest)
-ready = time.perf_counter()
+ready, cpu = time.perf_counter(), time.process_time()
 answer = measure(request, Path({root!r}))
 print(json.dumps({{"import": ready - started, "measure": time.perf_counter() - ready,
+                   "cpu": time.process_time() - cpu,
                    "training": sum(one.seconds for one in answer.replicates if not one.reused),
                    "execution": answer.replicates[-1].execution, "peak": answer.peak_memory,
                    "reused": sum(one.reused for one in answer.replicates)}}))

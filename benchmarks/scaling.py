@@ -1,4 +1,4 @@
-"""How cost grows: seconds and memory of training over the number of replicates and of examples.
+"""How cost grows: CPU seconds and memory of one measurement over the number of replicates and of examples.
 
     python benchmarks/scaling.py [--rounds 5] [--device cuda] [--plot scaling.html]
 
@@ -25,10 +25,10 @@ VISITS = 10**6
 def measured(
     bench: Bench, replicates: int, execution: str, rounds: int, device: str
 ) -> tuple[list[float], list[float], float]:
-    """Seconds of training and of the whole measurement, one a round, and the largest peak in MiB."""
+    """CPU seconds and seconds of the measurement, one a round, and the largest peak in MiB."""
     found = [bench.run(replicates, execution, device=device) for _ in range(rounds)]
     peak = max(one["peak"] for one in found) / 2**20
-    return [one["training"] for one in found], [one["measure"] for one in found], peak
+    return [one["cpu"] for one in found], [one["measure"] for one in found], peak
 
 
 def main() -> None:
@@ -53,7 +53,7 @@ def main() -> None:
             points.append({"panel": "replicates", "x": replicates, "seconds": median(training), "way": execution})
         rows.append([replicates, *cells])
         print(rows[-1], flush=True)
-    head = ["replicates", "sequential, s", "peak, MiB", "fused, s", "peak, MiB"]
+    head = ["replicates", "sequential, CPU s", "peak, MiB", "fused, CPU s", "peak, MiB"]
     print(tabulate(rows, head, tablefmt="github"), "\n")
     rows = []
     for examples in (count for count in EXAMPLES if count <= asked.largest):
@@ -64,7 +64,7 @@ def main() -> None:
         rows.append([f"{examples:,}", middle(training), middle(whole), f"{rate:,.0f}", f"{peak:.0f}"])
         points.append({"panel": "examples", "x": examples, "seconds": median(training), "way": "fused"})
         print(rows[-1], flush=True)
-    head = ["examples", "training, s", "with reading and writing, s", "examples a second", "peak, MiB"]
+    head = ["examples", "CPU s", "s", "examples a CPU second", "peak, MiB"]
     print(tabulate(rows, head, tablefmt="github"))
     print(machine())
     if asked.plot:
@@ -76,7 +76,7 @@ def plot(points: list[dict[str, Any]], path: Path) -> None:
     panels = []
     for panel in ("replicates", "examples"):
         data = alt.Data(values=[point for point in points if point["panel"] == panel])
-        lines = alt.Chart(data, title=f"seconds of training over {panel}").mark_line(point=True)
+        lines = alt.Chart(data, title=f"CPU seconds over {panel}").mark_line(point=True)
         scale = alt.Scale(type="log")
         panels.append(
             lines.encode(

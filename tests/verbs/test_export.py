@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from assay.evidence.events import Accepted, Comparison, Score, Seeds
+from assay.history.outputs import fetch
 from assay.serving.packing import Kept, needed, pack
 from assay.serving.predict import BrokenError, Predictor
 from assay.words.errors import UsageError
@@ -111,6 +112,18 @@ def test_a_second_clone_fetches_from_the_remote(done: Project, tmp_path: Path) -
     assert not [path for path in clone.root.iterdir() if "model" in path.name], "nothing half-written"
     clone.dvc("remote", "add", "--default", "--local", "store", str(tmp_path / "remote"))
     assert "wrote strategy/fast" in clone.assay("export", "fast", "--to", "model").stdout
+
+
+def test_outputs_of_a_project_that_is_one_folder_of_many(fresh: Project, tmp_path: Path) -> None:
+    inner = Project(tmp_path / "many" / "vision", fresh.home)
+    shutil.copytree(fresh.root, inner.root, ignore=shutil.ignore_patterns(".git"))
+    inner.run("git", "init", "--quiet", "--initial-branch=main", str(inner.root.parent))
+    inner.commit("start")
+    inner.run(sys.executable, "-m", "dvc", "config", "--local", "core.analytics", "false")
+    inner.dvc("repro", "--quiet", "--single-item", "context")
+    commit = inner.commit("measured")
+    fetch(inner.root, commit, "strategy/one", ["context/environment.json"], tmp_path / "fetched")
+    assert (tmp_path / "fetched/context/environment.json").read_text() == inner.read("context/environment.json")
 
 
 def test_refusals(done: Project) -> None:

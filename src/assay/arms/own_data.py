@@ -42,12 +42,12 @@ def _fetch(begun: Start, named: Accepted, path: str, folder: Path) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new.") as scratch:
         out = Path(scratch) / "part"
-        command = ["get", str(begun.run.home), path, "--rev", named.commit, "--out", str(out), "--quiet"]
+        command = ["get", *git.from_top(begun.run.home, path), "--rev", named.commit, "--out", str(out), "--quiet"]
         done = subprocess.run([sys.executable, "-m", "dvc", *command], capture_output=True, text=True)
         if done.returncode:
-            said = (done.stderr.strip() or "no message").splitlines()[-1]
+            said = next((line for line in done.stderr.splitlines() if line.startswith("ERROR: ")), "no message")
             raise UsageError(
-                f"the training data of baseline {named.name} are not at hand ({said})",
+                f"the training data of baseline {named.name} are not at hand ({said.removeprefix('ERROR: ')})",
                 mend=f"git checkout {named.commit[:12]} && dvc pull {path} && git checkout -",
             )
         if not _readable(folder):  # else another run was faster, and reads it

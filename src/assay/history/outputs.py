@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dvc.api import DVCFileSystem
 
+from assay.outside import git
 from assay.words.errors import UsageError
 
 
@@ -24,7 +25,8 @@ def fetch(root: Path, commit: str, name: str, paths: Sequence[str], folder: Path
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         try:
             with _quiet():
-                DVCFileSystem(str(root), rev=commit).get(path, str(folder / path), recursive=True)
+                top, inside = git.from_top(root, path)  # DVC clones what it is given
+                DVCFileSystem(top, rev=commit, subrepos=True).get(inside, str(folder / path), recursive=True)
         except Exception as error:  # DVC, its remotes and file systems raise what they like
             raise _missing(name, path, paths, f"{type(error).__name__}: {error}") from error
         if not (folder / path).exists():

@@ -48,6 +48,11 @@ def prefix(root: Path) -> str:
     return run(root, "rev-parse", "--show-prefix", check=False)
 
 
+def from_top(root: Path, path: str) -> tuple[str, str]:
+    """The top of the work tree, and `path` (relative to `root`) as seen from there: what `dvc get` clones and reads."""
+    return run(root, "rev-parse", "--show-toplevel"), prefix(root) + path
+
+
 def read(root: Path, revision: str, path: str) -> bytes | None:
     """The file at `path` (relative to `root`) as of `revision`, or None if it is not there."""
     done = subprocess.run(
