@@ -30,13 +30,14 @@ def test_a_new_ruler_is_a_re_score_of_everything_at_hand(done: Project) -> None:
     assert found["way"] == "re-score" and str(found["metric_version"]).startswith("accuracy-2.")
     assert replicates(done) == before
     scored = json.loads(done.assay("rescore", "--json").stdout)
-    assert set(scored["scored"]) == {"strategy/fast", "fast-lr", "next"} and scored["left"] == {}
+    assert set(scored["scored"]) == {"strategy/fast", "fast-lr", "next"}
+    assert set(scored["left"]) == {"strategy/first"}, "a tag without evidence"
     rows = json.loads(done.assay("log", "--all", "--json").stdout)["rows"]
     both = {row["name"]: (row["mean"], row["rescored"]) for row in rows if row["rescored"]}
     assert set(both) == {"fast", "fast-lr", "next"}
     mean, rescored = both["fast"]
     assert rescored == {found["metric_version"]: mean}, "the metric's code is the same, so is the number"
-    assert json.loads(done.assay("rescore", "--json").stdout)["scored"] == []
+    assert json.loads(done.assay("rescore", "--json").stdout)["scored"] == {}
 
 
 def test_other_examples_are_a_re_inference_and_an_older_profile_a_new_draw(done: Project) -> None:
