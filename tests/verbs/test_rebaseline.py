@@ -55,14 +55,6 @@ def test_other_examples_are_an_inference_from_weights_that_dvc_kept(done: Projec
     first = way(done)
     assert (first["way"], first["trained"]) == ("re-train", 0), "the replicates that confirmed it are in the cache"
     before = replicates(done)
-<<<<<<< HEAD
-    assert before[0] == "20000", "the replicates that confirmed it"
-    done.edit("params.yaml", "validation: 0.2", "validation: 0.25")
-    done.dvc("repro", "--quiet", "split")
-    said = done.assay("status").stdout
-    assert "strategy/fast is stale: the validation examples are others; next: dvc exp run" in said
-    assert way(done)["way"] == "re-infer" and replicates(done) == before
-=======
     assert before == [20000, 20001, 20002] and first["evaluated"]
     weights = done.git("hash-object", *(f"models/baseline/{number}.safetensors" for number in before))
     candidate = done.read("arms/candidate.json")
@@ -85,7 +77,6 @@ def test_other_examples_are_an_inference_from_weights_that_dvc_kept(done: Projec
     found = way(done)
     assert found["way"] == "re-train" and found["trained"] == 3, "some of them it was trained on"
     assert "replicate 20000: validation examples were among those it was trained on" in str(found["reasons"])
->>>>>>> care
     done.edit("params.yaml", "profile: full", "profile: fast")
     found = way(done)
     assert found["reasons"] == ["profile: full → fast"] and replicates(done) == before, (
