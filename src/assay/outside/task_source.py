@@ -150,10 +150,12 @@ def _function(entry: ast.expr) -> str | None:
 def load(root: Path, task: str, name: str) -> ModuleType:
     """Import a task's module from `root`/src. Raises UsageError with file and line of what went wrong."""
     read(root, task, name)
-    if str(root / "src") not in sys.path:  # a command runs from wherever the library is installed
-        sys.path.insert(0, str(root / "src"))
-    with said_by_task(root, task, name):
-        return importlib.import_module(module(task, name))
+    sys.path.insert(0, str(root / "src"))  # a command runs from wherever the library is installed
+    try:
+        with said_by_task(root, task, name):
+            return importlib.import_module(module(task, name))
+    finally:
+        sys.path.remove(str(root / "src"))
 
 
 @contextmanager
