@@ -17,9 +17,9 @@ from support.project import Project, environment
 ENDS = ("kill group", "kill dvc", "interrupt")
 
 
-def interrupted(project: Project, command: Sequence[str], seconds: float, end: str) -> bool:
-    """Start `dvc COMMAND`, end it after `seconds`, wait for its stages to be gone; whether it was still running."""
-    run = subprocess.Popen(
+def start(project: Project, command: Sequence[str]) -> subprocess.Popen[bytes]:
+    """`dvc COMMAND`, under way in a process group of its own."""
+    return subprocess.Popen(
         [sys.executable, "-m", "dvc", *command],
         cwd=project.root,
         env=environment(project.home),
@@ -28,6 +28,11 @@ def interrupted(project: Project, command: Sequence[str], seconds: float, end: s
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+
+
+def interrupted(project: Project, command: Sequence[str], seconds: float, end: str) -> bool:
+    """Start `dvc COMMAND`, end it after `seconds`, wait for its stages to be gone; whether it was still running."""
+    run = start(project, command)
     try:
         run.wait(seconds)
         return False
@@ -63,3 +68,30 @@ def _at_work(project: Project) -> list[int]:
         if inside and process.status() != psutil.STATUS_ZOMBIE:
             found.append(process.pid)
     return found
+
+
+def left_after_kill(project: Project, stage: str, processes: int) -> list[int]:
+    """Kill dvc alone once `stage` is at work, in so many processes; those that are there five seconds later."""
+    run = start(project, ["repro"])
+    above, end = psutil.Process(run.pid), time.monotonic() + 120
+    while True:
+        below = above.children(recursive=True)
+        at_work = [one for one in below if {stage, "measure"} & set(_command(one))]
+        if len(at_work) >= processes:
+            break
+        assert run.poll() is None and time.monotonic() < end, f"stage {stage} never started"
+        time.sleep(0.05)
+    time.sleep(1)  # let it come to its training
+    run.kill()
+    run.wait()
+    _gone, alive = psutil.wait_procs(below, timeout=5)
+    for process in alive:
+        process.kill()
+    return [process.pid for process in alive]
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
