@@ -1,7 +1,8 @@
 """`assay accept` killed at random moments, its whole process group with SIGKILL.
 
-After each kill the repository must be consistent and in the old state or the new one, and the repeated
-command must end in the same tag, commit and work tree as one that was never disturbed.
+Half of the kills wait for the last act, from the opening of the test part on, which is short. After each
+kill the repository must be consistent and in the old state or the new one, and the repeated command must
+end in the same tag, commit and work tree as one that was never disturbed.
 """
 
 from __future__ import annotations
@@ -25,8 +26,28 @@ from support.project import Project, accepted, environment
 def start(project: Project) -> subprocess.Popen[bytes]:
     settings = environment(project.home) | {"PYTHONPATH": str(project.root / "src")}
     command = [sys.executable, "-m", "assay", "accept", "fast-lr", "fast"]
-    quiet = subprocess.DEVNULL
-    return subprocess.Popen(command, cwd=project.root, env=settings, stdout=quiet, stderr=quiet, start_new_session=True)
+    return subprocess.Popen(
+        command,
+        cwd=project.root,
+        env=settings,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[bytes]) -> int:
+    """Exit code, after everything was said."""
+    process.communicate()
+    return process.returncode
+
+
+def last_act(process: subprocess.Popen[bytes]) -> None:
+    """Return when the sealed test part is opened, or the process ended."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if b"sealed test part" in line:
+            return
 
 
 def state(project: Project) -> tuple[str, str, str, str]:
@@ -36,13 +57,15 @@ def state(project: Project) -> tuple[str, str, str, str]:
     return message, project.git("rev-parse", "HEAD"), project.git("status", "--porcelain"), baseline
 
 
-def kill(project: Project, seconds: float) -> str:
-    """Kill one run after `seconds`; the state it left: old or new."""
+def kill(project: Project, seconds: float, late: bool) -> str:
+    """Kill one run after `seconds`, `late`: of its last act; the state it left: old or new."""
     process = start(project)
+    if late:
+        last_act(process)
     time.sleep(seconds)
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    finish(process)
     project.git("fsck", "--no-dangling")
     new = "strategy/fast" in project.git("tag").split()
     baseline = parse(project.git("show", "HEAD:params.yaml"))["baseline"]
@@ -64,18 +87,21 @@ def main() -> None:
         project.dvc("exp", "run", "-S", "lr=0.02", "-n", "fast-lr")
         whole = project.copy(where / "whole")
         begun = time.monotonic()
-        assert start(whole).wait() == 0
-        length, expected = time.monotonic() - begun, state(whole)
+        process = start(whole)
+        last_act(process)
+        first = time.monotonic() - begun
+        assert finish(process) == 0
+        last, expected = time.monotonic() - begun - first, state(whole)
         left = {"old": 0, "new": 0}
         for number in range(chosen.kills):
             one = project.copy(where / str(number))
-            left[kill(one, dice.uniform(0, 1.05 * length))] += 1
-            assert start(one).wait() == 0
+            late = number % 2 == 1
+            left[kill(one, dice.uniform(0, 1.1 * (last if late else first)), late)] += 1
+            assert finish(start(one)) == 0
             assert state(one) == expected, f"kill {number} ended differently"
             subprocess.run(["rm", "-rf", str(one.root.parent)], check=True)
-        print(
-            f"{chosen.kills} kills within {length:.1f} s: {left['old']} left the old state, {left['new']} the new one;"
-        )
+        print(f"{chosen.kills} kills within {first:.1f} s and a last act of {last:.1f} s:")
+        print(f"{left['old']} left the old state, {left['new']} the new one;")
         print("every repeated command ended in the same tag, commit, baseline and clean work tree")
 
 

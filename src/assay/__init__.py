@@ -12,7 +12,7 @@ from typing import Any
 #: public name → module that defines it
 PUBLIC: dict[str, str] = {
     "compare": "assay.judging.compare",
-    "load": "assay.verbs.load",
+    "load": "assay.verbs.export",
 }
 
 __all__ = ["compare", "load"]

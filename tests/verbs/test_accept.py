@@ -117,6 +117,19 @@ def test_a_dry_run_says_everything_and_does_nothing(ready: Project) -> None:
     assert snapshot(ready) == before
 
 
+def test_a_branch_is_taken_like_an_experiment(ready: Project) -> None:
+    """Its own results are those of whatever it was made from, and count for nothing."""
+    ready.git("stash", "--quiet")
+    ready.git("switch", "--quiet", "-c", "feature")
+    ready.edit("params.yaml", "dropout: 0.1", "dropout: 0.2")
+    ready.commit("more dropout")
+    ready.git("switch", "--quiet", "main")
+    ready.git("commit", "--quiet", "--allow-empty", "-m", "go on")
+    said = ready.assay("accept", "feature", "drop", "--dry-run").stdout
+    assert "tree: the merge of it with HEAD" in said
+    assert "change against strategy/first: model.dropout: 0.1 → 0.2" in said
+
+
 def edit(path: str, old: str, new: str):
     return lambda project: project.edit(path, old, new)
 
@@ -180,7 +193,19 @@ def test_refusals_leave_everything_as_it_was(ready: Project, case: str) -> None:
     assert before is None or snapshot(ready) == before
 
 
-@pytest.mark.parametrize("name", ["-x", "a..b", "a b", "a\nb", "a.lock", "strategy/x", ""])
+def test_a_shallow_clone_without_the_baseline(done: Project, tmp_path: Path) -> None:
+    place = f"file://{done.root}"
+    done.git("clone", "--quiet", "--depth", "1", "-b", "main", "--no-tags", place, str(tmp_path / "shallow"))
+    clone = Project(tmp_path / "shallow", done.home)
+    clone.git("config", "user.name", "Ada Lovelace")
+    clone.git("config", "user.email", "ada@example.org")
+    found = clone.assay("accept", "HEAD", "again", ok=False)
+    assert found.returncode == 2 and "baseline 'strategy/fast' is not in this shallow clone" in found.stderr
+    assert "next: git fetch --unshallow --tags" in found.stderr
+    assert "strategy/fast is not in this repository; next: git fetch --unshallow --tags" in clone.assay("status").stdout
+
+
+@pytest.mark.parametrize("name", ["-x", "a..b", "a\nb"])
 def test_bad_names(ready: Project, name: str) -> None:
     found = ready.assay("accept", "--", "fast-lr", name, ok=False)
     assert found.returncode == Exit.USAGE and "is not a name for a strategy; allowed: " in found.stderr

@@ -3,46 +3,150 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import pytest
+
+from assay.judging.guarding import first_difference, guarded
+from assay.words.records import ModeTrace
 from support.project import Project
 
+MODES = """modes:
+  wide:
+    model:
+      hidden: 256
+  plain:
+    train:
+      optimizer: sgd
+"""
 
-def modes(project: Project, *arguments: str) -> dict[str, dict]:
+
+@pytest.fixture
+def split(fresh: Project) -> Project:
+    """Two modes beside the default, data at hand, nothing trained, one commit tagged `before`."""
+    fresh.edit("params.yaml", fresh.read("params.yaml").splitlines()[-1] + "\n", MODES)
+    for stage in ("prepare", "split"):
+        fresh.stage(stage)
+    fresh.commit("modes")
+    fresh.tag("before")
+    return fresh
+
+
+def guard(project: Project, *arguments: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     found = json.loads(project.assay("guard", *arguments, "--json").stdout)
-    return {one["mode"]: one for one in found["modes"]}
+    return found, {mode["mode"]: mode for mode in found["modes"]}
 
 
-def test_a_refactoring_is_equal_and_a_change_is_named(done: Project) -> None:
-    done.edit("src/tasks/digits/learning.py", "import torch", "import torch\n\nUNUSED = 1")
-    done.commit("refactor")
-    found = modes(done, "strategy/fast")
-    assert {mode: one["step"] for mode, one in found.items()} == {"full": 0, "fast": 0}
-    done.edit("params.yaml", "      hidden: 64", "      hidden: 65")
-    done.commit("another fast mode")
-    found = modes(done, "strategy/fast", "HEAD")
-    assert found["full"]["step"] == 0 and found["fast"]["step"] == 1
-    assert found["fast"]["tensor"] and "model.hidden: 64 → 65" in found["fast"]["explained"]
-    assert "src/tasks/digits/learning.py" in found["fast"]["explained"]
-    required = done.assay("guard", "strategy/fast", "HEAD", "--require", ok=False)
-    assert required.returncode == 5 and "mode fast changed; next: undo it, or --changes fast" in required.stderr
-    assert "fast: differs after step 1, first in " in required.stdout
-    assert list(modes(done, "strategy/fast", "HEAD", "--changes", "fast", "--require")) == ["full"]
+def states(modes: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return {name: mode["state"] for name, mode in modes.items()}
 
 
-def test_a_change_that_only_the_second_step_shows(done: Project) -> None:
-    """Momentum has no effect on the first step of SGD."""
-    done.edit("params.yaml", "optimizer: adam ", "optimizer: sgd ")
-    done.commit("sgd")
-    done.edit("params.yaml", "momentum: 0.0", "momentum: 0.5")
-    done.commit("momentum")
-    found = modes(done, "HEAD~1", "HEAD", "--changes", "fast")["full"]
-    assert found["step"] == 2 and found["explained"] == ["train.momentum: 0.0 → 0.5"]
+def test_a_refactoring_with_a_new_mode_is_held(split: Project) -> None:
+    split.edit("src/tasks/digits/learning.py", "    width = int(", "    unused = outputs\n    width = int(")
+    split.edit("params.yaml", "  wide:\n", "  deep:\n    model:\n      layers: 2\n  wide:\n")
+    report = split.assay("guard", "before", "--require").stdout
+    assert "before → the work tree, 5 steps on CPU" in report and "held: default, wide, plain" in report
+    assert [line.split()[:2] for line in report.splitlines()[2:6]] == [
+        ["default", "unchanged"], ["wide", "unchanged"], ["plain", "unchanged"], ["deep", "new"],
+    ]  # fmt: skip
 
 
-def test_refusals(done: Project) -> None:
-    for arguments, said in (
-        (["nothing"], "there is no revision 'nothing'"),
-        (["strategy/fast", "HEAD", "--changes", "slow"], "'slow' is no mode; allowed: full, fast"),
-    ):
-        found = done.assay("guard", *arguments, ok=False)
-        assert found.returncode == 2 and said in found.stderr
+def test_the_first_mode_step_and_tensor_are_named_with_what_explains_them(split: Project) -> None:
+    """Momentum shows at the second step of SGD, a wider layer before the first; both in one mode each."""
+    split.edit("params.yaml", "      optimizer: sgd\n", "      optimizer: sgd\n      momentum: 0.5\n")
+    split.edit("params.yaml", "      hidden: 256", "      hidden: 255")
+    split.edit("src/tasks/digits/learning.py", "import torch\n", "import torch\n\nUNUSED = 1\n")
+    split.commit("after")
+    found, modes = guard(split, "before", "HEAD")
+    assert not found["held"] and states(modes) == {"default": "unchanged", "wide": "changed", "plain": "changed"}
+    assert (modes["wide"]["step"], modes["wide"]["tensor"]) == (0, "1.weight")
+    assert (modes["plain"]["step"], modes["plain"]["tensor"]) == (2, "1.weight")
+    code = "code: src/tasks/digits/learning.py +2 −0"
+    assert modes["wide"]["explained"] == ["model.hidden 256 → 255", code]
+    assert modes["plain"]["explained"] == ["train.momentum 0.0 → 0.5", code]
+    refused = split.assay("guard", "before", "HEAD", "--except", "wide", "--require", ok=False)
+    assert refused.returncode == 5 and "1.weight differs after step 2: train.momentum 0.0 → 0.5" in refused.stdout
+    assert "plain changed between before and HEAD; next: undo" in refused.stderr and "--except plain" in refused.stderr
+
+
+def test_training_that_differs_from_itself_proves_nothing(split: Project) -> None:
+    draw = "    width = int(torch.Size(shape).numel())\n    torch.manual_seed(__import__('os').getpid())\n"
+    split.edit("src/tasks/digits/learning.py", "    width = int(torch.Size(shape).numel())\n", draw)
+    split.commit("unsteady")
+    _, modes = guard(split, "HEAD", "--except", "wide", "--except", "plain")
+    assert states(modes) == {"default": "unsteady", "wide": "excepted", "plain": "excepted"}
+
+
+def test_what_a_few_steps_cannot_show_and_what_comes_after_training(split: Project) -> None:
+    """More epochs change no early step; another predict() changes no parameter."""
+    split.edit("params.yaml", "  epochs: 3", "  epochs: 4")
+    _, modes = guard(split, "before", "--except", "wide", "--except", "plain")
+    assert modes["default"]["state"] == "parameters" and modes["default"]["explained"] == ["train.epochs 3 → 4"]
+    split.git("checkout", "--quiet", "--", "params.yaml")
+    path = split.root / "src/tasks/digits/learning.py"
+    path.write_text(path.read_text() + "\n\ndef predict(outputs):\n    return (2 * outputs).softmax(-1)\n")
+    _, modes = guard(split, "before", "--except", "wide", "--except", "plain")
+    assert (modes["default"]["step"], modes["default"]["tensor"]) == (5, "predictions")
+
+
+def test_a_loop_of_the_tasks_own_is_one_step(split: Project) -> None:
+    path = split.root / "src/tasks/digits/learning.py"
+    path.write_text(path.read_text() + OWN_LOOP)
+    split.edit("params.yaml", "layers: 1", "layers: 1\n  shift: 0")
+    split.edit("src/tasks/digits/learning.py", "dropout: float = 0.0\n", "dropout: float = 0.0, shift: int = 0\n")
+    split.commit("own loop")
+    quick = ("--except", "wide", "--except", "plain")
+    assert states(guard(split, "HEAD", *quick)[1])["default"] == "unchanged"
+    split.edit("params.yaml", "shift: 0", "shift: 1")
+    _, modes = guard(split, "HEAD", *quick)
+    assert (modes["default"]["step"], modes["default"]["tensor"]) == (1, "predictions")
+    assert modes["default"]["explained"] == ["model.shift 0 → 1"]
+
+
+OWN_LOOP = '''
+
+def fit(params, data, seed):
+    """Predicts one class, always."""
+    chosen = (int(data.targets[0]) + params["model"]["shift"]) % 10
+    return lambda inputs: torch.eye(10)[[chosen] * len(inputs)]
+'''
+
+
+def test_refusals(split: Project) -> None:
+    def refused(code: int, said: str, *arguments: str) -> None:
+        found = split.assay("guard", *arguments, ok=False)
+        assert found.returncode == code and said in found.stderr and len(found.stderr.splitlines()) == 1, found.stderr
+
+    refused(2, "baseline is floor, which has no code to compare with; next: assay guard BASE")
+    refused(2, "there is no revision 'nothing'", "nothing")
+    refused(2, "there is no mode 'slow'; allowed: default, wide, plain", "before", "--except", "slow")
+    refused(2, "--steps is 0; allowed: 1 to 1000", "before", "--steps", "0")
+    (split.root / "src/tasks/digits/extra.py").write_text("")
+    split.edit("src/tasks/digits/learning.py", "import torch\n", "import torch\n\nimport tasks.digits.extra\n")
+    refused(4, "src/tasks/digits/extra.py is imported but Git does not track it; next: git add", "before")
+    split.git("checkout", "--quiet", "--", "src")
+    split.edit("src/stage.py", '    "trace": "assay.stages.trace",\n', "")
+    split.commit("an older one")
+    refused(2, "cannot be traced, its src/stage.py knows no `trace`", "HEAD", "before")
+    split.edit("params.yaml", "  wide:\n", "  default:\n")
+    refused(2, "params.yaml: modes.default is taken; allowed: any other name", "before")
+    split.git("checkout", "--quiet", "--", "params.yaml")
+    split.edit("params.yaml", "  wide:\n", "  wide:\n    seed: 3\n")
+    refused(2, "modes.wide changes 'seed'; allowed: lr, model, train", "before")
+    split.git("checkout", "--quiet", "--", "params.yaml")
+    (split.root / "data/split/train/manifest.json").unlink()
+    refused(2, "manifest.json is missing; next: bring the data back with `dvc checkout`", "before", "before")
+
+
+def traced(*states: dict[str, str]) -> ModeTrace:
+    return ModeTrace(parameters={}, states=list(states))
+
+
+def test_the_first_difference() -> None:
+    same = traced({"a": "1", "b": "2"}, {"a": "3", "b": "4"})
+    assert first_difference(same, same) is None
+    assert first_difference(same, traced({"a": "1", "b": "2"}, {"a": "3", "b": "5"})) == (1, "b")
+    assert first_difference(same, traced({"b": "2"}, {"b": "4"})) == (0, "a")
+    assert first_difference(same, traced({"a": "1", "b": "2", "c": "0"})) == (0, "c")
+    assert first_difference(same, traced({"a": "1", "b": "2"})) == (1, "number of steps")
+    assert guarded("m", same, traced({"a": "0"}), {}, {}).explained == ()

@@ -44,6 +44,9 @@ def test_other_examples_are_a_re_inference_and_an_older_profile_a_new_draw(done:
     before = replicates(done)
     assert before[0] == "20000", "the replicates that confirmed it"
     done.edit("params.yaml", "validation: 0.2", "validation: 0.25")
+    done.dvc("repro", "--quiet", "split")
+    said = done.assay("status").stdout
+    assert "strategy/fast is stale: the validation examples are others; next: dvc exp run" in said
     assert way(done)["way"] == "re-infer" and replicates(done) == before
     done.edit("params.yaml", "profile: full", "profile: fast")
     found = json.loads(done.assay("rebaseline", "--json").stdout)

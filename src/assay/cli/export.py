@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
 from assay.verbs.export import export
-from assay.words.records import encode
 
 
-@click.command(epilog="Example: assay export cosine-lr build/cosine-lr")
-@click.argument("name")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.command(epilog="Example: assay export strategy/adam --to models/adam --ensemble")
+@click.argument("strategy")
+@click.option("--to", "folder", type=click.Path(path_type=Path), required=True, help="A new or an empty folder.")
+@click.option("--ensemble", is_flag=True, help="All replicates, to predict with their mean; default: the first.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(name: str, folder: Path, as_json: bool) -> None:
-    """Write strategy NAME to FOLDER, ready for assay.load(FOLDER).predict(inputs)."""
-    head = export(Path.cwd(), name, folder)
-    click.echo(f'wrote {folder}; next: assay.load("{folder}").predict(inputs)', err=as_json)
+def command(strategy: str, folder: Path, ensemble: bool, as_json: bool) -> None:
+    """Write the model of STRATEGY with weights, source, preprocessing, class names and predict.py into a folder.
+
+    The folder needs torch, NumPy and safetensors, neither Assay nor DVC. Before it appears, it has predicted
+    the validation examples again and was held against the predictions stored when the strategy was measured.
+    """
+    made = export(Path.cwd(), strategy, folder, ensemble)
     if as_json:
-        click.echo(encode(head), nl=False)
+        plain = {"folder": str(made.folder.resolve()), "strategy": made.strategy, "commit": made.commit}
+        rest = {"replicates": made.replicates, "classes": made.classes, "difference": made.difference}
+        click.echo(json.dumps({"schema": 1, **plain, **rest}))
+        return
+    same = "bit for bit" if made.difference == 0 else f"to {made.difference:.2g}"
+    click.echo(f"wrote {made.strategy} ({made.commit[:12]}) into {made.folder}: {_which(made.replicates)}")
+    click.echo(f"its stored validation predictions are reproduced {same}")
+    click.echo(f"next: python '{made.folder / 'predict.py'}' inputs.npy predictions.npy")
+
+
+def _which(numbers: list[int]) -> str:
+    return f"replicate {numbers[0]}" if len(numbers) == 1 else f"the ensemble of {len(numbers)} replicates"

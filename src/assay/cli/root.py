@@ -35,8 +35,8 @@ COMMANDS: dict[str, Command] = {
         "assay.cli.rebaseline", "Measure the baseline as today asks for, in the cheapest honest way."
     ),
     "rescore": Command("assay.cli.rescore", "Bring stored predictions to today's metric version."),
-    "guard": Command("assay.cli.guard", "Prove that a revision trains bit for bit as another, mode by mode."),
-    "export": Command("assay.cli.export", "Write a strategy as a folder that predicts."),
+    "guard": Command("assay.cli.guard", "Prove that a change leaves all other modes alone, bit for bit."),
+    "export": Command("assay.cli.export", "Write an accepted model with all that predicting needs into a folder."),
     "log": Command("assay.cli.log", "Show accepted, revoked and rejected strategies as a table."),
     "cache": Command("assay.cli.cache", "Show or prune what is kept so that no replicate trains twice."),
 }

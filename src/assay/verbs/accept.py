@@ -101,11 +101,11 @@ def accept(
 
 
 def _accept(
-    layout: Layout, experiment: str, name: str, allow: Collection[str], why: str, dry_run: bool, say: Say
+    layout: Layout, wanted: str, name: str, allow: Collection[str], why: str, dry_run: bool, say: Say
 ) -> Accepted | None:
     repository = read(layout.root)
     state = fold(repository.tags)
-    tried = lookup.experiment(layout.root, repository, experiment)
+    tried = lookup.experiment(layout.root, repository, wanted)
     done = state.strategies.get(name)
     if done is not None and done.accepted.experiment_commit == tried.commit and not dry_run:
         say(
@@ -114,10 +114,11 @@ def _accept(
         return done.accepted
     admission.check_repository(layout, repository, name)
     admission.check_edits(layout, tried)
-    if tried.metrics:
+    experiment = tried in repository.experiments  # a branch has the results of whatever it was made from
+    if experiment and tried.metrics:
         admission.check_numbers(tried, tried.metrics, allow)
     head = git.run(layout.root, "rev-parse", "HEAD")
-    brought = merge(layout.root, head, tried.commit, experiment=tried in repository.experiments)
+    brought = merge(layout.root, head, tried.commit, experiment=experiment)
     candidate = Candidate(layout, repository, state, tried, name, head, brought, allow, why)
     return _confirm(candidate, dry_run, say)
 
@@ -163,7 +164,8 @@ def _regenerate(candidate: Candidate, scratch: Scratch, named: Named, changed: l
     if problem:
         raise UsageError(f"{candidate.tried.name}: {problem}", mend="dvc exp run")
     admission.check_numbers(candidate.tried, metrics, candidate.allow)
-    admission.check_version(candidate.tried, numbers.text(metrics, "metric_version"))
+    if candidate.tried in candidate.repository.experiments:
+        admission.check_version(candidate.tried, numbers.text(metrics, "metric_version"))
     chosen = selected(scratch.layout, metrics)
     return Regenerated(scratch, scratch.changed_tree(candidate.merge.tree), named, metrics, chosen, changed)
 

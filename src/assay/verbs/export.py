@@ -1,95 +1,133 @@
-"""`assay export`: an accepted strategy as a folder that predicts without repository, data or training.
+"""`assay export` and `assay.load`: the model of an accepted strategy, ready to predict.
 
-Covers: weights of its replicates, the task's own sources, parameters, statistics of the training part for
-its preprocessing, class names, the evidence in short; fetched through DVC where they are not at hand. Not
-covered: predicting (`verbs.exported`), tasks with a loop of their own, whose predictor is nobody's to rebuild.
+Covers: which strategy, fetching what Git and DVC keep of it, a folder that appears whole or not at all, a
+copy in our cache for `load`. Not covered: the folder's content (`serving.packing`).
 """
 
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors.torch
 import torch
 
 from assay.arms import accepted
-from assay.data import examples
-from assay.history import lookup, project
+from assay.history import lookup, outputs, project
 from assay.history.reading import read
-from assay.history.scratch import failed
 from assay.history.state import Strategy, fold
-from assay.learning import feed
-from assay.outside import closure, files, git, task_source
-from assay.outside.pipeline import Run
-from assay.verbs.exported import HEAD, SOURCES, STATISTICS, WEIGHTS, Exported, own_task
-from assay.words import params, records
+from assay.outside import pipeline
+from assay.serving.packing import Kept, needed, pack
+from assay.serving.predict import MODEL, BrokenError, Predictor
 from assay.words.errors import UsageError
-from assay.words.layout import Layout
+from assay.words.layout import Layout, Store
 
 
-def export(start: Path, name: str, out: Path) -> Exported:
-    """Write strategy `name` to the folder `out`, whole or not at all; its head.
+@dataclass(frozen=True)
+class Exported:
+    """Where the model is, and what it is; `difference` is the largest to the stored predictions."""
 
-    Raises UsageError when `out` exists, the strategy is unknown, or its files are nowhere to be had.
+    folder: Path
+    strategy: str
+    commit: str
+    replicates: list[int]
+    classes: list[str] | None
+    difference: float
+
+
+def export(start: Path, name: str, folder: Path, ensemble: bool = False) -> Exported:
+    """Write the model of `strategy/NAME` into `folder`: its first replicate, or all of them.
+
+    Raises UsageError for a strategy that is not there or was revoked, a folder that is not empty, outputs that
+    are nowhere to be had (with the `dvc pull` to run), or a model that does not predict what it predicted.
     """
     layout = project.find(start)
-    if out.exists():
-        raise UsageError(f"{out} exists", mend="choose another folder")
-    strategy = lookup.strategy(fold(read(layout.root, experiments=False).tags), name)
-    tree = accepted.unpack(Run(layout, layout.root, ""), strategy.tag.commit)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
-        made = Path(folder) / "model"
-        head = _write(layout, strategy, tree, made)
-        made.rename(out)
-    return head
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise UsageError(f"{folder} is there already", allowed="a new or an empty folder", mend=f"rm -r '{folder}'")
+    strategy = _strategy(layout, name)
+    difference = _place(layout, strategy, folder, ensemble)
+    made = Predictor(folder)
+    return Exported(folder, made.strategy, made.commit, made.replicates, made.classes, difference)
 
 
-def _write(layout: Layout, strategy: Strategy, tree: Path, out: Path) -> Exported:
-    content = files.read_bytes(tree / "params.yaml")
-    asked = params.resolved(content, strategy.accepted.profile, f"params.yaml of {strategy.tag.name}")
-    learning = task_source.path(tree, asked.task.name, "learning")
-    for file in closure.import_closure(tree, [learning]):
-        files.write_bytes(
-            out / file.relative_to(tree) if file.is_absolute() else out / file, (tree / file).read_bytes()
+def load(name: str | Path, *, ensemble: bool = False, device: str = "cpu") -> Predictor:
+    """The model of the accepted strategy `strategy/NAME` of the project around here, or an exported folder.
+
+    `predict(inputs)` takes raw examples (N, …) and gives predictions (N, …) of the first replicate, drawn by
+    lot and not by score; with `ensemble` the mean over all replicates. A folder holds what it was exported
+    with. Raises UsageError as `export` does, for a damaged folder, and for a device that torch lacks.
+    """
+    _check_device(device)
+    if (Path(name) / MODEL).is_file():
+        return _open_exported(Path(name), ensemble, device)
+    layout = project.find(Path.cwd())
+    strategy = _strategy(layout, str(name))
+    folder = Store(layout.root).export(strategy.tag.object, ensemble)
+    try:
+        return Predictor(folder, device)
+    except BrokenError:  # not there yet, or edited: a cache is made again
+        shutil.rmtree(folder, ignore_errors=True)
+    _place(layout, strategy, folder, ensemble)
+    return Predictor(folder, device)
+
+
+def _open_exported(folder: Path, ensemble: bool, device: str) -> Predictor:
+    try:
+        found = Predictor(folder, device)
+    except BrokenError as error:
+        raise UsageError(str(error)) from error
+    if ensemble and len(found.replicates) == 1:
+        mend = f"assay export {found.strategy} --to ANOTHER --ensemble"
+        raise UsageError(f"{folder} holds replicate {found.replicates[0]} alone", mend=mend)
+    return found
+
+
+def _check_device(name: str) -> None:
+    try:
+        torch.zeros((), device=name)
+    except (RuntimeError, AssertionError) as error:
+        said = str(error).splitlines()[0]
+        raise UsageError(f"device {name!r}: {said}", allowed="cpu, or an accelerator that torch sees") from error
+
+
+def _strategy(layout: Layout, name: str) -> Strategy:
+    state = fold(read(layout.root, experiments=False).tags)
+    found = lookup.strategy(state, name)
+    if found.revoked is not None:
+        standing = [one.tag.name for one in state.strategies.values() if one.revoked is None]
+        raise UsageError(
+            f"{found.tag.name} was revoked", allowed=", ".join(standing) or "none stands", mend="assay log"
         )
-    files.write_bytes(out / "params.yaml", content)
-    _fetch(layout, strategy, "models/candidate", out / WEIGHTS)
-    _fetch(layout, strategy, "data/split/train", out / ".train")
-    part, _ = examples.read(out / ".train")
-    shutil.rmtree(out / ".train")
-    task = own_task(out / SOURCES, asked)
-    raw = torch.from_numpy(part.inputs)
-    statistics = {} if task.statistics is None else task.call("statistics", raw)
-    if statistics:
-        files.write_bytes(out / STATISTICS, safetensors.torch.save(statistics))
-    ready = (
-        raw[:2] if task.preprocess is None else task.call("preprocess", raw[:2], *([statistics] if statistics else []))
-    )
-    head = Exported(
-        strategy=strategy.tag.name,
-        commit=strategy.tag.commit,
-        profile=strategy.accepted.profile,
-        classes=None if part.classes is None else list(part.classes),
-        shape=list(ready.shape[1:]),
-        outputs=feed.outputs(part),
-        target=list(part.targets.shape[1:]),
-        metric_version=strategy.accepted.metric_version,
-        test=None if strategy.accepted.test is None else strategy.accepted.test.mean,
-    )
-    files.write_bytes(out / HEAD, records.encode(head))
-    return head
+    return found
 
 
-def _fetch(layout: Layout, strategy: Strategy, path: str, out: Path) -> None:
-    """`path` of the strategy's commit, from DVC's cache or its remote."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    command = ["get", *git.from_top(layout.root, path), "--rev", strategy.tag.commit, "--out", str(out), "--quiet"]
-    done = subprocess.run([sys.executable, "-m", "dvc", *command], capture_output=True, text=True)
-    if done.returncode:
-        mend = f"dvc remote add -d NAME URL, or on the machine that has it: dvc push {path}"
-        raise failed(f"{path} of {strategy.tag.name} is neither in the cache nor on a remote", done.stderr, mend)
+def _place(layout: Layout, strategy: Strategy, folder: Path, ensemble: bool) -> float:
+    """Make the model beside `folder` and rename it: killed at any moment, there is no half of one."""
+    tag, commit = strategy.tag.name, strategy.tag.commit
+    tree = accepted.unpack(pipeline.current(layout.root), commit)
+    _make_room(folder)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
+        fetched = Path(scratch) / "fetched"
+        outputs.fetch(layout.root, commit, tag, needed(tag, tree), fetched)
+        kept = Kept(tag, commit, strategy.accepted, tree, Layout(fetched))
+        difference = pack(kept, Path(scratch) / "model", ensemble)
+        _put(Path(scratch) / "model", folder)
+    return difference
+
+
+def _make_room(folder: Path) -> None:
+    """The folder around `folder`, found writable before anything is fetched."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder.parent).close()
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written ({error.strerror})", mend="choose another folder") from error
+
+
+def _put(made: Path, folder: Path) -> None:
+    try:
+        made.replace(folder)  # takes the place of an empty folder, too
+    except OSError as error:
+        if not (folder / MODEL).is_file():  # else another process was faster
+            raise UsageError(f"{folder} cannot be written ({error.strerror})", mend="choose another folder") from error

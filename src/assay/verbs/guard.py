@@ -1,164 +1,171 @@
-"""`assay guard`: a change of code that should change nothing, proved bit by bit.
+"""`assay guard`: do two revisions train alike in every mode that was not meant to change?
 
-Every profile of params.yaml is a mode (two backbones, say). For each mode that is not meant to change, both
-revisions train a few steps by their own code, from the same seed, on the same batches, through the frozen
-protocol; the weights must be equal to the last bit. Covers: the first mode, step and tensor that differ, and
-what explains it. Not covered: validation and metrics, which no training sees.
+Covers: finding the revisions, a process of its own for each with its own code, a second run of the first
+where they differ (training that differs from itself proves nothing). Not covered: training
+(`assay.tracing`) and comparing traces (`judging.guarding`).
 """
 
 from __future__ import annotations
 
-import shutil
+import re
 import sys
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import yaml
-from safetensors.numpy import load_file
+import msgspec
 
 from assay.arms import accepted
+from assay.arms.request import training_closure
 from assay.data import examples
-from assay.data.examples import Examples
 from assay.history import difference, project
 from assay.history.scratch import failed, run
-from assay.outside import files, git, task_source
-from assay.outside.pipeline import Run
+from assay.judging.guarding import Guarded, first_difference, guarded, ordered
+from assay.outside import files, git, pipeline
 from assay.words import params, records
-from assay.words.errors import UsageError
+from assay.words.errors import ProvenanceError, UsageError
 from assay.words.layout import Layout
-from assay.words.records import MeasureRequest
-from assay.words.yaml12 import parse
+from assay.words.records import Trace, TraceRequest
 
-#: steps that both revisions train: the first shows the model, the second the optimizer's state
-STEPS = 3
-EVALUATED = 8
+WORK_TREE = "the work tree"
+#: most steps: more would be a training
+MOST_STEPS = 1000
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One mode. `step` is the first after which `tensor` differs, 0 where nothing does."""
-
-    mode: str
-    step: int = 0
-    tensor: str = ""
-    explained: tuple[str, ...] = ()
-
-
 class Revision:
-    """One revision's own files, with a params.yaml for a short training."""
+    """One side: its files, as they ran."""
 
-    def __init__(self, layout: Layout, name: str, folder: Path) -> None:
-        commit = git.resolve(layout.root, name)
-        if commit is None:
-            raise UsageError(f"there is no revision {name!r}", allowed="a commit, branch, tag or experiment")
-        self.name, self.commit, self.tree = name, commit, folder
-        shutil.copytree(accepted.unpack(Run(layout, layout.root, ""), commit), folder)
-        self.content = files.read_bytes(folder / "params.yaml")
-        self.params = params.load(self.content, f"params.yaml of {name}")
+    name: str
+    commit: str  # "" for the work tree
+    layout: Layout
+    modes: tuple[str, ...]
+    task: str
 
-    def weights(self, home: Path, mode: str, train: Path, evaluate: Path, out: Path) -> dict[str, np.ndarray]:
-        """Tensor name → value after one epoch over the part `train`."""
-        raw = parse(self.content)
-        raw["profiles"][mode] = params.merged(raw["profiles"][mode] or {}, {"train": {"epochs": 1, "sample": 1.0}})
-        files.write_text(self.tree / "params.yaml", yaml.safe_dump(raw))
-        request = MeasureRequest(
-            profile=mode,
-            purpose="guard",
-            seed=self.params.seed,
-            replicates=[0],
-            device=self.params.machine.device,
-            environment="",
-            code="",
-            execution="sequential",
-            train=str(train),
-            evaluate=str(evaluate),
-            models=str(out / "models"),
-            predictions=str(out / "predictions"),
-            curves=str(out / "curves.csv"),
-            log=str(out / "log"),
-            answer=str(out / "answer.json"),
-            cache="",
-        )
-        path = out / "request.json"
-        files.write_bytes(path, records.encode(request))
-        code, said = run([sys.executable, str(self.tree / "src" / "stage.py"), "measure", str(path)], self.tree, home)
-        if code:
-            raise failed(f"{self.name} does not train in mode {mode}", said, "mend it, then run the command again")
-        return {name: np.asarray(value) for name, value in load_file(out / "models" / "0.safetensors").items()}
+    @property
+    def sources(self) -> dict[str, str]:
+        """Path → text of every source that its training reaches."""
+        root = self.layout.root
+        reached = training_closure(root, self.task)
+        return {file.as_posix(): (root / file).read_text(encoding="utf-8", errors="replace") for file in reached}
 
 
-def guard(start: Path, base: str, head: str, changes: Collection[str], say: Callable[[str], None]) -> list[Finding]:
-    """Compare `base` ("": the baseline) with `head` in every mode but those in `changes`.
+@dataclass(frozen=True)
+class Guard:
+    """What was asked and what was found."""
 
-    Raises UsageError for a revision or mode that is not there, and for a task without weights.
+    base: str
+    head: str
+    steps: int
+    seed: int
+    modes: list[Guarded]
+
+    @property
+    def held(self) -> bool:
+        return all(mode.held for mode in self.modes)
+
+
+def guard(start: Path, base: str | None, head: str | None, excepted: Sequence[str], steps: int) -> Guard:
+    """Compare `base` (default: the accepted baseline) with `head` (default: the work tree as it stands).
+
+    Raises UsageError for a revision that is not there or cannot be traced, for an unknown mode in `excepted`,
+    ProvenanceError for code in the work tree that Git does not track.
     """
+    if not 1 <= steps <= MOST_STEPS:
+        raise UsageError(f"--steps is {steps}", allowed=f"1 to {MOST_STEPS}")
     layout = project.find(start)
-    with tempfile.TemporaryDirectory() as folder:
-        old = Revision(layout, base or _baseline(layout), Path(folder) / "base")
-        new = Revision(layout, head, Path(folder) / "head")
-        unknown = sorted(set(changes) - set(new.params.profiles))
-        if unknown:
-            raise UsageError(f"{unknown[0]!r} is no mode", allowed=", ".join(new.params.profiles))
-        modes = [mode for mode in new.params.profiles if mode in old.params.profiles and mode not in changes]
-        return [_compare(layout, old, new, mode, Path(folder) / mode, say) for mode in modes]
+    asked = params.resolved(files.read_bytes(layout.params))
+    before = _revision(layout, base or _baseline(asked.baseline))
+    after = _revision(layout, head) if head else _work_tree(layout)
+    modes = ordered(before.modes, after.modes)
+    unknown = [mode for mode in excepted if mode not in modes]
+    if unknown:
+        raise UsageError(f"there is no mode {unknown[0]!r}", allowed=", ".join(modes), mend="assay guard --except MODE")
+    examples.read_manifest(layout.part("train"))
+    wanted = [mode for mode in before.modes if mode in after.modes and mode not in excepted]
+    found = _compare(layout, (before, after), wanted, asked, steps)
+    rest = {mode: Guarded(mode, "gone" if mode in before.modes else "new") for mode in modes if mode not in found}
+    rest |= {mode: Guarded(mode, "excepted") for mode in excepted}
+    return Guard(before.name, after.name, steps, asked.seed, [{**rest, **found}[mode] for mode in modes])
 
 
-def _baseline(layout: Layout) -> str:
-    name = params.load(files.read_bytes(layout.params)).baseline
-    if name == accepted.FLOOR:
-        raise UsageError("the baseline is the floor, which trains nothing", mend="assay guard BASE HEAD")
-    return name
+def _baseline(named: str) -> str:
+    if named == accepted.FLOOR:
+        raise UsageError("baseline is floor, which has no code to compare with", mend="assay guard BASE, e.g. main")
+    return named
+
+
+def _revision(layout: Layout, name: str) -> Revision:
+    """The files of a revision, unpacked. Refused where they do not know `trace`."""
+    commit = git.resolve(layout.root, name)
+    if commit is None:
+        raise UsageError(f"there is no revision {name!r}", allowed="a tag, branch or commit", mend="git fetch --tags")
+    source = git.read(layout.root, commit, "src/stage.py")
+    if source is None or not re.search(rb"""^\s*["']trace["']\s*:""", source, re.MULTILINE):
+        raise UsageError(
+            f"{name} ({commit[:12]}) cannot be traced, its src/stage.py knows no `trace`",
+            allowed="revisions since Assay brought `assay guard`",
+            mend="compare trained groups instead: assay compare BASE CAND",
+        )
+    tree = accepted.unpack(pipeline.current(layout.root), commit)
+    return _described(name, commit, Layout(tree))
+
+
+def _work_tree(layout: Layout) -> Revision:
+    found = _described(WORK_TREE, "", layout)
+    untracked = difference.untracked(layout, found.task)
+    if untracked:
+        raise ProvenanceError(f"{untracked[0]} is imported but Git does not track it", mend=f"git add '{untracked[0]}'")
+    return found
+
+
+def _described(name: str, commit: str, layout: Layout) -> Revision:
+    where = "params.yaml" if not commit else f"params.yaml of {name}"
+    checked = params.load(files.read_bytes(layout.params), where)
+    return Revision(name, commit, layout, params.modes(checked), checked.task.name)
 
 
 def _compare(
-    layout: Layout, old: Revision, new: Revision, mode: str, folder: Path, say: Callable[[str], None]
-) -> Finding:
-    """All steps at once; only where they differ, one more each, to name the first."""
-    say(f"{mode}: {STEPS} steps of {old.name} and {new.name}")
-    if not _differs(layout, old, new, mode, folder, STEPS):
-        return Finding(mode)
-    found = ((step, _differs(layout, old, new, mode, folder, step)) for step in range(1, STEPS + 1))
-    step, tensor = next((step, tensor) for step, tensor in found if tensor)
-    return Finding(mode, step, tensor, tuple(_explained(layout, old, new, mode)))
+    layout: Layout, sides: tuple[Revision, Revision], modes: list[str], asked: params.Params, steps: int
+) -> dict[str, Guarded]:
+    """Every one of `modes` in both revisions; where they part, the first one once more against itself."""
+    if not modes:
+        return {}
+    request = TraceRequest(
+        modes=modes,
+        profile=asked.profile,
+        seed=asked.seed,
+        steps=steps,
+        train=str(layout.part("train").resolve()),
+        answer="",
+    )
+    before, after = _traced(layout, sides, request)
+    old, new = (side.sources for side in sides)
+    found = {mode: guarded(mode, before.modes[mode], after.modes[mode], old, new) for mode in modes}
+    if any(one.state == "changed" for one in found.values()):
+        (again,) = _traced(layout, sides[:1], request)
+        for mode, one in found.items():
+            itself = first_difference(before.modes[mode], again.modes[mode])
+            if one.state == "changed" and itself is not None:
+                found[mode] = Guarded(mode, "unsteady", *itself)
+    return found
 
 
-def _differs(layout: Layout, old: Revision, new: Revision, mode: str, folder: Path, steps: int) -> str:
-    """The first tensor that differs after `steps` steps, "" where none does."""
-    where = folder / str(steps)
-    train, evaluate = _parts(layout, new, mode, where, steps)
-    first, second = (each.weights(layout.root, mode, train, evaluate, where / each.tree.name) for each in (old, new))
-    for name in [*first, *(name for name in second if name not in first)]:
-        if name not in first or name not in second:
-            return f"{name} (only in {(old if name in first else new).name})"
-        one, other = first[name], second[name]
-        if one.dtype != other.dtype or one.shape != other.shape or one.tobytes() != other.tobytes():
-            return name
-    return ""
+def _traced(layout: Layout, sides: Sequence[Revision], request: TraceRequest) -> list[Trace]:
+    """The answers of `sides`, each from a process of its own, at the same time."""
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor() as pool:
+        folders = [Path(scratch) / str(number) for number in range(len(sides))]
+        return list(pool.map(lambda side, folder: _ask(layout, side, request, folder), sides, folders))
 
 
-def _parts(layout: Layout, new: Revision, mode: str, folder: Path, steps: int) -> tuple[Path, Path]:
-    """A training part of as many batches, and a few examples to predict."""
-    batch = params.resolved(new.content, mode).train.batch_size
-    train, evaluate = folder / "train", folder / "evaluate"
-    for name, where, count in (("train", train, steps * batch), ("validation", evaluate, EVALUATED)):
-        part, _ = examples.read(layout.part(name))
-        examples.write(where, name, _first(part, count))
-    return train, evaluate
-
-
-def _first(part: Examples, count: int) -> Examples:
-    return part.take(np.arange(min(count, len(part))))
-
-
-def _explained(layout: Layout, old: Revision, new: Revision, mode: str) -> list[str]:
-    """Parameters of the mode and sources that training reaches, as far as they differ."""
-    before = params.strategy(params.resolved(old.content, mode))
-    after = params.strategy(params.resolved(new.content, mode))
-    task = new.params.task.name
-    reached = difference.reached(Layout(new.tree), task)
-    changed = git.run(layout.root, "diff", "--name-only", "--relative", old.commit, new.commit, "--", "src").split("\n")
-    known = {task_source.path(Path(), task, name).as_posix() for name in ("learning", "data")}
-    return [*difference.parameter_changes(before, after), *(path for path in changed if path in reached | known)]
+def _ask(layout: Layout, side: Revision, request: TraceRequest, folder: Path) -> Trace:
+    path, answer = folder / "request.json", folder / "answer.json"
+    asked = msgspec.structs.replace(request, answer=str(answer))
+    files.write_bytes(path, records.encode(asked))
+    root = side.layout.root
+    code, said = run([sys.executable, str(root / "src" / "stage.py"), "trace", str(path)], root, layout.root)
+    if code:
+        raise failed(f"{side.name} does not train", said, f"see its files in {root}")
+    return records.decode(files.read_bytes(answer), Trace, str(answer))

@@ -20,7 +20,7 @@ from assay.words import params, records
 from assay.words.errors import AssayError
 from assay.words.layout import Layout
 from assay.words.params import Params
-from assay.words.records import Arm, Environment
+from assay.words.records import Arm, Environment, Part
 
 
 def status(start: Path) -> Status:
@@ -127,8 +127,19 @@ def _fresh(layout: Layout, asked: Params) -> Iterator[StatusLine]:
         reasons.append(f"it was measured under profile {measured.profile}")
     if arm.environment.key != today.key:
         reasons.append(f"it was measured under {arm.environment.key}")
+    if measured is not None and arm.evaluated != _validation(layout):
+        reasons.append("the validation examples are others")
     if reasons:
         yield StatusLine(topic=topic, text=f"{asked.baseline} is stale: {'; '.join(reasons)}", mend="dvc exp run")
+
+
+def _validation(layout: Layout) -> str:
+    """Content hash of today's validation part, "" where it cannot be read."""
+    path = layout.part("validation") / "manifest.json"  # `data.examples` would bring NumPy along
+    try:
+        return records.decode(files.read_bytes(path), Part, str(path)).content
+    except AssayError:
+        return ""
 
 
 def _verdict(layout: Layout, equal: Experiment | None) -> Iterator[StatusLine]:

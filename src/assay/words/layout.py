@@ -126,6 +126,10 @@ class Store:
         """The project's files as of a commit."""
         return self.root / "trees" / commit
 
+    def export(self, tag: str, ensemble: bool) -> Path:
+        """The model of an accepted strategy, as `assay export` writes it; `tag` is the hash of the tag object."""
+        return self.root / "exports" / f"{tag}{'-ensemble' if ensemble else ''}"
+
     def foreign(self, digest: str) -> Path:
         """A data part of another revision, by its content hash."""
         return self.root / "data" / digest

@@ -86,20 +86,29 @@ class Params(Section, frozen=True, kw_only=True):
     judge: Judge = Judge()
     machine: Machine = Machine()
     profiles: dict[str, dict[str, Any]] = msgspec.field(default_factory=lambda: {"full": {}})
+    modes: dict[str, dict[str, Any]] = {}
 
 
 #: sections and keys that make a strategy what it is; the rest says how much, where and against what
 STRATEGY = ("lr", "data", "split", "model", "train")
-#: what an overlay may not change
-FIXED = ("replicates", "seed", "profile", "baseline", "task", "profiles", "judge", "metric", "machine", "split", "data")
+#: what an overlay may change
+OVERLAID = ("lr", "model", "train")
+#: the mode that every params.yaml has: its parameters as they stand
+DEFAULT_MODE = "default"
 
 
 def load(content: bytes | str, where: str = "params.yaml") -> Params:
     """All parameters, validated, profiles included. Raises UsageError with the offending key and value."""
     raw = parse(content, where)
     checked = _convert(raw, where)
-    for name in checked.profiles:
-        _resolve(raw, checked, name, where)
+    for name, overlay in checked.profiles.items():
+        _overlaid(raw, overlay, f"profiles.{name}", where)
+    for name, overlay in checked.modes.items():
+        if name == DEFAULT_MODE:
+            raise UsageError(
+                f"{where}: modes.{DEFAULT_MODE} is taken", allowed="any other name", mend="rename it in params.yaml"
+            )
+        _overlaid(raw, overlay, f"modes.{name}", where)
     if checked.profile not in checked.profiles:
         raise UsageError(
             f"{where}: profile is {checked.profile!r}",
@@ -115,13 +124,24 @@ def load(content: bytes | str, where: str = "params.yaml") -> Params:
     return checked
 
 
-def resolved(content: bytes | str, profile: str | None = None, where: str = "params.yaml") -> Params:
-    """Parameters with the overlay of `profile` (default: the file's own) laid over them."""
+def resolved(
+    content: bytes | str, profile: str | None = None, where: str = "params.yaml", mode: str = DEFAULT_MODE
+) -> Params:
+    """Parameters with the overlays of `profile` (default: the file's own) and of `mode` laid over them."""
     checked = load(content, where)
     name = checked.profile if profile is None else profile
     if name not in checked.profiles:
         raise UsageError(f"{where} has no profile {name!r}", allowed=", ".join(sorted(checked.profiles)))
-    return msgspec.structs.replace(_resolve(parse(content, where), checked, name, where), profile=name)
+    if mode not in modes(checked):
+        raise UsageError(f"{where} has no mode {mode!r}", allowed=", ".join(modes(checked)))
+    overlay = merged(checked.profiles[name], checked.modes.get(mode, {}))
+    found = _overlaid(parse(content, where), overlay, f"profile {name}, mode {mode}", where)
+    return msgspec.structs.replace(found, profile=name)
+
+
+def modes(checked: Params) -> tuple[str, ...]:
+    """Names of all modes: the parameters as they stand, then those of the section `modes`."""
+    return (DEFAULT_MODE, *checked.modes)
 
 
 def strategy(checked: Params) -> dict[str, Any]:
@@ -130,12 +150,13 @@ def strategy(checked: Params) -> dict[str, Any]:
     return {name: plain[name] for name in STRATEGY} | {"task": plain["task"]["name"]}
 
 
-def _resolve(raw: dict[str, Any], checked: Params, profile: str, where: str) -> Params:
-    overlay = checked.profiles[profile]
-    for key in overlay:
-        if key in FIXED:
-            raise UsageError(f"{where}: profiles.{profile} changes {key!r}", allowed="lr, model, train")
-    return _convert(merged(raw, overlay), f"{where} (profile {profile})")
+def _overlaid(raw: dict[str, Any], overlay: Mapping[str, Any], name: str, where: str) -> Params:
+    """`raw` with the overlay called `name` laid over it. A key that nobody knows is refused as one of the file."""
+    fixed = [key for key in overlay if key not in OVERLAID and key in _fields("")]
+    if fixed:
+        allowed = ", ".join(OVERLAID)
+        raise UsageError(f"{where}: {name} changes {fixed[0]!r}", allowed=allowed, mend="remove it in params.yaml")
+    return _convert(merged(raw, overlay), f"{where} ({name})")
 
 
 def merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,195 @@
+"""An accepted model as a folder of its own: weights, source, preprocessing, class names, predict.py.
+
+Covers: what goes into the folder, and the proof that it predicts what its strategy predicted when it was
+measured. Not covered: finding and fetching the strategy (`verbs.export`), predicting (`serving.predict`).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+
+from assay.data import examples
+from assay.data.examples import Examples
+from assay.evidence.events import Accepted
+from assay.learning import contract, device, feed
+from assay.outside import closure, files, task_source
+from assay.serving import predict
+from assay.serving.predict import Predictor, Sources
+from assay.words import params
+from assay.words.errors import AssayError, UsageError
+from assay.words.layout import Layout
+from assay.words.params import Params
+
+#: largest difference between a prediction made again and the stored one, relative to the largest stored
+#: one. Float32 on another device differs by rounding; half precision by what it rounds away.
+TOLERANCE = {"float64": 1e-5, "float32": 1e-5, "tf32": 5e-3, "bfloat16": 5e-2}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What Git and DVC keep of a strategy: its evidence, its files in `tree`, its outputs under their own paths in
+    `fetched`."""
+
+    strategy: str
+    commit: str
+    accepted: Accepted
+    tree: Path
+    fetched: Layout
+
+    @property
+    def params(self) -> Params:
+        where = f"params.yaml of {self.strategy}"
+        return params.resolved(files.read_bytes(self.tree / "params.yaml"), where=where)
+
+    def numbers(self) -> list[int]:
+        """Replicates that did not diverge. Raises UsageError when none is left."""
+        found = sorted(int(path.stem) for path in self.fetched.models("candidate").glob("*.safetensors"))
+        if not found:
+            raise UsageError(f"{self.strategy} has no weights: its task keeps none, or every replicate diverged")
+        return found
+
+
+def needed(strategy: str, tree: Path) -> list[str]:
+    """Outputs of the strategy that packing reads: weights, stored predictions, validation examples to prove it
+    on; the training part only where preprocessing follows from it. Raises UsageError for a loop of its own."""
+    task = params.load(files.read_bytes(tree / "params.yaml"), f"params.yaml of {strategy}").task.name
+    members = task_source.read(tree, task, "learning").names
+    if "fit" in members:
+        raise UsageError(
+            f"{strategy}: task {task!r} trains with a loop of its own, fit(), whose predictor nobody can build again",
+            allowed="tasks with model() and loss()",
+            mend=f"git checkout {strategy}, and call the task's own code",
+        )
+    layout = Layout(Path())
+    paths = [layout.models("candidate"), layout.predictions("candidate"), layout.part("validation")]
+    if "statistics" in members:
+        paths.append(layout.part("train"))
+    return [path.as_posix() for path in paths]
+
+
+def pack(kept: Kept, folder: Path, ensemble: bool) -> float:
+    """Write the model into `folder`, which must not exist yet; the largest difference to the stored predictions.
+
+    Raises UsageError when it does not reproduce them within TOLERANCE.
+    """
+    numbers = kept.numbers() if ensemble else kept.numbers()[:1]
+    (folder / predict.WEIGHTS).mkdir(parents=True)
+    for number in numbers:
+        name = f"{number}.safetensors"
+        shutil.copyfile(kept.fetched.models("candidate") / name, folder / predict.WEIGHTS / name)
+    _copy_source(kept, folder / predict.SOURCE)
+    shutil.copyfile(Path(predict.__file__), folder / "predict.py")
+    evaluated, _ = examples.read(kept.fetched.part("validation"), ["ids", "inputs", "targets"])
+    shape = _preprocessing(kept, evaluated, folder)
+    _describe(kept, folder, numbers, evaluated, shape)
+    return _prove(kept, folder, evaluated)
+
+
+def _copy_source(kept: Kept, folder: Path) -> None:
+    """The import closure of the task's learning.py. Each folder becomes a package of its own: one without an
+    __init__.py would be completed by any folder of that name that the importing process knows."""
+    entry = task_source.path(kept.tree, kept.params.task.name, "learning")
+    for file in closure.import_closure(kept.tree, [entry]):
+        target = folder / file.relative_to("src")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(kept.tree / file, target)
+    for inner in [path for path in folder.rglob("*") if path.is_dir()]:
+        (inner / "__init__.py").touch()
+
+
+def _preprocessing(kept: Kept, evaluated: Examples, folder: Path) -> tuple[int, ...]:
+    """Write the statistics of the training part, where the task has any; the shape of a preprocessed example."""
+    name, sources = kept.params.task.name, Sources(folder / predict.SOURCE)
+    with _said(kept), sources.active(), torch.no_grad():
+        task = task_source.load(kept.tree, name, "learning")
+        found: tuple[dict[str, torch.Tensor], ...] = ()
+        if callable(getattr(task, "statistics", None)):
+            found = (task.statistics(_raw(_training(kept, evaluated).inputs)),)
+            tensors = {name: tensor.contiguous() for name, tensor in found[0].items()}
+            files.write_bytes(folder / predict.STATISTICS, safetensors.torch.save(tensors))
+        ready = _raw(evaluated.inputs[:2])
+        if callable(getattr(task, "preprocess", None)):
+            ready = task.preprocess(ready, *found)
+        return tuple(ready.shape[1:])
+
+
+@contextmanager
+def _said(kept: Kept) -> Iterator[None]:
+    """Around the strategy's own code in its new place: what it raises becomes one sentence."""
+    try:
+        yield
+    except AssayError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"the code of {kept.strategy} fails outside of its project with {contract.brief(error)}",
+            mend="look for files that it reads and no import reaches",
+        ) from error
+
+
+def _training(kept: Kept, evaluated: Examples) -> Examples:
+    """The examples that trained, as `learning.measure` chooses them."""
+    given, _ = examples.read(kept.fetched.part("train"), ["ids", "inputs", "targets"])
+    train, _ = feed.without(given, evaluated)
+    return feed.sample(train, kept.params.train.sample)
+
+
+def _raw(array: NDArray[np.generic]) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def _describe(kept: Kept, folder: Path, numbers: Sequence[int], evaluated: Examples, shape: tuple[int, ...]) -> None:
+    settings = kept.params
+    listed = sorted(path for path in folder.rglob("*") if path.is_file())
+    info: dict[str, Any] = {
+        "schema": predict.SCHEMA,
+        "strategy": kept.strategy,
+        "commit": kept.commit,
+        "metric_version": kept.accepted.metric_version,
+        "test": None if kept.accepted.test is None else kept.accepted.test.mean,  # mean score on the sealed part
+        "replicates": list(numbers),
+        "classes": None if evaluated.classes is None else list(evaluated.classes),
+        "module": task_source.module(settings.task.name, "learning"),
+        "parameters": settings.model,
+        "shape": list(shape),
+        "outputs": feed.outputs(evaluated),
+        "input_shape": list(evaluated.inputs.shape[1:]),
+        "input_dtype": evaluated.inputs.dtype.name,
+        "target_shape": list(evaluated.targets.shape[1:]),
+        "dtype": str(device.DTYPES[settings.train.precision]).removeprefix("torch."),
+        "autocast": settings.train.precision == "bfloat16",
+        "files": {path.relative_to(folder).as_posix(): predict.digest(path) for path in listed},
+    }
+    files.write_text(folder / predict.MODEL, json.dumps(info, indent=2) + "\n")
+
+
+def _prove(kept: Kept, folder: Path, evaluated: Examples) -> float:
+    """Predict the validation part again, and hold it against what was stored when the strategy was measured."""
+    with _said(kept):
+        predictor = Predictor(folder)
+        made = predictor.each(evaluated.inputs)
+    stored = np.load(kept.fetched.predictions("candidate") / "predictions.npy", allow_pickle=False)
+    ids = np.load(kept.fetched.predictions("candidate") / "ids.npy", allow_pickle=False)
+    if not np.array_equal(ids, evaluated.ids):
+        raise UsageError(f"the stored predictions of {kept.strategy} are for other examples than its validation part")
+    expected = stored[predictor.replicates]  # trained as range(replicates): the number is the row
+    difference = float(np.abs(made.astype(np.float64) - expected).max(initial=0.0))
+    limit = TOLERANCE[kept.params.train.precision] * max(1.0, float(np.abs(expected).max(initial=0.0)))
+    if not difference <= limit:
+        raise UsageError(
+            f"{kept.strategy} made again predicts otherwise than when it was measured: by up to {difference:.3g}",
+            allowed=f"{limit:.3g}",
+            mend="look for files that its model reads and no import reaches, or for another version of torch",
+        )
+    return difference

@@ -1,0 +1,127 @@
+"""A few training steps, and the hash of every tensor after each: what two revisions are compared by.
+
+Covers: the plain engine on CPU, one thread, deterministic, from fixed streams; tasks that bring their own
+`fit`. Not covered: fused replicates, which are proven against this very engine, and accelerators.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from assay.data import examples
+from assay.data.examples import Examples
+from assay.learning import contract, device, feed, fitting, loop, replicas, trust
+from assay.learning.contract import Task
+from assay.learning.plan import Plan
+from assay.learning.progress import Progress
+from assay.learning.seeding import Streams
+from assay.outside import files
+from assay.words import params as parameters
+from assay.words.layout import Layout
+from assay.words.params import Machine, Params
+from assay.words.records import ModeTrace, Trace, TraceRequest
+
+NEEDED = ("ids", "inputs", "targets")
+#: stream of the traced replicate: no measurement draws from it
+PURPOSE = "guard"
+#: entry of the last state that is no tensor of the model
+PREDICTIONS = "predictions"
+
+
+def trace(request: TraceRequest, root: Path) -> Trace:
+    """Answer `request` with the code and params.yaml of `root`. Raises UsageError for a mode that is not there."""
+    layout = Layout(root)
+    content = files.read_bytes(layout.params)
+    given, _ = examples.read(Path(request.train), NEEDED)
+    found = {}
+    for mode in request.modes:
+        settings = parameters.resolved(content, request.profile, str(layout.params), mode)
+        settings = msgspec.structs.replace(settings, machine=Machine(device="cpu", execution="sequential"))
+        found[mode] = ModeTrace(
+            parameters=parameters.strategy(settings), states=_states(request, settings, given, root)
+        )
+    return Trace(modes=found)
+
+
+def _states(request: TraceRequest, settings: Params, given: Examples, root: Path) -> list[dict[str, str]]:
+    """Before the first step, and after each; the last holds what the model predicts by then."""
+    task = contract.load(settings.task.name, Layout(root).source, settings.model)
+    few = feed.sample(given, settings.train.sample)
+    few = few.take(np.arange(min(len(few), request.steps * settings.train.batch_size)))
+    with (
+        device.threads(1),
+        device.products(settings.train.precision),
+        device.determinism(True),
+        tempfile.TemporaryDirectory() as scratch,
+    ):
+        if task.fit is not None:
+            return _fitted(task, settings, few, request.seed)
+        with closing(Progress(Path(scratch) / "curves.csv", Path(scratch) / "log", settings.train.epochs)) as progress:
+            return Traced(_plan(task, settings, few, request.seed), progress).states_after(request.steps)
+
+
+def _fitted(task: Task, settings: Params, few: Examples, seed: int) -> list[dict[str, str]]:
+    """A loop of the task's own is one step: all of it, on the few examples."""
+    made = fitting.fit(task, parameters.strategy(settings), few, few, Streams(seed, PURPOSE, 0))
+    assert made.predictions is not None
+    return [{}, {**_hashes(made.weights), PREDICTIONS: _hash(made.predictions)}]
+
+
+def _plan(task: Task, settings: Params, few: Examples, seed: int) -> Plan:
+    train, evaluate = feed.tensors(task, few, few, device.DTYPES[settings.train.precision])
+    classes = None if few.classes is None else len(few.classes)
+    return Plan(
+        task=task,
+        params=settings,
+        device=torch.device("cpu"),
+        seed=seed,
+        purpose=PURPOSE,
+        train=train,
+        evaluate=evaluate,
+        classes=classes,
+        outputs=feed.outputs(few),
+    )
+
+
+class Traced(loop.Training):
+    """The training loop itself, looked at after each step: an edit of the loop shows, too."""
+
+    def __init__(self, plan: Plan, progress: Progress) -> None:
+        replicas.check(plan)
+        super().__init__(plan, trust.alone(plan, 0), [0], progress)
+        self.states = [_hashes(self.engine.weights(0))]
+
+    def states_after(self, steps: int) -> list[dict[str, str]]:
+        """States before and after each of at most `steps` steps; fewer where training is shorter or diverges."""
+        while self.step < self.steps and len(self.states) <= steps and not self.monitor.over:
+            self._epoch(self.step // self.feed.steps + 1)
+        (made,) = loop.predict(self.plan, self.engine)
+        found = self.states[: steps + 1]
+        return [*found[:-1], {**found[-1], PREDICTIONS: _hash(made)}]
+
+    def _step(self, inputs: Tensor, targets: Tensor, lr: float) -> Tensor:
+        losses = super()._step(inputs, targets, lr)
+        self.states.append(_hashes(self.engine.weights(0)))
+        return losses
+
+
+def _hashes(tensors: dict[str, Tensor]) -> dict[str, str]:
+    return {name: _tensor_hash(tensor) for name, tensor in tensors.items()}
+
+
+def _tensor_hash(tensor: Tensor) -> str:
+    """Over type, shape and bits: two NaNs of different bits differ, as do 0 and -0."""
+    bits = tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+    return files.digest(f"{tensor.dtype}{tuple(tensor.shape)}".encode() + bits)
+
+
+def _hash(array: NDArray[np.generic]) -> str:
+    return examples.array_digest(array)
