@@ -90,7 +90,7 @@ events = st.one_of(
         seeds=seeds,
     ),
     st.builds(Remeasured, **common, why=texts, strategy=commits, seeds=seeds),
-    st.builds(Rescored, **common, metric=texts, metric_version=names, predictions=texts, score=scores),
+    st.builds(Rescored, **common, metric=texts, metric_version=names, predictions=texts, ruler=commits, score=scores),
 )
 
 

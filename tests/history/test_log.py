@@ -95,6 +95,7 @@ def test_a_rescored_strategy_shows_both_numbers(two_strategies, capsys):
             metric="accuracy",
             metric_version=version,
             predictions="abc",
+            ruler="f" * 40,
             score=Score(10, 0.5),
         )
     )

@@ -103,6 +103,7 @@ def history() -> list[Tag]:
                 metric="f1",
                 metric_version="f1-1.0",
                 predictions="p",
+                ruler="f" * 40,
                 score=Score(10, 0.9),
             )
         ),

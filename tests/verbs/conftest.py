@@ -42,3 +42,21 @@ def ready(gallery: Path, tmp_path: Path) -> Project:
 @pytest.fixture
 def done(gallery: Path, tmp_path: Path) -> Project:
     return Project(gallery / "done" / "project", gallery / "home").copy(tmp_path / "done")
+
+
+@pytest.fixture(scope="session")
+def _measured(gallery: Path, workshop: Path) -> Path:
+    folder = workshop / "template-measured"
+    with FileLock(workshop / "measured.lock"):
+        if not (folder / "project").exists():
+            made = Project(gallery / "done" / "project", gallery / "home").copy(folder / "new")
+            made.dvc("repro", "--quiet", "baseline", "evaluate")
+            made.commit("measure against strategy/fast")
+            made.root.rename(folder / "project")
+    return folder
+
+
+@pytest.fixture
+def measured(_measured: Path, gallery: Path, tmp_path: Path) -> Project:
+    """strategy/fast was measured as the baseline, and that was committed."""
+    return Project(_measured / "project", gallery / "home").copy(tmp_path / "measured")

@@ -141,7 +141,7 @@ def test_refusals(done: Project) -> None:
     refused("strategy/fast was revoked; allowed: none stands", "fast")
 
 
-STATISTICS = '''
+STATISTICS = """
 
 def statistics(inputs: Tensor) -> dict[str, Tensor]:
     return {"mean": inputs.float().mean(0), "scale": inputs.float().std() + 1}
@@ -151,7 +151,7 @@ def preprocess(inputs: Tensor, statistics: dict[str, Tensor]) -> Tensor:
     from tasks.digits.helping import centred  # found late, and only beside the model
 
     return centred(inputs.float(), statistics["mean"]) / statistics["scale"]
-'''
+"""
 
 
 @pytest.fixture
@@ -170,8 +170,14 @@ def kept(fresh: Project) -> Kept:
     event = Accepted(
         **dict.fromkeys(("metric", "metric_version", "baseline", "baseline_commit", "environment"), ""),
         **dict.fromkeys(("experiment", "experiment_commit"), ""),
-        name="mean", sequence=1, commit=commit, profile="full", changed=[], attempts=1,
-        selection=nothing, confirmation=nothing,
+        name="mean",
+        sequence=1,
+        commit=commit,
+        profile="full",
+        changed=[],
+        attempts=1,
+        selection=nothing,
+        confirmation=nothing,
         seeds=Seeds(root=1, purpose="confirmation", n=3, candidate=0, baseline=9),
     )
     return Kept("strategy/mean", commit, event, fresh.root, Layout(fresh.root))

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from assay.verbs.freshness import TRAIN
 from assay.verbs.rebaseline import rebaseline
 
 
@@ -19,6 +20,8 @@ def command(as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode({"schema": 1, **msgspec.to_builtins(done)}))
     else:
-        click.echo(
-            f"{done.way} done: n={done.n} under {done.metric_version}; next: git commit -am 'Measure the baseline'"
-        )
+        mean, sd = ("–" if value is None else f"{value:.4f}" for value in (done.mean, done.sd))
+        lost = f", {done.diverged} diverged" if done.diverged else ""
+        trained = f", {done.trained} trained" if done.way == TRAIN else ""
+        click.echo(f"{done.way} done: {mean} ±{sd} (n={done.n}{lost}{trained}) under {done.metric_version}")
+        click.echo("next: git commit -am 'Measure the baseline'" if done.evaluated else "next: dvc exp run")

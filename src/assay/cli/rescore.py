@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import click
 import msgspec
 
+from assay.report import rescoring as report
 from assay.verbs.rescore import rescore
 
 
-@click.command(epilog="Example: assay rescore && assay log")
+@click.command(epilog="Example: assay rescore --dry-run")
+@click.option("--dry-run", is_flag=True, help="Show the numbers, keep none of them.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(as_json: bool) -> None:
-    """Bring strategies and experiments whose predictions are at hand to today's metric version."""
-    done = rescore(Path.cwd(), partial(click.echo, err=True))
+def command(dry_run: bool, as_json: bool) -> None:
+    """Bring strategies and experiments whose predictions are at hand to today's metric version.
+
+    Nothing is trained or predicted. What cannot be scored is listed with the reason. `assay log --all` shows
+    the old number and the new one.
+    """
+    done = rescore(Path.cwd(), dry_run)
     if as_json:
         click.echo(msgspec.json.encode({"schema": 1, **msgspec.to_builtins(done)}))
     else:
-        lines = [f"scored {name}" for name in done.scored] + [f"left {name}: {why}" for name, why in done.left.items()]
-        click.echo("\n".join(lines) or f"everything has a number under {done.metric_version}")
+        rows = {name: (score.mean, score.sd, score.n, score.diverged) for name, score in done.scored.items()}
+        click.echo(report.text(done.metric_version, rows, done.left, done.kept))

@@ -130,6 +130,7 @@ class Rescored(Event, frozen=True, kw_only=True, tag="rescored"):
     metric: str
     metric_version: str
     predictions: str  # DVC's hash of the folder that was scored
+    ruler: str  # commit whose metrics.py it was
     score: Score
 
 

@@ -12,23 +12,30 @@ import msgspec
 
 from assay.evidence.events import Score
 from assay.history import plumbing
-from assay.history.objects import Objects, refs
+from assay.history.objects import Objects, reading, refs
 
 FOLDER = "refs/assay/rescored"
+#: metric version → commit → score
+Tables = dict[str, dict[str, Score]]
 
 
-def read(root: Path, objects: Objects) -> dict[str, dict[str, Score]]:
-    """Metric version → commit → score. A table that cannot be read is left out: it can be made again."""
+def tables(root: Path) -> Tables:
+    with reading(root) as objects:
+        return read(root, objects)
+
+
+def read(root: Path, objects: Objects) -> Tables:
+    """All tables. One that cannot be read is left out: it can be made again."""
     found = refs(root, FOLDER)
-    tables: dict[str, dict[str, Score]] = {}
+    known: Tables = {}
     for ref, item in zip(found, objects.read([ref.object for ref in found]), strict=True):
         try:
-            tables[ref.name.removeprefix(f"{FOLDER}/")] = msgspec.json.decode(
+            known[ref.name.removeprefix(f"{FOLDER}/")] = msgspec.json.decode(
                 item.content if item else b"", type=dict[str, Score]
             )
         except msgspec.MsgspecError:
             continue
-    return tables
+    return known
 
 
 def write(root: Path, version: str, scores: dict[str, Score]) -> None:

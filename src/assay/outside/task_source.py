@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -149,6 +150,8 @@ def _function(entry: ast.expr) -> str | None:
 def load(root: Path, task: str, name: str) -> ModuleType:
     """Import a task's module from `root`/src. Raises UsageError with file and line of what went wrong."""
     read(root, task, name)
+    if str(root / "src") not in sys.path:  # a command runs from wherever the library is installed
+        sys.path.insert(0, str(root / "src"))
     with said_by_task(root, task, name):
         return importlib.import_module(module(task, name))
 

@@ -7,7 +7,6 @@ verdict, even `incomparable`, never fails it: DVC records no experiment for a fa
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +16,12 @@ from assay.data import examples
 from assay.history.given import given
 from assay.judging import crossed, families, sequential
 from assay.judging.compare import Comparison
-from assay.judging.metric_version import metric_version
 from assay.judging.sequential import Look
 from assay.lineage.since import since
-from assay.outside import closure, files, git, remembered, task_source
+from assay.outside import files, git, remembered
 from assay.outside.start import Start, start
 from assay.report import comparison
-from assay.scoring import arm, judgement, outputs, ruler, tables
+from assay.scoring import arm, judgement, outputs, present, ruler, tables
 from assay.scoring.arm import Array, Ruler, Scored
 from assay.scoring.judgement import Judgement
 from assay.scoring.outputs import Evaluated
@@ -36,32 +34,13 @@ def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     remembered.load(begun.run.store.sources)
     module = begun.task("metrics")
     part, manifest = examples.read(begun.layout.part("validation"), ["ids", "targets"])
-    today = _ruler(begun, module, part)
-    version = _version(begun, module, manifest)
+    today = present.read(begun.params, module, part.ids, part.targets)
+    version = present.version(root, begun.params, module, manifest.content)
     with begun.said_by_task("metrics"):
         found, against = _evaluate(begun, today, version, manifest)
         outputs.write(begun.layout, found)
         for line in _lines(begun, found, against):
             print(line)
-
-
-def _ruler(begun: Start, module: object, part: examples.Examples) -> Ruler:
-    where = f"src/tasks/{begun.params.task.name}/metrics.py"
-    metrics, name = ruler.read(module, where), begun.params.metric.name
-    ruler.chosen(metrics, name, where)
-    return Ruler(metrics, name, begun.params.metric.options, part.ids, part.targets)
-
-
-def _version(begun: Start, module: object, manifest: Part) -> str:
-    task = begun.params.task.name
-    return metric_version(
-        partial(closure.read_module, begun.layout.root),
-        task_source.module(task, "metrics"),
-        begun.params.metric.name,
-        ruler.revision(module, f"src/tasks/{task}/metrics.py"),
-        manifest.content,
-        begun.params.metric.options,
-    )
 
 
 def _evaluate(begun: Start, today: Ruler, version: str, manifest: Part) -> tuple[Evaluated, int]:

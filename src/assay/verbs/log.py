@@ -9,11 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from assay.evidence.events import Attempted, Comparison, Rejected, Revoked, Score
+from assay.evidence.events import Attempted, Comparison, Rejected, Revoked
 from assay.history import numbers, pointer, project, rescored
 from assay.history.changes import changes
 from assay.history.objects import reading
 from assay.history.reading import Experiment, Repository, Tag, read
+from assay.history.rescored import Tables
 from assay.history.state import State, Strategy, fold
 from assay.outside import git
 from assay.report.listing import Log, LogRow
@@ -28,8 +29,9 @@ def log(start: Path, everything: bool = False) -> Log:
     root = project.find(start).root
     repository = read(root, experiments=everything)
     state = fold(repository.tags)
-    rows = _events(state, _current(root), everything)
-    experiments = _experiments(root, repository) if everything else []
+    tables = rescored.tables(root) if everything else {}
+    rows = _events(state, _current(root), everything, tables)
+    experiments = _experiments(root, repository, tables) if everything else []
     return Log(rows=[*map(_unverifiable, state.unverifiable), *rows, *experiments])
 
 
@@ -41,7 +43,7 @@ def _current(root: Path) -> str:
         return ""
 
 
-def _events(state: State, current: str, everything: bool) -> list[LogRow]:
+def _events(state: State, current: str, everything: bool, tables: Tables) -> list[LogRow]:
     dated: list[tuple[int, str, LogRow]] = []
     for strategy in state.strategies.values():
         dated.append((strategy.accepted.sequence, "strategy", _strategy(strategy, current)))
@@ -49,7 +51,8 @@ def _events(state: State, current: str, everything: bool) -> list[LogRow]:
             dated.append((strategy.revoked.event.sequence, "revocation", _revocation(strategy, strategy.revoked)))
     if everything:
         dated += [(event.sequence, "attempt", _attempt(tag, event)) for tag, event in state.attempts]
-        dated += [(tag.event.sequence, "rejected", _rejected(tag)) for tag in state.rejected.values() if tag.event]
+        rejected = [(tag.event.sequence, tag) for tag in state.rejected.values() if tag.event]
+        dated += [(sequence, "rejected", _rejected(tag, tables)) for sequence, tag in rejected]
     return [row for *_, row in sorted(dated, key=lambda item: (item[0], item[1], item[2].name), reverse=True)]
 
 
@@ -98,7 +101,7 @@ def _attempt(tag: Tag, event: Attempted) -> LogRow:
     )
 
 
-def _rejected(tag: Tag) -> LogRow:
+def _rejected(tag: Tag, tables: Tables) -> LogRow:
     event = tag.event
     assert isinstance(event, Rejected)
     return LogRow(
@@ -110,6 +113,7 @@ def _rejected(tag: Tag) -> LogRow:
         metric=event.metric,
         baseline=event.baseline,
         metric_version=event.metric_version,
+        rescored=_again(tables, tag.commit),
         state=f"rejected: {event.why}",
         **_numbers(event.measured),
     )
@@ -123,16 +127,15 @@ def _unverifiable(tag: Tag) -> LogRow:
     )
 
 
-def _experiments(root: Path, repository: Repository) -> list[LogRow]:
+def _experiments(root: Path, repository: Repository, tables: Tables) -> list[LogRow]:
     found = repository.experiments
     with reading(root) as objects:
         changed = changes(root, git.prefix(root), [(item.base, item.commit) for item in found], objects)
-        tables = rescored.read(root, objects)
     rows = [_experiment(item, ", ".join(changed.get(item.commit, [])), tables) for item in found]
     return sorted(rows, key=lambda row: (row.metric_version, row.baseline, row.delta or 0.0, row.name), reverse=True)
 
 
-def _experiment(item: Experiment, changed: str, tables: dict[str, dict[str, Score]]) -> LogRow:
+def _experiment(item: Experiment, changed: str, tables: Tables) -> LogRow:
     version = numbers.text(item.metrics, "metric_version")
     comparison = numbers.comparison(item.metrics)
     return LogRow(
@@ -143,11 +146,16 @@ def _experiment(item: Experiment, changed: str, tables: dict[str, dict[str, Scor
         changed=changed,
         metric=numbers.metric_of(version),
         baseline=item.baseline,
-        rescored={name: table[item.commit].mean for name, table in tables.items() if item.commit in table},
+        rescored=_again(tables, item.commit),
         metric_version=version,
         state=comparison.verdict if comparison else f"no verdict: {item.problem or 'none in its metrics'}",
         **_numbers(comparison),
     )
+
+
+def _again(tables: Tables, commit: str) -> dict[str, float | None]:
+    """Metric version → mean of an experiment's stored predictions under it."""
+    return {version: table[commit].mean for version, table in tables.items() if commit in table}
 
 
 def _numbers(comparison: Comparison | None) -> dict[str, Any]:

@@ -1,109 +1,104 @@
 """`assay rebaseline`: the accepted strategy under today's ruler, in the cheapest way that is honest.
 
 Re-score stored predictions where only the metric changed; re-infer from stored weights where the
-validation examples changed; re-train, on a new draw of seeds, where environment or profile changed or the
-baseline is old. Not covered: strategies that are not the baseline (`verbs.rescore`).
+validation examples changed; re-train otherwise, on a new draw of seeds where environment or age ask for the
+same measurement once more. Not covered: which way it is (`verbs.freshness`), other strategies (`verbs.rescore`).
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from assay.arms.accepted import FLOOR
+import numpy as np
+
+from assay.arms.accepted import FLOOR, Accepted
 from assay.data.examples import read_manifest
-from assay.evidence.events import Remeasured
-from assay.history import lookup, numbers, project
-from assay.history.reading import parse_metrics, read
+from assay.evidence.events import NO_EVIDENCE, Remeasured, UnverifiableError
+from assay.history import lookup, project
+from assay.history.reading import read
 from assay.history.scratch import failed, run
 from assay.history.state import State, Strategy, fold
 from assay.history.writing import check_identity, write
-from assay.outside import files
+from assay.outside import files, pipeline
+from assay.outside.start import Start
+from assay.scoring import arm as scoring
+from assay.verbs import present_ruler
 from assay.verbs.confirming import fresh_seeds
+from assay.verbs.freshness import INFER, SCORE, TRAIN, Plan, plan, record
 from assay.words import params, records
-from assay.words.errors import UsageError
+from assay.words.errors import IncomparableError, UsageError
 from assay.words.layout import Layout
-from assay.words.params import Params
-from assay.words.records import Arm, Environment
 
-SCORE, INFER, TRAIN = "re-score", "re-infer", "re-train"
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Done:
-    """How the baseline was brought up to date, why so, and the metric version it now stands under."""
+    """How the baseline was brought up to date, why so, and its numbers under today's metric version.
+
+    `trained` counts replicates that no cache had. `evaluated` says whether results/ was made again: it is not
+    where the candidate predicted other examples than today's.
+    """
 
     way: str
     reasons: list[str]
+    trained: int
     metric_version: str
     n: int
+    mean: float | None
+    sd: float | None
+    diverged: int
+    evaluated: bool
 
 
-def rebaseline(start: Path, say: Callable[[str], None]) -> Done:
-    """Measure the baseline of params.yaml as today asks for. Raises UsageError when it is the floor."""
+def rebaseline(start: Path, say: Say) -> Done:
+    """Measure the baseline of params.yaml as today asks for.
+
+    Raises UsageError when it is the floor or weights are not at hand, IncomparableError when it is revoked.
+    """
     layout = project.find(start)
-    asked = params.resolved(files.read_bytes(layout.params))
+    asked = params.resolved(files.read_bytes(layout.params, "git checkout HEAD -- params.yaml"))
     if asked.baseline == FLOOR:
         raise UsageError(
             "the baseline is the floor, which every run measures anew", mend="assay accept EXPERIMENT NAME"
         )
     state = fold(read(layout.root, experiments=False).tags)
-    strategy = lookup.strategy(state, asked.baseline)
+    strategy = _strategy(state, asked.baseline)
     _repro(layout, "context", "split")
-    way, reasons = _way(layout, asked, strategy)
-    say(f"{way}: {'; '.join(reasons)}")
-    if way == TRAIN and _measured(layout, asked):
-        _draw(layout, asked, state, strategy, "; ".join(reasons))
+    named = records.decode(files.read_bytes(layout.accepted), Accepted, str(layout.accepted), "dvc repro context")
+    begun = Start("rebaseline", pipeline.current(layout.root), asked)
+    chosen = plan(begun, named, strategy)
+    if chosen.redraw and strategy is None:
+        reason = "the same seeds, as no evidence of it could record a new draw"
+        chosen = Plan(TRAIN, [*chosen.reasons, reason])
+    say(f"{chosen.way}: {'; '.join(chosen.reasons)}")
+    if chosen.redraw and strategy is not None:
+        _draw(begun, state, strategy, "; ".join(chosen.reasons))
         _repro(layout, "context")
-    _repro(layout, "evaluate", alone=way == SCORE)  # other examples, or another machine, concern both arms
-    metrics, _ = parse_metrics(files.read_bytes(layout.metrics))
-    arm = _arm(layout)
-    n = len(arm.measurement.replicates) if arm and arm.measurement else 0
-    return Done(way, reasons, numbers.text(metrics, "metric_version"), n)
+    said = "" if chosen.way == SCORE else _repro(layout, "baseline", alone=True)
+    return _done(layout, chosen, "Running stage 'baseline'" in said, say)
 
 
-def _way(layout: Layout, asked: Params, strategy: Strategy) -> tuple[str, list[str]]:
-    """The cheapest honest way, and why no cheaper one is."""
-    arm = _arm(layout)
-    if arm is None or arm.measurement is None or arm.name != asked.baseline:
-        return TRAIN, [f"{asked.baseline} was not measured here"]
-    where = layout.environment
-    today = records.decode(files.read_bytes(where), Environment, str(where))
-    reasons = []
-    if arm.environment.key != today.key:
-        reasons.append(f"environment: {arm.environment.key} → {today.key}")
-    if arm.measurement.profile != asked.profile:
-        reasons.append(f"profile: {arm.measurement.profile} → {asked.profile}")
-    if len(arm.measurement.replicates) != asked.replicates:
-        reasons.append(f"replicates: {len(arm.measurement.replicates)} → {asked.replicates}")
-    age, most = _age(strategy), asked.judge.baseline_max_age
-    if most is not None and age > most:
-        reasons.append(f"it is {age} days old, baseline_max_age is {most:g}")
-    if reasons:
-        return TRAIN, reasons
-    examples = read_manifest(layout.part("validation")).content
-    candidate = _arm(layout, "candidate")
-    if arm.evaluated != examples or candidate is None or candidate.evaluated != examples:
-        return INFER, ["the validation examples changed"]
-    return SCORE, ["environment, profile and validation examples are those it was measured with"]
+def _strategy(state: State, name: str) -> Strategy | None:
+    """The baseline's evidence, None for a tag or commit that carries none. Refuses what is edited or revoked."""
+    tag = lookup.unverified(state, name)
+    if tag is not None and tag.problem != NO_EVIDENCE:
+        raise UnverifiableError(name, tag.problem)
+    found = state.strategies.get(name.removeprefix("strategy/"))
+    if found is not None and found.revoked is not None:
+        raise IncomparableError(
+            f"the baseline {name} is revoked", mend=f'assay revoke {found.accepted.name} --why "move the baseline"'
+        )
+    return found
 
 
-def _age(strategy: Strategy) -> int:
-    day = (strategy.drawn or strategy.tag).stamp.date
-    return (date.today() - date.fromisoformat(day)).days if day else 0
-
-
-def _measured(layout: Layout, asked: Params) -> bool:
-    """Whether its present draw was ever used: then a new one is due."""
-    arm = _arm(layout)
-    return arm is not None and arm.name == asked.baseline
-
-
-def _draw(layout: Layout, asked: Params, state: State, strategy: Strategy, why: str) -> None:
-    check_identity(layout.root)
+def _draw(begun: Start, state: State, strategy: Strategy, why: str) -> None:
+    """The tag first: killed after it, the next call or run measures this very draw."""
+    root, asked = begun.layout.root, begun.params
+    check_identity(root)
     event = Remeasured(
         name=strategy.accepted.name,
         sequence=state.sequence + 1,
@@ -112,17 +107,42 @@ def _draw(layout: Layout, asked: Params, state: State, strategy: Strategy, why: 
         strategy=strategy.tag.object,
         seeds=fresh_seeds(asked.seed, asked.replicates, state.sequence + 1),
     )
-    write(layout.root, event, f"Measure {strategy.tag.name} again", why)
+    write(root, event, f"Measure {strategy.tag.name} again", why)
 
 
-def _arm(layout: Layout, name: str = "baseline") -> Arm | None:
-    path = layout.record(name)
-    return records.decode(files.read_bytes(path), Arm, str(path)) if path.is_file() else None
+def _done(layout: Layout, chosen: Plan, ran: bool, say: Say) -> Done:
+    """Its numbers, and results/ made again where the candidate allows."""
+    arm, candidate, today = record(layout), record(layout, "candidate"), present_ruler.load(layout)
+    with today.said_by_task():
+        scored = scoring.load(layout, arm, today.ruler) if arm else None
+    if arm is None or scored is None:
+        raise UsageError("the baseline stage measured nothing", mend="dvc repro -f -s baseline")
+    content = read_manifest(layout.part("validation")).content
+    evaluated = candidate is not None and candidate.evaluated == content
+    if evaluated:
+        _repro(layout, "evaluate", alone=True)
+    else:
+        say("results/ stays as it is: the candidate was not measured on today's examples; next: dvc exp run")
+    values, trained = scored.values(today.ruler.decides), sum(not one.reused for one in scored.replicates) * ran
+    if chosen.way == INFER and trained:  # a cache may be deleted at any moment, even this one
+        chosen = replace(chosen, way=TRAIN, reasons=[*chosen.reasons, "the cache lost replicates meanwhile"])
+    return Done(
+        way=chosen.way,
+        reasons=chosen.reasons,
+        trained=trained,
+        metric_version=today.version,
+        n=len(values),
+        mean=float(np.mean(values)) if values else None,
+        sd=float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        diverged=scored.diverged,
+        evaluated=evaluated,
+    )
 
 
-def _repro(layout: Layout, *stages: str, alone: bool = False) -> None:
-    """`dvc repro` up to `stages`; with `alone` without what comes before."""
+def _repro(layout: Layout, *stages: str, alone: bool = False) -> str:
+    """What `dvc repro` of these stages printed; with `alone` without what comes before them."""
     options = ["--single-item"] if alone else []
-    code, said = run([sys.executable, "-m", "dvc", "repro", "--quiet", *options, *stages], layout.root, layout.root)
+    code, said = run([sys.executable, "-m", "dvc", "repro", *options, *stages], layout.root, layout.root)
     if code:
         raise failed(f"{' and '.join(stages)} did not run", said, "dvc repro")
+    return said

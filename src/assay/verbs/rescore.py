@@ -2,169 +2,194 @@
 
 A strategy is scored by the replicates that it stands with, which whatever was measured against it keeps
 as its baseline; an experiment by its own. Scores of strategies become tags (`rescored/NAME/VERSION`), those
-of experiments one ref a version. Not covered: predictions for other examples; they cannot be compared.
+of experiments one ref a version. Not covered: verdicts, which `evaluate` alone gives.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from assay.data import examples
-from assay.evidence.events import Rescored, Score, Seeds
+from assay.evidence.events import Rejected, Rescored, Score
 from assay.history import kept, numbers, pointer, project, rescored
-from assay.history.kept import Kept
+from assay.history.kept import Kept, NotAtHandError
 from assay.history.objects import Objects, reading
-from assay.history.reading import Repository, parse_metrics, read
-from assay.history.scratch import failed, run
+from assay.history.reading import Repository, read
 from assay.history.state import State, Strategy, fold
 from assay.history.writing import check_identity, write
-from assay.outside import files, git, task_source
-from assay.scoring import ruler
-from assay.words import params
+from assay.outside import files, git
+from assay.verbs import present_ruler
+from assay.verbs.present_ruler import Today
+from assay.words.errors import AssayError, UsageError
 from assay.words.layout import Layout
+from assay.words.records import Arm
+
+FETCH = "dvc fetch --all-tags arms/{arm}.json predictions/{arm}"
 
 
 @dataclass(frozen=True)
 class Done:
-    """Names that were scored, and those that were not with the reason."""
+    """Scores by name, and what was not scored with the reason; `kept` is false for a dry run."""
 
     metric_version: str
-    scored: list[str]
-    left: dict[str, str]
+    kept: bool
+    scored: dict[str, Score] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
 
 
-class Today:
-    """Today's ruler: metric, examples, version."""
+@dataclass(frozen=True)
+class _Work:
+    """What one call works with. `ruler` is the commit that holds today's metric, "" for a dry run."""
 
-    def __init__(self, layout: Layout) -> None:
-        asked = params.resolved(files.read_bytes(layout.params))
-        where = f"src/tasks/{asked.task.name}/metrics.py"
-        module = task_source.load(layout.root, asked.task.name, "metrics")
-        self.metric = ruler.chosen(ruler.read(module, where), asked.metric.name, where)
-        self.options = asked.metric.options
-        self.part, _ = examples.read(layout.part("validation"), ["ids", "targets"])
-        metrics, _ = parse_metrics(files.read_bytes(layout.metrics, "dvc repro evaluate"))
-        self.version = numbers.text(metrics, "metric_version")
-
-    def score(self, found: Kept, who: str) -> Score | str:
-        """The group's score, or why it has none."""
-        if not np.array_equal(found.ids, self.part.ids):
-            return "it predicted other examples than today's"
-        assert found.arm.measurement is not None  # `kept.read` gives no other
-        finite = [one.diverged is None for one in found.arm.measurement.replicates]
-        rows = found.predictions[finite]
-        values = [ruler.score(self.metric, self.options, self.part.targets, row, who) for row in rows]
-        mean = float(np.mean(values)) if values else None
-        sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
-        return Score(n=len(values), mean=mean, sd=sd, diverged=len(finite) - len(values))
+    layout: Layout
+    repository: Repository
+    state: State
+    today: Today
+    ruler: str
+    cache: Path
+    objects: Objects
+    done: Done
 
 
-def rescore(start: Path, say: Callable[[str], None]) -> Done:
-    """Score every strategy and experiment that has no number under today's metric version."""
+def rescore(start: Path, dry_run: bool = False) -> Done:
+    """Score every strategy and experiment that has no number under today's metric version.
+
+    Raises IncomparableError when the validation part is not today's, ProvenanceError when the ruler is in no
+    commit, which evidence could refer to.
+    """
     layout = project.find(start)
-    check_identity(layout.root)
-    code, said = run(
-        [sys.executable, "-m", "dvc", "repro", "--quiet", "--single-item", "evaluate"], layout.root, layout.root
-    )
-    if code:
-        raise failed("today's ruler cannot be applied", said, "dvc repro")
-    asked = subprocess.run(
-        [sys.executable, "-m", "dvc", "cache", "dir"], cwd=layout.root, capture_output=True, text=True
-    )
-    today, cache = Today(layout), Path(asked.stdout.strip())
+    today = present_ruler.load(layout)
+    ruler = "" if dry_run else present_ruler.check_committed(today)
+    if not dry_run:
+        check_identity(layout.root)
     repository = read(layout.root)
-    state = fold(repository.tags)
-    done = Done(today.version, [], {})
+    state, done = fold(repository.tags), Done(today.version, not dry_run)
     with reading(layout.root) as objects:
-        _strategies(layout, repository, state, today, cache, objects, done)
-        _experiments(layout, repository, today, cache, objects, done)
-    say(f"{len(done.scored)} scored under {today.version}, {len(done.left)} left")
+        work = _Work(layout, repository, state, today, ruler, kept.folder(layout.root), objects, done)
+        _strategies(work)
+        _experiments(work)
     return done
 
 
-def _strategies(
-    layout: Layout, repository: Repository, state: State, today: Today, cache: Path, objects: Objects, done: Done
-) -> None:
-    measured = _measured_against(layout, repository, state, objects)
-    sequence = state.sequence
+def _strategies(work: _Work) -> None:
+    state, version = work.state, work.today.version
+    measured, sequence = _measured_against(work), state.sequence
+    for tag in state.unverifiable:
+        if tag.name.startswith("strategy/"):
+            work.done.left[tag.name] = f"it is not verifiable: {tag.problem}; next: git show {tag.name}"
     for strategy in state.strategies.values():
         name = strategy.tag.name
-        if today.version in (strategy.accepted.metric_version, *strategy.rescored):
+        if version in (strategy.accepted.metric_version, *strategy.rescored):
             continue
-        found = next(_standing(strategy, measured.get(name, []), cache), None)
-        score = today.score(found, name) if found else "its predictions are not at hand; next: dvc pull --all-tags"
-        if found is None or isinstance(score, str):
-            done.left[name] = str(score)
+        try:
+            found = _standing(strategy, measured.get(name, []), work.cache)
+            score = work.today.score(found)
+        except AssayError as error:
+            work.done.left[name] = error.sentence
             continue
-        sequence += 1
-        event = Rescored(
-            name=strategy.accepted.name,
-            sequence=sequence,
-            commit=strategy.tag.commit,
-            metric=today.metric.name,
-            metric_version=today.version,
-            predictions=found.digest,
-            score=score,
-        )
-        write(layout.root, event, f"Score {name} under {today.version}")
-        done.scored.append(name)
+        work.done.scored[name] = score
+        if work.ruler:
+            sequence += 1
+            write(work.layout.root, _event(strategy, sequence, work, found, score), f"Score {name} under {version}")
 
 
-def _measured_against(layout: Layout, repository: Repository, state: State, objects: Objects) -> dict[str, list[bytes]]:
-    """Baseline → dvc.lock of every commit that was measured against it."""
-    prefix = git.prefix(layout.root)
-    commits = [item.commit for item in repository.experiments]
-    commits += [strategy.tag.commit for strategy in state.strategies.values()]
-    params_files = objects.read([f"{commit}:{prefix}{pointer.PARAMS}" for commit in commits])
-    locks = objects.read([f"{commit}:{prefix}dvc.lock" for commit in commits])
+def _event(strategy: Strategy, sequence: int, work: _Work, found: Kept, score: Score) -> Rescored:
+    return Rescored(
+        name=strategy.accepted.name,
+        sequence=sequence,
+        commit=strategy.tag.commit,
+        metric=work.today.ruler.decides,
+        metric_version=work.today.version,
+        predictions=found.digest,
+        ruler=work.ruler,
+        score=score,
+    )
+
+
+def _measured_against(work: _Work) -> dict[str, list[bytes]]:
+    """Baseline → dvc.lock of every commit that was measured against it, and of the work tree."""
+    prefix, layout = git.prefix(work.layout.root), work.layout
+    commits = [item.commit for item in work.repository.experiments]
+    commits += [strategy.tag.commit for strategy in work.state.strategies.values()]
+    commits += [*(tag.commit for tag in work.state.rejected.values()), "HEAD"]
+    params_files = work.objects.read([f"{commit}:{prefix}{pointer.PARAMS}" for commit in commits])
+    locks = work.objects.read([f"{commit}:{prefix}dvc.lock" for commit in commits])
     pairs = [(one.content, two.content) for one, two in zip(params_files, locks, strict=True) if one and two]
-    if layout.lock.is_file():
-        pairs.append((files.read_bytes(layout.params), files.read_bytes(layout.lock)))
+    pairs.append((files.read_bytes(layout.params), files.read_bytes(layout.lock)))
     found: dict[str, list[bytes]] = {}
     for content, lock in pairs:
         found.setdefault(pointer.glance(content), []).append(lock)
     return found
 
 
-def _standing(strategy: Strategy, locks: list[bytes], cache: Path) -> Iterator[Kept]:
-    """The replicates that the strategy stands with, wherever they are kept."""
-    for lock in locks:
-        found = kept.read(cache, lock, "baseline")
-        if found is not None and found.arm.commit == strategy.tag.commit and _drawn(found, strategy.seeds):
-            yield found
+def _standing(strategy: Strategy, locks: list[bytes], cache: Path) -> Kept:
+    """The replicates that the strategy stands with, wherever they are kept; never those that selected it.
 
-
-def _drawn(found: Kept, seeds: Seeds) -> bool:
-    measured = found.arm.measurement
-    wanted = list(range(seeds.candidate, seeds.candidate + seeds.n))
-    return (
-        measured is not None
-        and measured.purpose == seeds.purpose
-        and [one.number for one in measured.replicates] == wanted
+    Raises NotAtHandError when no run predicted them, or the cache has lost all that did.
+    """
+    name, lost = strategy.tag.name, None
+    for lock in {kept.locked(lock, "arms/baseline.json"): lock for lock in locks}.values():
+        try:
+            if _stands(kept.record(cache, lock, "baseline"), strategy) and (
+                found := kept.read(cache, lock, "baseline")
+            ):
+                return found
+        except NotAtHandError as error:
+            lost = NotAtHandError(error.problem, mend=FETCH.format(arm="baseline"))
+    raise lost or NotAtHandError(
+        "no run at hand predicted with the replicates that it stands with", mend=f"dvc exp run -S baseline={name}"
     )
 
 
-def _experiments(
-    layout: Layout, repository: Repository, today: Today, cache: Path, objects: Objects, done: Done
-) -> None:
-    known = rescored.read(layout.root, objects).get(today.version, {})
-    due = [item for item in repository.experiments if numbers.text(item.metrics, "metric_version") != today.version]
-    due = [item for item in due if item.commit not in known]
-    locks = objects.read([f"{item.commit}:{git.prefix(layout.root)}dvc.lock" for item in due])
+def _stands(arm: Arm | None, strategy: Strategy) -> bool:
+    """Whether `arm` is the strategy's own commit, its own profile, and the draw that it stands with."""
+    if arm is None or arm.measurement is None or arm.commit != strategy.tag.commit:
+        return False
+    seeds, measured = strategy.seeds, arm.measurement
+    present = [one.number for one in measured.replicates]
+    first = list(range(seeds.candidate, seeds.candidate + len(present)))  # a run may have asked for more of the draw
+    same = (measured.purpose, measured.profile) == (seeds.purpose, strategy.accepted.profile)
+    return same and present == first and len(present) >= seeds.n
+
+
+def _experiments(work: _Work) -> None:
+    """Experiments, and rejected ones that only their tag keeps."""
+    version = work.today.version
+    known = rescored.read(work.layout.root, work.objects).get(version, {})
+    due = {commit: name for commit, name in _due(work) if commit not in known}
+    names = Counter(due.values())
+    due = {commit: name if names[name] == 1 else f"{name} ({commit[:12]})" for commit, name in due.items()}
+    locks = work.objects.read([f"{commit}:{git.prefix(work.layout.root)}dvc.lock" for commit in due])
     scores = dict(known)
-    for item, lock in zip(due, locks, strict=True):
-        found = kept.read(cache, lock.content, "candidate") if lock else None
-        score = today.score(found, item.name) if found else "its predictions are not at hand"
-        if isinstance(score, str):
-            done.left[item.name] = score
-        else:
-            scores[item.commit] = score
-            done.scored.append(item.name)
-    if scores != known:
-        rescored.write(layout.root, today.version, scores)
+    for (commit, name), lock in zip(due.items(), locks, strict=True):
+        try:
+            scores[commit] = work.done.scored[name] = _experiment(work, name, lock.content if lock else b"")
+        except AssayError as error:
+            work.done.left[name] = error.sentence
+    if scores != known and work.ruler:
+        rescored.write(work.layout.root, version, scores)
+
+
+def _experiment(work: _Work, name: str, lock: bytes) -> Score:
+    try:
+        found = kept.read(work.cache, lock, "candidate")
+    except NotAtHandError as error:
+        rejected = name.startswith("rejected/")
+        mend = FETCH.format(arm="candidate") if rejected else f"dvc exp pull origin {name.partition(' ')[0]}"
+        raise NotAtHandError(error.problem, mend=mend) from error
+    if found is None:
+        raise UsageError("it has no results", mend=f"dvc exp remove {name}")
+    return work.today.score(found)
+
+
+def _due(work: _Work) -> Iterator[tuple[str, str]]:
+    """Commit and name of what was measured under another version."""
+    version = work.today.version
+    for tag in work.state.rejected.values():
+        if isinstance(tag.event, Rejected) and tag.event.metric_version != version:
+            yield tag.commit, tag.name
+    for item in work.repository.experiments:
+        if numbers.text(item.metrics, "metric_version") != version:
+            yield item.commit, item.name

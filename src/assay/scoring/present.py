@@ -1,0 +1,44 @@
+"""Today's ruler: the one that params.yaml, the task's metrics.py and the validation part of a tree make up.
+
+Covers: the checked metric with its examples, and its version. Not covered: reading the examples, importing
+the task's module (`outside.task_source`).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.judging.metric_version import metric_version
+from assay.outside import closure, task_source
+from assay.scoring import ruler
+from assay.scoring.arm import Ruler
+from assay.words.params import Params
+
+
+def read(asked: Params, module: object, ids: NDArray[np.str_], targets: NDArray[Any]) -> Ruler:
+    """The ruler for examples with `ids` (N,) and `targets` (N, …). Raises UsageError for what METRICS gets wrong."""
+    where = _where(asked)
+    metrics = ruler.read(module, where)
+    ruler.chosen(metrics, asked.metric.name, where)
+    return Ruler(metrics, asked.metric.name, asked.metric.options, ids, targets)
+
+
+def version(root: Path, asked: Params, module: object, evaluated: str) -> str:
+    """The metric version in the tree at `root`; `evaluated` is the content hash of the examples."""
+    return metric_version(
+        partial(closure.read_module, root),
+        task_source.module(asked.task.name, "metrics"),
+        asked.metric.name,
+        ruler.revision(module, _where(asked)),
+        evaluated,
+        asked.metric.options,
+    )
+
+
+def _where(asked: Params) -> str:
+    return f"src/tasks/{asked.task.name}/metrics.py"

@@ -1,0 +1,127 @@
+"""What today asks of the baseline that was measured: nothing new, an inference, a training, or a new draw of seeds.
+
+Covers: comparing its record with today's tag, draw, parameters, environment, age and examples, cheapest way
+first ruled out last. Not covered: doing it (`verbs.rebaseline`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from assay.arms import accepted
+from assay.arms.accepted import Accepted
+from assay.arms.own_data import own_training_data
+from assay.arms.request import PAIRED
+from assay.data import examples
+from assay.history import locked
+from assay.history.state import Strategy
+from assay.outside import files, task_source
+from assay.outside.start import Start
+from assay.verbs.weights import Stored, lost
+from assay.words import records
+from assay.words.errors import UsageError
+from assay.words.layout import Layout
+from assay.words.records import Arm, Environment, Measurement
+from assay.words.yaml12 import parse
+
+SCORE, INFER, TRAIN = "re-score", "re-infer", "re-train"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cheapest honest way and why no cheaper one is; `redraw`: the seeds it stands with are used up."""
+
+    way: str
+    reasons: list[str]
+    redraw: bool = False
+
+
+def plan(begun: Start, named: Accepted, strategy: Strategy | None) -> Plan:
+    """How to bring the baseline `named` up to date. `strategy` is its evidence, where it has any."""
+    arm = record(begun.layout)
+    if arm is None or arm.measurement is None or arm.name != named.name:
+        return Plan(TRAIN, [f"{named.name} was not measured here"])
+    used_up = list(_used_up(begun, arm, strategy))
+    if used_up and arm_is(arm, named):
+        return Plan(TRAIN, used_up, redraw=True)
+    other = [*used_up, *_other(begun, arm, arm.measurement, named)]
+    if other:
+        return Plan(TRAIN, other)
+    if arm.evaluated == examples.read_manifest(begun.layout.part("validation")).content:
+        return Plan(SCORE, ["it was measured under today's environment, profile and draw, on today's examples"])
+    why = _cannot_infer(begun, arm, arm.measurement, named)
+    if why:
+        return Plan(TRAIN, ["the validation examples changed", why])
+    return Plan(INFER, ["the validation examples changed"])
+
+
+def record(layout: Layout, name: str = "baseline") -> Arm | None:
+    """Who was measured last, None where nothing was."""
+    path = layout.record(name)
+    return records.decode(files.read_bytes(path), Arm, str(path), "dvc exp run") if path.is_file() else None
+
+
+def arm_is(arm: Arm, named: Accepted) -> bool:
+    """Whether the measured replicates are those that the baseline stands with today."""
+    if arm.measurement is None or arm.commit != named.commit:
+        return False
+    first = min((one.number for one in arm.measurement.replicates), default=0)
+    return arm.measurement.purpose == PAIRED or (arm.measurement.purpose, first) == (named.purpose, named.first)
+
+
+def _used_up(begun: Start, arm: Arm, strategy: Strategy | None) -> Iterator[str]:
+    """Reasons to measure the same thing once more: the old seeds would bring the old luck back."""
+    where = begun.layout.environment
+    today = records.decode(files.read_bytes(where), Environment, str(where))
+    if arm.environment.key != today.key:
+        yield f"environment: {arm.environment.key} → {today.key}"
+    most, day = begun.params.judge.baseline_max_age, (strategy.drawn or strategy.tag).stamp.date if strategy else ""
+    age = (date.today() - date.fromisoformat(day)).days if day else 0
+    if most is not None and age > most:
+        yield f"it is {age} days old, baseline_max_age is {most:g}"
+
+
+def _other(begun: Start, arm: Arm, measured: Measurement, named: Accepted) -> Iterator[str]:
+    """Reasons to measure something else: another commit, draw or amount. Its seeds are the ones it stands with."""
+    if arm.commit != named.commit:
+        yield f"{named.name} is another commit: {arm.commit[:12]} → {named.commit[:12]}"
+    elif not arm_is(arm, named):
+        yield f"it stands with other replicates: {measured.purpose} → {named.purpose} from {named.first} on"
+    lock = locked.read(files.read_bytes(begun.layout.lock, "dvc repro baseline"))
+    then = (lock.get("baseline", {}).get("params") or {}).get("params.yaml") or {}
+    present = parse(files.read_bytes(begun.layout.params))
+    for key, value in then.items():
+        now = _at(present, key)
+        if now != value:
+            yield f"{key}: {value} → {now}"
+
+
+def _at(values: object, key: str) -> object:
+    for part in key.split("."):
+        values = values.get(part) if isinstance(values, dict) else None
+    return values
+
+
+def _cannot_infer(begun: Start, arm: Arm, measured: Measurement, named: Accepted) -> str:
+    """Why stored weights cannot predict today's examples, "" when they can.
+
+    Raises UsageError when only a file is missing: fetching it costs less than training.
+    """
+    tree, layout = accepted.unpack(begun.run, named.commit), begun.layout
+    task = accepted.task(tree, named.name)
+    if "fit" in task_source.read(tree, task, "learning").functions:
+        return "its task trains and predicts in one function, fit()"
+    train, _ = examples.read(own_training_data(begun, named))
+    evaluated, _ = examples.read(layout.part("validation"), ["ids"])
+    weights = Stored(
+        measured, layout.models("baseline"), layout.curves("baseline"), arm.environment.key, begun.params.seed
+    )
+    reasons = lost(weights, begun.run.store.replicates, train, evaluated)
+    gone = next((why for why in reasons.values() if why.endswith("not at hand")), "")
+    if gone:
+        mend = "dvc pull models/baseline plots/curves-baseline.csv, or train it again with dvc repro -s baseline"
+        raise UsageError(gone, mend=mend)
+    number, why = next(iter(reasons.items()), (0, ""))
+    return f"replicate {number}: {why}" if why else ""

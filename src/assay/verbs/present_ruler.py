@@ -1,0 +1,122 @@
+"""Today's ruler for a command: the task's metrics in the work tree, on the validation part that lies there.
+
+Covers: refusing data that are not what today's sources and parameters make, and telling a ruler that is in
+a commit from one that somebody is still writing. Not covered: the metrics themselves (`scoring.ruler`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.arms.accepted import locked as locked_hash
+from assay.data import examples
+from assay.evidence.events import Score
+from assay.history import locked
+from assay.history.kept import Kept
+from assay.outside import closure, files, git, task_source
+from assay.scoring import present, ruler
+from assay.scoring.arm import Ruler
+from assay.words import params
+from assay.words.errors import IncomparableError, ProvenanceError
+from assay.words.layout import Layout
+from assay.words.params import Params
+
+VALIDATION = "data/split/validation"
+
+
+@dataclass(frozen=True)
+class Today:
+    """The ruler and its version."""
+
+    layout: Layout
+    asked: Params
+    ruler: Ruler
+    version: str
+
+    def score(self, found: Kept) -> Score:
+        """The group under this ruler.
+
+        Raises IncomparableError when an example of today's was not predicted, UsageError when the metric fails.
+        """
+        assert found.arm.measurement is not None  # `kept.read` gives no other
+        rows = self._rows(found.ids)
+        pairs = zip(found.arm.measurement.replicates, found.predictions, strict=True)
+        with self.said_by_task():
+            values = [self._value(row[rows], one.number) for one, row in pairs if one.diverged is None]
+        return Score(
+            n=len(values),
+            mean=float(np.mean(values)) if values else None,
+            sd=float(np.std(values, ddof=1)) if len(values) > 1 else None,
+            diverged=len(found.predictions) - len(values),
+        )
+
+    def _value(self, predictions: NDArray[Any], number: int) -> float:
+        metric, targets = self.ruler.metric, self.ruler.targets
+        return ruler.score(metric, self.ruler.options, targets, predictions, f"stored replicate {number}")
+
+    def _rows(self, ids: NDArray[np.str_]) -> NDArray[np.int64]:
+        """Where today's examples stand among `ids`: an id is an example's own content, whatever part it lay in."""
+        where: Mapping[str, int] = {name: row for row, name in enumerate(ids.tolist())}
+        rows = [where.get(name, -1) for name in self.ruler.ids.tolist()]
+        if new := rows.count(-1):
+            raise IncomparableError(
+                f"{new} of today's {len(rows)} validation examples were not predicted",
+                mend="measure it again with `dvc exp run`",
+            )
+        return np.array(rows, dtype=np.int64)
+
+    def said_by_task(self) -> AbstractContextManager[None]:
+        return task_source.said_by_task(self.layout.root, self.asked.task.name, "metrics")
+
+
+def load(layout: Layout) -> Today:
+    """Today's ruler. Raises IncomparableError when the validation part is not today's, UsageError for bad sources."""
+    asked = params.resolved(files.read_bytes(layout.params, "git checkout HEAD -- params.yaml"))
+    _check_data(layout)
+    part, manifest = examples.read(layout.part("validation"), ["ids", "targets"])
+    module = task_source.load(layout.root, asked.task.name, "metrics")
+    version = present.version(layout.root, asked, module, manifest.content)
+    return Today(layout, asked, present.read(asked, module, part.ids, part.targets), version)
+
+
+def _check_data(layout: Layout) -> None:
+    lock = locked.read(files.read_bytes(layout.lock, "dvc repro split"))
+    making = {stage: entry for stage, entry in lock.items() if stage in ("prepare", "split")}
+    changed = locked.changed_sources(layout.root, making)
+    if changed:
+        stage, names = next(iter(changed.items()))
+        raise IncomparableError(
+            f"{VALIDATION} is not today's: {stage} last ran with another {', '.join(names[:3])}",
+            mend="dvc repro split",
+        )
+    if VALIDATION in locked.changed_outputs(layout.root, making):
+        raise IncomparableError(f"{VALIDATION} is not the one of dvc.lock", mend="dvc checkout --force, or dvc pull")
+
+
+def check_committed(today: Today) -> str:
+    """The commit that holds today's ruler: HEAD. Raises ProvenanceError naming what is in no commit."""
+    root, task = today.layout.root, today.asked.task.name
+    reached = closure.import_closure(root, [task_source.path(root, task, "metrics").relative_to(root)])
+    paths = [file.as_posix() for file in reached]
+    listed = git.run(root, "diff", "--name-only", "-z", "--relative", "HEAD", "--", *paths)
+    new = git.run(root, "ls-files", "-z", "--others", "--", *paths)
+    missing = [path for path in (listed + new).split("\0") if path]
+    committed = git.read(root, "HEAD", "params.yaml")
+    then = params.load(committed, "params.yaml at HEAD") if committed else None
+    if then is None or (then.metric, then.task) != (today.asked.metric, today.asked.task):
+        missing.append("params.yaml")
+    lock = git.read(root, "HEAD", "dvc.lock") or b"{}"
+    if locked_hash(lock, VALIDATION) != locked_hash(files.read_bytes(today.layout.lock), VALIDATION):
+        missing.append("dvc.lock")
+    if missing:
+        raise ProvenanceError(
+            f"{today.version} is in no commit yet, evidence could not refer to it: {', '.join(missing)}",
+            mend=f"git add {' '.join(missing)} && git commit, or look at the numbers with --dry-run",
+        )
+    return git.run(root, "rev-parse", "HEAD")

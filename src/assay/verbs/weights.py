@@ -1,0 +1,87 @@
+"""Weights that an arm left behind, put back where a measurement looks for them: inferred from, not trained again.
+
+The cache of replicates may be deleted at any moment; models and curves are DVC's. Covers: which replicates can
+predict new examples, and putting those back that the cache has lost. Not covered: whether the arm is the
+strategy that is asked for (`verbs.freshness`).
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+from safetensors import SafetensorError
+
+from assay.data import examples
+from assay.data.examples import Examples
+from assay.learning import feed
+from assay.learning.outcome import Outcome, Point
+from assay.learning.store import Names, Store
+from assay.outside import files
+from assay.words.errors import UsageError
+from assay.words.records import Measurement, Replicate
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An arm that was measured: its record, the folder of its weights, the file of its curves."""
+
+    measurement: Measurement
+    models: Path
+    curves: Path
+    environment: str
+    seed: int  # root of its streams
+
+
+def lost(stored: Stored, cache: Path, train: Examples, evaluated: Examples) -> dict[int, str]:
+    """Replicate → why its weights cannot predict `evaluated`; empty when all can, and then the cache has them.
+
+    `train` is the training part that they were made from. Raises UsageError when a file of weights is damaged.
+    """
+    used, left_out = feed.without(train, evaluated)
+    store = _store(stored, cache, used)
+    reasons = {}
+    for one in stored.measurement.replicates:
+        if store.load(one.number) is not None:
+            continue
+        path = stored.models / f"{one.number}.safetensors"
+        if left_out or stored.measurement.left_out:
+            reasons[one.number] = "validation examples were among those it was trained on, or are now"
+        elif one.diverged is not None:
+            reasons[one.number] = "it diverged, and left no weights"
+        elif not path.is_file():
+            reasons[one.number] = f"{path} is not at hand"
+        else:
+            store.save(_outcome(one, path, stored.curves))
+    return reasons
+
+
+def _store(stored: Stored, cache: Path, used: Examples) -> Store:
+    measured = stored.measurement
+    names = Names(
+        code=measured.identity.code,
+        parameters=measured.identity.parameters,
+        train=examples.content_digest(feed.sample(used, measured.identity.parameters["train"]["sample"])),
+        profile=measured.profile,
+        environment=stored.environment,
+        purpose=measured.purpose,
+        seed=stored.seed,
+    )
+    return Store(cache, names, "", list(measured.nondeterministic))
+
+
+def _outcome(one: Replicate, path: Path, curves: Path) -> Outcome:
+    try:
+        weights = safetensors.torch.load_file(path)
+    except SafetensorError as error:
+        raise UsageError(f"{path} is damaged ({error})", mend="dvc checkout --force models/baseline") from error
+    return Outcome(one.number, one.seed, one.execution, one.seconds, one.steps, weights, _curve(curves, one.number))
+
+
+def _curve(curves: Path, number: int) -> list[Point]:
+    """Losses of one replicate; validation losses belong to the old examples, and do not come back."""
+    rows = csv.DictReader(files.read_bytes(curves, "dvc checkout plots").decode().splitlines())
+    mine = [row for row in rows if row["replicate"] == str(number)]
+    return [Point(int(row["epoch"]), float(row["train_loss"] or "nan"), float("nan")) for row in mine]
