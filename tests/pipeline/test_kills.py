@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.kills import interrupted, left_after_kill, settle
+from support.kills import again, interrupted, left_after_kill, settle
 from support.project import Project
 from support.weights import digests
 
@@ -26,7 +26,7 @@ def test_five_ends_in_a_row(project: Project, tmp_path: Path) -> None:
     ended = [interrupted(disturbed, RUN, moment / 10, end) for moment, end in zip(sorted(moments), ends, strict=True)]
     settle(disturbed)
     assert sum(ended) >= 2, "the runs were over before they could be ended"
-    disturbed.dvc(*RUN)
+    again(disturbed, RUN)
     assert (digests(disturbed), {**disturbed.metrics, "commit": ""}) == expected
     assert disturbed.git("rev-parse", "HEAD") == head, "HEAD may be detached, but not elsewhere"
     assert disturbed.git("rev-parse", "main") == head, "no branch moves"

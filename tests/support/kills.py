@@ -50,6 +50,17 @@ def interrupted(project: Project, command: Sequence[str], seconds: float, end: s
     return True
 
 
+def again(project: Project, command: Sequence[str]) -> bool:
+    """Run `dvc COMMAND` to its end; whether dvc.lock had to come back first, as dvc was killed while writing it."""
+    done = project.dvc(*command, ok=False)
+    if done.returncode and "dvc.lock" in done.stderr:
+        project.git("checkout", "HEAD", "--", "dvc.lock")
+        project.dvc(*command)
+        return True
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return False
+
+
 def settle(project: Project) -> None:
     """Wait until nothing that a dead run left is at work in the project: a stage may have started meanwhile."""
     end = time.monotonic() + 10
