@@ -20,6 +20,7 @@ STAGES = {
     "baseline": "assay.stages.baseline",
     "train": "assay.stages.train",
     "evaluate": "assay.stages.evaluate",
+    "floors": "assay.stages.floors",
     "measure": "assay.stages.measure",
     "trace": "assay.stages.trace",
 }

@@ -13,6 +13,8 @@ from assay.words.layout import Layout
 ROOT = Path(__file__).parents[2]
 #: files of the task that a stage imports by name
 TASK_FILES = {"prepare": "data.py", "train": "learning.py", "evaluate": "metrics.py"}
+#: modules of src/stage.py that a stage starts beside itself
+BESIDE = {"baseline": "floors"}
 #: folders that a stage may watch as a whole although it imports only some of it. Scoring again takes a second,
 #: and every file of its own would be one more dependency to parse and one more column of `dvc exp show`.
 WHOLE = {"evaluate": "src/assay/judging/"}
@@ -36,7 +38,8 @@ def declared(stage: str) -> set[str]:
 
 
 def reached(stage: str) -> set[str]:
-    entries = [Path("src/stage.py"), Path(f"src/assay/stages/{stage}.py")]
+    modules = [stage, *([BESIDE[stage]] if stage in BESIDE else [])]
+    entries = [Path("src/stage.py"), *(Path(f"src/assay/stages/{module}.py") for module in modules)]
     if stage in TASK_FILES:
         entries.append(Path(f"src/tasks/{task()}/{TASK_FILES[stage]}"))
     return {file.as_posix() for file in closure.import_closure(ROOT, entries)}

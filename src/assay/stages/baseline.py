@@ -1,20 +1,21 @@
 """baseline: the accepted strategy, by its own code on its own training data, and the floors.
 
 The strategy's files come from its commit, its process is its own, and it answers the frozen protocol of
-`stages.measure`. The floors are fitted meanwhile, in this process.
+`stages.measure`. `stages.floors` fits the floors meanwhile.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from assay.arms import accepted, floors
+from assay.arms import accepted
 from assay.arms.accepted import Accepted
 from assay.arms.own_data import own_training_data
 from assay.arms.request import PAIRED, request, today, training_closure
@@ -31,20 +32,13 @@ ARM = "baseline"
 
 def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     begun = start(root, ARM)
-    remembered.load(begun.run.store.sources)
-    begun.prove()
-    path = begun.layout.accepted
-    mend = "dvc repro context"
-    named = records.decode(files.read_bytes(path, mend), Accepted, str(path), mend)
-    running = None if named.name == accepted.FLOOR else Running(begun, named)
-    try:
-        _write_floors(begun.layout)
-        if running is None:
-            _nothing(begun.layout)
-        measured = running.answer() if running else None
-    finally:
-        if running:
-            running.stop()
+    with _floors_beside(root):
+        remembered.load(begun.run.store.sources)
+        begun.prove()
+        path = begun.layout.accepted
+        mend = "dvc repro context"
+        named = records.decode(files.read_bytes(path, mend), Accepted, str(path), mend)
+        measured = _measured(begun, named)
     arm = Arm(
         arm=ARM,
         name=named.name,
@@ -58,10 +52,16 @@ def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     files.write_bytes(begun.layout.record(ARM), records.encode(arm))
 
 
-def _write_floors(layout: Layout) -> None:
-    train, _ = examples.read(layout.part("train"))
-    validation, _ = examples.read(layout.part("validation"))
-    floors.write(layout.floors, validation.ids, floors.floors(train, validation))
+@contextmanager
+def _floors_beside(root: Path) -> Iterator[None]:
+    """Have the floors fitted while the block runs. Raises UsageError when that fails."""
+    process = subprocess.Popen([sys.executable, str(root / "src" / "stage.py"), "floors"], cwd=root)
+    try:
+        yield
+        if process.wait():
+            raise UsageError("the floors could not be fitted", mend="see the line above")
+    finally:
+        _stop(process)
 
 
 def _nothing(layout: Layout) -> None:
@@ -70,6 +70,23 @@ def _nothing(layout: Layout) -> None:
         files.write_text(folder / "README.txt", "baseline: floor; nothing was trained\n")
     files.write_text(layout.curves(ARM), "replicate,seed,epoch,train_loss,validation_loss\n")
     files.write_text(layout.log(ARM), "baseline: floor; nothing to train\n")
+
+
+def _measured(begun: Start, named: Accepted) -> Measurement | None:
+    if named.name == accepted.FLOOR:
+        _nothing(begun.layout)
+        return None
+    running = Running(begun, named)
+    try:
+        return running.answer()
+    finally:
+        _stop(running.process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.kill()
+        process.wait()
 
 
 def drawn(asked: MeasureRequest, named: Accepted) -> MeasureRequest:
@@ -112,8 +129,3 @@ class Running:
         expected, _ = examples.read(Path(self.request.evaluate), ["ids"])
         if not np.array_equal(predicted, expected.ids):
             raise UsageError(f"baseline {self.named.name} predicted other examples than it was asked for")
-
-    def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()

@@ -64,7 +64,8 @@ def prove_all(begun: Start) -> None:
     direct: closure.Direct = {}
     for stage, declared in pipeline.dependencies(begun.layout, task).items():
         entries = [Path("src/stage.py"), Path(f"src/assay/stages/{stage}.py")]
-        entries += [Path(path) for path in declared if path.startswith(f"src/tasks/{task}/") and path.endswith(".py")]
+        own = (f"src/tasks/{task}/", "src/assay/stages/")  # a stage may start another module beside itself
+        entries += [Path(path) for path in declared if path.startswith(own) and path.endswith(".py")]
         if (root / entries[1]).is_file():  # a stage that a user added is his own
             reached = closure.import_closure(root, entries, direct)
             sources = [file.as_posix() for file in reached]

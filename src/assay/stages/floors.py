@@ -1,0 +1,21 @@
+"""floors: what a candidate must beat before its gain means something. `baseline` starts it beside its own work.
+
+A process of its own, since importing what fits a linear model takes longer than fitting it; no stage of dvc.yaml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from assay.arms import floors
+from assay.data import examples
+from assay.outside.start import start
+
+
+def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
+    begun = start(root, "baseline")
+    begun.prove()
+    train, _ = examples.read(begun.layout.part("train"))
+    validation, _ = examples.read(begun.layout.part("validation"))
+    floors.write(begun.layout.floors, validation.ids, floors.floors(train, validation))
