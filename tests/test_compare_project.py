@@ -1,6 +1,15 @@
 """`assay compare` on what `evaluate` really wrote, in a real Git and DVC repository."""
 
 import json
+import re
+import shutil
+
+LINE = "new examples: "
+
+
+def said(text: str) -> str:
+    """The line on new examples without its margin."""
+    return next(line.strip() for line in text.splitlines() if LINE in line).removeprefix("- ")
 
 
 def test_a_real_record(project):
@@ -12,3 +21,32 @@ def test_a_real_record(project):
     assert found["candidate"]["n"] >= 2
     assert found["verdict"] in ("progress", "regression", "equivalent", "inconclusive")
     assert project.git("status", "--porcelain") == before
+
+
+def test_new_examples_are_those_that_evaluate_printed(project):
+    """Against the measured baseline, another experiment and the floor; from the cache alone."""
+    printed = project.dvc("exp", "run", "-n", "fast", "-S", "lr=0.02").stdout
+    assert said(project.assay("compare", "fast").stdout) == said(printed)
+    assert said(project.assay("compare", "fast", "--markdown").stdout) == said(printed)
+    project.git("checkout", "--quiet", "HEAD", "--", "params.yaml")
+    project.dvc("exp", "run", "-n", "other", "-S", "lr=0.01", "-S", "seed=2")
+    shutil.rmtree(project.root / "predictions")
+    found = json.loads(project.assay("compare", "other", "fast", "--json").stdout)
+    assert found["new_examples"]["delta"] == found["delta"] and found["no_new_examples"] == ""
+    assert found["new_examples"]["ci_low"] < found["delta"] < found["new_examples"]["ci_high"]
+    first = json.loads(project.assay("compare", "strategy/first", "--json").stdout)
+    assert first["baseline"]["name"].startswith("floor ") and first["new_examples"]["delta"] == first["delta"]
+
+
+def test_why_new_examples_are_not_known(project):
+    """Another ruler, and a cache that lost them, take the line away and nothing else."""
+    whole = json.loads(project.assay("compare", "HEAD", "--json").stdout)
+    project.edit("src/tasks/digits/metrics.py", "REVISION = 1", "REVISION = 7")
+    found = json.loads(project.assay("compare", "HEAD", "--json").stdout)
+    assert re.fullmatch(
+        r"they were measured under accuracy-1\.\w+, and the ruler .* accuracy-7\.\w+", found["no_new_examples"]
+    )
+    assert found["new_examples"] is None and found["ci_low"] == whole["ci_low"]
+    project.git("checkout", "--quiet", "HEAD", "--", "src")
+    shutil.rmtree(project.root / ".dvc/cache")
+    assert "is not in DVC's cache here" in said(project.assay("compare", "HEAD").stdout)

@@ -6,7 +6,19 @@ import pytest
 
 from assay.cli import root
 
-COMMANDS = ("status", "ablate", "accept", "reject", "revoke", "rebaseline", "rescore", "guard", "export", "log")
+COMMANDS = (
+    "status",
+    "ablate",
+    "accept",
+    "reject",
+    "revoke",
+    "rebaseline",
+    "rescore",
+    "guard",
+    "export",
+    "log",
+    "profile",
+)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 
 from support.project import Project
@@ -148,6 +150,10 @@ def test_another_environment_never_meets_the_old_baseline(project: Project, tmp_
     first = project.metrics
     keys = {row["environment"] for arm in ("baseline", "candidate") for row in project.replicates(arm)}
     assert len(keys) == 1 and "scaling 1.0" in keys.pop()
+
+    source = os.pathsep.join([there, str(project.root / "src")])
+    status = project.run(sys.executable, "-m", "assay", "status", PYTHONPATH=source).stdout
+    assert "strategy/scaled is stale: it was measured under " in status and "scaling 2.0" in status
 
     did = stages(project.dvc("exp", "run", PYTHONPATH=there).stdout)
     assert [did[name] for name in arms] == ["ran", "ran", "ran"], "another environment measures both arms anew"

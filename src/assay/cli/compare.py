@@ -57,10 +57,13 @@ def command(sides: tuple[str, ...], target: float | None, require: str | None, f
 def _shown(found: Compared, form: str | None) -> str:
     names = (found.baseline, found.candidate)
     if form == "json":
-        return json.dumps(report.as_json(found.result, found.metric, names, found.metric_version, found.comparisons))
+        flat = report.as_json(found.result, found.metric, names, found.metric_version, found.comparisons)
+        examples = report.new_examples_json(found.examples) if found.examples else None
+        return json.dumps({**flat, "new_examples": examples, "no_new_examples": found.no_examples})
+    line = report.new_examples(found.examples, found.no_examples, report.decimals(found.result))
     if form == "markdown":
-        return report.markdown(found.result, found.metric, names, found.metric_version, found.comparisons)
-    return report.full(found.result, found.metric, found.baseline, found.metric_version, found.comparisons)
+        return report.markdown(found.result, found.metric, names, found.metric_version, found.comparisons, line)
+    return report.full(found.result, found.metric, found.baseline, found.metric_version, found.comparisons, line)
 
 
 def _target(sides: tuple[str, ...], options: Options, goal: float, require: str | None, form: str | None) -> None:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,22 +65,31 @@ def read(cache: Path, lock: bytes, arm: str) -> Kept | None:
     if known is None or known.measurement is None:
         return None
     listed = locked(lock, f"predictions/{arm}")
-    try:
-        named = {entry["relpath"]: entry["md5"] for entry in json.loads(_file(cache, listed))}
-        ids, rows = (
-            np.load(io.BytesIO(_file(cache, named[name])), allow_pickle=False)
-            for name in ("ids.npy", "predictions.npy")
-        )
-    except (ValueError, EOFError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"the stored predictions {listed[:12]} cannot be read ({error})", mend="dvc exp run"
-        ) from error
+    ids, rows = _arrays(cache, listed, "ids", "predictions")
     if rows.shape[:2] != (len(known.measurement.replicates), len(ids)):
         raise UsageError(
             f"the stored predictions {listed[:12]} have shape {rows.shape}",
             allowed=f"{len(known.measurement.replicates)} replicates of {len(ids)} examples",
         )
     return Kept(known, listed, ids, rows)
+
+
+def floor(cache: Path, lock: bytes, name: str) -> tuple[NDArray[np.str_], NDArray[np.float32]]:
+    """Ids (N,) and predictions (N, …) of a floor that `lock` records. Raises as `read` does."""
+    ids, rows = _arrays(cache, locked(lock, "predictions/floors"), "ids", name)
+    return ids, rows
+
+
+def _arrays(cache: Path, listed: str, *names: str) -> tuple[NDArray[Any], ...]:
+    """The arrays called so in the folder that DVC keeps under the hash `listed`."""
+    try:
+        known = {entry["relpath"]: entry["md5"] for entry in json.loads(_file(cache, listed))}
+        contents = [io.BytesIO(_file(cache, known[f"{name}.npy"])) for name in names]
+        return tuple(np.load(content, allow_pickle=False) for content in contents)
+    except (ValueError, EOFError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"the stored predictions {listed[:12]} cannot be read ({error})", mend="dvc exp run"
+        ) from error
 
 
 def record(cache: Path, lock: bytes, arm: str) -> Arm | None:

@@ -8,7 +8,6 @@ the predictions are worth.
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from assay.learning.group import Group
 from assay.learning.outcome import Outcome
 from assay.learning.progress import Progress
 from assay.learning.store import Names, Store
-from assay.outside import files
+from assay.outside import files, seconds
 from assay.words import params as parameters
 from assay.words import records
 from assay.words.errors import AssayError, UsageError
@@ -41,7 +40,7 @@ def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] |
     Raises UsageError for what the task, the parameters or the data get wrong, AssayError when every
     replicate diverges; then no answer is written.
     """
-    began = time.perf_counter()
+    seconds.mark("rest")
     layout = Layout(root)
     settings = parameters.resolved(files.read_bytes(layout.params), request.profile, str(layout.params))
     evaluated, today = examples.read(Path(request.evaluate), NEEDED)
@@ -51,7 +50,7 @@ def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] |
     task = contract.load(settings.task.name, layout.source, settings.model)
     where = device.choose(request.device)
     progress = Progress(Path(request.curves), Path(request.log), _epochs(request, settings), report)
-    ready = time.perf_counter()
+    reading = seconds.mark("data")
     try:
         with (
             device.products(settings.train.precision),
@@ -60,7 +59,7 @@ def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] |
             store = _store(request, settings, train, today.content, nondeterministic)
             group = Group(request, settings, task, where, train, evaluated, store, progress)
             outcomes = group.outcomes()
-        done = time.perf_counter()
+        training = seconds.mark("training")
         _refuse_all_diverged(outcomes)
         for line in [*store.notes, *(f"{name} has no deterministic kernel" for name in nondeterministic)]:
             progress.say(line)
@@ -77,8 +76,8 @@ def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] |
         _write(request, outcomes, evaluated)
         progress.rewrite(outcomes)
         files.write_bytes(Path(request.answer), records.encode(answer))
-        ended = time.perf_counter()
-        progress.log(f"seconds: reading {ready - began:.2f}, replicates {done - ready:.2f}, writing {ended - done:.2f}")
+        writing = seconds.mark("writing")
+        progress.log(f"seconds: reading {reading:.2f}, replicates {training:.2f}, writing {writing:.2f}")
     finally:
         progress.close()
     return answer

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from assay.outside import lifeline
+from assay.outside import lifeline, seconds
 from assay.words.errors import AssayError, Exit
 from assay.words.layout import Layout
 
@@ -30,9 +30,11 @@ def guarded(stages: Mapping[str, str], arguments: Sequence[str], protocol: int) 
         return Exit.USAGE
     name, root = arguments[0], Path(sys.argv[0]).resolve().parent.parent
     lifeline.hold()
+    seconds.mark("interpreter")
     try:
         module = importlib.import_module(stages[name])
         gc.enable()
+        seconds.mark("imports")
         stage: Callable[[Path, Sequence[str], int], None] = module.main
         stage(root, arguments[1:], protocol)
         return Exit.DONE
@@ -56,6 +58,8 @@ def guarded(stages: Mapping[str, str], arguments: Sequence[str], protocol: int) 
         return Exit.USAGE
     except Exception:
         return _bug(name)
+    finally:
+        seconds.write(name)
 
 
 def _bug(name: str) -> int:

@@ -28,9 +28,16 @@ def verdict_lines(
     return _text(result, metric, baseline_name, metric_version, remarks(result, comparisons))
 
 
-def full(result: Comparison, metric: str, baseline_name: str, metric_version: str, comparisons: int) -> str:
-    """The verdict on two lines, then the details, for `assay compare`."""
-    said = [*details(result, decimals(result)), *remarks(result, comparisons)]
+def full(
+    result: Comparison,
+    metric: str,
+    baseline_name: str,
+    metric_version: str,
+    comparisons: int,
+    examples: str = "",
+) -> str:
+    """The verdict on two lines, then the details, for `assay compare`; `examples` is the line on new examples."""
+    said = _said(result, comparisons, examples)
     return _text(result, metric, baseline_name, metric_version, said)
 
 
@@ -120,7 +127,18 @@ def p_value(p: float) -> str:
     return f"{p:.2f}" if p >= 0.1 else f"{p:.{1 - math.floor(math.log10(p))}f}"
 
 
-def markdown(result: Comparison, metric: str, names: tuple[str, str], metric_version: str, comparisons: int) -> str:
+def _said(result: Comparison, comparisons: int, examples: str) -> list[str]:
+    return [*details(result, decimals(result)), *([examples] if examples else []), *remarks(result, comparisons)]
+
+
+def markdown(
+    result: Comparison,
+    metric: str,
+    names: tuple[str, str],
+    metric_version: str,
+    comparisons: int,
+    examples: str = "",
+) -> str:
     """A pull-request comment: the word, a table of both arms, the difference, what must not be overlooked."""
     digits = decimals(result)
     rows = [
@@ -136,8 +154,7 @@ def markdown(result: Comparison, metric: str, names: tuple[str, str], metric_ver
         "",
         difference(result, digits) + (f" · `{metric_version}`" if metric_version else ""),
     ]
-    said = [*details(result, digits), *remarks(result, comparisons)]
-    return "\n".join([*lines, "", *(f"- {line}" for line in said)])
+    return "\n".join([*lines, "", *(f"- {line}" for line in _said(result, comparisons, examples))])
 
 
 def cell(text: str) -> str:
@@ -185,6 +202,21 @@ def target_line(found: Target, metric: str, direction: str) -> str:
     why = found.reason or f"p={p_value(found.p)} one-sided, needed below {found.alpha:g}"
     lines = [f"{word}  {metric} {mean} (n={found.n}), target {side} {found.target:g}: {why}"]
     return "\n".join(lines + [f"{' ' * len(word)}  caution: {warning}" for warning in found.warnings])
+
+
+def new_examples(found: NewExamples | None, reason: str, digits: int) -> str:
+    """The line on new examples, why there is none, or "" where there is nothing to say."""
+    if found is None:
+        return f"new examples: not known, {reason}" if reason else ""
+    return new_examples_line(found, digits)
+
+
+def new_examples_json(found: NewExamples) -> Flat:
+    """As `as_json` writes the interval over new seeds."""
+    flat = dataclasses.asdict(found)
+    low, high = (end if math.isfinite(end) else None for end in flat.pop("ci"))
+    share = flat["share_of_examples"]
+    return {**flat, "share_of_examples": share if math.isfinite(share) else None, "ci_low": low, "ci_high": high}
 
 
 def new_examples_line(found: NewExamples, digits: int) -> str:

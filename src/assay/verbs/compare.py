@@ -1,7 +1,7 @@
 """`assay compare`: a verdict on two sides, each a file, a Git revision or an experiment. Reads and never writes.
 
 Covers: which baseline is meant, whether the sides may be compared, the target rule. Not covered: text
-(`report.comparison`), finding the sides (`verbs.compare_sides`).
+(`report.comparison`), finding the sides (`verbs.compare_sides`), new examples (`verbs.compare_examples`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,17 @@ from assay.history.given import given
 from assay.judging import compare as judge
 from assay.judging import families, groups, targets
 from assay.judging.compare import Comparison
+from assay.judging.crossed import NewExamples
 from assay.judging.groups import DifferingRulers, Group
 from assay.judging.targets import Target
+from assay.verbs import compare_examples
 from assay.verbs import compare_sides as sides
+from assay.verbs.compare_examples import Side
 from assay.verbs.compare_sides import Source
-from assay.words.errors import UsageError
+from assay.words.errors import AssayError, UsageError
+
+#: a floor that left no predictions
+HUMAN = "human"
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Compared:
-    """A comparison and the names that belong to it. `comparisons`: verdicts given before against this baseline."""
+    """A comparison and the names that belong to it.
+
+    `comparisons`: verdicts given before against this baseline. `examples`: what it says about new examples; None,
+    with a reason where there could be something to say.
+    """
 
     result: Comparison
     metric: str
@@ -44,6 +54,18 @@ class Compared:
     candidate: str
     metric_version: str
     comparisons: int
+    examples: NewExamples | None = None
+    no_examples: str = ""
+
+
+@dataclass(frozen=True)
+class _Base:
+    """What the candidate is compared with. `side` is where its predictions are, None where it has none."""
+
+    name: str
+    numbers: Group | float
+    side: Side | None
+    mend: str = "dvc exp run"  # the command after which both sides have one ruler
 
 
 def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
@@ -56,16 +78,27 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
     metric, direction = sides.column(candidate, options.column), _direction(candidate, options)
     group = sides.group(candidate, metric, direction)
     if len(named) == 2 and not _measured_against(candidate, found[0]):
-        other = found[0]
-        column = sides.column(other, options.column)
-        baseline: Group | float = sides.group(other, column, _direction(other, options, group.ruler.direction))
-        name, mend = other.name, _mend(other, candidate)
+        base = _named_base(found[0], candidate, options, group.ruler.direction)
     else:
-        name, baseline = _own_baseline(candidate, metric, group.ruler.direction, options)
-        mend = "dvc exp run"
-    result = _judge(baseline, group, options, sides.min_effect(candidate), mend)
+        base = _own_base(candidate, metric, group.ruler.direction, options)
+    result = _judge(base, group, options, sides.min_effect(candidate))
     version = group.ruler.metric_version
-    return Compared(result, metric or "value", name, candidate.name, version, _given_before(root, candidate, version))
+    given_before = _given_before(root, candidate, version)
+    examples, why = None, ""
+    if base.side and candidate.commit and candidate.is_record and version.rpartition("-")[0] == metric:
+        after = Side(candidate.name, candidate.commit, "candidate", group.values)
+        examples, why = _new_examples(root, (base.side, after), version, options)
+    return Compared(result, metric or "value", base.name, candidate.name, version, given_before, examples, why)
+
+
+def _new_examples(
+    root: Path, both: tuple[Side, Side], version: str, options: Options
+) -> tuple[NewExamples | None, str]:
+    """The interval for new examples, or why there is none. It stands beside the verdict, which never waits for it."""
+    try:
+        return compare_examples.new_examples(root, both, version, paired=options.test == "paired"), ""
+    except AssayError as error:
+        return None, error.sentence
 
 
 def target(start: Path, named: Sequence[str], options: Options, goal: float) -> tuple[Target, str, str]:
@@ -90,21 +123,34 @@ def _direction(source: Source, options: Options, default: str = "") -> str:
     return recorded or options.direction or default
 
 
-def _own_baseline(source: Source, metric: str, direction: str, options: Options) -> tuple[str, Group | float]:
+def _named_base(other: Source, candidate: Source, options: Options, direction: str) -> _Base:
+    """The candidate arm of another record, or the numbers of a file."""
+    column = sides.column(other, options.column)
+    group = sides.group(other, column, _direction(other, options, direction))
+    side = _side(other, other.name, "candidate", group.values) if other.is_record else None
+    return _Base(other.name, group, side, _mend(other, candidate))
+
+
+def _own_base(source: Source, metric: str, direction: str, options: Options) -> _Base:
     """What the candidate's own record was measured against: its baseline arm, else its best floor."""
     if options.fixed is not None:
-        return "fixed value", options.fixed
+        return _Base("fixed value", options.fixed, None)
     if not source.is_record:
         raise UsageError(f"{source.name} names no baseline", allowed="[BASE] CAND, or --fixed VALUE CAND")
     if "baseline" in source.table["arm"]:
         group = sides.group(source, metric, direction, "baseline")
-        return group.name, group
+        return _Base(group.name, group, _side(source, group.name, "baseline", group.values))
     floor = sides.best_floor(source, metric, direction)
     if floor is None:
         raise UsageError(
             f"{source.name} records neither a baseline nor a floor", mend="name one: assay compare BASE CAND"
         )
-    return f"floor {floor[0]}", floor[1]
+    name, value = floor
+    return _Base(f"floor {name}", value, None if name == HUMAN else _side(source, f"floor {name}", name, [value]))
+
+
+def _side(source: Source, name: str, arm: str, values: Sequence[float]) -> Side | None:
+    return Side(name, source.commit, arm, values) if source.commit else None
 
 
 def _measured_against(candidate: Source, base: Source) -> bool:
@@ -126,12 +172,12 @@ def _recorded_baseline(source: Source) -> str:
     return source.table["strategy"][rows[0]] if rows else "floor"
 
 
-def _judge(baseline: Group | float, candidate: Group, options: Options, recorded: float, mend: str) -> Comparison:
-    test, values = options.test, candidate.values
+def _judge(base: _Base, candidate: Group, options: Options, recorded: float) -> Comparison:
+    test, values, baseline = options.test, candidate.values, base.numbers
     first: float | list[float] = baseline if isinstance(baseline, float) else baseline.values
     if isinstance(baseline, Group):
         if fields := baseline.ruler.differing(candidate.ruler):
-            raise DifferingRulers(f"{baseline.name} and {candidate.name}", fields, mend)
+            raise DifferingRulers(f"{baseline.name} and {candidate.name}", fields, base.mend)
         if test == "paired":
             first, values = groups.matched(baseline, candidate)
         else:

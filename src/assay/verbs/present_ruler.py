@@ -23,7 +23,7 @@ from assay.outside import closure, files, git, task_source
 from assay.scoring import present, ruler
 from assay.scoring.arm import Ruler
 from assay.words import params
-from assay.words.errors import IncomparableError, ProvenanceError
+from assay.words.errors import IncomparableError, ProvenanceError, UsageError
 from assay.words.layout import Layout
 from assay.words.params import Params
 
@@ -55,6 +55,20 @@ class Today:
             sd=float(np.std(values, ddof=1)) if len(values) > 1 else None,
             diverged=len(found.predictions) - len(values),
         )
+
+    def examples(self, found: Kept) -> NDArray[np.float64]:
+        """Scores (R, N) of today's single examples, for replicates that did not diverge. Raises as `score` does."""
+        assert found.arm.measurement is not None
+        pairs = zip(found.arm.measurement.replicates, found.predictions, strict=True)
+        finite = [row for one, row in pairs if one.diverged is None]
+        if not finite:
+            raise UsageError(f"every replicate of {found.arm.name} diverged", mend="lower lr, or set train.clip")
+        return np.stack([self.each_example(found.ids, row, f"the {found.arm.arm}") for row in finite])
+
+    def each_example(self, ids: NDArray[np.str_], predictions: NDArray[Any], who: str) -> NDArray[np.float64]:
+        """Scores (N,) of today's single examples, from predictions (M, …) for examples `ids` (M,)."""
+        with self.said_by_task():
+            return ruler.per_example(self.ruler.metric, self.ruler.targets, predictions[self._rows(ids)], who)
 
     def _value(self, predictions: NDArray[Any], number: int) -> float:
         metric, targets = self.ruler.metric, self.ruler.targets

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+from assay.context import environment
 from assay.history import difference, leftovers, locked, numbers, project, worktree
 from assay.history.reading import Experiment, Repository, parse_metrics, read
 from assay.history.state import State, fold
@@ -109,13 +110,14 @@ def _difference(layout: Layout, name: str, commit: str) -> StatusLine:
 
 
 def _fresh(layout: Layout, asked: Params) -> Iterator[StatusLine]:
-    """The measured baseline against today's environment, profile and data, as far as the last run knew."""
+    """The measured baseline against today's environment, profile and data. Which packages count the last run knew."""
     path, topic = layout.record("baseline"), "baseline"
     if asked.baseline == "floor" or not path.is_file():
         return
     try:
         arm = records.decode(path.read_bytes(), Arm, str(path), "dvc exp run")
-        today = records.decode(files.read_bytes(layout.environment), Environment, str(layout.environment))
+        known = records.decode(files.read_bytes(layout.environment), Environment, str(layout.environment))
+        today = environment.find(asked.machine.device, known.packages)
     except AssayError as error:
         yield StatusLine(topic=topic, text=error.problem, mend="dvc exp run")
         return
@@ -126,7 +128,7 @@ def _fresh(layout: Layout, asked: Params) -> Iterator[StatusLine]:
     if measured is not None and measured.profile != asked.profile:
         reasons.append(f"it was measured under profile {measured.profile}")
     if arm.environment.key != today.key:
-        reasons.append(f"it was measured under {arm.environment.key}")
+        reasons.append(f"it was measured under {arm.environment.key}, today is {today.key}")
     if measured is not None and arm.evaluated != _validation(layout):
         reasons.append("the validation examples are others")
     if reasons:

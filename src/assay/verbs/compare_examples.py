@@ -1,0 +1,64 @@
+"""What a comparison of two records says about new examples, from the predictions that DVC's cache still holds.
+
+Covers: finding the predictions behind both sides, refusing those that today's ruler did not score. Not covered:
+the interval itself (`judging.crossed`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from assay.history import kept, project
+from assay.judging import crossed
+from assay.judging.contrasts import Array
+from assay.judging.crossed import NewExamples
+from assay.outside import git
+from assay.verbs import present_ruler
+from assay.verbs.present_ruler import Today
+from assay.words.errors import IncomparableError, UsageError
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side: the commit whose dvc.lock knows its predictions, and whose they are in it.
+
+    `arm`: candidate, baseline, or the name of a floor; `values`: what the record says that they score.
+    """
+
+    name: str
+    commit: str
+    arm: str
+    values: Sequence[float]
+
+
+def new_examples(root: Path, sides: tuple[Side, Side], version: str, *, paired: bool) -> NewExamples | None:
+    """Candidate minus baseline for new examples; None where the metric is no mean over examples.
+
+    Raises AssayError where that cannot be said: another ruler than today's, or predictions not at hand.
+    """
+    today = present_ruler.load(project.find(root))
+    if today.version != version:
+        raise IncomparableError(f"they were measured under {version}, and the ruler at hand is {today.version}")
+    if today.ruler.metric.per_example is None:
+        return None
+    cache = kept.folder(root)
+    before, after = (_scores(root, cache, side, today) for side in sides)
+    for side, scores in zip(sides, (before, after), strict=True):
+        if not np.allclose(np.atleast_2d(scores).mean(axis=1), side.values, rtol=0, atol=1e-9):
+            return None  # per_example explains the metric, but is not what it averages
+    return crossed.new_examples(before, after, paired=paired and before.shape == after.shape)
+
+
+def _scores(root: Path, cache: Path, side: Side, today: Today) -> Array:
+    """(R, N) scores of single examples, (N,) for a floor."""
+    lock = git.read(root, side.commit, "dvc.lock") or b""
+    if side.arm not in ("candidate", "baseline"):
+        return today.each_example(*kept.floor(cache, lock, side.arm), f"floor {side.arm}")
+    found = kept.read(cache, lock, side.arm)
+    if found is None:
+        raise UsageError(f"{side.name} records no predictions", mend="dvc exp run")
+    return today.examples(found)

@@ -1,0 +1,105 @@
+"""Accepting where projects really live: a branch with work of its own, a folder of a larger repository, two clones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from assay.history.reading import read
+from assay.history.state import fold
+from assay.words.yaml12 import parse
+from support.project import Project
+
+
+def names(project: Project) -> list[str]:
+    return list(fold(read(project.root).tags).strategies)
+
+
+def cloned(project: Project, bare: Path, folder: Path) -> Project:
+    """A clone with the caches of `project`, so that nothing trains again."""
+    project.git("clone", "--quiet", "-b", "main", str(bare), str(folder))
+    clone = Project(folder, project.home)
+    for part in (".dvc/cache", ".dvc/tmp/assay"):
+        shutil.copytree(project.root / part, clone.root / part, dirs_exist_ok=True)
+    clone.git("config", "user.name", "Grace Hopper")
+    clone.git("config", "user.email", "grace@example.org")
+    return clone
+
+
+def test_a_branch_is_merged_measured_and_confirmed_as_merged(ready: Project) -> None:
+    """The branch never ran: its verdict comes from the merge, whose results belong to neither parent."""
+    ready.git("stash", "--quiet")
+    ready.git("switch", "--quiet", "-c", "feature")
+    ready.edit("params.yaml", "lr: 0.003", "lr: 0.02")
+    branch = ready.commit("faster")
+    ready.git("switch", "--quiet", "main")
+    (ready.root / "NOTES.md").write_text("notes\n", encoding="utf-8")
+    main = ready.commit("go on")
+    ready.assay("accept", "feature", "fast")
+    assert names(ready) == ["fast"]
+    assert ready.git("show", "--no-patch", "--format=%P", "strategy/fast^{}").split() == [main, branch]
+    assert ready.git("show", "strategy/fast:NOTES.md") == "notes"
+    metrics = json.loads(ready.git("show", "strategy/fast:results/metrics.json"))
+    assert metrics["verdict"] == "progress" and metrics["baseline"] == "strategy/first"
+    assert parse(ready.git("show", "HEAD:params.yaml"))["baseline"] == "strategy/fast"
+    assert ready.git("status", "--porcelain") == ""
+    assert ready.dvc("status", "--json", "train", ok=False).stdout.strip() == "{}"
+
+
+def test_a_folder_of_a_larger_repository(ready: Project, tmp_path: Path) -> None:
+    """Accept and ablate from below the project; what lies beside it is in the tag and stays as it is."""
+    here = Project(tmp_path / "many" / "vision", ready.home)
+    shutil.copytree(ready.root, here.root, ignore=shutil.ignore_patterns(".git"))
+    (tmp_path / "many" / "README").write_text("many projects\n", encoding="utf-8")
+    here.edit("params.yaml", "lr: 0.02", "lr: 0.003")
+    here.edit("params.yaml", "baseline: strategy/first", "baseline: floor")
+    here.git("init", "--quiet", "--initial-branch=main", str(here.root.parent))
+    here.git("config", "user.name", "Ada Lovelace")
+    here.git("config", "user.email", "ada@example.org")
+    here.dvc("repro", "--quiet")
+    here.commit("first strategy")
+    here.tag("strategy/first")
+    here.edit("params.yaml", "baseline: floor", "baseline: strategy/first")
+    here.dvc("repro", "--quiet")
+    here.commit("measure against strategy/first")
+    here.dvc("exp", "run", "-S", "lr=0.02", "-n", "fast-lr")
+    (tmp_path / "many" / "README").write_text("many projects, edited\n", encoding="utf-8")
+
+    below = Project(here.root / "src" / "tasks", ready.home)
+    source = {"PYTHONPATH": str(here.root / "src")}
+    below.run(*_assay("accept", "fast-lr", "fast"), **source)
+    assert names(here) == ["fast"]
+    assert here.git("show", "strategy/fast:README") == "many projects"
+    assert json.loads(here.git("show", "strategy/fast:vision/results/metrics.json"))["verdict"] == "progress"
+    assert parse(here.git("show", "HEAD:vision/params.yaml"))["baseline"] == "strategy/fast"
+    assert here.git("status", "--porcelain") == "M ../README", "an edit beside the project is nobody's business"
+
+    said = below.run(*_assay("ablate", "-S", "lr=0.01", "-S", "model.hidden=96", "--json"), **source)
+    assert {len(values) for values in json.loads(said.stdout)["cells"].values()} == {3}
+
+
+def _assay(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "assay", *arguments]
+
+
+def test_two_clones_accept_and_one_wins(ready: Project, tmp_path: Path) -> None:
+    """Both land at home; the second is told by Git when it pushes, takes over what won, and has lost nothing."""
+    bare = tmp_path / "bare.git"
+    ready.git("init", "--quiet", "--bare", str(bare))
+    ready.git("remote", "add", "origin", str(bare))
+    ready.git("push", "--quiet", "origin", "main", "strategy/first")
+    ready.dvc("exp", "push", "origin", "fast-lr", "--no-cache")
+    other = cloned(ready, bare, tmp_path / "other")
+    other.dvc("exp", "pull", "origin", "fast-lr", "--no-cache")
+    shown = json.loads(other.assay("compare", "fast-lr", "--json").stdout)
+    assert shown["verdict"] == "progress" and shown["new_examples"]["examples"] > 0, "the clone verifies the evidence"
+    ready.assay("accept", "fast-lr", "fast")
+    other.assay("accept", "fast-lr", "faster")
+    ready.git("push", "--quiet", "--atomic", "origin", "main", "strategy/fast")
+    refused = other.run("git", "push", "--atomic", "origin", "main", "strategy/faster", ok=False)
+    assert refused.returncode != 0 and "rejected" in refused.stderr
+    assert names(other) == ["faster"], "nothing lost"
+    other.git("fetch", "--quiet", "--tags", "origin")
+    assert set(names(other)) == {"fast", "faster"}
