@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 
+import pytest
+
 LINE = "new examples: "
 
 
@@ -32,10 +34,12 @@ def test_new_examples_are_those_that_evaluate_printed(project):
     project.dvc("exp", "run", "-n", "other", "-S", "lr=0.01", "-S", "seed=2")
     shutil.rmtree(project.root / "predictions")
     found = json.loads(project.assay("compare", "other", "fast", "--json").stdout)
-    assert found["new_examples"]["delta"] == found["delta"] and found["no_new_examples"] == ""
+    assert found["new_examples"]["delta"] == pytest.approx(found["delta"]) and found["no_new_examples"] == ""
     assert found["new_examples"]["ci_low"] < found["delta"] < found["new_examples"]["ci_high"]
     first = json.loads(project.assay("compare", "strategy/first", "--json").stdout)
-    assert first["baseline"]["name"].startswith("floor ") and first["new_examples"]["delta"] == first["delta"]
+    assert first["baseline"]["name"].startswith("floor ") and first["new_examples"]["delta"] == pytest.approx(
+        first["delta"]
+    )
 
 
 def test_why_new_examples_are_not_known(project):
