@@ -21,6 +21,7 @@ STAGES = {
     "train": "assay.stages.train",
     "evaluate": "assay.stages.evaluate",
     "floors": "assay.stages.floors",
+    "ahead": "assay.stages.ahead",
     "measure": "assay.stages.measure",
     "trace": "assay.stages.trace",
 }

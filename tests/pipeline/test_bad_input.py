@@ -281,7 +281,8 @@ def test_full_disk(project: Project, stage: str) -> None:
     )
     assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
     lines = done.stderr.strip().splitlines()
-    assert lines[-1].startswith(f"assay: {stage}: ") and len(lines) <= 2, done.stderr
+    processes = 3 if stage == "baseline" else 2  # floors and the strategy's own code each meet the full disk
+    assert lines[-1].startswith(f"assay: {stage}: ") and len(lines) <= processes, done.stderr
     assert "File too large" in lines[0] and "free some space" in lines[0]
     assert not list(project.root.rglob(".*.npy.*")), "no scratch file stays"
     project.stage(stage)

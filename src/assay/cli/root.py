@@ -28,6 +28,7 @@ COMMANDS: dict[str, Command] = {
     "compare": Command("assay.cli.compare", "Compare two revisions, experiments or files of numbers."),
     "status": Command("assay.cli.status", "Show what is clean, stale or left over, and the command that mends it."),
     "ablate": Command("assay.cli.ablate", "Measure changes alone and in all combinations: what brings the gain?"),
+    "sweep": Command("assay.cli.sweep", "Measure several values of parameters and judge them as one family."),
     "accept": Command("assay.cli.accept", "Confirm an experiment on fresh seeds and make it the next baseline."),
     "reject": Command("assay.cli.reject", "Keep an experiment that did not work as rejected/NAME, with its verdict."),
     "revoke": Command("assay.cli.revoke", "Take an accepted strategy back; nothing is deleted."),

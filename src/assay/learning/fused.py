@@ -9,6 +9,7 @@ Autograd runs outside of `vmap`: the sum of the lanes' losses has, for each lane
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from assay.learning import device, seeding
 from assay.learning.contract import Task
 from assay.learning.dropout import Masks, Site, StreamDropout
 from assay.learning.engine import Engine
+from assay.learning.rules import Rule
 from assay.words.params import Params
 
 Places = list[list[tuple[dict[str, Any], str]]]
@@ -28,18 +30,31 @@ class NotFusable(Exception):
     """The module cannot be trained in lanes; the text says what in it and why."""
 
 
+@dataclass(frozen=True)
+class Part:
+    """Neighbouring lanes with an update rule and a step size of their own."""
+
+    rows: slice
+    rule: Rule
+    size: Callable[[int], float]  # step, from 1 → step size
+
+
 class Fused(Engine):
     """An engine of several lanes."""
 
     execution = "fused"
 
-    def __init__(self, task: Task, modules: Sequence[nn.Module], params: Params, masks: Masks) -> None:
+    def __init__(
+        self, task: Task, modules: Sequence[nn.Module], params: Params, masks: Masks, parts: Sequence[Part] = ()
+    ) -> None:
+        """`parts`: all lanes, where they differ in how they are updated; else `params` holds for every one."""
         if task.optimizer is not None:
             raise NotFusable(f"optimizer() in {task.file} updates one replicate at a time")
         super().__init__(task, modules, params.train, masks)
         assert task.loss is not None
         self.loss = task.loss
         self.precision = params.train.precision
+        self.parts = parts
         self.module = modules[0]
         self.leaves = [view.detach().requires_grad_() for view in self.layout.views(self.theta)]
         kept = [_kept(module) for module in modules]
@@ -61,6 +76,13 @@ class Fused(Engine):
         found = torch.autograd.grad(losses.sum(), self.leaves, allow_unused=True, materialize_grads=True)
         torch._foreach_copy_(self.grads, list(found))
         return losses.detach()
+
+    def apply(self, lr: float, step: int) -> None:
+        if not self.parts:
+            super().apply(lr, step)
+        for part in self.parts:
+            slots = {name: slot[part.rows] for name, slot in self.slots.items()}
+            part.rule.update(self.theta[part.rows], self.grad[part.rows], slots, part.size(step), step)
 
     def forward(self, inputs: Tensor) -> Tensor:
         self.module.eval()

@@ -50,7 +50,7 @@ class Group:
         self.store = store
         self.progress = progress
         self.found: dict[int, Outcome] = {}
-        progress.keep = self._keep
+        progress.keep = self.keep
 
     def outcomes(self) -> list[Outcome]:
         """Every replicate of the request, in its order."""
@@ -72,6 +72,13 @@ class Group:
             )
         return [self.found[number] for number in self.request.replicates]
 
+    def claim(self) -> list[int]:
+        """Replicates that neither the cache nor anybody else has: now nobody else will train them."""
+        self._look(self.request.replicates)
+        mine = self.store.claim(self._missing)
+        self._look(mine)
+        return [number for number in mine if number not in self.found]
+
     @property
     def _missing(self) -> list[int]:
         return [number for number in self.request.replicates if number not in self.found]
@@ -87,7 +94,7 @@ class Group:
                 self.store.save(outcome)
             self.progress.finished(outcome)
 
-    def _keep(self, outcome: Outcome) -> None:
+    def keep(self, outcome: Outcome) -> None:
         self.found[outcome.number] = outcome
         if not outcome.reused:
             self.store.save(outcome)
@@ -97,8 +104,8 @@ class Group:
         if not numbers:
             return
         if self.task.fit is None:
-            replicas.check(self._plan)
-            training.run(self._plan, numbers, self.request.execution, self.progress, self.store)
+            replicas.check(self.plan)
+            training.run(self.plan, numbers, self.request.execution, self.progress, self.store)
             return
         for number in numbers:
             strategy = parameters.strategy(self.settings)
@@ -107,15 +114,15 @@ class Group:
 
     def _predict(self, outcome: Outcome) -> None:
         """Predictions of trained weights for an evaluated part that they have not seen."""
-        engine = trust.alone(self._plan, outcome.number)
+        engine = trust.alone(self.plan, outcome.number)
         engine.load(outcome.weights)
-        (outcome.predictions,) = loop.predict(self._plan, engine)
+        (outcome.predictions,) = loop.predict(self.plan, engine)
         if outcome.diverged is None and not np.isfinite(outcome.predictions).all():
             epochs = self.settings.train.epochs
             outcome.diverged = Divergence(epoch=epochs, step=outcome.steps, tensor="predictions")
 
     @cached_property
-    def _plan(self) -> Plan:
+    def plan(self) -> Plan:
         dtype = device.DTYPES[self.settings.train.precision]
         train, evaluate = feed.tensors(self.task, self.train, self.evaluated, dtype)
         return Plan(

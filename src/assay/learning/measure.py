@@ -16,13 +16,11 @@ import numpy as np
 import safetensors.torch
 from numpy.typing import NDArray
 
-from assay.data import examples
 from assay.data.examples import Examples
-from assay.learning import contract, device, feed
-from assay.learning.group import Group
+from assay.learning import device
 from assay.learning.outcome import Outcome
+from assay.learning.prepared import prepare
 from assay.learning.progress import Progress
-from assay.learning.store import Names, Store
 from assay.outside import files, seconds
 from assay.words import params as parameters
 from assay.words import records
@@ -30,8 +28,6 @@ from assay.words.errors import AssayError, UsageError
 from assay.words.layout import Layout
 from assay.words.params import Params
 from assay.words.records import Identity, Measurement, MeasureRequest
-
-NEEDED = ("ids", "inputs", "targets")
 
 
 def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] | None = None) -> Measurement:
@@ -43,12 +39,7 @@ def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] |
     seconds.mark("rest")
     layout = Layout(root)
     settings = parameters.resolved(files.read_bytes(layout.params), request.profile, str(layout.params))
-    evaluated, today = examples.read(Path(request.evaluate), NEEDED)
-    given, manifest = examples.read(Path(request.train), NEEDED)
-    train, left_out = feed.without(given, evaluated)
-    train = feed.sample(train, settings.train.sample)
-    task = contract.load(settings.task.name, layout.source, settings.model)
-    where = device.choose(request.device)
+    ready = prepare(request, root, settings)
     progress = Progress(Path(request.curves), Path(request.log), _epochs(request, settings), report)
     reading = seconds.mark("data")
     try:
@@ -56,24 +47,23 @@ def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] |
             device.products(settings.train.precision),
             device.determinism(settings.train.deterministic) as nondeterministic,
         ):
-            store = _store(request, settings, train, today.content, nondeterministic)
-            group = Group(request, settings, task, where, train, evaluated, store, progress)
+            group = ready.group(request, settings, progress, nondeterministic)
             outcomes = group.outcomes()
         training = seconds.mark("training")
         _refuse_all_diverged(outcomes)
-        for line in [*store.notes, *(f"{name} has no deterministic kernel" for name in nondeterministic)]:
+        for line in [*group.store.notes, *(f"{name} has no deterministic kernel" for name in nondeterministic)]:
             progress.say(line)
         answer = Measurement(
-            identity=Identity(code=request.code, parameters=parameters.strategy(settings), data=manifest.content),
+            identity=Identity(code=request.code, parameters=parameters.strategy(settings), data=ready.data),
             purpose=request.purpose,
             profile=request.profile,
             replicates=[one.record() for one in outcomes],
-            left_out=left_out,
+            left_out=ready.left_out,
             nondeterministic=sorted(nondeterministic),
-            peak_memory=device.peak_memory(where),
-            notes=store.notes,
+            peak_memory=device.peak_memory(ready.device),
+            notes=group.store.notes,
         )
-        _write(request, outcomes, evaluated)
+        _write(request, outcomes, ready.evaluated)
         progress.rewrite(outcomes)
         files.write_bytes(Path(request.answer), records.encode(answer))
         writing = seconds.mark("writing")
@@ -81,22 +71,6 @@ def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] |
     finally:
         progress.close()
     return answer
-
-
-def _store(
-    request: MeasureRequest, settings: Params, train: Examples, evaluated: str, nondeterministic: list[str]
-) -> Store:
-    names = Names(
-        code=request.code,
-        parameters=parameters.strategy(settings),
-        train=examples.content_digest(train),
-        profile=request.profile,
-        environment=request.environment,
-        purpose=request.purpose,
-        seed=request.seed,
-    )
-    folder = Path(request.cache) / "replicates" if request.cache else None
-    return Store(folder, names, evaluated, nondeterministic)
 
 
 def _epochs(request: MeasureRequest, settings: Params) -> int:

@@ -8,6 +8,7 @@ Not covered: the keyword arguments of a task's own functions, which only the tas
 from __future__ import annotations
 
 import difflib
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -137,6 +138,23 @@ def resolved(
     overlay = merged(checked.profiles[name], checked.modes.get(mode, {}))
     found = _overlaid(parse(content, where), overlay, f"profile {name}, mode {mode}", where)
     return msgspec.structs.replace(found, profile=name)
+
+
+def changed(content: bytes | str, settings: Mapping[str, Any], profile: str | None = None) -> Params:
+    """`resolved`, after `settings` (dotted key → value) were written into the file, as `dvc exp run -S` does."""
+    raw = parse(content)
+    for key, value in settings.items():
+        nested: Any = value
+        for part in reversed(key.split(".")):
+            nested = {part: nested}
+        raw = merged(raw, nested)
+    return resolved(json.dumps(raw), profile)
+
+
+def alike(checked: Params) -> Params:
+    """What settings must agree in to train together: all but the step size and the weight decay."""
+    train = msgspec.structs.replace(checked.train, weight_decay=0.0)
+    return msgspec.structs.replace(checked, lr=1.0, train=train)
 
 
 def modes(checked: Params) -> tuple[str, ...]:

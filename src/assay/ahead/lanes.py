@@ -1,0 +1,94 @@
+"""Several settings in one training: step sizes and weight decays that differ from lane to lane cost nothing extra.
+
+Covers: which settings may share lanes, training what none of them has yet, keeping each replicate under its own
+setting's name in the cache, where the run that asks for it finds it. A lane ends with the same bytes as in a fused
+training of its setting alone. Not covered: settings that change shapes, data or the number of steps, and whatever
+is not fused: each run trains those by itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from assay.learning import choose, loop, memory, replicas, rules, work
+from assay.learning.feed import cuts
+from assay.learning.fused import Fused, NotFusable, Part
+from assay.learning.group import Group
+from assay.learning.plan import Plan
+from assay.learning.progress import Progress
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One replicate of one setting."""
+
+    group: Group
+    number: int
+
+
+def train(groups: Sequence[Group], progress: Progress) -> int:
+    """Train what no cache holds of `groups`, which are alike, together; how many replicates that were.
+
+    What cannot be fused, or costs less apart, is left to the runs that ask for it.
+    """
+    plan = replace(groups[0].plan, checkpoints=None)
+    try:
+        lanes = [Lane(group, number) for group in groups for number in _claimed(group, progress)]
+        progress.keep = lambda outcome: None  # numbers repeat from setting to setting
+        if len({id(lane.group) for lane in lanes}) < 2:
+            return 0
+        replicas.check(plan)
+        with work.threads(plan):
+            return sum(_train(plan, part, progress) for part in _chunks(plan, lanes))
+    finally:
+        for group in groups:
+            group.store.close()
+
+
+def _claimed(group: Group, progress: Progress) -> list[int]:
+    progress.keep = group.keep
+    return group.claim()
+
+
+def _chunks(plan: Plan, lanes: Sequence[Lane]) -> Iterator[list[Lane]]:
+    """As many lanes as fit into memory, for as long as fusing them pays; one alone would not be a batch to torch."""
+    group = lanes[0].group
+    way = choose.way(plan, [lane.number for lane in lanes], group.request.execution, group.store)
+    if way.chunk > 1 and way.workers == 1:
+        chunks = memory.chunks(range(len(lanes)), way.chunk)
+        yield from ([lanes[index] for index in chunk] for chunk in chunks if len(chunk) > 1)
+
+
+def _train(plan: Plan, lanes: Sequence[Lane], progress: Progress) -> int:
+    try:
+        found = loop.train(plan, _engine(plan, lanes), [lane.number for lane in lanes], progress)
+    except NotFusable:
+        return 0
+    except Exception as error:
+        if not memory.exhausted(error):
+            raise
+        return 0
+    for lane, outcome in zip(lanes, found, strict=True):
+        lane.group.keep(outcome)
+    return len(found)
+
+
+def _engine(plan: Plan, lanes: Sequence[Lane]) -> Fused:
+    numbers = [lane.number for lane in lanes]
+    masks = replicas.masks(plan, numbers)
+    modules = [replicas.module(plan, number, masks) for number in numbers]
+    return Fused(plan.task, modules, plan.params, masks, list(_parts(plan, lanes)))
+
+
+def _parts(plan: Plan, lanes: Sequence[Lane]) -> Iterator[Part]:
+    """Neighbours of one setting, and how it updates them."""
+    steps = plan.params.train.epochs * len(cuts(len(plan.train), plan.params.train.batch_size))
+    start = 0
+    for _, same in itertools.groupby(lanes, lambda lane: id(lane.group)):
+        count, settings = len(list(same)), lanes[start].group.settings
+        size = partial(rules.step_size, settings.lr, settings.train.schedule, steps=steps)
+        yield Part(slice(start, start + count), rules.rule(settings.train), size)
+        start += count

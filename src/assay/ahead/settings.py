@@ -1,0 +1,52 @@
+"""Replicates of several settings, trained ahead of the runs that will ask for them, together where they can be.
+
+Covers: from a request and changes of its parameters to entries of the cache. Not covered: results; each run
+takes its replicates from the cache and is the same as if it had trained them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from assay.ahead import lanes
+from assay.learning import device
+from assay.learning.prepared import prepare
+from assay.learning.progress import Progress
+from assay.outside import files
+from assay.words import params as parameters
+from assay.words.layout import Layout
+from assay.words.params import Params
+from assay.words.records import MeasureRequest
+
+
+def ahead(request: MeasureRequest, root: Path, changes: Sequence[Mapping[str, Any]]) -> int:
+    """Train what `request` lacks under each of `changes` (dotted key → value) and can share lanes; how many replicates.
+
+    Raises UsageError for what the task, the parameters or the data get wrong.
+    """
+    content = files.read_bytes(Layout(root).params)
+    families: dict[bytes, list[Params]] = {}
+    for change in changes:
+        settings = parameters.changed(content, change, request.profile)
+        same = families.setdefault(msgspec.json.encode(parameters.alike(settings), order="deterministic"), [])
+        if settings not in same:
+            same.append(settings)
+    return sum(_family(request, root, same) for same in families.values() if len(same) > 1)
+
+
+def _family(request: MeasureRequest, root: Path, same: Sequence[Params]) -> int:
+    ready = prepare(request, root, same[0])
+    if ready.task.fit is not None:
+        return 0
+    progress = Progress(Path(request.curves), Path(request.log), same[0].train.epochs * len(request.replicates))
+    train = same[0].train
+    try:
+        with device.products(train.precision), device.determinism(train.deterministic) as nondeterministic:
+            groups = [ready.group(request, settings, progress, nondeterministic) for settings in same]
+            return lanes.train(groups, progress)
+    finally:
+        progress.close()

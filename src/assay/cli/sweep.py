@@ -1,0 +1,42 @@
+"""`assay sweep`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+import msgspec
+
+from assay.report import comparison
+from assay.report import sweep as report
+from assay.verbs.sweep import sweep
+
+
+@click.command(epilog="Example: assay sweep -S lr=1e-3,3e-3,1e-2 -S train.weight_decay=0,1e-4")
+@click.option("-S", "--set-param", "settings", multiple=True, metavar="KEY=VALUE,VALUE", help="Values to try.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(settings: tuple[str, ...], as_json: bool) -> None:
+    """Measure every combination of values against the baseline, and judge them as one family.
+
+    Settings that differ in step size and weight decay alone train together, as further lanes of one training.
+    """
+    found = sweep(Path.cwd(), settings, partial(click.echo, err=True))
+    if as_json:
+        tried = [
+            {
+                "settings": list(one.settings),
+                "experiment": one.experiment,
+                "p_holm": one.p_holm,
+                **comparison.as_json(
+                    one.alone, found.metric, (found.baseline, one.experiment), found.metric_version, 0
+                ),
+                "verdict": one.verdict,
+            }
+            for one in found.tried
+        ]
+        head = {"schema": 1, "metric": found.metric, "metric_version": found.metric_version}
+        click.echo(msgspec.json.encode({**head, "baseline": found.baseline, "tried": tried}))
+    else:
+        lines = [(" ".join(one.settings), one.experiment, one.alone, one.p_holm, one.verdict) for one in found.tried]
+        click.echo(report.text(lines, found.metric, found.baseline))
