@@ -49,7 +49,7 @@ def test_a_branch_is_merged_measured_and_confirmed_as_merged(ready: Project) -> 
 
 
 def test_a_folder_of_a_larger_repository(ready: Project, tmp_path: Path) -> None:
-    """Accept and ablate from below the project. The tag is a commit of all of the repository, and so an edit beside
+    """Accept and sweep from below the project. The tag is a commit of all of the repository, and so an edit beside
     the project is refused like one in it."""
     here = Project(tmp_path / "many" / "vision", ready.home)
     shutil.copytree(ready.root, here.root, ignore=shutil.ignore_patterns(".git"))
@@ -81,8 +81,8 @@ def test_a_folder_of_a_larger_repository(ready: Project, tmp_path: Path) -> None
     assert parse(here.git("show", "HEAD:vision/params.yaml"))["baseline"] == "strategy/fast"
     assert here.git("status", "--porcelain") == ""
 
-    said = below.run(*_assay("ablate", "-S", "lr=0.01", "-S", "model.hidden=96", "--json"), **source)
-    assert {len(values) for values in json.loads(said.stdout)["cells"].values()} == {3}
+    said = below.run(*_assay("sweep", "-S", "lr=0.01,0.02", "--json"), **source)
+    assert [one["candidate"]["n"] for one in json.loads(said.stdout)["tried"]] == [3, 3]
 
 
 def _assay(*arguments: str) -> list[str]:

@@ -7,11 +7,11 @@ Covers: telling a run that is under way from one that died. Not covered: mending
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from assay.history.objects import Ref
+from assay.outside import lifeline
 
 #: DVC leaves these behind after `exp run` and `exp apply` that went well, too
 HARMLESS = ("refs/exps/exec/EXEC_HEAD", "refs/exps/exec/EXEC_APPLY")
@@ -28,7 +28,7 @@ class Leftovers:
 def find(root: Path, refs: dict[str, Ref], git_folder: Path) -> Leftovers:
     """What is under way or was left in the project at `root`."""
     processes = _processes(root)
-    running = [pid for pid in sorted({*_lock_holders(root), *_drivers(processes)}) if _alive(pid)]
+    running = [pid for pid in sorted({*_lock_holders(root), *_drivers(processes)}) if lifeline.alive(pid)]
     return Leftovers(
         running=running,
         refs=[name for name in refs if name.startswith("refs/exps/exec/") and name not in HARMLESS],
@@ -78,13 +78,3 @@ def _is_driver(command: list[str]) -> bool:
 
 def _drivers(processes: dict[int, tuple[int, list[str]]]) -> set[int]:
     return {pid for pid, (_, command) in processes.items() if _is_driver(command)}
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -51,12 +51,13 @@ def _left_to_init() -> bool:
 
 def _watch(watched: list[int]) -> None:
     parent = watched[0]
-    while os.getppid() == parent and all(_alive(pid) for pid in watched[1:]):
+    while os.getppid() == parent and all(alive(pid) for pid in watched[1:]):
         time.sleep(_SECONDS)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether a process of this number exists, whoever it belongs to."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
