@@ -101,6 +101,8 @@ def _families(layout: Layout, cells: Sequence[Cell]) -> list[list[Cell]]:
             settings = params.changed(content, _values(one))
         except UsageError:
             continue  # its run will say what is wrong
+        if settings.machine.execution not in ("auto", "fused"):
+            continue
         found.setdefault((one.base, msgspec.json.encode(params.alike(settings))), []).append(one)
     return [family for family in found.values() if len(family) > 1]
 
@@ -115,16 +117,17 @@ def _ahead(layout: Layout, family: Sequence[Cell], say: Say) -> None:
     scratch = lay_out(layout, family[0].base, Store(layout.root).root / "cells" / f"{family[0].base[:8]}-ahead")
     try:
         share_cache(layout.root, scratch.layout.root)
-        code, _ = run(
+        code, said = run(
             [sys.executable, "-m", "dvc", "repro", "--quiet", "context", "split"], scratch.layout.root, layout.root
         )
         stage = [sys.executable, str(scratch.layout.root / "src" / "stage.py"), "ahead"]
         settings = [json.dumps(_values(one)) for one in family]
-        code, said = run([*stage, *settings], scratch.layout.root, layout.root) if not code else (code, "")
+        if not code:
+            code, said = run([*stage, *settings], scratch.layout.root, layout.root)
         last = (said.strip().splitlines() or ["no message"])[-1]
         if code:
             say(f"each of {len(family)} settings trains by itself: {last}")
-        elif int(last):
+        elif last.isdigit() and int(last):
             say(f"trained {last} replicates of {len(family)} settings together")
     finally:
         scratch.remove()
