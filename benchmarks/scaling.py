@@ -1,8 +1,8 @@
 """How cost grows: CPU seconds and memory of one measurement over the number of replicates and of examples.
 
-    python benchmarks/scaling.py [--rounds 5] [--device cuda] [--plot scaling.html]
+    python benchmarks/scaling.py [--rounds 5] [--device cuda] [--plot docs/scaling.svg]
 
-Prints two tables in Markdown; --plot draws both as one page that needs no network.
+Prints two tables in Markdown; --plot draws both, as a picture or as an .html page that needs no network.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def plot(points: list[dict[str, Any]], path: Path) -> None:
                 color=alt.Color("way:N", title=None),
             )
         )
-    alt.hconcat(*panels).save(path, inline=True)
+    offline = {"inline": True} if path.suffix == ".html" else {}
+    alt.hconcat(*panels).save(path, **offline)
 
 
 if __name__ == "__main__":

@@ -121,6 +121,16 @@ rebaseline.rebaseline(Path.cwd(), print)
     assert set(before).isdisjoint(replicates(done))
     assert not any("baseline_max_age" in line for line in status(done))
 
+    # A baseline that was measured in another environment is drawn anew as well.
+    record = json.loads(done.read("arms/baseline.json"))
+    record["environment"]["packages"]["torch"] = "1.0"
+    (done.root / "arms/baseline.json").write_text(json.dumps(record), encoding="utf-8")
+    assert any("is stale: it was measured under" in line and "torch 1.0" in line for line in status(done))
+    found = way(done)
+    assert found["way"] == "re-train" and found["trained"] == 3 and "torch 1.0" in str(found["reasons"])
+    assert len(done.git("tag", "--list", "remeasured/*").split()) == 2
+    assert set(replicates(done)).isdisjoint([*before, 40000, 40001, 40002])
+
 
 def status(project: Project) -> list[str]:
     return project.assay("status", ok=False).stdout.splitlines()
