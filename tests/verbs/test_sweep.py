@@ -16,23 +16,26 @@ from support.project import Project
 def test_values_are_judged_as_a_family_and_trained_together(ready: Project) -> None:
     ready.git("stash", "--quiet")
     before = ready.git("status", "--porcelain")
-    done = ready.assay("sweep", "-S", "lr=0.0029,0.011,0.021", "--json")
+    done = ready.assay("sweep", "-S", "lr=0.003,0.0029,0.011", "--json")
     found = json.loads(done.stdout)
-    assert "trained 9 replicates of 3 settings together" in done.stderr
+    assert "trained 6 replicates of 3 settings together" in done.stderr, "those of the baseline's own are at hand"
     assert found["baseline"] == "strategy/first" and found["metric"] == "accuracy"
     tried = found["tried"]
-    assert [one["settings"] for one in tried] == [["lr=0.0029"], ["lr=0.011"], ["lr=0.021"]]
-    assert [one["p_holm"] for one in tried] == holm([one["p"] for one in tried])
-    for one in tried:
+    assert [one["settings"] for one in tried] == [["lr=0.003"], ["lr=0.0029"], ["lr=0.011"]]
+    same, *tested = tried
+    assert (same["verdict"], same["p_holm"]) == ("same", None), "the baseline itself is no idea"
+    assert [one["p_holm"] for one in tested] == holm([one["p"] for one in tested])
+    for one in tested:
         if one["verdict"] in ("progress", "regression"):
             assert one["p_holm"] <= 0.05
     kept = {item.name: item for item in read(ready.root).experiments}
     for one in tried:
         record = json.loads(ready.assay("compare", one["experiment"], "--json").stdout)
         assert (record["delta"], record["p"]) == (one["delta"], one["p"]), "each is an experiment of its own"
+        assert ("the same strategy" in record["reason"]) == (one is same)
         assert kept[one["experiment"]].base == ready.git("rev-parse", "HEAD")
     assert ready.git("status", "--porcelain") == before
-    again = ready.assay("sweep", "-S", "lr=0.0029,0.011,0.021")
+    again = ready.assay("sweep", "-S", "lr=0.003,0.0029,0.011")
     assert again.stderr.count("is measured: sweep-") == 3 and "running" not in again.stderr
     assert "against strategy/first" in again.stdout and "p (Holm)" in again.stdout
 

@@ -10,7 +10,7 @@ from assay.judging import verdict
 from assay.judging.compare import Comparison
 from assay.report.comparison import arm, decimals, number, p_value
 
-Line = tuple[str, str, Comparison, float, str]
+Line = tuple[str, str, Comparison, float | None, str]
 
 
 def text(tried: Sequence[Line], metric: str, baseline: str) -> str:
@@ -18,7 +18,14 @@ def text(tried: Sequence[Line], metric: str, baseline: str) -> str:
     digits = max(decimals(alone) for _, _, alone, _, _ in tried)
     level = f"{100 * (1 - tried[0][2].alpha):.4g}% CI"
     rows = [
-        (settings, arm(alone.candidate, digits), *_difference(alone, digits), p_value(p), word, experiment)
+        (
+            settings,
+            arm(alone.candidate, digits),
+            *_difference(alone, digits),
+            "" if p is None else p_value(p),
+            word,
+            experiment,
+        )
         for settings, experiment, alone, p, word in tried
     ]
     table = tabulate(
@@ -40,6 +47,6 @@ def _next(tried: Sequence[Line]) -> str:
     toward = verdict.sign(won[0][2].direction)
     settings, experiment, *_ = max(won, key=lambda line: toward * (line[2].delta or 0.0))
     return (
-        f"{settings} is the best of {len(won)} shown to be better; the best of several looks better than it is, "
+        f"{settings} is the best of {len(tried)} and shown to be better; being picked flatters it, "
         f"fresh seeds tell: assay accept {experiment} NAME"
     )

@@ -25,6 +25,7 @@ from assay.words.errors import AssayError, UsageError
 
 #: a floor that left no predictions
 HUMAN = "human"
+SAME = "both sides are the same strategy, and a difference between them is luck"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class _Base:
     name: str
     numbers: Group | float
     side: Side | None
+    identity: str = ""  # of the strategy, where a record says it
     mend: str = "dvc exp run"  # the command after which both sides have one ruler
 
 
@@ -81,7 +83,8 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
         base = _named_base(found[0], candidate, options, group.ruler.direction)
     else:
         base = _own_base(candidate, metric, group.ruler.direction, options)
-    result = _judge(base, group, options, sides.min_effect(candidate))
+    same = bool(base.identity) and base.identity == sides.identity(candidate, "candidate")
+    result = _judge(base, group, options, sides.min_effect(candidate), SAME if same else "")
     version = group.ruler.metric_version
     given_before = _given_before(root, candidate, version)
     examples, why = None, ""
@@ -128,7 +131,7 @@ def _named_base(other: Source, candidate: Source, options: Options, direction: s
     column = sides.column(other, options.column)
     group = sides.group(other, column, _direction(other, options, direction))
     side = _side(other, other.name, "candidate", group.values) if other.is_record else None
-    return _Base(other.name, group, side, _mend(other, candidate))
+    return _Base(other.name, group, side, sides.identity(other, "candidate"), _mend(other, candidate))
 
 
 def _own_base(source: Source, metric: str, direction: str, options: Options) -> _Base:
@@ -139,7 +142,8 @@ def _own_base(source: Source, metric: str, direction: str, options: Options) -> 
         raise UsageError(f"{source.name} names no baseline", allowed="[BASE] CAND, or --fixed VALUE CAND")
     if "baseline" in source.table["arm"]:
         group = sides.group(source, metric, direction, "baseline")
-        return _Base(group.name, group, _side(source, group.name, "baseline", group.values))
+        side = _side(source, group.name, "baseline", group.values)
+        return _Base(group.name, group, side, sides.identity(source, "baseline"))
     floor = sides.best_floor(source, metric, direction)
     if floor is None:
         raise UsageError(
@@ -172,7 +176,7 @@ def _recorded_baseline(source: Source) -> str:
     return source.table["strategy"][rows[0]] if rows else "floor"
 
 
-def _judge(base: _Base, candidate: Group, options: Options, recorded: float) -> Comparison:
+def _judge(base: _Base, candidate: Group, options: Options, recorded: float, hold: str) -> Comparison:
     test, values, baseline = options.test, candidate.values, base.numbers
     first: float | list[float] = baseline if isinstance(baseline, float) else baseline.values
     if isinstance(baseline, Group):
@@ -192,6 +196,7 @@ def _judge(base: _Base, candidate: Group, options: Options, recorded: float) -> 
         diverged_baseline=baseline.diverged if isinstance(baseline, Group) else 0,
         diverged_candidate=candidate.diverged,
         worst=options.worst,
+        hold=hold,
     )
 
 

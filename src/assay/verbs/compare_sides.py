@@ -22,7 +22,7 @@ SCHEMA = 1
 DIVERGED = "diverged"
 #: columns of a record that are no metric
 RECORDED = (
-    *("arm", "strategy", "replicate", "seed", "status", "metric_version", "profile"),
+    *("arm", "strategy", "identity", "replicate", "seed", "status", "metric_version", "profile"),
     *("environment", "direction", "min_effect", "execution"),
 )
 
@@ -143,6 +143,14 @@ def min_effect(source: Source) -> float:
     """The smallest effect that matters, where the record says so; else 0."""
     cells = source.table.get("min_effect", [])
     return columns.numbers(cells[:1], "min_effect", source.name)[0] if cells and cells[0] else 0.0
+
+
+def identity(source: Source, arm: str) -> str:
+    """Hash of the strategy behind an arm of a record, "" where there is none."""
+    if not source.is_record or "identity" not in source.table:
+        return ""
+    table = source.table
+    return next((made for name, made in zip(table["arm"], table["identity"], strict=True) if name == arm), "")
 
 
 def best_floor(source: Source, name: str, direction: str) -> tuple[str, float] | None:

@@ -22,16 +22,20 @@ from assay.words import params
 from assay.words.errors import UsageError
 
 LARGEST = 64
+SAME = "same"
 
 
 @dataclass(frozen=True)
 class Tried:
-    """One combination. `verdict` holds for the whole family, `alone` is its own comparison with the baseline."""
+    """One combination. `verdict` holds for the whole family, `alone` is its own comparison with the baseline.
+
+    A combination that is the baseline itself is no member of the family: `same`, and no p.
+    """
 
     settings: tuple[str, ...]
     experiment: str
     alone: Comparison
-    p_holm: float
+    p_holm: float | None
     verdict: str
 
 
@@ -56,7 +60,7 @@ def sweep(start: Path, settings: Sequence[str], say: Say) -> Sweep:
     found = cells.measure(layout, made, say)
     version = cells.version(found)
     asked = params.load(files.read_bytes(layout.params)).judge
-    return _judged(made, found, version, asked.alpha, "student" if asked.test == "student" else "welch")
+    return _judged(made, found, version, asked.alpha, asked.test)
 
 
 def combinations(settings: Sequence[str]) -> list[tuple[str, ...]]:
@@ -82,27 +86,40 @@ def _judged(made: Sequence[Cell], found: Sequence[list[Row]], version: str, alph
     names = {row["strategy"] for rows in found for row in rows if row["arm"] == "baseline"}
     if len(names) > 1:
         raise UsageError(f"the cells have the baselines {', '.join(sorted(names))}", mend="dvc exp remove the old")
-    alone = [_alone(rows, metric, alpha, test) for rows in found]
-    strict = [_alone(rows, metric, alpha / len(found), test).verdict for rows in found]
-    adjusted = families.holm([one.p for one in alone])
-    tried = [
-        Tried(each.settings, each.name, one, p, _verdict(one, p, alpha, narrow))
-        for each, one, p, narrow in zip(made, alone, adjusted, strict, strict=True)
-    ]
+    tested = [rows for rows in found if not _same(rows)]
+    adjusted = iter(families.holm([_alone(rows, metric, alpha, test).p for rows in tested]))
+    tried = []
+    for one, rows in zip(made, found, strict=True):
+        alone = _alone(rows, metric, alpha, test)
+        if _same(rows):
+            tried.append(Tried(one.settings, one.name, alone, None, SAME))
+            continue
+        p, strict = next(adjusted), _alone(rows, metric, alpha / len(tested), test).verdict
+        tried.append(Tried(one.settings, one.name, alone, p, _verdict(alone, p, alpha, strict)))
     floors = {name for rows in found for name in [_floor(rows, metric)[0]]}
     return Sweep(metric, version, names.pop() if names else f"floor {floors.pop()}", tried)
 
 
+def _same(rows: Sequence[Row]) -> bool:
+    """Whether candidate and baseline are one strategy, whose difference can only be luck."""
+    named = {row["arm"]: row["identity"] for row in rows}
+    return named.get("baseline") == named["candidate"]
+
+
 def _alone(rows: Sequence[Row], metric: str, alpha: float, test: str) -> Comparison:
-    candidate, first = _values(rows, "candidate", metric), rows[0]
-    baseline = _values(rows, "baseline", metric)
+    """The candidate of one cell against its baseline; against a floor there is nothing to pair with or to permute."""
+    candidate, first = _values(rows, "candidate", metric), _values(rows, "baseline", metric)
+    floor = not any(row["arm"] == "baseline" for row in rows)
+    if test == "paired" and not floor:
+        both = sorted(first.keys() & candidate.keys())
+        first, candidate = ({seed: arm[seed] for seed in both} for arm in (first, candidate))
     return compare(
-        baseline if any(row["arm"] == "baseline" for row in rows) else _floor(rows, metric)[1],
-        candidate,
-        first["direction"],
+        _floor(rows, metric)[1] if floor else list(first.values()),
+        list(candidate.values()),
+        rows[0]["direction"],
         alpha=alpha,
-        min_effect=float(first["min_effect"]),
-        test=test,
+        min_effect=float(rows[0]["min_effect"]),
+        test="welch" if floor and test not in ("welch", "student") else test,
         diverged_baseline=_diverged(rows, "baseline"),
         diverged_candidate=_diverged(rows, "candidate"),
     )
@@ -115,8 +132,9 @@ def _verdict(alone: Comparison, p_holm: float, alpha: float, strict: str) -> str
     return alone.verdict if alone.verdict == strict else "inconclusive"
 
 
-def _values(rows: Sequence[Row], arm: str, metric: str) -> list[float]:
-    return [float(row[metric]) for row in rows if row["arm"] == arm and row["status"] == "ok"]
+def _values(rows: Sequence[Row], arm: str, metric: str) -> dict[int, float]:
+    """Number → value of the replicates that did not diverge."""
+    return {int(row["replicate"]): float(row[metric]) for row in rows if row["arm"] == arm and row["status"] == "ok"}
 
 
 def _diverged(rows: Sequence[Row], arm: str) -> int:
