@@ -42,6 +42,14 @@ def test_new_examples_are_those_that_evaluate_printed(project):
     )
 
 
+def test_a_strategy_against_itself_is_neither_progress_nor_regression(project):
+    """Also when its seeds say otherwise; a gate for CI lets it pass."""
+    done = project.assay("compare", "HEAD", "--require", "no-regression")
+    assert "held back: both sides are the same strategy" in done.stdout and "runs per arm would find" not in done.stdout
+    refused = project.assay("compare", "HEAD", "--require", "progress", ok=False)
+    assert refused.returncode == 5 and "the same strategy" in refused.stderr
+
+
 def test_why_new_examples_are_not_known(project):
     """Another ruler, and a cache that lost them, take the line away and nothing else."""
     whole = json.loads(project.assay("compare", "HEAD", "--json").stdout)

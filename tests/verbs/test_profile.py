@@ -29,3 +29,8 @@ def test_where_the_seconds_go(project: Project) -> None:
 def test_a_run_that_fails(project: Project) -> None:
     done = project.assay("profile", "-S", "lr=-1", ok=False)
     assert done.returncode == 2 and "assay: dvc exp run ended with code 255; next: see the lines above" in done.stderr
+
+
+def test_a_run_that_goes_on_elsewhere(project: Project) -> None:
+    done = project.assay("profile", "--queue", ok=False)
+    assert done.returncode == 2 and "--queue starts runs that go on beside each other" in done.stderr

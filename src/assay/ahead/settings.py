@@ -22,6 +22,9 @@ from assay.words.layout import Layout
 from assay.words.params import Params
 from assay.words.records import MeasureRequest
 
+#: lanes of one training; each holds a lock on its entry of the cache, and systems limit open files to 256
+LANES = 128
+
 
 def ahead(request: MeasureRequest, root: Path, changes: Sequence[Mapping[str, Any]]) -> int:
     """Train what `request` lacks under each of `changes` (dotted key → value) and can share lanes; how many replicates.
@@ -35,7 +38,9 @@ def ahead(request: MeasureRequest, root: Path, changes: Sequence[Mapping[str, An
         same = families.setdefault(msgspec.json.encode(parameters.alike(settings), order="deterministic"), [])
         if settings not in same:
             same.append(settings)
-    return sum(_family(request, root, same) for same in families.values() if len(same) > 1)
+    batch = max(2, LANES // len(request.replicates))
+    parts = (same[start : start + batch] for same in families.values() for start in range(0, len(same), batch))
+    return sum(_family(request, root, part) for part in parts if len(part) > 1)
 
 
 def _family(request: MeasureRequest, root: Path, same: Sequence[Params]) -> int:

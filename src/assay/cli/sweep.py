@@ -23,20 +23,16 @@ def command(settings: tuple[str, ...], as_json: bool) -> None:
     """
     found = sweep(Path.cwd(), settings, partial(click.echo, err=True))
     if as_json:
-        tried = [
-            {
-                "settings": list(one.settings),
-                "experiment": one.experiment,
-                "p_holm": one.p_holm,
-                **comparison.as_json(
-                    one.alone, found.metric, (found.baseline, one.experiment), found.metric_version, 0
-                ),
-                "verdict": one.verdict,
-            }
-            for one in found.tried
-        ]
+        tried = []
+        for one in found.tried:
+            names = (found.baseline, one.experiment)
+            flat = comparison.as_json(one.alone, found.metric, names, found.metric_version, 0)
+            del flat["comparisons"]  # counted for a record, not for a family
+            own = {"settings": list(one.settings), "experiment": one.experiment, "p_holm": one.p_holm}
+            tried.append({**own, **flat, "verdict": one.verdict})
         head = {"schema": 1, "metric": found.metric, "metric_version": found.metric_version}
-        click.echo(msgspec.json.encode({**head, "baseline": found.baseline, "tried": tried}))
+        plain = {**head, "baseline": found.baseline, "tried": tried, "failed": found.failed}
+        click.echo(msgspec.json.encode(plain))
     else:
         lines = [(" ".join(one.settings), one.experiment, one.alone, one.p_holm, one.verdict) for one in found.tried]
-        click.echo(report.text(lines, found.metric, found.baseline))
+        click.echo(report.text(lines, found.failed, found.metric, found.baseline))

@@ -81,7 +81,9 @@ def floor(cache: Path, lock: bytes, name: str) -> tuple[NDArray[np.str_], NDArra
 
 
 def _arrays(cache: Path, listed: str, *names: str) -> tuple[NDArray[Any], ...]:
-    """The arrays called so in the folder that DVC keeps under the hash `listed`."""
+    """The arrays called so in the folder that DVC keeps under the hash `listed`, "" where it keeps none."""
+    if not listed:
+        raise NotAtHandError("its dvc.lock records no such predictions")
     try:
         known = {entry["relpath"]: entry["md5"] for entry in json.loads(_file(cache, listed))}
         contents = [io.BytesIO(_file(cache, known[f"{name}.npy"])) for name in names]

@@ -94,5 +94,6 @@ def failed(what: str, said: str, mend: str) -> UsageError:
     """An error from a child's output: a stage's own sentence, which knows the mend, else the last line."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     ours = [line for line in lines if "; next: " in line or "; allowed: " in line]
-    sentence = (ours or lines or ["no message"])[-1].removeprefix("assay: ")
+    telling = [line for line in ours if "see the line above" not in line]
+    sentence = (telling or ours or lines or ["no message"])[-1].removeprefix("assay: ")
     return UsageError(f"{what}: {sentence}", mend="" if "; next: " in sentence else mend)

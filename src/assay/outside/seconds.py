@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 #: folder that every process of a run writes its phases into
@@ -38,7 +39,8 @@ def write(process: str) -> None:
         phases[phase] = phases.get(phase, 0.0) + at - before
         before = at
     content = {"process": process, "began": began, "ended": before, "phases": phases}
-    Path(folder, f"{os.getpid()}.json").write_text(json.dumps(content), encoding="utf-8")
+    with suppress(OSError):  # what was measured stays whole, whatever becomes of its times
+        Path(folder, f"{os.getpid()}.json").write_text(json.dumps(content), encoding="utf-8")
 
 
 def _born() -> float:

@@ -71,12 +71,17 @@ def difference(result: Comparison, digits: int) -> str:
     return f"{number(result.delta, digits, '+')} [{low}, {high}] {level}, {result.method} p={p_value(result.p)}"
 
 
-def remarks(result: Comparison, comparisons: int = 0) -> list[str]:
-    """One line each: divergence, why a verdict is held back, runs needed, doubts."""
+def doubts(result: Comparison) -> list[str]:
+    """Divergence, and why a verdict is held back."""
     lines = [*_divergence(result)]
     if result.reason and math.isfinite(result.ci[0]):
         lines.append(f"held back: {result.reason}")
-    lines += _needed(result)
+    return lines
+
+
+def remarks(result: Comparison, comparisons: int = 0) -> list[str]:
+    """One line each: divergence, why a verdict is held back, runs needed, doubts."""
+    lines = [*doubts(result), *_needed(result)]
     if comparisons:
         lines.append(f"{comparisons} verdict(s) were already given against this baseline")
     return lines + [f"caution: {warning}" for warning in result.warnings]

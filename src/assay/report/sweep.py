@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 from tabulate import tabulate
 
 from assay.judging import verdict
 from assay.judging.compare import Comparison
-from assay.report.comparison import arm, decimals, number, p_value
+from assay.report.comparison import arm, decimals, doubts, number, p_value
 
 Line = tuple[str, str, Comparison, float | None, str]
 
 
-def text(tried: Sequence[Line], metric: str, baseline: str) -> str:
-    """`tried`: settings, experiment, own comparison, p by Holm, verdict in the family; one row each."""
+def text(tried: Sequence[Line], failed: Mapping[str, str], metric: str, baseline: str) -> str:
+    """`tried`: settings, experiment, own comparison, p by Holm, verdict in the family; one row each.
+
+    `failed`: settings → why they did not run.
+    """
     digits = max(decimals(alone) for _, _, alone, _, _ in tried)
     level = f"{100 * (1 - tried[0][2].alpha):.4g}% CI"
     rows = [
@@ -32,21 +36,24 @@ def text(tried: Sequence[Line], metric: str, baseline: str) -> str:
         rows, ("setting", metric, "delta", level, "p (Holm)", "verdict", "experiment"), disable_numparse=True
     )
     against = f"against {baseline} {arm(tried[0][2].baseline, digits)}"
-    return f"{table}\n\n{against}\n{_next(tried)}"
+    said = [f"{settings}: {line}" for settings, _, alone, *_ in tried for line in doubts(alone)]
+    return "\n".join([table, "", against, *said, *failed.values(), _next(tried, len(failed))])
 
 
 def _difference(alone: Comparison, digits: int) -> tuple[str, str]:
+    if not math.isfinite(alone.ci[0]):
+        return number(alone.delta, digits, "+"), "–"
     low, high = (number(end, digits, "+") for end in alone.ci)
     return number(alone.delta, digits, "+"), f"[{low}, {high}]"
 
 
-def _next(tried: Sequence[Line]) -> str:
+def _next(tried: Sequence[Line], failed: int) -> str:
     won = [line for line in tried if line[4] == "progress"]
     if not won:
-        return f"none of {len(tried)} is shown to be better"
+        return f"none of {len(tried) + failed} is shown to be better"
     toward = verdict.sign(won[0][2].direction)
     settings, experiment, *_ = max(won, key=lambda line: toward * (line[2].delta or 0.0))
     return (
-        f"{settings} is the best of {len(tried)} and shown to be better; being picked flatters it, "
+        f"{settings} is the best of {len(tried) + failed} and shown to be better; being picked flatters it, "
         f"fresh seeds tell: assay accept {experiment} NAME"
     )

@@ -13,12 +13,9 @@ from pathlib import Path
 
 from assay.history import project
 from assay.judging.factorial import Factorial, factorial
-from assay.outside import files
 from assay.verbs import cells
 from assay.verbs.cells import Row, Say
-from assay.words import params
 from assay.words.errors import UsageError
-from assay.words.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -46,10 +43,11 @@ def ablate(start: Path, settings: Sequence[str], branches: Sequence[str], say: S
     made = [cells.cell(layout, "ablate", subset, frozenset(branches)) for subset in subsets]
     measured = cells.measure(layout, made, say)
     candidates = [[row for row in rows if row["arm"] == "candidate"] for rows in measured]
-    return _judged(layout, {one.changes: rows for one, rows in zip(made, candidates, strict=True)})
+    alpha = cells.judging(layout, made).alpha
+    return _judged({one.changes: rows for one, rows in zip(made, candidates, strict=True)}, alpha)
 
 
-def _judged(layout: Layout, found: dict[tuple[str, ...], list[Row]]) -> Ablation:
+def _judged(found: dict[tuple[str, ...], list[Row]], alpha: float) -> Ablation:
     version = cells.version(list(found.values()))
     metric = version.rpartition("-")[0]
     finished = [{row["replicate"] for row in rows if row["status"] == "ok"} for rows in found.values()]
@@ -58,7 +56,6 @@ def _judged(layout: Layout, found: dict[tuple[str, ...], list[Row]]) -> Ablation
         changes: [float(row[metric]) for row in rows if row["replicate"] in common] for changes, rows in found.items()
     }
     first = next(row for rows in found.values() for row in rows)
-    alpha = params.load(files.read_bytes(layout.params)).judge.alpha
     groups: dict[Sequence[str] | frozenset[str], Sequence[float]] = {
         frozenset(changes): each for changes, each in values.items()
     }

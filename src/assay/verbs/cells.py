@@ -10,23 +10,27 @@ import csv
 import io
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from assay.context import environment
 from assay.history import plumbing
 from assay.history.landing import newest_date
 from assay.history.merging import merge
 from assay.history.scratch import failed, lay_out, run, share_cache
-from assay.outside import files, git
+from assay.outside import files, git, lifeline
 from assay.words import params
 from assay.words.errors import UsageError
 from assay.words.layout import Layout, Store
+from assay.words.params import Judge, Params
 from assay.words.yaml12 import parse
 
 REPLICATES = "results/replicates.csv"
@@ -77,34 +81,16 @@ def _with_branch(root: Path, base: str, branch: str) -> str:
     return plumbing.commit(root, brought.tree, (base, commit), f"Merge {branch}", newest_date(root, base, commit))
 
 
-def measure(layout: Layout, cells: Sequence[Cell], say: Say) -> list[list[Row]]:
-    """Rows of results/replicates.csv of each cell, run unless it was. Raises UsageError for one that does not run."""
-    missing = [one for one in cells if git.read(layout.root, one.ref, REPLICATES) is None]
-    for family in _families(layout, missing):
-        _ahead(layout, family, say)
-    with ThreadPoolExecutor(_room(layout)) as pool:
-        return list(pool.map(lambda one: _rows(layout, one, say), cells))
+def judging(layout: Layout, cells: Sequence[Cell]) -> Judge:
+    """How the cells were judged. Raises UsageError where that differs from cell to cell."""
+    found = {msgspec.json.encode(one.judge): one.judge for one in map(partial(_asked, layout), cells)}
+    if len(found) != 1:
+        raise UsageError("the cells differ in judge:", allowed="changes of the strategy, not of how it is judged")
+    return next(iter(found.values()))
 
 
-def _room(layout: Layout) -> int:
-    """Cells at a time: one on an accelerator, else one for every two cores."""
-    device = params.load(files.read_bytes(layout.params)).machine.device
-    return 1 if device.startswith("cuda") else max(1, (os.cpu_count() or 1) // 2)
-
-
-def _families(layout: Layout, cells: Sequence[Cell]) -> list[list[Cell]]:
-    """Cells that can train together."""
-    found: dict[tuple[str, bytes], list[Cell]] = {}
-    for one in cells:
-        content = git.read(layout.root, one.base, "params.yaml") or b""
-        try:
-            settings = params.changed(content, _values(one))
-        except UsageError:
-            continue  # its run will say what is wrong
-        if settings.machine.execution not in ("auto", "fused"):
-            continue
-        found.setdefault((one.base, msgspec.json.encode(params.alike(settings))), []).append(one)
-    return [family for family in found.values() if len(family) > 1]
+def _asked(layout: Layout, one: Cell) -> Params:
+    return params.changed(git.read(layout.root, one.base, "params.yaml") or b"", _values(one))
 
 
 def _values(one: Cell) -> dict[str, Any]:
@@ -112,16 +98,83 @@ def _values(one: Cell) -> dict[str, Any]:
     return {key: parse(f"value: {text}")["value"] for key, _, text in pairs}
 
 
+def measure(layout: Layout, cells: Sequence[Cell], say: Say) -> list[list[Row]]:
+    """Rows of results/replicates.csv of each cell, run unless it was. Raises UsageError for one that does not run."""
+    found = attempt(layout, cells, say)
+    for one in found:
+        if isinstance(one, UsageError):
+            raise one
+    return [one for one in found if not isinstance(one, UsageError)]
+
+
+def attempt(layout: Layout, cells: Sequence[Cell], say: Say) -> list[list[Row] | UsageError]:
+    """As `measure`, but what does not run leaves its error, and the others go on."""
+    _tidy(layout)
+    missing = [one for one in cells if git.read(layout.root, one.ref, REPLICATES) is None]
+    for family in _families(layout, missing):
+        _ahead(layout, family, say)
+    with ThreadPoolExecutor(_room(layout)) as pool:
+        return list(pool.map(lambda one: _tried(layout, one, say), cells))
+
+
+def _tried(layout: Layout, one: Cell, say: Say) -> list[Row] | UsageError:
+    try:
+        return _rows(layout, one, say)
+    except UsageError as error:
+        return error
+
+
+def _scratch(layout: Layout, base: str, name: str) -> Path:
+    """A folder of this process alone: two commands may measure the same cells."""
+    return Store(layout.root).root / "cells" / f"{base[:8]}-{name}-{os.getpid()}"
+
+
+def _tidy(layout: Layout) -> None:
+    """Remove what killed commands left."""
+    for left in (Store(layout.root).root / "cells").glob("*-*"):
+        if left.name.rpartition("-")[2].isdigit() and not lifeline.alive(int(left.name.rpartition("-")[2])):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _room(layout: Layout) -> int:
+    """Cells at a time: one on an accelerator, else one for every two cores."""
+    machine = params.load(files.read_bytes(layout.params)).machine
+    if environment.find(machine.device, ()).device != "cpu":
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // 2)
+
+
+def _families(layout: Layout, cells: Sequence[Cell]) -> list[list[Cell]]:
+    """Cells that can train together: the model and how it is trained may differ from their base's, nothing else."""
+    found: dict[tuple[str, bytes], list[Cell]] = {}
+    for one in cells:
+        content = git.read(layout.root, one.base, "params.yaml") or b""
+        try:
+            base, settings = params.resolved(content), params.changed(content, _values(one))
+        except UsageError:
+            continue  # its run will say what is wrong
+        same = msgspec.structs.replace(settings, lr=base.lr, model=base.model, train=base.train) == base
+        if same and settings.machine.execution in ("auto", "fused"):
+            found.setdefault((one.base, msgspec.json.encode(params.alike(settings))), []).append(one)
+    return [family for family in found.values() if len(family) > 1]
+
+
 def _ahead(layout: Layout, family: Sequence[Cell], say: Say) -> None:
     """Fill the cache of replicates. What goes wrong here costs time only: each run says it again."""
-    scratch = lay_out(layout, family[0].base, Store(layout.root).root / "cells" / f"{family[0].base[:8]}-ahead")
+    settings = [json.dumps(_values(one)) for one in family]
+    base, name = family[0].base, files.digest("".join(settings).encode())[:8]
+    try:
+        scratch = lay_out(layout, base, _scratch(layout, base, f"ahead-{name}"))
+    except (UsageError, OSError) as error:
+        say(f"each of {len(family)} settings trains by itself: {error}")
+        return
     try:
         share_cache(layout.root, scratch.layout.root)
         code, said = run(
             [sys.executable, "-m", "dvc", "repro", "--quiet", "context", "split"], scratch.layout.root, layout.root
         )
         stage = [sys.executable, str(scratch.layout.root / "src" / "stage.py"), "ahead"]
-        settings = [json.dumps(_values(one)) for one in family]
         if not code:
             code, said = run([*stage, *settings], scratch.layout.root, layout.root)
         last = (said.strip().splitlines() or ["no message"])[-1]
@@ -144,7 +197,7 @@ def _rows(layout: Layout, one: Cell, say: Say) -> list[Row]:
 
 
 def _run(layout: Layout, one: Cell) -> bytes:
-    scratch = lay_out(layout, one.base, Store(layout.root).root / "cells" / f"{one.base[:8]}-{one.name}")
+    scratch = lay_out(layout, one.base, _scratch(layout, one.base, one.name))
     try:
         share_cache(layout.root, scratch.layout.root)
         options = [word for setting in one.settings for word in ("-S", setting)]
@@ -153,11 +206,21 @@ def _run(layout: Layout, one: Cell) -> bytes:
         if code:
             raise failed(f"{one.label} does not run", said, "mend it, then run the command again")
         content = files.read_bytes(scratch.layout.replicates)
-        if git.resolve(scratch.top, one.ref):  # DVC makes no experiment where nothing was to be run
+        if git.resolve(scratch.top, one.ref):
             plumbing.call(layout.root, "fetch", "--quiet", "--no-tags", str(scratch.top), f"{one.ref}:{one.ref}")
+        else:
+            _keep_base(layout, one)
         return content
     finally:
         scratch.remove()
+
+
+def _keep_base(layout: Layout, one: Cell) -> None:
+    """DVC makes no experiment where nothing was to be run: the base's own results are the cell's, under its name."""
+    tree = git.run(layout.root, "rev-parse", f"{one.base}^{{tree}}")
+    date = newest_date(layout.root, one.base, one.base)
+    made = plumbing.commit(layout.root, tree, (one.base,), f"{one.name}: nothing was to be run", date)
+    git.run(layout.root, "update-ref", one.ref, made)
 
 
 def version(found: Sequence[Sequence[Row]]) -> str:

@@ -7,7 +7,7 @@ Covers: which baseline is meant, whether the sides may be compared, the target r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assay.history.given import given
@@ -85,11 +85,13 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
         base = _own_base(candidate, metric, group.ruler.direction, options)
     same = bool(base.identity) and base.identity == sides.identity(candidate, "candidate")
     result = _judge(base, group, options, sides.min_effect(candidate), SAME if same else "")
+    if same:  # a strategy is no worse than itself, and no number of runs would find a difference
+        result = replace(result, no_regression=True, n_needed=None)
     version = group.ruler.metric_version
     given_before = _given_before(root, candidate, version)
     examples, why = None, ""
     if base.side and candidate.commit and candidate.is_record and version.rpartition("-")[0] == metric:
-        after = Side(candidate.name, candidate.commit, "candidate", group.values)
+        after = Side(candidate.name, candidate.commit, "candidate", group.values, group.diverged)
         examples, why = _new_examples(root, (base.side, after), version, options)
     return Compared(result, metric or "value", base.name, candidate.name, version, given_before, examples, why)
 
@@ -98,8 +100,9 @@ def _new_examples(
     root: Path, both: tuple[Side, Side], version: str, options: Options
 ) -> tuple[NewExamples | None, str]:
     """The interval for new examples, or why there is none. It stands beside the verdict, which never waits for it."""
+    paired = options.test == "paired" and not any(side.diverged for side in both)
     try:
-        return compare_examples.new_examples(root, both, version, paired=options.test == "paired"), ""
+        return compare_examples.new_examples(root, both, version, paired=paired), ""
     except AssayError as error:
         return None, error.sentence
 
@@ -130,7 +133,7 @@ def _named_base(other: Source, candidate: Source, options: Options, direction: s
     """The candidate arm of another record, or the numbers of a file."""
     column = sides.column(other, options.column)
     group = sides.group(other, column, _direction(other, options, direction))
-    side = _side(other, other.name, "candidate", group.values) if other.is_record else None
+    side = _side(other, other.name, "candidate", group.values, group.diverged) if other.is_record else None
     return _Base(other.name, group, side, sides.identity(other, "candidate"), _mend(other, candidate))
 
 
@@ -142,7 +145,7 @@ def _own_base(source: Source, metric: str, direction: str, options: Options) -> 
         raise UsageError(f"{source.name} names no baseline", allowed="[BASE] CAND, or --fixed VALUE CAND")
     if "baseline" in source.table["arm"]:
         group = sides.group(source, metric, direction, "baseline")
-        side = _side(source, group.name, "baseline", group.values)
+        side = _side(source, group.name, "baseline", group.values, group.diverged)
         return _Base(group.name, group, side, sides.identity(source, "baseline"))
     floor = sides.best_floor(source, metric, direction)
     if floor is None:
@@ -153,8 +156,8 @@ def _own_base(source: Source, metric: str, direction: str, options: Options) -> 
     return _Base(f"floor {name}", value, None if name == HUMAN else _side(source, f"floor {name}", name, [value]))
 
 
-def _side(source: Source, name: str, arm: str, values: Sequence[float]) -> Side | None:
-    return Side(name, source.commit, arm, values) if source.commit else None
+def _side(source: Source, name: str, arm: str, values: Sequence[float], diverged: int = 0) -> Side | None:
+    return Side(name, source.commit, arm, values, diverged) if source.commit else None
 
 
 def _measured_against(candidate: Source, base: Source) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from assay.history import kept, project
+from assay.history.kept import NotAtHandError
 from assay.judging import crossed
 from assay.judging.contrasts import Array
 from assay.judging.crossed import NewExamples
@@ -33,6 +34,7 @@ class Side:
     commit: str
     arm: str
     values: Sequence[float]
+    diverged: int = 0
 
 
 def new_examples(root: Path, sides: tuple[Side, Side], version: str, *, paired: bool) -> NewExamples | None:
@@ -48,7 +50,8 @@ def new_examples(root: Path, sides: tuple[Side, Side], version: str, *, paired: 
     cache = kept.folder(root)
     before, after = (_scores(root, cache, side, today) for side in sides)
     for side, scores in zip(sides, (before, after), strict=True):
-        if not np.allclose(np.atleast_2d(scores).mean(axis=1), side.values, rtol=0, atol=1e-9):
+        means = np.atleast_2d(scores).mean(axis=1)
+        if len(means) != len(side.values) or not np.allclose(means, side.values, rtol=0, atol=1e-9):
             return None  # per_example explains the metric, but is not what it averages
     return crossed.new_examples(before, after, paired=paired and before.shape == after.shape)
 
@@ -56,9 +59,13 @@ def new_examples(root: Path, sides: tuple[Side, Side], version: str, *, paired: 
 def _scores(root: Path, cache: Path, side: Side, today: Today) -> Array:
     """(R, N) scores of single examples, (N,) for a floor."""
     lock = git.read(root, side.commit, "dvc.lock") or b""
-    if side.arm not in ("candidate", "baseline"):
-        return today.each_example(*kept.floor(cache, lock, side.arm), f"floor {side.arm}")
-    found = kept.read(cache, lock, side.arm)
+    try:
+        if side.arm not in ("candidate", "baseline"):
+            return today.each_example(*kept.floor(cache, lock, side.arm), f"floor {side.arm}")
+        found = kept.read(cache, lock, side.arm)
+    except NotAtHandError as error:
+        mend = "dvc exp pull origin NAME for an experiment, else dvc fetch --all-commits"
+        raise NotAtHandError(f"{side.name}: {error.problem}", mend=mend) from error
     if found is None:
         raise UsageError(f"{side.name} records no predictions", mend="dvc exp run")
     return today.examples(found)

@@ -22,6 +22,8 @@ from assay.words.records import Record
 
 #: processes that a stage starts beside itself; their time passes inside of that stage
 BESIDE = ("floors", "measure")
+#: options of `dvc exp run` whose runs are not over when it is, or are several at once
+LATER = ("--queue", "--run-all", "-j", "--jobs")
 
 
 class Process(Record, frozen=True, kw_only=True):
@@ -45,6 +47,8 @@ class Profile(Record, frozen=True, kw_only=True):
 def profile(start: Path, arguments: Sequence[str], quiet: bool = False) -> Profile:
     """Run `dvc exp run` with `arguments`; `quiet` sends what it prints to stderr. Raises UsageError when it fails."""
     root = project.find(start).root
+    if later := [word for word in arguments if word in LATER]:
+        raise UsageError(f"{later[0]} starts runs that go on beside each other", allowed="one run in the foreground")
     with tempfile.TemporaryDirectory(prefix="assay-seconds-") as folder:
         began, clock = time.time(), time.perf_counter()
         done = subprocess.run(

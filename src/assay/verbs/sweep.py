@@ -8,18 +8,20 @@ search's business.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from assay.history import project
 from assay.judging import families
 from assay.judging.compare import Comparison, compare
-from assay.outside import files
+from assay.judging.sequential import Look, look
 from assay.verbs import cells
 from assay.verbs.cells import Cell, Row, Say
-from assay.words import params
 from assay.words.errors import UsageError
+from assay.words.params import Judge
+from assay.words.yaml12 import parse
 
 LARGEST = 64
 SAME = "same"
@@ -41,26 +43,30 @@ class Tried:
 
 @dataclass(frozen=True)
 class Sweep:
-    """All combinations in the order of their settings."""
+    """All combinations in the order of their settings. `failed`: settings → why they did not run."""
 
     metric: str
     metric_version: str
     baseline: str
     tried: list[Tried]
+    failed: dict[str, str]
 
 
 def sweep(start: Path, settings: Sequence[str], say: Say) -> Sweep:
     """Measure every combination of `settings` (key=value,value,…) on HEAD against the baseline.
 
-    Raises UsageError for fewer than two or more than 64 combinations, and for one that does not run.
+    Raises UsageError for fewer than two or more than 64 combinations, for settings that change how cells are
+    judged, and where none of them runs.
     """
     layout = project.find(start)
     cells.check_settings(settings)
     made = [cells.cell(layout, "sweep", chosen) for chosen in combinations(settings)]
-    found = cells.measure(layout, made, say)
-    version = cells.version(found)
-    asked = params.load(files.read_bytes(layout.params)).judge
-    return _judged(made, found, version, asked.alpha, asked.test)
+    found = dict(zip(made, cells.attempt(layout, made, say), strict=True))
+    measured = {cell: rows for cell, rows in found.items() if not isinstance(rows, UsageError)}
+    failed = {cell.label: rows.sentence for cell, rows in found.items() if isinstance(rows, UsageError)}
+    if not measured:
+        raise next(rows for rows in found.values() if isinstance(rows, UsageError))
+    return _judged(measured, failed, cells.judging(layout, list(measured)))
 
 
 def combinations(settings: Sequence[str]) -> list[tuple[str, ...]]:
@@ -68,36 +74,49 @@ def combinations(settings: Sequence[str]) -> list[tuple[str, ...]]:
     keys = [setting.partition("=")[0] for setting in settings]
     if twice := next((key for key in keys if keys.count(key) > 1), None):
         raise UsageError(f"-S {twice} is given {keys.count(twice)} times", allowed=f"-S {twice}=VALUE,VALUE once")
-    values = [
-        [f"{key}={value.strip()}" for value in setting.partition("=")[2].split(",")]
-        for key, setting in zip(keys, settings, strict=True)
-    ]
-    found = list(itertools.product(*values))
-    if not 2 <= len(set(found)) == len(found) <= LARGEST:
+    values = [_listed(setting) for setting in settings]
+    count = math.prod(map(len, values)) if settings else 0
+    if not 2 <= count <= LARGEST:
         raise UsageError(
-            f"{', '.join(settings) or 'nothing'} makes {len(set(found)) if settings else 0} different combinations",
+            f"{', '.join(settings) or 'nothing'} makes {count} different combinations",
             allowed=f"2 to {LARGEST}, e.g. -S lr=1e-3,3e-3,1e-2",
         )
-    return found
+    return list(itertools.product(*values))
 
 
-def _judged(made: Sequence[Cell], found: Sequence[list[Row]], version: str, alpha: float, test: str) -> Sweep:
+def _listed(setting: str) -> list[str]:
+    """The settings that key=value,value stands for, each value once."""
+    key, _, text = setting.partition("=")
+    values = [value.strip() for value in text.split(",")]
+    if not all(values) or set(text) & set("[]{}'\""):
+        raise UsageError(f"-S {setting} is no list of values", allowed="numbers and words between commas")
+    known: dict[str, str] = {}
+    for value in values:
+        known.setdefault(repr(parse(f"value: {value}")["value"]), f"{key}={value}")
+    return list(known.values())
+
+
+def _judged(measured: Mapping[Cell, list[Row]], failed: dict[str, str], judge: Judge) -> Sweep:
+    found = list(measured.values())
+    version = cells.version(found)
     metric = version.rpartition("-")[0]
     names = {row["strategy"] for rows in found for row in rows if row["arm"] == "baseline"}
     if len(names) > 1:
         raise UsageError(f"the cells have the baselines {', '.join(sorted(names))}", mend="dvc exp remove the old")
-    tested = [rows for rows in found if not _same(rows)]
-    adjusted = iter(families.holm([_alone(rows, metric, alpha, test).p for rows in tested]))
+    looks = {cell: _look(rows, judge) for cell, rows in measured.items()}
+    alpha = min(look.alpha for look in looks.values())
+    alone = {cell: _alone(rows, metric, alpha, judge.test, looks[cell].hold) for cell, rows in measured.items()}
+    family = [cell for cell, rows in measured.items() if not _same(rows)]
+    # What failed was tried as well; what is held back shows nothing. Both count, and neither makes others look better.
+    p = [1.0 if alone[cell].reason else alone[cell].p for cell in family] + [1.0] * len(failed)
+    adjusted = dict(zip(family, families.holm(p), strict=False))
     tried = []
-    for one, rows in zip(made, found, strict=True):
-        alone = _alone(rows, metric, alpha, test)
-        if _same(rows):
-            tried.append(Tried(one.settings, one.name, alone, None, SAME))
-            continue
-        p, strict = next(adjusted), _alone(rows, metric, alpha / len(tested), test).verdict
-        tried.append(Tried(one.settings, one.name, alone, p, _verdict(alone, p, alpha, strict)))
-    floors = {name for rows in found for name in [_floor(rows, metric)[0]]}
-    return Sweep(metric, version, names.pop() if names else f"floor {floors.pop()}", tried)
+    for cell, rows in measured.items():
+        strict = _alone(rows, metric, alpha / max(1, len(p)), judge.test, looks[cell].hold).verdict
+        word = _verdict(alone[cell], adjusted[cell], alpha, strict) if cell in adjusted else SAME
+        tried.append(Tried(cell.settings, cell.name, alone[cell], adjusted.get(cell), word))
+    baseline = names.pop() if names else f"floor {_floor(found[0], metric)[0]}"
+    return Sweep(metric, version, baseline, tried, failed)
 
 
 def _same(rows: Sequence[Row]) -> bool:
@@ -106,7 +125,12 @@ def _same(rows: Sequence[Row]) -> bool:
     return named.get("baseline") == named["candidate"]
 
 
-def _alone(rows: Sequence[Row], metric: str, alpha: float, test: str) -> Comparison:
+def _look(rows: Sequence[Row], judge: Judge) -> Look:
+    """The level of a first look at so many replicates, as `evaluate` takes it."""
+    return look(judge.alpha, sum(row["arm"] == "candidate" for row in rows), judge.looks, [])
+
+
+def _alone(rows: Sequence[Row], metric: str, alpha: float, test: str, hold: str) -> Comparison:
     """The candidate of one cell against its baseline; against a floor there is nothing to pair with or to permute."""
     candidate, first = _values(rows, "candidate", metric), _values(rows, "baseline", metric)
     floor = not any(row["arm"] == "baseline" for row in rows)
@@ -122,6 +146,7 @@ def _alone(rows: Sequence[Row], metric: str, alpha: float, test: str) -> Compari
         test="welch" if floor and test not in ("welch", "student") else test,
         diverged_baseline=_diverged(rows, "baseline"),
         diverged_candidate=_diverged(rows, "candidate"),
+        hold=hold,
     )
 
 

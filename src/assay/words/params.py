@@ -8,7 +8,6 @@ Not covered: the keyword arguments of a task's own functions, which only the tas
 from __future__ import annotations
 
 import difflib
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -100,7 +99,10 @@ DEFAULT_MODE = "default"
 
 def load(content: bytes | str, where: str = "params.yaml") -> Params:
     """All parameters, validated, profiles included. Raises UsageError with the offending key and value."""
-    raw = parse(content, where)
+    return _checked(parse(content, where), where)
+
+
+def _checked(raw: dict[str, Any], where: str) -> Params:
     checked = _convert(raw, where)
     for name, overlay in checked.profiles.items():
         _overlaid(raw, overlay, f"profiles.{name}", where)
@@ -129,14 +131,18 @@ def resolved(
     content: bytes | str, profile: str | None = None, where: str = "params.yaml", mode: str = DEFAULT_MODE
 ) -> Params:
     """Parameters with the overlays of `profile` (default: the file's own) and of `mode` laid over them."""
-    checked = load(content, where)
+    return _resolved(parse(content, where), profile, where, mode)
+
+
+def _resolved(raw: dict[str, Any], profile: str | None, where: str, mode: str = DEFAULT_MODE) -> Params:
+    checked = _checked(raw, where)
     name = checked.profile if profile is None else profile
     if name not in checked.profiles:
         raise UsageError(f"{where} has no profile {name!r}", allowed=", ".join(sorted(checked.profiles)))
     if mode not in modes(checked):
         raise UsageError(f"{where} has no mode {mode!r}", allowed=", ".join(modes(checked)))
     overlay = merged(checked.profiles[name], checked.modes.get(mode, {}))
-    found = _overlaid(parse(content, where), overlay, f"profile {name}, mode {mode}", where)
+    found = _overlaid(raw, overlay, f"profile {name}, mode {mode}", where)
     return msgspec.structs.replace(found, profile=name)
 
 
@@ -148,7 +154,7 @@ def changed(content: bytes | str, settings: Mapping[str, Any], profile: str | No
         for part in reversed(key.split(".")):
             nested = {part: nested}
         raw = merged(raw, nested)
-    return resolved(json.dumps(raw), profile)
+    return _resolved(raw, profile, "params.yaml")
 
 
 def alike(checked: Params) -> Params:
