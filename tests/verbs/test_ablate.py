@@ -55,6 +55,6 @@ def test_refusals(ready: Project, arguments: list[str], said: str) -> None:
 
 def test_a_cell_that_does_not_run_says_why(ready: Project) -> None:
     ready.git("stash", "--quiet")
-    found = ready.assay("ablate", "-S", "lr=-1", "-S", "model.hidden=96", ok=False)
+    found = ready.assay("ablate", "-S", "lr=-1", "-S", "lr=-2", ok=False)
     assert found.returncode == 2 and len(found.stderr.splitlines()[-1]) < 400
     assert "lr=-1 does not run: " in found.stderr and "lr is -1" in found.stderr
