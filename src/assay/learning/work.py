@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from assay.learning import device, replicas, seeding
 from assay.learning.plan import Plan
 
-#: multiply-adds of one replicate's forward pass below which one thread is faster than two (see docs/execution.md)
+#: multiply-adds of one replicate's forward pass below which a second thread gains little (see docs/execution.md)
 SMALL = 30_000_000
 
 
