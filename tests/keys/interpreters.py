@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+#: where pyenv keeps them, and whatever the running one lies beside: another HOME must not silence these tests
+FOLDERS = (
+    Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions",
+    Path(sys.base_prefix).resolve().parent,
+)
 SOURCE = Path(__file__).parents[2] / "src"
 SERIES = ("3.10", "3.11", "3.12", "3.13")
 
 
 def interpreter(series: str) -> Path:
     """An interpreter such as 3.10; the test is skipped where there is none."""
-    found = sorted(PYENV.glob(f"{series}.*/bin/python"))
+    found = [path for folder in FOLDERS for path in sorted(folder.glob(f"{series}.*/bin/python"))]
     if not found:
-        pytest.skip(f"no Python {series} under {PYENV}")
+        pytest.skip(f"no Python {series} under {' or '.join(map(str, FOLDERS))}")
     return found[-1]
 
 
