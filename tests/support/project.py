@@ -123,7 +123,11 @@ def create(where: Path, name: str = "project", small: bool = True) -> Project:
 
 def accepted(where: Path) -> Project:
     """A repository whose first strategy ran against the floor, was committed and tagged, and is the baseline."""
-    project = create(where)
+    return with_first(create(where))
+
+
+def with_first(project: Project) -> Project:
+    """`project`, whose baseline is the floor, after strategy/first ran, was tagged, and was measured as baseline."""
     project.dvc("repro", "--quiet")
     project.commit("first strategy")
     project.tag("strategy/first")

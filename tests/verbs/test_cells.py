@@ -1,0 +1,76 @@
+"""Cells: which of them train together, what is kept where nothing was to be run, what killed commands left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from assay.history.scratch import failed
+from assay.outside import git, seconds
+from assay.verbs import cells
+from assay.words.layout import Layout, Store
+from support.project import Project
+
+
+def together(project: Project, *settings: tuple[str, ...]) -> list[list[tuple[str, ...]]]:
+    """Settings of each family."""
+    layout = Layout(project.root)
+    made = [cells.cell(layout, "sweep", each) for each in settings]
+    return [[one.settings for one in family] for family in cells._families(layout, made)]
+
+
+def test_what_trains_together(fresh: Project) -> None:
+    slow, fast = ("lr=0.001",), ("lr=0.01", "train.weight_decay=0.1")
+    assert together(fresh, slow, fast) == [[slow, fast]]
+    wide = [(*each, "model.hidden=96") for each in (slow, fast)]
+    assert together(fresh, slow, *wide, fast) == [[slow, fast], [tuple(sorted(each)) for each in wide]]
+    assert together(fresh, slow) == []
+
+
+@pytest.mark.parametrize(
+    "other", ["profile=fast", "seed=5", "replicates=2", "judge.test=paired", "split.validation=0.3"]
+)
+def test_what_the_base_does_not_have_is_left_to_the_runs(fresh: Project, other: str) -> None:
+    """Training ahead has HEAD's request: replicates under another one, no run would ever find."""
+    assert together(fresh, ("lr=0.001", other), ("lr=0.01", other)) == []
+
+
+def test_what_yaml_may_hold(fresh: Project) -> None:
+    fresh.edit("params.yaml", "  layers: 1", '  note: {text: "\U0001f600", 0: a}\n  layers: 1')
+    fresh.commit("any letters, any keys")
+    assert len(together(fresh, ("lr=0.001",), ("lr=0.01",))) == 1
+
+
+def test_where_nothing_was_to_be_run_the_base_is_the_experiment(fresh: Project) -> None:
+    layout = Layout(fresh.root)
+    one = cells.cell(layout, "sweep", ("lr=0.003",))
+    cells._keep_base(layout, one)
+    assert git.resolve(fresh.root, f"{one.ref}^") == one.base
+    assert fresh.git("rev-parse", f"{one.ref}^{{tree}}") == fresh.git("rev-parse", "HEAD^{tree}")
+
+
+def test_only_what_dead_commands_left_is_removed(fresh: Project) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    folder = Store(fresh.root).root / "cells"
+    left, mine = folder / f"12345678-ahead-12345678-{ended.pid}", folder / f"12345678-sweep-12345678-{os.getpid()}"
+    for one in (left, mine):
+        one.mkdir(parents=True)
+    cells._tidy(Layout(fresh.root))
+    assert not left.exists() and mine.exists()
+
+
+def test_of_several_sentences_the_one_that_tells_is_taken() -> None:
+    said = "assay: floors: No space left; next: free some\nassay: baseline: the floors failed; next: see the line above"
+    assert (
+        failed("lr=1 does not run", said, "mend it").sentence
+        == "lr=1 does not run: floors: No space left; next: free some"
+    )
+
+
+def test_a_lost_folder_of_times_costs_no_result(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    monkeypatch.setenv(seconds.ASKED, str(tmp_path / "gone"))
+    seconds.mark("interpreter")
+    seconds.write("train")
