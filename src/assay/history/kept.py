@@ -11,8 +11,6 @@ import hashlib
 import io
 import json
 import re
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,15 +43,6 @@ def locked(lock: bytes, path: str) -> str:
 
 class NotAtHandError(UsageError):
     """Nothing is wrong with it, it only is not in DVC's cache here."""
-
-
-def folder(root: Path) -> Path:
-    """DVC's cache for the project at `root`. Raises UsageError when DVC does not know it."""
-    done = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], cwd=root, capture_output=True, text=True)
-    if done.returncode:
-        said = (done.stderr.strip() or "no message").splitlines()[-1]
-        raise UsageError(f"dvc does not know its cache: {said}", mend="dvc doctor")
-    return root / done.stdout.strip()
 
 
 def read(cache: Path, lock: bytes, arm: str) -> Kept | None:

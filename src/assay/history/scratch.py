@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.history import plumbing
+from assay.history import dvc_cache, plumbing
 from assay.history.objects import refs
 from assay.outside import files, git
 from assay.words.errors import UsageError
@@ -75,16 +75,13 @@ def share_cache(home: Path, root: Path) -> None:
     local = home / ".dvc" / "config.local"
     if local.is_file():
         shutil.copy2(local, root / ".dvc" / "config.local")
-    done = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], cwd=home, capture_output=True, text=True)
-    if done.returncode:
-        raise failed("dvc does not know its cache", done.stderr, "dvc doctor")
-    command = [sys.executable, "-m", "dvc", "config", "--local", "cache.dir", done.stdout.strip()]
-    subprocess.run(command, cwd=root, capture_output=True, check=True)
+    dvc_cache.share(home, root)
 
 
-def run(command: Sequence[str], folder: Path, home: Path) -> tuple[int, str]:
-    """Exit code and all output of a child that works in `folder` for the project at `home`."""
-    environment = {**os.environ, "DVC_ROOT": str(home), "DVC_NO_ANALYTICS": "1"}
+def run(command: Sequence[str], folder: Path, home: Path, **more: str) -> tuple[int, str]:
+    """Exit code and all output of a child that works in `folder` for the project at `home`; `more` joins its
+    environment."""
+    environment = {**os.environ, "DVC_ROOT": str(home), "DVC_NO_ANALYTICS": "1", **more}
     environment.pop("DVC_EXP_NAME", None)
     done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return done.returncode, done.stdout.decode("utf-8", "replace")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from assay.history import kept, project
+from assay.history import dvc_cache, kept, project
 from assay.history.kept import NotAtHandError
 from assay.judging import crossed
 from assay.judging.contrasts import Array
@@ -47,7 +47,7 @@ def new_examples(root: Path, sides: tuple[Side, Side], version: str, *, paired: 
         raise IncomparableError(f"they were measured under {version}, and the ruler at hand is {today.version}")
     if today.ruler.metric.per_example is None:
         return None
-    cache = kept.folder(root)
+    cache = dvc_cache.folder(root)
     before, after = (_scores(root, cache, side, today) for side in sides)
     for side, scores in zip(sides, (before, after), strict=True):
         means = np.atleast_2d(scores).mean(axis=1)

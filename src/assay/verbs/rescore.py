@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from assay.evidence.events import Rejected, Rescored, Score
-from assay.history import kept, numbers, pointer, project, rescored
+from assay.history import dvc_cache, kept, numbers, pointer, project, rescored
 from assay.history.kept import Kept, NotAtHandError
 from assay.history.objects import Objects, reading
 from assay.history.reading import Repository, read
@@ -67,7 +67,7 @@ def rescore(start: Path, dry_run: bool = False) -> Done:
     repository = read(layout.root)
     state, done = fold(repository.tags), Done(today.version, not dry_run)
     with reading(layout.root) as objects:
-        work = _Work(layout, repository, state, today, ruler, kept.folder(layout.root), objects, done)
+        work = _Work(layout, repository, state, today, ruler, dvc_cache.folder(layout.root), objects, done)
         _strategies(work)
         _experiments(work)
     return done
