@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 
 from assay.ahead import lanes
+from assay.keeping import answers
+from assay.keeping import sample as samples
 from assay.learning import device
 from assay.learning.prepared import prepare
-from assay.learning.progress import Progress
 from assay.outside import files
 from assay.words import params as parameters
 from assay.words.layout import Layout
@@ -44,10 +45,10 @@ def ahead(request: MeasureRequest, root: Path, changes: Sequence[Mapping[str, An
 
 
 def _family(request: MeasureRequest, root: Path, same: Sequence[Params]) -> int:
-    ready = prepare(request, root, same[0])
+    ready = prepare(request, root, same[0], samples.read(request, same[0]))
     if ready.task.fit is not None:
         return 0
-    progress = Progress(Path(request.curves), Path(request.log), same[0].train.epochs * len(request.replicates))
+    progress = answers.watched(request, same[0])
     train = same[0].train
     try:
         with device.products(train.precision), device.determinism(train.deterministic) as nondeterministic:

@@ -2,7 +2,7 @@
 
 Everything here may be deleted at any moment, between any two instructions, by anyone. Covers: sealing,
 checked reading, locks that die with their process, size and pruning. Not covered: what an entry means
-(`learning.store`).
+(`keeping.replicates`).
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from assay.words.records import Divergence, Replicate
 
@@ -29,7 +28,7 @@ class Outcome:
     execution: str
     seconds: float
     steps: int
-    weights: dict[str, Tensor]
+    weights: bytes  # in safetensors format: as they are kept, and as they are handed out
     curve: list[Point] = field(default_factory=list)
     predictions: NDArray[np.float32] | None = None
     diverged: Divergence | None = None

@@ -13,7 +13,7 @@ from typing import IO
 
 from tqdm import tqdm
 
-from assay.learning.outcome import Outcome, Point
+from assay.keeping.outcome import Outcome, Point
 from assay.outside import files
 
 HEADER = "replicate,seed,epoch,train_loss,validation_loss\n"

@@ -15,14 +15,17 @@ from typing import TypeVar
 
 import msgspec
 import numpy as np
-import safetensors.torch
 from numpy.typing import NDArray
 
+from assay.data import examples
 from assay.keeping import entries
 from assay.keeping.entries import Lock
-from assay.learning.outcome import Outcome, Point
+from assay.keeping.outcome import Outcome, Point
+from assay.keeping.sample import Sample
 from assay.outside import files
-from assay.words.records import Replicate
+from assay.words import params as parameters
+from assay.words.params import Params
+from assay.words.records import MeasureRequest, Replicate
 
 VERSION = 1
 
@@ -64,6 +67,21 @@ class Names(msgspec.Struct, frozen=True):
         return files.digest(ingredients)
 
 
+def store(request: MeasureRequest, settings: Params, sample: Sample, nondeterministic: list[str]) -> Store:
+    """The cache of the replicates of `request` under `settings`."""
+    names = Names(
+        code=request.code,
+        parameters=parameters.strategy(settings),
+        train=examples.content_digest(sample.train),
+        profile=request.profile,
+        environment=request.environment,
+        purpose=request.purpose,
+        seed=request.seed,
+    )
+    folder = Path(request.cache) / "replicates" if request.cache else None
+    return Store(folder, names, sample.seen, nondeterministic)
+
+
 class Store:
     """Cache of one group. Trouble with the disk never costs a result: it is noted once, and training goes on.
 
@@ -101,7 +119,7 @@ class Store:
             execution=found.execution,
             seconds=found.seconds,
             steps=found.steps,
-            weights=safetensors.torch.load(raw),
+            weights=raw,
             curve=[Point(epoch, one, two) for epoch, (one, two) in enumerate(losses, 1)],
             predictions=predictions,
             diverged=found.diverged,
@@ -123,7 +141,7 @@ class Store:
                 if not outcome.reused:
                     curve = [point.train for point in outcome.curve]
                     trained = _Trained(name, outcome.record(), curve, self.nondeterministic)
-                    _seal(folder / _WEIGHTS, trained, safetensors.torch.save(outcome.weights))
+                    _seal(folder / _WEIGHTS, trained, outcome.weights)
                 if outcome.predictions is not None:
                     validation = [] if outcome.reused else [point.validation for point in outcome.curve]
                     content = io.BytesIO()

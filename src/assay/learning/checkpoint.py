@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 
 from assay.keeping import entries
+from assay.keeping.replicates import Names
 from assay.learning import packing
-from assay.learning.store import Names
 from assay.outside import files
 
 VERSION = 1

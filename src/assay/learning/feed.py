@@ -1,4 +1,4 @@
-"""Examples as tensors: preprocessing, the nested sample, batches for several replicates at once.
+"""Examples as tensors: preprocessing, batches for several replicates at once.
 
 Covers: what training sees of the data and in which order. Not covered: files (`assay.data`), and the
 split into parts.
@@ -6,7 +6,6 @@ split into parts.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +19,6 @@ from assay.data.examples import Examples
 from assay.learning import memory, seeding
 from assay.learning.contract import Task
 from assay.learning.seeding import Globals, Streams
-from assay.words.errors import UsageError
 
 #: bytes of input that one gather of an epoch may copy; larger epochs are gathered step by step
 GATHER = 64 * 2**20
@@ -50,30 +48,6 @@ class Tensors:
         if device.type != "cpu" and size > memory.available(device) // 2:
             return replace(self, place=device)
         return Tensors(self.inputs.to(device), self.targets.to(device), device)
-
-
-def without(train: Examples, evaluated: Examples) -> tuple[Examples, int]:
-    """`train` without examples that are also evaluated, and how many those were.
-
-    Exact repeats share an id up to a suffix "-k", and leave together.
-    """
-    ids = np.array([name.partition("-")[0] for name in train.ids.tolist()])
-    others = {name.partition("-")[0] for name in evaluated.ids.tolist()}
-    keep = np.array([name not in others for name in ids.tolist()], dtype=bool)
-    left_out = int(len(keep) - keep.sum())
-    if left_out == len(keep):
-        raise UsageError("every training example is among the evaluated ones", mend="split the data again")
-    return (train.take(keep) if left_out else train), left_out
-
-
-def sample(train: Examples, share: float) -> Examples:
-    """The `share` of examples with the smallest hashes of their ids: smaller samples lie inside larger ones."""
-    if share >= 1:
-        return train
-    hashes = [hashlib.blake2b(b"sample/" + name.encode(), digest_size=8).digest() for name in train.ids.tolist()]
-    count = max(1, round(share * len(hashes)))
-    chosen = np.sort(np.array(sorted(range(len(hashes)), key=hashes.__getitem__)[:count]))
-    return train.take(chosen)
 
 
 def _raw(array: NDArray[np.generic], task: Task, what: str) -> Tensor:

@@ -9,14 +9,15 @@ import time
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from assay.data.examples import Examples
+from assay.keeping.outcome import Outcome
 from assay.learning import contract, seeding
 from assay.learning.contract import Task
-from assay.learning.outcome import Outcome
 from assay.learning.seeding import Streams
 from assay.words.records import Divergence
 
@@ -36,7 +37,7 @@ def fit(task: Task, parameters: dict[str, Any], train: Examples, evaluated: Exam
         execution="task",
         seconds=time.perf_counter() - started,
         steps=0,
-        weights=_weights(predictor),
+        weights=safetensors.torch.save(_weights(predictor)),
         predictions=predicted,
         diverged=diverged,
     )

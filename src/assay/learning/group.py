@@ -11,17 +11,18 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import safetensors.torch
 import torch
 
 from assay.data.examples import Examples
+from assay.keeping.outcome import Outcome
+from assay.keeping.progress import Progress
+from assay.keeping.replicates import Store
 from assay.learning import device, feed, fitting, loop, replicas, training, trust
 from assay.learning.checkpoint import Checkpoints
 from assay.learning.contract import Task
-from assay.learning.outcome import Outcome
 from assay.learning.plan import Plan
-from assay.learning.progress import Progress
 from assay.learning.seeding import Streams
-from assay.learning.store import Store
 from assay.words import params as parameters
 from assay.words.params import Params
 from assay.words.records import Divergence, MeasureRequest
@@ -65,11 +66,6 @@ class Group:
                 self._look(self._missing)
         finally:
             self.store.close()
-        reused = sum(one.reused for one in self.found.values())
-        if reused:
-            self.progress.say(
-                f"{reused} of {len(self.request.replicates)} replicates were at hand, none of them trained again"
-            )
         return [self.found[number] for number in self.request.replicates]
 
     def claim(self) -> list[int]:
@@ -115,7 +111,7 @@ class Group:
     def _predict(self, outcome: Outcome) -> None:
         """Predictions of trained weights for an evaluated part that they have not seen."""
         engine = trust.alone(self.plan, outcome.number)
-        engine.load(outcome.weights)
+        engine.load(safetensors.torch.load(outcome.weights))
         (outcome.predictions,) = loop.predict(self.plan, engine)
         if outcome.diverged is None and not np.isfinite(outcome.predictions).all():
             epochs = self.settings.train.epochs

@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from assay.keeping.outcome import Outcome, Point
+from assay.keeping.progress import Progress
 from assay.learning import contract, device, rules
 from assay.learning.checkpoint import Saver
 from assay.learning.divergence import Monitor
 from assay.learning.engine import Engine
 from assay.learning.feed import Feed
-from assay.learning.outcome import Outcome, Point
 from assay.learning.plan import Plan
-from assay.learning.progress import Progress
 from assay.learning.seeding import Globals
 from assay.words.records import Divergence
 
@@ -130,7 +131,7 @@ class Training:
                     execution=self.engine.execution,
                     seconds=share,
                     steps=where.step if where else self.steps,
-                    weights=self.engine.weights(lane),
+                    weights=safetensors.torch.save(self.engine.weights(lane)),
                     curve=self.curves[lane],
                     predictions=predicted[lane],
                     diverged=where,

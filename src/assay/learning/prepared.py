@@ -7,64 +7,35 @@ from pathlib import Path
 
 import torch
 
-from assay.data import examples
-from assay.data.examples import Examples
-from assay.learning import contract, device, feed
+from assay.keeping import replicates
+from assay.keeping.progress import Progress
+from assay.keeping.sample import Sample
+from assay.learning import contract, device
 from assay.learning.contract import Task
 from assay.learning.group import Group
-from assay.learning.progress import Progress
-from assay.learning.store import Names, Store
-from assay.words import params as parameters
 from assay.words.layout import Layout
 from assay.words.params import Params
 from assay.words.records import MeasureRequest
 
-NEEDED = ("ids", "inputs", "targets")
-
 
 @dataclass(frozen=True)
 class Prepared:
-    """What every setting of a request shares, and `settings`, which may be others of the same task and sample."""
+    """What every setting of a request shares."""
 
-    settings: Params
     task: Task
     device: torch.device
-    train: Examples  # those that really train
-    evaluated: Examples
-    data: str  # content of the training part as it was given
-    seen: str  # content of the evaluated part
-    left_out: int  # given examples that are also evaluated
+    sample: Sample
 
     def group(
         self, request: MeasureRequest, settings: Params, progress: Progress, nondeterministic: list[str]
     ) -> Group:
-        """The replicates of `request` under `settings`."""
-        names = Names(
-            code=request.code,
-            parameters=parameters.strategy(settings),
-            train=examples.content_digest(self.train),
-            profile=request.profile,
-            environment=request.environment,
-            purpose=request.purpose,
-            seed=request.seed,
-        )
-        folder = Path(request.cache) / "replicates" if request.cache else None
-        store = Store(folder, names, self.seen, nondeterministic)
-        return Group(request, settings, self.task, self.device, self.train, self.evaluated, store, progress)
+        """The replicates of `request` under `settings`, which may be others of the same task and sample."""
+        store = replicates.store(request, settings, self.sample, nondeterministic)
+        train, evaluated = self.sample.train, self.sample.evaluated
+        return Group(request, settings, self.task, self.device, train, evaluated, store, progress)
 
 
-def prepare(request: MeasureRequest, root: Path, settings: Params) -> Prepared:
-    """Read what `request` names, with the task of `root`. Raises UsageError for what is wrong in it."""
-    evaluated, today = examples.read(Path(request.evaluate), NEEDED)
-    given, manifest = examples.read(Path(request.train), NEEDED)
-    train, left_out = feed.without(given, evaluated)
-    return Prepared(
-        settings=settings,
-        task=contract.load(settings.task.name, Layout(root).source, settings.model),
-        device=device.choose(request.device),
-        train=feed.sample(train, settings.train.sample),
-        evaluated=evaluated,
-        data=manifest.content,
-        seen=today.content,
-        left_out=left_out,
-    )
+def prepare(request: MeasureRequest, root: Path, settings: Params, sample: Sample) -> Prepared:
+    """Load the task of `root` for what was read. Raises UsageError for what is wrong in it."""
+    task = contract.load(settings.task.name, Layout(root).source, settings.model)
+    return Prepared(task, device.choose(request.device), sample)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 
+from assay.keeping.outcome import Outcome
+from assay.keeping.progress import Progress
+from assay.keeping.replicates import Store
 from assay.learning import choose, loop, memory, trust, work, workers
 from assay.learning.choose import Way
 from assay.learning.engine import Engine
 from assay.learning.fused import NotFusable
-from assay.learning.outcome import Outcome
 from assay.learning.plan import Plan
-from assay.learning.progress import Progress
-from assay.learning.store import Store
 
 
 def run(plan: Plan, numbers: Sequence[int], execution: str, progress: Progress, store: Store) -> list[Outcome]:

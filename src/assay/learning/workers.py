@@ -14,16 +14,15 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
+from assay.keeping.outcome import Outcome, Point
+from assay.keeping.progress import Progress
 from assay.learning import contract, device
 from assay.learning.checkpoint import Checkpoints
 from assay.learning.feed import Tensors
-from assay.learning.outcome import Outcome, Point
 from assay.learning.plan import Plan
-from assay.learning.progress import Progress
 from assay.outside import lifeline
 from assay.words.errors import AssayError
 from assay.words.params import Params
@@ -91,9 +90,7 @@ class _Relay:
         self.pipe.send(("log", line))
 
     def finished(self, outcome: Outcome) -> None:
-        # Weights travel as bytes: torch would send them through shared memory, which containers keep small.
-        bare = replace(outcome, execution="processes", weights={})
-        self.pipe.send(("finished", (bare, safetensors.torch.save(outcome.weights))))
+        self.pipe.send(("finished", replace(outcome, execution="processes")))
 
 
 def run(plan: Plan, numbers: Sequence[int], count: int, chunk: int, progress: Progress, train: Train) -> list[Outcome]:
@@ -133,9 +130,8 @@ def _take(pipe: Any, progress: Progress, found: list[Outcome]) -> bool:
     elif kind == "log":
         progress.log(content)
     elif kind == "finished":
-        bare, weights = content
-        found.append(replace(bare, weights=safetensors.torch.load(weights)))
-        progress.finished(found[-1])
+        found.append(content)
+        progress.finished(content)
     elif kind == "error":
         raise content
     else:

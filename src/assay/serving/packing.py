@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from assay.data import examples
 from assay.data.examples import Examples
 from assay.evidence.events import Accepted
+from assay.keeping.sample import sample, without
 from assay.learning import contract, device, feed
 from assay.outside import closure, files, task_source
 from assay.serving import predict
@@ -141,8 +142,8 @@ def _said(kept: Kept) -> Iterator[None]:
 def _training(kept: Kept, evaluated: Examples) -> Examples:
     """The examples that trained, as `learning.measure` chooses them."""
     given, _ = examples.read(kept.fetched.part("train"), ["ids", "inputs", "targets"])
-    train, _ = feed.without(given, evaluated)
-    return feed.sample(train, kept.params.train.sample)
+    train, _ = without(given, evaluated)
+    return sample(train, kept.params.train.sample)
 
 
 def _raw(array: NDArray[np.generic]) -> torch.Tensor:

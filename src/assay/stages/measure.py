@@ -6,19 +6,43 @@ and the answer are records of `assay.words.records`, and change only with PROTOC
 
 from __future__ import annotations
 
+import gc
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay.learning.measure import measure
-from assay.outside import files
+from assay.keeping import answers
+from assay.keeping import sample as samples
+from assay.outside import files, seconds
 from assay.words import records
 from assay.words.errors import UsageError
+from assay.words.records import Measurement, MeasureRequest
 
 
 def main(root: Path, arguments: Sequence[str], protocol: int) -> None:
     if len(arguments) != 1:
         raise UsageError(f"measure was given {len(arguments)} arguments", allowed="one path of a request")
-    request = records.decode(files.read_bytes(Path(arguments[0])), records.MeasureRequest, arguments[0])
+    request = records.decode(files.read_bytes(Path(arguments[0])), MeasureRequest, arguments[0])
     if request.protocol != protocol:
         raise UsageError(f"the request speaks protocol {request.protocol}", allowed=f"protocol {protocol}")
-    measure(request, root)
+    measured(request, root)
+
+
+def measured(request: MeasureRequest, root: Path) -> Measurement:
+    """The answer to `request` with the code and params.yaml of `root`.
+
+    What trains is imported when something has to be trained: torch takes a second, the cache's answer a tenth of it.
+    """
+    seconds.mark("rest")
+    settings = answers.requested(request, root)
+    sample = samples.read(request, settings)
+    found = answers.at_hand(request, settings, sample)
+    seconds.mark("data")
+    if found is not None:
+        return found
+    gc.disable()  # as in src/stage.py
+    learning = importlib.import_module("assay.learning.measure")
+    gc.enable()
+    seconds.mark("imports")
+    answer: Measurement = learning.trained(request, root, settings, sample)
+    return answer

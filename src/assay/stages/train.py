@@ -10,9 +10,9 @@ import msgspec
 
 from assay.arms.request import request, today, training_closure
 from assay.data.examples import read_manifest
-from assay.learning.measure import measure
 from assay.outside import closure, files, git, remembered
 from assay.outside.start import start
+from assay.stages.measure import measured
 from assay.words import records
 
 ARM = "candidate"
@@ -27,7 +27,7 @@ def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     remembered.save(begun.run.store.sources)
     settings = {"parameters": msgspec.to_builtins(begun.params), "environment": msgspec.to_builtins(today(begun))}
     files.write_text(begun.layout.settings("train"), json.dumps(settings, indent=2) + "\n")
-    found = measure(asked, root)
+    found = measured(asked, root)
     Path(asked.answer).unlink()  # it is inside the record below
     arm = records.Arm(
         arm=ARM,

@@ -12,16 +12,18 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from assay.data import examples
 from assay.data.examples import Examples
+from assay.keeping.progress import Progress
+from assay.keeping.sample import sample
 from assay.learning import contract, device, feed, fitting, loop, replicas, trust
 from assay.learning.contract import Task
 from assay.learning.plan import Plan
-from assay.learning.progress import Progress
 from assay.learning.seeding import Streams
 from assay.outside import files
 from assay.words import params as parameters
@@ -54,7 +56,7 @@ def trace(request: TraceRequest, root: Path) -> Trace:
 def _states(request: TraceRequest, settings: Params, given: Examples, root: Path) -> list[dict[str, str]]:
     """Before the first step, and after each; the last holds what the model predicts by then."""
     task = contract.load(settings.task.name, Layout(root).source, settings.model)
-    few = feed.sample(given, settings.train.sample)
+    few = sample(given, settings.train.sample)
     few = few.take(np.arange(min(len(few), request.steps * settings.train.batch_size)))
     with (
         device.threads(1),
@@ -72,7 +74,7 @@ def _fitted(task: Task, settings: Params, few: Examples, seed: int) -> list[dict
     """A loop of the task's own is one step: all of it, on the few examples."""
     made = fitting.fit(task, parameters.strategy(settings), few, few, Streams(seed, PURPOSE, 0))
     assert made.predictions is not None
-    return [{}, {**_hashes(made.weights), PREDICTIONS: _hash(made.predictions)}]
+    return [{}, {**_hashes(safetensors.torch.load(made.weights)), PREDICTIONS: _hash(made.predictions)}]
 
 
 def _plan(task: Task, settings: Params, few: Examples, seed: int) -> Plan:

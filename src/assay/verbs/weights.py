@@ -11,14 +11,13 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors.torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from assay.data import examples
 from assay.data.examples import Examples
-from assay.learning import feed
-from assay.learning.outcome import Outcome, Point
-from assay.learning.store import Names, Store
+from assay.keeping.outcome import Outcome, Point
+from assay.keeping.replicates import Names, Store
+from assay.keeping.sample import sample, without
 from assay.outside import files
 from assay.words.errors import UsageError
 from assay.words.records import Measurement, Replicate
@@ -40,7 +39,7 @@ def lost(stored: Stored, cache: Path, train: Examples, evaluated: Examples) -> d
 
     `train` is the training part that they were made from. Raises UsageError when a file of weights is damaged.
     """
-    used, left_out = feed.without(train, evaluated)
+    used, left_out = without(train, evaluated)
     store = _store(stored, cache, used)
     reasons = {}
     for one in stored.measurement.replicates:
@@ -63,7 +62,7 @@ def _store(stored: Stored, cache: Path, used: Examples) -> Store:
     names = Names(
         code=measured.identity.code,
         parameters=measured.identity.parameters,
-        train=examples.content_digest(feed.sample(used, measured.identity.parameters["train"]["sample"])),
+        train=examples.content_digest(sample(used, measured.identity.parameters["train"]["sample"])),
         profile=measured.profile,
         environment=stored.environment,
         purpose=measured.purpose,
@@ -74,7 +73,8 @@ def _store(stored: Stored, cache: Path, used: Examples) -> Store:
 
 def _outcome(one: Replicate, path: Path, curves: Path) -> Outcome:
     try:
-        weights = safetensors.torch.load_file(path)
+        with safe_open(path, framework="numpy"):  # checks its header against its size
+            weights = files.read_bytes(path)
     except SafetensorError as error:
         raise UsageError(f"{path} is damaged ({error})", mend="dvc checkout --force models/baseline") from error
     return Outcome(one.number, one.seed, one.execution, one.seconds, one.steps, weights, _curve(curves, one.number))

@@ -1,0 +1,150 @@
+"""The answer to a request, from its replicates; from the cache alone where all of them are at hand.
+
+Covers: models, predictions, curves, log and the Measurement, byte for byte the same whether the replicates were
+trained just now or long ago. Not covered: training those that no cache has (`learning.measure`).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.data.examples import Examples
+from assay.keeping import replicates
+from assay.keeping.outcome import Outcome
+from assay.keeping.progress import Progress
+from assay.keeping.replicates import Store
+from assay.keeping.sample import Sample
+from assay.outside import files, seconds
+from assay.words import params as parameters
+from assay.words import records
+from assay.words.errors import AssayError, UsageError
+from assay.words.layout import Layout
+from assay.words.params import Params
+from assay.words.records import Identity, Measurement, MeasureRequest
+
+
+def requested(request: MeasureRequest, root: Path) -> Params:
+    """The parameters of `root` under the profile of `request`."""
+    path = Layout(root).params
+    return parameters.resolved(files.read_bytes(path), request.profile, str(path))
+
+
+def watched(request: MeasureRequest, settings: Params, say: Callable[[str], None] | None = None) -> Progress:
+    """Curves and log where `request` wants them."""
+    total = settings.train.epochs * len(request.replicates)
+    return Progress(Path(request.curves), Path(request.log), total, say)
+
+
+def at_hand(request: MeasureRequest, settings: Params, sample: Sample) -> Measurement | None:
+    """The answer, where the cache has every replicate and its predictions; else None, and nothing is written.
+
+    Torch is not imported for it: that alone takes longer than all the rest.
+    """
+    store = replicates.store(request, settings, sample, [])
+    found = _kept(store, request.replicates)
+    if found is None:
+        return None
+    reading = seconds.mark("data")
+    progress = watched(request, settings)
+    try:
+        for outcome in found:
+            progress.finished(outcome)
+        measured = write(request, settings, sample, found, store, progress, peak_memory=0)
+        progress.log(f"seconds: reading {reading:.2f}, writing {seconds.mark('writing'):.2f}")
+        return measured
+    finally:
+        progress.close()
+
+
+def are_at_hand(request: MeasureRequest, settings: Params, sample: Sample) -> bool:
+    """Whether the cache can give the answer alone."""
+    return _kept(replicates.store(request, settings, sample, []), request.replicates) is not None
+
+
+def _kept(store: Store, numbers: Sequence[int]) -> list[Outcome] | None:
+    found = []
+    for number in numbers:
+        outcome = store.load(number)
+        if outcome is None or outcome.predictions is None:
+            return None
+        found.append(outcome)
+    return found
+
+
+def write(
+    request: MeasureRequest,
+    settings: Params,
+    sample: Sample,
+    outcomes: Sequence[Outcome],
+    store: Store,
+    progress: Progress,
+    peak_memory: int,
+) -> Measurement:
+    """Write everything that `request` asks for. Raises AssayError when all replicates diverged; no answer then."""
+    _refuse_all_diverged(outcomes)
+    reused = sum(one.reused for one in outcomes)
+    if reused:
+        progress.say(f"{reused} of {len(outcomes)} replicates were at hand, none of them trained again")
+    nondeterministic = sorted(store.nondeterministic)
+    for line in [*store.notes, *(f"{name} has no deterministic kernel" for name in nondeterministic)]:
+        progress.say(line)
+    answer = Measurement(
+        identity=Identity(code=request.code, parameters=parameters.strategy(settings), data=sample.data),
+        purpose=request.purpose,
+        profile=request.profile,
+        replicates=[one.record() for one in outcomes],
+        left_out=sample.left_out,
+        nondeterministic=nondeterministic,
+        peak_memory=peak_memory,
+        notes=store.notes,
+    )
+    _write_outcomes(request, outcomes, sample.evaluated)
+    progress.rewrite(outcomes)
+    files.write_bytes(Path(request.answer), records.encode(answer))
+    return answer
+
+
+def _refuse_all_diverged(outcomes: Sequence[Outcome]) -> None:
+    if outcomes and all(one.diverged for one in outcomes):
+        raise AssayError(
+            f"all {len(outcomes)} replicates diverged, among them {outcomes[0].sentence}",
+            mend="lower lr, or set train.clip",
+        )
+
+
+def _write_outcomes(request: MeasureRequest, outcomes: Sequence[Outcome], evaluated: Examples) -> None:
+    """Weights and predictions. Their bytes follow from the numbers alone: no time, commit or path is in them."""
+    models, predictions = Path(request.models), Path(request.predictions)
+    for stale in models.glob("*.safetensors"):
+        stale.unlink()
+    models.mkdir(parents=True, exist_ok=True)
+    for one in outcomes:
+        if one.diverged is None:
+            files.write_bytes(models / f"{one.number}.safetensors", one.weights)
+    _write_array(predictions / "predictions.npy", _stacked(outcomes))
+    _write_array(predictions / "ids.npy", evaluated.ids)
+
+
+def _stacked(outcomes: Sequence[Outcome]) -> NDArray[np.float32]:
+    """(R, N, …) predictions; NaN where a replicate diverged."""
+    made = [one.predictions for one in outcomes if one.predictions is not None and one.diverged is None]
+    shapes = {array.shape for array in made}
+    if len(shapes) != 1:
+        raise UsageError(f"predictions of the replicates have the shapes {sorted(shapes)}", allowed="the same for all")
+    stacked = np.full((len(outcomes), *shapes.pop()), np.nan, dtype=np.float32)
+    for row, one in zip(stacked, outcomes, strict=True):
+        if one.predictions is not None and one.diverged is None:
+            row[...] = one.predictions
+    return stacked
+
+
+def _write_array(path: Path, array: NDArray[Any]) -> None:
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=False)
+    files.write_bytes(path, content.getvalue())

@@ -1,0 +1,64 @@
+"""The examples of a request: those that really train, and those that are predicted.
+
+Covers: reading both parts, leaving out what is also evaluated, the nested sample of a profile. Not covered:
+files (`data.examples`), and what a model sees of them (`learning.feed`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from assay.data import examples
+from assay.data.examples import Examples
+from assay.words.errors import UsageError
+from assay.words.params import Params
+from assay.words.records import MeasureRequest
+
+NEEDED = ("ids", "inputs", "targets")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What every setting of a request shares, as long as `train.sample` is the same."""
+
+    train: Examples  # those that really train
+    evaluated: Examples
+    data: str  # content of the training part as it was given
+    seen: str  # content of the evaluated part
+    left_out: int  # given examples that are also evaluated
+
+
+def read(request: MeasureRequest, settings: Params) -> Sample:
+    """Read what `request` names. Raises UsageError for what is wrong in it."""
+    evaluated, today = examples.read(Path(request.evaluate), NEEDED)
+    given, manifest = examples.read(Path(request.train), NEEDED)
+    train, left_out = without(given, evaluated)
+    return Sample(sample(train, settings.train.sample), evaluated, manifest.content, today.content, left_out)
+
+
+def without(train: Examples, evaluated: Examples) -> tuple[Examples, int]:
+    """`train` without examples that are also evaluated, and how many those were.
+
+    Exact repeats share an id up to a suffix "-k", and leave together.
+    """
+    ids = np.array([name.partition("-")[0] for name in train.ids.tolist()])
+    others = {name.partition("-")[0] for name in evaluated.ids.tolist()}
+    keep = np.array([name not in others for name in ids.tolist()], dtype=bool)
+    left_out = int(len(keep) - keep.sum())
+    if left_out == len(keep):
+        raise UsageError("every training example is among the evaluated ones", mend="split the data again")
+    return (train.take(keep) if left_out else train), left_out
+
+
+def sample(train: Examples, share: float) -> Examples:
+    """The `share` of examples with the smallest hashes of their ids: smaller samples lie inside larger ones."""
+    if share >= 1:
+        return train
+    hashes = [hashlib.blake2b(b"sample/" + name.encode(), digest_size=8).digest() for name in train.ids.tolist()]
+    count = max(1, round(share * len(hashes)))
+    chosen = np.sort(np.array(sorted(range(len(hashes)), key=hashes.__getitem__)[:count]))
+    return train.take(chosen)
