@@ -22,6 +22,7 @@ STAGES = {
     "evaluate": "assay.stages.evaluate",
     "floors": "assay.stages.floors",
     "ahead": "assay.stages.ahead",
+    "both": "assay.stages.both",
     "measure": "assay.stages.measure",
     "trace": "assay.stages.trace",
 }

@@ -12,6 +12,9 @@ from assay.words.records import Environment, MeasureRequest
 #: a paired design shares the seeds of both arms
 PAIRED = "paired"
 
+#: variable of the environment that is set where nobody will ask for the candidate: it is not trained ahead then
+ALONE = "ASSAY_ALONE"
+
 #: where the code that makes the numbers of an arm begins; the task's own module is the other entry
 LEARNING = Path("src/assay/learning/measure.py")
 

@@ -6,7 +6,6 @@ machine's business: it is recorded for each replicate and is no part of a strate
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,13 +14,14 @@ import msgspec
 import torch
 from torch import Tensor
 
+from assay.keeping.progress import Progress
+from assay.keeping.replicates import Store
 from assay.learning import memory, seeding, trust
 from assay.learning.engine import Engine
 from assay.learning.feed import Feed, cuts
 from assay.learning.fused import NotFusable
 from assay.learning.plan import Plan
-from assay.learning.progress import Progress
-from assay.learning.store import Store
+from assay.outside import lifeline
 
 #: timed steps of each way, the fastest counts: other work on the machine only ever slows one down
 TIMED = 4
@@ -37,6 +37,7 @@ class Way:
 
     chunk: int = 1
     workers: int = 1
+    seconds: float = 0.0  # expected for all of them; 0 where nobody timed it
 
 
 class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,7 +55,7 @@ def way(plan: Plan, numbers: Sequence[int], wanted: str, store: Store) -> Way:
         return Way()
     if wanted == "processes":
         return _processes(plan, numbers, store.notes)
-    key = ("trial", wanted, len(numbers), plan.device.type, cores())
+    key = ("trial", wanted, len(numbers), plan.device.type, lifeline.processors())
     trial = store.recall(Trial, *key)
     if trial is None:
         with seeding.untouched():
@@ -67,16 +68,11 @@ def way(plan: Plan, numbers: Sequence[int], wanted: str, store: Store) -> Way:
 
 
 def _processes(plan: Plan, numbers: Sequence[int], notes: list[str]) -> Way:
-    workers = min(cores(), len(numbers))
+    workers = min(lifeline.processors(), len(numbers))
     if plan.device.type != "cpu" or workers == 1:
         notes.append("trained one after another, not in processes: there is one processor")
         return Way()
     return Way(workers=workers)
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _fusable(plan: Plan, numbers: Sequence[int]) -> tuple[int, str]:
@@ -85,12 +81,17 @@ def _fusable(plan: Plan, numbers: Sequence[int]) -> tuple[int, str]:
         trust.prove(plan, numbers)
     except NotFusable as error:
         return 1, str(error)
-    engine = trust.alone(plan, numbers[0])
-    inputs, targets = next(_batches(plan, numbers[:1]))
-    need = memory.per_replicate(engine, memory.activations(engine, inputs, targets))
+    need = needed(plan, numbers[0])
     fits = int(memory.SHARE * memory.available(plan.device) / need)
     chunk = max(map(len, memory.chunks(numbers, fits)))
     return chunk, "" if chunk > 1 else f"one replicate takes {need / 2**20:.0f} MiB, and two do not fit"
+
+
+def needed(plan: Plan, number: int) -> int:
+    """Bytes of one replicate in training."""
+    engine = trust.alone(plan, number)
+    inputs, targets = next(_batches(plan, [number]))
+    return memory.per_replicate(engine, memory.activations(engine, inputs, targets))
 
 
 def _uncompiled(plan: Plan) -> Plan:
@@ -144,10 +145,11 @@ def _cheapest(plan: Plan, numbers: Sequence[int], trial: Trial) -> Way:
     chunk = trial.largest if trial.together < trial.alone else 1
     steps = plan.params.train.epochs * len(cuts(len(plan.train), plan.params.train.batch_size))
     left = min(trial.together, trial.alone) * steps * len(numbers)
-    workers = min(cores(), len(numbers)) if plan.device.type == "cpu" else 1
+    workers = min(lifeline.processors(), len(numbers)) if plan.device.type == "cpu" else 1
     if workers > 1 and START + left / (workers * PARALLEL) < left:
-        return Way(chunk=min(chunk, -(-len(numbers) // workers)), workers=workers)
-    return Way(chunk=chunk)
+        left = START + left / (workers * PARALLEL)
+        return Way(min(chunk, -(-len(numbers) // workers)), workers, left)
+    return Way(chunk, 1, left)
 
 
 def _batches(plan: Plan, numbers: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:

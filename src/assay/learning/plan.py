@@ -27,6 +27,7 @@ class Plan:
     classes: int | None
     outputs: int
     checkpoints: Checkpoints | None = None
+    lanes: tuple[Streams, ...] = ()  # where lanes come from several groups: numbers then count them
 
     def streams(self, number: int) -> Streams:
-        return Streams(self.seed, self.purpose, number)
+        return self.lanes[number] if self.lanes else Streams(self.seed, self.purpose, number)

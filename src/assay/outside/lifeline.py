@@ -1,7 +1,8 @@
 """Stages die with their parent: a killed `dvc` must not leave a training that collides with the next run.
 
 On Linux the kernel sends the signal (prctl, PR_SET_PDEATHSIG); everywhere a thread looks twice a second
-whether the parent, and the parent of a shell in between, are still the ones that started us.
+whether the parent, and the parent of a shell in between, are still the ones that started us. Also: how many
+processes can be at work at once.
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ def hold() -> None:
     if watched[-1] == 1 and _left_to_init():
         os.kill(os.getpid(), signal.SIGKILL)
     threading.Thread(target=_watch, args=(watched,), name="lifeline", daemon=True).start()
+
+
+def processors() -> int:
+    """Processors that this process and its children may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _beyond_shell(parent: int) -> list[int]:

@@ -1,16 +1,19 @@
 """baseline: the accepted strategy, by its own code on its own training data, and the floors.
 
 The strategy's files come from its commit, its process is its own, and it answers the frozen protocol of
-`stages.measure`. `stages.floors` fits the floors meanwhile.
+`stages.measure`. Meanwhile `stages.floors` fits the floors, and `stages.both` trains
+both arms at once where that costs less.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -32,13 +35,16 @@ ARM = "baseline"
 
 def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     begun = start(root, ARM)
-    with _floors_beside(root):
+    with Child(root, "floors") as floors, Both(root) as both:
         remembered.load(begun.run.store.sources)
         begun.prove()
         path = begun.layout.accepted
         mend = "dvc repro context"
         named = records.decode(files.read_bytes(path, mend), Accepted, str(path), mend)
-        measured = _measured(begun, named)
+        measured = _measured(begun, named, both)
+        if floors.process.wait():
+            raise UsageError("the floors could not be fitted", mend="see the line above")
+        both.wait_if_beside()
     arm = Arm(
         arm=ARM,
         name=named.name,
@@ -52,16 +58,62 @@ def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     files.write_bytes(begun.layout.record(ARM), records.encode(arm))
 
 
-@contextmanager
-def _floors_beside(root: Path) -> Iterator[None]:
-    """Have the floors fitted while the block runs. Raises UsageError when that fails."""
-    process = subprocess.Popen([sys.executable, str(root / "src" / "stage.py"), "floors"], cwd=root)
-    try:
-        yield
-        if process.wait():
-            raise UsageError("the floors could not be fitted", mend="see the line above")
-    finally:
-        _stop(process)
+C = TypeVar("C", bound="Child")
+
+
+class Child:
+    """A module of src/stage.py at work beside this stage; stopped at the end of the block."""
+
+    def __init__(self, root: Path, *command: str, **options: Any) -> None:
+        self.process = subprocess.Popen([sys.executable, str(root / "src" / "stage.py"), *command], **options)
+
+    def __enter__(self: C) -> C:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+class Both(Child):
+    """What trains both arms into the cache, or the candidate beside the baseline, where that costs less.
+
+    The stages find what is done, and do and say the rest: nothing depends on how this ends.
+    """
+
+    def __init__(self, root: Path) -> None:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        super().__init__(root, "both", cwd=root, **pipes)
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.told, self.said = self.process.stdin, self.process.stdout
+
+    def tell(self, *paths: Path) -> None:
+        """The baseline's request and tree; nothing where there is no baseline to train."""
+        with suppress(BrokenPipeError), self.told:
+            self.told.write(b"\0".join(os.fsencode(path) for path in paths))
+
+    def wait_if_together(self) -> None:
+        """Until both arms are trained, where they train together; it says so, or otherwise, within a moment."""
+        if self.said.readline() == b"together\n":
+            self.process.wait()
+
+    def wait_if_beside(self) -> None:
+        """Until the candidate is trained, where that has begun."""
+        os.set_blocking(self.said.fileno(), False)
+        if b"beside" in (self.said.read() or b""):
+            self.process.wait()
+
+
+def _measured(begun: Start, named: Accepted, both: Both) -> Measurement | None:
+    if named.name == accepted.FLOOR:
+        both.tell()
+        _nothing(begun.layout)
+        return None
+    asked = Asked(begun, named)
+    both.tell(asked.path, asked.tree)
+    both.wait_if_together()
+    return asked.answer()
 
 
 def _nothing(layout: Layout) -> None:
@@ -72,23 +124,6 @@ def _nothing(layout: Layout) -> None:
     files.write_text(layout.log(ARM), "baseline: floor; nothing to train\n")
 
 
-def _measured(begun: Start, named: Accepted) -> Measurement | None:
-    if named.name == accepted.FLOOR:
-        _nothing(begun.layout)
-        return None
-    running = Running(begun, named)
-    try:
-        return running.answer()
-    finally:
-        _stop(running.process)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.kill()
-        process.wait()
-
-
 def drawn(asked: MeasureRequest, named: Accepted) -> MeasureRequest:
     """The request for the replicates that the strategy stands with; a paired design shares the candidate's."""
     if asked.purpose == PAIRED:
@@ -97,22 +132,22 @@ def drawn(asked: MeasureRequest, named: Accepted) -> MeasureRequest:
     return msgspec.structs.replace(asked, purpose=named.purpose, replicates=numbers)
 
 
-class Running:
-    """The accepted strategy at work in a process of its own."""
+class Asked:
+    """The accepted strategy, and what it is asked: to be answered in a process of its own."""
 
     def __init__(self, begun: Start, named: Accepted) -> None:
         self.named = named
         self.tree = accepted.unpack(begun.run, named.commit)
         code = closure.code_hash(self.tree, training_closure(self.tree, accepted.task(self.tree, named.name)))
         self.request = drawn(request(begun, ARM, own_training_data(begun, named), code), named)
-        path = begun.layout.record(ARM).with_suffix(".request.json")
-        files.write_bytes(path, records.encode(self.request))
-        command = [sys.executable, str(self.tree / "src" / "stage.py"), "measure", str(path)]
-        self.process = subprocess.Popen(command, cwd=self.tree)
+        self.path = begun.layout.record(ARM).with_suffix(".request.json")
+        files.write_bytes(self.path, records.encode(self.request))
 
     def answer(self) -> Measurement:
-        """Wait for the answer. Raises UsageError when the strategy's own code fails."""
-        if code := self.process.wait():
+        """Have it answered. Raises UsageError when the strategy's own code fails."""
+        with Child(self.tree, "measure", str(self.path), cwd=self.tree) as own:
+            code = own.process.wait()
+        if code:
             raise UsageError(
                 f"baseline {self.named.name} ({self.named.commit[:12]}): its own code failed with exit code {code}",
                 mend=f"see the line above; its files are in {self.tree}; or set another baseline:",
@@ -120,7 +155,7 @@ class Running:
         path = Path(self.request.answer)
         measured = records.decode(files.read_bytes(path), Measurement, str(path))
         path.unlink()
-        path.with_name(f"{ARM}.request.json").unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
         self._check_rows()
         return measured
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from assay.arms.accepted import FLOOR, Accepted
+from assay.arms.request import ALONE
 from assay.data.examples import read_manifest
 from assay.evidence.events import NO_EVIDENCE, Remeasured, UnverifiableError
 from assay.history import lookup, project
@@ -141,8 +142,8 @@ def _done(layout: Layout, chosen: Plan, ran: bool, say: Say) -> Done:
 
 def _repro(layout: Layout, *stages: str, alone: bool = False) -> str:
     """What `dvc repro` of these stages printed; with `alone` without what comes before them."""
-    options = ["--single-item"] if alone else []
-    code, said = run([sys.executable, "-m", "dvc", "repro", *options, *stages], layout.root, layout.root)
+    options, more = (["--single-item"], {ALONE: "1"}) if alone else ([], {})
+    code, said = run([sys.executable, "-m", "dvc", "repro", *options, *stages], layout.root, layout.root, **more)
     if code:
         raise failed(f"{' and '.join(stages)} did not run", said, "dvc repro")
     return said

@@ -117,7 +117,7 @@ class Replicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     number: int
     seed: int  # the 32-bit seed that (seed, purpose, number) derives
     execution: str  # fused, sequential, processes, task (its own fit)
-    reused: bool  # taken from the cache
+    reused: bool  # taken from the cache, were it trained there a moment ago
     seconds: float  # of training, its share when trained together
     steps: int
     diverged: Divergence | None = None
