@@ -36,7 +36,12 @@ def fresh(workshop: Path, tmp_path: Path) -> Project:
     return _once(workshop, "fresh", create).copy(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def _first(workshop: Path) -> Project:
+    return _once(workshop, "accepted", accepted)
+
+
 @pytest.fixture
-def project(workshop: Path, tmp_path: Path) -> Project:
+def project(_first: Project, tmp_path: Path) -> Project:
     """A project with the accepted baseline strategy/first, everything run and committed."""
-    return _once(workshop, "accepted", accepted).copy(tmp_path)
+    return _first.copy(tmp_path)

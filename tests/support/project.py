@@ -123,7 +123,13 @@ def create(where: Path, name: str = "project", small: bool = True) -> Project:
 
 def accepted(where: Path) -> Project:
     """A repository whose first strategy ran against the floor, was committed and tagged, and is the baseline."""
-    return with_first(create(where))
+    return with_first(compiled(create(where)))
+
+
+def compiled(project: Project) -> Project:
+    """`project` with bytecode beside its sources, for all copies; checked by content, as tests edit within a second."""
+    project.run(sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", "src")
+    return project
 
 
 def with_first(project: Project) -> Project:

@@ -4,59 +4,67 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from filelock import FileLock
 
-from support.project import Project, accepted
+from support.project import Project
 
 
-def build(folder: Path) -> None:
-    """`fast-lr` on strategy/first, in the work tree; then a copy in which it was accepted."""
-    project = accepted(folder)
-    project.git("config", "user.name", "Ada Lovelace")
-    project.git("config", "user.email", "ada@example.org")
-    project.dvc("exp", "run", "-S", "lr=0.02", "-n", "fast-lr")
-    done = project.copy(folder / "done")
-    done.assay("accept", "fast-lr", "fast")
+class Gallery(NamedTuple):
+    """The same project before and after `assay accept fast-lr fast`."""
+
+    ready: Project
+    done: Project
+
+
+def build(ready: Project, done: Path) -> None:
+    """`fast-lr` on strategy/first, in the work tree; then a copy at `done` in which it was accepted."""
+    ready.git("config", "user.name", "Ada Lovelace")
+    ready.git("config", "user.email", "ada@example.org")
+    ready.dvc("exp", "run", "-S", "lr=0.02", "-n", "fast-lr")
+    accepted = ready.copy(done)
+    accepted.assay("accept", "fast-lr", "fast")
     for part in (".dvc/cache", ".dvc/tmp/assay"):  # what was measured once need not be measured again
-        shutil.copytree(done.root / part, project.root / part, dirs_exist_ok=True)
+        shutil.copytree(accepted.root / part, ready.root / part, dirs_exist_ok=True)
 
 
 @pytest.fixture(scope="session")
-def gallery(workshop: Path) -> Path:
-    """Folder with `project` (before) and `done/project` (after accepting)."""
+def gallery(_first: Project, workshop: Path) -> Gallery:
     folder = workshop / "template-acceptance"
+    named = Gallery(Project(folder / "project", _first.home), Project(folder / "done" / _first.root.name, _first.home))
     with FileLock(workshop / "acceptance.lock"):
         if not (folder / "built").exists():
-            build(folder)
+            folder.mkdir()
+            build(_first.copy(folder), named.done.root.parent)
             (folder / "built").touch()
-    return folder
+    return named
 
 
 @pytest.fixture
-def ready(gallery: Path, tmp_path: Path) -> Project:
-    return Project(gallery / "project", gallery / "home").copy(tmp_path)
+def ready(gallery: Gallery, tmp_path: Path) -> Project:
+    return gallery.ready.copy(tmp_path)
 
 
 @pytest.fixture
-def done(gallery: Path, tmp_path: Path) -> Project:
-    return Project(gallery / "done" / "project", gallery / "home").copy(tmp_path / "done")
+def done(gallery: Gallery, tmp_path: Path) -> Project:
+    return gallery.done.copy(tmp_path / "done")
 
 
 @pytest.fixture(scope="session")
-def _measured(gallery: Path, workshop: Path) -> Path:
+def _measured(gallery: Gallery, workshop: Path) -> Project:
     folder = workshop / "template-measured"
     with FileLock(workshop / "measured.lock"):
-        if not (folder / "project").exists():
-            made = Project(gallery / "done" / "project", gallery / "home").copy(folder / "new")
+        if not (folder / "built").exists():
+            made = gallery.done.copy(folder)
             made.dvc("repro", "--quiet", "baseline", "evaluate")
             made.commit("measure against strategy/fast")
-            made.root.rename(folder / "project")
-    return folder
+            (folder / "built").touch()
+    return Project(folder / gallery.done.root.name, gallery.done.home)
 
 
 @pytest.fixture
-def measured(_measured: Path, gallery: Path, tmp_path: Path) -> Project:
+def measured(_measured: Project, tmp_path: Path) -> Project:
     """strategy/fast was measured as the baseline, and that was committed."""
-    return Project(_measured / "project", gallery / "home").copy(tmp_path / "measured")
+    return _measured.copy(tmp_path / "measured")
