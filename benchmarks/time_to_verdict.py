@@ -26,9 +26,15 @@ from typing import NamedTuple
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
-from support.project import Project, create, environment  # noqa: E402
+from support.project import Project, create  # noqa: E402
+from support.project import environment as bare_environment  # noqa: E402
 
 CANDIDATE_LR = "0.01"
+
+
+def environment(home: Path) -> dict[str, str]:
+    """A user's: Python keeps bytecode beside sources, as it does unless told otherwise."""
+    return {name: value for name, value in bare_environment(home).items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 class Taken(NamedTuple):

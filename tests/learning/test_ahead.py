@@ -139,7 +139,7 @@ def test_both_arms_in_one_training_end_as_each_alone(make: Make, monkeypatch: py
 def test_the_candidate_beside_another_baseline(make: Make, monkeypatch: pytest.MonkeyPatch, way: choose.Way) -> None:
     both = Arms(make())
     found(monkeypatch, way)
-    assert both.train("candidate") == ["apart", "beside"]
+    assert both.train("candidate") == ["beside"]
     assert all(one.reused for one in measured(both).replicates)
 
 

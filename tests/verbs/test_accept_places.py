@@ -10,7 +10,7 @@ from pathlib import Path
 from assay.history.reading import read
 from assay.history.state import fold
 from assay.words.yaml12 import parse
-from support.project import Project, with_first
+from support.project import Project
 
 
 def names(project: Project) -> list[str]:
@@ -60,7 +60,11 @@ def test_a_folder_of_a_larger_repository(ready: Project, tmp_path: Path) -> None
     here.git("config", "user.name", "Ada Lovelace")
     here.git("config", "user.email", "ada@example.org")
     here.commit("start")
-    with_first(here)
+    here.dvc("repro", "--quiet")
+    here.commit("first strategy")
+    here.tag("strategy/first")
+    here.edit("params.yaml", "baseline: floor", "baseline: strategy/first")
+    here.commit("compare with it")
     here.dvc("exp", "run", "-S", "lr=0.02", "-n", "fast-lr")
     (tmp_path / "many" / "README").write_text("many projects, edited\n", encoding="utf-8")
 

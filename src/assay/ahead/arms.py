@@ -23,14 +23,12 @@ from assay.learning.group import Group
 from assay.learning.prepared import prepare
 from assay.outside import seconds
 from assay.words.params import Params
-from assay.words.records import MeasureRequest
+from assay.words.records import APART, BESIDE, TOGETHER, MeasureRequest
 
 #: seconds of training up to which nothing is lost when it is cut off: longer ones have checkpoints of their own
 BRIEF = 30.0
 #: share of what a group may take of the memory at hand: the other arm takes as much
 HALF = 0.5
-#: what `train` says: both arms train now / the baseline must train by itself / the candidate trains now
-TOGETHER, APART, BESIDE = "together", "apart", "beside"
 
 
 class Arm(NamedTuple):
@@ -44,7 +42,8 @@ def train(root: Path, arms: Sequence[Arm], sample: Sample, scratch: Path, say: C
     """Train what no cache has of `arms`: the candidate, and the baseline where it may share its lanes.
 
     Only what `auto` finds to be brief, and no loop of a task's own: nobody knows what it uses. The candidate trains
-    beside the baseline where a processor would lie idle and memory allows it. Curves and log go to `scratch`.
+    beside the baseline where a processor would lie idle and memory allows it. `say` is told what begins. Curves and log
+    go to `scratch`.
     """
     request, settings = arms[0]
     ready = prepare(request, root, settings, sample)
@@ -58,9 +57,10 @@ def train(root: Path, arms: Sequence[Arm], sample: Sample, scratch: Path, say: C
             device.determinism(settings.train.deterministic) as nondeterministic,
         ):
             groups = [ready.group(*arm, progress, nondeterministic) for arm in arms]
-            if len(groups) > 1 and lanes.train(groups, progress, lambda way: _brief(way) and _said(say, TOGETHER)):
-                return
-            say(APART)
+            if len(groups) > 1:
+                if lanes.train(groups, progress, lambda way: _brief(way) and _said(say, TOGETHER)):
+                    return
+                say(APART)
             alone = ready.group(request, settings, progress, nondeterministic)
             if _fits_beside(alone):
                 say(BESIDE)

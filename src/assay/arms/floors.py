@@ -1,24 +1,22 @@
 """Floors: what a model must beat before anything it does means something.
 
-Covers: predictions of the prior and of a linear model, trained on today's training part. A human score is
-a number in params.yaml, and enters in `evaluate`.
+Covers: predictions of the prior and of a linear model, trained on today's training part: logistic or ridge regression
+on standardised inputs with a penalty of 1, as scikit-learn has them by default (importing it takes longer than all of
+this, 1.1 s). A human score is a number in params.yaml, and enters in `evaluate`.
 """
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from scipy.optimize import minimize
 
 from assay.data.examples import Examples, write_array
 
 Predictions = NDArray[np.float32]
+Array = NDArray[np.float64]
 
 #: a linear floor needs no more than this; it keeps the floor cheap on large data
 MOST_EXAMPLES = 20_000
@@ -27,12 +25,23 @@ MOST_EXAMPLES = 20_000
 def floors(train: Examples, evaluated: Examples) -> dict[str, Predictions]:
     """Name → predictions for `evaluated`: class probabilities (N, C), or values of the targets' shape."""
     few = train.take(np.arange(min(len(train), MOST_EXAMPLES)))
-    x, new = few.inputs.reshape(len(few), -1), evaluated.inputs.reshape(len(evaluated), -1)
+    x, new = _standardised(few, evaluated)
     if train.classes:
-        return {"prior": _prior(train, len(evaluated)), "linear": _logistic(x, few, new)}
+        linear = np.zeros((len(new), len(train.classes)), dtype=np.float32)
+        present, targets = np.unique(few.targets, return_inverse=True)
+        linear[:, present] = _logistic(x, targets, new)
+        return {"prior": _prior(train, len(evaluated)), "linear": linear}
     mean = np.broadcast_to(train.targets.mean(axis=0), evaluated.targets.shape).astype(np.float32)
-    ridge = make_pipeline(StandardScaler(), Ridge()).fit(x, few.targets.reshape(len(few), -1))
-    return {"mean": mean, "linear": ridge.predict(new).reshape(evaluated.targets.shape).astype(np.float32)}
+    linear = _ridge(x, few.targets.reshape(len(few), -1).astype(np.float64), new)
+    return {"mean": mean, "linear": linear.reshape(evaluated.targets.shape)}
+
+
+def _standardised(train: Examples, evaluated: Examples) -> tuple[Array, Array]:
+    """(N, D) inputs of both parts, mean 0 and standard deviation 1 in the training part; constant ones stay 0."""
+    x, new = (part.inputs.reshape(len(part), -1).astype(np.float64) for part in (train, evaluated))
+    mean, spread = x.mean(axis=0), x.std(axis=0)
+    spread[spread == 0] = 1
+    return (x - mean) / spread, (new - mean) / spread
 
 
 def _prior(train: Examples, count: int) -> Predictions:
@@ -41,14 +50,42 @@ def _prior(train: Examples, count: int) -> Predictions:
     return np.tile(shares.astype(np.float32), (count, 1))
 
 
-def _logistic(x: NDArray[np.generic], train: Examples, new: NDArray[np.generic]) -> Predictions:
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))
-    with warnings.catch_warnings():  # a floor that is not quite at its optimum is still a floor
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(x, train.targets)
-    found = np.zeros((len(new), len(train.classes or ())), dtype=np.float32)
-    found[:, model[-1].classes_] = model.predict_proba(new)
-    return found
+def _logistic(x: Array, targets: NDArray[np.integer], new: Array) -> Predictions:
+    """Class probabilities for `new`; a floor that is not quite at its optimum is still a floor."""
+    count, features = x.shape
+    ones = np.eye(targets.max() + 1)[targets]
+    penalty = 2 if ones.shape[1] == 2 else 1  # scikit-learn describes two classes by one column of weights
+
+    def loss(flat: Array) -> tuple[float, Array]:
+        weights, bias = flat.reshape(features + 1, -1)[:-1], flat.reshape(features + 1, -1)[-1]
+        chances = _softmax(x @ weights + bias)
+        likelihood = np.log(np.maximum(chances[np.arange(count), targets], np.finfo(float).tiny)).sum()
+        off = chances - ones
+        slope = np.vstack([x.T @ off + penalty * weights, off.sum(axis=0)])
+        return (penalty / 2 * np.square(weights).sum() - likelihood) / count, slope.ravel() / count
+
+    start = np.zeros((features + 1) * ones.shape[1])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200, "gtol": 1e-4})
+    made = found.x.reshape(features + 1, -1)
+    chances: Predictions = _softmax(new @ made[:-1] + made[-1]).astype(np.float32)
+    return chances
+
+
+def _softmax(logits: Array) -> Array:
+    powers: Array = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares: Array = powers / powers.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _ridge(x: Array, targets: Array, new: Array) -> Predictions:
+    """Values for `new`; the mean carries no penalty, as inputs are centred."""
+    mean = targets.mean(axis=0)
+    if x.shape[1] <= len(x):
+        weights = np.linalg.solve(x.T @ x + np.eye(x.shape[1]), x.T @ (targets - mean))
+    else:  # the same by the kernel trick
+        weights = x.T @ np.linalg.solve(x @ x.T + np.eye(len(x)), targets - mean)
+    values: Predictions = (new @ weights + mean).astype(np.float32)
+    return values
 
 
 def write(folder: Path, ids: NDArray[np.str_], named: dict[str, Predictions]) -> None:

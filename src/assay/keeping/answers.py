@@ -35,6 +35,11 @@ def requested(request: MeasureRequest, root: Path) -> Params:
     return parameters.resolved(files.read_bytes(path), request.profile, str(path))
 
 
+def identity(request: MeasureRequest, settings: Params, sample: Sample) -> Identity:
+    """What makes the strategy of `request` the strategy it is."""
+    return Identity(code=request.code, parameters=parameters.strategy(settings), data=sample.data)
+
+
 def watched(request: MeasureRequest, settings: Params, say: Callable[[str], None] | None = None) -> Progress:
     """Curves and log where `request` wants them."""
     total = settings.train.epochs * len(request.replicates)
@@ -95,7 +100,7 @@ def write(
     for line in [*store.notes, *(f"{name} has no deterministic kernel" for name in nondeterministic)]:
         progress.say(line)
     answer = Measurement(
-        identity=Identity(code=request.code, parameters=parameters.strategy(settings), data=sample.data),
+        identity=identity(request, settings, sample),
         purpose=request.purpose,
         profile=request.profile,
         replicates=[one.record() for one in outcomes],

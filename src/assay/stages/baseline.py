@@ -28,7 +28,7 @@ from assay.outside.start import Start, start
 from assay.words import records
 from assay.words.errors import UsageError
 from assay.words.layout import Layout
-from assay.words.records import Arm, Measurement, MeasureRequest
+from assay.words.records import BESIDE, TOGETHER, Arm, Measurement, MeasureRequest
 
 ARM = "baseline"
 
@@ -95,13 +95,13 @@ class Both(Child):
 
     def wait_if_together(self) -> None:
         """Until both arms are trained, where they train together; it says so, or otherwise, within a moment."""
-        if self.said.readline() == b"together\n":
+        if self.said.readline().decode().strip() == TOGETHER:
             self.process.wait()
 
     def wait_if_beside(self) -> None:
         """Until the candidate is trained, where that has begun."""
         os.set_blocking(self.said.fileno(), False)
-        if b"beside" in (self.said.read() or b""):
+        if BESIDE in (self.said.read() or b"").decode().split():
             self.process.wait()
 
 

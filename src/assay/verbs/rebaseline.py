@@ -142,8 +142,9 @@ def _done(layout: Layout, chosen: Plan, ran: bool, say: Say) -> Done:
 
 def _repro(layout: Layout, *stages: str, alone: bool = False) -> str:
     """What `dvc repro` of these stages printed; with `alone` without what comes before them."""
-    options, more = (["--single-item"], {ALONE: "1"}) if alone else ([], {})
-    code, said = run([sys.executable, "-m", "dvc", "repro", *options, *stages], layout.root, layout.root, **more)
+    options = ["--single-item"] if alone else []
+    command = [sys.executable, "-m", "dvc", "repro", *options, *stages]
+    code, said = run(command, layout.root, layout.root, **{ALONE: "1"})
     if code:
         raise failed(f"{' and '.join(stages)} did not run", said, "dvc repro")
     return said
