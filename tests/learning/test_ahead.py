@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from miniature import Make, Project
 
 from assay.ahead import arms
 from assay.ahead.settings import ahead
+from assay.keeping import answers
 from assay.keeping import sample as samples
 from assay.learning import choose, memory
 from assay.words import params
-from assay.words.records import Measurement
+from assay.words.records import Measurement, MeasureRequest
 
 RATES = [{"lr": 0.003}, {"lr": 0.01}, {"lr": 0.03, "train.weight_decay": 0.1}]
 
@@ -117,6 +120,13 @@ def found(monkeypatch: pytest.MonkeyPatch, way: choose.Way) -> None:
     monkeypatch.setattr(choose, "way", lambda *_asked: way)
 
 
+def answered(project: Project, asked: MeasureRequest) -> Path:
+    """The log of the answer that the cache gives alone."""
+    settings = answers.requested(asked, project.root)
+    assert answers.at_hand(asked, settings, samples.read(asked, settings)) is not None
+    return Path(asked.log)
+
+
 def test_both_arms_in_one_training_end_as_each_alone(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make(model={"dropout": 0.2})
     both = Arms(project)
@@ -133,6 +143,8 @@ def test_both_arms_in_one_training_end_as_each_alone(make: Make, monkeypatch: py
         for number in asked.replicates:
             assert project.weights(number, f"{name}-kept") == project.weights(number, f"{name}-alone")
         assert np.array_equal(project.predictions(f"{name}-kept"), project.predictions(f"{name}-alone"))
+        told = answered(project, asked).read_text().splitlines()
+        assert told[0] == "both arms were trained together, ahead of their stages:" and "train loss" in told[1]
 
 
 @pytest.mark.parametrize("way", [choose.Way(chunk=3, seconds=1.0), choose.Way(chunk=1, seconds=1.0)], ids=str)

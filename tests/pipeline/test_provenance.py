@@ -50,7 +50,7 @@ def test_unknown_code_is_refused_and_each_mend_works(project: Project) -> None:
     said = refused(project, "--temp")
     assert "stage train depends on src/assay/learning/my notes.txt, which this run lacks" in said
     notes.unlink()
-    (project.root / "src/assay/learning/__pycache__").mkdir()
+    (project.root / "src/assay/learning/__pycache__").mkdir(exist_ok=True)
     (project.root / "src/assay/learning/__pycache__/loop.cpython-311.pyc").write_bytes(b"")
     project.stage("context")
 

@@ -21,7 +21,7 @@ from assay.learning import choose, device, memory, replicas, work
 from assay.learning.choose import Way
 from assay.learning.group import Group
 from assay.learning.prepared import prepare
-from assay.outside import seconds
+from assay.outside import files, seconds
 from assay.words.params import Params
 from assay.words.records import APART, BESIDE, TOGETHER, MeasureRequest
 
@@ -59,15 +59,24 @@ def train(root: Path, arms: Sequence[Arm], sample: Sample, scratch: Path, say: C
             groups = [ready.group(*arm, progress, nondeterministic) for arm in arms]
             if len(groups) > 1:
                 if lanes.train(groups, progress, lambda way: _brief(way) and _said(say, TOGETHER)):
+                    _keep_log(groups, watched, "both arms were trained together, ahead of their stages:")
                     return
                 say(APART)
             alone = ready.group(request, settings, progress, nondeterministic)
             if _fits_beside(alone):
                 say(BESIDE)
                 alone.outcomes()
+                _keep_log([alone], watched, "trained ahead of this stage, beside the baseline:")
     finally:
         progress.close()
         seconds.mark("training")
+
+
+def _keep_log(groups: Sequence[Group], watched: MeasureRequest, how: str) -> None:
+    """Let the stage that finds the replicates tell how they came about."""
+    lines = [how, *files.read_bytes(Path(watched.log)).decode().splitlines()]
+    for group in groups:
+        group.store.keep_log(group.request.replicates, lines)
 
 
 def _said(say: Callable[[str], None], word: str) -> bool:

@@ -58,6 +58,8 @@ def at_hand(request: MeasureRequest, settings: Params, sample: Sample) -> Measur
     reading = seconds.mark("data")
     progress = watched(request, settings)
     try:
+        for line in store.log(request.replicates):
+            progress.log(line)
         for outcome in found:
             progress.finished(outcome)
         measured = write(request, settings, sample, found, store, progress, peak_memory=0)

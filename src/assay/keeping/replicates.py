@@ -43,6 +43,12 @@ class _Trained(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nondeterministic: list[str]
 
 
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a group was trained before it was asked for, as its log told."""
+
+    lines: list[str]
+
+
 class _Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is kept beside the predictions for one evaluated part."""
 
@@ -160,6 +166,14 @@ class Store:
                 _seal(self._memo(*ingredients), what, b"")
             except OSError as error:
                 self._trouble(error)
+
+    def log(self, numbers: Sequence[int]) -> list[str]:
+        """What `keep_log` kept of `numbers`; nothing where they were trained otherwise."""
+        found = self.recall(Log, "log", list(numbers))
+        return found.lines if found else []
+
+    def keep_log(self, numbers: Sequence[int], lines: list[str]) -> None:
+        self.remember(Log(lines), "log", list(numbers))
 
     def _memo(self, *ingredients: object) -> Path:
         assert self.folder is not None

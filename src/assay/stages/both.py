@@ -83,4 +83,5 @@ def _alike(ours: MeasureRequest, settings: Params) -> list[tuple[MeasureRequest,
     if same != (theirs.code, theirs.train, theirs.evaluate, theirs.profile):
         return []
     other = answers.requested(theirs, Path(tree))
-    return [(theirs, other)] if params.alike(settings) == params.alike(other) else []
+    mine, its = (params.strategy(params.alike(one)) for one in (settings, other))
+    return [(theirs, other)] if mine == its else []
