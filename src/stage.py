@@ -22,7 +22,7 @@ STAGES = {
     "evaluate": "assay.stages.evaluate",
     "floors": "assay.stages.floors",
     "ahead": "assay.stages.ahead",
-    "both": "assay.stages.both",
+    "beside": "assay.stages.beside",
     "measure": "assay.stages.measure",
     "trace": "assay.stages.trace",
 }

@@ -23,7 +23,7 @@ LOOKUPS = {
     "src/assay/outside/task_source.py",
     "src/assay/learning/contract.py",
     "src/assay/serving/predict.py",
-    "src/assay/stages/both.py",
+    "src/assay/stages/beside.py",
     "src/assay/stages/measure.py",
 }
 LONGEST_FILE = 350  # lines

@@ -52,3 +52,11 @@ def test_classes_that_training_lacks_have_no_chance_and_one_class_is_certain() -
     alone = targets[:400] == 3
     found = floors(part(inputs[:400][alone], targets[:400][alone], 10), new)["linear"]
     assert (found[:, 3] == 1).all()
+
+
+def test_what_rounding_leaves_of_a_constant_is_no_spread() -> None:
+    inputs, targets = load_diabetes(return_X_y=True)
+    inputs = np.hstack([inputs, np.full((len(inputs), 1), 0.1)])
+    inputs[300:, -1] = 0.3
+    found = floors(part(inputs[:300], targets[:300]), part(inputs[300:], targets[300:]))["linear"]
+    assert np.abs(found).max() < 1000

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 
+import msgspec
 import numpy as np
 import pytest
 from miniature import Make, Project
 
-from assay.ahead import arms
+from assay.ahead import beside
 from assay.ahead.settings import ahead
 from assay.keeping import answers
 from assay.keeping import sample as samples
+from assay.keeping.answers import Watch
 from assay.learning import choose, memory
-from assay.words import params
-from assay.words.records import Measurement, MeasureRequest
+from assay.learning.measure import measure
+from assay.words.errors import UsageError
 
 RATES = [{"lr": 0.003}, {"lr": 0.01}, {"lr": 0.03, "train.weight_decay": 0.1}]
 
@@ -90,29 +93,24 @@ def test_a_setting_that_diverges_leaves_the_others_alone(make: Make) -> None:
     assert [project.weights(n, "calm") for n in range(3)] == [project.weights(n, "alone") for n in range(3)]
 
 
-class Arms:
-    """A candidate and a baseline of one project, differing in step size, purpose and numbers."""
+class Beside:
+    """A candidate trained beside a baseline; `began` once that started."""
 
     def __init__(self, project: Project, **more: object) -> None:
-        self.project = project
+        self.project, self.began = project, False
         fixed = {"cache": str(project.root / "cache"), "execution": "auto", **more}
-        self.candidate = project.request([0, 1, 2], "candidate", **fixed)
-        self.baseline = project.request([20000, 20001, 20002], "baseline", purpose="baseline", **fixed)
-        self.settings = {"candidate": {"lr": 0.03}, "baseline": {"lr": 0.003}}
+        self.asked = project.request([0, 1, 2], "candidate", **fixed)
+        self.settings = answers.requested(self.asked, project.root)
+        self.sample = samples.read(self.asked, self.settings)
 
-    def train(self, *named: str) -> list[str]:
-        """What training `named` ahead says."""
-        said: list[str] = []
-        asked = [
-            arms.Arm(
-                getattr(self, name),
-                params.changed((self.project.root / "params.yaml").read_bytes(), self.settings[name]),
-            )
-            for name in named
-        ]
-        sample = samples.read(*asked[0])
-        arms.train(self.project.root, asked, sample, self.project.root / "scratch", said.append)
-        return said
+    def train(self, ready: Callable[[], None] = lambda: None) -> bool:
+        watch = Watch(ready, lambda: ["src/late.py"])
+        begin = partial(setattr, self, "began", True)
+        beside.train(self.asked, self.project.root, self.settings, self.sample, watch, begin)
+        return self.began
+
+    def kept(self) -> answers.Kept | None:
+        return answers.at_hand(self.asked, self.settings, self.sample)
 
 
 def found(monkeypatch: pytest.MonkeyPatch, way: choose.Way) -> None:
@@ -120,67 +118,71 @@ def found(monkeypatch: pytest.MonkeyPatch, way: choose.Way) -> None:
     monkeypatch.setattr(choose, "way", lambda *_asked: way)
 
 
-def answered(project: Project, asked: MeasureRequest) -> Path:
-    """The log of the answer that the cache gives alone."""
-    settings = answers.requested(asked, project.root)
-    assert answers.at_hand(asked, settings, samples.read(asked, settings)) is not None
-    return Path(asked.log)
-
-
-def test_both_arms_in_one_training_end_as_each_alone(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_what_trained_beside_is_what_would_have_trained(
+    make: Make, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
     project = make(model={"dropout": 0.2})
-    both = Arms(project)
-    with monkeypatch.context() as patched:
-        found(patched, choose.Way(chunk=6, seconds=1.0))
-        assert both.train("candidate", "baseline") == ["together"]
-    for name in ("candidate", "baseline"):
-        setting(project, both.settings[name])
-        asked = getattr(both, name)
-        more = {"purpose": asked.purpose, "execution": "fused"}
-        kept = project.measure(asked.replicates, f"{name}-kept", cache=asked.cache, **more)
-        project.measure(asked.replicates, f"{name}-alone", **more)
-        assert all(one.reused for one in kept.replicates)
-        for number in asked.replicates:
-            assert project.weights(number, f"{name}-kept") == project.weights(number, f"{name}-alone")
-        assert np.array_equal(project.predictions(f"{name}-kept"), project.predictions(f"{name}-alone"))
-        told = answered(project, asked).read_text().splitlines()
-        assert told[0] == "both arms were trained together, ahead of their stages:" and "train loss" in told[1]
+    found(monkeypatch, choose.Way(chunk=chunk))
+    one = Beside(project)
+    assert one.train()
+    kept = one.kept()
+    assert kept is not None and kept.told.unproven == ["src/late.py"] and kept.told.peak_memory > 0
+    answer = answers.write_kept(one.asked, one.settings, one.sample, kept)
+    afresh = project.measure([0, 1, 2], "afresh", execution="auto")
+    assert all(each.reused for each in answer.replicates) and not any(each.reused for each in afresh.replicates)
+    for number in range(3):
+        assert project.weights(number, "candidate") == project.weights(number, "afresh")
+    assert np.array_equal(project.predictions("candidate"), project.predictions("afresh"))
+    curves = [(project.root / name / "curves.csv").read_text() for name in ("candidate", "afresh")]
+    assert curves[0] == curves[1]
+    assert any("train loss" in line for line in (project.root / "candidate/train.log").read_text().splitlines())
 
 
-@pytest.mark.parametrize("way", [choose.Way(chunk=3, seconds=1.0), choose.Way(chunk=1, seconds=1.0)], ids=str)
-def test_the_candidate_beside_another_baseline(make: Make, monkeypatch: pytest.MonkeyPatch, way: choose.Way) -> None:
-    both = Arms(make())
-    found(monkeypatch, way)
-    assert both.train("candidate") == ["beside"]
-    assert all(one.reused for one in measured(both).replicates)
-
-
-def measured(both: Arms) -> Measurement:
-    setting(both.project, both.settings["candidate"])
-    return both.project.measure([0, 1, 2], "again", cache=both.candidate.cache)
+def test_an_answer_without_torch_is_the_answer(make: Make) -> None:
+    """Bytes of a group that the cache has as a whole; a part of it, or a damaged entry, is no answer."""
+    project = make()
+    one = Beside(project, execution="sequential")
+    measure(one.asked, project.root)
+    bare = [(path, path.read_bytes()) for path in sorted((project.root / "candidate").rglob("*.*")) if path.is_file()]
+    kept = one.kept()
+    assert kept is not None
+    answers.write_kept(one.asked, one.settings, one.sample, kept)
+    again = {path: path.read_bytes() for path, _ in bare}
+    same = {path.name for path, content in bare if again[path] == content}
+    assert same >= {"0.safetensors", "1.safetensors", "2.safetensors", "predictions.npy", "ids.npy", "curves.csv"}
+    part = msgspec.structs.replace(one.asked, replicates=[0, 1])
+    assert answers.at_hand(part, one.settings, one.sample) is None, "nothing was told of these two as a group"
+    damaged = next(path for path in (project.root / "cache").rglob("weights"))
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    assert one.kept() is None
 
 
 @pytest.mark.parametrize(
     ("way", "free"),
-    [
-        (choose.Way(chunk=6, seconds=31.0), 2**33),
-        (choose.Way(chunk=6), 2**33),
-        (choose.Way(chunk=3, workers=2, seconds=5.0), 2**33),
-        (choose.Way(chunk=1, seconds=1.0), 2**10),
-    ],
-    ids=["long", "nobody timed it", "in processes", "no memory"],
+    [(choose.Way(chunk=3, workers=2), 2**33), (choose.Way(chunk=1), 2**10)],
+    ids=["worth processes of its own", "no memory"],
 )
-def test_what_would_cost_the_other_arm_is_left(
+def test_what_would_cost_the_baseline_is_left(
     make: Make, monkeypatch: pytest.MonkeyPatch, way: choose.Way, free: int
 ) -> None:
-    both = Arms(make())
+    one = Beside(make())
     found(monkeypatch, way)
     monkeypatch.setattr(memory, "available", lambda device: free)
-    assert both.train("candidate", "baseline") == ["apart"]
-    assert not any(one.reused for one in measured(both).replicates)
+    assert not one.train() and one.kept() is None
 
 
 def test_a_way_that_was_asked_for_and_a_loop_of_the_tasks_own_are_left(make: Make) -> None:
-    assert Arms(make(), execution="fused").train("candidate", "baseline") == []
+    assert not Beside(make(), execution="fused").train()
     looped = "def fit(params, data, seed):\n    raise RuntimeError('nobody may call this')\n"
-    assert Arms(make(looped)).train("candidate", "baseline") == []
+    assert not Beside(make(looped)).train()
+
+
+def test_sources_that_changed_meanwhile_train_nothing(make: Make) -> None:
+    def changed() -> None:
+        raise UsageError("sources were edited")
+
+    one = Beside(make())
+    with pytest.raises(UsageError, match="edited"):
+        one.train(changed)
+    assert not one.began and one.kept() is None

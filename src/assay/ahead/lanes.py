@@ -1,65 +1,48 @@
-"""Several groups in one training: step sizes, weight decays and streams may differ from lane to lane at no cost.
+"""Several settings in one training: step sizes and weight decays that differ from lane to lane cost nothing extra.
 
-Covers: training what no cache has of groups that are alike, and keeping each replicate under its own group's name in
-the cache, where the run that asks for it finds it. A lane ends with the same bytes as in a fused training of its group
-alone. Not covered: which groups are alike (`ahead.settings`, `ahead.arms`), and what is not fused: each run trains
-that by itself.
+Covers: which settings may share lanes, training what none of them has yet, keeping each replicate under its own
+setting's name in the cache, where the run that asks for it finds it. A lane ends with the same bytes as in a fused
+training of its setting alone. Not covered: settings that change shapes, data or the number of steps, and whatever
+is not fused: each run trains those by itself.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from assay.keeping.progress import Progress
 from assay.learning import choose, loop, memory, replicas, rules, work
-from assay.learning.choose import Way
 from assay.learning.feed import cuts
 from assay.learning.fused import Fused, NotFusable, Part
 from assay.learning.group import Group
 from assay.learning.plan import Plan
-from assay.learning.seeding import Streams
 
 
 @dataclass(frozen=True)
 class Lane:
-    """One replicate of one group."""
+    """One replicate of one setting."""
 
     group: Group
     number: int
 
-    @property
-    def streams(self) -> Streams:
-        return Streams(self.group.request.seed, self.group.request.purpose, self.number)
 
-
-def always(_way: Way) -> bool:
-    return True
-
-
-def train(groups: Sequence[Group], progress: Progress, begin: Callable[[Way], bool] = always) -> int:
+def train(groups: Sequence[Group], progress: Progress) -> int:
     """Train what no cache holds of `groups`, which are alike, together; how many replicates that were.
 
-    What cannot be fused, or costs less apart, is left to the runs that ask for it. `begin` is asked before anything is
-    trained, and can refuse.
+    What cannot be fused, or costs less apart, is left to the runs that ask for it.
     """
+    plan = replace(groups[0].plan, checkpoints=None)
     try:
         lanes = [Lane(group, number) for group in groups for number in _claimed(group, progress)]
-        progress.keep = lambda outcome: None  # numbers repeat from group to group
+        progress.keep = lambda outcome: None  # numbers repeat from setting to setting
         if len({id(lane.group) for lane in lanes}) < 2:
             return 0
-        plan = replace(groups[0].plan, checkpoints=None, lanes=tuple(lane.streams for lane in lanes))
         replicas.check(plan)
         with work.threads(plan):
-            group = lanes[0].group
-            way = choose.way(plan, range(len(lanes)), group.request.execution, group.store)
-            if way.chunk == 1 or way.workers > 1 or not begin(way):
-                return 0
-            chunks = memory.chunks(range(len(lanes)), way.chunk)
-            # One alone would not be a batch to torch.
-            return sum(_train(plan, lanes, chunk, progress) for chunk in chunks if len(chunk) > 1)
+            return sum(_train(plan, part, progress) for part in _chunks(plan, lanes))
     finally:
         for group in groups:
             group.store.close()
@@ -70,28 +53,38 @@ def _claimed(group: Group, progress: Progress) -> list[int]:
     return group.claim()
 
 
-def _train(plan: Plan, lanes: Sequence[Lane], chunk: list[int], progress: Progress) -> int:
+def _chunks(plan: Plan, lanes: Sequence[Lane]) -> Iterator[list[Lane]]:
+    """As many lanes as fit into memory, for as long as fusing them pays; one alone would not be a batch to torch."""
+    group = lanes[0].group
+    way = choose.way(plan, [lane.number for lane in lanes], group.request.execution, group.store)
+    if way.chunk > 1 and way.workers == 1:
+        chunks = memory.chunks(range(len(lanes)), way.chunk)
+        yield from ([lanes[index] for index in chunk] for chunk in chunks if len(chunk) > 1)
+
+
+def _train(plan: Plan, lanes: Sequence[Lane], progress: Progress) -> int:
     try:
-        found = loop.train(plan, _engine(plan, lanes, chunk), chunk, progress)
+        found = loop.train(plan, _engine(plan, lanes), [lane.number for lane in lanes], progress)
     except NotFusable:
         return 0
     except Exception as error:
         if not memory.exhausted(error):
             raise
         return 0
-    for index, outcome in zip(chunk, found, strict=True):
-        lanes[index].group.keep(outcome)
+    for lane, outcome in zip(lanes, found, strict=True):
+        lane.group.keep(outcome)
     return len(found)
 
 
-def _engine(plan: Plan, lanes: Sequence[Lane], chunk: list[int]) -> Fused:
-    masks = replicas.masks(plan, chunk)
-    modules = [replicas.module(plan, index, masks) for index in chunk]
-    return Fused(plan.task, modules, plan.params, masks, list(_parts(plan, [lanes[index] for index in chunk])))
+def _engine(plan: Plan, lanes: Sequence[Lane]) -> Fused:
+    numbers = [lane.number for lane in lanes]
+    masks = replicas.masks(plan, numbers)
+    modules = [replicas.module(plan, number, masks) for number in numbers]
+    return Fused(plan.task, modules, plan.params, masks, list(_parts(plan, lanes)))
 
 
 def _parts(plan: Plan, lanes: Sequence[Lane]) -> Iterator[Part]:
-    """Neighbours of one group, and how it updates them."""
+    """Neighbours of one setting, and how it updates them."""
     steps = plan.params.train.epochs * len(cuts(len(plan.train), plan.params.train.batch_size))
     start = 0
     for _, same in itertools.groupby(lanes, lambda lane: id(lane.group)):

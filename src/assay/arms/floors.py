@@ -18,6 +18,8 @@ from assay.data.examples import Examples, write_array
 Predictions = NDArray[np.float32]
 Array = NDArray[np.float64]
 
+#: where scikit-learn's logistic regression stops
+OPTIONS = {"maxiter": 200, "gtol": 1e-4, "ftol": 64 * np.finfo(float).eps, "maxls": 50}
 #: a linear floor needs no more than this; it keeps the floor cheap on large data
 MOST_EXAMPLES = 20_000
 
@@ -39,8 +41,9 @@ def floors(train: Examples, evaluated: Examples) -> dict[str, Predictions]:
 def _standardised(train: Examples, evaluated: Examples) -> tuple[Array, Array]:
     """(N, D) inputs of both parts, mean 0 and standard deviation 1 in the training part; constant ones stay 0."""
     x, new = (part.inputs.reshape(len(part), -1).astype(np.float64) for part in (train, evaluated))
-    mean, spread = x.mean(axis=0), x.std(axis=0)
-    spread[spread == 0] = 1
+    mean, spread, eps = x.mean(axis=0), x.std(axis=0), np.finfo(float).eps
+    # What rounding leaves of a constant is no spread; the bound is scikit-learn's.
+    spread[spread**2 <= len(x) * eps * spread**2 + (len(x) * mean * eps) ** 2] = 1
     return (x - mean) / spread, (new - mean) / spread
 
 
@@ -65,7 +68,7 @@ def _logistic(x: Array, targets: NDArray[np.integer], new: Array) -> Predictions
         return (penalty / 2 * np.square(weights).sum() - likelihood) / count, slope.ravel() / count
 
     start = np.zeros((features + 1) * ones.shape[1])
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200, "gtol": 1e-4})
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options=OPTIONS)
     made = found.x.reshape(features + 1, -1)
     chances: Predictions = _softmax(new @ made[:-1] + made[-1]).astype(np.float32)
     return chances

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from assay.data.examples import Examples
 from assay.keeping import replicates
 from assay.keeping.outcome import Outcome
 from assay.keeping.progress import Progress
-from assay.keeping.replicates import Store
+from assay.keeping.replicates import Store, Told
 from assay.keeping.sample import Sample
 from assay.outside import files, seconds
 from assay.words import params as parameters
@@ -35,53 +36,68 @@ def requested(request: MeasureRequest, root: Path) -> Params:
     return parameters.resolved(files.read_bytes(path), request.profile, str(path))
 
 
-def identity(request: MeasureRequest, settings: Params, sample: Sample) -> Identity:
-    """What makes the strategy of `request` the strategy it is."""
-    return Identity(code=request.code, parameters=parameters.strategy(settings), data=sample.data)
-
-
 def watched(request: MeasureRequest, settings: Params, say: Callable[[str], None] | None = None) -> Progress:
     """Curves and log where `request` wants them."""
     total = settings.train.epochs * len(request.replicates)
     return Progress(Path(request.curves), Path(request.log), total, say)
 
 
-def at_hand(request: MeasureRequest, settings: Params, sample: Sample) -> Measurement | None:
-    """The answer, where the cache has every replicate and its predictions; else None, and nothing is written.
+@dataclass(frozen=True)
+class Watch:
+    """What a stage looks at while its request is answered."""
 
-    Torch is not imported for it: that alone takes longer than all the rest.
-    """
+    ready: Callable[[], None]  # once all is imported, before anything trains; raises to refuse
+    late: Callable[[], list[str]]  # modules imported since that nobody had seen
+
+
+#: who asks for an accepted strategy, whose files do not change
+NOBODY = Watch(lambda: None, list)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A group that the cache has as a whole."""
+
+    store: Store
+    outcomes: list[Outcome]
+    told: Told
+
+
+def at_hand(request: MeasureRequest, settings: Params, sample: Sample) -> Kept | None:
+    """The group that `request` asks for, where the cache has every replicate with predictions, and what it told."""
     store = replicates.store(request, settings, sample, [])
-    found = _kept(store, request.replicates)
-    if found is None:
+    told = store.told(request.replicates)
+    if told is None:
         return None
-    reading = seconds.mark("data")
+    found = []
+    for number in request.replicates:
+        outcome = store.load(number)
+        if outcome is None or outcome.predictions is None:
+            return None
+        found.append(outcome)
+    return Kept(store, found, told)
+
+
+def write_kept(request: MeasureRequest, settings: Params, sample: Sample, kept: Kept) -> Measurement:
+    """The answer from the cache alone; torch is not imported for it, which would take longer than all the rest."""
     progress = watched(request, settings)
     try:
-        for line in store.log(request.replicates):
+        for line in kept.told.log:
             progress.log(line)
-        for outcome in found:
+        for outcome in kept.outcomes:
             progress.finished(outcome)
-        measured = write(request, settings, sample, found, store, progress, peak_memory=0)
-        progress.log(f"seconds: reading {reading:.2f}, writing {seconds.mark('writing'):.2f}")
+        kept.store.notes += [note for note in kept.told.notes if note not in kept.store.notes]
+        measured = write(request, settings, sample, kept.outcomes, kept.store, progress, kept.told.peak_memory)
+        progress.log(f"seconds: writing {seconds.mark('writing'):.2f}")
         return measured
     finally:
         progress.close()
 
 
-def are_at_hand(request: MeasureRequest, settings: Params, sample: Sample) -> bool:
-    """Whether the cache can give the answer alone."""
-    return _kept(replicates.store(request, settings, sample, []), request.replicates) is not None
-
-
-def _kept(store: Store, numbers: Sequence[int]) -> list[Outcome] | None:
-    found = []
-    for number in numbers:
-        outcome = store.load(number)
-        if outcome is None or outcome.predictions is None:
-            return None
-        found.append(outcome)
-    return found
+def tell(request: MeasureRequest, store: Store, unproven: list[str], peak_memory: int) -> None:
+    """Keep what the log and the notes of a finished training say, for whoever finds its replicates."""
+    log = files.read_bytes(Path(request.log)).decode().splitlines()
+    store.tell(request.replicates, Told(log, list(store.notes), unproven, peak_memory))
 
 
 def write(
@@ -102,7 +118,7 @@ def write(
     for line in [*store.notes, *(f"{name} has no deterministic kernel" for name in nondeterministic)]:
         progress.say(line)
     answer = Measurement(
-        identity=identity(request, settings, sample),
+        identity=Identity(code=request.code, parameters=parameters.strategy(settings), data=sample.data),
         purpose=request.purpose,
         profile=request.profile,
         replicates=[one.record() for one in outcomes],

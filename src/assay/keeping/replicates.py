@@ -43,10 +43,13 @@ class _Trained(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nondeterministic: list[str]
 
 
-class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a group was trained before it was asked for, as its log told."""
+class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a group's training told beside its replicates."""
 
-    lines: list[str]
+    log: list[str]
+    notes: list[str]  # e.g. why it could not be fused
+    unproven: list[str]  # modules that were imported while it ran and that nobody had seen
+    peak_memory: int  # bytes
 
 
 class _Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,13 +170,12 @@ class Store:
             except OSError as error:
                 self._trouble(error)
 
-    def log(self, numbers: Sequence[int]) -> list[str]:
-        """What `keep_log` kept of `numbers`; nothing where they were trained otherwise."""
-        found = self.recall(Log, "log", list(numbers))
-        return found.lines if found else []
+    def told(self, numbers: Sequence[int]) -> Told | None:
+        """What was told of `numbers` as a group."""
+        return self.recall(Told, "told", list(numbers))
 
-    def keep_log(self, numbers: Sequence[int], lines: list[str]) -> None:
-        self.remember(Log(lines), "log", list(numbers))
+    def tell(self, numbers: Sequence[int], told: Told) -> None:
+        self.remember(told, "told", list(numbers))
 
     def _memo(self, *ingredients: object) -> Path:
         assert self.folder is not None

@@ -37,7 +37,6 @@ class Way:
 
     chunk: int = 1
     workers: int = 1
-    seconds: float = 0.0  # expected for all of them; 0 where nobody timed it
 
 
 class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -147,9 +146,8 @@ def _cheapest(plan: Plan, numbers: Sequence[int], trial: Trial) -> Way:
     left = min(trial.together, trial.alone) * steps * len(numbers)
     workers = min(lifeline.processors(), len(numbers)) if plan.device.type == "cpu" else 1
     if workers > 1 and START + left / (workers * PARALLEL) < left:
-        left = START + left / (workers * PARALLEL)
-        return Way(min(chunk, -(-len(numbers) // workers)), workers, left)
-    return Way(chunk, 1, left)
+        return Way(chunk=min(chunk, -(-len(numbers) // workers)), workers=workers)
+    return Way(chunk=chunk)
 
 
 def _batches(plan: Plan, numbers: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from assay.keeping import answers
 from assay.keeping import sample as samples
+from assay.keeping.answers import NOBODY, Watch
 from assay.keeping.sample import Sample
 from assay.learning import device
 from assay.learning.prepared import prepare
@@ -27,7 +28,7 @@ def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] |
     replicate diverges; then no answer is written.
     """
     settings = answers.requested(request, root)
-    return trained(request, root, settings, samples.read(request, settings), report)
+    return trained(request, root, settings, samples.read(request, settings), report=report)
 
 
 def trained(
@@ -35,10 +36,12 @@ def trained(
     root: Path,
     settings: Params,
     sample: Sample,
+    watch: Watch = NOBODY,
     report: Callable[[str], None] | None = None,
 ) -> Measurement:
     """`measure`, for whoever has read parameters and examples already."""
     ready = prepare(request, root, settings, sample)
+    watch.ready()
     progress = answers.watched(request, settings, report)
     reading = seconds.mark("data")
     try:
@@ -50,6 +53,7 @@ def trained(
             outcomes = group.outcomes()
         training = seconds.mark("training")
         peak = device.peak_memory(ready.device)
+        answers.tell(request, group.store, watch.late(), peak)
         answer = answers.write(request, settings, sample, outcomes, group.store, progress, peak)
         writing = seconds.mark("writing")
         progress.log(f"seconds: reading {reading:.2f}, replicates {training:.2f}, writing {writing:.2f}")

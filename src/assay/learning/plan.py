@@ -27,7 +27,6 @@ class Plan:
     classes: int | None
     outputs: int
     checkpoints: Checkpoints | None = None
-    lanes: tuple[Streams, ...] = ()  # where lanes come from several groups: numbers then count them
 
     def streams(self, number: int) -> Streams:
-        return self.lanes[number] if self.lanes else Streams(self.seed, self.purpose, number)
+        return Streams(self.seed, self.purpose, number)

@@ -1,8 +1,8 @@
 """baseline: the accepted strategy, by its own code on its own training data, and the floors.
 
 The strategy's files come from its commit, its process is its own, and it answers the frozen protocol of
-`stages.measure`. Meanwhile `stages.floors` fits the floors, and `stages.both` trains
-both arms at once where that costs less.
+`stages.measure`. Meanwhile `stages.floors` fits the floors, and `stages.beside`
+trains the candidate where that costs nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,23 +27,18 @@ from assay.outside.start import Start, start
 from assay.words import records
 from assay.words.errors import UsageError
 from assay.words.layout import Layout
-from assay.words.records import BESIDE, TOGETHER, Arm, Measurement, MeasureRequest
+from assay.words.records import Arm, Measurement, MeasureRequest
 
 ARM = "baseline"
 
 
 def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     begun = start(root, ARM)
-    with Child(root, "floors") as floors, Both(root) as both:
-        remembered.load(begun.run.store.sources)
-        begun.prove()
+    with Child(root, "floors") as floors:
         path = begun.layout.accepted
         mend = "dvc repro context"
         named = records.decode(files.read_bytes(path, mend), Accepted, str(path), mend)
-        measured = _measured(begun, named, both)
-        if floors.process.wait():
-            raise UsageError("the floors could not be fitted", mend="see the line above")
-        both.wait_if_beside()
+        measured = _measured(begun, named, floors)
     arm = Arm(
         arm=ARM,
         name=named.name,
@@ -76,44 +70,42 @@ class Child:
             self.process.wait()
 
 
-class Both(Child):
-    """What trains both arms into the cache, or the candidate beside the baseline, where that costs less.
+class Candidate(Child):
+    """The candidate, trained into the cache beside the baseline where that costs nothing.
 
-    The stages find what is done, and do and say the rest: nothing depends on how this ends.
+    Its own stage finds what is done, and does and says the rest: nothing depends on how this ends.
     """
 
     def __init__(self, root: Path) -> None:
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        super().__init__(root, "both", cwd=root, **pipes)
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.told, self.said = self.process.stdin, self.process.stdout
+        super().__init__(root, "beside", cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        assert self.process.stdout is not None
+        self.said = self.process.stdout
 
-    def tell(self, *paths: Path) -> None:
-        """The baseline's request and tree; nothing where there is no baseline to train."""
-        with suppress(BrokenPipeError), self.told:
-            self.told.write(b"\0".join(os.fsencode(path) for path in paths))
-
-    def wait_if_together(self) -> None:
-        """Until both arms are trained, where they train together; it says so, or otherwise, within a moment."""
-        if self.said.readline().decode().strip() == TOGETHER:
-            self.process.wait()
-
-    def wait_if_beside(self) -> None:
-        """Until the candidate is trained, where that has begun."""
+    def wait_if_begun(self) -> None:
+        """Until it is trained; what has not begun by now is not worth waiting for."""
         os.set_blocking(self.said.fileno(), False)
-        if BESIDE in (self.said.read() or b"").decode().split():
+        if self.said.read():
             self.process.wait()
 
 
-def _measured(begun: Start, named: Accepted, both: Both) -> Measurement | None:
+def _measured(begun: Start, named: Accepted, floors: Child) -> Measurement | None:
     if named.name == accepted.FLOOR:
-        both.tell()
+        begun.prove()
         _nothing(begun.layout)
+        _finish(floors)
         return None
-    asked = Asked(begun, named)
-    both.tell(asked.path, asked.tree)
-    both.wait_if_together()
-    return asked.answer()
+    with Candidate(begun.layout.root) as candidate:
+        remembered.load(begun.run.store.sources)
+        begun.prove()
+        measured = Asked(begun, named).answer()
+        _finish(floors)
+        candidate.wait_if_begun()
+    return measured
+
+
+def _finish(floors: Child) -> None:
+    if floors.process.wait():
+        raise UsageError("the floors could not be fitted", mend="see the line above")
 
 
 def _nothing(layout: Layout) -> None:

@@ -1,6 +1,6 @@
 """floors: what a candidate must beat before its gain means something. `baseline` starts it beside its own work.
 
-A process of its own, since importing what fits a linear model takes longer than fitting it; no stage of dvc.yaml.
+A process of its own, for processors that would lie idle meanwhile; no stage of dvc.yaml.
 """
 
 from __future__ import annotations

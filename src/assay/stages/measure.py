@@ -13,6 +13,7 @@ from pathlib import Path
 
 from assay.keeping import answers
 from assay.keeping import sample as samples
+from assay.keeping.answers import NOBODY, Watch
 from assay.outside import files, seconds
 from assay.words import records
 from assay.words.errors import UsageError
@@ -28,8 +29,8 @@ def main(root: Path, arguments: Sequence[str], protocol: int) -> None:
     measured(request, root)
 
 
-def measured(request: MeasureRequest, root: Path) -> Measurement:
-    """The answer to `request` with the code and params.yaml of `root`.
+def measured(request: MeasureRequest, root: Path, watch: Watch = NOBODY) -> tuple[Measurement, list[str]]:
+    """The answer to `request` with the code and params.yaml of `root`, and modules that were imported unseen for it.
 
     What trains is imported when something has to be trained: torch takes a second, the cache's answer a tenth of it.
     """
@@ -39,10 +40,9 @@ def measured(request: MeasureRequest, root: Path) -> Measurement:
     found = answers.at_hand(request, settings, sample)
     seconds.mark("data")
     if found is not None:
-        return found
+        return answers.write_kept(request, settings, sample, found), found.told.unproven
     gc.disable()  # as in src/stage.py
     learning = importlib.import_module("assay.learning.measure")
     gc.enable()
     seconds.mark("imports")
-    answer: Measurement = learning.trained(request, root, settings, sample)
-    return answer
+    return learning.trained(request, root, settings, sample, watch), watch.late()

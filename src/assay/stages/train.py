@@ -4,30 +4,51 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from assay.arms.request import request, today, training_closure
 from assay.data.examples import read_manifest
+from assay.keeping.answers import Watch
 from assay.outside import closure, files, git, remembered
-from assay.outside.start import start
+from assay.outside.start import Start, start
 from assay.stages.measure import measured
 from assay.words import records
+from assay.words.errors import UsageError
+from assay.words.records import MeasureRequest
 
 ARM = "candidate"
+
+
+@dataclass(frozen=True)
+class Code:
+    """The sources that train, and the hash that replicates are kept under."""
+
+    root: Path
+    reached: tuple[Path, ...]
+    digest: str
+
+    @property
+    def files(self) -> list[str]:
+        return [file.as_posix() for file in self.reached]
+
+    def check(self) -> None:
+        """Once they are imported: raises UsageError where they are not those that were hashed."""
+        if closure.code_hash(self.root, self.reached) != self.digest:
+            raise UsageError("sources were edited while the training began", mend="run the same command again")
 
 
 def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     begun = start(root, "train")
     remembered.load(begun.run.store.sources)
-    reached = training_closure(root, begun.params.task.name)
-    begun.prove(file.as_posix() for file in reached)
-    asked = request(begun, ARM, begun.layout.part("train"), closure.code_hash(root, reached))
+    asked, code = candidate(begun)
+    begun.prove(code.files)
     remembered.save(begun.run.store.sources)
     settings = {"parameters": msgspec.to_builtins(begun.params), "environment": msgspec.to_builtins(today(begun))}
     files.write_text(begun.layout.settings("train"), json.dumps(settings, indent=2) + "\n")
-    found = measured(asked, root)
+    found, unproven = measured(asked, root, Watch(code.check, begun.unproven))
     Path(asked.answer).unlink()  # it is inside the record below
     arm = records.Arm(
         arm=ARM,
@@ -37,6 +58,14 @@ def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
         environment=today(begun),
         evaluated=read_manifest(begun.layout.part("validation")).content,
         measurement=found,
-        unproven=begun.unproven(),
+        unproven=unproven,
     )
     files.write_bytes(begun.layout.record(ARM), records.encode(arm))
+
+
+def candidate(begun: Start) -> tuple[MeasureRequest, Code]:
+    """What is asked of the tree as it stands, and the code that answers."""
+    root = begun.layout.root
+    reached = training_closure(root, begun.params.task.name)
+    code = Code(root, reached, closure.code_hash(root, reached))
+    return request(begun, ARM, begun.layout.part("train"), code.digest), code

@@ -21,7 +21,7 @@ from assay.words.errors import UsageError
 from assay.words.records import Record
 
 #: processes that a stage starts beside itself; their time passes inside of that stage
-BESIDE = ("both", "floors", "measure")
+BESIDE = ("beside", "floors", "measure")
 #: options of `dvc exp run` whose runs are not over when it is, or are several at once
 LATER = ("--queue", "--run-all", "-j", "--jobs")
 

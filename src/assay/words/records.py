@@ -136,11 +136,6 @@ class Measurement(Record, frozen=True, kw_only=True):
     notes: list[str]  # e.g. why a model could not be fused
 
 
-#: what `stages.both` says to `stages.baseline`, a line each: both arms train together now / the baseline trains by
-#: itself / the candidate trains beside it now
-TOGETHER, APART, BESIDE = "together", "apart", "beside"
-
-
 class TraceRequest(Record, frozen=True, kw_only=True):
     """Train a few steps in each mode and hash everything after each: `python src/stage.py trace REQUEST.json`.
 

@@ -1,0 +1,68 @@
+"""The candidate trained while the baseline is: on a processor that would lie idle.
+
+Covers: whether that costs the baseline nothing, and training into the cache, as the stage `train` would. Not covered:
+results; that stage takes from the cache what it finds, does the rest, and says what went wrong.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import torch
+
+from assay.keeping import answers
+from assay.keeping.answers import Watch
+from assay.keeping.sample import Sample
+from assay.learning import choose, device, memory, replicas, work
+from assay.learning.group import Group
+from assay.learning.prepared import prepare
+from assay.outside import seconds
+from assay.words.params import Params
+from assay.words.records import MeasureRequest
+
+#: share of what a group may take of the memory at hand: the baseline takes as much
+HALF = 0.5
+
+
+def train(
+    request: MeasureRequest, root: Path, settings: Params, sample: Sample, watch: Watch, begin: Callable[[], object]
+) -> None:
+    """Train what no cache has of `request`; `begin` is called when that starts.
+
+    Only a brief training: under `auto`, one that is not worth processes of its own, and that keeps one processor busy
+    and no more. Never a loop of the task's own: nobody knows what it uses.
+    """
+    ready = prepare(request, root, settings, sample)
+    watch.ready()
+    if ready.task.fit is not None or request.execution != "auto" or ready.device.type != "cpu":
+        return
+    with tempfile.TemporaryDirectory(prefix="assay-beside-") as scratch:
+        request = msgspec.structs.replace(request, curves=f"{scratch}/curves.csv", log=f"{scratch}/log")
+        progress = answers.watched(request, settings)
+        try:
+            with (
+                device.products(settings.train.precision),
+                device.determinism(settings.train.deterministic) as nondeterministic,
+            ):
+                group = ready.group(request, settings, progress, nondeterministic)
+                if _costs_nothing(group):
+                    begin()
+                    group.outcomes()
+                    answers.tell(request, group.store, watch.late(), device.peak_memory(ready.device))
+        finally:
+            progress.close()
+            seconds.mark("training")
+
+
+def _costs_nothing(group: Group) -> bool:
+    plan, numbers = group.plan, group.request.replicates
+    replicas.check(plan)
+    with work.threads(plan):
+        if torch.get_num_threads() > 1:
+            return False
+        way = choose.way(plan, numbers, group.request.execution, group.store)
+        room = HALF * memory.SHARE * memory.available(plan.device)
+        return way.workers == 1 and way.chunk * choose.needed(plan, numbers[0]) <= room

@@ -1,0 +1,50 @@
+"""beside: the candidate's replicates, trained into the cache while the baseline is trained; no stage of dvc.yaml.
+
+`python src/stage.py beside`, started by the stage `baseline`, writes one byte to its stdout when it begins to train. It
+makes no output of a stage, so that no stage depends on it, and whatever becomes of it, the stage `train` does the rest.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from assay.arms.request import ALONE, today
+from assay.keeping import answers
+from assay.keeping import sample as samples
+from assay.keeping.answers import Watch
+from assay.outside import lifeline, provenance, remembered
+from assay.outside.start import start
+from assay.stages.train import candidate
+
+
+def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
+    begun = start(root, "train")
+    if ALONE in os.environ or lifeline.processors() == 1 or today(begun).device != "cpu":
+        return
+    parent = _to_parent_alone()
+    remembered.load(begun.run.store.sources)
+    asked, code = candidate(begun)
+    provenance.check(root, "train", begun.dependencies, code.files)
+    settings = answers.requested(asked, root)
+    sample = samples.read(asked, settings)
+    if answers.at_hand(asked, settings, sample) is not None:
+        return
+    ahead = importlib.import_module("assay.ahead.beside")
+    own = set(begun.unproven())  # this module and what it is started for, which train no one
+
+    def late() -> list[str]:
+        return [file for file in begun.unproven() if file not in own]
+
+    ahead.train(asked, root, settings, sample, Watch(code.check, late), lambda: os.write(parent, b"."))
+
+
+def _to_parent_alone() -> int:
+    """A descriptor of what was stdout; from now on nothing that a task prints goes there, where nobody reads it."""
+    kept = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    return kept
