@@ -138,10 +138,11 @@ def test_what_a_killed_run_left_is_mended_by_the_commands(clean, capsys):
     for name in ("EXEC_HEAD", "EXEC_BASELINE", "EXEC_MERGE"):
         clean.git("update-ref", f"refs/exps/exec/{name}", clean.head)
     clean.git("switch", "-q", "--detach")
-    (clean.path / ".git" / "index.lock").touch()
+    for lock in ("index.lock", "refs/exps/stash.lock"):
+        (clean.path / ".git" / lock).touch()
     found = {text: mend for topic, text, mend in wrong(clean, capsys) if topic == "runs"}
     assert next(iter(found)) == "a killed run left EXEC_BASELINE, EXEC_MERGE"
-    assert any(text.startswith("HEAD is detached at ") for text in found) and len(found) == 3
+    assert any(text.startswith("HEAD is detached at ") for text in found) and len(found) == 4
     for mend in found.values():
         mended(clean, capsys, mend)
     assert clean.git("branch", "--show-current") == "main" and not wrong(clean, capsys)

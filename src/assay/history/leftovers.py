@@ -15,6 +15,8 @@ from assay.outside import lifeline
 
 #: DVC leaves these behind after `exp run` and `exp apply` that went well, too
 HARMLESS = ("refs/exps/exec/EXEC_HEAD", "refs/exps/exec/EXEC_APPLY")
+#: lock files of Git, and of DVC's own writing of refs
+LOCKS = ("index.lock", "HEAD.lock", "packed-refs.lock", "refs/exps/*.lock", "refs/exps/exec/*.lock")
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ def find(root: Path, refs: dict[str, Ref], git_folder: Path) -> Leftovers:
         running=running,
         refs=[name for name in refs if name.startswith("refs/exps/exec/") and name not in HARMLESS],
         orphans=[pid for pid, (parent, command) in processes.items() if _is_stage(command) and parent == 1],
-        locks=[lock for lock in (git_folder / "index.lock", git_folder / "HEAD.lock") if lock.exists()],
+        locks=sorted(lock for pattern in LOCKS for lock in git_folder.glob(pattern)),
     )
 
 
