@@ -106,7 +106,8 @@ class Beside:
     def train(self, ready: Callable[[], None] = lambda: None) -> bool:
         watch = Watch(ready, lambda: ["src/late.py"])
         begin = partial(setattr, self, "began", True)
-        beside.train(self.asked, self.project.root, self.settings, self.sample, watch, begin)
+        root = self.project.root
+        beside.train(self.asked, root, self.settings, self.sample, root / "scratch", watch, begin)
         return self.began
 
     def kept(self) -> answers.Kept | None:

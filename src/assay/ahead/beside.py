@@ -6,7 +6,6 @@ results; that stage takes from the cache what it finds, does the rest, and says 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,9 +27,15 @@ HALF = 0.5
 
 
 def train(
-    request: MeasureRequest, root: Path, settings: Params, sample: Sample, watch: Watch, begin: Callable[[], object]
+    request: MeasureRequest,
+    root: Path,
+    settings: Params,
+    sample: Sample,
+    scratch: Path,
+    watch: Watch,
+    begin: Callable[[], object],
 ) -> None:
-    """Train what no cache has of `request`; `begin` is called when that starts.
+    """Train what no cache has of `request`; `begin` is called when that starts. Curves and log go to `scratch`.
 
     Only a brief training: under `auto`, one that is not worth processes of its own, and that keeps one processor busy
     and no more. Never a loop of the task's own: nobody knows what it uses.
@@ -39,22 +44,21 @@ def train(
     watch.ready()
     if ready.task.fit is not None or request.execution != "auto" or ready.device.type != "cpu":
         return
-    with tempfile.TemporaryDirectory(prefix="assay-beside-") as scratch:
-        request = msgspec.structs.replace(request, curves=f"{scratch}/curves.csv", log=f"{scratch}/log")
-        progress = answers.watched(request, settings)
-        try:
-            with (
-                device.products(settings.train.precision),
-                device.determinism(settings.train.deterministic) as nondeterministic,
-            ):
-                group = ready.group(request, settings, progress, nondeterministic)
-                if _costs_nothing(group):
-                    begin()
-                    group.outcomes()
-                    answers.tell(request, group.store, watch.late(), device.peak_memory(ready.device))
-        finally:
-            progress.close()
-            seconds.mark("training")
+    request = msgspec.structs.replace(request, curves=str(scratch / "curves.csv"), log=str(scratch / "log"))
+    progress = answers.watched(request, settings)
+    try:
+        with (
+            device.products(settings.train.precision),
+            device.determinism(settings.train.deterministic) as nondeterministic,
+        ):
+            group = ready.group(request, settings, progress, nondeterministic)
+            if _costs_nothing(group):
+                begin()
+                group.outcomes()
+                answers.tell(request, group.store, watch.late(), device.peak_memory(ready.device))
+    finally:
+        progress.close()
+        seconds.mark("training")
 
 
 def _costs_nothing(group: Group) -> bool:

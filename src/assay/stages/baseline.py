@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -77,9 +78,15 @@ class Candidate(Child):
     """
 
     def __init__(self, root: Path) -> None:
-        super().__init__(root, "beside", cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.scratch = tempfile.TemporaryDirectory(prefix="assay-beside-")
+        quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        super().__init__(root, "beside", self.scratch.name, cwd=root, **quiet)
         assert self.process.stdout is not None
         self.said = self.process.stdout
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        self.scratch.cleanup()
 
     def wait_if_begun(self) -> None:
         """Until it is trained; what has not begun by now is not worth waiting for."""

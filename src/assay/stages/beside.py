@@ -1,7 +1,8 @@
 """beside: the candidate's replicates, trained into the cache while the baseline is trained; no stage of dvc.yaml.
 
-`python src/stage.py beside`, started by the stage `baseline`, writes one byte to its stdout when it begins to train. It
-makes no output of a stage, so that no stage depends on it, and whatever becomes of it, the stage `train` does the rest.
+`python src/stage.py beside SCRATCH`, started by the stage `baseline`, writes one byte to its stdout when it begins to
+train. It makes no output of a stage, so that no stage depends on it, and whatever becomes of it, the stage `train` does
+the rest.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from assay.outside.start import start
 from assay.stages.train import candidate
 
 
-def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
+def main(root: Path, arguments: Sequence[str], _protocol: int) -> None:
     begun = start(root, "train")
     if ALONE in os.environ or lifeline.processors() == 1 or today(begun).device != "cpu":
         return
@@ -38,7 +39,8 @@ def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     def late() -> list[str]:
         return [file for file in begun.unproven() if file not in own]
 
-    ahead.train(asked, root, settings, sample, Watch(code.check, late), lambda: os.write(parent, b"."))
+    watch = Watch(code.check, late)
+    ahead.train(asked, root, settings, sample, Path(arguments[0]), watch, lambda: os.write(parent, b"."))
 
 
 def _to_parent_alone() -> int:
