@@ -56,6 +56,7 @@ def again(project: Project, command: Sequence[str]) -> str:
     if done.returncode == 0:
         return ""
     locks = sorted((project.root / ".git/refs/exps").rglob("*.lock"))
+    locks += [project.root / ".dvc/tmp/rwlock"] * ("rwlock" in done.stderr)
     assert locks or "dvc.lock" in done.stderr, f"{done.stdout}\n{done.stderr}"
     for lock in locks:
         assert f"rm '{lock}'" in project.assay("status").stdout
@@ -63,7 +64,7 @@ def again(project: Project, command: Sequence[str]) -> str:
     if not locks:
         project.git("checkout", "HEAD", "--", "dvc.lock")
     project.dvc(*command)
-    return "a lock on a ref" if locks else "dvc.lock"
+    return locks[0].name if locks else "dvc.lock"
 
 
 def settle(project: Project) -> None:

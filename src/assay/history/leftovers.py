@@ -16,6 +16,7 @@ from assay.outside import lifeline
 #: DVC leaves these behind after `exp run` and `exp apply` that went well, too
 HARMLESS = ("refs/exps/exec/EXEC_HEAD", "refs/exps/exec/EXEC_APPLY")
 #: lock files of Git, and of DVC's own writing of refs
+RWLOCK = Path(".dvc", "tmp", "rwlock")
 LOCKS = ("index.lock", "HEAD.lock", "packed-refs.lock", "refs/exps/*.lock", "refs/exps/exec/*.lock")
 
 
@@ -24,7 +25,7 @@ class Leftovers:
     running: list[int]  # processes of DVC that hold a lock of this project
     refs: list[str]  # refs/exps/exec/… that DVC sets while it runs
     orphans: list[int]  # stages whose parent is gone
-    locks: list[Path]  # lock files of Git
+    locks: list[Path]  # lock files of Git, and DVC's own where it was killed while writing it
 
 
 def find(root: Path, refs: dict[str, Ref], git_folder: Path) -> Leftovers:
@@ -35,14 +36,27 @@ def find(root: Path, refs: dict[str, Ref], git_folder: Path) -> Leftovers:
         running=running,
         refs=[name for name in refs if name.startswith("refs/exps/exec/") and name not in HARMLESS],
         orphans=[pid for pid, (parent, command) in processes.items() if _is_stage(command) and parent == 1],
-        locks=sorted(lock for pattern in LOCKS for lock in git_folder.glob(pattern)),
+        locks=sorted(lock for pattern in LOCKS for lock in git_folder.glob(pattern))
+        + ([] if running else _cut_short(root)),  # while DVC runs it may be under way
     )
+
+
+def _cut_short(root: Path) -> list[Path]:
+    """DVC's rwlock, where it is no JSON and no run is possible."""
+    path = root / RWLOCK
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except ValueError:
+        return [path]
+    return []
 
 
 def _lock_holders(root: Path) -> set[int]:
     """Processes named in DVC's rwlock."""
     try:
-        held = json.loads((root / ".dvc" / "tmp" / "rwlock").read_text(encoding="utf-8"))
+        held = json.loads((root / RWLOCK).read_text(encoding="utf-8"))
         entries = [entry for lock in held.values() for kind in lock.values() for entry in _list(kind)]
         return {int(entry["pid"]) for entry in entries}
     except (OSError, ValueError, AttributeError, KeyError, TypeError):
