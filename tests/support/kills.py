@@ -52,19 +52,28 @@ def interrupted(project: Project, command: Sequence[str], seconds: float, end: s
 
 def again(project: Project, command: Sequence[str]) -> str:
     """Run `dvc COMMAND` to its end; what dvc was killed while writing, and had to be mended first as the docs say."""
-    done = project.dvc(*command, ok=False)
-    if done.returncode == 0:
-        return ""
-    locks = sorted((project.root / ".git/refs/exps").rglob("*.lock"))
-    locks += [project.root / ".dvc/tmp/rwlock"] * ("rwlock" in done.stderr)
-    assert locks or "dvc.lock" in done.stderr, f"{done.stdout}\n{done.stderr}"
+    mended: list[str] = []
+    while (done := project.dvc(*command, ok=False)).returncode:
+        what = _mend(project, done.stderr)
+        assert what and what not in mended, f"{mended}\n{done.stdout}\n{done.stderr}"
+        mended.append(what)
+    return ", ".join(mended)
+
+
+def _mend(project: Project, said: str) -> str:
+    """What one command of docs/troubles.md mended, "" when none did."""
+    if "uncommitted changes exist in the index" in said:
+        project.git("reset", "--quiet")
+        return "the index"
+    git = project.root / ".git"
+    locks = [*git.glob("*.lock"), *(git / "refs/exps").rglob("*.lock")]
+    locks += [project.root / ".dvc/tmp/rwlock"] * ("rwlock" in said)
     for lock in locks:
-        assert f"rm '{lock}'" in project.assay("status").stdout
+        assert f"rm '{lock}'" in project.assay("status", ok=False).stdout
         lock.unlink()
-    if not locks:
+    if not locks and "dvc.lock" in said:
         project.git("checkout", "HEAD", "--", "dvc.lock")
-    project.dvc(*command)
-    return locks[0].name if locks else "dvc.lock"
+    return locks[0].name if locks else "dvc.lock" * ("dvc.lock" in said)
 
 
 def settle(project: Project) -> None:
