@@ -15,8 +15,9 @@ from assay.outside import lifeline
 
 #: DVC leaves these behind after `exp run` and `exp apply` that went well, too
 HARMLESS = ("refs/exps/exec/EXEC_HEAD", "refs/exps/exec/EXEC_APPLY")
-#: lock files of Git, and of DVC's own writing of refs
+#: where DVC notes who reads and writes what
 RWLOCK = Path(".dvc", "tmp", "rwlock")
+#: lock files of Git, and of DVC's own writing of refs
 LOCKS = ("index.lock", "HEAD.lock", "packed-refs.lock", "refs/exps/*.lock", "refs/exps/exec/*.lock")
 
 
@@ -46,7 +47,7 @@ def _cut_short(root: Path) -> list[Path]:
     path = root / RWLOCK
     try:
         json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except OSError:
         return []
     except ValueError:
         return [path]
