@@ -8,7 +8,7 @@ from functools import partial
 import msgspec
 import numpy as np
 import pytest
-from miniature import Make, Project
+from miniature import Make, Project, digits
 
 from assay.ahead import beside
 from assay.ahead.settings import ahead
@@ -16,7 +16,7 @@ from assay.keeping import answers
 from assay.keeping import sample as samples
 from assay.keeping.answers import Watch
 from assay.learning import choose, memory
-from assay.learning.measure import measure
+from assay.learning.measure import measure, trained
 from assay.words.errors import UsageError
 
 RATES = [{"lr": 0.003}, {"lr": 0.01}, {"lr": 0.03, "train.weight_decay": 0.1}]
@@ -138,6 +138,20 @@ def test_what_trained_beside_is_what_would_have_trained(
     curves = [(project.root / name / "curves.csv").read_text() for name in ("candidate", "afresh")]
     assert curves[0] == curves[1]
     assert any("train loss" in line for line in (project.root / "candidate/train.log").read_text().splitlines())
+
+
+def test_what_a_training_told_outlives_new_examples(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Predicting them trains nothing, and has nothing to tell of the training."""
+    found(monkeypatch, choose.Way(chunk=3))
+    one = Beside(make())
+    assert one.train()
+    one.project.part("validation", digits(1060, 1120))
+    other = Beside(one.project)
+    assert other.kept() is None
+    _, unproven = trained(other.asked, one.project.root, other.settings, other.sample, Watch(lambda: None, list))
+    kept = other.kept()
+    assert unproven == ["src/late.py"] and kept is not None and kept.told.unproven == unproven
+    assert any("train loss" in line for line in kept.told.log)
 
 
 def test_an_answer_without_torch_is_the_answer(make: Make) -> None:

@@ -54,8 +54,8 @@ def train(
             group = ready.group(request, settings, progress, nondeterministic)
             if _costs_nothing(group):
                 begin()
-                group.outcomes()
-                answers.tell(request, group.store, watch.late(), device.peak_memory(ready.device))
+                outcomes = group.outcomes()
+                answers.tell(request, group.store, outcomes, watch.late(), device.peak_memory(ready.device))
     finally:
         progress.close()
         seconds.mark("training")

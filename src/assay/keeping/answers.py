@@ -94,10 +94,19 @@ def write_kept(request: MeasureRequest, settings: Params, sample: Sample, kept: 
         progress.close()
 
 
-def tell(request: MeasureRequest, store: Store, unproven: list[str], peak_memory: int) -> None:
-    """Keep what the log and the notes of a finished training say, for whoever finds its replicates."""
+def tell(
+    request: MeasureRequest, store: Store, outcomes: Sequence[Outcome], unproven: list[str], peak_memory: int
+) -> list[str]:
+    """Keep what a finished training told, for whoever finds its replicates; the unproven modules of all of it.
+
+    Where nothing was trained, as new examples were only predicted, what the training told stays as it is.
+    """
+    known = store.told(request.replicates)
+    if known is not None and all(one.reused for one in outcomes):
+        return sorted({*known.unproven, *unproven})
     log = files.read_bytes(Path(request.log)).decode().splitlines()
     store.tell(request.replicates, Told(log, list(store.notes), unproven, peak_memory))
+    return unproven
 
 
 def write(

@@ -28,7 +28,8 @@ def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] |
     replicate diverges; then no answer is written.
     """
     settings = answers.requested(request, root)
-    return trained(request, root, settings, samples.read(request, settings), report=report)
+    answer, _ = trained(request, root, settings, samples.read(request, settings), report=report)
+    return answer
 
 
 def trained(
@@ -38,8 +39,8 @@ def trained(
     sample: Sample,
     watch: Watch = NOBODY,
     report: Callable[[str], None] | None = None,
-) -> Measurement:
-    """`measure`, for whoever has read parameters and examples already."""
+) -> tuple[Measurement, list[str]]:
+    """`measure`, for whoever has read parameters and examples already; and modules that were imported unseen for it."""
     ready = prepare(request, root, settings, sample)
     watch.ready()
     progress = answers.watched(request, settings, report)
@@ -53,10 +54,10 @@ def trained(
             outcomes = group.outcomes()
         training = seconds.mark("training")
         peak = device.peak_memory(ready.device)
-        answers.tell(request, group.store, watch.late(), peak)
+        unproven = answers.tell(request, group.store, outcomes, watch.late(), peak)
         answer = answers.write(request, settings, sample, outcomes, group.store, progress, peak)
         writing = seconds.mark("writing")
         progress.log(f"seconds: reading {reading:.2f}, replicates {training:.2f}, writing {writing:.2f}")
     finally:
         progress.close()
-    return answer
+    return answer, unproven

@@ -45,4 +45,5 @@ def measured(request: MeasureRequest, root: Path, watch: Watch = NOBODY) -> tupl
     learning = importlib.import_module("assay.learning.measure")
     gc.enable()
     seconds.mark("imports")
-    return learning.trained(request, root, settings, sample, watch), watch.late()
+    answer: tuple[Measurement, list[str]] = learning.trained(request, root, settings, sample, watch)
+    return answer
