@@ -17,6 +17,7 @@ from assay.keeping import sample as samples
 from assay.keeping.answers import Watch
 from assay.learning import choose, memory
 from assay.learning.measure import measure, trained
+from assay.outside import lifeline
 from assay.words.errors import UsageError
 
 RATES = [{"lr": 0.003}, {"lr": 0.01}, {"lr": 0.03, "train.weight_decay": 0.1}]
@@ -183,6 +184,7 @@ def test_what_would_cost_the_baseline_is_left(
 ) -> None:
     one = Beside(make())
     found(monkeypatch, way)
+    monkeypatch.setattr(lifeline, "share", lambda: 1)
     monkeypatch.setattr(memory, "available", lambda device: free)
     assert not one.train() and one.kept() is None
 

@@ -20,6 +20,8 @@ os.execv(sys.executable, [sys.executable, "-m", "dvc", *sys.argv[2:]])
 """
 #: a seed that nothing was trained under
 NEW = ("exp", "run", "-S", "seed=7")
+#: more of them: on a busy machine a brief baseline may be done before the candidate begins
+TRIES = range(8, 13)
 two_processors = pytest.mark.skipif(
     not AFFINITY or len(os.sched_getaffinity(0)) < 2, reason="needs two processors that can be chosen"
 )
@@ -30,12 +32,21 @@ def reused(project: Project, arm: str) -> set[bool]:
     return {one["reused"] for one in record["measurement"]["replicates"]}
 
 
+def run_beside(project: Project) -> None:
+    """A run on two processors whose candidate did train beside the baseline."""
+    for seed in TRIES:
+        project.run(sys.executable, "-c", ON, "2", "exp", "run", "-S", f"seed={seed}")
+        assert reused(project, "baseline") == {False}
+        if reused(project, "candidate") == {True}:
+            return
+    pytest.fail(f"in {len(TRIES)} runs no candidate began to train in time")
+
+
 @two_processors
 def test_its_stage_finds_what_it_would_have_trained(project: Project) -> None:
     """Loudly: a task that prints more than any pipe holds. And the log tells of the training, wherever that was."""
     project.edit("src/tasks/digits/learning.py", "def loss(", "print('x' * 1_000_000)\n\n\ndef loss(")
-    project.run(sys.executable, "-c", ON, "2", *NEW)
-    assert reused(project, "candidate") == {True} and reused(project, "baseline") == {False}
+    run_beside(project)
     log, found = project.read("results/candidate.log"), project.read("results/replicates.csv")
     assert "execution auto: " in log and "train loss" in log and "3 of 3 replicates were at hand" in log
 
@@ -71,6 +82,5 @@ def test_what_is_imported_unseen_is_told_wherever_it_trained(project: Project) -
         "def loss(outputs: Tensor, targets: Tensor) -> Tensor:\n"
         '    __import__("importlib").import_module("tasks.digits." + "unseen")\n',
     )
-    project.run(sys.executable, "-c", ON, "2", *NEW)
-    assert reused(project, "candidate") == {True}
+    run_beside(project)
     assert json.loads(project.read("arms/candidate.json"))["unproven"] == ["src/tasks/digits/unseen.py"]

@@ -18,7 +18,7 @@ from assay.keeping.sample import Sample
 from assay.learning import choose, device, memory, replicas, work
 from assay.learning.group import Group
 from assay.learning.prepared import prepare
-from assay.outside import seconds
+from assay.outside import lifeline, seconds
 from assay.words.params import Params
 from assay.words.records import MeasureRequest
 
@@ -69,4 +69,5 @@ def _costs_nothing(group: Group) -> bool:
             return False
         way = choose.way(plan, numbers, group.request.execution, group.store)
         room = HALF * memory.SHARE * memory.available(plan.device)
-        return way.workers == 1 and way.chunk * choose.needed(plan, numbers[0]) <= room
+        at_once = way.workers * way.chunk
+        return way.workers <= lifeline.share() and at_once * choose.needed(plan, numbers[0]) <= room

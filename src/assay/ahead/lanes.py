@@ -56,7 +56,7 @@ def _claimed(group: Group, progress: Progress) -> list[int]:
 def _chunks(plan: Plan, lanes: Sequence[Lane]) -> Iterator[list[Lane]]:
     """As many lanes as fit into memory, for as long as fusing them pays; one alone would not be a batch to torch."""
     group = lanes[0].group
-    way = choose.way(plan, [lane.number for lane in lanes], group.request.execution, group.store)
+    way = choose.way(plan, [lane.number for lane in lanes], group.request.execution, group.store, forks=False)
     if way.chunk > 1 and way.workers == 1:
         chunks = memory.chunks(range(len(lanes)), way.chunk)
         yield from ([lanes[index] for index in chunk] for chunk in chunks if len(chunk) > 1)

@@ -101,6 +101,8 @@ class Lock:
 
     def release(self) -> None:
         discard(self._path)
+        if fcntl is not None:
+            fcntl.flock(self._handle, fcntl.LOCK_UN)  # closing would leave it to a copy of this process
         os.close(self._handle)
 
 

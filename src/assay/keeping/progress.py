@@ -37,6 +37,7 @@ class Progress:
         self._say = say
         self.keep: Callable[[Outcome], None] = lambda outcome: None
         self._write(self._curves, HEADER)
+        tqdm.monitor_interval = 0  # its thread would keep this process from being copied into workers
         self.bar = tqdm(total=total, unit="epoch", disable=None, file=sys.stderr, leave=False)
 
     def points(self, rows: Iterable[tuple[int, int, Point]]) -> None:

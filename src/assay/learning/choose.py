@@ -16,7 +16,7 @@ from torch import Tensor
 
 from assay.keeping.progress import Progress
 from assay.keeping.replicates import Store
-from assay.learning import memory, seeding, trust
+from assay.learning import memory, seeding, trust, workers
 from assay.learning.engine import Engine
 from assay.learning.feed import Feed, cuts
 from assay.learning.fused import NotFusable
@@ -27,6 +27,8 @@ from assay.outside import lifeline
 TIMED = 4
 #: seconds until a worker process is ready to train: interpreter, torch, data
 START = 3.0
+#: the same for a copy of this process
+FORK = 0.1
 #: workers share memory bandwidth and caches; two on two cores were seen to reach 1.85 times one
 PARALLEL = 0.9
 
@@ -42,25 +44,29 @@ class Way:
 class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What trying out a group told. Kept in the cache, so that a run that is started again decides alike."""
 
+    room: int  # replicates that fit into memory at once
     largest: int  # replicates in a chunk; 1 when they cannot be fused
     reason: str  # why not
-    alone: float  # seconds of a step of one replicate; 0 when nobody asked
-    together: float  # the same for each of `largest` in lanes
+    times: dict[int, float]  # chunk → seconds of a step of one replicate in it; empty when nobody asked
 
 
-def way(plan: Plan, numbers: Sequence[int], wanted: str, store: Store) -> Way:
-    """The way that `execution` asks for; a line in `store.notes` when another one has to be taken."""
+def way(plan: Plan, numbers: Sequence[int], wanted: str, store: Store, *, forks: bool = True) -> Way:
+    """The way that `execution` asks for; a line in `store.notes` when another one has to be taken.
+
+    Without `forks` only a training that is long enough for processes started afresh is spread over any.
+    """
     if len(numbers) == 1 or wanted == "sequential":
         return Way()
     if wanted == "processes":
         return _processes(plan, numbers, store.notes)
-    key = ("trial", wanted, len(numbers), plan.device.type, lifeline.processors())
+    several = _several(plan, forks) if wanted == "auto" else {}
+    key = ("trial", wanted, len(numbers), plan.device.type, [*several.items()])
     trial = store.recall(Trial, *key)
     if trial is None:
         with seeding.untouched():
-            trial = _try(_uncompiled(plan), numbers, timed=wanted == "auto")
+            trial = _try(_uncompiled(plan), numbers, several, timed=wanted == "auto")
         store.remember(trial, *key)
-    chosen = Way(chunk=trial.largest) if wanted == "fused" else _cheapest(plan, numbers, trial)
+    chosen = Way(trial.largest) if wanted == "fused" else _cheapest(plan, len(numbers), trial, several)
     if trial.reason and chosen.workers == 1:
         store.notes.append(f"trained one after another, not fused: {trial.reason}")
     return chosen
@@ -74,16 +80,16 @@ def _processes(plan: Plan, numbers: Sequence[int], notes: list[str]) -> Way:
     return Way(workers=workers)
 
 
-def _fusable(plan: Plan, numbers: Sequence[int]) -> tuple[int, str]:
-    """How many replicates fit into a chunk, or 1 and the reason."""
+def _fusable(plan: Plan, numbers: Sequence[int]) -> tuple[int, int, str]:
+    """How many replicates fit into memory, how many into a chunk, and why only one."""
+    need = needed(plan, numbers[0])
+    room = max(1, int(memory.SHARE * memory.available(plan.device) / need))
     try:
         trust.prove(plan, numbers)
     except NotFusable as error:
-        return 1, str(error)
-    need = needed(plan, numbers[0])
-    fits = int(memory.SHARE * memory.available(plan.device) / need)
-    chunk = max(map(len, memory.chunks(numbers, fits)))
-    return chunk, "" if chunk > 1 else f"one replicate takes {need / 2**20:.0f} MiB, and two do not fit"
+        return room, 1, str(error)
+    chunk = max(map(len, memory.chunks(numbers, room)))
+    return room, chunk, "" if chunk > 1 else f"one replicate takes {need / 2**20:.0f} MiB, and two do not fit"
 
 
 def needed(plan: Plan, number: int) -> int:
@@ -99,22 +105,43 @@ def _uncompiled(plan: Plan) -> Plan:
     return replace(plan, params=msgspec.structs.replace(plan.params, machine=machine))
 
 
-def _try(plan: Plan, numbers: Sequence[int], *, timed: bool) -> Trial:
-    largest, reason = _fusable(plan, numbers)
+def _several(plan: Plan, forks: bool) -> dict[int, float]:
+    """Numbers of worker processes that are worth a thought, and the seconds until they are ready."""
+    if plan.device.type != "cpu":
+        return {}
+    processors = lifeline.processors()
+    found = {processors: START}
+    if forks and workers.forks():
+        found[lifeline.share()] = FORK
+    return {count: start for count, start in found.items() if count > 1}
+
+
+def _try(plan: Plan, numbers: Sequence[int], several: dict[int, float], *, timed: bool) -> Trial:
+    room, largest, reason = _fusable(plan, numbers)
     if not timed:
-        return Trial(largest, reason, 0.0, 0.0)
-    ways = [_Timed(plan, numbers[:1])]
-    if largest > 1:
-        ways.append(_Timed(plan, numbers[:largest]))
+        return Trial(room, largest, reason, {})
+    spread = [way.chunk for count in several for way in _spread(len(numbers), room, largest, count)]
+    ways = [_Timed(plan, numbers[:chunk]) for chunk in sorted({1, largest, *spread})]
     try:
-        for _ in range(1 + TIMED):  # in turns, so that other work on the machine meets both
+        for _ in range(1 + TIMED):  # in turns, so that other work on the machine meets each
             for one in ways:
                 one.step()
     except Exception as error:
         if not memory.exhausted(error):
             raise
-        return Trial(1, "two replicates at a time do not fit into memory", 0.0, 0.0)
-    return Trial(largest, reason, ways[0].seconds, ways[-1].seconds)
+        return Trial(1, 1, "two replicates at a time do not fit into memory", {1: 0.0})
+    return Trial(room, largest, reason, {one.engine.lanes: one.seconds for one in ways})
+
+
+def _spread(count: int, room: int, largest: int, processes: int) -> list[Way]:
+    """Ways to spread `count` replicates over up to so many processes: one at a time in each, and all in lanes.
+
+    No lane stays alone among lanes: it would be trained as one, with other last bits.
+    """
+    alone = Way(1, min(processes, count, room))
+    workers = min(processes, count // 2)
+    lanes = [Way(-(-count // workers), workers)] if count <= largest else []
+    return [way for way in (alone, *lanes) if way.workers > 1]
 
 
 class _Timed:
@@ -140,14 +167,19 @@ class _Timed:
         return min(self.times[1:]) / self.engine.lanes
 
 
-def _cheapest(plan: Plan, numbers: Sequence[int], trial: Trial) -> Way:
-    chunk = trial.largest if trial.together < trial.alone else 1
+def _cheapest(plan: Plan, count: int, trial: Trial, several: dict[int, float]) -> Way:
+    """The way that is soonest done; of equals the first, in this process."""
     steps = plan.params.train.epochs * len(cuts(len(plan.train), plan.params.train.batch_size))
-    left = min(trial.together, trial.alone) * steps * len(numbers)
-    workers = min(lifeline.processors(), len(numbers)) if plan.device.type == "cpu" else 1
-    if workers > 1 and START + left / (workers * PARALLEL) < left:
-        return Way(chunk=min(chunk, -(-len(numbers) // workers)), workers=workers)
-    return Way(chunk=chunk)
+    starts = {Way(trial.largest): 0.0, Way(): 0.0}
+    for processes in several:
+        for way in _spread(count, trial.room, trial.largest, processes):
+            starts[way] = min(several[processes], starts.get(way, START))
+
+    def seconds(way: Way) -> float:
+        busiest = -(-count // way.workers) * steps * trial.times[way.chunk]
+        return starts[way] + (busiest / PARALLEL if way.workers > 1 else busiest)
+
+    return min(starts, key=seconds)
 
 
 def _batches(plan: Plan, numbers: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,12 +1,14 @@
 """Replicates in processes of their own: for models that gain nothing from lanes, on a machine with cores to spare.
 
-Workers are started afresh rather than forked, because torch does not survive a fork once it has used
-threads. They die with their parent.
+A worker is a copy of this process where that is safe, ready in a twentieth of a second; else it is started
+afresh, because torch does not survive a fork once it has used threads. Workers die with their parent.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import sys
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -90,12 +92,19 @@ class _Relay:
         self.pipe.send(("log", line))
 
     def finished(self, outcome: Outcome) -> None:
-        self.pipe.send(("finished", replace(outcome, execution="processes")))
+        alone = outcome.execution == "sequential"
+        self.pipe.send(("finished", replace(outcome, execution="processes") if alone else outcome))
+
+
+def forks() -> bool:
+    """Whether this process may be copied: neither torch nor anybody's code has threads that a copy would lack."""
+    others = {one.name for one in threading.enumerate()} - {"MainThread", lifeline.NAME}
+    return sys.platform == "linux" and torch.get_num_threads() == 1 and not others
 
 
 def run(plan: Plan, numbers: Sequence[int], count: int, chunk: int, progress: Progress, train: Train) -> list[Outcome]:
     """Train `numbers` in `count` processes, each `chunk` at a time; outcomes in no particular order."""
-    context = multiprocessing.get_context("spawn")
+    context: Any = multiprocessing.get_context("fork" if forks() else "spawn")
     parcel = _Parcel.of(plan)
     open_pipes: dict[Any, Any] = {}
     found: list[Outcome] = []

@@ -11,39 +11,49 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from assay.outside import files as disk
 from assay.outside import remembered
 from assay.words import normal_form
 
-#: file → files that it imports directly
-Direct = dict[Path, set[Path]]
+
+@dataclass(frozen=True)
+class Looked:
+    """What was found out in a tree that stands still, so that every file and every name is looked at once."""
+
+    direct: dict[Path, set[Path]] = field(default_factory=dict)  # file → files that it imports directly
+    executed: dict[str, set[Path]] = field(default_factory=dict)  # dotted name → files that importing it executes
 
 
-def import_closure(root: Path, entries: Sequence[Path], direct: Direct | None = None) -> tuple[Path, ...]:
+def import_closure(root: Path, entries: Sequence[Path], looked: Looked | None = None) -> tuple[Path, ...]:
     """Files that importing `entries` executes, and these: sorted, relative to `root`, all under src.
 
     An `__init__.py` without a statement is left out: it cannot influence anything. Who asks for several
-    closures of a tree that stands still gives one dict as `direct`, and every file is looked at once.
+    closures of a tree that stands still gives one `looked` to all.
     Raises UsageError with file and line when one of them is not valid Python.
     """
-    direct = {} if direct is None else direct
+    looked = looked or Looked()
+    direct = looked.direct
     given = {_relative(root, entry) for entry in entries}
     found: set[Path] = set()
     waiting = given.union(*(_packages(root, module_name(entry)) for entry in given))
     while waiting:
         found |= waiting
-        direct.update((file, direct_imports(root, file)) for file in waiting - direct.keys())
+        direct.update((file, direct_imports(root, file, looked)) for file in waiting - direct.keys())
         waiting = {path for file in waiting for path in direct[file]} - found
     return tuple(sorted(path for path in found if path in given or not inert(root, path)))
 
 
-def direct_imports(root: Path, file: Path) -> set[Path]:
+def direct_imports(root: Path, file: Path, looked: Looked | None = None) -> set[Path]:
     """Files of the project that the import statements of `file` execute themselves, relative to `root`."""
+    executed = (looked or Looked()).executed
     plain = imported_names(root, file)
     starred = (_members(root, name[:-2]) for name in plain if name.endswith(".*"))
-    return set().union(*(_executed(root, name) for name in plain.union(*starred)))
+    names = plain.union(*starred)
+    executed.update((name, _executed(root, name)) for name in names - executed.keys())
+    return set().union(*(executed[name] for name in names))
 
 
 def imported_names(root: Path, file: Path) -> frozenset[str]:

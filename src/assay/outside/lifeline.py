@@ -16,6 +16,12 @@ import time
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+#: variable of the environment of processes that train one arm while another may train the other
+BESIDE = "ASSAY_BESIDE"
+
+#: of the thread that looks
+NAME = "lifeline"
+
 _SECONDS = 0.5
 _SHELLS = ("sh", "bash", "dash", "zsh", "fish", "ksh")
 
@@ -28,12 +34,17 @@ def hold() -> None:
     watched = [parent, *_beyond_shell(parent)]
     if watched[-1] == 1 and _left_to_init():
         os.kill(os.getpid(), signal.SIGKILL)
-    threading.Thread(target=_watch, args=(watched,), name="lifeline", daemon=True).start()
+    threading.Thread(target=_watch, args=(watched,), name=NAME, daemon=True).start()
 
 
 def processors() -> int:
     """Processors that this process and its children may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def share() -> int:
+    """Of `processors`, those that stay for this arm while the other may train beside it."""
+    return processors() // 2 if BESIDE in os.environ else processors()
 
 
 def _beyond_shell(parent: int) -> list[int]:

@@ -7,6 +7,7 @@ reach (`outside.closure`).
 
 from __future__ import annotations
 
+import posixpath
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
@@ -54,13 +55,14 @@ def check(
 ) -> None:
     """Refuse `files` (relative to `root`) that Git does not track or that `stage` does not depend on.
 
+    A stage without dependencies always runs, whatever changed, and needs none.
     Raises ProvenanceError (exit 4) naming the first such file and the line to add.
     """
     known = listed or listing(root)
     for file in files:
         if file not in known.tracked:
             raise ProvenanceError(f"{file} is imported but Git does not track it", mend=f"git add {_quoted(file)}")
-        if not _inside(file, dependencies) and not closure.inert(root, Path(file)):
+        if dependencies and not _inside(file, dependencies) and not closure.inert(root, Path(file)):
             raise ProvenanceError(
                 f"stage {stage} imports {file}, which is not among its dependencies",
                 mend=f"add the line `- {file}` under stages.{stage}.deps in dvc.yaml",
@@ -101,8 +103,8 @@ def late(root: Path, dependencies: Sequence[str]) -> list[str]:
 
 
 def _inside(file: str, dependencies: Sequence[str]) -> bool:
-    path = PurePosixPath(file)
-    return any(path == PurePosixPath(entry) or PurePosixPath(entry) in path.parents for entry in dependencies)
+    entries = map(posixpath.normpath, dependencies)
+    return any(file == entry or file.startswith(f"{entry}/") for entry in entries)
 
 
 def _quoted(file: str) -> str:

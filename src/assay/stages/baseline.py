@@ -21,9 +21,9 @@ import numpy as np
 from assay.arms import accepted
 from assay.arms.accepted import Accepted
 from assay.arms.own_data import own_training_data
-from assay.arms.request import PAIRED, request, today, training_closure
+from assay.arms.request import ALONE, PAIRED, request, today, training_closure
 from assay.data import examples
-from assay.outside import closure, files, remembered
+from assay.outside import closure, files, lifeline, remembered
 from assay.outside.start import Start, start
 from assay.words import records
 from assay.words.errors import UsageError
@@ -60,7 +60,9 @@ class Child:
     """A module of src/stage.py at work beside this stage; stopped at the end of the block."""
 
     def __init__(self, root: Path, *command: str, **options: Any) -> None:
-        self.process = subprocess.Popen([sys.executable, str(root / "src" / "stage.py"), *command], **options)
+        told = os.environ | ({lifeline.BESIDE: "1"} if ALONE not in os.environ else {})
+        line = [sys.executable, str(root / "src" / "stage.py"), *command]
+        self.process = subprocess.Popen(line, env=told, **options)
 
     def __enter__(self: C) -> C:
         return self

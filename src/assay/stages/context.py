@@ -22,11 +22,12 @@ def main(root: Path, _arguments: Sequence[str], protocol: int) -> None:
     begun = start(root, "context")
     check_task(begun)
     remembered.load(begun.run.store.sources)
-    prove_all(begun)
+    looked = closure.Looked()
+    prove_all(begun, looked)
     if identity.ensure(begun.run.home):
         print(f"context: Git knew no identity; this repository now has {identity.NAME} <{identity.EMAIL}>")
     task = begun.params.task.name
-    learning = closure.import_closure(root, [task_source.path(root, task, "learning").relative_to(root)])
+    learning = closure.import_closure(root, [task_source.path(root, task, "learning").relative_to(root)], looked)
     outside = closure.third_party(root, [file for file in learning if file.parts[1] == "tasks"])
     found = environment.find(begun.params.machine.device, outside)
     baseline = accepted.resolve(begun.run, begun.params.baseline, protocol)
@@ -57,17 +58,16 @@ def check_task(begun: Start) -> None:
         task_source.check_options(metrics, function, given.metric.options, "metric.options")
 
 
-def prove_all(begun: Start) -> None:
+def prove_all(begun: Start, looked: closure.Looked) -> None:
     """Every stage's sources, followed without running them, against Git and dvc.yaml."""
     root, task = begun.layout.root, begun.params.task.name
     listed = provenance.listing(root)
-    direct: closure.Direct = {}
     for stage, declared in pipeline.dependencies(begun.layout, task).items():
         entries = [Path("src/stage.py"), Path(f"src/assay/stages/{stage}.py")]
         own = (f"src/tasks/{task}/", "src/assay/stages/")  # a stage may start another module beside itself
         entries += [Path(path) for path in declared if path.startswith(own) and path.endswith(".py")]
         if (root / entries[1]).is_file():  # a stage that a user added is his own
-            reached = closure.import_closure(root, entries, direct)
+            reached = closure.import_closure(root, entries, looked)
             sources = [file.as_posix() for file in reached]
             provenance.check(root, stage, declared, sources, listed)
             if begun.run.home != root:
