@@ -149,10 +149,11 @@ import sys
 sys.path[:0] = [{source!r}]
 from pathlib import Path
 import msgspec
-from assay.learning import checkpoint
+from assay.learning import checkpoint, choose
 from assay.learning.measure import measure
 from assay.words.records import MeasureRequest
 checkpoint.SECONDS, checkpoint.SHARE = 0.02, float("inf")
+choose.way = lambda *_asked, **_more: choose.Way{way}
 request = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=MeasureRequest)
 print("ready", flush=True)
 measure(request, Path({root!r}))
@@ -160,13 +161,14 @@ measure(request, Path({root!r}))
 
 
 @pytest.mark.kill
-def test_killed_at_random_moments_it_ends_as_if_undisturbed(make: Make) -> None:
+@pytest.mark.parametrize(("execution", "way"), [("sequential", (1, 1)), ("fused", (2, 2))], ids=["alone", "workers"])
+def test_killed_at_random_moments_it_ends_as_if_undisturbed(make: Make, execution: str, way: tuple[int, int]) -> None:
     chance = random.Random(7)
     project = make(CARRYING, model={"net": "convolution"}, train={"epochs": 25})
-    project.measure([0, 1, 2], "undisturbed", execution="sequential")
+    project.measure([0, 1, 2], "undisturbed", execution=execution)
     file = project.root / "request.json"
     file.write_bytes(msgspec.json.encode(project.request([0, 1, 2], cache=str(project.root / "cache"))))
-    command = [sys.executable, "-c", RUN.format(source=str(SOURCE), root=str(project.root)), str(file)]
+    command = [sys.executable, "-c", RUN.format(source=str(SOURCE), root=str(project.root), way=way), str(file)]
     for _ in range(5):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None and process.stdout.readline() == "ready\n"

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from tqdm import tqdm
 
@@ -23,6 +23,32 @@ def row(number: int, seed: int, point: Point) -> str:
     """One line of the curves; a loss that is not finite stays empty."""
     losses = (f"{loss:.6g}" if math.isfinite(loss) else "" for loss in (point.train, point.validation))
     return f"{number},{seed},{point.epoch},{','.join(losses)}\n"
+
+
+class Watcher(Protocol):
+    """Who is told how training goes."""
+
+    def points(self, rows: Sequence[tuple[int, int, Point]]) -> None: ...
+
+    def log(self, line: str) -> None: ...
+
+    def finished(self, outcome: Outcome) -> None: ...
+
+
+class Only:
+    """Tells `watcher` about the replicates `numbers` and no others."""
+
+    def __init__(self, watcher: Watcher, numbers: Sequence[int]) -> None:
+        self.watcher = watcher
+        self.numbers = numbers
+        self.log = watcher.log
+
+    def points(self, rows: Sequence[tuple[int, int, Point]]) -> None:
+        self.watcher.points([row for row in rows if row[0] in self.numbers])
+
+    def finished(self, outcome: Outcome) -> None:
+        if outcome.number in self.numbers:
+            self.watcher.finished(outcome)
 
 
 class Progress:
@@ -40,17 +66,16 @@ class Progress:
         tqdm.monitor_interval = 0  # its thread would keep this process from being copied into workers
         self.bar = tqdm(total=total, unit="epoch", disable=None, file=sys.stderr, leave=False)
 
-    def points(self, rows: Iterable[tuple[int, int, Point]]) -> None:
+    def points(self, rows: Sequence[tuple[int, int, Point]]) -> None:
         """Take the (replicate, seed, point) of one epoch of every lane in training."""
-        found = list(rows)
-        self._write(self._curves, "".join(row(*one) for one in found))
-        self.bar.update(len(found))
-        if found:
+        self._write(self._curves, "".join(row(*one) for one in rows))
+        self.bar.update(len(rows))
+        if rows:
             train, validation = (
-                sum(getattr(point, name) for _, _, point in found) / len(found) for name in ("train", "validation")
+                sum(getattr(point, name) for _, _, point in rows) / len(rows) for name in ("train", "validation")
             )
-            who = f"replicate {found[0][0]}" if len(found) == 1 else f"{len(found)} replicates, mean"
-            self.log(f"epoch {found[0][2].epoch}: {who}: train loss {train:.4g}, validation loss {validation:.4g}")
+            who = f"replicate {rows[0][0]}" if len(rows) == 1 else f"{len(rows)} replicates, mean"
+            self.log(f"epoch {rows[0][2].epoch}: {who}: train loss {train:.4g}, validation loss {validation:.4g}")
 
     def finished(self, outcome: Outcome) -> None:
         """Take a replicate as soon as it is trained, so that it survives whatever happens to the others."""

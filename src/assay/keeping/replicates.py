@@ -25,9 +25,9 @@ from assay.keeping.sample import Sample
 from assay.outside import files
 from assay.words import params as parameters
 from assay.words.params import Params
-from assay.words.records import MeasureRequest, Replicate
+from assay.words.records import PREDICTIONS, Divergence, MeasureRequest, Replicate
 
-VERSION = 1
+VERSION = 2
 
 _WEIGHTS = "weights"
 
@@ -58,6 +58,7 @@ class _Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     evaluated: str
     validation: Sequence[float | None]  # loss of each epoch; empty when it was predicted after training
+    diverged: Divergence | None  # where it was these predictions that were not finite
 
 
 class Names(msgspec.Struct, frozen=True):
@@ -120,7 +121,7 @@ class Store:
         entries.used(folder / _WEIGHTS)
         found = trained.replicate
         self.nondeterministic += [one for one in trained.nondeterministic if one not in self.nondeterministic]
-        validation, predictions = self._seen(folder, name)
+        validation, predictions, diverged = self._seen(folder, name)
         losses = zip(_losses(trained.train), _losses(validation or [None] * len(trained.train)), strict=True)
         return Outcome(
             number=found.number,
@@ -131,31 +132,39 @@ class Store:
             weights=raw,
             curve=[Point(epoch, one, two) for epoch, (one, two) in enumerate(losses, 1)],
             predictions=predictions,
-            diverged=found.diverged,
+            diverged=found.diverged or diverged,
             reused=True,
         )
 
-    def _seen(self, folder: Path, name: str) -> tuple[Sequence[float | None], NDArray[np.float32] | None]:
+    def _seen(
+        self, folder: Path, name: str
+    ) -> tuple[Sequence[float | None], NDArray[np.float32] | None, Divergence | None]:
         path = folder / self.evaluated
         head = _open(path, _Seen)
         if head is None or (head[0].name, head[0].evaluated) != (name, self.evaluated):
-            return [], None
-        return head[0].validation, np.load(io.BytesIO(head[1]), allow_pickle=False)
+            return [], None, None
+        return head[0].validation, np.load(io.BytesIO(head[1]), allow_pickle=False), head[0].diverged
 
     def save(self, outcome: Outcome) -> None:
         """Keep a replicate, or only its predictions where it came from here."""
         if self.folder is not None:
             folder, name = self._entry(outcome.number)
+            # Other examples may be predicted well by the same weights: that is no property of the training.
+            predicted = outcome.diverged if outcome.diverged and outcome.diverged.tensor == PREDICTIONS else None
             try:
                 if not outcome.reused:
                     curve = [point.train for point in outcome.curve]
-                    trained = _Trained(name, outcome.record(), curve, self.nondeterministic)
+                    record = outcome.record()
+                    if predicted is not None:
+                        record = msgspec.structs.replace(record, diverged=None)
+                    trained = _Trained(name, record, curve, self.nondeterministic)
                     _seal(folder / _WEIGHTS, trained, outcome.weights)
                 if outcome.predictions is not None:
                     validation = [] if outcome.reused else [point.validation for point in outcome.curve]
                     content = io.BytesIO()
                     np.save(content, outcome.predictions, allow_pickle=False)
-                    _seal(folder / self.evaluated, _Seen(name, self.evaluated, validation), content.getvalue())
+                    seen = _Seen(name, self.evaluated, validation, predicted)
+                    _seal(folder / self.evaluated, seen, content.getvalue())
             except OSError as error:
                 self._trouble(error)
 

@@ -14,7 +14,7 @@ import msgspec
 import torch
 from torch import Tensor
 
-from assay.keeping.progress import Progress
+from assay.keeping.progress import Watcher
 from assay.keeping.replicates import Store
 from assay.learning import memory, seeding, trust, workers
 from assay.learning.engine import Engine
@@ -32,6 +32,8 @@ FORK = 0.1
 #: workers share memory bandwidth and caches; two on two cores were seen to reach 1.85 times one
 PARALLEL = 0.9
 
+_CROWDED = "two replicates at a time do not fit into memory"
+
 
 @dataclass(frozen=True)
 class Way:
@@ -41,55 +43,106 @@ class Way:
     workers: int = 1
 
 
-class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What trying out a group told. Kept in the cache, so that a run that is started again decides alike."""
+class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What trying out a group came to. Kept in the cache, so that a run that is started again decides alike."""
 
-    room: int  # replicates that fit into memory at once
-    largest: int  # replicates in a chunk; 1 when they cannot be fused
-    reason: str  # why not
-    times: dict[int, float]  # chunk → seconds of a step of one replicate in it; empty when nobody asked
+    chunk: int
+    workers: int
+    need: int  # bytes of one replicate
+    reason: str  # why replicates cannot be fused
 
 
-def way(plan: Plan, numbers: Sequence[int], wanted: str, store: Store, *, forks: bool = True) -> Way:
+def way(plan: Plan, group: Sequence[int], wanted: str, store: Store, *, forks: bool = True) -> Way:
     """The way that `execution` asks for; a line in `store.notes` when another one has to be taken.
 
     Without `forks` only a training that is long enough for processes started afresh is spread over any.
     """
-    if len(numbers) == 1 or wanted == "sequential":
+    if len(group) == 1 or wanted == "sequential":
         return Way()
     if wanted == "processes":
-        return _processes(plan, numbers, store.notes)
+        return _processes(plan, group, store.notes)
     several = _several(plan, forks) if wanted == "auto" else {}
-    key = ("trial", wanted, len(numbers), plan.device.type, [*several.items()])
-    trial = store.recall(Trial, *key)
-    if trial is None:
+    key = ("way", wanted, len(group), plan.device.type, [*several.items()])
+    made = store.recall(Decision, *key)
+    if made is None or made.chunk * made.workers * made.need > memory.available(plan.device):
         with seeding.untouched():
-            trial = _try(_uncompiled(plan), numbers, several, timed=wanted == "auto")
-        store.remember(trial, *key)
-    chosen = Way(trial.largest) if wanted == "fused" else _cheapest(plan, len(numbers), trial, several)
-    if trial.reason and chosen.workers == 1:
-        store.notes.append(f"trained one after another, not fused: {trial.reason}")
-    return chosen
+            made = _decide(_uncompiled(plan), group, several, timed=wanted == "auto")
+        store.remember(made, *key)
+    if made.reason and made.workers == 1:
+        store.notes.append(f"trained one after another, not fused: {made.reason}")
+    return Way(made.chunk, made.workers)
 
 
-def _processes(plan: Plan, numbers: Sequence[int], notes: list[str]) -> Way:
-    workers = min(lifeline.processors(), len(numbers))
-    if plan.device.type != "cpu" or workers == 1:
+def _processes(plan: Plan, group: Sequence[int], notes: list[str]) -> Way:
+    if plan.device.type != "cpu" or lifeline.processors() == 1:
         notes.append("trained one after another, not in processes: there is one processor")
         return Way()
-    return Way(workers=workers)
+    with seeding.untouched():
+        room = _room(plan, needed(_uncompiled(plan), group[0]))
+    if room == 1:
+        notes.append("trained one after another, not in processes: two replicates do not fit into memory")
+    return Way(workers=min(lifeline.processors(), len(group), room))
 
 
-def _fusable(plan: Plan, numbers: Sequence[int]) -> tuple[int, int, str]:
-    """How many replicates fit into memory, how many into a chunk, and why only one."""
-    need = needed(plan, numbers[0])
-    room = max(1, int(memory.SHARE * memory.available(plan.device) / need))
+def _several(plan: Plan, forks: bool) -> dict[int, float]:
+    """Numbers of worker processes that are worth a thought, and the seconds until they are ready.
+
+    None for a model that keeps several processors busy by itself: workers would only be in each other's way.
+    """
+    if plan.device.type != "cpu" or torch.get_num_threads() > 1:
+        return {}
+    found = {lifeline.processors(): START}
+    if forks and workers.forks():
+        found[lifeline.share()] = FORK
+    return {count: start for count, start in found.items() if count > 1}
+
+
+def _decide(plan: Plan, group: Sequence[int], several: dict[int, float], *, timed: bool) -> Decision:
+    need = needed(plan, group[0])
+    room = _room(plan, need)
+    largest, reason = _fusable(plan, group, room)
+    if not timed:
+        return Decision(largest, 1, need, reason or _crowded(need, largest))
+    starts = {Way(largest): 0.0, Way(): 0.0}
+    for processes, start in several.items():
+        ways = _spread(len(group), room, largest > 1, processes)
+        starts |= {way: min(start, starts.get(way, start)) for way in ways}
     try:
-        trust.prove(plan, numbers)
+        times = _times(plan, group, sorted({way.chunk for way in starts}))
+    except Exception as error:
+        if not memory.exhausted(error):
+            raise
+        return Decision(1, 1, need, _CROWDED)
+    steps = plan.params.train.epochs * len(cuts(len(plan.train), plan.params.train.batch_size))
+
+    def seconds(way: Way) -> float:
+        busiest = -(-len(group) // way.workers) * steps * times[way.chunk]
+        return starts[way] + (busiest / PARALLEL if way.workers > 1 else busiest)
+
+    chosen = min(starts, key=seconds)  # of equals the first, in this process
+    return Decision(chosen.chunk, chosen.workers, need, reason or _crowded(need, largest))
+
+
+def _fusable(plan: Plan, group: Sequence[int], room: int) -> tuple[int, str]:
+    """How many replicates a chunk may have, or 1 and the reason."""
+    try:
+        trust.prove(plan, group)
     except NotFusable as error:
-        return room, 1, str(error)
-    chunk = max(map(len, memory.chunks(numbers, room)))
-    return room, chunk, "" if chunk > 1 else f"one replicate takes {need / 2**20:.0f} MiB, and two do not fit"
+        return 1, str(error)
+    except Exception as error:
+        if not memory.exhausted(error):
+            raise
+        return 1, _CROWDED
+    return max(map(len, memory.chunks(group, room))), ""
+
+
+def _crowded(need: int, largest: int) -> str:
+    return f"one replicate takes {need / 2**20:.0f} MiB, and two do not fit" if largest == 1 else ""
+
+
+def _room(plan: Plan, need: int) -> int:
+    """Replicates of `need` bytes that fit into memory at once."""
+    return max(1, int(memory.SHARE * memory.available(plan.device) / need))
 
 
 def needed(plan: Plan, number: int) -> int:
@@ -105,42 +158,20 @@ def _uncompiled(plan: Plan) -> Plan:
     return replace(plan, params=msgspec.structs.replace(plan.params, machine=machine))
 
 
-def _several(plan: Plan, forks: bool) -> dict[int, float]:
-    """Numbers of worker processes that are worth a thought, and the seconds until they are ready."""
-    if plan.device.type != "cpu":
-        return {}
-    processors = lifeline.processors()
-    found = {processors: START}
-    if forks and workers.forks():
-        found[lifeline.share()] = FORK
-    return {count: start for count, start in found.items() if count > 1}
+def _times(plan: Plan, group: Sequence[int], chunks: Sequence[int]) -> dict[int, float]:
+    """Seconds of a step of one replicate, in a chunk of each size."""
+    ways = [_Timed(plan, group[:chunk]) for chunk in chunks]
+    for _ in range(1 + TIMED):  # in turns, so that other work on the machine meets each
+        for one in ways:
+            one.step()
+    return {chunk: one.seconds for chunk, one in zip(chunks, ways, strict=True)}
 
 
-def _try(plan: Plan, numbers: Sequence[int], several: dict[int, float], *, timed: bool) -> Trial:
-    room, largest, reason = _fusable(plan, numbers)
-    if not timed:
-        return Trial(room, largest, reason, {})
-    spread = [way.chunk for count in several for way in _spread(len(numbers), room, largest, count)]
-    ways = [_Timed(plan, numbers[:chunk]) for chunk in sorted({1, largest, *spread})]
-    try:
-        for _ in range(1 + TIMED):  # in turns, so that other work on the machine meets each
-            for one in ways:
-                one.step()
-    except Exception as error:
-        if not memory.exhausted(error):
-            raise
-        return Trial(1, 1, "two replicates at a time do not fit into memory", {1: 0.0})
-    return Trial(room, largest, reason, {one.engine.lanes: one.seconds for one in ways})
-
-
-def _spread(count: int, room: int, largest: int, processes: int) -> list[Way]:
-    """Ways to spread `count` replicates over up to so many processes: one at a time in each, and all in lanes.
-
-    No lane stays alone among lanes: it would be trained as one, with other last bits.
-    """
+def _spread(count: int, room: int, fusable: bool, processes: int) -> list[Way]:
+    """Ways to spread `count` replicates over up to so many processes, as many at once as fit into memory."""
     alone = Way(1, min(processes, count, room))
-    workers = min(processes, count // 2)
-    lanes = [Way(-(-count // workers), workers)] if count <= largest else []
+    workers = min(processes, count // 2, room // 2)
+    lanes = [Way(min(-(-count // workers), room // workers), workers)] if fusable and workers > 1 else []
     return [way for way in (alone, *lanes) if way.workers > 1]
 
 
@@ -167,28 +198,13 @@ class _Timed:
         return min(self.times[1:]) / self.engine.lanes
 
 
-def _cheapest(plan: Plan, count: int, trial: Trial, several: dict[int, float]) -> Way:
-    """The way that is soonest done; of equals the first, in this process."""
-    steps = plan.params.train.epochs * len(cuts(len(plan.train), plan.params.train.batch_size))
-    starts = {Way(trial.largest): 0.0, Way(): 0.0}
-    for processes in several:
-        for way in _spread(count, trial.room, trial.largest, processes):
-            starts[way] = min(several[processes], starts.get(way, START))
-
-    def seconds(way: Way) -> float:
-        busiest = -(-count // way.workers) * steps * trial.times[way.chunk]
-        return starts[way] + (busiest / PARALLEL if way.workers > 1 else busiest)
-
-    return min(starts, key=seconds)
-
-
 def _batches(plan: Plan, numbers: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
     feed = Feed(plan.task, plan.train, plan.params.train.batch_size, [plan.streams(number) for number in numbers])
     while True:
         yield from feed.epoch(1)
 
 
-def describe(chosen: Way, wanted: str, progress: Progress) -> None:
+def describe(chosen: Way, wanted: str, progress: Watcher) -> None:
     """Say in the log what was chosen."""
     how = "one after another" if chosen.chunk == 1 else f"{chosen.chunk} at a time"
     where = f" in each of {chosen.workers} processes" if chosen.workers > 1 else ""

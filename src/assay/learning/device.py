@@ -146,8 +146,9 @@ def threads(count: int) -> Iterator[None]:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes at the worst moment so far: on the accelerator, else of this process."""
+    """Bytes at the worst moment so far: on the accelerator, else of this process or its largest worker."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(kind).ru_maxrss for kind in kinds) * unit

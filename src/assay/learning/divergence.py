@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from assay.learning.engine import Engine
-from assay.words.records import Divergence
+from assay.words.records import PREDICTIONS, Divergence
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Monitor:
 
     def predictions(self, lane: int, finite: bool, epoch: int, step: int) -> None:
         if self.diverged[lane] is None and not finite:
-            self.diverged[lane] = Divergence(epoch=epoch, step=step, tensor="predictions")
+            self.diverged[lane] = Divergence(epoch=epoch, step=step, tensor=PREDICTIONS)
 
     def _sums(self, losses: Tensor) -> Tensor:
         return torch.stack([losses, self.engine.grad.sum(1), self.engine.theta.sum(1)])

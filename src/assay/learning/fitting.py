@@ -19,7 +19,7 @@ from assay.keeping.outcome import Outcome
 from assay.learning import contract, seeding
 from assay.learning.contract import Task
 from assay.learning.seeding import Streams
-from assay.words.records import Divergence
+from assay.words.records import PREDICTIONS, Divergence
 
 
 def fit(task: Task, parameters: dict[str, Any], train: Examples, evaluated: Examples, streams: Streams) -> Outcome:
@@ -30,7 +30,7 @@ def fit(task: Task, parameters: dict[str, Any], train: Examples, evaluated: Exam
     if not callable(predictor):
         raise task.refuse(f"fit() returns {type(predictor).__name__}", "a function from inputs to predictions")
     predicted = _predict(task, predictor, evaluated)
-    diverged = None if np.isfinite(predicted).all() else Divergence(epoch=0, step=0, tensor="predictions")
+    diverged = None if np.isfinite(predicted).all() else Divergence(epoch=0, step=0, tensor=PREDICTIONS)
     return Outcome(
         number=streams.number,
         seed=streams.display,

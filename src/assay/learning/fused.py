@@ -8,6 +8,7 @@ Autograd runs outside of `vmap`: the sum of the lanes' losses has, for each lane
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -109,7 +110,8 @@ class Fused(Engine):
             self.masks.give(None)
             with seeding.untouched(), torch.no_grad():
                 self._place([one[0] for one in self.leaves], [one[0].clone() for one in self.kept.values()])
-                self.module(inputs[0])
+                # On a copy: a module that counts its steps must not count this one.
+                copy.deepcopy(self.module, {id(self.masks): self.masks})(inputs[0])
             self._sites[shape] = self.masks.seen
             self.masks.generators = real
         return self._sites[shape]

@@ -25,7 +25,7 @@ from assay.learning.plan import Plan
 from assay.learning.seeding import Streams
 from assay.words import params as parameters
 from assay.words.params import Params
-from assay.words.records import Divergence, MeasureRequest
+from assay.words.records import PREDICTIONS, Divergence, MeasureRequest
 
 
 class Group:
@@ -101,7 +101,7 @@ class Group:
             return
         if self.task.fit is None:
             replicas.check(self.plan)
-            training.run(self.plan, numbers, self.request.execution, self.progress, self.store)
+            training.run(self.plan, self.request.replicates, numbers, self.request.execution, self.progress, self.store)
             return
         for number in numbers:
             strategy = parameters.strategy(self.settings)
@@ -115,7 +115,7 @@ class Group:
         (outcome.predictions,) = loop.predict(self.plan, engine)
         if outcome.diverged is None and not np.isfinite(outcome.predictions).all():
             epochs = self.settings.train.epochs
-            outcome.diverged = Divergence(epoch=epochs, step=outcome.steps, tensor="predictions")
+            outcome.diverged = Divergence(epoch=epochs, step=outcome.steps, tensor=PREDICTIONS)
 
     @cached_property
     def plan(self) -> Plan:

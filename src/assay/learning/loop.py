@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from assay.keeping.outcome import Outcome, Point
-from assay.keeping.progress import Progress
+from assay.keeping.progress import Watcher
 from assay.learning import contract, device, rules
 from assay.learning.checkpoint import Saver
 from assay.learning.divergence import Monitor
@@ -24,7 +24,7 @@ from assay.learning.seeding import Globals
 from assay.words.records import Divergence
 
 
-def train(plan: Plan, engine: Engine, numbers: Sequence[int], progress: Progress) -> list[Outcome]:
+def train(plan: Plan, engine: Engine, numbers: Sequence[int], progress: Watcher) -> list[Outcome]:
     """Train the lanes of `engine`, which are the replicates `numbers`, to the end."""
     training = Training(plan, engine, numbers, progress)
     training.resume()
@@ -39,7 +39,7 @@ def train(plan: Plan, engine: Engine, numbers: Sequence[int], progress: Progress
 class Training:
     """Lanes under way: where they are, and all that is needed to go on from there."""
 
-    def __init__(self, plan: Plan, engine: Engine, numbers: Sequence[int], progress: Progress) -> None:
+    def __init__(self, plan: Plan, engine: Engine, numbers: Sequence[int], progress: Watcher) -> None:
         self.plan = plan
         self.engine = engine
         self.progress = progress
@@ -110,10 +110,12 @@ class Training:
 
     def _show(self, epoch: int) -> None:
         self.progress.points(
-            (stream.number, stream.display, point)
-            for stream, curve in zip(self.streams, self.curves, strict=True)
-            for point in curve
-            if point.epoch == epoch
+            [
+                (stream.number, stream.display, point)
+                for stream, curve in zip(self.streams, self.curves, strict=True)
+                for point in curve
+                if point.epoch == epoch
+            ]
         )
 
     def outcomes(self) -> list[Outcome]:

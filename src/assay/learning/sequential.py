@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,7 +34,7 @@ class Sequential(Engine):
         self.loss = task.loss
         self.lr = params.lr
         self.compiled = device.Compiled(self.module) if params.machine.compile else None
-        self.optimizer = task.call("optimizer", self.leaves, params) if task.optimizer else None
+        self.optimizer = _optimizer(task, self.leaves, params) if task.optimizer else None
         self.start = [group["lr"] for group in self.optimizer.param_groups] if self.optimizer else []
 
     def differentiate(self, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -77,3 +78,13 @@ class Sequential(Engine):
         super().restore(state)
         if self.optimizer:
             self.optimizer.load_state_dict(state["optimizer"])
+
+
+def _optimizer(task: Task, leaves: Sequence[Tensor], params: Params) -> torch.optim.Optimizer:
+    made: torch.optim.Optimizer = task.call("optimizer", leaves, params)
+    try:
+        inspect.signature(made.step).bind()
+    except (AttributeError, TypeError, ValueError) as error:
+        what = f"optimizer() returns {type(made).__name__}, whose step() cannot be called without arguments"
+        raise task.refuse(what, "a torch.optim.Optimizer that needs no closure; or write fit()") from error
+    return made

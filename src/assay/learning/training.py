@@ -2,56 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 
 from assay.keeping.outcome import Outcome
-from assay.keeping.progress import Progress
+from assay.keeping.progress import Only, Watcher
 from assay.keeping.replicates import Store
-from assay.learning import choose, loop, memory, trust, work, workers
-from assay.learning.choose import Way
-from assay.learning.engine import Engine
+from assay.learning import choose, contract, loop, memory, trust, work, workers
 from assay.learning.fused import NotFusable
 from assay.learning.plan import Plan
+from assay.outside import task_source
+from assay.words.errors import AssayError, UsageError
 
 
-def run(plan: Plan, numbers: Sequence[int], execution: str, progress: Progress, store: Store) -> list[Outcome]:
-    """Train the replicates `numbers`; their outcomes in that order."""
-    with work.threads(plan):
-        chosen = choose.way(plan, numbers, execution, store)
-        choose.describe(chosen, execution, progress)
-        if chosen.workers > 1:
-            found = workers.run(plan, numbers, chosen.workers, chosen.chunk, progress, part)
+def run(
+    plan: Plan, group: Sequence[int], numbers: Sequence[int], execution: str, progress: Watcher, store: Store
+) -> list[Outcome]:
+    """Train the replicates `numbers` of `group`; their outcomes in that order.
+
+    How follows from the whole group: what an interrupted run left over is trained as it would have been.
+    """
+    with _said(plan), work.threads(plan):
+        way = choose.way(plan, group, execution, store)
+        choose.describe(way, execution, progress)
+        shares = [[one for one in group[index :: way.workers] if one in numbers] for index in range(way.workers)]
+        shares = [share for share in shares if share]
+        if len(shares) > 1:
+            found = workers.run(plan, shares, way.chunk, progress, store.notes, part)
         else:
-            found = here(plan, numbers, chosen, progress, store.notes)
+            found = here(plan, shares[0], way.chunk, progress, store.notes)
     by_number = {one.number: one for one in found}
     return [by_number[number] for number in numbers]
 
 
-def here(plan: Plan, numbers: Sequence[int], way: Way, progress: Progress, notes: list[str]) -> list[Outcome]:
-    """Train in this process, chunk by chunk; a chunk that does not fit or cannot be fused is cut up."""
+def part(plan: Plan, numbers: Sequence[int], chunk: int, progress: Watcher, notes: list[str]) -> list[Outcome]:
+    """The share of one worker process, which knows from its parent that lanes can be trusted."""
+    with _said(plan):
+        return here(plan, numbers, chunk, progress, notes)
+
+
+def here(plan: Plan, numbers: Sequence[int], largest: int, progress: Watcher, notes: list[str]) -> list[Outcome]:
+    """Train in this process, `largest` at a time; a chunk that does not fit or breaks in lanes is cut up."""
     found: list[Outcome] = []
-    waiting = memory.chunks(numbers, way.chunk)
+    waiting, lanes = memory.chunks(numbers, largest), largest > 1
     while waiting:
         chunk = waiting.pop(0)
         try:
-            found += loop.train(plan, _engine(plan, chunk), chunk, progress)
+            found += _in_lanes(plan, chunk, progress) if lanes else _alone(plan, chunk[0], progress)
         except NotFusable as error:
             notes.append(f"trained one after another, not fused: {error}")
-            waiting = [[number] for number in chain(chunk, *waiting)]
+            waiting, lanes = [[number] for number in chain(chunk, *waiting)], False
         except Exception as error:
-            if len(chunk) == 1 or not memory.exhausted(error):
+            if not lanes or not memory.exhausted(error):
                 raise
-            progress.log(f"{len(chunk)} replicates do not fit into memory: half as many at a time")
-            waiting = memory.chunks(list(chain(chunk, *waiting)), -(-len(chunk) // 2))
+            half = -(-len(chunk) // 2)
+            progress.log(f"{max(2, len(chunk))} replicates do not fit into memory: {half} at a time")
+            waiting, lanes = memory.chunks(list(chain(chunk, *waiting)), half), half > 1
     return found
 
 
-def part(plan: Plan, numbers: Sequence[int], chunk: int, progress: Progress) -> list[Outcome]:
-    """The share of one worker process, which knows from its parent that lanes can be trusted."""
-    return here(plan, numbers, Way(chunk=chunk), progress, [])
+def _in_lanes(plan: Plan, numbers: Sequence[int], progress: Watcher) -> list[Outcome]:
+    """Fresh lanes, trained to the end. NotFusable, naming module and reason, when what they run through breaks.
+
+    One replicate alone is accompanied by another that is thrown away: torch takes a single lane for no batch, and
+    its last bits would differ from those among others.
+    """
+    lanes = numbers if len(numbers) > 1 else [numbers[0], numbers[0] + 1]
+    engine = trust.fused(plan, lanes)
+    try:
+        return loop.train(plan, engine, lanes, Only(progress, numbers))[: len(numbers)]
+    except (NotFusable, AssayError):
+        raise
+    except Exception as error:
+        if memory.exhausted(error):
+            raise
+        raise NotFusable(trust.blamed(engine, error)) from error
 
 
-def _engine(plan: Plan, chunk: Sequence[int]) -> Engine:
-    """Fresh lanes; a single one is never fused, which would only be slower."""
-    return trust.alone(plan, chunk[0]) if len(chunk) == 1 else trust.fused(plan, chunk)
+def _alone(plan: Plan, number: int, progress: Watcher) -> list[Outcome]:
+    return loop.train(plan, trust.alone(plan, number), [number], progress)
+
+
+@contextmanager
+def _said(plan: Plan) -> Iterator[None]:
+    """One sentence for what training raises: too little memory for one replicate, or the task's own failure."""
+    try:
+        yield
+    except Exception as error:
+        if memory.exhausted(error):
+            raise UsageError(
+                f"one replicate does not fit into the memory of {plan.device}: {contract.brief(error)}",
+                mend="lower train.batch_size, or take a smaller model, in params.yaml",
+            ) from error
+        with task_source.said_by_task(plan.task.source.parent, plan.task.name, "learning"):
+            raise

@@ -15,8 +15,7 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
-from assay.learning import contract, replicas
-from assay.learning.engine import Engine
+from assay.learning import contract, memory, replicas
 from assay.learning.feed import Feed
 from assay.learning.fused import Fused, NotFusable
 from assay.learning.plan import Plan
@@ -71,17 +70,23 @@ def _guarded(engine: Fused, action: Callable[[], Tensor]) -> Tensor:
     before = Globals()
     try:
         made = action()
-    except (NotFusable, AssayError, torch.OutOfMemoryError, MemoryError):
+    except (NotFusable, AssayError):
         raise
     except Exception as error:
-        raise NotFusable(f"{_where(engine.module, error)}: {contract.brief(error)}") from error
+        if memory.exhausted(error):
+            raise
+        raise NotFusable(blamed(engine, error)) from error
     if before != Globals():
         raise NotFusable("the forward pass draws from the global generators, which lanes would share")
     return made
 
 
+def blamed(engine: Fused, error: BaseException) -> str:
+    """`error` as part of one sentence, with the innermost module that was running when it was raised."""
+    return f"{_where(engine.module, error)}: {contract.brief(error)}"
+
+
 def _where(module: nn.Module, error: BaseException) -> str:
-    """The innermost module that was running when `error` was raised."""
     names = {
         id(one): f"{type(one).__name__} {name!r}" if name else type(one).__name__
         for name, one in module.named_modules()
@@ -103,8 +108,3 @@ def _agree(what: str, found: Tensor, expected: Tensor, tolerance: float) -> None
         or (difference > tolerance * scale + tolerance * 1e-6)
     ):
         raise NotFusable(f"{what} differs from the sequential twin's by {difference:.2g} (norm {scale:.2g})")
-
-
-def engines(plan: Plan, numbers: Sequence[int]) -> Engine:
-    """Fresh lanes for `numbers`; one alone is never fused, which would only be slower."""
-    return alone(plan, numbers[0]) if len(numbers) == 1 else fused(plan, numbers)

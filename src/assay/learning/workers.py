@@ -14,23 +14,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import torch
 from numpy.typing import NDArray
 
 from assay.keeping.outcome import Outcome, Point
-from assay.keeping.progress import Progress
+from assay.keeping.progress import Watcher
 from assay.learning import contract, device
 from assay.learning.checkpoint import Checkpoints
 from assay.learning.feed import Tensors
 from assay.learning.plan import Plan
-from assay.outside import lifeline
+from assay.outside import lifeline, provenance
 from assay.words.errors import AssayError
 from assay.words.params import Params
 
-#: what trains in a worker: (plan, numbers, chunk, progress) → outcomes
-Train = Callable[[Plan, Sequence[int], int, Any], list[Outcome]]
+#: what trains in a worker: (plan, numbers, chunk, progress, notes) → outcomes
+Train = Callable[[Plan, Sequence[int], int, Watcher, list[str]], list[Outcome]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class _Parcel:
     threads: int
 
     @classmethod
-    def of(cls, plan: Plan) -> _Parcel:
+    def of(cls, plan: Plan, workers: int) -> _Parcel:
         tensors = (plan.train.inputs, plan.train.targets, plan.evaluate.inputs, plan.evaluate.targets)
         arrays = [one.cpu().numpy() for one in tensors]
         return cls(
@@ -60,7 +60,7 @@ class _Parcel:
             classes=plan.classes,
             outputs=plan.outputs,
             checkpoints=plan.checkpoints,
-            threads=torch.get_num_threads(),
+            threads=max(1, torch.get_num_threads() // workers),
         )
 
     def plan(self) -> Plan:
@@ -102,23 +102,34 @@ def forks() -> bool:
     return sys.platform == "linux" and torch.get_num_threads() == 1 and not others
 
 
-def run(plan: Plan, numbers: Sequence[int], count: int, chunk: int, progress: Progress, train: Train) -> list[Outcome]:
-    """Train `numbers` in `count` processes, each `chunk` at a time; outcomes in no particular order."""
+class _Done(NamedTuple):
+    """What a worker says at its end."""
+
+    nondeterministic: list[str]
+    notes: list[str]
+    imported: list[str]
+
+
+def run(
+    plan: Plan, shares: Sequence[Sequence[int]], chunk: int, progress: Watcher, notes: list[str], train: Train
+) -> list[Outcome]:
+    """Train each of `shares` in a process of its own, each `chunk` at a time; outcomes in no particular order."""
     context: Any = multiprocessing.get_context("fork" if forks() else "spawn")
-    parcel = _Parcel.of(plan)
+    parcel = _Parcel.of(plan, len(shares))
     open_pipes: dict[Any, Any] = {}
     found: list[Outcome] = []
     try:
-        for index in range(count):
+        for share in shares:
             ours, theirs = context.Pipe(duplex=False)
-            share = list(numbers[index::count])
-            process = context.Process(target=_work, args=(parcel, share, chunk, theirs, train), daemon=True)
+            process = context.Process(target=_work, args=(parcel, list(share), chunk, theirs, train), daemon=True)
             process.start()
             theirs.close()
             open_pipes[ours] = process
         while open_pipes:
             for ready in wait(list(open_pipes)):
-                if not _take(ready, progress, found):
+                done = _take(ready, progress, found)
+                if done is not None:
+                    notes += [note for note in done.notes if note not in notes]
                     open_pipes.pop(ready).join()
     finally:
         for process in open_pipes.values():
@@ -126,8 +137,8 @@ def run(plan: Plan, numbers: Sequence[int], count: int, chunk: int, progress: Pr
     return found
 
 
-def _take(pipe: Any, progress: Progress, found: list[Outcome]) -> bool:
-    """One message of a worker; whether more will come."""
+def _take(pipe: Any, progress: Watcher, found: list[Outcome]) -> _Done | None:
+    """One message of a worker; the last tells what became of it."""
     try:
         kind, content = pipe.recv()
     except EOFError as error:
@@ -144,14 +155,17 @@ def _take(pipe: Any, progress: Progress, found: list[Outcome]) -> bool:
     elif kind == "error":
         raise content
     else:
-        for name in content:
+        for name in content.nondeterministic:
             warnings.warn(f"{name} does not have a deterministic implementation", stacklevel=2)
-        return False
-    return True
+        provenance.met(content.imported)
+        return cast(_Done, content)
+    return None
 
 
 def _work(parcel: _Parcel, numbers: list[int], chunk: int, pipe: Connection, train: Train) -> None:
-    lifeline.hold()
+    starter = multiprocessing.parent_process()
+    lifeline.hold(starter.pid if starter else None)
+    notes: list[str] = []
     try:
         plan = parcel.plan()
         with (
@@ -159,8 +173,8 @@ def _work(parcel: _Parcel, numbers: list[int], chunk: int, pipe: Connection, tra
             device.products(parcel.params.train.precision),
             device.determinism(parcel.params.train.deterministic) as nondeterministic,
         ):
-            train(plan, numbers, chunk, _Relay(pipe))
-        pipe.send(("done", nondeterministic))
+            train(plan, numbers, chunk, _Relay(pipe), notes)
+        pipe.send(("done", _Done(nondeterministic, notes, provenance.imported(parcel.source.parent))))
     except AssayError as error:
         pipe.send(("error", error))
     except Exception as error:

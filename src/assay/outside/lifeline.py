@@ -26,11 +26,13 @@ _SECONDS = 0.5
 _SHELLS = ("sh", "bash", "dash", "zsh", "fish", "ksh")
 
 
-def hold() -> None:
-    """End this process when the process that started it ends."""
-    parent = os.getppid()
+def hold(starter: int | None = None) -> None:
+    """End this process when the process that started it ends; `starter` is that one, where its number is known."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    parent = os.getppid()
+    if starter not in (None, parent):
+        os.kill(os.getpid(), signal.SIGKILL)  # it ended before we looked
     watched = [parent, *_beyond_shell(parent)]
     if watched[-1] == 1 and _left_to_init():
         os.kill(os.getpid(), signal.SIGKILL)

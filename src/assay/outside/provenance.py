@@ -35,11 +35,20 @@ def listing(root: Path) -> Listing:
     return Listing(frozenset(tracked), tuple(kept))
 
 
+#: files that worker processes of this one have imported
+_met: set[str] = set()
+
+
+def met(files: Iterable[str]) -> None:
+    """Take note of what `imported` gave in a worker process."""
+    _met.update(files)
+
+
 def imported(root: Path) -> list[str]:
-    """Files under `root`/src that this process has imported, relative to `root`."""
+    """Files under `root`/src that this process and its workers have imported, relative to `root`."""
     source = str((root / "src").resolve())
     elsewhere = tuple(prefix for prefix in {sys.prefix, sys.base_prefix} if not source.startswith(prefix))
-    found = set()
+    found = set(_met)
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)  # a relative name for some modules of torch
         if not isinstance(file, str) or file.startswith(elsewhere) or not Path(file).is_absolute():

@@ -103,6 +103,10 @@ class MeasureRequest(Record, frozen=True, kw_only=True):
     cache: str  # folder of the replicate cache; "" for none
 
 
+#: what a Divergence names where the weights are finite, and what they predict is not
+PREDICTIONS = "predictions"
+
+
 class Divergence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a replicate left the finite numbers. Epoch and step count from 1; step counts over the whole run."""
 

@@ -1,0 +1,216 @@
+"""What goes wrong while replicates train: another way is taken and named, or one sentence says what to mend."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from miniature import Make, Project, digits
+from test_fused import plan_of
+from zoo import TASK
+
+from assay.learning import choose, device, loop, memory, trust
+from assay.learning.choose import Way
+from assay.learning.sequential import Sequential
+from assay.outside import lifeline
+from assay.words.errors import UsageError
+
+LATE = (
+    TASK
+    + """
+    class Late(nn.Module):
+        # breaks in lanes, or works there by its own count, after more steps than any proof takes
+        def __init__(self, outputs, how):
+            super().__init__()
+            self.out, self.drop, self.how, self.calls = nn.Linear(64, outputs), nn.Dropout(0.2), how, 0
+            self.register_buffer("shift", torch.zeros(()))
+
+        def forward(self, x):
+            made = self.out(self.drop(x.flatten(1)))
+            if self.training:
+                self.calls += 1
+                if self.how == "item" and self.calls > 5 and made.mean().item() > 1e9:
+                    made = made * 2
+                if self.how == "buffer" and self.calls > 5:
+                    self.shift = self.shift + 1.0
+                if self.how == "counter" and self.calls > 5:
+                    made = made * 3
+            return made + self.shift
+
+    NETS |= {how: (lambda outputs, how=how: Late(outputs, how)) for how in ("item", "buffer", "counter")}
+"""
+)
+
+
+class Forgetful:
+    """A store that keeps nothing."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def recall(self, *_key: object) -> None: ...
+
+    def remember(self, *_key: object) -> None: ...
+
+
+def room_for(monkeypatch: pytest.MonkeyPatch, project: Project, replicates: float) -> int:
+    """Let as many replicates fit; bytes of one."""
+    need = choose.needed(plan_of(project), 0)
+    monkeypatch.setattr(memory, "available", lambda _device: int(need * replicates / memory.SHARE))
+    return need
+
+
+def cached(project: Project, numbers: list[int], out: str, **more: object) -> list:
+    return list(project.measure(numbers, out, cache=str(project.root / "cache"), **more).replicates)
+
+
+@pytest.mark.parametrize("how", ["item", "buffer"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_breaks_in_lanes_later_trains_one_after_another(
+    make: Make, monkeypatch: pytest.MonkeyPatch, how: str, workers: int
+) -> None:
+    project = make(LATE, model={"net": how})
+    project.measure([0, 1, 2, 3], "alone")
+    monkeypatch.setattr(choose, "way", lambda *_asked, **_more: Way(2, workers))
+    answer = project.measure([0, 1, 2, 3], "lanes", execution="auto")
+    assert not {"fused"} & {one.execution for one in answer.replicates}
+    (note,) = answer.notes
+    assert note.startswith("trained one after another, not fused: ") and ("item()" in note or "'shift'" in note)
+    assert np.array_equal(project.predictions("alone"), project.predictions("lanes"))
+
+
+def test_a_module_that_counts_its_steps_counts_only_them(make: Make) -> None:
+    """Looking for its dropout is no step."""
+    project = make(LATE, model={"net": "counter"}, train={"precision": "float64"})
+    project.measure([0, 1], "alone")
+    answer = project.measure([0, 1], "lanes", execution="fused")
+    assert {one.execution for one in answer.replicates} == {"fused"}
+    assert np.allclose(project.predictions("alone"), project.predictions("lanes"), atol=1e-9)
+
+
+@pytest.mark.parametrize("execution", ["auto", "fused"])
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("no more"), RuntimeError("can't allocate memory")])
+def test_lanes_that_do_not_fit_from_the_start(
+    make: Make, monkeypatch: pytest.MonkeyPatch, execution: str, error: Exception
+) -> None:
+    def full(*_asked: object) -> None:
+        raise error
+
+    project = make(TASK)
+    monkeypatch.setattr(lifeline, "processors", lambda: 1)
+    monkeypatch.setattr(trust.Fused, "differentiate", full)
+    answer = project.measure([0, 1, 2], execution=execution)
+    assert {one.execution for one in answer.replicates} == {"sequential"}
+    assert answer.notes == ["trained one after another, not fused: two replicates at a time do not fit into memory"]
+
+
+def test_one_that_does_not_fit_is_one_sentence(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_asked: object) -> None:
+        raise torch.OutOfMemoryError("no more")
+
+    project = make(TASK)
+    monkeypatch.setattr(Sequential, "differentiate", full)
+    with pytest.raises(UsageError, match=r"one replicate does not fit into the memory of cpu.*train.batch_size"):
+        project.measure([0])
+
+
+@pytest.mark.parametrize("execution", ["sequential", "auto", "processes"])
+def test_a_loss_that_fails_is_named_with_its_line(make: Make, execution: str) -> None:
+    source = TASK.replace("def loss(outputs, targets):", "def loss(outputs, targets):\n        fail(targets)")
+    assert source != TASK
+    source += """
+    def fail(targets):
+        assert len(targets) != 13, "thirteen examples"
+"""
+    project = make(source, examples=205)  # six batches of 32 and one of 13
+    with pytest.raises(UsageError, match=r"learning.py:\d+: AssertionError: thirteen examples; next: mend the task"):
+        project.measure([0, 1], execution=execution)
+
+
+def test_an_optimizer_that_wants_a_closure_is_refused(make: Make) -> None:
+    source = """
+    def optimizer(parameters, settings):
+        return torch.optim.LBFGS(parameters, lr=settings.lr)
+    """
+    with pytest.raises(UsageError, match=r"optimizer\(\) returns LBFGS, whose step\(\) cannot be called without"):
+        make(TASK + source).measure([0])
+
+
+def test_workers_together_take_no_more_than_there_is(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = make(TASK, train={"epochs": 100_000})
+    room_for(monkeypatch, project, 5.5)
+    monkeypatch.setattr(lifeline, "processors", lambda: 8)
+    monkeypatch.setattr(
+        choose, "_times", lambda plan, group, chunks: {one: 0.001 if one == 1 else 0.0002 for one in chunks}
+    )
+    for execution in ("auto", "processes"):
+        with device.threads(1):
+            way = choose.way(plan_of(project), range(10), execution, Forgetful())
+        assert way.workers > 1 and way.workers * way.chunk <= 5, execution
+
+
+def test_a_model_that_keeps_all_processors_busy_gets_no_workers(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = make(TASK, train={"epochs": 100_000})
+    monkeypatch.setattr(lifeline, "processors", lambda: 2)
+    monkeypatch.setattr(choose, "_times", lambda plan, group, chunks: dict.fromkeys(chunks, 0.001))
+    for threads, spread in ((1, True), (2, False)):
+        with device.threads(threads):
+            way = choose.way(plan_of(project), range(4), "auto", Forgetful())
+        assert (way.workers > 1) == spread
+
+
+def test_a_decision_for_more_memory_than_there_is_now_is_made_again(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make(TASK)
+    cached(project, [0, 1, 2, 3], "first", execution="fused")
+    for kept in (project.root / "cache" / "replicates").glob("*/weights"):
+        shutil.rmtree(kept.parent)
+    room_for(monkeypatch, project, 2.5)
+    cached(project, [0, 1, 2, 3], "second", execution="fused")
+    logs = [(project.root / out / "train.log").read_text() for out in ("first", "second")]
+    assert "train 4 at a time" in logs[0] and "train 2 at a time" in logs[1]
+
+
+@pytest.mark.parametrize("way", [Way(3), Way(2, 2)], ids=["here", "workers"])
+def test_one_that_is_missing_is_trained_as_among_the_others(
+    make: Make, monkeypatch: pytest.MonkeyPatch, way: Way
+) -> None:
+    monkeypatch.setattr(choose, "way", lambda *_asked, **_more: way)
+    project = make(TASK, model={"net": "convolution"})
+    project.measure([0, 1, 2], "whole", execution="auto")
+    cached(project, [0, 1, 2], "first", execution="auto")
+    kept = [path for path in (project.root / "cache").rglob("weights") if b'"number":1' in path.read_bytes()]
+    shutil.rmtree(kept[0].parent)
+    found = cached(project, [0, 1, 2], "second", execution="auto")
+    assert [one.reused for one in found] == [True, False, True]
+    assert {one.execution for one in found} == {"fused"}
+    for number in range(3):
+        assert project.weights(number, "whole") == project.weights(number, "second")
+    curves = [(project.root / out / "curves.csv").read_text() for out in ("whole", "second")]
+    assert curves[0] == curves[1]
+
+
+def test_predictions_that_are_not_finite_are_a_matter_of_their_examples(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make(TASK)
+    real, calls = loop.predict, iter(range(10))
+
+    def second_breaks(plan: loop.Plan, engine: loop.Engine) -> list:
+        made = real(plan, engine)
+        if next(calls) == 1:
+            made[0][:] = np.nan
+        return made
+
+    monkeypatch.setattr(loop, "predict", second_breaks)
+    for out in ("first", "from the cache"):
+        found = cached(project, [0, 1, 2], out)
+        assert [one.diverged and one.diverged.tensor for one in found] == [None, "predictions", None], out
+        assert np.isnan(project.predictions(out)).any(axis=(1, 2)).tolist() == [False, True, False]
+    project.part("validation", digits(1200, 1290))
+    found = cached(project, [0, 1, 2], "other examples")
+    assert [one.reused for one in found] == [True] * 3 and not any(one.diverged for one in found)
+    assert np.isfinite(project.predictions("other examples")).all()

@@ -1,0 +1,85 @@
+"""Worker processes: copies of this one where that is safe, started afresh where it is not."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+import pytest
+from miniature import Make
+from zoo import TASK
+
+from assay.learning import choose, device, workers
+from assay.learning.choose import Way
+from assay.outside import provenance
+
+needs_fork = pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
+
+
+@needs_fork
+def test_a_process_with_threads_is_not_copied() -> None:
+    with device.threads(2):
+        assert not workers.forks()
+    with device.threads(1):
+        assert workers.forks()
+        stop = threading.Event()
+        other = threading.Thread(target=stop.wait)
+        other.start()
+        try:
+            assert not workers.forks()
+        finally:
+            stop.set()
+            other.join()
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_lanes_in_workers_are_the_lanes_here(make: Make, monkeypatch: pytest.MonkeyPatch, copied: bool) -> None:
+    """To the last bit, with dropout, whichever worker has them; the record says what decides the bits."""
+    monkeypatch.setattr(workers, "forks", lambda: copied)
+    project = make(TASK, model={"net": "transformer"})
+    project.measure([0, 1, 2, 3, 4], "here", execution="fused")
+    monkeypatch.setattr(choose, "way", lambda *_asked, **_more: Way(3, 2))
+    answer = project.measure([0, 1, 2, 3, 4], "there", execution="auto")
+    assert {one.execution for one in answer.replicates} == {"fused"}
+    assert "3 at a time in each of 2 processes" in (project.root / "there" / "train.log").read_text()
+    for number in range(5):
+        assert project.weights(number, "here") == project.weights(number, "there")
+
+
+def test_brief_trainings_are_spread_where_a_copy_is_enough(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a second of training: worth a tenth of a second, and no interpreter's start."""
+    project = make(TASK, train={"epochs": 20})
+    monkeypatch.setattr(choose, "_times", lambda plan, group, chunks: dict.fromkeys(chunks, 0.001))
+    for copied, spread in ((True, True), (False, False)):
+        monkeypatch.setattr(workers, "forks", lambda copied=copied: copied)
+        monkeypatch.setattr(choose.lifeline, "processors", lambda: 2)
+        project.measure([0, 1, 2, 3], "out", execution="auto")
+        assert ("2 processes" in (project.root / "out" / "train.log").read_text()) == spread
+    monkeypatch.setattr(workers, "forks", lambda: True)
+    monkeypatch.setenv("ASSAY_BESIDE", "1")
+    project.measure([0, 1, 2, 3], "beside", execution="auto")
+    assert "processes" not in (project.root / "beside" / "train.log").read_text(), "the other arm has the other one"
+
+
+def test_what_a_worker_imports_is_told(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A helper under a computed name, imported by the worker that trains replicate 1 and by nobody else."""
+    monkeypatch.setattr(provenance, "_met", set())
+    source = (
+        TASK
+        + """
+    import importlib, os, sys
+
+    def augment(inputs, targets, generator):
+        if os.getpid() != int(os.environ["PARENT"]):
+            importlib.import_module(__name__.rpartition(".")[0] + "." + "helper")
+        return inputs, targets
+    """
+    )
+    project = make(source)
+    folder = project.root / "src" / "tasks" / project.task
+    (folder / "helper.py").write_text("")
+    monkeypatch.setenv("PARENT", str(os.getpid()))
+    monkeypatch.setattr(choose, "way", lambda *_asked, **_more: Way(1, 2))
+    project.measure([0, 1], execution="auto")
+    assert f"src/tasks/{project.task}/helper.py" in provenance.imported(project.root)
