@@ -30,6 +30,10 @@ from torch import nn
 def perceptron(outputs):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Dropout(0.1), nn.Linear(64, outputs))
 
+def wide(outputs):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU(),
+                         nn.Linear(1024, outputs))
+
 def convolution(outputs):
     return nn.Sequential(
         nn.Unflatten(1, (1, 8)), nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
@@ -72,7 +76,7 @@ class Recurrent(nn.Module):
             state = (1 - z) * (n + (r + a).sigmoid() * c).tanh() + z * state
         return self.out(state)
 
-NETS = dict(perceptron=perceptron, convolution=convolution, transformer=Transformer, recurrent=Recurrent)
+NETS = dict(perceptron=perceptron, wide=wide, convolution=convolution, transformer=Transformer, recurrent=Recurrent)
 
 def model(shape, outputs, net="perceptron"):
     return NETS[net](outputs)
@@ -84,10 +88,10 @@ def preprocess(inputs):
     return inputs.float() / 16
 """
 
-NETS = ("perceptron", "convolution", "transformer", "recurrent")
+NETS = ("perceptron", "wide", "convolution", "transformer", "recurrent")
 
 _DRIVER = """
-import json, sys, time
+import json, os, sys, time
 started = time.perf_counter()
 sys.path.insert(0, {source!r})
 from pathlib import Path
@@ -97,10 +101,12 @@ from assay.words.records import MeasureRequest
 threads = int(sys.argv[2])
 torch.set_num_threads(threads)
 request = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=MeasureRequest)
-ready, cpu = time.perf_counter(), time.process_time()
+ready, cpu = time.perf_counter(), sum(os.times()[:4])
 answer = measure(request, Path({root!r}))
-print(json.dumps({{"import": ready - started, "measure": time.perf_counter() - ready,
-                   "cpu": time.process_time() - cpu,
+log = Path(request.log).read_text()
+way = log.partition(": replicates train ")[2].partition("\\n")[0]
+print(json.dumps({{"way": way, "import": ready - started, "measure": time.perf_counter() - ready,
+                   "cpu": sum(os.times()[:4]) - cpu,
                    "training": sum(one.seconds for one in answer.replicates if not one.reused),
                    "execution": answer.replicates[-1].execution, "peak": answer.peak_memory,
                    "reused": sum(one.reused for one in answer.replicates)}}))

@@ -267,6 +267,16 @@ def test_a_failed_evaluate_says_how_to_bring_the_results_back(project: Project) 
     assert project.read("results/metrics.json") == results
 
 
+def test_preparing_again_to_other_examples_is_said(project: Project) -> None:
+    """Not where it gives the same, and not where code or parameters changed."""
+    said = "the same code, parameters and files gave other examples before"
+    assert said not in project.stage("prepare").stdout + project.stage("prepare").stdout
+    drawn = '"targets": np.random.default_rng().permutation(table[:, 64]).astype(np.int64),'
+    project.edit("src/tasks/digits/data.py", '"targets": table[:, 64].astype(np.int64),', drawn)
+    assert said not in project.stage("prepare").stdout
+    assert "next: seed what prepare() draws" in project.stage("prepare").stdout
+
+
 @pytest.mark.parametrize("stage", ["context", "prepare", "split", "baseline", "train", "evaluate"])
 def test_full_disk(project: Project, stage: str) -> None:
     """Writing fails in the middle of a file: one sentence, and no file is left half-written."""

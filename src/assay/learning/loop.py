@@ -55,6 +55,7 @@ class Training:
         self.spent = 0.0  # seconds before this process
         self.started = time.perf_counter()
         self.warming = engine.compiled is not None
+        self.refused = False  # whether the log says that it was not compiled
 
     def run(self) -> None:
         while self.step < self.steps and not self.monitor.over:
@@ -88,9 +89,18 @@ class Training:
         taken = time.perf_counter() - started
         self.spent -= taken
         self.warming = False
-        failed = self.engine.compiled.failed if self.engine.compiled else ""
-        self.progress.log(f"not compiled: {failed}" if failed else f"compiled, with its first step, in {taken:.1f} s")
+        if not self._not_compiled():
+            self.progress.log(f"compiled, with its first step, in {taken:.1f} s")
         return losses
+
+    def _not_compiled(self) -> bool:
+        """Whether compiling has failed; said once, as it may do so as late as for the last, smaller batch."""
+        compiled = self.engine.compiled
+        failed = compiled.failed if compiled else ""
+        if failed and not self.refused:
+            self.progress.log(f"not compiled: {failed}")
+            self.refused = True
+        return bool(failed)
 
     def _note(self, epoch: int) -> None:
         """Losses at the end of an epoch, for the curves."""
@@ -102,6 +112,7 @@ class Training:
             if self.monitor.diverged[lane] is None:
                 curve.append(Point(epoch, float(training[lane]), float(validation[lane])))
         self._show(epoch)
+        self._not_compiled()
         busy = device.utilisation(self.plan.device)
         if busy is not None:
             self.progress.log(
@@ -147,7 +158,7 @@ class Training:
         return {
             "step": self.step,
             "spent": self.spent + time.perf_counter() - self.started,
-            "losses": self.losses,
+            "losses": torch.stack(self.losses) if self.losses else [],  # one entry, however long the epoch
             "curves": [[(one.epoch, one.train, one.validation) for one in curve] for curve in self.curves],
             "diverged": [where and (where.epoch, where.step, where.tensor) for where in self.monitor.diverged],
             "engine": self.engine.state(),
@@ -160,7 +171,7 @@ class Training:
         state = self.saver.read(self.progress.log)
         if state is None:
             return
-        self.step, self.spent, self.losses = state["step"], state["spent"], state["losses"]
+        self.step, self.spent, self.losses = state["step"], state["spent"], list(state["losses"])
         self.curves = [[Point(*one) for one in curve] for curve in state["curves"]]
         self.monitor.diverged = [where and Divergence(*where) for where in state["diverged"]]
         self.engine.restore(state["engine"])

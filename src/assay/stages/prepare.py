@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay.data import examples
+from assay.data import examples, repeated
 from assay.data.canonical import canonical
 from assay.data.card import card
-from assay.outside import files
+from assay.outside import files, remembered, task_source
 from assay.outside.start import start
 
 CARD = "card.json"
@@ -21,7 +21,7 @@ def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     with begun.said_by_task("data"):
         raw = module.prepare(**begun.params.data)
     found = canonical(raw, f"src/tasks/{begun.params.task.name}/data.py")
-    examples.write(begun.layout.prepared, "all", found)
+    content = examples.write(begun.layout.prepared, "all", found).content
     described = card(found)
     files.write_text(begun.layout.prepared / CARD, json.dumps(described, indent=2) + "\n")
     kind = f"{len(found.classes)} classes" if found.classes else "regression"
@@ -29,3 +29,8 @@ def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
         f"prepare: {len(found)} examples of shape {tuple(found.inputs.shape[1:])}, {kind}, "
         f"{described['exact_duplicates']} exact duplicates"
     )
+    remembered.load(begun.run.store.sources)
+    source = task_source.path(root, begun.params.task.name, "data")
+    if repeated.otherwise(root, source, begun.params.data, begun.dependencies, content):
+        print(repeated.NOTE)
+    remembered.save(begun.run.store.sources)
