@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from assay.data import examples, repeated
+import msgspec
+
+from assay.data import examples
 from assay.data.canonical import canonical
 from assay.data.card import card
-from assay.outside import files, remembered, task_source
+from assay.outside import closure, files, remembered, task_source
 from assay.outside.start import start
 
 CARD = "card.json"
+#: of a prepare() that draws without a seed, or reads what nobody declared; both arms of a run see the same examples, so
+#: that its verdict holds
+OTHERWISE = (
+    "prepare: the same code, parameters and files gave other examples before, so that no earlier number can be "
+    "compared; next: seed what prepare() draws, or name what it reads under stages.prepare.deps in dvc.yaml"
+)
 
 
 def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
@@ -31,6 +40,30 @@ def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     )
     remembered.load(begun.run.store.sources)
     source = task_source.path(root, begun.params.task.name, "data")
-    if repeated.otherwise(root, source, begun.params.data, begun.dependencies, content):
-        print(repeated.NOTE)
+    if _otherwise(root, source, begun.params.data, begun.dependencies, content):
+        print(OTHERWISE)
     remembered.save(begun.run.store.sources)
+
+
+def _otherwise(root: Path, source: Path, given: object, dependencies: Iterable[str], content: str) -> bool:
+    """Whether examples other than `content` (a digest) came of this before; takes note of these.
+
+    `source` is the task's data.py, `given` the parameters of its prepare(), `dependencies` what the stage
+    watches: files that are no sources count by their size and time, since DVC runs the stage again for their content.
+    """
+    code = closure.code_hash(root, closure.import_closure(root, [source]))
+    watched = [state for path in dependencies if not path.startswith("src/") for state in _states(root, path)]
+    key = files.digest(msgspec.json.encode(["prepared", code, given, watched], order="deterministic"))
+    before = remembered.recall(key)
+    if before != [content]:
+        remembered.learn(key, [content])
+    return before not in (None, [content])
+
+
+def _states(root: Path, path: str) -> Iterator[tuple[str, int, int]]:
+    """Path, size and time of a file, or of each file in a folder."""
+    place = root / path
+    inside = sorted(Path(folder, name) for folder, _, names in os.walk(place) for name in names)
+    for file in [place] if place.is_file() else inside:
+        state = file.stat()
+        yield file.relative_to(root).as_posix(), state.st_size, state.st_mtime_ns
