@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 from miniature import Make, Project, digits
+from zoo import TASK
 
 from assay.ahead import beside
 from assay.ahead.settings import ahead
@@ -153,6 +154,27 @@ def test_what_a_training_told_outlives_new_examples(make: Make, monkeypatch: pyt
     kept = other.kept()
     assert unproven == ["src/late.py"] and kept is not None and kept.told.unproven == unproven
     assert any("train loss" in line for line in kept.told.log)
+
+
+def test_why_nothing_was_fused_is_told_once_wherever_it_trained(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the baseline, in the group that asks for it, in a part of that group, and in a larger one."""
+    monkeypatch.setattr(lifeline, "processors", lambda: 1)
+    one = Beside(make(TASK, model={"net": "library"}))
+    monkeypatch.setattr(lifeline, "share", lambda: 1)
+    assert one.train()
+    kept = one.kept()
+    assert kept is not None
+    (note,) = answers.write_kept(one.asked, one.settings, one.sample, kept).notes
+    assert note.startswith("trained one after another, not fused: GRU 'rnn'")
+    cache = str(one.project.root / "cache")
+    for asked in ([1, 2], [0, 1, 2, 3], [0, 1, 2, 3, 4, 5]):
+        answer = one.project.measure(asked, "later", execution="auto", cache=cache)
+        assert answer.notes == [note], f"replicates {asked}"
+        assert (one.project.root / "later/train.log").read_text().count(note) == 1
+    for weights in (one.project.root / "cache").rglob("weights"):
+        weights.unlink()
+    assert one.project.measure([1], "again", execution="auto", cache=cache).notes == []
+    assert one.project.measure([1], "again", execution="auto", cache=cache).notes == [], "one alone needed no other way"
 
 
 def test_an_answer_without_torch_is_the_answer(make: Make) -> None:
