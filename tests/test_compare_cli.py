@@ -288,6 +288,21 @@ def test_the_strategy_it_was_measured_against_is_taken_from_its_own_record(repos
     assert assay("strategy/first", "tidal-lynx")[1] == assay("tidal-lynx")[1]
 
 
+def test_replicates_made_in_different_ways_are_told_for_the_arm_that_has_them(repository, assay):
+    """In every form of the report. Arms that differ from each other, each of one kind, are no word worth."""
+    mixed, other = rows("candidate", "candidate", [0.95, 0.951, 0.949], 70), rows("baseline", "old", [0.95, 0.96], 80)
+    record([*mixed, *(row.replace(",sequential,", ",fused,") for row in other)])
+    assert "different ways" not in assay("HEAD")[1]
+    record([mixed[0].replace(",sequential,", ",fused,"), *mixed[1:], *other])
+    line = "caution: candidate: replicates made in different ways: 1 fused, 2 sequential"
+    for form in ((), ("--markdown",)):
+        said = assay("HEAD", *form)[1]
+        assert line in said and said.count("different ways") == 1
+    assert line.removeprefix("caution: ") in json.loads(assay("HEAD", "--json")[1])["warnings"]
+    named = assay("HEAD", "tidal-lynx")[1]
+    assert "caution: baseline: replicates made in different ways: 1 fused, 2 sequential" in named
+
+
 def test_a_subfolder_of_the_project_is_the_project(repository, assay, monkeypatch):
     Path("dvc.yaml").touch()
     Path("notes").mkdir()

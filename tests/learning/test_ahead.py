@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 from miniature import Make, Project, digits
+from zoo import TASK
 
 from assay.ahead import beside
 from assay.ahead.settings import ahead
@@ -21,6 +22,17 @@ from assay.outside import lifeline
 from assay.words.errors import UsageError
 
 RATES = [{"lr": 0.003}, {"lr": 0.01}, {"lr": 0.03, "train.weight_decay": 0.1}]
+#: beside the optimizer and the step sizes above, what each of the three settings trains with
+TOGETHER = {
+    "adamw": ({"optimizer": "adamw", "schedule": "cosine"}, [{}, {}, {}]),
+    "clipped alike": ({"optimizer": "adam", "clip": 0.5}, [{}, {}, {}]),
+    "momentum": ({"optimizer": "sgd"}, [{"momentum": 0.9}, {"momentum": 0.5}, {"momentum": 0.99}]),
+    "some clipped": ({"optimizer": "adamw"}, [{"clip": 0.5}, {"clip": 0.0}, {"clip": 0.01}]),
+    "all differ": (
+        {"optimizer": "sgd", "schedule": "cosine"},
+        [{"momentum": 0.9, "clip": 0.0}, {"momentum": 0.8, "clip": 0.3}, {"momentum": 0.9, "clip": 2.0}],
+    ),
+}
 
 
 def run_ahead(project: Project, changes: list[dict], **more: object) -> int:
@@ -29,23 +41,25 @@ def run_ahead(project: Project, changes: list[dict], **more: object) -> int:
 
 
 def setting(project: Project, change: dict) -> None:
-    project.set(lr=change["lr"], train={"weight_decay": change.get("train.weight_decay", 0.0)})
+    fixed = {"train.weight_decay": 0.0, **change}
+    train = {key.removeprefix("train."): value for key, value in fixed.items() if key.startswith("train.")}
+    project.set(lr=change["lr"], train=train)
 
 
-@pytest.mark.parametrize(
-    "train",
-    [
-        {"optimizer": "adamw", "schedule": "cosine"},
-        {"optimizer": "adam", "clip": 0.5},
-        {"optimizer": "sgd", "momentum": 0.9},
-    ],
-    ids=lambda given: given["optimizer"],
-)
-def test_each_setting_ends_as_it_would_alone(make: Make, train: dict) -> None:
-    """To the last bit in float32, dropout included; and the run that asks trains nothing."""
+@pytest.mark.parametrize("case", TOGETHER)
+@pytest.mark.parametrize("room", [9, 5])
+def test_each_setting_ends_as_it_would_alone(make: Make, monkeypatch: pytest.MonkeyPatch, case: str, room: int) -> None:
+    """To the last bit in float32, dropout included, also where settings are cut by the end of a chunk; and the run
+    that asks trains nothing."""
+    train, own = TOGETHER[case]
+    changes = [
+        rate | {f"train.{key}": value for key, value in more.items()} for rate, more in zip(RATES, own, strict=True)
+    ]
     project = make(model={"dropout": 0.2}, train={"epochs": 2, "batch_size": 32, **train})
-    assert run_ahead(project, RATES, execution="fused") == 9
-    for number, change in enumerate(RATES):
+    with monkeypatch.context() as patched:
+        patched.setattr(choose, "way", lambda *_asked, **_how: choose.Way(chunk=room))
+        assert run_ahead(project, changes, execution="fused") == 9
+    for number, change in enumerate(changes):
         setting(project, change)
         alone = project.measure([0, 1, 2], f"alone{number}", execution="fused")
         found = project.measure([0, 1, 2], f"found{number}", execution="fused", cache=str(project.root / "cache"))
@@ -66,6 +80,14 @@ def test_only_what_no_cache_holds_and_what_is_alike_trains(make: Make) -> None:
     assert run_ahead(project, [*RATES, {"lr": 0.01, "model.hidden": 16}], execution="fused") == 1 + 3 + 3
     assert run_ahead(project, RATES, execution="fused") == 0
     assert run_ahead(project, [{"lr": 0.5}], execution="fused") == 0, "a single setting is its own run's business"
+
+
+def test_lanes_with_and_without_momentum_keep_different_things(make: Make) -> None:
+    """So each kind trains among its own."""
+    project = make(train={"epochs": 1, "batch_size": 32, "optimizer": "sgd"})
+    changes = [{"train.momentum": momentum} for momentum in (0.0, 0.5, 0.9)]
+    assert run_ahead(project, changes, execution="fused") == 6, "the one without is its own run's business"
+    assert run_ahead(project, [{"lr": 0.02}, *changes], execution="fused") == 6, "now there are two without"
 
 
 def test_what_is_not_fused_is_left_to_the_runs(make: Make) -> None:
@@ -153,6 +175,27 @@ def test_what_a_training_told_outlives_new_examples(make: Make, monkeypatch: pyt
     kept = other.kept()
     assert unproven == ["src/late.py"] and kept is not None and kept.told.unproven == unproven
     assert any("train loss" in line for line in kept.told.log)
+
+
+def test_why_nothing_was_fused_is_told_once_wherever_it_trained(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the baseline, in the group that asks for it, in a part of that group, and in a larger one."""
+    monkeypatch.setattr(lifeline, "processors", lambda: 1)
+    one = Beside(make(TASK, model={"net": "library"}))
+    monkeypatch.setattr(lifeline, "share", lambda: 1)
+    assert one.train()
+    kept = one.kept()
+    assert kept is not None
+    (note,) = answers.write_kept(one.asked, one.settings, one.sample, kept).notes
+    assert note.startswith("trained one after another, not fused: GRU 'rnn'")
+    cache = str(one.project.root / "cache")
+    for asked in ([1, 2], [0, 1, 2, 3], [0, 1, 2, 3, 4, 5]):
+        answer = one.project.measure(asked, "later", execution="auto", cache=cache)
+        assert answer.notes == [note], f"replicates {asked}"
+        assert (one.project.root / "later/train.log").read_text().count(note) == 1
+    for weights in (one.project.root / "cache").rglob("weights"):
+        weights.unlink()
+    assert one.project.measure([1], "again", execution="auto", cache=cache).notes == []
+    assert one.project.measure([1], "again", execution="auto", cache=cache).notes == [], "one alone needed no other way"
 
 
 def test_an_answer_without_torch_is_the_answer(make: Make) -> None:

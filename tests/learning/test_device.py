@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
@@ -15,9 +17,13 @@ from miniature import Make
 from test_fused import plan_of
 from zoo import FUSABLE, TASK
 
+from assay.keeping import answers
+from assay.keeping import sample as samples
 from assay.learning import device, memory, trust, work
 from assay.learning.feed import Feed, Tensors
+from assay.words import records
 from assay.words.errors import UsageError
+from assay.words.records import Measurement
 
 SOURCE = Path(__file__).parents[2] / "src"
 
@@ -162,6 +168,77 @@ def test_training_never_imports_the_compiler(make: Make) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+GPU = torch.device("cuda", 1)
+
+
+def test_how_busy_a_gpu_is_comes_from_torch_and_never_ends_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What NVML raises, e.g. for a share of a GPU, is no RuntimeError."""
+
+    class NVMLError(Exception):
+        pass
+
+    def fails(error: Exception) -> Callable[[torch.device], int]:
+        def ask(asked: torch.device) -> int:
+            raise error
+
+        return ask
+
+    monkeypatch.setattr(torch.cuda, "utilization", lambda asked: 37 if asked == GPU else 0)
+    with device.metered() as readings, device.metered() as others:
+        assert device.utilisation(GPU) == 37 and device.utilisation(torch.device("cpu")) is None
+        for error in (NVMLError("not supported"), RuntimeError("no driver"), ModuleNotFoundError("pynvml")):
+            monkeypatch.setattr(torch.cuda, "utilization", fails(error))
+            assert device.utilisation(GPU) is None
+    device.utilisation(GPU)
+    assert readings == others == [37]
+
+
+def test_the_package_that_knows_is_named_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "find_spec", lambda name: None)
+    (note,) = device.unmetered(GPU)
+    assert "nvidia-ml-py" in note and "pip install nvidia-ml-py" in note
+    assert device.unmetered(torch.device("cpu")) == []
+    monkeypatch.setattr(device, "find_spec", lambda name: object() if name == "pynvml" else None)
+    assert device.unmetered(GPU) == []
+
+
+def test_mean_utilisation_is_in_log_and_record_also_from_the_cache(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One reading an epoch; the note on the missing package stands where there was none."""
+    readings = iter([80, 60, 10, 21, 1])
+    monkeypatch.setattr(device, "_busy", lambda where: next(readings))
+    monkeypatch.setattr(device, "unmetered", lambda where: ["no package"])
+    project = make()
+    cache = str(project.root / "cache")
+    for _ in ("trained", "at hand"):
+        answer = project.measure([0, 1], cache=cache)
+        assert answer.utilisation == 42.8 and answer.notes == []
+    asked = project.request([0, 1], cache=cache)
+    settings = answers.requested(asked, project.root)
+    kept = answers.at_hand(asked, settings, samples.read(asked, settings))
+    assert kept is not None and answers.write_kept(asked, settings, samples.read(asked, settings), kept) == answer
+    assert "accelerator 42.8 % busy on average, peak memory " in (project.root / "out/train.log").read_text()
+
+    monkeypatch.setattr(device, "_busy", lambda where: None)
+    blind = project.measure([2], cache=cache)
+    assert blind.utilisation is None and blind.notes == ["no package"]
+    monkeypatch.setattr(device, "unmetered", lambda where: pytest.fail("nothing trained"))
+    assert project.measure([2], cache=cache).notes == ["no package"]
+
+
+def test_an_answer_that_does_not_know_utilisation_is_read(make: Make) -> None:
+    """Accepted strategies answer with the code that they were accepted with."""
+    project = make()
+    answer = project.measure([0])
+    raw = json.loads((project.root / "out/answer.json").read_text())
+    assert raw.pop("utilisation", "missing") is None
+    assert records.decode(json.dumps(raw).encode(), Measurement, "an old answer") == answer
+
+
+def test_peak_memory_is_that_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda asked: 5 if asked == GPU else 0)
+    assert device.peak_memory(GPU) == 5 and device.peak_memory(torch.device("cpu")) > 2**20
 
 
 def test_data_that_do_not_fit_stay_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
-from miniature import Make
+import torch
+from miniature import Make, Project
+from test_fused import plan_of
+from torch.utils._python_dispatch import TorchDispatchMode
+from zoo import TASK
 
+from assay.keeping.progress import Progress
+from assay.learning import trust
+from assay.learning.divergence import Monitor
+from assay.learning.loop import Training
 from assay.words.errors import AssayError
 
 # A task whose replicates break on demand: the replicate whose seed BREAK names, at step STEP.
@@ -68,3 +78,186 @@ def test_a_parameter_that_overflows_is_named(make: Make) -> None:
     project.set(train={"optimizer": "sgd", "clip": 1e20})
     with pytest.raises(AssayError, match=r"diverged at epoch 1, step [12]: \w"):
         project.measure([0])
+
+
+# --- on a GPU: noticed without waiting for the device; its stream is one that does its work late ---
+
+
+class Stream:
+    """Work that a device was given and has not done: copies to the host, which are done when an event is waited for."""
+
+    def __init__(self) -> None:
+        self.work: list[Callable[[], object]] = []
+        self.step = 0
+        self.waited: list[int] = []  # steps between an event and whoever waits for it
+
+    def pinned(self, shape: torch.Size, dtype: torch.dtype) -> torch.Tensor:
+        stream = self
+
+        class Pinned(torch.Tensor):
+            def copy_(self, source: torch.Tensor, non_blocking: bool = False) -> torch.Tensor:
+                assert non_blocking, "a blocking copy waits for the device"
+                content, host = source.clone(), self.as_subclass(torch.Tensor)
+                stream.work.append(lambda: host.copy_(content))
+                return self
+
+        return torch.zeros(shape, dtype=dtype).as_subclass(Pinned)
+
+    def event(self) -> Event:
+        return Event(self)
+
+
+class Event:
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+
+    def record(self) -> None:
+        self.behind, self.step = len(self.stream.work), self.stream.step
+
+    def synchronize(self) -> None:
+        for work in self.stream.work[: self.behind]:
+            work()
+        self.stream.waited.append(self.stream.step - self.step)
+
+
+@pytest.fixture
+def stream(monkeypatch: pytest.MonkeyPatch) -> Stream:
+    made, empty = Stream(), torch.empty
+    monkeypatch.setattr(torch.cuda, "Event", made.event)
+
+    def fake(*shape: object, pin_memory: bool = False, **more: object) -> torch.Tensor:
+        return made.pinned(*shape, **more) if pin_memory else empty(*shape, **more)
+
+    monkeypatch.setattr(torch, "empty", fake)
+    return made
+
+
+def training(project: Project, numbers: list[int]) -> Training:
+    """Fresh lanes for `numbers` under a loop of their own."""
+    plan = plan_of(project)
+    progress = Progress(project.root / "curves.csv", project.root / "log", 1)
+    return Training(plan, trust.engines(plan, numbers), numbers, progress)
+
+
+#: what becomes not finite in lane 1 at the third step, and what must be named for it
+POISONED = {
+    "loss": "loss",
+    "gradient": "gradient of 4.weight",
+    "parameter": "parameter 1.bias",
+}
+
+
+def poison(under: Training, where: str, lane: int = 1, at: int = 3) -> list[int]:
+    """Break `lane` in step `at`; the list fills with the steps in which it had been noticed."""
+    engine, real, look, noticed = under.engine, under.engine.differentiate, under.monitor.look, []
+
+    def differentiate(inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        losses = real(inputs, targets).clone()
+        if under.step == at:
+            named = dict(zip(engine.layout.names, zip(engine.grads, engine.leaves, strict=True), strict=True))
+            if where == "loss":
+                losses[lane] = float("nan")
+                engine.grad[lane] = float("nan")
+            elif where == "gradient":
+                named["4.weight"][0][lane, 0, 0] = float("inf")
+            else:
+                named["1.bias"][1].detach()[lane, 0] = float("inf")
+        return losses
+
+    def watched(epoch: int, step: int, losses: torch.Tensor) -> None:
+        look(epoch, step, losses)
+        if under.monitor.diverged[lane] is not None:
+            noticed.append(step)
+
+    engine.differentiate, under.monitor.look = differentiate, watched
+    return noticed
+
+
+def run(under: Training, stream: Stream | None = None) -> None:
+    """To the end; with a stream as on a GPU."""
+    under.monitor.cuda = stream is not None
+    step = under.engine.step
+
+    def counted(*arguments: object) -> torch.Tensor:
+        if stream is not None:
+            stream.step += 1
+        return step(*arguments)
+
+    under.engine.step = counted
+    under.run()
+
+
+@pytest.mark.parametrize("where", POISONED)
+def test_what_leaves_the_finite_numbers_is_named_two_steps_later_at_most(
+    make: Make, stream: Stream, where: str
+) -> None:
+    """With its own step and tensor, though it is read later; the lanes beside it end with the same bytes."""
+    project = make(TASK, train={"epochs": 2, "batch_size": 32, "clip": 0.0})
+    clean, broken = training(project, [0, 1, 2]), training(project, [0, 1, 2])
+    run(clean)
+    noticed = poison(broken, where)
+    run(broken, stream)
+    found = broken.monitor.diverged
+    assert found[0] is None and found[2] is None and found[1] is not None
+    assert (found[1].epoch, found[1].step, found[1].tensor) == (1, 3, POISONED[where])
+    assert noticed[0] == 4, "one step later"
+    assert len(stream.work) == broken.step, "each step copies once, into pinned memory"
+    assert set(stream.waited) == {1, 0} and stream.waited.count(0) == 2, "only at the end of an epoch is it waited for"
+    for lane in (0, 2):
+        assert torch.equal(broken.engine.theta[lane], clean.engine.theta[lane])
+        assert broken.curves[lane] == clean.curves[lane]
+    assert not torch.equal(broken.engine.theta[1], clean.engine.theta[1]), "the test breaks nothing"
+
+
+def test_a_lane_gone_bad_takes_no_gradients_any_more(make: Make, stream: Stream) -> None:
+    under = training(make(TASK), [0, 1, 2])
+    poison(under, "loss", at=2)
+    run(under, stream)
+    assert under.engine.freeze is not None and under.engine.freeze.tolist() == [False, True, False]
+    assert not under.engine.grad[1].any() and under.engine.grad[0].any()
+
+
+def test_a_training_ends_when_its_last_lane_is_gone(make: Make, stream: Stream) -> None:
+    under = training(make(TASK), [0, 1])
+    for lane in (0, 1):
+        poison(under, "loss", lane)
+    run(under, stream)
+    assert under.step == 4
+
+
+class NoReading(TorchDispatchMode):
+    """Refuses what a GPU would have to be waited for: a tensor's value on the host."""
+
+    def __torch_dispatch__(
+        self, function: object, types: object, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        name = str(function)
+        assert "_local_scalar_dense" not in name and "nonzero" not in name, f"{name} waits for the device"
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("numbers", [[0], [0, 1, 2]], ids=["sequential", "fused"])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_nothing_is_read_inside_a_step(make: Make, stream: Stream, numbers: list[int], optimizer: str) -> None:
+    train = {"optimizer": optimizer, "momentum": 0.9, "weight_decay": 0.1, "clip": 0.5, "schedule": "cosine"}
+    under = training(make(TASK, train=train), numbers)
+    engine, monitor = under.engine, under.monitor
+    inputs, targets = next(under.feed.epoch(1))
+    engine.step(inputs, targets, 0.01, 1)  # dropout sites are found once
+    for cuda in (True, False):
+        monitor.cuda = cuda
+        with NoReading():
+            losses = engine.step(inputs, targets, 0.01, 2)
+            if cuda:
+                monitor._queue(1, 2, losses)
+            else:  # the host reads at once: the guard above does see it
+                with pytest.raises(AssertionError, match="_local_scalar_dense"):
+                    monitor.look(1, 2, losses)
+
+
+def test_the_monitor_of_an_engine_on_a_gpu_queues(make: Make) -> None:
+    class OnGpu:
+        lanes = 2
+        theta = type("Theta", (), {"device": torch.device("cuda", 1)})
+
+    assert Monitor(OnGpu()).cuda and not Monitor(training(make(TASK), [0, 1]).engine).cuda  # type: ignore[arg-type]

@@ -59,6 +59,21 @@ def test_clip_scales_each_lane_by_its_own_norm() -> None:
     assert torch.equal(grad[0], expected[0])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_norm_for_each_lane_clips_as_one_for_all(dtype: torch.dtype) -> None:
+    """Bit for bit; an infinite one leaves its lane alone, whatever is in it."""
+    generator = torch.Generator().manual_seed(0)
+    grad = torch.randn(4, 400, dtype=dtype, generator=generator) * torch.tensor([[3.0], [1.0], [1.0], [1.0]])
+    grad[2, 5], grad[3, 5] = float("inf"), -0.0
+    apart = grad.clone()
+    rules.clip(apart, torch.tensor([[0.3], [2.7], [float("inf")], [float("inf")]], dtype=dtype))
+    for lane, largest in ((0, 0.3), (1, 2.7)):
+        alike = grad.clone()
+        rules.clip(alike, largest)
+        assert torch.equal(apart[lane], alike[lane]) and not torch.equal(alike[lane], grad[lane])
+    assert torch.equal(apart[2:], grad[2:]) and apart[3, 5].signbit()
+
+
 def test_clip_leaves_the_finite_part_of_a_broken_gradient_finite() -> None:
     grad = torch.tensor([[1.0, float("inf"), 2.0], [1.0, float("nan"), 2.0]])
     rules.clip(grad, 1.0)

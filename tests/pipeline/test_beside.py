@@ -64,6 +64,17 @@ def test_on_one_processor_each_stage_trains_its_own(project: Project) -> None:
     assert reused(project, "candidate") == reused(project, "baseline") == {False}
 
 
+@pytest.mark.skipif(not AFFINITY, reason="needs processors that can be chosen")
+def test_each_stage_says_why_it_trained_in_another_way(project: Project) -> None:
+    """In what `dvc exp run` shows, once for each arm; and again where the cache has all of it."""
+    said = project.run(sys.executable, "-c", ON, "1", *NEW, "-S", "machine.execution=processes").stdout
+    note = ": trained one after another, not in processes: there is one processor"
+    assert said.count(f"candidate{note}") == said.count(f"baseline{note}") == 1
+    for stage, arm in (("train", "candidate"), ("baseline", "baseline")):
+        again = project.stage(stage).stdout
+        assert again.count(note) == again.count(f"{arm}{note}") == 1 and reused(project, arm) == {True}
+
+
 def test_a_candidate_that_fails_is_its_own_stages_affair(project: Project) -> None:
     project.edit("src/tasks/digits/learning.py", "def loss(", "def loss(extra, ")
     failed = project.dvc(*NEW, ok=False)

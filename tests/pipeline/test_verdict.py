@@ -19,6 +19,16 @@ def test_candidate_is_measured_against_the_accepted_strategy(project: Project) -
     assert len(seeds) == 6, "the arms must draw seeds of their own"
 
 
+def test_a_group_says_that_its_replicates_were_made_in_different_ways(project: Project) -> None:
+    """Three were kept, three more train as lanes; the arm that is all alike is not named."""
+    alone = project.dvc("exp", "run", "-S", "lr=0.01", "-S", "machine.execution=sequential").stdout
+    assert "different ways" not in alone
+    said = project.dvc("exp", "run", "-S", "replicates=6", "-S", "machine.execution=fused").stdout
+    assert "caution: candidate: replicates made in different ways: 3 sequential, 3 fused" in said
+    ways = {row["execution"] for row in project.replicates("baseline")}
+    assert ("caution: baseline: replicates made" in said) == (len(ways) > 1)
+
+
 def test_show_has_the_verdict_and_few_columns(project: Project) -> None:
     project.dvc("exp", "run", "-S", "lr=0.01")
     shown = json.loads(project.dvc("exp", "show", "--json").stdout)

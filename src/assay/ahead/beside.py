@@ -13,7 +13,7 @@ import msgspec
 import torch
 
 from assay.keeping import answers
-from assay.keeping.answers import Watch
+from assay.keeping.answers import Cost, Watch
 from assay.keeping.sample import Sample
 from assay.learning import choose, device, memory, replicas, work
 from assay.learning.group import Group
@@ -55,7 +55,7 @@ def train(
             if _costs_nothing(group):
                 begin()
                 outcomes = group.outcomes()
-                answers.tell(request, group.store, outcomes, watch.late(), device.peak_memory(ready.device))
+                answers.tell(request, group.store, outcomes, watch.late(), Cost(device.peak_memory(ready.device)))
     finally:
         progress.close()
         seconds.mark("training")

@@ -1,4 +1,4 @@
-"""Several settings in one training: step sizes and weight decays that differ from lane to lane cost nothing extra.
+"""Several settings in one training: what only the update reads may differ from lane to lane, and costs nothing extra.
 
 Covers: which settings may share lanes, training what none of them has yet, keeping each replicate under its own
 setting's name in the cache, where the run that asks for it finds it. A lane ends with the same bytes as in a fused
@@ -90,5 +90,5 @@ def _parts(plan: Plan, lanes: Sequence[Lane]) -> Iterator[Part]:
     for _, same in itertools.groupby(lanes, lambda lane: id(lane.group)):
         count, settings = len(list(same)), lanes[start].group.settings
         size = partial(rules.step_size, settings.lr, settings.train.schedule, steps=steps)
-        yield Part(slice(start, start + count), rules.rule(settings.train), size)
+        yield Part(slice(start, start + count), rules.rule(settings.train), size, settings.train.clip)
         start += count

@@ -1,14 +1,16 @@
 """Cautions: when the numbers themselves give reason to doubt a verdict.
 
 Covers: failures too rare for this n to show, lopsided runs, spreads that differ where the test wants them
-equal, runs that are suspiciously alike. A caution never changes a verdict; what must change it is refused
-elsewhere. On normal data the data-driven ones fire in at most 6 % of comparisons.
+equal, runs that are suspiciously alike, a group whose runs were made in different ways. A caution never changes
+a verdict; what must change it is refused elsewhere. On normal data the data-driven ones fire in at most 6 % of
+comparisons.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from scipy import special
@@ -31,6 +33,15 @@ def cautions(baseline: Sample, candidate: Sample, test: Test, decided: bool) -> 
         *_skewed(baseline, candidate, test),
         *_spreads(baseline, candidate, test),
     )
+
+
+def made_differently(arm: str, executions: Iterable[str]) -> tuple[str, ...]:
+    """How many runs of one group were made in which way, where it was more than one; "" is a way nobody recorded."""
+    counts = Counter(filter(None, executions))
+    if len(counts) < 2:
+        return ()
+    told = ", ".join(f"{count} {way}" for way, count in counts.items())
+    return (f"{arm}: replicates made in different ways: {told}",)
 
 
 def _arms(baseline: Sample, candidate: Sample) -> list[tuple[str, Sample]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,6 +55,19 @@ class Watch:
 NOBODY = Watch(lambda: None, list)
 
 
+class Notes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was noted while a replicate trained, remembered for each: the next group may hold a part of this one."""
+
+    lines: list[str]
+
+
+class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a group's training took of the device. `utilisation`: mean percent of time in which a GPU was busy."""
+
+    peak_memory: int  # bytes
+    utilisation: float | None = None
+
+
 @dataclass(frozen=True)
 class Kept:
     """A group that the cache has as a whole."""
@@ -86,8 +100,8 @@ def write_kept(request: MeasureRequest, settings: Params, sample: Sample, kept: 
             progress.log(line)
         for outcome in kept.outcomes:
             progress.finished(outcome)
-        kept.store.notes += [note for note in kept.told.notes if note not in kept.store.notes]
-        measured = write(request, settings, sample, kept.outcomes, kept.store, progress, kept.told.peak_memory)
+        kept.store.notes += kept.told.notes
+        measured = write(request, settings, sample, kept.outcomes, kept.store, progress, Cost(kept.told.peak_memory))
         progress.log(f"seconds: writing {seconds.mark('writing'):.2f}")
         return measured
     finally:
@@ -95,7 +109,7 @@ def write_kept(request: MeasureRequest, settings: Params, sample: Sample, kept: 
 
 
 def tell(
-    request: MeasureRequest, store: Store, outcomes: Sequence[Outcome], unproven: list[str], peak_memory: int
+    request: MeasureRequest, store: Store, outcomes: Sequence[Outcome], unproven: list[str], cost: Cost
 ) -> list[str]:
     """Keep what a finished training told, for whoever finds its replicates; the unproven modules of all of it.
 
@@ -104,8 +118,13 @@ def tell(
     known = store.told(request.replicates)
     if known is not None and all(one.reused for one in outcomes):
         return sorted({*known.unproven, *unproven})
+    for one in outcomes:
+        if not one.reused and (store.notes or store.recall(Notes, "notes", one.number)):  # or of an entry now lost
+            store.remember(Notes(store.notes), "notes", one.number)
     log = files.read_bytes(Path(request.log)).decode().splitlines()
-    store.tell(request.replicates, Told(log, list(store.notes), unproven, peak_memory))
+    store.tell(request.replicates, Told(log, list(store.notes), unproven, cost.peak_memory))
+    if cost.utilisation is not None:
+        store.remember(cost, "cost", request.replicates)
     return unproven
 
 
@@ -116,15 +135,19 @@ def write(
     outcomes: Sequence[Outcome],
     store: Store,
     progress: Progress,
-    peak_memory: int,
+    cost: Cost,
 ) -> Measurement:
-    """Write everything that `request` asks for. Raises AssayError when all replicates diverged; no answer then."""
+    """Write everything that `request` asks for; `cost` is what it took today.
+
+    Raises AssayError when all replicates diverged; no answer then.
+    """
     _refuse_all_diverged(outcomes)
     reused = sum(one.reused for one in outcomes)
     if reused:
         progress.say(f"{reused} of {len(outcomes)} replicates were at hand, none of them trained again")
     nondeterministic = sorted(store.nondeterministic)
-    for line in [*store.notes, *(f"{name} has no deterministic kernel" for name in nondeterministic)]:
+    notes = _notes(outcomes, store)
+    for line in [*notes, *(f"{name} has no deterministic kernel" for name in nondeterministic)]:
         progress.say(line)
     answer = Measurement(
         identity=Identity(code=request.code, parameters=parameters.strategy(settings), data=sample.data),
@@ -133,13 +156,27 @@ def write(
         replicates=[one.record() for one in outcomes],
         left_out=sample.left_out,
         nondeterministic=nondeterministic,
-        peak_memory=peak_memory,
-        notes=store.notes,
+        peak_memory=cost.peak_memory,
+        notes=notes,
+        utilisation=_utilisation(request, outcomes, store, cost),
     )
     _write_outcomes(request, outcomes, sample.evaluated)
     progress.rewrite(outcomes)
     files.write_bytes(Path(request.answer), records.encode(answer))
     return answer
+
+
+def _notes(outcomes: Sequence[Outcome], store: Store) -> list[str]:
+    """What was noted now, and what was while those trained that came from the cache; each line once."""
+    remembered = (store.recall(Notes, "notes", one.number) for one in outcomes if one.reused)
+    return list(dict.fromkeys([*store.notes, *(line for one in remembered if one for line in one.lines)]))
+
+
+def _utilisation(request: MeasureRequest, outcomes: Sequence[Outcome], store: Store, cost: Cost) -> float | None:
+    """Of today's training; where nothing trained, of the one that this group comes from."""
+    if all(one.reused for one in outcomes) and (known := store.recall(Cost, "cost", request.replicates)):
+        return known.utilisation
+    return cost.utilisation
 
 
 def _refuse_all_diverged(outcomes: Sequence[Outcome]) -> None:

@@ -1,6 +1,6 @@
 """The device: which one, how precise, how reproducible, and what it cost.
 
-Covers: choice of device, determinism without importing the compiler, precision, peak memory.
+Covers: choice of device, determinism without importing the compiler, precision, utilisation, peak memory.
 Not covered: how many replicates fit (`memory`).
 """
 
@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -123,14 +124,44 @@ class Compiled:
         return self.function(*arguments)
 
 
+#: lists that fill with every reading of `utilisation`
+_meters: list[list[int]] = []
+
+
+@contextmanager
+def metered() -> Iterator[list[int]]:
+    """The list fills with what `utilisation` tells inside the block, whoever asks it."""
+    readings: list[int] = []
+    _meters.append(readings)
+    try:
+        yield readings
+    finally:
+        _meters.pop()
+
+
 def utilisation(device: torch.device) -> int | None:
     """Percent of the last moments in which the accelerator was busy; None where nobody can tell."""
+    found = _busy(device)
+    if found is not None:
+        for readings in _meters:
+            readings.append(found)
+    return found
+
+
+def _busy(device: torch.device) -> int | None:
     if device.type != "cuda":
         return None
     try:
         return int(torch.cuda.utilization(device))
-    except (ImportError, RuntimeError):
+    except Exception:  # NVML has errors of its own, e.g. for a share of a GPU; none of them is worth a training
         return None
+
+
+def unmetered(device: torch.device) -> list[str]:
+    """A note where a GPU's utilisation stays unknown for want of a package."""
+    if device.type != "cuda" or torch.version.hip or find_spec("pynvml"):
+        return []
+    return ["the GPU's utilisation is not known: nvidia-ml-py is not installed; pip install nvidia-ml-py"]
 
 
 @contextmanager

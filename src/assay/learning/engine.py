@@ -101,10 +101,13 @@ class Engine(ABC):
         losses = self.differentiate(inputs, targets)
         if self.freeze is not None:
             self.grad.masked_fill_(self.freeze[:, None], 0.0)
-        if self.settings.clip:
-            rules.clip(self.grad, self.settings.clip)
+        self.clip()
         self.apply(lr, step)
         return losses
+
+    def clip(self) -> None:
+        if self.settings.clip:
+            rules.clip(self.grad, self.settings.clip)
 
     def apply(self, lr: float, step: int) -> None:
         self.rule.update(self.theta, self.grad, self.slots, lr, step)

@@ -9,6 +9,7 @@ Autograd runs outside of `vmap`: the sum of the lanes' losses has, for each lane
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from assay.learning import device, seeding
+from assay.learning import device, rules, seeding
 from assay.learning.contract import Task
 from assay.learning.dropout import Masks, Site, StreamDropout
 from assay.learning.engine import Engine
@@ -33,11 +34,12 @@ class NotFusable(Exception):
 
 @dataclass(frozen=True)
 class Part:
-    """Neighbouring lanes with an update rule and a step size of their own."""
+    """Neighbouring lanes with an update rule, a step size and a largest gradient norm of their own."""
 
     rows: slice
     rule: Rule
     size: Callable[[int], float]  # step, from 1 → step size
+    clip: float = 0.0  # 0 leaves gradients alone
 
 
 class Fused(Engine):
@@ -56,6 +58,7 @@ class Fused(Engine):
         self.loss = task.loss
         self.precision = params.train.precision
         self.parts = parts
+        self.largest = self._largest()
         self.module = modules[0]
         self.leaves = [view.detach().requires_grad_() for view in self.layout.views(self.theta)]
         kept = [_kept(module) for module in modules]
@@ -77,6 +80,21 @@ class Fused(Engine):
         found = torch.autograd.grad(losses.sum(), self.leaves, allow_unused=True, materialize_grads=True)
         torch._foreach_copy_(self.grads, list(found))
         return losses.detach()
+
+    def _largest(self) -> Tensor | None:
+        """(lanes, 1) largest gradient norms; None where no part clips."""
+        if not any(part.clip for part in self.parts):
+            return None
+        found = torch.full_like(self.theta[:, :1], math.inf)
+        for part in self.parts:
+            found[part.rows] = part.clip or math.inf
+        return found
+
+    def clip(self) -> None:
+        if not self.parts:
+            super().clip()
+        elif self.largest is not None:
+            rules.clip(self.grad, self.largest)
 
     def apply(self, lr: float, step: int) -> None:
         if not self.parts:

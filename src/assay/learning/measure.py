@@ -12,10 +12,11 @@ from pathlib import Path
 
 from assay.keeping import answers
 from assay.keeping import sample as samples
-from assay.keeping.answers import NOBODY, Watch
+from assay.keeping.answers import NOBODY, Cost, Watch
 from assay.keeping.sample import Sample
 from assay.learning import device
-from assay.learning.prepared import prepare
+from assay.learning.group import Group
+from assay.learning.prepared import Prepared, prepare
 from assay.outside import seconds
 from assay.words.params import Params
 from assay.words.records import Measurement, MeasureRequest
@@ -49,15 +50,27 @@ def trained(
         with (
             device.products(settings.train.precision),
             device.determinism(settings.train.deterministic) as nondeterministic,
+            device.metered() as readings,
         ):
             group = ready.group(request, settings, progress, nondeterministic)
             outcomes = group.outcomes()
         training = seconds.mark("training")
-        peak = device.peak_memory(ready.device)
-        unproven = answers.tell(request, group.store, outcomes, watch.late(), peak)
-        answer = answers.write(request, settings, sample, outcomes, group.store, progress, peak)
+        cost = _cost(ready, group, readings)
+        unproven = answers.tell(request, group.store, outcomes, watch.late(), cost)
+        answer = answers.write(request, settings, sample, outcomes, group.store, progress, cost)
         writing = seconds.mark("writing")
         progress.log(f"seconds: reading {reading:.2f}, replicates {training:.2f}, writing {writing:.2f}")
     finally:
         progress.close()
     return answer, unproven
+
+
+def _cost(ready: Prepared, group: Group, readings: list[int]) -> Cost:
+    """What the training took, for log and record; a note where a package is missing that would tell more."""
+    mean = round(sum(readings) / len(readings), 1) if readings else None
+    cost = Cost(device.peak_memory(ready.device), mean)
+    if readings:
+        group.progress.log(f"accelerator {mean} % busy on average, peak memory {cost.peak_memory} bytes")
+    elif ready.task.fit is None and not all(one.reused for one in group.found.values()):
+        group.store.notes += device.unmetered(ready.device)
+    return cost

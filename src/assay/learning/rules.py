@@ -74,10 +74,12 @@ def step_size(lr: float, schedule: str, step: int, steps: int) -> float:
     return lr if schedule == "constant" else lr * 0.5 * (1 + math.cos(math.pi * (step - 1) / steps))
 
 
-def clip(grad: Tensor, largest: float) -> None:
+def clip(grad: Tensor, largest: float | Tensor) -> None:
     """Scale each lane of `grad` (lanes, parameters) down to the norm `largest`, in place (Pascanu et al. 2013, alg. 1).
 
-    A norm that is not finite scales nothing, so that the first non-finite gradient can still be named.
+    A tensor (lanes, 1) holds a norm for each lane, and gives the bytes of one number for all; infinity scales nothing.
+    A norm of `grad` that is NaN scales nothing, so that the first non-finite gradient can still be named.
     """
     norms = torch.linalg.vector_norm(grad, dim=1, keepdim=True)
-    grad.mul_((largest / (norms + 1e-6)).clamp_(max=1.0).nan_to_num_(nan=1.0))
+    # A number divided by a tensor is the tensor's reciprocal times it, to torch; a tensor by a tensor is not.
+    grad.mul_(((norms + 1e-6).reciprocal_() * largest).clamp_(max=1.0).nan_to_num_(nan=1.0))

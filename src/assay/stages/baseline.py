@@ -40,6 +40,8 @@ def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
         mend = "dvc repro context"
         named = records.decode(files.read_bytes(path, mend), Accepted, str(path), mend)
         measured = _measured(begun, named, floors)
+    for note in measured.notes if measured else ():
+        print(f"{ARM}: {note}")
     arm = Arm(
         arm=ARM,
         name=named.name,

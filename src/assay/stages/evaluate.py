@@ -14,7 +14,7 @@ import numpy as np
 from assay.arms.accepted import FLOOR, Accepted
 from assay.data import examples
 from assay.history.given import given
-from assay.judging import crossed, families, sequential
+from assay.judging import cautions, crossed, families, sequential
 from assay.judging.compare import Comparison
 from assay.judging.sequential import Look
 from assay.lineage.since import since
@@ -104,6 +104,9 @@ def _lines(begun: Start, found: Evaluated, against: int) -> Iterator[str]:
         yield comparison.verdict_lines(judged.comparison, ruler_.decides, judged.against, found.metric_version, against)
         yield from _new_examples(begun, found, judged.comparison)
         yield from _futility(begun, judged.comparison)
+    for group in found.arms:
+        for line in cautions.made_differently(group.arm.arm, (one.execution for one in group.replicates)):
+            yield f"{'':11}caution: {line}"
     for late in found.candidate.arm.unproven:
         yield f"unproven: {late} was imported after the check; git add it, and add it to the stage's deps in dvc.yaml"
     yield from _changes(begun)

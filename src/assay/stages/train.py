@@ -49,6 +49,8 @@ def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     settings = {"parameters": msgspec.to_builtins(begun.params), "environment": msgspec.to_builtins(today(begun))}
     files.write_text(begun.layout.settings("train"), json.dumps(settings, indent=2) + "\n")
     found, unproven = measured(asked, root, Watch(code.check, begun.unproven))
+    for note in found.notes:
+        print(f"{ARM}: {note}")
     Path(asked.answer).unlink()  # it is inside the record below
     arm = records.Arm(
         arm=ARM,

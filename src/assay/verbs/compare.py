@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assay.history.given import given
+from assay.judging import cautions, families, groups, targets
 from assay.judging import compare as judge
-from assay.judging import families, groups, targets
 from assay.judging.compare import Comparison
 from assay.judging.crossed import NewExamples
 from assay.judging.groups import DifferingRulers, Group
@@ -68,6 +68,7 @@ class _Base:
     side: Side | None
     identity: str = ""  # of the strategy, where a record says it
     mend: str = "dvc exp run"  # the command after which both sides have one ruler
+    executions: Sequence[str] = ()  # how its replicates were made, where a record says it
 
 
 def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
@@ -85,6 +86,7 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
         base = _own_base(candidate, metric, group.ruler.direction, options)
     same = bool(base.identity) and base.identity == sides.identity(candidate, "candidate")
     result = _judge(base, group, options, sides.min_effect(candidate), SAME if same else "")
+    result = replace(result, warnings=(*result.warnings, *_mixed(base, candidate)))
     if same:  # a strategy is no worse than itself, and no number of runs would find a difference
         result = replace(result, no_regression=True, n_needed=None)
     version = group.ruler.metric_version
@@ -94,6 +96,12 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
         after = Side(candidate.name, candidate.commit, "candidate", group.values, group.diverged)
         examples, why = _new_examples(root, (base.side, after), version, options)
     return Compared(result, metric or "value", base.name, candidate.name, version, given_before, examples, why)
+
+
+def _mixed(base: _Base, candidate: Source) -> list[str]:
+    """Cautions about a side whose replicates were made in different ways. That the sides differ in it is none."""
+    made = {"baseline": base.executions, "candidate": sides.executions(candidate, "candidate")}
+    return [line for arm, ways in made.items() for line in cautions.made_differently(arm, ways)]
 
 
 def _new_examples(
@@ -134,7 +142,8 @@ def _named_base(other: Source, candidate: Source, options: Options, direction: s
     column = sides.column(other, options.column)
     group = sides.group(other, column, _direction(other, options, direction))
     side = _side(other, other.name, "candidate", group.values, group.diverged) if other.is_record else None
-    return _Base(other.name, group, side, sides.identity(other, "candidate"), _mend(other, candidate))
+    identity, made = sides.identity(other, "candidate"), sides.executions(other, "candidate")
+    return _Base(other.name, group, side, identity, _mend(other, candidate), made)
 
 
 def _own_base(source: Source, metric: str, direction: str, options: Options) -> _Base:
@@ -146,7 +155,8 @@ def _own_base(source: Source, metric: str, direction: str, options: Options) -> 
     if "baseline" in source.table["arm"]:
         group = sides.group(source, metric, direction, "baseline")
         side = _side(source, group.name, "baseline", group.values, group.diverged)
-        return _Base(group.name, group, side, sides.identity(source, "baseline"))
+        identity, made = sides.identity(source, "baseline"), sides.executions(source, "baseline")
+        return _Base(group.name, group, side, identity, executions=made)
     floor = sides.best_floor(source, metric, direction)
     if floor is None:
         raise UsageError(

@@ -145,6 +145,12 @@ def min_effect(source: Source) -> float:
     return columns.numbers(cells[:1], "min_effect", source.name)[0] if cells and cells[0] else 0.0
 
 
+def executions(source: Source, arm: str) -> list[str]:
+    """How each replicate of one side was made, where the table says it: of a record one arm, of any other all rows."""
+    recorded = source.table.get("execution", [])
+    return [way for row, way in enumerate(recorded) if not source.is_record or source.table["arm"][row] == arm]
+
+
 def identity(source: Source, arm: str) -> str:
     """Hash of the strategy behind an arm of a record, "" where there is none."""
     if not source.is_record or "identity" not in source.table:

@@ -158,8 +158,12 @@ def changed(content: bytes | str, settings: Mapping[str, Any], profile: str | No
 
 
 def alike(checked: Params) -> Params:
-    """What settings must agree in to train together: all but the step size and the weight decay."""
-    train = msgspec.structs.replace(checked.train, weight_decay=0.0)
+    """What settings must agree in to train together: all but step size, weight decay, clipping, and how much momentum.
+
+    Without momentum a rule keeps nothing of earlier steps; with any it does.
+    """
+    momentum = 0.5 if checked.train.momentum else 0.0
+    train = msgspec.structs.replace(checked.train, weight_decay=0.0, clip=0.0, momentum=momentum)
     return msgspec.structs.replace(checked, lr=1.0, train=train)
 
 

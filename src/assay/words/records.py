@@ -138,6 +138,9 @@ class Measurement(Record, frozen=True, kw_only=True):
     nondeterministic: list[str]  # operations without a deterministic kernel
     peak_memory: int  # bytes on the device, or of the process on CPU
     notes: list[str]  # e.g. why a model could not be fused
+    # mean percent of time in which the GPU was busy while these trained, one reading an epoch; None on a CPU, where
+    # nobody could tell, and in answers of strategies that were accepted before it was asked for
+    utilisation: float | None = None
 
 
 class TraceRequest(Record, frozen=True, kw_only=True):
