@@ -136,7 +136,8 @@ def training(project: Project, numbers: list[int]) -> Training:
     """Fresh lanes for `numbers` under a loop of their own."""
     plan = plan_of(project)
     progress = Progress(project.root / "curves.csv", project.root / "log", 1)
-    return Training(plan, trust.engines(plan, numbers), numbers, progress)
+    engine = trust.fused(plan, numbers) if len(numbers) > 1 else trust.alone(plan, numbers[0])
+    return Training(plan, engine, numbers, progress)
 
 
 #: what becomes not finite in lane 1 at the third step, and what must be named for it
