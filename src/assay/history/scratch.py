@@ -16,7 +16,7 @@ from pathlib import Path
 
 from assay.history import dvc_cache, plumbing
 from assay.history.objects import refs
-from assay.outside import files, git
+from assay.outside import files, git, pipeline
 from assay.words.errors import UsageError
 from assay.words.layout import Layout, Store
 
@@ -71,7 +71,7 @@ def share_cache(home: Path, root: Path) -> None:
     """The real project's local DVC configuration, its cache by absolute path, and our cache of replicates."""
     ours = Store(root).root
     ours.parent.mkdir(parents=True, exist_ok=True)
-    ours.symlink_to(Store(home).root, target_is_directory=True)
+    ours.symlink_to(pipeline.store(home).root, target_is_directory=True)
     local = home / ".dvc" / "config.local"
     if local.is_file():
         shutil.copy2(local, root / ".dvc" / "config.local")

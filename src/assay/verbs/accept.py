@@ -28,14 +28,14 @@ from assay.history.scratch import Scratch, lay_out, run
 from assay.history.state import State, fold
 from assay.history.writing import check_why, write
 from assay.judging import selection
-from assay.outside import files, git
+from assay.outside import files, git, pipeline
 from assay.report.comparison import verdict_lines
 from assay.verbs import admission
 from assay.verbs.acceptance import attempts, comparison, confirmed, identity, judge, openings, selected
 from assay.verbs.confirming import Confirmation, fresh_seeds, rows
 from assay.words import params, records
 from assay.words.errors import GateError, UsageError
-from assay.words.layout import Layout, Store
+from assay.words.layout import Layout
 from assay.words.records import Environment
 
 CONFIRMATION = "results/confirmation.csv"
@@ -89,7 +89,7 @@ def accept(
     check_name(name)
     if allow:
         check_why(why)
-    workshop = Store(layout.root).root / "accept"
+    workshop = pipeline.store(layout.root).root / "accept"
     workshop.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(workshop.with_suffix(".lock"), timeout=0):
@@ -127,7 +127,7 @@ def _confirm(candidate: Candidate, dry_run: bool, say: Say) -> Accepted | None:
     layout, tried = candidate.layout, candidate.tried
     commit = plumbing.commit(layout.root, candidate.merge.tree, candidate.merge.parents, f"Accept {candidate.name}")
     named = admission.baseline(layout, candidate.state, tried, commit)
-    scratch = lay_out(layout, commit, Store(layout.root).root / "accept" / "tree")
+    scratch = lay_out(layout, commit, pipeline.store(layout.root).root / "accept" / "tree")
     try:
         version = numbers.text(tried.metrics, "metric_version")
         changed = admission.check_bundle(scratch.layout, candidate.repository, named, version, candidate.allow)

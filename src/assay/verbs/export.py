@@ -21,7 +21,7 @@ from assay.outside import pipeline
 from assay.serving.packing import Kept, needed, pack
 from assay.serving.predict import MODEL, BrokenError, Predictor
 from assay.words.errors import UsageError
-from assay.words.layout import Layout, Store
+from assay.words.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def load(name: str | Path, *, ensemble: bool = False, device: str = "cpu") -> Pr
         return _open_exported(Path(name), ensemble, device)
     layout = project.find(Path.cwd())
     strategy = _strategy(layout, str(name))
-    folder = Store(layout.root).export(strategy.tag.object, ensemble)
+    folder = pipeline.store(layout.root).export(strategy.tag.object, ensemble)
     try:
         return Predictor(folder, device)
     except BrokenError:  # not there yet, or edited: a cache is made again

@@ -99,7 +99,7 @@ class Layout:
 class Store:
     """Our cache: a folder of ours in DVC's own tmp, shared by every kind of run; deletable at any moment.
 
-    `home` is the real repository's project folder: `$DVC_ROOT` inside a run, else the project itself.
+    `home` is the project folder in the main work tree of the user's repository (`outside.pipeline.store` finds it).
     """
 
     home: Path
