@@ -16,7 +16,7 @@ from pathlib import Path
 
 from assay.history import dvc_cache, plumbing
 from assay.history.objects import refs
-from assay.outside import files, git, pipeline
+from assay.outside import files, git, pipeline, places
 from assay.words.errors import UsageError
 from assay.words.layout import Layout, Store
 
@@ -54,7 +54,7 @@ class Scratch:
 def lay_out(layout: Layout, commit: str, top: Path) -> Scratch:
     """The files of `commit` in a fresh repository at `top`; whatever was there is gone."""
     shutil.rmtree(top, ignore_errors=True)
-    top.mkdir(parents=True)
+    places.made(top)
     common = Path(git.run(layout.root, "rev-parse", "--path-format=absolute", "--git-common-dir"))
     git.run(top, "init", "--quiet")
     files.write_text(top / ".git" / "objects" / "info" / "alternates", f"{common / 'objects'}\n")

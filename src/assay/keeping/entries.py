@@ -118,9 +118,9 @@ class Entry:
 def entries(root: Path) -> list[Entry]:
     """All entries in `root`, those longest out of use first."""
     found = []
-    for folder in _children(root):
+    for folder in children(root):
         try:
-            stats = [child.stat() for child in _children(folder)]
+            stats = [child.stat() for child in children(folder)]
         except OSError:
             continue  # another process is at work here
         if folder.is_dir():
@@ -143,7 +143,7 @@ def prune(root: Path, limit: int) -> int:
 
 
 def _remove(entry: Entry) -> int:
-    for child in _children(entry.folder):
+    for child in children(entry.folder):
         discard(child)
     try:
         entry.folder.rmdir()
@@ -152,7 +152,8 @@ def _remove(entry: Entry) -> int:
     return entry.size
 
 
-def _children(folder: Path) -> Iterator[Path]:
+def children(folder: Path) -> Iterator[Path]:
+    """What lies in `folder`; nothing where it cannot be read."""
     try:
         yield from folder.iterdir()
     except OSError:

@@ -126,12 +126,12 @@ def _tried(layout: Layout, one: Cell, say: Say) -> list[Row] | UsageError:
 
 def _scratch(layout: Layout, base: str, name: str) -> Path:
     """A folder of this process alone: two commands may measure the same cells."""
-    return pipeline.store(layout.root).root / "cells" / f"{base[:8]}-{name}-{os.getpid()}"
+    return pipeline.store(layout.root).cells / f"{base[:8]}-{name}-{os.getpid()}"
 
 
 def _tidy(layout: Layout) -> None:
     """Remove what killed commands left."""
-    for left in (pipeline.store(layout.root).root / "cells").glob("*-*"):
+    for left in pipeline.store(layout.root).cells.glob("*-*"):
         if left.name.rpartition("-")[2].isdigit() and not lifeline.alive(int(left.name.rpartition("-")[2])):
             shutil.rmtree(left, ignore_errors=True)
 

@@ -1,0 +1,99 @@
+"""Places in the cache, which may be read-only, full, or no folder at all: that costs the re-use and nothing else.
+
+Covers: a temporary folder instead, which ends with this process, and the sentence that says so. Not covered:
+what lies in the cache, and how much of it (`keeping.entries`).
+"""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from assay.words.errors import UsageError
+from assay.words.layout import Store
+
+Say = Callable[[str], object]
+
+#: what mends a folder that refuses, where a command does
+_MENDS = {errno.EACCES: "chmod u+rwx '{}'", errno.EPERM: "chattr -i '{}'"}
+
+_temporary: list[Path] = []
+_said: set[str] = set()
+
+
+def unsaid(_note: str) -> None:
+    """For stages: the first one of the run has looked, and said so."""
+
+
+def place(make: Callable[[Path], Path], path: Path, say: Say) -> Path:
+    """What `make` puts at the path it is given: `path` in the cache, else one that ends with this process.
+
+    `say` is told of the latter, once. `make` raises OSError where it cannot write, which is a UsageError when that
+    holds everywhere.
+    """
+    try:
+        return make(path)
+    except OSError as error:
+        note = _note(path, error)
+        if note not in _said:
+            _said.add(note)
+            say(note)
+    try:
+        return make(_folder() / path.name)
+    except OSError as error:
+        raise _refused(Path(tempfile.gettempdir()), error) from error
+
+
+def made(folder: Path) -> Path:
+    """`folder`, made where it is not there. Raises UsageError when nothing can be written into it."""
+    try:
+        _try(folder)
+    except OSError as error:
+        raise _refused(folder, error) from error
+    return folder
+
+
+def trouble(store: Store) -> str:
+    """The sentence about a cache that takes nothing, "" for one that can be written."""
+    for folder in (store.root, *(kind for kind in store.kinds if kind.exists())):
+        try:
+            _try(folder)
+        except OSError as error:
+            return _note(folder, error)
+    return ""
+
+
+def clear() -> None:
+    """Remove the temporary folders of this process; for who leaves without an `atexit`."""
+    while _temporary:
+        shutil.rmtree(_temporary.pop(), ignore_errors=True)
+
+
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="assay-"))
+    if not _temporary:
+        atexit.register(clear)
+    _temporary.append(folder)
+    return folder
+
+
+def _try(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
+
+
+def _note(folder: Path, error: OSError) -> str:
+    refused = _refused(folder, error)
+    return f"nothing is kept for re-use: {refused.sentence}"
+
+
+def _refused(folder: Path, error: OSError) -> UsageError:
+    there = next((path for path in (folder, *folder.parents) if path.exists() or path.is_symlink()), folder)
+    if not there.is_dir():
+        return UsageError(f"{there} is no folder", mend=f"rm '{there}'")
+    mend = _MENDS.get(error.errno or 0, "free some space or make it writable, then run again").format(there)
+    return UsageError(f"{there} cannot be written ({error.strerror})", mend=mend)
