@@ -7,6 +7,7 @@ the hash of its training data. Not covered: running it (`stages.baseline`).
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 import shutil
@@ -125,6 +126,7 @@ def unpack(run: Run, commit: str, say: places.Say = places.unsaid) -> Path:
     `say` is told where the cache does not take them.
     """
     tree = run.store.tree(commit)
+    places.hold(tree)
     if _whole(tree):
         return tree
     archive = _archive(run.home, commit)
@@ -135,6 +137,7 @@ def _unpacked(archive: bytes, tree: Path) -> Path:
     """`tree` with the files of `archive`. Raises OSError where it cannot be written."""
     tree.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=tree.parent, prefix=".new."))
+    places.hold(scratch)  # and what it will be renamed to
     try:
         with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
             packed.extractall(scratch, filter="data") if hasattr(tarfile, "data_filter") else packed.extractall(scratch)
@@ -142,6 +145,9 @@ def _unpacked(archive: bytes, tree: Path) -> Path:
         _put(scratch, tree)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    places.hold(tree)
+    if not (tree / _SEAL).is_file():
+        raise FileNotFoundError(errno.ENOENT, "removed while it was made", str(tree))
     return tree
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,7 @@ def own_training_data(begun: Start, named: Accepted, say: places.Say = places.un
     if then == now:
         return begun.layout.part("train")
     folder = begun.run.store.foreign(then)
+    places.hold(folder)
     if _readable(folder):
         return folder
     return places.place(lambda where: _fetch(begun, named, path, where), folder, say)
@@ -56,6 +58,7 @@ def _readable(folder: Path) -> bool:
 def _fetch(begun: Start, named: Accepted, path: str, folder: Path) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new.") as scratch:
+        places.hold(Path(scratch))
         out = Path(scratch) / "part"
         # A work tree has a DVC cache of its own, unless it was configured; the main one may have what it lacks.
         homes = dict.fromkeys((begun.run.home, begun.run.store.home))
@@ -69,4 +72,7 @@ def _fetch(begun: Start, named: Accepted, path: str, folder: Path) -> Path:
         if not _readable(folder):  # else another run was faster, and reads it
             shutil.rmtree(folder, ignore_errors=True)
             out.rename(folder)
+    places.hold(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "removed while it was fetched", str(folder))
     return folder

@@ -40,7 +40,7 @@ COMMANDS: dict[str, Command] = {
     "export": Command("assay.cli.export", "Write an accepted model with all that predicting needs into a folder."),
     "log": Command("assay.cli.log", "Show accepted, revoked and rejected strategies as a table."),
     "profile": Command("assay.cli.profile", "Run `dvc exp run` and print where its seconds went."),
-    "cache": Command("assay.cli.cache", "Show or prune what is kept so that no replicate trains twice."),
+    "cache": Command("assay.cli.cache", "Show or prune what is kept so that nothing is trained or fetched twice."),
 }
 
 

@@ -54,7 +54,7 @@ class Scratch:
 def lay_out(layout: Layout, commit: str, top: Path) -> Scratch:
     """The files of `commit` in a fresh repository at `top`; whatever was there is gone."""
     shutil.rmtree(top, ignore_errors=True)
-    places.made(top)
+    places.hold(places.made(top))
     common = Path(git.run(layout.root, "rev-parse", "--path-format=absolute", "--git-common-dir"))
     git.run(top, "init", "--quiet")
     files.write_text(top / ".git" / "objects" / "info" / "alternates", f"{common / 'objects'}\n")

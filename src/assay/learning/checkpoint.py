@@ -76,4 +76,3 @@ class Saver:
         if self.path is not None:
             entries.discard(self.path)
             entries.discard_folder(self.path.parent)
-            entries.prune(self.path.parent.parent, entries.LIMIT)

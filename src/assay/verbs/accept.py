@@ -91,6 +91,7 @@ def accept(
         check_why(why)
     workshop = places.made(pipeline.store(layout.root).accept)
     places.made(workshop.parent)  # for the lock
+    places.hold(workshop)
     try:
         with FileLock(workshop.with_suffix(".lock"), timeout=0):
             return _accept(layout, experiment, name, allow, why, dry_run, say)

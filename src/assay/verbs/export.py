@@ -69,6 +69,7 @@ def load(name: str | Path, *, ensemble: bool = False, device: str = "cpu") -> Pr
     layout = project.find(Path.cwd())
     strategy = _strategy(layout, str(name))
     folder = pipeline.store(layout.root).export(strategy.tag.object, ensemble)
+    places.hold(folder)
     try:
         return Predictor(folder, device)
     except BrokenError:  # not there yet, or edited: a cache is made again
@@ -81,6 +82,7 @@ def _cached(layout: Layout, strategy: Strategy, folder: Path, ensemble: bool) ->
 
     def make(where: Path) -> Path:
         _place(layout, strategy, where, ensemble, warnings.warn)
+        places.hold(where)
         return where
 
     return places.place(make, folder, warnings.warn)
@@ -126,6 +128,7 @@ def _place(layout: Layout, strategy: Strategy, folder: Path, ensemble: bool, say
     tempfile.TemporaryFile(dir=folder.parent).close()  # found writable before anything is fetched
     tree = accepted.unpack(pipeline.current(layout.root), commit, say)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
+        places.hold(Path(scratch))
         fetched = Path(scratch) / "fetched"
         outputs.fetch(layout.root, commit, tag, needed(tag, tree), fetched)
         kept = Kept(tag, commit, strategy.accepted, tree, Layout(fetched))

@@ -95,6 +95,10 @@ class Layout:
         return self.plots / f"curves-{arm}.csv"
 
 
+#: folders of the cache that hold one thing in each of their entries
+KINDS = ("replicates", "checkpoints", "trees", "data", "exports", "cells")
+
+
 @dataclass(frozen=True)
 class Store:
     """Our cache: a folder of ours in DVC's own tmp, shared by every kind of run; deletable at any moment.
@@ -158,5 +162,4 @@ class Store:
 
     @property
     def kinds(self) -> tuple[Path, ...]:
-        """Folders that hold one thing in each of their entries."""
-        return self.replicates, self.checkpoints, self.trees, self.data, self.exports, self.cells
+        return tuple(self.root / name for name in KINDS)
