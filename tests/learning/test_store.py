@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import msgspec
@@ -15,10 +16,12 @@ import numpy as np
 import pytest
 from miniature import Make, Project, digits
 
-from assay.keeping import entries, upkeep
+from assay.keeping import answers, entries, replicates, upkeep
+from assay.keeping import sample as samples
 from assay.keeping.entries import Lock
 from assay.keeping.upkeep import Pruned
 from assay.learning import group, loop
+from assay.learning.measure import measure
 from assay.words.records import Measurement
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -274,6 +277,28 @@ def test_two_processes_train_each_replicate_once(make: Make) -> None:
     assert [process.returncode for process in started] == [0, 0]
     assert sorted(" ".join(said).split()) == ["0", "1", "2", "3"]
     assert np.array_equal(project.predictions("one"), project.predictions("two"))
+
+
+def test_who_waits_for_another_process_says_so(make: Make) -> None:
+    """Which here lets go untrained as soon as it is waited for, and after a while at the latest."""
+    project = make()
+    request = project.request([0, 1], cache=str(project.root / "cache"))
+    settings = answers.requested(request, project.root)
+    theirs = replicates.store(request, settings, samples.read(request, settings), [])
+    assert theirs.claim([1]) == [1]
+    said: list[str] = []
+    late = threading.Timer(20, theirs.close)
+    late.start()
+
+    def report(line: str) -> None:
+        said.append(line)
+        theirs.close()
+
+    answer = measure(request, project.root, report)
+    late.cancel()
+    assert said == ["waiting for replicate 1, which another process trains"]
+    assert said[0] in (project.root / "out/train.log").read_text().splitlines()
+    assert trained(answer) == [0, 1]
 
 
 def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
