@@ -18,6 +18,7 @@ COMMANDS = (
     "export",
     "log",
     "profile",
+    "cache",
 )
 
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import msgspec
@@ -15,9 +16,12 @@ import numpy as np
 import pytest
 from miniature import Make, Project, digits
 
-from assay.keeping import entries
+from assay.keeping import answers, entries, replicates, upkeep
+from assay.keeping import sample as samples
 from assay.keeping.entries import Lock
+from assay.keeping.upkeep import Pruned
 from assay.learning import group, loop
+from assay.learning.measure import measure
 from assay.words.records import Measurement
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -149,7 +153,7 @@ def test_damaged_predictions_are_made_again(make: Make) -> None:
 def test_without_the_cache_everything_is_the_same_again(make: Make) -> None:
     project = make()
     cached(project, [0, 1])
-    assert entries.prune(project.root / "cache" / "replicates", 0) > 0
+    assert upkeep.prune(project.root / "cache", 0).freed > 0
     assert cached_files(project) == []
     assert trained(cached(project, [0, 1], "again")) == [0, 1]
     assert project.weights(0) == project.weights(0, "again")
@@ -217,16 +221,34 @@ def test_pruning_drops_what_was_longest_out_of_use(make: Make) -> None:
     root = project.root / "cache" / "replicates"
     for memo in root.glob("*/memo"):
         shutil.rmtree(memo.parent)
-    by_age = entries.entries(root)
+    by_age = upkeep.found(project.root / "cache")
     assert len(by_age) == 3
     for age, one in enumerate(by_age):
-        for child in one.folder.iterdir():
+        for child in one.path.iterdir():
             os.utime(child, (1000 + age, 1000 + age))
-    entries.used(by_age[0].folder / "weights")
-    freed = entries.prune(root, sum(one.size for one in by_age) - 1)
-    assert freed == by_age[1].size
-    assert not by_age[1].folder.exists() and by_age[0].folder.exists() and by_age[2].folder.exists()
-    assert entries.prune(root, 10**9) == 0
+    entries.used(by_age[0].path / "weights")
+    pruned = upkeep.prune(project.root / "cache", sum(one.size for one in by_age) - 1)
+    assert pruned == Pruned(by_age[1].size, 0)
+    assert not by_age[1].path.exists() and by_age[0].path.exists() and by_age[2].path.exists()
+    assert upkeep.prune(project.root / "cache", 10**9) == Pruned(0, 0)
+
+
+def test_all_of_the_cache_is_bounded_after_a_training(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replicates were, trees and the like were not: the oldest goes, whatever it is, and locks of the dead with it."""
+    project = make()
+    cached(project, [0])
+    kept = sum(one.size for one in upkeep.found(project.root / "cache"))
+    old, new = (project.root / "cache" / "trees" / name for name in ("old", "new"))
+    for age, tree in ((1000, old), (2_000_000_000, new)):
+        (tree / "src").mkdir(parents=True)
+        (tree / "src" / "file").write_bytes(bytes(5000))
+        os.utime(tree, (age, age))
+    dead = project.root / "cache" / "replicates" / f"{'0' * 32}.lock"
+    dead.touch()
+    monkeypatch.setattr(upkeep, "LIMIT", 2 * kept + 9000)
+    assert trained(cached(project, [1])) == [1]
+    assert not old.exists() and new.exists() and not dead.exists()
+    assert trained(cached(project, [0, 1])) == []
 
 
 WANTING = """
@@ -255,6 +277,28 @@ def test_two_processes_train_each_replicate_once(make: Make) -> None:
     assert [process.returncode for process in started] == [0, 0]
     assert sorted(" ".join(said).split()) == ["0", "1", "2", "3"]
     assert np.array_equal(project.predictions("one"), project.predictions("two"))
+
+
+def test_who_waits_for_another_process_says_so(make: Make) -> None:
+    """Which here lets go untrained as soon as it is waited for, and after a while at the latest."""
+    project = make()
+    request = project.request([0, 1], cache=str(project.root / "cache"))
+    settings = answers.requested(request, project.root)
+    theirs = replicates.store(request, settings, samples.read(request, settings), [])
+    assert theirs.claim([1]) == [1]
+    said: list[str] = []
+    late = threading.Timer(20, theirs.close)
+    late.start()
+
+    def report(line: str) -> None:
+        said.append(line)
+        theirs.close()
+
+    answer = measure(request, project.root, report)
+    late.cancel()
+    assert said == ["waiting for replicate 1, which another process trains"]
+    assert said[0] in (project.root / "out/train.log").read_text().splitlines()
+    assert trained(answer) == [0, 1]
 
 
 def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -296,3 +298,41 @@ def test_full_disk(project: Project, stage: str) -> None:
     assert "File too large" in lines[0] and "free some space" in lines[0]
     assert not list(project.root.rglob(".*.npy.*")), "no scratch file stays"
     project.stage(stage)
+
+
+@pytest.mark.parametrize("place", ["", "trees", "replicates"])
+def test_a_cache_that_takes_nothing(project: Project, tmp_path: Path, place: str) -> None:
+    """A file where a folder should be, as root may write everywhere. The numbers are right, and one line says why."""
+    project.dvc("exp", "run", "-S", "lr=0.02")
+    expected = digests(project)
+    spoilt = project.root / ".dvc/tmp/assay" / place
+    shutil.rmtree(project.root / ".dvc/tmp/assay")
+    spoilt.parent.mkdir(exist_ok=True)
+    spoilt.write_text("mine", encoding="utf-8")
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    done = project.dvc("repro", "-f", TMPDIR=str(temporary))
+    assert digests(project) == expected, "no number depends on the cache"
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said and said.count("nothing is kept for re-use") == 1
+    assert f"context: nothing is kept for re-use: {spoilt} is no folder; next: rm '{spoilt}'\n" in said
+    assert "changed against strategy/first: lr 0.003 → 0.02" in said, "the accepted strategy's files were read"
+    assert [path.name for path in temporary.iterdir()] == [], "what takes the cache's place goes with its process"
+    assert spoilt.read_text(encoding="utf-8") == "mine"
+
+    project.run("sh", "-c", said.partition("is no folder; next: ")[2].partition("\n")[0])
+    assert "nothing is kept" not in project.dvc("repro", "-f").stdout
+    assert digests(project) == expected and (project.root / ".dvc/tmp/assay/trees").is_dir()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unwritable for root")
+def test_a_cache_that_may_not_be_written(project: Project) -> None:
+    expected, cache = digests(project), project.root / ".dvc/tmp/assay"
+    shutil.rmtree(cache)
+    cache.mkdir(mode=0o500)
+    said = project.dvc("repro", "-f").stdout
+    assert (
+        f"nothing is kept for re-use: {cache} cannot be written (Permission denied); next: chmod u+rwx '{cache}'"
+        in said
+    )
+    assert digests(project) == expected and not list(cache.iterdir())

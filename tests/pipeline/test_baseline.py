@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
+import time
 from pathlib import Path
 
-from support.project import Project
+from assay.keeping import upkeep
+from assay.outside import pipeline
+from support.project import Project, environment
+from support.weights import digests
 
 IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@localhost")
 
@@ -198,3 +203,22 @@ def test_own_training_data(project: Project) -> None:
     shutil.rmtree(store)
     project.stage("baseline")
     assert (project.root / "predictions/baseline/predictions.npy").read_bytes() == good
+
+
+def test_pruning_the_cache_again_and_again_disturbs_no_run(project: Project) -> None:
+    """The files and the data of the accepted strategy are in use until their stage ends; all else is made again."""
+    project.edit("params.yaml", "validation: 0.2", "validation: 0.3")
+    project.dvc("repro", "--quiet")
+    expected, cache = digests(project), pipeline.store(project.root)
+    before = upkeep.prune(cache.root, 0)
+    assert before.freed > 0 and before.stayed == 0
+    command = [sys.executable, "-m", "dvc", "repro", "--force"]
+    kinds: set[str] = set()
+    with subprocess.Popen(command, cwd=project.root, env=environment(project.home), stdout=subprocess.PIPE) as run:
+        while run.poll() is None:
+            upkeep.prune(cache.root, 0)
+            kinds |= {one.kind for one in upkeep.found(cache.root)}
+            time.sleep(0.005)
+    assert run.returncode == 0 and digests(project) == expected
+    assert kinds >= {"trees", "data"}, "they were there, and held"
+    assert upkeep.prune(cache.root, 0).stayed == 0 and upkeep.found(cache.root) == []

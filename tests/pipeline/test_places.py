@@ -9,6 +9,11 @@ import stat
 import sys
 from pathlib import Path
 
+import pytest
+
+from assay.outside import pipeline
+from assay.words.errors import UsageError
+from assay.words.layout import Store
 from support.project import Project, create
 from support.weights import digests
 
@@ -17,6 +22,18 @@ def moved(project: Project, where: Path) -> Project:
     where.parent.mkdir(parents=True)
     project.root.rename(where)
     return Project(where, project.home)
+
+
+def worktree(project: Project, where: Path, inside: str = "") -> Project:
+    """The project's HEAD in a work tree of its own at `where`; `inside`: the project's folder in the repository."""
+    project.git("worktree", "add", "--quiet", "--detach", str(where))
+    return Project(where / inside, project.home)
+
+
+def reused(project: Project, arm: str) -> list[bool]:
+    """Of each replicate of `arm`: whether it came from the cache."""
+    measured = json.loads(project.read(f"arms/{arm}.json"))["measurement"]
+    return [one["reused"] for one in measured["replicates"]]
 
 
 def test_spaces_a_detached_head_and_no_identity(project: Project, tmp_path: Path) -> None:
@@ -74,10 +91,61 @@ def test_a_subfolder_of_a_repository(tmp_path: Path) -> None:
     assert baseline["measurement"]["left_out"] > 0
     assert json.loads(here.read("data/split/train/manifest.json"))["content"] != accepted
 
+    # A work tree of the repository finds what the project trained, in the folder of the same name.
+    here.commit("measured")
+    there = worktree(here, tmp_path / "beside", inside="vision")
+    there.dvc("repro", "--quiet")
+    assert reused(there, "baseline") == reused(there, "candidate") == [True] * 3
+    assert not (there.root / ".dvc/tmp/assay").exists()
+
     # What provenance compares is relative to the project, not to the repository.
     (here.root / "src/assay/learning/notes.txt").write_text("mine\n", encoding="utf-8")
     done = here.stage("context", ok=False)
     assert done.returncode == 4 and "git add src/assay/learning/notes.txt" in done.stderr
+
+
+def test_work_trees_share_what_was_trained(project: Project, tmp_path: Path) -> None:
+    """What the main work tree trained no other trains again, in the workspace or beside it, and the other way round."""
+    project.dvc("exp", "run", "--name", "main", "-S", "lr=0.004")
+    assert reused(project, "candidate") == [False] * 3
+    expected = digests(project, "predictions"), project.metrics
+    there = worktree(project, tmp_path / "second tree")
+    there.dvc("exp", "run", "--name", "same", "-S", "lr=0.004")
+    assert reused(there, "baseline") == reused(there, "candidate") == [True] * 3
+    assert (digests(there, "predictions"), there.metrics) == expected
+    assert not (there.root / ".dvc/tmp/assay").exists()
+
+    there.dvc("exp", "run", "--temp", "--name", "new", "-S", "lr=0.005")
+    project.git("checkout", "--quiet", "HEAD", "--", "params.yaml")
+    project.dvc("exp", "run", "--name", "again", "-S", "lr=0.005")
+    assert reused(project, "candidate") == [True] * 3
+    shown = [json.loads(one.assay("cache", "--json").stdout) for one in (project, there)]
+    assert shown[0] == shown[1] and shown[0]["entries"] > 0
+
+    assert pipeline.store(there.root) == pipeline.store(project.root)
+
+
+def test_a_work_tree_without_a_project_in_the_main_one_keeps_its_own(fresh: Project, tmp_path: Path) -> None:
+    bare = tmp_path / "bare.git"
+    fresh.git("clone", "--quiet", "--bare", str(fresh.root), str(bare))
+    (tmp_path / "bare.git" / ".dvc").mkdir()
+    one = worktree(Project(bare, fresh.home), tmp_path / "of a bare one")
+    fresh.git("checkout", "--quiet", "--orphan", "empty")
+    fresh.git("rm", "-r", "--quiet", "--cached", ".")
+    shutil.rmtree(fresh.root / ".dvc")
+    fresh.git("worktree", "add", "--quiet", str(tmp_path / "of an empty one"), "main")
+    separate = tmp_path / "separate"
+    fresh.git("clone", "--quiet", "--separate-git-dir", str(tmp_path / "elsewhere"), str(bare), str(separate))
+    for root in (one.root, tmp_path / "of an empty one", separate, fresh.root):
+        assert pipeline.store(root) == Store(root)
+
+
+def test_only_a_work_tree_costs_a_call_of_git(fresh: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = worktree(fresh, tmp_path / "there")
+    monkeypatch.setenv("PATH", "")
+    assert pipeline.store(fresh.root) == Store(fresh.root)
+    with pytest.raises(UsageError, match="git is not installed"):
+        pipeline.store(there.root)
 
 
 def test_a_python_without_our_packages(project: Project, tmp_path: Path) -> None:

@@ -108,3 +108,17 @@ def test_two_clones_accept_and_one_wins(ready: Project, tmp_path: Path) -> None:
     assert names(other) == ["faster"], "nothing lost"
     other.git("fetch", "--quiet", "--tags", "origin")
     assert set(names(other)) == {"fast", "faster"}
+
+
+def test_a_cache_that_takes_nothing_is_refused_by_what_works_in_it(ready: Project) -> None:
+    """Whole repositories lie there while these run: elsewhere they might not fit. What reads alone goes on."""
+    cache, before = ready.root / ".dvc/tmp/assay", ready.git("for-each-ref")
+    shutil.rmtree(cache)
+    cache.write_text("mine", encoding="utf-8")
+    sentence = f"assay: {cache} is no folder; next: rm '{cache}'"
+    for command in ("accept fast-lr fast", "sweep -S lr=0.01,0.02", "ablate -S lr=0.01 -S model.dropout=0.1"):
+        refused = ready.assay(*command.split(), ok=False)
+        assert (refused.returncode, refused.stderr.splitlines()[-1]) == (2, sentence)
+    assert ready.git("for-each-ref") == before
+    held = ready.assay("guard", "strategy/first", "HEAD")
+    assert "held: default" in held.stdout and held.stderr == f"nothing is kept for re-use: {sentence[7:]}\n"

@@ -97,6 +97,23 @@ def test_loading_by_name_and_the_ensemble(done: Project, tmp_path: Path) -> None
     assert summary == "0,1,2,3,4,5,6,7,8,9 strategy/fast [0] [0, 1, 2]"
 
 
+def test_a_cache_that_takes_nothing_costs_no_model(done: Project, tmp_path: Path) -> None:
+    """The model and the strategy's files lie in a folder that ends with the process; one line for each says so."""
+    measured, inputs = stored(done), done.root / "data/split/validation/inputs.npy"
+    cache, temporary = done.root / ".dvc/tmp/assay", tmp_path / "tmp"
+    shutil.rmtree(cache)
+    cache.write_text("mine", encoding="utf-8")
+    temporary.mkdir()
+    note = f"nothing is kept for re-use: {cache} is no folder; next: rm '{cache}'"
+    script = f"import tempfile; tempfile.tempdir = {str(temporary)!r}\n" + LOAD
+    loaded = python(done, script, "strategy/fast", inputs, tmp_path / "made.npy")
+    assert loaded.returncode == 0 and loaded.stderr.count(note) == 1, loaded.stderr
+    np.testing.assert_allclose(np.load(tmp_path / "made.npy")[0], measured[0], rtol=0, atol=1e-6)
+    exported = done.assay("export", "fast", "--to", str(tmp_path / "model"), TMPDIR=str(temporary))
+    assert exported.stderr == f"{note}\n" and (tmp_path / "model/model.json").is_file()
+    assert list(temporary.iterdir()) == []
+
+
 def test_a_second_clone_fetches_from_the_remote(done: Project, tmp_path: Path) -> None:
     (tmp_path / "remote").mkdir()
     done.dvc("remote", "add", "--default", "--local", "store", str(tmp_path / "remote"))

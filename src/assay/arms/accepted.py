@@ -7,6 +7,7 @@ the hash of its training data. Not covered: running it (`stages.baseline`).
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 import shutil
@@ -18,7 +19,7 @@ from pathlib import Path
 from assay.evidence.events import Accepted as Confirmed
 from assay.evidence.events import Event, Remeasured, Seeds, UnverifiableError
 from assay.evidence.trailers import parse_event
-from assay.outside import files, git
+from assay.outside import files, git, places
 from assay.outside.pipeline import Run
 from assay.words import records
 from assay.words.errors import UsageError
@@ -119,14 +120,24 @@ def _check_protocol(home: Path, name: str, commit: str, protocol: int) -> None:
         )
 
 
-def unpack(run: Run, commit: str) -> Path:
-    """The project's files as of `commit`, in our cache: whole, unchanged, or unpacked again."""
+def unpack(run: Run, commit: str, say: places.Say = places.unsaid) -> Path:
+    """The project's files as of `commit`, in our cache: whole, unchanged, or unpacked again.
+
+    `say` is told where the cache does not take them.
+    """
     tree = run.store.tree(commit)
+    places.hold(tree)
     if _whole(tree):
         return tree
     archive = _archive(run.home, commit)
+    return places.place(lambda where: _unpacked(archive, where), tree, say)
+
+
+def _unpacked(archive: bytes, tree: Path) -> Path:
+    """`tree` with the files of `archive`. Raises OSError where it cannot be written."""
     tree.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=tree.parent, prefix=".new."))
+    places.hold(scratch)  # and what it will be renamed to
     try:
         with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
             packed.extractall(scratch, filter="data") if hasattr(tarfile, "data_filter") else packed.extractall(scratch)
@@ -134,6 +145,9 @@ def unpack(run: Run, commit: str) -> Path:
         _put(scratch, tree)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    places.hold(tree)
+    if not (tree / _SEAL).is_file():
+        raise FileNotFoundError(errno.ENOENT, "removed while it was made", str(tree))
     return tree
 
 
@@ -162,7 +176,7 @@ def _whole(tree: Path) -> bool:
     """Whether the files are those that were unpacked. Users' tools, and users, empty caches and edit files."""
     try:
         return (tree / _SEAL).read_text(encoding="utf-8") == _contents(tree)
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         return False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import subprocess
 import sys
@@ -11,13 +12,16 @@ from pathlib import Path
 from assay.arms import accepted
 from assay.arms.accepted import Accepted
 from assay.data import examples
-from assay.outside import files, git
+from assay.outside import files, git, places
 from assay.outside.start import Start
 from assay.words.errors import UsageError
 
 
-def own_training_data(begun: Start, named: Accepted) -> Path:
-    """Folder of the training part that the accepted strategy was trained on, fetched through DVC if need be."""
+def own_training_data(begun: Start, named: Accepted, say: places.Say = places.unsaid) -> Path:
+    """Folder of the training part that the accepted strategy was trained on, fetched through DVC if need be.
+
+    `say` is told where our cache does not take it.
+    """
     path = begun.layout.part("train").relative_to(begun.layout.root).as_posix()
     then = accepted.locked(git.read(begun.run.home, named.commit, "dvc.lock") or b"{}", path)
     if then is None:
@@ -26,7 +30,20 @@ def own_training_data(begun: Start, named: Accepted) -> Path:
     if then == now:
         return begun.layout.part("train")
     folder = begun.run.store.foreign(then)
-    return folder if _readable(folder) else _fetch(begun, named, path, folder)
+    places.hold(folder)
+    if _readable(folder):
+        return folder
+    return places.place(lambda where: _fetch(begun, named, path, where), folder, say)
+
+
+def _get(home: Path, path: str, commit: str, out: Path) -> str:
+    """Have DVC bring `path` as of `commit` to `out`; its error, "" when there is none."""
+    command = ["get", *git.from_top(home, path), "--rev", commit, "--out", str(out), "--quiet"]
+    done = subprocess.run([sys.executable, "-m", "dvc", *command], capture_output=True, text=True)
+    if not done.returncode:
+        return ""
+    shutil.rmtree(out, ignore_errors=True)
+    return next((line for line in done.stderr.splitlines() if line.startswith("ERROR: ")), "no message")
 
 
 def _readable(folder: Path) -> bool:
@@ -41,11 +58,13 @@ def _readable(folder: Path) -> bool:
 def _fetch(begun: Start, named: Accepted, path: str, folder: Path) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new.") as scratch:
+        places.hold(Path(scratch))
         out = Path(scratch) / "part"
-        command = ["get", *git.from_top(begun.run.home, path), "--rev", named.commit, "--out", str(out), "--quiet"]
-        done = subprocess.run([sys.executable, "-m", "dvc", *command], capture_output=True, text=True)
-        if done.returncode:
-            said = next((line for line in done.stderr.splitlines() if line.startswith("ERROR: ")), "no message")
+        # A work tree has a DVC cache of its own, unless it was configured; the main one may have what it lacks.
+        homes = dict.fromkeys((begun.run.home, begun.run.store.home))
+        errors = [said for home in homes if not out.exists() and (said := _get(home, path, named.commit, out))]
+        if not out.exists():
+            said = next(iter(errors), "no message")
             raise UsageError(
                 f"the training data of baseline {named.name} are not at hand ({said.removeprefix('ERROR: ')})",
                 mend=f"git checkout {named.commit[:12]} && dvc pull {path} && git checkout -",
@@ -53,4 +72,7 @@ def _fetch(begun: Start, named: Accepted, path: str, folder: Path) -> Path:
         if not _readable(folder):  # else another run was faster, and reads it
             shutil.rmtree(folder, ignore_errors=True)
             out.rename(folder)
+    places.hold(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "removed while it was fetched", str(folder))
     return folder

@@ -18,7 +18,12 @@ _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 @click.option("--prune", metavar="SIZE", help="Drop what was longest out of use until SIZE is left (0: everything).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(prune: str | None, as_json: bool) -> None:
-    """Show how much is kept so that no replicate trains twice, or make it smaller."""
+    """Show what is kept so that nothing is trained, unpacked or fetched twice, or make it smaller.
+
+    Replicates, checkpoints of interrupted trainings, files and data of accepted strategies, loaded models, and what
+    runs under way or killed have laid aside. What was longest out of use goes first, and nothing that a running process
+    holds. Deleting all of it costs time, never a number.
+    """
     found = cache(Path.cwd(), None if prune is None else _bytes(prune))
     click.echo(encode(found) if as_json else _text(found), nl=not as_json)
 
@@ -33,7 +38,11 @@ def _bytes(size: str) -> int:
 def _text(found: Cache) -> str:
     freed = f"freed {_size(found.freed)}; " if found.freed else ""
     kept = f"{found.entries} entries, {_size(found.size)} of at most {_size(found.limit)}"
-    return f"{freed}{kept}, in {found.folder}"
+    lines = [f"{freed}{kept}, in {found.folder}"]
+    lines += [f"  {name:12} {share.entries:6}  {_size(share.size):>8}" for name, share in found.kinds.items()]
+    if found.stayed:
+        lines.append(f"{found.stayed} of them are in use by running processes, or may not be written, and stay")
+    return "\n".join(lines)
 
 
 def _size(count: int) -> str:

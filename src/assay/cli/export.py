@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import click
@@ -21,7 +22,7 @@ def command(strategy: str, folder: Path, ensemble: bool, as_json: bool) -> None:
     The folder needs torch, NumPy and safetensors, neither Assay nor DVC. Before it appears, it has predicted
     the validation examples again and was held against the predictions stored when the strategy was measured.
     """
-    made = export(Path.cwd(), strategy, folder, ensemble)
+    made = export(Path.cwd(), strategy, folder, ensemble, partial(click.echo, err=True))
     if as_json:
         plain = {"folder": str(made.folder.resolve()), "strategy": made.strategy, "commit": made.commit}
         rest = {"replicates": made.replicates, "classes": made.classes, "difference": made.difference}

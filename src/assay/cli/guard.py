@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 
 import click
@@ -28,7 +29,7 @@ def command(
     BASE defaults to the accepted baseline, HEAD to the work tree. Modes are overlays under `modes:` in
     params.yaml, and `default`: the parameters as they stand.
     """
-    found = guard(Path.cwd(), base, head, excepted, steps)
+    found = guard(Path.cwd(), base, head, excepted, steps, partial(click.echo, err=True))
     if as_json:
         modes = [{**dataclasses.asdict(mode), "held": mode.held} for mode in found.modes]
         plain = {"base": found.base, "head": found.head, "steps": found.steps, "seed": found.seed}

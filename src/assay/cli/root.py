@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import click
 
-from assay.words.errors import AssayError, Exit
+from assay.words.errors import REFUSED, AssayError, Exit
 
 
 class Command(NamedTuple):
@@ -40,7 +40,7 @@ COMMANDS: dict[str, Command] = {
     "export": Command("assay.cli.export", "Write an accepted model with all that predicting needs into a folder."),
     "log": Command("assay.cli.log", "Show accepted, revoked and rejected strategies as a table."),
     "profile": Command("assay.cli.profile", "Run `dvc exp run` and print where its seconds went."),
-    "cache": Command("assay.cli.cache", "Show or prune what is kept so that no replicate trains twice."),
+    "cache": Command("assay.cli.cache", "Show or prune what is kept so that nothing is trained or fetched twice."),
 }
 
 
@@ -96,6 +96,11 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if "--traceback" in arguments:
             traceback.print_exc()
+        if isinstance(error, OSError) and error.errno in REFUSED:
+            where = f" at {error.filename}" if error.filename else ""
+            mend = "free some space or make it writable, then run again"
+            click.echo(f"assay: {error.strerror}{where}; next: {mend}", err=True)
+            return Exit.USAGE
         click.echo(
             f"assay: this is a bug: {type(error).__name__}: {error}; "
             "next: run again as `assay --traceback …` and report what it prints",

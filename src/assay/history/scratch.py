@@ -16,7 +16,7 @@ from pathlib import Path
 
 from assay.history import dvc_cache, plumbing
 from assay.history.objects import refs
-from assay.outside import files, git
+from assay.outside import files, git, pipeline, places
 from assay.words.errors import UsageError
 from assay.words.layout import Layout, Store
 
@@ -54,7 +54,7 @@ class Scratch:
 def lay_out(layout: Layout, commit: str, top: Path) -> Scratch:
     """The files of `commit` in a fresh repository at `top`; whatever was there is gone."""
     shutil.rmtree(top, ignore_errors=True)
-    top.mkdir(parents=True)
+    places.hold(places.made(top))
     common = Path(git.run(layout.root, "rev-parse", "--path-format=absolute", "--git-common-dir"))
     git.run(top, "init", "--quiet")
     files.write_text(top / ".git" / "objects" / "info" / "alternates", f"{common / 'objects'}\n")
@@ -71,7 +71,7 @@ def share_cache(home: Path, root: Path) -> None:
     """The real project's local DVC configuration, its cache by absolute path, and our cache of replicates."""
     ours = Store(root).root
     ours.parent.mkdir(parents=True, exist_ok=True)
-    ours.symlink_to(Store(home).root, target_is_directory=True)
+    ours.symlink_to(pipeline.store(home).root, target_is_directory=True)
     local = home / ".dvc" / "config.local"
     if local.is_file():
         shutil.copy2(local, root / ".dvc" / "config.local")

@@ -1,15 +1,14 @@
 """Cache entries: sealed files that are believed only when their content matches, and a lock for each.
 
 Everything here may be deleted at any moment, between any two instructions, by anyone. Covers: sealing,
-checked reading, locks that die with their process, size and pruning. Not covered: what an entry means
-(`keeping.replicates`).
+checked reading, locks that die with their process. Not covered: what an entry means (`keeping.replicates`), and how
+much all of them take (`keeping.upkeep`).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from assay.outside import files
@@ -19,12 +18,11 @@ try:
 except ImportError:  # not on Windows: two processes may then both train a replicate, to the same end
     fcntl = None  # type: ignore[assignment]
 
-#: bytes that the cache may take before it drops what was longest out of use
-LIMIT = 4 * 2**30
+#: how the name of a lock file ends
+LOCK = ".lock"
 
 _MAGIC = b"assay-entry-1\n"
 _SEAL = 32
-_LOCK = ".lock"
 
 
 def seal(path: Path, content: bytes) -> None:
@@ -79,7 +77,7 @@ class Lock:
     @classmethod
     def take(cls, path: Path, *, wait: bool) -> Lock | None:
         """The lock at `path`; None when another process holds it and `wait` is off, OSError on a read-only disk."""
-        path = path.with_name(path.name + _LOCK)
+        path = path.with_name(path.name + LOCK)
         path.parent.mkdir(parents=True, exist_ok=True)
         while True:
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -106,53 +104,8 @@ class Lock:
         os.close(self._handle)
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One entry on disk: its folder, bytes, and when it was last of use (seconds since 1970)."""
-
-    folder: Path
-    size: int
-    used: float
-
-
-def entries(root: Path) -> list[Entry]:
-    """All entries in `root`, those longest out of use first."""
-    found = []
-    for folder in _children(root):
-        try:
-            stats = [child.stat() for child in _children(folder)]
-        except OSError:
-            continue  # another process is at work here
-        if folder.is_dir():
-            found.append(
-                Entry(folder, sum(one.st_size for one in stats), max((one.st_mtime for one in stats), default=0))
-            )
-    return sorted(found, key=lambda one: (one.used, one.folder.name))
-
-
-def prune(root: Path, limit: int) -> int:
-    """Remove entries, those longest out of use first, until the rest takes at most `limit` bytes; bytes freed."""
-    found = entries(root)
-    total = sum(one.size for one in found)
-    freed = 0
-    for one in found:
-        if total - freed <= limit:
-            break
-        freed += _remove(one)
-    return freed
-
-
-def _remove(entry: Entry) -> int:
-    for child in _children(entry.folder):
-        discard(child)
-    try:
-        entry.folder.rmdir()
-    except OSError:
-        return 0  # read-only, or written to just now
-    return entry.size
-
-
-def _children(folder: Path) -> Iterator[Path]:
+def children(folder: Path) -> Iterator[Path]:
+    """What lies in `folder`; nothing where it cannot be read."""
     try:
         yield from folder.iterdir()
     except OSError:

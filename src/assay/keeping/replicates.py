@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.data import examples
-from assay.keeping import entries
+from assay.keeping import entries, upkeep
 from assay.keeping.entries import Lock
 from assay.keeping.outcome import Outcome, Point
 from assay.keeping.sample import Sample
@@ -217,7 +217,7 @@ class Store:
         for number in list(self._locks):
             self.release(number)
         if self.folder is not None:
-            entries.prune(self.folder, entries.LIMIT)
+            upkeep.prune(self.folder.parent, upkeep.LIMIT)
 
     def _entry(self, number: int) -> tuple[Path, str]:
         assert self.folder is not None

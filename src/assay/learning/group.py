@@ -59,6 +59,8 @@ class Group:
             self._look(self.request.replicates)
             wait = False
             while self._missing:
+                if wait:
+                    self.progress.say(f"waiting for replicate {self._missing[0]}, which another process trains")
                 mine = self.store.claim(self._missing, wait=wait)
                 wait = not mine
                 self._look(mine)

@@ -6,7 +6,6 @@ keeps its traceback, because DVC shows nothing else of a failed stage.
 
 from __future__ import annotations
 
-import errno
 import gc
 import importlib
 import os
@@ -15,12 +14,9 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from assay.outside import lifeline, seconds
-from assay.words.errors import AssayError, Exit
+from assay.outside import lifeline, places, seconds
+from assay.words.errors import REFUSED, AssayError, Exit
 from assay.words.layout import Layout
-
-#: what the system says no to for reasons outside of the program
-_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def guarded(stages: Mapping[str, str], arguments: Sequence[str], protocol: int) -> int:
@@ -45,7 +41,7 @@ def guarded(stages: Mapping[str, str], arguments: Sequence[str], protocol: int) 
         _say(f"{name}: interrupted; next: run the same command again")
         return 130
     except OSError as error:
-        if error.errno in _REFUSED:
+        if error.errno in REFUSED:
             mend = "free some space or make it writable, then run again"
             _say(f"{name}: {error.strerror} at {error.filename or root}; next: {mend}{_lost(root, name)}")
             return Exit.USAGE
@@ -90,6 +86,7 @@ def leave(code: int) -> None:
     """End the process at once: tearing down torch costs a quarter of a second and changes nothing."""
     sys.stdout.flush()
     sys.stderr.flush()
+    places.clear()
     os._exit(code)
 
 

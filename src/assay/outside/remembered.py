@@ -7,7 +7,9 @@ analysis on this Python.
 from __future__ import annotations
 
 import json
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from assay.outside import files
@@ -43,6 +45,8 @@ def load(path: Path) -> None:
         content, _, found = rest.partition(b"\n")
     except OSError:
         return
+    with suppress(OSError):
+        os.utime(path)  # of use: what was not is pruned first
     if made_by.decode(errors="replace") == _made_by() and content.decode(errors="replace") == files.digest(found):
         _known.update(json.loads(found))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from assay.arms import accepted
 from assay.context import environment, identity
-from assay.outside import closure, files, pipeline, provenance, remembered, task_source
+from assay.outside import closure, files, pipeline, places, provenance, remembered, task_source
 from assay.outside.start import Start, start
 from assay.words import records
 from assay.words.errors import UsageError
@@ -26,6 +26,8 @@ def main(root: Path, _arguments: Sequence[str], protocol: int) -> None:
     prove_all(begun, looked)
     if identity.ensure(begun.run.home):
         print(f"context: Git knew no identity; this repository now has {identity.NAME} <{identity.EMAIL}>")
+    if note := places.trouble(begun.run.store):
+        print(f"context: {note}")
     task = begun.params.task.name
     learning = closure.import_closure(root, [task_source.path(root, task, "learning").relative_to(root)], looked)
     outside = closure.third_party(root, [file for file in learning if file.parts[1] == "tasks"])

@@ -28,14 +28,14 @@ from assay.history.scratch import Scratch, lay_out, run
 from assay.history.state import State, fold
 from assay.history.writing import check_why, write
 from assay.judging import selection
-from assay.outside import files, git
+from assay.outside import files, git, pipeline, places
 from assay.report.comparison import verdict_lines
 from assay.verbs import admission
 from assay.verbs.acceptance import attempts, comparison, confirmed, identity, judge, openings, selected
 from assay.verbs.confirming import Confirmation, fresh_seeds, rows
 from assay.words import params, records
 from assay.words.errors import GateError, UsageError
-from assay.words.layout import Layout, Store
+from assay.words.layout import Layout
 from assay.words.records import Environment
 
 CONFIRMATION = "results/confirmation.csv"
@@ -89,8 +89,9 @@ def accept(
     check_name(name)
     if allow:
         check_why(why)
-    workshop = Store(layout.root).root / "accept"
-    workshop.mkdir(parents=True, exist_ok=True)
+    workshop = places.made(pipeline.store(layout.root).accept)
+    places.made(workshop.parent)  # for the lock
+    places.hold(workshop)
     try:
         with FileLock(workshop.with_suffix(".lock"), timeout=0):
             return _accept(layout, experiment, name, allow, why, dry_run, say)
@@ -127,7 +128,7 @@ def _confirm(candidate: Candidate, dry_run: bool, say: Say) -> Accepted | None:
     layout, tried = candidate.layout, candidate.tried
     commit = plumbing.commit(layout.root, candidate.merge.tree, candidate.merge.parents, f"Accept {candidate.name}")
     named = admission.baseline(layout, candidate.state, tried, commit)
-    scratch = lay_out(layout, commit, Store(layout.root).root / "accept" / "tree")
+    scratch = lay_out(layout, commit, pipeline.store(layout.root).accept / "tree")
     try:
         version = numbers.text(tried.metrics, "metric_version")
         changed = admission.check_bundle(scratch.layout, candidate.repository, named, version, candidate.allow)
@@ -176,7 +177,7 @@ def _decide(candidate: Candidate, tree: Regenerated, seeds: Seeds, say: Say) -> 
     attempt = 1 + attempts(candidate.state, identity(tree.scratch.layout))
     say(f"confirming on {seeds.n} fresh replicates an arm, attempt {attempt}, level {selection.level(attempt):g}")
     new = measuring.candidate()
-    old = None if tree.named.name == FLOOR else measuring.baseline(tree.named)
+    old = None if tree.named.name == FLOOR else measuring.baseline(tree.named, say)
     judged = judge(measuring, new, old, tree.metrics, attempt)
     text = verdict_lines(judged, measuring.metric.name, tree.named.name, tree.version)
     say(text)

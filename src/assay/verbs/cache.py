@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from assay.history import project
-from assay.keeping import entries
+from assay.keeping import upkeep
+from assay.keeping.upkeep import Entry, Pruned
 from assay.outside import pipeline
 from assay.words.records import Record
+
+
+class Share(msgspec.Struct, frozen=True):
+    """What one kind takes; bytes."""
+
+    entries: int
+    size: int
 
 
 class Cache(Record, frozen=True, kw_only=True):
@@ -18,17 +29,29 @@ class Cache(Record, frozen=True, kw_only=True):
     size: int
     limit: int  # the longest unused go first when more is kept
     freed: int
+    stayed: int  # entries that pruning left, as running processes hold them or the disk does not let go
+    kinds: dict[str, Share]
 
 
 def cache(start: Path, keep: int | None = None) -> Cache:
-    """The replicate cache of the project at `start`, after pruning it to at most `keep` bytes if that is given."""
-    folder = pipeline.current(project.find(start).root).store.replicates
-    freed = 0 if keep is None else entries.prune(folder, keep)
-    found = entries.entries(folder)
+    """The cache of the project at `start`, after pruning it to at most `keep` bytes if that is given."""
+    root = pipeline.current(project.find(start).root).store.root
+    pruned = Pruned(0, 0) if keep is None else upkeep.prune(root, keep)
+    found = upkeep.found(root)
     return Cache(
-        folder=str(folder),
+        folder=str(root),
         entries=len(found),
         size=sum(one.size for one in found),
-        limit=entries.LIMIT,
-        freed=freed,
+        limit=upkeep.LIMIT,
+        freed=pruned.freed,
+        stayed=pruned.stayed,
+        kinds=_kinds(found),
     )
+
+
+def _kinds(found: Sequence[Entry]) -> dict[str, Share]:
+    """What takes most first."""
+    names = {one.kind for one in found}
+    shares = {name: [one.size for one in found if one.kind == name] for name in names}
+    kinds = {name: Share(len(sizes), sum(sizes)) for name, sizes in shares.items()}
+    return dict(sorted(kinds.items(), key=lambda item: (-item[1].size, item[0])))

@@ -26,10 +26,10 @@ from assay.history import plumbing
 from assay.history.landing import newest_date
 from assay.history.merging import merge
 from assay.history.scratch import failed, lay_out, run, share_cache
-from assay.outside import files, git, lifeline
+from assay.outside import files, git, lifeline, pipeline
 from assay.words import params
 from assay.words.errors import UsageError
-from assay.words.layout import Layout, Store
+from assay.words.layout import Layout
 from assay.words.params import Judge, Params
 from assay.words.yaml12 import parse
 
@@ -126,12 +126,12 @@ def _tried(layout: Layout, one: Cell, say: Say) -> list[Row] | UsageError:
 
 def _scratch(layout: Layout, base: str, name: str) -> Path:
     """A folder of this process alone: two commands may measure the same cells."""
-    return Store(layout.root).root / "cells" / f"{base[:8]}-{name}-{os.getpid()}"
+    return pipeline.store(layout.root).cells / f"{base[:8]}-{name}-{os.getpid()}"
 
 
 def _tidy(layout: Layout) -> None:
     """Remove what killed commands left."""
-    for left in (Store(layout.root).root / "cells").glob("*-*"):
+    for left in pipeline.store(layout.root).cells.glob("*-*"):
         if left.name.rpartition("-")[2].isdigit() and not lifeline.alive(int(left.name.rpartition("-")[2])):
             shutil.rmtree(left, ignore_errors=True)
 

@@ -21,7 +21,7 @@ from assay.arms.request import request, training_closure
 from assay.data import examples
 from assay.evidence.events import Score, Seeds
 from assay.history.scratch import Scratch, failed, run
-from assay.outside import closure, files, task_source
+from assay.outside import closure, files, places, task_source
 from assay.outside.pipeline import Run
 from assay.outside.start import Start
 from assay.scoring import ruler
@@ -81,11 +81,11 @@ class Confirmation:
         asked = request(self.begun, "candidate", self.begun.layout.part("train"), code)
         return self._measure(root, asked, self.seeds.candidate, part)
 
-    def baseline(self, named: Accepted) -> Group:
+    def baseline(self, named: Accepted, say: places.Say) -> Group:
         """The accepted strategy in its own tree, on its own training data."""
-        tree = accepted.unpack(self.begun.run, named.commit)
+        tree = accepted.unpack(self.begun.run, named.commit, say)
         code = closure.code_hash(tree, training_closure(tree, accepted.task(tree, named.name)))
-        asked = request(self.begun, "baseline", own_training_data(self.begun, named), code)
+        asked = request(self.begun, "baseline", own_training_data(self.begun, named, say), code)
         return self._measure(tree, asked, self.seeds.baseline, "validation")
 
     def _measure(self, tree: Path, asked: MeasureRequest, first: int, part: str) -> Group:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +18,11 @@ from assay.arms import accepted
 from assay.history import lookup, outputs, project
 from assay.history.reading import read
 from assay.history.state import Strategy, fold
-from assay.outside import pipeline
+from assay.outside import pipeline, places
 from assay.serving.packing import Kept, needed, pack
 from assay.serving.predict import MODEL, BrokenError, Predictor
 from assay.words.errors import UsageError
-from assay.words.layout import Layout, Store
+from assay.words.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -36,17 +37,21 @@ class Exported:
     difference: float
 
 
-def export(start: Path, name: str, folder: Path, ensemble: bool = False) -> Exported:
+def export(start: Path, name: str, folder: Path, ensemble: bool, say: places.Say) -> Exported:
     """Write the model of `strategy/NAME` into `folder`: its first replicate, or all of them.
 
-    Raises UsageError for a strategy that is not there or was revoked, a folder that is not empty, outputs that
-    are nowhere to be had (with the `dvc pull` to run), or a model that does not predict what it predicted.
+    `say` is told when our cache takes nothing. Raises UsageError for a strategy that is not there or was revoked, a
+    folder that is not empty, outputs that are nowhere to be had (with the `dvc pull` to run), or a model that does
+    not predict what it predicted.
     """
     layout = project.find(start)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise UsageError(f"{folder} is there already", allowed="a new or an empty folder", mend=f"rm -r '{folder}'")
     strategy = _strategy(layout, name)
-    difference = _place(layout, strategy, folder, ensemble)
+    try:
+        difference = _place(layout, strategy, folder, ensemble, say)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written ({error.strerror})", mend="choose another folder") from error
     made = Predictor(folder)
     return Exported(folder, made.strategy, made.commit, made.replicates, made.classes, difference)
 
@@ -63,13 +68,24 @@ def load(name: str | Path, *, ensemble: bool = False, device: str = "cpu") -> Pr
         return _open_exported(Path(name), ensemble, device)
     layout = project.find(Path.cwd())
     strategy = _strategy(layout, str(name))
-    folder = Store(layout.root).export(strategy.tag.object, ensemble)
+    folder = pipeline.store(layout.root).export(strategy.tag.object, ensemble)
+    places.hold(folder)
     try:
         return Predictor(folder, device)
     except BrokenError:  # not there yet, or edited: a cache is made again
         shutil.rmtree(folder, ignore_errors=True)
-    _place(layout, strategy, folder, ensemble)
-    return Predictor(folder, device)
+    return Predictor(_cached(layout, strategy, folder, ensemble), device)
+
+
+def _cached(layout: Layout, strategy: Strategy, folder: Path, ensemble: bool) -> Path:
+    """The model in `folder` of our cache, or where that takes nothing in one that ends with this process."""
+
+    def make(where: Path) -> Path:
+        _place(layout, strategy, where, ensemble, warnings.warn)
+        places.hold(where)
+        return where
+
+    return places.place(make, folder, warnings.warn)
 
 
 def _open_exported(folder: Path, ensemble: bool, device: str) -> Predictor:
@@ -102,12 +118,17 @@ def _strategy(layout: Layout, name: str) -> Strategy:
     return found
 
 
-def _place(layout: Layout, strategy: Strategy, folder: Path, ensemble: bool) -> float:
-    """Make the model beside `folder` and rename it: killed at any moment, there is no half of one."""
+def _place(layout: Layout, strategy: Strategy, folder: Path, ensemble: bool, say: places.Say) -> float:
+    """Make the model beside `folder` and rename it: killed at any moment, there is no half of one.
+
+    Raises OSError where `folder` cannot be written.
+    """
     tag, commit = strategy.tag.name, strategy.tag.commit
-    tree = accepted.unpack(pipeline.current(layout.root), commit)
-    _make_room(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder.parent).close()  # found writable before anything is fetched
+    tree = accepted.unpack(pipeline.current(layout.root), commit, say)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
+        places.hold(Path(scratch))
         fetched = Path(scratch) / "fetched"
         outputs.fetch(layout.root, commit, tag, needed(tag, tree), fetched)
         kept = Kept(tag, commit, strategy.accepted, tree, Layout(fetched))
@@ -116,18 +137,9 @@ def _place(layout: Layout, strategy: Strategy, folder: Path, ensemble: bool) -> 
     return difference
 
 
-def _make_room(folder: Path) -> None:
-    """The folder around `folder`, found writable before anything is fetched."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder.parent).close()
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be written ({error.strerror})", mend="choose another folder") from error
-
-
 def _put(made: Path, folder: Path) -> None:
     try:
         made.replace(folder)  # takes the place of an empty folder, too
-    except OSError as error:
+    except OSError:
         if not (folder / MODEL).is_file():  # else another process was faster
-            raise UsageError(f"{folder} cannot be written ({error.strerror})", mend="choose another folder") from error
+            raise

@@ -17,7 +17,7 @@ from assay.arms.request import PAIRED
 from assay.data import examples
 from assay.history import locked
 from assay.history.state import Strategy
-from assay.outside import files, task_source
+from assay.outside import files, places, task_source
 from assay.outside.start import Start
 from assay.verbs.weights import Stored, lost
 from assay.words import records
@@ -38,8 +38,11 @@ class Plan:
     redraw: bool = False
 
 
-def plan(begun: Start, named: Accepted, strategy: Strategy | None) -> Plan:
-    """How to bring the baseline `named` up to date. `strategy` is its evidence, where it has any."""
+def plan(begun: Start, named: Accepted, strategy: Strategy | None, say: places.Say) -> Plan:
+    """How to bring the baseline `named` up to date. `strategy` is its evidence, where it has any.
+
+    `say` is told when our cache takes nothing.
+    """
     arm = record(begun.layout)
     if arm is None or arm.measurement is None or arm.name != named.name:
         return Plan(TRAIN, [f"{named.name} was not measured here"])
@@ -51,7 +54,7 @@ def plan(begun: Start, named: Accepted, strategy: Strategy | None) -> Plan:
         return Plan(TRAIN, other)
     if arm.evaluated == examples.read_manifest(begun.layout.part("validation")).content:
         return Plan(SCORE, ["it was measured under today's environment, profile and draw, on today's examples"])
-    why = _cannot_infer(begun, arm, arm.measurement, named)
+    why = _cannot_infer(begun, arm, arm.measurement, named, say)
     if why:
         return Plan(TRAIN, ["the validation examples changed", why])
     return Plan(INFER, ["the validation examples changed"])
@@ -104,16 +107,16 @@ def _at(values: object, key: str) -> object:
     return values
 
 
-def _cannot_infer(begun: Start, arm: Arm, measured: Measurement, named: Accepted) -> str:
+def _cannot_infer(begun: Start, arm: Arm, measured: Measurement, named: Accepted, say: places.Say) -> str:
     """Why stored weights cannot predict today's examples, "" when they can.
 
     Raises UsageError when only a file is missing: fetching it costs less than training.
     """
-    tree, layout = accepted.unpack(begun.run, named.commit), begun.layout
+    tree, layout = accepted.unpack(begun.run, named.commit, say), begun.layout
     task = accepted.task(tree, named.name)
     if "fit" in task_source.read(tree, task, "learning").functions:
         return "its task trains and predicts in one function, fit()"
-    train, _ = examples.read(own_training_data(begun, named))
+    train, _ = examples.read(own_training_data(begun, named, say))
     evaluated, _ = examples.read(layout.part("validation"), ["ids"])
     weights = Stored(
         measured, layout.models("baseline"), layout.curves("baseline"), arm.environment.key, begun.params.seed

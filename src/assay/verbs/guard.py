@@ -23,7 +23,7 @@ from assay.data import examples
 from assay.history import difference, project
 from assay.history.scratch import failed, run
 from assay.judging.guarding import Guarded, first_difference, guarded, ordered
-from assay.outside import files, git, pipeline
+from assay.outside import files, git, pipeline, places
 from assay.words import params, records
 from assay.words.errors import ProvenanceError, UsageError
 from assay.words.layout import Layout
@@ -67,18 +67,20 @@ class Guard:
         return all(mode.held for mode in self.modes)
 
 
-def guard(start: Path, base: str | None, head: str | None, excepted: Sequence[str], steps: int) -> Guard:
+def guard(
+    start: Path, base: str | None, head: str | None, excepted: Sequence[str], steps: int, say: places.Say
+) -> Guard:
     """Compare `base` (default: the accepted baseline) with `head` (default: the work tree as it stands).
 
-    Raises UsageError for a revision that is not there or cannot be traced, for an unknown mode in `excepted`,
-    ProvenanceError for code in the work tree that Git does not track.
+    `say` is told when our cache takes nothing. Raises UsageError for a revision that is not there or cannot be
+    traced, for an unknown mode in `excepted`, ProvenanceError for code in the work tree that Git does not track.
     """
     if not 1 <= steps <= MOST_STEPS:
         raise UsageError(f"--steps is {steps}", allowed=f"1 to {MOST_STEPS}")
     layout = project.find(start)
     asked = params.resolved(files.read_bytes(layout.params))
-    before = _revision(layout, base or _baseline(asked.baseline))
-    after = _revision(layout, head) if head else _work_tree(layout)
+    before = _revision(layout, base or _baseline(asked.baseline), say)
+    after = _revision(layout, head, say) if head else _work_tree(layout)
     modes = ordered(before.modes, after.modes)
     unknown = [mode for mode in excepted if mode not in modes]
     if unknown:
@@ -97,7 +99,7 @@ def _baseline(named: str) -> str:
     return named
 
 
-def _revision(layout: Layout, name: str) -> Revision:
+def _revision(layout: Layout, name: str, say: places.Say) -> Revision:
     """The files of a revision, unpacked. Refused where they do not know `trace`."""
     commit = git.resolve(layout.root, name)
     if commit is None:
@@ -109,7 +111,7 @@ def _revision(layout: Layout, name: str) -> Revision:
             allowed="revisions since Assay brought `assay guard`",
             mend="compare trained groups instead: assay compare BASE CAND",
         )
-    tree = accepted.unpack(pipeline.current(layout.root), commit)
+    tree = accepted.unpack(pipeline.current(layout.root), commit, say)
     return _described(name, commit, Layout(tree))
 
 

@@ -71,7 +71,7 @@ def rebaseline(start: Path, say: Say) -> Done:
     _repro(layout, "context", "split")
     named = records.decode(files.read_bytes(layout.accepted), Accepted, str(layout.accepted), "dvc repro context")
     begun = Start("rebaseline", pipeline.current(layout.root), asked)
-    chosen = plan(begun, named, strategy)
+    chosen = plan(begun, named, strategy, say)
     if chosen.redraw and strategy is None:
         reason = "the same seeds, as no evidence of it could record a new draw"
         chosen = Plan(TRAIN, [*chosen.reasons, reason])

@@ -6,7 +6,11 @@ and the exit codes. Not covered: printing, which is the command line's and the s
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
+
+#: what the system says no to for reasons outside of the program
+REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class Exit(IntEnum):

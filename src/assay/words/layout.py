@@ -95,11 +95,15 @@ class Layout:
         return self.plots / f"curves-{arm}.csv"
 
 
+#: folders of the cache that hold one thing in each of their entries
+KINDS = ("replicates", "checkpoints", "trees", "data", "exports", "cells")
+
+
 @dataclass(frozen=True)
 class Store:
     """Our cache: a folder of ours in DVC's own tmp, shared by every kind of run; deletable at any moment.
 
-    `home` is the real repository's project folder: `$DVC_ROOT` inside a run, else the project itself.
+    `home` is the project folder in the main work tree of the user's repository (`outside.pipeline.store` finds it).
     """
 
     home: Path
@@ -122,14 +126,40 @@ class Store:
         """What the analysis of sources found, by their content."""
         return self.root / "sources.cache"
 
+    @property
+    def trees(self) -> Path:
+        return self.root / "trees"
+
     def tree(self, commit: str) -> Path:
         """The project's files as of a commit."""
-        return self.root / "trees" / commit
+        return self.trees / commit
+
+    @property
+    def exports(self) -> Path:
+        return self.root / "exports"
 
     def export(self, tag: str, ensemble: bool) -> Path:
         """The model of an accepted strategy, as `assay export` writes it; `tag` is the hash of the tag object."""
-        return self.root / "exports" / f"{tag}{'-ensemble' if ensemble else ''}"
+        return self.exports / f"{tag}{'-ensemble' if ensemble else ''}"
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
 
     def foreign(self, digest: str) -> Path:
         """A data part of another revision, by its content hash."""
-        return self.root / "data" / digest
+        return self.data / digest
+
+    @property
+    def cells(self) -> Path:
+        """Where `assay sweep` and `assay ablate` run, a folder for each run under way."""
+        return self.root / "cells"
+
+    @property
+    def accept(self) -> Path:
+        """Where `assay accept` works."""
+        return self.root / "accept"
+
+    @property
+    def kinds(self) -> tuple[Path, ...]:
+        return tuple(self.root / name for name in KINDS)

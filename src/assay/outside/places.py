@@ -1,0 +1,158 @@
+"""Places in the cache, which may be read-only, full, or no folder at all: that costs the re-use and nothing else.
+
+Covers: a temporary folder instead, which ends with this process, and the sentence that says so; holding what a process
+needs against those who make the cache smaller. Not covered: what lies in the cache, and how much (`keeping.upkeep`).
+"""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from assay.words.errors import UsageError
+from assay.words.layout import Store
+
+try:
+    import fcntl
+except ImportError:  # not on Windows: nobody can tell there what is in use
+    fcntl = None  # type: ignore[assignment]
+
+Say = Callable[[str], object]
+
+#: what mends a folder that refuses, where a command does
+_MENDS = {errno.EACCES: "chmod u+rwx '{}'", errno.EPERM: "chattr -i '{}'"}
+
+_temporary: list[Path] = []
+_said: set[str] = set()
+_held: dict[tuple[int, int], int] = {}  # device and number of a folder → descriptor
+
+
+def hold(folder: Path) -> None:
+    """Keep `folder` from whoever makes the cache smaller until this process ends, and note that it was of use.
+
+    A lock on the folder itself, which leaves no file behind; where there is no such folder nothing happens.
+    """
+    handle = _open(folder)
+    if handle is None:
+        return
+    state = os.fstat(handle)
+    if (state.st_dev, state.st_ino) in _held:
+        os.close(handle)
+    else:
+        _held[state.st_dev, state.st_ino] = handle
+        _lock(handle, exclusive=False)
+    with suppress(OSError):
+        os.utime(folder)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Whether no process holds `path`; then none can inside of the block."""
+    handle = _open(path)
+    free = handle is None or _lock(handle, exclusive=True)
+    try:
+        yield free
+    finally:
+        if handle is not None:
+            if free and fcntl is not None:
+                fcntl.flock(handle, fcntl.LOCK_UN)  # closing would leave it to a copy of this process
+            os.close(handle)
+
+
+def unsaid(_note: str) -> None:
+    """For stages: the first one of the run has looked, and said so."""
+
+
+def place(make: Callable[[Path], Path], path: Path, say: Say) -> Path:
+    """What `make` puts at the path it is given: `path` in the cache, else one that ends with this process.
+
+    `say` is told of the latter, once. `make` raises OSError where it cannot write, which is a UsageError when that
+    holds everywhere.
+    """
+    try:
+        return make(path)
+    except OSError as error:
+        note = _note(path, error)
+        if note not in _said:
+            _said.add(note)
+            say(note)
+    try:
+        return make(_folder() / path.name)
+    except OSError as error:
+        raise _refused(Path(tempfile.gettempdir()), error) from error
+
+
+def made(folder: Path) -> Path:
+    """`folder`, made where it is not there. Raises UsageError when nothing can be written into it."""
+    try:
+        _try(folder)
+    except OSError as error:
+        raise _refused(folder, error) from error
+    return folder
+
+
+def trouble(store: Store) -> str:
+    """The sentence about a cache that takes nothing, "" for one that can be written."""
+    for folder in (store.root, *(kind for kind in store.kinds if kind.exists())):
+        try:
+            _try(folder)
+        except OSError as error:
+            return _note(folder, error)
+    return ""
+
+
+def clear() -> None:
+    """Remove the temporary folders of this process; for who leaves without an `atexit`."""
+    while _temporary:
+        shutil.rmtree(_temporary.pop(), ignore_errors=True)
+
+
+def _open(path: Path) -> int | None:
+    try:
+        return os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+
+
+def _lock(handle: int, *, exclusive: bool) -> bool:
+    """Whether the lock was taken; also where the file system has none."""
+    if fcntl is not None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+    return True
+
+
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="assay-"))
+    if not _temporary:
+        atexit.register(clear)
+    _temporary.append(folder)
+    return folder
+
+
+def _try(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
+
+
+def _note(folder: Path, error: OSError) -> str:
+    refused = _refused(folder, error)
+    return f"nothing is kept for re-use: {refused.sentence}"
+
+
+def _refused(folder: Path, error: OSError) -> UsageError:
+    there = next((path for path in (folder, *folder.parents) if path.exists() or path.is_symlink()), folder)
+    if not there.is_dir():
+        return UsageError(f"{there} is no folder", mend=f"rm '{there}'")
+    mend = _MENDS.get(error.errno or 0, "free some space or make it writable, then run again").format(there)
+    return UsageError(f"{there} cannot be written ({error.strerror})", mend=mend)
