@@ -169,7 +169,9 @@ def write(
 def _notes(outcomes: Sequence[Outcome], store: Store) -> list[str]:
     """What was noted now, and what was while those trained that came from the cache; each line once."""
     remembered = (store.recall(Notes, "notes", one.number) for one in outcomes if one.reused)
-    return list(dict.fromkeys([*store.notes, *(line for one in remembered if one for line in one.lines)]))
+    return list(
+        dict.fromkeys([*store.notes, *(line for one in remembered if one for line in one.lines), *store.trouble])
+    )
 
 
 def _utilisation(request: MeasureRequest, outcomes: Sequence[Outcome], store: Store, cost: Cost) -> float | None:

@@ -23,6 +23,7 @@ from assay.keeping.entries import Lock
 from assay.keeping.outcome import Outcome, Point
 from assay.keeping.sample import Sample
 from assay.outside import files
+from assay.outside.places import UNKEPT
 from assay.words import params as parameters
 from assay.words.params import Params
 from assay.words.records import PREDICTIONS, Divergence, MeasureRequest, Replicate
@@ -103,7 +104,8 @@ class Store:
         self.names = names
         self.evaluated = evaluated
         self.nondeterministic = nondeterministic
-        self.notes: list[str] = []
+        self.notes: list[str] = []  # what whoever finds these replicates should know, too
+        self.trouble: list[str] = []  # what only this process met
         self._locks: dict[int, Lock] = {}
 
     def load(self, number: int) -> Outcome | None:
@@ -225,9 +227,9 @@ class Store:
         return self.folder / name, name
 
     def _trouble(self, error: OSError) -> None:
-        note = f"nothing is kept for re-use: {self.folder} cannot be written ({error.strerror})"
-        if note not in self.notes:
-            self.notes.append(note)
+        said = f"{UNKEPT}: {self.folder} cannot be written ({error.strerror})"
+        if said not in self.trouble:
+            self.trouble.append(said)
 
 
 def _losses(kept: Sequence[float | None]) -> list[float]:

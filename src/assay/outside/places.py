@@ -32,6 +32,9 @@ _temporary: list[Path] = []
 _said: set[str] = set()
 _held: dict[tuple[int, int], int] = {}  # device and number of a folder → descriptor
 
+#: how a sentence about a cache that takes nothing begins
+UNKEPT = "nothing is kept for re-use"
+
 
 def hold(folder: Path) -> None:
     """Keep `folder` from whoever makes the cache smaller until this process ends, and note that it was of use.
@@ -147,7 +150,7 @@ def _try(folder: Path) -> None:
 
 def _note(folder: Path, error: OSError) -> str:
     refused = _refused(folder, error)
-    return f"nothing is kept for re-use: {refused.sentence}"
+    return f"{UNKEPT}: {refused.sentence}"
 
 
 def _refused(folder: Path, error: OSError) -> UsageError:

@@ -23,7 +23,7 @@ from assay.arms.accepted import Accepted
 from assay.arms.own_data import own_training_data
 from assay.arms.request import ALONE, PAIRED, request, today, training_closure
 from assay.data import examples
-from assay.outside import closure, files, lifeline, remembered
+from assay.outside import closure, files, lifeline, places, remembered
 from assay.outside.start import Start, start
 from assay.words import records
 from assay.words.errors import UsageError
@@ -41,7 +41,8 @@ def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
         named = records.decode(files.read_bytes(path, mend), Accepted, str(path), mend)
         measured = _measured(begun, named, floors)
     for note in measured.notes if measured else ():
-        print(f"{ARM}: {note}")
+        if not note.startswith(places.UNKEPT):  # the first stage said so
+            print(f"{ARM}: {note}")
     arm = Arm(
         arm=ARM,
         name=named.name,

@@ -12,7 +12,7 @@ import msgspec
 from assay.arms.request import request, today, training_closure
 from assay.data.examples import read_manifest
 from assay.keeping.answers import Watch
-from assay.outside import closure, files, git, remembered
+from assay.outside import closure, files, git, places, remembered
 from assay.outside.start import Start, start
 from assay.stages.measure import measured
 from assay.words import records
@@ -50,7 +50,8 @@ def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     files.write_text(begun.layout.settings("train"), json.dumps(settings, indent=2) + "\n")
     found, unproven = measured(asked, root, Watch(code.check, begun.unproven))
     for note in found.notes:
-        print(f"{ARM}: {note}")
+        if not note.startswith(places.UNKEPT):  # the first stage said so
+            print(f"{ARM}: {note}")
     Path(asked.answer).unlink()  # it is inside the record below
     arm = records.Arm(
         arm=ARM,
