@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from assay.data.canonical import canonical
-from assay.data.examples import Examples
 from assay.data.split import assign
+from assay.outside.examples import Examples
 
 SHARES = {"validation": 0.2, "test": 0.1}
 

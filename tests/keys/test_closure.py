@@ -115,7 +115,7 @@ print(json.dumps([m.__file__ for m in list(sys.modules.values()) if getattr(m, "
 """
 
 
-@pytest.mark.parametrize("module", ["assay.data.examples", "assay.cli.root", "tasks.digits.metrics"])
+@pytest.mark.parametrize("module", ["assay.outside.examples", "assay.cli.root", "tasks.digits.metrics"])
 def test_the_closure_is_what_python_really_loads(module: str) -> None:
     source = PROJECT / "src"
     program = LOADED.replace("MODULE", module)

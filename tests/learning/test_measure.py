@@ -11,7 +11,7 @@ import torch
 from miniature import Make, digits, some_ids
 from safetensors.numpy import load_file
 
-from assay.data.examples import Examples
+from assay.outside.examples import Examples
 from assay.words import records
 from assay.words.errors import AssayError
 from assay.words.records import Measurement

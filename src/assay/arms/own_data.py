@@ -11,8 +11,7 @@ from pathlib import Path
 
 from assay.arms import accepted
 from assay.arms.accepted import Accepted
-from assay.data import examples
-from assay.outside import files, git, places
+from assay.outside import examples, files, git, places
 from assay.outside.start import Start
 from assay.words.errors import UsageError
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.data.examples import Examples
+from assay.outside.examples import Examples
 from assay.words.errors import UsageError
 
 KEYS = ("inputs", "targets", "classes", "groups")

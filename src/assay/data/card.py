@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from assay.data.canonical import content_keys
-from assay.data.examples import Examples
+from assay.outside.examples import Examples
 
 
 def card(examples: Examples) -> dict[str, Any]:

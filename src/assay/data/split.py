@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from assay.data.canonical import content_keys
 from assay.data.card import labels
-from assay.data.examples import Examples
+from assay.outside.examples import Examples
 from assay.words.errors import UsageError
 from assay.words.layout import PARTS
 

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from assay.history.objects import Objects
+from assay.lineage.objects import Objects
 
 PARAMS = "params.yaml"
 #: files that follow from a run and say nothing about what was tried

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.history.objects import Ref
+from assay.lineage.objects import Ref
 from assay.outside import lifeline
 
 #: DVC leaves these behind after `exp run` and `exp apply` that went well, too

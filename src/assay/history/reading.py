@@ -18,7 +18,7 @@ import msgspec
 from assay.evidence.events import NO_EVIDENCE, Event, UnverifiableError, kind_of
 from assay.evidence.trailers import parse_event
 from assay.history import pointer
-from assay.history.objects import Object, Objects, Ref, reading, refs
+from assay.lineage.objects import Object, Objects, Ref, reading, refs
 from assay.outside import git
 
 METRICS = "results/metrics.json"

@@ -12,7 +12,7 @@ import msgspec
 
 from assay.evidence.events import Score
 from assay.history import plumbing
-from assay.history.objects import Objects, reading, refs
+from assay.lineage.objects import Objects, reading, refs
 
 FOLDER = "refs/assay/rescored"
 #: metric version → commit → score

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.history import dvc_cache, plumbing
-from assay.history.objects import refs
+from assay.lineage.objects import refs
 from assay.outside import files, git, pipeline, places
 from assay.words.errors import UsageError
 from assay.words.layout import Layout, Store

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from assay.evidence.events import Event, check_name, tag_of
 from assay.evidence.trailers import format_event
-from assay.history.objects import Ref
+from assay.lineage.objects import Ref
 from assay.outside import git
 from assay.words.errors import UsageError
 

@@ -16,13 +16,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.data.examples import Examples
 from assay.keeping import replicates
 from assay.keeping.outcome import Outcome
 from assay.keeping.progress import Progress
 from assay.keeping.replicates import Store, Told
 from assay.keeping.sample import Sample
 from assay.outside import files, seconds
+from assay.outside.examples import Examples
 from assay.words import params as parameters
 from assay.words import records
 from assay.words.errors import AssayError, UsageError

@@ -17,12 +17,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.data import examples
 from assay.keeping import entries, upkeep
 from assay.keeping.entries import Lock
 from assay.keeping.outcome import Outcome, Point
 from assay.keeping.sample import Sample
-from assay.outside import files
+from assay.outside import examples, files
 from assay.outside.places import UNKEPT
 from assay.words import params as parameters
 from assay.words.params import Params

@@ -1,7 +1,7 @@
 """The examples of a request: those that really train, and those that are predicted.
 
 Covers: reading both parts, leaving out what is also evaluated, the nested sample of a profile. Not covered:
-files (`data.examples`), and what a model sees of them (`learning.feed`).
+files (`outside.examples`), and what a model sees of them (`learning.feed`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from assay.data import examples
-from assay.data.examples import Examples
+from assay.outside import examples
+from assay.outside.examples import Examples
 from assay.words.errors import UsageError
 from assay.words.params import Params
 from assay.words.records import MeasureRequest

@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from assay.data.examples import Examples
 from assay.keeping.outcome import Outcome
 from assay.learning import contract, seeding
 from assay.learning.contract import Task
 from assay.learning.seeding import Streams
+from assay.outside.examples import Examples
 from assay.words.records import PREDICTIONS, Divergence
 
 

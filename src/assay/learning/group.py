@@ -14,7 +14,6 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from assay.data.examples import Examples
 from assay.keeping.outcome import Outcome
 from assay.keeping.progress import Progress
 from assay.keeping.replicates import Store
@@ -23,6 +22,7 @@ from assay.learning.checkpoint import Checkpoints
 from assay.learning.contract import Task
 from assay.learning.plan import Plan
 from assay.learning.seeding import Streams
+from assay.outside.examples import Examples
 from assay.words import params as parameters
 from assay.words.params import Params
 from assay.words.records import PREDICTIONS, Divergence, MeasureRequest

@@ -19,12 +19,11 @@ import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
-from assay.data import examples
-from assay.data.examples import Examples
 from assay.evidence.events import Accepted
 from assay.keeping.sample import sample, without
 from assay.learning import contract, device, feed
-from assay.outside import closure, files, task_source
+from assay.outside import closure, examples, files, task_source
+from assay.outside.examples import Examples
 from assay.serving import predict
 from assay.serving.predict import Predictor, Sources
 from assay.words import params

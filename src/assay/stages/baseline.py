@@ -22,8 +22,7 @@ from assay.arms import accepted
 from assay.arms.accepted import Accepted
 from assay.arms.own_data import own_training_data
 from assay.arms.request import ALONE, PAIRED, request, today, training_closure
-from assay.data import examples
-from assay.outside import closure, files, lifeline, places, remembered
+from assay.outside import closure, examples, files, lifeline, places, remembered
 from assay.outside.start import Start, start
 from assay.words import records
 from assay.words.errors import UsageError

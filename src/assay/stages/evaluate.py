@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from assay.arms.accepted import FLOOR, Accepted
-from assay.data import examples
-from assay.history.given import given
 from assay.judging import cautions, crossed, families, sequential
 from assay.judging.compare import Comparison
 from assay.judging.sequential import Look
+from assay.lineage.given import given
 from assay.lineage.since import since
-from assay.outside import files, git, remembered
+from assay.outside import examples, files, git, remembered
 from assay.outside.start import Start, start
 from assay.report import comparison
 from assay.scoring import arm, judgement, outputs, present, ruler, tables

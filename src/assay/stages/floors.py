@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assay.arms import floors
-from assay.data import examples
+from assay.outside import examples
 from assay.outside.start import start
 
 

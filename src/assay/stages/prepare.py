@@ -9,10 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from assay.data import examples
 from assay.data.canonical import canonical
 from assay.data.card import card
-from assay.outside import closure, files, remembered, task_source
+from assay.outside import closure, examples, files, remembered, task_source
 from assay.outside.start import start
 
 CARD = "card.json"

@@ -6,10 +6,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay.data import examples
 from assay.data.canonical import content_keys
 from assay.data.split import assign, report
-from assay.outside import files
+from assay.outside import examples, files
 from assay.outside.start import start
 from assay.words.layout import PARTS
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 
 from assay.arms.request import request, today, training_closure
-from assay.data.examples import read_manifest
 from assay.keeping.answers import Watch
 from assay.outside import closure, files, git, places, remembered
+from assay.outside.examples import read_manifest
 from assay.outside.start import Start, start
 from assay.stages.measure import measured
 from assay.words import records

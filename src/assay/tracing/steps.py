@@ -17,15 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from assay.data import examples
-from assay.data.examples import Examples
 from assay.keeping.progress import Progress
 from assay.keeping.sample import sample
 from assay.learning import contract, device, feed, fitting, loop, replicas, trust
 from assay.learning.contract import Task
 from assay.learning.plan import Plan
 from assay.learning.seeding import Streams
-from assay.outside import files
+from assay.outside import examples, files
+from assay.outside.examples import Examples
 from assay.words import params as parameters
 from assay.words.layout import Layout
 from assay.words.params import Machine, Params

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from assay.history.given import given
 from assay.judging import cautions, families, groups, targets
 from assay.judging import compare as judge
 from assay.judging.compare import Comparison
 from assay.judging.crossed import NewExamples
 from assay.judging.groups import DifferingRulers, Group
 from assay.judging.targets import Target
+from assay.lineage.given import given
 from assay.verbs import compare_examples
 from assay.verbs import compare_sides as sides
 from assay.verbs.compare_examples import Side

@@ -11,9 +11,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.history import columns
-from assay.history.columns import Table
 from assay.judging.groups import Group, Member, Ruler
+from assay.lineage import columns
+from assay.lineage.columns import Table
 from assay.outside import files, git
 from assay.words.errors import UsageError
 

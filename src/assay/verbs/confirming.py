@@ -18,10 +18,9 @@ from assay.arms import accepted
 from assay.arms.accepted import Accepted
 from assay.arms.own_data import own_training_data
 from assay.arms.request import request, training_closure
-from assay.data import examples
 from assay.evidence.events import Score, Seeds
 from assay.history.scratch import Scratch, failed, run
-from assay.outside import closure, files, places, task_source
+from assay.outside import closure, examples, files, places, task_source
 from assay.outside.pipeline import Run
 from assay.outside.start import Start
 from assay.scoring import ruler

@@ -14,10 +14,9 @@ from assay.arms import accepted
 from assay.arms.accepted import Accepted
 from assay.arms.own_data import own_training_data
 from assay.arms.request import PAIRED
-from assay.data import examples
 from assay.history import locked
 from assay.history.state import Strategy
-from assay.outside import files, places, task_source
+from assay.outside import examples, files, places, task_source
 from assay.outside.start import Start
 from assay.verbs.weights import Stored, lost
 from assay.words import records

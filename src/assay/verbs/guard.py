@@ -19,11 +19,10 @@ import msgspec
 
 from assay.arms import accepted
 from assay.arms.request import training_closure
-from assay.data import examples
 from assay.history import difference, project
 from assay.history.scratch import failed, run
 from assay.judging.guarding import Guarded, first_difference, guarded, ordered
-from assay.outside import files, git, pipeline, places
+from assay.outside import examples, files, git, pipeline, places
 from assay.words import params, records
 from assay.words.errors import ProvenanceError, UsageError
 from assay.words.layout import Layout

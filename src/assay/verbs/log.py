@@ -12,10 +12,10 @@ from typing import Any
 from assay.evidence.events import Attempted, Comparison, Rejected, Revoked
 from assay.history import numbers, pointer, project, rescored
 from assay.history.changes import changes
-from assay.history.objects import reading
 from assay.history.reading import Experiment, Repository, Tag, read
 from assay.history.rescored import Tables
 from assay.history.state import State, Strategy, fold
+from assay.lineage.objects import reading
 from assay.outside import git
 from assay.report.listing import Log, LogRow
 from assay.words.errors import AssayError

@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.arms.accepted import locked as locked_hash
-from assay.data import examples
 from assay.evidence.events import Score
 from assay.history import locked
 from assay.history.kept import Kept
-from assay.outside import closure, files, git, task_source
+from assay.outside import closure, examples, files, git, task_source
 from assay.scoring import present, ruler
 from assay.scoring.arm import Ruler
 from assay.words import params

@@ -16,7 +16,6 @@ import numpy as np
 
 from assay.arms.accepted import FLOOR, Accepted
 from assay.arms.request import ALONE
-from assay.data.examples import read_manifest
 from assay.evidence.events import NO_EVIDENCE, Remeasured, UnverifiableError
 from assay.history import lookup, project
 from assay.history.reading import read
@@ -24,6 +23,7 @@ from assay.history.scratch import failed, run
 from assay.history.state import State, Strategy, fold
 from assay.history.writing import check_identity, write
 from assay.outside import files, pipeline
+from assay.outside.examples import read_manifest
 from assay.outside.start import Start
 from assay.scoring import arm as scoring
 from assay.verbs import present_ruler

@@ -7,10 +7,10 @@ from pathlib import Path
 from assay.evidence.events import Rejected, check_name
 from assay.history import lookup, numbers, project
 from assay.history.changes import changes
-from assay.history.objects import reading
 from assay.history.reading import Experiment, read
 from assay.history.state import fold
 from assay.history.writing import check_free, check_identity, check_why, write
+from assay.lineage.objects import reading
 from assay.outside import git
 
 

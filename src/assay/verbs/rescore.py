@@ -15,10 +15,10 @@ from pathlib import Path
 from assay.evidence.events import Rejected, Rescored, Score
 from assay.history import dvc_cache, kept, numbers, pointer, project, rescored
 from assay.history.kept import Kept, NotAtHandError
-from assay.history.objects import Objects, reading
 from assay.history.reading import Repository, read
 from assay.history.state import State, Strategy, fold
 from assay.history.writing import check_identity, write
+from assay.lineage.objects import Objects, reading
 from assay.outside import files, git
 from assay.verbs import present_ruler
 from assay.verbs.present_ruler import Today

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assay.history import columns
-from assay.history.objects import Object, reading, refs
 from assay.judging.families import Given
+from assay.lineage import columns
+from assay.lineage.objects import Object, reading, refs
 from assay.outside import files, git
 from assay.words.errors import UsageError
 
