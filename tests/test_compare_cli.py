@@ -293,6 +293,8 @@ def test_replicates_made_in_different_ways_are_told_for_the_arm_that_has_them(re
     mixed, other = rows("candidate", "candidate", [0.95, 0.951, 0.949], 70), rows("baseline", "old", [0.95, 0.96], 80)
     record([*mixed, *(row.replace(",sequential,", ",fused,") for row in other)])
     assert "different ways" not in assay("HEAD")[1]
+    record([mixed[0].replace(",sequential,", ",processes,"), *mixed[1:], *other])
+    assert "different ways" not in assay("HEAD")[1], "one after another, whichever process does it"
     record([mixed[0].replace(",sequential,", ",fused,"), *mixed[1:], *other])
     line = "caution: candidate: replicates made in different ways: 1 fused, 2 sequential"
     for form in ((), ("--markdown",)):

@@ -72,6 +72,18 @@ def test_each_setting_ends_as_it_would_alone(make: Make, monkeypatch: pytest.Mon
         assert curves[0] == curves[1]
 
 
+def test_what_was_imported_unseen_ahead_reaches_the_run(make: Make) -> None:
+    project = make()
+    cache = str(project.root / "cache")
+    asked = project.request([0, 1, 2], "ahead", cache=cache, execution="fused")
+    assert ahead(asked, project.root, RATES[:2], lambda: ["src/late.py"]) == 6
+    setting(project, RATES[0])
+    asked = project.request([0, 1, 2], "run", cache=cache, execution="fused")
+    settings = answers.requested(asked, project.root)
+    answer, unproven = trained(asked, project.root, settings, samples.read(asked, settings))
+    assert all(one.reused for one in answer.replicates) and unproven == ["src/late.py"]
+
+
 def test_only_what_no_cache_holds_and_what_is_alike_trains(make: Make) -> None:
     project = make()
     cache = str(project.root / "cache")

@@ -128,6 +128,22 @@ def test_what_a_running_process_holds_stays_until_it_ends(home: Path, capsys: py
     assert shown(capsys)["entries"] == 0 and not list(Store(home).root.rglob("*.lock"))
 
 
+def test_what_is_held_costs_nothing_else_its_place(home: Path) -> None:
+    """Bytes that cannot be freed do not count: what fits beside them stays."""
+    root = Store(home).root
+    kept = root / "data" / "large"
+    kept.mkdir(parents=True)
+    (kept / "inputs.npy").write_bytes(bytes(100_000))
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDING, str(kept), str(root / "other")], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        assert upkeep.prune(root, 50_000).freed == 0
+        freed = upkeep.prune(root, 5_000)
+        holder.kill()
+    assert 0 < freed.freed < 3_000 and freed.stayed == 1 and kept.exists()
+
+
 def test_refuses_a_size_it_does_not_understand(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["cache", "--prune", "lots"]) == 2
     assert capsys.readouterr().err == "assay: --prune is 'lots'; allowed: a size such as 0, 500M or 2G\n"

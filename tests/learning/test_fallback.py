@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +14,13 @@ from miniature import Make, Project, digits
 from test_fused import plan_of
 from zoo import TASK
 
+from assay.keeping import answers, entries
+from assay.keeping import sample as samples
+from assay.keeping.answers import Watch
 from assay.learning import choose, device, loop, memory, trust
 from assay.learning.choose import Way
+from assay.learning.group import Group
+from assay.learning.measure import trained
 from assay.learning.sequential import Sequential
 from assay.outside import lifeline
 from assay.words.errors import UsageError
@@ -214,3 +222,54 @@ def test_predictions_that_are_not_finite_are_a_matter_of_their_examples(
     found = cached(project, [0, 1, 2], "other examples")
     assert [one.reused for one in found] == [True] * 3 and not any(one.diverged for one in found)
     assert np.isfinite(project.predictions("other examples")).all()
+
+
+def test_an_error_of_who_is_told_is_not_one_of_the_lanes(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Group, outcome: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Group, "keep", full)
+    with pytest.raises(OSError, match="No space left"):
+        make(TASK).measure([0, 1], execution="fused")
+
+
+def test_a_decision_holds_whoever_asks(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begun beside the other arm, ended alone: what is left trains as it would have."""
+    project = make(TASK)
+    monkeypatch.setattr(lifeline, "processors", lambda: 2)
+    monkeypatch.setattr(choose, "_times", lambda plan, group, chunks: dict.fromkeys(chunks, 0.1))
+    monkeypatch.setenv(lifeline.BESIDE, "1")
+    cached(project, [0, 1, 2, 3], "first", execution="auto")
+    first = (project.root / "first" / "train.log").read_text()
+    for kept in (project.root / "cache" / "replicates").glob("*/weights"):
+        shutil.rmtree(kept.parent)
+    monkeypatch.delenv(lifeline.BESIDE)
+    cached(project, [0, 1, 2, 3], "second", execution="auto")
+    second = (project.root / "second" / "train.log").read_text()
+    assert first.splitlines()[0] == second.splitlines()[0] and "execution auto: " in first.splitlines()[0]
+
+
+@pytest.mark.parametrize("numbers", [[0, 1], [0, 1, 2, 3]])
+def test_what_a_replicate_imported_unseen_goes_with_it(make: Make, numbers: list[int]) -> None:
+    """Into a group that holds a part of those that trained with it, and into one that holds more."""
+    project = make(TASK)
+    for group, late, expected in (([0, 1, 2], ["src/late.py"], ["src/late.py"]), (numbers, [], ["src/late.py"])):
+        asked = project.request(group, cache=str(project.root / "cache"), execution="fused")
+        settings = answers.requested(asked, project.root)
+        sample = samples.read(asked, settings)
+        watch = Watch(lambda: None, lambda late=late: late)
+        assert trained(asked, project.root, settings, sample, watch)[1] == expected
+
+
+def test_trouble_with_the_disk_is_not_remembered(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, real, calls = make(TASK), entries.seal, iter(range(1000))
+
+    def once(path: Path, content: bytes) -> None:
+        if path.name == "weights" and next(calls) == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(path, content)
+
+    monkeypatch.setattr(entries, "seal", once)
+    cache = str(project.root / "cache")
+    notes = [project.measure([0, 1, 2], cache=cache, execution="fused").notes for _ in range(3)]
+    assert ["nothing is kept" in " ".join(one) for one in notes] == [True, False, False]

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import errno
+import multiprocessing
 import os
 import sys
 import threading
+from typing import Any
 
 import pytest
+import torch
 from miniature import Make
+from test_fused import plan_of
 from zoo import TASK
 
-from assay.learning import choose, device, workers
+from assay.learning import choose, device, training, work, workers
 from assay.learning.choose import Way
 from assay.outside import provenance
+from assay.words.errors import AssayError
 
 needs_fork = pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
+
+
+class Kept:
+    """A cache with nothing in it."""
+
+    notes: list[str] = []  # noqa: RUF012
+
+
+class Silent:
+    """Is told, and tells nobody."""
+
+    def points(self, rows: object) -> None: ...
+
+    def log(self, line: str) -> None: ...
+
+    def finished(self, outcome: object) -> None: ...
 
 
 @needs_fork
@@ -83,3 +105,58 @@ def test_what_a_worker_imports_is_told(make: Make, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(choose, "way", lambda *_asked, **_more: Way(1, 2))
     project.measure([0, 1], execution="auto")
     assert f"src/tasks/{project.task}/helper.py" in provenance.imported(project.root)
+
+
+@needs_fork
+def test_a_process_that_sees_an_accelerator_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    with device.threads(1):
+        assert not workers.forks()
+
+
+def test_a_thread_that_a_task_leaves_running_is_not_waited_for(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = (
+        TASK
+        + """
+    import os, threading
+
+    def augment(inputs, targets, generator):
+        if os.getpid() != int(os.environ["PARENT"]):
+            threading.Thread(target=threading.Event().wait, args=(600,)).start()
+        return inputs, targets
+    """
+    )
+    monkeypatch.setenv("PARENT", str(os.getpid()))
+    monkeypatch.setattr(choose, "way", lambda *_asked, **_more: Way(1, 2))
+    answer = make(source, train={"epochs": 1}).measure([0, 1], execution="auto")
+    assert [one.execution for one in answer.replicates] == ["processes", "processes"]
+
+
+def test_a_worker_that_cannot_start_is_one_sentence(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_asked: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", refused)
+    monkeypatch.setattr(choose, "way", lambda *_asked, **_more: Way(1, 2))
+    with pytest.raises(AssayError, match=r"a worker process could not be started .*; next: set machine.execution"):
+        make(TASK).measure([0, 1], execution="auto")
+
+
+def test_what_is_left_of_a_spread_group_runs_with_the_threads_of_a_worker(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads can change last bits: one replicate that is missing must not get those of all workers."""
+    seen: list[int] = []
+    real = training.here
+
+    def watched(*given: Any) -> Any:
+        seen.append(torch.get_num_threads())
+        return real(*given)
+
+    monkeypatch.setattr(training, "here", watched)
+    monkeypatch.setattr(work, "SMALL", 0)
+    monkeypatch.setattr(choose, "way", lambda *_asked, **_more: Way(1, 2))
+    project = make(TASK)
+    with device.threads(4):
+        training.run(plan_of(project), [0, 1], [1], "processes", Silent(), Kept())
+    assert seen == [2]

@@ -9,16 +9,18 @@ is not fused: each run trains those by itself.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from assay.keeping import answers
 from assay.keeping.progress import Progress
 from assay.learning import choose, loop, memory, replicas, rules, work
 from assay.learning.feed import cuts
-from assay.learning.fused import Fused, NotFusable, Part
+from assay.learning.fused import Fused, Part
 from assay.learning.group import Group
 from assay.learning.plan import Plan
+from assay.words.errors import AssayError
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,10 @@ class Lane:
     number: int
 
 
-def train(groups: Sequence[Group], progress: Progress) -> int:
+def train(groups: Sequence[Group], progress: Progress, late: Callable[[], list[str]]) -> int:
     """Train what no cache holds of `groups`, which are alike, together; how many replicates that were.
 
+    `late` tells modules imported meanwhile that nobody had seen: kept for the runs that find the replicates.
     What cannot be fused, or costs less apart, is left to the runs that ask for it.
     """
     plan = replace(groups[0].plan, checkpoints=None)
@@ -42,7 +45,7 @@ def train(groups: Sequence[Group], progress: Progress) -> int:
             return 0
         replicas.check(plan)
         with work.threads(plan):
-            return sum(_train(plan, part, progress) for part in _chunks(plan, lanes))
+            return sum(_train(plan, part, progress, late) for part in _chunks(plan, lanes))
     finally:
         for group in groups:
             group.store.close()
@@ -62,17 +65,16 @@ def _chunks(plan: Plan, lanes: Sequence[Lane]) -> Iterator[list[Lane]]:
         yield from ([lanes[index] for index in chunk] for chunk in chunks if len(chunk) > 1)
 
 
-def _train(plan: Plan, lanes: Sequence[Lane], progress: Progress) -> int:
+def _train(plan: Plan, lanes: Sequence[Lane], progress: Progress, late: Callable[[], list[str]]) -> int:
     try:
         found = loop.train(plan, _engine(plan, lanes), [lane.number for lane in lanes], progress)
-    except NotFusable:
-        return 0
-    except Exception as error:
-        if not memory.exhausted(error):
-            raise
+    except (AssayError, OSError):
+        raise
+    except Exception:  # lanes that break or do not fit: the runs train another way, and say why
         return 0
     for lane, outcome in zip(lanes, found, strict=True):
         lane.group.keep(outcome)
+    answers.note([(lane.group.store, outcome) for lane, outcome in zip(lanes, found, strict=True)], late())
     return len(found)
 
 

@@ -6,7 +6,7 @@ takes its replicates from the cache and is the same as if it had trained them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,15 @@ from assay.words.records import MeasureRequest
 LANES = 128
 
 
-def ahead(request: MeasureRequest, root: Path, changes: Sequence[Mapping[str, Any]]) -> int:
+def ahead(
+    request: MeasureRequest,
+    root: Path,
+    changes: Sequence[Mapping[str, Any]],
+    late: Callable[[], list[str]] = list,
+) -> int:
     """Train what `request` lacks under each of `changes` (dotted key → value) and can share lanes; how many replicates.
 
+    `late` tells modules imported meanwhile that nobody had seen.
     Raises UsageError for what the task, the parameters or the data get wrong.
     """
     content = files.read_bytes(Layout(root).params)
@@ -41,10 +47,10 @@ def ahead(request: MeasureRequest, root: Path, changes: Sequence[Mapping[str, An
             same.append(settings)
     batch = max(2, LANES // len(request.replicates))
     parts = (same[start : start + batch] for same in families.values() for start in range(0, len(same), batch))
-    return sum(_family(request, root, part) for part in parts if len(part) > 1)
+    return sum(_family(request, root, part, late) for part in parts if len(part) > 1)
 
 
-def _family(request: MeasureRequest, root: Path, same: Sequence[Params]) -> int:
+def _family(request: MeasureRequest, root: Path, same: Sequence[Params], late: Callable[[], list[str]]) -> int:
     ready = prepare(request, root, same[0], samples.read(request, same[0]))
     if ready.task.fit is not None:
         return 0
@@ -53,6 +59,6 @@ def _family(request: MeasureRequest, root: Path, same: Sequence[Params]) -> int:
     try:
         with device.products(train.precision), device.determinism(train.deterministic) as nondeterministic:
             groups = [ready.group(request, settings, progress, nondeterministic) for settings in same]
-            return lanes.train(groups, progress)
+            return lanes.train(groups, progress, late)
     finally:
         progress.close()

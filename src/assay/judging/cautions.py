@@ -35,9 +35,13 @@ def cautions(baseline: Sample, candidate: Sample, test: Test, decided: bool) -> 
     )
 
 
+#: one after another, whichever process does it
+ALONE = {"processes": "sequential"}
+
+
 def made_differently(arm: str, executions: Iterable[str]) -> tuple[str, ...]:
     """How many runs of one group were made in which way, where it was more than one; "" is a way nobody recorded."""
-    counts = Counter(filter(None, executions))
+    counts = Counter(ALONE.get(way, way) for way in executions if way)
     if len(counts) < 2:
         return ()
     told = ", ".join(f"{count} {way}" for way, count in counts.items())

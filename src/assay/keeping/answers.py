@@ -59,6 +59,7 @@ class Notes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was noted while a replicate trained, remembered for each: the next group may hold a part of this one."""
 
     lines: list[str]
+    unproven: list[str]  # modules that were imported meanwhile and that nobody had seen
 
 
 class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,14 +119,23 @@ def tell(
     known = store.told(request.replicates)
     if known is not None and all(one.reused for one in outcomes):
         return sorted({*known.unproven, *unproven})
-    for one in outcomes:
-        if not one.reused and (store.notes or store.recall(Notes, "notes", one.number)):  # or of an entry now lost
-            store.remember(Notes(store.notes), "notes", one.number)
+    note([(store, one) for one in outcomes], unproven)
+    before = (store.recall(Notes, "notes", one.number) for one in outcomes if one.reused)
+    unproven = sorted({*unproven, *(file for one in before if one for file in one.unproven)})
     log = files.read_bytes(Path(request.log)).decode().splitlines()
     store.tell(request.replicates, Told(log, list(store.notes), unproven, cost.peak_memory))
     if cost.utilisation is not None:
         store.remember(cost, "cost", request.replicates)
     return unproven
+
+
+def note(trained: Sequence[tuple[Store, Outcome]], unproven: list[str]) -> None:
+    """Keep, for each replicate that was trained, what was noted meanwhile."""
+    for store, one in trained:
+        if one.reused:
+            continue
+        if store.notes or unproven or store.recall(Notes, "notes", one.number):  # the last of an entry now lost
+            store.remember(Notes(store.notes, unproven), "notes", one.number)
 
 
 def write(

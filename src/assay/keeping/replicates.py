@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -171,7 +172,13 @@ class Store:
 
     def recall(self, kind: type[S], *ingredients: object) -> S | None:
         """What was remembered about this group under `ingredients`, beside its replicates."""
-        return None if self.folder is None else (_open(self._memo(*ingredients), kind) or (None,))[0]
+        if self.folder is None:
+            return None
+        found = _open(self._memo(*ingredients), kind)
+        if found is None:
+            return None
+        entries.used(self._memo(*ingredients))
+        return found[0]
 
     def remember(self, what: msgspec.Struct, *ingredients: object) -> None:
         if self.folder is not None:
@@ -218,7 +225,8 @@ class Store:
         for number in list(self._locks):
             self.release(number)
         if self.folder is not None:
-            upkeep.prune(self.folder.parent, upkeep.LIMIT)
+            with suppress(OSError):
+                upkeep.prune(self.folder.parent, upkeep.LIMIT)
 
     def _entry(self, number: int) -> tuple[Path, str]:
         assert self.folder is not None

@@ -61,11 +61,14 @@ def found(root: Path) -> list[Entry]:
 
 
 def prune(root: Path, limit: int) -> Pruned:
-    """Remove entries until the rest takes at most `limit` bytes, and locks that died with their process."""
+    """Remove entries until those that nobody holds take at most `limit` bytes, and locks whose process is gone."""
     _drop_dead_locks(root)
     listed = found(root)
-    total, freed, stayed = sum(one.size for one in listed), 0, 0
-    for one in listed:
+    if limit and sum(one.size for one in listed) <= limit:
+        return Pruned(0, 0)
+    free = [one for one in listed if _is_free(one)]  # what is held would else cost all the rest its place
+    total, freed, stayed = sum(one.size for one in free), 0, len(listed) - len(free)
+    for one in free:
         if limit and total - freed <= limit:
             break
         if _remove(one):
@@ -98,6 +101,11 @@ def _stats(path: Path | str) -> Iterator[os.stat_result]:
                 yield one.stat(follow_symlinks=False)
 
 
+def _is_free(entry: Entry) -> bool:
+    with _alone(entry) as free:
+        return free
+
+
 def _remove(entry: Entry) -> bool:
     """Whether it is gone."""
     with _alone(entry) as free:
@@ -126,8 +134,15 @@ def _alone(entry: Entry) -> Iterator[bool]:
 def _drop_dead_locks(root: Path) -> None:
     for folder in (root, *(root / kind for kind in KINDS)):
         for path in entries.children(folder):
-            if path.suffix == LOCK and path.is_file() and (lock := _try(path.with_suffix(""))) is not None:
+            if path.suffix == LOCK and (lock := _lock_file(path)) is not None:
                 lock.release()  # which removes it
+
+
+def _lock_file(path: Path) -> Lock | None:
+    """The lock that the file `path` is; None where it is taken, or may not be looked at."""
+    with suppress(OSError):
+        return _try(path.with_suffix("")) if path.is_file() else None
+    return None
 
 
 def _try(path: Path) -> Lock | None:

@@ -27,7 +27,9 @@ from assay.outside import lifeline
 TIMED = 4
 #: seconds until a worker process is ready to train: interpreter, torch, data
 START = 3.0
-#: the same for a copy of this process
+#: bytes of a worker process before it trains, where it is no copy of this one
+AFRESH = 250 * 2**20
+#: seconds until a copy of this process is ready to train
 FORK = 0.1
 #: workers share memory bandwidth and caches; two on two cores were seen to reach 1.85 times one
 PARALLEL = 0.9
@@ -62,7 +64,7 @@ def way(plan: Plan, group: Sequence[int], wanted: str, store: Store, *, forks: b
     if wanted == "processes":
         return _processes(plan, group, store.notes)
     several = _several(plan, forks) if wanted == "auto" else {}
-    key = ("way", wanted, len(group), plan.device.type, [*several.items()])
+    key = ("way", wanted, len(group), plan.device.type, lifeline.processors())
     made = store.recall(Decision, *key)
     if made is None or made.chunk * made.workers * made.need > memory.available(plan.device):
         with seeding.untouched():
@@ -78,7 +80,7 @@ def _processes(plan: Plan, group: Sequence[int], notes: list[str]) -> Way:
         notes.append("trained one after another, not in processes: there is one processor")
         return Way()
     with seeding.untouched():
-        room = _room(plan, needed(_uncompiled(plan), group[0]))
+        room = _room(plan, needed(_uncompiled(plan), group[0]) + _own(plan, FORK if workers.forks() else START))
     if room == 1:
         notes.append("trained one after another, not in processes: two replicates do not fit into memory")
     return Way(workers=min(lifeline.processors(), len(group), room))
@@ -105,7 +107,7 @@ def _decide(plan: Plan, group: Sequence[int], several: dict[int, float], *, time
         return Decision(largest, 1, need, reason or _crowded(need, largest))
     starts = {Way(largest): 0.0, Way(): 0.0}
     for processes, start in several.items():
-        ways = _spread(len(group), room, largest > 1, processes)
+        ways = _spread(len(group), _room(plan, need + _own(plan, start)), largest > 1, processes)
         starts |= {way: min(start, starts.get(way, start)) for way in ways}
     try:
         times = _times(plan, group, sorted({way.chunk for way in starts}))
@@ -138,6 +140,12 @@ def _fusable(plan: Plan, group: Sequence[int], room: int) -> tuple[int, str]:
 
 def _crowded(need: int, largest: int) -> str:
     return f"one replicate takes {need / 2**20:.0f} MiB, and two do not fit" if largest == 1 else ""
+
+
+def _own(plan: Plan, start: float) -> int:
+    """Bytes that a worker started afresh has for itself: an interpreter with torch, and the data."""
+    parts = (plan.train.inputs, plan.train.targets, plan.evaluate.inputs, plan.evaluate.targets)
+    return 0 if start == FORK else AFRESH + sum(one.numel() * one.element_size() for one in parts)
 
 
 def _room(plan: Plan, need: int) -> int:

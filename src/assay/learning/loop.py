@@ -171,7 +171,8 @@ class Training:
         state = self.saver.read(self.progress.log)
         if state is None:
             return
-        self.step, self.spent, self.losses = state["step"], state["spent"], list(state["losses"])
+        self.step, self.spent, self.losses = state["step"], state["spent"], [*state["losses"]]
+        self.losses = [one.to(self.engine.theta.device) for one in self.losses]
         self.curves = [[Point(*one) for one in curve] for curve in state["curves"]]
         self.monitor.diverged = [where and Divergence(*where) for where in state["diverged"]]
         self.engine.restore(state["engine"])

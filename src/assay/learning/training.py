@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 
+import torch
+
 from assay.keeping.outcome import Outcome
 from assay.keeping.progress import Only, Watcher
 from assay.keeping.replicates import Store
-from assay.learning import choose, contract, loop, memory, trust, work, workers
+from assay.learning import choose, contract, device, loop, memory, trust, work, workers
 from assay.learning.fused import NotFusable
 from assay.learning.plan import Plan
 from assay.outside import task_source
@@ -28,10 +30,12 @@ def run(
         choose.describe(way, execution, progress)
         shares = [[one for one in group[index :: way.workers] if one in numbers] for index in range(way.workers)]
         shares = [share for share in shares if share]
-        if len(shares) > 1:
-            found = workers.run(plan, shares, way.chunk, progress, store.notes, part)
-        else:
-            found = here(plan, shares[0], way.chunk, progress, store.notes)
+        # Workers share out the threads, also when but one of them is left to do: threads can change last bits.
+        with device.threads(max(1, torch.get_num_threads() // way.workers)):
+            if len(shares) > 1:
+                found = workers.run(plan, shares, way.chunk, progress, store.notes, part)
+            else:
+                found = here(plan, shares[0], way.chunk, progress, store.notes)
     by_number = {one.number: one for one in found}
     return [by_number[number] for number in numbers]
 
@@ -72,7 +76,7 @@ def _in_lanes(plan: Plan, numbers: Sequence[int], progress: Watcher) -> list[Out
     engine = trust.fused(plan, lanes)
     try:
         return loop.train(plan, engine, lanes, Only(progress, numbers))[: len(numbers)]
-    except (NotFusable, AssayError):
+    except (NotFusable, AssayError, OSError):  # the last of who is told, not of the lanes
         raise
     except Exception as error:
         if memory.exhausted(error):

@@ -7,6 +7,7 @@ afresh, because torch does not survive a fork once it has used threads. Workers 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sys
 import threading
 import warnings
@@ -48,7 +49,7 @@ class _Parcel:
     threads: int
 
     @classmethod
-    def of(cls, plan: Plan, workers: int) -> _Parcel:
+    def of(cls, plan: Plan) -> _Parcel:
         tensors = (plan.train.inputs, plan.train.targets, plan.evaluate.inputs, plan.evaluate.targets)
         arrays = [one.cpu().numpy() for one in tensors]
         return cls(
@@ -60,7 +61,7 @@ class _Parcel:
             classes=plan.classes,
             outputs=plan.outputs,
             checkpoints=plan.checkpoints,
-            threads=max(1, torch.get_num_threads() // workers),
+            threads=torch.get_num_threads(),
         )
 
     def plan(self) -> Plan:
@@ -97,9 +98,13 @@ class _Relay:
 
 
 def forks() -> bool:
-    """Whether this process may be copied: neither torch nor anybody's code has threads that a copy would lack."""
+    """Whether this process may be copied: neither torch nor anybody's code has threads that a copy would lack.
+
+    Where there is an accelerator, used or not, autograd has threads of its own, and refuses to work in a copy.
+    """
     others = {one.name for one in threading.enumerate()} - {"MainThread", lifeline.NAME}
-    return sys.platform == "linux" and torch.get_num_threads() == 1 and not others
+    single = torch.get_num_threads() == 1 and not torch.accelerator.is_available()
+    return sys.platform == "linux" and single and not others
 
 
 class _Done(NamedTuple):
@@ -113,21 +118,28 @@ class _Done(NamedTuple):
 def run(
     plan: Plan, shares: Sequence[Sequence[int]], chunk: int, progress: Watcher, notes: list[str], train: Train
 ) -> list[Outcome]:
-    """Train each of `shares` in a process of its own, each `chunk` at a time; outcomes in no particular order."""
+    """Train each of `shares` in a process of its own, each `chunk` at a time; outcomes in no particular order.
+
+    Each runs with as many threads as this process does.
+    """
     context: Any = multiprocessing.get_context("fork" if forks() else "spawn")
-    parcel = _Parcel.of(plan, len(shares))
+    parcel = _Parcel.of(plan)
     open_pipes: dict[Any, Any] = {}
     found: list[Outcome] = []
     try:
         for share in shares:
             ours, theirs = context.Pipe(duplex=False)
             process = context.Process(target=_work, args=(parcel, list(share), chunk, theirs, train), daemon=True)
-            process.start()
+            try:
+                process.start()
+            except OSError as error:
+                what = f"a worker process could not be started ({error.strerror})"
+                raise AssayError(what, mend="set machine.execution to sequential or fused") from error
             theirs.close()
             open_pipes[ours] = process
         while open_pipes:
             for ready in wait(list(open_pipes)):
-                done = _take(ready, progress, found)
+                done = _take(ready, plan.task.source, progress, found)
                 if done is not None:
                     notes += [note for note in done.notes if note not in notes]
                     open_pipes.pop(ready).join()
@@ -137,7 +149,7 @@ def run(
     return found
 
 
-def _take(pipe: Any, progress: Watcher, found: list[Outcome]) -> _Done | None:
+def _take(pipe: Any, source: Path, progress: Watcher, found: list[Outcome]) -> _Done | None:
     """One message of a worker; the last tells what became of it."""
     try:
         kind, content = pipe.recv()
@@ -157,7 +169,7 @@ def _take(pipe: Any, progress: Watcher, found: list[Outcome]) -> _Done | None:
     else:
         for name in content.nondeterministic:
             warnings.warn(f"{name} does not have a deterministic implementation", stacklevel=2)
-        provenance.met(content.imported)
+        provenance.met(source.parent, content.imported)
         return cast(_Done, content)
     return None
 
@@ -179,3 +191,5 @@ def _work(parcel: _Parcel, numbers: list[int], chunk: int, pipe: Connection, tra
         pipe.send(("error", error))
     except Exception as error:
         pipe.send(("error", RuntimeError(contract.brief(error))))
+    pipe.close()
+    os._exit(0)  # at once: a thread that the task left running would be waited for

@@ -102,7 +102,7 @@ def made(folder: Path) -> Path:
 
 def trouble(store: Store) -> str:
     """The sentence about a cache that takes nothing, "" for one that can be written."""
-    for folder in (store.root, *(kind for kind in store.kinds if kind.exists())):
+    for folder in (store.root, *(kind for kind in store.kinds if os.path.lexists(kind))):
         try:
             _try(folder)
         except OSError as error:
@@ -154,8 +154,8 @@ def _note(folder: Path, error: OSError) -> str:
 
 
 def _refused(folder: Path, error: OSError) -> UsageError:
-    there = next((path for path in (folder, *folder.parents) if path.exists() or path.is_symlink()), folder)
-    if not there.is_dir():
+    there = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), folder)
+    if not os.path.isdir(there):  # noqa: PTH112  (Path.is_dir raises where it may not look)
         return UsageError(f"{there} is no folder", mend=f"rm '{there}'")
     mend = _MENDS.get(error.errno or 0, "free some space or make it writable, then run again").format(there)
     return UsageError(f"{there} cannot be written ({error.strerror})", mend=mend)

@@ -35,20 +35,20 @@ def listing(root: Path) -> Listing:
     return Listing(frozenset(tracked), tuple(kept))
 
 
-#: files that worker processes of this one have imported
-_met: set[str] = set()
+#: root, and a file below it that a worker process of this one has imported
+_met: set[tuple[Path, str]] = set()
 
 
-def met(files: Iterable[str]) -> None:
+def met(root: Path, files: Iterable[str]) -> None:
     """Take note of what `imported` gave in a worker process."""
-    _met.update(files)
+    _met.update((root, file) for file in files)
 
 
 def imported(root: Path) -> list[str]:
     """Files under `root`/src that this process and its workers have imported, relative to `root`."""
     source = str((root / "src").resolve())
     elsewhere = tuple(prefix for prefix in {sys.prefix, sys.base_prefix} if not source.startswith(prefix))
-    found = set(_met)
+    found = {file for place, file in _met if place == root}
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)  # a relative name for some modules of torch
         if not isinstance(file, str) or file.startswith(elsewhere) or not Path(file).is_absolute():

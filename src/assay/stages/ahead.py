@@ -22,4 +22,9 @@ def main(root: Path, arguments: Sequence[str], _protocol: int) -> None:
     provenance.check(root, "train", begun.dependencies, [file.as_posix() for file in reached])
     asked = request(begun, "candidate", begun.layout.part("train"), closure.code_hash(root, reached))
     remembered.save(begun.run.store.sources)
-    print(ahead(asked, root, [json.loads(argument) for argument in arguments]))
+    own = set(begun.unproven())  # this module and what it is started for, which train no one
+
+    def late() -> list[str]:
+        return [file for file in begun.unproven() if file not in own]
+
+    print(ahead(asked, root, [json.loads(argument) for argument in arguments], late))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from assay.outside import closure, examples, files, remembered, task_source
 from assay.outside.start import start
 
 CARD = "card.json"
+#: what makes examples of what prepare() returns
+OURS = (Path("src/assay/data/canonical.py"), Path("src/assay/outside/examples.py"))
 #: of a prepare() that draws without a seed, or reads what nobody declared; both arms of a run see the same examples, so
 #: that its verdict holds
 OTHERWISE = (
@@ -50,9 +53,13 @@ def _otherwise(root: Path, source: Path, given: object, dependencies: Iterable[s
     `source` is the task's data.py, `given` the parameters of its prepare(), `dependencies` what the stage
     watches: files that are no sources count by their size and time, since DVC runs the stage again for their content.
     """
-    code = closure.code_hash(root, closure.import_closure(root, [source]))
+    reached = closure.import_closure(root, [source, *OURS])
+    versions = {
+        name: str(getattr(sys.modules.get(name), "__version__", "")) for name in closure.third_party(root, reached)
+    }
+    code = closure.code_hash(root, reached)
     watched = [state for path in dependencies if not path.startswith("src/") for state in _states(root, path)]
-    key = files.digest(msgspec.json.encode(["prepared", code, given, watched], order="deterministic"))
+    key = files.digest(msgspec.json.encode(["prepared", code, versions, given, watched], order="deterministic"))
     before = remembered.recall(key)
     if before != [content]:
         remembered.learn(key, [content])
