@@ -225,12 +225,16 @@ def test_predictions_that_are_not_finite_are_a_matter_of_their_examples(
 
 
 def test_an_error_of_who_is_told_is_not_one_of_the_lanes(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
     def full(self: Group, outcome: object) -> None:
+        calls.append(outcome)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Group, "keep", full)
     with pytest.raises(OSError, match="No space left"):
         make(TASK).measure([0, 1], execution="fused")
+    assert len(calls) == 1, "nothing trains again for it"
 
 
 def test_a_decision_holds_whoever_asks(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
