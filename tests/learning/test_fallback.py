@@ -74,6 +74,19 @@ def cached(project: Project, numbers: list[int], out: str, **more: object) -> li
     return list(project.measure(numbers, out, cache=str(project.root / "cache"), **more).replicates)
 
 
+def test_a_large_model_is_not_tried_in_lanes(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It never gains from them on a processor, and trying would cost what `auto` is there to save."""
+
+    def tried(*_asked: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(trust, "fused", tried)
+    project, store = make(TASK), Forgetful()
+    monkeypatch.setattr(choose.work, "SMALL", 0)
+    with device.threads(2):
+        assert choose.way(plan_of(project), range(4), "auto", store) == Way() and not store.notes  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("how", ["item", "buffer"])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_breaks_in_lanes_later_trains_one_after_another(

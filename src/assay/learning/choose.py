@@ -16,7 +16,7 @@ from torch import Tensor
 
 from assay.keeping.progress import Watcher
 from assay.keeping.replicates import Store
-from assay.learning import memory, seeding, trust, workers
+from assay.learning import memory, seeding, trust, work, workers
 from assay.learning.engine import Engine
 from assay.learning.feed import Feed, cuts
 from assay.learning.fused import NotFusable
@@ -100,11 +100,18 @@ def _several(plan: Plan, forks: bool) -> dict[int, float]:
 
 
 def _decide(plan: Plan, group: Sequence[int], several: dict[int, float], *, timed: bool) -> Decision:
+    large = timed and plan.device.type == "cpu" and work.multiply_adds(plan) >= work.SMALL
+    if large and not several:
+        return Decision(1, 1, 0, "")
     need = needed(plan, group[0])
     room = _room(plan, need)
-    largest, reason = _fusable(plan, group, room)
+    if large:
+        largest, reason = 1, ""  # never sooner done in lanes, and finding that out would take its time
+    else:
+        largest, reason = _fusable(plan, group, room)
+        reason = reason or _crowded(need, largest)
     if not timed:
-        return Decision(largest, 1, need, reason or _crowded(need, largest))
+        return Decision(largest, 1, need, reason)
     starts = {Way(largest): 0.0, Way(): 0.0}
     for processes, start in several.items():
         ways = _spread(len(group), _room(plan, need + _own(plan, start)), largest > 1, processes)
@@ -122,7 +129,7 @@ def _decide(plan: Plan, group: Sequence[int], several: dict[int, float], *, time
         return starts[way] + (busiest / PARALLEL if way.workers > 1 else busiest)
 
     chosen = min(starts, key=seconds)  # of equals the first, in this process
-    return Decision(chosen.chunk, chosen.workers, need, reason or _crowded(need, largest))
+    return Decision(chosen.chunk, chosen.workers, need, reason)
 
 
 def _fusable(plan: Plan, group: Sequence[int], room: int) -> tuple[int, str]:
