@@ -39,7 +39,8 @@ LATE = (
             made = self.out(self.drop(x.flatten(1)))
             if self.training:
                 self.calls += 1
-                if self.how == "item" and self.calls > 5 and made.mean().item() > 1e9:
+                after = {"item": 5, "soon": 3}.get(self.how, 10**9)
+                if self.calls > after and made.mean().item() > 1e9:
                     made = made * 2
                 if self.how == "buffer" and self.calls > 5:
                     self.shift = self.shift + 1.0
@@ -47,7 +48,7 @@ LATE = (
                     made = made * 3
             return made + self.shift
 
-    NETS |= {how: (lambda outputs, how=how: Late(outputs, how)) for how in ("item", "buffer", "counter")}
+    NETS |= {how: (lambda outputs, how=how: Late(outputs, how)) for how in ("item", "soon", "buffer", "counter")}
 """
 )
 
@@ -99,6 +100,15 @@ def test_what_breaks_in_lanes_later_trains_one_after_another(
     assert not {"fused"} & {one.execution for one in answer.replicates}
     (note,) = answer.notes
     assert note.startswith("trained one after another, not fused: ") and ("item()" in note or "'shift'" in note)
+    assert np.array_equal(project.predictions("alone"), project.predictions("lanes"))
+
+
+def test_what_breaks_while_it_is_timed_is_not_fused(make: Make) -> None:
+    """After the proof, and before the training."""
+    project = make(LATE, model={"net": "soon"})
+    project.measure([0, 1, 2], "alone")
+    answer = project.measure([0, 1, 2], "lanes", execution="auto")
+    assert not {"fused"} & {one.execution for one in answer.replicates}
     assert np.array_equal(project.predictions("alone"), project.predictions("lanes"))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import msgspec
 import torch
@@ -19,7 +20,7 @@ from assay.keeping.replicates import Store
 from assay.learning import memory, seeding, trust, work, workers
 from assay.learning.engine import Engine
 from assay.learning.feed import Feed, cuts
-from assay.learning.fused import NotFusable
+from assay.learning.fused import Fused, NotFusable
 from assay.learning.plan import Plan
 from assay.outside import lifeline
 
@@ -112,16 +113,24 @@ def _decide(plan: Plan, group: Sequence[int], several: dict[int, float], *, time
         reason = reason or _crowded(need, largest)
     if not timed:
         return Decision(largest, 1, need, reason)
-    starts = {Way(largest): 0.0, Way(): 0.0}
-    for processes, start in several.items():
-        ways = _spread(len(group), _room(plan, need + _own(plan, start)), largest > 1, processes)
-        starts |= {way: min(start, starts.get(way, start)) for way in ways}
     try:
-        times = _times(plan, group, sorted({way.chunk for way in starts}))
+        return _soonest(plan, group, several, need, largest, reason)
+    except NotFusable as error:
+        return _soonest(plan, group, several, need, 1, str(error))
     except Exception as error:
         if not memory.exhausted(error):
             raise
         return Decision(1, 1, need, _CROWDED)
+
+
+def _soonest(
+    plan: Plan, group: Sequence[int], several: dict[int, float], need: int, largest: int, reason: str
+) -> Decision:
+    starts = {Way(largest): 0.0, Way(): 0.0}
+    for processes, start in several.items():
+        ways = _spread(len(group), _room(plan, need + _own(plan, start)), largest > 1, processes)
+        starts |= {way: min(start, starts.get(way, start)) for way in ways}
+    times = _times(plan, group, sorted({way.chunk for way in starts}))
     steps = plan.params.train.epochs * len(cuts(len(plan.train), plan.params.train.batch_size))
 
     def seconds(way: Way) -> float:
@@ -204,7 +213,8 @@ class _Timed:
     def step(self) -> None:
         inputs, targets = next(self.batches)
         started = self.clock()
-        float(self.engine.step(inputs, targets, 0.0, len(self.times) + 1).sum())
+        step = partial(self.engine.step, inputs, targets, 0.0, len(self.times) + 1)
+        float((trust.guarded(self.engine, step) if isinstance(self.engine, Fused) else step()).sum())
         self.times.append(self.clock() - started)
 
     @property

@@ -51,7 +51,7 @@ def prove(plan: Plan, numbers: Sequence[int]) -> None:
     for step, (inputs, targets) in enumerate(islice(feed.epoch(1), STEPS), 1):
         for lane, twin in enumerate(twins):
             twin.theta.copy_(lanes.theta[lane : lane + 1])
-        losses = _guarded(lanes, partial(lanes.step, inputs, targets, plan.params.lr, step))
+        losses = guarded(lanes, partial(lanes.step, inputs, targets, plan.params.lr, step))
         for lane, twin in enumerate(twins):
             part = slice(lane, lane + 1)
             _agree("the loss", losses[part], twin.step(inputs[part], targets[part], plan.params.lr, step), tolerance)
@@ -60,13 +60,14 @@ def prove(plan: Plan, numbers: Sequence[int]) -> None:
                 _agree(f"buffer {name!r}", lanes.buffers()[name][part], kept, tolerance)
     inputs = plan.evaluate.inputs[:64].to(plan.device)
     with torch.no_grad():
-        outputs = _guarded(lanes, partial(lanes.forward, inputs))
+        outputs = guarded(lanes, partial(lanes.forward, inputs))
         for lane, twin in enumerate(twins):
             twin.theta.copy_(lanes.theta[lane : lane + 1])
             _agree("the output", outputs[lane : lane + 1], twin.forward(inputs), tolerance)
 
 
-def _guarded(engine: Fused, action: Callable[[], Tensor]) -> Tensor:
+def guarded(engine: Fused, action: Callable[[], Tensor]) -> Tensor:
+    """What `action`, which runs through `engine`, gives. NotFusable where lanes are no way to have it."""
     before = Globals()
     try:
         made = action()
