@@ -108,6 +108,17 @@ def test_what_a_worker_imports_is_told(make: Make, monkeypatch: pytest.MonkeyPat
 
 
 @needs_fork
+def test_a_copy_works_after_torch_has_used_threads(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading large data does, before a small model is held to one thread."""
+    with device.threads(2):
+        large = torch.ones(1000, 1000, requires_grad=True)
+        (large @ large).exp().sum().backward()  # type: ignore[no-untyped-call]
+    monkeypatch.setattr(choose, "way", lambda *_asked, **_more: Way(2, 2))
+    answer = make(TASK, model={"net": "convolution"}).measure([0, 1, 2, 3], execution="auto")
+    assert {one.execution for one in answer.replicates} == {"fused"}
+
+
+@needs_fork
 def test_a_process_that_sees_an_accelerator_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     with device.threads(1):

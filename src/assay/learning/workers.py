@@ -1,7 +1,7 @@
-"""Replicates in processes of their own: for models that gain nothing from lanes, on a machine with cores to spare.
+"""Replicates in processes of their own, one after another or in lanes, on a machine with cores to spare.
 
-A worker is a copy of this process where that is safe, ready in a twentieth of a second; else it is started
-afresh, because torch does not survive a fork once it has used threads. Workers die with their parent.
+A worker is a copy of this process where that is safe, ready within a tenth of a second; else it is started afresh.
+Workers die with their parent.
 """
 
 from __future__ import annotations
@@ -98,9 +98,10 @@ class _Relay:
 
 
 def forks() -> bool:
-    """Whether this process may be copied: neither torch nor anybody's code has threads that a copy would lack.
+    """Whether this process may be copied: a copy has none of its threads.
 
-    Where there is an accelerator, used or not, autograd has threads of its own, and refuses to work in a copy.
+    Torch does without them where it keeps to one, also after it has used more. Where there is an accelerator, used or
+    not, autograd has threads of its own and refuses to work in a copy; and nobody knows what a task's threads are for.
     """
     others = {one.name for one in threading.enumerate()} - {"MainThread", lifeline.NAME}
     single = torch.get_num_threads() == 1 and not torch.accelerator.is_available()

@@ -2,7 +2,7 @@
 
 Covers: `git for-each-ref` and `git cat-file --batch`: thousands of experiments in tens of milliseconds,
 where a process an object needs seconds. Not covered: what the refs mean (`history.reading`). It stands
-here and not in `outside.git`, because a stage must not depend on what only the history needs.
+here and not in `outside.git`, because only one stage needs it, and all depend on that.
 """
 
 from __future__ import annotations
