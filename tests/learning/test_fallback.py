@@ -84,8 +84,14 @@ def test_a_large_model_is_not_tried_in_lanes(make: Make, monkeypatch: pytest.Mon
     monkeypatch.setattr(trust, "fused", tried)
     project, store = make(TASK), Forgetful()
     monkeypatch.setattr(choose.work, "SMALL", 0)
-    with device.threads(2):
-        assert choose.way(plan_of(project), range(4), "auto", store) == Way() and not store.notes  # type: ignore[arg-type]
+    monkeypatch.setattr(lifeline, "processors", lambda: 2)
+    monkeypatch.setattr(choose, "_times", lambda _plan, _group, chunks: dict.fromkeys(chunks, 1.0))
+    with device.threads(1):  # one after another, but on both processors
+        assert choose.way(plan_of(project), range(4), "auto", store) == Way(1, 2)  # type: ignore[arg-type]
+    monkeypatch.setattr(choose, "_times", tried)
+    with device.threads(2):  # keeps both busy by itself: there is nothing to time
+        assert choose.way(plan_of(project), range(4), "auto", store) == Way()  # type: ignore[arg-type]
+    assert not store.notes
 
 
 @pytest.mark.parametrize("how", ["item", "buffer"])
