@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+from typing import Literal
 
 import pytest
 
 from assay.learning.seeding import Streams
+from assay.verbs import sweep
+from assay.verbs.cells import Cell
 from assay.words import params
 from support.project import CHECKOUT, Project
 from support.weights import digests
@@ -103,6 +106,7 @@ def test_diverged_replicates_are_results(project: Project) -> None:
     assert entered["n"] == 6 and entered["diverged"] == len(gone)
     assert entered["accuracy"] - entered["baseline"] == pytest.approx(entered["delta"])  # type: ignore[operator]
     assert entered["delta"] < -0.1  # type: ignore[operator]
+    assert_all_ways_agree(project, "welch")
 
     # In a paired design they stay in their places.
     project.edit("params.yaml", "test: welch", "test: paired")
@@ -111,6 +115,20 @@ def test_diverged_replicates_are_results(project: Project) -> None:
     paired = project.metrics
     assert paired["n"] == 6 and paired["diverged"] > 0  # type: ignore[operator]
     assert paired["accuracy"] - paired["baseline"] == pytest.approx(paired["delta"])  # type: ignore[operator]
+    assert_all_ways_agree(project, "paired")
+
+
+def assert_all_ways_agree(project: Project, test: Literal["welch", "paired"]) -> None:
+    """`dvc exp run`, `assay compare` and `assay sweep` give one verdict on one table."""
+    said = project.metrics
+    compared = json.loads(project.assay("compare", "results/replicates.csv", "--test", test, "--json").stdout)
+    rows = [row for arm in ("baseline", "candidate") for row in project.replicates(arm)]
+    swept = sweep._judged({Cell(("x",), "", ("x",), "x"): rows}, {}, params.Judge(test=test)).tried[0].alone
+    assert compared["candidate"]["diverged"] == swept.candidate.diverged == said["diverged"]
+    assert compared["candidate"]["n"] == swept.candidate.n == said["n"] == 6
+    assert compared["verdict"] == swept.verdict and compared["entered"] and swept.entered
+    assert (compared["delta"], compared["p"]) == (swept.delta, swept.p)
+    assert swept.delta == pytest.approx(said["delta"]), test
 
 
 def test_when_all_diverge_training_fails(project: Project) -> None:

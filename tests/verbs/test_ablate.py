@@ -7,6 +7,8 @@ import json
 import pytest
 
 from assay.history.reading import read
+from assay.verbs.ablate import _judged
+from assay.verbs.cells import Row
 from support.project import Project
 
 CHANGES = ("-S", "lr=0.02", "-S", "model.hidden=96")
@@ -58,3 +60,20 @@ def test_a_cell_that_does_not_run_says_why(ready: Project) -> None:
     found = ready.assay("ablate", "-S", "lr=-1", "-S", "lr=-2", ok=False)
     assert found.returncode == 2 and len(found.stderr.splitlines()[-1]) < 400
     assert "lr=-1 does not run: " in found.stderr and "lr is -1" in found.stderr
+
+
+@pytest.mark.parametrize(("worst", "lost"), [("", 1), ("0.0", 0)])
+def test_a_diverged_replicate_is_left_out_or_the_worst_value(worst: str, lost: int) -> None:
+    common = {"metric_version": "accuracy-1.00000000", "direction": "maximize", "min_effect": "0", "worst": worst}
+
+    def rows(value: float, diverged: str) -> list[Row]:
+        seeds = {str(seed): f"{value + seed / 100}" for seed in range(4)} | ({diverged: ""} if diverged else {})
+        return [
+            {"replicate": seed, "accuracy": text, "status": "ok" if text else "diverged", **common}
+            for seed, text in seeds.items()
+        ]
+
+    found = _judged({(): rows(0.5, ""), ("a",): rows(0.6, "2"), ("b",): rows(0.7, ""), ("a", "b"): rows(0.8, "")}, 0.05)
+    assert found.lost == lost
+    assert found.cells[("a",)] == pytest.approx([0.6, 0.61, 0.63] if lost else [0.6, 0.61, 0.0, 0.63])
+    assert found.cells[("b",)] == pytest.approx([0.7, 0.71, 0.73] if lost else [0.7, 0.71, 0.72, 0.73])

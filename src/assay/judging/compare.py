@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
@@ -137,6 +137,12 @@ def compare(
         reason=reason,
         warnings=cautions.cautions(scaled_b, scaled_c, chosen, word != "inconclusive"),
     )
+
+
+def entered(found: Comparison, diverged: tuple[int, int]) -> Comparison:
+    """`found` with the numbers of diverged replicates (baseline, candidate) that the caller entered in their places."""
+    baseline, candidate = replace(found.baseline, diverged=diverged[0]), replace(found.candidate, diverged=diverged[1])
+    return replace(found, baseline=baseline, candidate=candidate, entered=any(diverged))
 
 
 def superiority(baseline: Values, candidate: Values, direction: str) -> float:

@@ -84,9 +84,10 @@ class Group:
     def diverged(self) -> int:
         return sum(member.value is None for member in self.members)
 
-    def seeded(self) -> dict[str, float]:
-        """Seed → value, for a paired design."""
-        return {member.seed: member.value for member in self.members if member.value is not None}
+    def placed(self, worst: float | None) -> list[tuple[str, float]]:
+        """(seed, value) of each replicate, for a paired design; a diverged one is `worst`, or left out without it."""
+        found = ((one.seed, worst if one.value is None else one.value) for one in self.members)
+        return [(seed, value) for seed, value in found if value is not None]
 
 
 def check_independent(baseline: Group, candidate: Group) -> None:
@@ -101,19 +102,23 @@ def check_independent(baseline: Group, candidate: Group) -> None:
         )
 
 
-def matched(baseline: Group, candidate: Group) -> tuple[list[float], list[float]]:
+def matched(baseline: Group, candidate: Group, worst: float | None) -> tuple[list[float], list[float]]:
     """Values of both sides in the order of the shared seeds; in their own order where neither side has seeds.
+
+    Diverged replicates enter as `worst`; without it only what both sides finished counts.
 
     Raises UsageError naming the seeds that only one side has.
     """
+    placed = baseline.placed(worst), candidate.placed(worst)
     if not baseline.seeds and not candidate.seeds:
-        return baseline.values, candidate.values
+        first, second = ([value for _, value in side] for side in placed)
+        return first, second
     alone = sorted(set(baseline.seeds) ^ set(candidate.seeds))
     if alone:
         raise UsageError(
             f"only one of {baseline.name} and {candidate.name} has seeds {', '.join(alone[:5])}",
             allowed="the same seeds on both sides of a paired comparison",
         )
-    first, second = baseline.seeded(), candidate.seeded()
-    both = [seed for seed in first if seed in second]
-    return [first[seed] for seed in both], [second[seed] for seed in both]
+    before, after = map(dict, placed)
+    both = [seed for seed in before if seed in after]
+    return [before[seed] for seed in both], [after[seed] for seed in both]

@@ -12,7 +12,7 @@ from assay.report.comparison import p_value
 
 
 def text(cells: Mapping[tuple[str, ...], Sequence[float]], result: Factorial, metric: str, lost: int) -> str:
-    """Two tables and one line a finding; `lost` counts seeds that not every cell finished."""
+    """Two tables and one line a finding; `lost` counts seeds that diverged in some cell."""
     rows = [(" + ".join(changes) or "baseline", len(values), *_summary(values)) for changes, values in cells.items()]
     level = f"{100 * (1 - result.alpha):.4g}% CI"
     effects = [

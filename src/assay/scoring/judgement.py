@@ -7,9 +7,9 @@ statistics (`judging`), text (`report`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from assay.judging.compare import Comparison, compare
+from assay.judging.compare import Comparison, compare, entered
 from assay.judging.sequential import Look
 from assay.scoring.arm import Scored
 from assay.scoring.ruler import Metric
@@ -57,13 +57,7 @@ def against_baseline(candidate: Scored, baseline: Scored, metric: Metric, test: 
         first, second = _matched(baseline, candidate, metric)
     placed = test == PAIRED and metric.worst is not None  # diverged ones are in their places already
     found = _compare(first, second, metric, test, look, (0, 0) if placed else diverged)
-    return Judgement(found.verdict, name, _counted(found, diverged) if placed else found)
-
-
-def _counted(found: Comparison, diverged: tuple[int, int]) -> Comparison:
-    """With the numbers of diverged replicates that entered before the comparison."""
-    baseline, candidate = replace(found.baseline, diverged=diverged[0]), replace(found.candidate, diverged=diverged[1])
-    return replace(found, baseline=baseline, candidate=candidate, entered=any(diverged))
+    return Judgement(found.verdict, name, entered(found, diverged) if placed else found)
 
 
 def differences(baseline: Scored, candidate: Scored) -> list[str]:

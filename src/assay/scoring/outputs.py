@@ -53,6 +53,7 @@ def _replicates(found: Evaluated) -> str:
         "profile": found.profile,
         "direction": metric.direction,
         "min_effect": metric.min_effect,
+        "worst": "" if metric.worst is None else metric.worst,
     }
     rows = [row for each in found.arms for row in tables.replicate_rows(each, common, names)]
     rows += [{"arm": "floor", "strategy": name, "status": "ok", **common, **at} for name, at in found.floors.items()]

@@ -20,12 +20,12 @@ from assay.words.errors import UsageError
 
 @dataclass(frozen=True)
 class Ablation:
-    """Values of every cell on the seeds that all of them finished, and what they say."""
+    """Values of every cell on the seeds that count in all of them, and what they say."""
 
     metric: str
     metric_version: str
     cells: dict[tuple[str, ...], list[float]]
-    lost: int  # seeds that some cell did not finish
+    lost: int  # seeds that diverged in some cell and count as nothing
     result: Factorial
 
 
@@ -50,14 +50,19 @@ def ablate(start: Path, settings: Sequence[str], branches: Sequence[str], say: S
 def _judged(found: dict[tuple[str, ...], list[Row]], alpha: float) -> Ablation:
     version = cells.version(list(found.values()))
     metric = version.rpartition("-")[0]
-    finished = [{row["replicate"] for row in rows if row["status"] == "ok"} for rows in found.values()]
-    common, every = set.intersection(*finished), {row["replicate"] for rows in found.values() for row in rows}
-    values = {
-        changes: [float(row[metric]) for row in rows if row["replicate"] in common] for changes, rows in found.items()
-    }
+    counted = {changes: _values(rows, metric) for changes, rows in found.items()}
+    common = set.intersection(*map(set, counted.values()))
+    every = {row["replicate"] for rows in found.values() for row in rows}
+    values = {changes: [value for seed, value in each.items() if seed in common] for changes, each in counted.items()}
     first = next(row for rows in found.values() for row in rows)
     groups: dict[Sequence[str] | frozenset[str], Sequence[float]] = {
         frozenset(changes): each for changes, each in values.items()
     }
     result = factorial(groups, first["direction"], blocked=True, alpha=alpha, min_effect=float(first["min_effect"]))
     return Ablation(metric, version, values, len(every - common), result)
+
+
+def _values(rows: Sequence[Row], metric: str) -> dict[str, float]:
+    """Replicate → value; a diverged one is the metric's worst value, or left out where none is named."""
+    found = {row["replicate"]: row[metric] if row["status"] == "ok" else row.get("worst") for row in rows}
+    return {replicate: float(text) for replicate, text in found.items() if text}

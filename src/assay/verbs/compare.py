@@ -85,7 +85,7 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
     else:
         base = _own_base(candidate, metric, group.ruler.direction, options)
     same = bool(base.identity) and base.identity == sides.identity(candidate, "candidate")
-    result = _judge(base, group, options, sides.min_effect(candidate), SAME if same else "")
+    result = _judge(base, group, _recorded(options, candidate), SAME if same else "")
     result = replace(result, warnings=(*result.warnings, *_mixed(base, candidate)))
     if same:  # a strategy is no worse than itself, and no number of runs would find a difference
         result = replace(result, no_regression=True, n_needed=None)
@@ -96,6 +96,13 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
         after = Side(candidate.name, candidate.commit, "candidate", group.values, group.diverged)
         examples, why = _new_examples(root, (base.side, after), version, options)
     return Compared(result, metric or "value", base.name, candidate.name, version, given_before, examples, why)
+
+
+def _recorded(options: Options, candidate: Source) -> Options:
+    """With what the candidate's record says of its metric, where the user says nothing."""
+    smallest = sides.min_effect(candidate) if options.min_effect is None else options.min_effect
+    worst = sides.worst(candidate) if options.worst is None else options.worst
+    return replace(options, min_effect=smallest, worst=worst)
 
 
 def _mixed(base: _Base, candidate: Source) -> list[str]:
@@ -189,28 +196,31 @@ def _recorded_baseline(source: Source) -> str:
     return source.table["strategy"][rows[0]] if rows else "floor"
 
 
-def _judge(base: _Base, candidate: Group, options: Options, recorded: float, hold: str) -> Comparison:
+def _judge(base: _Base, candidate: Group, options: Options, hold: str) -> Comparison:
     test, values, baseline = options.test, candidate.values, base.numbers
     first: float | list[float] = baseline if isinstance(baseline, float) else baseline.values
+    diverged = baseline.diverged if isinstance(baseline, Group) else 0, candidate.diverged
+    placed = test == "paired" and options.worst is not None  # diverged ones are in their places already
     if isinstance(baseline, Group):
         if fields := baseline.ruler.differing(candidate.ruler):
             raise DifferingRulers(f"{baseline.name} and {candidate.name}", fields, base.mend)
         if test == "paired":
-            first, values = groups.matched(baseline, candidate)
+            first, values = groups.matched(baseline, candidate, options.worst)
         else:
             groups.check_independent(baseline, candidate)
-    return judge.compare(
+    found = judge.compare(
         first,
         values,
         candidate.ruler.direction,
         alpha=options.alpha,
-        min_effect=recorded if options.min_effect is None else options.min_effect,
+        min_effect=options.min_effect or 0.0,
         test=test,
-        diverged_baseline=baseline.diverged if isinstance(baseline, Group) else 0,
-        diverged_candidate=candidate.diverged,
+        diverged_baseline=0 if placed else diverged[0],
+        diverged_candidate=0 if placed else diverged[1],
         worst=options.worst,
         hold=hold,
     )
+    return judge.entered(found, diverged) if placed else found
 
 
 def _mend(baseline: Source, candidate: Source) -> str:

@@ -23,7 +23,7 @@ DIVERGED = "diverged"
 #: columns of a record that are no metric
 RECORDED = (
     *("arm", "strategy", "identity", "replicate", "seed", "status", "metric_version", "profile"),
-    *("environment", "direction", "min_effect", "execution"),
+    *("environment", "direction", "min_effect", "worst", "execution"),
 )
 
 
@@ -143,6 +143,12 @@ def min_effect(source: Source) -> float:
     """The smallest effect that matters, where the record says so; else 0."""
     cells = source.table.get("min_effect", [])
     return columns.numbers(cells[:1], "min_effect", source.name)[0] if cells and cells[0] else 0.0
+
+
+def worst(source: Source) -> float | None:
+    """What a diverged replicate counts as, where the record says so."""
+    cells = source.table.get("worst", [])
+    return columns.numbers(cells[:1], "worst", source.name)[0] if cells and cells[0] else None
 
 
 def executions(source: Source, arm: str) -> list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from assay.history import project
 from assay.judging import families
-from assay.judging.compare import Comparison, compare
+from assay.judging.compare import Comparison, compare, entered
 from assay.judging.sequential import Look, look
 from assay.verbs import cells
 from assay.verbs.cells import Cell, Row, Say
@@ -132,22 +132,29 @@ def _look(rows: Sequence[Row], judge: Judge) -> Look:
 
 def _alone(rows: Sequence[Row], metric: str, alpha: float, test: str, hold: str) -> Comparison:
     """The candidate of one cell against its baseline; against a floor there is nothing to pair with or to permute."""
-    candidate, first = _values(rows, "candidate", metric), _values(rows, "baseline", metric)
+    recorded = rows[0].get("worst")
+    worst = float(recorded) if recorded else None
     floor = not any(row["arm"] == "baseline" for row in rows)
-    if test == "paired" and not floor:
+    paired = test == "paired" and not floor
+    placed = worst if paired else None  # in a paired design each has its place
+    candidate, first = _values(rows, "candidate", metric, placed), _values(rows, "baseline", metric, placed)
+    if paired:
         both = sorted(first.keys() & candidate.keys())
         first, candidate = ({seed: arm[seed] for seed in both} for arm in (first, candidate))
-    return compare(
+    diverged = _diverged(rows, "baseline"), _diverged(rows, "candidate")
+    found = compare(
         _floor(rows, metric)[1] if floor else list(first.values()),
         list(candidate.values()),
         rows[0]["direction"],
         alpha=alpha,
         min_effect=float(rows[0]["min_effect"]),
         test="welch" if floor and test not in ("welch", "student") else test,
-        diverged_baseline=_diverged(rows, "baseline"),
-        diverged_candidate=_diverged(rows, "candidate"),
+        diverged_baseline=diverged[0] if placed is None else 0,
+        diverged_candidate=diverged[1] if placed is None else 0,
+        worst=worst,
         hold=hold,
     )
+    return found if placed is None else entered(found, diverged)
 
 
 def _verdict(alone: Comparison, p_holm: float, alpha: float, strict: str) -> str:
@@ -157,9 +164,11 @@ def _verdict(alone: Comparison, p_holm: float, alpha: float, strict: str) -> str
     return alone.verdict if alone.verdict == strict else "inconclusive"
 
 
-def _values(rows: Sequence[Row], arm: str, metric: str) -> dict[int, float]:
-    """Number → value of the replicates that did not diverge."""
-    return {int(row["replicate"]): float(row[metric]) for row in rows if row["arm"] == arm and row["status"] == "ok"}
+def _values(rows: Sequence[Row], arm: str, metric: str, worst: float | None) -> dict[int, float]:
+    """Number → value; those that diverged are `worst`, or left out without it."""
+    mine = [row for row in rows if row["arm"] == arm]
+    found = {int(row["replicate"]): float(row[metric]) for row in mine if row["status"] == "ok"}
+    return found if worst is None else {int(row["replicate"]): worst for row in mine} | found
 
 
 def _diverged(rows: Sequence[Row], arm: str) -> int:
