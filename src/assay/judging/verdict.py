@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 from assay.words.errors import UsageError
@@ -16,6 +17,11 @@ def sign(direction: str) -> int:
     if direction not in get_args(Direction):
         raise UsageError(f"direction is {direction!r}", allowed="maximize, minimize")
     return 1 if direction == "maximize" else -1
+
+
+def best(values: Mapping[str, float], direction: str) -> str:
+    """The name of the best value, as of the floor that is hardest to beat; of equals the first."""
+    return max(values, key=lambda name: sign(direction) * values[name])
 
 
 def good(low: float, high: float, direction: str) -> tuple[float, float]:

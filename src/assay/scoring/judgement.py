@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from assay.judging import verdict
 from assay.judging.compare import Comparison, compare, entered
 from assay.judging.sequential import Look
 from assay.scoring.arm import Scored
@@ -30,15 +31,9 @@ class Judgement:
     mend: str = ""  # the command that makes it testable
 
 
-def best_floor(floors: Mapping[str, float], metric: Metric) -> str:
-    """Name of the floor that is hardest to beat."""
-    pick = max if metric.direction == "maximize" else min
-    return pick(floors, key=lambda name: floors[name])
-
-
 def against_floor(candidate: Scored, floors: Mapping[str, float], metric: Metric, test: str, look: Look) -> Judgement:
     """Against the best floor, a fixed value: no seeds stand behind it."""
-    best = best_floor(floors, metric)
+    best = verdict.best(floors, metric.direction)
     test = test if test in ("welch", "student") else "welch"  # nothing to pair with, or to permute
     found = _compare(floors[best], candidate.values(metric.name), metric, test, look, (0, candidate.diverged))
     return Judgement(found.verdict, f"floor {best}", found)

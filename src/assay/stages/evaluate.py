@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from assay.arms.accepted import FLOOR, Accepted
-from assay.judging import cautions, crossed, families, sequential
+from assay.judging import cautions, crossed, families, sequential, verdict
 from assay.judging.compare import Comparison
 from assay.judging.sequential import Look
 from assay.lineage.given import given
@@ -131,7 +131,7 @@ def _baseline_scores(begun: Start, found: Evaluated) -> Array | None:
     if found.baseline is not None:
         return tables.shares(found.baseline, found.ruler) if len(found.baseline.finite) else None
     scores = {name: score[found.ruler.decides] for name, score in found.floors.items()}
-    best = judgement.best_floor(scores, found.ruler.metric)
+    best = verdict.best(scores, found.ruler.metric.direction)
     predictions = arm.floors(begun.layout, found.ruler).get(best)  # a human left no predictions
     if predictions is None:
         return None

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from assay.judging import verdict
 from assay.judging.groups import Group, Member, Ruler
 from assay.lineage import columns
 from assay.lineage.columns import Table
@@ -178,5 +179,5 @@ def best_floor(source: Source, name: str, direction: str) -> tuple[str, float] |
     )
     if not found:
         return None
-    best = (max if direction == "maximize" else min)(found, key=lambda floor: found[floor])
+    best = verdict.best(found, direction)
     return best, found[best]

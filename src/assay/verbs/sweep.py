@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.history import project
-from assay.judging import families
+from assay.judging import families, verdict
 from assay.judging.compare import Comparison, compare, entered
 from assay.judging.sequential import Look, look
 from assay.verbs import cells
@@ -178,5 +178,5 @@ def _diverged(rows: Sequence[Row], arm: str) -> int:
 def _floor(rows: Sequence[Row], metric: str) -> tuple[str, float]:
     """The floor that is hardest to beat."""
     known = {row["strategy"]: float(row[metric]) for row in rows if row["arm"] == "floor" and row[metric]}
-    best = (max if rows[0]["direction"] == "maximize" else min)(known, key=lambda name: known[name])
+    best = verdict.best(known, rows[0]["direction"])
     return best, known[best]
