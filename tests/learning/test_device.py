@@ -19,8 +19,9 @@ from zoo import FUSABLE, TASK
 
 from assay.keeping import answers
 from assay.keeping import sample as samples
-from assay.learning import device, memory, trust, work
+from assay.learning import choose, device, memory, trust, work
 from assay.learning.feed import Feed, Tensors
+from assay.learning.fused import Fused
 from assay.words import records
 from assay.words.errors import UsageError
 from assay.words.records import Measurement
@@ -127,7 +128,7 @@ def test_chunks_follow_from_memory(make: Make, monkeypatch: pytest.MonkeyPatch) 
     one = trust.alone(plan, 0)
     inputs, targets = next(Feed(plan.task, plan.train, 32, [plan.streams(0)]).epoch(1))
     row = memory.per_replicate(one, memory.activations(one, inputs, targets))
-    monkeypatch.setattr(memory, "available", lambda where: int(row * 3.5 / memory.SHARE))
+    monkeypatch.setattr(memory, "available", lambda where: int(row * 3.5 / memory.HOST_SHARE))
     answer = project.measure([0, 1, 2, 3, 4, 5], execution="fused")
     assert {one.execution for one in answer.replicates} == {"fused"}
     assert "replicates train 3 at a time" in (project.root / "out" / "train.log").read_text()
@@ -249,3 +250,55 @@ def test_data_that_do_not_fit_stay_on_the_host(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(memory, "available", lambda where: 2 * size - 2)
     kept = data.to(place)
     assert (kept.inputs.device, kept.place) == (torch.device("cpu"), place)
+
+
+def test_a_container_leaves_less_memory_than_the_host_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = memory.available(torch.device("cpu"))
+    monkeypatch.setattr(memory.limits, "memory", lambda: float(2**20))
+    assert memory.available(torch.device("cpu")) == 2**20 < here
+    assert memory.room(torch.device("cpu")) == int(memory.HOST_SHARE * 2**20)
+
+
+def test_a_forward_pass_takes_no_more_examples_than_two_batches(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are evaluated: it is to take less memory than training does."""
+    seen: list[int] = []
+
+    def watched(name: str) -> None:
+        real = getattr(Fused, name)
+
+        def watch(engine: Fused, inputs: torch.Tensor, *more: torch.Tensor) -> torch.Tensor:
+            if engine.lanes == 3:  # the proof takes two
+                seen.append(len(inputs))
+            return torch.as_tensor(real(engine, inputs, *more))
+
+        monkeypatch.setattr(Fused, name, watch)
+
+    watched("losses")
+    watched("forward")
+    project = make(TASK, train={"batch_size": 5})
+    project.measure([0, 1, 2], execution="fused")
+    assert len(seen) > 4 and max(seen) == 10
+    assert sum(seen) % project.predictions("out").shape[1] == 0, "all of them, each time"
+
+
+@pytest.mark.parametrize(("room", "at_once"), [(7, 3), (6, 1)])
+def test_ways_are_timed_side_by_side_where_all_fit(
+    make: Make, monkeypatch: pytest.MonkeyPatch, room: int, at_once: int
+) -> None:
+    alive: list[int] = [0, 0]
+
+    class Timed:
+        seconds = 1.0
+
+        def __init__(self, *_asked: object) -> None:
+            alive[0] += 1
+            alive[1] = max(alive)
+
+        def step(self) -> None: ...
+
+        def __del__(self) -> None:
+            alive[0] -= 1
+
+    monkeypatch.setattr(choose, "_Timed", Timed)
+    assert choose._times(plan_of(make(TASK)), range(4), [1, 2, 4], room) == {1: 1.0, 2: 1.0, 4: 1.0}
+    assert alive == [0, at_once]

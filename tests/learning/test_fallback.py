@@ -67,7 +67,7 @@ class Forgetful:
 def room_for(monkeypatch: pytest.MonkeyPatch, project: Project, replicates: float) -> int:
     """Let as many replicates fit; bytes of one."""
     need = choose.needed(plan_of(project), 0)
-    monkeypatch.setattr(memory, "available", lambda _device: int(need * replicates / memory.SHARE))
+    monkeypatch.setattr(memory, "available", lambda _device: int(need * replicates / memory.HOST_SHARE) + 1)
     return need
 
 
@@ -85,7 +85,7 @@ def test_a_large_model_is_not_tried_in_lanes(make: Make, monkeypatch: pytest.Mon
     project, store = make(TASK), Forgetful()
     monkeypatch.setattr(choose.work, "SMALL", 0)
     monkeypatch.setattr(lifeline, "processors", lambda: 2)
-    monkeypatch.setattr(choose, "_times", lambda _plan, _group, chunks: dict.fromkeys(chunks, 1.0))
+    monkeypatch.setattr(choose, "_times", lambda _plan, _group, chunks, _room: dict.fromkeys(chunks, 1.0))
     with device.threads(1):  # one after another, but on both processors
         assert choose.way(plan_of(project), range(4), "auto", store) == Way(1, 2)  # type: ignore[arg-type]
     monkeypatch.setattr(choose, "_times", tried)
@@ -180,7 +180,7 @@ def test_workers_together_take_no_more_than_there_is(make: Make, monkeypatch: py
     room_for(monkeypatch, project, 5.5)
     monkeypatch.setattr(lifeline, "processors", lambda: 8)
     monkeypatch.setattr(
-        choose, "_times", lambda plan, group, chunks: {one: 0.001 if one == 1 else 0.0002 for one in chunks}
+        choose, "_times", lambda plan, group, chunks, room: {one: 0.001 if one == 1 else 0.0002 for one in chunks}
     )
     for execution in ("auto", "processes"):
         with device.threads(1):
@@ -191,7 +191,7 @@ def test_workers_together_take_no_more_than_there_is(make: Make, monkeypatch: py
 def test_a_model_that_keeps_all_processors_busy_gets_no_workers(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make(TASK, train={"epochs": 100_000})
     monkeypatch.setattr(lifeline, "processors", lambda: 2)
-    monkeypatch.setattr(choose, "_times", lambda plan, group, chunks: dict.fromkeys(chunks, 0.001))
+    monkeypatch.setattr(choose, "_times", lambda plan, group, chunks, room: dict.fromkeys(chunks, 0.001))
     for threads, spread in ((1, True), (2, False)):
         with device.threads(threads):
             way = choose.way(plan_of(project), range(4), "auto", Forgetful())
@@ -270,7 +270,7 @@ def test_a_decision_holds_whoever_asks(make: Make, monkeypatch: pytest.MonkeyPat
     """Begun beside the other arm, ended alone: what is left trains as it would have."""
     project = make(TASK)
     monkeypatch.setattr(lifeline, "processors", lambda: 2)
-    monkeypatch.setattr(choose, "_times", lambda plan, group, chunks: dict.fromkeys(chunks, 0.1))
+    monkeypatch.setattr(choose, "_times", lambda plan, group, chunks, room: dict.fromkeys(chunks, 0.1))
     monkeypatch.setenv(lifeline.BESIDE, "1")
     cached(project, [0, 1, 2, 3], "first", execution="auto")
     first = (project.root / "first" / "train.log").read_text()
@@ -306,3 +306,16 @@ def test_trouble_with_the_disk_is_not_remembered(make: Make, monkeypatch: pytest
     cache = str(project.root / "cache")
     notes = [project.measure([0, 1, 2], cache=cache, execution="fused").notes for _ in range(3)]
     assert ["nothing is kept" in " ".join(one) for one in notes] == [True, False, False]
+
+
+def test_memory_is_given_back_between_chunks(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What malloc keeps of one chunk may be in other pieces than the next one needs."""
+    project = make(TASK)
+    room_for(monkeypatch, project, 2.5)
+    monkeypatch.setattr(choose, "way", lambda *_asked, **_more: Way(2))
+    events: list[str] = []
+    real = loop.train
+    monkeypatch.setattr(memory, "release", lambda: events.append("released"))
+    monkeypatch.setattr(loop, "train", lambda *given: events.append("trained") or real(*given))
+    project.measure([0, 1, 2, 3], execution="fused")
+    assert events == ["trained", "released", "trained"]

@@ -72,7 +72,7 @@ def test_lanes_in_workers_are_the_lanes_here(make: Make, monkeypatch: pytest.Mon
 def test_brief_trainings_are_spread_where_a_copy_is_enough(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a second of training: worth a tenth of a second, and no interpreter's start."""
     project = make(TASK, train={"epochs": 20})
-    monkeypatch.setattr(choose, "_times", lambda plan, group, chunks: dict.fromkeys(chunks, 0.001))
+    monkeypatch.setattr(choose, "_times", lambda plan, group, chunks, room: dict.fromkeys(chunks, 0.001))
     for copied, spread in ((True, True), (False, False)):
         monkeypatch.setattr(workers, "forks", lambda copied=copied: copied)
         monkeypatch.setattr(choose.lifeline, "processors", lambda: 2)
@@ -166,6 +166,7 @@ def test_what_is_left_of_a_spread_group_runs_with_the_threads_of_a_worker(
 
     monkeypatch.setattr(training, "here", watched)
     monkeypatch.setattr(work, "SMALL", 0)
+    monkeypatch.setattr(work.lifeline, "processors", lambda: 4)
     monkeypatch.setattr(choose, "way", lambda *_asked, **_more: Way(1, 2))
     project = make(TASK)
     with device.threads(4):

@@ -68,6 +68,6 @@ def _costs_nothing(group: Group) -> bool:
         if torch.get_num_threads() > 1:
             return False
         way = choose.way(plan, numbers, group.request.execution, group.store)
-        room = HALF * memory.SHARE * memory.available(plan.device)
+        room = HALF * memory.room(plan.device)
         at_once = way.workers * way.chunk
         return way.workers <= lifeline.share() and at_once * choose.needed(plan, numbers[0]) <= room

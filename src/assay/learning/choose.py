@@ -35,6 +35,9 @@ FORK = 0.1
 #: workers share memory bandwidth and caches; two on two cores were seen to reach 1.85 times one
 PARALLEL = 0.9
 
+#: times today's room that a decision made earlier may ask for: free memory is never the same twice
+LEEWAY = 1.5
+
 _CROWDED = "two replicates at a time do not fit into memory"
 
 
@@ -67,9 +70,10 @@ def way(plan: Plan, group: Sequence[int], wanted: str, store: Store, *, forks: b
     several = _several(plan, forks) if wanted == "auto" else {}
     key = ("way", wanted, len(group), plan.device.type, lifeline.processors())
     made = store.recall(Decision, *key)
-    if made is None or made.chunk * made.workers * made.need > memory.available(plan.device):
+    if made is None or made.chunk * made.workers * made.need > LEEWAY * memory.room(plan.device):
         with seeding.untouched():
             made = _decide(_uncompiled(plan), group, several, timed=wanted == "auto")
+            memory.release()
         store.remember(made, *key)
     if made.reason and made.workers == 1:
         store.notes.append(f"trained one after another, not fused: {made.reason}")
@@ -126,11 +130,11 @@ def _decide(plan: Plan, group: Sequence[int], several: dict[int, float], *, time
 def _soonest(
     plan: Plan, group: Sequence[int], several: dict[int, float], need: int, largest: int, reason: str
 ) -> Decision:
-    starts = {Way(largest): 0.0, Way(): 0.0}
+    starts, room = {Way(largest): 0.0, Way(): 0.0}, _room(plan, need)
     for processes, start in several.items():
         ways = _spread(len(group), _room(plan, need + _own(plan, start)), largest > 1, processes)
         starts |= {way: min(start, starts.get(way, start)) for way in ways}
-    times = _times(plan, group, sorted({way.chunk for way in starts}))
+    times = _times(plan, group, sorted({way.chunk for way in starts}), room)
     steps = plan.params.train.epochs * len(cuts(len(plan.train), plan.params.train.batch_size))
 
     def seconds(way: Way) -> float:
@@ -166,7 +170,7 @@ def _own(plan: Plan, start: float) -> int:
 
 def _room(plan: Plan, need: int) -> int:
     """Replicates of `need` bytes that fit into memory at once."""
-    return max(1, int(memory.SHARE * memory.available(plan.device) / need))
+    return max(1, memory.room(plan.device) // need)
 
 
 def needed(plan: Plan, number: int) -> int:
@@ -182,8 +186,18 @@ def _uncompiled(plan: Plan) -> Plan:
     return replace(plan, params=msgspec.structs.replace(plan.params, machine=machine))
 
 
-def _times(plan: Plan, group: Sequence[int], chunks: Sequence[int]) -> dict[int, float]:
-    """Seconds of a step of one replicate, in a chunk of each size."""
+def _times(plan: Plan, group: Sequence[int], chunks: Sequence[int], room: int) -> dict[int, float]:
+    """Seconds of a step of one replicate, in a chunk of each size; no more than `room` replicates at once."""
+    if sum(chunks) <= room:
+        return _in_turns(plan, group, chunks)
+    found: dict[int, float] = {}
+    for chunk in chunks:
+        found |= _in_turns(plan, group, [chunk])
+        memory.release()
+    return found
+
+
+def _in_turns(plan: Plan, group: Sequence[int], chunks: Sequence[int]) -> dict[int, float]:
     ways = [_Timed(plan, group[:chunk]) for chunk in chunks]
     for _ in range(1 + TIMED):  # in turns, so that other work on the machine meets each
         for one in ways:

@@ -166,10 +166,9 @@ def unmetered(device: torch.device) -> list[str]:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Run the block with `count` threads inside an operation; 0 leaves what torch chose."""
+    """Run the block with `count` threads inside an operation."""
     before = torch.get_num_threads()
-    if count:
-        torch.set_num_threads(count)
+    torch.set_num_threads(count)
     try:
         yield
     finally:

@@ -22,8 +22,8 @@ from assay.learning.dropout import Masks
 from assay.words.params import Train
 
 ALIGN = 16
-#: examples in one forward pass without gradients
-EVALUATE = 1024
+#: batches in one forward pass without gradients: it takes less memory than training on one, and as long as on many
+EVALUATE = 2
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ class Engine(ABC):
         self.freeze: Tensor | None = None  # (lanes,) lanes whose gradients no longer count
         self.rule = rules.rule(settings)
         self.slots = self.rule.start(self.theta)
+        self.portion = EVALUATE * settings.batch_size  # whatever the lanes: its size can change last bits
 
     @property
     def lanes(self) -> int:
@@ -116,8 +117,8 @@ class Engine(ABC):
         """(lanes,) mean loss over all examples."""
         total, place = torch.zeros(self.lanes, dtype=torch.float64), self.theta.device
         with torch.no_grad(), seeding.untouched():
-            for start in range(0, len(targets), EVALUATE):
-                part = slice(start, start + EVALUATE)
+            for start in range(0, len(targets), self.portion):
+                part = slice(start, start + self.portion)
                 found = self.losses(inputs[part].to(place), targets[part].to(place)).double().cpu()
                 total += found * len(targets[part])
         return total / len(targets)
@@ -125,7 +126,8 @@ class Engine(ABC):
     def outputs(self, inputs: Tensor) -> Tensor:
         """(lanes, N, …) outputs for N examples, on the host."""
         with torch.no_grad(), seeding.untouched():
-            parts = [self.forward(part.to(self.theta.device)).float().cpu() for part in torch.split(inputs, EVALUATE)]
+            portions = (part.to(self.theta.device) for part in torch.split(inputs, self.portion))
+            parts = [self.forward(part).float().cpu() for part in portions]
         return torch.cat(parts, dim=1)
 
     def weights(self, lane: int) -> dict[str, Tensor]:

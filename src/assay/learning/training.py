@@ -52,6 +52,8 @@ def here(plan: Plan, numbers: Sequence[int], largest: int, progress: Watcher, no
     waiting, lanes = memory.chunks(numbers, largest), largest > 1
     while waiting:
         chunk = waiting.pop(0)
+        if found:
+            memory.release()
         try:
             found += _in_lanes(plan, chunk, progress) if lanes else _alone(plan, chunk[0], progress)
         except NotFusable as error:

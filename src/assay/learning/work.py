@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from assay.learning import device, replicas, seeding
 from assay.learning.plan import Plan
+from assay.outside import lifeline
 
 #: multiply-adds of one replicate's forward pass below which a second thread gains little (see docs/execution.md)
 SMALL = 30_000_000
@@ -42,7 +43,7 @@ def multiply_adds(plan: Plan) -> int:
 
 @contextmanager
 def threads(plan: Plan) -> Iterator[None]:
-    """Run the block with as many threads as pay for this model."""
+    """Run the block with as many threads as pay for this model: one, or torch's own choice within our limits."""
     small = plan.device.type == "cpu" and multiply_adds(plan) < SMALL
-    with device.threads(1 if small else 0):
+    with device.threads(1 if small else min(torch.get_num_threads(), lifeline.processors())):
         yield

@@ -8,12 +8,15 @@ processes can be at work at once.
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import signal
 import sys
 import threading
 import time
 from pathlib import Path
+
+from assay.outside import limits
 
 _PR_SET_PDEATHSIG = 1
 #: variable of the environment of processes that train one arm while another may train the other
@@ -40,8 +43,9 @@ def hold(starter: int | None = None) -> None:
 
 
 def processors() -> int:
-    """Processors that this process and its children may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processors that this process and its children may use; a part of one, as containers may get, counts as one."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return math.ceil(min(here, limits.processors()))
 
 
 def share() -> int:

@@ -141,8 +141,7 @@ def _room(layout: Layout) -> int:
     machine = params.load(files.read_bytes(layout.params)).machine
     if environment.find(machine.device, ()).device != "cpu":
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // 2)
+    return max(1, lifeline.processors() // 2)
 
 
 def _families(layout: Layout, cells: Sequence[Cell]) -> list[list[Cell]]:
