@@ -141,10 +141,8 @@ class Bench:
         with (self.root / "params.yaml").open("w") as stream:
             YAML().dump(params, stream)
 
-    def run(
-        self, replicates: int, execution: str, threads: int = 1, device: str = "cpu", cache: str = ""
-    ) -> dict[str, Any]:
-        """Seconds of one measurement: import, measure, training; how it was executed; peak memory in bytes."""
+    def request(self, replicates: int, execution: str, device: str = "cpu", cache: str = "") -> Path:
+        """The file that asks for one measurement."""
         out = self.root / "out"
         request = {
             "profile": "full",
@@ -166,6 +164,13 @@ class Bench:
         }
         file = self.root / "request.json"
         file.write_text(json.dumps(request))
+        return file
+
+    def run(
+        self, replicates: int, execution: str, threads: int = 1, device: str = "cpu", cache: str = ""
+    ) -> dict[str, Any]:
+        """Seconds of one measurement: import, measure, training; how it was executed; peak memory in bytes."""
+        file = self.request(replicates, execution, device, cache)
         driver = _DRIVER.format(source=str(ROOT / "src"), root=str(self.root))
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         command = [sys.executable, "-c", driver, str(file), str(threads)]

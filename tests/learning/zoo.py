@@ -125,9 +125,15 @@ TASK = """
         return nn.Sequential(nn.Flatten(), nn.Linear(64, 24), nn.ReLU(inplace=True), nn.Dropout(0.2),
                              nn.Linear(24, outputs))
 
-    NETS = dict(perceptron=perceptron, convolution=convolution, transformer=Transformer, recurrent=Recurrent,
-                embedded=Embedded, tied=Tied, frozen=Frozen, reassigned=Reassigned, attribute=Attribute,
-                branching=Branching, masking=Masking, noisy=Noisy, library=Library)
+    def normalised(outputs):
+        # widths that no vector divides
+        return nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64, affine=False), nn.Linear(64, 13), nn.BatchNorm1d(13),
+                             nn.ReLU(), nn.Linear(13, 11), nn.BatchNorm1d(11, track_running_stats=False),
+                             nn.Linear(11, outputs))
+
+    NETS = dict(perceptron=perceptron, convolution=convolution, normalised=normalised, transformer=Transformer,
+                recurrent=Recurrent, embedded=Embedded, tied=Tied, frozen=Frozen, reassigned=Reassigned,
+                attribute=Attribute, branching=Branching, masking=Masking, noisy=Noisy, library=Library)
 
     def model(shape, outputs, net="perceptron"):
         return NETS[net](outputs)
@@ -139,7 +145,7 @@ TASK = """
         return inputs.float() / 16
 """
 
-FUSABLE = ("perceptron", "convolution", "transformer", "recurrent", "embedded", "tied", "frozen")
+FUSABLE = ("perceptron", "convolution", "normalised", "transformer", "recurrent", "embedded", "tied", "frozen")
 #: what cannot be fused, and what the note must name
 BREAKING = {
     "reassigned": "'mean'",

@@ -23,6 +23,9 @@ from assay.words.errors import UsageError
 
 # cuBLAS reads it once, when CUDA starts; without it matrix products are not reproducible.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+# MKL reads it once, when it is first used; without it the last bits of a product depend on where in memory it lies, and
+# so a lane's on how many lanes lie before it (Intel oneMKL developer guide, Conditional Numerical Reproducibility).
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 DTYPES = {"float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.float32, "float64": torch.float64}
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from assay.learning import device, rules, seeding
+from assay.learning import device, norm, rules, seeding
 from assay.learning.contract import Task
 from assay.learning.dropout import Masks, Site, StreamDropout
 from assay.learning.engine import Engine
@@ -69,6 +69,8 @@ class Fused(Engine):
         self._sites: dict[tuple[int, ...], list[Site]] = {}
         self._train = torch.vmap(self._lane, in_dims=(0, 0, 0, 0, 0))
         self.compiled = device.Compiled(self._compilable()) if params.machine.compile else None
+        if self.compiled is None:  # the compiler has no use for it
+            norm.install(self.module)
         self._losses = torch.vmap(self._lane, in_dims=(0, 0, None, None, 0))
         self._forward = torch.vmap(self._outputs, in_dims=(0, 0, None))
 
