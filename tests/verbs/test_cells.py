@@ -45,6 +45,8 @@ def test_what_yaml_may_hold(fresh: Project) -> None:
 
 def test_where_nothing_was_to_be_run_the_base_is_the_experiment(fresh: Project) -> None:
     layout = Layout(fresh.root)
+    for key in ("name", "email"):  # as a first run leaves it; this machine may know nobody
+        fresh.git("config", f"user.{key}", "somebody")
     one = cells.cell(layout, "sweep", ("lr=0.003",))
     cells._keep_base(layout, one)
     assert git.resolve(fresh.root, f"{one.ref}^") == one.base
