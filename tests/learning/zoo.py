@@ -126,10 +126,12 @@ TASK = """
                              nn.Linear(24, outputs))
 
     def normalised(outputs):
-        # widths that no vector divides
+        # widths that no vector divides; statistics that are kept, never were, or are no longer
+        ceased = nn.BatchNorm1d(11)
+        ceased.track_running_stats = False
         return nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64, affine=False), nn.Linear(64, 13), nn.BatchNorm1d(13),
                              nn.ReLU(), nn.Linear(13, 11), nn.BatchNorm1d(11, track_running_stats=False),
-                             nn.Linear(11, outputs))
+                             nn.Linear(11, 11), ceased, nn.Linear(11, outputs))
 
     NETS = dict(perceptron=perceptron, convolution=convolution, normalised=normalised, transformer=Transformer,
                 recurrent=Recurrent, embedded=Embedded, tied=Tied, frozen=Frozen, reassigned=Reassigned,
