@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
 from miniature import Make, Project, digits
 from zoo import BREAKING, FUSABLE, TASK
 
-from assay.learning import contract, trust
+from assay.learning import contract, device, trust
 from assay.learning.engine import Engine
 from assay.learning.feed import Feed, Tensors
 from assay.learning.loop import Plan
@@ -20,6 +22,13 @@ OPTIMIZERS = {
     "adam": {"optimizer": "adam"},
     "adamw": {"optimizer": "adamw", "weight_decay": 1e-2, "schedule": "cosine"},
 }
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """As models of this size train. More would fight with those of the other test processes, for most of the time."""
+    with device.threads(1):
+        yield
 
 
 def plan_of(project: Project, device: str = "cpu") -> Plan:
@@ -44,29 +53,43 @@ def steps(plan: Plan, engine: Engine, numbers: list[int], count: int = 50) -> to
     raise AssertionError
 
 
+def everything(plan: Plan, numbers: list[int]) -> list[torch.Tensor]:
+    """Parameters after 12 steps of lanes, their buffers, outputs and losses then: (lanes, …) each."""
+    lanes = trust.fused(plan, numbers)
+    theta = steps(plan, lanes, numbers, 12)
+    inputs, targets = plan.evaluate.inputs[:183], plan.evaluate.targets[:183]
+    with torch.no_grad():
+        outputs = [lanes.forward(inputs[:64]), lanes.forward(inputs[:41])]
+    return [theta, *lanes.buffers().values(), *outputs, lanes.mean_losses(inputs, targets)]
+
+
 @pytest.mark.parametrize("net", FUSABLE)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_follows_its_sequential_twin_in_float64(make: Make, net: str, optimizer: str) -> None:
     project = make(TASK, model={"net": net}, train={"precision": "float64", **OPTIMIZERS[optimizer]})
     plan = plan_of(project)
     numbers = [0, 3, 7]
-    together = steps(plan, trust.fused(plan, numbers), numbers)
+    lanes = trust.fused(plan, numbers)
+    together = steps(plan, lanes, numbers)
     for lane, number in enumerate(numbers):
-        alone = steps(plan, trust.alone(plan, number), [number])[0]
+        twin = trust.alone(plan, number)
+        alone = steps(plan, twin, [number])[0]
         assert (together[lane] - alone).abs().max() < 1e-6
         assert together[lane].abs().max() > 0
+        for name, kept in twin.buffers().items():
+            assert (lanes.buffers()[name][lane] - kept[0]).abs().max() < 1e-6
 
 
 @pytest.mark.parametrize("net", FUSABLE)
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_other_replicates_change_nothing_at_all(make: Make, net: str, precision: str) -> None:
-    plan = plan_of(make(TASK, model={"net": net}, train={"precision": precision}))
+@pytest.mark.parametrize("batch", [32, 50])
+def test_other_replicates_change_nothing_at_all(make: Make, net: str, precision: str, batch: int) -> None:
+    plan = plan_of(make(TASK, model={"net": net}, train={"precision": precision, "batch_size": batch}))
     many = [4, 0, 3, 7, 9, 1, 2]
-    together = steps(plan, trust.fused(plan, many), many, 12)
+    together = everything(plan, many)
     for some in ([0, 3], [9, 0, 4], [1, 3, 4, 7, 2]):
-        fewer = steps(plan, trust.fused(plan, some), some, 12)
-        for lane, number in enumerate(some):
-            assert torch.equal(fewer[lane], together[many.index(number)])
+        for found, expected in zip(everything(plan, some), together, strict=True):
+            assert torch.equal(found, expected[[many.index(number) for number in some]])
 
 
 @pytest.mark.parametrize("net", FUSABLE)

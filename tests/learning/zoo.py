@@ -118,8 +118,8 @@ TASK = """
     import random
 
     def convolution(outputs):
-        return nn.Sequential(nn.Unflatten(1, (1, 8)), nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(),
-                             nn.Dropout2d(0.1), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64, outputs))
+        return nn.Sequential(nn.Unflatten(1, (1, 8)), nn.Conv2d(1, 5, 3, padding=1), nn.BatchNorm2d(5), nn.ReLU(),
+                             nn.Dropout2d(0.1), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(80, outputs))
 
     def perceptron(outputs):
         return nn.Sequential(nn.Flatten(), nn.Linear(64, 24), nn.ReLU(inplace=True), nn.Dropout(0.2),
@@ -133,9 +133,15 @@ TASK = """
                              nn.ReLU(), nn.Linear(13, 11), nn.BatchNorm1d(11, track_running_stats=False),
                              nn.Linear(11, 11), ceased, nn.Linear(11, outputs))
 
-    NETS = dict(perceptron=perceptron, convolution=convolution, normalised=normalised, transformer=Transformer,
-                recurrent=Recurrent, embedded=Embedded, tied=Tied, frozen=Frozen, reassigned=Reassigned,
-                attribute=Attribute, branching=Branching, masking=Masking, noisy=Noisy, library=Library)
+    def sequence(outputs):
+        # functions that torch computes by another formula where a tensor ends; lanes that lie inside of examples
+        return nn.Sequential(nn.Conv1d(8, 7, 3), nn.BatchNorm1d(7), nn.SiLU(), nn.Linear(6, 7), nn.Sigmoid(),
+                             nn.Flatten(), nn.Linear(49, 1), nn.Mish(), nn.Linear(1, outputs))
+
+    NETS = dict(perceptron=perceptron, convolution=convolution, normalised=normalised, sequence=sequence,
+                transformer=Transformer, recurrent=Recurrent, embedded=Embedded, tied=Tied, frozen=Frozen,
+                reassigned=Reassigned, attribute=Attribute, branching=Branching, masking=Masking, noisy=Noisy,
+                library=Library)
 
     def model(shape, outputs, net="perceptron"):
         return NETS[net](outputs)
@@ -147,7 +153,17 @@ TASK = """
         return inputs.float() / 16
 """
 
-FUSABLE = ("perceptron", "convolution", "normalised", "transformer", "recurrent", "embedded", "tied", "frozen")
+FUSABLE = (
+    "perceptron",
+    "convolution",
+    "normalised",
+    "sequence",
+    "transformer",
+    "recurrent",
+    "embedded",
+    "tied",
+    "frozen",
+)
 #: what cannot be fused, and what the note must name
 BREAKING = {
     "reassigned": "'mean'",

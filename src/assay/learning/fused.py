@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from assay.learning import device, norm, rules, seeding
+from assay.learning import device, norm, rules, seeding, spare
 from assay.learning.contract import Task
 from assay.learning.dropout import Masks, Site, StreamDropout
 from assay.learning.engine import Engine
@@ -66,22 +66,42 @@ class Fused(Engine):
         self.places = _places(self.module, self.layout.names)
         self.kept_places = _places(self.module, tuple(self.kept))
         self.has_dropout = any(isinstance(one, StreamDropout) for one in self.module.modules())
+        self.rests = {kind: spare.Rest() for kind in ("training", "losses", "outputs")}
         self._sites: dict[tuple[int, ...], list[Site]] = {}
-        self._train = torch.vmap(self._lane, in_dims=(0, 0, 0, 0, 0))
+        self._losses = torch.vmap(self._lane)
         self.compiled = device.Compiled(self._compilable()) if params.machine.compile else None
         if self.compiled is None:  # the compiler has no use for it
             norm.install(self.module)
-        self._losses = torch.vmap(self._lane, in_dims=(0, 0, None, None, 0))
-        self._forward = torch.vmap(self._outputs, in_dims=(0, 0, None))
+        self._forward = torch.vmap(self._outputs)
 
     def differentiate(self, inputs: Tensor, targets: Tensor) -> Tensor:
         self.module.train()
         masks = [self.masks.draw(site, inputs.device) for site in self.sites(inputs)]
-        with device.autocast(self.theta.device, self.precision):
-            losses = (self.compiled or self._train)(self.leaves, list(self.kept.values()), inputs, targets, masks)
-        found = torch.autograd.grad(losses.sum(), self.leaves, allow_unused=True, materialize_grads=True)
-        torch._foreach_copy_(self.grads, list(found))
+        lanes, more = slice(self.lanes), self._spare("training", inputs.shape[1])
+        leaves, kept = self._tensors(more)
+        if more:
+            inputs, targets, *masks = spare.extended([inputs, targets, *masks], more)
+        with self.rests["training"].watched(more):
+            with device.autocast(self.theta.device, self.precision):
+                losses = (self.compiled or self._losses)(leaves, kept, inputs, targets, masks)[lanes]
+            found = torch.autograd.grad(losses.sum(), leaves, allow_unused=True, materialize_grads=True)
+        torch._foreach_copy_(self.grads, [one[lanes] for one in found])
+        for mine, longer in zip(self.kept.values(), kept if more else [], strict=False):
+            mine.copy_(longer[lanes])
         return losses.detach()
+
+    def _spare(self, kind: str, examples: int) -> int:
+        """Lanes behind the real ones. A compiled step has loops of its own, and on a GPU each number has its thread."""
+        return 0 if self.compiled or self.theta.device.type != "cpu" else self.rests[kind].lanes(examples)
+
+    def _tensors(self, more: int) -> tuple[list[Tensor], list[Tensor]]:
+        """Parameters, then buffers, (lanes + more, …) each: the very storage without more lanes, else copies."""
+        kept = list(self.kept.values())
+        if not more:
+            return self.leaves, kept
+        with torch.no_grad():
+            longer = spare.extended(self.leaves, more)
+        return [one.requires_grad_() for one in longer], spare.extended(kept, more)
 
     def _largest(self) -> Tensor | None:
         """(lanes, 1) largest gradient norms; None where no part clips."""
@@ -106,15 +126,21 @@ class Fused(Engine):
             part.rule.update(self.theta[part.rows], self.grad[part.rows], slots, part.size(step), step)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        self.module.eval()
-        with device.autocast(self.theta.device, self.precision):
-            return self._forward(self.leaves, list(self.kept.values()), inputs)
+        return self._evaluated("outputs", self._forward, inputs)
 
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        return self._evaluated("losses", self._losses, inputs, targets)
+
+    def _evaluated(self, kind: str, function: Callable[..., Tensor], *shared: Tensor) -> Tensor:
+        """(lanes, …) of `function` in evaluation mode, of a batch (batch, …) that all lanes share.
+
+        Torch would compute a shared one with the parameters of all lanes at once, and their number changes last bits.
+        """
         self.module.eval()
-        with device.autocast(self.theta.device, self.precision):
-            made = self._losses(self.leaves, list(self.kept.values()), inputs, targets, [])
-        return made.detach()
+        more = self._spare(kind, len(shared[0]))
+        batch = [one.expand(self.lanes + more, *one.shape) for one in shared]
+        with self.rests[kind].watched(more), device.autocast(self.theta.device, self.precision):
+            return function(*self._tensors(more), *batch)[: self.lanes].detach()
 
     def buffers(self) -> dict[str, Tensor]:
         return self.kept
@@ -142,8 +168,9 @@ class Fused(Engine):
             for owner, key in places:
                 owner[key] = tensor
 
-    def _lane(self, parameters: list[Tensor], kept: list[Tensor], *batch: Any) -> Tensor:
-        inputs, targets, masks = batch
+    def _lane(
+        self, parameters: list[Tensor], kept: list[Tensor], inputs: Tensor, targets: Tensor, masks: Any = None
+    ) -> Tensor:
         made = self._outputs(parameters, kept, inputs, masks)
         return self.loss(made, targets)
 
@@ -158,7 +185,7 @@ class Fused(Engine):
             self.masks.give([])  # a mask of lanes must not outlive them
             return self.loss(made, targets)
 
-        together = torch.vmap(lane, in_dims=(0, 0, 0, 0, 0))
+        together = torch.vmap(lane)
         return lambda *stacked: together(*stacked)
 
     def _outputs(
