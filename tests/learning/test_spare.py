@@ -56,9 +56,12 @@ OTHERS: dict[str, Function] = {
 EXAMPLES = 31
 
 
-def passed(function: Function, rows: Tensor) -> tuple[Tensor, Tensor, bool | None]:
-    """(lanes, …) values and gradients of lanes, and whether they were seen to need spare ones."""
-    rest, leaf = spare.Rest(), rows.clone().requires_grad_()
+def passed(function: Function, rows: Tensor, place: int = 0) -> tuple[Tensor, Tensor, bool | None]:
+    """(lanes, …) values and gradients of lanes, and whether they were seen to need spare ones.
+
+    With `place` 1 lanes lie inside of examples in memory, as behind a convolution.
+    """
+    rest, leaf = spare.Rest(), rows.movedim(0, place).contiguous().movedim(place, 0).requires_grad_()
     with rest.watched(1):
         made = torch.vmap(function)(leaf)
         (gradient,) = torch.autograd.grad((made * made.detach().cos()).sum(), leaf)
@@ -66,14 +69,15 @@ def passed(function: Function, rows: Tensor) -> tuple[Tensor, Tensor, bool | Non
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("place", [0, 1])
 @pytest.mark.parametrize("name", [*SAME, *OTHERS])
-def test_whatever_differs_where_a_tensor_ends_is_seen(name: str, dtype: torch.dtype) -> None:
+def test_whatever_differs_where_a_tensor_ends_is_seen(name: str, place: int, dtype: torch.dtype) -> None:
     function = {**SAME, **OTHERS}[name]
     rows = torch.rand(640, EXAMPLES, dtype=dtype, generator=torch.Generator().manual_seed(1)) * 0.9 + 0.05
     with device.threads(1):
-        *whole, _ = passed(function, rows)
+        *whole, _ = passed(function, rows, place)
         for start in range(0, 640, 8):
-            *few, seen = passed(function, rows[start : start + 3])
+            *few, seen = passed(function, rows[start : start + 3], place)
             for found, expected in zip(few, whole, strict=True):
                 assert seen or torch.equal(found, expected[start : start + 3])
 

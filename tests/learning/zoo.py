@@ -46,7 +46,8 @@ TASK = """
     class Embedded(nn.Module):
         def __init__(self, outputs):
             super().__init__()
-            self.table, self.norm, self.out = nn.Embedding(17, 4), nn.GroupNorm(4, 64), nn.Linear(256, outputs)
+            self.table = nn.Embedding(17, 4, padding_idx=0)
+            self.norm, self.out = nn.GroupNorm(4, 64), nn.Linear(256, outputs)
         def forward(self, x):
             return self.out(self.norm(self.table((x.flatten(1) * 16).long())).flatten(1))
 

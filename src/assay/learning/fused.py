@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from assay.learning import device, norm, rules, seeding, spare
+from assay.learning import device, embedding, norm, rules, seeding, spare
 from assay.learning.contract import Task
 from assay.learning.dropout import Masks, Site, StreamDropout
 from assay.learning.engine import Engine
@@ -70,6 +70,7 @@ class Fused(Engine):
         self._sites: dict[tuple[int, ...], list[Site]] = {}
         self._losses = torch.vmap(self._lane)
         self.compiled = device.Compiled(self._compilable()) if params.machine.compile else None
+        embedding.install(self.module)
         if self.compiled is None:  # the compiler has no use for it
             norm.install(self.module)
         self._forward = torch.vmap(self._outputs)
