@@ -62,7 +62,7 @@ def passed(function: Function, rows: Tensor, place: int = 0) -> tuple[Tensor, Te
     With `place` 1 lanes lie inside of examples in memory, as behind a convolution.
     """
     rest, leaf = spare.Rest(), rows.movedim(0, place).contiguous().movedim(place, 0).requires_grad_()
-    with rest.watched(1):
+    with rest.watched():
         made = torch.vmap(function)(leaf)
         (gradient,) = torch.autograd.grad((made * made.detach().cos()).sum(), leaf)
     return made.detach(), gradient, rest.other

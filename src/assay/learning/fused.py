@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,7 @@ class Fused(Engine):
     """An engine of several lanes."""
 
     execution = "fused"
+    behind = 1  # as many spare lanes as most batches need: their parameters need no copy of all others
 
     def __init__(
         self, task: Task, modules: Sequence[nn.Module], params: Params, masks: Masks, parts: Sequence[Part] = ()
@@ -82,7 +84,7 @@ class Fused(Engine):
         leaves, kept = self._tensors(more)
         if more:
             inputs, targets, *masks = spare.extended([inputs, targets, *masks], more)
-        with self.rests["training"].watched(more):
+        with self._watched("training"):
             with device.autocast(self.theta.device, self.precision):
                 losses = (self.compiled or self._losses)(leaves, kept, inputs, targets, masks)[lanes]
             found = torch.autograd.grad(losses.sum(), leaves, allow_unused=True, materialize_grads=True)
@@ -91,17 +93,29 @@ class Fused(Engine):
             mine.copy_(longer[lanes])
         return losses.detach()
 
+    @property
+    def _loops(self) -> bool:
+        """Whether it is torch's loops that compute. A compiled step has its own; on a GPU each number has a thread."""
+        return self.compiled is None and self.theta.device.type == "cpu"
+
+    def _watched(self, kind: str) -> AbstractContextManager[None]:
+        return self.rests[kind].watched() if self._loops else nullcontext()
+
     def _spare(self, kind: str, examples: int) -> int:
-        """Lanes behind the real ones. A compiled step has loops of its own, and on a GPU each number has its thread."""
-        return 0 if self.compiled or self.theta.device.type != "cpu" else self.rests[kind].lanes(examples)
+        """Lanes behind the real ones."""
+        return self.rests[kind].lanes(examples) if self._loops else 0
 
     def _tensors(self, more: int) -> tuple[list[Tensor], list[Tensor]]:
         """Parameters, then buffers, (lanes + more, …) each: the very storage without more lanes, else copies."""
         kept = list(self.kept.values())
         if not more:
             return self.leaves, kept
-        with torch.no_grad():
-            longer = spare.extended(self.leaves, more)
+        if more <= self.behind:
+            self.rows[self.lanes :] = self.theta[-1]
+            longer = [view.detach() for view in self.layout.views(self.rows[: self.lanes + more])]
+        else:
+            with torch.no_grad():
+                longer = spare.extended(self.leaves, more)
         return [one.requires_grad_() for one in longer], spare.extended(kept, more)
 
     def _largest(self) -> Tensor | None:
@@ -140,7 +154,7 @@ class Fused(Engine):
         self.module.eval()
         more = self._spare(kind, len(shared[0]))
         batch = [one.expand(self.lanes + more, *one.shape) for one in shared]
-        with self.rests[kind].watched(more), device.autocast(self.theta.device, self.precision):
+        with self._watched(kind), device.autocast(self.theta.device, self.precision):
             return function(*self._tensors(more), *batch)[: self.lanes].detach()
 
     def buffers(self) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 On a CPU torch's loops take whole vectors of numbers, two at a time, and compute the rest at the end of a tensor one by
 one, some functions by another formula with other last bits (sigmoid, SiLU, softplus, ELU, Mish, GELU by tanh, powers).
 That end is the last lane's, whichever that is: so its last bits would depend on the lanes beside it. Whether a model
-has such a function shows in its first pass over an odd number of examples.
+has such a function shows in its first pass.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Rest:
         return 0 if self.other is False or examples % LOOP == 0 else -(-(LOOP - 1) // examples)
 
     @contextmanager
-    def watched(self, lanes: int) -> Iterator[None]:
-        """Around a pass with so many spare lanes: the first with any finds out whether more need them."""
-        if self.other is not None or not lanes:
+    def watched(self) -> Iterator[None]:
+        """Around a pass: the first finds out whether spare lanes are needed."""
+        if self.other is not None:
             yield
             return
         with _Watch() as watch:
