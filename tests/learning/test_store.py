@@ -20,7 +20,7 @@ from assay.keeping import answers, entries, replicates, upkeep
 from assay.keeping import sample as samples
 from assay.keeping.entries import Lock
 from assay.keeping.upkeep import Pruned
-from assay.learning import group, loop
+from assay.learning import choose, group, loop
 from assay.learning.measure import measure
 from assay.words.records import Measurement
 
@@ -157,6 +157,25 @@ def test_without_the_cache_everything_is_the_same_again(make: Make) -> None:
     assert cached_files(project) == []
     assert trained(cached(project, [0, 1], "again")) == [0, 1]
     assert project.weights(0) == project.weights(0, "again")
+
+
+def test_what_was_decided_outlives_the_cache(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timed anew another way could come out, with other last bits."""
+    project = make(train={"epochs": 1})
+    cached(project, [0, 1, 2], execution="auto")
+    shutil.rmtree(project.root / "cache")
+    monkeypatch.setattr(choose, "_decide", lambda *_asked, **_more: pytest.fail("decided anew"))
+    answer = cached(project, [0, 1, 2], "again", execution="auto")
+    assert trained(answer) == [0, 1, 2]
+    assert all(project.weights(number) == project.weights(number, "again") for number in range(3))
+
+
+def test_the_last_decisions_are_kept(tmp_path: Path) -> None:
+    for number in range(5):
+        entries.seal(tmp_path / str(number), b"")
+        os.utime(tmp_path / str(number), ns=(0, number))
+    entries.keep_newest(tmp_path, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["3", "4"]
 
 
 def test_a_diverged_replicate_is_a_result_and_is_kept(make: Make) -> None:

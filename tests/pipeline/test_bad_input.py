@@ -303,7 +303,6 @@ def test_full_disk(project: Project, stage: str) -> None:
 @pytest.mark.parametrize("place", ["", "trees", "replicates"])
 def test_a_cache_that_takes_nothing(project: Project, tmp_path: Path, place: str) -> None:
     """A file where a folder should be, as root may write everywhere. The numbers are right, and one line says why."""
-    project.in_lanes()
     project.dvc("exp", "run", "-S", "lr=0.02")
     expected = digests(project)
     spoilt = project.root / ".dvc/tmp/assay" / place
@@ -328,8 +327,6 @@ def test_a_cache_that_takes_nothing(project: Project, tmp_path: Path, place: str
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unwritable for root")
 def test_a_cache_that_may_not_be_written(project: Project) -> None:
-    project.in_lanes()
-    project.dvc("repro", "-f")
     expected, cache = digests(project), project.root / ".dvc/tmp/assay"
     shutil.rmtree(cache)
     cache.mkdir(mode=0o500)

@@ -182,7 +182,6 @@ def test_another_environment_never_meets_the_old_baseline(project: Project, tmp_
 
 def test_own_training_data(project: Project) -> None:
     """The baseline trains on what it was accepted with, less what is in today's validation part."""
-    project.in_lanes()
     accepted = json.loads(project.read("data/split/train/manifest.json"))
     project.edit("params.yaml", "validation: 0.2", "validation: 0.3")
     project.dvc("repro", "--quiet")
@@ -208,7 +207,6 @@ def test_own_training_data(project: Project) -> None:
 
 def test_pruning_the_cache_again_and_again_disturbs_no_run(project: Project) -> None:
     """The files and the data of the accepted strategy are in use until their stage ends; all else is made again."""
-    project.in_lanes()
     project.edit("params.yaml", "validation: 0.2", "validation: 0.3")
     project.dvc("repro", "--quiet")
     expected, cache = digests(project), pipeline.store(project.root)

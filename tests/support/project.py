@@ -84,17 +84,9 @@ class Project:
         assert old in text, f"{old!r} is not in {path}"
         (self.root / path).write_text(text.replace(old, new, 1), encoding="utf-8")
 
-    def in_lanes(self) -> None:
-        """Train in lanes from now on: without the cache `auto` times anew, and another way has other last bits."""
-        self.edit("params.yaml", "execution: auto", "execution: fused")
-        shutil.rmtree(self.root / ".dvc/tmp/assay", ignore_errors=True)
-
     def decides_as(self, other: Project) -> None:
-        """Know of each training of `other` in which way it was done, and nothing else; for the same reason."""
-        for memo in (other.root / ".dvc/tmp/assay/replicates").glob("*/memo"):
-            target = self.root / memo.relative_to(other.root)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(memo, target)
+        """Train everything in the way in which `other` did: timed anew it could be another, with other last bits."""
+        shutil.copytree(other.root / ".dvc/tmp/assay-ways", self.root / ".dvc/tmp/assay-ways", dirs_exist_ok=True)
 
     def read(self, path: str) -> str:
         return (self.root / path).read_text(encoding="utf-8")

@@ -22,8 +22,7 @@ def command(prune: str | None, as_json: bool) -> None:
 
     Replicates, checkpoints of interrupted trainings, files and data of accepted strategies, loaded models, and what
     runs under way or killed have laid aside. What was longest out of use goes first, and nothing that a running process
-    holds. Deleting all of it costs time, never a number, but that `execution: auto` times anew and another way of
-    training has other last digits.
+    holds. Deleting all of it costs time, never a number.
     """
     found = cache(Path.cwd(), None if prune is None else _bytes(prune))
     click.echo(encode(found) if as_json else _text(found), nl=not as_json)

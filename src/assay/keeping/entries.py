@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from assay.outside import files
@@ -57,6 +58,16 @@ def discard_folder(folder: Path) -> None:
         folder.rmdir()
     except OSError:
         return
+
+
+def keep_newest(folder: Path, count: int) -> None:
+    """Discard all files in `folder` but the `count` that were of use last."""
+    found = []
+    for path in children(folder):
+        with suppress(OSError):
+            found.append((path.stat().st_mtime_ns, path))
+    for _, path in sorted(found)[:-count]:
+        discard(path)
 
 
 def used(path: Path) -> None:

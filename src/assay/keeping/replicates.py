@@ -30,6 +30,9 @@ from assay.words.records import PREDICTIONS, Divergence, MeasureRequest, Replica
 
 VERSION = 2
 
+#: decisions that are kept
+DECISIONS = 1000
+
 _WEIGHTS = "weights"
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -187,6 +190,27 @@ class Store:
             except OSError as error:
                 self._trouble(error)
 
+    def decided(self, kind: type[S], *ingredients: object) -> S | None:
+        """What was decided about this group under `ingredients`.
+
+        Kept beside the cache and not in it: when the cache is gone, another decision would give other last bits.
+        """
+        if self.folder is None:
+            return None
+        path = self._decision(*ingredients)
+        found = _open(path, kind)
+        if found is None:
+            return None
+        entries.used(path)
+        return found[0]
+
+    def decide(self, what: msgspec.Struct, *ingredients: object) -> None:
+        if self.folder is not None:
+            path = self._decision(*ingredients)
+            with suppress(OSError):  # then it is decided anew
+                _seal(path, what, b"")
+            entries.keep_newest(path.parent, DECISIONS)
+
     def told(self, numbers: Sequence[int]) -> Told | None:
         """What was told of `numbers` as a group."""
         return self.recall(Told, "told", list(numbers))
@@ -196,8 +220,16 @@ class Store:
 
     def _memo(self, *ingredients: object) -> Path:
         assert self.folder is not None
+        return self.folder / self._name(*ingredients) / "memo"
+
+    def _decision(self, *ingredients: object) -> Path:
+        assert self.folder is not None
+        cache = self.folder.parent
+        return cache.with_name(f"{cache.name}-ways") / self._name(*ingredients)
+
+    def _name(self, *ingredients: object) -> str:
         raw = msgspec.json.encode([VERSION, msgspec.to_builtins(self.names), ingredients], order="deterministic")
-        return self.folder / files.digest(raw) / "memo"
+        return files.digest(raw)
 
     def claim(self, numbers: Sequence[int], *, wait: bool = False) -> list[int]:
         """Those of `numbers` that nobody else is training now; with `wait` at least the first."""

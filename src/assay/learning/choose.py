@@ -50,7 +50,7 @@ class Way:
 
 
 class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What trying out a group came to. Kept in the cache, so that a run that is started again decides alike."""
+    """What trying out a group came to. Kept beside the cache: a run that is started again decides alike."""
 
     chunk: int
     workers: int
@@ -69,12 +69,12 @@ def way(plan: Plan, group: Sequence[int], wanted: str, store: Store, *, forks: b
         return _processes(plan, group, store.notes)
     several = _several(plan, forks) if wanted == "auto" else {}
     key = ("way", wanted, len(group), plan.device.type, lifeline.processors())
-    made = store.recall(Decision, *key)
+    made = store.decided(Decision, *key)
     if made is None or made.chunk * made.workers * made.need > LEEWAY * memory.room(plan.device):
         with seeding.untouched():
             made = _decide(_uncompiled(plan), group, several, timed=wanted == "auto")
             memory.release()
-        store.remember(made, *key)
+        store.decide(made, *key)
     if made.reason and made.workers == 1:
         store.notes.append(f"trained one after another, not fused: {made.reason}")
     return Way(made.chunk, made.workers)

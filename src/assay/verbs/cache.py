@@ -1,4 +1,4 @@
-"""`assay cache`: how much is kept for re-use, and making it smaller."""
+"""`assay cache`: how much is kept for re-use, and making it smaller. Deleting all of it costs time, never a number."""
 
 from __future__ import annotations
 
