@@ -45,6 +45,7 @@ OTHERS: dict[str, Function] = {
     "glu": lambda x: functional.glu(torch.cat([x, 1 - x]), 0),
     "power": lambda x: x**1.5,
     "power of the gradient": lambda x: x**-0.5,
+    **{f"power of {one}": lambda x, one=one: x.pow(one) for one in (0, 1, 3, 0.5, -1, -2)},
     "own exponent": lambda x: x**x,
     "binary cross-entropy": lambda x: functional.binary_cross_entropy_with_logits(x, 0.3 * x, reduction="none"),
     "logaddexp": lambda x: torch.logaddexp(x, 0.3 * x),

@@ -175,13 +175,7 @@ class Store:
 
     def recall(self, kind: type[S], *ingredients: object) -> S | None:
         """What was remembered about this group under `ingredients`, beside its replicates."""
-        if self.folder is None:
-            return None
-        found = _open(self._memo(*ingredients), kind)
-        if found is None:
-            return None
-        entries.used(self._memo(*ingredients))
-        return found[0]
+        return None if self.folder is None else _recalled(self._memo(*ingredients), kind)
 
     def remember(self, what: msgspec.Struct, *ingredients: object) -> None:
         if self.folder is not None:
@@ -195,14 +189,7 @@ class Store:
 
         Kept beside the cache and not in it: when the cache is gone, another decision would give other last bits.
         """
-        if self.folder is None:
-            return None
-        path = self._decision(*ingredients)
-        found = _open(path, kind)
-        if found is None:
-            return None
-        entries.used(path)
-        return found[0]
+        return None if self.folder is None else _recalled(self._decision(*ingredients), kind)
 
     def decide(self, what: msgspec.Struct, *ingredients: object) -> None:
         if self.folder is not None:
@@ -278,6 +265,15 @@ def _losses(kept: Sequence[float | None]) -> list[float]:
 def _seal(path: Path, head: msgspec.Struct, payload: bytes) -> None:
     encoded = msgspec.json.encode(head)
     entries.seal(path, len(encoded).to_bytes(8, "little") + encoded + payload)
+
+
+def _recalled(path: Path, kind: type[S]) -> S | None:
+    """Head of a sealed file, which was of use then."""
+    found = _open(path, kind)
+    if found is None:
+        return None
+    entries.used(path)
+    return found[0]
 
 
 def _open(path: Path, kind: type[S]) -> tuple[S, bytes] | None:
