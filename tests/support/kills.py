@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from typing import IO
 
 import psutil
 
@@ -17,15 +19,17 @@ from support.project import Project, environment
 ENDS = ("kill group", "kill dvc", "interrupt")
 
 
-def start(project: Project, command: Sequence[str]) -> subprocess.Popen[bytes]:
-    """`dvc COMMAND`, under way in a process group of its own."""
+def start(
+    project: Project, command: Sequence[str], said: IO[bytes] | int = subprocess.DEVNULL
+) -> subprocess.Popen[bytes]:
+    """`dvc COMMAND`, under way in a process group of its own; its messages go to `said`."""
     return subprocess.Popen(
         [sys.executable, "-m", "dvc", *command],
         cwd=project.root,
         env=environment(project.home),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=said,
         start_new_session=True,
     )
 
@@ -37,27 +41,72 @@ def interrupted(project: Project, command: Sequence[str], seconds: float, end: s
         run.wait(seconds)
         return False
     except subprocess.TimeoutExpired:
-        below = psutil.Process(run.pid).children(recursive=True)
+        _end(run, end)
+    return True
+
+
+def interrupted_in(project: Project, command: Sequence[str], stage: str, seconds: float, end: str) -> str:
+    """End `dvc COMMAND` so many seconds after its `stage` was seen at work; what had to be mended before it started.
+
+    On any machine it is ended under way. What an earlier kill cut short while DVC wrote it makes DVC refuse to start.
+    """
+    mended: list[str] = []
+    while True:
+        with tempfile.TemporaryFile() as said:
+            run = start(project, command, said)
+            if _reached(run, stage):
+                time.sleep(seconds)
+                assert run.poll() is None, f"the run was over {seconds} s after its stage {stage} began"
+                _end(run, end)
+                return ", ".join(mended)
+            said.seek(0)
+            mended.append(_mended(project, said.read().decode(), mended))
+
+
+def _reached(run: subprocess.Popen[bytes], *stages: str, processes: int = 1) -> bool:
+    """Wait until so many processes of these stages are at work; False when the run ends before."""
+    above, last = psutil.Process(run.pid), time.monotonic() + 120
+    while run.poll() is None:
+        if sum(not set(stages).isdisjoint(_command(one)) for one in _below(above)) >= processes:
+            return True
+        assert time.monotonic() < last, f"{stages} never started"
+        time.sleep(0.02)
+    return False
+
+
+def _end(run: subprocess.Popen[bytes], end: str) -> None:
+    """End a run in one of `ENDS`; its stages are gone soon."""
+    below = _below(psutil.Process(run.pid))
     if end == "kill dvc":
         run.kill()
     else:
         os.killpg(run.pid, signal.SIGINT if end == "interrupt" else signal.SIGKILL)
     run.wait()
-    _gone, alive = psutil.wait_procs(below, timeout=10)
+    left = _left(below, 10)
+    assert not left, f"stages outlived dvc by ten seconds after {end!r}: {left}"
+
+
+def _left(processes: Sequence[psutil.Process], seconds: float) -> list[int]:
+    """Those still there after so many seconds, which are then killed."""
+    _gone, alive = psutil.wait_procs(processes, timeout=seconds)
     for process in alive:
         process.kill()
-    assert not alive, f"stages outlived dvc by ten seconds after {end!r}: {alive}"
-    return True
+    return [process.pid for process in alive]
 
 
 def again(project: Project, command: Sequence[str]) -> str:
     """Run `dvc COMMAND` to its end; what dvc was killed while writing, and had to be mended first as the docs say."""
     mended: list[str] = []
     while (done := project.dvc(*command, ok=False)).returncode:
-        what = _mend(project, done.stderr)
-        assert what and what not in mended, f"{mended}\n{done.stdout}\n{done.stderr}"
-        mended.append(what)
+        mended.append(_mended(project, done.stderr, mended))
     return ", ".join(mended)
+
+
+def _mended(project: Project, said: str, before: Sequence[str]) -> str:
+    """What one command of docs/troubles.md mended, which was nothing that had been mended before."""
+    what = _mend(project, said)
+    assert what and what not in before, f"{before}\n{said}"
+    return what
 
 
 def _mend(project: Project, said: str) -> str:
@@ -99,21 +148,19 @@ def _at_work(project: Project) -> list[int]:
 def left_after_kill(project: Project, stage: str, processes: int) -> list[int]:
     """Kill dvc alone once `stage` is at work, in so many processes; those that are there five seconds later."""
     run = start(project, ["repro"])
-    above, end = psutil.Process(run.pid), time.monotonic() + 120
-    while True:
-        below = above.children(recursive=True)
-        at_work = [one for one in below if {stage, "measure"} & set(_command(one))]
-        if len(at_work) >= processes:
-            break
-        assert run.poll() is None and time.monotonic() < end, f"stage {stage} never started"
-        time.sleep(0.05)
+    assert _reached(run, stage, "measure", processes=processes), f"the run was over before its stage {stage}"
     time.sleep(1)  # let it come to its training
+    below = _below(psutil.Process(run.pid))
     run.kill()
     run.wait()
-    _gone, alive = psutil.wait_procs(below, timeout=5)
-    for process in alive:
-        process.kill()
-    return [process.pid for process in alive]
+    return _left(below, 5)
+
+
+def _below(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _command(process: psutil.Process) -> list[str]:
