@@ -51,8 +51,7 @@ def parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> li
 
 def changed_sources(layout: Layout, baseline: str, task: str) -> list[str]:
     """Sources that a measurement reaches and that do something else than at `baseline`."""
-    listed = git.run(layout.root, "diff", "--name-only", "-z", "--relative", baseline, "--", "src")
-    edited = [path for path in listed.split("\0") if path]
+    edited = git.edited(layout.root, baseline, "src")
     changed = [path for path in edited if path in reached(layout, task)] if edited else []
     return [path for path in changed if _meaning(git.read(layout.root, baseline, path)) != _meaning(_now(layout, path))]
 

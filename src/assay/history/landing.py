@@ -78,7 +78,7 @@ def follow(layout: Layout, old: str, experiment: str) -> bool:
 
 def foreign(layout: Layout, head: str, experiment: str) -> list[str]:
     """Files of the repository that are edited and neither as in `head` nor as in `experiment`."""
-    return sorted(set(_edited(layout.root, head)) & set(_edited(layout.root, experiment)))
+    return sorted(set(git.edited(layout.root, head)) & set(git.edited(layout.root, experiment)))
 
 
 def overwritten(layout: Layout, old: str, new: str, experiment: str) -> list[str]:
@@ -92,10 +92,6 @@ def overwritten(layout: Layout, old: str, new: str, experiment: str) -> list[str
 def _alike(root: Path, top: Path, path: str, commit: str) -> bool:
     blob = git.run(root, "rev-parse", "--verify", "--quiet", f"{commit}:{path}", check=False)
     return blob == git.run(root, "hash-object", "--", str(top / path))
-
-
-def _edited(root: Path, commit: str) -> list[str]:
-    return [path for path in git.run(root, "diff", "--name-only", "-z", commit).split("\0") if path]
 
 
 def finish(layout: Layout, event: Accepted) -> bool:

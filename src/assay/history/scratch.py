@@ -40,9 +40,9 @@ class Scratch:
         """`tree` with every tracked file as the run left it, written into the real repository."""
         with plumbing.index(self.home) as scratch:
             scratch.read(tree)
-            listed = git.run(self.top, "diff", "--name-only", "-z", "HEAD").split("\0")
+            edited = git.edited(self.top, "HEAD")
             new = git.run(self.layout.root, "ls-files", "-z", "--others", "--exclude-standard", "--full-name")
-            for path in sorted({*filter(None, listed), *filter(None, new.split("\0"))}):
+            for path in sorted({*edited, *filter(None, new.split("\0"))}):
                 if (self.top / path).is_file():
                     scratch.put(path, (self.top / path).read_bytes())
             return scratch.write()

@@ -65,10 +65,4 @@ def equal_experiment(root: Path, experiments: Iterable[Experiment]) -> Experimen
     content = path.read_bytes()
     blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()  # Git's own name for it
     alike = (item for item in experiments if item.numbers == blob)
-    return next((item for item in alike if not differing(root, item.commit)), None)
-
-
-def differing(root: Path, commit: str) -> list[str]:
-    """Tracked files of the project in the work tree that are not as in `commit`."""
-    listed = git.run(root, "--no-optional-locks", "diff", "--name-only", "-z", "--relative", commit, "--", ".")
-    return [path for path in listed.split("\0") if path]
+    return next((item for item in alike if not git.edited(root, item.commit, ".")), None)

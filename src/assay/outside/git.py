@@ -6,14 +6,17 @@ at a revision. Not covered: what experiments and tags mean.
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from assay.words.errors import UsageError
 
 
-def run(root: Path, *args: str, check: bool = True, stdin: str | None = None) -> str:
-    """Standard output of `git -C root ARGS`, without the last newline.
+def run(root: Path, *args: str, check: bool = True, stdin: str | None = None, index: Path | None = None) -> str:
+    """Standard output of `git -C root ARGS`, without the last newline; with `index` in place of the repository's.
 
     Raises UsageError with Git's own first line when it fails and `check` is set; else returns "".
     """
@@ -25,6 +28,7 @@ def run(root: Path, *args: str, check: bool = True, stdin: str | None = None) ->
             text=True,
             encoding="utf-8",
             errors="surrogateescape",
+            env={**os.environ, "GIT_INDEX_FILE": str(index)} if index else None,
         )
     except FileNotFoundError as error:
         raise UsageError("git is not installed or not on PATH", mend="install Git 2.30 or newer") from error
@@ -41,6 +45,21 @@ def resolve(root: Path, revision: str) -> str | None:
     if not revision or revision.startswith("-"):
         return None
     return run(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", check=False) or None
+
+
+def edited(root: Path, commit: str, *paths: str) -> list[str]:
+    """Tracked files that are not in the work tree as in `commit`: all of the repository's, named from its top, or those
+    at `paths`, named from `root`.
+
+    `git diff` notes in the index what it learnt of the files. It gets a copy, since a killed one leaves its lock.
+    """
+    where = ("--relative", commit, "--", *paths) if paths else (commit,)
+    index = root / run(root, "rev-parse", "--git-path", "index")
+    with tempfile.TemporaryDirectory() as folder:
+        if index.is_file():
+            shutil.copy2(index, folder)  # with its time: what was written since may differ
+        listed = run(root, "diff", "--name-only", "-z", *where, index=Path(folder, index.name))
+    return [path for path in listed.split("\0") if path]
 
 
 def prefix(root: Path) -> str:

@@ -117,9 +117,8 @@ def check_committed(today: Today) -> str:
     root, task = today.layout.root, today.asked.task.name
     reached = closure.import_closure(root, [task_source.path(root, task, "metrics").relative_to(root)])
     paths = [file.as_posix() for file in reached]
-    listed = git.run(root, "diff", "--name-only", "-z", "--relative", "HEAD", "--", *paths)
-    new = git.run(root, "ls-files", "-z", "--others", "--", *paths)
-    missing = [path for path in (listed + new).split("\0") if path]
+    new = git.run(root, "ls-files", "-z", "--others", "--", *paths).split("\0")
+    missing = [*git.edited(root, "HEAD", *paths), *filter(None, new)]
     committed = git.read(root, "HEAD", "params.yaml")
     then = params.load(committed, "params.yaml at HEAD") if committed else None
     if then is None or (then.metric, then.task) != (today.asked.metric, today.asked.task):
