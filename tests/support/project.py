@@ -11,6 +11,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from support import warm
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 #: what a project consists of; tests, docs and benchmarks are not needed to run it
 PARTS = ("src", ".dvc/config", ".dvc/.gitignore", ".dvc/plots", ".dvcignore", ".gitignore", "dvc.yaml", "params.yaml")
@@ -34,6 +36,11 @@ def environment(home: Path) -> dict[str, str]:
     }
 
 
+def _well(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
+    assert done.returncode == 0, f"{done.args} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
 @dataclass(frozen=True)
 class Project:
     """`root` holds dvc.yaml; `home` is the user's home."""
@@ -53,11 +60,11 @@ class Project:
             text=True,
             stdin=subprocess.DEVNULL,
         )
-        assert not ok or done.returncode == 0, f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done
+        return done if not ok else _well(done)
 
     def dvc(self, *arguments: str, ok: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", "dvc", *arguments, ok=ok, **env)
+        done = warm.dvc(arguments, self.root, environment(self.home) | env)
+        return done if not ok else _well(done)
 
     def git(self, *arguments: str, ok: bool = True) -> str:
         return self.run("git", *arguments, ok=ok).stdout.strip()
@@ -122,17 +129,17 @@ def create(where: Path, name: str = "project", small: bool = True) -> Project:
         project.edit("params.yaml", old, new)
     project.git("init", "--quiet", "--initial-branch=main")
     project.commit("start")
-    return project
+    return compiled(project)
 
 
 def accepted(where: Path) -> Project:
     """A repository whose first strategy ran against the floor, was committed and tagged, and is the baseline."""
-    return with_first(compiled(create(where)))
+    return with_first(create(where))
 
 
-def compiled(project: Project) -> Project:
+def compiled(project: Project, folder: str = "src") -> Project:
     """`project` with bytecode beside its sources, for all copies; checked by content, as tests edit within a second."""
-    project.run(sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", "src")
+    project.run(sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", folder)
     return project
 
 
@@ -144,4 +151,20 @@ def with_first(project: Project) -> Project:
     project.edit("params.yaml", "baseline: floor", "baseline: strategy/first")
     project.dvc("repro", "--quiet")
     project.commit("measure against strategy/first")
-    return project
+    return compiled(project, ".dvc/tmp/assay/trees")
+
+
+def nest(project: Project, where: Path) -> Project:
+    """`project` as a folder of a larger repository, from its first run on; what it trained is at hand."""
+    here = Project(where / "many/vision", project.home)
+    shutil.copytree(project.root, here.root, ignore=shutil.ignore_patterns(".git"))
+    (here.root.parent / "README").write_text("many projects\n", encoding="utf-8")
+    here.edit("params.yaml", "baseline: strategy/first", "baseline: floor")
+    here.git("init", "--quiet", "--initial-branch=main", str(here.root.parent))
+    here.commit("start")
+    here.dvc("repro", "--quiet")
+    here.commit("first strategy")
+    here.tag("strategy/first")
+    here.edit("params.yaml", "baseline: floor", "baseline: strategy/first")
+    here.commit("compare with it")
+    return here
