@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from filelock import FileLock
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from support.project import Project, accepted, create
+from support.project import Project, accepted, create, nest
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +46,32 @@ def _first(workshop: Path) -> Project:
 def project(_first: Project, tmp_path: Path) -> Project:
     """A project with the accepted baseline strategy/first, everything run and committed."""
     return _first.copy(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def _tried(_first: Project, workshop: Path) -> Project:
+    def build(where: Path) -> Project:
+        made = _first.copy(where)
+        made.dvc("exp", "run", "--name", "tried", "-S", "lr=0.02")
+        return made
+
+    return Project(_once(workshop, "tried", build).root, _first.home)
+
+
+@pytest.fixture
+def tried(_tried: Project, tmp_path: Path) -> Project:
+    """`project` after the experiment `tried`: what it set and measured is in the work tree."""
+    return _tried.copy(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def _nested(_first: Project, workshop: Path) -> Project:
+    _once(workshop, "nested", lambda where: nest(_first, where))
+    return Project(workshop / "template-nested/many/vision", _first.home)
+
+
+@pytest.fixture
+def nested(_nested: Project, tmp_path: Path) -> Project:
+    """The folder `vision` of a larger repository: strategy/first ran there and was tagged, and is the baseline."""
+    shutil.copytree(_nested.root.parent, tmp_path / "many", symlinks=True)
+    return Project(tmp_path / "many/vision", _nested.home)

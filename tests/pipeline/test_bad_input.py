@@ -301,18 +301,17 @@ def test_full_disk(project: Project, stage: str) -> None:
 
 
 @pytest.mark.parametrize("place", ["", "trees", "replicates"])
-def test_a_cache_that_takes_nothing(project: Project, tmp_path: Path, place: str) -> None:
+def test_a_cache_that_takes_nothing(tried: Project, tmp_path: Path, place: str) -> None:
     """A file where a folder should be, as root may write everywhere. The numbers are right, and one line says why."""
-    project.dvc("exp", "run", "-S", "lr=0.02")
-    expected = digests(project)
-    spoilt = project.root / ".dvc/tmp/assay" / place
-    shutil.rmtree(project.root / ".dvc/tmp/assay")
+    expected = digests(tried)
+    spoilt = tried.root / ".dvc/tmp/assay" / place
+    shutil.rmtree(tried.root / ".dvc/tmp/assay")
     spoilt.parent.mkdir(exist_ok=True)
     spoilt.write_text("mine", encoding="utf-8")
     temporary = tmp_path / "tmp"
     temporary.mkdir()
-    done = project.dvc("repro", "-f", TMPDIR=str(temporary))
-    assert digests(project) == expected, "no number depends on the cache"
+    done = tried.dvc("repro", "-f", TMPDIR=str(temporary))
+    assert digests(tried) == expected, "no number depends on the cache"
     said = done.stdout + done.stderr
     assert "Traceback" not in said and said.count("nothing is kept for re-use") == 1
     assert f"context: nothing is kept for re-use: {spoilt} is no folder; next: rm '{spoilt}'\n" in said
@@ -320,9 +319,9 @@ def test_a_cache_that_takes_nothing(project: Project, tmp_path: Path, place: str
     assert [path.name for path in temporary.iterdir()] == [], "what takes the cache's place goes with its process"
     assert spoilt.read_text(encoding="utf-8") == "mine"
 
-    project.run("sh", "-c", said.partition("is no folder; next: ")[2].partition("\n")[0])
-    assert "nothing is kept" not in project.dvc("repro", "-f").stdout
-    assert digests(project) == expected and (project.root / ".dvc/tmp/assay/trees").is_dir()
+    tried.run("sh", "-c", said.partition("is no folder; next: ")[2].partition("\n")[0])
+    assert "nothing is kept" not in tried.dvc("repro", "-f").stdout
+    assert digests(tried) == expected and (tried.root / ".dvc/tmp/assay/trees").is_dir()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unwritable for root")

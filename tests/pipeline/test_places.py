@@ -14,7 +14,7 @@ import pytest
 from assay.outside import pipeline
 from assay.words.errors import UsageError
 from assay.words.layout import Store
-from support.project import Project, create
+from support.project import Project
 from support.weights import digests
 
 
@@ -63,20 +63,9 @@ def test_letters_beyond_ascii(project: Project, tmp_path: Path) -> None:
     assert (digests(here), here.git("status", "--porcelain")) == before
 
 
-def test_a_subfolder_of_a_repository(tmp_path: Path) -> None:
+def test_a_subfolder_of_a_repository(nested: Project, tmp_path: Path) -> None:
     """The project is one folder of many; dvc runs from a folder below it; --temp and --rev find their way."""
-    made = create(tmp_path / "made")
-    shutil.rmtree(made.root / ".git")
-    here = Project(tmp_path / "many" / "vision", made.home)
-    shutil.copytree(made.root, here.root)
-    (tmp_path / "many" / "README").write_text("many projects\n", encoding="utf-8")
-    here.git("init", "--quiet", "--initial-branch=main", str(here.root.parent))
-    here.commit("start")
-    here.dvc("repro", "--quiet")
-    here.commit("first strategy")
-    here.tag("strategy/first")
-    here.edit("params.yaml", "baseline: floor", "baseline: strategy/first")
-
+    here = nested
     below = [sys.executable, "-m", "dvc", "exp", "run", "-P", "-S", "../../params.yaml:lr=0.01"]
     said = here.run(*below, cwd=here.root / "src/tasks").stdout
     assert "vs strategy/first" in said and here.metrics["n"] == 3
@@ -104,25 +93,24 @@ def test_a_subfolder_of_a_repository(tmp_path: Path) -> None:
     assert done.returncode == 4 and "git add src/assay/learning/notes.txt" in done.stderr
 
 
-def test_work_trees_share_what_was_trained(project: Project, tmp_path: Path) -> None:
+def test_work_trees_share_what_was_trained(tried: Project, tmp_path: Path) -> None:
     """What the main work tree trained no other trains again, in the workspace or beside it, and the other way round."""
-    project.dvc("exp", "run", "--name", "main", "-S", "lr=0.004")
-    assert reused(project, "candidate") == [False] * 3
-    expected = digests(project, "predictions"), project.metrics
-    there = worktree(project, tmp_path / "second tree")
-    there.dvc("exp", "run", "--name", "same", "-S", "lr=0.004")
+    assert reused(tried, "candidate") == [False] * 3
+    expected = digests(tried, "predictions"), tried.metrics
+    there = worktree(tried, tmp_path / "second tree")
+    there.dvc("exp", "run", "--name", "same", "-S", "lr=0.02")
     assert reused(there, "baseline") == reused(there, "candidate") == [True] * 3
     assert (digests(there, "predictions"), there.metrics) == expected
     assert not (there.root / ".dvc/tmp/assay").exists()
 
     there.dvc("exp", "run", "--temp", "--name", "new", "-S", "lr=0.005")
-    project.git("checkout", "--quiet", "HEAD", "--", "params.yaml")
-    project.dvc("exp", "run", "--name", "again", "-S", "lr=0.005")
-    assert reused(project, "candidate") == [True] * 3
-    shown = [json.loads(one.assay("cache", "--json").stdout) for one in (project, there)]
+    tried.git("checkout", "--quiet", "HEAD", "--", "params.yaml")
+    tried.dvc("exp", "run", "--name", "again", "-S", "lr=0.005")
+    assert reused(tried, "candidate") == [True] * 3
+    shown = [json.loads(one.assay("cache", "--json").stdout) for one in (tried, there)]
     assert shown[0] == shown[1] and shown[0]["entries"] > 0
 
-    assert pipeline.store(there.root) == pipeline.store(project.root)
+    assert pipeline.store(there.root) == pipeline.store(tried.root)
 
 
 def test_a_work_tree_without_a_project_in_the_main_one_keeps_its_own(fresh: Project, tmp_path: Path) -> None:

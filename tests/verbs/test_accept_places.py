@@ -17,12 +17,17 @@ def names(project: Project) -> list[str]:
     return list(fold(read(project.root).tags).strategies)
 
 
+def with_caches(project: Project, other: Project) -> None:
+    """What `other` trained, and what DVC kept of it, is at hand in `project`."""
+    for part in (".dvc/cache", ".dvc/tmp/assay"):
+        shutil.copytree(other.root / part, project.root / part, dirs_exist_ok=True)
+
+
 def cloned(project: Project, bare: Path, folder: Path) -> Project:
     """A clone with the caches of `project`, so that nothing trains again."""
     project.git("clone", "--quiet", "-b", "main", str(bare), str(folder))
     clone = Project(folder, project.home)
-    for part in (".dvc/cache", ".dvc/tmp/assay"):
-        shutil.copytree(project.root / part, clone.root / part, dirs_exist_ok=True)
+    with_caches(clone, project)
     clone.git("config", "user.name", "Grace Hopper")
     clone.git("config", "user.email", "grace@example.org")
     return clone
@@ -48,25 +53,15 @@ def test_a_branch_is_merged_measured_and_confirmed_as_merged(ready: Project) -> 
     assert ready.dvc("status", "--json", "train", ok=False).stdout.strip() == "{}"
 
 
-def test_a_folder_of_a_larger_repository(ready: Project, tmp_path: Path) -> None:
+def test_a_folder_of_a_larger_repository(nested: Project, ready: Project) -> None:
     """Accept and sweep from below the project. The tag is a commit of all of the repository, and so an edit beside
     the project is refused like one in it."""
-    here = Project(tmp_path / "many" / "vision", ready.home)
-    shutil.copytree(ready.root, here.root, ignore=shutil.ignore_patterns(".git"))
-    (tmp_path / "many" / "README").write_text("many projects\n", encoding="utf-8")
-    here.edit("params.yaml", "lr: 0.02", "lr: 0.003")
-    here.edit("params.yaml", "baseline: strategy/first", "baseline: floor")
-    here.git("init", "--quiet", "--initial-branch=main", str(here.root.parent))
+    here = nested
+    with_caches(here, ready)
     here.git("config", "user.name", "Ada Lovelace")
     here.git("config", "user.email", "ada@example.org")
-    here.commit("start")
-    here.dvc("repro", "--quiet")
-    here.commit("first strategy")
-    here.tag("strategy/first")
-    here.edit("params.yaml", "baseline: floor", "baseline: strategy/first")
-    here.commit("compare with it")
     here.dvc("exp", "run", "-S", "lr=0.02", "-n", "fast-lr")
-    (tmp_path / "many" / "README").write_text("many projects, edited\n", encoding="utf-8")
+    (here.root.parent / "README").write_text("many projects, edited\n", encoding="utf-8")
 
     below = Project(here.root / "src" / "tasks", ready.home)
     source = {"PYTHONPATH": str(here.root / "src")}
