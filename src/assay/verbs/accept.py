@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from assay.arms.accepted import FLOOR
 from assay.arms.accepted import Accepted as Named
 from assay.evidence.events import Accepted, Attempted, Comparison, Score, Seeds, check_name
@@ -28,6 +26,7 @@ from assay.history.scratch import Scratch, lay_out, run
 from assay.history.state import State, fold
 from assay.history.writing import check_why, write
 from assay.judging import selection
+from assay.keeping.entries import Lock
 from assay.outside import files, git, pipeline, places
 from assay.report.comparison import verdict_lines
 from assay.verbs import admission
@@ -92,13 +91,13 @@ def accept(
     workshop = places.made(pipeline.store(layout.root).accept)
     places.made(workshop.parent)  # for the lock
     places.hold(workshop)
+    lock = Lock.take(workshop, wait=False)
+    if lock is None:
+        raise UsageError("another `assay accept` is at work here", mend="wait for it, then run the command again")
     try:
-        with FileLock(workshop.with_suffix(".lock"), timeout=0):
-            return _accept(layout, experiment, name, allow, why, dry_run, say)
-    except Timeout as error:
-        raise UsageError(
-            "another `assay accept` is at work here", mend="wait for it, then run the command again"
-        ) from error
+        return _accept(layout, experiment, name, allow, why, dry_run, say)
+    finally:
+        lock.release()
 
 
 def _accept(
