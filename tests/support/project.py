@@ -60,11 +60,11 @@ class Project:
             text=True,
             stdin=subprocess.DEVNULL,
         )
-        return done if not ok else _well(done)
+        return _well(done) if ok else done
 
     def dvc(self, *arguments: str, ok: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
         done = warm.dvc(arguments, self.root, environment(self.home) | env)
-        return done if not ok else _well(done)
+        return _well(done) if ok else done
 
     def git(self, *arguments: str, ok: bool = True) -> str:
         return self.run("git", *arguments, ok=ok).stdout.strip()

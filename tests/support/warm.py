@@ -54,7 +54,8 @@ def dvc(arguments: Sequence[str], cwd: Path, env: Mapping[str, str]) -> subproce
 
 
 def _serve(env: Mapping[str, str]) -> subprocess.Popen[str]:
-    command = [sys.executable, str(Path(__file__).resolve())]
+    # -E: what one command sets in PYTHONPATH is no business of the next
+    command = [sys.executable, "-E", "-B", str(Path(__file__).resolve())]
     started = subprocess.Popen(command, env=dict(env), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     atexit.register(started.communicate)  # the end of its input is its end
     _serving[env["HOME"]] = started
