@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import IO
 
 import psutil
@@ -17,6 +18,8 @@ from support.project import Project, environment
 
 #: how a run ends: who gets the signal, and which
 ENDS = ("kill group", "kill dvc", "interrupt")
+#: in place of a stage: a replicate was trained and kept
+TRAINED = "trained"
 
 
 def start(
@@ -48,13 +51,16 @@ def interrupted(project: Project, command: Sequence[str], seconds: float, end: s
 def interrupted_in(project: Project, command: Sequence[str], stage: str, seconds: float, end: str) -> bool:
     """End `dvc COMMAND` so many seconds after its `stage` was seen at work; whether it was still running.
 
+    For `TRAINED` it is ended so long after the first replicate that it keeps.
+
     What an earlier kill cut short while DVC wrote it makes DVC refuse to start: that is mended first.
     """
     mended: list[str] = []
+    before = _kept(project)
     while True:
         with tempfile.TemporaryFile() as said:
             run = start(project, command, said)
-            if _reached(run, stage):
+            if _reached(run, (lambda: _kept(project) > before) if stage == TRAINED else partial(_at, run, [stage])):
                 time.sleep(seconds)
             if run.poll() is None:
                 _end(run, end)
@@ -65,15 +71,26 @@ def interrupted_in(project: Project, command: Sequence[str], stage: str, seconds
             mended.append(_mended(project, said.read().decode(), mended))
 
 
-def _reached(run: subprocess.Popen[bytes], *stages: str, processes: int = 1) -> bool:
-    """Wait until so many processes of these stages are at work; False when the run ends before."""
-    above, last = psutil.Process(run.pid), time.monotonic() + 120
+def _reached(run: subprocess.Popen[bytes], there: Callable[[], bool]) -> bool:
+    """Wait until the run is `there`; False when it ends before."""
+    last = time.monotonic() + 120
     while run.poll() is None:
-        if sum(not set(stages).isdisjoint(_command(one)) for one in _below(above)) >= processes:
+        if there():
             return True
-        assert time.monotonic() < last, f"{stages} never started"
+        assert time.monotonic() < last, "the run never came so far"
         time.sleep(0.02)
     return False
+
+
+def _at(run: subprocess.Popen[bytes], stages: Sequence[str], processes: int = 1) -> bool:
+    """Whether so many processes of these stages are at work."""
+    below = _below(psutil.Process(run.pid))
+    return sum(not set(stages).isdisjoint(_command(one)) for one in below) >= processes
+
+
+def _kept(project: Project) -> int:
+    """Replicates in the cache."""
+    return len(list((project.root / ".dvc/tmp/assay/replicates").glob("*/weights")))
 
 
 def _end(run: subprocess.Popen[bytes], end: str) -> None:
@@ -150,7 +167,7 @@ def _at_work(project: Project) -> list[int]:
 def left_after_kill(project: Project, stage: str, processes: int) -> list[int]:
     """Kill dvc alone once `stage` is at work, in so many processes; those that are there five seconds later."""
     run = start(project, ["repro"])
-    assert _reached(run, stage, "measure", processes=processes), f"the run was over before its stage {stage}"
+    assert _reached(run, partial(_at, run, [stage, "measure"], processes)), f"the run was over before its stage {stage}"
     time.sleep(1)  # let it come to its training
     below = _below(psutil.Process(run.pid))
     run.kill()
