@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from assay.outside.examples import Examples
 from assay.words.errors import UsageError
+from assay.words.masks import first_masked
 
 KEYS = ("inputs", "targets", "classes", "groups")
 
@@ -60,7 +61,18 @@ def identify(inputs: NDArray[np.generic], targets: NDArray[np.generic]) -> NDArr
     return np.array(ids, dtype=np.str_)
 
 
+def _unmasked(values: Any, name: str, where: str) -> None:
+    masked = first_masked(values)
+    if masked is not None:
+        raise UsageError(
+            f"{where}: the {name} of example {masked} is masked",
+            allowed="arrays without masked entries",
+            mend="fill or drop such examples in prepare(), where it can be seen",
+        )
+
+
 def _numeric(values: Any, name: str, where: str) -> NDArray[np.generic]:
+    _unmasked(values, name.removesuffix("s"), where)
     try:
         array = np.asarray(values)
     except ValueError as error:
@@ -115,6 +127,7 @@ def _classes(names: Any, targets: NDArray[np.generic], where: str) -> tuple[str,
 def _groups(values: Any, count: int, where: str) -> NDArray[np.str_] | None:
     if values is None:
         return None
+    _unmasked(values, "group", where)
     groups = np.asarray([str(value) for value in values], dtype=np.str_)
     if len(groups) != count:
         raise UsageError(f"{where}: {count} inputs but {len(groups)} groups", allowed="a group for each example")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.words.errors import UsageError
+from assay.words.masks import first_masked
 
 LARGEST = 1e300
 #: Differences below this many units in the last place of the largest value are rounding, not spread.
@@ -79,6 +80,13 @@ def sample(arm: str, values: float | Sequence[float] | Values, diverged: int, wo
 
 
 def _numbers(arm: str, values: object) -> Values:
+    masked = first_masked(values)
+    if masked is not None:
+        raise UsageError(
+            f"replicate {masked + 1} of {arm} is masked",
+            allowed="numbers, none of them masked",
+            mend="leave it out and count it as diverged",
+        )
     try:
         numbers = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:

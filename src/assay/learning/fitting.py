@@ -19,6 +19,7 @@ from assay.learning import contract, seeding
 from assay.learning.contract import Task
 from assay.learning.seeding import Streams
 from assay.outside.examples import Examples
+from assay.words.masks import first_masked
 from assay.words.records import PREDICTIONS, Divergence
 
 
@@ -48,6 +49,9 @@ def _predict(task: Task, predictor: Any, evaluated: Examples) -> NDArray[np.floa
         made = predictor(evaluated.inputs)
     except Exception as error:
         raise task.refuse(f"the predictor of fit() fails with {contract.brief(error)}") from error
+    masked = first_masked(made)
+    if masked is not None:
+        raise task.refuse(f"the predictor of fit() masks example {masked}", "a row for each, none of it masked")
     array = np.asarray(made.detach().cpu() if isinstance(made, Tensor) else made)
     if array.ndim == 0 or len(array) != len(evaluated):
         raise task.refuse(
