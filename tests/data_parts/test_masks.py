@@ -21,13 +21,13 @@ INPUTS, TARGETS = np.arange(12.0).reshape(6, 2), np.array([0, 1, 0, 1, 0, 1])
 def test_compare(values: Any) -> None:
     with pytest.raises(UsageError, match=r"^replicate 3 of baseline is masked; .*next: leave it out and count it as"):
         compare(values, [0.1, 0.2, 0.3], "maximize")
-    with pytest.raises(UsageError, match="^replicate 3 of candidate is masked"):
+    with pytest.raises(UsageError, match=r"^replicate 3 of candidate is masked"):
         compare([0.1, 0.2, 0.3], values, "maximize")
 
 
 def test_compare_takes_a_mask_that_hides_nothing() -> None:
     assert compare(np.ma.array([0.1, 0.2, 0.3]), [0.1, 0.2, 0.3]) == compare([0.1, 0.2, 0.3], [0.1, 0.2, 0.3])
-    with pytest.raises(UsageError, match="^replicate 1 of baseline is masked"):
+    with pytest.raises(UsageError, match=r"^replicate 1 of baseline is masked"):
         compare(np.ma.masked, [0.1, 0.2, 0.3])
 
 
