@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from assay.outside.examples import Examples
 from assay.words.errors import UsageError
-from assay.words.masks import first_masked
 
 KEYS = ("inputs", "targets", "classes", "groups")
 
@@ -62,10 +61,11 @@ def identify(inputs: NDArray[np.generic], targets: NDArray[np.generic]) -> NDArr
 
 
 def _unmasked(values: Any, name: str, where: str) -> None:
-    masked = first_masked(values)
-    if masked is not None:
+    """Refuse what is masked: NumPy drops the mask where it makes a plain array, and what was hidden counts."""
+    rows = [np.ma.is_masked(row) for row in values] if isinstance(values, np.ma.MaskedArray | list | tuple) else []
+    if any(rows):
         raise UsageError(
-            f"{where}: the {name} of example {masked} is masked",
+            f"{where}: the {name} of example {rows.index(True)} is masked",
             allowed="arrays without masked entries",
             mend="fill or drop such examples in prepare(), where it can be seen",
         )

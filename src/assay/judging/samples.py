@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.words.errors import UsageError
-from assay.words.masks import first_masked
 
 LARGEST = 1e300
 #: Differences below this many units in the last place of the largest value are rounding, not spread.
@@ -77,6 +76,15 @@ def sample(arm: str, values: float | Sequence[float] | Values, diverged: int, wo
     if not len(numbers) and not diverged:
         raise UsageError(f"{arm} is empty", allowed="at least one replicate")
     return Sample(numbers, diverged, fixed)
+
+
+def first_masked(values: object) -> int | None:
+    """Index of the first masked number, whose mask NumPy would drop without a word; None where nothing is masked."""
+    if isinstance(values, np.ma.MaskedArray):
+        hidden = np.flatnonzero(np.ma.getmaskarray(values))
+        return int(hidden[0]) if len(hidden) else None
+    listed = enumerate(values) if isinstance(values, list | tuple) else ()
+    return next((index for index, one in listed if one is np.ma.masked), None)
 
 
 def _numbers(arm: str, values: object) -> Values:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.judging.samples import first_masked
 from assay.words.errors import UsageError
-from assay.words.masks import first_masked
 
 Score = Callable[..., float]
 Array = NDArray[Any]
