@@ -141,7 +141,7 @@ def _unpacked(archive: bytes, tree: Path) -> Path:
     places.hold(scratch)  # and what it will be renamed to
     try:
         with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
-            packed.extractall(scratch, filter="data") if hasattr(tarfile, "data_filter") else packed.extractall(scratch)
+            packed.extractall(scratch, filter=_within)
         files.write_text(scratch / _SEAL, _contents(scratch))
         _put(scratch, tree)
     finally:
@@ -150,6 +150,14 @@ def _unpacked(archive: bytes, tree: Path) -> Path:
     if not (tree / _SEAL).is_file():
         raise FileNotFoundError(errno.ENOENT, "removed while it was made", str(tree))
     return tree
+
+
+def _within(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+    """Leave out symbolic links that leave the tree: what they mean lies on a machine, and no commit holds it."""
+    try:
+        return tarfile.data_filter(member, folder)
+    except (tarfile.AbsoluteLinkError, tarfile.LinkOutsideDestinationError):
+        return None
 
 
 def _archive(home: Path, commit: str) -> bytes:

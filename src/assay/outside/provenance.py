@@ -7,7 +7,9 @@ reach (`outside.closure`).
 
 from __future__ import annotations
 
+import os
 import posixpath
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
@@ -46,13 +48,16 @@ def met(root: Path, files: Iterable[str]) -> None:
 
 def imported(root: Path) -> list[str]:
     """Files under `root`/src that this process and its workers have imported, relative to `root`."""
-    source = str((root / "src").resolve())
+    named, source = f"{root / 'src'}{os.sep}", str((root / "src").resolve())
     elsewhere = tuple(prefix for prefix in {sys.prefix, sys.base_prefix} if not source.startswith(prefix))
     found = {file for place, file in _met if place == root}
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)  # a relative name for some modules of torch
         if not isinstance(file, str) or file.startswith(elsewhere) or not Path(file).is_absolute():
             continue  # resolving the thousand files of torch would take longer than all the rest
+        if file.startswith(named):  # where a symbolic link leads is for `check` to say
+            found.add(Path(file).relative_to(root).as_posix())
+            continue
         real = str(Path(file).resolve())
         if real.startswith(source):
             found.add(Path(real).relative_to(root.resolve()).as_posix())
@@ -69,8 +74,8 @@ def check(
     """
     known = listed or listing(root)
     for file in files:
-        if file not in known.tracked:
-            raise ProvenanceError(f"{file} is imported but Git does not track it", mend=f"git add {_quoted(file)}")
+        if file not in known.tracked or leads_elsewhere(root, file):
+            raise untracked(root, file, f"{file} is imported but")
         if dependencies and not _inside(file, dependencies) and not closure.inert(root, Path(file)):
             raise ProvenanceError(
                 f"stage {stage} imports {file}, which is not among its dependencies",
@@ -80,7 +85,7 @@ def check(
         if _inside(file, dependencies):
             raise ProvenanceError(
                 f"{file} lies inside the dependencies of stage {stage} but Git does not track it",
-                mend=f"git add {_quoted(file)}, or move it elsewhere",
+                mend=f"{_add(root, file)}, or move it elsewhere",
             )
 
 
@@ -97,7 +102,7 @@ def check_left_behind(home: Path, root: Path, stage: str, dependencies: Sequence
             raise ProvenanceError(
                 f"stage {stage} {'imports' if wanted else 'depends on'} {file}, which this run lacks: "
                 "Git does not track it",
-                mend=f"git add {_quoted(file)}, or move it elsewhere",
+                mend=f"{_add(home, file)}, or move it elsewhere",
             )
 
 
@@ -107,8 +112,45 @@ def late(root: Path, dependencies: Sequence[str]) -> list[str]:
     return [
         file
         for file in imported(root)
-        if file not in tracked or not (_inside(file, dependencies) or closure.inert(root, Path(file)))
+        if file not in tracked
+        or leads_elsewhere(root, file)
+        or not (_inside(file, dependencies) or closure.inert(root, Path(file)))
     ]
+
+
+def leads_elsewhere(root: Path, file: str) -> bool:
+    """Whether a symbolic link stands at `file` or above it, and what it leads to is nothing that Git tracks here."""
+    real = (root / file).resolve()
+    return real != root.resolve() / file and not git.run(root, "ls-files", "--", str(real), check=False)
+
+
+def untracked(root: Path, file: str, what: str) -> ProvenanceError:
+    """The refusal of code that Git does not hold; `what` begins the sentence. The mend is one that Git takes."""
+    above = [
+        root.joinpath(*PurePosixPath(file).parts[:depth]) for depth in range(1, len(PurePosixPath(file).parts) + 1)
+    ]
+    link = next((path for path in above if path.is_symlink()), None)
+    if link is not None:
+        name, target = link.relative_to(root).as_posix(), link.resolve()
+        return ProvenanceError(
+            f"{what} {name} is a symbolic link to {target}, which Git does not hold",
+            mend=f"rm {_quoted(name)} && cp -r {_quoted(str(target))} {_quoted(name)} && git add {_quoted(name)}",
+        )
+    nested = next((path for path in above if (path / ".git").exists()), None)
+    if nested is not None:
+        name = _quoted(nested.relative_to(root).as_posix())
+        return ProvenanceError(
+            f"{what} {name} is a submodule or another repository, whose files no experiment carries",
+            mend=f"install it as a package, or make its files this repository's own: "
+            f"git rm --quiet --cached --ignore-unmatch {name} && rm -rf {name}/.git && git add {name}",
+        )
+    return ProvenanceError(f"{what} Git does not track it", mend=_add(root, file))
+
+
+def _add(root: Path, file: str) -> str:
+    """`git add`, which refuses what is ignored unless it is told to."""
+    ignored = git.run(root, "check-ignore", "--", file, check=False)
+    return f"git add {'--force ' if ignored else ''}{_quoted(file)}"
 
 
 def _inside(file: str, dependencies: Sequence[str]) -> bool:
@@ -117,4 +159,4 @@ def _inside(file: str, dependencies: Sequence[str]) -> bool:
 
 
 def _quoted(file: str) -> str:
-    return f"'{file}'" if " " in file else file
+    return shlex.quote(file)

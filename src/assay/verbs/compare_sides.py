@@ -54,7 +54,7 @@ def find(root: Path, name: str) -> Source:
     path = Path(name)
     if path.is_file() or path.suffix.lower() in (".csv", ".json"):
         return Source(name, columns.read(path))
-    if not git.run(root, "rev-parse", "--git-dir", check=False):
+    if not git.inside(root):
         raise UsageError(f"{name} is no file, and {root} is in no Git repository", allowed="a CSV or JSON file")
     refs = git.run(root, "for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{name}", check=False).split()
     if len(set(refs)) > 1:
