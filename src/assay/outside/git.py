@@ -15,15 +15,16 @@ from pathlib import Path
 
 from assay.words.errors import UsageError
 
-#: whatever a user's configuration says, a question about edits looks at every file, and writes into no index of his
-_LOOK = ("--no-optional-locks", "--literal-pathspecs") + tuple(
-    word
-    for setting in (
-        *("core.fsmonitor=false", "core.ignoreStat=false", "core.checkStat=default", "core.trustctime=true"),
-        *("core.splitIndex=false", "diff.autoRefreshIndex=true"),
-    )
-    for word in ("-c", setting)
+#: a question about edits looks at every file, whatever a user's configuration says, and writes into no index of his
+_SETTINGS: tuple[str, ...] = (
+    "core.fsmonitor=false",
+    "core.ignoreStat=false",
+    "core.checkStat=default",
+    "core.trustctime=true",
 )
+_SETTINGS += ("core.splitIndex=false", "diff.autoRefreshIndex=true")
+_OPTIONS = tuple(word for setting in _SETTINGS for word in ("-c", setting))
+_LOOK = ("--no-optional-locks", "--literal-pathspecs", *_OPTIONS)
 #: both ends of a renaming, in no order of the user's
 NAMES = ("-z", "--name-only", "--no-renames", "--no-ext-diff", "-O/dev/null")
 
