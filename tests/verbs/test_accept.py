@@ -191,7 +191,7 @@ def test_a_shallow_clone_without_the_baseline(done: Project, tmp_path: Path) -> 
     clone = Project(tmp_path / "shallow", done.home)
     clone.git("config", "user.name", "Ada Lovelace")
     clone.git("config", "user.email", "ada@example.org")
-    found = clone.assay("accept", "HEAD", "again", ok=False)
+    found = clone.assay("accept", "main", "again", ok=False)
     assert found.returncode == 2 and "baseline 'strategy/fast' is not in this shallow clone" in found.stderr
     assert "next: git fetch --unshallow --tags" in found.stderr
     assert "strategy/fast is not in this repository; next: git fetch --unshallow --tags" in clone.assay("status").stdout
