@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 
 from assay.context import environment
-from assay.history import difference, leftovers, locked, numbers, project, worktree
+from assay.history import detached, difference, leftovers, locked, numbers, project, worktree
 from assay.history.reading import Experiment, Repository, parse_metrics, read
 from assay.history.state import State, fold
 from assay.history.worktree import WorkTree
@@ -196,6 +196,11 @@ def _work_tree(layout: Layout, tree: WorkTree, equal: Experiment | None) -> Iter
 def _leftovers(layout: Layout, tree: WorkTree, repository: Repository) -> Iterator[StatusLine]:
     folder = Path(git.run(layout.root, "rev-parse", "--absolute-git-dir"))
     found = leftovers.find(layout.root, repository.refs, folder)
+    log = detached.read(layout.root)
+    lost = detached.unreachable(layout.root, log.commits if tree.branch else [tree.head] if found.running else [])
+    if lost:
+        text = f"{len(lost)} commit(s) made while a run had detached HEAD are on no branch"
+        yield StatusLine(topic="runs", text=text, mend=detached.kept(lost[0]))
     if found.running:
         yield StatusLine(topic="runs", text=f"a run is under way (process {_join(found.running)})")
         return
@@ -208,14 +213,8 @@ def _leftovers(layout: Layout, tree: WorkTree, repository: Repository) -> Iterat
     for lock in found.locks:
         yield StatusLine(topic="runs", text=f"a killed command left {lock}", mend=f"rm '{lock}'")
     if not tree.branch:
-        yield StatusLine(topic="runs", text=f"HEAD is detached at {tree.head[:12]}", mend=_attach(tree, repository))
-
-
-def _attach(tree: WorkTree, repository: Repository) -> str:
-    """The command that brings HEAD back to a branch without touching a file, where one stands at this commit."""
-    heads = [ref for ref in repository.refs.values() if ref.name.startswith("refs/heads/")]
-    here = sorted((ref.name for ref in heads if ref.object == tree.head), key=lambda name: name != "refs/heads/main")
-    return f"git symbolic-ref HEAD {here[0]}" if here else "git switch -c NAME, or git switch main"
+        text, mend = detached.sentence(layout.root, log), detached.attach(layout.root, log.branch)
+        yield StatusLine(topic="runs", text=text, mend=mend)
 
 
 def _short(ref: str) -> str:
