@@ -223,6 +223,29 @@ def test_what_is_not_pushed(clean, capsys):
     assert ("remote", "feature was never pushed", "git push -u --follow-tags origin feature") in wrong(clean, capsys)
 
 
+def test_two_clones_that_accepted_one_name(clean, tmp_path, capsys):
+    """`git push` of a name that the remote has is refused; what is advised keeps both."""
+    subprocess.run(["git", "clone", "-q", "-b", "main", tmp_path / "bare.git", tmp_path / "theirs"], check=True)
+    theirs = Project(tmp_path / "theirs")
+    for project, words in ((theirs, "Theirs"), (clean, "Ours")):
+        project.git("config", "user.name", words)
+        project.git("config", "user.email", "x@example.org")
+        project.tag(accepted(project.commit({"src/code.py": f"x = '{words}'\n"}, f"Accept late: {words}"), "late", 3))
+        project.commit(message="Make strategy/late the baseline")
+    theirs.git("push", "-q", "--follow-tags", "origin", "main")
+    ours = clean.git("rev-parse", "strategy/late")
+    clean.git("fetch", "-q", "origin")
+    ((text, mend),) = [(text, mend) for _, text, mend in wrong(clean, capsys) if "strategy/late" in text]
+    assert text == "origin/main has another strategy/late than this clone" and "push" not in mend
+    mended(clean, capsys, mend.partition(", then ")[0])
+    assert clean.git("rev-parse", "strategy/late") == theirs.git("rev-parse", "strategy/late")
+    assert clean.git("rev-parse", "kept/late") == ours and clean.git("log", "--format=%s", "kept-late", "-2")
+    clean.git("tag", "-d", "strategy/late")
+    commit = clean.experiment("wavy", {"results/metrics.json": metrics()})
+    assert clean.assay("accept", commit, "late") == 2
+    assert "origin/main has a strategy/late that is not here; next: git fetch --tags, or" in capsys.readouterr().err
+
+
 def test_the_baseline(clean, capsys):
     def baseline(name: str) -> list[tuple[str, str]]:
         clean.write({"params.yaml": PARAMS.replace("baseline: floor", f"baseline: {name}")})

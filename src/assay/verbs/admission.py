@@ -12,7 +12,7 @@ from pathlib import Path
 from assay.arms import accepted
 from assay.arms.accepted import FLOOR
 from assay.evidence.events import NO_EVIDENCE, UnverifiableError
-from assay.history import changed_outputs, difference, following, numbers, pointer
+from assay.history import changed_outputs, difference, elsewhere, following, numbers, pointer
 from assay.history.commits import branch
 from assay.history.reading import Experiment, Repository
 from assay.history.state import State
@@ -32,6 +32,10 @@ PROFILE = "full"
 def check_repository(layout: Layout, repository: Repository, name: str) -> None:
     """A free name, a known author, a branch to land on, an index that can be written."""
     check_free(repository.refs, "strategy", name)
+    if there := elsewhere.branch(layout.root, f"strategy/{name}"):
+        raise UsageError(
+            f"{there} has a strategy/{name} that is not here", mend="git fetch --tags, or choose another name"
+        )
     check_identity(layout.root)
     branch(layout.root)
     lock = Path(git.run(layout.root, "rev-parse", "--absolute-git-dir")) / "index.lock"

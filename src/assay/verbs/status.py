@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 
 from assay.context import environment
-from assay.history import detached, difference, leftovers, locked, numbers, pointer, project, worktree
+from assay.history import detached, difference, elsewhere, leftovers, locked, numbers, pointer, project, worktree
 from assay.history.reading import Experiment, Repository, parse_metrics, read
 from assay.history.state import State, fold
 from assay.history.worktree import WorkTree
@@ -265,6 +265,13 @@ def _unpushed(layout: Layout, tree: WorkTree, repository: Repository) -> Iterato
         text = f"{tree.upstream} has {tree.behind} commit(s) that {tree.branch} has not"
         yield StatusLine(topic="remote", text=text, mend="git pull && dvc pull")
     missing = _tags_elsewhere(layout, repository)
+    tagged = {tag.name: tag.commit for tag in repository.tags}
+    taken_there = {name: there for name in missing if (there := elsewhere.branch(layout.root, name, tagged[name]))}
+    for name, there in taken_there.items():
+        text = f"{there} has another {name} than this clone"
+        mend = f"{elsewhere.way_out(name, there)}, then accept the experiment under another name"
+        yield StatusLine(topic="remote", text=text, mend=mend)
+    missing = [name for name in missing if name not in taken_there]
     if missing and tree.branch and (tree.ahead or not tree.upstream):  # the push of the branch takes its tags along
         taken = git.run(layout.root, "for-each-ref", "--format=%(refname)", "--merged=HEAD", "refs/tags").split("\n")
         missing = [name for name in missing if f"refs/tags/{name}" not in taken]
