@@ -287,9 +287,8 @@ def test_untracked_code_that_is_imported(clean, capsys):
     clean.commit({"src/tasks/digits/learning.py": "import helper\n", "src/tasks/digits/data.py": ""})
     clean.git("push", "-q")
     clean.write({"src/helper.py": "", "src/unused.py": ""})
-    assert ("code", "src/helper.py is imported but Git does not track it", "git add src/helper.py") in wrong(
-        clean, capsys
-    )
+    mend = "git add src/helper.py && git commit -m Track -- src/helper.py"
+    assert ("code", "src/helper.py imported, but not tracked by Git", mend) in wrong(clean, capsys)
     assert not any("unused" in text for _, text, _ in wrong(clean, capsys))
 
 

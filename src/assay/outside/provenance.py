@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from assay.outside import closure, git
+from assay.outside.untracked_files import commit_command, named
 from assay.words.errors import ProvenanceError
 
 #: made by the interpreter beside the sources; .dvcignore keeps DVC from hashing them, too
@@ -67,21 +68,22 @@ def check(
     A stage without dependencies always runs, whatever changed, and needs none.
     Raises ProvenanceError (exit 4) naming the first such file and the line to add.
     """
-    known = listed or listing(root)
+    known, files = listed or listing(root), list(files)
+    if missing := [file for file in files if file not in known.tracked]:
+        text = f"{named(missing)} {'is' if len(missing) == 1 else 'are'} imported but Git does not track"
+        raise ProvenanceError(f"{text} {_them(missing)}", mend=commit_command(root, missing))
     for file in files:
-        if file not in known.tracked:
-            raise ProvenanceError(f"{file} is imported but Git does not track it", mend=f"git add {_quoted(file)}")
         if dependencies and not _inside(file, dependencies) and not closure.inert(root, Path(file)):
             raise ProvenanceError(
                 f"stage {stage} imports {file}, which is not among its dependencies",
                 mend=f"add the line `- {file}` under stages.{stage}.deps in dvc.yaml",
             )
-    for file in known.others:
-        if _inside(file, dependencies):
-            raise ProvenanceError(
-                f"{file} lies inside the dependencies of stage {stage} but Git does not track it",
-                mend=f"git add {_quoted(file)}, or move it elsewhere",
-            )
+    if strange := [file for file in known.others if _inside(file, dependencies)]:
+        lies = "lies" if len(strange) == 1 else "lie"
+        raise ProvenanceError(
+            f"{named(strange)} {lies} inside the dependencies of stage {stage} but Git does not track {_them(strange)}",
+            mend=f"{commit_command(root, strange)}, or move {_them(strange)} elsewhere",
+        )
 
 
 def check_left_behind(home: Path, root: Path, stage: str, dependencies: Sequence[str], files: Iterable[str]) -> None:
@@ -97,7 +99,7 @@ def check_left_behind(home: Path, root: Path, stage: str, dependencies: Sequence
             raise ProvenanceError(
                 f"stage {stage} {'imports' if wanted else 'depends on'} {file}, which this run lacks: "
                 "Git does not track it",
-                mend=f"git add {_quoted(file)}, or move it elsewhere",
+                mend=f"{commit_command(home, [file])}, or move it elsewhere",
             )
 
 
@@ -116,5 +118,5 @@ def _inside(file: str, dependencies: Sequence[str]) -> bool:
     return any(file == entry or file.startswith(f"{entry}/") for entry in entries)
 
 
-def _quoted(file: str) -> str:
-    return f"'{file}'" if " " in file else file
+def _them(files: Sequence[str]) -> str:
+    return "it" if len(files) == 1 else "them"

@@ -19,6 +19,7 @@ from assay.history.state import State
 from assay.history.writing import check_free, check_identity
 from assay.outside import git
 from assay.outside.pipeline import Run
+from assay.outside.untracked_files import commit_command
 from assay.verbs.confirming import PROTOCOL
 from assay.words import params
 from assay.words.errors import IncomparableError, ProvenanceError, UsageError
@@ -52,8 +53,9 @@ def check_edits(layout: Layout, tried: Experiment) -> None:
             mend=_put_aside(layout.root, edited),
         )
     task = params.load(layout.params.read_bytes()).task.name
-    for path in difference.untracked(layout, task):
-        raise ProvenanceError(f"{path} is imported but Git does not track it", mend=f"git add {path}, then dvc exp run")
+    if untracked := difference.untracked(layout, task):
+        mend = f"{commit_command(layout.root, untracked)}, then dvc exp run"
+        raise ProvenanceError(f"{untracked[0]} is imported but Git does not track it", mend=mend)
 
 
 def _put_aside(root: Path, edited: Sequence[str]) -> str:

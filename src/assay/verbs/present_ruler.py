@@ -19,6 +19,7 @@ from assay.evidence.events import Score
 from assay.history import locked
 from assay.history.kept import Kept
 from assay.outside import closure, examples, files, git, task_source
+from assay.outside.untracked_files import commit_command, named
 from assay.scoring import present, ruler
 from assay.scoring.arm import Ruler
 from assay.words import params
@@ -128,7 +129,7 @@ def check_committed(today: Today) -> str:
         missing.append("dvc.lock")
     if missing:
         raise ProvenanceError(
-            f"{today.version} is in no commit yet, evidence could not refer to it: {', '.join(missing)}",
-            mend=f"git add {' '.join(missing)} && git commit, or look at the numbers with --dry-run",
+            f"{today.version} is in no commit yet, evidence could not refer to it: {named(missing)}",
+            mend=f"{commit_command(root, missing)}, or look at the numbers with --dry-run",
         )
     return git.run(root, "rev-parse", "HEAD")

@@ -16,6 +16,7 @@ from assay.history.reading import Experiment, Repository, parse_metrics, read
 from assay.history.state import State, fold
 from assay.history.worktree import WorkTree
 from assay.outside import files, git
+from assay.outside.untracked_files import commit_command, named
 from assay.report.listing import Status, StatusLine
 from assay.words import params, records
 from assay.words.errors import AssayError
@@ -65,8 +66,9 @@ def _with_parameters(layout: Layout, state: State, landed: bool) -> Iterator[Sta
     yield from _baseline(layout, asked, state)
     if not landed:
         yield from _fresh(layout, asked)
-    for path in difference.untracked(layout, asked.task.name):
-        yield StatusLine(topic="code", text=f"{path} is imported but Git does not track it", mend=f"git add {path}")
+    if untracked := difference.untracked(layout, asked.task.name):
+        text = f"{named(untracked)} imported, but not tracked by Git"
+        yield StatusLine(topic="code", text=text, mend=commit_command(layout.root, untracked))
 
 
 def _baseline(layout: Layout, asked: Params, state: State) -> Iterator[StatusLine]:
