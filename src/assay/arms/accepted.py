@@ -99,7 +99,13 @@ def _unresolved(home: Path, name: str) -> UsageError:
         return UsageError(
             f"baseline {name!r} {kind}", allowed="floor, a tag, a full commit hash", mend=f"write baseline: {moving}"
         )
-    tags = [line for line in git.run(home, "tag", "--list", "strategy/*", check=False).splitlines() if line]
+    tags = [
+        line
+        for line in git.run(
+            home, "for-each-ref", "--format=%(refname:strip=2)", "refs/tags/strategy", check=False
+        ).splitlines()
+        if line
+    ]
     shallow = git.run(home, "rev-parse", "--is-shallow-repository", check=False) == "true"
     fetch = "git fetch --unshallow --tags" if shallow else "git fetch --tags"
     return UsageError(

@@ -11,6 +11,8 @@ from enum import IntEnum
 
 #: what the system says no to for reasons outside of the program
 REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+#: those of them that are about the disk that is written to, and never about what is read
+FULL = REFUSED[:4]
 
 
 class Exit(IntEnum):
