@@ -10,13 +10,23 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from assay.words.errors import UsageError
 
 
-def run(root: Path, *args: str, check: bool = True, stdin: str | None = None, index: Path | None = None) -> str:
+def run(
+    root: Path,
+    *args: str,
+    check: bool = True,
+    stdin: str | None = None,
+    index: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Standard output of `git -C root ARGS`, without the last newline; with `index` in place of the repository's.
+
+    In a repository that we made, `environment` is `git_environment.of_our_own()`.
 
     Raises UsageError with Git's own first line when it fails and `check` is set; else returns "".
     """
@@ -28,7 +38,7 @@ def run(root: Path, *args: str, check: bool = True, stdin: str | None = None, in
             text=True,
             encoding="utf-8",
             errors="surrogateescape",
-            env={**os.environ, "GIT_INDEX_FILE": str(index)} if index else None,
+            env={**(environment or os.environ), **({"GIT_INDEX_FILE": str(index)} if index else {})},
         )
     except FileNotFoundError as error:
         raise UsageError("git is not installed or not on PATH", mend="install Git 2.30 or newer") from error
