@@ -1,4 +1,4 @@
-"""Commands that Git itself starts, from hooks and aliases: what it puts into their environment steers nothing of ours."""
+"""What Git puts into the environment of its hooks and aliases steers nothing of ours."""
 
 from __future__ import annotations
 

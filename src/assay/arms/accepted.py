@@ -53,7 +53,7 @@ def resolve(run: Run, name: str, protocol: int) -> Accepted:
     # The reference itself, not a path from it: strategy/first~1 would resolve as a revision, too.
     tagged = git.run(home, "for-each-ref", "--format=%(refname)", f"refs/tags/{name}", check=False)
     tag = git.resolve(home, tagged) if tagged == f"refs/tags/{name}" else None
-    commit = tag or (git.resolve(home, name) if re.fullmatch(r"[0-9a-f]{40}", name) else None)
+    commit = tag or (git.resolve(home, name) if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", name) else None)
     if commit is None:
         raise _unresolved(home, name)
     for path in NEEDED:

@@ -83,8 +83,15 @@ def from_top(root: Path, path: str) -> tuple[str, str]:
 
 
 def read(root: Path, revision: str, path: str) -> bytes | None:
-    """The file at `path` (relative to `root`) as of `revision`, or None if it is not there."""
-    done = subprocess.run(
-        ["git", "-C", str(root), "cat-file", "blob", f"{revision}:{prefix(root)}{path}"], capture_output=True
-    )
-    return None if done.returncode else done.stdout
+    """The file at `path` (relative to `root`) as a checkout of `revision` writes it, or None if it is not there.
+
+    Raises UsageError where it is there and its filter (Git LFS, git-crypt) fails.
+    """
+    name = f"{revision}:{prefix(root)}{path}"
+    done = subprocess.run(["git", "-C", str(root), "cat-file", "--filters", name], capture_output=True)
+    if not done.returncode:
+        return done.stdout
+    if subprocess.run(["git", "-C", str(root), "cat-file", "-e", name], capture_output=True).returncode:
+        return None
+    said = (done.stderr.decode(errors="replace").strip() or "no message").splitlines()[0]
+    raise UsageError(f"{path} at {revision[:40]} cannot be read: {said}", mend=f"git check-attr --all {path}")

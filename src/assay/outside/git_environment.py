@@ -45,9 +45,7 @@ def of_our_own() -> dict[str, str]:
     Stages there ask the user's repository, too: folders that a command line called safe stay so.
     """
     dropped = {*PLACES, *SETTINGS, *_DEFAULTS}
-    kept = {
-        name: value for name, value in os.environ.items() if name not in dropped and not name.startswith(_NUMBERED)
-    }
+    kept = {name: value for name, value in os.environ.items() if name not in dropped and not name.startswith(_NUMBERED)}
     return kept | _trust()
 
 

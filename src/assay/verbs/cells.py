@@ -34,6 +34,16 @@ from assay.words.params import Judge, Params
 from assay.words.yaml12 import parse
 
 REPLICATES = "results/replicates.csv"
+#: one ref, whatever else the user's settings make a fetch do
+_FETCH = (
+    "fetch",
+    "--quiet",
+    "--no-tags",
+    "--no-prune",
+    "--no-recurse-submodules",
+    "--no-write-fetch-head",
+    "--no-auto-gc",
+)
 Row = dict[str, str]
 Say = Callable[[str], None]
 
@@ -206,7 +216,7 @@ def _run(layout: Layout, one: Cell) -> bytes:
             raise failed(f"{one.label} does not run", said, "mend it, then run the command again")
         content = files.read_bytes(scratch.layout.replicates)
         if git.resolve(scratch.top, one.ref):
-            plumbing.call(layout.root, "fetch", "--quiet", "--no-tags", str(scratch.top), f"{one.ref}:{one.ref}")
+            plumbing.call(layout.root, *_FETCH, str(scratch.top), f"{one.ref}:{one.ref}")
         else:
             _keep_base(layout, one)
         return content
