@@ -13,18 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from assay.outside import git
 from assay.words.errors import UsageError
-
-#: an index beside the user's is written whole, tells no hook of his, and keeps a file's mode as the tree has it
-_BESIDE = {
-    "core.fileMode": "false",
-    "core.fsmonitor": "false",
-    "core.hooksPath": os.devnull,
-    "core.safecrlf": "false",
-    "core.sparseCheckout": "false",
-    "core.splitIndex": "false",
-}
-_OPTIONS = tuple(word for key, value in _BESIDE.items() for word in ("-c", f"{key}={value}"))
 
 
 class Index:
@@ -35,7 +25,7 @@ class Index:
         self._environment = {**environment, "GIT_INDEX_FILE": str(path)}
 
     def run(self, *arguments: str, stdin: bytes = b"", **more: str) -> str:
-        return call(self.root, *arguments, stdin=stdin, environment=self._environment | more, options=_OPTIONS)
+        return call(self.root, *arguments, stdin=stdin, environment=self._environment | more, options=git.BESIDE)
 
     def read(self, tree: str) -> None:
         self.run("read-tree", tree)

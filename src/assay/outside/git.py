@@ -15,6 +15,16 @@ from pathlib import Path
 
 from assay.words.errors import UsageError
 
+#: for an index beside the user's: it is written whole, tells no hook of his, and keeps a file's mode as the tree has it
+BESIDE = (
+    *("-c", "core.fileMode=false"),
+    *("-c", "core.fsmonitor=false"),
+    *("-c", f"core.hooksPath={os.devnull}"),
+    *("-c", "core.safecrlf=false"),
+    *("-c", "core.sparseCheckout=false"),
+    *("-c", "core.splitIndex=false"),
+)
+
 
 def run(
     root: Path,
