@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.lineage.objects import Ref
-from assay.outside import lifeline
+from assay.outside import dvc_program, lifeline
 
 #: DVC leaves these behind after `exp run` and `exp apply` that went well, too
 HARMLESS = ("refs/exps/exec/EXEC_HEAD", "refs/exps/exec/EXEC_APPLY")
@@ -90,7 +90,7 @@ def _is_stage(command: list[str]) -> bool:
 
 def _is_driver(command: list[str]) -> bool:
     words = {Path(word).name for word in command[:4]}
-    return "dvc" in words and bool({"exp", "repro"} & set(command))
+    return ("dvc" in words or dvc_program.is_dvc(command)) and bool({"exp", "repro"} & set(command))
 
 
 def _drivers(processes: dict[int, tuple[int, list[str]]]) -> set[int]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 from assay.history import borrowed, dvc_cache, plumbing
 from assay.lineage.objects import refs
 from assay.outside import git, git_environment, pipeline, places
+from assay.outside.dvc_program import DVC
 from assay.words.errors import UsageError
 from assay.words.layout import Layout, Store
 
@@ -32,7 +32,7 @@ class Scratch:
     def repro(self, *options: str) -> None:
         """Regenerate dvc.lock and results. Raises UsageError with the sentence of the stage that failed."""
         share_cache(self.home, self.layout.root)
-        code, said = run([sys.executable, "-m", "dvc", "repro", *options], self.layout.root, self.home)
+        code, said = run([*DVC, "repro", *options], self.layout.root, self.home)
         if code:
             raise failed("the tree to be accepted does not run", said, "dvc exp run, then accept again")
 

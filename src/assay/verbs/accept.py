@@ -8,7 +8,6 @@ cache: killed anywhere, the same command goes on with what is measured. Not cove
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from assay.history.writing import check_why, write
 from assay.judging import selection
 from assay.keeping.entries import Lock
 from assay.outside import files, git, pipeline, places
+from assay.outside.dvc_program import DVC
 from assay.report.comparison import verdict_lines
 from assay.verbs import admission
 from assay.verbs.acceptance import attempts, comparison, confirmed, identity, judge, openings, selected
@@ -252,5 +252,5 @@ def _land(candidate: Candidate, tree: Regenerated, event: Accepted, fresh: str, 
     title = f"Accept {candidate.name}" + (f": {', '.join(event.changed)}" if event.changed else "")
     done = landing.land(layout, candidate.head, brought, event, Message(title, text))
     landing.follow(layout, candidate.head, candidate.tried.commit)
-    run([sys.executable, "-m", "dvc", "checkout", "--quiet", "--force"], layout.root, layout.root)
+    run([*DVC, "checkout", "--quiet", "--force"], layout.root, layout.root)
     return done

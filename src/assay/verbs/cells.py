@@ -27,6 +27,7 @@ from assay.history.landing import newest_date
 from assay.history.merging import merge
 from assay.history.scratch import failed, lay_out, run, share_cache
 from assay.outside import files, git, lifeline, pipeline
+from assay.outside.dvc_program import DVC
 from assay.words import params
 from assay.words.errors import UsageError
 from assay.words.layout import Layout
@@ -180,9 +181,7 @@ def _ahead(layout: Layout, family: Sequence[Cell], say: Say) -> None:
         return
     try:
         share_cache(layout.root, scratch.layout.root)
-        code, said = run(
-            [sys.executable, "-m", "dvc", "repro", "--quiet", "context", "split"], scratch.layout.root, layout.root
-        )
+        code, said = run([*DVC, "repro", "--quiet", "context", "split"], scratch.layout.root, layout.root)
         stage = [sys.executable, str(scratch.layout.root / "src" / "stage.py"), "ahead"]
         if not code:
             code, said = run([*stage, *settings], scratch.layout.root, layout.root)
@@ -210,7 +209,7 @@ def _run(layout: Layout, one: Cell) -> bytes:
     try:
         share_cache(layout.root, scratch.layout.root)
         options = [word for setting in one.settings for word in ("-S", setting)]
-        command = [sys.executable, "-m", "dvc", "exp", "run", "--name", one.name, *options]
+        command = [*DVC, "exp", "run", "--name", one.name, *options]
         code, said = run(command, scratch.layout.root, layout.root)
         if code:
             raise failed(f"{one.label} does not run", said, "mend it, then run the command again")
