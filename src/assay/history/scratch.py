@@ -1,7 +1,8 @@
 """A commit's files as a project of their own, in which DVC runs without touching the work tree.
 
-Covers: a repository that borrows the objects of the real one, DVC's cache shared with it, `dvc repro`,
-what the run changed. Everything here is a cache: it may be deleted between any two instructions.
+Covers: a repository that borrows the objects of the real one, DVC's cache shared with it, what a run changed.
+Everything here is a cache: it may be deleted between any two instructions. Not covered: running it
+(`history.reproducing`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from pathlib import Path
 from assay.history import borrowed, dvc_cache, plumbing
 from assay.lineage.objects import refs
 from assay.outside import git, git_environment, pipeline, places
-from assay.outside.dvc_program import DVC
 from assay.words.errors import UsageError
 from assay.words.layout import Layout, Store
 
@@ -28,13 +28,6 @@ class Scratch:
     top: Path
     layout: Layout
     home: Path
-
-    def repro(self, *options: str) -> None:
-        """Regenerate dvc.lock and results. Raises UsageError with the sentence of the stage that failed."""
-        share_cache(self.home, self.layout.root)
-        code, said = run([*DVC, "repro", *options], self.layout.root, self.home)
-        if code:
-            raise failed("the tree to be accepted does not run", said, "dvc exp run, then accept again")
 
     def changed_tree(self, tree: str) -> str:
         """`tree` with every tracked file as the run left it, written into the real repository."""

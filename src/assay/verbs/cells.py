@@ -25,7 +25,8 @@ from assay.context import environment
 from assay.history import plumbing
 from assay.history.landing import newest_date
 from assay.history.merging import merge
-from assay.history.scratch import failed, lay_out, run, share_cache
+from assay.history.reproducing import LAST, furnish
+from assay.history.scratch import failed, lay_out, run
 from assay.outside import files, git, lifeline, pipeline
 from assay.outside.dvc_program import DVC
 from assay.words import params
@@ -174,13 +175,15 @@ def _ahead(layout: Layout, family: Sequence[Cell], say: Say) -> None:
     """Fill the cache of replicates. What goes wrong here costs time only: each run says it again."""
     settings = [json.dumps(_values(one)) for one in family]
     base, name = family[0].base, files.digest("".join(settings).encode())[:8]
+    folder = _scratch(layout, base, f"ahead-{name}")
     try:
-        scratch = lay_out(layout, base, _scratch(layout, base, f"ahead-{name}"))
+        scratch = lay_out(layout, base, folder)
+        furnish(scratch)
     except (UsageError, OSError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
         say(f"each of {len(family)} settings trains by itself: {error}")
         return
     try:
-        share_cache(layout.root, scratch.layout.root)
         code, said = run([*DVC, "repro", "--quiet", "context", "split"], scratch.layout.root, layout.root)
         stage = [sys.executable, str(scratch.layout.root / "src" / "stage.py"), "ahead"]
         if not code:
@@ -207,9 +210,9 @@ def _rows(layout: Layout, one: Cell, say: Say) -> list[Row]:
 def _run(layout: Layout, one: Cell) -> bytes:
     scratch = lay_out(layout, one.base, _scratch(layout, one.base, one.name))
     try:
-        share_cache(layout.root, scratch.layout.root)
+        furnish(scratch)
         options = [word for setting in one.settings for word in ("-S", setting)]
-        command = [*DVC, "exp", "run", "--name", one.name, *options]
+        command = [*DVC, "exp", "run", LAST, "--name", one.name, *options]
         code, said = run(command, scratch.layout.root, layout.root)
         if code:
             raise failed(f"{one.label} does not run", said, "mend it, then run the command again")
