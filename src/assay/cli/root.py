@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import click
 
+from assay.outside import git_environment
 from assay.words.errors import REFUSED, AssayError, Exit
 
 
@@ -77,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit code. Known errors become one line on stderr."""
+    git_environment.forget_places()  # Git itself may have started us, from a hook or an alias
     try:
         returned = root.main(args=list(arguments), prog_name="assay", standalone_mode=False)
         return int(returned) if isinstance(returned, int) else Exit.DONE
