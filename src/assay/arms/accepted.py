@@ -23,6 +23,7 @@ from assay.outside.pipeline import Run
 from assay.words import records
 from assay.words.errors import UsageError
 from assay.words.yaml12 import parse
+from assay.words.yaml_limits import GENERATED
 
 FLOOR = "floor"
 #: what a strategy must bring along to be run again
@@ -212,7 +213,7 @@ def task(tree: Path, name: str) -> str:
 
 def locked(content: bytes, path: str) -> str | None:
     """DVC's hash of the output `path` in a dvc.lock, or None."""
-    for stage in (parse(content, "dvc.lock").get("stages") or {}).values():
+    for stage in (parse(content, "dvc.lock", GENERATED).get("stages") or {}).values():
         for out in stage.get("outs") or []:
             if out.get("path") == path:
                 return str(out.get("md5"))

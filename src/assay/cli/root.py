@@ -7,7 +7,6 @@ Covers: which module serves which command (imported only when that command runs,
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from typing import NamedTuple
 
 import click
 
-from assay.outside import git_environment
+from assay.outside import git_environment, standard_streams
 from assay.words.errors import REFUSED, AssayError, Exit
 
 
@@ -72,8 +71,13 @@ def root(show_traceback: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code; never returns."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(run(given))
+    standard_streams.make_lenient()
+    code = run(list(sys.argv[1:] if arguments is None else arguments))
+    lost = standard_streams.trouble()
+    if lost is not None and code == Exit.DONE:
+        click.echo(f"assay: standard output could not be written ({lost.strerror}); next: print elsewhere", err=True)
+        code = Exit.USAGE
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -92,9 +96,6 @@ def run(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         click.echo(f"assay: {error.sentence}", err=True)
         return error.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.DONE
     except Exception as error:
         if "--traceback" in arguments:
             traceback.print_exc()
