@@ -10,6 +10,7 @@ import msgspec
 
 from assay.report import ablation as report
 from assay.verbs.ablate import ablate
+from assay.words import records
 
 
 @click.command(epilog="Example: assay ablate -S lr=3e-4 -S model.dropout=0.1 --branch cosine")
@@ -22,6 +23,6 @@ def command(settings: tuple[str, ...], branches: tuple[str, ...], as_json: bool)
     if as_json:
         cells = {" ".join(changes) or "baseline": values for changes, values in found.cells.items()}
         plain = {"schema": 1, "metric_version": found.metric_version, "cells": cells, "lost": found.lost}
-        click.echo(msgspec.json.encode({**plain, **msgspec.to_builtins(found.result)}))
+        click.echo(records.as_json({**plain, **msgspec.to_builtins(found.result)}))
     else:
         click.echo(report.text(found.cells, found.result, found.metric, found.lost))

@@ -10,6 +10,7 @@ import msgspec
 
 from assay.verbs.freshness import TRAIN
 from assay.verbs.rebaseline import rebaseline
+from assay.words import records
 
 
 @click.command(epilog="Example: assay rebaseline")
@@ -18,7 +19,7 @@ def command(as_json: bool) -> None:
     """Measure the accepted baseline as today asks for: re-score, re-infer or re-train, whichever is enough."""
     done = rebaseline(Path.cwd(), partial(click.echo, err=True))
     if as_json:
-        click.echo(msgspec.json.encode({"schema": 1, **msgspec.to_builtins(done)}))
+        click.echo(records.as_json({"schema": 1, **msgspec.to_builtins(done)}))
     else:
         mean, sd = ("–" if value is None else f"{value:.4f}" for value in (done.mean, done.sd))
         lost = f", {done.diverged} diverged" if done.diverged else ""

@@ -9,6 +9,7 @@ import msgspec
 
 from assay.report import rescoring as report
 from assay.verbs.rescore import rescore
+from assay.words import records
 
 
 @click.command(epilog="Example: assay rescore --dry-run")
@@ -22,7 +23,7 @@ def command(dry_run: bool, as_json: bool) -> None:
     """
     done = rescore(Path.cwd(), dry_run)
     if as_json:
-        click.echo(msgspec.json.encode({"schema": 1, **msgspec.to_builtins(done)}))
+        click.echo(records.as_json({"schema": 1, **msgspec.to_builtins(done)}))
     else:
         rows = {name: (score.mean, score.sd, score.n, score.diverged) for name, score in done.scored.items()}
         click.echo(report.text(done.metric_version, rows, done.left, done.kept))

@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 from assay.words import records
 from assay.words.errors import UsageError
-from assay.words.records import Arm
+from assay.words.records import DAMAGE, Arm
+
+_DIGEST = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def _arrays(cache: Path, listed: str, *names: str) -> tuple[NDArray[Any], ...]:
         known = {entry["relpath"]: entry["md5"] for entry in json.loads(_file(cache, listed))}
         contents = [io.BytesIO(_file(cache, known[f"{name}.npy"])) for name in names]
         return tuple(np.load(content, allow_pickle=False) for content in contents)
-    except (ValueError, EOFError, KeyError, TypeError) as error:
+    except (*DAMAGE, EOFError, KeyError, TypeError) as error:
         raise UsageError(
             f"the stored predictions {listed[:12]} cannot be read ({error})", mend="dvc exp run"
         ) from error
@@ -90,6 +92,8 @@ def record(cache: Path, lock: bytes, arm: str) -> Arm | None:
 
 
 def _file(cache: Path, digest: str) -> bytes:
+    if not _DIGEST.fullmatch(digest):  # else a listing could name any file of this machine
+        raise UsageError(f"{digest!r} is no hash of DVC's", mend="dvc exp run")
     path = cache / "files" / "md5" / digest[:2] / digest[2:]
     try:
         content = path.read_bytes()

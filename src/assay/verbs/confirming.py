@@ -23,7 +23,7 @@ from assay.history.scratch import Scratch, failed, run
 from assay.outside import closure, examples, files, places, task_source
 from assay.outside.pipeline import Run
 from assay.outside.start import Start
-from assay.scoring import ruler
+from assay.scoring import ruler, trusted
 from assay.scoring.ruler import Metric
 from assay.words import params, records
 from assay.words.errors import UsageError
@@ -71,6 +71,7 @@ class Confirmation:
     def _metric(self) -> Metric:
         where = f"src/tasks/{self.task}/metrics.py"
         module = task_source.load(self.scratch.layout.root, self.task, "metrics")
+        trusted.note_code(self.scratch.home, trusted.metrics_code(self.scratch.layout.root, self.task))
         return ruler.chosen(ruler.read(module, where), self.begun.params.metric.name, where)
 
     def candidate(self, part: str = "validation") -> Group:
