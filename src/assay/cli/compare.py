@@ -12,6 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from assay.cli.printing import show, show_json
 from assay.judging.groups import DifferingRulers
 from assay.report import comparison as report
 from assay.verbs import compare as verb
@@ -55,7 +56,7 @@ def command(sides: tuple[str, ...], target: float | None, require: str | None, f
         if form == "json":
             _print_json(report.refusal_json(refused.fields, refused.mend))
         raise
-    click.echo(_shown(found, form))
+    (show_json if form == "json" else show)(_shown(found, form))
     met = {"progress": found.result.verdict == "progress", "no-regression": found.result.no_regression}
     if require and not met[require]:
         why = f": {found.result.reason}" if found.result.reason else ""
@@ -107,7 +108,7 @@ def _target(sides: tuple[str, ...], options: Options, goal: float, require: str 
         said = {"metric": found.metric, "direction": found.direction, "origins": dict(found.origins)}
         _print_json({"schema": report.SCHEMA, **said, **dataclasses.asdict(found.target)})
     else:
-        click.echo(report.target_line(found.target, found.metric, found.direction, found.origins))
+        show(report.target_line(found.target, found.metric, found.direction, found.origins))
     if require and not found.target.met:
         raise GateError(f"{require} is required, and the target {goal:g} is not shown to be reached")
     if require:
@@ -115,4 +116,4 @@ def _target(sides: tuple[str, ...], options: Options, goal: float, require: str 
 
 
 def _print_json(content: dict[str, Any]) -> None:
-    click.echo(json.dumps(content))
+    show_json(json.dumps(content))

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from assay.judging.compare import ArmSummary, Comparison
 from assay.judging.crossed import NewExamples
 from assay.judging.targets import Target
+from assay.words import printable
+from assay.words.printable import markdown_cell
 
 SCHEMA = 1
 Flat = dict[str, Any]
@@ -51,6 +54,7 @@ def _text(result: Comparison, metric: str, baseline_name: str, metric_version: s
         difference(result, digits) + (f" · {metric_version}" if metric_version else ""),
         *said,
     ]
+    lines = [printable.line(each) for each in lines]
     return f"{word} " + f"\n{' ' * len(word)} ".join(lines)
 
 
@@ -134,6 +138,10 @@ def p_value(p: float) -> str:
     return f"{p:.2f}" if p >= 0.1 else f"{p:.{1 - math.floor(math.log10(p))}f}"
 
 
+def _code(version: str) -> str:
+    return f"`{version}`" if re.fullmatch(r"[\w.+-]+", version) else markdown_cell(version)
+
+
 def origin_lines(origins: Mapping[str, str]) -> list[str]:
     """What there is to say about where numbers come from; `origins`: side → given, recorded, rescored or here."""
     words = {
@@ -160,25 +168,20 @@ def markdown(
     """A pull-request comment: the word, a table of both arms, the difference, what must not be overlooked."""
     digits = decimals(result)
     rows = [
-        f"| {cell(name)} | {number(side.mean, digits)} | {number(side.sd, digits)} | {side.n} | {side.diverged} |"
-        for name, side in zip(names, (result.baseline, result.candidate), strict=True)
+        f"| {name} | {number(side.mean, digits)} | {number(side.sd, digits)} | {side.n} | {side.diverged} |"
+        for name, side in zip(map(markdown_cell, names), (result.baseline, result.candidate), strict=True)
     ]
     lines = [
-        f"**{result.verdict}** · {cell(metric)} · {cell(names[1])} against {cell(names[0])}",
+        f"**{result.verdict}** · {markdown_cell(metric)} · {markdown_cell(names[1])} against {markdown_cell(names[0])}",
         "",
-        f"| {cell(metric)} ({result.direction}) | mean | sd | n | diverged |",
+        f"| {markdown_cell(metric)} ({result.direction}) | mean | sd | n | diverged |",
         "| --- | ---: | ---: | ---: | ---: |",
         *rows,
         "",
-        difference(result, digits) + (f" · `{metric_version}`" if metric_version else ""),
+        printable.markdown(difference(result, digits)) + (f" · {_code(metric_version)}" if metric_version else ""),
     ]
     said = [*_said(result, comparisons, examples), *origin_lines(origins or {})]
-    return "\n".join([*lines, "", *(f"- {line}" for line in said)])
-
-
-def cell(text: str) -> str:
-    """Text that cannot break out of a Markdown table."""
-    return text.replace("|", "\\|").replace("\n", " ")
+    return "\n".join([*lines, "", *(f"- {printable.markdown(line)}" for line in said)])
 
 
 def details(result: Comparison, digits: int) -> list[str]:

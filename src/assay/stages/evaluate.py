@@ -24,7 +24,7 @@ from assay.scoring import arm, judgement, outputs, present, ruler, tables, trust
 from assay.scoring.arm import Array, Ruler, Scored
 from assay.scoring.judgement import Judgement
 from assay.scoring.outputs import Evaluated
-from assay.words import records
+from assay.words import printable, records
 from assay.words.records import Part
 
 
@@ -40,7 +40,7 @@ def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
         outputs.write(begun.layout, found)
         _note(begun, found)
         for line in _lines(begun, found, against):
-            print(line)
+            print(printable.lines(line))
 
 
 def _evaluate(begun: Start, today: Ruler, version: str, manifest: Part) -> tuple[Evaluated, int]:
