@@ -79,7 +79,7 @@ def _forge(project: Project) -> None:
     rows = list(csv.DictReader(io.StringIO(project.read("results/replicates.csv"))))
     for row in rows:
         if row["arm"] == "candidate":
-            row["accuracy"] = str(float(row["accuracy"]) + 0.4)
+            row["accuracy"] = str(float(row["accuracy"]) + 0.7)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()

@@ -17,9 +17,9 @@ import safetensors.torch
 import torch
 
 from assay.history import kept
-from assay.keeping import entries
+from assay.keeping import entries, tensors
 from assay.learning import checkpoint
-from assay.outside import arrays, examples, files, tensors
+from assay.outside import arrays, examples, files
 from assay.serving import predict
 from assay.words import records
 from assay.words.errors import UsageError

@@ -18,11 +18,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.keeping import entries, upkeep
+from assay.keeping import entries, tensors, upkeep
 from assay.keeping.entries import Lock
 from assay.keeping.outcome import Outcome, Point
 from assay.keeping.sample import Sample
-from assay.outside import arrays, examples, files, tensors
+from assay.outside import arrays, examples, files
 from assay.outside.places import UNKEPT
 from assay.words import params as parameters
 from assay.words.params import Params

@@ -20,9 +20,10 @@ import torch
 from numpy.typing import NDArray
 
 from assay.evidence.events import Accepted
+from assay.keeping import tensors
 from assay.keeping.sample import sample, without
 from assay.learning import contract, device, feed
-from assay.outside import arrays, closure, examples, files, task_source, tensors
+from assay.outside import arrays, closure, examples, files, task_source
 from assay.outside.examples import Examples
 from assay.serving import predict
 from assay.serving.predict import Predictor, Sources
