@@ -17,8 +17,12 @@ from assay.lineage.objects import Object, reading
 from assay.outside import git
 from assay.words.errors import UsageError
 
-#: a parameter on a line of its own, with a plain number
-_PLAIN = re.compile(rb"( *)([A-Za-z_]\w*): +([-+.\w]+) *")
+#: a parameter on a line of its own, with a plain value; a profile lays others over it
+_PLAIN = re.compile(rb"( *(?!profile)[A-Za-z_]\w*): +([-+.\w]+)")
+#: how lines begin that hold no parameter of a strategy
+_ELSE = (b"#", b"baseline:", b"seed:", b"replicates:")
+#: text that Python writes otherwise
+_CONSTANTS = ("true", "false", "null")
 
 
 def measured_alone(
@@ -57,20 +61,29 @@ def _alone(before: bytes, after: bytes, wanted: Collection[str]) -> list[str]:
 
 
 def _may_matter(before: bytes, after: bytes, wanted: Collection[str]) -> bool:
-    """Whether parsing could find a wanted change: not where one number was replaced, as `-S` does, by one unwanted."""
+    """Whether parsing could find a wanted change: not where `-S` replaced values, none by a wanted one."""
     old, new = _lines(before), _lines(after)
-    gone, come = old - new, new - old
-    if len(gone) != 1 or len(come) != 1:
+    was, now = _values(old - new), _values(new - old)
+    if not was or not now or sorted(key for key, _ in was) != sorted(key for key, _ in now):
         return True
-    was, now = _PLAIN.fullmatch(gone.pop()), _PLAIN.fullmatch(come.pop())
-    if was is None or now is None or was[1] != now[1] or was[2] != now[2] or now[2] == b"profile":
-        return True
-    try:
-        return any(float(now[3]) == float(change.rpartition(ARROW)[2]) for change in wanted)
-    except ValueError:
-        return True
+    values = [change.rpartition(ARROW)[2] for change in wanted]
+    return any(_same(value, one) for _, value in now for one in values)
 
 
 def _lines(content: bytes) -> set[bytes]:
-    """Lines without the comments at their ends."""
-    return {line.partition(b" #")[0].rstrip() for line in content.split(b"\n")}
+    """Lines that could belong to a strategy, without the comments at their ends."""
+    lines = (line.partition(b" #")[0].rstrip() for line in content.split(b"\n"))
+    return {line for line in lines if not line.startswith(_ELSE)}
+
+
+def _values(lines: Iterable[bytes]) -> list[tuple[bytes, str]] | None:
+    """(indented key, value) of lines that each hold one plain value; None where one holds anything else."""
+    found = [_PLAIN.fullmatch(line) for line in lines]
+    return None if None in found else [(match[1], match[2].decode()) for match in found if match]
+
+
+def _same(text: str, value: str) -> bool:
+    try:
+        return float(text) == float(value)
+    except ValueError:
+        return text == value or text.casefold() in _CONSTANTS
