@@ -149,7 +149,8 @@ def unpack(root: Path) -> None:
 
 
 def run(root: Path, *command: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE / "src"), "DVC_NO_ANALYTICS": "1"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE / "src"), "DVC_NO_ANALYTICS": "1", "PATH": path}
     done = subprocess.run([sys.executable, "-m", *command], cwd=root, env=environment, capture_output=True, text=True)
     if done.returncode and "not measured alone" not in done.stderr:
         sys.exit(f"{' '.join(command)} failed: {done.stderr}")
@@ -183,9 +184,10 @@ def real(root: Path) -> None:
     git = ["git", "-C", str(root)]
     identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
     subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
-    run(root, "dvc", "repro", "--quiet")
-    subprocess.run([*git, "add", "-A"], check=True)
-    subprocess.run([*git, *identity, "commit", "-q", "-m", "First"], check=True)
+    for message in ("Start", "First run"):
+        subprocess.run([*git, "add", "-A"], check=True)
+        subprocess.run([*git, *identity, "commit", "-q", "-m", message], check=True)
+        run(root, "dvc", "repro", "--quiet")
 
 
 def populate(root: Path, experiments: int) -> None:

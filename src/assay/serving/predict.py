@@ -34,6 +34,8 @@ MODEL = "model.json"
 SOURCE = "source"
 WEIGHTS = "weights"
 STATISTICS = "preprocessing.safetensors"
+#: how an .npy file begins
+MAGIC = b"\x93NUMPY"
 #: what helps where a folder is not as it was exported
 MEND = "next: export the strategy again"
 #: examples in one forward pass, as in training's own predictions
@@ -66,13 +68,17 @@ def tensors(path: Path) -> dict[str, Tensor]:
 
 
 def array(path: str) -> NDArray[Any]:
-    """The examples in an .npy file. Raises ValueError where its header tells of what is not there."""
+    """The examples in an .npy file. Raises ValueError where it is none, or its header tells of what is not there."""
+    with Path(path).open("rb") as stream:
+        known = stream.read(len(MAGIC)) == MAGIC
+    if not known:
+        raise ValueError(f"{path} holds no array; allowed: one .npy file as numpy.save writes it")
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)  # takes no memory for a shape that no file holds
-    except (ValueError, EOFError, OverflowError, SyntaxError, TokenError, TypeError) as error:
-        raise ValueError(f"{path} holds no array: {error}") from error
-    if not isinstance(found, np.ndarray) or found.ndim == 0:
-        raise ValueError(f"{path} holds no array of examples; allowed: one .npy file as numpy.save writes it")
+    except (ValueError, EOFError, OverflowError, SyntaxError, TokenError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path} holds no array: {error!s:.200}") from error
+    if found.ndim == 0:
+        raise ValueError(f"{path} holds no array of examples but one number")
     return np.array(found)
 
 
