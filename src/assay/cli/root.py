@@ -7,6 +7,7 @@ Covers: which module serves which command (imported only when that command runs,
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -14,7 +15,9 @@ from typing import NamedTuple
 
 import click
 
+from assay.cli.printing import show
 from assay.outside import git_environment, standard_streams
+from assay.words import printable
 from assay.words.errors import REFUSED, AssayError, Exit
 
 
@@ -75,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     code = run(list(sys.argv[1:] if arguments is None else arguments))
     lost = standard_streams.trouble()
     if lost is not None and code == Exit.DONE:
-        click.echo(f"assay: standard output could not be written ({lost.strerror}); next: print elsewhere", err=True)
+        show(f"assay: standard output could not be written ({lost.strerror}); next: print elsewhere", err=True)
         code = Exit.USAGE
     sys.exit(code)
 
@@ -87,14 +90,16 @@ def run(arguments: Sequence[str]) -> int:
         returned = root.main(args=list(arguments), prog_name="assay", standalone_mode=False)
         return int(returned) if isinstance(returned, int) else Exit.DONE
     except click.ClickException as error:
-        error.show(sys.stderr)
+        usage = io.StringIO()
+        error.show(usage)
+        show(usage.getvalue().removesuffix("\n"), err=True)
         return Exit.USAGE
     except (click.Abort, KeyboardInterrupt):
         return 130
     except AssayError as error:
         if "--traceback" in arguments:
             traceback.print_exc()
-        click.echo(f"assay: {error.sentence}", err=True)
+        show(f"assay: {error.sentence}", err=True)
         return error.exit_code
     except Exception as error:
         if "--traceback" in arguments:
@@ -102,10 +107,11 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(error, OSError) and error.errno in REFUSED:
             where = f" at {error.filename}" if error.filename else ""
             mend = "free some space or make it writable, then run again"
-            click.echo(f"assay: {error.strerror}{where}; next: {mend}", err=True)
+            show(f"assay: {error.strerror}{where}; next: {mend}", err=True)
             return Exit.USAGE
-        click.echo(
-            f"assay: this is a bug: {type(error).__name__}: {error}; "
+        said = printable.cut(printable.line(str(error)), printable.LONGEST // 2)
+        show(
+            f"assay: this is a bug: {type(error).__name__}: {said}; "
             "next: run again as `assay --traceback …` and report what it prints",
             err=True,
         )

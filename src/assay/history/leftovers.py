@@ -54,7 +54,7 @@ def _cut_short(root: Path) -> list[Path]:
         json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         return []
-    except ValueError:
+    except (ValueError, RecursionError):
         return [path]
     return []
 
@@ -65,7 +65,7 @@ def _lock_holders(root: Path) -> set[int]:
         held = json.loads((root / RWLOCK).read_text(encoding="utf-8"))
         entries = [entry for lock in held.values() for kind in lock.values() for entry in _list(kind)]
         return {int(entry["pid"]) for entry in entries if not _reads(str(entry.get("cmd")).split())}
-    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+    except (OSError, ValueError, RecursionError, AttributeError, KeyError, TypeError):
         return set()
 
 

@@ -88,7 +88,7 @@ def call(
         start_new_session=True,
     )
     if done.returncode:
-        said = (done.stderr.decode(errors="replace").strip() or "no message").splitlines()[0]
+        said = (done.stderr.decode(errors="replace").strip() or "no message").split("\n")[0]
         raise UsageError(f"git {arguments[0]} failed in {root}: {said}")
     return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")
 

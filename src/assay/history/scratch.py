@@ -71,6 +71,8 @@ def share_cache(home: Path, root: Path) -> None:
     """The real project's local DVC configuration, its cache by absolute path, and our cache of replicates."""
     ours = Store(root).root
     ours.parent.mkdir(parents=True, exist_ok=True)
+    if ours.is_symlink():
+        return
     ours.symlink_to(pipeline.store(home).root, target_is_directory=True)
     local = home / ".dvc" / "config.local"
     if local.is_file():

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from assay.outside import git_environment, lifeline, places, seconds, standard_streams
+from assay.words import printable
 from assay.words.errors import REFUSED, AssayError, Exit
 from assay.words.layout import Layout
 
@@ -93,4 +94,4 @@ def leave(code: int) -> None:
 
 
 def _say(sentence: str) -> None:
-    sys.stderr.write(f"assay: {sentence}\n")
+    sys.stderr.write(f"assay: {printable.line(sentence)}\n")

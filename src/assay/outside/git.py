@@ -67,7 +67,7 @@ def run(
         raise UsageError("git is not installed or not on PATH", mend="install Git 2.30 or newer") from error
     if done.returncode:
         if check:
-            said = (done.stderr.strip() or "no message").splitlines()[0]
+            said = (done.stderr.strip() or "no message").split("\n")[0]
             raise UsageError(f"git {_command(args)} failed in {root}: {said}")
         return ""
     return done.stdout.removesuffix("\n")

@@ -176,6 +176,7 @@ def _announce(candidate: Candidate, named: Named, changed: list[str], seeds: See
 def _regenerate(candidate: Candidate, scratch: Scratch, named: Named, changed: list[str], say: Say) -> Regenerated:
     say("regenerating the tree to be tagged")
     reproduce(scratch)
+    reproduce(scratch, again=True)  # no hash in dvc.lock proves a number: `dvc commit` renews it
     metrics, problem = parse_metrics(files.read_bytes(scratch.layout.metrics))
     if problem:
         raise UsageError(f"{candidate.tried.name}: {problem}", mend="dvc exp run")
