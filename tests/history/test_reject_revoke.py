@@ -255,3 +255,17 @@ def test_a_line_that_cannot_be_changed_safely_is_refused(content):
 def test_accepted_is_used(project):
     project.tag(accepted(project.head))
     assert state(project).current.tag.name == "strategy/adam"
+
+
+def test_nothing_is_revoked_where_params_yaml_is_broken(two_strategies, capsys):
+    """The tag would stand, and the baseline with it."""
+    project, before = two_strategies, two_strategies.git("for-each-ref")
+    good = (project.path / "params.yaml").read_text()
+    for broken in ("lr: [\n", "lr: !!int x\n" + good, "{baseline: strategy/cosine}\n", "\udcff" + good, ""):
+        (project.path / "params.yaml").write_bytes(broken.encode("utf-8", "surrogateescape"))
+        assert project.assay("revoke", "cosine", "--why", "x") == 2
+        said = capsys.readouterr().err
+        assert said.startswith("assay: params.yaml ") and "Traceback" not in said and "; next: " in said, said
+        assert project.git("for-each-ref") == before
+    (project.path / "params.yaml").write_text(good)
+    assert project.assay("revoke", "cosine", "--why", "x") == 0

@@ -315,3 +315,17 @@ def test_dvc_hashes_folders_alike(tmp_path):
         subprocess.run([sys.executable, "-m", "dvc", *command], cwd=tmp_path, check=True)
     added = parse((tmp_path / "data.dvc").read_text(encoding="utf-8"))
     assert locked.digest(tmp_path / "data") == added["outs"][0]["md5"]
+
+
+@pytest.mark.parametrize(
+    "broken", ["lr: !!int x\n", "lr: " + "[" * 100_000, "a: " + "9" * 5_000 + "\n", "- 1\n", "\udcff"]
+)
+def test_commands_that_read_survive_a_broken_params_yaml(two_strategies, capsys, broken):
+    project = two_strategies
+    (project.path / "params.yaml").write_bytes(broken.encode("utf-8", "surrogateescape"))
+    for command in (("status",), ("log",), ("log", "--all"), ("compare", "HEAD"), ("rebaseline",), ("cache",)):
+        assert project.assay(*command) in (0, 2, 3), command
+        said = capsys.readouterr()
+        assert "this is a bug" not in said.err, said.err
+        if command == ("status",):
+            assert "params.yaml " in said.out

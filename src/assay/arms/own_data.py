@@ -6,13 +6,13 @@ import errno
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from assay.arms import accepted
 from assay.arms.accepted import Accepted
 from assay.outside import examples, files, git, places
+from assay.outside.dvc_program import DVC
 from assay.outside.start import Start
 from assay.words.errors import FULL, UsageError
 
@@ -39,7 +39,7 @@ def own_training_data(begun: Start, named: Accepted, say: places.Say = places.un
 def _get(home: Path, path: str, commit: str, out: Path) -> str:
     """Have DVC bring `path` as of `commit` to `out`; its error, "" when there is none."""
     command = ["get", *git.from_top(home, path), "--rev", commit, "--out", str(out)]
-    done = subprocess.run([sys.executable, "-m", "dvc", *command], capture_output=True, text=True)
+    done = subprocess.run([*DVC, *command], capture_output=True, encoding="utf-8", errors="replace")
     if not done.returncode:
         return ""
     shutil.rmtree(out, ignore_errors=True)

@@ -7,6 +7,7 @@ is written (`evidence.trailers`), reading and writing tags (`history`), whether 
 from __future__ import annotations
 
 import re
+from shlex import quote
 
 import msgspec
 
@@ -168,7 +169,7 @@ class UnverifiableError(IncomparableError):
     """A tag that bears one of our names but not our evidence, or evidence that was changed."""
 
     def __init__(self, tag: str, why: str) -> None:
-        super().__init__(f"tag {tag} is not verifiable: {why}", mend=f"look at it with `git cat-file tag {tag}`")
+        super().__init__(f"tag {tag} is not verifiable: {why}", mend=f"git cat-file tag {quote(tag)}")
         self.why = why
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,12 +14,12 @@ from typing import Any
 from assay.history import following, locked
 from assay.history.scratch import run
 from assay.outside import git
+from assay.outside.dvc_program import DVC
 from assay.words.errors import ProvenanceError, UsageError
 from assay.words.layout import Layout
 from assay.words.yaml12 import parse
 
 _FILES = ("ls-tree", "-r", "-z", "--name-only", "--full-tree")
-_DVC = [sys.executable, "-m", "dvc"]
 
 
 def check(layout: Layout, old: str, new: str, experiment: str) -> None:
@@ -77,7 +76,7 @@ def _edited(layout: Layout, paths: list[str]) -> list[str]:
     if not paths:
         return []
     targets = [os.path.relpath(git.top(layout.root) / path, layout.root) for path in paths]
-    code, said = run([*_DVC, "status", "--json", *targets], layout.root, layout.root)
+    code, said = run([*DVC, "status", "--json", *targets], layout.root, layout.root)
     try:
         found = json.loads(said[said.find("{") :])  # a warning may stand before it
     except ValueError as error:
@@ -94,7 +93,7 @@ def _changed(entry: object) -> list[tuple[str, str]]:
 
 def _checked_out(layout: Layout, *outs: str) -> bool:
     """Whether DVC brought these to what its files say. Without --force it replaces nothing that its cache has not."""
-    code, _ = run([*_DVC, "checkout", "--quiet", *outs], layout.root, layout.root)
+    code, _ = run([*DVC, "checkout", "--quiet", *outs], layout.root, layout.root)
     return code == 0
 
 

@@ -44,7 +44,7 @@ def parameter_lines(before: str, after: str) -> list[str]:
 
 def _lines(content: str) -> Iterator[str]:
     above: list[tuple[int, str]] = []
-    for line in content.splitlines():
+    for line in content.split("\n"):
         bare = line.split(" #", 1)[0].rstrip()
         key = bare.strip()
         if not key or key.startswith("#"):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.lineage.objects import Ref
-from assay.outside import lifeline
+from assay.outside import dvc_program, lifeline
 
 #: DVC leaves these behind after `exp run` and `exp apply` that went well, too
 HARMLESS = ("refs/exps/exec/EXEC_HEAD", "refs/exps/exec/EXEC_APPLY")
@@ -54,7 +54,7 @@ def _cut_short(root: Path) -> list[Path]:
         json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         return []
-    except ValueError:
+    except (ValueError, RecursionError):
         return [path]
     return []
 
@@ -65,7 +65,7 @@ def _lock_holders(root: Path) -> set[int]:
         held = json.loads((root / RWLOCK).read_text(encoding="utf-8"))
         entries = [entry for lock in held.values() for kind in lock.values() for entry in _list(kind)]
         return {int(entry["pid"]) for entry in entries if not _reads(str(entry.get("cmd")).split())}
-    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+    except (OSError, ValueError, RecursionError, AttributeError, KeyError, TypeError):
         return set()
 
 
@@ -95,7 +95,8 @@ def _is_stage(command: list[str]) -> bool:
 
 def _is_driver(command: list[str]) -> bool:
     words = {Path(word).name for word in command[:4]}
-    return "dvc" in words and bool({"exp", "experiments", "repro"} & set(command)) and not _reads(command)
+    ours = "dvc" in words or dvc_program.is_dvc(command)
+    return ours and bool({"exp", "experiments", "repro"} & set(command)) and not _reads(command)
 
 
 def _reads(command: list[str]) -> bool:

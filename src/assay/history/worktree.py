@@ -6,7 +6,6 @@ tree's own. Not covered: outputs that DVC keeps (`history.locked`).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +59,6 @@ def equal_experiment(root: Path, experiments: Iterable[Experiment]) -> Experimen
     path = root / METRICS
     if not path.is_file():
         return None
-    content = path.read_bytes()
-    blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()  # Git's own name for it
+    blob = git.run(root, "hash-object", "--", METRICS)  # as `git add` would store it
     alike = (item for item in experiments if item.numbers == blob)
     return next((item for item in alike if not git.edited(root, item.commit, ".")), None)

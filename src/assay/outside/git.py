@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from assay.words.errors import UsageError
@@ -28,9 +28,28 @@ _LOOK = ("--no-optional-locks", "--literal-pathspecs", *_OPTIONS)
 #: both ends of a renaming, in no order of the user's
 NAMES = ("-z", "--name-only", "--no-renames", "--no-ext-diff", "-O/dev/null")
 
+#: for an index beside the user's: it is written whole, tells no hook of his, and keeps a file's mode as the tree has it
+BESIDE = (
+    *("-c", "core.fileMode=false"),
+    *("-c", "core.fsmonitor=false"),
+    *("-c", f"core.hooksPath={os.devnull}"),
+    *("-c", "core.safecrlf=false"),
+    *("-c", "core.sparseCheckout=false"),
+    *("-c", "core.splitIndex=false"),
+)
 
-def run(root: Path, *args: str, check: bool = True, stdin: str | None = None, index: Path | None = None) -> str:
+
+def run(
+    root: Path,
+    *args: str,
+    check: bool = True,
+    stdin: str | None = None,
+    index: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Standard output of `git -C root ARGS`, without the last newline; with `index` in place of the repository's.
+
+    In a repository that we made, `environment` is `git_environment.of_our_own()`.
 
     Raises UsageError with Git's own first line when it fails and `check` is set; else returns "".
     """
@@ -42,13 +61,13 @@ def run(root: Path, *args: str, check: bool = True, stdin: str | None = None, in
             text=True,
             encoding="utf-8",
             errors="surrogateescape",
-            env={**os.environ, "GIT_INDEX_FILE": str(index)} if index else None,
+            env={**(environment or os.environ), **({"GIT_INDEX_FILE": str(index)} if index else {})},
         )
     except FileNotFoundError as error:
         raise UsageError("git is not installed or not on PATH", mend="install Git 2.30 or newer") from error
     if done.returncode:
         if check:
-            said = (done.stderr.strip() or "no message").splitlines()[0]
+            said = (done.stderr.strip() or "no message").split("\n")[0]
             raise UsageError(f"git {_command(args)} failed in {root}: {said}")
         return ""
     return done.stdout.removesuffix("\n")
@@ -114,8 +133,15 @@ def from_top(root: Path, path: str) -> tuple[str, str]:
 
 
 def read(root: Path, revision: str, path: str) -> bytes | None:
-    """The file at `path` (relative to `root`) as of `revision`, or None if it is not there."""
-    done = subprocess.run(
-        ["git", "-C", str(root), "cat-file", "blob", f"{revision}:{prefix(root)}{path}"], capture_output=True
-    )
-    return None if done.returncode else done.stdout
+    """The file at `path` (relative to `root`) as a checkout of `revision` writes it, or None if it is not there.
+
+    Raises UsageError where it is there and its filter (Git LFS, git-crypt) fails.
+    """
+    name = f"{revision}:{prefix(root)}{path}"
+    done = subprocess.run(["git", "-C", str(root), "cat-file", "--filters", name], capture_output=True)
+    if not done.returncode:
+        return done.stdout
+    if subprocess.run(["git", "-C", str(root), "cat-file", "-e", name], capture_output=True).returncode:
+        return None
+    said = (done.stderr.decode(errors="replace").strip() or "no message").splitlines()[0]
+    raise UsageError(f"{path} at {revision[:40]} cannot be read: {said}", mend=f"git check-attr --all {path}")

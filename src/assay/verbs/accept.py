@@ -21,6 +21,7 @@ from assay.history.commits import tree_with
 from assay.history.landing import Message
 from assay.history.merging import Merge, merge
 from assay.history.reading import Experiment, Repository, parse_metrics, read
+from assay.history.reproducing import reproduce
 from assay.history.scratch import Scratch, lay_out
 from assay.history.state import State, fold
 from assay.history.writing import check_why, write
@@ -174,7 +175,8 @@ def _announce(candidate: Candidate, named: Named, changed: list[str], seeds: See
 
 def _regenerate(candidate: Candidate, scratch: Scratch, named: Named, changed: list[str], say: Say) -> Regenerated:
     say("regenerating the tree to be tagged")
-    scratch.repro()
+    reproduce(scratch)
+    reproduce(scratch, again=True)  # no hash in dvc.lock proves a number: `dvc commit` renews it
     metrics, problem = parse_metrics(files.read_bytes(scratch.layout.metrics))
     if problem:
         raise UsageError(f"{candidate.tried.name}: {problem}", mend="dvc exp run")

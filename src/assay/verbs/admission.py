@@ -13,6 +13,7 @@ from assay.arms import accepted
 from assay.arms.accepted import FLOOR
 from assay.evidence.events import NO_EVIDENCE, UnverifiableError
 from assay.history import changed_outputs, difference, elsewhere, following, numbers, pointer
+from assay.history.alone import measured_alone
 from assay.history.commits import branch
 from assay.history.reading import Experiment, Repository
 from assay.history.state import State
@@ -134,25 +135,11 @@ def check_bundle(
     if not found:
         raise IncomparableError(f"nothing differs from {named.name}", mend="dvc exp run -S lr=…")
     if len(found) > 1 and "bundle" not in allow:
-        alone = measured_alone(layout.root, repository, named.commit, version)
+        alone = measured_alone(layout.root, repository.experiments, named.commit, version, found)
         missing = [change for change in found if change not in alone]
         if missing:
             raise IncomparableError(
                 f"{len(found)} changes at once against {named.name}, not measured alone: {'; '.join(missing)}",
                 mend=f"assay ablate {difference.settings(found)}, or --allow bundle --why REASON",
             )
-    return found
-
-
-def measured_alone(root: Path, repository: Repository, baseline: str, version: str) -> set[str]:
-    """Changes of parameters that some experiment with a verdict under `version` made alone."""
-    before = git.read(root, baseline, pointer.PARAMS) or b""
-    found = set()
-    for item in repository.experiments:
-        if numbers.text(item.metrics, "verdict") and numbers.text(item.metrics, "metric_version") == version:
-            after = git.read(root, item.commit, pointer.PARAMS) or b""
-            changes = difference.between(before, after)
-            code = git.run(root, "diff-tree", "-r", *git.NAMES, baseline, item.commit, "--", "src")
-            if len(changes) == 1 and not code:
-                found.add(changes[0])
     return found

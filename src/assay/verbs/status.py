@@ -6,9 +6,11 @@ line; a line that names something wrong ends with its mend. Not covered: printin
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from shlex import quote
 
 from assay.context import environment
 from assay.history import detached, difference, elsewhere, leftovers, locked, numbers, pointer, project, worktree
@@ -92,7 +94,9 @@ def _evidence(name: str, state: State, asked: Params) -> StatusLine:
     strategy = state.strategies.get(name.removeprefix("strategy/"))
     bad = next((tag for tag in state.unverifiable if tag.name == name), None)
     if bad is not None:
-        return StatusLine(topic="baseline", text=f"{name} is not verifiable: {bad.problem}", mend=f"git show {name}")
+        return StatusLine(
+            topic="baseline", text=f"{name} is not verifiable: {bad.problem}", mend=f"git show {quote(name)}"
+        )
     if strategy is None:
         return StatusLine(topic="baseline", text=f"{name}, which is no accepted strategy")
     accepted = strategy.accepted
@@ -231,7 +235,7 @@ def _leftovers(layout: Layout, tree: WorkTree, repository: Repository) -> Iterat
         mend = "git for-each-ref --format='delete %(refname)' refs/exps/exec | git update-ref --stdin"
         yield StatusLine(topic="runs", text=f"a killed run left {_few([_short(ref) for ref in found.refs])}", mend=mend)
     for lock in found.locks:
-        yield StatusLine(topic="runs", text=f"a killed command left {lock}", mend=f"rm '{lock}'")
+        yield StatusLine(topic="runs", text=f"a killed command left {lock}", mend=f"rm {quote(str(lock))}")
     if not tree.branch:
         text, mend = detached.sentence(layout.root, log), detached.attach(layout.root, log.branch)
         yield StatusLine(topic="runs", text=text, mend=mend)
@@ -244,12 +248,13 @@ def _short(ref: str) -> str:
 def _unproven(repository: Repository, state: State) -> Iterator[StatusLine]:
     without = [item.name for item in repository.experiments if not numbers.text(item.metrics, "verdict")]
     if without:
-        mend = f"dvc exp remove {' '.join(without[:5])}"
+        mend = f"dvc exp remove {shlex.join(without[:5])}"
         yield StatusLine(topic="experiments", text=f"{len(without)} without a verdict: {_few(without)}", mend=mend)
     elif repository.experiments:
         yield StatusLine(topic="experiments", text=f"{len(repository.experiments)}, each with a verdict")
     for tag in state.unverifiable:
-        yield StatusLine(topic="tags", text=f"{tag.name} is not verifiable: {tag.problem}", mend=f"git show {tag.name}")
+        text = f"{tag.name} is not verifiable: {tag.problem}"
+        yield StatusLine(topic="tags", text=text, mend=f"git show {quote(tag.name)}")
 
 
 def _unpushed(layout: Layout, tree: WorkTree, repository: Repository) -> Iterator[StatusLine]:
@@ -259,7 +264,7 @@ def _unpushed(layout: Layout, tree: WorkTree, repository: Repository) -> Iterato
         return
     if tree.branch and not tree.upstream:
         text = f"{tree.branch} was never pushed"
-        yield StatusLine(topic="remote", text=text, mend=f"git push -u --follow-tags origin {tree.branch}")
+        yield StatusLine(topic="remote", text=text, mend=f"git push -u --follow-tags origin {quote(tree.branch)}")
     elif tree.ahead:
         text = f"{tree.ahead} commit(s) of {tree.branch} are not in {tree.upstream}"
         yield StatusLine(topic="remote", text=text, mend="git push --follow-tags && dvc push")
@@ -279,7 +284,7 @@ def _unpushed(layout: Layout, tree: WorkTree, repository: Repository) -> Iterato
         missing = [name for name in missing if f"refs/tags/{name}" not in taken]
     if missing:
         text = f"the commits of {_few(missing)} are on no remote branch"
-        yield StatusLine(topic="remote", text=text, mend=f"git push origin {' '.join(missing[:5])}")
+        yield StatusLine(topic="remote", text=text, mend=f"git push origin {shlex.join(missing[:5])}")
 
 
 def _tags_elsewhere(layout: Layout, repository: Repository) -> list[str]:
