@@ -126,6 +126,8 @@ def test_sources_parameters_and_outputs_that_dvc_lock_does_not_know(clean, capsy
     found = {text for _, text, _ in wrong(clean, capsys)}
     assert "train last ran with another src/code.py, train.epochs" in found
     assert "outputs that are not those of dvc.lock: models, record.json" in found
+    mends = [mend for _, text, mend in wrong(clean, capsys) if text.startswith("outputs ")]
+    assert mends == ["dvc checkout models record.json, or dvc pull models record.json"], "nobody else's, and no force"
     clean.write({"record.json": "[]"})  # as large as it was
     assert any("record.json" in text for _, text, _ in wrong(clean, capsys))
 

@@ -171,6 +171,7 @@ def _announce(candidate: Candidate, named: Named, changed: list[str], seeds: See
     say(f"sealed test part: opened once; opened before by {', '.join(openings(candidate.state)) or 'nobody'}")
     tag = f"strategy/{candidate.name}"
     say(f"write: a commit on {candidate.head[:12]}, the tag {tag} on it, a commit with baseline: {tag}")
+    say("the hooks here were asked and do not refuse it; what a server says is seen when you push")
 
 
 def _regenerate(candidate: Candidate, scratch: Scratch, named: Named, changed: list[str], say: Say) -> Regenerated:

@@ -133,7 +133,9 @@ def _check_data(layout: Layout) -> None:
             mend="dvc repro split",
         )
     if VALIDATION in locked.changed_outputs(layout.root, making):
-        raise IncomparableError(f"{VALIDATION} is not the one of dvc.lock", mend="dvc checkout --force, or dvc pull")
+        raise IncomparableError(
+            f"{VALIDATION} is not the one of dvc.lock", mend=f"dvc checkout --force {VALIDATION}, or dvc pull"
+        )
 
 
 def check_committed(today: Today) -> str:

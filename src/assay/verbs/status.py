@@ -212,7 +212,8 @@ def _work_tree(layout: Layout, tree: WorkTree, equal: Experiment | None, landed:
     outputs = locked.changed_outputs(layout.root, lock)
     if outputs:
         text = f"outputs that are not those of dvc.lock: {_few(outputs)}"
-        yield StatusLine(topic="work tree", text=text, mend="dvc checkout --force, or dvc pull")
+        first = shlex.join(outputs[:5])  # by name and not by force: DVC then keeps what its cache has not
+        yield StatusLine(topic="work tree", text=text, mend=f"dvc checkout {first}, or dvc pull {first}")
     if not (edited or stale or outputs):
         yield StatusLine(topic="work tree", text="clean" if equal is None else f"clean, as experiment {equal.name}")
 
