@@ -19,7 +19,6 @@ from dvc.fs import localfs
 from dvc.output import Output
 from dvc.repo import Repo
 from dvc.stage import Stage
-from dvc_data.hashfile.build import build
 
 from assay.outside import files, git
 from assay.words.errors import UsageError
@@ -141,11 +140,9 @@ def _lacking(theirs: Repo, source: Path, path: Path) -> Iterator[Path]:
 
 def _hash(theirs: Repo, place: Output, source: Path) -> str:
     """DVC's hash of the user's `source`, which it remembers for what did not change."""
-    name = place.hash_name or "md5"
-    odb = theirs.cache.legacy if name == "md5-dos2unix" else theirs.cache.local
     with suppress(OSError):
-        _, _, found = build(odb, str(source), localfs, name, dry_run=True, ignore=theirs.dvcignore)
-        return str(found.hash_info.value)
+        seen = Output(None, str(source), repo=theirs, cache=False, hash_name=place.hash_name)
+        return str(seen.get_hash().value)
     return ""
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from assay.arms.accepted import FLOOR
 from assay.arms.accepted import Accepted as Named
+from assay.arms.dvc_program import DVC
 from assay.evidence.events import Accepted, Attempted, Comparison, Score, Seeds, check_name
 from assay.history import landing, lookup, numbers, plumbing, project
 from assay.history.commits import tree_with
@@ -28,7 +29,6 @@ from assay.history.writing import check_why, write
 from assay.judging import selection
 from assay.keeping.entries import Lock
 from assay.outside import files, git, pipeline, places
-from assay.outside.dvc_program import DVC
 from assay.report.comparison import verdict_lines
 from assay.verbs import admission
 from assay.verbs.acceptance import attempts, comparison, confirmed, identity, judge, openings, selected
