@@ -23,6 +23,7 @@ from assay.outside.pipeline import Run
 from assay.words import records
 from assay.words.errors import UsageError
 from assay.words.yaml12 import parse
+from assay.words.yaml_limits import GENERATED
 
 FLOOR = "floor"
 #: what a strategy must bring along to be run again
@@ -80,7 +81,7 @@ def _confirming(home: Path, name: str, commit: str) -> Seeds | None:
     if not isinstance(accepted, Confirmed):
         return None
     pattern = f"refs/tags/remeasured/{accepted.name}-*"
-    later = git.run(home, "for-each-ref", "--format=%(refname:strip=2)", pattern).split()
+    later = git.run(home, "for-each-ref", "--format=%(refname:strip=2)", pattern).split("\n")
     found = [event for tag in later if isinstance(event := _event(home, tag, commit), Remeasured)]
     strategy = git.run(home, "rev-parse", f"refs/tags/{name}")
     newest = max((event for event in found if event.strategy == strategy), key=lambda e: e.sequence, default=None)
@@ -102,7 +103,8 @@ def _unresolved(home: Path, name: str) -> UsageError:
         return UsageError(
             f"baseline {name!r} {kind}", allowed="floor, a tag, a full commit hash", mend=f"write baseline: {moving}"
         )
-    tags = [line for line in git.run(home, "tag", "--list", "strategy/*", check=False).splitlines() if line]
+    listed = git.run(home, "for-each-ref", "--format=%(refname:strip=2)", "refs/tags/strategy", check=False)
+    tags = [line for line in listed.split("\n") if line]
     shallow = git.run(home, "rev-parse", "--is-shallow-repository", check=False) == "true"
     fetch = "git fetch --unshallow --tags" if shallow else "git fetch --tags"
     return UsageError(
@@ -209,7 +211,7 @@ def task(tree: Path, name: str) -> str:
 
 def locked(content: bytes, path: str) -> str | None:
     """DVC's hash of the output `path` in a dvc.lock, or None."""
-    for stage in (parse(content, "dvc.lock").get("stages") or {}).values():
+    for stage in (parse(content, "dvc.lock", GENERATED).get("stages") or {}).values():
         for out in stage.get("outs") or []:
             if out.get("path") == path:
                 return str(out.get("md5"))

@@ -7,6 +7,8 @@ in its dvc.lock. Not covered: the training part of its examples (`arms.own_data`
 from __future__ import annotations
 
 import errno
+import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +20,14 @@ from assay.outside import places
 from assay.outside.pipeline import Run
 from assay.words.errors import UsageError
 from assay.words.yaml12 import parse
+from assay.words.yaml_limits import GENERATED
+
+_HASH = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 def training_files(content: bytes) -> dict[str, str]:
     """Path → DVC's hash of what the stage `train` depends on and no stage writes, by a dvc.lock."""
-    stages = parse(content, "dvc.lock").get("stages") or {}
+    stages = parse(content, "dvc.lock", GENERATED).get("stages") or {}
     written = {path for stage in stages.values() for path, _ in _entries(stage, "outs")}
     return {path: known for path, known in _entries(stages.get("train") or {}, "deps") if path not in written}
 
@@ -39,16 +44,24 @@ def link(run: Run, commit: str, tree: Path, say: places.Say) -> None:
     lock = tree / "dvc.lock"
     for path, known in training_files(lock.read_bytes()).items() if lock.is_file() else ():
         place = tree / path
-        if place.exists() and not (place.is_symlink() and place.readlink() == run.home / path):
+        if Path(path).is_absolute() or (place.exists() and not _leads(place, run.home / path)):
             continue
-        if ".." in place.parts:
+        if not place.parent.resolve().is_relative_to(tree.resolve()) or not _HASH.fullmatch(known):
             raise UsageError(
                 f"{path}, which the training of {commit[:12]} reads, lies outside of its project",
                 mend="accept a strategy again that depends on it by its absolute path",
             )
-        place.unlink(missing_ok=True)  # the user's own file may have changed since
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.symlink_to(_found(run, commit, path, known, say))
+        target = _found(run, commit, path, known, say)
+        if not _leads(place, target):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            aside = place.with_name(f".{place.name}.{os.getpid()}")
+            aside.symlink_to(target)
+            aside.replace(place)  # whole at any moment: other runs use this tree
+
+
+def _leads(place: Path, target: Path) -> bool:
+    """Whether `place` is a link to `target`; one to the user's own file may be so no longer."""
+    return place.is_symlink() and place.readlink() == target
 
 
 def _found(run: Run, commit: str, path: str, known: str, say: places.Say) -> Path:

@@ -28,7 +28,7 @@ class Index:
         return call(self.root, *arguments, stdin=stdin, environment=self._environment | more, options=git.BESIDE)
 
     def read(self, tree: str) -> None:
-        self.run("read-tree", tree)
+        self.run("read-tree", "--no-recurse-submodules", tree)
 
     def put(self, path: str, content: bytes) -> None:
         """`content` as the file `path`, relative to the repository's top.
@@ -88,7 +88,7 @@ def call(
         start_new_session=True,
     )
     if done.returncode:
-        said = (done.stderr.decode(errors="replace").strip() or "no message").splitlines()[0]
+        said = (done.stderr.decode(errors="replace").strip() or "no message").split("\n")[0]
         raise UsageError(f"git {arguments[0]} failed in {root}: {said}")
     return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")
 
@@ -108,11 +108,12 @@ def tag_object(root: Path, name: str, target: str, message: str) -> str:
     return call(root, "mktag", stdin=(header + message).encode("utf-8", "surrogateescape"))
 
 
-def move(root: Path, reason: str, moves: Sequence[tuple[str, str, str]]) -> None:
+def move(root: Path, reason: str, moves: Sequence[tuple[str, str, str]], end: str = "commit") -> None:
     """Move refs together: (ref, new, old) each, old "" for a ref that must not exist. All or none.
 
-    Raises UsageError when one of them is not where `old` says.
+    With `end` "abort" Git locks them, asks the hook, and lets them go. Raises UsageError when one of them is not where
+    `old` says, or cannot be written, or a hook refuses.
     """
     lines = [f"update {ref} {new} {old or '0' * len(new)}" for ref, new, old in moves]
-    content = "\n".join(["start", *lines, "prepare", "commit", ""])
+    content = "\n".join(["start", *lines, "prepare", end, ""])
     call(root, "update-ref", "-m", reason, "--stdin", stdin=content.encode())

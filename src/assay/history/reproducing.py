@@ -17,10 +17,14 @@ def furnish(scratch: Scratch) -> None:
     scratch_data.bring(Layout(scratch.home), scratch.top, scratch.layout, LAST)
 
 
-def reproduce(scratch: Scratch) -> None:
-    """Regenerate dvc.lock and results. Raises UsageError with the sentence of the stage that failed."""
-    furnish(scratch)
-    code, said = run([*DVC, "repro", LAST], scratch.layout.root, scratch.home)
+def reproduce(scratch: Scratch, *, again: bool = False) -> None:
+    """Regenerate dvc.lock and results; with `again`, which follows a first time, score the predictions anew whatever
+    DVC knows of them. Raises UsageError with the sentence of the stage that failed.
+    """
+    if not again:
+        furnish(scratch)
+    options = ("--force", "--single-item") if again else ()
+    code, said = run([*DVC, "repro", *options, LAST], scratch.layout.root, scratch.home)
     if code:
         mend = "name all that this stage reads under its deps in dvc.yaml, then dvc exp run, and accept that"
         raise failed("the tree to be accepted does not run", said, mend)

@@ -8,6 +8,7 @@ Everything here is a cache: it may be deleted between any two instructions. Not 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,9 @@ from assay.lineage.objects import refs
 from assay.outside import git, git_environment, pipeline, places
 from assay.words.errors import UsageError
 from assay.words.layout import Layout, Store
+
+#: the last line of a traceback
+_RAISED = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt)(?:: |$)")
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ def share_cache(home: Path, root: Path) -> None:
     """The real project's local DVC configuration, its cache by absolute path, and our cache of replicates."""
     ours = Store(root).root
     ours.parent.mkdir(parents=True, exist_ok=True)
+    if ours.is_symlink():
+        return
     ours.symlink_to(pipeline.store(home).root, target_is_directory=True)
     local = home / ".dvc" / "config.local"
     if local.is_file():
@@ -85,10 +91,14 @@ def run(command: Sequence[str], folder: Path, home: Path, **more: str) -> tuple[
 
 
 def failed(what: str, said: str, mend: str) -> UsageError:
-    """An error from a child's output: a stage's own sentence, which knows the mend, else the last line."""
+    """An error from a child's output: a stage's own sentence, which knows the mend, else what was raised, else what DVC
+    calls the error; its last line may be an advertisement.
+    """
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR: ")]  # DVC's last line asks for help
     ours = [line for line in lines if "; next: " in line or "; allowed: " in line]
     telling = [line for line in ours if "see the line above" not in line]
-    sentence = (telling or ours or errors or lines or ["no message"])[-1].removeprefix("assay: ")
+    last = max((number for number, line in enumerate(lines) if line.startswith("Running stage ")), default=0)
+    raised = [line for line in lines[last:] if _RAISED.match(line)]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    sentence = (telling or ours or raised or errors or lines or ["no message"])[-1].removeprefix("assay: ")
     return UsageError(f"{what}: {sentence}", mend="" if "; next: " in sentence else mend)

@@ -44,7 +44,7 @@ def bring(home: Layout, top: Path, layout: Layout, stage: str) -> None:
             kept = [one for one in stages if one.is_data_source or one.frozen]
             if kept:
                 here.checkout(targets=[_target(one) for one in kept], force=True, allow_missing=True)
-            own = Path(git.run(home.root, "rev-parse", "--show-toplevel"))
+            own = git.top(home.root)
             linked = [
                 path
                 for place in _needed(stages, kept)
@@ -109,7 +109,7 @@ def _needed(stages: list[Stage], kept: list[Stage]) -> Iterator[Output]:
 
 def _link(theirs: Repo, place: Output, path: Path, own: Path, top: Path) -> Path | None:
     """Link `path` to what the user has there, if this repository goes without; the path where it did."""
-    if not path.is_relative_to(top):
+    if not path.is_relative_to(top) or not path.parent.resolve().is_relative_to(top.resolve()):
         if path.exists():
             return None
         raise _lost(place, path, "it lies outside of the repository: write it as an absolute path in dvc.yaml")

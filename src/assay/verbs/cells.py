@@ -31,6 +31,7 @@ from assay.history.scratch import failed, lay_out, run
 from assay.outside import files, git, lifeline, pipeline
 from assay.words import params
 from assay.words.errors import UsageError
+from assay.words.json_form import json_form
 from assay.words.layout import Layout
 from assay.words.params import Judge, Params
 from assay.words.yaml12 import parse
@@ -166,7 +167,8 @@ def _families(layout: Layout, cells: Sequence[Cell]) -> list[list[Cell]]:
         except UsageError:
             continue  # its run will say what is wrong
         same = msgspec.structs.replace(settings, lr=base.lr, model=base.model, train=base.train) == base
-        if same and settings.machine.execution in ("auto", "fused"):
+        typed = _values(one)
+        if same and json_form(typed) == typed and settings.machine.execution in ("auto", "fused"):
             found.setdefault((one.base, msgspec.json.encode(params.alike(settings))), []).append(one)
     return [family for family in found.values() if len(family) > 1]
 
