@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from assay.arms import checkout
+from assay.arms import checkout, own_files
 from assay.evidence.events import Accepted as Confirmed
 from assay.evidence.events import Event, Remeasured, Seeds, UnverifiableError
 from assay.evidence.trailers import parse_event
@@ -132,9 +132,10 @@ def unpack(run: Run, commit: str, say: places.Say = places.unsaid) -> Path:
     """
     tree = run.store.tree(commit)
     places.hold(tree)
-    if _whole(tree):
-        return tree
-    return places.place(lambda where: _unpacked(run.home, commit, where), tree, say)
+    if not _whole(tree):
+        tree = places.place(lambda where: _unpacked(run.home, commit, where), tree, say)
+    own_files.link(run, commit, tree, say)
+    return tree
 
 
 def _unpacked(home: Path, commit: str, tree: Path) -> Path:
@@ -160,7 +161,7 @@ def _check_pointers(tree: Path, commit: str) -> None:
     """Refuse pointers in what the strategy's own code is, and reads."""
     checkout.check_pointers(tree, _OWN, commit[:12])
     lock = tree / "dvc.lock"
-    read = training_files(lock.read_bytes()) if lock.is_file() else {}
+    read = own_files.training_files(lock.read_bytes()) if lock.is_file() else {}
     checkout.check_pointers(tree, read, commit[:12])
 
 
@@ -190,7 +191,9 @@ def _contents(tree: Path) -> str:
         name = path.relative_to(tree)
         if name.name == _SEAL or "__pycache__" in name.parts:
             continue
-        if path.is_symlink():  # wherever it leads
+        if path.is_symlink():  # wherever it leads; an absolute one is none of the commit's own files
+            if path.readlink().is_absolute():
+                continue
             found.append(f"{files.digest(os.fsencode(path.readlink()))} {name.as_posix()}@\n")
         elif path.is_file():
             found.append(f"{files.digest(path.read_bytes())} {name.as_posix()}\n")
@@ -213,9 +216,3 @@ def locked(content: bytes, path: str) -> str | None:
             if out.get("path") == path:
                 return str(out.get("md5"))
     return None
-
-
-def training_files(content: bytes) -> dict[str, str]:
-    """Path → DVC's hash of what the stage `train` depends on, in a dvc.lock."""
-    stage = (parse(content, "dvc.lock").get("stages") or {}).get("train") or {}
-    return {str(dep.get("path")): str(dep.get("md5")) for dep in stage.get("deps") or []}

@@ -7,7 +7,6 @@ and a work tree of our own beside the user's; what a missing filter left as a po
 
 from __future__ import annotations
 
-import errno
 import os
 import subprocess
 import tempfile
@@ -15,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from assay.outside import git
-from assay.words.errors import UsageError
+from assay.words.errors import FULL, UsageError
 
 #: what stands at the beginning of a file whose filter was not at work → how to bring the file itself
 _POINTERS = {
@@ -25,7 +24,6 @@ _POINTERS = {
 }
 #: bytes of a file that tell a pointer
 LONGEST = max(map(len, _POINTERS))
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def write(home: Path, commit: str, folder: Path) -> Path:
@@ -52,7 +50,7 @@ def write(home: Path, commit: str, folder: Path) -> Path:
 
 
 def _failed(commit: str, said: str, folder: Path) -> Exception:
-    for code in _FULL:
+    for code in FULL:
         if os.strerror(code) in said:
             return OSError(code, os.strerror(code), str(folder))
     mend = f"git lfs fetch origin {commit[:12]}, or whatever that filter needs" if "filter" in said else ""

@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from assay.arms.dvc_program import DVC
 from assay.context import environment
 from assay.history import plumbing
 from assay.history.landing import newest_date
@@ -28,7 +29,6 @@ from assay.history.merging import merge
 from assay.history.reproducing import LAST, furnish
 from assay.history.scratch import failed, lay_out, run
 from assay.outside import files, git, lifeline, pipeline
-from assay.outside.dvc_program import DVC
 from assay.words import params
 from assay.words.errors import UsageError
 from assay.words.json_form import json_form

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from assay.arms.accepted import FLOOR, Accepted
+from assay.arms.dvc_program import DVC
 from assay.arms.request import ALONE
 from assay.evidence.events import NO_EVIDENCE, Remeasured, UnverifiableError
 from assay.history import lookup, project
@@ -22,7 +23,6 @@ from assay.history.scratch import failed, run
 from assay.history.state import State, Strategy, fold
 from assay.history.writing import check_identity, write
 from assay.outside import files, pipeline
-from assay.outside.dvc_program import DVC
 from assay.outside.examples import read_manifest
 from assay.outside.start import Start
 from assay.scoring import arm as scoring
