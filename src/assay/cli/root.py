@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import io
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from typing import NamedTuple
 import click
 
 from assay.cli.printing import show
+from assay.outside import git_environment, standard_streams
 from assay.words import printable
 from assay.words.errors import REFUSED, AssayError, Exit
 
@@ -74,12 +74,18 @@ def root(show_traceback: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code; never returns."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(run(given))
+    standard_streams.make_lenient()
+    code = run(list(sys.argv[1:] if arguments is None else arguments))
+    lost = standard_streams.trouble()
+    if lost is not None and code == Exit.DONE:
+        show(f"assay: standard output could not be written ({lost.strerror}); next: print elsewhere", err=True)
+        code = Exit.USAGE
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit code. Known errors become one line on stderr."""
+    git_environment.forget_places()  # Git itself may have started us, from a hook or an alias
     try:
         returned = root.main(args=list(arguments), prog_name="assay", standalone_mode=False)
         return int(returned) if isinstance(returned, int) else Exit.DONE
@@ -95,9 +101,6 @@ def run(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         show(f"assay: {error.sentence}", err=True)
         return error.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.DONE
     except Exception as error:
         if "--traceback" in arguments:
             traceback.print_exc()

@@ -49,7 +49,7 @@ def _merged(root: Path, head: str, commit: str, base: str) -> str:
         scratch.copy(head, [prefix + path for path in REGENERATED])
         theirs = plumbing.commit(root, scratch.write(), [base], "theirs")
     command = ["git", "-C", str(root), "merge-tree", "--write-tree", "--name-only", "--no-messages", head, theirs]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="surrogateescape")
     lines = done.stdout.removesuffix("\n").split("\n")
     if done.returncode == 0:
         return lines[0]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.judging.samples import first_masked
 from assay.words.errors import UsageError
 
 Score = Callable[..., float]
@@ -83,7 +84,12 @@ def score(metric: Metric, options: Mapping[str, Any], targets: Array, prediction
 def per_example(metric: Metric, targets: Array, predictions: Array, who: str) -> NDArray[np.float64]:
     """Scores (N,) of single examples. Raises UsageError when the shape or a value is wrong."""
     assert metric.per_example is not None
-    values = np.asarray(metric.per_example(targets, predictions), dtype=np.float64)
+    made = metric.per_example(targets, predictions)
+    masked = first_masked(made)
+    if masked is not None:
+        problem = f"per_example of metric {metric.name} masks example {masked} for {who}"
+        raise UsageError(problem, allowed=f"{len(targets)} finite numbers")
+    values = np.asarray(made, dtype=np.float64)
     if values.shape != (len(targets),) or not np.isfinite(values).all():
         raise UsageError(
             f"per_example of metric {metric.name} gives shape {values.shape} for {who}",

@@ -165,7 +165,7 @@ class Predictor:
         ready = torch.from_numpy(given)
         if callable(preprocess):
             ready = preprocess(ready, *self._statistics)
-        return ready.to(self._dtype) if ready.is_floating_point() else ready
+        return self._cast(ready)
 
     def _one(self, module: nn.Module, ready: Tensor) -> NDArray[np.float32]:
         parts = []
@@ -191,12 +191,19 @@ class Predictor:
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False)
 
+    def _cast(self, tensor: Tensor) -> Tensor:
+        """In the precision of training; complex numbers stay complex."""
+        if tensor.is_complex():
+            return tensor.to(self._dtype.to_complex())
+        return tensor.to(self._dtype) if tensor.is_floating_point() else tensor
+
     def _module(self, number: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             made: nn.Module = self._task.model(
                 tuple(self.info["shape"]), self.info["outputs"], **self.info["parameters"]
             )
-        made = made.to("cpu", self._dtype)
+        made = made.to("cpu")
+        made._apply(self._cast)  # type: ignore[no-untyped-call]
         weights = tensors(self.folder / WEIGHTS / f"{number}.safetensors")
         missing, unexpected = made.load_state_dict(weights, strict=False)
         shared = {tensor.data_ptr() for name, tensor in made.state_dict().items() if name in weights}

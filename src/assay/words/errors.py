@@ -13,6 +13,8 @@ from assay.words import printable
 
 #: what the system says no to for reasons outside of the program
 REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+#: those of them that are about the disk that is written to, and never about what is read
+FULL = REFUSED[:4]
 
 #: between the problem and what is allowed
 _ALLOWED = "; allowed: "
