@@ -1,4 +1,4 @@
-"""What is done at one place, so that it cannot be forgotten elsewhere: printing, reading arrays, splitting Git's text."""
+"""What stands at one place, so that no other can forget it: printing, reading arrays, splitting Git's text."""
 
 from __future__ import annotations
 
