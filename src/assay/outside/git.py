@@ -143,5 +143,5 @@ def read(root: Path, revision: str, path: str) -> bytes | None:
         return done.stdout
     if subprocess.run(["git", "-C", str(root), "cat-file", "-e", name], capture_output=True).returncode:
         return None
-    said = (done.stderr.decode(errors="replace").strip() or "no message").splitlines()[0]
+    said = (done.stderr.decode(errors="replace").strip() or "no message").split("\n")[0]
     raise UsageError(f"{path} at {revision[:40]} cannot be read: {said}", mend=f"git check-attr --all {path}")
