@@ -331,3 +331,16 @@ def test_commands_that_read_survive_a_broken_params_yaml(two_strategies, capsys,
         assert "this is a bug" not in said.err, said.err
         if command == ("status",):
             assert "params.yaml " in said.out
+
+
+def test_a_repository_of_another_owner(two_strategies, capsys, monkeypatch):
+    """Git's reason and Git's own advice; what Git tests itself by stands in for the owner."""
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    for command in (("status",), ("log",), ("compare", "HEAD"), ("cache",), ("reject", "HEAD", "--why", "x")):
+        assert two_strategies.assay(*command) == 2, command
+        said = capsys.readouterr().err
+        assert "detected dubious ownership" in said and "git init" not in said, said
+        assert f"; next: if you trust its owner: git config --global --add safe.directory {two_strategies.path}" in said
+    advised = said.partition("its owner: ")[2]
+    subprocess.run(["sh", "-ec", advised], check=True)
+    assert two_strategies.assay("status") == 0

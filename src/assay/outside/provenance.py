@@ -7,7 +7,9 @@ reach (`outside.closure`).
 
 from __future__ import annotations
 
+import os
 import posixpath
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
@@ -47,13 +49,16 @@ def met(root: Path, files: Iterable[str]) -> None:
 
 def imported(root: Path) -> list[str]:
     """Files under `root`/src that this process and its workers have imported, relative to `root`."""
-    source = str((root / "src").resolve())
+    named, source = f"{root / 'src'}{os.sep}", str((root / "src").resolve())
     elsewhere = tuple(prefix for prefix in {sys.prefix, sys.base_prefix} if not source.startswith(prefix))
     found = {file for place, file in _met if place == root}
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)  # a relative name for some modules of torch
         if not isinstance(file, str) or file.startswith(elsewhere) or not Path(file).is_absolute():
             continue  # resolving the thousand files of torch would take longer than all the rest
+        if file.startswith(named):  # where a symbolic link leads is for `check` to say
+            found.add(Path(file).relative_to(root).as_posix())
+            continue
         real = str(Path(file).resolve())
         if real.startswith(source):
             found.add(Path(real).relative_to(root.resolve()).as_posix())
@@ -69,7 +74,11 @@ def check(
     Raises ProvenanceError (exit 4) naming the first such file and the line to add.
     """
     known, files = listed or listing(root), list(files)
-    if missing := [file for file in files if file not in known.tracked]:
+    missing = [file for file in files if file not in known.tracked or leads_elsewhere(root, file)]
+    for file in missing:
+        if refusal := _out_of_reach(root, file):
+            raise refusal
+    if missing:
         text = f"{named(missing)} {'is' if len(missing) == 1 else 'are'} imported but Git does not track"
         raise ProvenanceError(f"{text} {_them(missing)}", mend=commit_command(root, missing))
     for file in files:
@@ -109,8 +118,41 @@ def late(root: Path, dependencies: Sequence[str]) -> list[str]:
     return [
         file
         for file in imported(root)
-        if file not in tracked or not (_inside(file, dependencies) or closure.inert(root, Path(file)))
+        if file not in tracked
+        or leads_elsewhere(root, file)
+        or not (_inside(file, dependencies) or closure.inert(root, Path(file)))
     ]
+
+
+def leads_elsewhere(root: Path, file: str) -> bool:
+    """Whether a symbolic link stands at `file` or above it, and what it leads to is nothing that Git tracks here."""
+    real = (root / file).resolve()
+    return real != root.resolve() / file and not git.run(root, "ls-files", "--", str(real), check=False)
+
+
+def _out_of_reach(root: Path, file: str) -> ProvenanceError | None:
+    """The refusal of a file behind a link or in another repository, where `git add` is no mend; else None."""
+    what = f"{file} is imported but"
+    above = [
+        root.joinpath(*PurePosixPath(file).parts[:depth]) for depth in range(1, len(PurePosixPath(file).parts) + 1)
+    ]
+    link = next((path for path in above if path.is_symlink()), None)
+    if link is not None:
+        place, target = link.relative_to(root).as_posix(), link.resolve()
+        name = shlex.quote(place)
+        return ProvenanceError(
+            f"{what} {place} is a symbolic link to {target}, which Git does not hold",
+            mend=f"rm {name} && cp -r {shlex.quote(str(target))} {name} && git add {name} && git commit -m Track",
+        )
+    nested = next((path for path in above if (path / ".git").exists()), None)
+    if nested is not None:
+        name = shlex.quote(nested.relative_to(root).as_posix())
+        kept = f"git rm --quiet --cached --ignore-unmatch {name} && rm -rf {name}/.git && git add {name}"
+        return ProvenanceError(
+            f"{what} {name} is a submodule or another repository, whose files no experiment carries",
+            mend=f"install it as a package, or make its files this repository's own: {kept} && git commit -m Track",
+        )
+    return None
 
 
 def _inside(file: str, dependencies: Sequence[str]) -> bool:

@@ -61,7 +61,7 @@ def find(root: Path, name: str) -> Source:
         content = files.read_bytes(path, mend="name an existing CSV or JSON file")
         found = Source(name, columns.parse(content, name))  # a file of another tool needs no Git
         return replace(found, computed_here=found.is_record and trusted.computed(root, content))
-    if not git.run(root, "rev-parse", "--git-dir", check=False):
+    if not git.inside(root):
         raise UsageError(f"{name} is no file, and {root} is in no Git repository", allowed="a CSV or JSON file")
     refs = git.run(root, "for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{name}", check=False).split()
     if len(set(refs)) > 1:
