@@ -7,7 +7,7 @@ looks are kept (`lineage.ledger`), levels of looks at growing seeds of one draw 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -46,6 +46,11 @@ class LookEntry(Record, frozen=True, kw_only=True, tag_field="kind", tag="look")
     level: float
     spends: float
     budget: float = 0.0  # of the whole declared plan
+
+
+def metric_label(name: str, options: Mapping[str, object]) -> str:
+    """A metric as a look names it: whatever its version, but with its options."""
+    return f"{name} {', '.join(f'{key}={options[key]}' for key in sorted(options))}".rstrip()
 
 
 @dataclass(frozen=True)
