@@ -22,6 +22,8 @@ from assay.words.errors import UsageError
 
 #: the ledger (`lineage.ledger`); named here for whoever only asks whether it can be written
 LOOKS = "refs/assay/looks"
+#: folder of what was fetched from remotes: REMOTES/NAME/looks
+REMOTES = "refs/assay/remotes"
 #: the writer of these commits: a shared ledger says what was looked at, and not who sat there
 _WRITER = "Assay <assay@localhost>"
 #: attempts at adding while nobody else does; whoever loses a race tries again without end

@@ -46,6 +46,11 @@ def read(home: Path) -> Ledger:
     return _parsed({**_before(home, found), **found.files})
 
 
+def kept(home: Path) -> Ledger:
+    """What is recorded, and nothing else."""
+    return _parsed(grown.read(home, LOOKS)[0].files)
+
+
 def add(home: Path, make: Callable[[Ledger], Sequence[Entry]]) -> Ledger:
     """The ledger with what `make` adds to it. Raises UsageError where it cannot be written.
 
