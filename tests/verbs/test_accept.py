@@ -85,7 +85,7 @@ def test_the_next_idea_is_measured_against_the_replicates_that_confirmed(done: P
     done.dvc("repro", "--quiet", "baseline", "evaluate")
     rows = list(csv.DictReader(io.StringIO(done.read("results/confirmation.csv"))))
     confirmed = [float(row["accuracy"]) for row in rows if row["arm"] == "candidate"]
-    assert [float(row["accuracy"]) for row in done.replicates("baseline")] == confirmed
+    assert [float(row["accuracy"]) for row in done.replicates("baseline")] == confirmed[:3]
 
 
 def test_a_second_clone_has_everything(done: Project, tmp_path: Path) -> None:
