@@ -115,7 +115,7 @@ def test_a_dry_run_says_everything_and_does_nothing(ready: Project) -> None:
         f"candidate {seeds.candidate}–{seeds.candidate + 7}, strategy/first {seeds.baseline}–{seeds.baseline + 7}",
         "confirming on 8 fresh replicates an arm, attempt 1, level 0.0125 one-sided",
         "confirmation 1 against this baseline",
-        "it finds 32% of +1 sd, 90% of +2 sd",
+        "it finds 33% of +1 sd, 91% of +2 sd",
         "opened before by nobody",
         "the tag strategy/fast on it",
     ):
