@@ -72,7 +72,7 @@ def test_earlier_verdicts_against_the_same_baseline_are_counted(repository, assa
 
 def test_what_nobody_looked_at_is_not_on_the_account_and_passes_no_gate(repository, assay):
     """An experiment's own verdict is a look; its test, its level or another pair are none. Nothing is written."""
-    code, out, _ = assay("tidal-lynx", "--require", "progress")
+    code, out, _ = assay("tidal-lynx")
     assert code == 0 and "96% CI" in out and "not on the account" not in out, "at the level of a first look"
     others = (["tidal-lynx", "--test", "student"], ["tidal-lynx", "--alpha", "0.04"], ["tidal-lynx", "--fixed", "0.5"])
     for arguments in (*others, ["HEAD", "tidal-lynx"]):

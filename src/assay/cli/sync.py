@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from assay.cli.printing import show, show_json
 from assay.verbs.sync import sync
 
 
@@ -20,8 +21,8 @@ def command(remote: str | None, as_json: bool) -> None:
     """
     found = sync(Path.cwd(), remote)
     if as_json:
-        click.echo(msgspec.json.encode({"schema": 1, **msgspec.to_builtins(found)}))
+        show_json(msgspec.json.encode({"schema": 1, **msgspec.to_builtins(found)}))
         return
-    click.echo(f"{found.came} entries came from {found.remote}, {found.went} went there")
+    show(f"{found.came} entries came from {found.remote}, {found.went} went there")
     for path, why in found.damaged.items():
-        click.echo(f"{path} cannot be read: {why[:200]}", err=True)
+        show(f"{path} cannot be read: {why[:200]}", err=True)

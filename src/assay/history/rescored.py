@@ -15,6 +15,7 @@ from assay.evidence.events import Score
 from assay.lineage import grown
 from assay.lineage.grown import Grown
 from assay.lineage.objects import refs
+from assay.words.records import DAMAGE
 
 FOLDER = "refs/assay/rescored"
 #: metric version → commit → score
@@ -33,7 +34,7 @@ def _table(found: Grown) -> dict[str, Score]:
     for path, content in files(found).items():
         try:
             table[path.replace("/", "").removesuffix(".json")] = msgspec.json.decode(content, type=Score)
-        except (msgspec.MsgspecError, RecursionError):
+        except DAMAGE:
             continue
     return table
 
@@ -44,7 +45,7 @@ def files(found: Grown) -> Mapping[str, bytes]:
         return found.files
     try:
         return _files(msgspec.json.decode(found.blob, type=dict[str, Score]))
-    except (msgspec.MsgspecError, RecursionError):
+    except DAMAGE:
         return {}
 
 

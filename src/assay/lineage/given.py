@@ -20,8 +20,11 @@ from assay.lineage.objects import Object, reading, refs
 from assay.outside import files, git
 from assay.words.errors import AssayError
 from assay.words.params import Judge, Metric
+from assay.words.records import DAMAGE
 from assay.words.yaml12 import parse
 
+#: columns that say which look it was
+_ASKED = ("arm", "strategy", "identity", "replicate", "seed", "metric_version", "environment")
 PATTERNS = ("refs/exps", "refs/tags/strategy", "refs/tags/rejected")
 FLOOR = "floor"
 #: the sections of params.yaml that say how a verdict was to be given
@@ -58,18 +61,27 @@ def _sections(content: bytes) -> tuple[Judge, str]:
         raw = parse(content)
         judge = msgspec.convert(raw.get("judge") or {}, Judge)
         decides = msgspec.convert(raw.get("metric"), Metric)
-    except (AssayError, msgspec.ValidationError):
+    except (AssayError, *DAMAGE):
         return Judge(), ""
     return judge, metric_label(decides.name, decides.options)
 
 
 def _read(item: Object, settings: tuple[Judge, str], tags: Mapping[str, str]) -> LookEntry | None:
     try:
-        return recorded(
-            columns.parse(item.content, "results/replicates.csv"), *settings, tags, files.digest(item.content)
-        )
-    except (AssayError, KeyError, ValueError, IndexError):
+        table = _plain(item.content) or columns.parse(item.content, "results/replicates.csv")
+        return recorded(table, *settings, tags, files.digest(item.content))
+    except (AssayError, KeyError, *DAMAGE):
         return None
+
+
+def _plain(content: bytes) -> Table | None:
+    """The columns of a table as `evaluate` writes it: a third of the time of a CSV reader; None for any other."""
+    header, *rows = content.decode("utf-8", "replace").removesuffix("\n").split("\n")
+    names = header.split(",")
+    cells = [row.split(",") for row in rows]
+    if b'"' in content or b"\r" in content or any(len(row) != len(names) for row in cells) or not cells:
+        return None
+    return {name: [row[names.index(name)] for row in cells] for name in _ASKED if name in names}
 
 
 def recorded(table: Table, judge: Judge, metric: str, tags: Mapping[str, str], unnamed: str) -> LookEntry:

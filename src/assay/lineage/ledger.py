@@ -20,6 +20,7 @@ from assay.judging.attempts import AttemptEntry, FamilyEntry, OpeningEntry, Outc
 from assay.lineage import given, grown
 from assay.lineage.grown import LOOKS, Grown
 from assay.outside import files
+from assay.words.records import DAMAGE
 
 Entry = LookEntry | AttemptEntry | OutcomeEntry | OpeningEntry | FamilyEntry
 E = TypeVar("E", LookEntry, AttemptEntry, OutcomeEntry, OpeningEntry, FamilyEntry)
@@ -130,6 +131,6 @@ def _entry(path: str, content: bytes) -> Entry | str:
         return "its content was edited"
     try:
         entry: Entry = _decoder(content)
-    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+    except DAMAGE as error:
         return f"this version does not know it: {error}"
     return entry if entry.schema == 1 else f"it has schema {entry.schema}, this version knows 1"

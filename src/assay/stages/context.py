@@ -12,6 +12,7 @@ from pathlib import Path
 
 from assay.arms import accepted
 from assay.context import environment, identity
+from assay.history import detached
 from assay.lineage import grown
 from assay.outside import closure, files, pipeline, places, provenance, remembered, task_source
 from assay.outside.start import Start, start
@@ -28,6 +29,8 @@ def main(root: Path, _arguments: Sequence[str], protocol: int) -> None:
     grown.check_writable(begun.run.home, grown.LOOKS)
     if identity.ensure(begun.run.home):
         print(f"context: Git knew no identity; this repository now has {identity.NAME} <{identity.EMAIL}>")
+    if begun.run.home == root and (note := detached.before_this_run(root, begun.run.experiment)):
+        print(f"context: {note}")
     if note := places.trouble(begun.run.store):
         print(f"context: {note}")
     task = begun.params.task.name

@@ -22,11 +22,11 @@ from assay.lineage.since import since
 from assay.outside import examples, files, git, remembered
 from assay.outside.start import Start, start
 from assay.report import comparison
-from assay.scoring import arm, judgement, looking, outputs, present, ruler, tables
+from assay.scoring import arm, judgement, looking, outputs, present, ruler, tables, trusted
 from assay.scoring.arm import Array, Ruler, Scored
 from assay.scoring.judgement import Judgement
 from assay.scoring.outputs import Evaluated
-from assay.words import records
+from assay.words import printable, records
 from assay.words.errors import UsageError
 from assay.words.records import Part
 
@@ -41,8 +41,9 @@ def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     with begun.said_by_task("metrics"):
         found, against = _evaluate(begun, today, version, manifest)
         outputs.write(begun.layout, found)
+        _note(begun, found)
         for line in _lines(begun, found, against):
-            print(line)
+            print(printable.lines(line))
 
 
 def _evaluate(begun: Start, today: Ruler, version: str, manifest: Part) -> tuple[Evaluated, int]:
@@ -64,6 +65,14 @@ def _evaluate(begun: Start, today: Ruler, version: str, manifest: Part) -> tuple
         judgement=judged,
     )
     return found, against
+
+
+def _note(begun: Start, found: Evaluated) -> None:
+    """Keep where no clone brings it that this code ran here, and computed these numbers."""
+    code = trusted.metrics_code(begun.layout.root, begun.params.task.name)
+    trusted.note_code(begun.run.home, code)
+    predictions = {each.arm.arm: files.digest(each.predictions.tobytes()) for each in found.arms}
+    trusted.note_scores(begun.run.home, begun.layout.replicates.read_bytes(), code, predictions)
 
 
 def _floors(begun: Start, today: Ruler) -> dict[str, dict[str, float]]:
