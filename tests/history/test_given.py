@@ -29,7 +29,7 @@ def test_once_there_is_a_ledger_no_table_is_read(project: Project, monkeypatch: 
     assert {(one.baseline, one.key.n) for one in found} == {("strategy/adam", 2)}
     ledger.look(project.path, asked())
     monkeypatch.delattr(given, "looks")
-    assert len(ledger.read(project.path).looks) == 4 and ledger.look(project.path, asked(2))[1].level == 0.005
+    assert len(ledger.read(project.path).looks) == 4 and ledger.look(project.path, asked(2))[1].level == 0.009
 
 
 def test_the_short_way_is_the_long_one() -> None:

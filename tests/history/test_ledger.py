@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -53,20 +54,23 @@ def test_a_look_is_written_once_and_its_price_with_it(project):
 def test_processes_that_look_at_once_each_pay_for_the_others(project):
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda seed: ledger.look(project.path, asked(seed))[1].level, range(8)))
-    assert sorted(found, reverse=True) == pytest.approx([0.04, *(0.005 / 2**k for k in range(7))])
+    assert sorted(found, reverse=True) == pytest.approx([0.04, *(0.009 / 10**k for k in range(7))])
     assert len(ledger.read(project.path).looks) == 8
 
 
 def test_it_takes_milliseconds(project):
-    """The best of several: 8 ms were measured alone, 20 are allowed, or 15 of Git's shortest on a busy machine."""
-    taken, bare = [], []
+    """The best of several, in processor time, as others use the machine, too: 8 ms of wall clock on a free core."""
+
+    def spent() -> float:
+        now = os.times()
+        return now.user + now.system + now.children_user + now.children_system
+
+    taken = []
     for seed in range(12):
-        begun = time.perf_counter()
+        before = spent()
         ledger.look(project.path, asked(seed))
-        taken.append(time.perf_counter() - begun)
-        subprocess.run(["git", "--version"], check=True, capture_output=True)
-        bare.append(time.perf_counter() - begun - taken[-1])
-    assert min(taken) < max(0.02, 15 * min(bare))
+        taken.append(spent() - before)
+    assert min(taken) <= 0.02
 
 
 def test_a_linked_work_tree_writes_into_the_same_ledger(project, tmp_path):
@@ -86,7 +90,7 @@ def test_what_is_damaged_is_named_and_blocks_nothing(project, capsys):
     known = ledger.read(project.path)
     assert len(known.looks) == 1 and len(known.damaged) == 3
     assert any("schema 9" in why for why in known.damaged.values())
-    assert ledger.look(project.path, asked(3))[1].level == 0.005
+    assert ledger.look(project.path, asked(3))[1].level == 0.009
     project.assay("status")
     assert "3 entries cannot be read" in capsys.readouterr().out
 
@@ -100,11 +104,11 @@ def test_the_first_write_takes_in_the_verdicts_that_git_shows(two_strategies):
     assert not project.git("for-each-ref", grown.LOOKS)
     assert {(one.identity, one.baseline, one.level) for one in ledger.read(project.path).looks} == {
         ("idea", commit, 0.04),
-        ("idea", commit, 0.005),
+        ("idea", commit, 0.009),
         ("other", commit, 0.04),
     }
     entry, price, known = ledger.look(project.path, asked(baseline=commit))
-    assert price.level == 0.0025 and len(known.looks) == 4 and ledger.others(known, entry) == 1
+    assert price.level == 0.0009 and len(known.looks) == 4 and ledger.others(known, entry) == 1
     assert ledger.read(project.path) == known
 
 

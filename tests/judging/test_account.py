@@ -28,7 +28,7 @@ def levels(*looks: LookEntry) -> list[float]:
 
 
 def test_a_redraw_is_another_look_and_all_of_them_spend_one_alpha():
-    assert levels(*(asked(seed=seed) for seed in (1, 2, 3))) == [0.04, 0.005, 0.0025]
+    assert levels(*(asked(seed=seed) for seed in (1, 2, 3))) == [0.04, 0.009, 0.0009]
     assert sum(one.expected for one in levels(*(asked(seed=seed) for seed in range(40)))) <= 0.05
 
 
@@ -44,7 +44,7 @@ def test_any_other_set_test_alpha_plan_or_metric_is_another_look(other):
 
 def test_the_same_sets_keep_their_level_in_another_environment_and_whenever_they_are_read():
     same = asked(environment="torch 3")
-    assert levels(asked(), asked(seed=2), same, asked(seed=2), asked()) == [0.04, 0.005, 0.04, 0.005, 0.04]
+    assert levels(asked(), asked(seed=2), same, asked(seed=2), asked()) == [0.04, 0.009, 0.04, 0.009, 0.04]
     assert take([take([], asked())[0]], same)[1].known
 
 
@@ -64,14 +64,14 @@ def test_a_plan_that_grows_is_another_plan_and_paid_from_what_is_left():
     assert account.spent(ledger) <= 0.05
     begun = take([], asked(5, plan=(5, 10, 20)))[0]
     grown = take([begun], asked(20, plan=(5, 10, 20, 40)))[0]
-    assert begun.spends == pytest.approx(0.0125) and grown.budget == pytest.approx(0.0375 / 2)
+    assert begun.spends == pytest.approx(0.0125) and grown.budget == pytest.approx(0.0375 * 0.9)
 
 
 def test_what_something_else_has_spent_is_not_there_for_the_rest_of_a_plan():
     ledger = [take([], asked(5, plan=(5, 10, 20)))[0]]
     for one in [asked(seed=9), asked(10, plan=(5, 10, 20)), asked(20, plan=(5, 10, 20))]:
         ledger.append(take(ledger, one)[0])
-    assert account.spent(ledger) <= 0.05 and ledger[2].level == LEVELS[5, 10, 20][1] and ledger[3].level < 0.01
+    assert account.spent(ledger) <= 0.05 and LEVELS[5, 10, 20][1] > ledger[2].level > ledger[3].level > 0
 
 
 def test_one_replicate_shows_nothing_and_costs_nothing():
@@ -86,15 +86,15 @@ def test_order_does_not_matter_and_what_two_clones_gave_stands():
         assert [take(ledger, one)[0].level for one in both] == [0.04, 0.04]
         entry, price = take(ledger, asked(seed=3))
         assert entry.level == 0 and price.hold, "the next look pays for all"
-    twice = [ours, msgspec.structs.replace(ours, level=0.005, spends=0.005)]
+    twice = [ours, msgspec.structs.replace(ours, level=0.009, spends=0.009)]
     assert take(twice, asked())[0].level == 0.04 and account.spent(twice) == ours.spends
 
 
 def test_a_strategy_keeps_its_account_under_a_new_way_of_writing_identities():
     old = take([], asked(identity="old"))[0]
     again = asked(identity="new", formerly=("older", "old"), seed=2)
-    assert take([old], again)[0].level == pytest.approx(0.005)
-    assert take([old, take([old], again)[0]], asked(identity="old", seed=3))[0].level == pytest.approx(0.0025)
+    assert take([old], again)[0].level == pytest.approx(0.009)
+    assert take([old, take([old], again)[0]], asked(identity="old", seed=3))[0].level == pytest.approx(0.0009)
 
 
 def test_a_draw_in_an_environment_that_the_baseline_never_had_opens_an_account_once():
@@ -107,13 +107,13 @@ def test_a_draw_in_an_environment_that_the_baseline_never_had_opens_an_account_o
 
     assert level(seed=1) == 0.04
     assert level(seed=1, environment="torch 3") == 0.04, "the same sets elsewhere are the same look"
-    assert level(seed=2, place=40_000) == 0.005, "drawn again where it was drawn before"
+    assert level(seed=2, place=40_000) == 0.009, "drawn again where it was drawn before"
     new = {"environment": "torch 4", "place": 60_000}
     assert level(seed=3, **new) == 0.04, "a new draw in a new environment"
-    assert level(seed=4, **new) == 0.005
-    assert level(seed=9, environment="torch 4", place=80_000) == 0.0025, "once"
-    assert level(seed=6, environment="torch 5", place=60_000) == 0.00125, "an old draw opens nothing"
-    assert level(seed=5, environment="torch 2", place=60_000) == 0.0025, "a known environment goes on with its own"
-    assert level(seed=7, environment="torch 6", place=None) == 0.00125, "nor does a floor or a paired design"
+    assert level(seed=4, **new) == 0.009
+    assert level(seed=9, environment="torch 4", place=80_000) == 0.0009, "once"
+    assert level(seed=6, environment="torch 5", place=60_000) == 0.00009, "an old draw opens nothing"
+    assert level(seed=5, environment="torch 2", place=60_000) == 0.0009, "a known environment goes on with its own"
+    assert level(seed=7, environment="torch 6", place=None) == 0.00009, "nor does a floor or a paired design"
     assert level(seed=1, environment="torch 4") == 0.04, "nor does a look that was taken cost anything there"
     assert level(seed=8, identity="other", **new) == 0.04

@@ -27,13 +27,13 @@ def test_a_redraw_costs_and_nothing_that_is_deleted_is_forgotten(tried: Project)
         "and what was looked at before there was a ledger"
     )
     said = tried.dvc("exp", "run", "--temp", "-n", "two", "-S", "seed=2").stdout
-    assert "99.5% CI" in said, "a copy of the project writes into the user's repository"
+    assert "99.1% CI" in said, "a copy of the project writes into the user's repository"
     assert set(first.entries) < set(known(tried).entries)
     tried.dvc("exp", "remove", "-A")
     tried.edit("params.yaml", "test: welch", "test: student")
-    assert evaluated(tried) == 0.0025
+    assert evaluated(tried) == 0.0009
     tried.edit("params.yaml", "alpha: 0.05", "alpha: 0.06")
-    assert evaluated(tried) > 0.0025, "a larger alpha leaves more, and is another look"
+    assert evaluated(tried) > 0.0009, "a larger alpha leaves more, and is another look"
     tried.edit("params.yaml", "alpha: 0.06", "alpha: 0.05")
     tried.edit("params.yaml", "test: student", "test: welch")
     tried.edit("params.yaml", "momentum: 0.0", "momentum: 0.00")
@@ -60,4 +60,4 @@ def test_a_look_that_cannot_be_recorded_gives_no_verdict(tried: Project) -> None
     assert tried.metrics["verdict"] == "inconclusive" and "p" not in tried.metrics
     assert not list((tried.root / ".git").glob("fast_import_crash*"))
     hook.unlink()
-    assert evaluated(tried) == 0.005
+    assert evaluated(tried) == 0.009
