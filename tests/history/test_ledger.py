@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from gitproject import metrics
+from gitproject import Project, metrics
 
 from assay.judging.account import LookEntry, LookKey
 from assay.judging.attempts import OpeningEntry
@@ -77,6 +77,14 @@ def test_a_linked_work_tree_writes_into_the_same_ledger(project, tmp_path):
     project.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
     ledger.look(tmp_path / "side", asked())
     assert len(ledger.read(project.path).looks) == 1
+
+
+def test_a_repository_with_longer_hashes(tmp_path):
+    project = Project(tmp_path / "long")
+    subprocess.run(["git", "init", "-q", "--object-format=sha256", project.path], check=True)
+    for seed in (1, 2):
+        ledger.look(project.path, asked(seed))
+    assert len(ledger.read(project.path).looks) == 2 and len(project.git("rev-parse", grown.LOOKS)) == 64
 
 
 def test_what_is_damaged_is_named_and_blocks_nothing(project, capsys):
