@@ -13,6 +13,7 @@ from pathlib import Path
 from assay.arms import accepted
 from assay.context import environment, identity
 from assay.history import detached
+from assay.lineage import grown
 from assay.outside import closure, files, pipeline, places, provenance, remembered, task_source
 from assay.outside.start import Start, start
 from assay.words import printable, records
@@ -25,6 +26,7 @@ def main(root: Path, _arguments: Sequence[str], protocol: int) -> None:
     remembered.load(begun.run.store.sources)
     looked = closure.Looked()
     prove_all(begun, looked)
+    grown.check_writable(begun.run.home, grown.LOOKS)
     if identity.ensure(begun.run.home):
         print(f"context: Git knew no identity; this repository now has {identity.NAME} <{identity.EMAIL}>")
     if begun.run.home == root and (note := detached.before_this_run(root, begun.run.experiment)):

@@ -20,6 +20,7 @@ from assay.history.worktree import WorkTree
 from assay.outside import files, git
 from assay.outside.untracked_files import commit_command, named
 from assay.report.listing import Status, StatusLine
+from assay.verbs import status_ledger
 from assay.words import params, records
 from assay.words.errors import AssayError
 from assay.words.layout import Layout
@@ -42,6 +43,7 @@ def status(start: Path) -> Status:
         *_leftovers(layout, tree, repository),
         *_unproven(repository, state),
         *_unpushed(layout, tree, repository),
+        *status_ledger.lines(layout.root, state),
     ]
     return Status(healthy=all(line.healthy for line in lines), lines=lines)
 
