@@ -28,6 +28,8 @@ class Repository:
         self.root = root
         self.write("src/tasks/one.py", "X = 1\n")
         self.git("init", "--quiet", "--initial-branch=main")
+        self.git("config", "user.name", "T")
+        self.git("config", "user.email", "t@localhost")
         self.commit()
 
     def write(self, name: str, content: str = "Y = 2\n") -> Path:

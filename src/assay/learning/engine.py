@@ -71,7 +71,6 @@ class Engine(ABC):
     """Lanes in training. Subclasses say how a loss and its gradient come about."""
 
     execution: str
-    behind = 0  # rows that belong to no lane
     compiled: Compiled | None = None  # what the step runs through, where machine.compile is on
 
     def __init__(self, task: Task, modules: Sequence[nn.Module], settings: Train, masks: Masks) -> None:
@@ -81,9 +80,7 @@ class Engine(ABC):
         self.layout = Layout.of(modules[0])
         self.saved = frozenset(modules[0].state_dict(keep_vars=True))
         first = next(one for one in modules[0].parameters() if one.requires_grad)
-        rows = len(modules) + (self.behind if first.device.type == "cpu" else 0)
-        self.rows = torch.zeros(rows, self.layout.width, dtype=first.dtype.to_real(), device=first.device)
-        self.theta = self.rows[: len(modules)]
+        self.theta = torch.zeros(len(modules), self.layout.width, dtype=first.dtype.to_real(), device=first.device)
         self.grad = torch.zeros_like(self.theta)
         for lane, module in enumerate(modules):
             given = dict(module.named_parameters())

@@ -6,6 +6,7 @@ ruler's version (`judging.metric_version`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ _KEYS = ("function", "direction", "min_effect", "worst", "per_example")
 _FLAT = "schema sd n diverged baseline delta ci_low ci_high p verdict metric_version profile commit unproven"
 _ROWS = "arm strategy identity replicate seed status direction min_effect worst environment execution"
 RESERVED = frozenset([*_FLAT.split(), *_ROWS.split()])
+#: it heads a column that spreadsheets and pages read
+_NAME = re.compile(r"\w[\w ./@%()-]*")
 _DIRECTIONS = ("maximize", "minimize")
 
 
@@ -45,6 +48,10 @@ def read(module: object, where: str) -> dict[str, Metric]:
         raise UsageError(f"{where}: METRICS is {table!r}", allowed="a dict: name → dict with function, direction, …")
     if taken := sorted(RESERVED & set(map(str, table))):
         raise UsageError(f"{where}: METRICS has the name {taken[0]!r}", allowed="a name that no result has yet")
+    if strange := [name for name in table if not _NAME.fullmatch(str(name))]:
+        raise UsageError(
+            f"{where}: METRICS has the name {strange[0]!r}", allowed="letters, digits, space, _ . - / @ % ()"
+        )
     return {str(name): _metric(str(name), entry, f"{where}: METRICS[{name!r}]") for name, entry in table.items()}
 
 
