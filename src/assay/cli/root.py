@@ -16,7 +16,7 @@ from typing import NamedTuple
 import click
 
 from assay.cli.printing import show
-from assay.outside import git_environment, standard_streams
+from assay.outside import git_environment, standard_streams, utf8_mode
 from assay.words import printable
 from assay.words.errors import REFUSED, AssayError, Exit
 
@@ -75,6 +75,7 @@ def root(show_traceback: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code; never returns."""
+    utf8_mode.enter()
     standard_streams.make_lenient()
     code = run(list(sys.argv[1:] if arguments is None else arguments))
     lost = standard_streams.trouble()
