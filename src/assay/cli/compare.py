@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from assay.judging.groups import DifferingRulers
+from assay.judging.inference import Test
 from assay.report import comparison as report
 from assay.verbs import compare as verb
 from assay.verbs.compare import Compared, Options
@@ -23,7 +24,7 @@ assay compare before.csv after.csv --column loss --direction minimize"""
 @click.argument("sides", metavar="[BASE] CAND", nargs=-1, required=True)
 @click.option("--column", default="", help="Column of the numbers; default: the metric that decides.")
 @click.option("--direction", type=click.Choice(["maximize", "minimize"]), help="What is better; default: as recorded.")
-@click.option("--test", type=click.Choice(["welch", "student", "paired", "permutation"]), default="welch")
+@click.option("--test", type=click.Choice(get_args(Test)), default="welch")
 @click.option("--alpha", default=0.05, show_default=True, help="Chance of a wrong verdict without a difference.")
 @click.option("--min-effect", type=float, help="Smallest difference that matters; default: as recorded, else 0.")
 @click.option("--worst", type=float, help="What a diverged replicate counts as; default: as recorded.")
