@@ -75,6 +75,8 @@ def _look(begun: Start, candidate: Scored, baseline: Scored | None, version: str
     name, asked = baseline.arm.name if baseline else FLOOR, begun.params.judge
     known = given(begun.run.home)
     earlier = families.earlier(known, candidate.identity, name, version)
+    if asked.test == "anytime":
+        earlier = []  # it may be read after every seed
     look = sequential.look(asked.alpha, len(candidate.replicates), asked.looks, earlier)
     return look, families.against((one for one in known if one.strategy != candidate.identity), name, version)
 
@@ -87,11 +89,11 @@ def _judge(
     today: Ruler,
     look: Look,
 ) -> Judgement:
-    test = begun.params.judge.test
+    test, fixed = begun.params.judge.test, begun.params.task.fixed
     if baseline is not None:
-        return judgement.against_baseline(candidate, baseline, today.metric, test, look)
+        return judgement.against_baseline(candidate, baseline, today.metric, test, look, fixed)
     scores = {name: score[today.decides] for name, score in floors.items()}
-    return judgement.against_floor(candidate, scores, today.metric, test, look)
+    return judgement.against_floor(candidate, scores, today.metric, test, look, fixed)
 
 
 def _lines(begun: Start, found: Evaluated, against: int) -> Iterator[str]:
@@ -122,6 +124,10 @@ def _new_examples(begun: Start, found: Evaluated, result: Comparison) -> Iterato
     before = _baseline_scores(begun, found)
     if before is not None:
         paired = begun.params.judge.test == judgement.PAIRED and before.shape == after.shape
+        if result.baseline.fixed and before.ndim > 1:  # no seed moves it: one row speaks for all, as for a floor
+            before, paired = before[0], False
+        if result.candidate.fixed:
+            after, paired = after[0], False
         interval = crossed.new_examples(before, after, paired=paired)
         yield f"{'':11}{comparison.new_examples_line(interval, comparison.decimals(result))}"
 

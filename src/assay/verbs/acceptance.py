@@ -42,6 +42,8 @@ def _scores(layout: Layout, metric: str) -> dict[str, Score]:
     found: dict[str, list[float]] = {}
     diverged: dict[str, int] = {}
     for row in csv.DictReader(io.StringIO(files.read_bytes(layout.replicates).decode())):
+        if row.get("same_as"):  # the same predictions are one replicate
+            continue
         if row["status"] == "ok":
             found.setdefault(row["arm"], []).append(float(row[metric]))
         else:

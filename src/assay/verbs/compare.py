@@ -69,6 +69,7 @@ class _Base:
     identity: str = ""  # of the strategy, where a record says it
     mend: str = "dvc exp run"  # the command after which both sides have one ruler
     executions: Sequence[str] = ()  # how its replicates were made, where a record says it
+    told_apart: bool = False  # its replicates are known to differ
 
 
 def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
@@ -85,7 +86,7 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
     else:
         base = _own_base(candidate, metric, group.ruler.direction, options)
     same = bool(base.identity) and base.identity == sides.identity(candidate, "candidate")
-    result = _judge(base, group, _recorded(options, candidate), SAME if same else "")
+    result = _judge(base, group, _recorded(options, candidate), candidate, SAME if same else "")
     result = replace(result, warnings=(*result.warnings, *_mixed(base, candidate)))
     if same:  # a strategy is no worse than itself, and no number of runs would find a difference
         result = replace(result, no_regression=True, n_needed=None)
@@ -150,7 +151,7 @@ def _named_base(other: Source, candidate: Source, options: Options, direction: s
     group = sides.group(other, column, _direction(other, options, direction))
     side = _side(other, other.name, "candidate", group.values, group.diverged) if other.is_record else None
     identity, made = sides.identity(other, "candidate"), sides.executions(other, "candidate")
-    return _Base(other.name, group, side, identity, _mend(other, candidate), made)
+    return _Base(other.name, group, side, identity, _mend(other, candidate), made, other.told_apart)
 
 
 def _own_base(source: Source, metric: str, direction: str, options: Options) -> _Base:
@@ -163,7 +164,7 @@ def _own_base(source: Source, metric: str, direction: str, options: Options) -> 
         group = sides.group(source, metric, direction, "baseline")
         side = _side(source, group.name, "baseline", group.values, group.diverged)
         identity, made = sides.identity(source, "baseline"), sides.executions(source, "baseline")
-        return _Base(group.name, group, side, identity, executions=made)
+        return _Base(group.name, group, side, identity, executions=made, told_apart=source.told_apart)
     floor = sides.best_floor(source, metric, direction)
     if floor is None:
         raise UsageError(
@@ -196,7 +197,8 @@ def _recorded_baseline(source: Source) -> str:
     return source.table["strategy"][rows[0]] if rows else "floor"
 
 
-def _judge(base: _Base, candidate: Group, options: Options, hold: str) -> Comparison:
+def _judge(base: _Base, candidate: Group, options: Options, source: Source, hold: str) -> Comparison:
+    """`source`: where the candidate's numbers are from."""
     test, values, baseline = options.test, candidate.values, base.numbers
     first: float | list[float] = baseline if isinstance(baseline, float) else baseline.values
     diverged = baseline.diverged if isinstance(baseline, Group) else 0, candidate.diverged
@@ -208,6 +210,7 @@ def _judge(base: _Base, candidate: Group, options: Options, hold: str) -> Compar
             first, values = groups.matched(baseline, candidate, options.worst)
         else:
             groups.check_independent(baseline, candidate)
+    lists = [values, *([first] if isinstance(first, list) else [])]
     found = judge.compare(
         first,
         values,
@@ -219,6 +222,8 @@ def _judge(base: _Base, candidate: Group, options: Options, hold: str) -> Compar
         diverged_candidate=0 if placed else diverged[1],
         worst=options.worst,
         hold=hold,
+        fixed=source.fixed and any(len(set(each)) == 1 for each in lists),
+        distinct=source.told_apart and (base.told_apart or isinstance(first, float)),
     )
     return judge.entered(found, diverged) if placed else found
 
