@@ -71,6 +71,10 @@ def root(show_traceback: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code; never returns."""
+    if arguments is None and sys.flags.hash_randomization and not sys.flags.ignore_environment and os.name != "nt":
+        # A command may import a task, which must see sets in the order in which stages see them: src/stage.py says how.
+        os.environ["PYTHONHASHSEED"] = "0"
+        os.execv(sys.executable, sys.orig_argv)
     given = list(sys.argv[1:] if arguments is None else arguments)
     sys.exit(run(given))
 
