@@ -131,6 +131,10 @@ class Replicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     diverged: Divergence | None = None
 
 
+#: how a note begins that says that seeds do not reach the weights a training starts from
+SAME_START = "replicates begin with the same weights"
+
+
 class Measurement(Record, frozen=True, kw_only=True):
     """Answer to a MeasureRequest."""
 
