@@ -16,6 +16,7 @@ from typing import Any
 
 from assay.arms.accepted import FLOOR
 from assay.arms.accepted import Accepted as Named
+from assay.arms.request import PAIRED
 from assay.evidence.events import Accepted, Attempted, Comparison, Score, Seeds, check_name
 from assay.history import landing, lookup, numbers, plumbing, project
 from assay.history.commits import tree_with
@@ -132,7 +133,8 @@ def _confirm(candidate: Candidate, dry_run: bool, say: Say) -> Accepted | None:
         version = numbers.text(tried.metrics, "metric_version")
         changed = admission.check_bundle(scratch.layout, candidate.repository, named, version, candidate.allow)
         asked = params.load(files.read_bytes(scratch.layout.params))
-        seeds = fresh_seeds(asked.seed, asked.replicates, candidate.sequence)
+        paired = asked.judge.test == PAIRED and named.name != FLOOR
+        seeds = fresh_seeds(asked.seed, asked.replicates, candidate.sequence, paired)
         if dry_run:
             _announce(candidate, named, changed, seeds, say)
             return None
@@ -149,7 +151,8 @@ def _announce(candidate: Candidate, named: Named, changed: list[str], seeds: See
     say(f"change against {named.name}: {'; '.join(changed) or 'the first strategy'}")
     arms = f"candidate {seeds.candidate}–{seeds.candidate + seeds.n - 1}"
     if named.name != FLOOR:
-        arms += f", {named.name} {seeds.baseline}–{seeds.baseline + seeds.n - 1}"
+        same = seeds.baseline == seeds.candidate
+        arms += f", {named.name} {'the same' if same else f'{seeds.baseline}–{seeds.baseline + seeds.n - 1}'}"
     say(f"confirmation: {seeds.n} fresh replicates an arm ({arms})")
     say(f"level: {selection.level(1):g} one-sided at the first attempt, half of it at each further one")
     say(f"sealed test part: opened once; opened before by {', '.join(openings(candidate.state)) or 'nobody'}")
@@ -187,7 +190,7 @@ def _decide(candidate: Candidate, tree: Regenerated, seeds: Seeds, say: Say) -> 
     test = measuring.candidate("test").score
     groups = [("candidate", new), *([("baseline", old)] if old else [])]
     event = _event(candidate, tree, seeds, attempt, fresh, test)
-    return _land(candidate, tree, event, rows(groups, measuring.metric.name), text)
+    return _land(candidate, tree, event, rows(groups, measuring.metric.name, seeds.purpose), text)
 
 
 def _record(candidate: Candidate, tree: Regenerated, seeds: Seeds, attempt: int, fresh: Comparison) -> None:
