@@ -15,15 +15,13 @@ import msgspec
 
 from assay.evidence.events import Comparison, Score
 from assay.history import numbers
-from assay.history.state import State
 from assay.judging import cautions, selection
+from assay.judging.attempts import AttemptEntry
 from assay.judging.compare import Comparison as Judged
 from assay.judging.compare import entered
 from assay.outside import files
 from assay.verbs.confirming import PAIRED_PURPOSE, Confirmation, Group
-from assay.words import records
 from assay.words.layout import Layout
-from assay.words.records import Arm
 
 
 def selected(layout: Layout, metrics: Mapping[str, Any]) -> Comparison:
@@ -61,7 +59,9 @@ def score(values: list[float], diverged: int) -> Score:
     return Score(n=len(values), mean=mean, sd=sd, diverged=diverged)
 
 
-def judge(measuring: Confirmation, new: Group, old: Group | None, metrics: Mapping[str, Any], attempt: int) -> Judged:
+def judge(
+    measuring: Confirmation, new: Group, old: Group | None, metrics: Mapping[str, Any], attempt: AttemptEntry
+) -> Judged:
     """Welch on different seeds, or the declared paired design on shared ones."""
     floor, worst, diverged = numbers.number(metrics, "baseline"), measuring.metric.worst, (0, new.diverged)
     assert old is not None or floor is not None
@@ -77,10 +77,11 @@ def judge(measuring: Confirmation, new: Group, old: Group | None, metrics: Mappi
         first,
         second,
         measuring.metric.direction,
-        attempt,
+        attempt.attempt,
         diverged=(0, 0) if placed else diverged,
         worst=worst,
         min_effect=measuring.metric.min_effect,
+        confirmation=attempt.confirmation,
         test=test,
         fixed=measuring.begun.params.task.fixed and any(len(set(each)) == 1 for each in lists),
         distinct=True,
@@ -108,7 +109,7 @@ def confirmed(judged: Judged, allow: Collection[str]) -> bool:
     return judged.verdict == "progress" or ("equivalent" in allow and judged.no_regression)
 
 
-def comparison(judged: Judged, new: Group, old: Group | None, metrics: Mapping[str, Any], attempt: int) -> Comparison:
+def comparison(judged: Judged, new: Group, old: Group | None, metrics: Mapping[str, Any], level: float) -> Comparison:
     finite = all(abs(end) < float("inf") for end in judged.ci)
     return Comparison(
         verdict=judged.verdict,
@@ -118,22 +119,6 @@ def comparison(judged: Judged, new: Group, old: Group | None, metrics: Mapping[s
         ci_low=judged.ci[0] if finite else None,
         ci_high=judged.ci[1] if finite else None,
         p=judged.p,
-        alpha=selection.level(attempt),
+        alpha=level,
         correlation=judged.correlation,
     )
-
-
-def identity(layout: Layout) -> str:
-    """Hash of what makes the candidate the strategy it is."""
-    path = layout.record("candidate")
-    arm = records.decode(files.read_bytes(path, "dvc exp run"), Arm, str(path))
-    assert arm.measurement is not None  # only the floor has none
-    return files.digest(records.encode(arm.measurement.identity))
-
-
-def attempts(state: State, identity: str) -> int:
-    return sum(event.identity == identity for _, event in state.attempts)
-
-
-def openings(state: State) -> list[str]:
-    return [item.tag.name for item in state.strategies.values() if item.accepted.test is not None]

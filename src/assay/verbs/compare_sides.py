@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assay.judging import verdict
@@ -16,6 +16,7 @@ from assay.judging.groups import Group, Member, Ruler
 from assay.lineage import columns
 from assay.lineage.columns import Table
 from assay.outside import files, git
+from assay.scoring import trusted
 from assay.words.errors import UsageError
 from assay.words.yaml12 import parse
 
@@ -33,13 +34,17 @@ RECORDED = (
 
 @dataclass(frozen=True)
 class Source:
-    """What a user named: a table, and for a revision its commit and the table's hash; "" for a file."""
+    """What a user named: a table, and for a revision its commit and the table's hash; "" for a file.
+
+    `computed_here`: an `evaluate` on this machine wrote this very table.
+    """
 
     name: str
     table: Table
     commit: str = ""
     digest: str = ""
     experiment: bool = False
+    computed_here: bool = False
     fixed: bool = False  # nothing in its task is random
 
     @property
@@ -62,8 +67,10 @@ def find(root: Path, name: str) -> Source:
     """The file at `name`, else the experiment or revision called so. Raises UsageError naming what is near."""
     path = Path(name)
     if path.is_file() or path.suffix.lower() in (".csv", ".json"):
-        return Source(name, columns.read(path))
-    if not git.run(root, "rev-parse", "--git-dir", check=False):
+        content = files.read_bytes(path, mend="name an existing CSV or JSON file")
+        found = Source(name, columns.parse(content, name))  # a file of another tool needs no Git
+        return replace(found, computed_here=found.is_record and trusted.computed(root, content))
+    if not git.inside(root):
         raise UsageError(f"{name} is no file, and {root} is in no Git repository", allowed="a CSV or JSON file")
     refs = git.run(root, "for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{name}", check=False).split()
     if len(set(refs)) > 1:
@@ -73,17 +80,17 @@ def find(root: Path, name: str) -> Source:
         raise UsageError(f"there is no file, revision or experiment {name!r}", allowed=_near(root, name))
     content = _recorded(root, commit, name)
     table = _counted(columns.parse(content, f"{REPLICATES} of {name}"))
-    return Source(name, table, commit, files.digest(content), bool(refs), _fixed(root, commit))
+    computed = trusted.computed(root, content)
+    return Source(name, table, commit, files.digest(content), bool(refs), computed, _fixed(root, commit))
 
 
 def _counted(table: Table) -> Table:
     """Rows of replicates that differ: those with the predictions of an earlier one are that one."""
-    repeated = table.get(SAME_AS)
-    if repeated is None:
+    same = table.get(SAME_AS)
+    if same is None:
         return table
-    return {
-        name: [cell for cell, same in zip(cells, repeated, strict=True) if not same] for name, cells in table.items()
-    }
+    kept = [row for row, earlier in enumerate(same) if not earlier]
+    return {name: [cells[row] for row in kept] for name, cells in table.items()}
 
 
 def _fixed(root: Path, commit: str) -> bool:
@@ -95,7 +102,11 @@ def _fixed(root: Path, commit: str) -> bool:
 
 def _near(root: Path, name: str) -> str:
     refs = git.run(root, "for-each-ref", "--format=%(refname)", "refs/exps", "refs/heads", "refs/tags", check=False)
-    short = {ref.rpartition("/")[2] if ref.startswith("refs/exps") else ref.split("/", 2)[2] for ref in refs.split()}
+    short = {
+        ref.rpartition("/")[2] if ref.startswith("refs/exps") else ref.split("/", 2)[2]
+        for ref in refs.split("\n")
+        if ref
+    }
     near = difflib.get_close_matches(name, short, 3) or sorted(short)[:5]
     return f"a file, a revision or an experiment, e.g. {', '.join(near) or 'HEAD'}"
 
@@ -113,7 +124,7 @@ def _recorded(root: Path, commit: str, name: str) -> bytes:
 def _check_schema(content: bytes | None, name: str) -> None:
     try:
         found = json.loads(content) if content else {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{METRICS} of {name} is damaged: {error}", mend="dvc exp run") from error
     schema = found.get("schema", SCHEMA) if isinstance(found, dict) else SCHEMA
     if schema != SCHEMA:
