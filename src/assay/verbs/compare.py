@@ -87,6 +87,7 @@ class _Base:
     mend: str = "dvc exp run"  # the command after which both sides have one ruler
     executions: Sequence[str] = ()  # how its replicates were made, where a record says it
     edited: Sequence[str] = ()  # cautions where its record says other numbers than its predictions score
+    told_apart: bool = False  # its replicates are known to differ
 
 
 def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
@@ -110,7 +111,7 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
     same = bool(base.identity) and base.identity == sides.identity(candidate, "candidate")
     look = _accounted(root, candidate, metric, options, own, same)
     told = replace(_recorded(options, candidate, metric, again), alpha=look.level)
-    result = _judge(base, group, told, SAME if same else look.hold)
+    result = _judge(base, group, told, candidate, SAME if same else look.hold)
     result = replace(result, warnings=(*result.warnings, *_mixed(base, candidate), *base.edited, *edited))
     if same:  # a strategy is no worse than itself, and no number of runs would find a difference
         result = replace(result, no_regression=True, n_needed=None)
@@ -203,7 +204,7 @@ def _named_base(other: Source, candidate: Source, options: Options, direction: s
     group, edited = _group(other, column, _direction(other, options, direction), "candidate", again)
     side = _side(other, other.name, "candidate", group.values, group.diverged) if other.is_record else None
     identity, made = sides.identity(other, "candidate"), sides.executions(other, "candidate")
-    return _Base(other.name, group, side, identity, _mend(other, candidate), made, edited)
+    return _Base(other.name, group, side, identity, _mend(other, candidate), made, edited, other.told_apart)
 
 
 def _own_base(source: Source, metric: str, direction: str, options: Options, again: Rescoring | None) -> _Base:
@@ -216,7 +217,8 @@ def _own_base(source: Source, metric: str, direction: str, options: Options, aga
         group, edited = _group(source, metric, direction, "baseline", again)
         side = _side(source, group.name, "baseline", group.values, group.diverged)
         identity, made = sides.identity(source, "baseline"), sides.executions(source, "baseline")
-        return _Base(group.name, group, side, identity, executions=made, edited=edited)
+        told_apart = source.told_apart
+        return _Base(group.name, group, side, identity, executions=made, edited=edited, told_apart=told_apart)
     floor = _best_floor(source, metric, direction, again)
     if floor is None:
         raise UsageError(
@@ -264,7 +266,8 @@ def _recorded_baseline(source: Source) -> str:
     return source.table["strategy"][rows[0]] if rows else "floor"
 
 
-def _judge(base: _Base, candidate: Group, options: Options, hold: str) -> Comparison:
+def _judge(base: _Base, candidate: Group, options: Options, source: Source, hold: str) -> Comparison:
+    """`source`: where the candidate's numbers are from."""
     test, values, baseline = options.test, candidate.values, base.numbers
     first: float | list[float] = baseline if isinstance(baseline, float) else baseline.values
     diverged = baseline.diverged if isinstance(baseline, Group) else 0, candidate.diverged
@@ -276,6 +279,7 @@ def _judge(base: _Base, candidate: Group, options: Options, hold: str) -> Compar
             first, values = groups.matched(baseline, candidate, options.worst)
         else:
             groups.check_independent(baseline, candidate)
+    lists = [values, *([first] if isinstance(first, list) else [])]
     found = judge.compare(
         first,
         values,
@@ -287,6 +291,8 @@ def _judge(base: _Base, candidate: Group, options: Options, hold: str) -> Compar
         diverged_candidate=0 if placed else diverged[1],
         worst=options.worst,
         hold=hold,
+        fixed=source.fixed and any(len(set(each)) == 1 for each in lists),
+        distinct=source.told_apart and (base.told_apart or isinstance(first, float)),
     )
     return judge.entered(found, diverged) if placed else found
 
