@@ -50,6 +50,11 @@ class MetricVersion:
         return cls(found["name"], int(found["revision"]), found["digest"])
 
 
+def can_name(metric: str) -> bool:
+    """Whether a metric version can begin with the name of this metric."""
+    return _GRAMMAR.fullmatch(f"{metric}-1.00000000") is not None
+
+
 def metric_version(
     read: Reader, module: str, name: str, revision: int, evaluated: str, options: Mapping[str, Any]
 ) -> str:

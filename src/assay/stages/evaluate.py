@@ -34,24 +34,24 @@ def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
     module = begun.task("metrics")
     part, manifest = examples.read(begun.layout.part("validation"), ["ids", "targets"])
     today = present.read(begun.params, module, part.ids, part.targets)
-    version = present.version(root, begun.params, module, manifest.content)
+    versions = present.versions(root, begun.params, module, manifest.content, today.metrics)
     with begun.said_by_task("metrics"):
-        found, against = _evaluate(begun, today, version, manifest)
+        found, against = _evaluate(begun, today, versions, manifest)
         outputs.write(begun.layout, found)
         for line in _lines(begun, found, against):
             print(line)
 
 
-def _evaluate(begun: Start, today: Ruler, version: str, manifest: Part) -> tuple[Evaluated, int]:
+def _evaluate(begun: Start, today: Ruler, versions: Mapping[str, str], manifest: Part) -> tuple[Evaluated, int]:
     """Everything found, and how many verdicts were given against the same baseline before."""
     candidate = arm.load(begun.layout, arm.record(begun.layout, "candidate"), today)
     baseline = arm.load(begun.layout, arm.record(begun.layout, "baseline"), today)
     assert candidate is not None  # only the baseline can be the floor
     floors = _floors(begun, today)
-    look, against = _look(begun, candidate, baseline, version)
+    look, against = _look(begun, candidate, baseline, versions[today.decides])
     found = Evaluated(
         ruler=today,
-        metric_version=version,
+        versions=versions,
         profile=begun.params.profile,
         commit=git.run(begun.layout.root, "rev-parse", "HEAD"),
         classes=manifest.classes,

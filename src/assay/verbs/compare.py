@@ -21,6 +21,7 @@ from assay.verbs import compare_examples
 from assay.verbs import compare_sides as sides
 from assay.verbs.compare_examples import Side
 from assay.verbs.compare_sides import Source
+from assay.verbs.metric_rows import MetricRow
 from assay.words.errors import AssayError, UsageError
 
 #: a floor that left no predictions
@@ -78,31 +79,31 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
     root = sides.home(start)
     found = [sides.find(root, name) for name in named]
     candidate = found[-1]
-    metric, direction = sides.column(candidate, options.column), _direction(candidate, options)
-    group = sides.group(candidate, metric, direction)
+    metric = sides.column(candidate, options.column)
+    recorded = sides.recorded(candidate, metric)
+    group = sides.group(candidate, metric, _direction(candidate.name, recorded, options))
     if len(named) == 2 and not _measured_against(candidate, found[0]):
         base = _named_base(found[0], candidate, options, group.ruler.direction)
     else:
         base = _own_base(candidate, metric, group.ruler.direction, options)
     same = bool(base.identity) and base.identity == sides.identity(candidate, "candidate")
-    result = _judge(base, group, _recorded(options, candidate), SAME if same else "")
+    result = _judge(base, group, _completed(options, recorded), SAME if same else "")
     result = replace(result, warnings=(*result.warnings, *_mixed(base, candidate)))
     if same:  # a strategy is no worse than itself, and no number of runs would find a difference
         result = replace(result, no_regression=True, n_needed=None)
     version = group.ruler.metric_version
-    given_before = _given_before(root, candidate, version)
+    given_before = _given_before(root, candidate)
     examples, why = None, ""
-    if base.side and candidate.commit and candidate.is_record and version.rpartition("-")[0] == metric:
+    if base.side and candidate.commit and candidate.is_record and version == _decided(candidate):
         after = Side(candidate.name, candidate.commit, "candidate", group.values, group.diverged)
         examples, why = _new_examples(root, (base.side, after), version, options)
     return Compared(result, metric or "value", base.name, candidate.name, version, given_before, examples, why)
 
 
-def _recorded(options: Options, candidate: Source) -> Options:
+def _completed(options: Options, recorded: MetricRow) -> Options:
     """With what the candidate's record says of its metric, where the user says nothing."""
-    smallest = sides.min_effect(candidate) if options.min_effect is None else options.min_effect
-    worst = sides.worst(candidate) if options.worst is None else options.worst
-    return replace(options, min_effect=smallest, worst=worst)
+    smallest = recorded.min_effect if options.min_effect is None else options.min_effect
+    return replace(options, min_effect=smallest, worst=recorded.worst if options.worst is None else options.worst)
 
 
 def _mixed(base: _Base, candidate: Source) -> list[str]:
@@ -128,26 +129,27 @@ def target(start: Path, named: Sequence[str], options: Options, goal: float) -> 
         raise UsageError(f"{len(named)} sides are named", allowed="one, with --target VALUE")
     source = sides.find(sides.home(start), named[0])
     metric = sides.column(source, options.column)
-    group = sides.group(source, metric, _direction(source, options))
+    group = sides.group(source, metric, _direction(source.name, sides.recorded(source, metric), options))
     found = targets.reaches(group.values, goal, group.ruler.direction, diverged=group.diverged)
     return found, metric or "value", group.ruler.direction
 
 
-def _direction(source: Source, options: Options, default: str = "") -> str:
-    recorded = source.table.get("direction", [""])[0]
-    if recorded and options.direction and recorded != options.direction:
-        raise UsageError(f"--direction is {options.direction}, but {source.name} records {recorded}", allowed=recorded)
-    if not (recorded or options.direction or default):
+def _direction(name: str, recorded: MetricRow, options: Options, default: str = "") -> str:
+    said = recorded.direction
+    if said and options.direction and said != options.direction:
+        raise UsageError(f"--direction is {options.direction}, but {name} records {said}", allowed=said)
+    if not (said or options.direction or default):
         raise UsageError(
-            f"{source.name} does not say whether more is better", mend="--direction maximize or --direction minimize"
+            f"{name} does not say whether more is better", mend="--direction maximize or --direction minimize"
         )
-    return recorded or options.direction or default
+    return said or options.direction or default
 
 
 def _named_base(other: Source, candidate: Source, options: Options, direction: str) -> _Base:
     """The candidate arm of another record, or the numbers of a file."""
     column = sides.column(other, options.column)
-    group = sides.group(other, column, _direction(other, options, direction))
+    recorded = sides.recorded(other, column)
+    group = sides.group(other, column, _direction(other.name, recorded, options, direction))
     side = _side(other, other.name, "candidate", group.values, group.diverged) if other.is_record else None
     identity, made = sides.identity(other, "candidate"), sides.executions(other, "candidate")
     return _Base(other.name, group, side, identity, _mend(other, candidate), made)
@@ -182,12 +184,17 @@ def _measured_against(candidate: Source, base: Source) -> bool:
     return bool(base.commit and candidate.is_record and _recorded_baseline(candidate) in (base.name, base.commit))
 
 
-def _given_before(root: Path, candidate: Source, version: str) -> int:
+def _decided(source: Source) -> str:
+    """Version of the metric that the record's own verdict was given under, "" for a file."""
+    return source.table["metric_version"][0] if source.is_record else ""
+
+
+def _given_before(root: Path, candidate: Source) -> int:
     """Verdicts on other strategies against the candidate's recorded baseline; 0 for a file."""
     if not (candidate.commit and candidate.is_record):
         return 0
     others = [one for one in given(root) if one.strategy != candidate.digest]
-    return families.against(others, _recorded_baseline(candidate), version)
+    return families.against(others, _recorded_baseline(candidate), _decided(candidate))
 
 
 def _recorded_baseline(source: Source) -> str:

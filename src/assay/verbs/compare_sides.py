@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assay.judging import verdict
@@ -16,6 +16,8 @@ from assay.judging.groups import Group, Member, Ruler
 from assay.lineage import columns
 from assay.lineage.columns import Table
 from assay.outside import files, git
+from assay.verbs import metric_rows
+from assay.verbs.metric_rows import RULERS, MetricRow
 from assay.words.errors import UsageError
 
 REPLICATES, METRICS = "results/replicates.csv", "results/metrics.json"
@@ -37,6 +39,7 @@ class Source:
     commit: str = ""
     digest: str = ""
     experiment: bool = False
+    rulers: Table | None = None  # its results/rulers.csv
 
     @property
     def is_record(self) -> bool:
@@ -53,7 +56,7 @@ def find(root: Path, name: str) -> Source:
     """The file at `name`, else the experiment or revision called so. Raises UsageError naming what is near."""
     path = Path(name)
     if path.is_file() or path.suffix.lower() in (".csv", ".json"):
-        return Source(name, columns.read(path))
+        return _file(name, path)
     if not git.run(root, "rev-parse", "--git-dir", check=False):
         raise UsageError(f"{name} is no file, and {root} is in no Git repository", allowed="a CSV or JSON file")
     refs = git.run(root, "for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{name}", check=False).split()
@@ -64,7 +67,18 @@ def find(root: Path, name: str) -> Source:
         raise UsageError(f"there is no file, revision or experiment {name!r}", allowed=_near(root, name))
     content = _recorded(root, commit, name)
     table = columns.parse(content, f"{REPLICATES} of {name}")
-    return Source(name, table, commit, files.digest(content), bool(refs))
+    return Source(name, table, commit, files.digest(content), bool(refs), _rulers_at(root, commit, name))
+
+
+def _file(name: str, path: Path) -> Source:
+    """A table on disk; one that `evaluate` wrote has its rulers beside it."""
+    found, beside = Source(name, columns.read(path)), path.with_name(Path(RULERS).name)
+    return replace(found, rulers=columns.read(beside)) if found.is_record and beside.is_file() else found
+
+
+def _rulers_at(root: Path, commit: str, name: str) -> Table | None:
+    content = git.read(root, commit, RULERS)
+    return None if content is None else columns.parse(content, f"{RULERS} of {name}")
 
 
 def _near(root: Path, name: str) -> str:
@@ -111,8 +125,15 @@ def column(source: Source, chosen: str) -> str:
     raise UsageError(f"{source.name} has {len(metrics)} columns", allowed=listed, mend="choose one with --column NAME")
 
 
+def recorded(source: Source, metric: str) -> MetricRow:
+    """How `metric` is judged, as the record or the file says it. Raises UsageError for a metric without a row."""
+    if not source.is_record:
+        return metric_rows.of_file(source.table, source.name)
+    return metric_rows.of_record(source.table, source.rulers, metric, source.name)
+
+
 def group(source: Source, name: str, direction: str, arm: str = "candidate") -> Group:
-    """All replicates of one side: of a record one arm, of any other table all rows."""
+    """All replicates of one side under the direction given: of a record one arm, of any other table all rows."""
     table = source.table
     rows = [row for row in range(len(table[name])) if not source.is_record or table["arm"][row] == arm]
     if not rows:
@@ -121,35 +142,25 @@ def group(source: Source, name: str, direction: str, arm: str = "candidate") -> 
     finite = [row for row, state in zip(rows, status, strict=True) if state != DIVERGED]
     where = source.name
     values = dict(zip(finite, columns.numbers([table[name][row] for row in finite], name, where), strict=True))
-    rulers = _rulers(table, rows, direction)
+    rulers = _rulers(source, name, rows, direction)
     seeds = _cells(table, "seed", rows)
     members = tuple(map(Member, map(values.get, rows), seeds, rulers))
     return Group(table["strategy"][rows[0]] if arm == "baseline" else source.name, members)
 
 
-def _rulers(table: Table, rows: list[int], direction: str) -> list[Ruler]:
-    """The ruler of each row; rows under the same one share it."""
-    recorded = [_cells(table, name, rows) for name in ("metric_version", "profile", "environment")]
-    directions = _cells(table, "direction", rows) if "direction" in table else [direction] * len(rows)
-    fields = list(zip(*recorded, directions, strict=True))
-    made = {each: Ruler(*each) for each in set(fields)}
-    return [made[each] for each in fields]
+def _rulers(source: Source, metric: str, rows: list[int], direction: str) -> list[Ruler]:
+    """The ruler of each row; rows under the same one share it. A record's other metrics have keys of their own."""
+    versions = _cells(source.table, "metric_version", rows)
+    if source.is_record and (key := recorded(source, metric).key) != source.table["metric_version"][0]:
+        versions = [key] * len(rows)
+    recorded_fields = _cells(source.table, "profile", rows), _cells(source.table, "environment", rows)
+    fields = list(zip(versions, *recorded_fields, strict=True))
+    made = {one: Ruler(*one, direction=direction) for one in set(fields)}
+    return [made[one] for one in fields]
 
 
 def _cells(table: Table, name: str, rows: list[int]) -> list[str]:
     return [table[name][row] for row in rows] if name in table else [""] * len(rows)
-
-
-def min_effect(source: Source) -> float:
-    """The smallest effect that matters, where the record says so; else 0."""
-    cells = source.table.get("min_effect", [])
-    return columns.numbers(cells[:1], "min_effect", source.name)[0] if cells and cells[0] else 0.0
-
-
-def worst(source: Source) -> float | None:
-    """What a diverged replicate counts as, where the record says so."""
-    cells = source.table.get("worst", [])
-    return columns.numbers(cells[:1], "worst", source.name)[0] if cells and cells[0] else None
 
 
 def executions(source: Source, arm: str) -> list[str]:

@@ -78,6 +78,11 @@ class Layout:
         return self.results / "replicates.csv"
 
     @property
+    def rulers(self) -> Path:
+        """One row a metric: what its numbers may be compared with, and how they are judged."""
+        return self.results / "rulers.csv"
+
+    @property
     def cases(self) -> Path:
         return self.results / "cases.csv"
 
