@@ -28,6 +28,7 @@ assay compare before.csv after.csv --column loss --direction minimize"""
 @click.option("--min-effect", type=float, help="Smallest difference that matters; default: as recorded, else 0.")
 @click.option("--worst", type=float, help="What a diverged replicate counts as; default: as recorded.")
 @click.option("--fixed", type=float, help="Compare CAND with this number instead of runs.")
+@click.option("--finished-only", is_flag=True, help="Leave out runs of a file that have not ended.")
 @click.option("--target", type=float, help="Ask whether the mean of CAND reaches this number at p < 0.01.")
 @click.option("--require", type=click.Choice(["progress", "no-regression"]), help="Leave with code 5 unless shown.")
 @click.option("--markdown", "form", flag_value="markdown", help="Print Markdown, for a pull request.")

@@ -40,6 +40,7 @@ class Options:
     min_effect: float | None = None
     worst: float | None = None
     fixed: float | None = None
+    finished_only: bool = False  # leave out what still runs
 
 
 @dataclass(frozen=True)
@@ -81,14 +82,14 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
     candidate = found[-1]
     metric = sides.column(candidate, options.column)
     recorded = sides.recorded(candidate, metric)
-    group = sides.group(candidate, metric, _direction(candidate.name, recorded, options))
+    group = _group(candidate, metric, _direction(candidate.name, recorded, options), options)
     if len(named) == 2 and not _measured_against(candidate, found[0]):
         base = _named_base(found[0], candidate, options, group.ruler.direction)
     else:
         base = _own_base(candidate, metric, group.ruler.direction, options)
     same = bool(base.identity) and base.identity == sides.identity(candidate, "candidate")
     result = _judge(base, group, _completed(options, recorded), SAME if same else "")
-    result = replace(result, warnings=(*result.warnings, *_mixed(base, candidate)))
+    result = replace(result, warnings=(*result.warnings, *_mixed(base, candidate), *_left_out(found)))
     if same:  # a strategy is no worse than itself, and no number of runs would find a difference
         result = replace(result, no_regression=True, n_needed=None)
     version = group.ruler.metric_version
@@ -98,6 +99,10 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
         after = Side(candidate.name, candidate.commit, "candidate", group.values, group.diverged)
         examples, why = _new_examples(root, (base.side, after), version, options)
     return Compared(result, metric or "value", base.name, candidate.name, version, given_before, examples, why)
+
+
+def _group(source: Source, metric: str, direction: str, options: Options) -> Group:
+    return sides.group(source, metric, direction, finished_only=options.finished_only)
 
 
 def _completed(options: Options, recorded: MetricRow) -> Options:
@@ -110,6 +115,12 @@ def _mixed(base: _Base, candidate: Source) -> list[str]:
     """Cautions about a side whose replicates were made in different ways. That the sides differ in it is none."""
     made = {"baseline": base.executions, "candidate": sides.executions(candidate, "candidate")}
     return [line for arm, ways in made.items() for line in cautions.made_differently(arm, ways)]
+
+
+def _left_out(found: Sequence[Source]) -> list[str]:
+    """Cautions about runs that had not ended, and count for nothing."""
+    running = {source.name: sides.still_running(source) for source in found}
+    return [f"{count} of {name} still running, and left out" for name, count in running.items() if count]
 
 
 def _new_examples(
@@ -129,8 +140,9 @@ def target(start: Path, named: Sequence[str], options: Options, goal: float) -> 
         raise UsageError(f"{len(named)} sides are named", allowed="one, with --target VALUE")
     source = sides.find(sides.home(start), named[0])
     metric = sides.column(source, options.column)
-    group = sides.group(source, metric, _direction(source.name, sides.recorded(source, metric), options))
+    group = _group(source, metric, _direction(source.name, sides.recorded(source, metric), options), options)
     found = targets.reaches(group.values, goal, group.ruler.direction, diverged=group.diverged)
+    found = replace(found, warnings=(*found.warnings, *_left_out([source])))
     return found, metric or "value", group.ruler.direction
 
 
@@ -149,7 +161,7 @@ def _named_base(other: Source, candidate: Source, options: Options, direction: s
     """The candidate arm of another record, or the numbers of a file."""
     column = sides.column(other, options.column)
     recorded = sides.recorded(other, column)
-    group = sides.group(other, column, _direction(other.name, recorded, options, direction))
+    group = _group(other, column, _direction(other.name, recorded, options, direction), options)
     side = _side(other, other.name, "candidate", group.values, group.diverged) if other.is_record else None
     identity, made = sides.identity(other, "candidate"), sides.executions(other, "candidate")
     return _Base(other.name, group, side, identity, _mend(other, candidate), made)

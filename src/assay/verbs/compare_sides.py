@@ -16,13 +16,12 @@ from assay.judging.groups import Group, Member, Ruler
 from assay.lineage import columns
 from assay.lineage.columns import Table
 from assay.outside import files, git
-from assay.verbs import metric_rows
+from assay.verbs import metric_rows, number_column, run_rows
 from assay.verbs.metric_rows import RULERS, MetricRow
 from assay.words.errors import UsageError
 
 REPLICATES, METRICS = "results/replicates.csv", "results/metrics.json"
 SCHEMA = 1
-DIVERGED = "diverged"
 #: columns of a record that are no metric
 RECORDED = (
     *("arm", "strategy", "identity", "replicate", "seed", "status", "metric_version", "profile"),
@@ -73,6 +72,8 @@ def find(root: Path, name: str) -> Source:
 def _file(name: str, path: Path) -> Source:
     """A table on disk; one that `evaluate` wrote has its rulers beside it."""
     found, beside = Source(name, columns.read(path)), path.with_name(Path(RULERS).name)
+    if not found.is_record:
+        run_rows.check(found.table, name)
     return replace(found, rulers=columns.read(beside)) if found.is_record and beside.is_file() else found
 
 
@@ -117,12 +118,13 @@ def column(source: Source, chosen: str) -> str:
             raise UsageError(f"{source.name} has no column {chosen!r}", allowed=listed, mend="--column NAME")
         return chosen
     if source.is_record:
-        return source.table["metric_version"][0].rpartition("-")[0]
-    numeric = [name for name in metrics if columns.number(source.table[name][0]) is not None]
-    if len(metrics) == 1 or len(numeric) == 1:
-        return (numeric or metrics)[0]
-    listed = ", ".join(map(repr, numeric or metrics))
-    raise UsageError(f"{source.name} has {len(metrics)} columns", allowed=listed, mend="choose one with --column NAME")
+        decides = source.table["metric_version"][0].rpartition("-")[0]
+        if decides not in source.table:
+            raise UsageError(
+                f"{source.name} has no column {decides!r}", allowed=", ".join(metrics), mend="--column NAME"
+            )
+        return decides
+    return number_column.only_one(source.table, source.name, RECORDED)
 
 
 def recorded(source: Source, metric: str) -> MetricRow:
@@ -132,20 +134,42 @@ def recorded(source: Source, metric: str) -> MetricRow:
     return metric_rows.of_record(source.table, source.rulers, metric, source.name)
 
 
-def group(source: Source, name: str, direction: str, arm: str = "candidate") -> Group:
+def group(source: Source, name: str, direction: str, arm: str = "candidate", *, finished_only: bool = False) -> Group:
     """All replicates of one side under the direction given: of a record one arm, of any other table all rows."""
     table = source.table
     rows = [row for row in range(len(table[name])) if not source.is_record or table["arm"][row] == arm]
     if not rows:
         raise UsageError(f"{source.name} records no {arm}", allowed=", ".join(sorted(set(table["arm"]))))
-    status = _cells(table, "status", rows)
-    finite = [row for row, state in zip(rows, status, strict=True) if state != DIVERGED]
-    where = source.name
+    cells, where = [table[name][row] for row in rows], source.name
+    ends = _ended(source, rows, cells, finished_only)
+    finite = [row for row, end in zip(rows, ends, strict=True) if end]
     values = dict(zip(finite, columns.numbers([table[name][row] for row in finite], name, where), strict=True))
-    rulers = _rulers(source, name, rows, direction)
-    seeds = _cells(table, "seed", rows)
-    members = tuple(map(Member, map(values.get, rows), seeds, rulers))
+    rows = [row for row, end in zip(rows, ends, strict=True) if end is not None]
+    if not rows:
+        raise UsageError(f"no run of {where} has ended", mend="wait for them")
+    seeds = map(run_rows.seed, _cells(table, run_rows.seeds(table), rows))
+    members = tuple(map(Member, map(values.get, rows), seeds, _rulers(source, name, rows, direction)))
     return Group(table["strategy"][rows[0]] if arm == "baseline" else source.name, members)
+
+
+def _ended(source: Source, rows: list[int], cells: list[str], finished_only: bool) -> list[bool | None]:
+    """For each row whether its run finished, None for one that is left out."""
+    column = "status" if source.is_record else run_rows.state_column(source.table, source.name)
+    if column is not None:
+        states = _cells(source.table, column, rows)
+        return run_rows.ended(states, cells, source.name, finished_only=finished_only)
+    if "" in cells:
+        raise UsageError(
+            f"replicate {cells.index('') + 1} of {source.name} has no number",
+            allowed=f"a number, or a column `status` that says {', '.join(columns.LOST)}",
+        )
+    return [True] * len(rows)
+
+
+def still_running(source: Source) -> int:
+    """Runs of a table that have not ended."""
+    column = None if source.is_record else run_rows.state_column(source.table, source.name)
+    return 0 if column is None else sum(state.casefold() == run_rows.RUNNING for state in source.table[column])
 
 
 def _rulers(source: Source, metric: str, rows: list[int], direction: str) -> list[Ruler]:
@@ -159,8 +183,8 @@ def _rulers(source: Source, metric: str, rows: list[int], direction: str) -> lis
     return [made[one] for one in fields]
 
 
-def _cells(table: Table, name: str, rows: list[int]) -> list[str]:
-    return [table[name][row] for row in rows] if name in table else [""] * len(rows)
+def _cells(table: Table, name: str | None, rows: list[int]) -> list[str]:
+    return [table[name][row] for row in rows] if name is not None and name in table else [""] * len(rows)
 
 
 def executions(source: Source, arm: str) -> list[str]:
