@@ -29,10 +29,13 @@ class Scratch:
     layout: Layout
     home: Path
 
-    def repro(self, *options: str) -> None:
-        """Regenerate dvc.lock and results. Raises UsageError with the sentence of the stage that failed."""
+    def repro(self, *options: str, **more: str) -> None:
+        """Regenerate dvc.lock and results; `more` joins the environment of the stages.
+
+        Raises UsageError with the sentence of the stage that failed.
+        """
         share_cache(self.home, self.layout.root)
-        code, said = run([sys.executable, "-m", "dvc", "repro", *options], self.layout.root, self.home)
+        code, said = run([sys.executable, "-m", "dvc", "repro", *options], self.layout.root, self.home, **more)
         if code:
             raise failed("the tree to be accepted does not run", said, "dvc exp run, then accept again")
 

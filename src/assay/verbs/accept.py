@@ -27,9 +27,11 @@ from assay.history.state import State, fold
 from assay.history.writing import check_why, write
 from assay.judging import selection
 from assay.keeping.entries import Lock
+from assay.lineage.metric_definition import PARENT
 from assay.outside import files, git, pipeline, places
 from assay.report.comparison import verdict_lines
-from assay.verbs import admission
+from assay.scoring.ruler import Metric
+from assay.verbs import admission, metric_admission
 from assay.verbs.acceptance import attempts, comparison, confirmed, identity, judge, openings, selected
 from assay.verbs.confirming import Confirmation, fresh_seeds, rows
 from assay.words import params, records
@@ -67,6 +69,7 @@ class Regenerated:
     scratch: Scratch
     tree: str
     named: Named
+    metric: Metric  # judging by the baseline's terms
     metrics: dict[str, Any]
     selection: Comparison
     changed: list[str]
@@ -81,7 +84,7 @@ def accept(
 ) -> Accepted | None:
     """Accept `experiment` (or a branch) as `strategy/NAME`; its evidence, None for a dry run.
 
-    `allow` sets rules aside (`equivalent`, `bundle`) for the reason `why`. Raises the refusals of
+    `allow` sets rules aside (`equivalent`, `bundle`, `metric`) for the reason `why`. Raises the refusals of
     `verbs.admission`, and GateError when fresh seeds do not confirm it.
     """
     layout = project.find(start)
@@ -131,12 +134,16 @@ def _confirm(candidate: Candidate, dry_run: bool, say: Say) -> Accepted | None:
     try:
         version = numbers.text(tried.metrics, "metric_version")
         changed = admission.check_bundle(scratch.layout, candidate.repository, named, version, candidate.allow)
+        standard, metric_changed = metric_admission.check(
+            scratch.layout, layout, named, tried, candidate.head, candidate.allow
+        )
+        changed += metric_changed
         asked = params.load(files.read_bytes(scratch.layout.params))
         seeds = fresh_seeds(asked.seed, asked.replicates, candidate.sequence)
         if dry_run:
             _announce(candidate, named, changed, seeds, say)
             return None
-        regenerated = _regenerate(candidate, scratch, named, changed, say)
+        regenerated = _regenerate(candidate, scratch, named, standard, changed, say)
         return _decide(candidate, regenerated, seeds, say)
     finally:
         scratch.remove()
@@ -157,9 +164,11 @@ def _announce(candidate: Candidate, named: Named, changed: list[str], seeds: See
     say(f"write: a commit on {candidate.head[:12]}, the tag {tag} on it, a commit with baseline: {tag}")
 
 
-def _regenerate(candidate: Candidate, scratch: Scratch, named: Named, changed: list[str], say: Say) -> Regenerated:
+def _regenerate(
+    candidate: Candidate, scratch: Scratch, named: Named, standard: Metric, changed: list[str], say: Say
+) -> Regenerated:
     say("regenerating the tree to be tagged")
-    scratch.repro()
+    scratch.repro(**{PARENT: candidate.tried.base})
     metrics, problem = parse_metrics(files.read_bytes(scratch.layout.metrics))
     if problem:
         raise UsageError(f"{candidate.tried.name}: {problem}", mend="dvc exp run")
@@ -167,12 +176,12 @@ def _regenerate(candidate: Candidate, scratch: Scratch, named: Named, changed: l
     if candidate.tried in candidate.repository.experiments:
         admission.check_version(candidate.tried, numbers.text(metrics, "metric_version"))
     chosen = selected(scratch.layout, metrics)
-    return Regenerated(scratch, scratch.changed_tree(candidate.merge.tree), named, metrics, chosen, changed)
+    return Regenerated(scratch, scratch.changed_tree(candidate.merge.tree), named, standard, metrics, chosen, changed)
 
 
 def _decide(candidate: Candidate, tree: Regenerated, seeds: Seeds, say: Say) -> Accepted:
     """Measure both arms again, judge, open the test part, land."""
-    measuring = Confirmation(tree.scratch, seeds)
+    measuring = Confirmation(tree.scratch, seeds, tree.metric)
     attempt = 1 + attempts(candidate.state, identity(tree.scratch.layout))
     say(f"confirming on {seeds.n} fresh replicates an arm, attempt {attempt}, level {selection.level(attempt):g}")
     new = measuring.candidate()

@@ -51,6 +51,11 @@ class Layout:
     def accepted(self) -> Path:
         return self.root / "context" / "baseline.json"
 
+    @property
+    def baseline_metric(self) -> Path:
+        """Today's metric as the baseline defines it."""
+        return self.root / "context" / "metric.json"
+
     def models(self, arm: str) -> Path:
         return self.root / "models" / arm
 
