@@ -11,16 +11,20 @@ import click
 
 from assay.judging.groups import DifferingRulers
 from assay.report import comparison as report
+from assay.report import family
+from assay.report.family import FamilyLine
 from assay.verbs import compare as verb
 from assay.verbs.compare import Compared, Options
+from assay.verbs.compare_family import FamilyMember, compare_family
 from assay.words.errors import GateError
 
 EPILOG = """Examples: assay compare strategy/adam HEAD --require progress;
+assay compare base.csv a.csv b.csv c.csv --direction minimize;
 assay compare before.csv after.csv --column loss --direction minimize"""
 
 
 @click.command(epilog=EPILOG)
-@click.argument("sides", metavar="[BASE] CAND", nargs=-1, required=True)
+@click.argument("sides", metavar="[BASE] CAND...", nargs=-1, required=True)
 @click.option("--column", default="", help="Column of the numbers; default: the metric that decides.")
 @click.option("--direction", type=click.Choice(["maximize", "minimize"]), help="What is better; default: as recorded.")
 @click.option("--test", type=click.Choice(["welch", "student", "paired", "permutation"]), default="welch")
@@ -36,13 +40,17 @@ assay compare before.csv after.csv --column loss --direction minimize"""
 def command(sides: tuple[str, ...], target: float | None, require: str | None, form: str | None, **given: Any) -> None:
     """Compare CAND with BASE: Git revisions, experiments, or CSV and JSON files of numbers.
 
-    BASE defaults to what the record of CAND was measured against. Reads and never writes.
+    BASE defaults to what the record of CAND was measured against. Several CAND are one family: p is adjusted for all of
+    them, and --require asks it of each. Reads and never writes.
     """
     options = Options(**{**given, "direction": given["direction"] or ""})
     if target is not None:
         _target(sides, options, target, require, form)
         return
     try:
+        if len(sides) > 2:
+            _family(compare_family(Path.cwd(), sides, options), require, form)
+            return
         found = verb.compare(Path.cwd(), sides, options)
     except DifferingRulers as refused:
         if form == "json":
@@ -53,6 +61,29 @@ def command(sides: tuple[str, ...], target: float | None, require: str | None, f
     if require and not met[require]:
         why = f": {found.result.reason}" if found.result.reason else ""
         raise GateError(f"{require} is required, and the verdict is {found.result.verdict}{why}")
+
+
+def _family(found: list[FamilyMember], require: str | None, form: str | None) -> None:
+    lines = [
+        FamilyLine(
+            one.alone.candidate,
+            one.alone.baseline,
+            one.alone.result,
+            one.p_holm,
+            one.verdict,
+            one.alone.metric_version,
+            one.alone.comparisons,
+        )
+        for one in found
+    ]
+    metric = found[0].alone.metric
+    if form == "json":
+        _print_json(family.as_json(lines, metric))
+    else:
+        click.echo(family.text(lines, metric, "pipe" if form == "markdown" else "simple"))
+    for one in found if require else ():
+        if not {"progress": one.verdict == "progress", "no-regression": one.no_regression}[str(require)]:
+            raise GateError(f"{require} is required, and in the family {one.alone.candidate} is {one.verdict}")
 
 
 def _shown(found: Compared, form: str | None) -> str:

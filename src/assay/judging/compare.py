@@ -14,7 +14,7 @@ from typing import get_args
 
 import numpy as np
 
-from assay.judging import cautions, design, divergence, verdict
+from assay.judging import cautions, design, divergence, order_effect, verdict
 from assay.judging.inference import Inference, Test, difference, infer
 from assay.judging.samples import LARGEST, Sample, Values, exponent, sample
 from assay.words.errors import UsageError
@@ -135,7 +135,10 @@ def compare(
         fisher_p=_fisher(arm_b, arm_c, entering is not None),
         correlation=_correlation(scaled_b, scaled_c) if chosen == "paired" else None,
         reason=reason,
-        warnings=cautions.cautions(scaled_b, scaled_c, chosen, word != "inconclusive"),
+        warnings=(
+            *cautions.cautions(scaled_b, scaled_c, chosen, word != "inconclusive"),
+            *order_effect.cautions(_in_order(arm_b, scaled_b), _in_order(arm_c, scaled_c), chosen),
+        ),
     )
 
 
@@ -201,6 +204,11 @@ def _summary(arm: Sample, scaled: Sample, power_of_two: int) -> ArmSummary:
 
 def _back(value: float | None, power_of_two: int) -> float | None:
     return None if value is None else math.ldexp(value, -power_of_two)
+
+
+def _in_order(arm: Sample, scaled: Sample) -> Sample:
+    """The runs as they were given: worst values that entered for diverged ones stand at the end, out of order."""
+    return Sample(scaled.values, arm.diverged, arm.fixed)
 
 
 def _effect(delta: float | None, baseline: Sample, candidate: Sample) -> float | None:
