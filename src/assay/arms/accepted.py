@@ -8,14 +8,13 @@ the hash of its training data. Not covered: running it (`stages.baseline`).
 from __future__ import annotations
 
 import errno
-import io
+import os
 import re
 import shutil
-import subprocess
-import tarfile
 import tempfile
 from pathlib import Path
 
+from assay.arms import checkout, own_files
 from assay.evidence.events import Accepted as Confirmed
 from assay.evidence.events import Event, Remeasured, Seeds, UnverifiableError
 from assay.evidence.trailers import parse_event
@@ -24,10 +23,13 @@ from assay.outside.pipeline import Run
 from assay.words import records
 from assay.words.errors import UsageError
 from assay.words.yaml12 import parse
+from assay.words.yaml_limits import GENERATED
 
 FLOOR = "floor"
 #: what a strategy must bring along to be run again
 NEEDED = ("params.yaml", "dvc.lock", "src/stage.py")
+#: what runs of an unpacked tree
+_OWN = ("params.yaml", "dvc.lock", "src")
 #: file in an unpacked tree that holds the hash of all others
 _SEAL = ".unpacked"
 
@@ -53,14 +55,16 @@ def resolve(run: Run, name: str, protocol: int) -> Accepted:
     # The reference itself, not a path from it: strategy/first~1 would resolve as a revision, too.
     tagged = git.run(home, "for-each-ref", "--format=%(refname)", f"refs/tags/{name}", check=False)
     tag = git.resolve(home, tagged) if tagged == f"refs/tags/{name}" else None
-    commit = tag or (git.resolve(home, name) if re.fullmatch(r"[0-9a-f]{40}", name) else None)
+    commit = tag or (git.resolve(home, name) if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", name) else None)
     if commit is None:
         raise _unresolved(home, name)
     for path in NEEDED:
-        if git.read(home, commit, path) is None:
+        content = git.read(home, commit, path)
+        if content is None:
             raise UsageError(
                 f"baseline {name} lacks {path}", allowed="a commit of this pipeline whose results are committed"
             )
+        checkout.check_pointer(path, content, name)
     _check_protocol(home, name, commit, protocol)
     seeds = _confirming(home, name, commit) if tag else None
     if seeds is None:
@@ -77,7 +81,7 @@ def _confirming(home: Path, name: str, commit: str) -> Seeds | None:
     if not isinstance(accepted, Confirmed):
         return None
     pattern = f"refs/tags/remeasured/{accepted.name}-*"
-    later = git.run(home, "for-each-ref", "--format=%(refname:strip=2)", pattern).split()
+    later = git.run(home, "for-each-ref", "--format=%(refname:strip=2)", pattern).split("\n")
     found = [event for tag in later if isinstance(event := _event(home, tag, commit), Remeasured)]
     strategy = git.run(home, "rev-parse", f"refs/tags/{name}")
     newest = max((event for event in found if event.strategy == strategy), key=lambda e: e.sequence, default=None)
@@ -99,7 +103,8 @@ def _unresolved(home: Path, name: str) -> UsageError:
         return UsageError(
             f"baseline {name!r} {kind}", allowed="floor, a tag, a full commit hash", mend=f"write baseline: {moving}"
         )
-    tags = [line for line in git.run(home, "tag", "--list", "strategy/*", check=False).splitlines() if line]
+    listed = git.run(home, "for-each-ref", "--format=%(refname:strip=2)", "refs/tags/strategy", check=False)
+    tags = [line for line in listed.split("\n") if line]
     shallow = git.run(home, "rev-parse", "--is-shallow-repository", check=False) == "true"
     fetch = "git fetch --unshallow --tags" if shallow else "git fetch --tags"
     return UsageError(
@@ -127,22 +132,23 @@ def unpack(run: Run, commit: str, say: places.Say = places.unsaid) -> Path:
     """
     tree = run.store.tree(commit)
     places.hold(tree)
-    if _whole(tree):
-        return tree
-    archive = _archive(run.home, commit)
-    return places.place(lambda where: _unpacked(archive, where), tree, say)
+    if not _whole(tree):
+        tree = places.place(lambda where: _unpacked(run.home, commit, where), tree, say)
+    own_files.link(run, commit, tree, say)
+    return tree
 
 
-def _unpacked(archive: bytes, tree: Path) -> Path:
-    """`tree` with the files of `archive`. Raises OSError where it cannot be written."""
+def _unpacked(home: Path, commit: str, tree: Path) -> Path:
+    """`tree` with the project's files as of `commit`. Raises OSError where it cannot be written."""
     tree.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=tree.parent, prefix=".new."))
-    places.hold(scratch)  # and what it will be renamed to
+    places.hold(scratch)
     try:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
-            packed.extractall(scratch, filter="data") if hasattr(tarfile, "data_filter") else packed.extractall(scratch)
-        files.write_text(scratch / _SEAL, _contents(scratch))
-        _put(scratch, tree)
+        project = checkout.write(home, commit, scratch)
+        places.hold(project)  # and what it will be renamed to
+        _check_pointers(project, commit)
+        files.write_text(project / _SEAL, _contents(project))
+        _put(project, tree)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     places.hold(tree)
@@ -151,14 +157,12 @@ def _unpacked(archive: bytes, tree: Path) -> Path:
     return tree
 
 
-def _archive(home: Path, commit: str) -> bytes:
-    """The project's files as of `commit`, as a tar file."""
-    # From a subfolder of a repository, git takes that folder and names files from there.
-    done = subprocess.run(["git", "-C", str(home), "archive", "--format=tar", commit], capture_output=True)
-    if done.returncode:
-        said = " ".join(done.stderr.decode(errors="replace").split())
-        raise UsageError(f"the files of {commit[:12]} cannot be read: {said}", mend="git fetch --unshallow --tags")
-    return done.stdout
+def _check_pointers(tree: Path, commit: str) -> None:
+    """Refuse pointers in what the strategy's own code is, and reads."""
+    checkout.check_pointers(tree, _OWN, commit[:12])
+    lock = tree / "dvc.lock"
+    read = own_files.training_files(lock.read_bytes()) if lock.is_file() else {}
+    checkout.check_pointers(tree, read, commit[:12])
 
 
 def _put(scratch: Path, tree: Path) -> None:
@@ -185,7 +189,13 @@ def _contents(tree: Path) -> str:
     found = []
     for path in sorted(tree.rglob("*")):
         name = path.relative_to(tree)
-        if path.is_file() and name.name != _SEAL and "__pycache__" not in name.parts:
+        if name.name == _SEAL or "__pycache__" in name.parts:
+            continue
+        if path.is_symlink():  # wherever it leads; an absolute one is none of the commit's own files
+            if path.readlink().is_absolute():
+                continue
+            found.append(f"{files.digest(os.fsencode(path.readlink()))} {name.as_posix()}@\n")
+        elif path.is_file():
             found.append(f"{files.digest(path.read_bytes())} {name.as_posix()}\n")
     return files.digest("".join(found).encode("utf-8", "surrogateescape"))
 
@@ -201,7 +211,7 @@ def task(tree: Path, name: str) -> str:
 
 def locked(content: bytes, path: str) -> str | None:
     """DVC's hash of the output `path` in a dvc.lock, or None."""
-    for stage in (parse(content, "dvc.lock").get("stages") or {}).values():
+    for stage in (parse(content, "dvc.lock", GENERATED).get("stages") or {}).values():
         for out in stage.get("outs") or []:
             if out.get("path") == path:
                 return str(out.get("md5"))

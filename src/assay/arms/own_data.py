@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import errno
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from assay.arms import accepted
 from assay.arms.accepted import Accepted
+from assay.arms.fetching import fetch
 from assay.outside import examples, files, git, places
 from assay.outside.start import Start
 from assay.words.errors import UsageError
@@ -35,16 +34,6 @@ def own_training_data(begun: Start, named: Accepted, say: places.Say = places.un
     return places.place(lambda where: _fetch(begun, named, path, where), folder, say)
 
 
-def _get(home: Path, path: str, commit: str, out: Path) -> str:
-    """Have DVC bring `path` as of `commit` to `out`; its error, "" when there is none."""
-    command = ["get", *git.from_top(home, path), "--rev", commit, "--out", str(out), "--quiet"]
-    done = subprocess.run([sys.executable, "-m", "dvc", *command], capture_output=True, text=True)
-    if not done.returncode:
-        return ""
-    shutil.rmtree(out, ignore_errors=True)
-    return next((line for line in done.stderr.splitlines() if line.startswith("ERROR: ")), "no message")
-
-
 def _readable(folder: Path) -> bool:
     """Whether the part in our cache is there and unchanged."""
     try:
@@ -59,13 +48,10 @@ def _fetch(begun: Start, named: Accepted, path: str, folder: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new.") as scratch:
         places.hold(Path(scratch))
         out = Path(scratch) / "part"
-        # A work tree has a DVC cache of its own, unless it was configured; the main one may have what it lacks.
-        homes = dict.fromkeys((begun.run.home, begun.run.store.home))
-        errors = [said for home in homes if not out.exists() and (said := _get(home, path, named.commit, out))]
-        if not out.exists():
-            said = next(iter(errors), "no message")
+        said = fetch((begun.run.home, begun.run.store.home), path, named.commit, out)
+        if said:
             raise UsageError(
-                f"the training data of baseline {named.name} are not at hand ({said.removeprefix('ERROR: ')})",
+                f"the training data of baseline {named.name} are not at hand ({said})",
                 mend=f"git checkout {named.commit[:12]} && dvc pull {path} && git checkout -",
             )
         if not _readable(folder):  # else another run was faster, and reads it

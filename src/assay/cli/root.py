@@ -7,7 +7,7 @@ Covers: which module serves which command (imported only when that command runs,
 from __future__ import annotations
 
 import importlib
-import os
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -15,6 +15,9 @@ from typing import NamedTuple
 
 import click
 
+from assay.cli.printing import show
+from assay.outside import git_environment, standard_streams
+from assay.words import printable
 from assay.words.errors import REFUSED, AssayError, Exit
 
 
@@ -38,6 +41,7 @@ COMMANDS: dict[str, Command] = {
     "rescore": Command("assay.cli.rescore", "Bring stored predictions to today's metric version."),
     "guard": Command("assay.cli.guard", "Prove that a change leaves all other modes alone, bit for bit."),
     "export": Command("assay.cli.export", "Write an accepted model with all that predicting needs into a folder."),
+    "sync": Command("assay.cli.sync", "Join the ledger of looks with that of a remote."),
     "log": Command("assay.cli.log", "Show accepted, revoked and rejected strategies as a table."),
     "profile": Command("assay.cli.profile", "Run `dvc exp run` and print where its seconds went."),
     "cache": Command("assay.cli.cache", "Show or prune what is kept so that nothing is trained or fetched twice."),
@@ -71,38 +75,44 @@ def root(show_traceback: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code; never returns."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(run(given))
+    standard_streams.make_lenient()
+    code = run(list(sys.argv[1:] if arguments is None else arguments))
+    lost = standard_streams.trouble()
+    if lost is not None and code == Exit.DONE:
+        show(f"assay: standard output could not be written ({lost.strerror}); next: print elsewhere", err=True)
+        code = Exit.USAGE
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit code. Known errors become one line on stderr."""
+    git_environment.forget_places()  # Git itself may have started us, from a hook or an alias
     try:
         returned = root.main(args=list(arguments), prog_name="assay", standalone_mode=False)
         return int(returned) if isinstance(returned, int) else Exit.DONE
     except click.ClickException as error:
-        error.show(sys.stderr)
+        usage = io.StringIO()
+        error.show(usage)
+        show(usage.getvalue().removesuffix("\n"), err=True)
         return Exit.USAGE
     except (click.Abort, KeyboardInterrupt):
         return 130
     except AssayError as error:
         if "--traceback" in arguments:
             traceback.print_exc()
-        click.echo(f"assay: {error.sentence}", err=True)
+        show(f"assay: {error.sentence}", err=True)
         return error.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.DONE
     except Exception as error:
         if "--traceback" in arguments:
             traceback.print_exc()
         if isinstance(error, OSError) and error.errno in REFUSED:
             where = f" at {error.filename}" if error.filename else ""
             mend = "free some space or make it writable, then run again"
-            click.echo(f"assay: {error.strerror}{where}; next: {mend}", err=True)
+            show(f"assay: {error.strerror}{where}; next: {mend}", err=True)
             return Exit.USAGE
-        click.echo(
-            f"assay: this is a bug: {type(error).__name__}: {error}; "
+        said = printable.cut(printable.line(str(error)), printable.LONGEST // 2)
+        show(
+            f"assay: this is a bug: {type(error).__name__}: {said}; "
             "next: run again as `assay --traceback …` and report what it prints",
             err=True,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from assay.outside import closure, git
@@ -17,6 +18,10 @@ from assay.words.layout import Layout
 
 #: sources of the library that turn data and parameters into predictions; the task's own are the other entries
 ENTRIES = ("src/assay/learning/measure.py", "src/assay/data/canonical.py", "src/assay/data/split.py")
+
+
+#: between a parameter's old and new value
+ARROW = " → "
 
 
 def differences(layout: Layout, baseline: str) -> list[str]:
@@ -39,14 +44,14 @@ def between(before: bytes, after: bytes) -> list[str]:
 def settings(found: list[str]) -> str:
     """The changed parameters as `-S key=value`."""
     changes = (change.partition(": ") for change in found if not change.startswith("code: "))
-    return " ".join(f"-S {key}={values.rpartition(' → ')[2]}" for key, _, values in changes)
+    return " ".join(f"-S {quote(f'{key}={values.rpartition(ARROW)[2]}')}" for key, _, values in changes)
 
 
 def parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """`lr: 0.001 → 0.0003`, one entry a leaf; a leaf that is not there is shown as –."""
     old, new = dict(_leaves(before)), dict(_leaves(after))
     keys = [*old, *(key for key in new if key not in old)]
-    return [f"{key}: {old.get(key, '–')} → {new.get(key, '–')}" for key in keys if old.get(key) != new.get(key)]
+    return [f"{key}: {old.get(key, '–')}{ARROW}{new.get(key, '–')}" for key in keys if old.get(key) != new.get(key)]
 
 
 def changed_sources(layout: Layout, baseline: str, task: str) -> list[str]:

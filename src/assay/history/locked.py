@@ -6,26 +6,25 @@ size and number of files. Not covered: starting DVC, which would take seconds.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from assay.arms.dvc_hash import digest, inside
 from assay.words.yaml12 import parse
+from assay.words.yaml_limits import GENERATED
 
 #: an output of more bytes than this is compared by size alone
 HASHED = 1_000_000
-_BYPRODUCTS = ("__pycache__", ".pyc")
 
 Lock = dict[str, dict[str, Any]]
 
 
 def read(content: bytes) -> Lock:
     """Stage → its entry in a dvc.lock."""
-    stages = parse(content, "dvc.lock").get("stages")
-    return stages if isinstance(stages, dict) else {}
+    stages = parse(content, "dvc.lock", GENERATED).get("stages")
+    entries = stages.items() if isinstance(stages, dict) else ()
+    return {str(stage): entry for stage, entry in entries if isinstance(entry, dict)}
 
 
 def changed_sources(root: Path, lock: Lock) -> dict[str, list[str]]:
@@ -64,29 +63,11 @@ def _as_locked(path: Path, out: dict[str, Any]) -> bool:
     if not path.exists():
         return False
     if path.is_dir():
-        files = list(_files(path))
+        files = list(inside(path))
         return bool(len(files) == out.get("nfiles", len(files)) and _size(files) == out.get("size", _size(files)))
     size = path.stat().st_size
     return bool(size == out.get("size", size) and (size > HASHED or digest(path) == out.get("md5")))
 
 
-def _size(files: list[Path]) -> int:
+def _size(files: Sequence[Path]) -> int:
     return sum(file.stat().st_size for file in files)
-
-
-def digest(path: Path) -> str:
-    """DVC's hash of a file or folder; "" when it is missing."""
-    if path.is_file():
-        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    if not path.is_dir():
-        return ""
-    entries = [{"md5": digest(file), "relpath": file.relative_to(path).as_posix()} for file in _files(path)]
-    entries.sort(key=lambda entry: entry["relpath"])
-    listing = json.dumps(entries, sort_keys=True).encode()
-    return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for above, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name not in _BYPRODUCTS]
-        yield from (Path(above, name) for name in names if not name.endswith(_BYPRODUCTS))

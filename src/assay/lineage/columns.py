@@ -137,7 +137,7 @@ def _parsed(text: str, where: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        lines = [line for line in text.splitlines() if line.strip()]
+        lines = [line for line in text.split("\n") if line.strip()]
         rows = list(_objects(lines)) if len(lines) > 1 else []
         if len(rows) == len(lines) > 1:
             return rows
@@ -162,7 +162,10 @@ def _cell(value: Any, name: str, where: str) -> str:
         raise UsageError(
             f"{name or 'the list'!r} of {where} holds {kind} for a run", allowed="one number per replicate"
         )
-    return "" if value is None else str(value)
+    try:
+        return "" if value is None else str(value)
+    except (ValueError, RecursionError):
+        return "a number of thousands of digits"  # which is none to compare
 
 
 def number(cell: str) -> float | None:

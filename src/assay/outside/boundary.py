@@ -14,18 +14,21 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from assay.outside import lifeline, places, seconds
+from assay.outside import git_environment, lifeline, places, seconds, standard_streams
+from assay.words import printable
 from assay.words.errors import REFUSED, AssayError, Exit
 from assay.words.layout import Layout
 
 
 def guarded(stages: Mapping[str, str], arguments: Sequence[str], protocol: int) -> int:
     """Run the stage that the command line names, in the project that holds this file; its exit code."""
+    standard_streams.make_lenient()
     if not arguments or arguments[0] not in stages:
         _say(f"there is no stage {' '.join(arguments) or '(none given)'}; allowed: {', '.join(stages)}")
         return Exit.USAGE
     name, root = arguments[0], Path(sys.argv[0]).resolve().parent.parent
     lifeline.hold()
+    git_environment.forget_places()  # `dvc exp run` in a hook or an alias of Git
     seconds.mark("interpreter")
     try:
         module = importlib.import_module(stages[name])
@@ -91,4 +94,4 @@ def leave(code: int) -> None:
 
 
 def _say(sentence: str) -> None:
-    sys.stderr.write(f"assay: {sentence}\n")
+    sys.stderr.write(f"assay: {printable.line(sentence)}\n")

@@ -10,12 +10,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.outside import files
+from assay.outside import arrays, files
 from assay.words import records
 from assay.words.errors import UsageError
 
@@ -105,11 +106,8 @@ def read(folder: Path, names: Sequence[str] = ("ids", "inputs", "targets", "grou
         if name not in names:
             continue
         path = folder / f"{name}.npy"
-        mend = "bring it back with `dvc checkout --force`"
-        try:
-            array = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise UsageError(f"{path} cannot be read ({error})", mend=mend) from error
+        mend = f"bring it back with `dvc checkout --force {quote(str(folder))}`"
+        array = arrays.read(path, mend)
         if array_digest(array) != expected or len(array) != manifest.examples:
             raise UsageError(f"{path} does not match its manifest", mend=mend)
         found[name] = array

@@ -13,6 +13,7 @@ from assay.outside import files, git
 from assay.words.errors import UsageError
 from assay.words.layout import Layout, Store
 from assay.words.yaml12 import parse
+from assay.words.yaml_limits import GENERATED
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def dependencies(layout: Layout, task: str) -> dict[str, list[str]]:
 
 
 def _stages(layout: Layout) -> dict[str, Any]:
-    stages = parse(files.read_bytes(layout.pipeline), "dvc.yaml").get("stages")
+    stages = parse(files.read_bytes(layout.pipeline), "dvc.yaml", GENERATED).get("stages")
     if not isinstance(stages, dict):
         raise UsageError("dvc.yaml has no stages", mend="bring it back with `git checkout HEAD -- dvc.yaml`")
     return stages

@@ -9,7 +9,8 @@ from tabulate import tabulate
 
 from assay.judging.compare import Comparison
 from assay.report import comparison as report
-from assay.report.comparison import Flat, arm, cell, decimals, p_value
+from assay.report.comparison import Flat, arm, decimals, p_value
+from assay.words.printable import markdown_cell
 
 
 class FamilyLine(NamedTuple):
@@ -27,7 +28,7 @@ class FamilyLine(NamedTuple):
 def text(lines: Sequence[FamilyLine], metric: str, form: str = "simple") -> str:
     """A row for each candidate, then how they were judged and what must not be overlooked beside each."""
     digits = max(decimals(line.result) for line in lines)
-    escape = cell if form == "pipe" else str
+    escape = markdown_cell if form == "pipe" else str
     rows = [
         (
             escape(line.candidate),
@@ -39,12 +40,12 @@ def text(lines: Sequence[FamilyLine], metric: str, form: str = "simple") -> str:
         for line in lines
     ]
     table = tabulate(rows, ("candidate", metric, "delta", "p (Holm)", "verdict"), tablefmt=form, disable_numparse=True)
-    alpha = lines[0].result.alpha
+    levels = " or ".join(f"{level:g}" for level in sorted({line.result.alpha for line in lines}))
     against = sorted({f"{escape(line.baseline)} {arm(line.result.baseline, digits)}" for line in lines})
     said = [
         f"against {'; '.join(against)}" + (f" · {lines[0].version}" if lines[0].version else ""),
-        f"one family of {len(lines)} under Holm: a difference counts where p (Holm) is at most {alpha:g}, "
-        f"equivalence where an interval at {alpha / len(lines):.2g} shows it",
+        f"one family of {len(lines)} under Holm: a difference counts where p (Holm) is at most {levels}, "
+        f"equivalence where an interval at that level over {len(lines)} shows it",
     ]
     said += [f"{escape(line.candidate)}: {told}" for line in lines for told in _beside(line)]
     bullet = "- " if form == "pipe" else ""

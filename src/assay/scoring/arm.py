@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.outside import files
+from assay.outside import arrays, files
 from assay.scoring import ruler
 from assay.scoring.ruler import Metric
 from assay.words import records
@@ -83,9 +83,9 @@ def load(layout: Layout, arm: Arm, ruler: Ruler) -> Scored | None:
     if arm.measurement is None:
         return None
     folder, found = layout.predictions(arm.arm), arm.measurement.replicates
-    mend = f"dvc checkout --force, or dvc repro -f -s {'train' if arm.arm == 'candidate' else arm.arm}"
-    predictions = _array(folder / "predictions.npy", mend)
-    ids = _array(folder / "ids.npy", mend)
+    mend = _again(layout, folder, "train" if arm.arm == "candidate" else arm.arm)
+    predictions = arrays.read(folder / "predictions.npy", mend)
+    ids = arrays.read(folder / "ids.npy", mend)
     if not np.array_equal(ids, ruler.ids):
         raise UsageError(f"{folder} holds predictions for other examples than today's validation part", mend=mend)
     if len(predictions) != len(found):
@@ -99,18 +99,23 @@ def load(layout: Layout, arm: Arm, ruler: Ruler) -> Scored | None:
     return Scored(arm, found, predictions, scores)
 
 
+def _again(layout: Layout, output: Path, stage: str) -> str:
+    """What brings one output back; by name, as a checkout of all would take what somebody has not added elsewhere."""
+    return f"dvc checkout --force {output.relative_to(layout.root).as_posix()}, or dvc repro -f -s {stage}"
+
+
 def record(layout: Layout, arm: str) -> Arm:
     path = layout.record(arm)
-    mend = f"dvc checkout --force, or dvc repro -f -s {'train' if arm == 'candidate' else arm}"
+    mend = _again(layout, path, "train" if arm == "candidate" else arm)
     return records.decode(files.read_bytes(path, mend), Arm, str(path), mend)
 
 
 def floors(layout: Layout, ruler: Ruler) -> dict[str, Array]:
     """Name → predictions of each floor."""
-    mend = "dvc checkout --force, or dvc repro -f -s baseline"
-    if not np.array_equal(_array(layout.floors / "ids.npy", mend), ruler.ids):
+    mend = _again(layout, layout.floors, "baseline")
+    if not np.array_equal(arrays.read(layout.floors / "ids.npy", mend), ruler.ids):
         raise UsageError(f"{layout.floors} holds other examples than today's validation part", mend=mend)
-    found = {path.stem: _array(path, mend) for path in sorted(layout.floors.glob("*.npy")) if path.stem != "ids"}
+    found = {path.stem: arrays.read(path, mend) for path in sorted(layout.floors.glob("*.npy")) if path.stem != "ids"}
     for name, array in found.items():
         if len(array) != len(ruler.ids):
             problem = (
@@ -118,10 +123,3 @@ def floors(layout: Layout, ruler: Ruler) -> dict[str, Array]:
             )
             raise UsageError(problem, mend=mend)
     return found
-
-
-def _array(path: Path, mend: str) -> Array:
-    try:
-        return np.asarray(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
-        raise UsageError(f"{path} cannot be read ({error})", mend=mend) from error

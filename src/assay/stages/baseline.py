@@ -22,9 +22,9 @@ from assay.arms import accepted
 from assay.arms.accepted import Accepted
 from assay.arms.own_data import own_training_data
 from assay.arms.request import ALONE, PAIRED, request, today, training_closure
-from assay.outside import closure, examples, files, lifeline, places, remembered
+from assay.outside import arrays, closure, examples, files, lifeline, places, remembered
 from assay.outside.start import Start, start
-from assay.words import records
+from assay.words import printable, records
 from assay.words.errors import UsageError
 from assay.words.layout import Layout
 from assay.words.records import Arm, Measurement, MeasureRequest
@@ -41,7 +41,7 @@ def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
         measured = _measured(begun, named, floors)
     for note in measured.notes if measured else ():
         if not note.startswith(places.UNKEPT):  # the first stage said so
-            print(f"{ARM}: {note}")
+            print(printable.line(f"{ARM}: {note}"))
     arm = Arm(
         arm=ARM,
         name=named.name,
@@ -163,7 +163,7 @@ class Asked:
         return measured
 
     def _check_rows(self) -> None:
-        predicted = np.load(Path(self.request.predictions) / "ids.npy", allow_pickle=False)
+        predicted = arrays.read(Path(self.request.predictions) / "ids.npy")
         expected, _ = examples.read(Path(self.request.evaluate), ["ids"])
         if not np.array_equal(predicted, expected.ids):
             raise UsageError(f"baseline {self.named.name} predicted other examples than it was asked for")

@@ -14,6 +14,7 @@ from assay.data.canonical import canonical
 from assay.data.card import card
 from assay.outside import closure, examples, files, remembered, task_source
 from assay.outside.start import start
+from assay.words.json_form import json_form
 
 CARD = "card.json"
 #: what makes examples of what prepare() returns
@@ -59,7 +60,9 @@ def _otherwise(root: Path, source: Path, given: object, dependencies: Iterable[s
     }
     code = closure.code_hash(root, reached)
     watched = [state for path in dependencies if not path.startswith("src/") for state in _states(root, path)]
-    key = files.digest(msgspec.json.encode(["prepared", code, versions, given, watched], order="deterministic"))
+    key = files.digest(
+        msgspec.json.encode(["prepared", code, versions, json_form(given), watched], order="deterministic")
+    )
     before = remembered.recall(key)
     if before != [content]:
         remembered.learn(key, [content])

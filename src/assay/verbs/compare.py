@@ -6,26 +6,29 @@ Covers: which baseline is meant, whether the sides may be compared, the target r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 
-from assay.judging import cautions, families, groups, targets
+from assay.judging import cautions, groups, targets, verdict
 from assay.judging import compare as judge
 from assay.judging.compare import Comparison
 from assay.judging.crossed import NewExamples
 from assay.judging.groups import DifferingRulers, Group
 from assay.judging.targets import Target
-from assay.lineage.given import given
-from assay.verbs import compare_examples
+from assay.verbs import compare_account, compare_examples
+from assay.verbs import compare_scores as scores
 from assay.verbs import compare_sides as sides
+from assay.verbs.compare_account import NOT_ON, Accounted
 from assay.verbs.compare_examples import Side
+from assay.verbs.compare_scores import Rescoring
 from assay.verbs.compare_sides import Source
 from assay.verbs.metric_rows import MetricRow
 from assay.words.errors import AssayError, UsageError
 
-#: a floor that left no predictions
-HUMAN = "human"
+#: where neither a look nor a user says one
+ALPHA = 0.05
 SAME = "both sides are the same strategy, and a difference between them is luck"
 
 
@@ -36,11 +39,12 @@ class Options:
     column: str = ""
     direction: str = ""
     test: str = "welch"
-    alpha: float = 0.05
+    alpha: float | None = None
     min_effect: float | None = None
     worst: float | None = None
     fixed: float | None = None
     finished_only: bool = False  # leave out what still runs
+    rescore: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ class Compared:
     """A comparison and the names that belong to it.
 
     `comparisons`: verdicts given before against this baseline. `examples`: what it says about new examples; None,
-    with a reason where there could be something to say.
+    with a reason where there could be something to say. `origins`: side → where its numbers come from
+    (`verbs.compare_scores`).
     """
 
     result: Comparison
@@ -59,6 +64,18 @@ class Compared:
     comparisons: int
     examples: NewExamples | None = None
     no_examples: str = ""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    off_account: str = ""  # why no recorded look is behind it; "" where one is, and for files
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Whether one side reaches a target, under which metric, and where its numbers come from."""
+
+    target: Target
+    metric: str
+    direction: str
+    origins: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -71,6 +88,7 @@ class _Base:
     identity: str = ""  # of the strategy, where a record says it
     mend: str = "dvc exp run"  # the command after which both sides have one ruler
     executions: Sequence[str] = ()  # how its replicates were made, where a record says it
+    edited: Sequence[str] = ()  # cautions where its record says other numbers than its predictions score
 
 
 def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
@@ -82,33 +100,65 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
     candidate = found[-1]
     metric = sides.column(candidate, options.column)
     recorded = sides.recorded(candidate, metric)
-    group = _group(candidate, metric, _direction(candidate.name, recorded, options), options)
-    if len(named) == 2 and not _measured_against(candidate, found[0]):
-        base = _named_base(found[0], candidate, options, group.ruler.direction)
+    direction = _direction(candidate.name, recorded, options)
+    again = scores.rescoring(root) if options.rescore else None
+    group, edited = _group(candidate, metric, direction, "candidate", again, options)
+    used = [candidate]
+    own = options.fixed is None and (len(named) == 1 or _measured_against(candidate, found[0]))
+    if len(named) == 2 and not own:
+        base = _named_base(found[0], candidate, options, group.ruler.direction, again)
+        used = found
     else:
-        base = _own_base(candidate, metric, group.ruler.direction, options)
+        base = _own_base(candidate, metric, group.ruler.direction, options, again)
+    origins = {one.name: scores.origin(one, again) for one in used}
     same = bool(base.identity) and base.identity == sides.identity(candidate, "candidate")
-    result = _judge(base, group, _completed(options, recorded), SAME if same else "")
-    result = replace(result, warnings=(*result.warnings, *_mixed(base, candidate), *_left_out(found)))
+    look = _accounted(root, candidate, metric, options, own, same)
+    told = replace(_completed(options, candidate, recorded, metric, again), alpha=look.level)
+    result = _judge(base, group, told, SAME if same else look.hold)
+    doubts = (*_mixed(base, candidate), *base.edited, *edited, *_left_out(found))
+    result = replace(result, warnings=(*result.warnings, *doubts))
     if same:  # a strategy is no worse than itself, and no number of runs would find a difference
         result = replace(result, no_regression=True, n_needed=None)
     version = group.ruler.metric_version
-    given_before = _given_before(root, candidate)
     examples, why = None, ""
     if base.side and candidate.commit and candidate.is_record and version == _decided(candidate):
         after = Side(candidate.name, candidate.commit, "candidate", group.values, group.diverged)
-        examples, why = _new_examples(root, (base.side, after), version, options)
-    return Compared(result, metric or "value", base.name, candidate.name, version, given_before, examples, why)
+        examples, why = _new_examples(root, (base.side, after), version, options, again)
+    return Compared(
+        result=result,
+        metric=metric or "value",
+        baseline=base.name,
+        candidate=candidate.name,
+        metric_version=version,
+        comparisons=look.others,
+        examples=examples,
+        no_examples=why,
+        origins=origins,
+        off_account=look.off,
+    )
 
 
-def _group(source: Source, metric: str, direction: str, options: Options) -> Group:
-    return sides.group(source, metric, direction, finished_only=options.finished_only)
+def _group(
+    source: Source, metric: str, direction: str, arm: str, again: Rescoring | None, options: Options
+) -> tuple[Group, Sequence[str]]:
+    """One side, scored again where that is asked and it is a record; then with a caution where the record says else."""
+    recorded = sides.group(source, metric, direction, arm, finished_only=options.finished_only)
+    if again is None or scores.origin(source, again) != scores.RESCORED:
+        return recorded, ()
+    computed = again.group(source, metric, arm, recorded.ruler.metric_version)
+    return computed, scores.edited(f"{source.name}, {arm}", recorded.values, computed.values)
 
 
-def _completed(options: Options, recorded: MetricRow) -> Options:
-    """With what the candidate's record says of its metric, where the user says nothing."""
-    smallest = recorded.min_effect if options.min_effect is None else options.min_effect
-    return replace(options, min_effect=smallest, worst=recorded.worst if options.worst is None else options.worst)
+def _completed(
+    options: Options, candidate: Source, recorded: MetricRow, metric: str, again: Rescoring | None
+) -> Options:
+    """With what the candidate's record, or today's ruler, says of its metric, where the user says nothing."""
+    smallest, worst = recorded.min_effect, recorded.worst
+    if again and scores.origin(candidate, again) == scores.RESCORED:
+        ruler = again.metric(candidate, metric)
+        smallest, worst = ruler.min_effect, ruler.worst
+    smallest = smallest if options.min_effect is None else options.min_effect
+    return replace(options, min_effect=smallest, worst=worst if options.worst is None else options.worst)
 
 
 def _mixed(base: _Base, candidate: Source) -> list[str]:
@@ -124,26 +174,29 @@ def _left_out(found: Sequence[Source]) -> list[str]:
 
 
 def _new_examples(
-    root: Path, both: tuple[Side, Side], version: str, options: Options
+    root: Path, both: tuple[Side, Side], version: str, options: Options, again: Rescoring | None
 ) -> tuple[NewExamples | None, str]:
     """The interval for new examples, or why there is none. It stands beside the verdict, which never waits for it."""
     paired = options.test == "paired" and not any(side.diverged for side in both)
     try:
-        return compare_examples.new_examples(root, both, version, paired=paired), ""
+        return compare_examples.new_examples(root, both, version, again.today if again else None, paired=paired), ""
     except AssayError as error:
         return None, error.sentence
 
 
-def target(start: Path, named: Sequence[str], options: Options, goal: float) -> tuple[Target, str, str]:
-    """The target rule on one side, the name of the metric and its direction."""
+def target(start: Path, named: Sequence[str], options: Options, goal: float) -> Reached:
+    """The target rule on one side."""
     if len(named) != 1:
         raise UsageError(f"{len(named)} sides are named", allowed="one, with --target VALUE")
-    source = sides.find(sides.home(start), named[0])
+    root = sides.home(start)
+    source = sides.find(root, named[0])
+    again = scores.rescoring(root) if options.rescore else None
     metric = sides.column(source, options.column)
-    group = _group(source, metric, _direction(source.name, sides.recorded(source, metric), options), options)
+    direction = _direction(source.name, sides.recorded(source, metric), options)
+    group, edited = _group(source, metric, direction, "candidate", again, options)
     found = targets.reaches(group.values, goal, group.ruler.direction, diverged=group.diverged)
-    found = replace(found, warnings=(*found.warnings, *_left_out([source])))
-    return found, metric or "value", group.ruler.direction
+    found = replace(found, warnings=(*found.warnings, *edited, *_left_out([source])))
+    return Reached(found, metric or "value", group.ruler.direction, {source.name: scores.origin(source, again)})
 
 
 def _direction(name: str, recorded: MetricRow, options: Options, default: str = "") -> str:
@@ -157,34 +210,46 @@ def _direction(name: str, recorded: MetricRow, options: Options, default: str = 
     return said or options.direction or default
 
 
-def _named_base(other: Source, candidate: Source, options: Options, direction: str) -> _Base:
+def _named_base(other: Source, candidate: Source, options: Options, direction: str, again: Rescoring | None) -> _Base:
     """The candidate arm of another record, or the numbers of a file."""
     column = sides.column(other, options.column)
     recorded = sides.recorded(other, column)
-    group = _group(other, column, _direction(other.name, recorded, options, direction), options)
+    direction = _direction(other.name, recorded, options, direction)
+    group, edited = _group(other, column, direction, "candidate", again, options)
     side = _side(other, other.name, "candidate", group.values, group.diverged) if other.is_record else None
     identity, made = sides.identity(other, "candidate"), sides.executions(other, "candidate")
-    return _Base(other.name, group, side, identity, _mend(other, candidate), made)
+    return _Base(other.name, group, side, identity, _mend(other, candidate), made, edited)
 
 
-def _own_base(source: Source, metric: str, direction: str, options: Options) -> _Base:
+def _own_base(source: Source, metric: str, direction: str, options: Options, again: Rescoring | None) -> _Base:
     """What the candidate's own record was measured against: its baseline arm, else its best floor."""
     if options.fixed is not None:
         return _Base("fixed value", options.fixed, None)
     if not source.is_record:
         raise UsageError(f"{source.name} names no baseline", allowed="[BASE] CAND, or --fixed VALUE CAND")
     if "baseline" in source.table["arm"]:
-        group = sides.group(source, metric, direction, "baseline")
+        group, edited = _group(source, metric, direction, "baseline", again, options)
         side = _side(source, group.name, "baseline", group.values, group.diverged)
         identity, made = sides.identity(source, "baseline"), sides.executions(source, "baseline")
-        return _Base(group.name, group, side, identity, executions=made)
-    floor = sides.best_floor(source, metric, direction)
+        return _Base(group.name, group, side, identity, executions=made, edited=edited)
+    floor = _best_floor(source, metric, direction, again)
     if floor is None:
         raise UsageError(
             f"{source.name} records neither a baseline nor a floor", mend="name one: assay compare BASE CAND"
         )
     name, value = floor
-    return _Base(f"floor {name}", value, None if name == HUMAN else _side(source, f"floor {name}", name, [value]))
+    return _Base(
+        f"floor {name}", value, None if name == scores.HUMAN else _side(source, f"floor {name}", name, [value])
+    )
+
+
+def _best_floor(source: Source, metric: str, direction: str, again: Rescoring | None) -> tuple[str, float] | None:
+    """Name and value of the best floor, scored again where that is asked."""
+    if again is None or scores.origin(source, again) != scores.RESCORED:
+        return sides.best_floor(source, metric, direction)
+    found = again.floors(source, metric)
+    best = verdict.best(found, direction) if found else ""
+    return (best, found[best]) if found else None
 
 
 def _side(source: Source, name: str, arm: str, values: Sequence[float], diverged: int = 0) -> Side | None:
@@ -201,12 +266,16 @@ def _decided(source: Source) -> str:
     return source.table["metric_version"][0] if source.is_record else ""
 
 
-def _given_before(root: Path, candidate: Source) -> int:
-    """Verdicts on other strategies against the candidate's recorded baseline; 0 for a file."""
+def _accounted(root: Path, candidate: Source, metric: str, options: Options, own: bool, same: bool) -> Accounted:
+    """The look behind this comparison. Files are judged as given; a strategy and itself need no look."""
+    alpha = ALPHA if options.alpha is None else options.alpha
     if not (candidate.commit and candidate.is_record):
-        return 0
-    others = [one for one in given(root) if one.strategy != candidate.digest]
-    return families.against(others, _recorded_baseline(candidate), _decided(candidate))
+        return Accounted(alpha)
+    asked = (metric, options.test, options.alpha)
+    found = compare_account.find(root, candidate.table, candidate.digest, asked, alpha)
+    if own or same:
+        return replace(found, off="") if same else found
+    return Accounted(alpha, off=f"{NOT_ON}: no run measured these two against each other", others=found.others)
 
 
 def _recorded_baseline(source: Source) -> str:
@@ -231,7 +300,7 @@ def _judge(base: _Base, candidate: Group, options: Options, hold: str) -> Compar
         first,
         values,
         candidate.ruler.direction,
-        alpha=options.alpha,
+        alpha=options.alpha or ALPHA,
         min_effect=options.min_effect or 0.0,
         test=test,
         diverged_baseline=0 if placed else diverged[0],
@@ -246,7 +315,8 @@ def _mend(baseline: Source, candidate: Source) -> str:
     """The command after which both sides have one ruler."""
     if not candidate.commit:
         return f"write both files with the same tool and ruler, or give {candidate.name} the same columns"
-    take = f"dvc exp apply {candidate.name}" if candidate.experiment else f"git switch --detach {candidate.name}"
+    name = quote(candidate.name)
+    take = f"dvc exp apply {name}" if candidate.experiment else f"git switch --detach {name}"
     if not baseline.commit:
-        return f"compare {candidate.name} with a revision: assay compare {candidate.name}"
+        return f"compare {candidate.name} with a revision: assay compare {name}"
     return f"{take} && dvc exp run -S baseline={baseline.commit}"

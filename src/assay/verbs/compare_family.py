@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assay.judging import families
+from assay.judging.compare import Comparison
 from assay.verbs.compare import Compared, Options, compare
 from assay.words.errors import UsageError
 
@@ -36,16 +37,17 @@ def compare_family(start: Path, named: Sequence[str], options: Options) -> list[
     metrics = {found.metric for found in alone}
     if len(metrics) > 1:
         raise UsageError(f"the sides have the metrics {', '.join(sorted(metrics))}", mend="choose one: --column NAME")
-    strict = replace(options, alpha=options.alpha / len(candidates))
-    narrow = [compare(start, [base, name], strict).result for name in candidates]
+    held = [_strict(start, base, one, options, len(candidates)) for one in alone]
     # What is held back shows nothing, and was tried all the same.
     adjusted = families.holm([1.0 if found.result.reason else found.result.p for found in alone])
     return [
         FamilyMember(
-            found,
-            p,
-            families.decided(found.result.verdict, p, options.alpha, held.verdict),
-            held.no_regression,
+            found, p, families.decided(found.result.verdict, p, found.result.alpha, one.verdict), one.no_regression
         )
-        for found, p, held in zip(alone, adjusted, narrow, strict=True)
+        for found, p, one in zip(alone, adjusted, held, strict=True)
     ]
+
+
+def _strict(start: Path, base: str, found: Compared, options: Options, size: int) -> Comparison:
+    """The comparison with an interval that covers all of the family at the level that this one has."""
+    return compare(start, [base, found.candidate], replace(options, alpha=found.result.alpha / size)).result

@@ -16,6 +16,7 @@ from assay.judging.groups import Group, Member, Ruler
 from assay.lineage import columns
 from assay.lineage.columns import Table
 from assay.outside import files, git
+from assay.scoring import trusted
 from assay.verbs import metric_rows, number_column, run_rows
 from assay.verbs.metric_rows import RULERS, MetricRow
 from assay.words.errors import UsageError
@@ -31,13 +32,17 @@ RECORDED = (
 
 @dataclass(frozen=True)
 class Source:
-    """What a user named: a table, and for a revision its commit and the table's hash; "" for a file."""
+    """What a user named: a table, and for a revision its commit and the table's hash; "" for a file.
+
+    `computed_here`: an `evaluate` on this machine wrote this very table.
+    """
 
     name: str
     table: Table
     commit: str = ""
     digest: str = ""
     experiment: bool = False
+    computed_here: bool = False
     rulers: Table | None = None  # its results/rulers.csv
 
     @property
@@ -55,8 +60,8 @@ def find(root: Path, name: str) -> Source:
     """The file at `name`, else the experiment or revision called so. Raises UsageError naming what is near."""
     path = Path(name)
     if path.is_file() or path.suffix.lower() in (".csv", ".json"):
-        return _file(name, path)
-    if not git.run(root, "rev-parse", "--git-dir", check=False):
+        return _file(root, name, path)
+    if not git.inside(root):
         raise UsageError(f"{name} is no file, and {root} is in no Git repository", allowed="a CSV or JSON file")
     refs = git.run(root, "for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{name}", check=False).split()
     if len(set(refs)) > 1:
@@ -66,15 +71,22 @@ def find(root: Path, name: str) -> Source:
         raise UsageError(f"there is no file, revision or experiment {name!r}", allowed=_near(root, name))
     content = _recorded(root, commit, name)
     table = columns.parse(content, f"{REPLICATES} of {name}")
-    return Source(name, table, commit, files.digest(content), bool(refs), _rulers_at(root, commit, name))
+    here, rulers = trusted.computed(root, content), _rulers_at(root, commit, name)
+    return Source(name, table, commit, files.digest(content), bool(refs), here, rulers)
 
 
-def _file(name: str, path: Path) -> Source:
-    """A table on disk; one that `evaluate` wrote has its rulers beside it."""
-    found, beside = Source(name, columns.read(path)), path.with_name(Path(RULERS).name)
+def _file(root: Path, name: str, path: Path) -> Source:
+    """A table on disk; one that `evaluate` wrote has its rulers beside it. One of another tool needs no Git."""
+    content, beside = (
+        files.read_bytes(path, mend="name an existing CSV or JSON file"),
+        path.with_name(Path(RULERS).name),
+    )
+    found = Source(name, columns.parse(content, name))
     if not found.is_record:
         run_rows.check(found.table, name)
-    return replace(found, rulers=columns.read(beside)) if found.is_record and beside.is_file() else found
+        return found
+    rulers = columns.read(beside) if beside.is_file() else None
+    return replace(found, computed_here=trusted.computed(root, content), rulers=rulers)
 
 
 def _rulers_at(root: Path, commit: str, name: str) -> Table | None:
@@ -84,7 +96,11 @@ def _rulers_at(root: Path, commit: str, name: str) -> Table | None:
 
 def _near(root: Path, name: str) -> str:
     refs = git.run(root, "for-each-ref", "--format=%(refname)", "refs/exps", "refs/heads", "refs/tags", check=False)
-    short = {ref.rpartition("/")[2] if ref.startswith("refs/exps") else ref.split("/", 2)[2] for ref in refs.split()}
+    short = {
+        ref.rpartition("/")[2] if ref.startswith("refs/exps") else ref.split("/", 2)[2]
+        for ref in refs.split("\n")
+        if ref
+    }
     near = difflib.get_close_matches(name, short, 3) or sorted(short)[:5]
     return f"a file, a revision or an experiment, e.g. {', '.join(near) or 'HEAD'}"
 
@@ -102,7 +118,7 @@ def _recorded(root: Path, commit: str, name: str) -> bytes:
 def _check_schema(content: bytes | None, name: str) -> None:
     try:
         found = json.loads(content) if content else {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{METRICS} of {name} is damaged: {error}", mend="dvc exp run") from error
     schema = found.get("schema", SCHEMA) if isinstance(found, dict) else SCHEMA
     if schema != SCHEMA:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from assay.arms.dvc_program import DVC
 from assay.history import project
 from assay.outside import seconds
 from assay.words.errors import UsageError
@@ -52,7 +53,7 @@ def profile(start: Path, arguments: Sequence[str], quiet: bool = False) -> Profi
     with tempfile.TemporaryDirectory(prefix="assay-seconds-") as folder:
         began, clock = time.time(), time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-m", "dvc", "exp", "run", *arguments],
+            [*DVC, "exp", "run", *arguments],
             cwd=root,
             env={**os.environ, seconds.ASKED: folder},
             stdout=sys.stderr if quiet else None,

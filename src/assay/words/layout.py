@@ -141,8 +141,8 @@ class Store:
         return self.root / "trees"
 
     def tree(self, commit: str) -> Path:
-        """The project's files as of a commit."""
-        return self.trees / commit
+        """The project's files as a checkout of a commit writes them."""
+        return self.trees / f"checkout-{commit}"
 
     @property
     def exports(self) -> Path:
