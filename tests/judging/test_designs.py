@@ -114,18 +114,6 @@ def test_holm_agrees_with_statsmodels():
         families.holm([1.5])
 
 
-def test_verdicts_against_a_baseline_are_counted_once_per_strategy():
-    given = [
-        families.Given("a", "tag", "acc-1", 10),
-        families.Given("a", "tag", "acc-1", 20),
-        families.Given("b", "tag", "acc-1", 10),
-        families.Given("c", "tag", "acc-2", 10),
-        families.Given("d", "other", "acc-1", 10),
-    ]
-    assert families.against(given, "tag", "acc-1") == 2
-    assert families.earlier(given, "a", "tag", "acc-1") == [10, 20]
-
-
 # --- looks ---
 
 

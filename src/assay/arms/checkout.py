@@ -46,7 +46,18 @@ def write(home: Path, commit: str, folder: Path) -> Path:
             done = subprocess.run(line, env=os.environ | places, capture_output=True)
             if done.returncode:
                 raise _failed(commit, done.stderr.decode(errors="replace"), folder)
+    _drop_outward_links(project)
     return project
+
+
+def _drop_outward_links(project: Path) -> None:
+    """Remove symbolic links that leave `project`: what they mean lies on one machine, and no commit holds it."""
+    inside = project.resolve()
+    for link in [path for path in project.rglob("*") if path.is_symlink()]:
+        target = link.readlink()
+        leads = os.path.normpath(inside / link.parent.relative_to(project) / target)
+        if target.is_absolute() or not Path(leads).is_relative_to(inside):
+            link.unlink()
 
 
 def _failed(commit: str, said: str, folder: Path) -> Exception:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -77,7 +78,7 @@ def load(layout: Layout, arm: Arm, ruler: Ruler) -> Scored | None:
     if arm.measurement is None:
         return None
     folder, found = layout.predictions(arm.arm), arm.measurement.replicates
-    mend = f"dvc checkout --force, or dvc repro -f -s {'train' if arm.arm == 'candidate' else arm.arm}"
+    mend = _again(layout, folder, "train" if arm.arm == "candidate" else arm.arm)
     predictions = arrays.read(folder / "predictions.npy", mend)
     ids = arrays.read(folder / "ids.npy", mend)
     if not np.array_equal(ids, ruler.ids):
@@ -93,15 +94,20 @@ def load(layout: Layout, arm: Arm, ruler: Ruler) -> Scored | None:
     return Scored(arm, found, predictions, scores)
 
 
+def _again(layout: Layout, output: Path, stage: str) -> str:
+    """What brings one output back; by name, as a checkout of all would take what somebody has not added elsewhere."""
+    return f"dvc checkout --force {output.relative_to(layout.root).as_posix()}, or dvc repro -f -s {stage}"
+
+
 def record(layout: Layout, arm: str) -> Arm:
     path = layout.record(arm)
-    mend = f"dvc checkout --force, or dvc repro -f -s {'train' if arm == 'candidate' else arm}"
+    mend = _again(layout, path, "train" if arm == "candidate" else arm)
     return records.decode(files.read_bytes(path, mend), Arm, str(path), mend)
 
 
 def floors(layout: Layout, ruler: Ruler) -> dict[str, Array]:
     """Name → predictions of each floor."""
-    mend = "dvc checkout --force, or dvc repro -f -s baseline"
+    mend = _again(layout, layout.floors, "baseline")
     if not np.array_equal(arrays.read(layout.floors / "ids.npy", mend), ruler.ids):
         raise UsageError(f"{layout.floors} holds other examples than today's validation part", mend=mend)
     found = {path.stem: arrays.read(path, mend) for path in sorted(layout.floors.glob("*.npy")) if path.stem != "ids"}

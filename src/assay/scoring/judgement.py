@@ -29,6 +29,7 @@ class Judgement:
     comparison: Comparison | None
     reason: str = ""  # why nothing was tested
     mend: str = ""  # the command that makes it testable
+    level: float | None = None  # that p was held against, None where there was no test
 
 
 def against_floor(candidate: Scored, floors: Mapping[str, float], metric: Metric, test: str, look: Look) -> Judgement:
@@ -39,13 +40,26 @@ def against_floor(candidate: Scored, floors: Mapping[str, float], metric: Metric
     return Judgement(found.verdict, f"floor {best}", found)
 
 
-def against_baseline(candidate: Scored, baseline: Scored, metric: Metric, test: str, look: Look) -> Judgement:
-    """Against the accepted strategy's own replicates, measured under the same ruler."""
+def untested(candidate: Scored, baseline: Scored | None) -> Judgement | None:
+    """What is said where there is nothing to test; None where there is: then somebody is about to look."""
+    if baseline is None:
+        return None
     name = baseline.arm.name
     if differing := differences(baseline, candidate):
         return Judgement(INCOMPARABLE, name, None, "; ".join(differing), "dvc repro -f -s baseline && dvc exp run")
     if baseline.identity == candidate.identity:
         return Judgement(SAME, name, None, f"candidate and {name} are the same strategy; nothing was tested")
+    return None
+
+
+def unrecorded(against: str, why: str) -> Judgement:
+    """No verdict: nobody could be told later that somebody looked."""
+    return Judgement("inconclusive", against, None, f"look not recorded: {why}", "dvc repro -f -s evaluate")
+
+
+def against_baseline(candidate: Scored, baseline: Scored, metric: Metric, test: str, look: Look) -> Judgement:
+    """Against the accepted strategy's own replicates, measured under the same ruler."""
+    name = baseline.arm.name
     first, second = baseline.values(metric.name), candidate.values(metric.name)
     diverged = baseline.diverged, candidate.diverged
     if test == PAIRED:

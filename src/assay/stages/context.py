@@ -13,9 +13,10 @@ from pathlib import Path
 from assay.arms import accepted
 from assay.context import environment, identity
 from assay.history import detached
+from assay.lineage import grown
 from assay.outside import closure, files, pipeline, places, provenance, remembered, task_source
 from assay.outside.start import Start, start
-from assay.words import records
+from assay.words import printable, records
 from assay.words.errors import UsageError
 
 
@@ -25,12 +26,13 @@ def main(root: Path, _arguments: Sequence[str], protocol: int) -> None:
     remembered.load(begun.run.store.sources)
     looked = closure.Looked()
     prove_all(begun, looked)
+    grown.check_writable(begun.run.home, grown.LOOKS)
     if identity.ensure(begun.run.home):
         print(f"context: Git knew no identity; this repository now has {identity.NAME} <{identity.EMAIL}>")
     if begun.run.home == root and (note := detached.before_this_run(root, begun.run.experiment)):
-        print(f"context: {note}")
+        print(printable.line(f"context: {note}"))
     if note := places.trouble(begun.run.store):
-        print(f"context: {note}")
+        print(printable.line(f"context: {note}"))
     task = begun.params.task.name
     learning = closure.import_closure(root, [task_source.path(root, task, "learning").relative_to(root)], looked)
     outside = closure.third_party(root, [file for file in learning if file.parts[1] == "tasks"])

@@ -14,14 +14,12 @@ import msgspec
 
 from assay.evidence.events import Comparison, Score
 from assay.history import numbers
-from assay.history.state import State
 from assay.judging import selection
+from assay.judging.attempts import AttemptEntry
 from assay.judging.compare import Comparison as Judged
 from assay.outside import files
 from assay.verbs.confirming import Confirmation, Group
-from assay.words import records
 from assay.words.layout import Layout
-from assay.words.records import Arm
 
 
 def selected(layout: Layout, metrics: Mapping[str, Any]) -> Comparison:
@@ -57,17 +55,20 @@ def score(values: list[float], diverged: int) -> Score:
     return Score(n=len(values), mean=mean, sd=sd, diverged=diverged)
 
 
-def judge(measuring: Confirmation, new: Group, old: Group | None, metrics: Mapping[str, Any], attempt: int) -> Judged:
+def judge(
+    measuring: Confirmation, new: Group, old: Group | None, metrics: Mapping[str, Any], attempt: AttemptEntry
+) -> Judged:
     floor = numbers.number(metrics, "baseline")
     assert old is not None or floor is not None
     return selection.confirm(
         old.values if old else float(floor or 0.0),
         new.values,
         measuring.metric.direction,
-        attempt,
+        attempt.attempt,
         diverged=(old.diverged if old else 0, new.diverged),
         worst=measuring.metric.worst,
         min_effect=measuring.metric.min_effect,
+        confirmation=attempt.confirmation,
     )
 
 
@@ -76,7 +77,7 @@ def confirmed(judged: Judged, allow: Collection[str]) -> bool:
     return judged.verdict == "progress" or ("equivalent" in allow and judged.no_regression)
 
 
-def comparison(judged: Judged, new: Group, old: Group | None, metrics: Mapping[str, Any], attempt: int) -> Comparison:
+def comparison(judged: Judged, new: Group, old: Group | None, metrics: Mapping[str, Any], level: float) -> Comparison:
     finite = all(abs(end) < float("inf") for end in judged.ci)
     return Comparison(
         verdict=judged.verdict,
@@ -86,21 +87,5 @@ def comparison(judged: Judged, new: Group, old: Group | None, metrics: Mapping[s
         ci_low=judged.ci[0] if finite else None,
         ci_high=judged.ci[1] if finite else None,
         p=judged.p,
-        alpha=selection.level(attempt),
+        alpha=level,
     )
-
-
-def identity(layout: Layout) -> str:
-    """Hash of what makes the candidate the strategy it is."""
-    path = layout.record("candidate")
-    arm = records.decode(files.read_bytes(path, "dvc exp run"), Arm, str(path))
-    assert arm.measurement is not None  # only the floor has none
-    return files.digest(records.encode(arm.measurement.identity))
-
-
-def attempts(state: State, identity: str) -> int:
-    return sum(event.identity == identity for _, event in state.attempts)
-
-
-def openings(state: State) -> list[str]:
-    return [item.tag.name for item in state.strategies.values() if item.accepted.test is not None]

@@ -96,13 +96,14 @@ def _with_branch(root: Path, base: str, branch: str) -> str:
 
 def judging(layout: Layout, cells: Sequence[Cell]) -> Judge:
     """How the cells were judged. Raises UsageError where that differs from cell to cell."""
-    found = {msgspec.json.encode(one.judge): one.judge for one in map(partial(_asked, layout), cells)}
+    found = {msgspec.json.encode(one.judge): one.judge for one in map(partial(asked, layout), cells)}
     if len(found) != 1:
         raise UsageError("the cells differ in judge:", allowed="changes of the strategy, not of how it is judged")
     return next(iter(found.values()))
 
 
-def _asked(layout: Layout, one: Cell) -> Params:
+def asked(layout: Layout, one: Cell) -> Params:
+    """All parameters of a cell."""
     return params.changed(git.read(layout.root, one.base, "params.yaml") or b"", _values(one))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assay.judging import verdict
@@ -59,8 +59,9 @@ def find(root: Path, name: str) -> Source:
     path = Path(name)
     if path.is_file() or path.suffix.lower() in (".csv", ".json"):
         content = files.read_bytes(path, mend="name an existing CSV or JSON file")
-        return Source(name, columns.parse(content, name), computed_here=trusted.computed(root, content))
-    if not git.run(root, "rev-parse", "--git-dir", check=False):
+        found = Source(name, columns.parse(content, name))  # a file of another tool needs no Git
+        return replace(found, computed_here=found.is_record and trusted.computed(root, content))
+    if not git.inside(root):
         raise UsageError(f"{name} is no file, and {root} is in no Git repository", allowed="a CSV or JSON file")
     refs = git.run(root, "for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{name}", check=False).split()
     if len(set(refs)) > 1:

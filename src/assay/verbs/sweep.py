@@ -15,9 +15,10 @@ from pathlib import Path
 
 from assay.history import project
 from assay.judging import families, verdict
+from assay.judging.account import Price
 from assay.judging.compare import Comparison, compare, entered
-from assay.judging.sequential import Look, look
-from assay.verbs import cells
+from assay.judging.sequential import look
+from assay.verbs import cells, family_looks
 from assay.verbs.cells import Cell, Row, Say
 from assay.words.errors import UsageError
 from assay.words.params import Judge
@@ -66,7 +67,9 @@ def sweep(start: Path, settings: Sequence[str], say: Say) -> Sweep:
     failed = {cell.label: rows.sentence for cell, rows in found.items() if isinstance(rows, UsageError)}
     if not measured:
         raise next(rows for rows in found.values() if isinstance(rows, UsageError))
-    return _judged(measured, failed, cells.judging(layout, list(measured)))
+    judge, ideas = cells.judging(layout, list(measured)), [cell for cell, rows in measured.items() if not _same(rows)]
+    taken = family_looks.ideas(layout.root, [(measured[one], cells.asked(layout, one)) for one in ideas], len(failed))
+    return _judged(measured, failed, judge, dict(zip(ideas, taken, strict=True)))
 
 
 def combinations(settings: Sequence[str]) -> list[tuple[str, ...]]:
@@ -96,24 +99,28 @@ def _listed(setting: str) -> list[str]:
     return list(known.values())
 
 
-def _judged(measured: Mapping[Cell, list[Row]], failed: dict[str, str], judge: Judge) -> Sweep:
+def _judged(
+    measured: Mapping[Cell, list[Row]], failed: dict[str, str], judge: Judge, prices: Mapping[Cell, Price]
+) -> Sweep:
+    """Each idea is held against Holm's p at the level that its own account gives it."""
     found = list(measured.values())
     version = cells.version(found)
     metric = version.rpartition("-")[0]
     names = {row["strategy"] for rows in found for row in rows if row["arm"] == "baseline"}
     if len(names) > 1:
         raise UsageError(f"the cells have the baselines {', '.join(sorted(names))}", mend="dvc exp remove the old")
-    looks = {cell: _look(rows, judge) for cell, rows in measured.items()}
-    alpha = min(look.alpha for look in looks.values())
-    alone = {cell: _alone(rows, metric, alpha, judge.test, looks[cell].hold) for cell, rows in measured.items()}
+    first = look(judge.alpha, 2).alpha  # for what is no idea, or has nothing left, an interval is shown nevertheless
+    prices = {cell: prices.get(cell, Price(first, 0.0)) for cell in measured}
+    levels = {cell: price.level or first for cell, price in prices.items()}
+    alone = {cell: _alone(rows, metric, levels[cell], judge.test, prices[cell].hold) for cell, rows in measured.items()}
     family = [cell for cell, rows in measured.items() if not _same(rows)]
     # What failed was tried as well; what is held back shows nothing. Both count, and neither makes others look better.
     p = [1.0 if alone[cell].reason else alone[cell].p for cell in family] + [1.0] * len(failed)
     adjusted = dict(zip(family, families.holm(p), strict=False))
     tried = []
     for cell, rows in measured.items():
-        strict = _alone(rows, metric, alpha / max(1, len(p)), judge.test, looks[cell].hold).verdict
-        word = _verdict(alone[cell], adjusted[cell], alpha, strict) if cell in adjusted else SAME
+        strict = _alone(rows, metric, levels[cell] / max(1, len(p)), judge.test, prices[cell].hold).verdict
+        word = _verdict(alone[cell], adjusted[cell], levels[cell], strict) if cell in adjusted else SAME
         tried.append(Tried(cell.settings, cell.name, alone[cell], adjusted.get(cell), word))
     baseline = names.pop() if names else f"floor {_floor(found[0], metric)[0]}"
     return Sweep(metric, version, baseline, tried, failed)
@@ -123,11 +130,6 @@ def _same(rows: Sequence[Row]) -> bool:
     """Whether candidate and baseline are one strategy, whose difference can only be luck."""
     named = {row["arm"]: row["identity"] for row in rows}
     return named.get("baseline") == named["candidate"]
-
-
-def _look(rows: Sequence[Row], judge: Judge) -> Look:
-    """The level of a first look at so many replicates, as `evaluate` takes it."""
-    return look(judge.alpha, sum(row["arm"] == "candidate" for row in rows), judge.looks, [])
 
 
 def _alone(rows: Sequence[Row], metric: str, alpha: float, test: str, hold: str) -> Comparison:
