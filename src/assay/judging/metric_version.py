@@ -1,8 +1,8 @@
 """The metric version: a short key that is the same exactly when the ruler is.
 
 Covers: the key `NAME-REVISION.HEX8` as a value (format and parse), and the fingerprint in it of the
-evaluated examples, the metric's options and the metric's code with everything of the project that the
-code reaches. Not covered: reading sources (the caller hands in a reader), and numbers.
+evaluated examples, the metric's options, the files it says it reads, and its code with everything of the project that
+the code reaches. Not covered: reading sources and files (the caller hands in a reader and hashes), and numbers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from assay.words import normal_form
 from assay.words.errors import UsageError
 from assay.words.json_form import json_form
 
-REGISTRY, REVISION = "METRICS", "REVISION"
+REGISTRY, REVISION, READS = "METRICS", "REVISION", "READS"
 
 #: entries of a metric that say how its numbers are judged or shown, not what they are
 NOT_THE_RULER = frozenset({"min_effect", "per_example"})
@@ -57,16 +57,24 @@ def can_name(metric: str) -> bool:
 
 
 def metric_version(
-    read: Reader, module: str, name: str, revision: int, evaluated: str, options: Mapping[str, Any]
+    read: Reader,
+    module: str,
+    name: str,
+    revision: int,
+    evaluated: str,
+    options: Mapping[str, Any],
+    reads: Mapping[str, str] | None = None,
 ) -> str:
     """The version of metric `name` in `METRICS` of `module`.
 
     `read` gives the source of a module of the project by its dotted name, None for all others;
-    `evaluated` is the content hash of the evaluated examples, `options` the metric's keyword arguments.
+    `evaluated` is the content hash of the evaluated examples, `options` the metric's keyword arguments,
+    `reads` the files that its module says it reads, name → hash of the content.
     Raises UsageError when there is no such metric or a source is not valid Python.
     """
     settings = json.dumps(json_form(options), sort_keys=True, separators=(",", ":"))
-    ruler = "\n".join([evaluated, settings, metric_code(read, module, name)])
+    contents = [f"{READS} {file} {content}" for file, content in sorted((reads or {}).items())]
+    ruler = "\n".join([evaluated, settings, metric_code(read, module, name), *contents])
     digest = hashlib.blake2b(ruler.encode(), digest_size=4).hexdigest()
     return str(MetricVersion.parse(f"{name}-{revision}.{digest}"))
 

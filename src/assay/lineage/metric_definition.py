@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import math
 import os
+import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+from msgspec import UNSET, UnsetType
+
 from assay.judging.metric_version import metric_code, metric_fields, metric_revision
 from assay.lineage import columns
 from assay.lineage.objects import Objects, reading
-from assay.outside import files, git, task_source
+from assay.outside import files, git, metric_reads, task_source
 from assay.words import normal_form, records
 from assay.words.errors import UsageError
 from assay.words.normal_form import Source
@@ -39,6 +43,13 @@ class MetricTerms(NamedTuple):
     worst: float | None
 
 
+class MetricInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What moves the numbers of today's metric and is in no source of it: where this changes, `evaluate` runs again."""
+
+    reads: dict[str, str]  # file that it says it reads → hash
+    packages: dict[str, str]  # package that it imports → version
+
+
 class MetricDefinition(records.Record, frozen=True, kw_only=True):
     """`context/metric.json`: today's metric as the tree of the baseline defines it, for the floor the parent's tree."""
 
@@ -50,6 +61,8 @@ class MetricDefinition(records.Record, frozen=True, kw_only=True):
     direction: str  # "" where the tree does not say it in a form that can be read without running it
     min_effect: float
     worst: float | None
+    reads: dict[str, str] | UnsetType = UNSET  # file that the metric says it reads → hash; left out where there is none
+    today: MetricInputs | UnsetType = UNSET
 
     @property
     def terms(self) -> MetricTerms | None:
@@ -68,7 +81,15 @@ def definition(read: ReadFile, metric: str, tree: str, *, recorded: bool) -> Met
     ways = [partial(_recorded, read, metric), partial(_written, modules, module, metric)]
     terms = next(filter(None, (way() for way in (ways if recorded else reversed(ways)))), MetricTerms("", 0.0, None))
     mine, source = options if metric == decides else {}, _source(modules, module)
-    return MetricDefinition(tree=tree, decides=decides, code=code, source=source, options=mine, **terms._asdict())
+    return MetricDefinition(
+        tree=tree,
+        decides=decides,
+        code=code,
+        source=source,
+        options=mine,
+        reads=_reads(read, modules, module) or UNSET,
+        **terms._asdict(),
+    )
 
 
 def baseline_metric(root: Path, home: Path, baseline: str, commit: str, metric: str) -> MetricDefinition:
@@ -119,6 +140,8 @@ def changes(before: MetricDefinition, after: MetricDefinition, terms: MetricTerm
         for key in sorted(before.options.keys() | after.options.keys())
         if before.options.get(key, ...) != after.options.get(key, ...)
     ]
+    old, new = ({} if one.reads is UNSET else one.reads for one in (before, after))
+    found += [f"file {name}" for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
     return found + _terms_changed(before, after, terms)
 
 
@@ -163,6 +186,21 @@ def _source(modules: Callable[[str], Source | None], module: str) -> str:
         return "" if found is None else files.digest(normal_form.text(normal_form.parse(found.text, module)).encode())
     except UsageError:
         return ""
+
+
+def _reads(read: ReadFile, modules: Callable[[str], Source | None], module: str) -> dict[str, str]:
+    """Name in READS → hash of the content; of what DVC tracks the hash of what Git holds about it."""
+    source, folder = modules(module), f"src/{module.rpartition('.')[0].replace('.', '/')}"
+    try:
+        names = [] if source is None else metric_reads.listed(source.text, module)
+    except UsageError:
+        return {}
+    found = {}
+    for name in names:
+        path = posixpath.normpath(posixpath.join(folder, name))
+        contents = (read(place) for place in (*metric_reads.pointers(path), path))
+        found[name] = files.digest(next((content for content in contents if content is not None), b""))
+    return found
 
 
 def _written(modules: Callable[[str], Source | None], module: str, metric: str) -> MetricTerms | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from assay.outside import files, pipeline, provenance, task_source
+from assay.outside import files, metric_reads, pipeline, provenance, task_source
 from assay.words import params
 from assay.words.layout import Layout
 from assay.words.params import Params
@@ -44,6 +44,8 @@ class Start:
         """Refuse code that Git or DVC does not know: what is imported by now, and the files in `also`."""
         root = self.layout.root
         provenance.check(root, self.stage, self.dependencies, sorted({*provenance.imported(root), *also}))
+        if self.stage == "evaluate":
+            metric_reads.check_known(root, self.params.task.name)
 
     def unproven(self) -> list[str]:
         """Modules imported since, which nobody checked."""

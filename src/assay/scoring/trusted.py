@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay.outside import closure, files, git, task_source
+from assay.outside import closure, files, git, metric_reads, task_source
 
 _SUFFIXES = tuple(importlib.machinery.all_suffixes())
 #: how a bytecode file begins whose content Python believes without a look at the source: magic number, then flags
@@ -26,7 +26,8 @@ def metrics_code(root: Path, task: str) -> str:
     """Hash of what an import of the task's metrics from `root`/src executes.
 
     Sources count byte by byte. So do the names beside them, since a library, a package or a module called like one of
-    Python's own could take their place, and bytecode that Python would run without a look at its source.
+    Python's own could take their place, bytecode that Python would run without a look at its source, and files that the
+    metrics say they read: unpickling one runs code, too.
     """
     entry = task_source.path(root, task, "metrics").relative_to(root)
     sources = [root / file for file in closure.import_closure(root, [entry])]
@@ -36,6 +37,7 @@ def metrics_code(root: Path, task: str) -> str:
         *(_line(root, file) for file in map(_unchecked, sources) if file),
     ]
     lines += [line for folder in folders for line in _names(root, folder)]
+    lines += [_line(root, root / file) for file in metric_reads.metric_reads(root, task)]
     return files.digest("\n".join(lines).encode("utf-8", "surrogateescape"))
 
 

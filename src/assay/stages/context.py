@@ -11,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from assay.arms import accepted
 from assay.context import environment, identity
 from assay.history import detached
 from assay.lineage import grown, metric_definition
-from assay.outside import closure, files, pipeline, places, provenance, remembered, task_source
+from assay.lineage.metric_definition import MetricInputs
+from assay.outside import closure, files, metric_reads, pipeline, places, provenance, remembered, task_source
 from assay.outside.start import Start, start
 from assay.words import printable, records
 from assay.words.errors import UsageError
@@ -42,11 +45,21 @@ def main(root: Path, _arguments: Sequence[str], protocol: int) -> None:
     metric = metric_definition.baseline_metric(
         root, begun.run.home, baseline.name, baseline.commit, begun.params.metric.name
     )
+    metric = msgspec.structs.replace(metric, today=_inputs(begun))
     files.write_bytes(begun.layout.environment, records.encode(found))
     files.write_bytes(begun.layout.baseline_metric, records.encode(metric))
     files.write_bytes(begun.layout.accepted, records.encode(baseline))
     remembered.save(begun.run.store.sources)
     print(f"context: {found.key}; baseline {baseline.name} {baseline.commit[:12]}".rstrip())
+
+
+def _inputs(begun: Start) -> MetricInputs:
+    """What today's metrics read and import."""
+    root, task = begun.layout.root, begun.params.task.name
+    metric_reads.check_known(root, task)
+    sources = closure.import_closure(root, [task_source.path(root, task, "metrics")])
+    packages = closure.third_party(root, [file for file in sources if file.parts[:2] != ("src", "assay")])
+    return MetricInputs(metric_reads.contents(root, task), environment.versions(packages))
 
 
 def check_task(begun: Start) -> None:
