@@ -25,7 +25,7 @@ def metric_reads(root: Path, task: str) -> list[Path]:
     source = task_source.path(root, task, "metrics")
     where = os.path.relpath(source, root)
     found = set()
-    for name in listed(files.read_bytes(source), where):
+    for name in listed(files.read_bytes(source), where) if source.is_file() else ():
         path = source.parent / name
         if not path.is_file():
             raise UsageError(

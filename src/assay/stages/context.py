@@ -45,7 +45,7 @@ def main(root: Path, _arguments: Sequence[str], protocol: int) -> None:
     metric = metric_definition.baseline_metric(
         root, begun.run.home, baseline.name, baseline.commit, begun.params.metric.name
     )
-    metric = msgspec.structs.replace(metric, today=_inputs(begun))
+    metric = msgspec.structs.replace(metric, today=_inputs(begun, looked))
     files.write_bytes(begun.layout.environment, records.encode(found))
     files.write_bytes(begun.layout.baseline_metric, records.encode(metric))
     files.write_bytes(begun.layout.accepted, records.encode(baseline))
@@ -53,11 +53,11 @@ def main(root: Path, _arguments: Sequence[str], protocol: int) -> None:
     print(f"context: {found.key}; baseline {baseline.name} {baseline.commit[:12]}".rstrip())
 
 
-def _inputs(begun: Start) -> MetricInputs:
+def _inputs(begun: Start, looked: closure.Looked) -> MetricInputs:
     """What today's metrics read and import."""
     root, task = begun.layout.root, begun.params.task.name
     metric_reads.check_known(root, task)
-    sources = closure.import_closure(root, [task_source.path(root, task, "metrics")])
+    sources = closure.import_closure(root, [task_source.path(root, task, "metrics")], looked)
     packages = closure.third_party(root, [file for file in sources if file.parts[:2] != ("src", "assay")])
     return MetricInputs(metric_reads.contents(root, task), environment.versions(packages))
 

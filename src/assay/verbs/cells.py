@@ -253,7 +253,7 @@ def _keep_base(layout: Layout, one: Cell) -> None:
 
 def version(found: Sequence[Sequence[Row]]) -> str:
     """The metric version of all cells. Raises UsageError where they differ."""
-    packages = {row[PACKAGES] for rows in found for row in rows} - {""}
+    packages = {row.get(PACKAGES, "") for rows in found for row in rows} - {""}
     if len(packages) > 1:
         raise UsageError(
             f"the metrics of the cells imported {' and '.join(sorted(packages))}", mend="dvc exp remove the old"
