@@ -1,5 +1,45 @@
-"""`python -m assay`, the same as `assay`."""
+"""`assay`, and `python -m assay`: a stage of dvc.yaml at once, every other command through the command line.
 
-from assay.cli.root import main
+A stage must not wait for the command line's imports, nor find a project's modules before Python's own.
+"""
 
-main()
+import gc
+import importlib
+import os
+import sys
+
+#: what `assay stage NAME` runs. The last five are no stages of dvc.yaml: stages and commands start them
+STAGES = {
+    "context": "assay.stages.context",
+    "prepare": "assay.stages.prepare",
+    "split": "assay.stages.split",
+    "baseline": "assay.stages.baseline",
+    "train": "assay.stages.train",
+    "evaluate": "assay.stages.evaluate",
+    "floors": "assay.stages.floors",
+    "ahead": "assay.stages.ahead",
+    "beside": "assay.stages.beside",
+    "measure": "assay.stages.measure",
+    "trace": "assay.stages.trace",
+}
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["stage"]:
+        stage(sys.argv[2:])
+    importlib.import_module("assay.cli.root").main()
+
+
+def stage(arguments: list[str]) -> None:
+    """Run a stage in the current folder and leave with its exit code; never returns."""
+    gc.disable()  # importing makes many objects and no garbage; collecting them costs a tenth of a second
+    boundary = importlib.import_module("assay.outside.boundary")
+    boundary.leave(boundary.guarded(STAGES, arguments))
+
+
+if __name__ == "__main__":
+    if not getattr(sys.flags, "safe_path", False):
+        del sys.path[0]  # the current folder, or this file's own, would come before Python's modules
+    if (place := os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) not in sys.path:  # noqa: PTH100, PTH120
+        sys.path.append(place)  # started by its path, from a library that is not installed
+    main()

@@ -15,7 +15,16 @@ from support import warm
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 #: what a project consists of; tests, docs and benchmarks are not needed to run it
-PARTS = ("src", ".dvc/config", ".dvc/.gitignore", ".dvc/plots", ".dvcignore", ".gitignore", "dvc.yaml", "params.yaml")
+PARTS = (
+    "src/tasks",
+    ".dvc/config",
+    ".dvc/.gitignore",
+    ".dvc/plots",
+    ".dvcignore",
+    ".gitignore",
+    "dvc.yaml",
+    "params.yaml",
+)
 #: small enough for a test, large enough to train
 SMALL = {"replicates: 10": "replicates: 3", "  epochs: 20": "  epochs: 3", "      epochs: 8": "      epochs: 2"}
 
@@ -70,10 +79,10 @@ class Project:
         return self.run("git", *arguments, ok=ok).stdout.strip()
 
     def stage(self, name: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "src/stage.py", name, ok=ok)
+        return self.run("assay", "stage", name, ok=ok)
 
     def assay(self, *arguments: str, ok: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", "assay", *arguments, ok=ok, PYTHONPATH=str(self.root / "src"), **env)
+        return self.run("assay", *arguments, ok=ok, **env)
 
     def commit(self, message: str = "change") -> str:
         self.git("add", "--all")

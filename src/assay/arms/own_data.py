@@ -11,7 +11,7 @@ from pathlib import Path
 
 from assay.arms import accepted
 from assay.arms.accepted import Accepted
-from assay.outside import examples, files, git, places
+from assay.outside import examples, files, git, pipeline, places
 from assay.outside.start import Start
 from assay.words.errors import UsageError
 
@@ -60,7 +60,7 @@ def _fetch(begun: Start, named: Accepted, path: str, folder: Path) -> Path:
         places.hold(Path(scratch))
         out = Path(scratch) / "part"
         # A work tree has a DVC cache of its own, unless it was configured; the main one may have what it lacks.
-        homes = dict.fromkeys((begun.run.home, begun.run.store.home))
+        homes = dict.fromkeys((begun.run.home, pipeline.main(begun.run.home)))
         errors = [said for home in homes if not out.exists() and (said := _get(home, path, named.commit, out))]
         if not out.exists():
             said = next(iter(errors), "no message")

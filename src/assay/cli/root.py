@@ -72,6 +72,8 @@ def root(show_traceback: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code; never returns."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["stage"]:
+        importlib.import_module("assay.__main__").stage(given[1:])
     sys.exit(run(given))
 
 

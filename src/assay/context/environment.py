@@ -20,8 +20,9 @@ from assay.words.records import Environment
 ALWAYS = ("numpy", "torch")
 
 
-def find(device: str, packages: Iterable[str]) -> Environment:
-    """Today's environment. `device` as in params.yaml; `packages` are top-level import names."""
+def find(device: str, packages: Iterable[str], library: str = "") -> Environment:
+    """Today's environment. `device` as in params.yaml; `packages` are top-level import names; `library` is the
+    fingerprint of Assay's sources that train."""
     versions = {name: version for name in sorted({*ALWAYS, *packages}) if (version := _version(name))}
     if "torch" not in versions:
         raise UsageError("torch is not installed", mend="pip install torch")
@@ -30,6 +31,7 @@ def find(device: str, packages: Iterable[str]) -> Environment:
         machine=platform.machine(),
         system=platform.system(),
         packages=versions,
+        library=library,
     )
 
 

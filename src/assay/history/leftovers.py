@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from assay.lineage.objects import Ref
@@ -85,7 +86,8 @@ def _processes(root: Path) -> dict[int, tuple[int, list[str]]]:
 
 
 def _is_stage(command: list[str]) -> bool:
-    return "src/stage.py" in command[:3]
+    programs = ("assay", "__main__.py")
+    return any(Path(word).name in programs and after == "stage" for word, after in pairwise(command[:4]))
 
 
 def _is_driver(command: list[str]) -> bool:

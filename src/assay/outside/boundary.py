@@ -14,25 +14,27 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from assay.outside import lifeline, places, seconds
+from assay.outside import import_path, lifeline, places, seconds
 from assay.words.errors import REFUSED, AssayError, Exit
 from assay.words.layout import Layout
 
 
-def guarded(stages: Mapping[str, str], arguments: Sequence[str], protocol: int) -> int:
-    """Run the stage that the command line names, in the project that holds this file; its exit code."""
+def guarded(stages: Mapping[str, str], given: Sequence[str]) -> int:
+    """Run the stage that the command line names, in the current folder; its exit code."""
+    arguments = _before_comment(given)
     if not arguments or arguments[0] not in stages:
         _say(f"there is no stage {' '.join(arguments) or '(none given)'}; allowed: {', '.join(stages)}")
         return Exit.USAGE
-    name, root = arguments[0], Path(sys.argv[0]).resolve().parent.parent
+    name, root = arguments[0], Path.cwd()
     lifeline.hold()
     seconds.mark("interpreter")
     try:
         module = importlib.import_module(stages[name])
         gc.enable()
         seconds.mark("imports")
-        stage: Callable[[Path, Sequence[str], int], None] = module.main
-        stage(root, arguments[1:], protocol)
+        import_path.activate(root)
+        stage: Callable[[Path, Sequence[str]], None] = module.main
+        stage(root, arguments[1:])
         return Exit.DONE
     except AssayError as error:
         _say(f"{name}: {error.sentence}{_lost(root, name)}")
@@ -49,13 +51,18 @@ def guarded(stages: Mapping[str, str], arguments: Sequence[str], protocol: int) 
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("", "assay", "tasks"):
             return _bug(name)
-        mend = "activate the environment that Assay is installed in, or put its bin folder first on PATH"
-        _say(f"{name}: {sys.executable} has no module {error.name}; next: {mend}{_lost(root, name)}")
+        mend = f"install it for {sys.executable}"
+        _say(f"{name}: there is no module {error.name}; next: {mend}{_lost(root, name)}")
         return Exit.USAGE
     except Exception:
         return _bug(name)
     finally:
         seconds.write(name)
+
+
+def _before_comment(given: Sequence[str]) -> list[str]:
+    """What stands before a `#`: not every shell knows that a comment begins there."""
+    return list(given[: given.index("#")] if "#" in given else given)
 
 
 def _bug(name: str) -> int:

@@ -7,6 +7,7 @@ at a revision. Not covered: what experiments and tags mean.
 from __future__ import annotations
 
 import os
+import posixpath
 import shutil
 import subprocess
 import tempfile
@@ -74,7 +75,6 @@ def from_top(root: Path, path: str) -> tuple[str, str]:
 
 def read(root: Path, revision: str, path: str) -> bytes | None:
     """The file at `path` (relative to `root`) as of `revision`, or None if it is not there."""
-    done = subprocess.run(
-        ["git", "-C", str(root), "cat-file", "blob", f"{revision}:{prefix(root)}{path}"], capture_output=True
-    )
+    name = f"{revision}:{posixpath.normpath(prefix(root) + path)}"
+    done = subprocess.run(["git", "-C", str(root), "cat-file", "blob", name], capture_output=True)
     return None if done.returncode else done.stdout

@@ -17,7 +17,7 @@ from assay.judging.compare import Comparison
 from assay.judging.sequential import Look
 from assay.lineage.given import given
 from assay.lineage.since import since
-from assay.outside import examples, files, git, remembered
+from assay.outside import examples, files, git
 from assay.outside.start import Start, start
 from assay.report import comparison
 from assay.scoring import arm, judgement, outputs, present, ruler, tables
@@ -28,12 +28,11 @@ from assay.words import records
 from assay.words.records import Part
 
 
-def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
+def main(root: Path, _arguments: Sequence[str]) -> None:
     begun = start(root, "evaluate")
-    remembered.load(begun.run.store.sources)
     module = begun.task("metrics")
     part, manifest = examples.read(begun.layout.part("validation"), ["ids", "targets"])
-    today = present.read(begun.params, module, part.ids, part.targets)
+    today = present.read(root, begun.params, module, part.ids, part.targets)
     version = present.version(root, begun.params, module, manifest.content)
     with begun.said_by_task("metrics"):
         found, against = _evaluate(begun, today, version, manifest)

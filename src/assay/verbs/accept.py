@@ -11,12 +11,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from assay.arms.accepted import FLOOR
 from assay.arms.accepted import Accepted as Named
-from assay.evidence.events import Accepted, Attempted, Comparison, Score, Seeds, check_name
+from assay.evidence.events import CONTRACT, Accepted, Attempted, Comparison, Score, Seeds, check_name
 from assay.history import landing, lookup, numbers, plumbing, project
 from assay.history.commits import tree_with
 from assay.history.landing import Message
@@ -131,7 +132,7 @@ def _confirm(candidate: Candidate, dry_run: bool, say: Say) -> Accepted | None:
     try:
         version = numbers.text(tried.metrics, "metric_version")
         changed = admission.check_bundle(scratch.layout, candidate.repository, named, version, candidate.allow)
-        asked = params.load(files.read_bytes(scratch.layout.params))
+        asked = params.load(pipeline.parameters(scratch.layout.root))
         seeds = fresh_seeds(asked.seed, asked.replicates, candidate.sequence)
         if dry_run:
             _announce(candidate, named, changed, seeds, say)
@@ -235,6 +236,10 @@ def _event(
         test=test,
         openings=openings(candidate.state),
         allowed=f"{', '.join(sorted(candidate.allow))}: {candidate.why}" if candidate.allow else "",
+        contract=CONTRACT,
+        library=metadata.version("dvc-assay"),
+        fingerprint=environment.library,
+        parameters=params.lines(params.resolved(pipeline.parameters(tree.scratch.layout.root))),
     )
 
 

@@ -17,9 +17,8 @@ from assay.history.commits import branch
 from assay.history.reading import Experiment, Repository
 from assay.history.state import State
 from assay.history.writing import check_free, check_identity
-from assay.outside import git
+from assay.outside import git, pipeline
 from assay.outside.pipeline import Run
-from assay.verbs.confirming import PROTOCOL
 from assay.words import params
 from assay.words.errors import IncomparableError, ProvenanceError, UsageError
 from assay.words.layout import Layout
@@ -47,7 +46,7 @@ def check_edits(layout: Layout, tried: Experiment) -> None:
             f"{', '.join(edited[:3])} {'is' if len(edited) == 1 else 'are'} edited, in neither HEAD nor {tried.name}",
             mend="git stash, or run the experiment with these edits: dvc exp run",
         )
-    task = params.load(layout.params.read_bytes()).task.name
+    task = params.load(pipeline.parameters(layout.root)).task.name
     for path in difference.untracked(layout, task):
         raise ProvenanceError(f"{path} is imported but Git does not track it", mend=f"git add {path}, then dvc exp run")
 
@@ -94,7 +93,7 @@ def baseline(layout: Layout, state: State, tried: Experiment, commit: str) -> ac
         raise IncomparableError(
             f"the baseline {name} is revoked", mend=f'assay revoke {name} --why "move the baseline"'
         )
-    return accepted.resolve(Run(layout, layout.root, ""), name, PROTOCOL)
+    return accepted.resolve(Run(layout, layout.root, ""), name)
 
 
 def check_bundle(
@@ -107,7 +106,7 @@ def check_bundle(
     if not found:
         raise IncomparableError(f"nothing differs from {named.name}", mend="dvc exp run -S lr=…")
     if len(found) > 1 and "bundle" not in allow:
-        alone = measured_alone(layout.root, repository, named.commit, version)
+        alone = measured_alone(layout, repository, named.commit, version)
         missing = [change for change in found if change not in alone]
         if missing:
             raise IncomparableError(
@@ -117,15 +116,16 @@ def check_bundle(
     return found
 
 
-def measured_alone(root: Path, repository: Repository, baseline: str, version: str) -> set[str]:
+def measured_alone(layout: Layout, repository: Repository, baseline: str, version: str) -> set[str]:
     """Changes of parameters that some experiment with a verdict under `version` made alone."""
-    before = git.read(root, baseline, pointer.PARAMS) or b""
+    root = layout.root
+    before = pipeline.parameters_at(root, baseline) or b""
+    sources = difference.reached(layout, params.load(pipeline.parameters(root)).task.name)
     found = set()
     for item in repository.experiments:
         if numbers.text(item.metrics, "verdict") and numbers.text(item.metrics, "metric_version") == version:
-            after = git.read(root, item.commit, pointer.PARAMS) or b""
+            after = pipeline.parameters_at(root, item.commit) or b""
             changes = difference.between(before, after)
-            code = git.run(root, "diff", "--name-only", baseline, item.commit, "--", "src")
-            if len(changes) == 1 and not code:
+            if len(changes) == 1 and not difference.edited_between(root, baseline, item.commit, sources):
                 found.add(changes[0])
     return found

@@ -26,7 +26,7 @@ from assay.history import plumbing
 from assay.history.landing import newest_date
 from assay.history.merging import merge
 from assay.history.scratch import failed, lay_out, run, share_cache
-from assay.outside import files, git, lifeline, pipeline
+from assay.outside import files, git, library, lifeline, pipeline
 from assay.words import params
 from assay.words.errors import UsageError
 from assay.words.layout import Layout
@@ -90,7 +90,7 @@ def judging(layout: Layout, cells: Sequence[Cell]) -> Judge:
 
 
 def _asked(layout: Layout, one: Cell) -> Params:
-    return params.changed(git.read(layout.root, one.base, "params.yaml") or b"", _values(one))
+    return params.changed(pipeline.parameters_at(layout.root, one.base) or b"", _values(one))
 
 
 def _values(one: Cell) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def _tidy(layout: Layout) -> None:
 
 def _room(layout: Layout) -> int:
     """Cells at a time: one on an accelerator, else one for every two cores."""
-    machine = params.load(files.read_bytes(layout.params)).machine
+    machine = params.load(pipeline.parameters(layout.root)).machine
     if environment.find(machine.device, ()).device != "cpu":
         return 1
     return max(1, lifeline.processors() // 2)
@@ -148,7 +148,7 @@ def _families(layout: Layout, cells: Sequence[Cell]) -> list[list[Cell]]:
     """Cells that can train together: the model and how it is trained may differ from their base's, nothing else."""
     found: dict[tuple[str, bytes], list[Cell]] = {}
     for one in cells:
-        content = git.read(layout.root, one.base, "params.yaml") or b""
+        content = pipeline.parameters_at(layout.root, one.base) or b""
         try:
             base, settings = params.resolved(content), params.changed(content, _values(one))
         except UsageError:
@@ -173,9 +173,8 @@ def _ahead(layout: Layout, family: Sequence[Cell], say: Say) -> None:
         code, said = run(
             [sys.executable, "-m", "dvc", "repro", "--quiet", "context", "split"], scratch.layout.root, layout.root
         )
-        stage = [sys.executable, str(scratch.layout.root / "src" / "stage.py"), "ahead"]
         if not code:
-            code, said = run([*stage, *settings], scratch.layout.root, layout.root)
+            code, said = run(library.command("ahead", *settings), scratch.layout.root, layout.root)
         last = (said.strip().splitlines() or ["no message"])[-1]
         if code:
             say(f"each of {len(family)} settings trains by itself: {last}")

@@ -18,7 +18,7 @@ from assay.arms.accepted import locked as locked_hash
 from assay.evidence.events import Score
 from assay.history import locked
 from assay.history.kept import Kept
-from assay.outside import closure, examples, files, git, task_source
+from assay.outside import closure, examples, files, git, pipeline, remembered, task_source
 from assay.scoring import present, ruler
 from assay.scoring.arm import Ruler
 from assay.words import params
@@ -90,15 +90,16 @@ class Today:
 
 def load(layout: Layout) -> Today:
     """Today's ruler. Raises IncomparableError when the validation part is not today's, UsageError for bad sources."""
-    asked = params.resolved(files.read_bytes(layout.params, "git checkout HEAD -- params.yaml"))
+    asked = params.resolved(pipeline.parameters(layout.root))
     _check_data(layout)
     part, manifest = examples.read(layout.part("validation"), ["ids", "targets"])
     module = task_source.load(layout.root, asked.task.name, "metrics")
     version = present.version(layout.root, asked, module, manifest.content)
-    return Today(layout, asked, present.read(asked, module, part.ids, part.targets), version)
+    return Today(layout, asked, present.read(layout.root, asked, module, part.ids, part.targets), version)
 
 
 def _check_data(layout: Layout) -> None:
+    remembered.load(pipeline.store(layout.root).sources)
     lock = locked.read(files.read_bytes(layout.lock, "dvc repro split"))
     making = {stage: entry for stage, entry in lock.items() if stage in ("prepare", "split")}
     changed = locked.changed_sources(layout.root, making)
@@ -119,7 +120,7 @@ def check_committed(today: Today) -> str:
     paths = [file.as_posix() for file in reached]
     new = git.run(root, "ls-files", "-z", "--others", "--", *paths).split("\0")
     missing = [*git.edited(root, "HEAD", *paths), *filter(None, new)]
-    committed = git.read(root, "HEAD", "params.yaml")
+    committed = pipeline.parameters_at(root, "HEAD")
     then = params.load(committed, "params.yaml at HEAD") if committed else None
     if then is None or (then.metric, then.task) != (today.asked.metric, today.asked.task):
         missing.append("params.yaml")

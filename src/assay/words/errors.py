@@ -14,7 +14,7 @@ REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, e
 
 
 class Exit(IntEnum):
-    """Exit codes of `assay` and of `src/stage.py`."""
+    """Exit codes of `assay` and of its stages."""
 
     DONE = 0
     BUG = 1
