@@ -8,33 +8,13 @@ import importlib
 import os
 import sys
 
-#: what `assay stage NAME` runs. The last five are no stages of dvc.yaml: stages and commands start them
-STAGES = {
-    "context": "assay.stages.context",
-    "prepare": "assay.stages.prepare",
-    "split": "assay.stages.split",
-    "baseline": "assay.stages.baseline",
-    "train": "assay.stages.train",
-    "evaluate": "assay.stages.evaluate",
-    "floors": "assay.stages.floors",
-    "ahead": "assay.stages.ahead",
-    "beside": "assay.stages.beside",
-    "measure": "assay.stages.measure",
-    "trace": "assay.stages.trace",
-}
-
 
 def main() -> None:
     if sys.argv[1:2] == ["stage"]:
-        stage(sys.argv[2:])
+        gc.disable()  # importing makes many objects and no garbage; collecting them costs a tenth of a second
+        boundary = importlib.import_module("assay.outside.boundary")
+        boundary.leave(boundary.guarded(sys.argv[2:]))
     importlib.import_module("assay.cli.root").main()
-
-
-def stage(arguments: list[str]) -> None:
-    """Run a stage in the current folder and leave with its exit code; never returns."""
-    gc.disable()  # importing makes many objects and no garbage; collecting them costs a tenth of a second
-    boundary = importlib.import_module("assay.outside.boundary")
-    boundary.leave(boundary.guarded(STAGES, arguments))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import compileall
 import csv
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,12 +140,24 @@ def create(where: Path, name: str = "project", small: bool = True) -> Project:
         project.edit("params.yaml", old, new)
     project.git("init", "--quiet", "--initial-branch=main")
     project.commit("start")
+    compileall.compile_dir(CHECKOUT / "src/assay", quiet=1)  # stages of tests leave none behind
     return compiled(project)
 
 
 def accepted(where: Path) -> Project:
     """A repository whose first strategy ran against the floor, was committed and tagged, and is the baseline."""
     return with_first(create(where))
+
+
+def build(where: Path, edits: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """Variables under which another build of the library runs: this one, with `old` replaced by `new` in some files."""
+    folder = where / "library"
+    shutil.copytree(CHECKOUT / "src/assay", folder / "assay", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, (old, new) in edits.items():
+        text = (folder / "assay" / name).read_text(encoding="utf-8")
+        assert old in text, f"{old!r} is not in {name}"
+        (folder / "assay" / name).write_text(text.replace(old, new, 1), encoding="utf-8")
+    return {"PYTHONPATH": str(folder)}
 
 
 def compiled(project: Project, folder: str = "src") -> Project:

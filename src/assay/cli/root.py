@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import click
 
+from assay.outside import boundary
 from assay.words.errors import REFUSED, AssayError, Exit
 
 
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code; never returns."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["stage"]:
-        importlib.import_module("assay.__main__").stage(given[1:])
+        boundary.leave(boundary.guarded(given[1:]))
     sys.exit(run(given))
 
 

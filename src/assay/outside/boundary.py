@@ -11,25 +11,40 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from assay.outside import import_path, lifeline, places, seconds
 from assay.words.errors import REFUSED, AssayError, Exit
 from assay.words.layout import Layout
 
+#: what `assay stage NAME` runs. The last five are no stages of dvc.yaml: stages and commands start them
+STAGES = {
+    "context": "assay.stages.context",
+    "prepare": "assay.stages.prepare",
+    "split": "assay.stages.split",
+    "baseline": "assay.stages.baseline",
+    "train": "assay.stages.train",
+    "evaluate": "assay.stages.evaluate",
+    "floors": "assay.stages.floors",
+    "ahead": "assay.stages.ahead",
+    "beside": "assay.stages.beside",
+    "measure": "assay.stages.measure",
+    "trace": "assay.stages.trace",
+}
 
-def guarded(stages: Mapping[str, str], given: Sequence[str]) -> int:
+
+def guarded(given: Sequence[str]) -> int:
     """Run the stage that the command line names, in the current folder; its exit code."""
     arguments = _before_comment(given)
-    if not arguments or arguments[0] not in stages:
-        _say(f"there is no stage {' '.join(arguments) or '(none given)'}; allowed: {', '.join(stages)}")
+    if not arguments or arguments[0] not in STAGES:
+        _say(f"there is no stage {' '.join(arguments) or '(none given)'}; allowed: {', '.join(STAGES)}")
         return Exit.USAGE
     name, root = arguments[0], Path.cwd()
     lifeline.hold()
     seconds.mark("interpreter")
     try:
-        module = importlib.import_module(stages[name])
+        module = importlib.import_module(STAGES[name])
         gc.enable()
         seconds.mark("imports")
         import_path.activate(root)
