@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from assay.arms.accepted import FLOOR, Accepted
-from assay.judging import cautions, crossed, families, sequential, verdict
+from assay.judging import cautions, crossed, drift, families, sequential, verdict
 from assay.judging.compare import Comparison
 from assay.judging.sequential import Look
 from assay.lineage.given import given
@@ -26,6 +26,9 @@ from assay.scoring.judgement import Judgement
 from assay.scoring.outputs import Evaluated
 from assay.words import records
 from assay.words.records import Part
+
+#: digits of a score that stands outside of a comparison
+DIGITS = 4
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
@@ -107,7 +110,22 @@ def _lines(begun: Start, found: Evaluated, against: int) -> Iterator[str]:
             yield f"{'':11}caution: {line}"
     for late in found.candidate.arm.unproven:
         yield f"unproven: {late} was imported after the check; git add it, and add it to the stage's deps in dvc.yaml"
-    yield from _changes(begun)
+    path = begun.layout.accepted
+    named = records.decode(files.read_bytes(path, "dvc repro -f context"), Accepted, str(path))
+    yield from _drift(named, found, begun.params.judge.alpha)
+    yield from _changes(begun, named)
+
+
+def _drift(named: Accepted, found: Evaluated, alpha: float) -> Iterator[str]:
+    """What the tag says of the baseline, where another version of the library measured it again."""
+    then, arm_ = named.then, found.baseline
+    if then is None or then.mean is None or arm_ is None or not arm_.values(found.ruler.decides):
+        return
+    again = arm_.arm.environment.library != named.fingerprint
+    if again and named.metric_version == found.metric_version and found.profile == "full":
+        moved = drift.drift((then.mean, then.sd, then.n), np.array(arm_.values(found.ruler.decides)))
+        for line in comparison.drift_lines(moved, named.name, named.library, alpha, DIGITS):
+            yield f"{'':11}{line}"
 
 
 def _new_examples(begun: Start, found: Evaluated, result: Comparison) -> Iterator[str]:
@@ -146,8 +164,6 @@ def _futility(begun: Start, result: Comparison) -> Iterator[str]:
             yield f"{'':11}futile: progress at n={looks[-1]} is unlikely; stopping here costs no error (non-binding)"
 
 
-def _changes(begun: Start) -> Iterator[str]:
-    path = begun.layout.accepted
-    named = records.decode(files.read_bytes(path, "dvc repro -f context"), Accepted, str(path))
+def _changes(begun: Start, named: Accepted) -> Iterator[str]:
     if found := since(begun.run, named, begun.params.profile):
         yield f"changed against {named.name}: {found}"
