@@ -130,3 +130,19 @@ def test_files_and_functions_are_short(file: Path) -> None:
         first = function.body[1] if ast.get_docstring(function) and function.body[1:] else function.body[0]
         length = (function.end_lineno or 0) - first.lineno + 1
         assert length <= LONGEST_FUNCTION, f"{file}:{function.lineno} {function.name} has {length} lines"
+
+
+def _names_no_encoding(call: ast.Call) -> bool:
+    """Whether it makes text of bytes, or bytes of text, in the encoding of whoever runs it."""
+    named = {keyword.arg for keyword in call.keywords}
+    function = ast.unparse(call.func).rpartition(".")[2]
+    if function in ("read_text", "write_text"):
+        short = len(call.args) <= (function == "write_text")
+        return short and "encoding" not in named and ast.unparse(call.func) != "files.write_text"
+    return function in ("run", "Popen") and "text" in named and "encoding" not in named
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_text_names_its_encoding(file: Path) -> None:
+    calls = [node for node in ast.walk(tree(file)) if isinstance(node, ast.Call)]
+    assert not [f"{file}:{call.lineno} {ast.unparse(call)}" for call in calls if _names_no_encoding(call)]

@@ -193,6 +193,7 @@ GOLDEN = """\
 - a candidate run beats a baseline run in 100% of pairs
 - this n finds a difference of 0.0034 with 80% power
 - caution: 4 runs of the baseline cannot rule out failures in up to 53% of its runs, which would move its mean
+- judged as given: the numbers of before.csv and after.csv, which nothing here computed
 """
 
 

@@ -51,14 +51,16 @@ def test_a_strategy_against_itself_is_neither_progress_nor_regression(project):
 
 
 def test_why_new_examples_are_not_known(project):
-    """Another ruler, and a cache that lost them, take the line away and nothing else."""
+    """A ruler that never ran here, and a cache that lost them, take the line away and nothing else."""
     whole = json.loads(project.assay("compare", "HEAD", "--json").stdout)
     project.edit("src/tasks/digits/metrics.py", "REVISION = 1", "REVISION = 7")
     found = json.loads(project.assay("compare", "HEAD", "--json").stdout)
-    assert re.fullmatch(
-        r"they were measured under accuracy-1\.\w+, and the ruler .* accuracy-7\.\w+", found["no_new_examples"]
-    )
+    assert "metrics.py as it stands did not run on this machine" in found["no_new_examples"]
+    assert found["no_new_examples"].endswith("next: the same command with --rescore, which runs it")
     assert found["new_examples"] is None and found["ci_low"] == whole["ci_low"]
+    other = project.assay("compare", "HEAD", "--rescore", ok=False)
+    assert other.returncode == 3
+    assert re.search(r"measured under accuracy-1\.\w+, and the ruler .* accuracy-7\.\w+; next: ", other.stderr)
     project.git("checkout", "--quiet", "HEAD", "--", "src")
     shutil.rmtree(project.root / ".dvc/cache")
     assert "is not in DVC's cache here" in said(project.assay("compare", "HEAD").stdout)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from gitproject import PARAMS, Project, accepted, metrics
 
@@ -45,7 +47,7 @@ def test_the_second_of_two_is_told_and_changes_nothing(project: Project, tried: 
     """A second work tree on the same branch's commit takes the same name, or moves the branch first."""
     land(project, tried)
     before = project.git("for-each-ref")
-    with pytest.raises(UsageError, match="strategy/adam exists, or main moved meanwhile; next: run the command again"):
+    with pytest.raises(UsageError, match=r"strategy/adam exists|main moved meanwhile.*; next: run the command again"):
         land(project, tried)
     assert project.git("for-each-ref") == before
     head = project.head
@@ -53,32 +55,54 @@ def test_the_second_of_two_is_told_and_changes_nothing(project: Project, tried: 
     before = project.git("for-each-ref")
     brought = merge(project.path, head, tried, experiment=True)
     event = accepted("", "other", experiment_commit=tried)
-    with pytest.raises(UsageError, match="strategy/other exists, or main moved"):
+    with pytest.raises(UsageError, match="main moved meanwhile"):
         landing.land(Layout(project.path), head, brought, event, Message("t", ""))
     assert project.git("for-each-ref") == before
 
 
-def test_the_work_tree_follows_only_over_what_git_has(project: Project, tried: str) -> None:
-    old = project.head
-    project.write(NEW)
-    land(project, tried)
-    project.write({"src/code.py": "x = 3  # mine\n"})
-    assert not landing.follow(Layout(project.path), old, tried)
-    assert (project.path / "src/code.py").read_text() == "x = 3  # mine\n"
-    assert landing.foreign(Layout(project.path), old, tried) == ["src/code.py"]
-    project.git("checkout", old, "--", "src/code.py")
-    assert landing.follow(Layout(project.path), old, tried)
-    assert project.git("status", "--porcelain") == ""
+def refused(project: Project, tried: str, said: str, mend: str) -> None:
+    """Neither what asks beforehand nor the landing itself moves a ref, and both say `said`."""
+    head, before = project.head, project.git("for-each-ref")
+    brought = merge(project.path, head, tried, experiment=True)
+    with pytest.raises(UsageError, match=said) as asked:
+        landing.rehearse(Layout(project.path), head, brought, "adam", tried)
+    with pytest.raises(UsageError, match=said):
+        land(project, tried)
+    assert asked.value.mend.startswith(mend) and project.git("for-each-ref") == before
 
 
-def test_an_untracked_file_in_the_way_is_named(project: Project, tried: str) -> None:
-    old = project.head
-    project.write({"results/metrics.json": "mine\n"})
+def test_asking_whether_it_could_land_moves_nothing(project: Project, tried: str) -> None:
+    before = project.git("for-each-ref")
+    brought = merge(project.path, project.head, tried, experiment=True)
+    landing.rehearse(Layout(project.path), project.head, brought, "adam", tried)
+    assert project.git("for-each-ref") == before and not list((project.path / ".git").rglob("*.lock"))
     land(project, tried)
-    found = landing.overwritten(Layout(project.path), old, project.head, tried)
-    assert found == ["results/metrics.json"]
-    project.write(NEW)
-    assert landing.overwritten(Layout(project.path), old, project.head, tried) == []
+
+
+def test_what_git_would_refuse_is_asked_for_and_told_in_its_words(project: Project, tried: str) -> None:
+    project.git("tag", "strategy")
+    refused(project, tried, "'refs/tags/strategy' exists; cannot create 'refs/tags/strategy/adam'", "git tag old-")
+    project.git("tag", "-d", "strategy")
+    hook = project.path / ".git/hooks/reference-transaction"
+    hook.write_text("#!/bin/sh\ncat >/dev/null\n[ $1 != prepared ] || { echo main is frozen >&2; exit 1; }\n")
+    hook.chmod(0o755)
+    refused(project, tried, "main is frozen", f"look at {hook}")
+    hook.unlink()
+    land(project, tried)
+
+
+def test_a_signed_commit_is_read_like_any_other(project: Project, tried: str, tmp_path) -> None:
+    """`git show` prints what a signature is worth above what it was asked for."""
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    for name, value in {"gpg.format": "ssh", "user.signingkey": f"{key}.pub", "log.showSignature": "true"}.items():
+        project.git("config", name, value)
+    when = {"GIT_COMMITTER_DATE": "2001-02-03T04:05:06+0130"}
+    project.git("commit", "-q", "-S", "--allow-empty", "-m", "signed", env=when)
+    assert "gpgsig" in project.git("cat-file", "commit", "HEAD")
+    assert landing.newest_date(project.path, "HEAD") == "981167706 +0130"
+    project.experiment("wavy", NEW)
+    land(project, tried)
 
 
 def test_a_merge_takes_code_from_both_and_results_from_neither(project: Project, tried: str) -> None:

@@ -35,8 +35,64 @@ def test_a_rejected_idea_keeps_its_verdict_and_travels(project, tmp_path, capsys
 
 def test_a_commit_that_is_no_experiment_can_be_rejected(project):
     commit = project.commit({"results/metrics.json": metrics(verdict="regression")})
-    assert project.assay("reject", "HEAD", "--why", "no") == 0
+    assert project.assay("reject", commit, "--why", "no") == 0
     assert list(state(project).rejected) == [commit[:12]]
+
+
+def test_only_an_experiment_a_branch_and_a_full_hash_are_an_idea(project, capsys):
+    """Every other expression means another commit tomorrow, or, like a stash, never was one."""
+    first = project.head
+    project.git("tag", "-a", "-m", "t", "annotated")
+    commit = project.commit({"results/metrics.json": metrics()})
+    project.experiment("e", {"results/metrics.json": metrics()})
+    project.git("branch", "feature/x")
+    project.git("switch", "-q", "-c", "other")
+    project.git("switch", "-q", "main")
+    project.write({"params.yaml": PARAMS + "# more\n"})
+    project.git("stash")
+    tag = project.git("rev-parse", "annotated")
+    for name in (
+        "HEAD",
+        "@",
+        "@{-1}",
+        "main@{0}",
+        "main~1",
+        "stash",
+        "annotated",
+        tag,
+        commit[:12],
+        "heads/main",
+        "HEAD^0",
+    ):
+        for command in (["reject", name, "--why", "x"], ["accept", name, "new", "--dry-run"]):
+            assert project.assay(*command) == 2
+            said = capsys.readouterr().err
+            meant = project.git("rev-parse", f"{name}^{{commit}}")
+            assert f"{name!r} is no experiment, no local branch and no full commit hash; allowed: e; next:" in said
+            assert said.endswith(f"the commit that it means now: {meant}\n") and len(said.splitlines()) == 1
+    assert not state(project).rejected
+    for name in (first, "feature/x"):
+        assert project.assay("reject", name, "--why", "x") == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["HEAD", "head", "FETCH_HEAD", "floor", "CON", "nul", "nul.v2", "COM1", "f" * 40, "0" * 64]
+)
+def test_a_name_that_means_something_else_is_refused(project, capsys, name):
+    commit = project.experiment(name, {"results/metrics.json": metrics()})
+    for command in (["accept", commit, name], ["reject", commit, "--why", "x"]):
+        assert project.assay(*command) == 2
+        assert f"{name!r} is not a name for a strategy: it means " in capsys.readouterr().err
+
+
+def test_tags_are_unsigned_whatever_git_is_told_to_sign(two_strategies, capsys):
+    for key, value in {"tag.gpgSign": "true", "tag.forceSignAnnotated": "true", "gpg.program": "false"}.items():
+        two_strategies.git("config", key, value)
+    two_strategies.experiment("wavy", {"results/metrics.json": metrics()})
+    assert two_strategies.assay("reject", "wavy", "--why", "x") == 0
+    assert two_strategies.assay("revoke", "cosine", "--why", "x") == 0
+    two_strategies.git("config", "column.ui", "always")
+    assert sorted(state(two_strategies).rejected) == ["wavy"]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +131,7 @@ def test_two_experiments_of_one_name_are_told_apart_by_hash(project, capsys):
     project.experiment("same", {"results/metrics.json": metrics(0.5)})
     assert project.assay("reject", "same", "--why", "x") == 2
     said = capsys.readouterr().err
-    assert "2 experiments are called 'same'; allowed: " in said and first[:12] in said
+    assert "2 experiments are called 'same'; allowed: " in said and first in said
     assert project.assay("reject", first, "--why", "x") == 0
 
 
@@ -199,3 +255,17 @@ def test_a_line_that_cannot_be_changed_safely_is_refused(content):
 def test_accepted_is_used(project):
     project.tag(accepted(project.head))
     assert state(project).current.tag.name == "strategy/adam"
+
+
+def test_nothing_is_revoked_where_params_yaml_is_broken(two_strategies, capsys):
+    """The tag would stand, and the baseline with it."""
+    project, before = two_strategies, two_strategies.git("for-each-ref")
+    good = (project.path / "params.yaml").read_text()
+    for broken in ("lr: [\n", "lr: !!int x\n" + good, "{baseline: strategy/cosine}\n", "\udcff" + good, ""):
+        (project.path / "params.yaml").write_bytes(broken.encode("utf-8", "surrogateescape"))
+        assert project.assay("revoke", "cosine", "--why", "x") == 2
+        said = capsys.readouterr().err
+        assert said.startswith("assay: params.yaml ") and "Traceback" not in said and "; next: " in said, said
+        assert project.git("for-each-ref") == before
+    (project.path / "params.yaml").write_text(good)
+    assert project.assay("revoke", "cosine", "--why", "x") == 0

@@ -182,6 +182,22 @@ def test_a_run_under_way_is_not_a_leftover(clean, capsys):
     assert [text for _, text, _ in wrong(clean, capsys)] == ["a killed run left EXEC_MERGE"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_only_looks_is_no_run_under_way(clean, tmp_path, capsys):
+    """`dvc exp show` may wait in a pager all day."""
+    (tmp_path / "dvc").write_text("import time; time.sleep(60)\n")
+    for words, under_way in ((["exp", "show"], False), (["exp", "run"], True)):
+        waits = subprocess.Popen([sys.executable, tmp_path / "dvc", *words], cwd=clean.path)
+        try:
+            held = {str(clean.path): {"read": [{"pid": waits.pid, "cmd": f"dvc {' '.join(words)} --no-pager"}]}}
+            clean.write({".dvc/tmp/rwlock": json.dumps(held)})
+            seen = [line["text"] for line in findings(clean, capsys) if "under way" in line["text"]]
+        finally:
+            waits.kill()
+            waits.wait()
+        assert bool(seen) is under_way
+
+
 def test_experiments_without_a_verdict_and_bad_tags(clean, capsys):
     clean.experiment("half", {"results/metrics.json": "{}"})
     clean.git("tag", "strategy/light")
@@ -197,9 +213,12 @@ def test_experiments_without_a_verdict_and_bad_tags(clean, capsys):
 def test_what_is_not_pushed(clean, capsys):
     commit = clean.commit(message="Accept late")
     clean.tag(accepted(commit, "late", 3))
-    found = wrong(clean, capsys)
-    assert ("remote", "1 commit(s) of main are not in origin/main", "git push --follow-tags && dvc push") in found
-    assert ("remote", "the commits of strategy/late are on no remote branch", "git push origin strategy/late") in found
+    ahead = ("remote", "1 commit(s) of main are not in origin/main", "git push --follow-tags && dvc push")
+    assert wrong(clean, capsys) == [ahead], "which takes the tag along"
+    clean.git("branch", "aside")
+    clean.git("reset", "-q", "--hard", "HEAD~1")
+    alone = ("remote", "the commits of strategy/late are on no remote branch", "git push origin strategy/late")
+    assert wrong(clean, capsys) == [alone]
     clean.git("switch", "-q", "-c", "feature")
     assert ("remote", "feature was never pushed", "git push -u --follow-tags origin feature") in wrong(clean, capsys)
 
@@ -215,6 +234,20 @@ def test_the_baseline(clean, capsys):
     assert baseline("strategy/adam")[0][0] == "strategy/adam is revoked"
     clean.git("tag", "-f", "-a", "-m", "mine", "strategy/cosine", "HEAD")
     assert baseline("strategy/cosine")[0][0].startswith("strategy/cosine is not verifiable")
+
+
+def test_after_an_accept_nothing_contradicts_it(clean, capsys):
+    """The last run measured what the strategy was compared with, under the baseline of then: as it has to be."""
+    lock = (
+        (clean.path / "dvc.lock").read_text().replace("        lr: ", "        baseline: strategy/cosine\n        lr: ")
+    )
+    commit = clean.commit({"dvc.lock": lock, "results/metrics.json": metrics(0.99)}, "Accept late")
+    clean.tag(accepted(commit, "late", 3, baseline="strategy/cosine"))
+    clean.commit({"params.yaml": (clean.path / "params.yaml").read_text().replace("strategy/cosine", "strategy/late")})
+    clean.git("push", "-q", "--follow-tags")
+    assert not wrong(clean, capsys)
+    clean.write({"results/metrics.json": metrics(0.5)})
+    assert "train last ran with another baseline" in [text for _, text, _ in wrong(clean, capsys)]
 
 
 def test_an_old_baseline_is_stale(clean, capsys):
@@ -260,3 +293,17 @@ def test_dvc_hashes_folders_alike(tmp_path):
         subprocess.run([sys.executable, "-m", "dvc", *command], cwd=tmp_path, check=True)
     added = parse((tmp_path / "data.dvc").read_text(encoding="utf-8"))
     assert locked.digest(tmp_path / "data") == added["outs"][0]["md5"]
+
+
+@pytest.mark.parametrize(
+    "broken", ["lr: !!int x\n", "lr: " + "[" * 100_000, "a: " + "9" * 5_000 + "\n", "- 1\n", "\udcff"]
+)
+def test_commands_that_read_survive_a_broken_params_yaml(two_strategies, capsys, broken):
+    project = two_strategies
+    (project.path / "params.yaml").write_bytes(broken.encode("utf-8", "surrogateescape"))
+    for command in (("status",), ("log",), ("log", "--all"), ("compare", "HEAD"), ("rebaseline",), ("cache",)):
+        assert project.assay(*command) in (0, 2, 3), command
+        said = capsys.readouterr()
+        assert "this is a bug" not in said.err, said.err
+        if command == ("status",):
+            assert "params.yaml " in said.out

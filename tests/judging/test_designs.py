@@ -124,7 +124,6 @@ def test_verdicts_against_a_baseline_are_counted_once_per_strategy():
     ]
     assert families.against(given, "tag", "acc-1") == 2
     assert families.earlier(given, "a", "tag", "acc-1") == [10, 20]
-    assert families.chance_of_luck(20, 0.05) == pytest.approx(1 - 0.975**20)
 
 
 # --- looks ---

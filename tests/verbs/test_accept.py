@@ -57,6 +57,8 @@ def test_the_tag_is_the_comparison_and_the_commit_after_it_the_new_baseline(done
     assert "# floor, a tag" in old and "# floor, a tag" in new
     assert done.git("status", "--porcelain") == ""
     assert parse(before)["lr"] == 0.02
+    warned = [line for line in done.assay("status").stdout.splitlines() if line.startswith("!")]
+    assert all("strategy/first is not verifiable" in line for line in warned), "nothing contradicts the success"
 
 
 def test_checking_out_the_tag_and_repro_gives_the_same_numbers(done: Project) -> None:
@@ -190,7 +192,7 @@ def test_a_shallow_clone_without_the_baseline(done: Project, tmp_path: Path) -> 
     clone = Project(tmp_path / "shallow", done.home)
     clone.git("config", "user.name", "Ada Lovelace")
     clone.git("config", "user.email", "ada@example.org")
-    found = clone.assay("accept", "HEAD", "again", ok=False)
+    found = clone.assay("accept", "main", "again", ok=False)
     assert found.returncode == 2 and "baseline 'strategy/fast' is not in this shallow clone" in found.stderr
     assert "next: git fetch --unshallow --tags" in found.stderr
     assert "strategy/fast is not in this repository; next: git fetch --unshallow --tags" in clone.assay("status").stdout

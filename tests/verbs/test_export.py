@@ -76,10 +76,43 @@ def test_an_exported_model_predicts_alone_what_was_measured(done: Project, tmp_p
     by_folder = python(done, LOAD, moved, inputs, tmp_path / "folder.npy")
     assert by_folder.returncode == 0, by_folder.stderr
     np.testing.assert_array_equal(np.load(tmp_path / "folder.npy")[1], np.load(tmp_path / "made.npy"))
+    check_the_seal(Path(moved))
+    (tmp_path / "zip.npy").write_bytes(b"PK\x03\x04" + bytes(50))
+    strange = python(done, ALONE, Path(moved) / "predict.py", tmp_path / "zip.npy", tmp_path / "again.npy")
+    assert (
+        strange.returncode == 2 and len(strange.stderr.splitlines()) == 1 and "zip.npy holds no array" in strange.stderr
+    )
     weights = Path(moved) / "weights/0.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     broken = python(done, ALONE, Path(moved) / "predict.py", inputs, tmp_path / "again.npy")
     assert broken.returncode == 2 and "0.safetensors is missing or was changed" in broken.stderr
+
+
+def check_the_seal(folder: Path) -> None:
+    """Nothing that model.json says can be changed, and nothing added to its code; one sentence says so."""
+    path, kept = folder / "model.json", (folder / "model.json").read_text(encoding="utf-8")
+    info = json.loads(kept)
+    swapped = {
+        "classes": info["classes"][::-1],
+        "test": 0.999,
+        "commit": "0" * 40,
+        "strategy": "strategy/other",
+        "parameters": {},
+        "files": {},
+    }
+    lacking = [{key: value for key, value in info.items() if key != gone} for gone in info]
+    other = [json.dumps(one) for one in (*({**info, key: value} for key, value in swapped.items()), *lacking)]
+    for content in (*other, "[]", "null", "[" * 100_000, "{", '{"schema": ' + "9" * 5000 + "}", "\\xff"):
+        path.write_text(content, encoding="utf-8")
+        with pytest.raises(BrokenError) as caught:
+            Predictor(folder)
+        assert len(str(caught.value)) <= 500 and "\n" not in str(caught.value)
+    path.write_text(kept, encoding="utf-8")
+    (folder / "source/queue.py").write_text("raise SystemExit", encoding="utf-8")
+    with pytest.raises(BrokenError, match=r"queue\.py was not exported"):
+        Predictor(folder)
+    (folder / "source/queue.py").unlink()
+    assert Predictor(folder).classes == info["classes"]
 
 
 def test_loading_by_name_and_the_ensemble(done: Project, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from assay.learning import device
 from assay.learning.prepared import prepare
 from assay.outside import pipeline
 from assay.words import params as parameters
+from assay.words.json_form import json_form
 from assay.words.params import Params
 from assay.words.records import MeasureRequest
 
@@ -41,12 +42,17 @@ def ahead(
     families: dict[bytes, list[Params]] = {}
     for change in changes:
         settings = parameters.changed(content, change, request.profile)
-        same = families.setdefault(msgspec.json.encode(parameters.alike(settings), order="deterministic"), [])
+        same = families.setdefault(_alike(settings), [])
         if settings not in same:
             same.append(settings)
     batch = max(2, LANES // len(request.replicates))
     parts = (same[start : start + batch] for same in families.values() for start in range(0, len(same), batch))
     return sum(_family(request, root, part, late) for part in parts if len(part) > 1)
+
+
+def _alike(settings: Params) -> bytes:
+    """What settings that train together have in common."""
+    return msgspec.json.encode(json_form(msgspec.to_builtins(parameters.alike(settings))), order="deterministic")
 
 
 def _family(request: MeasureRequest, root: Path, same: Sequence[Params], late: Callable[[], list[str]]) -> int:

@@ -8,15 +8,14 @@ hash of its training data. Not covered: running it (`stages.baseline`).
 from __future__ import annotations
 
 import errno
-import io
+import os
 import re
 import shutil
-import subprocess
-import tarfile
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from assay.arms import checkout
 from assay.evidence.events import CONTRACT, Event, Remeasured, Score, Seeds, UnverifiableError
 from assay.evidence.events import Accepted as Confirmed
 from assay.evidence.trailers import parse_event
@@ -27,10 +26,13 @@ from assay.words import params, records
 from assay.words.errors import UsageError
 from assay.words.params import Params
 from assay.words.yaml12 import parse
+from assay.words.yaml_limits import GENERATED
 
 FLOOR = "floor"
 #: what a strategy must bring along to be run again
 NEEDED = ("params.yaml", "dvc.lock")
+#: what runs of an unpacked tree
+_OWN = ("params.yaml", "dvc.lock", "src", "tasks")
 
 
 class Accepted(records.Record, frozen=True, kw_only=True):
@@ -62,14 +64,16 @@ def resolve(run: Run, name: str) -> Accepted:
     # The reference itself, not a path from it: strategy/first~1 would resolve as a revision, too.
     tagged = git.run(home, "for-each-ref", "--format=%(refname)", f"refs/tags/{name}", check=False)
     tag = git.resolve(home, tagged) if tagged == f"refs/tags/{name}" else None
-    commit = tag or (git.resolve(home, name) if re.fullmatch(r"[0-9a-f]{40}", name) else None)
+    commit = tag or (git.resolve(home, name) if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", name) else None)
     if commit is None:
         raise _unresolved(home, name)
     for path in NEEDED:
-        if git.read(home, commit, path) is None:
+        content = git.read(home, commit, path)
+        if content is None:
             raise UsageError(
                 f"baseline {name} lacks {path}", allowed="a commit of this pipeline whose results are committed"
             )
+        checkout.check_pointer(path, content, name)
     event = _event(home, name, commit) if tag else None
     if not isinstance(event, Confirmed):
         resolved(home, name, commit)
@@ -123,7 +127,7 @@ def otherwise(then: Sequence[str], today: Sequence[str]) -> list[str]:
 def _confirming(home: Path, name: str, commit: str, accepted: Confirmed) -> Seeds:
     """Seeds of the replicates that a strategy stands with: those that confirmed it, until it was measured again."""
     pattern = f"refs/tags/remeasured/{accepted.name}-*"
-    later = git.run(home, "for-each-ref", "--format=%(refname:strip=2)", pattern).split()
+    later = git.run(home, "for-each-ref", "--format=%(refname:strip=2)", pattern).split("\n")
     found = [event for tag in later if isinstance(event := _event(home, tag, commit), Remeasured)]
     strategy = git.run(home, "rev-parse", f"refs/tags/{name}")
     newest = max((event for event in found if event.strategy == strategy), key=lambda e: e.sequence, default=None)
@@ -145,7 +149,8 @@ def _unresolved(home: Path, name: str) -> UsageError:
         return UsageError(
             f"baseline {name!r} {kind}", allowed="floor, a tag, a full commit hash", mend=f"write baseline: {moving}"
         )
-    tags = [line for line in git.run(home, "tag", "--list", "strategy/*", check=False).splitlines() if line]
+    listed = git.run(home, "for-each-ref", "--format=%(refname:strip=2)", "refs/tags/strategy", check=False)
+    tags = [line for line in listed.split("\n") if line]
     shallow = git.run(home, "rev-parse", "--is-shallow-repository", check=False) == "true"
     fetch = "git fetch --unshallow --tags" if shallow else "git fetch --tags"
     return UsageError(
@@ -163,19 +168,18 @@ def unpack(run: Run, commit: str, say: places.Say = places.unsaid) -> Path:
     tree, inside = run.store.tree(commit), git.prefix(run.home)
     places.hold(tree)
     if not _whole(tree):
-        archive = _archive(run.home, commit)
-        tree = places.place(lambda where: _unpacked(archive, where), tree, say)
+        tree = places.place(lambda where: _unpacked(run.home, commit, where), tree, say)
     return tree / inside
 
 
-def _unpacked(archive: bytes, tree: Path) -> Path:
-    """`tree` with the files of `archive`. Raises OSError where it cannot be written."""
+def _unpacked(home: Path, commit: str, tree: Path) -> Path:
+    """`tree` with the project's files as of `commit`. Raises OSError where it cannot be written."""
     tree.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=tree.parent, prefix=".new."))
-    places.hold(scratch)  # and what it will be renamed to
+    places.hold(scratch)
     try:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
-            packed.extractall(scratch, filter="data") if hasattr(tarfile, "data_filter") else packed.extractall(scratch)
+        project = checkout.write(home, commit, scratch)
+        _check_pointers(project, commit)
         files.write_text(scratch / SEAL, _contents(scratch))
         _put(scratch, tree)
     finally:
@@ -186,14 +190,12 @@ def _unpacked(archive: bytes, tree: Path) -> Path:
     return tree
 
 
-def _archive(home: Path, commit: str) -> bytes:
-    """The repository's files as of `commit`, as a tar file: a strategy may import helpers above its dvc.yaml."""
-    top = git.run(home, "rev-parse", "--show-toplevel")
-    done = subprocess.run(["git", "-C", top, "archive", "--format=tar", commit], capture_output=True)
-    if done.returncode:
-        said = " ".join(done.stderr.decode(errors="replace").split())
-        raise UsageError(f"the files of {commit[:12]} cannot be read: {said}", mend="git fetch --unshallow --tags")
-    return done.stdout
+def _check_pointers(tree: Path, commit: str) -> None:
+    """Refuse pointers in what the strategy's own code is, and reads."""
+    checkout.check_pointers(tree, _OWN, commit[:12])
+    lock = tree / "dvc.lock"
+    read = training_files(lock.read_bytes()) if lock.is_file() else {}
+    checkout.check_pointers(tree, read, commit[:12])
 
 
 def _put(scratch: Path, tree: Path) -> None:
@@ -220,15 +222,25 @@ def _contents(tree: Path) -> str:
     found = []
     for path in sorted(tree.rglob("*")):
         name = path.relative_to(tree)
-        if path.is_file() and name.name != SEAL and "__pycache__" not in name.parts:
+        if name.name == SEAL or "__pycache__" in name.parts:
+            continue
+        if path.is_symlink():  # wherever it leads
+            found.append(f"{files.digest(os.fsencode(path.readlink()))} {name.as_posix()}@\n")
+        elif path.is_file():
             found.append(f"{files.digest(path.read_bytes())} {name.as_posix()}\n")
     return files.digest("".join(found).encode("utf-8", "surrogateescape"))
 
 
 def locked(content: bytes, path: str) -> str | None:
     """DVC's hash of the output `path` in a dvc.lock, or None."""
-    for stage in (parse(content, "dvc.lock").get("stages") or {}).values():
+    for stage in (parse(content, "dvc.lock", GENERATED).get("stages") or {}).values():
         for out in stage.get("outs") or []:
             if out.get("path") == path:
                 return str(out.get("md5"))
     return None
+
+
+def training_files(content: bytes) -> dict[str, str]:
+    """Path → DVC's hash of what the stage `train` depends on, in a dvc.lock."""
+    stage = (parse(content, "dvc.lock").get("stages") or {}).get("train") or {}
+    return {str(dep.get("path")): str(dep.get("md5")) for dep in stage.get("deps") or []}

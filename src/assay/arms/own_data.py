@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from assay.arms import accepted
 from assay.arms.accepted import Accepted
 from assay.outside import examples, files, git, pipeline, places
+from assay.outside.dvc_program import DVC
 from assay.outside.start import Start
-from assay.words.errors import UsageError
+from assay.words.errors import FULL, UsageError
 
 
 def own_training_data(begun: Start, named: Accepted, say: places.Say = places.unsaid) -> Path:
@@ -37,11 +38,14 @@ def own_training_data(begun: Start, named: Accepted, say: places.Say = places.un
 
 def _get(home: Path, path: str, commit: str, out: Path) -> str:
     """Have DVC bring `path` as of `commit` to `out`; its error, "" when there is none."""
-    command = ["get", *git.from_top(home, path), "--rev", commit, "--out", str(out), "--quiet"]
-    done = subprocess.run([sys.executable, "-m", "dvc", *command], capture_output=True, text=True)
+    command = ["get", *git.from_top(home, path), "--rev", commit, "--out", str(out)]
+    done = subprocess.run([*DVC, *command], capture_output=True, encoding="utf-8", errors="replace")
     if not done.returncode:
         return ""
     shutil.rmtree(out, ignore_errors=True)
+    for number in FULL:  # DVC says the system's number, and no pull would help
+        if f"[Errno {number}]" in done.stderr:
+            raise OSError(number, os.strerror(number), str(out))
     return next((line for line in done.stderr.splitlines() if line.startswith("ERROR: ")), "no message")
 
 

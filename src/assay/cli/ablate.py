@@ -8,8 +8,10 @@ from pathlib import Path
 import click
 import msgspec
 
+from assay.cli.printing import show, show_json
 from assay.report import ablation as report
 from assay.verbs.ablate import ablate
+from assay.words import records
 
 
 @click.command(epilog="Example: assay ablate -S lr=3e-4 -S model.dropout=0.1 --branch cosine")
@@ -18,10 +20,10 @@ from assay.verbs.ablate import ablate
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(settings: tuple[str, ...], branches: tuple[str, ...], as_json: bool) -> None:
     """Measure two or three changes alone and in all combinations on shared seeds; show what brings the gain."""
-    found = ablate(Path.cwd(), settings, branches, partial(click.echo, err=True))
+    found = ablate(Path.cwd(), settings, branches, partial(show, err=True))
     if as_json:
         cells = {" ".join(changes) or "baseline": values for changes, values in found.cells.items()}
         plain = {"schema": 1, "metric_version": found.metric_version, "cells": cells, "lost": found.lost}
-        click.echo(msgspec.json.encode({**plain, **msgspec.to_builtins(found.result)}))
+        show_json(records.as_json({**plain, **msgspec.to_builtins(found.result)}))
     else:
-        click.echo(report.text(found.cells, found.result, found.metric, found.lost))
+        show(report.text(found.cells, found.result, found.metric, found.lost))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from assay.cli.printing import show, show_json
 from assay.evidence.events import tag_of
 from assay.verbs.accept import accept
 from assay.verbs.admission import ALLOWANCES
@@ -22,9 +23,9 @@ from assay.words.records import encode
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(experiment: str, name: str, allow: tuple[str, ...], why: str, dry_run: bool, as_json: bool) -> None:
     """Confirm EXPERIMENT (or a branch) on fresh seeds and make it the strategy NAME, the next baseline."""
-    say = partial(click.echo, err=not dry_run or as_json)
+    say = partial(show, err=not dry_run or as_json)
     event = accept(Path.cwd(), experiment, name, allow, why, dry_run, say)
     if event is not None:
-        click.echo(f"{tag_of(event)} is the baseline; next: git push --follow-tags && dvc push", err=as_json)
+        show(f"{tag_of(event)} is the baseline; next: git push --follow-tags && dvc push", err=as_json)
         if as_json:
-            click.echo(encode(event), nl=False)
+            show_json(encode(event))

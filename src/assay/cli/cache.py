@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from assay.cli.printing import show, show_json
 from assay.verbs.cache import Cache, cache
 from assay.words.errors import UsageError
 from assay.words.records import encode
@@ -25,7 +26,7 @@ def command(prune: str | None, as_json: bool) -> None:
     holds. Deleting all of it costs time, never a number.
     """
     found = cache(Path.cwd(), None if prune is None else _bytes(prune))
-    click.echo(encode(found) if as_json else _text(found), nl=not as_json)
+    show_json(encode(found)) if as_json else show(_text(found))
 
 
 def _bytes(size: str) -> int:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from assay.cli.printing import show, show_json
 from assay.judging.groups import DifferingRulers
 from assay.report import comparison as report
 from assay.verbs import compare as verb
 from assay.verbs.compare import Compared, Options
+from assay.verbs.compare_scores import RECORDED
 from assay.words.errors import GateError
 
 EPILOG = """Examples: assay compare strategy/adam HEAD --require progress;
@@ -29,13 +34,17 @@ assay compare before.csv after.csv --column loss --direction minimize"""
 @click.option("--worst", type=float, help="What a diverged replicate counts as; default: as recorded.")
 @click.option("--fixed", type=float, help="Compare CAND with this number instead of runs.")
 @click.option("--target", type=float, help="Ask whether the mean of CAND reaches this number at p < 0.01.")
+@click.option(
+    "--rescore", is_flag=True, help="Compute the numbers from predictions: runs the metrics of this checkout."
+)
 @click.option("--require", type=click.Choice(["progress", "no-regression"]), help="Leave with code 5 unless shown.")
 @click.option("--markdown", "form", flag_value="markdown", help="Print Markdown, for a pull request.")
 @click.option("--json", "form", flag_value="json", help="Print one JSON object.")
 def command(sides: tuple[str, ...], target: float | None, require: str | None, form: str | None, **given: Any) -> None:
     """Compare CAND with BASE: Git revisions, experiments, or CSV and JSON files of numbers.
 
-    BASE defaults to what the record of CAND was measured against. Reads and never writes.
+    BASE defaults to what the record of CAND was measured against. Reads and never writes; runs code of the project only
+    where it ran on this machine before, or with --rescore.
     """
     options = Options(**{**given, "direction": given["direction"] or ""})
     if target is not None:
@@ -47,11 +56,36 @@ def command(sides: tuple[str, ...], target: float | None, require: str | None, f
         if form == "json":
             _print_json(report.refusal_json(refused.fields, refused.mend))
         raise
-    click.echo(_shown(found, form))
+    (show_json if form == "json" else show)(_shown(found, form))
     met = {"progress": found.result.verdict == "progress", "no-regression": found.result.no_regression}
     if require and not met[require]:
         why = f": {found.result.reason}" if found.result.reason else ""
         raise GateError(f"{require} is required, and the verdict is {found.result.verdict}{why}")
+    if require:
+        _check_computed(found.origins)
+
+
+def _check_computed(origins: Mapping[str, str]) -> None:
+    """A gate believes no number that only stands in a record: results can be edited, and dvc.lock made to fit."""
+    recorded = [side for side, origin in origins.items() if origin == RECORDED]
+    if recorded:
+        raise GateError(
+            f"the numbers of {' and '.join(recorded)} were computed neither in this call nor by an evaluate here",
+            mend=_typed("--rescore"),
+        )
+
+
+def _typed(added: str) -> str:
+    """This command as it was typed, with one more option."""
+    context = click.get_current_context()
+    words = ["assay", "compare", *context.params["sides"], added]
+    for option in context.command.params:
+        name = option.name or ""
+        if isinstance(option, click.Option) and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            value = context.params[name]
+            if not (option.is_flag and value not in (True, option.flag_value)):
+                words += [option.opts[0]] if option.is_flag else [option.opts[0], str(value)]
+    return shlex.join(words)
 
 
 def _shown(found: Compared, form: str | None) -> str:
@@ -59,22 +93,27 @@ def _shown(found: Compared, form: str | None) -> str:
     if form == "json":
         flat = report.as_json(found.result, found.metric, names, found.metric_version, found.comparisons)
         examples = report.new_examples_json(found.examples) if found.examples else None
-        return json.dumps({**flat, "new_examples": examples, "no_new_examples": found.no_examples})
+        more = {"new_examples": examples, "no_new_examples": found.no_examples, "origins": dict(found.origins)}
+        return json.dumps({**flat, **more})
     line = report.new_examples(found.examples, found.no_examples, report.decimals(found.result))
+    version, earlier, origins = found.metric_version, found.comparisons, found.origins
     if form == "markdown":
-        return report.markdown(found.result, found.metric, names, found.metric_version, found.comparisons, line)
-    return report.full(found.result, found.metric, found.baseline, found.metric_version, found.comparisons, line)
+        return report.markdown(found.result, found.metric, names, version, earlier, line, origins)
+    return report.full(found.result, found.metric, found.baseline, version, earlier, line, origins)
 
 
 def _target(sides: tuple[str, ...], options: Options, goal: float, require: str | None, form: str | None) -> None:
-    found, metric, direction = verb.target(Path.cwd(), sides, options, goal)
+    found = verb.target(Path.cwd(), sides, options, goal)
     if form == "json":
-        _print_json({"schema": report.SCHEMA, "metric": metric, "direction": direction, **dataclasses.asdict(found)})
+        said = {"metric": found.metric, "direction": found.direction, "origins": dict(found.origins)}
+        _print_json({"schema": report.SCHEMA, **said, **dataclasses.asdict(found.target)})
     else:
-        click.echo(report.target_line(found, metric, direction))
-    if require and not found.met:
+        show(report.target_line(found.target, found.metric, found.direction, found.origins))
+    if require and not found.target.met:
         raise GateError(f"{require} is required, and the target {goal:g} is not shown to be reached")
+    if require:
+        _check_computed(found.origins)
 
 
 def _print_json(content: dict[str, Any]) -> None:
-    click.echo(json.dumps(content))
+    show_json(json.dumps(content))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from assay.cli.printing import show, show_json
 from assay.verbs.export import export
 
 
@@ -22,16 +23,16 @@ def command(strategy: str, folder: Path, ensemble: bool, as_json: bool) -> None:
     The folder needs torch, NumPy and safetensors, neither Assay nor DVC. Before it appears, it has predicted
     the validation examples again and was held against the predictions stored when the strategy was measured.
     """
-    made = export(Path.cwd(), strategy, folder, ensemble, partial(click.echo, err=True))
+    made = export(Path.cwd(), strategy, folder, ensemble, partial(show, err=True))
     if as_json:
         plain = {"folder": str(made.folder.resolve()), "strategy": made.strategy, "commit": made.commit}
         rest = {"replicates": made.replicates, "classes": made.classes, "difference": made.difference}
-        click.echo(json.dumps({"schema": 1, **plain, **rest}))
+        show_json(json.dumps({"schema": 1, **plain, **rest}))
         return
     same = "bit for bit" if made.difference == 0 else f"to {made.difference:.2g}"
-    click.echo(f"wrote {made.strategy} ({made.commit[:12]}) into {made.folder}: {_which(made.replicates)}")
-    click.echo(f"its stored validation predictions are reproduced {same}")
-    click.echo(f"next: python '{made.folder / 'predict.py'}' inputs.npy predictions.npy")
+    show(f"wrote {made.strategy} ({made.commit[:12]}) into {made.folder}: {_which(made.replicates)}")
+    show(f"its stored validation predictions are reproduced {same}")
+    show(f"next: python '{made.folder / 'predict.py'}' inputs.npy predictions.npy")
 
 
 def _which(numbers: list[int]) -> str:

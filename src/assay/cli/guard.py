@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from assay.cli.printing import show, show_json
 from assay.report import guard as report
 from assay.verbs.guard import guard
 from assay.words.errors import GateError
@@ -29,13 +30,13 @@ def command(
     BASE defaults to the accepted baseline, HEAD to the work tree. Modes are overlays under `modes:` in
     params.yaml, and `default`: the parameters as they stand.
     """
-    found = guard(Path.cwd(), base, head, excepted, steps, partial(click.echo, err=True))
+    found = guard(Path.cwd(), base, head, excepted, steps, partial(show, err=True))
     if as_json:
         modes = [{**dataclasses.asdict(mode), "held": mode.held} for mode in found.modes]
         plain = {"base": found.base, "head": found.head, "steps": found.steps, "seed": found.seed}
-        click.echo(json.dumps({"schema": 1, **plain, "held": found.held, "modes": modes}))
+        show_json(json.dumps({"schema": 1, **plain, "held": found.held, "modes": modes}))
     else:
-        click.echo(report.text(found.base, found.head, found.steps, found.modes))
+        show(report.text(found.base, found.head, found.steps, found.modes))
     if require and not found.held:
         broken = [mode.mode for mode in found.modes if not mode.held]
         raise GateError(

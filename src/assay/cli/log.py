@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from assay.cli.printing import show, show_json
 from assay.report import log as report
 from assay.verbs.log import log
 from assay.words.records import encode
@@ -20,8 +21,8 @@ def command(everything: bool, form: str | None) -> None:
     """Show accepted and revoked strategies, newest first."""
     found = log(Path.cwd(), everything)
     if form == "json":
-        click.echo(encode(found), nl=False)
+        show_json(encode(found))
     elif form == "csv":
-        click.echo(report.comma_separated(found.rows))
+        show(report.comma_separated(found.rows))
     else:
-        click.echo(report.markdown(found.rows) if form == "markdown" else report.text(found.rows))
+        show(report.markdown(found.rows) if form == "markdown" else report.text(found.rows))

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from tabulate import tabulate
 
+from assay.cli.printing import show, show_json
 from assay.verbs.profile import Profile, profile
 from assay.words.records import encode
 
@@ -22,7 +23,7 @@ def command(arguments: tuple[str, ...], as_json: bool) -> None:
     A stage that is skipped has no row. Indented processes ran inside of the stage above them.
     """
     found = profile(Path.cwd(), arguments, quiet=as_json)
-    click.echo(encode(found) if as_json else _text(found), nl=not as_json)
+    show_json(encode(found)) if as_json else show(_text(found))
 
 
 def _text(found: Profile) -> str:

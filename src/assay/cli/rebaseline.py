@@ -8,20 +8,22 @@ from pathlib import Path
 import click
 import msgspec
 
+from assay.cli.printing import show, show_json
 from assay.verbs.freshness import TRAIN
 from assay.verbs.rebaseline import rebaseline
+from assay.words import records
 
 
 @click.command(epilog="Example: assay rebaseline")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(as_json: bool) -> None:
     """Measure the accepted baseline as today asks for: re-score, re-infer or re-train, whichever is enough."""
-    done = rebaseline(Path.cwd(), partial(click.echo, err=True))
+    done = rebaseline(Path.cwd(), partial(show, err=True))
     if as_json:
-        click.echo(msgspec.json.encode({"schema": 1, **msgspec.to_builtins(done)}))
+        show_json(records.as_json({"schema": 1, **msgspec.to_builtins(done)}))
     else:
         mean, sd = ("–" if value is None else f"{value:.4f}" for value in (done.mean, done.sd))
         lost = f", {done.diverged} diverged" if done.diverged else ""
         trained = f", {done.trained} trained" if done.way == TRAIN else ""
-        click.echo(f"{done.way} done: {mean} ±{sd} (n={done.n}{lost}{trained}) under {done.metric_version}")
-        click.echo("next: git commit -am 'Measure the baseline'" if done.evaluated else "next: dvc exp run")
+        show(f"{done.way} done: {mean} ±{sd} (n={done.n}{lost}{trained}) under {done.metric_version}")
+        show("next: git commit -am 'Measure the baseline'" if done.evaluated else "next: dvc exp run")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from assay.cli.printing import show, show_json
 from assay.evidence.events import tag_of
 from assay.verbs.reject import reject
 from assay.words.records import encode
@@ -18,6 +19,6 @@ from assay.words.records import encode
 def command(experiment: str, why: str, as_json: bool) -> None:
     """Keep EXPERIMENT as the tag rejected/EXPERIMENT, with its verdict."""
     event = reject(Path.cwd(), experiment, why)
-    click.echo(f"wrote the tag {tag_of(event)}; next: git push origin {tag_of(event)}", err=as_json)
+    show(f"wrote the tag {tag_of(event)}; next: git push origin {tag_of(event)}", err=as_json)
     if as_json:
-        click.echo(encode(event), nl=False)
+        show_json(encode(event))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from assay.cli.printing import show, show_json
 from assay.evidence.events import tag_of
 from assay.verbs.revoke import revoke
 from assay.words.records import encode
@@ -19,6 +20,6 @@ def command(name: str, why: str, as_json: bool) -> None:
     """Revoke strategy NAME and move the baseline back; the tag stays."""
     event, moved = revoke(Path.cwd(), name, why)
     where = f"; commit {moved[:12]} moved the baseline back to {event.baseline}" if moved else ""
-    click.echo(f"wrote the tag {tag_of(event)}{where}; next: git push --follow-tags", err=as_json)
+    show(f"wrote the tag {tag_of(event)}{where}; next: git push --follow-tags", err=as_json)
     if as_json:
-        click.echo(encode(event), nl=False)
+        show_json(encode(event))

@@ -7,7 +7,7 @@ Covers: which module serves which command (imported only when that command runs,
 from __future__ import annotations
 
 import importlib
-import os
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 import click
 
-from assay.outside import boundary
+from assay.cli.printing import show
+from assay.outside import boundary, git_environment, standard_streams
+from assay.words import printable
 from assay.words.errors import REFUSED, AssayError, Exit
 
 
@@ -75,37 +77,44 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["stage"]:
         boundary.leave(boundary.guarded(given[1:]))
-    sys.exit(run(given))
+    standard_streams.make_lenient()
+    code = run(given)
+    lost = standard_streams.trouble()
+    if lost is not None and code == Exit.DONE:
+        show(f"assay: standard output could not be written ({lost.strerror}); next: print elsewhere", err=True)
+        code = Exit.USAGE
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit code. Known errors become one line on stderr."""
+    git_environment.forget_places()  # Git itself may have started us, from a hook or an alias
     try:
         returned = root.main(args=list(arguments), prog_name="assay", standalone_mode=False)
         return int(returned) if isinstance(returned, int) else Exit.DONE
     except click.ClickException as error:
-        error.show(sys.stderr)
+        usage = io.StringIO()
+        error.show(usage)
+        show(usage.getvalue().removesuffix("\n"), err=True)
         return Exit.USAGE
     except (click.Abort, KeyboardInterrupt):
         return 130
     except AssayError as error:
         if "--traceback" in arguments:
             traceback.print_exc()
-        click.echo(f"assay: {error.sentence}", err=True)
+        show(f"assay: {error.sentence}", err=True)
         return error.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.DONE
     except Exception as error:
         if "--traceback" in arguments:
             traceback.print_exc()
         if isinstance(error, OSError) and error.errno in REFUSED:
             where = f" at {error.filename}" if error.filename else ""
             mend = "free some space or make it writable, then run again"
-            click.echo(f"assay: {error.strerror}{where}; next: {mend}", err=True)
+            show(f"assay: {error.strerror}{where}; next: {mend}", err=True)
             return Exit.USAGE
-        click.echo(
-            f"assay: this is a bug: {type(error).__name__}: {error}; "
+        said = printable.cut(printable.line(str(error)), printable.LONGEST // 2)
+        show(
+            f"assay: this is a bug: {type(error).__name__}: {said}; "
             "next: run again as `assay --traceback …` and report what it prints",
             err=True,
         )

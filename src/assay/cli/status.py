@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from assay.cli.printing import show, show_json
 from assay.report import status as report
 from assay.verbs.status import status
 from assay.words.records import encode
@@ -16,4 +17,4 @@ from assay.words.records import encode
 def command(as_json: bool) -> None:
     """Show what is clean, stale, unproven or left over, and the command that mends it."""
     found = status(Path.cwd())
-    click.echo(encode(found) if as_json else report.text(found), nl=not as_json)
+    show_json(encode(found)) if as_json else show(report.text(found))

@@ -6,11 +6,12 @@ from functools import partial
 from pathlib import Path
 
 import click
-import msgspec
 
+from assay.cli.printing import show, show_json
 from assay.report import comparison
 from assay.report import sweep as report
 from assay.verbs.sweep import sweep
+from assay.words import records
 
 
 @click.command(epilog="Example: assay sweep -S lr=1e-3,3e-3,1e-2 -S train.weight_decay=0,1e-4")
@@ -21,7 +22,7 @@ def command(settings: tuple[str, ...], as_json: bool) -> None:
 
     Settings that differ in step size and weight decay alone train together, as further lanes of one training.
     """
-    found = sweep(Path.cwd(), settings, partial(click.echo, err=True))
+    found = sweep(Path.cwd(), settings, partial(show, err=True))
     if as_json:
         tried = []
         for one in found.tried:
@@ -32,7 +33,7 @@ def command(settings: tuple[str, ...], as_json: bool) -> None:
             tried.append({**own, **flat, "verdict": one.verdict})
         head = {"schema": 1, "metric": found.metric, "metric_version": found.metric_version}
         plain = {**head, "baseline": found.baseline, "tried": tried, "failed": found.failed}
-        click.echo(msgspec.json.encode(plain))
+        show_json(records.as_json(plain))
     else:
         lines = [(" ".join(one.settings), one.experiment, one.alone, one.p_holm, one.verdict) for one in found.tried]
-        click.echo(report.text(lines, found.failed, found.metric, found.baseline))
+        show(report.text(lines, found.failed, found.metric, found.baseline))

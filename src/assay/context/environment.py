@@ -64,9 +64,8 @@ def _accelerators() -> list[str]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if tool is None or visible in ("", "-1"):
         return []
-    done = subprocess.run(
-        [tool, "--query-gpu=index,uuid,name", "--format=csv,noheader"], capture_output=True, text=True
-    )
+    command = [tool, "--query-gpu=index,uuid,name", "--format=csv,noheader"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
         return []
     rows = [[cell.strip() for cell in line.split(",", 2)] for line in done.stdout.splitlines() if line.count(",") >= 2]

@@ -60,7 +60,19 @@ def identify(inputs: NDArray[np.generic], targets: NDArray[np.generic]) -> NDArr
     return np.array(ids, dtype=np.str_)
 
 
+def _unmasked(values: Any, name: str, where: str) -> None:
+    """Refuse what is masked: NumPy drops the mask where it makes a plain array, and what was hidden counts."""
+    rows = [np.ma.is_masked(row) for row in values] if isinstance(values, np.ma.MaskedArray | list | tuple) else []
+    if any(rows):
+        raise UsageError(
+            f"{where}: the {name} of example {rows.index(True)} is masked",
+            allowed="arrays without masked entries",
+            mend="fill or drop such examples in prepare(), where it can be seen",
+        )
+
+
 def _numeric(values: Any, name: str, where: str) -> NDArray[np.generic]:
+    _unmasked(values, name.removesuffix("s"), where)
     try:
         array = np.asarray(values)
     except ValueError as error:
@@ -115,6 +127,7 @@ def _classes(names: Any, targets: NDArray[np.generic], where: str) -> tuple[str,
 def _groups(values: Any, count: int, where: str) -> NDArray[np.str_] | None:
     if values is None:
         return None
+    _unmasked(values, "group", where)
     groups = np.asarray([str(value) for value in values], dtype=np.str_)
     if len(groups) != count:
         raise UsageError(f"{where}: {count} inputs but {len(groups)} groups", allowed="a group for each example")

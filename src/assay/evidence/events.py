@@ -7,6 +7,7 @@ is written (`evidence.trailers`), reading and writing tags (`history`), whether 
 from __future__ import annotations
 
 import re
+from shlex import quote
 
 import msgspec
 
@@ -24,6 +25,25 @@ NAMES = (
     f"1–{LONGEST_NAME} of the characters A–Z a–z 0–9 . _ -, "
     "the first a letter or digit, no '..', no final '.' or '.lock'"
 )
+#: names that would be read as something else, in any spelling
+_HEADS = (
+    "head",
+    "orig_head",
+    "fetch_head",
+    "merge_head",
+    "cherry_pick_head",
+    "revert_head",
+    "bisect_head",
+    "rebase_head",
+)
+_MEANINGS = {
+    "floor": "the floor, as a baseline",
+    **dict.fromkeys(_HEADS, "a revision, to Git"),
+    "stash": "a stash, to Git",
+}
+_NUMBERED = [f"{port}{number}" for port in ("com", "lpt") for number in range(10)]
+_DEVICES = frozenset({"con", "prn", "aux", "nul", *_NUMBERED})
+_HASH = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 
 
@@ -156,7 +176,7 @@ class UnverifiableError(IncomparableError):
     """A tag that bears one of our names but not our evidence, or evidence that was changed."""
 
     def __init__(self, tag: str, why: str) -> None:
-        super().__init__(f"tag {tag} is not verifiable: {why}", mend=f"look at it with `git cat-file tag {tag}`")
+        super().__init__(f"tag {tag} is not verifiable: {why}", mend=f"git cat-file tag {quote(tag)}")
         self.why = why
 
 
@@ -166,10 +186,24 @@ def is_name(name: str) -> bool:
     return fits and ".." not in name and not name.endswith(".lock")
 
 
-def check_name(name: str) -> str:
+def check_spelling(name: str) -> str:
     """`name` itself; UsageError when it is not one."""
     if not is_name(name):
         raise UsageError(f"{name!r} is not a name for a strategy", allowed=NAMES)
+    return name
+
+
+def check_name(name: str) -> str:
+    """`name` itself; UsageError when it is not one, or none for a new strategy, as it means something else already."""
+    check_spelling(name)
+    stem = name.split(".", 1)[0].casefold()
+    meaning = "a device, to Windows" if stem in _DEVICES else _MEANINGS.get(name.casefold(), "")
+    if _HASH.fullmatch(name):
+        meaning = "a commit, to Git"
+    if meaning:
+        raise UsageError(
+            f"{name!r} is not a name for a strategy: it means {meaning}", allowed=NAMES, mend=f"call it {name[:40]}-1"
+        )
     return name
 
 
@@ -177,10 +211,10 @@ def tag_of(event: Event) -> str:
     """The tag that carries `event`, without refs/tags/."""
     folder = next(folder for folder, kind in KINDS.items() if type(event) is kind)
     if isinstance(event, Attempted | Remeasured):
-        return f"{folder}/{check_name(event.name)}-{event.sequence}"
+        return f"{folder}/{check_spelling(event.name)}-{event.sequence}"
     if isinstance(event, Rescored):
-        return f"{folder}/{check_name(event.name)}/{check_name(event.metric_version)}"
-    return f"{folder}/{check_name(event.name)}"
+        return f"{folder}/{check_spelling(event.name)}/{check_spelling(event.metric_version)}"
+    return f"{folder}/{check_spelling(event.name)}"
 
 
 def kind_of(tag: str) -> type[Event] | None:

@@ -19,7 +19,10 @@ import msgspec
 
 from assay.evidence.events import NO_EVIDENCE, SCHEMA, Event, UnverifiableError, kind_of, tag_of
 from assay.words.errors import UsageError
+from assay.words.records import DAMAGE
 
+#: the largest number of an event: replicates are counted from 20,000 times it, and fit into 64 bits
+NEWEST = 10**9
 _TRAILER = re.compile(r"Assay-([A-Za-z0-9-]+): (.*)")
 
 
@@ -44,11 +47,21 @@ def parse_event(tag: str, target: str, message: str) -> Event:
     if rest.split("\n", 1)[0] != _checksum(tag, body + "\n"):
         raise UnverifiableError(tag, "its message was edited, or belongs to another tag")
     event = _convert(tag, kind, _trailers(tag, body))
-    if tag_of(event) != tag:
-        raise UnverifiableError(tag, f"its evidence is about {tag_of(event)}")
+    if _tag(event) != tag:
+        raise UnverifiableError(tag, f"its evidence is about {_tag(event) or event.name}")
+    if not 0 <= event.sequence <= NEWEST:
+        raise UnverifiableError(tag, "no strategy was the one with its number")
     if event.commit != target:
         raise UnverifiableError(tag, f"its evidence is about commit {event.commit[:12]}, it points at {target[:12]}")
     return event
+
+
+def _tag(event: Event) -> str:
+    """The tag that carries `event`, "" where none can be called so."""
+    try:
+        return tag_of(event)
+    except UsageError:
+        return ""
 
 
 def _checksum(tag: str, body: str) -> str:
@@ -80,7 +93,7 @@ def _convert(tag: str, kind: type[Event], trailers: dict[str, str]) -> Event:
         event = msgspec.convert(nested, kind)
     except KeyError as error:
         raise UnverifiableError(tag, f"it has the unknown field Assay-{error.args[0]}; update Assay") from error
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+    except DAMAGE as error:
         raise UnverifiableError(tag, f"a field does not fit: {error}") from error
     if event.schema != SCHEMA:
         raise UnverifiableError(tag, f"it has schema {event.schema}, this version knows {SCHEMA}; update Assay")

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from assay.lineage.objects import Objects
+from assay.outside import git
 
 PARAMS = "params.yaml"
 #: files that follow from a run and say nothing about what was tried
@@ -43,7 +44,7 @@ def parameter_lines(before: str, after: str) -> list[str]:
 
 def _lines(content: str) -> Iterator[str]:
     above: list[tuple[int, str]] = []
-    for line in content.splitlines():
+    for line in content.split("\n"):
         bare = line.split(" #", 1)[0].rstrip()
         key = bare.strip()
         if not key or key.startswith("#"):
@@ -59,7 +60,17 @@ def _lines(content: str) -> Iterator[str]:
 def _files(root: Path, prefix: str, pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     """Changed files of each commit, relative to the project, without those that follow from a run."""
     asked = "".join(f"{commit} {base}\n" for base, commit in pairs)
-    command = ["git", "-C", str(root), "diff-tree", "--stdin", "-r", "-z", "--name-only"]
+    command = [
+        "git",
+        "-C",
+        str(root),
+        "diff-tree",
+        "--stdin",
+        "-r",
+        "--no-relative",
+        "--ignore-submodules=none",
+        *git.NAMES,
+    ]
     done = subprocess.run(command, input=asked.encode(), capture_output=True)
     found: dict[str, list[str]] = {commit: [] for _, commit in pairs}
     current: list[str] = []

@@ -50,7 +50,7 @@ def tree_with(root: Path, tree: str, files: Mapping[str, bytes]) -> str:
 def advance(root: Path, ref: str, commit: str, old: str, message: str) -> None:
     """Move `ref` from `old` to `commit`, or refuse because somebody else moved it."""
     try:
-        git.run(root, "update-ref", "-m", f"assay: {message.splitlines()[0]}", ref, commit, old)
+        git.run(root, "update-ref", "-m", f"assay: {message.partition(chr(10))[0]}", ref, commit, old)
     except UsageError as error:
         raise UsageError(f"{ref.removeprefix('refs/heads/')} moved meanwhile", mend="run the command again") from error
 

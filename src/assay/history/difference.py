@@ -6,15 +6,17 @@ change mattered, which only an experiment tells.
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from assay.outside import closure, git, pipeline, provenance, task_source
 from assay.words import normal_form, params
 from assay.words.layout import Layout
+
+#: between a parameter's old and new value
+ARROW = " → "
 
 
 def differences(layout: Layout, baseline: str) -> list[str]:
@@ -37,14 +39,14 @@ def between(before: bytes, after: bytes) -> list[str]:
 def settings(found: list[str]) -> str:
     """The changed parameters as `-S key=value`."""
     changes = (change.partition(": ") for change in found if not change.startswith("code: "))
-    return " ".join(f"-S {key}={values.rpartition(' → ')[2]}" for key, _, values in changes)
+    return " ".join(f"-S {quote(f'{key}={values.rpartition(ARROW)[2]}')}" for key, _, values in changes)
 
 
 def parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """`lr: 0.001 → 0.0003`, one entry a leaf; a leaf that is not there is shown as –."""
     old, new = dict(_leaves(before)), dict(_leaves(after))
     keys = [*old, *(key for key in new if key not in old)]
-    return [f"{key}: {old.get(key, '–')} → {new.get(key, '–')}" for key in keys if old.get(key) != new.get(key)]
+    return [f"{key}: {old.get(key, '–')}{ARROW}{new.get(key, '–')}" for key in keys if old.get(key) != new.get(key)]
 
 
 def changed_sources(layout: Layout, baseline: str, task: str) -> list[str]:
@@ -52,12 +54,6 @@ def changed_sources(layout: Layout, baseline: str, task: str) -> list[str]:
     now = {path: (layout.root / path).read_bytes() for path in sorted(reached(layout, task))}
     then = {path: git.read(layout.root, baseline, path) for path in now}
     return [path for path in now if then[path] != now[path] and _meaning(then[path]) != _meaning(now[path])]
-
-
-def edited_between(root: Path, before: str, after: str, sources: Collection[str]) -> bool:
-    """Whether any of `sources` (relative to `root`) differs between two commits."""
-    named = git.run(root, "diff-tree", "-r", "-z", "--name-only", "--no-relative", before, after).split("\0")
-    return not {posixpath.normpath(git.prefix(root) + path) for path in sources}.isdisjoint(named)
 
 
 def untracked(layout: Layout, task: str) -> list[str]:

@@ -8,6 +8,9 @@ from dvc.config import Config, ConfigError
 
 from assay.words.errors import UsageError
 
+#: copies only where the file system knows no other way
+_LINKS = ["reflink", "hardlink", "symlink", "copy"]
+
 
 def folder(root: Path) -> Path:
     """DVC's cache for the project at `root`. Raises UsageError when DVC does not know it."""
@@ -19,10 +22,11 @@ def folder(root: Path) -> Path:
 
 
 def share(home: Path, root: Path) -> None:
-    """Let the project at `root` keep its files in the cache of `home`."""
+    """Let the project at `root` keep its files in the cache of `home`, and have them as links to it."""
     cache = folder(home)
     with Config(str(_settings(root))).edit("local") as local:
-        local["cache"]["dir"] = str(cache)
+        local["cache"] |= {"dir": str(cache), "type": _LINKS}
+        local["core"] |= {"autostage": False, "check_update": False}
 
 
 def _settings(root: Path) -> Path:

@@ -8,7 +8,6 @@ predictions are worth.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
 from dataclasses import dataclass
@@ -18,9 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.outside import arrays
 from assay.words import records
 from assay.words.errors import UsageError
 from assay.words.records import Arm
+
+_DIGEST = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,8 @@ def _arrays(cache: Path, listed: str, *names: str) -> tuple[NDArray[Any], ...]:
         raise NotAtHandError("its dvc.lock records no such predictions")
     try:
         known = {entry["relpath"]: entry["md5"] for entry in json.loads(_file(cache, listed))}
-        contents = [io.BytesIO(_file(cache, known[f"{name}.npy"])) for name in names]
-        return tuple(np.load(content, allow_pickle=False) for content in contents)
-    except (ValueError, EOFError, KeyError, TypeError) as error:
+        return tuple(arrays.parse(_file(cache, known[f"{name}.npy"])) for name in names)
+    except (KeyError, *arrays.BROKEN) as error:
         raise UsageError(
             f"the stored predictions {listed[:12]} cannot be read ({error})", mend="dvc exp run"
         ) from error
@@ -90,6 +91,8 @@ def record(cache: Path, lock: bytes, arm: str) -> Arm | None:
 
 
 def _file(cache: Path, digest: str) -> bytes:
+    if not _DIGEST.fullmatch(digest):  # else a listing could name any file of this machine
+        raise UsageError(f"{digest!r} is no hash of DVC's", mend="dvc exp run")
     path = cache / "files" / "md5" / digest[:2] / digest[2:]
     try:
         content = path.read_bytes()

@@ -1,20 +1,21 @@
 """Landing an accepted strategy: commit, tag, baseline, branch and work tree; the old state or the new one.
 
 The tag is the commit point: it and the branch move in one transaction of Git, before that nothing refers
-to what was made, after that only the work tree has to follow. Covers: the transaction, finishing what was
-interrupted. Not covered: whether the strategy deserves it (`verbs.accept`).
+to what was made, after that only the work tree has to follow (`history.following`). Covers: the transaction, asking
+for it beforehand, finishing what was interrupted. Not covered: whether the strategy deserves it (`verbs.accept`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from assay.evidence.events import Accepted, tag_of
 from assay.evidence.trailers import format_event
-from assay.history import plumbing, pointer
+from assay.history import changed_outputs, following, plumbing, pointer
 from assay.history.commits import branch, tree_with
 from assay.history.merging import Merge
 from assay.outside import git
@@ -33,27 +34,70 @@ class Message:
 def land(layout: Layout, head: str, merge: Merge, event: Accepted, message: Message) -> Accepted:
     """Commit `merge`, tag it with `event`, move the baseline, move the branch; the event as tagged.
 
-    Raises UsageError when the tag exists or the branch moved meanwhile; then nothing has changed.
+    Raises UsageError with Git's own reason when it refuses; then nothing has changed.
     """
-    root, on = layout.root, branch(layout.root)
+    root = layout.root
     when = newest_date(root, head, event.experiment_commit)
     commit = plumbing.commit(root, merge.tree, merge.parents, f"{message.title}\n\n{message.text}", when)
     event = msgspec.structs.replace(event, commit=commit)
-    tag = tag_of(event)
-    target = plumbing.tag_object(root, tag, commit, format_event(event, message.title, message.text))
-    tip = _pointed(root, commit, tag, when)
-    try:
-        plumbing.move(root, f"assay accept {event.name}", [(f"refs/tags/{tag}", target, ""), (on, tip, head)])
-    except UsageError as error:
-        short = on.removeprefix("refs/heads/")
-        raise UsageError(f"{tag} exists, or {short} moved meanwhile", mend="run the command again") from error
+    _move(root, head, tag_of(event), commit, when, format_event(event, message.title, message.text))
     return event
+
+
+def rehearse(layout: Layout, head: str, merge: Merge, name: str, experiment: str) -> None:
+    """What `land` does, but for moving a ref: Git takes the locks, asks its hooks, and lets go.
+
+    Raises UsageError where `land` would. What a server says to a push nobody can ask from here.
+    """
+    root = layout.root
+    when = newest_date(root, head, experiment)
+    commit = plumbing.commit(root, merge.tree, merge.parents, f"Accept {name}", when)
+    _move(root, head, f"strategy/{name}", commit, when, f"Accept {name}\n", "abort")
+
+
+def _move(
+    root: Path, head: str, tag: str, commit: str, when: str, text: str, end: Literal["commit", "abort"] = "commit"
+) -> None:
+    """Tag `commit`, and move the branch from `head` to the commit after it, in one transaction."""
+    on = branch(root)
+    target = plumbing.tag_object(root, tag, commit, text)
+    moves = [(f"refs/tags/{tag}", target, ""), (on, _pointed(root, commit, tag, when), head)]
+    try:
+        plumbing.move(root, _reason(tag), moves, end)
+    except UsageError as error:
+        raise _refused(root, head, tag, error) from error
+
+
+def _reason(tag: str) -> str:
+    return f"assay accept {tag.removeprefix('strategy/')}"
+
+
+def _refused(root: Path, head: str, tag: str, error: UsageError) -> UsageError:
+    """What Git said, and what helps against it."""
+    on = branch(root)
+    short = on.removeprefix("refs/heads/")
+    said = error.problem.partition(f"{root}: ")[2] or error.problem
+    mend = "run the command again"
+    if git.resolve(root, on) != head:
+        said = f"{short} moved meanwhile"
+    elif git.resolve(root, f"refs/tags/{tag}"):
+        said = f"{tag} exists"
+    elif git.resolve(root, "refs/tags/strategy"):
+        mend = "git tag old-strategy strategy && git tag -d strategy"
+    elif "hook" in said or _hook(root).is_file():
+        mend = f"look at {_hook(root)}"
+    return UsageError(f"Git refuses to write {tag} and to move {short} ({said})", mend=mend)
+
+
+def _hook(root: Path) -> Path:
+    return root / git.run(root, "rev-parse", "--git-path", "hooks/reference-transaction")
 
 
 def newest_date(root: Path, *commits: str) -> str:
     """The newest date of `commits`: a repeated command makes the same commit, byte for byte."""
-    dates = [git.run(root, "show", "--no-patch", "--format=%ct %cd", "--date=raw", commit) for commit in commits]
-    return max(dates, key=lambda line: int(line.split(" ", 1)[0])).split(" ", 1)[1]
+    raw = (git.run(root, "cat-file", "commit", commit).partition("\n\n")[0] for commit in commits)
+    written = [next(line for line in header.split("\n") if line.startswith("committer ")) for header in raw]
+    return max((" ".join(line.split(" ")[-2:]) for line in written), key=lambda date: int(date.split(" ")[0]))
 
 
 def _pointed(root: Path, commit: str, tag: str, when: str) -> str:
@@ -63,41 +107,10 @@ def _pointed(root: Path, commit: str, tag: str, when: str) -> str:
     return plumbing.commit(root, tree, [commit], f"Make {tag} the baseline", when)
 
 
-def follow(layout: Layout, old: str, experiment: str) -> bool:
-    """Bring index and work tree from `old` to HEAD; whether they now are there.
+def finish(layout: Layout, event: Accepted) -> list[str] | None:
+    """Complete an acceptance whose tag is there; outputs of DVC's to check out, None when nothing was left to do.
 
-    Only files that are as in `old` or as in `experiment` are replaced: both stay in Git.
-    """
-    if foreign(layout, old, experiment) or overwritten(
-        layout, old, git.run(layout.root, "rev-parse", "HEAD"), experiment
-    ):
-        return False
-    plumbing.call(layout.root, "reset", "--quiet", "--hard", "HEAD")
-    return True
-
-
-def foreign(layout: Layout, head: str, experiment: str) -> list[str]:
-    """Files of the repository that are edited and neither as in `head` nor as in `experiment`."""
-    return sorted(set(git.edited(layout.root, head)) & set(git.edited(layout.root, experiment)))
-
-
-def overwritten(layout: Layout, old: str, new: str, experiment: str) -> list[str]:
-    """Untracked files that stand where `new` brings one, and are not the one of `new` or `experiment`."""
-    top = Path(git.run(layout.root, "rev-parse", "--show-toplevel"))
-    added = git.run(layout.root, "diff-tree", "-r", "-z", "--name-only", "--diff-filter=A", old, new).split("\0")
-    present = [path for path in added if path and (top / path).is_file()]
-    return [path for path in present if not any(_alike(layout.root, top, path, commit) for commit in (new, experiment))]
-
-
-def _alike(root: Path, top: Path, path: str, commit: str) -> bool:
-    blob = git.run(root, "rev-parse", "--verify", "--quiet", f"{commit}:{path}", check=False)
-    return blob == git.run(root, "hash-object", "--", str(top / path))
-
-
-def finish(layout: Layout, event: Accepted) -> bool:
-    """Complete an acceptance whose tag is there; whether anything was left to do.
-
-    Raises UsageError when the branch went another way meanwhile.
+    Raises UsageError when the branch went another way meanwhile, or a file keeps the work tree from following.
     """
     root, tag = layout.root, tag_of(event)
     on, head = branch(root), git.run(root, "rev-parse", "HEAD")
@@ -109,8 +122,13 @@ def finish(layout: Layout, event: Accepted) -> bool:
                 f"{tag} exists, but {on.removeprefix('refs/heads/')} does not contain it", mend=f"git merge {tag}"
             )
         tip = _pointed(root, event.commit, tag, newest_date(root, event.commit))
-        plumbing.move(root, f"assay accept {event.name}", [(on, tip, head)])
-    index = git.run(root, "write-tree", check=False)
-    if index != git.run(root, "rev-parse", f"{old}^{{tree}}") or index == git.run(root, "rev-parse", "HEAD^{tree}"):
-        return not contained
-    return follow(layout, old, event.experiment_commit)
+        plumbing.move(root, _reason(tag), [(on, tip, head)])
+    if not following.behind(layout, old, event.experiment_commit):
+        return None if contained else []
+    outs = changed_outputs.outdated(layout, old, "HEAD", event.experiment_commit)
+    if kept := following.follow(layout, old, event.experiment_commit):
+        raise UsageError(
+            f"{tag} is accepted, but {kept[0]} is edited, and keeps the work tree from following",
+            mend=f"keep a copy of it elsewhere, git checkout {old[:12]} -- '{kept[0]}', then run the command again",
+        )
+    return outs

@@ -10,9 +10,10 @@ import json
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from assay.lineage.objects import Ref
-from assay.outside import lifeline
+from assay.outside import dvc_program, lifeline
 
 #: DVC leaves these behind after `exp run` and `exp apply` that went well, too
 HARMLESS = ("refs/exps/exec/EXEC_HEAD", "refs/exps/exec/EXEC_APPLY")
@@ -20,6 +21,9 @@ HARMLESS = ("refs/exps/exec/EXEC_HEAD", "refs/exps/exec/EXEC_APPLY")
 RWLOCK = Path(".dvc", "tmp", "rwlock")
 #: lock files of Git, and of DVC's own writing of refs
 LOCKS = ("index.lock", "HEAD.lock", "packed-refs.lock", "refs/exps/*.lock", "refs/exps/exec/*.lock")
+
+
+_LOOKING = {(group, verb) for group in ("exp", "experiments") for verb in ("show", "list", "ls", "diff")}
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def _cut_short(root: Path) -> list[Path]:
         json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         return []
-    except ValueError:
+    except (ValueError, RecursionError):
         return [path]
     return []
 
@@ -60,12 +64,12 @@ def _lock_holders(root: Path) -> set[int]:
     try:
         held = json.loads((root / RWLOCK).read_text(encoding="utf-8"))
         entries = [entry for lock in held.values() for kind in lock.values() for entry in _list(kind)]
-        return {int(entry["pid"]) for entry in entries}
-    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        return {int(entry["pid"]) for entry in entries if not _reads(str(entry.get("cmd")).split())}
+    except (OSError, ValueError, RecursionError, AttributeError, KeyError, TypeError):
         return set()
 
 
-def _list(value: object) -> list[dict[str, int]]:
+def _list(value: object) -> list[dict[str, Any]]:
     return [entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, dict)]
 
 
@@ -92,7 +96,14 @@ def _is_stage(command: list[str]) -> bool:
 
 def _is_driver(command: list[str]) -> bool:
     words = {Path(word).name for word in command[:4]}
-    return "dvc" in words and bool({"exp", "repro"} & set(command))
+    ours = "dvc" in words or dvc_program.is_dvc(command)
+    return ours and bool({"exp", "experiments", "repro"} & set(command)) and not _reads(command)
+
+
+def _reads(command: list[str]) -> bool:
+    """Whether this is a command of DVC's that only looks, however long it waits."""
+    words = [word for word in command if not word.startswith("-")]
+    return any(pair in _LOOKING for pair in pairwise(words))
 
 
 def _drivers(processes: dict[int, tuple[int, list[str]]]) -> set[int]:

@@ -16,6 +16,7 @@ from typing import Any
 from assay.outside import stage_code
 from assay.words.layout import Layout
 from assay.words.yaml12 import parse
+from assay.words.yaml_limits import GENERATED
 
 #: an output of more bytes than this is compared by size alone
 HASHED = 1_000_000
@@ -26,8 +27,9 @@ Lock = dict[str, dict[str, Any]]
 
 def read(content: bytes) -> Lock:
     """Stage → its entry in a dvc.lock."""
-    stages = parse(content, "dvc.lock").get("stages")
-    return stages if isinstance(stages, dict) else {}
+    stages = parse(content, "dvc.lock", GENERATED).get("stages")
+    entries = stages.items() if isinstance(stages, dict) else ()
+    return {str(stage): entry for stage, entry in entries if isinstance(entry, dict)}
 
 
 def changed_sources(root: Path, lock: Lock) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from assay.evidence.events import UnverifiableError, check_name
+from assay.evidence.events import UnverifiableError, check_spelling
 from assay.history import pointer
 from assay.history.reading import Experiment, Repository, Stamp, Tag, parse_metrics
 from assay.history.state import State, Strategy
@@ -14,22 +14,38 @@ from assay.words.errors import UsageError
 
 
 def experiment(root: Path, repository: Repository, name: str) -> Experiment:
-    """The experiment called `name`, or the commit that `name` resolves to as if it were one.
+    """The experiment called `name`, else the commit of the local branch or full hash `name`, as if it were one.
 
-    Raises UsageError for a name that nothing has, or that two experiments have.
+    No other revision: `HEAD` or `main@{yesterday}` is another commit tomorrow, `stash` never was an idea. Raises
+    UsageError, also for a name that two experiments have.
     """
     found = [item for item in repository.experiments if name in (item.name, item.commit)]
     if len({item.commit for item in found}) > 1:
         raise UsageError(
-            f"{len(found)} experiments are called {name!r}", allowed=", ".join(item.commit[:12] for item in found)
+            f"{len(found)} experiments are called {name!r}", allowed=", ".join(item.commit for item in found)
         )
     if found:
         return found[0]
+    commit = _named(root, repository, name)
+    matching = [item for item in repository.experiments if item.commit == commit]
+    return matching[0] if matching else _commit(root, commit)
+
+
+def _named(root: Path, repository: Repository, name: str) -> str:
+    """The commit that a local branch or a full hash names."""
+    branch = repository.refs.get(f"refs/heads/{name}")
+    if branch is not None:
+        return branch.object
     commit = git.resolve(root, name)
     if commit is None:
         raise UsageError(f"there is no experiment {name!r}", allowed=_near(name, repository), mend="dvc exp show")
-    matching = [item for item in repository.experiments if item.commit == commit]
-    return matching[0] if matching else _commit(root, commit)
+    if commit != name:
+        raise UsageError(
+            f"{name!r} is no experiment, no local branch and no full commit hash",
+            allowed=_near(name, repository),
+            mend=f"write the commit that it means now: {commit}",
+        )
+    return commit
 
 
 def _commit(root: Path, commit: str) -> Experiment:
@@ -45,7 +61,7 @@ def _near(name: str, repository: Repository) -> str:
 
 def strategy(state: State, name: str) -> Strategy:
     """The strategy that `name` or `strategy/name` means. Raises UsageError, UnverifiableError."""
-    bare = check_name(name.removeprefix("strategy/"))
+    bare = check_spelling(name.removeprefix("strategy/"))
     if bare in state.strategies:
         return state.strategies[bare]
     for tag in state.unverifiable:

@@ -49,8 +49,8 @@ def _merged(root: Path, head: str, commit: str, base: str) -> str:
         scratch.copy(head, [prefix + path for path in REGENERATED])
         theirs = plumbing.commit(root, scratch.write(), [base], "theirs")
     command = ["git", "-C", str(root), "merge-tree", "--write-tree", "--name-only", "--no-messages", head, theirs]
-    done = subprocess.run(command, capture_output=True, text=True)
-    lines = done.stdout.splitlines()
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="surrogateescape")
+    lines = done.stdout.removesuffix("\n").split("\n")
     if done.returncode == 0:
         return lines[0]
     if done.returncode == 1:
@@ -58,5 +58,5 @@ def _merged(root: Path, head: str, commit: str, base: str) -> str:
             f"{commit[:12]} conflicts with HEAD in {', '.join(sorted(set(lines[1:])))}",
             mend="git rebase the branch, or run the experiment again on HEAD with `dvc exp run`",
         )
-    said = (done.stderr.strip() or "no message").splitlines()[0]
+    said = (done.stderr.strip() or "no message").split("\n")[0]
     raise UsageError(f"git merge-tree failed: {said}", mend="install Git 2.38 or newer")

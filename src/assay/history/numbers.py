@@ -17,7 +17,10 @@ def text(metrics: Mapping[str, Any], key: str) -> str:
 def number(metrics: Mapping[str, Any], key: str) -> float | None:
     """The number at `key`, None where there is none."""
     value = metrics.get(key)
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    try:
+        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    except OverflowError:  # an integer of 400 digits, which no metric gives
+        return None
 
 
 def metric_of(version: str) -> str:

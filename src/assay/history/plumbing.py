@@ -1,7 +1,7 @@
 """Git below its porcelain: trees and commits made beside the index, refs moved together.
 
-Covers: an index of one's own, blobs, trees, commits, a transaction over several refs. Not covered: what is
-committed, and when (`history.landing`).
+Covers: an index of one's own, files stored as `git add` would (filters and line ends), trees, commits, a transaction
+over several refs. Not covered: what is committed, and when (`history.landing`).
 """
 
 from __future__ import annotations
@@ -9,30 +9,44 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from assay.outside import git
 from assay.words.errors import UsageError
 
 
 class Index:
     """An index beside the repository's own. Make one with `index`."""
 
-    def __init__(self, root: Path, path: Path) -> None:
+    def __init__(self, root: Path, path: Path, environment: Mapping[str, str]) -> None:
         self.root = root
-        self._environment = {**os.environ, "GIT_INDEX_FILE": str(path)}
+        self._environment = {**environment, "GIT_INDEX_FILE": str(path)}
 
-    def run(self, *arguments: str, stdin: bytes = b"") -> str:
-        return call(self.root, *arguments, stdin=stdin, environment=self._environment)
+    def run(self, *arguments: str, stdin: bytes = b"", **more: str) -> str:
+        return call(self.root, *arguments, stdin=stdin, environment=self._environment | more, options=git.BESIDE)
 
     def read(self, tree: str) -> None:
-        self.run("read-tree", tree)
+        self.run("read-tree", "--no-recurse-submodules", tree)
 
     def put(self, path: str, content: bytes) -> None:
-        """`content` as the file `path`, relative to the repository's top."""
-        blob = self.run("hash-object", "-w", "--stdin", stdin=content)
-        self.run("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
+        """`content` as the file `path`, relative to the repository's top.
+
+        It is added from a work tree that holds nothing else: attributes are those of the tree in this index, whatever
+        the user's work tree holds.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder, path)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+            own = call(self.root, "rev-parse", "--absolute-git-dir")
+            self.run("update-index", "--add", "--", path, GIT_DIR=own, GIT_WORK_TREE=folder)
+
+    def add(self, paths: Sequence[str]) -> None:
+        """Files of the work tree, as it has them; `paths` are relative to `root`."""
+        listed = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
+        self.run("update-index", "--add", "-z", "--stdin", stdin=listed)
 
     def copy(self, tree: str, paths: Sequence[str]) -> None:
         """Entries under `paths` as in `tree`, whatever stands there now."""
@@ -47,25 +61,34 @@ class Index:
 
 
 @contextmanager
-def index(root: Path) -> Iterator[Index]:
+def index(root: Path, environment: Mapping[str, str] = os.environ) -> Iterator[Index]:
+    """An empty index; `environment` is another one in a repository that we made."""
     with tempfile.TemporaryDirectory() as folder:
-        yield Index(root, Path(folder) / "index")
+        yield Index(root, Path(folder) / "index", environment)
 
 
-def call(root: Path, *arguments: str, stdin: bytes = b"", environment: dict[str, str] | None = None) -> str:
+def call(
+    root: Path,
+    *arguments: str,
+    stdin: bytes = b"",
+    environment: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
+) -> str:
     """Standard output of a Git command that takes bytes. Raises UsageError with Git's first line.
+
+    `options` stand before the command's name.
 
     It runs in a session of its own, so that a signal to our process group cannot cut it in two.
     """
     done = subprocess.run(
-        ["git", "-C", str(root), *arguments],
+        ["git", "-C", str(root), *options, *arguments],
         input=stdin,
         env=environment,
         capture_output=True,
         start_new_session=True,
     )
     if done.returncode:
-        said = (done.stderr.decode(errors="replace").strip() or "no message").splitlines()[0]
+        said = (done.stderr.decode(errors="replace").strip() or "no message").split("\n")[0]
         raise UsageError(f"git {arguments[0]} failed in {root}: {said}")
     return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")
 
@@ -85,11 +108,12 @@ def tag_object(root: Path, name: str, target: str, message: str) -> str:
     return call(root, "mktag", stdin=(header + message).encode("utf-8", "surrogateescape"))
 
 
-def move(root: Path, reason: str, moves: Sequence[tuple[str, str, str]]) -> None:
+def move(root: Path, reason: str, moves: Sequence[tuple[str, str, str]], end: str = "commit") -> None:
     """Move refs together: (ref, new, old) each, old "" for a ref that must not exist. All or none.
 
-    Raises UsageError when one of them is not where `old` says.
+    With `end` "abort" Git locks them, asks the hook, and lets them go. Raises UsageError when one of them is not where
+    `old` says, or cannot be written, or a hook refuses.
     """
     lines = [f"update {ref} {new} {old or '0' * len(new)}" for ref, new, old in moves]
-    content = "\n".join(["start", *lines, "prepare", "commit", ""])
+    content = "\n".join(["start", *lines, "prepare", end, ""])
     call(root, "update-ref", "-m", reason, "--stdin", stdin=content.encode())

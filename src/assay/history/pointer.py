@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from assay.history.commits import branch, commit_file
 from assay.outside import files, git
@@ -17,6 +18,13 @@ from assay.words.yaml12 import parse
 
 PARAMS = "params.yaml"
 _LINE = re.compile(r"^(baseline[ \t]*:[ \t]*)([^\s#]+)([ \t]*)(.*)$", re.MULTILINE)
+
+
+class Repointed(NamedTuple):
+    """params.yaml with another baseline, as of HEAD and as in the work tree."""
+
+    committed: bytes
+    present: bytes
 
 
 def baseline(content: bytes, where: str = PARAMS) -> str:
@@ -35,9 +43,8 @@ def repointed(content: bytes, name: str, where: str = PARAMS) -> bytes:
 
     Raises UsageError when the line is written in a form that cannot be changed safely.
     """
-    text = content.decode("utf-8")
-    new = _LINE.sub(lambda match: _line(match, name), text, count=1)
     expected = {**parse(content, where), "baseline": name}
+    new = _LINE.sub(lambda match: _line(match, name), content.decode("utf-8"), count=1)
     if parse(new, where) != expected:
         raise UsageError(
             f"{where} does not hold `baseline: NAME` on a line of its own", mend=f"write the line `baseline: {name}`"
@@ -56,15 +63,19 @@ def move(layout: Layout, name: str, message: str) -> str:
 
     Only this line changes in either place; other edits of params.yaml stay as they are.
     """
-    on = branch(layout.root)
+    on, new = branch(layout.root), plan(layout, name)
+    commit = commit_file(layout.root, on, PARAMS, new.committed, message)
+    files.write_bytes(layout.params, new.present)
+    return commit
+
+
+def plan(layout: Layout, name: str) -> Repointed:
+    """What `move` would write. Raises UsageError where it cannot: for who writes something else before."""
     committed = git.read(layout.root, "HEAD", PARAMS)
     if committed is None:
         raise UsageError("params.yaml is not committed", mend="git add params.yaml && git commit -m Parameters")
     present = files.read_bytes(layout.params, "git checkout HEAD -- params.yaml")
-    edited = repointed(present, name)
-    commit = commit_file(layout.root, on, PARAMS, repointed(committed, name, f"params.yaml at {on}"), message)
-    files.write_bytes(layout.params, edited)
-    return commit
+    return Repointed(repointed(committed, name, "params.yaml at HEAD"), repointed(present, name))
 
 
 def at(root: Path, revision: str) -> str:

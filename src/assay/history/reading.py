@@ -20,11 +20,12 @@ from assay.evidence.trailers import parse_event
 from assay.history import pointer
 from assay.lineage.objects import Object, Objects, Ref, reading, refs
 from assay.outside import git
+from assay.words.records import DAMAGE
 
 METRICS = "results/metrics.json"
 #: DVC also keeps stashes, its running experiment and its queue under refs/exps
 _EXPERIMENT = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38,62})/([^/]+)")
-_SIGNED = re.compile(r"(?:author|committer|tagger) (.*?) ?<[^>]*> (-?\d+) ([+-]\d{4})")
+_SIGNED = re.compile(r"(?:author|committer|tagger) (.*?) ?<[^>]*> (-?[0-9]+) ([+-][0-9]{4})")
 
 
 @dataclass(frozen=True)
@@ -134,24 +135,24 @@ def parse_metrics(content: bytes | None) -> tuple[dict[str, Any], str]:
         return {}, f"it has no {METRICS}"
     try:
         metrics = msgspec.json.decode(content)
-    except msgspec.DecodeError as error:
+    except DAMAGE as error:
         return {}, f"its {METRICS} is damaged ({error})"
     return (metrics, "") if isinstance(metrics, dict) else ({}, f"its {METRICS} is no mapping")
 
 
 def _stamp(header: str) -> Stamp:
     """Author or tagger, and the day, of a raw commit's or tag's header."""
-    for line in header.splitlines():
+    for line in header.split("\n"):
         match = _SIGNED.fullmatch(line)
         if match:
-            return Stamp(match[1].encode("utf-8", "replace").decode(), _day(int(match[2]), match[3]))
+            return Stamp(match[1].encode("utf-8", "replace").decode(), _day(match[2], match[3]))
     return Stamp()
 
 
-def _day(seconds: int, zone: str) -> str:
+def _day(seconds: str, zone: str) -> str:
     offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:]))
     try:
         zone_of = timezone(-offset if zone[0] == "-" else offset)
-        return datetime.fromtimestamp(seconds, zone_of).date().isoformat()
+        return datetime.fromtimestamp(int(seconds), zone_of).date().isoformat()
     except (ValueError, OverflowError, OSError):
         return ""  # a date that nobody can have meant

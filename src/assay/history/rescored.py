@@ -13,6 +13,7 @@ import msgspec
 from assay.evidence.events import Score
 from assay.history import plumbing
 from assay.lineage.objects import Objects, reading, refs
+from assay.words.records import DAMAGE
 
 FOLDER = "refs/assay/rescored"
 #: metric version → commit → score
@@ -33,7 +34,7 @@ def read(root: Path, objects: Objects) -> Tables:
             known[ref.name.removeprefix(f"{FOLDER}/")] = msgspec.json.decode(
                 item.content if item else b"", type=dict[str, Score]
             )
-        except msgspec.MsgspecError:
+        except DAMAGE:
             continue
     return known
 

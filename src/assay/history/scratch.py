@@ -1,24 +1,28 @@
 """A commit's files as a project of their own, in which DVC runs without touching the work tree.
 
-Covers: a repository that borrows the objects of the real one, DVC's cache shared with it, `dvc repro`,
-what the run changed. Everything here is a cache: it may be deleted between any two instructions.
+Covers: a repository that borrows the objects of the real one, DVC's cache shared with it, what a run changed.
+Everything here is a cache: it may be deleted between any two instructions. Not covered: running it
+(`history.reproducing`).
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.history import dvc_cache, plumbing
+from assay.history import borrowed, dvc_cache, plumbing
 from assay.lineage.objects import refs
-from assay.outside import files, git, pipeline, places
+from assay.outside import git, git_environment, pipeline, places
 from assay.words.errors import UsageError
 from assay.words.layout import Layout, Store
+
+#: the last line of a traceback
+_RAISED = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt)(?:: |$)")
 
 
 @dataclass(frozen=True)
@@ -29,23 +33,22 @@ class Scratch:
     layout: Layout
     home: Path
 
-    def repro(self, *options: str) -> None:
-        """Regenerate dvc.lock and results. Raises UsageError with the sentence of the stage that failed."""
-        share_cache(self.home, self.layout.root)
-        code, said = run([sys.executable, "-m", "dvc", "repro", *options], self.layout.root, self.home)
-        if code:
-            raise failed("the tree to be accepted does not run", said, "dvc exp run, then accept again")
-
     def changed_tree(self, tree: str) -> str:
         """`tree` with every tracked file as the run left it, written into the real repository."""
-        with plumbing.index(self.home) as scratch:
-            scratch.read(tree)
-            edited = git.edited(self.top, "HEAD")
-            new = git.run(self.layout.root, "ls-files", "-z", "--others", "--exclude-standard", "--full-name")
-            for path in sorted({*edited, *filter(None, new.split("\0"))}):
-                if (self.top / path).is_file():
-                    scratch.put(path, (self.top / path).read_bytes())
-            return scratch.write()
+        objects = git.run(self.home, "rev-parse", "--path-format=absolute", "--git-path", "objects")
+        ours = git_environment.of_our_own()
+        with plumbing.index(self.top, ours | {"GIT_OBJECT_DIRECTORY": objects}) as index:
+            index.read(tree)
+            index.add([path for path in self._changed(ours) if (self.top / path).is_file()])
+            return index.write()
+
+    def _changed(self, ours: Mapping[str, str]) -> list[str]:
+        """Tracked files that the run edited, and those that it made."""
+        git.run(self.top, "update-index", "-q", "--refresh", check=False, environment=ours)
+        edited = git.run(self.top, "diff-index", "-z", "--name-only", "--no-renames", "HEAD", environment=ours)
+        listed = ("ls-files", "-z", "--others", "--exclude-standard", "--full-name")
+        new = git.run(self.layout.root, *listed, environment=ours)
+        return sorted({path for path in (*edited.split("\0"), *new.split("\0")) if path})
 
     def remove(self) -> None:
         shutil.rmtree(self.top, ignore_errors=True)
@@ -55,15 +58,12 @@ def lay_out(layout: Layout, commit: str, top: Path) -> Scratch:
     """The files of `commit` in a fresh repository at `top`; whatever was there is gone."""
     shutil.rmtree(top, ignore_errors=True)
     places.hold(places.made(top))
-    common = Path(git.run(layout.root, "rev-parse", "--path-format=absolute", "--git-common-dir"))
-    git.run(top, "init", "--quiet")
-    files.write_text(top / ".git" / "objects" / "info" / "alternates", f"{common / 'objects'}\n")
-    if (common / "shallow").is_file():
-        shutil.copy2(common / "shallow", top / ".git" / "shallow")
+    borrowed.create(layout.root, top)
+    ours = git_environment.of_our_own()
     tags = [f"create {ref.name} {ref.object}" for ref in refs(layout.root, "refs/tags")]
-    git.run(top, "update-ref", "--stdin", stdin="\n".join([*tags, ""]))
-    git.run(top, "update-ref", "--no-deref", "HEAD", commit)
-    git.run(top, "reset", "--quiet", "--hard", commit)
+    git.run(top, "update-ref", "--stdin", stdin="\n".join([*tags, ""]), environment=ours)
+    git.run(top, "update-ref", "--no-deref", "HEAD", commit, environment=ours)
+    git.run(top, "reset", "--quiet", "--hard", commit, environment=ours)
     return Scratch(top, Layout(top / git.prefix(layout.root)), layout.root)
 
 
@@ -71,6 +71,8 @@ def share_cache(home: Path, root: Path) -> None:
     """The real project's local DVC configuration, its cache by absolute path, and our cache of replicates."""
     ours = Store(pipeline.dvc_root(root) or root).root
     ours.parent.mkdir(parents=True, exist_ok=True)
+    if ours.is_symlink():
+        return
     ours.symlink_to(pipeline.store(home).root, target_is_directory=True)
     local, inside = ((pipeline.dvc_root(place) or place) / ".dvc" / "config.local" for place in (home, root))
     if local.is_file():
@@ -81,16 +83,23 @@ def share_cache(home: Path, root: Path) -> None:
 def run(command: Sequence[str], folder: Path, home: Path, **more: str) -> tuple[int, str]:
     """Exit code and all output of a child that works in `folder` for the project at `home`; `more` joins its
     environment."""
-    environment = {**os.environ, "DVC_ROOT": str(pipeline.dvc_root(home) or home), "DVC_NO_ANALYTICS": "1", **more}
+    inherited = os.environ if folder == home else git_environment.of_our_own()
+    place = str(pipeline.dvc_root(home) or home)
+    environment = {**inherited, "DVC_ROOT": place, "DVC_NO_ANALYTICS": "1", **more}
     environment.pop("DVC_EXP_NAME", None)
     done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
 
 def failed(what: str, said: str, mend: str) -> UsageError:
-    """An error from a child's output: a stage's own sentence, which knows the mend, else the last line."""
+    """An error from a child's output: a stage's own sentence, which knows the mend, else what was raised, else what DVC
+    calls the error; its last line may be an advertisement.
+    """
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     ours = [line for line in lines if "; next: " in line or "; allowed: " in line]
     telling = [line for line in ours if "see the line above" not in line]
-    sentence = (telling or ours or lines or ["no message"])[-1].removeprefix("assay: ")
+    last = max((number for number, line in enumerate(lines) if line.startswith("Running stage ")), default=0)
+    raised = [line for line in lines[last:] if _RAISED.match(line)]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    sentence = (telling or ours or raised or errors or lines or ["no message"])[-1].removeprefix("assay: ")
     return UsageError(f"{what}: {sentence}", mend="" if "; next: " in sentence else mend)

@@ -1,12 +1,11 @@
 """The work tree against Git: what is edited, what is untracked, which experiment it equals.
 
-Covers: one `git status`, and a comparison with the few experiments whose numbers are the work tree's own.
-Not covered: outputs that DVC keeps (`history.locked`).
+Covers: the branch as `git status` says it, edits, and a comparison with the few experiments whose numbers are the work
+tree's own. Not covered: outputs that DVC keeps (`history.locked`).
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,22 @@ from pathlib import Path
 from assay.history.reading import METRICS, Experiment
 from assay.outside import git
 
-#: without optional locks Git does not refresh its index: looking changes nothing
-_STATUS = ("--no-optional-locks", "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=no")
+#: for the branch alone: without optional locks Git does not refresh its index, looking changes nothing
+_STATUS: tuple[str, ...] = (
+    "--no-optional-locks",
+    "-c",
+    "core.fsmonitor=false",
+    "status",
+    "--porcelain=v2",
+    "--branch",
+    "--ahead-behind",
+)
+_STATUS += ("-z", "--untracked-files=no", "--ignore-submodules=all", "--no-renames")
 
 
 @dataclass(frozen=True)
 class WorkTree:
-    """`edited` and `untracked` are paths relative to the repository's top folder."""
+    """`edited` are paths relative to the repository's top folder."""
 
     head: str
     branch: str  # "" when HEAD is detached
@@ -42,19 +50,8 @@ def read(root: Path) -> WorkTree:
         upstream=head.get("branch.upstream", ""),
         ahead=ahead,
         behind=behind,
-        edited=sorted(_paths(lines)),
+        edited=git.edited(root, "HEAD"),
     )
-
-
-def _paths(lines: list[str]) -> Iterable[str]:
-    """Paths of porcelain v2: `1` has 8 fields before the path, `2` 9 and the old path after it, `u` 10."""
-    fields = {"1": 8, "2": 9, "u": 10}
-    waiting = iter(lines)
-    for line in waiting:
-        if line[:1] in fields:
-            yield line.split(" ", fields[line[0]])[-1]
-            if line[0] == "2":
-                next(waiting, "")
 
 
 def equal_experiment(root: Path, experiments: Iterable[Experiment]) -> Experiment | None:
@@ -62,7 +59,6 @@ def equal_experiment(root: Path, experiments: Iterable[Experiment]) -> Experimen
     path = root / METRICS
     if not path.is_file():
         return None
-    content = path.read_bytes()
-    blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()  # Git's own name for it
+    blob = git.run(root, "hash-object", "--", METRICS)  # as `git add` would store it
     alike = (item for item in experiments if item.numbers == blob)
     return next((item for item in alike if not git.edited(root, item.commit, ".")), None)

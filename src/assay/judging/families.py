@@ -44,8 +44,3 @@ def against(records: Iterable[Given], baseline: str, metric_version: str) -> int
 def earlier(records: Iterable[Given], strategy: str, baseline: str, metric_version: str) -> list[int]:
     """Replicates at each earlier verdict on this strategy, ascending and each once: the looks already taken."""
     return sorted({r.replicates for r in records if r[:3] == (strategy, baseline, metric_version)})
-
-
-def chance_of_luck(comparisons: int, alpha: float) -> float:
-    """Chance that at least one of so many strategies without effect is called progress (independent comparisons)."""
-    return float(1 - (1 - alpha / 2) ** comparisons)

@@ -21,6 +21,7 @@ from assay.judging.metric_version_scan import Scan, scan
 from assay.judging.metric_version_units import Unit
 from assay.words import normal_form
 from assay.words.errors import UsageError
+from assay.words.json_form import json_form
 
 REGISTRY = "METRICS"
 
@@ -59,7 +60,7 @@ def metric_version(
     `evaluated` is the content hash of the evaluated examples, `options` the metric's keyword arguments.
     Raises UsageError when there is no such metric or a source is not valid Python.
     """
-    settings = json.dumps(options, sort_keys=True, separators=(",", ":"))
+    settings = json.dumps(json_form(options), sort_keys=True, separators=(",", ":"))
     ruler = "\n".join([evaluated, settings, metric_code(read, module, name)])
     digest = hashlib.blake2b(ruler.encode(), digest_size=4).hexdigest()
     return str(MetricVersion.parse(f"{name}-{revision}.{digest}"))

@@ -78,7 +78,23 @@ def sample(arm: str, values: float | Sequence[float] | Values, diverged: int, wo
     return Sample(numbers, diverged, fixed)
 
 
+def first_masked(values: object) -> int | None:
+    """Index of the first masked number, whose mask NumPy would drop without a word; None where nothing is masked."""
+    if isinstance(values, np.ma.MaskedArray):
+        hidden = np.flatnonzero(np.ma.getmaskarray(values))
+        return int(hidden[0]) if len(hidden) else None
+    listed = enumerate(values) if isinstance(values, list | tuple) else ()
+    return next((index for index, one in listed if one is np.ma.masked), None)
+
+
 def _numbers(arm: str, values: object) -> Values:
+    masked = first_masked(values)
+    if masked is not None:
+        raise UsageError(
+            f"replicate {masked + 1} of {arm} is masked",
+            allowed="numbers, none of them masked",
+            mend="leave it out and count it as diverged",
+        )
     try:
         numbers = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:

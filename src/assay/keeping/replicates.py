@@ -18,15 +18,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.keeping import entries, upkeep
+from assay.keeping import entries, tensors, upkeep
 from assay.keeping.entries import Lock
 from assay.keeping.outcome import Outcome, Point
 from assay.keeping.sample import Sample
-from assay.outside import examples, files
+from assay.outside import arrays, examples, files
 from assay.outside.places import UNKEPT
 from assay.words import params as parameters
 from assay.words.params import Params
-from assay.words.records import PREDICTIONS, Divergence, MeasureRequest, Replicate
+from assay.words.records import DAMAGE, PREDICTIONS, Divergence, MeasureRequest, Replicate
 
 VERSION = 2
 
@@ -120,7 +120,7 @@ class Store:
         if head is None:
             return None
         trained, raw = head
-        if trained.name != name or trained.replicate.number != number:
+        if trained.name != name or trained.replicate.number != number or tensors.trouble(raw):
             entries.discard(folder / _WEIGHTS)
             return None
         entries.used(folder / _WEIGHTS)
@@ -148,7 +148,11 @@ class Store:
         head = _open(path, _Seen)
         if head is None or (head[0].name, head[0].evaluated) != (name, self.evaluated):
             return [], None, None
-        return head[0].validation, np.load(io.BytesIO(head[1]), allow_pickle=False), head[0].diverged
+        try:
+            return head[0].validation, arrays.parse(head[1]), head[0].diverged
+        except arrays.BROKEN:
+            entries.discard(path)
+            return [], None, None
 
     def save(self, outcome: Outcome) -> None:
         """Keep a replicate, or only its predictions where it came from here."""
@@ -284,6 +288,6 @@ def _open(path: Path, kind: type[S]) -> tuple[S, bytes] | None:
     size = int.from_bytes(raw[:8], "little")
     try:
         return msgspec.json.decode(raw[8 : 8 + size], type=kind), raw[8 + size :]
-    except msgspec.MsgspecError:
+    except DAMAGE:
         entries.discard(path)
         return None

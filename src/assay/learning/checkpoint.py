@@ -68,7 +68,11 @@ class Saver:
             return None
         raw = entries.unseal(self.path)
         if raw is not None:
-            return packing.unpack(raw)
+            try:
+                return packing.unpack(raw)
+            except packing.BROKEN:
+                entries.discard(self.path)
+                return None
         if any(True for _ in entries.children(self.path.parent)):
             log(f"a checkpoint in {self.path.parent} was made by other code and is not used: training starts afresh")
         return None

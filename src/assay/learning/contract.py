@@ -22,8 +22,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from assay.outside import import_path, task_source
 from assay.words.errors import AssayError, UsageError
@@ -39,6 +41,9 @@ MEMBERS: dict[str, tuple[str, ...]] = {
     "optimizer": ("parameters", "settings"),
     "fit": ("params", "data", "seed"),
 }
+
+#: what `check_storable` allows
+_STORED = "dense tensors of real numbers, or of complex64 (train.precision float32)"
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,45 @@ def build(task: Task, shape: tuple[int, ...], outputs: int, parameters: Mapping[
     return module
 
 
+def shaped(task: Task, module: nn.Module, inputs: Tensor) -> nn.Module:
+    """`module`, whose lazy parameters have been given their shapes and values by a first batch, in evaluation mode."""
+    if not any(is_lazy(one) for one in (*module.parameters(), *module.buffers())):
+        return module
+    modes = [(one, one.training) for one in module.modules()]
+    few = inputs[:2].cpu()
+    try:
+        with torch.no_grad():
+            module.eval()(few.to(torch.get_default_dtype()) if few.is_floating_point() else few)
+    except Exception as error:
+        shape = tuple(few.shape)
+        raise task.refuse(f"the model fails on inputs of shape {shape} with {brief(error)}") from error
+    for one, training in modes:
+        one.training = training
+    lazy = [name for name, one in (*module.named_parameters(), *module.named_buffers()) if is_lazy(one)]
+    if lazy:
+        raise task.refuse(f"the model's forward pass leaves {lazy[0]!r} without a shape", "layers that are used")
+    return module
+
+
+def storable(tensor: Tensor) -> bool:
+    """Whether a file of weights holds tensors like this one."""
+    if tensor.layout != torch.strided:
+        return False
+    try:
+        safetensors.torch.save({"": torch.empty(0, dtype=tensor.dtype)})
+    except (KeyError, TypeError, ValueError):
+        return False
+    return True
+
+
+def check_storable(task: Task, module: nn.Module) -> None:
+    """Raise UsageError for what could not be written down when all training is done."""
+    for name, one in (*module.named_parameters(), *module.named_buffers()):
+        if not storable(one):
+            kind = str(one.dtype if one.layout == torch.strided else one.layout).removeprefix("torch.")
+            raise task.refuse(f"{name!r} of the model is {kind}, which no file of weights holds", _STORED)
+
+
 def predictions(task: Task, outputs: Tensor, targets: Tensor, classes: int | None) -> Tensor:
     """(N, …) predictions from model outputs of N examples; classes get probabilities (N, K)."""
     if task.predict is not None:
@@ -175,6 +219,10 @@ def probe(task: Task, module: nn.Module, inputs: Tensor, targets: Tensor, classe
     if not isinstance(outputs, Tensor) or outputs.ndim == 0 or len(outputs) != len(inputs):
         found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
         raise task.refuse(f"the model returns {found} for {len(inputs)} examples", "a Tensor with a row for each")
+    if outputs.is_complex():
+        raise task.refuse(
+            "the model returns complex numbers", "real ones, as .abs() or torch.view_as_real() makes them"
+        )
     value = task.call("loss", outputs, targets)
     if not isinstance(value, Tensor) or value.ndim != 0 or not value.is_floating_point():
         found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__

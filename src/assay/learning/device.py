@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from assay.words.errors import UsageError
 
@@ -40,6 +40,20 @@ def choose(name: str) -> torch.device:
     if index >= torch.cuda.device_count():
         raise UsageError(f"machine.device is {name!r}", allowed=f"cuda:0 to cuda:{torch.cuda.device_count() - 1}")
     return torch.device("cuda", index)
+
+
+def cast(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """`module` (in place) on the device in this precision. `Module.to` would drop imaginary parts."""
+
+    def same_kind(tensor: Tensor) -> Tensor:
+        if tensor.is_complex():
+            return tensor.to(dtype.to_complex())
+        return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+    if any(one.is_complex() for one in (*module.parameters(), *module.buffers())):
+        module.to(device)._apply(same_kind)  # type: ignore[no-untyped-call]
+        return module
+    return module.to(device, dtype)
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:

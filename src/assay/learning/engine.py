@@ -7,10 +7,11 @@ starts at a multiple of 16 numbers, so that vector instructions meet each lane a
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,37 +27,50 @@ ALIGN = 16
 EVALUATE = 2
 
 
+class Place(NamedTuple):
+    """Where a trained parameter lies in a row of `theta`. A complex number is two real ones, as in `torch.optim`."""
+
+    name: str
+    shape: tuple[int, ...]  # of real numbers
+    start: int
+    is_complex: bool
+
+    def view(self, rows: Tensor) -> Tensor:
+        part = rows[:, self.start : self.start + math.prod(self.shape)].view(len(rows), *self.shape)
+        return torch.view_as_complex(part) if self.is_complex else part
+
+
 @dataclass(frozen=True)
 class Layout:
     """Where each trained parameter lies in a row of `theta`."""
 
-    names: tuple[str, ...]
-    shapes: tuple[torch.Size, ...]
-    starts: tuple[int, ...]
+    places: tuple[Place, ...]
     width: int  # numbers in a row, padding included
 
     @classmethod
     def of(cls, module: nn.Module) -> Layout:
-        trained = [(name, one.shape) for name, one in module.named_parameters() if one.requires_grad]
-        starts, width = [], 0
-        for _, shape in trained:
-            starts.append(width)
-            width += -(-shape.numel() // ALIGN) * ALIGN
-        return cls(tuple(name for name, _ in trained), tuple(shape for _, shape in trained), tuple(starts), width)
+        places: list[Place] = []
+        width = 0
+        for name, one in module.named_parameters():
+            if one.requires_grad:
+                shape = (*one.shape, 2) if one.is_complex() else tuple(one.shape)
+                places.append(Place(name, shape, width, one.is_complex()))
+                width += -(-math.prod(shape) // ALIGN) * ALIGN
+        return cls(tuple(places), width)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(one.name for one in self.places)
 
     def views(self, rows: Tensor) -> list[Tensor]:
         """(lanes, *shape) views into `rows` (lanes, width), one a parameter."""
-        return [
-            rows[:, start : start + shape.numel()].view(len(rows), *shape)
-            for start, shape in zip(self.starts, self.shapes, strict=True)
-        ]
+        return [one.view(rows) for one in self.places]
 
 
 class Engine(ABC):
     """Lanes in training. Subclasses say how a loss and its gradient come about."""
 
     execution: str
-    behind = 0  # rows that belong to no lane
     compiled: Compiled | None = None  # what the step runs through, where machine.compile is on
 
     def __init__(self, task: Task, modules: Sequence[nn.Module], settings: Train, masks: Masks) -> None:
@@ -66,9 +80,7 @@ class Engine(ABC):
         self.layout = Layout.of(modules[0])
         self.saved = frozenset(modules[0].state_dict(keep_vars=True))
         first = next(one for one in modules[0].parameters() if one.requires_grad)
-        rows = len(modules) + (self.behind if first.device.type == "cpu" else 0)
-        self.rows = torch.zeros(rows, self.layout.width, dtype=first.dtype, device=first.device)
-        self.theta = self.rows[: len(modules)]
+        self.theta = torch.zeros(len(modules), self.layout.width, dtype=first.dtype.to_real(), device=first.device)
         self.grad = torch.zeros_like(self.theta)
         for lane, module in enumerate(modules):
             given = dict(module.named_parameters())
@@ -134,10 +146,11 @@ class Engine(ABC):
         return torch.cat(parts, dim=1)
 
     def weights(self, lane: int) -> dict[str, Tensor]:
-        """Parameters and buffers of one lane by name, on the host, in the names of `state_dict`."""
+        """Parameters and buffers of one lane by name, on the host, in the names of `state_dict`: plain copies, however
+        they lay in memory."""
         found = {name: view[lane] for name, view in zip(self.layout.names, self.layout.views(self.theta), strict=True)}
         found |= {name: buffer[lane] for name, buffer in self.buffers().items() if name in self.saved}
-        return {name: tensor.detach().cpu().clone() for name, tensor in found.items()}
+        return {name: plain(tensor) for name, tensor in found.items()}
 
     def state(self) -> dict[str, Any]:
         """What training changes: for a checkpoint."""
@@ -157,3 +170,8 @@ class Engine(ABC):
         rows = dict(zip(self.layout.names, self.layout.views(self.theta), strict=True)) | self.buffers()
         for name, tensor in weights.items():
             rows[name].copy_(tensor)
+
+
+def plain(tensor: Tensor) -> Tensor:
+    """A copy on the host, number after number: a file holds neither strides nor the bits of `conj()`."""
+    return tensor.detach().cpu().resolve_conj().resolve_neg().contiguous().clone()

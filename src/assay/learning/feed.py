@@ -60,6 +60,8 @@ def _raw(array: NDArray[np.generic], task: Task, what: str) -> Tensor:
 
 
 def _as(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    if tensor.is_complex():
+        return tensor.to(dtype.to_complex())
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 

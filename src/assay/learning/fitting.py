@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from assay.keeping.outcome import Outcome
-from assay.learning import contract, seeding
+from assay.learning import contract, engine, seeding
 from assay.learning.contract import Task
 from assay.learning.seeding import Streams
 from assay.outside.examples import Examples
@@ -48,6 +48,8 @@ def _predict(task: Task, predictor: Any, evaluated: Examples) -> NDArray[np.floa
         made = predictor(evaluated.inputs)
     except Exception as error:
         raise task.refuse(f"the predictor of fit() fails with {contract.brief(error)}") from error
+    if np.ma.is_masked(made):
+        raise task.refuse("the predictor of fit() returns a masked array", "a row for each, none of it masked")
     array = np.asarray(made.detach().cpu() if isinstance(made, Tensor) else made)
     if array.ndim == 0 or len(array) != len(evaluated):
         raise task.refuse(
@@ -60,11 +62,11 @@ def _predict(task: Task, predictor: Any, evaluated: Examples) -> NDArray[np.floa
 
 
 def _weights(predictor: Any) -> dict[str, Tensor]:
-    """What the predictor shows as `state_dict`, if it does."""
+    """What the predictor shows as `state_dict`, if it does, without what a file cannot hold."""
     state = getattr(predictor, "state_dict", None)
     found = state() if callable(state) else {}
     return {
-        name: value.detach().cpu().contiguous().clone()
+        name: engine.plain(value)
         for name, value in found.items()
-        if isinstance(value, torch.Tensor)
+        if isinstance(value, torch.Tensor) and contract.storable(value)
     }

@@ -11,7 +11,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from assay.learning import device, embedding, norm, rules, seeding, spare
+from assay.learning import device, embedding, norm, rules, seeding
 from assay.learning.contract import Task
 from assay.learning.dropout import Masks, Site, StreamDropout
 from assay.learning.engine import Engine
@@ -47,7 +46,6 @@ class Fused(Engine):
     """An engine of several lanes."""
 
     execution = "fused"
-    behind = 1  # as many spare lanes as most batches need: their parameters need no copy of all others
 
     def __init__(
         self, task: Task, modules: Sequence[nn.Module], params: Params, masks: Masks, parts: Sequence[Part] = ()
@@ -68,7 +66,6 @@ class Fused(Engine):
         self.places = _places(self.module, self.layout.names)
         self.kept_places = _places(self.module, tuple(self.kept))
         self.has_dropout = any(isinstance(one, StreamDropout) for one in self.module.modules())
-        self.rests = {kind: spare.Rest() for kind in ("training", "losses", "outputs")}
         self._sites: dict[tuple[int, ...], list[Site]] = {}
         self._losses = torch.vmap(self._lane)
         self.compiled = device.Compiled(self._compilable()) if params.machine.compile else None
@@ -80,43 +77,11 @@ class Fused(Engine):
     def differentiate(self, inputs: Tensor, targets: Tensor) -> Tensor:
         self.module.train()
         masks = [self.masks.draw(site, inputs.device) for site in self.sites(inputs)]
-        lanes, more = slice(self.lanes), self._spare("training", inputs.shape[1])
-        leaves, kept = self._tensors(more)
-        if more:
-            inputs, targets, *masks = spare.extended([inputs, targets, *masks], more)
-        with self._watched("training"):
-            with device.autocast(self.theta.device, self.precision):
-                losses = (self.compiled or self._losses)(leaves, kept, inputs, targets, masks)[lanes]
-            found = torch.autograd.grad(losses.sum(), leaves, allow_unused=True, materialize_grads=True)
-        torch._foreach_copy_(self.grads, [one[lanes] for one in found])
-        for mine, longer in zip(self.kept.values(), kept if more else [], strict=False):
-            mine.copy_(longer[lanes])
+        with device.autocast(self.theta.device, self.precision):
+            losses = (self.compiled or self._losses)(self.leaves, [*self.kept.values()], inputs, targets, masks)
+        found = torch.autograd.grad(losses.sum(), self.leaves, allow_unused=True, materialize_grads=True)
+        torch._foreach_copy_(self.grads, list(found))
         return losses.detach()
-
-    @property
-    def _loops(self) -> bool:
-        """Whether it is torch's loops that compute. A compiled step has its own; on a GPU each number has a thread."""
-        return self.compiled is None and self.theta.device.type == "cpu"
-
-    def _watched(self, kind: str) -> AbstractContextManager[None]:
-        return self.rests[kind].watched() if self._loops else nullcontext()
-
-    def _spare(self, kind: str, examples: int) -> int:
-        """Lanes behind the real ones."""
-        return self.rests[kind].lanes(examples) if self._loops else 0
-
-    def _tensors(self, more: int) -> tuple[list[Tensor], list[Tensor]]:
-        """Parameters, then buffers, (lanes + more, …) each: the very storage without more lanes, else copies."""
-        kept = list(self.kept.values())
-        if not more:
-            return self.leaves, kept
-        if more <= self.behind:
-            self.rows[self.lanes :] = self.theta[-1]
-            longer = [view.detach() for view in self.layout.views(self.rows[: self.lanes + more])]
-        else:
-            with torch.no_grad():
-                longer = spare.extended(self.leaves, more)
-        return [one.requires_grad_() for one in longer], spare.extended(kept, more)
 
     def _largest(self) -> Tensor | None:
         """(lanes, 1) largest gradient norms; None where no part clips."""
@@ -141,21 +106,20 @@ class Fused(Engine):
             part.rule.update(self.theta[part.rows], self.grad[part.rows], slots, part.size(step), step)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return self._evaluated("outputs", self._forward, inputs)
+        return self._evaluated(self._forward, inputs)
 
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        return self._evaluated("losses", self._losses, inputs, targets)
+        return self._evaluated(self._losses, inputs, targets)
 
-    def _evaluated(self, kind: str, function: Callable[..., Tensor], *shared: Tensor) -> Tensor:
+    def _evaluated(self, function: Callable[..., Tensor], *shared: Tensor) -> Tensor:
         """(lanes, …) of `function` in evaluation mode, of a batch (batch, …) that all lanes share.
 
         Torch would compute a shared one with the parameters of all lanes at once, and their number changes last bits.
         """
         self.module.eval()
-        more = self._spare(kind, len(shared[0]))
-        batch = [one.expand(self.lanes + more, *one.shape) for one in shared]
-        with self._watched(kind), device.autocast(self.theta.device, self.precision):
-            return function(*self._tensors(more), *batch)[: self.lanes].detach()
+        batch = [one.expand(self.lanes, *one.shape) for one in shared]
+        with device.autocast(self.theta.device, self.precision):
+            return function(self.leaves, [*self.kept.values()], *batch).detach()
 
     def buffers(self) -> dict[str, Tensor]:
         return self.kept

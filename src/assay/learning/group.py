@@ -106,7 +106,7 @@ class Group:
             training.run(self.plan, self.request.replicates, numbers, self.request.execution, self.progress, self.store)
             return
         for number in numbers:
-            strategy = parameters.strategy(self.settings)
+            strategy = parameters.as_given(self.settings)
             streams = Streams(self.request.seed, self.request.purpose, number)
             self.progress.finished(fitting.fit(self.task, strategy, self.train, self.evaluated, streams))
 

@@ -11,9 +11,14 @@ import msgspec
 import numpy as np
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
+from assay.words.records import DAMAGE
+
 _MARK = "="
+#: what `unpack` raises for bytes that `pack` did not make
+BROKEN = (*DAMAGE, SafetensorError, KeyError, TypeError, AttributeError, RuntimeError)
 
 
 def pack(tree: Any) -> bytes:

@@ -17,7 +17,8 @@ def module(plan: Plan, number: int, masks: Masks) -> nn.Module:
     streams = plan.streams(number)
     seeding.seed_globals(streams.display, streams.integer("init"))
     made = contract.build(plan.task, plan.train.shape, plan.outputs, plan.params.model)
-    made = dropout.install(made, masks).to(plan.device, device.DTYPES[plan.params.train.precision])
+    made = contract.shaped(plan.task, dropout.install(made, masks), plan.train.inputs)
+    made = device.cast(made, plan.device, device.DTYPES[plan.params.train.precision])
     seeding.seed_globals(streams.display)
     return made
 
@@ -35,3 +36,4 @@ def check(plan: Plan) -> None:
         with device.autocast(plan.device, plan.params.train.precision):
             inputs, targets = plan.train.inputs[part].to(plan.device), plan.train.targets[part].to(plan.device)
             contract.probe(plan.task, made, inputs, targets, plan.classes)
+        contract.check_storable(plan.task, made)

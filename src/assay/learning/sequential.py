@@ -44,7 +44,7 @@ class Sequential(Engine):
             made = (self.compiled or self.module)(device.arranged(inputs[0], self.precision))
             loss = self.loss(made, targets[0])
         found = torch.autograd.grad(loss, self.leaves, allow_unused=True, materialize_grads=True)
-        torch._foreach_copy_(self.flat, list(found))
+        torch._foreach_copy_(self.flat, [one.to_dense() if one.is_sparse else one for one in found])
         return loss.detach().view(1)
 
     def apply(self, lr: float, step: int) -> None:

@@ -99,7 +99,7 @@ def _where(module: nn.Module, error: BaseException) -> str:
 
 
 def _agree(what: str, found: Tensor, expected: Tensor, tolerance: float) -> None:
-    found, expected = found.detach().double(), expected.detach().double()
+    found, expected = _real(found), _real(expected)
     both = found.isfinite() & expected.isfinite()
     scale = float(expected[both].norm())
     difference = float((found - expected)[both].norm())
@@ -109,3 +109,8 @@ def _agree(what: str, found: Tensor, expected: Tensor, tolerance: float) -> None
         or (difference > tolerance * scale + tolerance * 1e-6)
     ):
         raise NotFusable(f"{what} differs from the sequential twin's by {difference:.2g} (norm {scale:.2g})")
+
+
+def _real(tensor: Tensor) -> Tensor:
+    """`tensor` in double precision, real and imaginary parts side by side."""
+    return (torch.view_as_real(tensor.detach().resolve_conj()) if tensor.is_complex() else tensor.detach()).double()

@@ -26,7 +26,7 @@ from assay.learning import contract, device
 from assay.learning.checkpoint import Checkpoints
 from assay.learning.feed import Tensors
 from assay.learning.plan import Plan
-from assay.outside import lifeline, provenance
+from assay.outside import lifeline, provenance, standard_streams
 from assay.words.errors import AssayError
 from assay.words.params import Params
 
@@ -178,6 +178,7 @@ def _take(pipe: Any, root: Path, progress: Watcher, found: list[Outcome]) -> _Do
 def _work(parcel: _Parcel, numbers: list[int], chunk: int, pipe: Connection, train: Train) -> None:
     starter = multiprocessing.parent_process()
     lifeline.hold(starter.pid if starter else None)
+    standard_streams.make_lenient()
     notes: list[str] = []
     try:
         plan = parcel.plan()

@@ -83,7 +83,10 @@ def _json(text: str, where: str) -> Table:
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else str(value)
+    try:
+        return "" if value is None else str(value)
+    except (ValueError, RecursionError):
+        return "a number of thousands of digits"  # which is none to compare
 
 
 def number(cell: str) -> float | None:

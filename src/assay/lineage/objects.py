@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from assay.outside import git
 from assay.words.errors import UsageError
 
 #: bytes of requests written before their answers are read; less than any pipe holds, so that neither side waits
@@ -38,26 +39,33 @@ def refs(root: Path, *patterns: str) -> list[Ref]:
     done = subprocess.run(["git", "-C", str(root), "for-each-ref", f"--format={form}", *patterns], capture_output=True)
     if done.returncode:
         raise UsageError(f"git for-each-ref failed in {root}: {done.stderr.decode(errors='replace').strip()}")
-    lines = done.stdout.decode("utf-8", "surrogateescape").splitlines()
-    found = (line.split(" ", 3) for line in lines)
+    lines = done.stdout.decode("utf-8", "surrogateescape").split("\n")  # a name may hold every other line end
+    found = (line.split(" ", 3) for line in lines if line)
     return [Ref(name, sha, kind, peeled or sha) for sha, kind, peeled, name in found]
 
 
 class Objects:
     """A running `git cat-file --batch`. Make one with `reading`."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, root: Path, process: subprocess.Popen[bytes]) -> None:
+        self._root = root
         self._process = process
 
     def read(self, names: Sequence[str]) -> list[Object | None]:
-        """One object a name (`HASH`, `HASH:path`), None where there is none. Names hold no newline."""
+        """One object a name (`HASH`, `HASH:path`), None where there is none."""
         found: list[Object | None] = []
-        for chunk in _chunks(names):
+        for chunk in _chunks([self._on_one_line(name) for name in names]):
             stdin, stdout = _pipes(self._process)
             stdin.write(chunk)
             stdin.flush()
             found += [_answer(stdout) for _ in range(chunk.count(b"\n"))]
         return found
+
+    def _on_one_line(self, name: str) -> str:
+        """`name`, or the hash of what it names where a folder is called with a newline: answers are one a line."""
+        if "\n" not in name:
+            return name
+        return git.run(self._root, "rev-parse", "--verify", "--quiet", name, check=False) or "0"
 
 
 @contextmanager
@@ -66,7 +74,7 @@ def reading(root: Path) -> Iterator[Objects]:
     command = ["git", "-C", str(root), "cat-file", "--batch"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         try:
-            yield Objects(process)
+            yield Objects(root, process)
         finally:
             stdin, _ = _pipes(process)
             stdin.close()

@@ -14,7 +14,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from assay.outside import import_path, lifeline, places, seconds
+from assay.outside import git_environment, import_path, lifeline, places, seconds, standard_streams
+from assay.words import printable
 from assay.words.errors import REFUSED, AssayError, Exit
 from assay.words.layout import Layout
 
@@ -36,12 +37,14 @@ STAGES = {
 
 def guarded(given: Sequence[str]) -> int:
     """Run the stage that the command line names, in the current folder; its exit code."""
+    standard_streams.make_lenient()
     arguments = _before_comment(given)
     if not arguments or arguments[0] not in STAGES:
         _say(f"there is no stage {' '.join(arguments) or '(none given)'}; allowed: {', '.join(STAGES)}")
         return Exit.USAGE
     name, root = arguments[0], Path.cwd()
     lifeline.hold()
+    git_environment.forget_places()  # `dvc exp run` in a hook or an alias of Git
     seconds.mark("interpreter")
     try:
         module = importlib.import_module(STAGES[name])
@@ -113,4 +116,4 @@ def leave(code: int) -> None:
 
 
 def _say(sentence: str) -> None:
-    sys.stderr.write(f"assay: {sentence}\n")
+    sys.stderr.write(f"assay: {printable.line(sentence)}\n")

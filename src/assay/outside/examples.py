@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.outside import files
+from assay.outside import arrays, files
 from assay.words import records
 from assay.words.errors import UsageError
 
@@ -106,10 +106,7 @@ def read(folder: Path, names: Sequence[str] = ("ids", "inputs", "targets", "grou
             continue
         path = folder / f"{name}.npy"
         mend = "bring it back with `dvc checkout --force`"
-        try:
-            array = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise UsageError(f"{path} cannot be read ({error})", mend=mend) from error
+        array = arrays.read(path, mend)
         if array_digest(array) != expected or len(array) != manifest.examples:
             raise UsageError(f"{path} does not match its manifest", mend=mend)
         found[name] = array

@@ -11,13 +11,46 @@ import posixpath
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from assay.words.errors import UsageError
 
+#: a question about edits looks at every file, whatever a user's configuration says, and writes into no index of his
+_SETTINGS: tuple[str, ...] = (
+    "core.fsmonitor=false",
+    "core.ignoreStat=false",
+    "core.checkStat=default",
+    "core.trustctime=true",
+)
+_SETTINGS += ("core.splitIndex=false", "diff.autoRefreshIndex=true")
+_OPTIONS = tuple(word for setting in _SETTINGS for word in ("-c", setting))
+_LOOK = ("--no-optional-locks", "--literal-pathspecs", *_OPTIONS)
+#: both ends of a renaming, in no order of the user's
+NAMES = ("-z", "--name-only", "--no-renames", "--no-ext-diff", "-O/dev/null")
 
-def run(root: Path, *args: str, check: bool = True, stdin: str | None = None, index: Path | None = None) -> str:
+#: for an index beside the user's: it is written whole, tells no hook of his, and keeps a file's mode as the tree has it
+BESIDE = (
+    *("-c", "core.fileMode=false"),
+    *("-c", "core.fsmonitor=false"),
+    *("-c", f"core.hooksPath={os.devnull}"),
+    *("-c", "core.safecrlf=false"),
+    *("-c", "core.sparseCheckout=false"),
+    *("-c", "core.splitIndex=false"),
+)
+
+
+def run(
+    root: Path,
+    *args: str,
+    check: bool = True,
+    stdin: str | None = None,
+    index: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Standard output of `git -C root ARGS`, without the last newline; with `index` in place of the repository's.
+
+    In a repository that we made, `environment` is `git_environment.of_our_own()`.
 
     Raises UsageError with Git's own first line when it fails and `check` is set; else returns "".
     """
@@ -29,16 +62,21 @@ def run(root: Path, *args: str, check: bool = True, stdin: str | None = None, in
             text=True,
             encoding="utf-8",
             errors="surrogateescape",
-            env={**os.environ, "GIT_INDEX_FILE": str(index)} if index else None,
+            env={**(environment or os.environ), **({"GIT_INDEX_FILE": str(index)} if index else {})},
         )
     except FileNotFoundError as error:
         raise UsageError("git is not installed or not on PATH", mend="install Git 2.30 or newer") from error
     if done.returncode:
         if check:
-            said = (done.stderr.strip() or "no message").splitlines()[0]
-            raise UsageError(f"git {args[0]} failed in {root}: {said}")
+            said = (done.stderr.strip() or "no message").split("\n")[0]
+            raise UsageError(f"git {_command(args)} failed in {root}: {said}")
         return ""
     return done.stdout.removesuffix("\n")
+
+
+def _command(args: Sequence[str]) -> str:
+    """Git's command among its own options."""
+    return next(arg for arg in args if not arg.startswith("-") and "=" not in arg)
 
 
 def resolve(root: Path, revision: str) -> str | None:
@@ -48,19 +86,41 @@ def resolve(root: Path, revision: str) -> str | None:
     return run(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", check=False) or None
 
 
-def edited(root: Path, commit: str, *paths: str) -> list[str]:
+def edited(root: Path, commit: str, *paths: str, staged: bool = False) -> list[str]:
     """Tracked files that are not in the work tree as in `commit`: all of the repository's, named from its top, or those
-    at `paths`, named from `root`.
+    at `paths`, named from `root`. With `staged` those that are not so in the index. An edit of a tracked file inside a
+    submodule counts as one of the submodule.
 
-    `git diff` notes in the index what it learnt of the files. It gets a copy, since a killed one leaves its lock.
+    Git notes in an index what it learnt of the files. It gets a copy, since a killed one leaves its lock, and the flags
+    that tell Git not to look at a file are taken off there.
     """
-    where = ("--relative", commit, "--", *paths) if paths else (commit,)
+    what = [*NAMES, "--ignore-submodules=untracked", *(["--cached"] if staged else [])]
+    where = ["--relative", commit, "--", *paths] if paths else ["--no-relative", commit, "--"]
     index = root / run(root, "rev-parse", "--git-path", "index")
     with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, index.name)
         if index.is_file():
-            shutil.copy2(index, folder)  # with its time: what was written since may differ
-        listed = run(root, "diff", "--name-only", "-z", *where, index=Path(folder, index.name))
+            shutil.copy2(index, copy)  # with its time: what was written since may differ
+        if flagged := "\0".join(hidden(root)):
+            for option in ("--no-assume-unchanged", "--no-skip-worktree"):
+                run(top(root), *_LOOK, "update-index", option, "-z", "--stdin", stdin=flagged, index=copy)
+        listed = run(root, *_LOOK, "diff", *what, *where, index=copy)
     return [path for path in listed.split("\0") if path]
+
+
+def hidden(root: Path) -> list[str]:
+    """Tracked files that are there and that Git was told not to look at (`git update-index --assume-unchanged` or
+    `--skip-worktree`), named from the top. Those that a sparse checkout leaves out are not there.
+    """
+    above = top(root)
+    lines = run(above, "ls-files", "-v", "-z").split("\0")
+    flagged = [line[2:] for line in lines if line[:1].islower() or line[:1] == "S"]
+    return [path for path in flagged if os.path.lexists(above / path)]
+
+
+def top(root: Path) -> Path:
+    """The work tree's top folder."""
+    return Path(run(root, "rev-parse", "--show-toplevel"))
 
 
 def prefix(root: Path) -> str:
@@ -70,11 +130,19 @@ def prefix(root: Path) -> str:
 
 def from_top(root: Path, path: str) -> tuple[str, str]:
     """The top of the work tree, and `path` (relative to `root`) as seen from there: what `dvc get` clones and reads."""
-    return run(root, "rev-parse", "--show-toplevel"), prefix(root) + path
+    return str(top(root)), prefix(root) + path
 
 
 def read(root: Path, revision: str, path: str) -> bytes | None:
-    """The file at `path` (relative to `root`) as of `revision`, or None if it is not there."""
+    """The file at `path` (relative to `root`) as a checkout of `revision` writes it, or None if it is not there.
+
+    Raises UsageError where it is there and its filter (Git LFS, git-crypt) fails.
+    """
     name = f"{revision}:{posixpath.normpath(prefix(root) + path)}"
-    done = subprocess.run(["git", "-C", str(root), "cat-file", "blob", name], capture_output=True)
-    return None if done.returncode else done.stdout
+    done = subprocess.run(["git", "-C", str(root), "cat-file", "--filters", name], capture_output=True)
+    if not done.returncode:
+        return done.stdout
+    if subprocess.run(["git", "-C", str(root), "cat-file", "-e", name], capture_output=True).returncode:
+        return None
+    said = (done.stderr.decode(errors="replace").strip() or "no message").splitlines()[0]
+    raise UsageError(f"{path} at {revision[:40]} cannot be read: {said}", mend=f"git check-attr --all {path}")

@@ -16,6 +16,7 @@ from assay.words import params
 from assay.words.errors import UsageError
 from assay.words.layout import STAGES, Layout, Store
 from assay.words.yaml12 import parse
+from assay.words.yaml_limits import GENERATED
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def _paths(declared: Any) -> list[str]:
 
 
 def _stages(layout: Layout) -> dict[str, Any]:
-    stages = parse(files.read_bytes(layout.pipeline), "dvc.yaml").get("stages")
+    stages = parse(files.read_bytes(layout.pipeline), "dvc.yaml", GENERATED).get("stages")
     if not isinstance(stages, dict):
         raise UsageError("dvc.yaml has no stages", mend="bring it back with `git checkout HEAD -- dvc.yaml`")
     return stages

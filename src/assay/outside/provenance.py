@@ -86,7 +86,7 @@ def check(root: Path, stage: str, dependencies: Sequence[str], files: Iterable[s
                 f"stage {stage} imports {file}, which no import statement that it reaches names",
                 mend=f"import it at the top of a module, or add `- {file}` under stages.{stage}.deps in dvc.yaml",
             )
-    for file in _untracked_inside(root, dependencies):
+    for file in _untracked_inside(root, dependencies, seen):
         raise ProvenanceError(
             f"{file} lies inside the dependencies of stage {stage} but Git does not track it",
             mend=f"git add {_quoted(file)}, or move it elsewhere",
@@ -102,7 +102,7 @@ def check_tree(root: Path, home: Path, stage: str) -> None:
         )
 
 
-def check_left_behind(home: Path, root: Path, stage: str, dependencies: Sequence[str], files: Iterable[str]) -> None:
+def check_left_behind(home: Path, root: Path, stage: str, dependencies: Sequence[str], files: Collection[str]) -> None:
     """Refuse what a `--temp` or `--queue` run at `root` goes without, as Git does not track it in `home`.
 
     DVC takes tracked files along and nothing else; such a run would end well with other code than the one at hand.
@@ -111,7 +111,7 @@ def check_left_behind(home: Path, root: Path, stage: str, dependencies: Sequence
     names = sorted({name for file in files for name in closure.imported_names(here, Path(file))})
     found = (file for name in names if (file := there.find(name)) and not here.find(name))
     missing = {file.as_posix(): "imports" for file in found}
-    inside = {file: "depends on" for file in _untracked_inside(home, dependencies) if not (root / file).exists()}
+    inside = {file: "depends on" for file in _untracked_inside(home, dependencies, files) if not (root / file).exists()}
     for name, how in (missing | inside).items():
         raise ProvenanceError(
             f"stage {stage} {how} {name}, which this run lacks: Git does not track it",
@@ -130,10 +130,11 @@ def _watched(root: Path, file: str, dependencies: Sequence[str], seen: Collectio
     return file in seen or _inside(file, dependencies) or closure.inert(root, Path(file))
 
 
-def _untracked_inside(root: Path, dependencies: Sequence[str]) -> list[str]:
-    """Files inside of `dependencies` that Git neither tracks nor ignores; sources of ours are no dependency."""
+def _untracked_inside(root: Path, dependencies: Sequence[str], sources: Collection[str]) -> list[str]:
+    """Files that Git neither tracks nor ignores in those of `dependencies` that hold sources; data may have some."""
     top = trees.top(root.resolve())
-    folders = (path for path in map(posixpath.normpath, dependencies) if (root / path).is_dir())
+    entries = (path for path in map(posixpath.normpath, dependencies) if any(_inside(one, [path]) for one in sources))
+    folders = (path for path in entries if (root / path).is_dir())
     present = [path for path in folders if (root / path).resolve().is_relative_to(top)]
     return sorted(_listed(root, "--others", present, "--exclude-standard")) if present else []
 

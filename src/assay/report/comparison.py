@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from assay.judging.compare import ArmSummary, Comparison
 from assay.judging.crossed import NewExamples
 from assay.judging.drift import Drift
 from assay.judging.targets import Target
+from assay.words import printable
+from assay.words.printable import markdown_cell
 
 SCHEMA = 1
 Flat = dict[str, Any]
@@ -36,9 +40,10 @@ def full(
     metric_version: str,
     comparisons: int,
     examples: str = "",
+    origins: Mapping[str, str] | None = None,
 ) -> str:
     """The verdict on two lines, then the details, for `assay compare`; `examples` is the line on new examples."""
-    said = _said(result, comparisons, examples)
+    said = [*_said(result, comparisons, examples), *origin_lines(origins or {})]
     return _text(result, metric, baseline_name, metric_version, said)
 
 
@@ -50,6 +55,7 @@ def _text(result: Comparison, metric: str, baseline_name: str, metric_version: s
         difference(result, digits) + (f" · {metric_version}" if metric_version else ""),
         *said,
     ]
+    lines = [printable.line(each) for each in lines]
     return f"{word} " + f"\n{' ' * len(word)} ".join(lines)
 
 
@@ -148,6 +154,20 @@ def p_value(p: float) -> str:
     return f"{p:.2f}" if p >= 0.1 else f"{p:.{1 - math.floor(math.log10(p))}f}"
 
 
+def _code(version: str) -> str:
+    return f"`{version}`" if re.fullmatch(r"[\w.+-]+", version) else markdown_cell(version)
+
+
+def origin_lines(origins: Mapping[str, str]) -> list[str]:
+    """What there is to say about where numbers come from; `origins`: side → given, recorded, rescored or here."""
+    words = {
+        "given": "judged as given: the numbers of {}, which nothing here computed",
+        "recorded": "judged as recorded: the numbers of {}, which nothing on this machine computed; --rescore does",
+    }
+    sides = {kind: [side for side, found in origins.items() if found == kind] for kind in words}
+    return [text.format(" and ".join(sides[kind])) for kind, text in words.items() if sides[kind]]
+
+
 def _said(result: Comparison, comparisons: int, examples: str) -> list[str]:
     return [*details(result, decimals(result)), *([examples] if examples else []), *remarks(result, comparisons)]
 
@@ -159,28 +179,25 @@ def markdown(
     metric_version: str,
     comparisons: int,
     examples: str = "",
+    origins: Mapping[str, str] | None = None,
 ) -> str:
     """A pull-request comment: the word, a table of both arms, the difference, what must not be overlooked."""
     digits = decimals(result)
     rows = [
-        f"| {cell(name)} | {number(side.mean, digits)} | {number(side.sd, digits)} | {side.n} | {side.diverged} |"
-        for name, side in zip(names, (result.baseline, result.candidate), strict=True)
+        f"| {name} | {number(side.mean, digits)} | {number(side.sd, digits)} | {side.n} | {side.diverged} |"
+        for name, side in zip(map(markdown_cell, names), (result.baseline, result.candidate), strict=True)
     ]
     lines = [
-        f"**{result.verdict}** · {cell(metric)} · {cell(names[1])} against {cell(names[0])}",
+        f"**{result.verdict}** · {markdown_cell(metric)} · {markdown_cell(names[1])} against {markdown_cell(names[0])}",
         "",
-        f"| {cell(metric)} ({result.direction}) | mean | sd | n | diverged |",
+        f"| {markdown_cell(metric)} ({result.direction}) | mean | sd | n | diverged |",
         "| --- | ---: | ---: | ---: | ---: |",
         *rows,
         "",
-        difference(result, digits) + (f" · `{metric_version}`" if metric_version else ""),
+        printable.markdown(difference(result, digits)) + (f" · {_code(metric_version)}" if metric_version else ""),
     ]
-    return "\n".join([*lines, "", *(f"- {line}" for line in _said(result, comparisons, examples))])
-
-
-def cell(text: str) -> str:
-    """Text that cannot break out of a Markdown table."""
-    return text.replace("|", "\\|").replace("\n", " ")
+    said = [*_said(result, comparisons, examples), *origin_lines(origins or {})]
+    return "\n".join([*lines, "", *(f"- {printable.markdown(line)}" for line in said)])
 
 
 def details(result: Comparison, digits: int) -> list[str]:
@@ -215,14 +232,15 @@ def refusal_json(fields: dict[str, tuple[str, str]], mend: str) -> Flat:
     return {"schema": SCHEMA, "verdict": "incomparable", "differing": differing, "next": mend}
 
 
-def target_line(found: Target, metric: str, direction: str) -> str:
+def target_line(found: Target, metric: str, direction: str, origins: Mapping[str, str]) -> str:
     """`reached  loss 3.2762 (n=5), target 3.28: p=0.0027 one-sided, needed below 0.01`."""
     word = "reached" if found.met else "not shown"
     side = "at most" if direction == "minimize" else "at least"
     mean = "–" if found.mean is None else f"{found.mean:.6g}"
     why = found.reason or f"p={p_value(found.p)} one-sided, needed below {found.alpha:g}"
     lines = [f"{word}  {metric} {mean} (n={found.n}), target {side} {found.target:g}: {why}"]
-    return "\n".join(lines + [f"{' ' * len(word)}  caution: {warning}" for warning in found.warnings])
+    said = [*(f"caution: {warning}" for warning in found.warnings), *origin_lines(origins)]
+    return "\n".join(lines + [f"{' ' * len(word)}  {line}" for line in said])
 
 
 def new_examples(found: NewExamples | None, reason: str, digits: int) -> str:

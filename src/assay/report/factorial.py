@@ -7,7 +7,8 @@ import math
 from tabulate import tabulate
 
 from assay.judging.factorial import Effect, Factorial
-from assay.report.comparison import cell, p_value
+from assay.report.comparison import p_value
+from assay.words import printable
 
 
 def table(found: Factorial, markdown: bool = False) -> str:
@@ -16,13 +17,15 @@ def table(found: Factorial, markdown: bool = False) -> str:
     level = f"{100 * (1 - found.alpha):.4g}% CI"
     header = ("effect", "delta", level, "p (Holm)", "")
     text = tabulate(rows, header, tablefmt="github" if markdown else "simple", disable_numparse=True)
-    text = "\n".join(line.rstrip() for line in text.splitlines()) if not markdown else text
+    text = "\n".join(line.rstrip() for line in text.split("\n")) if not markdown else text
     said = found.findings or ("no effect is shown",)
-    return "\n".join([text, "", *(f"- {line}" if markdown else line for line in said)])
+    return "\n".join(
+        [text, "", *(f"- {printable.markdown(line)}" if markdown else printable.line(line) for line in said)]
+    )
 
 
 def _row(effect: Effect, alpha: float, markdown: bool) -> tuple[str, ...]:
     low, high = effect.ci
     interval = f"[{low:+.4g}, {high:+.4g}]" if math.isfinite(low) else "no spread"
-    name = cell(effect.name) if markdown else effect.name
+    name = printable.markdown_cell(effect.name) if markdown else printable.line(effect.name)
     return name, f"{effect.delta:+.4g}", interval, p_value(effect.p_holm), "shown" if effect.p_holm <= alpha else ""

@@ -11,6 +11,8 @@ import msgspec
 from tabulate import tabulate
 
 from assay.report.listing import LogRow
+from assay.words import printable
+from assay.words.records import as_json
 
 HEADERS = ("name", "date", "author", "changed", "metric", "delta [interval]", "n", "test", "state")
 _FOLDERS = {"strategy": "strategy/", "revocation": "revoked/", "attempt": "attempt/", "rejected": "rejected/"}
@@ -21,13 +23,13 @@ def text(rows: Sequence[LogRow]) -> str:
     if not rows:
         return "no strategy accepted yet; next: assay accept EXPERIMENT NAME"
     blocks = [_block(version, group, "simple") for version, group in _runs(rows)]
-    return "\n\n".join(f"{version}\n{table}" for version, table in blocks)
+    return "\n\n".join(f"{printable.line(version)}\n{table}" for version, table in blocks)
 
 
 def markdown(rows: Sequence[LogRow]) -> str:
     """The same as Markdown tables under headings."""
     blocks = [_block(version, group, "pipe") for version, group in _runs(rows)]
-    return "\n\n".join(f"### {version}\n\n{table}" for version, table in blocks)
+    return "\n\n".join(f"### {printable.markdown(version)}\n\n{table}" for version, table in blocks)
 
 
 def comma_separated(rows: Sequence[LogRow]) -> str:
@@ -37,7 +39,8 @@ def comma_separated(rows: Sequence[LogRow]) -> str:
     writer.writeheader()
     for row in rows:
         plain = msgspec.to_builtins(row)
-        writer.writerow({**plain, "rescored": msgspec.json.encode(row.rescored).decode() if row.rescored else ""})
+        plain |= {"rescored": as_json(row.rescored).decode() if row.rescored else ""}
+        writer.writerow({key: printable.csv_cell(value) for key, value in plain.items()})
     return stream.getvalue().removesuffix("\n")
 
 
@@ -77,6 +80,5 @@ def number(value: float | None) -> str:
 
 
 def _plain(cell: str, escape: bool) -> str:
-    """One printable line, so that nobody's name or reason can move the cursor; pipes escaped in Markdown."""
-    line = "".join(letter if letter.isprintable() else " " for letter in cell)
-    return line.replace("|", "\\|") if escape else line
+    """One printable line, so that nobody's name or reason can move the cursor, or break out of a Markdown table."""
+    return printable.markdown_cell(cell) if escape else printable.line(cell)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from assay.report.listing import Status
+from assay.words import printable
 
 
 def text(found: Status) -> str:
@@ -11,7 +12,7 @@ def text(found: Status) -> str:
     lines = []
     for line in found.lines:
         mark = " " if line.healthy else "!"
-        mend = f"; next: {line.mend}" if line.mend else ""
-        shown = "".join(letter if letter.isprintable() else " " for letter in f"{line.text}{mend}")
-        lines.append(f"{mark} {line.topic:<{width}}  {shown}")
+        mend = f"; next: {printable.command(line.mend)}" if line.mend else ""
+        text = printable.cut(printable.line(line.text), printable.LONGEST)
+        lines.append(f"{mark} {line.topic:<{width}}  {text}{mend}")
     return "\n".join(lines)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.outside import files
+from assay.outside import arrays, files
 from assay.scoring import ruler
 from assay.scoring.ruler import Metric
 from assay.words import records
@@ -79,8 +78,8 @@ def load(layout: Layout, arm: Arm, ruler: Ruler) -> Scored | None:
         return None
     folder, found = layout.predictions(arm.arm), arm.measurement.replicates
     mend = f"dvc checkout --force, or dvc repro -f -s {'train' if arm.arm == 'candidate' else arm.arm}"
-    predictions = _array(folder / "predictions.npy", mend)
-    ids = _array(folder / "ids.npy", mend)
+    predictions = arrays.read(folder / "predictions.npy", mend)
+    ids = arrays.read(folder / "ids.npy", mend)
     if not np.array_equal(ids, ruler.ids):
         raise UsageError(f"{folder} holds predictions for other examples than today's validation part", mend=mend)
     if len(predictions) != len(found):
@@ -103,9 +102,9 @@ def record(layout: Layout, arm: str) -> Arm:
 def floors(layout: Layout, ruler: Ruler) -> dict[str, Array]:
     """Name → predictions of each floor."""
     mend = "dvc checkout --force, or dvc repro -f -s baseline"
-    if not np.array_equal(_array(layout.floors / "ids.npy", mend), ruler.ids):
+    if not np.array_equal(arrays.read(layout.floors / "ids.npy", mend), ruler.ids):
         raise UsageError(f"{layout.floors} holds other examples than today's validation part", mend=mend)
-    found = {path.stem: _array(path, mend) for path in sorted(layout.floors.glob("*.npy")) if path.stem != "ids"}
+    found = {path.stem: arrays.read(path, mend) for path in sorted(layout.floors.glob("*.npy")) if path.stem != "ids"}
     for name, array in found.items():
         if len(array) != len(ruler.ids):
             problem = (
@@ -113,10 +112,3 @@ def floors(layout: Layout, ruler: Ruler) -> dict[str, Array]:
             )
             raise UsageError(problem, mend=mend)
     return found
-
-
-def _array(path: Path, mend: str) -> Array:
-    try:
-        return np.asarray(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
-        raise UsageError(f"{path} cannot be read ({error})", mend=mend) from error

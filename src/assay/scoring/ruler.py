@@ -6,6 +6,7 @@ ruler's version (`judging.metric_version`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.judging.samples import first_masked
 from assay.words.errors import UsageError
 
 Score = Callable[..., float]
@@ -22,6 +24,8 @@ _KEYS = ("function", "direction", "min_effect", "worst", "per_example")
 _FLAT = "schema sd n diverged baseline delta ci_low ci_high p verdict metric_version profile commit unproven"
 _ROWS = "arm strategy identity replicate seed status direction min_effect worst environment execution"
 RESERVED = frozenset([*_FLAT.split(), *_ROWS.split()])
+#: it heads a column that spreadsheets and pages read
+_NAME = re.compile(r"\w[\w ./@%()-]*")
 _DIRECTIONS = ("maximize", "minimize")
 
 
@@ -44,6 +48,10 @@ def read(module: object, where: str) -> dict[str, Metric]:
         raise UsageError(f"{where}: METRICS is {table!r}", allowed="a dict: name → dict with function, direction, …")
     if taken := sorted(RESERVED & set(map(str, table))):
         raise UsageError(f"{where}: METRICS has the name {taken[0]!r}", allowed="a name that no result has yet")
+    if strange := [name for name in table if not _NAME.fullmatch(str(name))]:
+        raise UsageError(
+            f"{where}: METRICS has the name {strange[0]!r}", allowed="letters, digits, space, _ . - / @ % ()"
+        )
     return {str(name): _metric(str(name), entry, f"{where}: METRICS[{name!r}]") for name, entry in table.items()}
 
 
@@ -76,7 +84,12 @@ def score(metric: Metric, options: Mapping[str, Any], targets: Array, prediction
 def per_example(metric: Metric, targets: Array, predictions: Array, who: str) -> NDArray[np.float64]:
     """Scores (N,) of single examples. Raises UsageError when the shape or a value is wrong."""
     assert metric.per_example is not None
-    values = np.asarray(metric.per_example(targets, predictions), dtype=np.float64)
+    made = metric.per_example(targets, predictions)
+    masked = first_masked(made)
+    if masked is not None:
+        problem = f"per_example of metric {metric.name} masks example {masked} for {who}"
+        raise UsageError(problem, allowed=f"{len(targets)} finite numbers")
+    values = np.asarray(made, dtype=np.float64)
     if values.shape != (len(targets),) or not np.isfinite(values).all():
         raise UsageError(
             f"per_example of metric {metric.name} gives shape {values.shape} for {who}",

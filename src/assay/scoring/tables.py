@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from assay.scoring.arm import Ruler, Scored
 from assay.scoring.ruler import per_example
+from assay.words.printable import csv_cell
 
 Array = NDArray[Any]
 
@@ -20,11 +21,11 @@ BINS = 15
 
 
 def text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """CSV with Unix line ends, the same on every system."""
+    """CSV with Unix line ends, the same on every system; no cell means anything to a page or a spreadsheet."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerows([[csv_cell(value) for value in row] for row in rows])
     return stream.getvalue()
 
 

@@ -20,9 +20,10 @@ import torch
 from numpy.typing import NDArray
 
 from assay.evidence.events import Accepted
+from assay.keeping import tensors
 from assay.keeping.sample import sample, without
 from assay.learning import contract, device, feed
-from assay.outside import closure, examples, files, pipeline, task_source
+from assay.outside import arrays, closure, examples, files, pipeline, task_source
 from assay.outside.examples import Examples
 from assay.outside.tree import LIBRARY_TREE, project
 from assay.serving import predict
@@ -87,8 +88,10 @@ def pack(kept: Kept, folder: Path, ensemble: bool) -> float:
     numbers = kept.numbers() if ensemble else kept.numbers()[:1]
     (folder / predict.WEIGHTS).mkdir(parents=True)
     for number in numbers:
-        name = f"{number}.safetensors"
-        shutil.copyfile(kept.fetched.models("candidate") / name, folder / predict.WEIGHTS / name)
+        path = kept.fetched.models("candidate") / f"{number}.safetensors"
+        if damage := tensors.trouble(files.read_bytes(path)):
+            raise UsageError(f"models/candidate/{path.name} of {kept.strategy} is damaged: {damage}", mend="dvc pull")
+        shutil.copyfile(path, folder / predict.WEIGHTS / path.name)
     _copy_source(kept, folder / predict.SOURCE)
     shutil.copyfile(Path(predict.__file__), folder / "predict.py")
     evaluated, _ = examples.read(kept.fetched.part("validation"), ["ids", "inputs", "targets"])
@@ -125,8 +128,8 @@ def _preprocessing(kept: Kept, evaluated: Examples, folder: Path) -> tuple[int, 
         found: tuple[dict[str, torch.Tensor], ...] = ()
         if callable(getattr(task, "statistics", None)):
             found = (task.statistics(_raw(_training(kept, evaluated).inputs)),)
-            tensors = {name: tensor.contiguous() for name, tensor in found[0].items()}
-            files.write_bytes(folder / predict.STATISTICS, safetensors.torch.save(tensors))
+            whole = {name: tensor.contiguous() for name, tensor in found[0].items()}
+            files.write_bytes(folder / predict.STATISTICS, safetensors.torch.save(whole))
         ready = _raw(evaluated.inputs[:2])
         if callable(getattr(task, "preprocess", None)):
             ready = task.preprocess(ready, *found)
@@ -180,7 +183,8 @@ def _describe(kept: Kept, folder: Path, numbers: Sequence[int], evaluated: Examp
         "autocast": settings.train.precision == "bfloat16",
         "files": {path.relative_to(folder).as_posix(): predict.digest(path) for path in listed},
     }
-    files.write_text(folder / predict.MODEL, json.dumps(info, indent=2) + "\n")
+    sealed = {**info, "seal": predict.seal(info)}
+    files.write_text(folder / predict.MODEL, json.dumps(sealed, indent=2) + "\n")
 
 
 def _prove(kept: Kept, folder: Path, evaluated: Examples) -> float:
@@ -188,8 +192,8 @@ def _prove(kept: Kept, folder: Path, evaluated: Examples) -> float:
     with _said(kept):
         predictor = Predictor(folder)
         made = predictor.each(evaluated.inputs)
-    stored = np.load(kept.fetched.predictions("candidate") / "predictions.npy", allow_pickle=False)
-    ids = np.load(kept.fetched.predictions("candidate") / "ids.npy", allow_pickle=False)
+    stored = arrays.read(kept.fetched.predictions("candidate") / "predictions.npy")
+    ids = arrays.read(kept.fetched.predictions("candidate") / "ids.npy")
     if not np.array_equal(ids, evaluated.ids):
         raise UsageError(f"the stored predictions of {kept.strategy} are for other examples than its validation part")
     expected = stored[predictor.replicates]  # trained as range(replicates): the number is the row

@@ -18,20 +18,26 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from tokenize import TokenError
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-SCHEMA = 1
+SCHEMA = 2
 MODEL = "model.json"
 SOURCE = "source"
 WEIGHTS = "weights"
 STATISTICS = "preprocessing.safetensors"
+#: how an .npy file begins
+MAGIC = b"\x93NUMPY"
+#: what helps where a folder is not as it was exported
+MEND = "next: export the strategy again"
 #: examples in one forward pass, as in training's own predictions
 BATCH = 1024
 
@@ -45,6 +51,35 @@ class BrokenError(ValueError):
 def digest(path: Path) -> str:
     """Hash of a file's content, in hex."""
     return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+
+
+def seal(info: dict[str, Any]) -> str:
+    """Hash of what model.json says, its own seal left out: classes, score and commit belong to these weights."""
+    plain = {name: value for name, value in info.items() if name != "seal"}
+    return hashlib.blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors in a file of weights. Raises BrokenError where it is damaged."""
+    try:
+        return load_file(path)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise BrokenError(f"{path} is damaged ({error}); {MEND}") from error
+
+
+def array(path: str) -> NDArray[Any]:
+    """The examples in an .npy file. Raises ValueError where it is none, or its header tells of what is not there."""
+    with Path(path).open("rb") as stream:
+        known = stream.read(len(MAGIC)) == MAGIC
+    if not known:
+        raise ValueError(f"{path} holds no array; allowed: one .npy file as numpy.save writes it")
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)  # takes no memory for a shape that no file holds
+    except (ValueError, EOFError, OverflowError, SyntaxError, TokenError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path} holds no array: {error!s:.200}") from error
+    if found.ndim == 0:
+        raise ValueError(f"{path} holds no array of examples but one number")
+    return np.array(found)
 
 
 class Sources:
@@ -98,7 +133,7 @@ class Predictor:
             self._task = importlib.import_module(self.info["module"])
             self._modules = [self._module(number) for number in self.replicates]
         statistics = self.folder / STATISTICS
-        self._statistics = (load_file(statistics),) if statistics.is_file() else ()
+        self._statistics = (tensors(statistics),) if statistics.is_file() else ()
 
     def predict(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
         """Predictions (N, …) for N raw examples (N, …): class probabilities (N, K), or values.
@@ -130,7 +165,7 @@ class Predictor:
         ready = torch.from_numpy(given)
         if callable(preprocess):
             ready = preprocess(ready, *self._statistics)
-        return ready.to(self._dtype) if ready.is_floating_point() else ready
+        return self._cast(ready)
 
     def _one(self, module: nn.Module, ready: Tensor) -> NDArray[np.float32]:
         parts = []
@@ -156,13 +191,20 @@ class Predictor:
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False)
 
+    def _cast(self, tensor: Tensor) -> Tensor:
+        """In the precision of training; complex numbers stay complex."""
+        if tensor.is_complex():
+            return tensor.to(self._dtype.to_complex())
+        return tensor.to(self._dtype) if tensor.is_floating_point() else tensor
+
     def _module(self, number: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             made: nn.Module = self._task.model(
                 tuple(self.info["shape"]), self.info["outputs"], **self.info["parameters"]
             )
-        made = made.to("cpu", self._dtype)
-        weights = load_file(self.folder / WEIGHTS / f"{number}.safetensors")
+        made = made.to("cpu")
+        made._apply(self._cast)  # type: ignore[no-untyped-call]
+        weights = tensors(self.folder / WEIGHTS / f"{number}.safetensors")
         missing, unexpected = made.load_state_dict(weights, strict=False)
         shared = {tensor.data_ptr() for name, tensor in made.state_dict().items() if name in weights}
         lacking = [name for name in missing if made.state_dict()[name].data_ptr() not in shared]  # tied ones are there
@@ -172,17 +214,23 @@ class Predictor:
 
 
 def _info(folder: Path) -> dict[str, Any]:
-    """What model.json says, every file that it lists checked. Raises BrokenError naming what is wrong."""
+    """What model.json says, itself and every file that it lists checked. Raises BrokenError naming what is wrong."""
+    path = folder / MODEL
     try:
-        info: dict[str, Any] = json.loads((folder / MODEL).read_bytes())
-    except (OSError, ValueError) as error:
+        info = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
         raise BrokenError(f"{folder} holds no exported model: {error}") from error
-    if info.get("schema") != SCHEMA:
-        raise BrokenError(f"{folder / MODEL} has schema {info.get('schema')}; allowed: {SCHEMA}")
+    if not isinstance(info, dict) or info.get("schema") != SCHEMA:
+        schema = info.get("schema") if isinstance(info, dict) else None
+        raise BrokenError(f"{path} has schema {schema!r:.40}; allowed: {SCHEMA}; {MEND}")
+    if info.get("seal") != seal(info):
+        raise BrokenError(f"{path} was changed; {MEND}")
     for name, expected in info["files"].items():
-        path = folder / name
-        if not path.is_file() or digest(path) != expected:
-            raise BrokenError(f"{path} is missing or was changed; next: export the strategy again")
+        if not (folder / name).is_file() or digest(folder / name) != expected:
+            raise BrokenError(f"{folder / name} is missing or was changed; {MEND}")
+    for found in (folder / SOURCE).rglob("*"):
+        if found.is_file() and found.relative_to(folder).as_posix() not in info["files"]:
+            raise BrokenError(f"{found} was not exported; next: remove it")
     return info
 
 
@@ -193,7 +241,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         predictor = Predictor(Path(__file__).parent)
-        made = predictor.predict(np.load(arguments[0], allow_pickle=False))
+        made = predictor.predict(array(arguments[0]))
         np.save(arguments[1], made, allow_pickle=False)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"predict.py: {error}\n")

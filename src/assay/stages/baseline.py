@@ -21,7 +21,7 @@ from assay.arms import accepted
 from assay.arms.accepted import Accepted
 from assay.arms.own_data import own_training_data
 from assay.arms.request import ALONE, PAIRED, request, today, training_closure
-from assay.outside import closure, examples, files, library, lifeline, places
+from assay.outside import arrays, closure, examples, files, library, lifeline, places
 from assay.outside.start import Start, start
 from assay.words import records
 from assay.words.errors import UsageError
@@ -162,7 +162,7 @@ class Asked:
         return measured
 
     def _check_rows(self) -> None:
-        predicted = np.load(Path(self.request.predictions) / "ids.npy", allow_pickle=False)
+        predicted = arrays.read(Path(self.request.predictions) / "ids.npy")
         expected, _ = examples.read(Path(self.request.evaluate), ["ids"])
         if not np.array_equal(predicted, expected.ids):
             raise UsageError(f"baseline {self.named.name} predicted other examples than it was asked for")

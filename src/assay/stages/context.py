@@ -13,6 +13,7 @@ from pathlib import Path
 
 from assay.arms import accepted
 from assay.context import environment, identity, installation, shadowed
+from assay.history import detached
 from assay.outside import closure, files, library, places, provenance, remembered, stage_code, task_source
 from assay.outside.start import Start, start
 from assay.words import records
@@ -32,6 +33,8 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     shadowed.check(root, {package for one in code.values() for package in packages(root, one)})
     if identity.ensure(begun.run.home):
         print(f"context: Git knew no identity; this repository now has {identity.NAME} <{identity.EMAIL}>")
+    if begun.run.home == root and (note := detached.before_this_run(root, begun.run.experiment)):
+        print(f"context: {note}")
     if note := places.trouble(begun.run.store):
         print(f"context: {note}")
     found = environment.find(begun.params.machine.device, outside, library.fingerprints()[library.TRAINING])

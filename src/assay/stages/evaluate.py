@@ -20,11 +20,11 @@ from assay.lineage.since import since
 from assay.outside import examples, files, git
 from assay.outside.start import Start, start
 from assay.report import comparison
-from assay.scoring import arm, judgement, outputs, present, ruler, tables
+from assay.scoring import arm, judgement, outputs, present, ruler, tables, trusted
 from assay.scoring.arm import Array, Ruler, Scored
 from assay.scoring.judgement import Judgement
 from assay.scoring.outputs import Evaluated
-from assay.words import records
+from assay.words import printable, records
 from assay.words.records import Part
 
 #: digits of a score that stands outside of a comparison
@@ -40,8 +40,9 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     with begun.said_by_task("metrics"):
         found, against = _evaluate(begun, today, version, manifest)
         outputs.write(begun.layout, found)
+        _note(begun, found)
         for line in _lines(begun, found, against):
-            print(line)
+            print(printable.lines(line))
 
 
 def _evaluate(begun: Start, today: Ruler, version: str, manifest: Part) -> tuple[Evaluated, int]:
@@ -63,6 +64,14 @@ def _evaluate(begun: Start, today: Ruler, version: str, manifest: Part) -> tuple
         judgement=_judge(begun, candidate, baseline, floors, today, look),
     )
     return found, against
+
+
+def _note(begun: Start, found: Evaluated) -> None:
+    """Keep where no clone brings it that this code ran here, and computed these numbers."""
+    code = trusted.metrics_code(begun.layout.root, begun.params.task.name)
+    trusted.note_code(begun.run.home, code)
+    predictions = {each.arm.arm: files.digest(each.predictions.tobytes()) for each in found.arms}
+    trusted.note_scores(begun.run.home, begun.layout.replicates.read_bytes(), code, predictions)
 
 
 def _floors(begun: Start, today: Ruler) -> dict[str, dict[str, float]]:

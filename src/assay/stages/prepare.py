@@ -15,6 +15,7 @@ from assay.data.card import card
 from assay.outside import closure, examples, files, remembered, task_source
 from assay.outside.start import start
 from assay.outside.tree import LIBRARY_TREE
+from assay.words.json_form import json_form
 
 CARD = "card.json"
 #: what makes examples of what prepare() returns
@@ -58,7 +59,9 @@ def _otherwise(root: Path, source: Path, given: object, dependencies: Iterable[s
     versions = {name: str(getattr(sys.modules.get(name), "__version__", "")) for name in packages}
     code = closure.code_hash(root, own) + closure.code_hash(LIBRARY_TREE, ours)
     watched = [state for path in dependencies if not path.endswith(".py") for state in _states(root, path)]
-    key = files.digest(msgspec.json.encode(["prepared", code, versions, given, watched], order="deterministic"))
+    key = files.digest(
+        msgspec.json.encode(["prepared", code, versions, json_form(given), watched], order="deterministic")
+    )
     before = remembered.recall(key)
     if before != [content]:
         remembered.learn(key, [content])

@@ -71,7 +71,7 @@ def _states(request: TraceRequest, settings: Params, given: Examples, root: Path
 
 def _fitted(task: Task, settings: Params, few: Examples, seed: int) -> list[dict[str, str]]:
     """A loop of the task's own is one step: all of it, on the few examples."""
-    made = fitting.fit(task, parameters.strategy(settings), few, few, Streams(seed, PURPOSE, 0))
+    made = fitting.fit(task, parameters.as_given(settings), few, few, Streams(seed, PURPOSE, 0))
     assert made.predictions is not None
     return [{}, {**_hashes(safetensors.torch.load(made.weights)), PREDICTIONS: _hash(made.predictions)}]
 

@@ -8,22 +8,22 @@ cache: killed anywhere, the same command goes on with what is measured. Not cove
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from assay.arms.accepted import FLOOR
 from assay.arms.accepted import Accepted as Named
-from assay.evidence.events import CONTRACT, Accepted, Attempted, Comparison, Score, Seeds, check_name
-from assay.history import landing, lookup, numbers, plumbing, project
+from assay.evidence.events import CONTRACT, Accepted, Attempted, Comparison, Score, Seeds, check_name, tag_of
+from assay.history import changed_outputs, following, landing, lookup, numbers, plumbing, project
 from assay.history.commits import tree_with
 from assay.history.landing import Message
 from assay.history.merging import Merge, merge
 from assay.history.reading import Experiment, Repository, parse_metrics, read
-from assay.history.scratch import Scratch, lay_out, run
+from assay.history.reproducing import reproduce
+from assay.history.scratch import Scratch, lay_out
 from assay.history.state import State, fold
 from assay.history.writing import check_why, write
 from assay.judging import selection
@@ -109,9 +109,7 @@ def _accept(
     tried = lookup.experiment(layout.root, repository, wanted)
     done = state.strategies.get(name)
     if done is not None and done.accepted.experiment_commit == tried.commit and not dry_run:
-        say(
-            "finished what was interrupted" if landing.finish(layout, done.accepted) else f"{done.tag.name} is accepted"
-        )
+        _finish(layout, done.accepted, say)
         return done.accepted
     admission.check_repository(layout, repository, name)
     admission.check_edits(layout, tried)
@@ -121,7 +119,25 @@ def _accept(
     head = git.run(layout.root, "rev-parse", "HEAD")
     brought = merge(layout.root, head, tried.commit, experiment=experiment)
     candidate = Candidate(layout, repository, state, tried, name, head, brought, allow, why)
+    _check_landing(candidate, _with_rows(layout, brought.tree, ""))
     return _confirm(candidate, dry_run, say)
+
+
+def _finish(layout: Layout, event: Accepted, say: Say) -> None:
+    """What a killed command left undone, if there is anything."""
+    outs = landing.finish(layout, event)
+    if outs is None:
+        say(f"{tag_of(event)} is accepted")
+        return
+    say("finished what was interrupted")
+    _check_out(layout, outs, say)
+
+
+def _check_landing(candidate: Candidate, tree: str) -> None:
+    """Nothing in the work tree or in Git stands against landing `tree`: asked before anything is trained."""
+    admission.check_way(candidate.layout, candidate.head, tree, candidate.tried.commit)
+    brought = replace(candidate.merge, tree=tree)
+    landing.rehearse(candidate.layout, candidate.head, brought, candidate.name, candidate.tried.commit)
 
 
 def _confirm(candidate: Candidate, dry_run: bool, say: Say) -> Accepted | None:
@@ -160,15 +176,22 @@ def _announce(candidate: Candidate, named: Named, changed: list[str], seeds: See
 
 def _regenerate(candidate: Candidate, scratch: Scratch, named: Named, changed: list[str], say: Say) -> Regenerated:
     say("regenerating the tree to be tagged")
-    scratch.repro()
+    reproduce(scratch)
+    reproduce(scratch, again=True)  # no hash in dvc.lock proves a number: `dvc commit` renews it
     metrics, problem = parse_metrics(files.read_bytes(scratch.layout.metrics))
     if problem:
         raise UsageError(f"{candidate.tried.name}: {problem}", mend="dvc exp run")
     admission.check_numbers(candidate.tried, metrics, candidate.allow)
     if candidate.tried in candidate.repository.experiments:
         admission.check_version(candidate.tried, numbers.text(metrics, "metric_version"))
-    chosen = selected(scratch.layout, metrics)
-    return Regenerated(scratch, scratch.changed_tree(candidate.merge.tree), named, metrics, chosen, changed)
+    chosen, tree = selected(scratch.layout, metrics), scratch.changed_tree(candidate.merge.tree)
+    _check_landing(candidate, _with_rows(candidate.layout, tree, ""))
+    return Regenerated(scratch, tree, named, metrics, chosen, changed)
+
+
+def _with_rows(layout: Layout, tree: str, rows: str) -> str:
+    """`tree` with the fresh values of both arms."""
+    return tree_with(layout.root, tree, {git.prefix(layout.root) + CONFIRMATION: rows.encode()})
 
 
 def _decide(candidate: Candidate, tree: Regenerated, seeds: Seeds, say: Say) -> Accepted:
@@ -188,7 +211,7 @@ def _decide(candidate: Candidate, tree: Regenerated, seeds: Seeds, say: Say) -> 
     test = measuring.candidate("test").score
     groups = [("candidate", new), *([("baseline", old)] if old else [])]
     event = _event(candidate, tree, seeds, attempt, fresh, test)
-    return _land(candidate, tree, event, rows(groups, measuring.metric.name), text)
+    return _land(candidate, tree, event, rows(groups, measuring.metric.name), text, say)
 
 
 def _record(candidate: Candidate, tree: Regenerated, seeds: Seeds, attempt: int, fresh: Comparison) -> None:
@@ -243,19 +266,24 @@ def _event(
     )
 
 
-def _land(candidate: Candidate, tree: Regenerated, event: Accepted, fresh: str, text: str) -> Accepted:
+def _land(candidate: Candidate, tree: Regenerated, event: Accepted, fresh: str, text: str, say: Say) -> Accepted:
     """Write it all, then let the work tree follow."""
-    layout, prefix = candidate.layout, git.prefix(candidate.layout.root)
-    admission.check_edits(layout, candidate.tried)  # it may be hours since
-    final = tree_with(layout.root, tree.tree, {prefix + CONFIRMATION: fresh.encode()})
-    brought = Merge(final, candidate.merge.parents, candidate.merge.merged)
-    in_the_way = landing.overwritten(layout, candidate.head, final, candidate.tried.commit)
-    if in_the_way:
-        raise UsageError(
-            f"{in_the_way[0]} is not tracked and would be overwritten", mend=f"mv '{in_the_way[0]}' elsewhere"
-        )
+    layout, head, tried = candidate.layout, candidate.head, candidate.tried
+    admission.check_edits(layout, tried)  # it may be hours since
+    final = _with_rows(layout, tree.tree, fresh)
+    admission.check_way(layout, head, final, tried.commit)
     title = f"Accept {candidate.name}" + (f": {', '.join(event.changed)}" if event.changed else "")
-    done = landing.land(layout, candidate.head, brought, event, Message(title, text))
-    landing.follow(layout, candidate.head, candidate.tried.commit)
-    run([sys.executable, "-m", "dvc", "checkout", "--quiet", "--force"], layout.root, layout.root)
+    done = landing.land(layout, head, replace(candidate.merge, tree=final), event, Message(title, text))
+    outs = changed_outputs.outdated(layout, head, "HEAD", tried.commit)
+    if kept := following.follow(layout, head, tried.commit):
+        say(f"the work tree stays as it is, since {kept[0]} was edited meanwhile; next: run the command again")
+    else:
+        _check_out(layout, outs, say)
     return done
+
+
+def _check_out(layout: Layout, outs: list[str], say: Say) -> None:
+    """Bring what DVC keeps, where the landing changed it, and say what stays as it was."""
+    for out in changed_outputs.check_out(layout, outs):
+        mend = f"dvc pull {out}, or keep a copy of it and dvc checkout --force {out}"
+        say(f"{out} stays as it is, since DVC does not keep what it holds or what the strategy brings; next: {mend}")

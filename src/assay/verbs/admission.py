@@ -6,13 +6,14 @@ covered: the confirmation. Every refusal is one sentence with the next command.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from assay.arms import accepted
 from assay.arms.accepted import FLOOR
 from assay.evidence.events import NO_EVIDENCE, UnverifiableError
-from assay.history import difference, landing, numbers, pointer
+from assay.history import changed_outputs, difference, following, numbers, pointer
+from assay.history.alone import measured_alone
 from assay.history.commits import branch
 from assay.history.reading import Experiment, Repository
 from assay.history.state import State
@@ -40,15 +41,36 @@ def check_repository(layout: Layout, repository: Repository, name: str) -> None:
 
 def check_edits(layout: Layout, tried: Experiment) -> None:
     """Nothing in the work tree that is in neither HEAD nor the experiment."""
-    edited = landing.foreign(layout, "HEAD", tried.commit)
+    edited = following.foreign(layout.root, "HEAD", tried.commit)
     if edited:
         raise ProvenanceError(
             f"{', '.join(edited[:3])} {'is' if len(edited) == 1 else 'are'} edited, in neither HEAD nor {tried.name}",
-            mend="git stash, or run the experiment with these edits: dvc exp run",
+            mend=_put_aside(layout.root, edited),
         )
     task = params.load(pipeline.parameters(layout.root)).task.name
     for path in difference.untracked(layout, task):
         raise ProvenanceError(f"{path} is imported but Git does not track it", mend=f"git add {path}, then dvc exp run")
+
+
+def _put_aside(root: Path, edited: Sequence[str]) -> str:
+    """What brings these edits into view, out of the way, or into a commit."""
+    top, hidden = git.top(root), set(git.hidden(root))
+    for path in edited:
+        if path in hidden:
+            return f"git update-index --no-assume-unchanged '{path}' && git update-index --no-skip-worktree '{path}'"
+        if (top / path).is_dir():
+            return f"git -C '{path}' stash, or commit in that submodule and git add '{path}'"
+    return "git stash, or run the experiment with these edits: dvc exp run"
+
+
+def check_way(layout: Layout, head: str, new: str, experiment: str) -> None:
+    """Nothing untracked, and no data of the user's, stands where the tree `new` brings something."""
+    in_the_way = following.overwritten(layout.root, head, new, experiment)
+    if in_the_way:
+        raise UsageError(
+            f"{in_the_way[0]} is not tracked and would be overwritten", mend=f"mv '{in_the_way[0]}' elsewhere"
+        )
+    changed_outputs.check(layout, head, new, experiment)
 
 
 def check_numbers(tried: Experiment, metrics: dict[str, object], allow: Collection[str]) -> None:
@@ -106,26 +128,11 @@ def check_bundle(
     if not found:
         raise IncomparableError(f"nothing differs from {named.name}", mend="dvc exp run -S lr=…")
     if len(found) > 1 and "bundle" not in allow:
-        alone = measured_alone(layout, repository, named.commit, version)
+        alone = measured_alone(layout.root, repository.experiments, named.commit, version, found)
         missing = [change for change in found if change not in alone]
         if missing:
             raise IncomparableError(
                 f"{len(found)} changes at once against {named.name}, not measured alone: {'; '.join(missing)}",
                 mend=f"assay ablate {difference.settings(found)}, or --allow bundle --why REASON",
             )
-    return found
-
-
-def measured_alone(layout: Layout, repository: Repository, baseline: str, version: str) -> set[str]:
-    """Changes of parameters that some experiment with a verdict under `version` made alone."""
-    root = layout.root
-    before = pipeline.parameters_at(root, baseline) or b""
-    sources = difference.reached(layout, params.load(pipeline.parameters(root)).task.name)
-    found = set()
-    for item in repository.experiments:
-        if numbers.text(item.metrics, "verdict") and numbers.text(item.metrics, "metric_version") == version:
-            after = pipeline.parameters_at(root, item.commit) or b""
-            changes = difference.between(before, after)
-            if len(changes) == 1 and not difference.edited_between(root, baseline, item.commit, sources):
-                found.add(changes[0])
     return found

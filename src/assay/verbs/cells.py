@@ -11,7 +11,6 @@ import io
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,15 +24,28 @@ from assay.context import environment
 from assay.history import plumbing
 from assay.history.landing import newest_date
 from assay.history.merging import merge
-from assay.history.scratch import failed, lay_out, run, share_cache
+from assay.history.reproducing import LAST, furnish
+from assay.history.scratch import failed, lay_out, run
 from assay.outside import files, git, library, lifeline, pipeline
+from assay.outside.dvc_program import DVC
 from assay.words import params
 from assay.words.errors import UsageError
+from assay.words.json_form import json_form
 from assay.words.layout import Layout
 from assay.words.params import Judge, Params
 from assay.words.yaml12 import parse
 
 REPLICATES = "results/replicates.csv"
+#: one ref, whatever else the user's settings make a fetch do
+_FETCH = (
+    "fetch",
+    "--quiet",
+    "--no-tags",
+    "--no-prune",
+    "--no-recurse-submodules",
+    "--no-write-fetch-head",
+    "--no-auto-gc",
+)
 Row = dict[str, str]
 Say = Callable[[str], None]
 
@@ -154,7 +166,8 @@ def _families(layout: Layout, cells: Sequence[Cell]) -> list[list[Cell]]:
         except UsageError:
             continue  # its run will say what is wrong
         same = msgspec.structs.replace(settings, lr=base.lr, model=base.model, train=base.train) == base
-        if same and settings.machine.execution in ("auto", "fused"):
+        typed = _values(one)
+        if same and json_form(typed) == typed and settings.machine.execution in ("auto", "fused"):
             found.setdefault((one.base, msgspec.json.encode(params.alike(settings))), []).append(one)
     return [family for family in found.values() if len(family) > 1]
 
@@ -163,16 +176,16 @@ def _ahead(layout: Layout, family: Sequence[Cell], say: Say) -> None:
     """Fill the cache of replicates. What goes wrong here costs time only: each run says it again."""
     settings = [json.dumps(_values(one)) for one in family]
     base, name = family[0].base, files.digest("".join(settings).encode())[:8]
+    folder = _scratch(layout, base, f"ahead-{name}")
     try:
-        scratch = lay_out(layout, base, _scratch(layout, base, f"ahead-{name}"))
+        scratch = lay_out(layout, base, folder)
+        furnish(scratch)
     except (UsageError, OSError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
         say(f"each of {len(family)} settings trains by itself: {error}")
         return
     try:
-        share_cache(layout.root, scratch.layout.root)
-        code, said = run(
-            [sys.executable, "-m", "dvc", "repro", "--quiet", "context", "split"], scratch.layout.root, layout.root
-        )
+        code, said = run([*DVC, "repro", "--quiet", "context", "split"], scratch.layout.root, layout.root)
         if not code:
             code, said = run(library.command("ahead", *settings), scratch.layout.root, layout.root)
         last = (said.strip().splitlines() or ["no message"])[-1]
@@ -197,15 +210,15 @@ def _rows(layout: Layout, one: Cell, say: Say) -> list[Row]:
 def _run(layout: Layout, one: Cell) -> bytes:
     scratch = lay_out(layout, one.base, _scratch(layout, one.base, one.name))
     try:
-        share_cache(layout.root, scratch.layout.root)
+        furnish(scratch)
         options = [word for setting in one.settings for word in ("-S", setting)]
-        command = [sys.executable, "-m", "dvc", "exp", "run", "--name", one.name, *options]
+        command = [*DVC, "exp", "run", LAST, "--name", one.name, *options]
         code, said = run(command, scratch.layout.root, layout.root)
         if code:
             raise failed(f"{one.label} does not run", said, "mend it, then run the command again")
         content = files.read_bytes(scratch.layout.replicates)
         if git.resolve(scratch.top, one.ref):
-            plumbing.call(layout.root, "fetch", "--quiet", "--no-tags", str(scratch.top), f"{one.ref}:{one.ref}")
+            plumbing.call(layout.root, *_FETCH, str(scratch.top), f"{one.ref}:{one.ref}")
         else:
             _keep_base(layout, one)
         return content

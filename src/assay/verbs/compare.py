@@ -6,11 +6,12 @@ Covers: which baseline is meant, whether the sides may be compared, the target r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 
-from assay.judging import cautions, families, groups, targets
+from assay.judging import cautions, families, groups, targets, verdict
 from assay.judging import compare as judge
 from assay.judging.compare import Comparison
 from assay.judging.crossed import NewExamples
@@ -18,13 +19,13 @@ from assay.judging.groups import DifferingRulers, Group
 from assay.judging.targets import Target
 from assay.lineage.given import given
 from assay.verbs import compare_examples
+from assay.verbs import compare_scores as scores
 from assay.verbs import compare_sides as sides
 from assay.verbs.compare_examples import Side
+from assay.verbs.compare_scores import Rescoring
 from assay.verbs.compare_sides import Source
 from assay.words.errors import AssayError, UsageError
 
-#: a floor that left no predictions
-HUMAN = "human"
 SAME = "both sides are the same strategy, and a difference between them is luck"
 
 
@@ -39,6 +40,7 @@ class Options:
     min_effect: float | None = None
     worst: float | None = None
     fixed: float | None = None
+    rescore: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Compared:
     """A comparison and the names that belong to it.
 
     `comparisons`: verdicts given before against this baseline. `examples`: what it says about new examples; None,
-    with a reason where there could be something to say.
+    with a reason where there could be something to say. `origins`: side → where its numbers come from
+    (`verbs.compare_scores`).
     """
 
     result: Comparison
@@ -57,6 +60,17 @@ class Compared:
     comparisons: int
     examples: NewExamples | None = None
     no_examples: str = ""
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Whether one side reaches a target, under which metric, and where its numbers come from."""
+
+    target: Target
+    metric: str
+    direction: str
+    origins: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -69,6 +83,7 @@ class _Base:
     identity: str = ""  # of the strategy, where a record says it
     mend: str = "dvc exp run"  # the command after which both sides have one ruler
     executions: Sequence[str] = ()  # how its replicates were made, where a record says it
+    edited: Sequence[str] = ()  # cautions where its record says other numbers than its predictions score
 
 
 def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
@@ -79,14 +94,18 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
     found = [sides.find(root, name) for name in named]
     candidate = found[-1]
     metric, direction = sides.column(candidate, options.column), _direction(candidate, options)
-    group = sides.group(candidate, metric, direction)
+    again = scores.rescoring(root) if options.rescore else None
+    group, edited = _group(candidate, metric, direction, "candidate", again)
+    used = [candidate]
     if len(named) == 2 and not _measured_against(candidate, found[0]):
-        base = _named_base(found[0], candidate, options, group.ruler.direction)
+        base = _named_base(found[0], candidate, options, group.ruler.direction, again)
+        used = found
     else:
-        base = _own_base(candidate, metric, group.ruler.direction, options)
+        base = _own_base(candidate, metric, group.ruler.direction, options, again)
+    origins = {one.name: scores.origin(one, again) for one in used}
     same = bool(base.identity) and base.identity == sides.identity(candidate, "candidate")
-    result = _judge(base, group, _recorded(options, candidate), SAME if same else "")
-    result = replace(result, warnings=(*result.warnings, *_mixed(base, candidate)))
+    result = _judge(base, group, _recorded(options, candidate, metric, again), SAME if same else "")
+    result = replace(result, warnings=(*result.warnings, *_mixed(base, candidate), *base.edited, *edited))
     if same:  # a strategy is no worse than itself, and no number of runs would find a difference
         result = replace(result, no_regression=True, n_needed=None)
     version = group.ruler.metric_version
@@ -94,12 +113,27 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
     examples, why = None, ""
     if base.side and candidate.commit and candidate.is_record and version.rpartition("-")[0] == metric:
         after = Side(candidate.name, candidate.commit, "candidate", group.values, group.diverged)
-        examples, why = _new_examples(root, (base.side, after), version, options)
-    return Compared(result, metric or "value", base.name, candidate.name, version, given_before, examples, why)
+        examples, why = _new_examples(root, (base.side, after), version, options, again)
+    return Compared(result, metric or "value", base.name, candidate.name, version, given_before, examples, why, origins)
 
 
-def _recorded(options: Options, candidate: Source) -> Options:
-    """With what the candidate's record says of its metric, where the user says nothing."""
+def _group(
+    source: Source, metric: str, direction: str, arm: str, again: Rescoring | None
+) -> tuple[Group, Sequence[str]]:
+    """One side, scored again where that is asked and it is a record; then with a caution where the record says else."""
+    recorded = sides.group(source, metric, direction, arm)
+    if again is None or scores.origin(source, again) != scores.RESCORED:
+        return recorded, ()
+    computed = again.group(source, metric, arm)
+    return computed, scores.edited(f"{source.name}, {arm}", recorded.values, computed.values)
+
+
+def _recorded(options: Options, candidate: Source, metric: str, again: Rescoring | None) -> Options:
+    """With what the candidate's record, or today's ruler, says of its metric, where the user says nothing."""
+    if again and scores.origin(candidate, again) == scores.RESCORED:
+        ruler = again.metric(candidate, metric)
+        smallest = ruler.min_effect if options.min_effect is None else options.min_effect
+        return replace(options, min_effect=smallest, worst=ruler.worst if options.worst is None else options.worst)
     smallest = sides.min_effect(candidate) if options.min_effect is None else options.min_effect
     worst = sides.worst(candidate) if options.worst is None else options.worst
     return replace(options, min_effect=smallest, worst=worst)
@@ -112,25 +146,28 @@ def _mixed(base: _Base, candidate: Source) -> list[str]:
 
 
 def _new_examples(
-    root: Path, both: tuple[Side, Side], version: str, options: Options
+    root: Path, both: tuple[Side, Side], version: str, options: Options, again: Rescoring | None
 ) -> tuple[NewExamples | None, str]:
     """The interval for new examples, or why there is none. It stands beside the verdict, which never waits for it."""
     paired = options.test == "paired" and not any(side.diverged for side in both)
     try:
-        return compare_examples.new_examples(root, both, version, paired=paired), ""
+        return compare_examples.new_examples(root, both, version, again.today if again else None, paired=paired), ""
     except AssayError as error:
         return None, error.sentence
 
 
-def target(start: Path, named: Sequence[str], options: Options, goal: float) -> tuple[Target, str, str]:
-    """The target rule on one side, the name of the metric and its direction."""
+def target(start: Path, named: Sequence[str], options: Options, goal: float) -> Reached:
+    """The target rule on one side."""
     if len(named) != 1:
         raise UsageError(f"{len(named)} sides are named", allowed="one, with --target VALUE")
-    source = sides.find(sides.home(start), named[0])
+    root = sides.home(start)
+    source = sides.find(root, named[0])
+    again = scores.rescoring(root) if options.rescore else None
     metric = sides.column(source, options.column)
-    group = sides.group(source, metric, _direction(source, options))
+    group, edited = _group(source, metric, _direction(source, options), "candidate", again)
     found = targets.reaches(group.values, goal, group.ruler.direction, diverged=group.diverged)
-    return found, metric or "value", group.ruler.direction
+    found = replace(found, warnings=(*found.warnings, *edited))
+    return Reached(found, metric or "value", group.ruler.direction, {source.name: scores.origin(source, again)})
 
 
 def _direction(source: Source, options: Options, default: str = "") -> str:
@@ -144,33 +181,44 @@ def _direction(source: Source, options: Options, default: str = "") -> str:
     return recorded or options.direction or default
 
 
-def _named_base(other: Source, candidate: Source, options: Options, direction: str) -> _Base:
+def _named_base(other: Source, candidate: Source, options: Options, direction: str, again: Rescoring | None) -> _Base:
     """The candidate arm of another record, or the numbers of a file."""
     column = sides.column(other, options.column)
-    group = sides.group(other, column, _direction(other, options, direction))
+    group, edited = _group(other, column, _direction(other, options, direction), "candidate", again)
     side = _side(other, other.name, "candidate", group.values, group.diverged) if other.is_record else None
     identity, made = sides.identity(other, "candidate"), sides.executions(other, "candidate")
-    return _Base(other.name, group, side, identity, _mend(other, candidate), made)
+    return _Base(other.name, group, side, identity, _mend(other, candidate), made, edited)
 
 
-def _own_base(source: Source, metric: str, direction: str, options: Options) -> _Base:
+def _own_base(source: Source, metric: str, direction: str, options: Options, again: Rescoring | None) -> _Base:
     """What the candidate's own record was measured against: its baseline arm, else its best floor."""
     if options.fixed is not None:
         return _Base("fixed value", options.fixed, None)
     if not source.is_record:
         raise UsageError(f"{source.name} names no baseline", allowed="[BASE] CAND, or --fixed VALUE CAND")
     if "baseline" in source.table["arm"]:
-        group = sides.group(source, metric, direction, "baseline")
+        group, edited = _group(source, metric, direction, "baseline", again)
         side = _side(source, group.name, "baseline", group.values, group.diverged)
         identity, made = sides.identity(source, "baseline"), sides.executions(source, "baseline")
-        return _Base(group.name, group, side, identity, executions=made)
-    floor = sides.best_floor(source, metric, direction)
+        return _Base(group.name, group, side, identity, executions=made, edited=edited)
+    floor = _best_floor(source, metric, direction, again)
     if floor is None:
         raise UsageError(
             f"{source.name} records neither a baseline nor a floor", mend="name one: assay compare BASE CAND"
         )
     name, value = floor
-    return _Base(f"floor {name}", value, None if name == HUMAN else _side(source, f"floor {name}", name, [value]))
+    return _Base(
+        f"floor {name}", value, None if name == scores.HUMAN else _side(source, f"floor {name}", name, [value])
+    )
+
+
+def _best_floor(source: Source, metric: str, direction: str, again: Rescoring | None) -> tuple[str, float] | None:
+    """Name and value of the best floor, scored again where that is asked."""
+    if again is None or scores.origin(source, again) != scores.RESCORED:
+        return sides.best_floor(source, metric, direction)
+    found = again.floors(source, metric)
+    best = verdict.best(found, direction) if found else ""
+    return (best, found[best]) if found else None
 
 
 def _side(source: Source, name: str, arm: str, values: Sequence[float], diverged: int = 0) -> Side | None:
@@ -227,7 +275,8 @@ def _mend(baseline: Source, candidate: Source) -> str:
     """The command after which both sides have one ruler."""
     if not candidate.commit:
         return f"write both files with the same tool and ruler, or give {candidate.name} the same columns"
-    take = f"dvc exp apply {candidate.name}" if candidate.experiment else f"git switch --detach {candidate.name}"
+    name = quote(candidate.name)
+    take = f"dvc exp apply {name}" if candidate.experiment else f"git switch --detach {name}"
     if not baseline.commit:
-        return f"compare {candidate.name} with a revision: assay compare {candidate.name}"
+        return f"compare {candidate.name} with a revision: assay compare {name}"
     return f"{take} && dvc exp run -S baseline={baseline.commit}"

@@ -37,12 +37,15 @@ class Side:
     diverged: int = 0
 
 
-def new_examples(root: Path, sides: tuple[Side, Side], version: str, *, paired: bool) -> NewExamples | None:
+def new_examples(
+    root: Path, sides: tuple[Side, Side], version: str, today: Today | None, *, paired: bool
+) -> NewExamples | None:
     """Candidate minus baseline for new examples; None where the metric is no mean over examples.
 
-    Raises AssayError where that cannot be said: another ruler than today's, or predictions not at hand.
+    Without `today`, the ruler as it was loaded on request, its code is run only where it ran before. Raises AssayError
+    where that cannot be said: another ruler than today's, or predictions not at hand.
     """
-    today = present_ruler.load(project.find(root))
+    today = today or present_ruler.load(project.find(root), only_known=True)
     if today.version != version:
         raise IncomparableError(f"they were measured under {version}, and the ruler at hand is {today.version}")
     if today.ruler.metric.per_example is None:

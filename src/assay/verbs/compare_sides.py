@@ -16,6 +16,7 @@ from assay.judging.groups import Group, Member, Ruler
 from assay.lineage import columns
 from assay.lineage.columns import Table
 from assay.outside import files, git
+from assay.scoring import trusted
 from assay.words.errors import UsageError
 
 REPLICATES, METRICS = "results/replicates.csv", "results/metrics.json"
@@ -30,13 +31,17 @@ RECORDED = (
 
 @dataclass(frozen=True)
 class Source:
-    """What a user named: a table, and for a revision its commit and the table's hash; "" for a file."""
+    """What a user named: a table, and for a revision its commit and the table's hash; "" for a file.
+
+    `computed_here`: an `evaluate` on this machine wrote this very table.
+    """
 
     name: str
     table: Table
     commit: str = ""
     digest: str = ""
     experiment: bool = False
+    computed_here: bool = False
 
     @property
     def is_record(self) -> bool:
@@ -53,7 +58,8 @@ def find(root: Path, name: str) -> Source:
     """The file at `name`, else the experiment or revision called so. Raises UsageError naming what is near."""
     path = Path(name)
     if path.is_file() or path.suffix.lower() in (".csv", ".json"):
-        return Source(name, columns.read(path))
+        content = files.read_bytes(path, mend="name an existing CSV or JSON file")
+        return Source(name, columns.parse(content, name), computed_here=trusted.computed(root, content))
     if not git.run(root, "rev-parse", "--git-dir", check=False):
         raise UsageError(f"{name} is no file, and {root} is in no Git repository", allowed="a CSV or JSON file")
     refs = git.run(root, "for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{name}", check=False).split()
@@ -64,12 +70,16 @@ def find(root: Path, name: str) -> Source:
         raise UsageError(f"there is no file, revision or experiment {name!r}", allowed=_near(root, name))
     content = _recorded(root, commit, name)
     table = columns.parse(content, f"{REPLICATES} of {name}")
-    return Source(name, table, commit, files.digest(content), bool(refs))
+    return Source(name, table, commit, files.digest(content), bool(refs), trusted.computed(root, content))
 
 
 def _near(root: Path, name: str) -> str:
     refs = git.run(root, "for-each-ref", "--format=%(refname)", "refs/exps", "refs/heads", "refs/tags", check=False)
-    short = {ref.rpartition("/")[2] if ref.startswith("refs/exps") else ref.split("/", 2)[2] for ref in refs.split()}
+    short = {
+        ref.rpartition("/")[2] if ref.startswith("refs/exps") else ref.split("/", 2)[2]
+        for ref in refs.split("\n")
+        if ref
+    }
     near = difflib.get_close_matches(name, short, 3) or sorted(short)[:5]
     return f"a file, a revision or an experiment, e.g. {', '.join(near) or 'HEAD'}"
 
@@ -87,7 +97,7 @@ def _recorded(root: Path, commit: str, name: str) -> bytes:
 def _check_schema(content: bytes | None, name: str) -> None:
     try:
         found = json.loads(content) if content else {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{METRICS} of {name} is damaged: {error}", mend="dvc exp run") from error
     schema = found.get("schema", SCHEMA) if isinstance(found, dict) else SCHEMA
     if schema != SCHEMA:

@@ -19,10 +19,10 @@ from assay.arms.own_data import own_training_data
 from assay.arms.request import request, training_closure
 from assay.evidence.events import Score, Seeds
 from assay.history.scratch import Scratch, failed, run
-from assay.outside import closure, examples, files, library, pipeline, places, task_source
+from assay.outside import arrays, closure, examples, files, library, pipeline, places, task_source
 from assay.outside.pipeline import Run
 from assay.outside.start import Start
-from assay.scoring import ruler
+from assay.scoring import ruler, trusted
 from assay.scoring.ruler import Metric
 from assay.words import params, records
 from assay.words.errors import UsageError
@@ -68,6 +68,7 @@ class Confirmation:
     def _metric(self) -> Metric:
         where = task_source.where(self.scratch.layout.root, self.task, "metrics")
         module = task_source.load(self.scratch.layout.root, self.task, "metrics")
+        trusted.note_code(self.scratch.home, trusted.metrics_code(self.scratch.layout.root, self.task))
         return ruler.chosen(ruler.read(module, where), self.begun.params.metric.name, where)
 
     def candidate(self, part: str = "validation") -> Group:
@@ -106,9 +107,9 @@ class Confirmation:
 
     def _scored(self, answer: Measurement, predictions: Path, evaluated: Path) -> Group:
         part, _ = examples.read(evaluated, ["ids", "targets"])
-        if not np.array_equal(np.load(predictions / "ids.npy", allow_pickle=False), part.ids):
+        if not np.array_equal(arrays.read(predictions / "ids.npy"), part.ids):
             raise UsageError(f"{predictions} holds other examples than were asked for")
-        rows = np.load(predictions / "predictions.npy", allow_pickle=False)
+        rows = arrays.read(predictions / "predictions.npy")
         finite = [(one, row) for one, row in zip(answer.replicates, rows, strict=True) if one.diverged is None]
         options = self.begun.params.metric.options
         with task_source.said_by_task(self.scratch.layout.root, self.task, "metrics"):

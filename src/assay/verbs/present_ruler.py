@@ -19,8 +19,9 @@ from assay.evidence.events import Score
 from assay.history import locked
 from assay.history.kept import Kept
 from assay.outside import closure, examples, files, git, pipeline, remembered, task_source
-from assay.scoring import present, ruler
+from assay.scoring import present, ruler, trusted
 from assay.scoring.arm import Ruler
+from assay.scoring.ruler import Metric
 from assay.words import params
 from assay.words.errors import IncomparableError, ProvenanceError, UsageError
 from assay.words.layout import Layout
@@ -44,16 +45,27 @@ class Today:
         Raises IncomparableError when an example of today's was not predicted, UsageError when the metric fails.
         """
         assert found.arm.measurement is not None  # `kept.read` gives no other
-        rows = self._rows(found.ids)
-        pairs = zip(found.arm.measurement.replicates, found.predictions, strict=True)
-        with self.said_by_task():
-            values = [self._value(row[rows], one.number) for one, row in pairs if one.diverged is None]
+        values = [value for value in self.values(found, self.ruler.metric) if value is not None]
         return Score(
             n=len(values),
             mean=float(np.mean(values)) if values else None,
             sd=float(np.std(values, ddof=1)) if len(values) > 1 else None,
             diverged=len(found.predictions) - len(values),
         )
+
+    def values(self, found: Kept, metric: Metric) -> list[float | None]:
+        """The metric of every replicate, None where it diverged. Raises as `score` does."""
+        assert found.arm.measurement is not None
+        return [
+            None if one.diverged else self.value(found.ids, row, metric, f"stored replicate {one.number}")
+            for one, row in zip(found.arm.measurement.replicates, found.predictions, strict=True)
+        ]
+
+    def value(self, ids: NDArray[np.str_], predictions: NDArray[Any], metric: Metric, who: str) -> float:
+        """The metric of predictions (M, …) for examples `ids` (M,). Raises as `score` does."""
+        options = self.ruler.options if metric.name == self.ruler.decides else {}
+        with self.said_by_task():
+            return ruler.score(metric, options, self.ruler.targets, predictions[self._rows(ids)], who)
 
     def examples(self, found: Kept) -> NDArray[np.float64]:
         """Scores (R, N) of today's single examples, for replicates that did not diverge. Raises as `score` does."""
@@ -68,10 +80,6 @@ class Today:
         """Scores (N,) of today's single examples, from predictions (M, …) for examples `ids` (M,)."""
         with self.said_by_task():
             return ruler.per_example(self.ruler.metric, self.ruler.targets, predictions[self._rows(ids)], who)
-
-    def _value(self, predictions: NDArray[Any], number: int) -> float:
-        metric, targets = self.ruler.metric, self.ruler.targets
-        return ruler.score(metric, self.ruler.options, targets, predictions, f"stored replicate {number}")
 
     def _rows(self, ids: NDArray[np.str_]) -> NDArray[np.int64]:
         """Where today's examples stand among `ids`: an id is an example's own content, whatever part it lay in."""
@@ -88,14 +96,30 @@ class Today:
         return task_source.said_by_task(self.layout.root, self.asked.task.name, "metrics")
 
 
-def load(layout: Layout) -> Today:
-    """Today's ruler. Raises IncomparableError when the validation part is not today's, UsageError for bad sources."""
+def load(layout: Layout, *, only_known: bool = False) -> Today:
+    """Today's ruler; with `only_known` a task's code is imported only where an `evaluate` of this checkout ran it.
+
+    Raises ProvenanceError where it did not, IncomparableError when the validation part is not today's, UsageError for
+    bad sources.
+    """
     asked = params.resolved(pipeline.parameters(layout.root))
+    if only_known:
+        _check_known(layout, asked.task.name)
     _check_data(layout)
     part, manifest = examples.read(layout.part("validation"), ["ids", "targets"])
     module = task_source.load(layout.root, asked.task.name, "metrics")
     version = present.version(layout.root, asked, module, manifest.content)
     return Today(layout, asked, present.read(layout.root, asked, module, part.ids, part.targets), version)
+
+
+def _check_known(layout: Layout, task: str) -> None:
+    task_source.read(layout.root, task, "metrics")
+    if not trusted.ran(layout.root, trusted.metrics_code(layout.root, task)):
+        raise ProvenanceError(
+            f"{task_source.where(layout.root, task, 'metrics')} as it stands did not run on this machine yet, "
+            "and reading runs no such code",
+            mend="the same command with --rescore, which runs it",
+        )
 
 
 def _check_data(layout: Layout) -> None:

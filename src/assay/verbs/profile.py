@@ -17,6 +17,7 @@ from pathlib import Path
 
 from assay.history import project
 from assay.outside import seconds
+from assay.outside.dvc_program import DVC
 from assay.words.errors import UsageError
 from assay.words.records import Record
 
@@ -52,7 +53,7 @@ def profile(start: Path, arguments: Sequence[str], quiet: bool = False) -> Profi
     with tempfile.TemporaryDirectory(prefix="assay-seconds-") as folder:
         began, clock = time.time(), time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-m", "dvc", "exp", "run", *arguments],
+            [*DVC, "exp", "run", *arguments],
             cwd=root,
             env={**os.environ, seconds.ASKED: folder},
             stdout=sys.stderr if quiet else None,

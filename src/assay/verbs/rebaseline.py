@@ -7,7 +7,6 @@ same measurement once more. Not covered: which way it is (`verbs.freshness`), ot
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from assay.history.scratch import failed, run
 from assay.history.state import State, Strategy, fold
 from assay.history.writing import check_identity, write
 from assay.outside import files, pipeline
+from assay.outside.dvc_program import DVC
 from assay.outside.examples import read_manifest
 from assay.outside.start import Start
 from assay.scoring import arm as scoring
@@ -143,7 +143,7 @@ def _done(layout: Layout, chosen: Plan, ran: bool, say: Say) -> Done:
 def _repro(layout: Layout, *stages: str, alone: bool = False) -> str:
     """What `dvc repro` of these stages printed; with `alone` without what comes before them."""
     options = ["--single-item"] if alone else []
-    command = [sys.executable, "-m", "dvc", "repro", *options, *stages]
+    command = [*DVC, "repro", *options, *stages]
     code, said = run(command, layout.root, layout.root, **{ALONE: "1"})
     if code:
         raise failed(f"{' and '.join(stages)} did not run", said, "dvc repro")

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 
 from assay.evidence.events import Rejected, Rescored, Score
 from assay.history import dvc_cache, kept, numbers, pointer, project, rescored
@@ -78,7 +79,7 @@ def _strategies(work: _Work) -> None:
     measured, sequence = _measured_against(work), state.sequence
     for tag in state.unverifiable:
         if tag.name.startswith("strategy/"):
-            work.done.left[tag.name] = f"it is not verifiable: {tag.problem}; next: git show {tag.name}"
+            work.done.left[tag.name] = f"it is not verifiable: {tag.problem}; next: git show {quote(tag.name)}"
     for strategy in state.strategies.values():
         name = strategy.tag.name
         if version in (strategy.accepted.metric_version, *strategy.rescored):
@@ -177,10 +178,10 @@ def _experiment(work: _Work, name: str, lock: bytes) -> Score:
         found = kept.read(work.cache, lock, "candidate")
     except NotAtHandError as error:
         rejected = name.startswith("rejected/")
-        mend = FETCH.format(arm="candidate") if rejected else f"dvc exp pull origin {name.partition(' ')[0]}"
+        mend = FETCH.format(arm="candidate") if rejected else f"dvc exp pull origin {quote(name.partition(' ')[0])}"
         raise NotAtHandError(error.problem, mend=mend) from error
     if found is None:
-        raise UsageError("it has no results", mend=f"dvc exp remove {name}")
+        raise UsageError("it has no results", mend=f"dvc exp remove {quote(name.partition(' ')[0])}")
     return work.today.score(found)
 
 

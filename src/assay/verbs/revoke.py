@@ -27,11 +27,13 @@ def revoke(start: Path, name: str, why: str) -> tuple[Revoked, str]:
     if moves:
         branch(layout.root)
     check_identity(layout.root)
-    if strategy.revoked is not None and isinstance(strategy.revoked.event, Revoked) and moves:
-        event = strategy.revoked.event
-    else:
+    done = strategy.revoked.event if strategy.revoked is not None and moves else None
+    event = done if isinstance(done, Revoked) else _event(state, strategy, reason)
+    if event is not done:
         check_free(repository.refs, "revoked", strategy.accepted.name)
-        event = _event(state, strategy, reason)
+    if moves:
+        pointer.plan(layout, event.baseline)
+    if event is not done:
         write(layout.root, event, f"Revoke {strategy.tag.name}", reason)
     moved = f"Move the baseline back to {event.baseline}\n\n{strategy.tag.name} is revoked: {event.why}"
     return event, pointer.move(layout, event.baseline, moved) if moves else ""

@@ -6,14 +6,16 @@ line; a line that names something wrong ends with its mend. Not covered: printin
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from shlex import quote
 
 from assay.context import environment
-from assay.history import difference, leftovers, locked, numbers, project, worktree
+from assay.history import detached, difference, leftovers, locked, numbers, pointer, project, worktree
 from assay.history.reading import Experiment, Repository, parse_metrics, read
 from assay.history.state import State, fold
 from assay.history.worktree import WorkTree
@@ -34,10 +36,11 @@ def status(start: Path) -> Status:
     tree = worktree.read(layout.root)
     state = fold(repository.tags)
     equal = worktree.equal_experiment(layout.root, repository.experiments)
+    landed = _landed(layout, state)
     lines = [
-        *_with_parameters(layout, state),
+        *_with_parameters(layout, state, landed),
         *_verdict(layout, equal),
-        *_work_tree(layout, tree, equal),
+        *_work_tree(layout, tree, equal, landed),
         *_leftovers(layout, tree, repository),
         *_unproven(repository, state),
         *_unpushed(layout, tree, repository),
@@ -46,7 +49,19 @@ def status(start: Path) -> Status:
     return Status(healthy=all(line.healthy for line in lines), lines=lines)
 
 
-def _with_parameters(layout: Layout, state: State) -> Iterator[StatusLine]:
+def _landed(layout: Layout, state: State) -> bool:
+    """Whether the results at hand are those with which the baseline was accepted: they compare it with the one before,
+    and until the next run that is as it should be.
+    """
+    try:
+        name = pointer.baseline(files.read_bytes(layout.params))
+    except AssayError:
+        return False
+    strategy = state.strategies.get(name.removeprefix("strategy/"))
+    return strategy is not None and not git.edited(layout.root, strategy.tag.commit, "dvc.lock", "results")
+
+
+def _with_parameters(layout: Layout, state: State, landed: bool) -> Iterator[StatusLine]:
     """What needs a readable params.yaml: baseline, difference, freshness, untracked sources."""
     try:
         asked = params.load(pipeline.parameters(layout.root))
@@ -54,10 +69,13 @@ def _with_parameters(layout: Layout, state: State) -> Iterator[StatusLine]:
         yield StatusLine(topic="parameters", text=error.problem, mend=error.mend or "git diff params.yaml")
         return
     yield from _baseline(layout, asked, state)
-    yield from _fresh(layout, asked)
-    yield from _library(layout, asked)
+    if not landed:
+        yield from _fresh(layout, asked)
+        yield from _library(layout, asked)
     for path in difference.untracked(layout, asked.task.name):
-        yield StatusLine(topic="code", text=f"{path} is imported but Git does not track it", mend=f"git add {path}")
+        yield StatusLine(
+            topic="code", text=f"{path} is imported but Git does not track it", mend=f"git add {quote(path)}"
+        )
 
 
 def _baseline(layout: Layout, asked: Params, state: State) -> Iterator[StatusLine]:
@@ -81,7 +99,9 @@ def _evidence(name: str, state: State, asked: Params) -> StatusLine:
     strategy = state.strategies.get(name.removeprefix("strategy/"))
     bad = next((tag for tag in state.unverifiable if tag.name == name), None)
     if bad is not None:
-        return StatusLine(topic="baseline", text=f"{name} is not verifiable: {bad.problem}", mend=f"git show {name}")
+        return StatusLine(
+            topic="baseline", text=f"{name} is not verifiable: {bad.problem}", mend=f"git show {quote(name)}"
+        )
     if strategy is None:
         return StatusLine(topic="baseline", text=f"{name}, which is no accepted strategy")
     accepted = strategy.accepted
@@ -205,7 +225,7 @@ def _verdict(layout: Layout, equal: Experiment | None) -> Iterator[StatusLine]:
         yield StatusLine(topic="verdict", text="measured under profile fast", mend="dvc exp run -S profile=full")
 
 
-def _work_tree(layout: Layout, tree: WorkTree, equal: Experiment | None) -> Iterator[StatusLine]:
+def _work_tree(layout: Layout, tree: WorkTree, equal: Experiment | None, landed: bool) -> Iterator[StatusLine]:
     edited = tree.edited if equal is None else []
     if edited:
         mend = "dvc exp run, or git stash"
@@ -219,6 +239,10 @@ def _work_tree(layout: Layout, tree: WorkTree, equal: Experiment | None) -> Iter
     except AssayError as error:
         yield StatusLine(topic="work tree", text=error.problem, mend="git checkout HEAD -- dvc.lock")
         return
+    if landed:
+        stale = {
+            stage: rest for stage, names in stale.items() if (rest := [name for name in names if name != "baseline"])
+        }
     if stale:
         names = list(dict.fromkeys(name for changed in stale.values() for name in changed))
         text = f"{', '.join(stale)} last ran with another {_few(names)}"
@@ -234,6 +258,11 @@ def _work_tree(layout: Layout, tree: WorkTree, equal: Experiment | None) -> Iter
 def _leftovers(layout: Layout, tree: WorkTree, repository: Repository) -> Iterator[StatusLine]:
     folder = Path(git.run(layout.root, "rev-parse", "--absolute-git-dir"))
     found = leftovers.find(layout.root, repository.refs, folder)
+    log = detached.read(layout.root)
+    lost = detached.unreachable(layout.root, log.commits if tree.branch else [tree.head] if found.running else [])
+    if lost:
+        text = f"{len(lost)} commit(s) made while a run had detached HEAD are on no branch"
+        yield StatusLine(topic="runs", text=text, mend=detached.kept(lost[0]))
     if found.running:
         yield StatusLine(topic="runs", text=f"a run is under way (process {_join(found.running)})")
         return
@@ -244,16 +273,10 @@ def _leftovers(layout: Layout, tree: WorkTree, repository: Repository) -> Iterat
         mend = "git for-each-ref --format='delete %(refname)' refs/exps/exec | git update-ref --stdin"
         yield StatusLine(topic="runs", text=f"a killed run left {_few([_short(ref) for ref in found.refs])}", mend=mend)
     for lock in found.locks:
-        yield StatusLine(topic="runs", text=f"a killed command left {lock}", mend=f"rm '{lock}'")
+        yield StatusLine(topic="runs", text=f"a killed command left {lock}", mend=f"rm {quote(str(lock))}")
     if not tree.branch:
-        yield StatusLine(topic="runs", text=f"HEAD is detached at {tree.head[:12]}", mend=_attach(tree, repository))
-
-
-def _attach(tree: WorkTree, repository: Repository) -> str:
-    """The command that brings HEAD back to a branch without touching a file, where one stands at this commit."""
-    heads = [ref for ref in repository.refs.values() if ref.name.startswith("refs/heads/")]
-    here = sorted((ref.name for ref in heads if ref.object == tree.head), key=lambda name: name != "refs/heads/main")
-    return f"git symbolic-ref HEAD {here[0]}" if here else "git switch -c NAME, or git switch main"
+        text, mend = detached.sentence(layout.root, log), detached.attach(layout.root, log.branch)
+        yield StatusLine(topic="runs", text=text, mend=mend)
 
 
 def _short(ref: str) -> str:
@@ -263,12 +286,13 @@ def _short(ref: str) -> str:
 def _unproven(repository: Repository, state: State) -> Iterator[StatusLine]:
     without = [item.name for item in repository.experiments if not numbers.text(item.metrics, "verdict")]
     if without:
-        mend = f"dvc exp remove {' '.join(without[:5])}"
+        mend = f"dvc exp remove {shlex.join(without[:5])}"
         yield StatusLine(topic="experiments", text=f"{len(without)} without a verdict: {_few(without)}", mend=mend)
     elif repository.experiments:
         yield StatusLine(topic="experiments", text=f"{len(repository.experiments)}, each with a verdict")
     for tag in state.unverifiable:
-        yield StatusLine(topic="tags", text=f"{tag.name} is not verifiable: {tag.problem}", mend=f"git show {tag.name}")
+        text = f"{tag.name} is not verifiable: {tag.problem}"
+        yield StatusLine(topic="tags", text=text, mend=f"git show {quote(tag.name)}")
 
 
 def _unpushed(layout: Layout, tree: WorkTree, repository: Repository) -> Iterator[StatusLine]:
@@ -278,7 +302,7 @@ def _unpushed(layout: Layout, tree: WorkTree, repository: Repository) -> Iterato
         return
     if tree.branch and not tree.upstream:
         text = f"{tree.branch} was never pushed"
-        yield StatusLine(topic="remote", text=text, mend=f"git push -u --follow-tags origin {tree.branch}")
+        yield StatusLine(topic="remote", text=text, mend=f"git push -u --follow-tags origin {quote(tree.branch)}")
     elif tree.ahead:
         text = f"{tree.ahead} commit(s) of {tree.branch} are not in {tree.upstream}"
         yield StatusLine(topic="remote", text=text, mend="git push --follow-tags && dvc push")
@@ -286,9 +310,12 @@ def _unpushed(layout: Layout, tree: WorkTree, repository: Repository) -> Iterato
         text = f"{tree.upstream} has {tree.behind} commit(s) that {tree.branch} has not"
         yield StatusLine(topic="remote", text=text, mend="git pull && dvc pull")
     missing = _tags_elsewhere(layout, repository)
+    if missing and tree.branch and (tree.ahead or not tree.upstream):  # the push of the branch takes its tags along
+        taken = git.run(layout.root, "for-each-ref", "--format=%(refname)", "--merged=HEAD", "refs/tags").split("\n")
+        missing = [name for name in missing if f"refs/tags/{name}" not in taken]
     if missing:
         text = f"the commits of {_few(missing)} are on no remote branch"
-        yield StatusLine(topic="remote", text=text, mend=f"git push origin {' '.join(missing[:5])}")
+        yield StatusLine(topic="remote", text=text, mend=f"git push origin {shlex.join(missing[:5])}")
 
 
 def _tags_elsewhere(layout: Layout, repository: Repository) -> list[str]:

@@ -9,8 +9,17 @@ from __future__ import annotations
 import errno
 from enum import IntEnum
 
+from assay.words import printable
+
 #: what the system says no to for reasons outside of the program
 REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+#: those of them that are about the disk that is written to, and never about what is read
+FULL = REFUSED[:4]
+
+#: between the problem and what is allowed
+_ALLOWED = "; allowed: "
+#: characters of a problem that are shown beside the longest command
+_LEAST = 160
 
 
 class Exit(IntEnum):
@@ -37,12 +46,14 @@ class AssayError(Exception):
 
     @property
     def sentence(self) -> str:
-        parts = [self.problem.rstrip(".")]
-        if self.allowed:
-            parts.append(f"allowed: {self.allowed}")
-        if self.mend:
-            parts.append(f"next: {self.mend}")
-        return "; ".join(parts)
+        """One printable line. What is long is cut in the problem and in what is allowed, the next command never."""
+        mend = f"; next: {printable.command(self.mend)}" if self.mend else ""
+        room = max(printable.LONGEST - len(mend), _LEAST)
+        problem = printable.line(self.problem.rstrip("."))
+        if not self.allowed:
+            return printable.cut(problem, room) + mend
+        allowed = printable.cut(printable.line(self.allowed), max(room - len(problem), room // 2) - len(_ALLOWED))
+        return printable.cut(problem, room - len(allowed) - len(_ALLOWED)) + _ALLOWED + allowed + mend
 
 
 class UsageError(AssayError):

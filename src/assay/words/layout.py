@@ -135,8 +135,8 @@ class Store:
         return self.root / "trees"
 
     def tree(self, commit: str) -> Path:
-        """The repository's files as of a commit."""
-        return self.trees / commit
+        """The repository's files as a checkout of a commit writes them."""
+        return self.trees / f"checkout-{commit}"
 
     @property
     def exports(self) -> Path:

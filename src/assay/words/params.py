@@ -7,6 +7,7 @@ Not covered: the keyword arguments of a task's own functions, which only the tas
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import math
 import re
@@ -16,7 +17,10 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from assay.words.argument_names import as_python_reads
 from assay.words.errors import UsageError
+from assay.words.excerpt import excerpt, excerpt_of_name
+from assay.words.json_form import json_form
 from assay.words.yaml12 import parse
 
 Share = Annotated[float, Meta(gt=0, lt=1)]
@@ -95,17 +99,26 @@ KEYS = frozenset(field.name for field in msgspec.structs.fields(Params))
 STRATEGY = ("lr", "data", "split", "model", "train")
 #: what an overlay may change
 OVERLAID = ("lr", "model", "train")
+#: profiles and modes together: each is checked against all of the file
+OVERLAYS = 100
 #: the mode that every params.yaml has: its parameters as they stand
 DEFAULT_MODE = "default"
 
 
 def load(content: bytes | str, where: str = "params.yaml") -> Params:
     """All parameters, validated, profiles included. Raises UsageError with the offending key and value."""
-    return _checked(parse(content, where), where)
+    return _checked(_read(content, where), where)
+
+
+def _read(content: bytes | str, where: str) -> dict[str, Any]:
+    return as_python_reads(parse(content, where), where)
 
 
 def _checked(raw: dict[str, Any], where: str) -> Params:
     checked = _convert(raw, where)
+    if len(checked.profiles) + len(checked.modes) > OVERLAYS:
+        problem = f"{where} has {len(checked.profiles)} profiles and {len(checked.modes)} modes"
+        raise UsageError(problem, allowed=f"up to {OVERLAYS} together", mend="remove some in params.yaml")
     for name, overlay in checked.profiles.items():
         _overlaid(raw, overlay, f"profiles.{name}", where)
     for name, overlay in checked.modes.items():
@@ -133,7 +146,7 @@ def resolved(
     content: bytes | str, profile: str | None = None, where: str = "params.yaml", mode: str = DEFAULT_MODE
 ) -> Params:
     """Parameters with the overlays of `profile` (default: the file's own) and of `mode` laid over them."""
-    return _resolved(parse(content, where), profile, where, mode)
+    return _resolved(_read(content, where), profile, where, mode)
 
 
 def _resolved(raw: dict[str, Any], profile: str | None, where: str, mode: str = DEFAULT_MODE) -> Params:
@@ -150,12 +163,12 @@ def _resolved(raw: dict[str, Any], profile: str | None, where: str, mode: str = 
 
 def changed(content: bytes | str, settings: Mapping[str, Any], profile: str | None = None) -> Params:
     """`resolved`, after `settings` (dotted key → value) were written into the file, as `dvc exp run -S` does."""
-    raw = parse(content)
+    raw = _read(content, "params.yaml")
     for key, value in settings.items():
         nested: Any = value
         for part in reversed(key.split(".")):
             nested = {part: nested}
-        raw = merged(raw, nested)
+        raw = merged(raw, as_python_reads(nested, "params.yaml"))
     return _resolved(raw, profile, "params.yaml")
 
 
@@ -175,8 +188,14 @@ def modes(checked: Params) -> tuple[str, ...]:
 
 
 def strategy(checked: Params) -> dict[str, Any]:
-    """The resolved parameters that belong to a strategy's identity, as plain nested values."""
-    plain = msgspec.to_builtins(checked)
+    """The resolved parameters that belong to a strategy's identity, in JSON's kinds alone."""
+    form: dict[str, Any] = json_form(as_given(checked))
+    return form
+
+
+def as_given(checked: Params) -> dict[str, Any]:
+    """The parameters of a strategy as they were written, dates and keys of numbers included: for a task's own code."""
+    plain = msgspec.to_builtins(checked, builtin_types=(datetime.date, datetime.datetime))
     return {name: plain[name] for name in STRATEGY} | {"task": plain["task"]["name"]}
 
 
@@ -227,13 +246,16 @@ def _refuse_nonfinite(value: Any, where: str, path: str) -> None:
         for number, below in enumerate(value):
             _refuse_nonfinite(below, where, f"{path}[{number}]")
     elif isinstance(value, float) and not math.isfinite(value):
-        raise UsageError(f"{where}: {path} is {value}", allowed="a finite number", mend=_set(path))
+        named = excerpt_of_name(path)
+        raise UsageError(f"{where}: {named} is {value}", allowed="a finite number", mend=_set(named))
 
 
 def _sentence(raw: dict[str, Any], error: msgspec.ValidationError, where: str) -> UsageError:
-    said, _, at = str(error).partition(" - at `$")
-    path = at.rstrip("`").lstrip(".")
-    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", said)
+    placed = re.fullmatch(r"(.*) - at (`key` in )?`\$([^`]*)`", str(error), re.DOTALL)
+    said, of_key, path = (placed[1], placed[2], placed[3].lstrip(".")) if placed else (str(error), None, "")
+    if of_key:
+        return UsageError(f"{where}: {path or 'the file'} has a key that is no text", mend="write the key in quotes")
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", said, re.DOTALL)
     if unknown:
         return _unknown(unknown[1], path, where)
     missing = re.fullmatch(r"Object missing required field `(.*)`", said)
@@ -242,7 +264,9 @@ def _sentence(raw: dict[str, Any], error: msgspec.ValidationError, where: str) -
     value: Any = raw
     for key in re.findall(r"[^.\[\]]+", path):
         value = value[int(key)] if isinstance(value, list) else value.get(key) if isinstance(value, Mapping) else value
-    return UsageError(f"{where}: {path or 'the file'} is {value!r}", allowed=_allowed(said, path), mend=_set(path))
+    return UsageError(
+        f"{where}: {path or 'the file'} is {excerpt(value)}", allowed=_allowed(said, path), mend=_set(path)
+    )
 
 
 def _set(path: str) -> str:
@@ -255,7 +279,7 @@ def _unknown(key: str, path: str, where: str) -> UsageError:
     near = difflib.get_close_matches(key, known, 1)
     full = f"{path}.{key}" if path else key
     return UsageError(
-        f"{where}: nobody reads {full!r}",
+        f"{where}: nobody reads {excerpt(full)}",
         allowed=", ".join(known),
         mend=f"did you mean {near[0]!r}?" if near else "remove it, or read it in your task under model: or data:",
     )

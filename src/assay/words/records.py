@@ -12,6 +12,9 @@ import msgspec
 
 from assay.words.errors import UsageError
 
+#: what decoders raise for content that somebody else wrote: not JSON, too deep, a number of 5,000 digits, no Unicode
+DAMAGE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
+
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of all records. A reader accepts the schema it knows and names the one it does not."""
@@ -24,7 +27,23 @@ R = TypeVar("R", bound=Record)
 
 def encode(record: Record) -> bytes:
     """Indented JSON with a final newline: readable in a diff, the same bytes for the same content."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+    return msgspec.json.format(as_json(record), indent=2) + b"\n"
+
+
+def as_json(value: object) -> bytes:
+    """JSON of anything that msgspec knows; a file's or a ref's name that is no Unicode gets question marks."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_unicode(msgspec.to_builtins(value)))
+
+
+def _unicode(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_unicode(key): _unicode(inner) for key, inner in value.items()}
+    return [_unicode(inner) for inner in value] if isinstance(value, list) else value
 
 
 def decode(content: bytes, kind: type[R], where: str, mend: str = "") -> R:
@@ -40,7 +59,7 @@ def decode(content: bytes, kind: type[R], where: str, mend: str = "") -> R:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
         raise UsageError(f"{where} is not a valid {kind.__name__} record: {error}", mend=mend) from error
-    except msgspec.DecodeError as error:
+    except DAMAGE as error:
         raise UsageError(f"{where} is damaged: {error}", mend=mend) from error
 
 

@@ -1,0 +1,28 @@
+"""The one place of the command line that prints: what others wrote cannot reach a terminal or a page as a command."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from assay.words import printable
+
+
+def show(text: str, *, err: bool = False) -> None:
+    """Print lines of text, on stderr if `err`."""
+    click.echo(printable.lines(text), err=err)
+
+
+def show_json(content: str | bytes) -> None:
+    """Print one JSON object; what a terminal or an HTML page would obey is written as \\u and its number."""
+    text = content if isinstance(content, str) else content.decode()
+    click.echo("".join(map(_inert, text.removesuffix("\n"))))
+
+
+def _inert(letter: str) -> str:
+    return letter if (letter.isprintable() and letter != "<") or letter == "\n" else _escaped(letter)
+
+
+def _escaped(letter: str) -> str:
+    return "\\u003c" if letter == "<" else json.dumps(letter)[1:-1].replace("\x7f", "\\u007f")

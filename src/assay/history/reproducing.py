@@ -1,0 +1,30 @@
+"""A scratch project made ready for DVC, and run as far as our last stage."""
+
+from __future__ import annotations
+
+from assay.history import scratch_data
+from assay.history.scratch import Scratch, failed, run, share_cache
+from assay.outside.dvc_program import DVC
+from assay.words.layout import Layout
+
+#: of our stages. The user's own beside or behind it, a deployment for example, never run in a scratch project.
+LAST = "evaluate"
+
+
+def furnish(scratch: Scratch) -> None:
+    """Let DVC find settings, caches and data as in the real project. Raises UsageError for data that are nowhere."""
+    share_cache(scratch.home, scratch.layout.root)
+    scratch_data.bring(Layout(scratch.home), scratch.top, scratch.layout, LAST)
+
+
+def reproduce(scratch: Scratch, *, again: bool = False) -> None:
+    """Regenerate dvc.lock and results; with `again`, which follows a first time, score the predictions anew whatever
+    DVC knows of them. Raises UsageError with the sentence of the stage that failed.
+    """
+    if not again:
+        furnish(scratch)
+    options = ("--force", "--single-item") if again else ()
+    code, said = run([*DVC, "repro", *options, LAST], scratch.layout.root, scratch.home)
+    if code:
+        mend = "name all that this stage reads under its deps in dvc.yaml, then dvc exp run, and accept that"
+        raise failed("the tree to be accepted does not run", said, mend)

@@ -1,0 +1,105 @@
+"""Where the numbers of a comparison come from, and numbers computed again from predictions.
+
+A record of results can be edited, and dvc.lock proves nothing: `dvc commit -f` renews its hashes. Covers: telling
+numbers that were computed here from those that only stand in a record, scoring both arms and the floors of a record
+anew. Not covered: comparing (`verbs.compare`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from assay.history import dvc_cache, kept, project
+from assay.history.kept import Kept, NotAtHandError
+from assay.judging.groups import Group, Member, Ruler
+from assay.outside import git
+from assay.scoring.ruler import Metric
+from assay.verbs import present_ruler
+from assay.verbs.compare_sides import Source
+from assay.verbs.present_ruler import Today
+from assay.words.errors import IncomparableError, UsageError
+
+#: where numbers come from: scored again in this call, by an `evaluate` on this machine, a record alone, a foreign file
+RESCORED, HERE, RECORDED, GIVEN = "rescored", "here", "recorded", "given"
+#: a floor that left no predictions
+HUMAN = "human"
+MEND = "dvc exp pull origin NAME for an experiment, else dvc fetch --all-commits"
+
+
+def origin(source: Source, again: Rescoring | None) -> str:
+    """Where the numbers of `source` come from."""
+    record = bool(source.commit) and source.is_record
+    if record and again:
+        return RESCORED
+    if source.computed_here:
+        return HERE
+    return RECORDED if record else GIVEN
+
+
+@dataclass(frozen=True)
+class Rescoring:
+    """Today's ruler, and the cache that holds predictions."""
+
+    root: Path
+    cache: Path
+    today: Today
+
+    def metric(self, source: Source, name: str) -> Metric:
+        """The metric called so. Raises IncomparableError where the record was made with another ruler than today's."""
+        recorded = source.table["metric_version"][0]
+        if recorded != self.today.version:
+            raise IncomparableError(
+                f"{source.name} was measured under {recorded}, and the ruler at hand is {self.today.version}",
+                mend=f"git switch --detach {source.commit[:12]}, or assay rescore",
+            )
+        metrics = self.today.ruler.metrics
+        if name not in metrics:
+            raise UsageError(f"--rescore knows no metric {name!r}", allowed=", ".join(metrics))
+        return metrics[name]
+
+    def group(self, source: Source, name: str, arm: str) -> Group:
+        """All replicates of one arm, from its predictions and its own record alone."""
+        metric, found = self.metric(source, name), self._kept(source, arm)
+        assert found.arm.measurement is not None  # `kept.read` gives no other
+        measured = found.arm.measurement
+        ruler = Ruler(self.today.version, measured.profile, found.arm.environment.key, metric.direction)
+        values = self.today.values(found, metric)
+        seeds = [str(one.seed) for one in measured.replicates]
+        name = found.arm.name if arm == "baseline" else source.name
+        return Group(name, tuple(Member(value, seed, ruler) for value, seed in zip(values, seeds, strict=True)))
+
+    def floors(self, source: Source, name: str) -> dict[str, float]:
+        """Value of each floor that the record names and that left predictions; a human's is given in params.yaml."""
+        metric, today, lock = self.metric(source, name), self.today, self._lock(source)
+        pairs = zip(source.table["arm"], source.table["strategy"], strict=True)
+        named = [floor for arm, floor in pairs if arm == "floor" and floor != HUMAN]
+        found = {one: today.value(*kept.floor(self.cache, lock, one), metric, f"floor {one}") for one in named}
+        human = today.asked.judge.human if name == today.ruler.decides else None
+        return found if human is None else {**found, HUMAN: human}
+
+    def _kept(self, source: Source, arm: str) -> Kept:
+        try:
+            found = kept.read(self.cache, self._lock(source), arm)
+        except NotAtHandError as error:
+            raise NotAtHandError(f"{source.name}: {error.problem}", mend=MEND) from error
+        if found is None:
+            raise UsageError(f"{source.name} records no predictions of its {arm}", mend="dvc exp run")
+        return found
+
+    def _lock(self, source: Source) -> bytes:
+        return git.read(self.root, source.commit, "dvc.lock") or b""
+
+
+def rescoring(root: Path) -> Rescoring:
+    """Today's ruler, whose code runs now: for `--rescore` alone. Raises as `present_ruler.load` does."""
+    return Rescoring(root, dvc_cache.folder(root), present_ruler.load(project.find(root)))
+
+
+def edited(name: str, recorded: Sequence[float], computed: Sequence[float]) -> list[str]:
+    """A caution where a record says other numbers than its predictions score."""
+    same = len(recorded) == len(computed) and np.allclose(recorded, computed, rtol=0, atol=1e-9)
+    return [] if same else [f"results/replicates.csv of {name} is not what its predictions score; these count"]

@@ -1,0 +1,115 @@
+"""The accepted strategy's files: as a checkout of its commit writes them, whatever else Git could do with them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from gitproject import PARAMS, Project
+from test_scratch import reversing
+
+from assay.arms import accepted
+from assay.outside.pipeline import Run
+from assay.words.errors import UsageError
+from assay.words.layout import Layout
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+LOCK = """\
+schema: '2.0'
+stages:
+  train:
+    cmd: assay stage train
+    deps:
+    - path: weights
+      md5: 1.dir
+"""
+
+
+def unpacked(path: Path) -> Path:
+    (path / ".dvc").mkdir(exist_ok=True)
+    return accepted.unpack(Run(Layout(path), path, ""), Project(path).head)
+
+
+def test_attributes_for_archives_change_no_code(project: Project) -> None:
+    """Another tool that compares revisions was bitten by it: dekobon/big-code-analysis#838."""
+    project.write({".gitattributes": "src/code.py export-subst\nsrc/more.py export-ignore\n"})
+    code = "x = 1  # $Format:%H$\n"
+    project.commit({"src/code.py": code, "src/more.py": "y = 2\n"})
+    tree = unpacked(project.path)
+    assert (tree / "src/code.py").read_text() == code and (tree / "src/more.py").read_text() == "y = 2\n"
+    assert project.git("status", "--porcelain", "--untracked-files=no") == ""
+
+
+def test_filters_and_line_ends_are_those_of_the_work_tree(project: Project) -> None:
+    reversing(project, "*.py", attributes=".git/info/attributes")
+    project.commit({".gitattributes": "*.txt text eol=crlf\n", "src/note.txt": "a\nb\n", "docs/page.md": "c\n"})
+    project.git("config", "core.sparseCheckout", "true")
+    project.write({".git/info/sparse-checkout": "/*\n!/docs/\n"})
+    tree = unpacked(project.path)
+    assert (tree / "src/code.py").read_text() == "x = 1\n"
+    assert (tree / "src/note.txt").read_bytes() == b"a\r\nb\r\n"
+    assert (tree / "docs/page.md").read_text() == "c\n", "sparse is the user's work tree, not the commit"
+
+
+def test_a_folder_of_a_larger_repository(project: Project, tmp_path: Path) -> None:
+    """Attributes of the folders above hold. Of what lies beside the project sources alone come along: it may import
+    them."""
+    reversing(project, "*.py")
+    project.write({"vision/params.yaml": PARAMS, "vision/src/code.py": "z = 1\n", "vision/note.txt": "mine\n"})
+    project.write({"other/code.py": "w = 1\n", "other/note.txt": "not mine\n"})
+    project.commit()
+    tree = unpacked(project.path / "vision")
+    assert sorted(path.name for path in tree.iterdir()) == ["note.txt", "params.yaml", "src"]
+    assert (tree / "src/code.py").read_text() == "z = 1\n"
+    assert [path.name for path in (tree.parent / "other").iterdir()] == ["code.py"]
+    assert (tree.parent / "other/code.py").read_text() == "w = 1\n"
+
+
+def test_a_pointer_in_place_of_code_or_weights_is_named(project: Project) -> None:
+    """Of a larger repository it was never replaced: git-lfs/git-lfs#5343. Elsewhere a pointer is nobody's business."""
+    project.commit({"dvc.lock": LOCK, "docs/film.mp4": POINTER})
+    assert (unpacked(project.path) / "docs/film.mp4").read_text() == POINTER
+    said = " is a pointer: the filter that puts its content there is not at work; next: git lfs install"
+    project.commit({"weights/a.bin": "a", "weights/b.bin": POINTER})
+    with pytest.raises(UsageError, match=f"^weights/b.bin of {project.head[:12]}{said}"):
+        unpacked(project.path)
+    project.commit({"weights/b.bin": "b", "src/secret.py": "\0GITCRYPT\0abc"})
+    with pytest.raises(UsageError, match=r"src/secret.py of .* is a pointer: .*; next: git-crypt unlock"):
+        unpacked(project.path)
+
+
+def test_links_that_lead_elsewhere_stay_links(project: Project) -> None:
+    """An absolute one ended in a traceback, before anything was trained."""
+    (project.path / "tzdata").symlink_to("/nowhere/data")
+    (project.path / "above").symlink_to("../..")
+    project.commit()
+    tree = unpacked(project.path)
+    assert str((tree / "tzdata").readlink()) == "/nowhere/data" and (tree / "above").is_symlink()
+    assert unpacked(project.path) == tree
+
+
+def test_a_tree_that_was_unpacked_the_old_way_is_not_believed(project: Project) -> None:
+    tree = unpacked(project.path)
+    old = tree.with_name(project.head)
+    shutil.copytree(tree, old)
+    shutil.rmtree(tree)
+    (old / "src/code.py").write_text("x = 'substituted'\n")
+    (old / ".unpacked").write_text(accepted._contents(old))
+    assert (unpacked(project.path) / "src/code.py").read_text() == "x = 1\n"
+
+
+def test_what_git_cannot_read_is_a_sentence(project: Project) -> None:
+    blob = project.git("rev-parse", "HEAD:src/code.py")
+    (project.path / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    with pytest.raises(UsageError, match=r"the files of \w{12} cannot be read: .*; next: git fetch --unshallow"):
+        unpacked(project.path)
+    reversing_fails = {"clean": "cat", "smudge": "false", "required": "true"}
+    project.write({"src/code.py": "x = 1\n"})
+    subprocess.run(["git", "-C", project.path, "hash-object", "-w", "src/code.py"], check=True, capture_output=True)
+    for key, value in reversing_fails.items():
+        project.git("config", f"filter.lost.{key}", value)
+    project.write({".git/info/attributes": "*.py filter=lost\n"})
+    with pytest.raises(UsageError, match=r"cannot be read: .*; next: git lfs fetch origin \w{12}, or whatever"):
+        unpacked(project.path)

@@ -1,0 +1,47 @@
+"""Read texts of params.yaml in a process of its own, as far as a stage does; one line of JSON for each.
+
+`python reader.py TEXTS.json`, a list of texts. A line holds the seconds, and the sentence, "" where the text was read,
+or the traceback of what should not happen.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import msgspec
+
+from assay.history import pointer
+from assay.words import params
+from assay.words.errors import UsageError
+
+
+def read(text: str) -> str:
+    """What a stage and a command do with params.yaml before anything else; the sentence that refuses it, or ""."""
+    try:
+        checked = params.resolved(text)
+        msgspec.json.encode(params.strategy(checked), order="deterministic")
+        msgspec.json.encode(msgspec.to_builtins(params.alike(checked)))
+        params.changed(text, {"model.hidden": 3})
+        params.modes(checked)
+        pointer.repointed(text.encode(), "strategy/next")
+    except UsageError as error:
+        return error.sentence
+    return ""
+
+
+def main() -> None:
+    for text in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")):
+        started = time.perf_counter()
+        try:
+            line = {"said": read(text)}
+        except Exception:
+            line = {"traceback": traceback.format_exc()}
+        print(json.dumps({**line, "seconds": time.perf_counter() - started}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
