@@ -1,9 +1,10 @@
 """Fifty worthless ideas in a row: how often is one accepted, and what gain is then claimed?
 
 Every group is drawn from 1,261 real runs of one recipe (tests/data/README.md), so that the truth is
-always "no difference"; the rules are those of `assay.judging.selection`, the very code that `assay accept`
-runs. An accepted idea becomes the baseline, with the replicates that confirmed it. The power for ideas
-that are truly better is printed too, and what two common habits do on the same data.
+always "no difference"; the rules are those of `assay.judging.account` and `assay.judging.selection`, the very code
+that `evaluate` and `assay accept` run. An accepted idea becomes the baseline, with the replicates that confirmed it.
+The power for ideas that are truly better is printed too, and what two common habits do on the same data. What people
+do who want an idea to pass is in null_habits.py.
 """
 
 from __future__ import annotations
@@ -15,11 +16,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.judging.account import LookEntry, LookKey, take
 from assay.judging.selection import better, level
 
 POOL = Path(__file__).resolve().parents[1] / "tests" / "data" / "one_recipe_1261.csv"
 IDEAS, SEEDS, ATTEMPTS = 50, 10, 5
 Array = NDArray[np.float64]
+ALPHA = 0.05
+
+
+def look(n: int = SEEDS, draw: int = 0, plan: tuple[int, ...] = ()) -> LookEntry:
+    """A look at one idea, as `evaluate` asks for it: draw number `draw` of both arms."""
+    key = LookKey(candidate=draw, against=draw, n=n, test="welch", alpha=ALPHA, plan=plan, metric="loss")
+    return LookEntry(identity="idea", baseline="baseline", place=0, key=key, level=0.0, spends=0.0)
+
+
+#: level of a first look
+FIRST = take([], look())[0].level
 
 
 @dataclass(frozen=True)
@@ -47,24 +60,28 @@ def draw(rng: np.random.Generator, values: Array, *shape: int) -> Array:
 def rules(rng: np.random.Generator, values: Array, projects: int, shift: float = 0.0, ideas: int = IDEAS) -> Outcome:
     """`projects` projects, each trying `ideas` ideas that lower the loss by `shift` sd.
 
-    An idea whose experiment says `progress` is confirmed on fresh seeds of both arms, up to five times.
+    An idea whose experiment says `progress` is confirmed on fresh seeds of both arms, up to five times. What replaced
+    the baseline is another baseline, whose confirmations are counted anew.
     """
     sd = values.std(ddof=1)
     baseline = draw(rng, values, projects, SEEDS)
     truth, claimed, accepted = np.zeros(projects), np.zeros(projects), np.zeros(projects, bool)
+    before = np.zeros(projects, int)
     for _ in range(ideas):
         new = truth - shift * sd
         candidate = draw(rng, values, projects, SEEDS) + new[:, None]
-        waiting = np.flatnonzero(better(baseline, candidate, "minimize", 0.05))
+        waiting = np.flatnonzero(better(baseline, candidate, "minimize", FIRST))
         for attempt in range(1, ATTEMPTS + 1):
             if not len(waiting):
                 break
             fresh_b = draw(rng, values, len(waiting), SEEDS) + truth[waiting, None]
             fresh_c = draw(rng, values, len(waiting), SEEDS) + new[waiting, None]
-            passed = better(fresh_b, fresh_c, "minimize", 2 * level(attempt))
+            before[waiting] += 1
+            levels = np.array([level(attempt, int(number)) for number in before[waiting]])
+            passed = better(fresh_b, fresh_c, "minimize", 2 * levels)
             won = waiting[passed]
             claimed[won] += (fresh_b.mean(axis=1) - fresh_c.mean(axis=1))[passed] / sd
-            accepted[won], truth[won], baseline[won] = True, new[won], fresh_c[passed]
+            accepted[won], truth[won], baseline[won], before[won] = True, new[won], fresh_c[passed], 0
             waiting = waiting[~passed]
     return Outcome(accepted, claimed)
 
@@ -92,7 +109,7 @@ def power(rng: np.random.Generator, values: Array, projects: int, shift: float) 
     """Chance that one idea that is better by `shift` sd is selected and confirmed at the first attempt."""
     lower = shift * values.std(ddof=1)
     groups = [draw(rng, values, projects, SEEDS) for _ in range(4)]
-    selected = better(groups[0], groups[1] - lower, "minimize", 0.05)
+    selected = better(groups[0], groups[1] - lower, "minimize", FIRST)
     confirmed = better(groups[2], groups[3] - lower, "minimize", 2 * level(1))
     return float((selected & confirmed).mean())
 

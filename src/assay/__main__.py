@@ -10,6 +10,12 @@ import sys
 
 
 def main() -> None:
+    if sys.flags.hash_randomization and not sys.flags.ignore_environment and os.name != "nt":
+        # A task may iterate over a set: hashes of text are the same in every process. Python reads this at its start
+        # only, so this process starts again, under its own number: DVC and whoever watches it see nothing (20 ms,
+        # before anything else is imported).
+        os.environ["PYTHONHASHSEED"] = "0"
+        os.execv(sys.executable, sys.orig_argv)
     if sys.argv[1:2] == ["stage"]:
         gc.disable()  # importing makes many objects and no garbage; collecting them costs a tenth of a second
         boundary = importlib.import_module("assay.outside.boundary")

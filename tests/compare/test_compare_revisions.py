@@ -70,6 +70,20 @@ def test_earlier_verdicts_against_the_same_baseline_are_counted(repository, assa
     assert json.loads(assay("calm-owl", "--json")[1])["comparisons"] == 2
 
 
+def test_what_nobody_looked_at_is_not_on_the_account_and_passes_no_gate(repository, assay):
+    """An experiment's own verdict is a look; its test, its level or another pair are none. Nothing is written."""
+    code, out, _ = assay("tidal-lynx")
+    assert code == 0 and "96% CI" in out and "not on the account" not in out, "at the level of a first look"
+    others = (["tidal-lynx", "--test", "student"], ["tidal-lynx", "--alpha", "0.04"], ["tidal-lynx", "--fixed", "0.5"])
+    for arguments in (*others, ["HEAD", "tidal-lynx"]):
+        code, out, err = assay(*arguments, "--require", "progress")
+        assert code == 5 and "not on the account: " in out and err.startswith("assay: not on the account"), arguments
+        assert len(err.splitlines()) == 1 and "next: dvc exp run" in err
+        assert json.loads(assay(*arguments, "--json")[1])["off_account"].startswith("not on the account")
+        assert assay(*arguments)[0] == 0
+    assert git("for-each-ref", "refs/assay") == ""
+
+
 def test_without_a_baseline_arm_it_is_the_best_floor(repository, assay):
     assert "vs floor majority 0.1000 (fixed)" in assay("HEAD")[1]
 

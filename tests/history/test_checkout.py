@@ -10,10 +10,11 @@ import pytest
 from gitproject import PARAMS, Project
 from test_scratch import reversing
 
-from assay.arms import accepted
+from assay.arms import accepted, dvc_hash
+from assay.arms.dvc_program import DVC
 from assay.outside.pipeline import Run
 from assay.words.errors import UsageError
-from assay.words.layout import Layout
+from assay.words.layout import Layout, Store
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 LOCK = """\
@@ -69,10 +70,10 @@ def test_a_folder_of_a_larger_repository(project: Project, tmp_path: Path) -> No
 
 def test_a_pointer_in_place_of_code_or_weights_is_named(project: Project) -> None:
     """Of a larger repository it was never replaced: git-lfs/git-lfs#5343. Elsewhere a pointer is nobody's business."""
-    project.commit({"dvc.lock": LOCK, "docs/film.mp4": POINTER})
+    project.commit({"docs/film.mp4": POINTER})
     assert (unpacked(project.path) / "docs/film.mp4").read_text() == POINTER
     said = " is a pointer: the filter that puts its content there is not at work; next: git lfs install"
-    project.commit({"weights/a.bin": "a", "weights/b.bin": POINTER})
+    project.commit({"dvc.lock": LOCK, "weights/a.bin": "a", "weights/b.bin": POINTER})
     with pytest.raises(UsageError, match=f"^weights/b.bin of {project.head[:12]}{said}"):
         unpacked(project.path)
     project.commit({"weights/b.bin": "b", "src/secret.py": "\0GITCRYPT\0abc"})
@@ -113,3 +114,37 @@ def test_what_git_cannot_read_is_a_sentence(project: Project) -> None:
     project.write({".git/info/attributes": "*.py filter=lost\n"})
     with pytest.raises(UsageError, match=r"cannot be read: .*; next: git lfs fetch origin \w{12}, or whatever"):
         unpacked(project.path)
+
+
+def with_weights(project: Project) -> Path:
+    """`project` after its training read pretrained/, which Git ignores."""
+    (project.path / "pretrained").mkdir()
+    (project.path / "pretrained/net.bin").write_bytes(b"weights")
+    known = LOCK.replace("weights", "pretrained").replace("1.dir", dvc_hash.digest(project.path / "pretrained"))
+    project.commit({"dvc.lock": known, ".gitignore": "/pretrained\n"})
+    return project.path / "pretrained"
+
+
+def test_what_training_reads_and_nobody_keeps_is_the_users_own_while_it_is_the_same(project: Project) -> None:
+    weights = with_weights(project)
+    tree = unpacked(project.path)
+    assert (tree / "pretrained").readlink() == weights
+    assert unpacked(project.path) == tree, "a link makes no other tree of it"
+    (weights / "net.bin").write_bytes(b"others")
+    said = (
+        r"pretrained, which the training of \w{12} reads, is not at hand \(.*\); next: git checkout \w{12} && dvc pull"
+    )
+    with pytest.raises(UsageError, match=said):
+        unpacked(project.path)
+
+
+def test_what_training_reads_and_dvc_keeps_comes_from_its_cache(project: Project) -> None:
+    with_weights(project)
+    subprocess.run([*DVC, "init", "--quiet"], cwd=project.path, check=True)
+    (project.path / ".gitignore").unlink()
+    subprocess.run([*DVC, "add", "--quiet", "pretrained"], cwd=project.path, check=True)
+    project.commit()
+    (project.path / "pretrained/net.bin").unlink()
+    tree = unpacked(project.path)
+    assert (tree / "pretrained/net.bin").read_bytes() == b"weights"
+    assert (tree / "pretrained").readlink().parent == Store(project.path).data

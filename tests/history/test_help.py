@@ -16,6 +16,7 @@ COMMANDS = (
     "rescore",
     "guard",
     "export",
+    "sync",
     "log",
     "profile",
     "cache",

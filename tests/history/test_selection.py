@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from assay.judging.compare import compare
-from assay.judging.selection import ALPHA, better, confirm, level
+from assay.judging.selection import ALPHA, better, chance, confirm, level, replicates
 from assay.words.errors import UsageError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
@@ -23,16 +23,16 @@ def pool():
 
 
 def test_fifty_null_ideas_are_turned_away(pool):
-    """4,000 projects: 0.025 is expected, 0.05 allowed; three standard errors are 0.007."""
+    """4,000 projects: 0.007 is expected, 0.05 allowed; three standard errors are 0.004."""
     found = null_ideas.rules(np.random.default_rng(7), pool, 4000)
-    assert 0.005 < found.accepted.mean() < 0.04
+    assert 0.002 < found.accepted.mean() < 0.02
     assert abs(found.claimed.mean()) < 0.05
 
 
 def test_a_gain_of_two_sd_is_accepted_and_of_one_is_not_lost_for_good(pool):
     rng = np.random.default_rng(8)
-    assert null_ideas.power(rng, pool, 20_000, 2.0) >= 0.9
-    assert null_ideas.power(rng, pool, 20_000, 1.0) > 0.15
+    assert null_ideas.power(rng, pool, 20_000, 2.0) >= 0.95 - 0.005
+    assert null_ideas.power(rng, pool, 20_000, 1.0) >= 0.22 - 0.009
     assert null_ideas.power(rng, pool, 20_000, 0.0) < 0.002
 
 
@@ -49,6 +49,21 @@ def test_the_levels_of_all_attempts_stay_below_alpha():
     for attempt in (0, -1):
         with pytest.raises(UsageError, match=f"attempt is {attempt}"):
             level(attempt)
+        with pytest.raises(UsageError, match=f"confirmation is {attempt}"):
+            level(1, attempt)
+
+
+def test_whatever_ideas_are_called_their_confirmations_share_one_level():
+    assert [level(1, j) for j in (1, 2, 3)] == [0.0125, 0.05 / 6, 0.05 / 12]
+    assert level(5, 2) == level(5), "many attempts at one idea are dearer than two ideas"
+    assert sum(level(1, j) for j in range(1, 100_000)) <= 1.5 * ALPHA
+
+
+def test_a_confirmation_is_as_large_as_two_standard_deviations_take():
+    assert [replicates(level(1, j), 3) for j in (1, 4, 10)] == [8, 11, 14]
+    assert replicates(level(1), 10) == 10 and replicates(level(1), 3, fixed=True) == 6
+    for j, n in ((1, 21), (4, 29), (10, 38)):
+        assert chance(level(1, j), n, 1.0) >= 0.8 > chance(level(1, j), n - 1, 1.0)
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])

@@ -126,6 +126,8 @@ def test_sources_parameters_and_outputs_that_dvc_lock_does_not_know(clean, capsy
     found = {text for _, text, _ in wrong(clean, capsys)}
     assert "train last ran with another src/code.py, train.epochs" in found
     assert "outputs that are not those of dvc.lock: models, record.json" in found
+    mends = [mend for _, text, mend in wrong(clean, capsys) if text.startswith("outputs ")]
+    assert mends == ["dvc checkout models record.json, or dvc pull models record.json"], "nobody else's, and no force"
     clean.write({"record.json": "[]"})  # as large as it was
     assert any("record.json" in text for _, text, _ in wrong(clean, capsys))
 
@@ -223,6 +225,29 @@ def test_what_is_not_pushed(clean, capsys):
     assert ("remote", "feature was never pushed", "git push -u --follow-tags origin feature") in wrong(clean, capsys)
 
 
+def test_two_clones_that_accepted_one_name(clean, tmp_path, capsys):
+    """`git push` of a name that the remote has is refused; what is advised keeps both."""
+    subprocess.run(["git", "clone", "-q", "-b", "main", tmp_path / "bare.git", tmp_path / "theirs"], check=True)
+    theirs = Project(tmp_path / "theirs")
+    for project, words in ((theirs, "Theirs"), (clean, "Ours")):
+        project.git("config", "user.name", words)
+        project.git("config", "user.email", "x@example.org")
+        project.tag(accepted(project.commit({"src/code.py": f"x = '{words}'\n"}, f"Accept late: {words}"), "late", 3))
+        project.commit(message="Make strategy/late the baseline")
+    theirs.git("push", "-q", "--follow-tags", "origin", "main")
+    ours = clean.git("rev-parse", "strategy/late")
+    clean.git("fetch", "-q", "origin")
+    ((text, mend),) = [(text, mend) for _, text, mend in wrong(clean, capsys) if "strategy/late" in text]
+    assert text == "origin/main has another strategy/late than this clone" and "push" not in mend
+    mended(clean, capsys, mend.partition(", then ")[0])
+    assert clean.git("rev-parse", "strategy/late") == theirs.git("rev-parse", "strategy/late")
+    assert clean.git("rev-parse", "kept/late") == ours and clean.git("log", "--format=%s", "kept-late", "-2")
+    clean.git("tag", "-d", "strategy/late")
+    commit = clean.experiment("wavy", {"results/metrics.json": metrics()})
+    assert clean.assay("accept", commit, "late") == 2
+    assert "origin/main has a strategy/late that is not here; next: git fetch --tags, or" in capsys.readouterr().err
+
+
 def test_the_baseline(clean, capsys):
     def baseline(name: str) -> list[tuple[str, str]]:
         clean.write({"params.yaml": PARAMS.replace("baseline: floor", f"baseline: {name}")})
@@ -264,9 +289,8 @@ def test_untracked_code_that_is_imported(clean, capsys):
     clean.commit({"src/tasks/digits/learning.py": "import helper\n", "src/tasks/digits/data.py": ""})
     clean.git("push", "-q")
     clean.write({"src/helper.py": "", "src/unused.py": ""})
-    assert ("code", "src/helper.py is imported but Git does not track it", "git add src/helper.py") in wrong(
-        clean, capsys
-    )
+    mend = "git add src/helper.py && git commit -m Track -- src/helper.py"
+    assert ("code", "src/helper.py imported, but not tracked by Git", mend) in wrong(clean, capsys)
     assert not any("unused" in text for _, text, _ in wrong(clean, capsys))
 
 
@@ -307,3 +331,16 @@ def test_commands_that_read_survive_a_broken_params_yaml(two_strategies, capsys,
         assert "this is a bug" not in said.err, said.err
         if command == ("status",):
             assert "params.yaml " in said.out
+
+
+def test_a_repository_of_another_owner(two_strategies, capsys, monkeypatch):
+    """Git's reason and Git's own advice; what Git tests itself by stands in for the owner."""
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    for command in (("status",), ("log",), ("compare", "HEAD"), ("cache",), ("reject", "HEAD", "--why", "x")):
+        assert two_strategies.assay(*command) == 2, command
+        said = capsys.readouterr().err
+        assert "detected dubious ownership" in said and "git init" not in said, said
+        assert f"; next: if you trust its owner: git config --global --add safe.directory {two_strategies.path}" in said
+    advised = said.partition("its owner: ")[2]
+    subprocess.run(["sh", "-ec", advised], check=True)
+    assert two_strategies.assay("status") == 0

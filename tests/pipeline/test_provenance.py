@@ -28,7 +28,8 @@ def refused(project: Project, *dvc: str) -> str:
 def test_unknown_code_is_refused_and_each_mend_works(project: Project) -> None:
     add_import(project)
     said = refused(project, "-S", "lr=0.01")
-    assert said.endswith("extra.py is imported but Git does not track it; next: git add src/tasks/digits/extra.py")
+    extra = "src/tasks/digits/extra.py"
+    assert said.endswith(f"imported but Git does not track it; next: git add {extra} && git commit -m Track -- {extra}")
     said = refused(project, "--temp", "-S", "lr=0.01")
     assert "imports src/tasks/digits/extra.py, which this run lacks: Git does not track it" in said
 

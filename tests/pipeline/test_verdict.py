@@ -24,7 +24,7 @@ def test_candidate_is_measured_against_the_accepted_strategy(project: Project) -
     values = experiment["metrics"]["results/metrics.json"]["data"]
     assert list(experiment["metrics"]) == ["results/metrics.json"]
     assert values["verdict"] == "progress" and values["metric_version"].startswith("accuracy-1.")
-    assert len(values) <= 14
+    assert len(values) <= 15 and values["level"] == 0.04
 
 
 def test_a_group_says_that_its_replicates_were_made_in_different_ways(project: Project) -> None:

@@ -11,7 +11,9 @@ import pytest
 
 from assay.history.reading import read
 from assay.history.state import State, fold
+from assay.judging.attempts import AttemptEntry, OpeningEntry, OutcomeEntry
 from assay.judging.selection import confirm, level
+from assay.lineage import ledger
 from assay.verbs.confirming import fresh_seeds
 from assay.words.errors import Exit
 from assay.words.yaml12 import parse
@@ -47,6 +49,16 @@ def test_the_evidence_is_in_the_tag_and_in_the_tree(done: Project) -> None:
     assert seeds.purpose == "confirmation", "selection drew under candidate and baseline"
 
 
+def test_attempt_outcome_and_opening_are_in_the_ledger(done: Project) -> None:
+    known, seeds = ledger.read(done.root), evidence(done).seeds
+    (attempt,) = known.all(AttemptEntry)
+    assert (attempt.n, attempt.attempt, attempt.confirmation, attempt.level) == (8, 1, 1, 0.0125)
+    assert fresh_seeds(attempt.root, attempt.n, attempt.sequence) == seeds
+    assert attempt.baseline == done.git("rev-parse", "strategy/first^{}")
+    assert [one.confirmed for one in known.all(OutcomeEntry)] == [True]
+    assert [(one.name, one.sequence) for one in known.all(OpeningEntry)] == [("fast", attempt.sequence)]
+
+
 def test_the_tag_is_the_comparison_and_the_commit_after_it_the_new_baseline(done: Project) -> None:
     assert done.git("rev-parse", "HEAD^") == done.git("rev-parse", "strategy/fast^{}")
     assert done.git("show", "--name-only", "--format=", "HEAD") == "params.yaml"
@@ -74,7 +86,7 @@ def test_the_next_idea_is_measured_against_the_replicates_that_confirmed(done: P
     done.dvc("repro", "--quiet", "baseline", "evaluate")
     rows = list(csv.DictReader(io.StringIO(done.read("results/confirmation.csv"))))
     confirmed = [float(row["accuracy"]) for row in rows if row["arm"] == "candidate"]
-    assert [float(row["accuracy"]) for row in done.replicates("baseline")] == confirmed
+    assert [float(row["accuracy"]) for row in done.replicates("baseline")] == confirmed[:3]
 
 
 def test_a_second_clone_has_everything(done: Project, tmp_path: Path) -> None:
@@ -98,11 +110,13 @@ def test_a_second_clone_has_everything(done: Project, tmp_path: Path) -> None:
 def test_a_dry_run_says_everything_and_does_nothing(ready: Project) -> None:
     before = snapshot(ready)
     said = ready.assay("accept", "fast-lr", "fast", "--dry-run").stdout
-    seeds = fresh_seeds(1, 3, 1)
+    seeds = fresh_seeds(1, 8, 1)
     for part in (
         "change against strategy/first: lr: 0.003 → 0.02",
-        f"candidate {seeds.candidate}–{seeds.candidate + 2}, strategy/first {seeds.baseline}–{seeds.baseline + 2}",
-        "level: 0.0125 one-sided",
+        f"candidate {seeds.candidate}–{seeds.candidate + 7}, strategy/first {seeds.baseline}–{seeds.baseline + 7}",
+        "confirming on 8 fresh replicates an arm, attempt 1, level 0.0125 one-sided",
+        "confirmation 1 against this baseline",
+        "it finds 33% of +1 sd, 91% of +2 sd",
         "opened before by nobody",
         "the tag strategy/fast on it",
     ):
@@ -268,10 +282,13 @@ def test_what_came_since_is_merged_and_the_merge_is_what_is_confirmed(ready: Pro
 def test_a_failed_attempt_is_recorded_and_the_next_is_judged_harder(
     ready: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A level that nothing reaches stands for an idea that fails on fresh seeds."""
+    """A level that nothing reaches stands for an idea that fails on fresh seeds. Deleted tags count, too."""
     sitecustomize = ready.home.parent / "site"
     sitecustomize.mkdir(exist_ok=True)
-    (sitecustomize / "sitecustomize.py").write_text("import assay.judging.selection as s\ns.ALPHA = 1e-12\n")
+    (sitecustomize / "sitecustomize.py").write_text(
+        "import assay.judging.selection as s\ns.ALPHA, s.POWER = 1e-12, 0\n"
+    )
+    events = []
     for attempt in (1, 2):
         command = [sys.executable, "-m", "assay", "accept", "fast-lr", "fast"]
         found = ready.run(*command, ok=False, PYTHONPATH=str(sitecustomize))
@@ -281,6 +298,10 @@ def test_a_failed_attempt_is_recorded_and_the_next_is_judged_harder(
         tag, event = state(ready).attempts[-1]
         assert event.attempts == attempt and tag.name == f"attempt/fast-{attempt}"
         assert event.confirmation.alpha == 1e-12 / 2**attempt
-    first, second = (event.seeds for _, event in state(ready).attempts)
+        events.append(event)
+        ready.git("tag", "-d", tag.name)
+    assert "attempt/fast-1 is gone, and counts" in ready.assay("status").stdout
+    first, second = (event.seeds for event in events)
     assert abs(first.candidate - second.candidate) >= 10_000, "fresh seeds again"
     assert "strategy/fast" not in ready.git("tag")
+    assert ledger.read(ready.root).all(OpeningEntry) == [], "what was not confirmed opened nothing"

@@ -48,7 +48,7 @@ def test_a_strategy_speaks_by_the_replicates_that_confirmed_it(measured: Project
         float(row["accuracy"])
         for row in csv.DictReader(io.StringIO(measured.git("show", "strategy/fast:results/confirmation.csv")))
         if row["arm"] == "candidate"
-    ]
+    ][:3]  # as many as a run asks for; the confirmation took more
     halve(measured)
     before = measured.git("for-each-ref")
     refused = measured.assay("rescore", ok=False)

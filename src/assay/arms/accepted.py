@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay.arms import checkout
+from assay.arms import checkout, own_files
 from assay.evidence.events import CONTRACT, Event, Remeasured, Score, Seeds, UnverifiableError
 from assay.evidence.events import Accepted as Confirmed
 from assay.evidence.trailers import parse_event
@@ -169,6 +169,7 @@ def unpack(run: Run, commit: str, say: places.Say = places.unsaid) -> Path:
     places.hold(tree)
     if not _whole(tree):
         tree = places.place(lambda where: _unpacked(run.home, commit, where), tree, say)
+    own_files.link(run, commit, tree / inside, say)
     return tree / inside
 
 
@@ -194,7 +195,7 @@ def _check_pointers(tree: Path, commit: str) -> None:
     """Refuse pointers in what the strategy's own code is, and reads."""
     checkout.check_pointers(tree, _OWN, commit[:12])
     lock = tree / "dvc.lock"
-    read = training_files(lock.read_bytes()) if lock.is_file() else {}
+    read = own_files.training_files(lock.read_bytes()) if lock.is_file() else {}
     checkout.check_pointers(tree, read, commit[:12])
 
 
@@ -224,7 +225,9 @@ def _contents(tree: Path) -> str:
         name = path.relative_to(tree)
         if name.name == SEAL or "__pycache__" in name.parts:
             continue
-        if path.is_symlink():  # wherever it leads
+        if path.is_symlink():  # wherever it leads; an absolute one is none of the commit's own files
+            if path.readlink().is_absolute():
+                continue
             found.append(f"{files.digest(os.fsencode(path.readlink()))} {name.as_posix()}@\n")
         elif path.is_file():
             found.append(f"{files.digest(path.read_bytes())} {name.as_posix()}\n")
@@ -238,9 +241,3 @@ def locked(content: bytes, path: str) -> str | None:
             if out.get("path") == path:
                 return str(out.get("md5"))
     return None
-
-
-def training_files(content: bytes) -> dict[str, str]:
-    """Path → DVC's hash of what the stage `train` depends on, in a dvc.lock."""
-    stage = (parse(content, "dvc.lock").get("stages") or {}).get("train") or {}
-    return {str(dep.get("path")): str(dep.get("md5")) for dep in stage.get("deps") or []}

@@ -7,7 +7,6 @@ and a work tree of our own beside the user's; what a missing filter left as a po
 
 from __future__ import annotations
 
-import errno
 import os
 import subprocess
 import tempfile
@@ -15,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from assay.outside import git
-from assay.words.errors import UsageError
+from assay.words.errors import FULL, UsageError
 
 #: what stands at the beginning of a file whose filter was not at work → how to bring the file itself
 _POINTERS = {
@@ -25,7 +24,6 @@ _POINTERS = {
 }
 #: bytes of a file that tell a pointer
 LONGEST = max(map(len, _POINTERS))
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def write(home: Path, commit: str, folder: Path) -> Path:
@@ -53,6 +51,7 @@ def write(home: Path, commit: str, folder: Path) -> Path:
             done = subprocess.run(line, env=os.environ | places, capture_output=True, input=given)
             if done.returncode:
                 raise _failed(commit, done.stderr.decode(errors="replace"), folder)
+    _drop_outward_links(project)
     return project
 
 
@@ -62,8 +61,18 @@ def _sources(home: Path, commit: str) -> bytes:
     return b"".join(os.fsencode(f"{path}\0") for path in listed if path.endswith(".py"))
 
 
+def _drop_outward_links(project: Path) -> None:
+    """Remove symbolic links that leave `project`: what they mean lies on one machine, and no commit holds it."""
+    inside = project.resolve()
+    for link in [path for path in project.rglob("*") if path.is_symlink()]:
+        target = link.readlink()
+        leads = os.path.normpath(inside / link.parent.relative_to(project) / target)
+        if target.is_absolute() or not Path(leads).is_relative_to(inside):
+            link.unlink()
+
+
 def _failed(commit: str, said: str, folder: Path) -> Exception:
-    for code in _FULL:
+    for code in FULL:
         if os.strerror(code) in said:
             return OSError(code, os.strerror(code), str(folder))
     mend = f"git lfs fetch origin {commit[:12]}, or whatever that filter needs" if "filter" in said else ""

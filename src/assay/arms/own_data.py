@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 from assay.arms import accepted
 from assay.arms.accepted import Accepted
+from assay.arms.fetching import fetch
 from assay.outside import examples, files, git, pipeline, places
-from assay.outside.dvc_program import DVC
 from assay.outside.start import Start
-from assay.words.errors import FULL, UsageError
+from assay.words.errors import UsageError
 
 
 def own_training_data(begun: Start, named: Accepted, say: places.Say = places.unsaid) -> Path:
@@ -36,19 +34,6 @@ def own_training_data(begun: Start, named: Accepted, say: places.Say = places.un
     return places.place(lambda where: _fetch(begun, named, path, where), folder, say)
 
 
-def _get(home: Path, path: str, commit: str, out: Path) -> str:
-    """Have DVC bring `path` as of `commit` to `out`; its error, "" when there is none."""
-    command = ["get", *git.from_top(home, path), "--rev", commit, "--out", str(out)]
-    done = subprocess.run([*DVC, *command], capture_output=True, encoding="utf-8", errors="replace")
-    if not done.returncode:
-        return ""
-    shutil.rmtree(out, ignore_errors=True)
-    for number in FULL:  # DVC says the system's number, and no pull would help
-        if f"[Errno {number}]" in done.stderr:
-            raise OSError(number, os.strerror(number), str(out))
-    return next((line for line in done.stderr.splitlines() if line.startswith("ERROR: ")), "no message")
-
-
 def _readable(folder: Path) -> bool:
     """Whether the part in our cache is there and unchanged."""
     try:
@@ -63,13 +48,10 @@ def _fetch(begun: Start, named: Accepted, path: str, folder: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new.") as scratch:
         places.hold(Path(scratch))
         out = Path(scratch) / "part"
-        # A work tree has a DVC cache of its own, unless it was configured; the main one may have what it lacks.
-        homes = dict.fromkeys((begun.run.home, pipeline.main(begun.run.home)))
-        errors = [said for home in homes if not out.exists() and (said := _get(home, path, named.commit, out))]
-        if not out.exists():
-            said = next(iter(errors), "no message")
+        said = fetch((begun.run.home, pipeline.main(begun.run.home)), path, named.commit, out)
+        if said:
             raise UsageError(
-                f"the training data of baseline {named.name} are not at hand ({said.removeprefix('ERROR: ')})",
+                f"the training data of baseline {named.name} are not at hand ({said})",
                 mend=f"git checkout {named.commit[:12]} && dvc pull {path} && git checkout -",
             )
         if not _readable(folder):  # else another run was faster, and reads it

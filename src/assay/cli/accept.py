@@ -19,12 +19,23 @@ from assay.words.records import encode
 @click.argument("name")
 @click.option("--allow", multiple=True, type=click.Choice(ALLOWANCES), help="Set a rule aside; needs --why.")
 @click.option("--why", default="", help="The reason, kept in the evidence.")
+@click.option(
+    "--replicates", type=click.IntRange(2, 10_000), help="Fresh replicates an arm; default: what +2 sd takes."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(experiment: str, name: str, allow: tuple[str, ...], why: str, dry_run: bool, as_json: bool) -> None:
+def command(
+    experiment: str,
+    name: str,
+    allow: tuple[str, ...],
+    why: str,
+    replicates: int | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Confirm EXPERIMENT (or a branch) on fresh seeds and make it the strategy NAME, the next baseline."""
     say = partial(show, err=not dry_run or as_json)
-    event = accept(Path.cwd(), experiment, name, allow, why, dry_run, say)
+    event = accept(Path.cwd(), experiment, name, allow, why, dry_run, say, replicates)
     if event is not None:
         show(f"{tag_of(event)} is the baseline; next: git push --follow-tags && dvc push", err=as_json)
         if as_json:

@@ -7,13 +7,14 @@ import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from click.core import ParameterSource
 
 from assay.cli.printing import show, show_json
 from assay.judging.groups import DifferingRulers
+from assay.judging.inference import Test
 from assay.report import comparison as report
 from assay.verbs import compare as verb
 from assay.verbs.compare import Compared, Options
@@ -28,8 +29,10 @@ assay compare before.csv after.csv --column loss --direction minimize"""
 @click.argument("sides", metavar="[BASE] CAND", nargs=-1, required=True)
 @click.option("--column", default="", help="Column of the numbers; default: the metric that decides.")
 @click.option("--direction", type=click.Choice(["maximize", "minimize"]), help="What is better; default: as recorded.")
-@click.option("--test", type=click.Choice(["welch", "student", "paired", "permutation"]), default="welch")
-@click.option("--alpha", default=0.05, show_default=True, help="Chance of a wrong verdict without a difference.")
+@click.option("--test", type=click.Choice(get_args(Test)), default="welch")
+@click.option(
+    "--alpha", type=float, help="Chance of a wrong verdict without a difference; default: as looked at, else 0.05."
+)
 @click.option("--min-effect", type=float, help="Smallest difference that matters; default: as recorded, else 0.")
 @click.option("--worst", type=float, help="What a diverged replicate counts as; default: as recorded.")
 @click.option("--fixed", type=float, help="Compare CAND with this number instead of runs.")
@@ -57,6 +60,8 @@ def command(sides: tuple[str, ...], target: float | None, require: str | None, f
             _print_json(report.refusal_json(refused.fields, refused.mend))
         raise
     (show_json if form == "json" else show)(_shown(found, form))
+    if require and found.off_account:
+        raise GateError(found.off_account, mend="dvc exp run, which records its look, then compare that")
     met = {"progress": found.result.verdict == "progress", "no-regression": found.result.no_regression}
     if require and not met[require]:
         why = f": {found.result.reason}" if found.result.reason else ""
@@ -94,12 +99,14 @@ def _shown(found: Compared, form: str | None) -> str:
         flat = report.as_json(found.result, found.metric, names, found.metric_version, found.comparisons)
         examples = report.new_examples_json(found.examples) if found.examples else None
         more = {"new_examples": examples, "no_new_examples": found.no_examples, "origins": dict(found.origins)}
-        return json.dumps({**flat, **more})
+        return json.dumps({**flat, **more, "off_account": found.off_account})
     line = report.new_examples(found.examples, found.no_examples, report.decimals(found.result))
     version, earlier, origins = found.metric_version, found.comparisons, found.origins
     if form == "markdown":
-        return report.markdown(found.result, found.metric, names, version, earlier, line, origins)
-    return report.full(found.result, found.metric, found.baseline, version, earlier, line, origins)
+        text = report.markdown(found.result, found.metric, names, version, earlier, line, origins)
+        return f"{text}\n- {found.off_account}" if found.off_account else text
+    text = report.full(found.result, found.metric, found.baseline, version, earlier, line, origins)
+    return f"{text}\n{'':11}{found.off_account}" if found.off_account else text
 
 
 def _target(sides: tuple[str, ...], options: Options, goal: float, require: str | None, form: str | None) -> None:

@@ -41,6 +41,7 @@ COMMANDS: dict[str, Command] = {
     "rescore": Command("assay.cli.rescore", "Bring stored predictions to today's metric version."),
     "guard": Command("assay.cli.guard", "Prove that a change leaves all other modes alone, bit for bit."),
     "export": Command("assay.cli.export", "Write an accepted model with all that predicting needs into a folder."),
+    "sync": Command("assay.cli.sync", "Join the ledger of looks with that of a remote."),
     "log": Command("assay.cli.log", "Show accepted, revoked and rejected strategies as a table."),
     "profile": Command("assay.cli.profile", "Run `dvc exp run` and print where its seconds went."),
     "cache": Command("assay.cli.cache", "Show or prune what is kept so that nothing is trained or fetched twice."),

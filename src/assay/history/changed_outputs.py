@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from assay.history import following, locked
+from assay.arms.dvc_hash import digest
+from assay.arms.dvc_program import DVC
+from assay.history import following
 from assay.history.scratch import run
 from assay.outside import git
-from assay.outside.dvc_program import DVC
 from assay.words.errors import ProvenanceError, UsageError
 from assay.words.layout import Layout
 from assay.words.yaml12 import parse
@@ -36,8 +37,8 @@ def check(layout: Layout, old: str, new: str, experiment: str) -> None:
             mend=f"dvc add {path}, and run the experiment with it: dvc exp run; or dvc checkout --force {path}",
         )
     for path in sorted(set(paths) - set(known)):
-        for out, digest in _outs(layout.root, new, path).items():
-            if (top / out).exists() and locked.digest(top / out) != digest:
+        for out, recorded in _outs(layout.root, new, path).items():
+            if (top / out).exists() and digest(top / out) != recorded:
                 raise ProvenanceError(f"{out} is there, and the strategy brings another", mend=f"mv '{out}' elsewhere")
 
 

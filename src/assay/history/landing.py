@@ -15,7 +15,7 @@ import msgspec
 
 from assay.evidence.events import Accepted, tag_of
 from assay.evidence.trailers import format_event
-from assay.history import changed_outputs, following, plumbing, pointer
+from assay.history import changed_outputs, elsewhere, following, plumbing, pointer
 from assay.history.commits import branch, tree_with
 from assay.history.merging import Merge
 from assay.outside import git
@@ -104,7 +104,7 @@ def _pointed(root: Path, commit: str, tag: str, when: str) -> str:
     """The commit after `commit` that makes `tag` the baseline."""
     content = git.read(root, commit, pointer.PARAMS) or b""
     tree = tree_with(root, commit, {git.prefix(root) + pointer.PARAMS: pointer.repointed(content, tag)})
-    return plumbing.commit(root, tree, [commit], f"Make {tag} the baseline", when)
+    return plumbing.commit(root, tree, [commit], elsewhere.title(tag), when)
 
 
 def finish(layout: Layout, event: Accepted) -> list[str] | None:

@@ -12,8 +12,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from assay.arms import dvc_program
 from assay.lineage.objects import Ref
-from assay.outside import dvc_program, lifeline
+from assay.outside import lifeline
 
 #: DVC leaves these behind after `exp run` and `exp apply` that went well, too
 HARMLESS = ("refs/exps/exec/EXEC_HEAD", "refs/exps/exec/EXEC_APPLY")

@@ -6,13 +6,11 @@ files. Not covered: starting DVC, which would take seconds.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from assay.arms.dvc_hash import digest, inside
 from assay.outside import stage_code
 from assay.words.layout import Layout
 from assay.words.yaml12 import parse
@@ -20,7 +18,6 @@ from assay.words.yaml_limits import GENERATED
 
 #: an output of more bytes than this is compared by size alone
 HASHED = 1_000_000
-_BYPRODUCTS = ("__pycache__", ".pyc")
 
 Lock = dict[str, dict[str, Any]]
 
@@ -75,29 +72,11 @@ def _as_locked(path: Path, out: dict[str, Any]) -> bool:
     if not path.exists():
         return False
     if path.is_dir():
-        files = list(_files(path))
+        files = list(inside(path))
         return bool(len(files) == out.get("nfiles", len(files)) and _size(files) == out.get("size", _size(files)))
     size = path.stat().st_size
     return bool(size == out.get("size", size) and (size > HASHED or digest(path) == out.get("md5")))
 
 
-def _size(files: list[Path]) -> int:
+def _size(files: Sequence[Path]) -> int:
     return sum(file.stat().st_size for file in files)
-
-
-def digest(path: Path) -> str:
-    """DVC's hash of a file or folder; "" when it is missing."""
-    if path.is_file():
-        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    if not path.is_dir():
-        return ""
-    entries = [{"md5": digest(file), "relpath": file.relative_to(path).as_posix()} for file in _files(path)]
-    entries.sort(key=lambda entry: entry["relpath"])
-    listing = json.dumps(entries, sort_keys=True).encode()
-    return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for above, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name not in _BYPRODUCTS]
-        yield from (Path(above, name) for name in names if not name.endswith(_BYPRODUCTS))

@@ -15,7 +15,7 @@ def find(start: Path) -> Layout:
     root = next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").is_file()), None)
     if root is None:
         raise UsageError(f"no dvc.yaml in {here} or above it", mend="change to the project's folder")
-    if not git.run(root, "rev-parse", "--git-dir", check=False):
+    if not git.inside(root):
         raise UsageError(f"{root} is in no Git repository", mend="git init && git add . && git commit -m Start")
     if git.resolve(root, "HEAD") is None:
         raise UsageError(f"{root} has no commit yet", mend="git add . && git commit -m Start")

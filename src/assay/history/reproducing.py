@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from assay.arms.dvc_program import DVC
 from assay.history import scratch_data
 from assay.history.scratch import Scratch, failed, run, share_cache
-from assay.outside.dvc_program import DVC
 from assay.words.layout import Layout
 
 #: of our stages. The user's own beside or behind it, a deployment for example, never run in a scratch project.

@@ -1,18 +1,20 @@
-"""Scores of experiments under later metric versions: one ref a version, a table of commits.
+"""Scores of experiments under later metric versions: one ref a version, one file an experiment.
 
-A thousand experiments would be a thousand tags; experiments do not travel by themselves either.
-`git push origin 'refs/assay/*'` takes the tables along.
+A thousand experiments would be a thousand tags; experiments do not travel by themselves either: `assay sync` takes the
+tables along. A ref that an earlier version wrote points at one table and no commit: it is read, and written anew.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from assay.evidence.events import Score
-from assay.history import plumbing
-from assay.lineage.objects import Objects, reading, refs
+from assay.lineage import grown
+from assay.lineage.grown import Grown
+from assay.lineage.objects import refs
 from assay.words.records import DAMAGE
 
 FOLDER = "refs/assay/rescored"
@@ -21,26 +23,36 @@ Tables = dict[str, dict[str, Score]]
 
 
 def tables(root: Path) -> Tables:
-    with reading(root) as objects:
-        return read(root, objects)
+    """All tables. A score that cannot be read is left out: it can be made again."""
+    found = [ref.name for ref in refs(root, FOLDER)]
+    every = zip(found, grown.read(root, *found), strict=True)
+    return {name.removeprefix(f"{FOLDER}/"): _table(scored) for name, scored in every}
 
 
-def read(root: Path, objects: Objects) -> Tables:
-    """All tables. One that cannot be read is left out: it can be made again."""
-    found = refs(root, FOLDER)
-    known: Tables = {}
-    for ref, item in zip(found, objects.read([ref.object for ref in found]), strict=True):
+def _table(found: Grown) -> dict[str, Score]:
+    table = {}
+    for path, content in files(found).items():
         try:
-            known[ref.name.removeprefix(f"{FOLDER}/")] = msgspec.json.decode(
-                item.content if item else b"", type=dict[str, Score]
-            )
+            table[path.replace("/", "").removesuffix(".json")] = msgspec.json.decode(content, type=Score)
         except DAMAGE:
             continue
-    return known
+    return table
 
 
-def write(root: Path, version: str, scores: dict[str, Score]) -> None:
-    """Replace the table of `version`, whole."""
-    content = msgspec.json.format(msgspec.json.encode(scores), indent=1)
-    blob = plumbing.call(root, "hash-object", "-w", "--stdin", stdin=content)
-    plumbing.call(root, "update-ref", f"{FOLDER}/{version}", blob)
+def files(found: Grown) -> Mapping[str, bytes]:
+    """Files of a table, also of one that an earlier version wrote."""
+    if found.blob is None:
+        return found.files
+    try:
+        return _files(msgspec.json.decode(found.blob, type=dict[str, Score]))
+    except DAMAGE:
+        return {}
+
+
+def _files(scores: Mapping[str, Score]) -> dict[str, bytes]:
+    return {f"{commit[:2]}/{commit[2:]}.json": msgspec.json.encode(score) + b"\n" for commit, score in scores.items()}
+
+
+def write(root: Path, version: str, scores: Mapping[str, Score]) -> None:
+    """Add `scores` (commit → score) to the table of `version`."""
+    grown.grow(root, f"{FOLDER}/{version}", lambda now: {**files(now), **_files(scores)})

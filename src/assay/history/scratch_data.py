@@ -19,7 +19,6 @@ from dvc.fs import localfs
 from dvc.output import Output
 from dvc.repo import Repo
 from dvc.stage import Stage
-from dvc_data.hashfile.build import build
 
 from assay.outside import files, git
 from assay.words.errors import UsageError
@@ -45,7 +44,7 @@ def bring(home: Layout, top: Path, layout: Layout, stage: str) -> None:
             kept = [one for one in stages if one.is_data_source or one.frozen]
             if kept:
                 here.checkout(targets=[_target(one) for one in kept], force=True, allow_missing=True)
-            own = Path(git.run(home.root, "rev-parse", "--show-toplevel"))
+            own = git.top(home.root)
             linked = [
                 path
                 for place in _needed(stages, kept)
@@ -114,7 +113,7 @@ def _needed(stages: list[Stage], kept: list[Stage]) -> Iterator[Output]:
 
 def _link(theirs: Repo, place: Output, path: Path, own: Path, top: Path) -> Path | None:
     """Link `path` to what the user has there, if this repository goes without; the path where it did."""
-    if not path.is_relative_to(top):
+    if not path.is_relative_to(top) or not path.parent.resolve().is_relative_to(top.resolve()):
         if path.exists():
             return None
         raise _lost(place, path, "it lies outside of the repository: write it as an absolute path in dvc.yaml")
@@ -145,11 +144,9 @@ def _lacking(theirs: Repo, source: Path, path: Path) -> Iterator[Path]:
 
 def _hash(theirs: Repo, place: Output, source: Path) -> str:
     """DVC's hash of the user's `source`, which it remembers for what did not change."""
-    name = place.hash_name or "md5"
-    odb = theirs.cache.legacy if name == "md5-dos2unix" else theirs.cache.local
     with suppress(OSError):
-        _, _, found = build(odb, str(source), localfs, name, dry_run=True, ignore=theirs.dvcignore)
-        return str(found.hash_info.value)
+        seen = Output(None, str(source), repo=theirs, cache=False, hash_name=place.hash_name)
+        return str(seen.get_hash().value)
     return ""
 
 

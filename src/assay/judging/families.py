@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from assay.words.errors import UsageError
-
-
-class Given(NamedTuple):
-    """A verdict that was given: by an experiment, a tag or a record in Git."""
-
-    strategy: str  # what was measured: a commit, or an identity's hash
-    baseline: str
-    metric_version: str
-    replicates: int
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -32,15 +22,6 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def against(records: Iterable[Given], baseline: str, metric_version: str) -> int:
-    """How many strategies already have a verdict against this baseline under this metric version.
-
-    The same strategy found twice (as an experiment and as a tag, or with more seeds) counts once here: looks at
-    one strategy are paid for in `sequential`.
-    """
-    return len({r.strategy for r in records if r.baseline == baseline and r.metric_version == metric_version})
-
-
-def earlier(records: Iterable[Given], strategy: str, baseline: str, metric_version: str) -> list[int]:
-    """Replicates at each earlier verdict on this strategy, ascending and each once: the looks already taken."""
-    return sorted({r.replicates for r in records if r[:3] == (strategy, baseline, metric_version)})
+def chance_of_luck(comparisons: int, alpha: float) -> float:
+    """Chance that at least one of so many strategies without effect is called progress (independent comparisons)."""
+    return float(1 - (1 - alpha / 2) ** comparisons)

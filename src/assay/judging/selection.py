@@ -1,8 +1,8 @@
 """Selection and confirmation: which experiment may ask to be accepted, and when fresh seeds say yes.
 
 An experiment is selected because it looks good, so its own numbers overstate it; what is accepted is
-measured again, both arms, with seeds that chose nothing. Covers: the levels of repeated attempts, the
-decision, vectorised so that a simulation runs the very rule that decides. Not covered: measuring.
+measured again, both arms, with seeds that chose nothing. Covers: the levels of repeated attempts, how many replicates
+they take, the decision, vectorised so that a simulation runs the very rule that decides. Not covered: measuring.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from assay.judging import power
 from assay.judging.compare import Comparison, compare
 from assay.judging.contrasts import welch
 from assay.judging.verdict import sign
@@ -19,17 +20,38 @@ from assay.words.errors import UsageError
 
 #: chance, one-sided, that an idea worth nothing is ever confirmed, however often it is tried
 ALPHA = 0.025
+#: a confirmation is made large enough to find so many standard deviations with this power
+GAIN, POWER = 2.0, 0.9
 
 
-def level(attempt: int) -> float:
-    """One-sided level of the `attempt`-th confirmation (from 1) of one idea: ALPHA / 2^attempt.
+def level(attempt: int, confirmation: int = 1) -> float:
+    """One-sided level of the `attempt`-th confirmation of one idea (from 1), which is the `confirmation`-th of any idea
+    against one baseline: the smaller of ALPHA / 2^attempt and 2 ALPHA / (confirmation (confirmation + 1)).
 
-    The levels of all attempts add up to ALPHA (Bonferroni with geometric weights), where five free
-    attempts at 0.025 would be wrong 1 - 0.975^5 = 11.9 % of the time.
+    The first part keeps one idea at ALPHA however often it is tried, where five free attempts at 0.025 would be wrong
+    1 - 0.975^5 = 11.9 % of the time. The second keeps a baseline at 1.5 ALPHA, whatever ideas are called: its levels
+    add up to 2 ALPHA, of which the first part cuts half an ALPHA off the first.
     """
-    if attempt < 1:
-        raise UsageError(f"attempt is {attempt}", allowed="1, 2, …")
-    return float(np.ldexp(ALPHA, -attempt))
+    for name, value in (("attempt", attempt), ("confirmation", confirmation)):
+        if value < 1:
+            raise UsageError(f"{name} is {value}", allowed="1, 2, …")
+    return min(float(np.ldexp(ALPHA, -attempt)), 2 * ALPHA / (confirmation * (confirmation + 1)))
+
+
+def replicates(one_sided: float, least: int, *, fixed: bool = False) -> int:
+    """The smallest number an arm, `least` or more, that confirms a gain of two standard deviations with 90 % power.
+
+    `fixed`: the baseline is a floor, which has no replicates.
+    """
+    return power.n_for(
+        lambda gain, n: chance(one_sided, n, gain, fixed=fixed), GAIN, max(least, 2), max(least, 2), POWER
+    )
+
+
+def chance(one_sided: float, n: int, gain: float, *, fixed: bool = False) -> float:
+    """How likely n replicates an arm confirm a true gain of so many standard deviations."""
+    alpha = 2 * one_sided
+    return power.one_sample_power(gain, 1.0, n, alpha) if fixed else power.welch_power(gain, 1.0, 1.0, n, n, alpha)
 
 
 def confirm(
@@ -40,10 +62,17 @@ def confirm(
     diverged: tuple[int, int] = (0, 0),
     worst: float | None = None,
     min_effect: float = 0.0,
+    confirmation: int = 1,
+    test: str = "welch",
+    fixed: bool = False,
+    distinct: bool = False,
 ) -> Comparison:
     """Fresh values of both arms, judged for the `attempt`-th time; confirmed where the verdict is `progress`.
 
-    A bare number as baseline is a fixed value, such as a floor.
+    `confirmation` counts all attempts against this baseline, of whatever idea.
+
+    A bare number as baseline is a fixed value, such as a floor. `test` is welch or paired, as the design was declared;
+    `fixed` and `distinct` as in `compare`.
 
     The interval is two-sided at twice the level, so that its better end is the one-sided bound. `diverged`
     counts replicates of (baseline, candidate); `worst` is the task's value for them, if it has one.
@@ -52,11 +81,14 @@ def confirm(
         baseline=baseline,
         candidate=candidate,
         direction=direction,
-        alpha=2 * level(attempt),
+        alpha=2 * level(attempt, confirmation),
         min_effect=min_effect,
         diverged_baseline=diverged[0],
         diverged_candidate=diverged[1],
         worst=worst,
+        test=test,
+        fixed=fixed,
+        distinct=distinct,
     )
 
 

@@ -1,58 +1,81 @@
-"""Verdicts that were given: one for each different table of replicates that Git holds.
+"""Verdicts that Git shows: one look for each different table of replicates that experiments and tags hold.
 
-Covers: experiments, rejected ones and accepted strategies, read in one `git cat-file`; what a commit says is remembered
-under Git's common folder, where no clone brings it. The same table under several names (an experiment and the tag that
-keeps it) is one verdict.
+Covers: experiments, rejected ones and accepted strategies, read in one `git cat-file`. The same table under
+several names (an experiment and the tag that keeps it) is one verdict. What the ledger begins with.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
+import re
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 
-from assay.judging.families import Given
+from assay.judging.account import LookEntry, LookKey, metric_label
 from assay.lineage import columns
+from assay.lineage.columns import Table
 from assay.lineage.objects import Object, reading, refs
 from assay.outside import files, git
-from assay.words.errors import UsageError
+from assay.words.errors import AssayError
+from assay.words.params import Judge, Metric
 from assay.words.records import DAMAGE
+from assay.words.yaml12 import parse
 
-_ASKED = ("arm", "strategy", "metric_version", "identity")
+#: columns that say which look it was
+_ASKED = ("arm", "strategy", "identity", "replicate", "seed", "metric_version", "environment")
 PATTERNS = ("refs/exps", "refs/tags/strategy", "refs/tags/rejected")
-#: commit → strategy, baseline, metric version and replicates of its verdict; nothing where it has none
-_Known = dict[str, tuple[str, str, str, int] | None]
+FLOOR = "floor"
+#: the sections of params.yaml that say how a verdict was to be given
+_SECTIONS = re.compile(rb"^(?:judge|metric):.*\n?(?:(?:[ \t#].*)?\n|[ \t#].*$)*", re.MULTILINE)
 
 
-def given(root: Path) -> list[Given]:
-    """Every verdict that experiments, strategies and rejected ideas carry; tables that cannot be read are left out."""
-    prefix = git.prefix(root)
-    path, commits = _memory(root, prefix), sorted({ref.peeled for ref in refs(root, *PATTERNS)})
-    known = _recall(path)
-    found = {commit: known[commit] for commit in commits if commit in known}
-    if missing := [commit for commit in commits if commit not in found]:
-        with reading(root) as objects:
-            read = objects.read([f"{commit}:{prefix}results/replicates.csv" for commit in missing])
-        found |= {commit: _read(item) if item else None for commit, item in zip(missing, read, strict=True)}
-        _remember(path, found)
-    return [Given(*one) for commit in commits if (one := found[commit])]
+def looks(root: Path) -> list[LookEntry]:
+    """Every look behind a verdict that experiments, strategies and rejected ideas carry, with no price.
+
+    Tables that cannot be read are left out.
+    """
+    found = refs(root, *PATTERNS, "refs/tags")
+    tags = {ref.name.removeprefix("refs/tags/"): ref.peeled for ref in found if ref.name.startswith("refs/tags/")}
+    commits = sorted({ref.peeled for ref in found if ref.name.startswith(PATTERNS)})
+    where = git.prefix(root)
+    with reading(root) as objects:
+        tables = objects.read([f"{commit}:{where}results/replicates.csv" for commit in commits])
+        settings = objects.read([f"{commit}:{where}params.yaml" for commit in commits])
+    pairs = zip(tables, settings, strict=True)
+    every = [one for table, asked in pairs if table and (one := _read(table, _judging(asked), tags)) is not None]
+    return list({(one.identity, one.baseline, one.key): one for one in every}.values())
 
 
-def _read(item: Object) -> tuple[str, str, str, int] | None:
+def _judging(asked: Object | None) -> tuple[Judge, str]:
+    """How the verdict was to be given, and the metric with its options; the defaults where nobody can tell."""
+    sections = _SECTIONS.findall(asked.content if asked else b"")
+    return _sections(b"".join(sections))
+
+
+@lru_cache(maxsize=1024)
+def _sections(content: bytes) -> tuple[Judge, str]:
+    """Cached: thousands of experiments differ in other sections."""
+    try:
+        raw = parse(content)
+        judge = msgspec.convert(raw.get("judge") or {}, Judge)
+        decides = msgspec.convert(raw.get("metric"), Metric)
+    except (AssayError, *DAMAGE):
+        return Judge(), ""
+    return judge, metric_label(decides.name, decides.options)
+
+
+def _read(item: Object, settings: tuple[Judge, str], tags: Mapping[str, str]) -> LookEntry | None:
     try:
         table = _plain(item.content) or columns.parse(item.content, "results/replicates.csv")
-        arms, version = table["arm"], table["metric_version"][0]
-        candidate = arms.index("candidate")
-        baselines = [name for arm, name in zip(arms, table["strategy"], strict=True) if arm == "baseline"]
-    except (UsageError, KeyError, ValueError):
+        return recorded(table, *settings, tags, files.digest(item.content))
+    except (AssayError, KeyError, *DAMAGE):
         return None
-    identity = table["identity"][candidate] if "identity" in table else files.digest(item.content)
-    return identity, (baselines or ["floor"])[0], version, arms.count("candidate")
 
 
-def _plain(content: bytes) -> columns.Table | None:
-    """The columns that say which verdict it is, of a table as `evaluate` writes it: a third of the time; else None."""
+def _plain(content: bytes) -> Table | None:
+    """The columns of a table as `evaluate` writes it: a third of the time of a CSV reader; None for any other."""
     header, *rows = content.decode("utf-8", "replace").removesuffix("\n").split("\n")
     names = header.split(",")
     cells = [row.split(",") for row in rows]
@@ -61,18 +84,33 @@ def _plain(content: bytes) -> columns.Table | None:
     return {name: [row[names.index(name)] for row in cells] for name in _ASKED if name in names}
 
 
-def _memory(root: Path, prefix: str) -> Path:
-    common = git.run(root, "rev-parse", "--path-format=absolute", "--git-common-dir")
-    return Path(common, "assay", f"given-{files.digest(prefix.encode('utf-8', 'surrogateescape'))}.json")
+def recorded(table: Table, judge: Judge, metric: str, tags: Mapping[str, str], unnamed: str) -> LookEntry:
+    """The look that a table of replicates records. `tags`: name → commit; `unnamed`: the name of a strategy that the
+    table does not name. Raises KeyError, ValueError for a table that says too little."""
+    rows = {arm: [row for row, each in enumerate(table["arm"]) if each == arm] for arm in ("candidate", "baseline")}
+    (first, *_), base = rows["candidate"], rows["baseline"]
+    strategy = table["strategy"][base[0]] if base else FLOOR
+    candidate, against = _seed(table, first), _seed(table, base[0]) if base else None
+    paired = bool(base) and table["seed"][first] == table["seed"][base[0]]
+    key = LookKey(
+        candidate=candidate,
+        against=against,
+        n=len(rows["candidate"]),
+        test=judge.test,
+        alpha=judge.alpha,
+        plan=tuple(judge.looks),
+        metric=metric or table["metric_version"][0].rpartition("-")[0],
+    )
+    return LookEntry(
+        identity=table["identity"][first] if "identity" in table else unnamed,
+        baseline=tags.get(strategy, strategy),
+        environment=table["environment"][base[0] if base else first] if "environment" in table else "",
+        place=int(table["replicate"][base[0]]) if base and not paired else None,
+        key=key,
+        level=0.0,
+        spends=0.0,
+    )
 
 
-def _recall(path: Path) -> _Known:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=_Known)
-    except (OSError, *DAMAGE):
-        return {}
-
-
-def _remember(path: Path, found: _Known) -> None:
-    with suppress(OSError):
-        files.write_bytes(path, msgspec.json.encode(found))
+def _seed(table: Table, row: int) -> int:
+    return int(table["seed"][row])

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import IO, Any
 
 import numpy as np
@@ -105,7 +106,7 @@ def read(folder: Path, names: Sequence[str] = ("ids", "inputs", "targets", "grou
         if name not in names:
             continue
         path = folder / f"{name}.npy"
-        mend = "bring it back with `dvc checkout --force`"
+        mend = f"bring it back with `dvc checkout --force {quote(str(folder))}`"
         array = arrays.read(path, mend)
         if array_digest(array) != expected or len(array) != manifest.examples:
             raise UsageError(f"{path} does not match its manifest", mend=mend)

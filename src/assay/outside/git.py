@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import shutil
 import subprocess
 import tempfile
@@ -69,7 +70,7 @@ def run(
     if done.returncode:
         if check:
             said = (done.stderr.strip() or "no message").split("\n")[0]
-            raise UsageError(f"git {_command(args)} failed in {root}: {said}")
+            raise UsageError(f"git {_command(args)} failed in {root}: {said}", mend=_advice(done.stderr))
         return ""
     return done.stdout.removesuffix("\n")
 
@@ -77,6 +78,21 @@ def run(
 def _command(args: Sequence[str]) -> str:
     """Git's command among its own options."""
     return next(arg for arg in args if not arg.startswith("-") and "=" not in arg)
+
+
+def _advice(said: str) -> str:
+    """The command that Git advises for a repository of somebody else."""
+    found = re.search(r"^\s*(git config --global --add safe\.directory .+)$", said, re.MULTILINE)
+    return f"if you trust its owner: {found[1]}" if found else ""
+
+
+def inside(root: Path) -> bool:
+    """Whether `root` lies in a repository. Raises UsageError with Git's reason for one that Git does not open."""
+    if run(root, "rev-parse", "--git-dir", check=False):
+        return True
+    if any((folder / ".git").exists() for folder in (root, *root.resolve().parents)):
+        run(root, "rev-parse", "--git-dir")
+    return False
 
 
 def resolve(root: Path, revision: str) -> str | None:
@@ -144,5 +160,5 @@ def read(root: Path, revision: str, path: str) -> bytes | None:
         return done.stdout
     if subprocess.run(["git", "-C", str(root), "cat-file", "-e", name], capture_output=True).returncode:
         return None
-    said = (done.stderr.decode(errors="replace").strip() or "no message").splitlines()[0]
+    said = (done.stderr.decode(errors="replace").strip() or "no message").split("\n")[0]
     raise UsageError(f"{path} at {revision[:40]} cannot be read: {said}", mend=f"git check-attr --all {path}")

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import posixpath
+import shlex
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from assay.outside import closure, git
 from assay.outside import tree as trees
+from assay.outside.untracked_files import commit_command, named
 from assay.words.errors import ProvenanceError
 
 #: project, and a file of its work tree that a worker process of this one has imported
@@ -29,31 +31,37 @@ def met(root: Path, files: Iterable[str]) -> None:
 def imported(root: Path) -> list[str]:
     """Files of the work tree around `root` that this process and its workers have imported, relative to `root`.
 
-    Not those of Assay or of installed packages.
+    Not those of Assay or of installed packages. Where a symbolic link leads is for `check` to say.
     """
-    here, top = root.resolve(), str(trees.top(root.resolve()))
     found = {file for place, file in _met if place == root}
-    found |= {os.path.relpath(file, here) for file in _loaded(top)}
+    found |= {os.path.relpath(file, root) for file in _loaded(trees.top(root))}
     return sorted(Path(file).as_posix() for file in found)
 
 
 def from_elsewhere(root: Path, home: Path) -> list[str]:
     """Files of the repository at `home` that this process has imported from outside of the work tree around `root`."""
-    own, top = trees.top(root.resolve()), trees.top(home.resolve())
-    return sorted(str(file) for file in _loaded(str(top)) if not file.is_relative_to(own))
+    own, other = trees.top(root), trees.top(home)
+    inside = (str(own) + os.sep, str(own.resolve()) + os.sep)
+    return sorted(file for file in _loaded(other) if not file.startswith(inside))
 
 
-def _loaded(top: str) -> set[Path]:
-    """Files below `top` that were imported: neither Assay's, nor of an installed package, nor Python's."""
-    elsewhere = tuple(prefix for prefix in {sys.prefix, sys.base_prefix} if not top.startswith(prefix))
+def _loaded(top: Path) -> set[str]:
+    """Files below `top` that were imported, by their names below it: neither Assay's, nor installed, nor Python's."""
+    named, real = f"{top}{os.sep}", f"{top.resolve()}{os.sep}"
+    elsewhere = tuple(prefix for prefix in {sys.prefix, sys.base_prefix} if not real.startswith(prefix))
+    ours = f"{trees.OURS}{os.sep}"
     found = set()
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)  # a relative name for some modules of torch
         if not isinstance(file, str) or file.startswith(elsewhere) or not os.path.isabs(file):  # noqa: PTH117
             continue  # resolving the thousand files of torch would take longer than all the rest
-        real = Path(os.path.realpath(file))
-        if real.is_relative_to(top) and not real.is_relative_to(trees.OURS) and not trees.installed(real):
-            found.add(real)
+        leads = os.path.realpath(file)
+        if leads.startswith(ours) or trees.installed(Path(file)):
+            continue
+        if file.startswith(named):
+            found.add(file)
+        elif leads.startswith(real):
+            found.add(named + leads[len(real) :])
     return found
 
 
@@ -65,11 +73,15 @@ def tracked(root: Path, files: Collection[str]) -> set[str]:
 
 
 def check_known(root: Path, files: Sequence[str]) -> None:
-    """Refuse the first of `files` (relative to `root`) that Git does not track."""
+    """Refuse `files` (relative to `root`) that Git does not track, or that lie behind a link."""
     known = tracked(root, files)
-    for file in files:
-        if file not in known:
-            raise ProvenanceError(f"{file} is imported but Git does not track it", mend=f"git add {_quoted(file)}")
+    missing = [file for file in files if file not in known or leads_elsewhere(root, file)]
+    for file in missing:
+        if refusal := _out_of_reach(root, file):
+            raise refusal
+    if missing:
+        text = f"{named(missing)} {'is' if len(missing) == 1 else 'are'} imported but Git does not track"
+        raise ProvenanceError(f"{text} {_them(missing)}", mend=commit_command(root, missing))
 
 
 def check(root: Path, stage: str, dependencies: Sequence[str], files: Iterable[str], seen: Collection[str]) -> None:
@@ -86,10 +98,11 @@ def check(root: Path, stage: str, dependencies: Sequence[str], files: Iterable[s
                 f"stage {stage} imports {file}, which no import statement that it reaches names",
                 mend=f"import it at the top of a module, or add `- {file}` under stages.{stage}.deps in dvc.yaml",
             )
-    for file in _untracked_inside(root, dependencies, seen):
+    if strange := _untracked_inside(root, dependencies, seen):
+        lies = "lies" if len(strange) == 1 else "lie"
         raise ProvenanceError(
-            f"{file} lies inside the dependencies of stage {stage} but Git does not track it",
-            mend=f"git add {_quoted(file)}, or move it elsewhere",
+            f"{named(strange)} {lies} inside the dependencies of stage {stage} but Git does not track {_them(strange)}",
+            mend=f"{commit_command(root, strange)}, or move {_them(strange)} elsewhere",
         )
 
 
@@ -115,7 +128,7 @@ def check_left_behind(home: Path, root: Path, stage: str, dependencies: Sequence
     for name, how in (missing | inside).items():
         raise ProvenanceError(
             f"stage {stage} {how} {name}, which this run lacks: Git does not track it",
-            mend=f"git add {_quoted(name)}, or move it elsewhere",
+            mend=f"{commit_command(home, [name])}, or move it elsewhere",
         )
 
 
@@ -123,7 +136,11 @@ def late(root: Path, dependencies: Sequence[str], seen: Collection[str]) -> list
     """Modules imported by now that `check` would refuse: they make a result unproven."""
     files = imported(root)
     known = tracked(root, files)
-    return [file for file in files if file not in known or not _watched(root, file, dependencies, seen)]
+    return [
+        file
+        for file in files
+        if file not in known or leads_elsewhere(root, file) or not _watched(root, file, dependencies, seen)
+    ]
 
 
 def _watched(root: Path, file: str, dependencies: Sequence[str], seen: Collection[str]) -> bool:
@@ -144,10 +161,40 @@ def _listed(root: Path, kind: str, paths: Iterable[str], *options: str) -> set[s
     return {file for file in said.split("\0") if file}
 
 
+def leads_elsewhere(root: Path, file: str) -> bool:
+    """Whether a symbolic link stands at `file` or above it, and what it leads to is nothing that Git tracks here."""
+    real = (root / file).resolve()
+    own = Path(os.path.normpath(root.resolve() / file))
+    return real != own and not git.run(root, "ls-files", "--", str(real), check=False)
+
+
+def _out_of_reach(root: Path, file: str) -> ProvenanceError | None:
+    """The refusal of a file behind a link or in another repository, where `git add` is no mend; else None."""
+    what = f"{file} is imported but"
+    above = [root.joinpath(*Path(file).parts[:depth]) for depth in range(1, len(Path(file).parts) + 1)]
+    link = next((path for path in above if path.is_symlink()), None)
+    if link is not None:
+        place, target = link.relative_to(root).as_posix(), link.resolve()
+        name = shlex.quote(place)
+        return ProvenanceError(
+            f"{what} {place} is a symbolic link to {target}, which Git does not hold",
+            mend=f"rm {name} && cp -r {shlex.quote(str(target))} {name} && git add {name} && git commit -m Track",
+        )
+    nested = next((path for path in above if (path / ".git").exists()), None)
+    if nested is not None:
+        name = shlex.quote(nested.relative_to(root).as_posix())
+        kept = f"git rm --quiet --cached --ignore-unmatch {name} && rm -rf {name}/.git && git add {name}"
+        return ProvenanceError(
+            f"{what} {name} is a submodule or another repository, whose files no experiment carries",
+            mend=f"install it as a package, or make its files this repository's own: {kept} && git commit -m Track",
+        )
+    return None
+
+
 def _inside(file: str, dependencies: Sequence[str]) -> bool:
     entries = map(posixpath.normpath, dependencies)
     return any(file == entry or file.startswith(f"{entry}/") for entry in entries)
 
 
-def _quoted(file: str) -> str:
-    return f"'{file}'" if " " in file else file
+def _them(files: Sequence[str]) -> str:
+    return "it" if len(files) == 1 else "them"

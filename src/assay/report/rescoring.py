@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tabulate import tabulate
 
 HEADERS = ("", "mean", "sd", "n", "diverged")
-PUSH = "assay log --all, or git push origin 'refs/tags/rescored/*' 'refs/assay/*'"
+PUSH = "assay log --all, or git push origin 'refs/tags/rescored/*' && assay sync"
 Row = tuple[float | None, float | None, int, int]  # mean, sd, n, diverged
 
 

@@ -20,7 +20,8 @@ def text(tried: Sequence[Line], failed: Mapping[str, str], metric: str, baseline
     `failed`: settings → why they did not run.
     """
     digits = max(decimals(alone) for _, _, alone, _, _ in tried)
-    level = f"{100 * (1 - tried[0][2].alpha):.4g}% CI"
+    levels = sorted({100 * (1 - alone.alpha) for _, _, alone, _, _ in tried})
+    level = f"{'–'.join(f'{one:.4g}' for one in dict.fromkeys((levels[0], levels[-1])))}% CI"
     rows = [
         (
             settings,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -59,8 +62,24 @@ class Scored:
         return files.digest(msgspec.json.encode(self.arm.measurement.identity, order="deterministic"))
 
     def values(self, metric: str) -> list[float]:
-        """The metric over the replicates that did not diverge."""
-        return [found[metric] for found in self.scores if found]
+        """The metric over the replicates that did not diverge, those with the same predictions once."""
+        return [score[metric] for score, counts in zip(self.scores, self.counted, strict=True) if counts]
+
+    @cached_property
+    def same_as(self) -> dict[int, int]:
+        """Replicate → the earlier one with the same predictions, bit for bit: its seed did not reach the training."""
+        seen: dict[bytes, int] = {}
+        found = {}
+        for replicate, row in zip(self.replicates, self.predictions, strict=True):
+            first = seen.setdefault(hashlib.blake2b(row.tobytes()).digest(), replicate.number)
+            if first != replicate.number and replicate.diverged is None:
+                found[replicate.number] = first
+        return found
+
+    @property
+    def counted(self) -> list[bool]:
+        """For each replicate, whether it is one of those that n counts."""
+        return [one.diverged is None and one.number not in self.same_as for one in self.replicates]
 
     @property
     def diverged(self) -> int:
@@ -68,8 +87,8 @@ class Scored:
 
     @property
     def finite(self) -> Array:
-        """Predictions of the replicates that did not diverge."""
-        return self.predictions[[not replicate.diverged for replicate in self.replicates]]
+        """Predictions of the replicates that did not diverge, the same ones once."""
+        return self.predictions[self.counted]
 
 
 def load(layout: Layout, arm: Arm, ruler: Ruler) -> Scored | None:
@@ -77,7 +96,7 @@ def load(layout: Layout, arm: Arm, ruler: Ruler) -> Scored | None:
     if arm.measurement is None:
         return None
     folder, found = layout.predictions(arm.arm), arm.measurement.replicates
-    mend = f"dvc checkout --force, or dvc repro -f -s {'train' if arm.arm == 'candidate' else arm.arm}"
+    mend = _again(layout, folder, "train" if arm.arm == "candidate" else arm.arm)
     predictions = arrays.read(folder / "predictions.npy", mend)
     ids = arrays.read(folder / "ids.npy", mend)
     if not np.array_equal(ids, ruler.ids):
@@ -93,15 +112,20 @@ def load(layout: Layout, arm: Arm, ruler: Ruler) -> Scored | None:
     return Scored(arm, found, predictions, scores)
 
 
+def _again(layout: Layout, output: Path, stage: str) -> str:
+    """What brings one output back; by name, as a checkout of all would take what somebody has not added elsewhere."""
+    return f"dvc checkout --force {output.relative_to(layout.root).as_posix()}, or dvc repro -f -s {stage}"
+
+
 def record(layout: Layout, arm: str) -> Arm:
     path = layout.record(arm)
-    mend = f"dvc checkout --force, or dvc repro -f -s {'train' if arm == 'candidate' else arm}"
+    mend = _again(layout, path, "train" if arm == "candidate" else arm)
     return records.decode(files.read_bytes(path, mend), Arm, str(path), mend)
 
 
 def floors(layout: Layout, ruler: Ruler) -> dict[str, Array]:
     """Name → predictions of each floor."""
-    mend = "dvc checkout --force, or dvc repro -f -s baseline"
+    mend = _again(layout, layout.floors, "baseline")
     if not np.array_equal(arrays.read(layout.floors / "ids.npy", mend), ruler.ids):
         raise UsageError(f"{layout.floors} holds other examples than today's validation part", mend=mend)
     found = {path.stem: arrays.read(path, mend) for path in sorted(layout.floors.glob("*.npy")) if path.stem != "ids"}

@@ -100,7 +100,7 @@ def _flat(found: Evaluated) -> Flat:
         if result.entered:  # diverged replicates are in the numbers: what is shown must add up to delta
             flat |= {name: result.candidate.mean, "sd": result.candidate.sd, "n": result.candidate.n}
         flat |= {"baseline": result.baseline.mean, "delta": result.delta, "ci_low": result.ci[0]}
-        flat |= {"ci_high": result.ci[1], "p": result.p}
+        flat |= {"ci_high": result.ci[1], "p": result.p, "level": found.judgement.level}
     flat |= {"verdict": found.judgement.verdict, "metric_version": found.metric_version}
     flat |= {"profile": found.profile, "commit": found.commit}
     if found.candidate.arm.unproven:  # a column only where there is something to say

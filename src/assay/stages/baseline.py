@@ -23,7 +23,7 @@ from assay.arms.own_data import own_training_data
 from assay.arms.request import ALONE, PAIRED, request, today, training_closure
 from assay.outside import arrays, closure, examples, files, library, lifeline, places
 from assay.outside.start import Start, start
-from assay.words import records
+from assay.words import printable, records
 from assay.words.errors import UsageError
 from assay.words.layout import Layout
 from assay.words.records import Arm, Measurement, MeasureRequest
@@ -40,7 +40,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         measured = _measured(begun, named, floors)
     for note in measured.notes if measured else ():
         if not note.startswith(places.UNKEPT):  # the first stage said so
-            print(f"{ARM}: {note}")
+            print(printable.line(f"{ARM}: {note}"))
     arm = Arm(
         arm=ARM,
         name=named.name,

@@ -14,9 +14,10 @@ from pathlib import Path
 from assay.arms import accepted
 from assay.context import environment, identity, installation, shadowed
 from assay.history import detached
+from assay.lineage import grown
 from assay.outside import closure, files, library, places, provenance, remembered, stage_code, task_source
 from assay.outside.start import Start, start
-from assay.words import records
+from assay.words import printable, records
 from assay.words.errors import UsageError
 from assay.words.layout import CODED
 from assay.words.records import StageCode
@@ -31,12 +32,13 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     prove_all(begun, code)
     outside = packages(root, code["train"])
     shadowed.check(root, {package for one in code.values() for package in packages(root, one)})
+    grown.check_writable(begun.run.home, grown.LOOKS)
     if identity.ensure(begun.run.home):
         print(f"context: Git knew no identity; this repository now has {identity.NAME} <{identity.EMAIL}>")
     if begun.run.home == root and (note := detached.before_this_run(root, begun.run.experiment)):
-        print(f"context: {note}")
+        print(printable.line(f"context: {note}"))
     if note := places.trouble(begun.run.store):
-        print(f"context: {note}")
+        print(printable.line(f"context: {note}"))
     found = environment.find(begun.params.machine.device, outside, library.fingerprints()[library.TRAINING])
     baseline = accepted.resolve(begun.run, begun.params.baseline)
     for stage, one in code.items():

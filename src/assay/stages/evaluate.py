@@ -1,30 +1,33 @@
 """evaluate: predictions of both arms and the floors → numbers under today's ruler → a verdict.
 
-The only stage that turns predictions into metrics, all of them in this one process and without torch. A
-verdict, even `incomparable`, never fails it: DVC records no experiment for a failed stage.
+The only stage that turns predictions into metrics, all of them in this one process and without torch. Whoever
+sees its numbers has looked, so the look is in the ledger before there is a verdict. A verdict, even
+`incomparable`, never fails it: DVC records no experiment for a failed stage.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from assay.arms.accepted import FLOOR, Accepted
-from assay.judging import cautions, crossed, drift, families, sequential, verdict
+from assay.arms.accepted import Accepted
+from assay.judging import cautions, crossed, drift, sequential, verdict
 from assay.judging.compare import Comparison
 from assay.judging.sequential import Look
-from assay.lineage.given import given
+from assay.lineage import identities, ledger
 from assay.lineage.since import since
 from assay.outside import examples, files, git
 from assay.outside.start import Start, start
 from assay.report import comparison
-from assay.scoring import arm, judgement, outputs, present, ruler, tables, trusted
+from assay.scoring import arm, judgement, looking, outputs, present, ruler, tables, trusted
 from assay.scoring.arm import Array, Ruler, Scored
 from assay.scoring.judgement import Judgement
 from assay.scoring.outputs import Evaluated
 from assay.words import printable, records
+from assay.words.errors import UsageError
 from assay.words.records import Part
 
 #: digits of a score that stands outside of a comparison
@@ -51,7 +54,7 @@ def _evaluate(begun: Start, today: Ruler, version: str, manifest: Part) -> tuple
     baseline = arm.load(begun.layout, arm.record(begun.layout, "baseline"), today)
     assert candidate is not None  # only the baseline can be the floor
     floors = _floors(begun, today)
-    look, against = _look(begun, candidate, baseline, version)
+    judged, against = _judged(begun, candidate, baseline, floors, today)
     found = Evaluated(
         ruler=today,
         metric_version=version,
@@ -61,7 +64,7 @@ def _evaluate(begun: Start, today: Ruler, version: str, manifest: Part) -> tuple
         candidate=candidate,
         baseline=baseline,
         floors=floors,
-        judgement=_judge(begun, candidate, baseline, floors, today, look),
+        judgement=judged,
     )
     return found, against
 
@@ -81,13 +84,26 @@ def _floors(begun: Start, today: Ruler) -> dict[str, dict[str, float]]:
     return found if human is None else {**found, "human": {today.decides: human}}
 
 
-def _look(begun: Start, candidate: Scored, baseline: Scored | None, version: str) -> tuple[Look, int]:
-    """The level left for this verdict: earlier ones on the same strategy against the same baseline have spent some."""
-    name, asked = baseline.arm.name if baseline else FLOOR, begun.params.judge
-    known = given(begun.run.home)
-    earlier = families.earlier(known, candidate.identity, name, version)
-    look = sequential.look(asked.alpha, len(candidate.replicates), asked.looks, earlier)
-    return look, families.against((one for one in known if one.strategy != candidate.identity), name, version)
+def _judged(
+    begun: Start,
+    candidate: Scored,
+    baseline: Scored | None,
+    floors: Mapping[str, Mapping[str, float]],
+    today: Ruler,
+) -> tuple[Judgement, int]:
+    """The verdict at the level that earlier looks left, and how many other strategies were looked at before."""
+    if nothing := judgement.untested(candidate, baseline):
+        return nothing, 0
+    assert candidate.arm.measurement is not None
+    names = identities.names(candidate.arm.measurement.identity, begun.layout.root)
+    asked = looking.asked(candidate, baseline, begun.params, names)
+    try:
+        entry, price, known = ledger.look(begun.run.home, asked)
+    except UsageError as error:
+        return judgement.unrecorded(baseline.arm.name if baseline else looking.FLOOR, error.problem), 0
+    look = Look(price.level or asked.key.alpha, price.hold, price.number, len(asked.key.plan))
+    judged = _judge(begun, candidate, baseline, floors, today, look)
+    return replace(judged, level=price.level), ledger.others(known, entry)
 
 
 def _judge(
@@ -98,11 +114,11 @@ def _judge(
     today: Ruler,
     look: Look,
 ) -> Judgement:
-    test = begun.params.judge.test
+    test, fixed = begun.params.judge.test, begun.params.task.fixed
     if baseline is not None:
-        return judgement.against_baseline(candidate, baseline, today.metric, test, look)
+        return judgement.against_baseline(candidate, baseline, today.metric, test, look, fixed)
     scores = {name: score[today.decides] for name, score in floors.items()}
-    return judgement.against_floor(candidate, scores, today.metric, test, look)
+    return judgement.against_floor(candidate, scores, today.metric, test, look, fixed)
 
 
 def _lines(begun: Start, found: Evaluated, against: int) -> Iterator[str]:
@@ -117,6 +133,10 @@ def _lines(begun: Start, found: Evaluated, against: int) -> Iterator[str]:
     for group in found.arms:
         for line in cautions.made_differently(group.arm.arm, (one.execution for one in group.replicates)):
             yield f"{'':11}caution: {line}"
+        notes = group.arm.measurement.notes if group.arm.measurement else []
+        for note in notes:
+            if note.startswith(records.SAME_START):
+                yield f"{'':11}caution: {group.arm.arm}: {note}"
     for late in found.candidate.arm.unproven:
         yield f"unproven: {late} was imported after the check; git add it, and add it to the stage's deps in dvc.yaml"
     path = begun.layout.accepted
@@ -148,6 +168,10 @@ def _new_examples(begun: Start, found: Evaluated, result: Comparison) -> Iterato
     before = _baseline_scores(begun, found)
     if before is not None:
         paired = begun.params.judge.test == judgement.PAIRED and before.shape == after.shape
+        if result.baseline.fixed and before.ndim > 1:  # no seed moves it: one row speaks for all, as for a floor
+            before, paired = before[0], False
+        if result.candidate.fixed:
+            after, paired = after[0], False
         interval = crossed.new_examples(before, after, paired=paired)
         yield f"{'':11}{comparison.new_examples_line(interval, comparison.decimals(result))}"
 

@@ -15,7 +15,7 @@ from assay.outside import closure, files, git, places, remembered
 from assay.outside.examples import read_manifest
 from assay.outside.start import Start, start
 from assay.stages.measure import measured
-from assay.words import records
+from assay.words import printable, records
 from assay.words.errors import UsageError
 from assay.words.records import MeasureRequest
 
@@ -50,7 +50,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     found, unproven = measured(asked, root, Watch(code.check, begun.unproven))
     for note in found.notes:
         if not note.startswith(places.UNKEPT):  # the first stage said so
-            print(f"{ARM}: {note}")
+            print(printable.line(f"{ARM}: {note}"))
     Path(asked.answer).unlink()  # it is inside the record below
     arm = records.Arm(
         arm=ARM,

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from assay.history import project
 from assay.judging.factorial import Factorial, factorial
-from assay.verbs import cells
+from assay.verbs import cells, family_looks
 from assay.verbs.cells import Row, Say
-from assay.words.errors import UsageError
+from assay.words.errors import IncomparableError, UsageError
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Ablation:
 def ablate(start: Path, settings: Sequence[str], branches: Sequence[str], say: Say) -> Ablation:
     """Measure all combinations of `settings` (key=value) and `branches` on HEAD; their effects.
 
-    Raises UsageError for fewer than two or more than three changes, and for a cell that does not run.
+    Raises UsageError for fewer than two or more than three changes, and for a cell that does not run; IncomparableError
+    where earlier draws of the same cells have spent alpha.
     """
     layout = project.find(start)
     changes = [*settings, *branches]
@@ -43,8 +44,14 @@ def ablate(start: Path, settings: Sequence[str], branches: Sequence[str], say: S
     made = [cells.cell(layout, "ablate", subset, frozenset(branches)) for subset in subsets]
     measured = cells.measure(layout, made, say)
     candidates = [[row for row in rows if row["arm"] == "candidate"] for rows in measured]
-    alpha = cells.judging(layout, made).alpha
-    return _judged({one.changes: rows for one, rows in zip(made, candidates, strict=True)}, alpha)
+    cells.judging(layout, made)
+    found = {one.changes: rows for one, rows in zip(made, candidates, strict=True)}
+    price = family_looks.ablation(layout.root, found, cells.asked(layout, made[0]))
+    if price.hold:
+        raise IncomparableError(
+            f"nothing can be shown: {price.hold}", allowed="another baseline, or other changes", mend="assay log --all"
+        )
+    return _judged(found, price.level)
 
 
 def _judged(found: dict[tuple[str, ...], list[Row]], alpha: float) -> Ablation:
@@ -58,7 +65,14 @@ def _judged(found: dict[tuple[str, ...], list[Row]], alpha: float) -> Ablation:
     groups: dict[Sequence[str] | frozenset[str], Sequence[float]] = {
         frozenset(changes): each for changes, each in values.items()
     }
-    result = factorial(groups, first["direction"], blocked=True, alpha=alpha, min_effect=float(first["min_effect"]))
+    result = factorial(
+        groups,
+        first["direction"],
+        blocked=True,
+        alpha=alpha,
+        min_effect=float(first["min_effect"]),
+        distinct=cells.SAME_AS in first,
+    )
     return Ablation(metric, version, values, len(every - common), result)
 
 

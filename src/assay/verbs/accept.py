@@ -16,7 +16,8 @@ from typing import Any
 
 from assay.arms.accepted import FLOOR
 from assay.arms.accepted import Accepted as Named
-from assay.evidence.events import CONTRACT, Accepted, Attempted, Comparison, Score, Seeds, check_name, tag_of
+from assay.arms.request import PAIRED
+from assay.evidence.events import CONTRACT, Accepted, Attempted, Comparison, Score, check_name, tag_of
 from assay.history import changed_outputs, following, landing, lookup, numbers, plumbing, project
 from assay.history.commits import tree_with
 from assay.history.landing import Message
@@ -28,11 +29,13 @@ from assay.history.state import State, fold
 from assay.history.writing import check_why, write
 from assay.judging import selection
 from assay.keeping.entries import Lock
+from assay.lineage import ledger
 from assay.outside import files, git, pipeline, places
 from assay.report.comparison import verdict_lines
-from assay.verbs import admission
-from assay.verbs.acceptance import attempts, comparison, confirmed, identity, judge, openings, selected
-from assay.verbs.confirming import Confirmation, fresh_seeds, rows
+from assay.verbs import admission, attempting, attempts_before, selected_look
+from assay.verbs.acceptance import comparison, confirmed, judge, selected
+from assay.verbs.attempting import Attempt, Idea
+from assay.verbs.confirming import Confirmation, rows
 from assay.words import params, records
 from assay.words.errors import GateError, UsageError
 from assay.words.layout import Layout
@@ -55,10 +58,7 @@ class Candidate:
     merge: Merge
     allow: Collection[str]
     why: str
-
-    @property
-    def sequence(self) -> int:
-        return self.state.sequence + 1
+    replicates: int | None  # that the user wants an arm
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,19 @@ class Regenerated:
 
 
 def accept(
-    start: Path, experiment: str, name: str, allow: Collection[str], why: str, dry_run: bool, say: Say
+    start: Path,
+    experiment: str,
+    name: str,
+    allow: Collection[str],
+    why: str,
+    dry_run: bool,
+    say: Say,
+    replicates: int | None = None,
 ) -> Accepted | None:
     """Accept `experiment` (or a branch) as `strategy/NAME`; its evidence, None for a dry run.
 
-    `allow` sets rules aside (`equivalent`, `bundle`) for the reason `why`. Raises the refusals of
+    `allow` sets rules aside (`equivalent`, `bundle`) for the reason `why`. `replicates` is how many are trained an arm,
+    None for as many as the attempt's level takes. Raises the refusals of
     `verbs.admission`, and GateError when fresh seeds do not confirm it.
     """
     layout = project.find(start)
@@ -96,13 +104,20 @@ def accept(
     if lock is None:
         raise UsageError("another `assay accept` is at work here", mend="wait for it, then run the command again")
     try:
-        return _accept(layout, experiment, name, allow, why, dry_run, say)
+        return _accept(layout, experiment, name, allow, why, dry_run, say, replicates)
     finally:
         lock.release()
 
 
 def _accept(
-    layout: Layout, wanted: str, name: str, allow: Collection[str], why: str, dry_run: bool, say: Say
+    layout: Layout,
+    wanted: str,
+    name: str,
+    allow: Collection[str],
+    why: str,
+    dry_run: bool,
+    say: Say,
+    replicates: int | None,
 ) -> Accepted | None:
     repository = read(layout.root)
     state = fold(repository.tags)
@@ -118,7 +133,7 @@ def _accept(
         admission.check_numbers(tried, tried.metrics, allow)
     head = git.run(layout.root, "rev-parse", "HEAD")
     brought = merge(layout.root, head, tried.commit, experiment=experiment)
-    candidate = Candidate(layout, repository, state, tried, name, head, brought, allow, why)
+    candidate = Candidate(layout, repository, state, tried, name, head, brought, allow, why, replicates)
     _check_landing(candidate, _with_rows(layout, brought.tree, ""))
     return _confirm(candidate, dry_run, say)
 
@@ -148,30 +163,49 @@ def _confirm(candidate: Candidate, dry_run: bool, say: Say) -> Accepted | None:
     try:
         version = numbers.text(tried.metrics, "metric_version")
         changed = admission.check_bundle(scratch.layout, candidate.repository, named, version, candidate.allow)
-        asked = params.load(pipeline.parameters(scratch.layout.root))
-        seeds = fresh_seeds(asked.seed, asked.replicates, candidate.sequence)
         if dry_run:
-            _announce(candidate, named, changed, seeds, say)
+            _announce(candidate, scratch, named, changed, say)
             return None
         regenerated = _regenerate(candidate, scratch, named, changed, say)
-        return _decide(candidate, regenerated, seeds, say)
+        return _decide(candidate, regenerated, say)
     finally:
         scratch.remove()
 
 
-def _announce(candidate: Candidate, named: Named, changed: list[str], seeds: Seeds, say: Say) -> None:
+def _idea(candidate: Candidate, scratch: Scratch, named: Named, names: attempting.Names) -> Idea:
+    """What is to be confirmed; `least` and `root` are those that the tree's params.yaml asks for."""
+    asked = params.load(files.read_bytes(scratch.layout.params))
+    return Idea(
+        names=names,
+        experiment=candidate.tried.commit,
+        name=candidate.name,
+        baseline=named.commit or FLOOR,
+        root=asked.seed,
+        least=asked.replicates,
+        asked=candidate.replicates,
+        paired=asked.judge.test == PAIRED and named.name != FLOOR,
+    )
+
+
+def _announce(candidate: Candidate, scratch: Scratch, named: Named, changed: list[str], say: Say) -> None:
     """What would be done, line by line."""
+    root = candidate.layout.root
+    idea = _idea(candidate, scratch, named, attempting.recorded_names(root, candidate.tried.commit))
+    attempt = attempting.foreseen(root, candidate.state, idea)
+    seeds = attempt.seeds
     how = "the merge of it with HEAD" if candidate.merge.merged else "its own"
     say(f"tree: {how}; dvc.lock and results regenerated by `dvc repro`")
     say(f"change against {named.name}: {'; '.join(changed) or 'the first strategy'}")
     arms = f"candidate {seeds.candidate}–{seeds.candidate + seeds.n - 1}"
     if named.name != FLOOR:
-        arms += f", {named.name} {seeds.baseline}–{seeds.baseline + seeds.n - 1}"
-    say(f"confirmation: {seeds.n} fresh replicates an arm ({arms})")
-    say(f"level: {selection.level(1):g} one-sided at the first attempt, half of it at each further one")
-    say(f"sealed test part: opened once; opened before by {', '.join(openings(candidate.state)) or 'nobody'}")
+        same = seeds.baseline == seeds.candidate
+        arms += f", {named.name} {'the same' if same else f'{seeds.baseline}–{seeds.baseline + seeds.n - 1}'}"
+    say(f"{attempt.price} ({arms})")
+    opened = attempts_before.openings(candidate.state, ledger.read(root), attempt.entry.sequence)
+    say(f"sealed test part: opened once; opened before by {', '.join(opened) or 'nobody'}")
     tag = f"strategy/{candidate.name}"
     say(f"write: a commit on {candidate.head[:12]}, the tag {tag} on it, a commit with baseline: {tag}")
+    say("the hooks here were asked and do not refuse it; what a server says is seen when you push")
 
 
 def _regenerate(candidate: Candidate, scratch: Scratch, named: Named, changed: list[str], say: Say) -> Regenerated:
@@ -194,54 +228,59 @@ def _with_rows(layout: Layout, tree: str, rows: str) -> str:
     return tree_with(layout.root, tree, {git.prefix(layout.root) + CONFIRMATION: rows.encode()})
 
 
-def _decide(candidate: Candidate, tree: Regenerated, seeds: Seeds, say: Say) -> Accepted:
-    """Measure both arms again, judge, open the test part, land."""
-    measuring = Confirmation(tree.scratch, seeds)
-    attempt = 1 + attempts(candidate.state, identity(tree.scratch.layout))
-    say(f"confirming on {seeds.n} fresh replicates an arm, attempt {attempt}, level {selection.level(attempt):g}")
+def _decide(candidate: Candidate, tree: Regenerated, say: Say) -> Accepted:
+    """Measure both arms again, judge, open the test part, land. What is about to be seen is in the ledger before."""
+    root, names = candidate.layout.root, attempting.names(tree.scratch.layout)
+    selected_look.check(tree.scratch.layout, root, names, tree.metrics)
+    attempt = attempting.begin(root, candidate.state, _idea(candidate, tree.scratch, tree.named, names))
+    measuring = Confirmation(tree.scratch, attempt.seeds)
+    say(attempt.price)
     new = measuring.candidate()
     old = None if tree.named.name == FLOOR else measuring.baseline(tree.named, say)
-    judged = judge(measuring, new, old, tree.metrics, attempt)
+    judged = judge(measuring, new, old, tree.metrics, attempt.entry)
+    passed = confirmed(judged, candidate.allow)
+    attempting.end(root, attempt, judged.verdict, passed)
     text = verdict_lines(judged, measuring.metric.name, tree.named.name, tree.version)
     say(text)
-    fresh = comparison(judged, new, old, tree.metrics, attempt)
-    if not confirmed(judged, candidate.allow):
-        _record(candidate, tree, seeds, attempt, fresh)
+    fresh = comparison(judged, new, old, tree.metrics, attempt.entry.level)
+    if not passed:
+        _record(candidate, tree, attempt, fresh)
     say("opening the sealed test part")
+    attempting.opening(root, attempt)
     test = measuring.candidate("test").score
     groups = [("candidate", new), *([("baseline", old)] if old else [])]
-    event = _event(candidate, tree, seeds, attempt, fresh, test)
-    return _land(candidate, tree, event, rows(groups, measuring.metric.name), text, say)
+    event = _event(candidate, tree, attempt, fresh, test)
+    fresh_rows = rows(groups, measuring.metric.name, attempt.seeds.purpose)
+    return _land(candidate, tree, event, fresh_rows, text, say)
 
 
-def _record(candidate: Candidate, tree: Regenerated, seeds: Seeds, attempt: int, fresh: Comparison) -> None:
+def _record(candidate: Candidate, tree: Regenerated, attempt: Attempt, fresh: Comparison) -> None:
     """Keep the failed attempt, and say so."""
     event = Attempted(
         name=candidate.name,
-        sequence=candidate.sequence,
+        sequence=max(attempt.entry.sequence, candidate.state.sequence + 1),
         commit=candidate.tried.commit,
         metric_version=tree.version,
-        identity=identity(tree.scratch.layout),
+        identity=attempt.entry.identity,
         experiment_commit=candidate.tried.commit,
         confirmation=fresh,
-        attempts=attempt,
-        seeds=seeds,
+        attempts=attempt.entry.attempt,
+        seeds=attempt.seeds,
     )
-    tag = write(candidate.layout.root, event, f"Attempt {attempt} to confirm {candidate.tried.name}")
+    tag = write(candidate.layout.root, event, f"Attempt {attempt.entry.attempt} to confirm {candidate.tried.name}")
+    after = attempt.entry.attempt + 1, attempt.entry.confirmation + 1
     raise GateError(
         f"{candidate.tried.name} was not confirmed on fresh seeds (verdict {fresh.verdict} at one-sided level "
-        f"{selection.level(attempt):g}), as the tag {tag} records",
-        mend=f"more replicates, a better idea, or another attempt at level {selection.level(attempt + 1):g}",
+        f"{attempt.entry.level:g}), as the tag {tag} records",
+        mend=f"more replicates, a better idea, or another attempt at level {selection.level(*after):g}",
     )
 
 
-def _event(
-    candidate: Candidate, tree: Regenerated, seeds: Seeds, attempt: int, fresh: Comparison, test: Score
-) -> Accepted:
+def _event(candidate: Candidate, tree: Regenerated, attempt: Attempt, fresh: Comparison, test: Score) -> Accepted:
     environment = records.decode(files.read_bytes(tree.scratch.layout.environment), Environment, "environment")
     return Accepted(
         name=candidate.name,
-        sequence=candidate.sequence,
+        sequence=max(attempt.entry.sequence, candidate.state.sequence + 1),
         commit="",  # known when it is made
         metric=numbers.metric_of(tree.version),
         metric_version=tree.version,
@@ -253,11 +292,11 @@ def _event(
         changed=tree.changed,
         selection=tree.selection,
         confirmation=fresh,
-        attempts=attempt,
-        seeds=seeds,
+        attempts=attempt.entry.attempt,
+        seeds=attempt.seeds,
         environment=environment.key,
         test=test,
-        openings=openings(candidate.state),
+        openings=attempts_before.openings(candidate.state, ledger.read(candidate.layout.root), attempt.entry.sequence),
         allowed=f"{', '.join(sorted(candidate.allow))}: {candidate.why}" if candidate.allow else "",
         contract=CONTRACT,
         library=metadata.version("dvc-assay"),

@@ -12,7 +12,7 @@ from pathlib import Path
 from assay.arms import accepted
 from assay.arms.accepted import FLOOR
 from assay.evidence.events import NO_EVIDENCE, UnverifiableError
-from assay.history import changed_outputs, difference, following, numbers, pointer
+from assay.history import changed_outputs, difference, elsewhere, following, numbers, pointer
 from assay.history.alone import measured_alone
 from assay.history.commits import branch
 from assay.history.reading import Experiment, Repository
@@ -20,6 +20,7 @@ from assay.history.state import State
 from assay.history.writing import check_free, check_identity
 from assay.outside import git, pipeline
 from assay.outside.pipeline import Run
+from assay.outside.untracked_files import commit_command
 from assay.words import params
 from assay.words.errors import IncomparableError, ProvenanceError, UsageError
 from assay.words.layout import Layout
@@ -32,6 +33,10 @@ PROFILE = "full"
 def check_repository(layout: Layout, repository: Repository, name: str) -> None:
     """A free name, a known author, a branch to land on, an index that can be written."""
     check_free(repository.refs, "strategy", name)
+    if there := elsewhere.branch(layout.root, f"strategy/{name}"):
+        raise UsageError(
+            f"{there} has a strategy/{name} that is not here", mend="git fetch --tags, or choose another name"
+        )
     check_identity(layout.root)
     branch(layout.root)
     lock = Path(git.run(layout.root, "rev-parse", "--absolute-git-dir")) / "index.lock"
@@ -48,8 +53,9 @@ def check_edits(layout: Layout, tried: Experiment) -> None:
             mend=_put_aside(layout.root, edited),
         )
     task = params.load(pipeline.parameters(layout.root)).task.name
-    for path in difference.untracked(layout, task):
-        raise ProvenanceError(f"{path} is imported but Git does not track it", mend=f"git add {path}, then dvc exp run")
+    if untracked := difference.untracked(layout, task):
+        mend = f"{commit_command(layout.root, untracked)}, then dvc exp run"
+        raise ProvenanceError(f"{untracked[0]} is imported but Git does not track it", mend=mend)
 
 
 def _put_aside(root: Path, edited: Sequence[str]) -> str:

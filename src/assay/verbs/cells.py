@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from assay.arms.dvc_program import DVC
 from assay.context import environment
 from assay.history import plumbing
 from assay.history.landing import newest_date
@@ -27,7 +28,6 @@ from assay.history.merging import merge
 from assay.history.reproducing import LAST, furnish
 from assay.history.scratch import failed, lay_out, run
 from assay.outside import files, git, library, lifeline, pipeline
-from assay.outside.dvc_program import DVC
 from assay.words import params
 from assay.words.errors import UsageError
 from assay.words.json_form import json_form
@@ -36,6 +36,8 @@ from assay.words.params import Judge, Params
 from assay.words.yaml12 import parse
 
 REPLICATES = "results/replicates.csv"
+#: column that names an earlier replicate with the same predictions
+SAME_AS = "same_as"
 #: one ref, whatever else the user's settings make a fetch do
 _FETCH = (
     "fetch",
@@ -95,19 +97,25 @@ def _with_branch(root: Path, base: str, branch: str) -> str:
 
 def judging(layout: Layout, cells: Sequence[Cell]) -> Judge:
     """How the cells were judged. Raises UsageError where that differs from cell to cell."""
-    found = {msgspec.json.encode(one.judge): one.judge for one in map(partial(_asked, layout), cells)}
+    found = {msgspec.json.encode(one.judge): one.judge for one in map(partial(asked, layout), cells)}
     if len(found) != 1:
         raise UsageError("the cells differ in judge:", allowed="changes of the strategy, not of how it is judged")
     return next(iter(found.values()))
 
 
-def _asked(layout: Layout, one: Cell) -> Params:
+def asked(layout: Layout, one: Cell) -> Params:
+    """All parameters of a cell."""
     return params.changed(pipeline.parameters_at(layout.root, one.base) or b"", _values(one))
 
 
 def _values(one: Cell) -> dict[str, Any]:
     pairs = (setting.partition("=") for setting in one.settings)
     return {key: parse(f"value: {text}")["value"] for key, _, text in pairs}
+
+
+def fixed(layout: Layout, cells: Sequence[Cell]) -> bool:
+    """Whether all cells say that nothing in the task is random."""
+    return all(asked(layout, one).task.fixed for one in cells)
 
 
 def measure(layout: Layout, cells: Sequence[Cell], say: Say) -> list[list[Row]]:
@@ -204,7 +212,8 @@ def _rows(layout: Layout, one: Cell, say: Say) -> list[Row]:
         known = _run(layout, one)
     else:
         say(f"{one.label} is measured: {one.name}")
-    return list(csv.DictReader(io.StringIO(known.decode())))
+    rows = csv.DictReader(io.StringIO(known.decode()))
+    return [row for row in rows if not row.get(SAME_AS)]  # the same predictions are one replicate
 
 
 def _run(layout: Layout, one: Cell) -> bytes:

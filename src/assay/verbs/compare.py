@@ -11,21 +11,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
 
-from assay.judging import cautions, families, groups, targets, verdict
+from assay.judging import cautions, groups, targets, verdict
 from assay.judging import compare as judge
 from assay.judging.compare import Comparison
 from assay.judging.crossed import NewExamples
 from assay.judging.groups import DifferingRulers, Group
 from assay.judging.targets import Target
-from assay.lineage.given import given
-from assay.verbs import compare_examples
+from assay.verbs import compare_account, compare_examples
 from assay.verbs import compare_scores as scores
 from assay.verbs import compare_sides as sides
+from assay.verbs.compare_account import NOT_ON, Accounted
 from assay.verbs.compare_examples import Side
 from assay.verbs.compare_scores import Rescoring
 from assay.verbs.compare_sides import Source
 from assay.words.errors import AssayError, UsageError
 
+#: where neither a look nor a user says one
+ALPHA = 0.05
 SAME = "both sides are the same strategy, and a difference between them is luck"
 
 
@@ -36,7 +38,7 @@ class Options:
     column: str = ""
     direction: str = ""
     test: str = "welch"
-    alpha: float = 0.05
+    alpha: float | None = None
     min_effect: float | None = None
     worst: float | None = None
     fixed: float | None = None
@@ -61,6 +63,7 @@ class Compared:
     examples: NewExamples | None = None
     no_examples: str = ""
     origins: Mapping[str, str] = field(default_factory=dict)
+    off_account: str = ""  # why no recorded look is behind it; "" where one is, and for files
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ class _Base:
     mend: str = "dvc exp run"  # the command after which both sides have one ruler
     executions: Sequence[str] = ()  # how its replicates were made, where a record says it
     edited: Sequence[str] = ()  # cautions where its record says other numbers than its predictions score
+    told_apart: bool = False  # its replicates are known to differ
 
 
 def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
@@ -97,24 +101,37 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
     again = scores.rescoring(root) if options.rescore else None
     group, edited = _group(candidate, metric, direction, "candidate", again)
     used = [candidate]
-    if len(named) == 2 and not _measured_against(candidate, found[0]):
+    own = options.fixed is None and (len(named) == 1 or _measured_against(candidate, found[0]))
+    if len(named) == 2 and not own:
         base = _named_base(found[0], candidate, options, group.ruler.direction, again)
         used = found
     else:
         base = _own_base(candidate, metric, group.ruler.direction, options, again)
     origins = {one.name: scores.origin(one, again) for one in used}
     same = bool(base.identity) and base.identity == sides.identity(candidate, "candidate")
-    result = _judge(base, group, _recorded(options, candidate, metric, again), SAME if same else "")
+    look = _accounted(root, candidate, metric, options, own, same)
+    told = replace(_recorded(options, candidate, metric, again), alpha=look.level)
+    result = _judge(base, group, told, candidate, SAME if same else look.hold)
     result = replace(result, warnings=(*result.warnings, *_mixed(base, candidate), *base.edited, *edited))
     if same:  # a strategy is no worse than itself, and no number of runs would find a difference
         result = replace(result, no_regression=True, n_needed=None)
     version = group.ruler.metric_version
-    given_before = _given_before(root, candidate, version)
     examples, why = None, ""
     if base.side and candidate.commit and candidate.is_record and version.rpartition("-")[0] == metric:
         after = Side(candidate.name, candidate.commit, "candidate", group.values, group.diverged)
         examples, why = _new_examples(root, (base.side, after), version, options, again)
-    return Compared(result, metric or "value", base.name, candidate.name, version, given_before, examples, why, origins)
+    return Compared(
+        result=result,
+        metric=metric or "value",
+        baseline=base.name,
+        candidate=candidate.name,
+        metric_version=version,
+        comparisons=look.others,
+        examples=examples,
+        no_examples=why,
+        origins=origins,
+        off_account=look.off,
+    )
 
 
 def _group(
@@ -187,7 +204,7 @@ def _named_base(other: Source, candidate: Source, options: Options, direction: s
     group, edited = _group(other, column, _direction(other, options, direction), "candidate", again)
     side = _side(other, other.name, "candidate", group.values, group.diverged) if other.is_record else None
     identity, made = sides.identity(other, "candidate"), sides.executions(other, "candidate")
-    return _Base(other.name, group, side, identity, _mend(other, candidate), made, edited)
+    return _Base(other.name, group, side, identity, _mend(other, candidate), made, edited, other.told_apart)
 
 
 def _own_base(source: Source, metric: str, direction: str, options: Options, again: Rescoring | None) -> _Base:
@@ -200,7 +217,8 @@ def _own_base(source: Source, metric: str, direction: str, options: Options, aga
         group, edited = _group(source, metric, direction, "baseline", again)
         side = _side(source, group.name, "baseline", group.values, group.diverged)
         identity, made = sides.identity(source, "baseline"), sides.executions(source, "baseline")
-        return _Base(group.name, group, side, identity, executions=made, edited=edited)
+        told_apart = source.told_apart
+        return _Base(group.name, group, side, identity, executions=made, edited=edited, told_apart=told_apart)
     floor = _best_floor(source, metric, direction, again)
     if floor is None:
         raise UsageError(
@@ -230,12 +248,16 @@ def _measured_against(candidate: Source, base: Source) -> bool:
     return bool(base.commit and candidate.is_record and _recorded_baseline(candidate) in (base.name, base.commit))
 
 
-def _given_before(root: Path, candidate: Source, version: str) -> int:
-    """Verdicts on other strategies against the candidate's recorded baseline; 0 for a file."""
+def _accounted(root: Path, candidate: Source, metric: str, options: Options, own: bool, same: bool) -> Accounted:
+    """The look behind this comparison. Files are judged as given; a strategy and itself need no look."""
+    alpha = ALPHA if options.alpha is None else options.alpha
     if not (candidate.commit and candidate.is_record):
-        return 0
-    others = [one for one in given(root) if one.strategy != candidate.digest]
-    return families.against(others, _recorded_baseline(candidate), version)
+        return Accounted(alpha)
+    asked = (metric, options.test, options.alpha)
+    found = compare_account.find(root, candidate.table, candidate.digest, asked, alpha)
+    if own or same:
+        return replace(found, off="") if same else found
+    return Accounted(alpha, off=f"{NOT_ON}: no run measured these two against each other", others=found.others)
 
 
 def _recorded_baseline(source: Source) -> str:
@@ -244,7 +266,8 @@ def _recorded_baseline(source: Source) -> str:
     return source.table["strategy"][rows[0]] if rows else "floor"
 
 
-def _judge(base: _Base, candidate: Group, options: Options, hold: str) -> Comparison:
+def _judge(base: _Base, candidate: Group, options: Options, source: Source, hold: str) -> Comparison:
+    """`source`: where the candidate's numbers are from."""
     test, values, baseline = options.test, candidate.values, base.numbers
     first: float | list[float] = baseline if isinstance(baseline, float) else baseline.values
     diverged = baseline.diverged if isinstance(baseline, Group) else 0, candidate.diverged
@@ -256,17 +279,20 @@ def _judge(base: _Base, candidate: Group, options: Options, hold: str) -> Compar
             first, values = groups.matched(baseline, candidate, options.worst)
         else:
             groups.check_independent(baseline, candidate)
+    lists = [values, *([first] if isinstance(first, list) else [])]
     found = judge.compare(
         first,
         values,
         candidate.ruler.direction,
-        alpha=options.alpha,
+        alpha=options.alpha or ALPHA,
         min_effect=options.min_effect or 0.0,
         test=test,
         diverged_baseline=0 if placed else diverged[0],
         diverged_candidate=0 if placed else diverged[1],
         worst=options.worst,
         hold=hold,
+        fixed=source.fixed and any(len(set(each)) == 1 for each in lists),
+        distinct=source.told_apart and (base.told_apart or isinstance(first, float)),
     )
     return judge.entered(found, diverged) if placed else found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assay.judging import verdict
@@ -18,14 +18,17 @@ from assay.lineage.columns import Table
 from assay.outside import files, git
 from assay.scoring import trusted
 from assay.words.errors import UsageError
+from assay.words.yaml12 import parse
 
 REPLICATES, METRICS = "results/replicates.csv", "results/metrics.json"
 SCHEMA = 1
 DIVERGED = "diverged"
+#: column that names an earlier replicate with the same predictions
+SAME_AS = "same_as"
 #: columns of a record that are no metric
 RECORDED = (
     *("arm", "strategy", "identity", "replicate", "seed", "status", "metric_version", "profile"),
-    *("environment", "direction", "min_effect", "worst", "execution"),
+    *("environment", "direction", "min_effect", "worst", "execution", "same_as"),
 )
 
 
@@ -42,11 +45,17 @@ class Source:
     digest: str = ""
     experiment: bool = False
     computed_here: bool = False
+    fixed: bool = False  # nothing in its task is random
 
     @property
     def is_record(self) -> bool:
         """Written by `evaluate`: several arms under one metric version."""
         return "arm" in self.table and "metric_version" in self.table
+
+    @property
+    def told_apart(self) -> bool:
+        """Its replicates' predictions were compared: equal numbers among those that are left are ties."""
+        return SAME_AS in self.table
 
 
 def home(start: Path) -> Path:
@@ -59,8 +68,9 @@ def find(root: Path, name: str) -> Source:
     path = Path(name)
     if path.is_file() or path.suffix.lower() in (".csv", ".json"):
         content = files.read_bytes(path, mend="name an existing CSV or JSON file")
-        return Source(name, columns.parse(content, name), computed_here=trusted.computed(root, content))
-    if not git.run(root, "rev-parse", "--git-dir", check=False):
+        found = Source(name, columns.parse(content, name))  # a file of another tool needs no Git
+        return replace(found, computed_here=found.is_record and trusted.computed(root, content))
+    if not git.inside(root):
         raise UsageError(f"{name} is no file, and {root} is in no Git repository", allowed="a CSV or JSON file")
     refs = git.run(root, "for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{name}", check=False).split()
     if len(set(refs)) > 1:
@@ -69,8 +79,25 @@ def find(root: Path, name: str) -> Source:
     if commit is None:
         raise UsageError(f"there is no file, revision or experiment {name!r}", allowed=_near(root, name))
     content = _recorded(root, commit, name)
-    table = columns.parse(content, f"{REPLICATES} of {name}")
-    return Source(name, table, commit, files.digest(content), bool(refs), trusted.computed(root, content))
+    table = _counted(columns.parse(content, f"{REPLICATES} of {name}"))
+    computed = trusted.computed(root, content)
+    return Source(name, table, commit, files.digest(content), bool(refs), computed, _fixed(root, commit))
+
+
+def _counted(table: Table) -> Table:
+    """Rows of replicates that differ: those with the predictions of an earlier one are that one."""
+    same = table.get(SAME_AS)
+    if same is None:
+        return table
+    kept = [row for row, earlier in enumerate(same) if not earlier]
+    return {name: [cells[row] for row in kept] for name, cells in table.items()}
+
+
+def _fixed(root: Path, commit: str) -> bool:
+    """Whether the record's own params.yaml says that nothing in its task is random."""
+    content = git.read(root, commit, "params.yaml")
+    task = parse(content).get("task") if content else None
+    return isinstance(task, dict) and task.get("fixed") is True
 
 
 def _near(root: Path, name: str) -> str:

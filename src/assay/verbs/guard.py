@@ -21,6 +21,7 @@ from assay.history import difference, project
 from assay.history.scratch import failed, run
 from assay.judging.guarding import Guarded, first_difference, guarded, ordered
 from assay.outside import examples, files, git, library, pipeline, places
+from assay.outside.untracked_files import commit_command
 from assay.words import params, records
 from assay.words.errors import ProvenanceError, UsageError
 from assay.words.layout import Layout
@@ -109,7 +110,9 @@ def _work_tree(layout: Layout) -> Revision:
     found = _described(WORK_TREE, "", layout)
     untracked = difference.untracked(layout, found.task)
     if untracked:
-        raise ProvenanceError(f"{untracked[0]} is imported but Git does not track it", mend=f"git add '{untracked[0]}'")
+        raise ProvenanceError(
+            f"{untracked[0]} is imported but Git does not track it", mend=commit_command(layout.root, untracked)
+        )
     return found
 
 

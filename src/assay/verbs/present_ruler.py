@@ -19,6 +19,7 @@ from assay.evidence.events import Score
 from assay.history import locked
 from assay.history.kept import Kept
 from assay.outside import closure, examples, files, git, pipeline, remembered, task_source
+from assay.outside.untracked_files import commit_command, named
 from assay.scoring import present, ruler, trusted
 from assay.scoring.arm import Ruler
 from assay.scoring.ruler import Metric
@@ -134,7 +135,9 @@ def _check_data(layout: Layout) -> None:
             mend="dvc repro split",
         )
     if VALIDATION in locked.changed_outputs(layout.root, making):
-        raise IncomparableError(f"{VALIDATION} is not the one of dvc.lock", mend="dvc checkout --force, or dvc pull")
+        raise IncomparableError(
+            f"{VALIDATION} is not the one of dvc.lock", mend=f"dvc checkout --force {VALIDATION}, or dvc pull"
+        )
 
 
 def check_committed(today: Today) -> str:
@@ -153,7 +156,7 @@ def check_committed(today: Today) -> str:
         missing.append("dvc.lock")
     if missing:
         raise ProvenanceError(
-            f"{today.version} is in no commit yet, evidence could not refer to it: {', '.join(missing)}",
-            mend=f"git add {' '.join(missing)} && git commit, or look at the numbers with --dry-run",
+            f"{today.version} is in no commit yet, evidence could not refer to it: {named(missing)}",
+            mend=f"{commit_command(root, missing)}, or look at the numbers with --dry-run",
         )
     return git.run(root, "rev-parse", "HEAD")

@@ -15,9 +15,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from assay.arms.dvc_program import DVC
 from assay.history import project
 from assay.outside import seconds
-from assay.outside.dvc_program import DVC
 from assay.words.errors import UsageError
 from assay.words.records import Record
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from assay.arms.accepted import FLOOR, Accepted
+from assay.arms.dvc_program import DVC
 from assay.arms.request import ALONE
 from assay.evidence.events import NO_EVIDENCE, Remeasured, UnverifiableError
 from assay.history import lookup, project
@@ -21,12 +22,13 @@ from assay.history.reading import read
 from assay.history.scratch import failed, run
 from assay.history.state import State, Strategy, fold
 from assay.history.writing import check_identity, write
+from assay.lineage import ledger
 from assay.outside import files, pipeline
-from assay.outside.dvc_program import DVC
 from assay.outside.examples import read_manifest
 from assay.outside.start import Start
 from assay.scoring import arm as scoring
 from assay.verbs import present_ruler
+from assay.verbs.attempts_before import next_sequence
 from assay.verbs.confirming import fresh_seeds
 from assay.verbs.freshness import INFER, SCORE, TRAIN, Plan, plan, record
 from assay.words import params, records
@@ -100,13 +102,14 @@ def _draw(begun: Start, state: State, strategy: Strategy, why: str) -> None:
     """The tag first: killed after it, the next call or run measures this very draw."""
     root, asked = begun.layout.root, begun.params
     check_identity(root)
+    sequence = next_sequence(state, ledger.read(root))
     event = Remeasured(
         name=strategy.accepted.name,
-        sequence=state.sequence + 1,
+        sequence=sequence,
         commit=strategy.tag.commit,
         why=why,
         strategy=strategy.tag.object,
-        seeds=fresh_seeds(asked.seed, asked.replicates, state.sequence + 1),
+        seeds=fresh_seeds(asked.seed, asked.replicates, sequence),
     )
     write(root, event, f"Measure {strategy.tag.name} again", why)
 

@@ -152,13 +152,14 @@ def _stands(arm: Arm | None, strategy: Strategy) -> bool:
     present = [one.number for one in measured.replicates]
     first = list(range(seeds.candidate, seeds.candidate + len(present)))  # a run may have asked for more of the draw
     same = (measured.purpose, measured.profile) == (seeds.purpose, strategy.accepted.profile)
-    return same and present == first and len(present) >= seeds.n
+    least = min(seeds.n, strategy.accepted.selection.candidate.n)  # a confirmation may be larger than a run asks for
+    return same and present == first and len(present) >= least
 
 
 def _experiments(work: _Work) -> None:
     """Experiments, and rejected ones that only their tag keeps."""
     version = work.today.version
-    known = rescored.read(work.layout.root, work.objects).get(version, {})
+    known = rescored.tables(work.layout.root).get(version, {})
     due = {commit: name for commit, name in _due(work) if commit not in known}
     names = Counter(due.values())
     due = {commit: name if names[name] == 1 else f"{name} ({commit[:12]})" for commit, name in due.items()}

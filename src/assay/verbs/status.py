@@ -15,12 +15,14 @@ from pathlib import Path
 from shlex import quote
 
 from assay.context import environment
-from assay.history import detached, difference, leftovers, locked, numbers, pointer, project, worktree
+from assay.history import detached, difference, elsewhere, leftovers, locked, numbers, pointer, project, worktree
 from assay.history.reading import Experiment, Repository, parse_metrics, read
 from assay.history.state import State, fold
 from assay.history.worktree import WorkTree
 from assay.outside import files, git, library, pipeline, remembered, stage_code
+from assay.outside.untracked_files import commit_command, named
 from assay.report.listing import Status, StatusLine
+from assay.verbs import status_ledger
 from assay.words import params, records
 from assay.words.errors import AssayError
 from assay.words.layout import CODED, Layout
@@ -44,6 +46,7 @@ def status(start: Path) -> Status:
         *_leftovers(layout, tree, repository),
         *_unproven(repository, state),
         *_unpushed(layout, tree, repository),
+        *status_ledger.lines(layout.root, state),
         *_programs(),
     ]
     return Status(healthy=all(line.healthy for line in lines), lines=lines)
@@ -72,10 +75,9 @@ def _with_parameters(layout: Layout, state: State, landed: bool) -> Iterator[Sta
     if not landed:
         yield from _fresh(layout, asked)
         yield from _library(layout, asked)
-    for path in difference.untracked(layout, asked.task.name):
-        yield StatusLine(
-            topic="code", text=f"{path} is imported but Git does not track it", mend=f"git add {quote(path)}"
-        )
+    if untracked := difference.untracked(layout, asked.task.name):
+        text = f"{named(untracked)} imported, but not tracked by Git"
+        yield StatusLine(topic="code", text=text, mend=commit_command(layout.root, untracked))
 
 
 def _baseline(layout: Layout, asked: Params, state: State) -> Iterator[StatusLine]:
@@ -250,7 +252,8 @@ def _work_tree(layout: Layout, tree: WorkTree, equal: Experiment | None, landed:
     outputs = locked.changed_outputs(layout.root, lock)
     if outputs:
         text = f"outputs that are not those of dvc.lock: {_few(outputs)}"
-        yield StatusLine(topic="work tree", text=text, mend="dvc checkout --force, or dvc pull")
+        first = shlex.join(outputs[:5])  # by name and not by force: DVC then keeps what its cache has not
+        yield StatusLine(topic="work tree", text=text, mend=f"dvc checkout {first}, or dvc pull {first}")
     if not (edited or stale or outputs):
         yield StatusLine(topic="work tree", text="clean" if equal is None else f"clean, as experiment {equal.name}")
 
@@ -310,6 +313,13 @@ def _unpushed(layout: Layout, tree: WorkTree, repository: Repository) -> Iterato
         text = f"{tree.upstream} has {tree.behind} commit(s) that {tree.branch} has not"
         yield StatusLine(topic="remote", text=text, mend="git pull && dvc pull")
     missing = _tags_elsewhere(layout, repository)
+    tagged = {tag.name: tag.commit for tag in repository.tags}
+    taken_there = {name: there for name in missing if (there := elsewhere.branch(layout.root, name, tagged[name]))}
+    for name, there in taken_there.items():
+        text = f"{there} has another {name} than this clone"
+        mend = f"{elsewhere.way_out(name, there)}, then accept the experiment under another name"
+        yield StatusLine(topic="remote", text=text, mend=mend)
+    missing = [name for name in missing if name not in taken_there]
     if missing and tree.branch and (tree.ahead or not tree.upstream):  # the push of the branch takes its tags along
         taken = git.run(layout.root, "for-each-ref", "--format=%(refname)", "--merged=HEAD", "refs/tags").split("\n")
         missing = [name for name in missing if f"refs/tags/{name}" not in taken]

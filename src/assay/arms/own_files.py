@@ -1,0 +1,91 @@
+"""Files that the training of an accepted strategy reads and Git does not keep, pretrained weights for example.
+
+Covers: linking them into its tree, from our cache, through DVC, or from the user's folder where their hash is the one
+in its dvc.lock. Not covered: the training part of its examples (`arms.own_data`).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from assay.arms import dvc_hash
+from assay.arms.fetching import fetch
+from assay.outside import pipeline, places
+from assay.outside.pipeline import Run
+from assay.words.errors import UsageError
+from assay.words.yaml12 import parse
+from assay.words.yaml_limits import GENERATED
+
+_HASH = re.compile(r"[0-9a-f]{32}(\.dir)?")
+
+
+def training_files(content: bytes) -> dict[str, str]:
+    """Path → DVC's hash of what the stage `train` depends on and no stage writes, by a dvc.lock."""
+    stages = parse(content, "dvc.lock", GENERATED).get("stages") or {}
+    written = {path for stage in stages.values() for path, _ in _entries(stage, "outs")}
+    return {path: known for path, known in _entries(stages.get("train") or {}, "deps") if path not in written}
+
+
+def _entries(stage: dict[str, Any], kind: str) -> Iterator[tuple[str, str]]:
+    return ((str(one.get("path")), str(one.get("md5"))) for one in stage.get(kind) or [])
+
+
+def link(run: Run, commit: str, tree: Path, say: places.Say) -> None:
+    """Link into `tree`, the files of `commit`, what its training reads beside them.
+
+    Raises UsageError naming what is nowhere at hand. `say` is told where our cache does not take it.
+    """
+    lock = tree / "dvc.lock"
+    for path, known in training_files(lock.read_bytes()).items() if lock.is_file() else ():
+        place = tree / path
+        if Path(path).is_absolute() or (place.exists() and not _leads(place, run.home / path)):
+            continue
+        if not place.parent.resolve().is_relative_to(tree.resolve()) or not _HASH.fullmatch(known):
+            raise UsageError(
+                f"{path}, which the training of {commit[:12]} reads, lies outside of its project",
+                mend="accept a strategy again that depends on it by its absolute path",
+            )
+        target = _found(run, commit, path, known, say)
+        if not _leads(place, target):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            aside = place.with_name(f".{place.name}.{os.getpid()}")
+            aside.symlink_to(target)
+            aside.replace(place)  # whole at any moment: other runs use this tree
+
+
+def _leads(place: Path, target: Path) -> bool:
+    """Whether `place` is a link to `target`; one to the user's own file may be so no longer."""
+    return place.is_symlink() and place.readlink() == target
+
+
+def _found(run: Run, commit: str, path: str, known: str, say: places.Say) -> Path:
+    kept = run.store.foreign(known)
+    places.hold(kept)
+    if kept.exists():
+        return kept
+    if dvc_hash.digest(run.home / path) == known:
+        return run.home / path
+    return places.place(lambda where: _fetched(run, commit, path, where), kept, say)
+
+
+def _fetched(run: Run, commit: str, path: str, kept: Path) -> Path:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".new.") as scratch:
+        out = Path(scratch) / "out"
+        if said := fetch((run.home, pipeline.main(run.home)), path, commit, out):
+            raise UsageError(
+                f"{path}, which the training of {commit[:12]} reads, is not at hand ({said[:200]})",
+                mend=f"git checkout {commit[:12]} && dvc pull {path} && git checkout -",
+            )
+        if not kept.exists():  # else another run was faster
+            out.rename(kept)
+    places.hold(kept)
+    if not kept.exists():
+        raise FileNotFoundError(errno.ENOENT, "removed while it was fetched", str(kept))
+    return kept

@@ -1,0 +1,37 @@
+"""The look that an evaluation takes: which replicates of whom, under which test and metric.
+
+Covers: what makes it the look it is. Not covered: what it costs (`judging.account`), recording it (`lineage.ledger`).
+"""
+
+from __future__ import annotations
+
+from assay.judging.account import LookEntry, LookKey, metric_label
+from assay.scoring.arm import Scored
+from assay.scoring.judgement import PAIRED
+from assay.words.params import Params
+
+FLOOR = "floor"
+
+
+def asked(candidate: Scored, baseline: Scored | None, given: Params, names: tuple[str, tuple[str, ...]]) -> LookEntry:
+    """The look at `candidate`, which is called `names`, against `baseline` or the floor; with no price yet."""
+    numbers = [one.number for one in baseline.replicates] if baseline else []
+    key = LookKey(
+        candidate=candidate.replicates[0].seed,
+        against=baseline.replicates[0].seed if baseline else None,
+        n=len(candidate.replicates),
+        test=given.judge.test,
+        alpha=given.judge.alpha,
+        plan=tuple(given.judge.looks),
+        metric=metric_label(given.metric.name, given.metric.options),
+    )
+    return LookEntry(
+        identity=names[0],
+        formerly=names[1],
+        baseline=baseline.arm.commit if baseline else FLOOR,
+        environment=(baseline or candidate).arm.environment.key,
+        place=min(numbers) if baseline and given.judge.test != PAIRED else None,
+        key=key,
+        level=0.0,
+        spends=0.0,
+    )

@@ -1,0 +1,161 @@
+"""Attempts at a confirmation: what the next one costs, how many replicates it takes, and the entry that it leaves.
+
+Covers: going on with one that was killed, recording how it ended and that the sealed test part is opened. Not covered:
+those before it (`verbs.attempts_before`), measuring (`verbs.confirming`), the levels (`judging.selection`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay.arms.accepted import FLOOR
+from assay.evidence.events import Seeds
+from assay.history.state import State
+from assay.judging import attempts, selection
+from assay.judging.attempts import AttemptEntry, OpeningEntry, OutcomeEntry
+from assay.lineage import columns, identities, ledger
+from assay.lineage.ledger import Ledger
+from assay.outside import files, git
+from assay.verbs import attempts_before as before
+from assay.verbs.confirming import fresh_seeds
+from assay.words import records
+from assay.words.errors import AssayError
+from assay.words.layout import Layout
+from assay.words.records import Arm
+
+Names = tuple[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Idea:
+    """What an attempt is at: a strategy by all its names, the experiment that it comes from, whom it is to beat."""
+
+    names: Names
+    experiment: str  # commit
+    name: str  # that it is to get
+    baseline: str  # commit, or `floor`
+    root: int
+    least: int  # replicates an arm
+    asked: int | None = None  # replicates that the user wants
+    paired: bool = False  # declared so: both arms are to share seeds
+
+    @property
+    def every_name(self) -> set[str]:
+        return {self.names[0], *self.names[1]}
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt that is recorded. `file` is its entry; `resumed`: it was begun before."""
+
+    entry: AttemptEntry
+    file: str
+    resumed: bool
+
+    @property
+    def seeds(self) -> Seeds:
+        return fresh_seeds(self.entry.root, self.entry.n, self.entry.sequence, self.entry.paired)
+
+    @property
+    def price(self) -> str:
+        """What it costs and what it can find, said before anything trains."""
+        entry, fixed = self.entry, self.entry.baseline == FLOOR
+        found = ", ".join(
+            f"{selection.chance(entry.level, entry.n, gain, fixed=fixed):.0%} of +{gain:g} sd" for gain in (1.0, 2.0)
+        )
+        again = ", begun before and paid for" if self.resumed else ""
+        return (
+            f"confirming on {entry.n} fresh replicates an arm, attempt {entry.attempt}, level {entry.level:g} "
+            f"one-sided (confirmation {entry.confirmation} against this baseline{again}): it finds {found}"
+        )
+
+
+def names(layout: Layout) -> Names:
+    """What the candidate of the project at `layout` is called."""
+    path = layout.record("candidate")
+    arm = records.decode(files.read_bytes(path, "dvc exp run"), Arm, str(path))
+    assert arm.measurement is not None  # only the floor has none
+    return identities.names(arm.measurement.identity, layout.root)
+
+
+def recorded_names(root: Path, commit: str) -> Names:
+    """What the candidate of an experiment's own record is called, as far as that says: its tree is not made yet."""
+    content = git.read(root, commit, "results/replicates.csv")
+    try:
+        table = columns.parse(content or b"", "results/replicates.csv")
+        return table["identity"][table["arm"].index("candidate")], ()
+    except (AssayError, KeyError, ValueError):
+        return "", ()
+
+
+def begin(root: Path, state: State, idea: Idea) -> Attempt:
+    """The attempt at `idea`: the one that was begun and never ended, else a new one, in the ledger from here on."""
+    begun: list[Attempt] = []
+
+    def make(known: Ledger) -> list[ledger.Entry]:
+        begun.append(_attempt(root, state, idea, known))
+        return [begun[-1].entry]
+
+    ledger.add(root, make)
+    return begun[-1]
+
+
+def foreseen(root: Path, state: State, idea: Idea) -> Attempt:
+    """The attempt that `begin` would record."""
+    return _attempt(root, state, idea, ledger.read(root))
+
+
+def _attempt(root: Path, state: State, idea: Idea, known: Ledger) -> Attempt:
+    left = before.open_ones(known, state)
+    own = [
+        (file, one)
+        for file, one in left.items()
+        if attempts.at_idea([one], idea.every_name)
+        and (one.experiment, one.baseline) == (idea.experiment, idea.baseline)
+        and idea.asked in (None, one.n)
+        and one.paired == idea.paired
+    ]
+    if own:
+        file, entry = max(own, key=lambda pair: pair[1].sequence)
+        return Attempt(entry, file, True)
+    known_ones = before.recorded(root, state, known)
+    attempt = 1 + len(attempts.at_idea(known_ones, idea.every_name))
+    confirmation = 1 + len(attempts.against(known_ones, before.equivalents(state, idea.baseline)))
+    level = selection.level(attempt, confirmation)
+    n = selection.replicates(level, idea.least, fixed=idea.baseline == FLOOR) if idea.asked is None else idea.asked
+    entry = AttemptEntry(
+        identity=idea.names[0],
+        formerly=idea.names[1],
+        baseline=idea.baseline,
+        experiment=idea.experiment,
+        name=idea.name,
+        sequence=before.next_sequence(state, known),
+        root=idea.root,
+        n=n,
+        attempt=attempt,
+        confirmation=confirmation,
+        level=level,
+        paired=idea.paired,
+    )
+    return Attempt(entry, ledger.file_of(entry), False)
+
+
+def end(root: Path, attempt: Attempt, verdict: str, confirmed: bool) -> None:
+    """Record how it ended, before anybody is told."""
+    entry = OutcomeEntry(attempt=attempt.file, verdict=verdict, confirmed=confirmed)
+    ledger.add(root, lambda _: [entry])
+
+
+def opening(root: Path, attempt: Attempt) -> None:
+    """Record that the sealed test part is opened, before it is."""
+    one = attempt.entry
+    entry = OpeningEntry(
+        identity=one.identity,
+        baseline=one.baseline,
+        experiment=one.experiment,
+        name=one.name,
+        sequence=one.sequence,
+        n=one.n,
+    )
+    ledger.add(root, lambda _: [entry])

@@ -1,0 +1,78 @@
+"""Whether a comparison is a look that was recorded: then it is judged at the level that it was given, whoever reads it.
+
+Covers: finding the look behind a record among those of the ledger. Not covered: taking one, which `evaluate` does:
+`assay compare` writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay.judging import account
+from assay.judging.account import LookEntry
+from assay.lineage import given, ledger
+from assay.lineage.columns import Table
+from assay.lineage.ledger import Ledger
+from assay.lineage.objects import refs
+from assay.words.params import Judge
+
+NOT_ON = "not on the account"
+
+
+@dataclass(frozen=True)
+class Accounted:
+    """`level`: what p is to be held against. `off`: why nobody recorded such a look, "" where somebody did.
+
+    `others`: verdicts on other strategies against the same baseline.
+    """
+
+    level: float
+    hold: str = ""
+    off: str = ""
+    others: int = 0
+
+
+def find(root: Path, table: Table, digest: str, asked: tuple[str, str, float | None], alpha: float) -> Accounted:
+    """The look behind a record's own comparison. `asked`: metric, test and the alpha that was said, None for none;
+    `alpha` is what holds then."""
+    metric, test, said = asked
+    known = ledger.read(root)
+    try:
+        wanted = given.recorded(table, Judge(test=test), metric, tags(root), digest)  # type: ignore[arg-type]
+    except (KeyError, ValueError):
+        return Accounted(alpha, off=f"{NOT_ON}: the record does not say which seeds it saw")
+    found = [one for one in known.looks if _is(one, wanted, said)]
+    others = ledger.others(known, wanted)
+    if not found:
+        return Accounted(alpha, off=_why(known, wanted), others=others)
+    levels = sorted(one.level for one in found if one.level)
+    hold = "" if levels else account.price(found, found[0].key).hold
+    return Accounted(levels[0] if levels else alpha, hold, others=others)
+
+
+def _is(one: LookEntry, wanted: LookEntry, alpha: float | None) -> bool:
+    """Whether `one` looked at the same sets under the same test and metric, of whatever plan."""
+    first, second = one.key, wanted.key
+    sets = (first.candidate, first.against, first.n, first.test) == (
+        second.candidate,
+        second.against,
+        second.n,
+        second.test,
+    )
+    asked = first.metric.split(" ")[0] == second.metric and alpha in (None, first.alpha)
+    return (
+        sets and asked and one.baseline == wanted.baseline and not account.names(one).isdisjoint(account.names(wanted))
+    )
+
+
+def _why(known: Ledger, wanted: LookEntry) -> str:
+    own = [one for one in known.looks if not account.names(one).isdisjoint(account.names(wanted))]
+    what = "these seeds, test or alpha" if own else "this strategy"
+    return f"{NOT_ON}: no verdict on {what} is recorded against this baseline, so it costs nothing and gates nothing"
+
+
+def tags(root: Path) -> Mapping[str, str]:
+    """Tag → commit."""
+    return {ref.name.removeprefix("refs/tags/"): ref.peeled for ref in refs(root, "refs/tags")}

@@ -1,0 +1,71 @@
+"""The looks behind a sweep or an ablation: each idea is looked at in its own account, and all of them as one family.
+
+A cell's own `evaluate` has mostly recorded its look before, and Holm over the family holds p against no more than the
+level of that: the same look read again. An ablation asks about changes instead of ideas, and has an account of its own.
+Not covered: running cells (`verbs.cells`), the statistics (`judging.families`, `judging.factorial`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from assay.judging.account import LookEntry, LookKey, Price, metric_label
+from assay.judging.attempts import FamilyEntry
+from assay.lineage import given, ledger
+from assay.outside import files
+from assay.verbs.cells import Row
+from assay.verbs.compare_account import tags
+from assay.words.params import Params
+
+
+def ideas(home: Path, measured: Sequence[tuple[Sequence[Row], Params]], failed: int) -> list[Price]:
+    """The price of each idea's look, recorded; then the family, with those that did not run."""
+    known = tags(home)
+    asked = [_look(rows, settings, known) for rows, settings in measured]
+    taken = [ledger.look(home, one)[:2] for one in asked]
+    if asked:
+        _family(home, "sweep", [entry for entry, _ in taken], len(asked) + failed)
+    return [price for _, price in taken]
+
+
+def ablation(home: Path, cells: Mapping[tuple[str, ...], Sequence[Row]], settings: Params) -> Price:
+    """The price of the look at all effects of a design, recorded. Another draw of the same cells is another look."""
+    identities = {changes: rows[0]["identity"] for changes, rows in cells.items()}
+    first = next(iter(cells.values()))
+    key = LookKey(
+        candidate=int(first[0]["seed"]),
+        against=None,
+        n=len(first),
+        test="factorial",
+        alpha=settings.judge.alpha,
+        metric=metric_label(settings.metric.name, settings.metric.options),
+    )
+    asked = LookEntry(
+        identity=files.digest("\n".join(sorted(identities.values())).encode()),
+        baseline=f"ablation on {identities.get((), '')}",
+        environment=first[0].get("environment", ""),
+        key=key,
+        level=0.0,
+        spends=0.0,
+    )
+    entry, price, _ = ledger.look(home, asked)
+    _family(home, "ablate", [entry], len(cells))
+    return price
+
+
+def _look(rows: Sequence[Row], settings: Params, known: Mapping[str, str]) -> LookEntry:
+    table = {name: [row[name] for row in rows] for name in rows[0]}
+    return given.recorded(table, settings.judge, metric_label(settings.metric.name, settings.metric.options), known, "")
+
+
+def _family(home: Path, command: str, looks: Sequence[LookEntry], size: int) -> None:
+    entry = FamilyEntry(
+        command=command,
+        baseline=looks[0].baseline,
+        metric=looks[0].key.metric,
+        members=tuple(sorted(one.identity for one in looks)),
+        size=size,
+        alpha=looks[0].key.alpha,
+    )
+    ledger.add(home, lambda _: [entry])

@@ -1,0 +1,44 @@
+"""The look that selected an idea: what is to be accepted was seen at a level that its account can pay.
+
+Covers: a verdict that another clone or an earlier version gave, and whose look nobody recorded here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from assay.history import numbers
+from assay.judging.account import metric_label
+from assay.lineage import columns, given, ledger
+from assay.outside import files
+from assay.verbs.attempting import Names
+from assay.verbs.compare_account import tags
+from assay.words import params
+from assay.words.errors import IncomparableError
+from assay.words.layout import Layout
+
+
+def check(layout: Layout, home: Path, called: Names, metrics: Mapping[str, Any]) -> None:
+    """Take the look behind the results of the project at `layout`, where nobody did.
+
+    Raises IncomparableError where earlier looks left less for it than the verdict took.
+    """
+    asked = params.load(files.read_bytes(layout.params))
+    table = columns.parse(files.read_bytes(layout.replicates), str(layout.replicates))
+    label = metric_label(asked.metric.name, asked.metric.options)
+    look = given.recorded(table, asked.judge, label, tags(home), called[0])
+    look = msgspec.structs.replace(look, identity=called[0], formerly=called[1])
+    _, price, _ = ledger.look(home, look)
+    level, p = numbers.number(metrics, "level"), numbers.number(metrics, "p")
+    shown = numbers.text(metrics, "verdict") == "progress" and p is not None and p <= price.level
+    if price.hold or not (shown or (level is not None and level <= price.level * (1 + 1e-9))):
+        given_at = "?" if level is None else f"{level:g}"
+        raise IncomparableError(
+            f"the verdict was given at level {given_at}; earlier looks at this idea left {price.level:g} for it",
+            allowed="a verdict that holds at what its look costs",
+            mend="dvc exp run, then accept that",
+        )

@@ -1,0 +1,26 @@
+"""What stands at one place, so that no other can forget it: printing, reading arrays, splitting Git's text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src" / "assay"
+#: pattern → (folders that are searched, files that may)
+PLACES = {
+    r"click\.echo\(|\bprint\(|click\.secho\(": ("cli", {"cli/printing.py"}),
+    r"np\.load\(|numpy\.load\(": (".", {"serving/predict.py"}),
+    r"allow_pickle=True|pickle\.loads?\(|(?<!safetensors\.)torch\.load\(": (".", set()),
+    r"\.splitlines\(": ("lineage", set()),
+    r"stdout.*\.splitlines\(": ("history", set()),
+}
+
+
+@pytest.mark.parametrize("pattern", PLACES)
+def test_it_stands_at_its_place_alone(pattern: str) -> None:
+    folder, allowed = PLACES[pattern]
+    files = {path.relative_to(SOURCE).as_posix(): path.read_text("utf-8") for path in (SOURCE / folder).rglob("*.py")}
+    found = {name for name, text in files.items() if re.search(pattern, text)}
+    assert found <= allowed

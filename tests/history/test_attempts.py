@@ -1,0 +1,115 @@
+"""Attempts to confirm: counted against the idea and against the baseline, whatever is renamed, deleted or killed."""
+
+from __future__ import annotations
+
+import pytest
+from gitproject import accepted
+
+from assay.evidence.events import Attempted, Comparison, Score, Seeds
+from assay.history.reading import read
+from assay.history.state import fold
+from assay.judging.attempts import AttemptEntry, OpeningEntry
+from assay.judging.selection import level
+from assay.lineage import ledger
+from assay.verbs import attempting, attempts_before
+from assay.verbs.attempting import Idea
+
+
+def idea(project, **changed) -> Idea:
+    fields = {"names": ("idea", ()), "experiment": "e" * 40, "name": "fast", "baseline": "b", "root": 1, "least": 3}
+    return Idea(**{**fields, **changed})
+
+
+def state(project):
+    return fold(read(project.path).tags)
+
+
+def begin(project, **changed) -> attempting.Attempt:
+    return attempting.begin(project.path, state(project), idea(project, **changed))
+
+
+def failed(project, attempt: attempting.Attempt, **changed) -> str:
+    """The tag that a failed attempt leaves beside its entry."""
+    attempting.end(project.path, attempt, "inconclusive", False)
+    entry = attempt.entry
+    event = Attempted(
+        name=entry.name,
+        sequence=entry.sequence,
+        commit=project.head,
+        metric_version="accuracy-1.5f3c9a2e",
+        identity=entry.identity,
+        experiment_commit=project.head,
+        confirmation=Comparison("inconclusive", Score(3, 0.9), alpha=entry.level),
+        attempts=entry.attempt,
+        seeds=attempt.seeds,
+    )
+    project.tag(event)
+    return f"attempt/{entry.name}-{entry.sequence}"
+
+
+def test_deleted_tags_and_jittered_parameters_start_no_count_again(project, capsys):
+    seen = []
+    for round_, names in enumerate([("idea", ()), ("idea", ()), ("idea, jittered", ()), ("again", ("idea",))]):
+        attempt = begin(project, names=names, experiment=f"{round_}" * 40)
+        seen.append((attempt.entry.attempt, attempt.entry.confirmation))
+        tag = failed(project, attempt)
+        if round_ != 1:
+            project.git("tag", "-d", tag)
+    assert seen == [(1, 1), (2, 2), (1, 3), (3, 4)]
+    known = ledger.read(project.path)
+    levels = sorted(one.level for one in known.all(AttemptEntry))
+    assert levels == pytest.approx(sorted(level(*pair) for pair in seen))
+    firsts = {one.sequence for one in attempts_before.recorded(project.path, state(project), known)}
+    assert firsts == {1, 2, 3, 4}, "deleted or not, fresh seeds are fresh"
+    assert begin(project, baseline="c", names=("other", ())).entry.level == level(1), "another baseline, another count"
+    project.assay("status")
+    assert "attempt/fast-1 is gone, and counts" in capsys.readouterr().out
+
+
+def test_a_killed_attempt_goes_on_at_its_price_with_its_seeds(project):
+    first = begin(project)
+    again = begin(project, names=("idea", ("old",)))
+    assert again.resumed and again.entry == first.entry and again.seeds == first.seeds
+    assert "begun before and paid for" in again.price and "begun before" not in first.price
+    more = begin(project, asked=20)
+    assert not more.resumed and (more.entry.n, more.entry.attempt) == (20, 2)
+    attempting.end(project.path, more, "progress", True)
+    assert begin(project, asked=20).resumed, "confirmed, and killed before it landed"
+    attempting.end(project.path, first, "inconclusive", False)
+    assert attempts_before.open_ones(ledger.read(project.path), state(project)) == {more.file: more.entry}
+
+
+def test_it_sizes_itself_by_its_level_and_says_the_price_first(project):
+    sizes = []
+    for round_ in range(4):
+        attempt = begin(project, names=(f"idea {round_}", ()), experiment=f"{round_}" * 40)
+        sizes.append(attempt.entry.n)
+        attempting.end(project.path, attempt, "inconclusive", False)
+    assert sizes == [8, 9, 10, 11]
+    assert begin(project, names=("large", ()), least=40).entry.n == 40
+    said = begin(project, names=("floor", ()), baseline="floor").price
+    assert "6 fresh replicates" in said and "% of +2 sd" in said
+
+
+def test_a_baseline_that_was_accepted_as_equivalent_goes_on_with_the_count(two_strategies):
+    project = two_strategies
+    cosine = state(project).strategies["cosine"].accepted
+    assert begin(project, baseline=cosine.commit).entry.confirmation == 1, "cosine was progress"
+    alike = Comparison("equivalent", Score(10, 0.98), Score(10, 0.98), 0.0, -0.01, 0.01, 0.5, 0.0125)
+    commit = project.commit({"x": "y"}, "Accept simpler")
+    seeds = Seeds(1, "confirmation", 10, 80_000, 90_000)
+    about = {"baseline": "strategy/cosine", "baseline_commit": cosine.commit, "confirmation": alike, "seeds": seeds}
+    project.tag(accepted(commit, "simpler", 4, **about))
+    found = begin(project, baseline=commit, names=("next", ()))
+    assert found.entry.confirmation == 3, "the attempt at cosine, the acceptance of simpler, and this one"
+    assert attempts_before.equivalents(state(project), commit) == {commit, cosine.commit}
+
+
+def test_an_opening_is_known_although_no_strategy_came_of_it(project):
+    attempt = begin(project)
+    attempting.opening(project.path, attempt)
+    attempting.opening(project.path, attempt)
+    known = ledger.read(project.path)
+    assert len(known.all(OpeningEntry)) == 1
+    assert attempts_before.openings(state(project), known, 99) == ["fast (sequence 1, never accepted)"]
+    assert attempts_before.openings(state(project), known, attempt.entry.sequence) == []

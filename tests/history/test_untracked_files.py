@@ -1,0 +1,42 @@
+"""Files that Git does not track, and the command that has it hold them: Git takes it, and DVC does not take it back."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from assay.outside import provenance
+from assay.words.errors import ProvenanceError
+
+
+def refused(project, files: list[str] | None = None) -> ProvenanceError:
+    with pytest.raises(ProvenanceError) as found:
+        provenance.check(project.path, "train", ["src"], files or [])
+    return found.value
+
+
+def test_the_command_commits_what_it_names(project):
+    """One file, some that are ignored, and two hundred: their folder is meant. Nothing else is committed with them."""
+    project.commit({".gitignore": "*.bin\n"})
+    project.write({"src/code.py": "x = 2  # mine\n", "src/it's one.py": "", "src/b.bin": ""})
+    project.write({f"src/pictures/{number}.png": "" for number in range(200)})
+
+    error = refused(project, ["src/it's one.py"])
+    assert error.problem == "src/it's one.py is imported but Git does not track it"
+    subprocess.run(error.mend, shell=True, cwd=project.path, check=True, capture_output=True)
+
+    (project.path / "src/pictures").rename(project.path / "pictures")
+    error = refused(project)
+    assert error.mend.startswith("git add --force src/b.bin && ")
+    subprocess.run(error.mend.partition(", or")[0], shell=True, cwd=project.path, check=True, capture_output=True)
+
+    (project.path / "pictures").rename(project.path / "src/pictures")
+    error = refused(project)
+    assert error.problem == (
+        "src/pictures/0.png and 199 more lie inside the dependencies of stage train but Git does not track them"
+    )
+    assert error.mend == "git add src/pictures && git commit -m Track -- src/pictures, or move them elsewhere"
+    subprocess.run(error.mend.partition(", or")[0], shell=True, cwd=project.path, check=True, capture_output=True)
+    provenance.check(project.path, "train", ["src"], ["src/it's one.py"])
+    assert project.git("status", "--porcelain") == "M src/code.py"
