@@ -12,6 +12,7 @@ from pathlib import Path
 from assay.keeping import upkeep
 from assay.outside import pipeline
 from support.project import Project, environment
+from support.stages import stages
 from support.weights import digests
 
 IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@localhost")
@@ -63,20 +64,6 @@ def test_shallow_clone_lacks_the_baseline(project: Project, tmp_path: Path) -> N
     assert command == "git fetch --unshallow --tags"
     clone.git(*command.split()[1:])
     clone.stage("context")
-
-
-def stages(said: str) -> dict[str, str]:
-    """What DVC did with each stage: ran it, restored it from its run cache, or skipped it."""
-    did: dict[str, str] = {}
-    for line in said.splitlines():
-        words = line.split("'")
-        if line.startswith("Running stage"):
-            did[words[1]] = "ran"
-        elif line.startswith("Stage") and "is cached" in line:
-            did[words[1]] = "restored"
-        elif line.startswith("Stage") and "didn't change" in line:
-            did[words[1]] = "skipped"
-    return did
 
 
 def test_what_runs_again(project: Project) -> None:

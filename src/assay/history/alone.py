@@ -45,9 +45,14 @@ def measured_alone(
         code = {commit: _names(objects.read([f"{commit}:{path}" for path in paths])) for commit in commits}
         alike = [commit for commit in commits if code[commit] == code[baseline]]
         files = objects.read([f"{commit}:{prefix}{pointer.PARAMS}" for commit in alike])
-    before = files[0].content if files[0] else b""
-    distinct = {item.name: item.content for item in files[1:] if item is not None}
+    before = _own(root, files[0].content) if files[0] else b""
+    distinct = {item.name: _own(root, item.content) for item in files[1:] if item is not None}
     return {change for after in distinct.values() for change in _alone(before, after, wanted)}
+
+
+def _own(root: Path, content: bytes) -> bytes:
+    """Without sections of the user's own, which today's dvc.yaml tells."""
+    return pipeline.own_parameters(content, (root / "dvc.yaml").read_bytes())
 
 
 def _names(sources: Sequence[Object | None]) -> list[str]:

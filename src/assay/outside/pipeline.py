@@ -125,7 +125,15 @@ def own_parameters(content: bytes, pipeline: bytes) -> bytes:
     strange = (raw.keys() & declared) - params.KEYS
     if not strange:
         return content
-    return msgspec.json.encode({key: value for key, value in raw.items() if key not in strange})
+    names = b"|".join(re.escape(key.encode()) for key in sorted(strange))
+    rest = re.sub(rb"^(?:%s)[ \t]*:.*\n?(?:(?:[ \t#].*|)\n)*" % names, b"", content, flags=re.MULTILINE)
+    left = {key: value for key, value in raw.items() if key not in strange}
+    try:
+        if parse(rest) == left:
+            return rest
+    except UsageError:
+        pass
+    return msgspec.json.encode(left)  # written in another way than a line for each key
 
 
 def foreign(pipeline: dict[str, Any]) -> set[str]:

@@ -19,6 +19,8 @@ from assay.outside import tree as trees
 from assay.outside.untracked_files import commit_command, named
 from assay.words.errors import ProvenanceError
 
+#: made by the interpreter beside the sources; .dvcignore keeps DVC from hashing them, too
+_BYPRODUCTS = frozenset({"__pycache__"})
 #: project, and a file of its work tree that a worker process of this one has imported
 _met: set[tuple[Path, str]] = set()
 
@@ -148,16 +150,17 @@ def _watched(root: Path, file: str, dependencies: Sequence[str], seen: Collectio
 
 
 def _untracked_inside(root: Path, dependencies: Sequence[str], sources: Collection[str]) -> list[str]:
-    """Files that Git neither tracks nor ignores in those of `dependencies` that hold sources; data may have some."""
+    """Files that Git does not track in those of `dependencies` that hold sources; among data may be some."""
     top = trees.top(root.resolve())
     entries = (path for path in map(posixpath.normpath, dependencies) if any(_inside(one, [path]) for one in sources))
     folders = (path for path in entries if (root / path).is_dir())
     present = [path for path in folders if (root / path).resolve().is_relative_to(top)]
-    return sorted(_listed(root, "--others", present, "--exclude-standard")) if present else []
+    listed = _listed(root, "--others", present) if present else ()
+    return sorted(file for file in listed if _BYPRODUCTS.isdisjoint(Path(file).parts))
 
 
-def _listed(root: Path, kind: str, paths: Iterable[str], *options: str) -> set[str]:
-    said = git.run(root, "--literal-pathspecs", "ls-files", "-z", kind, *options, "--", *paths)
+def _listed(root: Path, kind: str, paths: Iterable[str]) -> set[str]:
+    said = git.run(root, "--literal-pathspecs", "ls-files", "-z", kind, "--", *paths)
     return {file for file in said.split("\0") if file}
 
 

@@ -174,7 +174,7 @@ def _confirm(candidate: Candidate, dry_run: bool, say: Say) -> Accepted | None:
 
 def _idea(candidate: Candidate, scratch: Scratch, named: Named, names: attempting.Names) -> Idea:
     """What is to be confirmed; `least` and `root` are those that the tree's params.yaml asks for."""
-    asked = params.load(files.read_bytes(scratch.layout.params))
+    asked = params.load(pipeline.parameters(scratch.layout.root))
     return Idea(
         names=names,
         experiment=candidate.tried.commit,

@@ -7,8 +7,6 @@ line; a line that names something wrong ends with its mend. Not covered: printin
 from __future__ import annotations
 
 import shlex
-import shutil
-import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -19,13 +17,13 @@ from assay.history import detached, difference, elsewhere, leftovers, locked, nu
 from assay.history.reading import Experiment, Repository, parse_metrics, read
 from assay.history.state import State, fold
 from assay.history.worktree import WorkTree
-from assay.outside import files, git, library, pipeline, remembered, stage_code
+from assay.outside import files, git, pipeline, remembered
 from assay.outside.untracked_files import commit_command, named
 from assay.report.listing import Status, StatusLine
-from assay.verbs import status_ledger
+from assay.verbs import status_ledger, status_library
 from assay.words import params, records
 from assay.words.errors import AssayError
-from assay.words.layout import CODED, Layout
+from assay.words.layout import Layout
 from assay.words.params import Params
 from assay.words.records import Arm, Environment, Part
 
@@ -47,7 +45,7 @@ def status(start: Path) -> Status:
         *_unproven(repository, state),
         *_unpushed(layout, tree, repository),
         *status_ledger.lines(layout.root, state),
-        *_programs(),
+        *status_library.programs(),
     ]
     return Status(healthy=all(line.healthy for line in lines), lines=lines)
 
@@ -74,7 +72,7 @@ def _with_parameters(layout: Layout, state: State, landed: bool) -> Iterator[Sta
     yield from _baseline(layout, asked, state)
     if not landed:
         yield from _fresh(layout, asked)
-        yield from _library(layout, asked)
+        yield from status_library.upgraded(layout, asked)
     if untracked := difference.untracked(layout, asked.task.name):
         text = f"{named(untracked)} imported, but not tracked by Git"
         yield StatusLine(topic="code", text=text, mend=commit_command(layout.root, untracked))
@@ -144,7 +142,7 @@ def _fresh(layout: Layout, asked: Params) -> Iterator[StatusLine]:
     try:
         arm = records.decode(path.read_bytes(), Arm, str(path), "dvc exp run")
         known = records.decode(files.read_bytes(layout.environment), Environment, str(layout.environment))
-        today = environment.find(asked.machine.device, known.packages, _training())
+        today = environment.find(asked.machine.device, known.packages, status_library.training())
     except AssayError as error:
         yield StatusLine(topic=topic, text=error.problem, mend="dvc exp run")
         return
@@ -160,39 +158,6 @@ def _fresh(layout: Layout, asked: Params) -> Iterator[StatusLine]:
         reasons.append("the validation examples are others")
     if reasons:
         yield StatusLine(topic=topic, text=f"{asked.baseline} is stale: {'; '.join(reasons)}", mend="dvc exp run")
-
-
-def _training() -> str:
-    return library.fingerprints()[library.TRAINING]
-
-
-def _library(layout: Layout, asked: Params) -> Iterator[StatusLine]:
-    """What another Assay than that of the last run will run again, before it is spent."""
-    try:
-        last = {stage: stage_code.recorded(layout, stage).library for stage in CODED if layout.code(stage).is_file()}
-        known = records.decode(files.read_bytes(layout.environment), Environment, str(layout.environment))
-    except AssayError:
-        return  # `context` was never run, or will write them anew
-    now = library.fingerprints()
-    again = [stage for stage, found in last.items() if found != now[stage]]
-    if not again:
-        return
-    cost = "nothing is trained"
-    if known.library != now[library.TRAINING]:
-        arms = "the candidate is" if asked.baseline == "floor" else "both arms are"
-        cost = f"what trains changed, {arms} measured again ({asked.replicates} replicates each)"
-    text = f"Assay changed since the last run: {', '.join(again)} will run again; {cost}"
-    yield StatusLine(topic="library", text=text, mend="dvc exp run")
-
-
-def _programs() -> Iterator[StatusLine]:
-    """Programs that the shell finds and that are not of the environment of this Assay."""
-    own = Path(sys.executable).parent
-    dvc, assay = shutil.which("dvc"), shutil.which("assay")
-    if dvc and Path(dvc).parent != own:
-        yield StatusLine(topic="programs", text=f"{dvc} is of another environment than this Assay, {own}")
-    if assay and Path(assay).parent != own:
-        yield StatusLine(topic="programs", text=f"stages run by {assay}, and not by this Assay, {own}")
 
 
 def _validation(layout: Layout) -> str:
