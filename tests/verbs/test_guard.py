@@ -116,8 +116,8 @@ def fit(params, data, seed):
 
 
 def test_two_builds_of_the_library(split: Project, tmp_path: Path) -> None:
-    """`assay guard` compares strategies, both under one library. What an edit of the library does shows by the same trace
-    under two builds: of a comment nothing, of the streams that initialise everything."""
+    """`assay guard` compares strategies, both under one library. What an edit of the library does shows by the same
+    trace under two builds: of a comment nothing, of the streams that initialise everything."""
     request = TraceRequest(
         modes=["default"], profile="full", seed=1, steps=2, train=str(split.root / "data/split/train"), answer=""
     )
@@ -129,15 +129,8 @@ def test_two_builds_of_the_library(split: Project, tmp_path: Path) -> None:
         return records.decode(answer.read_bytes(), Trace, name).modes["default"].states
 
     own = traced("own")
-    assert (
-        traced(
-            "same",
-            **build(
-                tmp_path / "same", {"learning/loop.py": ("from collections.abc", "# a comment\nfrom collections.abc")}
-            ),
-        )
-        == own
-    )
+    comment = ("from collections.abc", "# a comment\nfrom collections.abc")
+    assert traced("same", **build(tmp_path / "same", {"learning/loop.py": comment})) == own
     other = traced("other", **build(tmp_path / "other", {"learning/seeding.py": ('key = f"', 'key = f"another/')}))
     assert other[0].keys() == own[0].keys() and other[0] != own[0]
 

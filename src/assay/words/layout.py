@@ -55,6 +55,11 @@ class Layout:
         """What `context` found of the code that a stage reaches."""
         return self.root / "context" / f"code-{stage}.json"
 
+    @property
+    def baseline_metric(self) -> Path:
+        """Today's metric as the baseline defines it."""
+        return self.root / "context" / "metric.json"
+
     def models(self, arm: str) -> Path:
         return self.root / "models" / arm
 
@@ -80,6 +85,11 @@ class Layout:
     @property
     def replicates(self) -> Path:
         return self.results / "replicates.csv"
+
+    @property
+    def rulers(self) -> Path:
+        """One row a metric: what its numbers may be compared with, and how they are judged."""
+        return self.results / "rulers.csv"
 
     @property
     def cases(self) -> Path:
