@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Shop
 from support.project import build
+from support.shop import Shop
 from support.stages import stages
 from support.weights import shapes
 
