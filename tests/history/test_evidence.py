@@ -46,6 +46,7 @@ comparisons = st.builds(
     ci_low=st.none() | numbers,
     p=st.none() | numbers,
     alpha=st.none() | numbers,
+    correlation=st.none() | numbers,
 )
 seeds = st.builds(
     Seeds,
@@ -235,3 +236,31 @@ def test_git_takes_every_name_that_passes(tmp_path):
 )
 def test_tags_of_others_are_not_ours(tag, kind):
     assert kind_of(tag) is kind
+
+
+@pytest.mark.parametrize("correlation", [None, 0.94])
+def test_a_paired_confirmation_has_a_line_that_older_readers_refuse_by_name(
+    correlation: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Schema 1 stays; who does not know the field says "not verifiable", and goes on reading all other tags."""
+    event = Attempted(
+        name="a",
+        sequence=1,
+        commit=COMMIT,
+        metric_version="accuracy-1.5f3c9a2e",
+        identity="x",
+        experiment_commit=COMMIT,
+        confirmation=Comparison(verdict="progress", candidate=Score(n=3), correlation=correlation),
+        attempts=1,
+        seeds=Seeds(root=1, purpose="paired-confirmation", n=3, candidate=20_000, baseline=20_000),
+    )
+    message = format_event(event, "title")
+    assert ("Assay-Confirmation-Correlation: 0.94" in message) == (correlation is not None)
+    assert parse_event(tag_of(event), COMMIT, message) == event
+    known = {key: path for key, path in trailers._paths(Attempted).items() if "Correlation" not in key}
+    monkeypatch.setattr(trailers, "_paths", lambda kind: known)
+    if correlation is None:
+        assert parse_event(tag_of(event), COMMIT, message) == event
+        return
+    with pytest.raises(UnverifiableError, match="not verifiable: it has the unknown field Assay-Confirmation-Correl"):
+        parse_event(tag_of(event), COMMIT, message)

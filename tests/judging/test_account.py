@@ -27,6 +27,13 @@ def levels(*looks: LookEntry) -> list[float]:
     return [pytest.approx(one.level, rel=1e-6) for one in ledger]
 
 
+def test_the_anytime_test_pays_once_for_all_looks_at_one_draw():
+    grown = [asked(n=n, test="anytime") for n in (2, 3, 4, 10, 40)]
+    assert levels(*grown) == [0.05] * 5
+    assert levels(*grown[:2], asked(n=10, seed=2, test="anytime"))[-1] == 0.0  # another draw: nothing is left
+    assert levels(asked(), *grown)[1:] == [0.009] * 5
+
+
 def test_a_redraw_is_another_look_and_all_of_them_spend_one_alpha():
     assert levels(*(asked(seed=seed) for seed in (1, 2, 3))) == [0.04, 0.009, 0.0009]
     assert sum(one.expected for one in levels(*(asked(seed=seed) for seed in range(40)))) <= 0.05

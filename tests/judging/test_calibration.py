@@ -52,14 +52,24 @@ def test_without_the_safe_level_uneven_arms_would_err():
     assert power.welch_size(20, 3, power.welch_level(20, 3, 0.05)) == pytest.approx(0.05, abs=5e-4)
 
 
-def test_nulls_of_different_shape_are_refused_or_warned_of():
-    assert check(nulls.broken_nulls(60))
+def test_student_and_permutation_hold_where_spreads_differ():
+    rows = list(nulls.guarded(500, ((3, 3), (5, 5), (3, 20))))
+    assert len(check(rows, without=("unguarded",))) == 12
+    worst = max(rows, key=lambda row: row.measured)
+    assert worst.what == "student, n=3 v 20, sd 5 v 1: false verdicts unguarded"
+    assert worst.measured > 0.4  # what the guard is for
 
 
-def test_cautions_are_rare_on_normal_data():
-    rng = np.random.default_rng(1)
-    fired = [bool(compare(*rng.normal(size=(2, 20))).warnings) for _ in range(300)]
-    assert np.mean(fired) < 0.10 + 3 * np.sqrt(0.1 * 0.9 / 300)
+def test_runs_that_are_all_alike_decide_nothing():
+    check(nulls.alike(20))
+
+
+def test_the_bound_beside_n_covers_the_true_rate():
+    check(nulls.failure_bounds(4000), without=("nothing",))
+
+
+def test_cautions_are_rare_on_normal_data_with_an_effect_or_without():
+    check(nulls.cautions_on_normal(400, (5, 10)))
 
 
 def test_lopsided_runs_are_warned_of():
@@ -85,6 +95,16 @@ def test_resampled_splits():
 def test_looks_spend_alpha_once():
     rows = check(nulls.look_errors(4000))
     assert next(row for row in rows if "by hand" in row.what).measured > 0.10
+
+
+def test_a_second_look_without_a_plan_spends_what_is_left():
+    rows = check(nulls.second_looks(4000))
+    power = next(row for row in rows if row.what.startswith("looks at 5 and 10") and "power" in row.what)
+    assert power.measured > 0.36  # 0.31 where both levels were added up
+
+
+def test_the_anytime_test_may_be_read_after_every_seed():
+    check(nulls.anytime_errors(2000))
 
 
 def test_looks_save_seeds_and_keep_power():

@@ -14,7 +14,7 @@ from assay.words.errors import UsageError
 
 NUMBERS = st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: round(x, 3))
 ARM = st.lists(NUMBERS, min_size=1, max_size=8)
-TESTS = st.sampled_from(["welch", "student", "permutation"])
+TESTS = st.sampled_from(["welch", "student", "permutation"])  # anytime reads runs in their order
 OPPOSITE = {"progress": "regression", "regression": "progress"}
 quick = settings(max_examples=150, deadline=None)
 
@@ -125,15 +125,47 @@ def test_two_constants_prove_nothing_below_five_runs(test, n):
     assert compare([1.0] * n, [2.0] * n, test=test).verdict == "inconclusive"
 
 
-def test_two_constants_of_five_are_a_result_and_a_doubt():
-    result = compare([1.0] * 5, [2.0] * 5)
-    assert (result.verdict, result.ci, result.p) == ("progress", (1.0, 1.0), pytest.approx(2 / 252))
-    assert any("does the seed reach the training" in w for w in result.warnings)
+@pytest.mark.parametrize("test", ["welch", "student", "paired", "permutation", "anytime"])
+@pytest.mark.parametrize("baseline", [[1.0] * 40, [1.0, 1.1, 1.2, 1.1] * 10])
+def test_runs_that_are_all_alike_are_one_run(test, baseline):
+    """A script that ignores its seed prints one number forty times."""
+    result = compare(baseline, [2.0] * 40, test=test)
+    assert (result.verdict, result.p, result.ci) == ("inconclusive", 1.0, (-math.inf, math.inf))
+    assert (result.candidate.n, result.candidate.sd, result.no_regression) == (1, None, False)
+    assert "all 40 runs of the" in result.reason
+    assert "does the seed reach the training?" in result.reason
+
+
+def test_against_a_fixed_value_and_with_diverged_ones_too():
+    assert compare(0.5, [0.9] * 20).verdict == "inconclusive"
+    entered = compare([1.0, 1.1, 1.2], [5.0] * 20, diverged_candidate=2, worst=0.0)
+    assert (entered.verdict, entered.candidate.n) == ("inconclusive", 3)
+
+
+def test_single_ties_are_data():
+    assert compare([0.97, 0.97, 0.98, 0.97], [0.99, 1.0, 0.99, 0.99]).verdict == "progress"
+    # Where the caller has seen the predictions, a saturated metric is one, too.
+    told = compare([1.0] * 5, [2.0] * 5, distinct=True)
+    assert (told.verdict, told.ci, told.p) == ("progress", (1.0, 1.0), pytest.approx(2 / 252))
+    assert "though they differ" in " ".join(told.warnings)
+
+
+def test_what_is_deterministic_by_design_is_one_fixed_value():
+    both = compare([1.0] * 5, [2.0] * 5, fixed=True)
+    assert (both.verdict, both.ci, both.baseline.fixed, both.candidate.fixed) == ("progress", (1.0, 1.0), True, True)
+    assert compare([1.0], [1.001], fixed=True, min_effect=0.01).verdict == "equivalent"
+    assert compare(1.0, 0.5, fixed=True).verdict == "regression"
+    one = compare([1.0, 1.1, 1.2], [2.0] * 3, fixed=True)
+    assert (one.verdict, one.method) == ("progress", "one-sample t")
+    assert compare([1.0, 1.1, 1.2], [2.0] * 3, fixed=True, paired=True).method == "one-sample t"
+    with pytest.raises(UsageError, match="the runs of both arms differ"):
+        compare([1.0, 1.1], [2.0, 2.1], fixed=True)
 
 
 def test_rounding_is_not_spread():
     assert compare([0.3, 0.3, 0.1 + 0.2], [0.6, 0.6, 0.1 + 0.5]).reason
-    assert compare([0.1 + 0.2] * 5, [0.3] * 5, min_effect=0.1).verdict == "equivalent"
+    assert compare([0.1 + 0.2] * 5, [0.3] * 5, min_effect=0.1, distinct=True).verdict == "equivalent"
+    assert "all 3 runs of the baseline" in compare([0.3, 0.3, 0.1 + 0.2], [0.6, 0.7, 0.8]).reason
 
 
 def test_identical_lists_are_doubted():
@@ -173,6 +205,17 @@ def test_uneven_arms_need_more():
     close = compare(baseline, [x - result.ci[0] + 1e-6 for x in candidate])
     assert (close.ci[0] > 0, close.p < 0.05, close.verdict) == (True, True, "inconclusive")
     assert "too uneven" in close.reason
+
+
+@pytest.mark.parametrize("test", ["student", "permutation"])
+def test_a_method_for_equal_spreads_must_survive_unequal_ones(test):
+    baseline, candidate = [0.1 * (i - 9.5) for i in range(20)], [0.9, 1.0, 1.32, 1.25]
+    result = compare(baseline, candidate, test=test)
+    shown = compare(baseline, [x + 3 for x in candidate], test=test)
+    assert (result.p < 0.05, shown.verdict) == (True, "progress")
+    wide = compare(baseline, [0.2, 0.9, 1.9, 1.2], test=test)
+    assert (wide.p < 0.05, wide.verdict) == (True, "inconclusive")
+    assert "with one arm five times wider the verdict would not hold: use welch" in wide.reason
 
 
 def test_an_effect_too_small_to_ask_for_runs():

@@ -14,17 +14,16 @@ CANDIDATE = [0.9702, 0.9741, 0.9688, 0.9722, 0.9707]
 
 def test_progress():
     assert report.verdict_lines(compare(BASELINE, CANDIDATE), "accuracy", "strategy/adam", "accuracy-1.5f3c9a2e") == (
-        "progress   accuracy 0.9712 ±0.0020 (n=5) vs strategy/adam 0.9600 ±0.0033 (n=5)\n"
-        "           +0.0112 [+0.0071, +0.0153] 95% CI, Welch p=0.00042 · accuracy-1.5f3c9a2e\n"
-        "           caution: 5 runs of the baseline cannot rule out failures in up to 45% of its runs, "
-        "which would move its mean"
+        "progress   accuracy 0.9712 ±0.0020 (n=5, failures < 46 %) vs "
+        "strategy/adam 0.9600 ±0.0033 (n=5, failures < 46 %)\n"
+        "           +0.0112 [+0.0071, +0.0153] 95% CI, Welch p=0.00042 · accuracy-1.5f3c9a2e"
     )
 
 
 def test_inconclusive_names_the_runs_that_the_smallest_effect_needs():
     close = [x - 0.0105 for x in CANDIDATE]
     assert report.verdict_lines(compare(BASELINE, close, min_effect=0.002), "accuracy", "adam", comparisons=7) == (
-        "inconclusive accuracy 0.9607 ±0.0020 (n=5) vs adam 0.9600 ±0.0033 (n=5)\n"
+        "inconclusive accuracy 0.9607 ±0.0020 (n=5, failures < 46 %) vs adam 0.9600 ±0.0033 (n=5, failures < 46 %)\n"
         "             +0.0007 [-0.0034, +0.0048] 95% CI, Welch p=0.70\n"
         "             n=31 runs per arm would find a difference of 0.002 with 80% power\n"
         "             7 verdict(s) were already given against this baseline"
@@ -39,7 +38,7 @@ def test_without_a_smallest_effect_equivalence_is_not_offered():
 def test_diverged():
     result = compare(BASELINE, CANDIDATE[:3], diverged_candidate=2)
     assert report.verdict_lines(result, "accuracy", "adam") == (
-        "inconclusive accuracy 0.9710 ±0.0027 (n=3) vs adam 0.9600 ±0.0033 (n=5)\n"
+        "inconclusive accuracy 0.9710 ±0.0027 (n=3, failures < 82 %) vs adam 0.9600 ±0.0033 (n=5, failures < 46 %)\n"
         "             +0.0110 [+0.0055, +0.0166] 95% CI, Welch p=0.0037\n"
         "             baseline diverged 0 of 5, candidate diverged 2 of 5 (Fisher p=0.44)\n"
         "             held back: diverged replicates are results too, and no worst value is named for them\n"
@@ -50,6 +49,25 @@ def test_diverged():
 def test_nothing_to_say():
     text = report.verdict_lines(compare([1.0], [2.0]), "loss", "adam")
     assert text.splitlines()[1].strip() == "+1.0000, no interval: n=1 says nothing about the spread between runs"
+
+
+def test_both_fixed():
+    text = report.verdict_lines(compare([1.0], [2.0], fixed=True), "accuracy", "adam")
+    assert text.splitlines()[0] == "progress   accuracy 2.0000 (fixed) vs adam 1.0000 (fixed)"
+    assert text.splitlines()[1].strip() == "+1.0000 exactly: both are fixed values, and no seed moves them"
+
+
+def test_pairs_say_what_sharing_seeds_brought():
+    baseline = [1.0, 2.0, 3.0, 4.0, 5.0]
+    good = report.verdict_lines(compare(baseline, [1.1, 2.3, 2.9, 4.2, 5.1], paired=True), "accuracy", "adam")
+    assert "pairs correlate r=+1.00: 3 seeds an arm find +1 sd where unpaired ones take 17" in good
+    bad = report.verdict_lines(compare(baseline, [5.1, 4.2, 2.9, 2.3, 1.1], paired=True), "accuracy", "adam")
+    assert "pairs correlate r=-1.00: pairing costs seeds here; better judge.test: welch" in bad
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.2589, "26"), (0.0999, "10"), (0.0031, "0.4"), (0.95, "95")])
+def test_a_bound_is_rounded_up(share, text):
+    assert report.percent(share) == text
 
 
 @pytest.mark.parametrize(

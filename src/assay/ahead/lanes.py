@@ -44,6 +44,8 @@ def train(groups: Sequence[Group], progress: Progress, late: Callable[[], list[s
         if len({id(lane.group) for lane in lanes}) < 2:
             return 0
         replicas.check(plan)
+        for group in groups:
+            group.note_start()
         with work.threads(plan):
             return sum(_train(plan, part, progress, late) for part in _chunks(plan, lanes))
     finally:

@@ -7,13 +7,14 @@ import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from click.core import ParameterSource
 
 from assay.cli.printing import show, show_json
 from assay.judging.groups import DifferingRulers
+from assay.judging.inference import Test
 from assay.report import comparison as report
 from assay.report import family
 from assay.report.family import FamilyLine
@@ -32,7 +33,7 @@ assay compare before.csv after.csv --column loss --direction minimize"""
 @click.argument("sides", metavar="[BASE] CAND...", nargs=-1, required=True)
 @click.option("--column", default="", help="Column of the numbers; default: the metric that decides.")
 @click.option("--direction", type=click.Choice(["maximize", "minimize"]), help="What is better; default: as recorded.")
-@click.option("--test", type=click.Choice(["welch", "student", "paired", "permutation"]), default="welch")
+@click.option("--test", type=click.Choice(get_args(Test)), default="welch")
 @click.option(
     "--alpha", type=float, help="Chance of a wrong verdict without a difference; default: as looked at, else 0.05."
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -75,6 +76,10 @@ def root(show_traceback: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code; never returns."""
+    if arguments is None and sys.flags.hash_randomization and not sys.flags.ignore_environment and os.name != "nt":
+        # A command may import a task, which must see sets in the order in which stages see them: src/stage.py says how.
+        os.environ["PYTHONHASHSEED"] = "0"
+        os.execv(sys.executable, sys.orig_argv)
     standard_streams.make_lenient()
     code = run(list(sys.argv[1:] if arguments is None else arguments))
     lost = standard_streams.trouble()

@@ -1,7 +1,8 @@
 """The environment as far as numbers care, found without importing torch.
 
-Covers: device, architecture, versions of the packages that training imports. Not covered: what merely
-makes it slower or faster (threads, processor model), which no comparison needs.
+Covers: device, architecture, versions of the packages that training imports, variables that change how products
+are computed. Not covered: what merely makes it slower or faster (threads, processor model, how memory is handed out),
+which no comparison needs.
 """
 
 from __future__ import annotations
@@ -10,14 +11,33 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import metadata
+
+from msgspec import UNSET
 
 from assay.words.errors import UsageError
 from assay.words.records import Environment
 
 #: they make the numbers of every task
 ALWAYS = ("numpy", "torch")
+
+
+#: Variables that choose kernels or precision, each with a library whose manual says so. Only where they are set do they
+#: enter the key, so that an environment without them keeps the key that it always had.
+VARIABLES = (
+    *("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "TORCH_CUDNN_V8_API_DISABLED"),
+    *("TORCH_BLAS_PREFER_CUBLASLT", "TORCH_BLAS_PREFER_HIPBLASLT", "DISABLE_ADDMM_CUDA_LT"),
+    *("ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "MKL_DEBUG_CPU_TYPE", "OPENBLAS_CORETYPE"),
+    *("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES"),
+)
+#: the same, by how their names begin: libraries add to them
+FAMILIES = ("CUBLAS_", "CUBLASLT_", "CUDNN_", "PYTORCH_", "DNNL_", "ONEDNN_", "MIOPEN_")
+#: parts of names in those families that say where things are, how they are logged, or how memory is handed out
+HARMLESS = ("ALLOC", "MEMORY", "LOG", "VERBOSE", "VERSION", "BUILD", "HOME", "PATH", "DIR", "CACHE", "PROFIL", "NVML")
+
+#: what training sets where nothing else is set (assay/learning/device.py): naming it changes nothing
+OURS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "MKL_CBWR": "AUTO,STRICT"}
 
 
 def find(device: str, packages: Iterable[str]) -> Environment:
@@ -30,7 +50,19 @@ def find(device: str, packages: Iterable[str]) -> Environment:
         machine=platform.machine(),
         system=platform.system(),
         packages=versions,
+        variables=variables(os.environ) or UNSET,
     )
+
+
+def variables(found: Mapping[str, str]) -> dict[str, str]:
+    """Those of the process's variables that change numbers where they are set."""
+    return {name: value for name, value in found.items() if value and _counts(name) and OURS.get(name) != value}
+
+
+def _counts(name: str) -> bool:
+    if name in VARIABLES:
+        return True
+    return name.startswith(FAMILIES) and not any(part in name for part in HARMLESS)
 
 
 def _version(name: str) -> str | None:

@@ -64,6 +64,7 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ci_high: float | None = None
     p: float | None = None
     alpha: float | None = None  # level of the test, where it is not the one of params.yaml
+    correlation: float | None = None  # of the pairs, in a paired design; readers of before call such a tag unverifiable
 
 
 class Seeds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,7 +74,7 @@ class Seeds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     purpose: str
     n: int
     candidate: int
-    baseline: int  # numbers of the other arm; never the same
+    baseline: int  # numbers of the other arm; the same ones in a paired design only
 
 
 class Event(Record, frozen=True, kw_only=True, tag_field="event"):

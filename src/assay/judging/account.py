@@ -17,6 +17,8 @@ from assay.words.records import Record
 
 #: Of what is left, the share that a further look takes: the second one decides more often than all after it.
 SHARE = 0.9
+#: The test that holds its level over any number of looks at growing seeds.
+ANYTIME = "anytime"
 #: What is left of alpha counts as nothing below this share of it: rounding leaves some.
 NOTHING = 1e-9
 
@@ -119,6 +121,8 @@ def price(looks: Sequence[LookEntry], key: LookKey) -> Price:
     if key.n < 2:  # no test can say anything: it costs nothing
         return Price(_first(key.alpha), 0.0)
     left = key.alpha - spent(looks)
+    if key.test == ANYTIME:
+        return _anytime(looks, key, left)
     return _planned(looks, key, left) if key.plan else _undeclared(looks, key, left)
 
 
@@ -138,6 +142,14 @@ def _further(key: LookKey, left: float, budget: float = 0.0) -> Price:
     if left <= NOTHING * key.alpha:
         return Price(0.0, 0.0, budget, _nothing_left(key))
     return Price(SHARE * left, SHARE * left, budget)
+
+
+def _anytime(looks: Sequence[LookEntry], key: LookKey, left: float) -> Price:
+    """All looks of one draw together err what the first of them took: the test is made to be read after every seed."""
+    same = [one for one in looks if _draw(one.key) == _draw(key) and one.spends]
+    if same:
+        return Price(same[0].level, 0.0, number=1 + len(same))
+    return _further(key, left) if any(one.spends for one in looks) else Price(left, left, number=1)
 
 
 def _planned(looks: Sequence[LookEntry], key: LookKey, left: float) -> Price:

@@ -25,6 +25,7 @@ class AttemptEntry(Record, frozen=True, kw_only=True, tag_field="kind", tag="att
     attempt: int  # at this idea, this one included
     confirmation: int  # against this baseline, of whatever idea
     level: float  # one-sided
+    paired: bool = False  # both arms on the same seeds
 
 
 class OutcomeEntry(Record, frozen=True, kw_only=True, tag_field="kind", tag="outcome"):

@@ -12,9 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
-import numpy as np
-
-from assay.judging import cautions, design, divergence, order_effect, verdict
+from assay.judging import cautions, design, divergence, effects, order_effect, verdict
 from assay.judging.inference import Inference, Test, difference, infer
 from assay.judging.samples import LARGEST, Sample, Values, exponent, sample
 from assay.words.errors import UsageError
@@ -29,6 +27,7 @@ class ArmSummary:
     n: int  # finite replicates, and diverged ones that entered as the worst value
     diverged: int
     fixed: bool  # a known number, such as a floor, and no sample
+    failures_below: float | None  # share of failing runs that this n leaves possible at 95 %; None for a fixed value
 
 
 @dataclass(frozen=True)
@@ -80,15 +79,23 @@ def compare(
     diverged_candidate: int = 0,
     worst: float | None = None,
     hold: str = "",
+    fixed: bool = False,
+    distinct: bool = False,
 ) -> Comparison:
     """The verdict on candidate against baseline: (n,) and (m,) values, one per finite replicate.
 
-    A bare number on one side is a fixed value, such as a floor. `min_effect` is the smallest difference
-    that matters, in the metric's units. `test` is welch (default), student, paired (the same seeds in the same
-    order on both sides; also `paired=True`) or permutation. Diverged replicates are counted, and hold the
-    verdict back unless `worst` is the value that each of them enters as; in a paired design their place
-    matters, so there the caller puts the worst value into the list, or the verdict stays held back. `hold`:
-    a reason known to the caller why no verdict may be read (`sequential.look`).
+    A bare number on one side is a fixed value, such as a floor. `min_effect` is the smallest difference that
+    matters, in the metric's units. `test` is welch (default), student, paired (the same seeds in the same order on
+    both sides; also `paired=True`), permutation, or anytime (may be read after every seed; runs in the order in which
+    they came).
+
+    Runs of one arm that are all alike count as one, and allow no verdict: a script that ignores its seed prints the
+    same number as often as it is asked. `fixed=True` says that this is meant: such an arm is one fixed value.
+    `distinct=True`: the caller knows that the runs differ, and equal numbers are ties.
+
+    Diverged replicates are counted, and hold the verdict back unless `worst` is the value that each of them enters as;
+    in a paired design their place matters, so there the caller puts the worst value into the list, or the verdict
+    stays held back. `hold`: a reason known to the caller why no verdict may be read (`sequential.look`).
 
     Raises UsageError naming the argument that cannot be used.
     """
@@ -98,11 +105,12 @@ def compare(
     entering = None if chosen == "paired" else worst
     arm_b = sample("baseline", baseline, diverged_baseline, entering)
     arm_c = sample("candidate", candidate, diverged_candidate, entering)
-    _check_fit(arm_b, arm_c, chosen)
+    _check_fit(arm_b, arm_c, chosen, fixed)
     power_of_two = exponent(arm_b.values, arm_c.values)
     scaled_b, scaled_c = arm_b.scaled(power_of_two), arm_c.scaled(power_of_two)
+    scaled_b, scaled_c = _counted(scaled_b, scaled_c, entering is not None, fixed, distinct)
     if entering is not None:  # they are in the numbers now, and no longer missing
-        scaled_b, scaled_c = Sample(scaled_b.values, 0, arm_b.fixed), Sample(scaled_c.values, 0, arm_c.fixed)
+        scaled_b, scaled_c = replace(scaled_b, diverged=0), replace(scaled_c, diverged=0)
     found = infer(scaled_b, scaled_c, chosen, alpha)
     smallest = math.ldexp(min_effect, power_of_two)
     reason = hold or _held_back(found, scaled_b, scaled_c, direction, smallest)
@@ -119,24 +127,24 @@ def compare(
         ci=(math.ldexp(found.low, -power_of_two), math.ldexp(found.high, -power_of_two)),
         p=found.p,
         no_regression=not reason and verdict.no_regression(*(found.safe or found.ends), direction, smallest),
-        baseline=_summary(arm_b, scaled_b, power_of_two),
-        candidate=_summary(arm_c, scaled_c, power_of_two),
+        baseline=_summary(scaled_b, arm_b.diverged, power_of_two, entering is not None),
+        candidate=_summary(scaled_c, arm_c.diverged, power_of_two, entering is not None),
         direction=direction,
         min_effect=min_effect,
         alpha=alpha,
         method=found.method,
         df=found.df,
         smallest_p=found.smallest_p,
-        effect_sd=_effect(delta, scaled_b, scaled_c),
-        superiority=superiority(arm_b.values, arm_c.values, direction) if finite else None,
+        effect_sd=effects.in_sd(delta, scaled_b, scaled_c),
+        superiority=effects.superiority(scaled_b.values, scaled_c.values, direction) if finite else None,
         n_needed=design.n_needed(planned, smallest, alpha),
         min_detectable_effect=_back(detectable, power_of_two),
         entered=entering is not None,
-        fisher_p=_fisher(arm_b, arm_c, entering is not None),
-        correlation=_correlation(scaled_b, scaled_c) if chosen == "paired" else None,
+        fisher_p=effects.fisher_p(arm_b, arm_c, entering is not None),
+        correlation=effects.correlation(scaled_b, scaled_c) if chosen == "paired" else None,
         reason=reason,
         warnings=(
-            *cautions.cautions(scaled_b, scaled_c, chosen, word != "inconclusive"),
+            *cautions.cautions(scaled_b, scaled_c, chosen),
             *order_effect.cautions(_in_order(arm_b, scaled_b), _in_order(arm_c, scaled_c), chosen),
         ),
     )
@@ -144,19 +152,12 @@ def compare(
 
 def entered(found: Comparison, diverged: tuple[int, int]) -> Comparison:
     """`found` with the numbers of diverged replicates (baseline, candidate) that the caller entered in their places."""
-    baseline, candidate = replace(found.baseline, diverged=diverged[0]), replace(found.candidate, diverged=diverged[1])
+    sides = (
+        replace(side, diverged=count, failures_below=divergence.failures_below(count, side.n))
+        for side, count in zip((found.baseline, found.candidate), diverged, strict=True)
+    )
+    baseline, candidate = sides
     return replace(found, baseline=baseline, candidate=candidate, entered=any(diverged))
-
-
-def superiority(baseline: Values, candidate: Values, direction: str) -> float:
-    """Chance that a candidate run beats a baseline run, ties counting half (Vargha & Delaney 2000, JEBS 25:101).
-
-    The share of all (n, m) pairs: no shape is assumed.
-    """
-    ordered = np.sort(baseline)
-    below = np.searchsorted(ordered, candidate, "left") + np.searchsorted(ordered, candidate, "right")
-    share = float(np.mean(below)) / 2 / len(baseline)
-    return share if verdict.sign(direction) > 0 else 1 - share
 
 
 def _test(test: str, paired: bool) -> Test:
@@ -174,17 +175,31 @@ def _check_numbers(alpha: float, min_effect: float) -> None:
         raise UsageError(f"min_effect is {min_effect}", allowed=f"0 to {LARGEST:g}, in the metric's units")
 
 
-def _check_fit(baseline: Sample, candidate: Sample, test: Test) -> None:
-    if baseline.fixed and candidate.fixed:
-        raise UsageError("both sides are fixed values", allowed="a list of runs on at least one side")
-    fixed = baseline.fixed or candidate.fixed
-    if fixed and test not in ("welch", "student"):
+def _check_fit(baseline: Sample, candidate: Sample, test: Test, fixed: bool) -> None:
+    if baseline.fixed and candidate.fixed and not fixed:
+        raise UsageError(
+            "both sides are fixed values",
+            allowed="a list of runs on at least one side; fixed=True where none is random",
+        )
+    if (baseline.fixed or candidate.fixed) and test not in ("welch", "student", "anytime"):
         raise UsageError(f"test {test} cannot use a fixed value", allowed="test='welch' (it becomes a one-sample t)")
     if test == "paired" and baseline.n != candidate.n and not (baseline.diverged or candidate.diverged):
         raise UsageError(
             f"a paired comparison has {baseline.n} baseline and {candidate.n} candidate replicates",
             allowed="the same seeds in the same order on both sides",
         )
+
+
+def _counted(baseline: Sample, candidate: Sample, entered: bool, fixed: bool, distinct: bool) -> tuple[Sample, Sample]:
+    """Both arms, runs that are all alike taken for one."""
+    if distinct and not fixed:
+        return baseline, candidate
+    found = tuple(arm.counted(arm.diverged if entered else 0, fixed) for arm in (baseline, candidate))
+    if fixed and not any(arm.fixed for arm in found):
+        raise UsageError(
+            "fixed=True, but the runs of both arms differ", allowed="an arm whose runs are all alike, or fixed=False"
+        )
+    return found[0], found[1]
 
 
 def _held_back(found: Inference, baseline: Sample, candidate: Sample, direction: str, min_effect: float) -> str:
@@ -194,12 +209,14 @@ def _held_back(found: Inference, baseline: Sample, candidate: Sample, direction:
     if found.safe and not found.reason:
         word = verdict.verdict(*found.ends, direction, min_effect)
         if word not in ("inconclusive", verdict.verdict(*found.safe, direction, min_effect)):
-            return f"n={baseline.n} against n={candidate.n} is too uneven for Welch to be sure: add runs to the smaller"
+            return found.unsafe
     return found.reason
 
 
-def _summary(arm: Sample, scaled: Sample, power_of_two: int) -> ArmSummary:
-    return ArmSummary(_back(scaled.mean, power_of_two), _back(scaled.sd, power_of_two), arm.n, arm.diverged, arm.fixed)
+def _summary(arm: Sample, diverged: int, power_of_two: int, entered: bool) -> ArmSummary:
+    below = None if arm.fixed else divergence.failures_below(diverged, arm.n if entered else arm.n + diverged)
+    mean, sd = _back(arm.mean, power_of_two), _back(arm.sd, power_of_two)
+    return ArmSummary(mean, sd, arm.n, diverged, arm.fixed, below)
 
 
 def _back(value: float | None, power_of_two: int) -> float | None:
@@ -209,24 +226,3 @@ def _back(value: float | None, power_of_two: int) -> float | None:
 def _in_order(arm: Sample, scaled: Sample) -> Sample:
     """The runs as they were given: worst values that entered for diverged ones stand at the end, out of order."""
     return Sample(scaled.values, arm.diverged, arm.fixed)
-
-
-def _effect(delta: float | None, baseline: Sample, candidate: Sample) -> float | None:
-    variances = [arm.variance for arm in (baseline, candidate) if not arm.fixed]
-    if delta is None or None in variances or not any(variances):
-        return None
-    return delta / math.sqrt(sum(v for v in variances if v is not None) / len(variances))
-
-
-def _fisher(baseline: Sample, candidate: Sample, entered: bool) -> float | None:
-    if baseline.fixed or candidate.fixed or not (baseline.diverged or candidate.diverged):
-        return None
-    total_b = baseline.n + (0 if entered else baseline.diverged)
-    total_c = candidate.n + (0 if entered else candidate.diverged)
-    return divergence.fisher(baseline.diverged, total_b, candidate.diverged, total_c)
-
-
-def _correlation(baseline: Sample, candidate: Sample) -> float | None:
-    if baseline.n != candidate.n or not baseline.variance or not candidate.variance:
-        return None
-    return float(np.corrcoef(baseline.values, candidate.values)[0, 1])

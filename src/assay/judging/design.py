@@ -6,9 +6,10 @@ Covers: choosing the power curve that belongs to a test. The spread is the one o
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
-from assay.judging import permutation, power
+from assay.judging import anytime, permutation, power
 from assay.judging.inference import Test, differences
 from assay.judging.samples import Sample
 
@@ -27,8 +28,11 @@ class Plan(NamedTuple):
 
 def plan(baseline: Sample, candidate: Sample, test: Test, alpha: float) -> Plan | None:
     """None where the spread is unknown or 0."""
-    if baseline.fixed or candidate.fixed or test == "paired":
-        return _of_differences(baseline, candidate, alpha)
+    if test == "anytime" and not (baseline.fixed or candidate.fixed):
+        n = min(baseline.n, candidate.n)  # runs without a partner are not looked at
+        baseline, candidate = (replace(arm, values=arm.values[:n]) for arm in (baseline, candidate))
+    if baseline.fixed or candidate.fixed or test in ("paired", "anytime"):
+        return _of_differences(baseline, candidate, test, alpha)
     var_b, var_c, n_b, n_c = baseline.variance, candidate.variance, baseline.n, candidate.n
     if var_b is None or var_c is None or var_b + var_c == 0:
         return None
@@ -37,8 +41,8 @@ def plan(baseline: Sample, candidate: Sample, test: Test, alpha: float) -> Plan 
     pairs = (var_b + var_c) / (var_b / n_b + var_c / n_c)
     if test == "student":
         return Plan(
-            lambda effect, n: power.student_power(effect, pooled, n, n, alpha),
-            lambda effect, _: power.student_power(effect, pooled, n_b, n_c, alpha),
+            lambda effect, n: power.student_power(effect, pooled, n, n, power.student_level(n, n, alpha)),
+            lambda effect, _: power.student_power(effect, pooled, n_b, n_c, power.student_level(n_b, n_c, alpha)),
             2 * pooled**2,
             pairs,
             2,
@@ -52,7 +56,7 @@ def plan(baseline: Sample, candidate: Sample, test: Test, alpha: float) -> Plan 
     )
 
 
-def _of_differences(baseline: Sample, candidate: Sample, alpha: float) -> Plan | None:
+def _of_differences(baseline: Sample, candidate: Sample, test: Test, alpha: float) -> Plan | None:
     if not baseline.n or not candidate.n or (baseline.n != candidate.n and not (baseline.fixed or candidate.fixed)):
         return None
     gaps = differences(baseline, candidate)
@@ -61,6 +65,8 @@ def _of_differences(baseline: Sample, candidate: Sample, alpha: float) -> Plan |
     sd = math.sqrt(gaps.variance)
 
     def curve(effect: float, n: int) -> float:
+        if test == "anytime":  # at this n; the chance to have decided by then is higher
+            return power.one_sample_power(effect, sd, n, alpha, anytime.critical(n, alpha))
         return power.one_sample_power(effect, sd, n, alpha)
 
     return Plan(curve, curve, gaps.variance, gaps.n, 2)
@@ -69,6 +75,13 @@ def _of_differences(baseline: Sample, candidate: Sample, alpha: float) -> Plan |
 def _least_permutation(alpha: float) -> int:
     """The smallest n per arm at which the permutation test can reach alpha."""
     return next(n for n in range(2, 1000) if permutation.smallest_p(n, n) <= alpha)
+
+
+def pairing(correlation: float, alpha: float) -> tuple[int, int]:
+    """Runs per arm that find one standard deviation with 80 % power: paired at this correlation, and unpaired."""
+    sd = math.sqrt(max(2 * (1 - correlation), 1e-6))
+    paired = power.n_for(lambda effect, n: power.one_sample_power(effect, sd, n, alpha), 1.0, 3, 2)
+    return paired, power.n_for(lambda effect, n: power.student_power(effect, 1.0, n, n, alpha), 1.0, 17, 2)
 
 
 def n_needed(design: Plan | None, min_effect: float, alpha: float) -> int | None:

@@ -1,6 +1,6 @@
 """Diverged replicates: is one arm more fragile than the other?
 
-Covers: Fisher's exact test on two counts, and how often a failure may go unseen. Not covered: what a
+Covers: Fisher's exact test on two counts, and how many failures a sample leaves possible. Not covered: what a
 diverged replicate does to the verdict (`compare`).
 """
 
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 
+from scipy import special
+
 CONFIDENCE = 0.95
-RARE = 0.1  # a failure once in ten runs: common in practice, and enough to turn a gain into a loss
 
 
 def fisher(diverged_b: int, n_b: int, diverged_c: int, n_c: int) -> float:
@@ -27,9 +28,10 @@ def fisher(diverged_b: int, n_b: int, diverged_c: int, n_c: int) -> float:
     return sum(count for count in tables if count <= seen) / math.comb(n_b + n_c, failures)
 
 
-def unseen_rate(n: int) -> float:
-    """The failure rate that n runs without a failure leave possible at 95 %.
+def failures_below(failed: int, n: int) -> float | None:
+    """The share of failing runs that `failed` of n leave possible at 95 %; None where nothing below 1 is excluded.
 
-    Hanley & Lippman-Hand 1983, JAMA 249:1743, "If nothing goes wrong, is everything all right?"
+    Clopper & Pearson 1934, Biometrika 26:404, one-sided; without a failure it is 1 - 0.05^(1/n) (Hanley &
+    Lippman-Hand 1983, JAMA 249:1743, "If nothing goes wrong, is everything all right?").
     """
-    return 1 - math.pow(1 - CONFIDENCE, 1 / n)
+    return None if failed >= n else float(special.betaincinv(failed + 1, n - failed, CONFIDENCE))

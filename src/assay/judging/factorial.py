@@ -55,14 +55,18 @@ def factorial(
     blocked: bool = False,
     alpha: float = 0.05,
     min_effect: float = 0.0,
+    distinct: bool = False,
 ) -> Factorial:
     """Effects of a full design. Keys name the parts switched on: (), ("A",), ("B",), ("A", "B"); values are (n,).
 
     `blocked`: position r has the same seed in every group. Raises UsageError for a missing or unknown
-    combination, fewer than two runs in a group, or blocks of different size.
+    combination, fewer than two runs in a group, or blocks of different size. Runs of a group that are all alike count
+    as one, unless the caller knows that they are `distinct`.
     """
     toward = verdict.sign(direction)
     cells = {frozenset(key): sample(_label(frozenset(key)), values, 0, None) for key, values in groups.items()}
+    if not distinct:
+        cells = {key: group.counted(0, fixed=False) for key, group in cells.items()}
     parts = _parts(cells)
     _check(cells, parts, blocked)
     named = _contrasts(parts)
@@ -91,6 +95,9 @@ def _check(cells: Mapping[Cell, Sample], parts: tuple[str, ...], blocked: bool) 
     missing = sorted(_label(cell) for cell in wanted - set(cells))
     if missing:
         raise UsageError(f"the design lacks {', '.join(missing)}", allowed="every combination of its parts")
+    alike = next((_label(cell) for cell, group in cells.items() if group.repeats), "")
+    if alike:
+        raise UsageError(f"all runs of {alike} are the same", allowed="runs whose seed reaches the training")
     thin = sorted(_label(cell) for cell, group in cells.items() if group.n < 2)
     if thin:
         raise UsageError(f"{', '.join(thin)} has fewer than two runs", allowed="two or more in every group")

@@ -1,7 +1,8 @@
 """Inference: from two samples to p and an interval, by the method that was asked for.
 
-Covers: which method serves which arms, samples without spread, and refusing an n at which a method can
-decide nothing (infinite interval, p = 1, and the reason). Not covered: the word for it (`verdict`).
+Covers: which method serves which arms, samples without spread, refusing an n at which a method can decide
+nothing (infinite interval, p = 1, and the reason), the wider interval that a verdict must survive where spreads
+that differ would make the method err. Not covered: the word for it (`verdict`).
 """
 
 from __future__ import annotations
@@ -12,16 +13,22 @@ from typing import Literal
 
 import numpy as np
 
-from assay.judging import contrasts, permutation, power
+from assay.judging import anytime, contrasts, permutation, spreads
 from assay.judging.contrasts import Contrast
 from assay.judging.samples import ROUNDING, Sample
 
-Test = Literal["welch", "student", "paired", "permutation"]
+Test = Literal["welch", "student", "paired", "permutation", "anytime"]
 #: Below this n two arms without spread prove nothing: a metric on a coarse grid repeats itself by luck.
 LEAST_WITHOUT_SPREAD = 5
-#: Above this n Welch errs in at most 5.3 % at 5 %, whatever the other arm's n and spread.
-LARGE_ENOUGH = 8
-WELCH_TOLERANCE = 1.05
+NO_FINITE = "an arm has no finite replicate"
+#: test → what it is called beside p
+NAMES: dict[str, str] = {
+    "welch": "Welch",
+    "student": "Student",
+    "paired": "paired t",
+    "permutation": "permutation",
+    "anytime": "anytime t",
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,7 @@ class Inference:
     smallest_p: float = 0.0  # no data of this n can give less
     reason: str = ""
     safe: tuple[float, float] | None = None  # a wider interval that the verdict must survive too
+    unsafe: str = ""  # why, where it does not
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -48,6 +56,13 @@ def undecided(method: str, reason: str, smallest_p: float = 0.0) -> Inference:
 
 def infer(baseline: Sample, candidate: Sample, test: Test, alpha: float) -> Inference:
     """p and interval of candidate - baseline at 1 - alpha. Arms fit the test (`compare` has seen to it)."""
+    for name, arm in (("baseline", baseline), ("candidate", candidate)):
+        if arm.repeats:
+            return undecided(NAMES[test], repeated(name, arm.repeats))
+    if baseline.fixed and candidate.fixed:
+        return _exact(baseline, candidate)
+    if test == "anytime":
+        return _anytime(baseline, candidate, alpha)
     if baseline.fixed or candidate.fixed:
         return _differences("one-sample t", baseline, candidate, alpha)
     if test == "paired":
@@ -57,6 +72,38 @@ def infer(baseline: Sample, candidate: Sample, test: Test, alpha: float) -> Infe
     if test == "permutation":
         return _permuted(baseline, candidate, alpha)
     return _two_arms(baseline, candidate, test, alpha)
+
+
+def repeated(name: str, runs: int) -> str:
+    """Why runs that are all alike decide nothing."""
+    return (
+        f"all {runs} runs of the {name} are the same, which is one run (n=1): does the seed reach the training? "
+        "Where nothing is random by design, say so: task.fixed: true, or compare(…, fixed=True)"
+    )
+
+
+def _exact(baseline: Sample, candidate: Sample) -> Inference:
+    """Two known numbers: their difference is what it is. It says nothing about other examples."""
+    delta = difference(baseline, candidate)
+    return Inference("fixed values", 0.0 if delta else 1.0, delta, delta)
+
+
+def _anytime(baseline: Sample, candidate: Sample, alpha: float) -> Inference:
+    """The e-process over differences of the i-th runs of both arms; runs without a partner wait for one."""
+    if baseline.diverged or candidate.diverged:
+        return undecided(NAMES["anytime"], "a diverged replicate leaves its place in the sequence empty")
+    n = min(arm.n for arm in (baseline, candidate) if not arm.fixed)
+    baseline, candidate = (arm if arm.fixed else replace(arm, values=arm.values[:n]) for arm in (baseline, candidate))
+    if n < 2:
+        return undecided(NAMES["anytime"], "n=1 says nothing about the spread between runs" if n else NO_FINITE)
+    gaps = differences(baseline, candidate)
+    if not gaps.variance or gaps.mean is None:
+        return undecided(NAMES["anytime"], "no spread within the runs: nothing to measure a difference by")
+    p, half = anytime.anytime(gaps.mean, gaps.variance, n, alpha)
+    if not math.isfinite(half):
+        least = anytime.smallest_p(n)
+        return undecided(NAMES["anytime"], f"n={n} cannot give p below {least:.2g}", least)
+    return Inference(NAMES["anytime"], p, gaps.mean - half, gaps.mean + half, n - 1.0)
 
 
 def differences(baseline: Sample, candidate: Sample) -> Sample:
@@ -70,7 +117,7 @@ def differences(baseline: Sample, candidate: Sample) -> Sample:
 
 def _differences(method: str, baseline: Sample, candidate: Sample, alpha: float) -> Inference:
     if min(baseline.n, candidate.n) == 0:
-        return undecided(method, "an arm has no finite replicate")
+        return undecided(method, NO_FINITE)
     gaps = differences(baseline, candidate)
     if gaps.variance is None:
         return undecided(method, "n=1 says nothing about the spread between runs")
@@ -85,7 +132,7 @@ def _two_arms(baseline: Sample, candidate: Sample, test: str, alpha: float) -> I
     method = test.capitalize()
     var_b, var_c, smallest = baseline.variance, candidate.variance, min(baseline.n, candidate.n)
     if smallest == 0:
-        return undecided(method, "an arm has no finite replicate")
+        return undecided(method, NO_FINITE)
     if var_b is None or var_c is None:
         return undecided(method, "n=1 says nothing about the spread between runs")
     delta = difference(baseline, candidate)
@@ -93,18 +140,13 @@ def _two_arms(baseline: Sample, candidate: Sample, test: str, alpha: float) -> I
         least_p = 2 / permutation.assignments(baseline.n, candidate.n)
         return _without_spread(method, delta, least_p, smallest, alpha)
     if test == "student":
-        return _from_contrast(method, contrasts.student(delta, var_b, baseline.n, var_c, candidate.n), alpha)
+        contrast = contrasts.student(delta, var_b, baseline.n, var_c, candidate.n)
+        safe = spreads.student(contrast, baseline.n, candidate.n, alpha)
+        return replace(_from_contrast(method, contrast, alpha), safe=safe, unsafe=spreads.EQUAL.format(method))
     contrast = contrasts.welch(delta, var_b, baseline.n, var_c, candidate.n)
-    return replace(_from_contrast(method, contrast, alpha), safe=_safe(contrast, baseline.n, candidate.n, alpha))
-
-
-def _safe(contrast: Contrast, n_b: int, n_c: int, alpha: float) -> tuple[float, float] | None:
-    """For unequal n at which Welch errs too often: the interval at the level that makes up for it."""
-    small, large = sorted((n_b, n_c))
-    if small == large or small > LARGE_ENOUGH or power.welch_size(small, large, alpha) <= WELCH_TOLERANCE * alpha:
-        return None
-    low, high = contrast.interval(power.welch_level(small, large, alpha))
-    return float(low), float(high)
+    safe = spreads.welch(contrast, baseline.n, candidate.n, alpha)
+    unsafe = f"n={baseline.n} against n={candidate.n} is too uneven for Welch to be sure: add runs to the smaller"
+    return replace(_from_contrast(method, contrast, alpha), safe=safe, unsafe=unsafe)
 
 
 def difference(baseline: Sample, candidate: Sample) -> float:
@@ -132,11 +174,13 @@ def _permuted(baseline: Sample, candidate: Sample, alpha: float) -> Inference:
     exact = permutation.assignments(n_b, n_c) <= permutation.EXACT
     method = "exact permutation" if exact else "Monte Carlo permutation"
     if min(n_b, n_c) == 0:
-        return undecided(method, "an arm has no finite replicate")
+        return undecided(method, NO_FINITE)
     if not baseline.variance and not candidate.variance and min(n_b, n_c) < LEAST_WITHOUT_SPREAD:
         return _without_spread(method, difference(baseline, candidate), 1.0, min(n_b, n_c), alpha)
     least_p = permutation.smallest_p(n_b, n_c)
     if least_p > alpha:
         return undecided(method, f"n={n_b} and n={n_c} cannot give p below {least_p:.2g}", least_p)
     p, low, high = permutation.permutation(baseline.values, candidate.values, alpha)
-    return Inference(method, p, low, high, smallest_p=least_p)
+    delta, var_b, var_c = difference(baseline, candidate), baseline.variance, candidate.variance
+    safe = spreads.permuted(delta, (var_b or 0.0, n_b), (var_c or 0.0, n_c), alpha)
+    return Inference(method, p, low, high, smallest_p=least_p, safe=safe, unsafe=spreads.EQUAL.format("A permutation"))

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import special
 
-from assay.judging.contrasts import Array, t_quantile, welch
+from assay.judging.contrasts import Array, student, t_quantile, t_tails, welch
 
 POWER = 0.8
 #: From this shift on a result that is significant in the wrong direction has a probability below 1e-12.
@@ -22,15 +22,26 @@ WRONG_SIDE = 7.0
 _NODES, _WEIGHTS = special.roots_legendre(16)  # power is right to 0.02 points
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 
+_FINE_NODES, _FINE_WEIGHTS = special.roots_legendre(64)
+_FINE_NODES, _FINE_WEIGHTS = (_FINE_NODES + 1) / 2, _FINE_WEIGHTS / 2
+
+#: A test whose worst size is below so many alpha is trusted as it is.
+TOLERANCE = 1.05
 _RATIOS = tuple(float(ratio) for ratio in np.exp(np.linspace(-3, 3, 13)))
 
 #: (true difference, n) → power
 Curve = Callable[[float, int], float]
 
 
-def one_sample_power(effect: float, sd: float, n: int, alpha: float) -> float:
-    """Power of the t test on n differences with this sd: the noncentral t distribution, exact."""
-    return float(_two_sided(effect / sd * math.sqrt(n), n - 1, t_quantile(alpha, n - 1)))
+def one_sample_power(effect: float, sd: float, n: int, alpha: float, critical: float | None = None) -> float:
+    """Power of the t test on n differences with this sd: the noncentral t distribution, exact.
+
+    `critical`: the |t| from which on the test rejects, where it is no t test at alpha; infinite where it never does.
+    """
+    if critical == math.inf:
+        return 0.0
+    reached = t_quantile(alpha, n - 1) if critical is None else np.asarray(critical)
+    return float(_two_sided(effect / sd * math.sqrt(n), n - 1, reached))
 
 
 def student_power(effect: float, sd: float, n_b: int, n_c: int, alpha: float) -> float:
@@ -67,6 +78,33 @@ def welch_level(n_b: int, n_c: int, alpha: float) -> float:
     for _ in range(5):  # the size is nearly proportional to the level
         level *= alpha / welch_size(n_b, n_c, level)
     return level
+
+
+def student_size(n_b: int, n_c: int, alpha: float) -> float:
+    """How often Student's test errs at level alpha for spreads of up to 5:1; 1:5 or 5:1 is the worst of them.
+
+    The same integral as in `welch_power`, over the share of the baseline in the sum of squares.
+    """
+    df = n_b + n_c - 2
+    share = special.betaincinv((n_b - 1) / 2, (n_c - 1) / 2, _FINE_NODES)
+    sds = np.array([[1.0, 5.0], [5.0, 1.0]])[:, :, None]  # (arm, ratio, node)
+    true_se = np.sqrt(sds[0] ** 2 / n_b + sds[1] ** 2 / n_c)
+    var_b, var_c = sds[0] ** 2 * share * df / (n_b - 1), sds[1] ** 2 * (1 - share) * df / (n_c - 1)
+    seen = student(0.0, var_b, n_b, var_c, n_c)
+    sizes = t_tails(t_quantile(alpha, df) * seen.se / true_se, df) @ _FINE_WEIGHTS
+    return float(max(sizes))
+
+
+@lru_cache(maxsize=4096)
+def student_level(n_b: int, n_c: int, alpha: float) -> float:
+    """The level at which Student's test errs at most alpha for spreads of up to 5:1; alpha where it nearly does."""
+    if student_size(n_b, n_c, alpha) <= TOLERANCE * alpha:
+        return alpha
+    low, high = math.log(alpha) - 40, math.log(alpha)
+    while high - low > 1e-3:
+        middle = (low + high) / 2
+        low, high = (low, middle) if student_size(n_b, n_c, math.exp(middle)) > alpha else (middle, high)
+    return math.exp(low)
 
 
 @lru_cache(maxsize=1024)

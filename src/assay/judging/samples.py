@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +24,15 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Sample:
-    """One arm: the metric of each finite replicate (n,), and how many diverged. `fixed`: a known number, no sample."""
+    """One arm: the metric of each finite replicate (n,), and how many diverged.
+
+    `fixed`: a known number, no sample. `repeats`: so many runs gave one number and count as one; 0 where none did.
+    """
 
     values: Values
     diverged: int = 0
     fixed: bool = False
+    repeats: int = 0
 
     @property
     def n(self) -> int:
@@ -59,7 +63,22 @@ class Sample:
 
     def scaled(self, exponent: int) -> Sample:
         """The same arm in units of 2**-exponent, exactly."""
-        return Sample(np.ldexp(self.values, exponent), self.diverged, self.fixed)
+        return replace(self, values=np.ldexp(self.values, exponent))
+
+    def counted(self, entered: int, fixed: bool) -> Sample:
+        """With runs that are all alike taken for what they are: one run, or with `fixed` one known value.
+
+        A script that ignores its seed prints one number as often as it is asked. Single ties are data: a metric on a
+        grid repeats itself. The last `entered` values stand for diverged runs, and were not measured.
+        """
+        finite = replace(self, values=self.values[: self.n - entered])
+        if self.fixed or not finite.n or (finite.n > 1 and finite.variance):
+            return self
+        if fixed and not entered:
+            return Sample(self.values[:1], self.diverged, fixed=True)
+        if finite.n < 2:
+            return self
+        return Sample(np.append(self.values[:1], self.values[finite.n :]), self.diverged, repeats=finite.n)
 
 
 def sample(arm: str, values: float | Sequence[float] | Values, diverged: int, worst: float | None) -> Sample:

@@ -63,12 +63,16 @@ def confirm(
     worst: float | None = None,
     min_effect: float = 0.0,
     confirmation: int = 1,
+    test: str = "welch",
+    fixed: bool = False,
+    distinct: bool = False,
 ) -> Comparison:
     """Fresh values of both arms, judged for the `attempt`-th time; confirmed where the verdict is `progress`.
 
     `confirmation` counts all attempts against this baseline, of whatever idea.
 
-    A bare number as baseline is a fixed value, such as a floor.
+    A bare number as baseline is a fixed value, such as a floor. `test` is welch or paired, as the design was declared;
+    `fixed` and `distinct` as in `compare`.
 
     The interval is two-sided at twice the level, so that its better end is the one-sided bound. `diverged`
     counts replicates of (baseline, candidate); `worst` is the task's value for them, if it has one.
@@ -82,6 +86,9 @@ def confirm(
         diverged_baseline=diverged[0],
         diverged_candidate=diverged[1],
         worst=worst,
+        test=test,
+        fixed=fixed,
+        distinct=distinct,
     )
 
 

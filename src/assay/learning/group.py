@@ -103,12 +103,19 @@ class Group:
             return
         if self.task.fit is None:
             replicas.check(self.plan)
+            self.note_start()
             training.run(self.plan, self.request.replicates, numbers, self.request.execution, self.progress, self.store)
             return
         for number in numbers:
             strategy = parameters.as_given(self.settings)
             streams = Streams(self.request.seed, self.request.purpose, number)
             self.progress.finished(fitting.fit(self.task, strategy, self.train, self.evaluated, streams))
+
+    def note_start(self) -> None:
+        """Keep with the replicates that all of them begin with the same weights, if they do."""
+        note = replicas.same_start(self.plan, self.request.replicates)
+        if note and note not in self.store.notes:
+            self.store.notes.append(note)
 
     def _predict(self, outcome: Outcome) -> None:
         """Predictions of trained weights for an evaluated part that they have not seen."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+
+import torch
 from torch import nn
 
 from assay.learning import contract, device, dropout, seeding
 from assay.learning.dropout import Masks
 from assay.learning.plan import Plan
+from assay.words.records import SAME_START
 
 
 def module(plan: Plan, number: int, masks: Masks) -> nn.Module:
@@ -21,6 +26,39 @@ def module(plan: Plan, number: int, masks: Masks) -> nn.Module:
     made = device.cast(made, plan.device, device.DTYPES[plan.params.train.precision])
     seeding.seed_globals(streams.display)
     return made
+
+
+def same_start(plan: Plan, numbers: Sequence[int]) -> str:
+    """A note where replicates begin with the same weights, "" where they do not: then runs differ too little.
+
+    A linear model from zero and a fine-tuning do so by design, a seed that model() sets itself by accident. Two
+    replicates tell; whatever model() draws, the global generators stay as they were.
+    """
+    if len(numbers) < 2:
+        return ""
+    with seeding.untouched():
+        starts, reseeded = zip(*(_start(plan, number) for number in numbers[:2]), strict=True)
+    if len(set(starts)) > 1 or not starts[0]:
+        return ""
+    if any(reseeded):
+        return (
+            f"{SAME_START}: model() sets a seed of its own (torch.manual_seed), and the spread is too small: remove it"
+        )
+    return f"{SAME_START}: the spread of runs leaves out the luck of a start (none is meant in a fine-tuning)"
+
+
+def _start(plan: Plan, number: int) -> tuple[str, bool]:
+    """Hash of the weights that this replicate begins with, and whether model() seeded torch itself."""
+    seed = plan.streams(number).integer("init")
+    seeding.seed_globals(plan.streams(number).display, seed)
+    made = contract.build(plan.task, plan.train.shape, plan.outputs, plan.params.model)
+    found = hashlib.blake2b(digest_size=16)
+    for one in made.parameters():
+        if nn.parameter.is_lazy(one):
+            return "", False  # it has no weights yet
+        if one.requires_grad:
+            found.update(one.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest(), torch.initial_seed() != seed
 
 
 def masks(plan: Plan, numbers: list[int]) -> Masks:

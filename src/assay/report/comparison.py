@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from assay.judging import design
 from assay.judging.compare import ArmSummary, Comparison
 from assay.judging.crossed import NewExamples
 from assay.judging.targets import Target
@@ -59,16 +60,29 @@ def _text(result: Comparison, metric: str, baseline_name: str, metric_version: s
 
 
 def arm(summary: ArmSummary, digits: int) -> str:
-    """`0.9712 ±0.0040 (n=10)`, with `diverged k of n` where some did."""
+    """`0.9712 ±0.0040 (n=10, failures < 26 %)`: the share of failing runs that n leaves possible is a part of n."""
     if summary.fixed:
         return f"{number(summary.mean, digits)} (fixed)"
     spread = "" if summary.sd is None else f" ±{number(summary.sd, digits)}"
     shown = "no finite run" if summary.mean is None else f"{number(summary.mean, digits)}{spread}"
-    return f"{shown} (n={summary.n})"
+    return f"{shown} (n={runs(summary)})"
+
+
+def runs(summary: ArmSummary) -> str:
+    """n, and the share of failing runs that so many leave possible at 95 %."""
+    below = summary.failures_below
+    return f"{summary.n}" if below is None else f"{summary.n}, failures < {percent(below)} %"
+
+
+def percent(share: float) -> str:
+    """A bound in percent, rounded up: whole numbers, below 1 % tenths."""
+    return f"{math.ceil(1000 * share) / 10:g}" if share < 0.01 else str(math.ceil(100 * share))
 
 
 def difference(result: Comparison, digits: int) -> str:
     """`+0.0112 [+0.0069, +0.0155] 95% CI, Welch p=0.00004`."""
+    if result.baseline.fixed and result.candidate.fixed and result.delta is not None:
+        return f"{number(result.delta, digits, '+')} exactly: both are fixed values, and no seed moves them"
     level = f"{100 * (1 - result.alpha):.4g}% CI"
     if result.delta is None or not math.isfinite(result.ci[0]):
         delta = "" if result.delta is None else f"{number(result.delta, digits, '+')}, "
@@ -87,7 +101,7 @@ def doubts(result: Comparison) -> list[str]:
 
 def remarks(result: Comparison, comparisons: int = 0) -> list[str]:
     """One line each: divergence, why a verdict is held back, runs needed, doubts."""
-    lines = [*doubts(result), *_needed(result)]
+    lines = [*doubts(result), *_needed(result), *_pairing(result)]
     if comparisons:
         lines.append(f"{comparisons} verdict(s) were already given against this baseline")
     return lines + [f"caution: {warning}" for warning in result.warnings]
@@ -103,6 +117,17 @@ def _divergence(result: Comparison) -> list[str]:
     ]
     tested = "" if result.fisher_p is None else f" (Fisher p={p_value(result.fisher_p)})"
     return [", ".join(counts) + tested]
+
+
+def _pairing(result: Comparison) -> list[str]:
+    """What sharing seeds brought."""
+    if result.correlation is None:
+        return []
+    line = f"pairs correlate r={result.correlation:+.2f}"
+    if result.correlation < 0:
+        return [f"{line}: pairing costs seeds here; better judge.test: welch, declared before the next run"]
+    paired, free = design.pairing(result.correlation, 0.05)
+    return [f"{line}: {paired} seeds an arm find +1 sd where unpaired ones take {free}"]
 
 
 def _needed(result: Comparison) -> list[str]:
@@ -168,7 +193,7 @@ def markdown(
     """A pull-request comment: the word, a table of both arms, the difference, what must not be overlooked."""
     digits = decimals(result)
     rows = [
-        f"| {name} | {number(side.mean, digits)} | {number(side.sd, digits)} | {side.n} | {side.diverged} |"
+        f"| {name} | {number(side.mean, digits)} | {number(side.sd, digits)} | {runs(side)} | {side.diverged} |"
         for name, side in zip(map(markdown_cell, names), (result.baseline, result.candidate), strict=True)
     ]
     lines = [
@@ -193,8 +218,6 @@ def details(result: Comparison, digits: int) -> list[str]:
         lines.append(f"a candidate run beats a baseline run in {result.superiority:.0%} of pairs")
     if result.min_detectable_effect is not None:
         lines.append(f"this n finds a difference of {number(result.min_detectable_effect, digits)} with 80% power")
-    if result.correlation is not None:
-        lines.append(f"correlation of the pairs {result.correlation:+.2f}")
     if result.smallest_p:
         lines.append(f"the smallest p that this n can give is {p_value(result.smallest_p)}")
     return lines

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +67,24 @@ class Scored:
         return files.digest(msgspec.json.encode(self.arm.measurement.identity, order="deterministic"))
 
     def values(self, metric: str) -> list[float]:
-        """The metric over the replicates that did not diverge."""
-        return [found[metric] for found in self.scores if found]
+        """The metric over the replicates that did not diverge, those with the same predictions once."""
+        return [score[metric] for score, counts in zip(self.scores, self.counted, strict=True) if counts]
+
+    @cached_property
+    def same_as(self) -> dict[int, int]:
+        """Replicate → the earlier one with the same predictions, bit for bit: its seed did not reach the training."""
+        seen: dict[bytes, int] = {}
+        found = {}
+        for replicate, row in zip(self.replicates, self.predictions, strict=True):
+            first = seen.setdefault(hashlib.blake2b(row.tobytes()).digest(), replicate.number)
+            if first != replicate.number and replicate.diverged is None:
+                found[replicate.number] = first
+        return found
+
+    @property
+    def counted(self) -> list[bool]:
+        """For each replicate, whether it is one of those that n counts."""
+        return [one.diverged is None and one.number not in self.same_as for one in self.replicates]
 
     @property
     def diverged(self) -> int:
@@ -74,8 +92,8 @@ class Scored:
 
     @property
     def finite(self) -> Array:
-        """Predictions of the replicates that did not diverge."""
-        return self.predictions[[not replicate.diverged for replicate in self.replicates]]
+        """Predictions of the replicates that did not diverge, the same ones once."""
+        return self.predictions[self.counted]
 
 
 def load(layout: Layout, arm: Arm, ruler: Ruler) -> Scored | None:

@@ -6,10 +6,10 @@ statistics (`judging`), text (`report`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from assay.judging import verdict
+from assay.judging import cautions, verdict
 from assay.judging.compare import Comparison, compare, entered
 from assay.judging.sequential import Look
 from assay.scoring.arm import Scored
@@ -18,6 +18,8 @@ from assay.scoring.ruler import Metric
 #: verdicts that no test gave
 INCOMPARABLE, SAME = "incomparable", "same"
 PAIRED = "paired"
+#: tests that one arm and a fixed value can have: nothing to pair with, or to permute
+ALONE = ("welch", "student", "anytime")
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,15 @@ class Judgement:
     level: float | None = None  # that p was held against, None where there was no test
 
 
-def against_floor(candidate: Scored, floors: Mapping[str, float], metric: Metric, test: str, look: Look) -> Judgement:
-    """Against the best floor, a fixed value: no seeds stand behind it."""
+def against_floor(
+    candidate: Scored, floors: Mapping[str, float], metric: Metric, test: str, look: Look, fixed: bool = False
+) -> Judgement:
+    """Against the best floor, a fixed value: no seeds stand behind it. `fixed`: nor behind a task without chance."""
     best = verdict.best(floors, metric.direction)
-    test = test if test in ("welch", "student") else "welch"  # nothing to pair with, or to permute
-    found = _compare(floors[best], candidate.values(metric.name), metric, test, look, (0, candidate.diverged))
-    return Judgement(found.verdict, f"floor {best}", found)
+    test = test if test in ALONE else "welch"
+    constant = fixed and _constant(candidate, metric)
+    found = _compare(floors[best], candidate.values(metric.name), metric, test, look, (0, candidate.diverged), constant)
+    return Judgement(found.verdict, f"floor {best}", _with_doubts(found, (candidate,), fixed, constant))
 
 
 def untested(candidate: Scored, baseline: Scored | None) -> Judgement | None:
@@ -57,7 +62,9 @@ def unrecorded(against: str, why: str) -> Judgement:
     return Judgement("inconclusive", against, None, f"look not recorded: {why}", "dvc repro -f -s evaluate")
 
 
-def against_baseline(candidate: Scored, baseline: Scored, metric: Metric, test: str, look: Look) -> Judgement:
+def against_baseline(
+    candidate: Scored, baseline: Scored, metric: Metric, test: str, look: Look, fixed: bool = False
+) -> Judgement:
     """Against the accepted strategy's own replicates, measured under the same ruler."""
     name = baseline.arm.name
     first, second = baseline.values(metric.name), candidate.values(metric.name)
@@ -65,8 +72,27 @@ def against_baseline(candidate: Scored, baseline: Scored, metric: Metric, test: 
     if test == PAIRED:
         first, second = _matched(baseline, candidate, metric)
     placed = test == PAIRED and metric.worst is not None  # diverged ones are in their places already
-    found = _compare(first, second, metric, test, look, (0, 0) if placed else diverged)
-    return Judgement(found.verdict, name, entered(found, diverged) if placed else found)
+    constant = fixed and any(_constant(arm, metric) for arm in (baseline, candidate))
+    found = _compare(first, second, metric, test, look, (0, 0) if placed else diverged, constant)
+    found = entered(found, diverged) if placed else found
+    return Judgement(found.verdict, name, _with_doubts(found, (baseline, candidate), fixed, constant))
+
+
+def _constant(arm: Scored, metric: Metric) -> bool:
+    """Whether all replicates are one value: what a task without chance gives."""
+    return len(set(arm.values(metric.name))) == 1 and not arm.diverged
+
+
+def _with_doubts(found: Comparison, arms: Sequence[Scored], fixed: bool, constant: bool) -> Comparison:
+    """With a caution for each arm whose replicates repeat each other although nobody said that they would."""
+    doubts = [
+        cautions.counted_once(arm.arm.arm, len(arm.replicates), len(arm.replicates) - len(arm.same_as))
+        for arm in arms
+        if arm.same_as and not constant
+    ]
+    if fixed and not constant:
+        doubts.append("task.fixed is true, but replicates differ: they are judged as runs that chance moves")
+    return replace(found, warnings=(*found.warnings, *doubts))
 
 
 def differences(baseline: Scored, candidate: Scored) -> list[str]:
@@ -88,6 +114,7 @@ def _compare(
     test: str,
     look: Look,
     diverged: tuple[int, int],
+    fixed: bool,
 ) -> Comparison:
     return compare(
         baseline,
@@ -100,6 +127,8 @@ def _compare(
         diverged_candidate=diverged[1],
         worst=metric.worst,
         hold=look.hold,
+        fixed=fixed,
+        distinct=True,  # same predictions are counted once already; other ties are data
     )
 
 
@@ -112,5 +141,6 @@ def _matched(baseline: Scored, candidate: Scored, metric: Metric) -> tuple[list[
 
 
 def _by_number(arm: Scored, metric: Metric) -> dict[int, float]:
-    values = {r.number: s[metric.name] if s else metric.worst for r, s in zip(arm.replicates, arm.scores, strict=True)}
+    scored = zip(arm.replicates, arm.scores, strict=True)
+    values = {r.number: s[metric.name] if s else metric.worst for r, s in scored if r.number not in arm.same_as}
     return {number: value for number, value in values.items() if value is not None}

@@ -30,7 +30,7 @@ def text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def replicate_rows(arm: Scored, common: Mapping[str, object], metrics: Sequence[str]) -> list[dict[str, object]]:
-    """One row a replicate, for results/replicates.csv."""
+    """One row a replicate, for results/replicates.csv. `same_as`: an earlier one with the same predictions."""
     return [
         {
             "arm": arm.arm.arm,
@@ -42,6 +42,7 @@ def replicate_rows(arm: Scored, common: Mapping[str, object], metrics: Sequence[
             **common,
             "environment": arm.arm.environment.key,
             "execution": replicate.execution,
+            "same_as": arm.same_as.get(replicate.number, ""),
             **{name: found.get(name, "") for name in metrics},
         }
         for replicate, found in zip(arm.replicates, arm.scores, strict=True)

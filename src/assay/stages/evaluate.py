@@ -135,11 +135,11 @@ def _judge(
     today: Ruler,
     look: Look,
 ) -> Judgement:
-    test = begun.params.judge.test
+    test, fixed = begun.params.judge.test, begun.params.task.fixed
     if baseline is not None:
-        return judgement.against_baseline(candidate, baseline, today.metric, test, look)
+        return judgement.against_baseline(candidate, baseline, today.metric, test, look, fixed)
     scores = {name: score[today.decides] for name, score in floors.items()}
-    return judgement.against_floor(candidate, scores, today.metric, test, look)
+    return judgement.against_floor(candidate, scores, today.metric, test, look, fixed)
 
 
 def _lines(begun: Start, found: Evaluated, against: int) -> Iterator[str]:
@@ -154,6 +154,10 @@ def _lines(begun: Start, found: Evaluated, against: int) -> Iterator[str]:
     for group in found.arms:
         for line in cautions.made_differently(group.arm.arm, (one.execution for one in group.replicates)):
             yield f"{'':11}caution: {line}"
+        notes = group.arm.measurement.notes if group.arm.measurement else []
+        for note in notes:
+            if note.startswith(records.SAME_START):
+                yield f"{'':11}caution: {group.arm.arm}: {note}"
     for late in found.candidate.arm.unproven:
         yield f"unproven: {late} was imported after the check; git add it, and add it to the stage's deps in dvc.yaml"
     yield from _changes(begun)
@@ -170,6 +174,10 @@ def _new_examples(begun: Start, found: Evaluated, result: Comparison) -> Iterato
     before = _baseline_scores(begun, found)
     if before is not None:
         paired = begun.params.judge.test == judgement.PAIRED and before.shape == after.shape
+        if result.baseline.fixed and before.ndim > 1:  # no seed moves it: one row speaks for all, as for a floor
+            before, paired = before[0], False
+        if result.candidate.fixed:
+            after, paired = after[0], False
         interval = crossed.new_examples(before, after, paired=paired)
         yield f"{'':11}{comparison.new_examples_line(interval, comparison.decimals(result))}"
 

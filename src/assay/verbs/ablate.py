@@ -65,7 +65,14 @@ def _judged(found: dict[tuple[str, ...], list[Row]], alpha: float) -> Ablation:
     groups: dict[Sequence[str] | frozenset[str], Sequence[float]] = {
         frozenset(changes): each for changes, each in values.items()
     }
-    result = factorial(groups, first["direction"], blocked=True, alpha=alpha, min_effect=float(first["min_effect"]))
+    result = factorial(
+        groups,
+        first["direction"],
+        blocked=True,
+        alpha=alpha,
+        min_effect=float(first["min_effect"]),
+        distinct=cells.SAME_AS in first,
+    )
     return Ablation(metric, version, values, len(every - common), result)
 
 

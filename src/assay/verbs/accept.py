@@ -15,6 +15,7 @@ from typing import Any
 
 from assay.arms.accepted import FLOOR
 from assay.arms.accepted import Accepted as Named
+from assay.arms.request import PAIRED
 from assay.evidence.events import Accepted, Attempted, Comparison, Score, check_name, tag_of
 from assay.history import changed_outputs, following, landing, lookup, numbers, plumbing, project
 from assay.history.commits import tree_with
@@ -187,6 +188,7 @@ def _idea(candidate: Candidate, scratch: Scratch, named: Named, names: attemptin
         root=asked.seed,
         least=asked.replicates,
         asked=candidate.replicates,
+        paired=asked.judge.test == PAIRED and named.name != FLOOR,
     )
 
 
@@ -201,7 +203,8 @@ def _announce(candidate: Candidate, scratch: Scratch, named: Named, changed: lis
     say(f"change against {named.name}: {'; '.join(changed) or 'the first strategy'}")
     arms = f"candidate {seeds.candidate}–{seeds.candidate + seeds.n - 1}"
     if named.name != FLOOR:
-        arms += f", {named.name} {seeds.baseline}–{seeds.baseline + seeds.n - 1}"
+        same = seeds.baseline == seeds.candidate
+        arms += f", {named.name} {'the same' if same else f'{seeds.baseline}–{seeds.baseline + seeds.n - 1}'}"
     say(f"{attempt.price} ({arms})")
     opened = attempts_before.openings(candidate.state, ledger.read(root), attempt.entry.sequence)
     say(f"sealed test part: opened once; opened before by {', '.join(opened) or 'nobody'}")
@@ -255,7 +258,8 @@ def _decide(candidate: Candidate, tree: Regenerated, say: Say) -> Accepted:
     test = measuring.candidate("test").score
     groups = [("candidate", new), *([("baseline", old)] if old else [])]
     event = _event(candidate, tree, attempt, fresh, test)
-    return _land(candidate, tree, event, rows(groups, measuring.metric.name), text, say)
+    fresh_rows = rows(groups, measuring.metric.name, attempt.seeds.purpose)
+    return _land(candidate, tree, event, fresh_rows, text, say)
 
 
 def _record(candidate: Candidate, tree: Regenerated, attempt: Attempt, fresh: Comparison) -> None:

@@ -8,17 +8,19 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from assay.evidence.events import Comparison, Score
 from assay.history import numbers
-from assay.judging import selection
+from assay.judging import cautions, selection
 from assay.judging.attempts import AttemptEntry
 from assay.judging.compare import Comparison as Judged
+from assay.judging.compare import entered
 from assay.outside import files
-from assay.verbs.confirming import Confirmation, Group
+from assay.verbs.confirming import PAIRED_PURPOSE, Confirmation, Group
 from assay.words.layout import Layout
 
 
@@ -40,6 +42,8 @@ def _scores(layout: Layout, metric: str) -> dict[str, Score]:
     found: dict[str, list[float]] = {}
     diverged: dict[str, int] = {}
     for row in csv.DictReader(io.StringIO(files.read_bytes(layout.replicates).decode())):
+        if row.get("same_as"):  # the same predictions are one replicate
+            continue
         if row["status"] == "ok":
             found.setdefault(row["arm"], []).append(float(row[metric]))
         else:
@@ -58,18 +62,46 @@ def score(values: list[float], diverged: int) -> Score:
 def judge(
     measuring: Confirmation, new: Group, old: Group | None, metrics: Mapping[str, Any], attempt: AttemptEntry
 ) -> Judged:
-    floor = numbers.number(metrics, "baseline")
+    """Welch on different seeds, or the declared paired design on shared ones."""
+    floor, worst, diverged = numbers.number(metrics, "baseline"), measuring.metric.worst, (0, new.diverged)
     assert old is not None or floor is not None
-    return selection.confirm(
-        old.values if old else float(floor or 0.0),
-        new.values,
+    first: float | list[float] = float(floor or 0.0)
+    second, test = new.values, "welch"
+    if old is not None:
+        first, diverged = old.values, (old.diverged, new.diverged)
+        if measuring.seeds.purpose == PAIRED_PURPOSE:
+            first, second, test = *_pairs(old, new, worst), "paired"
+    placed = test == "paired" and worst is not None  # diverged ones are in their places already
+    lists = [second, *([first] if isinstance(first, list) else [])]
+    judged = selection.confirm(
+        first,
+        second,
         measuring.metric.direction,
         attempt.attempt,
-        diverged=(old.diverged if old else 0, new.diverged),
-        worst=measuring.metric.worst,
+        diverged=(0, 0) if placed else diverged,
+        worst=worst,
         min_effect=measuring.metric.min_effect,
         confirmation=attempt.confirmation,
+        test=test,
+        fixed=measuring.begun.params.task.fixed and any(len(set(each)) == 1 for each in lists),
+        distinct=True,
     )
+    judged = entered(judged, diverged) if placed else judged
+    return _with_doubts(judged, {"candidate": new, "baseline": old})
+
+
+def _pairs(old: Group, new: Group, worst: float | None) -> tuple[list[float], list[float]]:
+    """Values of both arms by number, those that both have."""
+    first, second = old.placed(worst), new.placed(worst)
+    both = [number for number in first if number in second]
+    return [first[number] for number in both], [second[number] for number in both]
+
+
+def _with_doubts(judged: Judged, groups: Mapping[str, Group | None]) -> Judged:
+    """With a caution for each arm whose replicates repeat each other."""
+    found = [(arm, group.repeats, len(group.measurement.replicates)) for arm, group in groups.items() if group]
+    doubts = [cautions.counted_once(arm, runs, runs - repeats) for arm, repeats, runs in found if repeats]
+    return replace(judged, warnings=(*judged.warnings, *doubts))
 
 
 def confirmed(judged: Judged, allow: Collection[str]) -> bool:
@@ -88,4 +120,5 @@ def comparison(judged: Judged, new: Group, old: Group | None, metrics: Mapping[s
         ci_high=judged.ci[1] if finite else None,
         p=judged.p,
         alpha=level,
+        correlation=judged.correlation,
     )

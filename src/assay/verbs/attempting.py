@@ -38,6 +38,7 @@ class Idea:
     root: int
     least: int  # replicates an arm
     asked: int | None = None  # replicates that the user wants
+    paired: bool = False  # declared so: both arms are to share seeds
 
     @property
     def every_name(self) -> set[str]:
@@ -54,7 +55,7 @@ class Attempt:
 
     @property
     def seeds(self) -> Seeds:
-        return fresh_seeds(self.entry.root, self.entry.n, self.entry.sequence)
+        return fresh_seeds(self.entry.root, self.entry.n, self.entry.sequence, self.entry.paired)
 
     @property
     def price(self) -> str:
@@ -113,6 +114,7 @@ def _attempt(root: Path, state: State, idea: Idea, known: Ledger) -> Attempt:
         if attempts.at_idea([one], idea.every_name)
         and (one.experiment, one.baseline) == (idea.experiment, idea.baseline)
         and idea.asked in (None, one.n)
+        and one.paired == idea.paired
     ]
     if own:
         file, entry = max(own, key=lambda pair: pair[1].sequence)
@@ -134,6 +136,7 @@ def _attempt(root: Path, state: State, idea: Idea, known: Ledger) -> Attempt:
         attempt=attempt,
         confirmation=confirmation,
         level=level,
+        paired=idea.paired,
     )
     return Attempt(entry, ledger.file_of(entry), False)
 

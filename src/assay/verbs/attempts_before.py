@@ -15,7 +15,7 @@ from assay.history.state import State
 from assay.judging.attempts import AttemptEntry, OpeningEntry, OutcomeEntry
 from assay.lineage.ledger import Ledger
 from assay.outside import git
-from assay.verbs.confirming import fresh_seeds
+from assay.verbs.confirming import PAIRED_PURPOSE, fresh_seeds
 
 
 def next_sequence(state: State, known: Ledger) -> int:
@@ -68,6 +68,7 @@ def _of_event(event: Accepted | Attempted, identity: str, baseline: str) -> Atte
         attempt=event.attempts,
         confirmation=0,
         level=event.confirmation.alpha or 0.0,
+        paired=event.seeds.purpose == PAIRED_PURPOSE,
     )
 
 

@@ -37,6 +37,8 @@ from assay.words.params import Judge, Params
 from assay.words.yaml12 import parse
 
 REPLICATES = "results/replicates.csv"
+#: column that names an earlier replicate with the same predictions
+SAME_AS = "same_as"
 #: one ref, whatever else the user's settings make a fetch do
 _FETCH = (
     "fetch",
@@ -110,6 +112,11 @@ def asked(layout: Layout, one: Cell) -> Params:
 def _values(one: Cell) -> dict[str, Any]:
     pairs = (setting.partition("=") for setting in one.settings)
     return {key: parse(f"value: {text}")["value"] for key, _, text in pairs}
+
+
+def fixed(layout: Layout, cells: Sequence[Cell]) -> bool:
+    """Whether all cells say that nothing in the task is random."""
+    return all(asked(layout, one).task.fixed for one in cells)
 
 
 def measure(layout: Layout, cells: Sequence[Cell], say: Say) -> list[list[Row]]:
@@ -207,7 +214,8 @@ def _rows(layout: Layout, one: Cell, say: Say) -> list[Row]:
         known = _run(layout, one)
     else:
         say(f"{one.label} is measured: {one.name}")
-    return list(csv.DictReader(io.StringIO(known.decode())))
+    rows = csv.DictReader(io.StringIO(known.decode()))
+    return [row for row in rows if not row.get(SAME_AS)]  # the same predictions are one replicate
 
 
 def _run(layout: Layout, one: Cell) -> bytes:

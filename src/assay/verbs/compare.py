@@ -89,6 +89,7 @@ class _Base:
     mend: str = "dvc exp run"  # the command after which both sides have one ruler
     executions: Sequence[str] = ()  # how its replicates were made, where a record says it
     edited: Sequence[str] = ()  # cautions where its record says other numbers than its predictions score
+    told_apart: bool = False  # its replicates are known to differ
 
 
 def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
@@ -115,7 +116,7 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
     look = _accounted(root, candidate, metric, options, own, same)
     terms = sides.baseline_terms(root, candidate, None if own or len(named) == 1 else found[0], metric) or recorded
     told = replace(_completed(options, candidate, terms, metric, again), alpha=look.level)
-    result = _judge(base, group, told, SAME if same else look.hold)
+    result = _judge(base, group, told, candidate, SAME if same else look.hold)
     doubts = (*_mixed(base, candidate), *base.edited, *edited, *_left_out(found))
     result = replace(result, warnings=(*result.warnings, *doubts))
     if same:  # a strategy is no worse than itself, and no number of runs would find a difference
@@ -219,7 +220,7 @@ def _named_base(other: Source, candidate: Source, options: Options, direction: s
     group, edited = _group(other, column, direction, "candidate", again, options)
     side = _side(other, other.name, "candidate", group.values, group.diverged) if other.is_record else None
     identity, made = sides.identity(other, "candidate"), sides.executions(other, "candidate")
-    return _Base(other.name, group, side, identity, _mend(other, candidate), made, edited)
+    return _Base(other.name, group, side, identity, _mend(other, candidate), made, edited, other.told_apart)
 
 
 def _own_base(source: Source, metric: str, direction: str, options: Options, again: Rescoring | None) -> _Base:
@@ -232,7 +233,8 @@ def _own_base(source: Source, metric: str, direction: str, options: Options, aga
         group, edited = _group(source, metric, direction, "baseline", again, options)
         side = _side(source, group.name, "baseline", group.values, group.diverged)
         identity, made = sides.identity(source, "baseline"), sides.executions(source, "baseline")
-        return _Base(group.name, group, side, identity, executions=made, edited=edited)
+        told_apart = source.told_apart
+        return _Base(group.name, group, side, identity, executions=made, edited=edited, told_apart=told_apart)
     floor = _best_floor(source, metric, direction, again)
     if floor is None:
         raise UsageError(
@@ -285,7 +287,8 @@ def _recorded_baseline(source: Source) -> str:
     return source.table["strategy"][rows[0]] if rows else "floor"
 
 
-def _judge(base: _Base, candidate: Group, options: Options, hold: str) -> Comparison:
+def _judge(base: _Base, candidate: Group, options: Options, source: Source, hold: str) -> Comparison:
+    """`source`: where the candidate's numbers are from."""
     test, values, baseline = options.test, candidate.values, base.numbers
     first: float | list[float] = baseline if isinstance(baseline, float) else baseline.values
     diverged = baseline.diverged if isinstance(baseline, Group) else 0, candidate.diverged
@@ -297,6 +300,7 @@ def _judge(base: _Base, candidate: Group, options: Options, hold: str) -> Compar
             first, values = groups.matched(baseline, candidate, options.worst)
         else:
             groups.check_independent(baseline, candidate)
+    lists = [values, *([first] if isinstance(first, list) else [])]
     found = judge.compare(
         first,
         values,
@@ -308,6 +312,8 @@ def _judge(base: _Base, candidate: Group, options: Options, hold: str) -> Compar
         diverged_candidate=0 if placed else diverged[1],
         worst=options.worst,
         hold=hold,
+        fixed=source.fixed and any(len(set(each)) == 1 for each in lists),
+        distinct=source.told_apart and (base.told_apart or isinstance(first, float)),
     )
     return judge.entered(found, diverged) if placed else found
 

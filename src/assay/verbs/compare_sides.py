@@ -20,13 +20,16 @@ from assay.scoring import trusted
 from assay.verbs import metric_rows, number_column, run_rows
 from assay.verbs.metric_rows import RULERS, MetricRow
 from assay.words.errors import UsageError
+from assay.words.yaml12 import parse
 
 REPLICATES, METRICS = "results/replicates.csv", "results/metrics.json"
 SCHEMA = 1
+#: column that names an earlier replicate with the same predictions
+SAME_AS = "same_as"
 #: columns of a record that are no metric
 RECORDED = (
     *("arm", "strategy", "identity", "replicate", "seed", "status", "metric_version", "profile"),
-    *("environment", "direction", "min_effect", "worst", "execution"),
+    *("environment", "direction", "min_effect", "worst", "execution", "same_as"),
 )
 
 
@@ -43,12 +46,18 @@ class Source:
     digest: str = ""
     experiment: bool = False
     computed_here: bool = False
+    fixed: bool = False  # nothing in its task is random
     rulers: Table | None = None  # its results/rulers.csv
 
     @property
     def is_record(self) -> bool:
         """Written by `evaluate`: several arms under one metric version."""
         return "arm" in self.table and "metric_version" in self.table
+
+    @property
+    def told_apart(self) -> bool:
+        """Its replicates' predictions were compared: equal numbers among those that are left are ties."""
+        return SAME_AS in self.table
 
 
 def home(start: Path) -> Path:
@@ -70,9 +79,33 @@ def find(root: Path, name: str) -> Source:
     if commit is None:
         raise UsageError(f"there is no file, revision or experiment {name!r}", allowed=_near(root, name))
     content = _recorded(root, commit, name)
-    table = columns.parse(content, f"{REPLICATES} of {name}")
-    here, rulers = trusted.computed(root, content), _rulers_at(root, commit, name)
-    return Source(name, table, commit, files.digest(content), bool(refs), here, rulers)
+    table = _counted(columns.parse(content, f"{REPLICATES} of {name}"))
+    return Source(
+        name,
+        table,
+        commit,
+        files.digest(content),
+        bool(refs),
+        trusted.computed(root, content),
+        _fixed(root, commit),
+        _rulers_at(root, commit, name),
+    )
+
+
+def _counted(table: Table) -> Table:
+    """Rows of replicates that differ: those with the predictions of an earlier one are that one."""
+    same = table.get(SAME_AS)
+    if same is None:
+        return table
+    kept = [row for row, earlier in enumerate(same) if not earlier]
+    return {name: [cells[row] for row in kept] for name, cells in table.items()}
+
+
+def _fixed(root: Path, commit: str) -> bool:
+    """Whether the record's own params.yaml says that nothing in its task is random."""
+    content = git.read(root, commit, "params.yaml")
+    task = parse(content).get("task") if content else None
+    return isinstance(task, dict) and task.get("fixed") is True
 
 
 def _file(root: Path, name: str, path: Path) -> Source:

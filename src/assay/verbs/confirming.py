@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -27,28 +28,44 @@ from assay.scoring import ruler, trusted
 from assay.scoring.ruler import Metric
 from assay.words import params, records
 from assay.words.errors import UsageError
-from assay.words.records import Measurement, MeasureRequest
+from assay.words.records import Measurement, MeasureRequest, Replicate
 
 PURPOSE = "confirmation"
+#: a paired design is confirmed as it was declared: both arms on the same fresh numbers
+PAIRED_PURPOSE = "paired-confirmation"
 #: replicates a group can have at most (words.params); numbers of different groups lie this far apart
 SPAN = 10_000
 #: version of the measuring protocol that we speak
 PROTOCOL = int(next(field.default for field in msgspec.structs.fields(MeasureRequest) if field.name == "protocol"))
 
 
-def fresh_seeds(root: int, n: int, sequence: int) -> Seeds:
-    """Numbers that no event before the `sequence`-th used, the arms apart."""
-    return Seeds(root=root, purpose=PURPOSE, n=n, candidate=2 * SPAN * sequence, baseline=2 * SPAN * sequence + SPAN)
+def fresh_seeds(root: int, n: int, sequence: int, paired: bool = False) -> Seeds:
+    """Numbers that no event before the `sequence`-th used, the arms apart unless the design pairs them."""
+    first = 2 * SPAN * sequence
+    if paired:
+        return Seeds(root=root, purpose=PAIRED_PURPOSE, n=n, candidate=first, baseline=first)
+    return Seeds(root=root, purpose=PURPOSE, n=n, candidate=first, baseline=first + SPAN)
 
 
 @dataclass(frozen=True)
 class Group:
     """One arm's fresh replicates under today's ruler, in the order of their numbers."""
 
-    values: list[float]  # of those that did not diverge
+    values: list[float]  # of those that did not diverge, each of the same predictions once
     numbers: list[int]  # their replicates
     diverged: int
     measurement: Measurement
+
+    @property
+    def repeats(self) -> int:
+        """Replicates with the predictions of another one, which count once."""
+        return len(self.measurement.replicates) - self.diverged - len(self.numbers)
+
+    def placed(self, worst: float | None) -> dict[int, float]:
+        """Number → value, for a paired design; a diverged one is `worst`, or left out without it."""
+        diverged = [one.number for one in self.measurement.replicates if one.diverged is not None]
+        lost = {} if worst is None else dict.fromkeys(diverged, worst)
+        return lost | dict(zip(self.numbers, self.values, strict=True))
 
     @property
     def score(self) -> Score:
@@ -74,17 +91,18 @@ class Confirmation:
         root = self.scratch.layout.root
         code = closure.code_hash(root, training_closure(root, self.task))
         asked = request(self.begun, "candidate", self.begun.layout.part("train"), code)
-        return self._measure(root, asked, self.seeds.candidate, part)
+        return self._measure(root, asked, "candidate", part)
 
     def baseline(self, named: Accepted, say: places.Say) -> Group:
         """The accepted strategy in its own tree, on its own training data."""
         tree = accepted.unpack(self.begun.run, named.commit, say)
         code = closure.code_hash(tree, training_closure(tree, accepted.task(tree, named.name)))
         asked = request(self.begun, "baseline", own_training_data(self.begun, named, say), code)
-        return self._measure(tree, asked, self.seeds.baseline, "validation")
+        return self._measure(tree, asked, "baseline", "validation")
 
-    def _measure(self, tree: Path, asked: MeasureRequest, first: int, part: str) -> Group:
-        work = self.scratch.top.parent / f"{asked.purpose}-{part}"
+    def _measure(self, tree: Path, asked: MeasureRequest, arm: str, part: str) -> Group:
+        work = self.scratch.top.parent / f"{arm}-{part}"
+        first = self.seeds.candidate if arm == "candidate" else self.seeds.baseline
         evaluated = self.begun.layout.part(part)
         asked = msgspec.structs.replace(
             asked,
@@ -110,18 +128,22 @@ class Confirmation:
             raise UsageError(f"{predictions} holds other examples than were asked for")
         rows = arrays.read(predictions / "predictions.npy")
         finite = [(one, row) for one, row in zip(answer.replicates, rows, strict=True) if one.diverged is None]
+        diverged = len(answer.replicates) - len(finite)
+        distinct: dict[bytes, tuple[Replicate, Any]] = {}
+        for one, row in finite:
+            distinct.setdefault(row.tobytes(), (one, row))
         options = self.begun.params.metric.options
         with task_source.said_by_task(self.scratch.layout.root, self.task, "metrics"):
             values = [
-                ruler.score(self.metric, options, part.targets, row, f"replicate {one.number}") for one, row in finite
+                ruler.score(self.metric, options, part.targets, row, f"replicate {one.number}")
+                for one, row in distinct.values()
             ]
-        diverged = len(answer.replicates) - len(finite)
-        return Group(values, [one.number for one, _ in finite], diverged, answer)
+        return Group(values, [one.number for one, _ in distinct.values()], diverged, answer)
 
 
-def rows(groups: Sequence[tuple[str, Group]], metric: str) -> str:
+def rows(groups: Sequence[tuple[str, Group]], metric: str, purpose: str = PURPOSE) -> str:
     """results/confirmation.csv: every fresh value of both arms, so that anybody can judge again."""
     lines = [f"arm,purpose,replicate,{metric}"]
     for arm, group in groups:
-        lines += [f"{arm},{PURPOSE},{n},{value!r}" for n, value in zip(group.numbers, group.values, strict=True)]
+        lines += [f"{arm},{purpose},{n},{value!r}" for n, value in zip(group.numbers, group.values, strict=True)]
     return "\n".join(lines) + "\n"

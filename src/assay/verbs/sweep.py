@@ -18,6 +18,7 @@ from assay.judging import families, verdict
 from assay.judging.account import Price
 from assay.judging.compare import Comparison, compare, entered
 from assay.judging.sequential import look
+from assay.scoring import judgement
 from assay.verbs import cells, family_looks
 from assay.verbs.cells import Cell, Row, Say
 from assay.words.errors import UsageError
@@ -69,7 +70,8 @@ def sweep(start: Path, settings: Sequence[str], say: Say) -> Sweep:
         raise next(rows for rows in found.values() if isinstance(rows, UsageError))
     judge, ideas = cells.judging(layout, list(measured)), [cell for cell, rows in measured.items() if not _same(rows)]
     taken = family_looks.ideas(layout.root, [(measured[one], cells.asked(layout, one)) for one in ideas], len(failed))
-    return _judged(measured, failed, judge, dict(zip(ideas, taken, strict=True)))
+    fixed = cells.fixed(layout, list(measured))
+    return _judged(measured, failed, judge, dict(zip(ideas, taken, strict=True)), fixed)
 
 
 def combinations(settings: Sequence[str]) -> list[tuple[str, ...]]:
@@ -100,7 +102,7 @@ def _listed(setting: str) -> list[str]:
 
 
 def _judged(
-    measured: Mapping[Cell, list[Row]], failed: dict[str, str], judge: Judge, prices: Mapping[Cell, Price]
+    measured: Mapping[Cell, list[Row]], failed: dict[str, str], judge: Judge, prices: Mapping[Cell, Price], fixed: bool
 ) -> Sweep:
     """Each idea is held against Holm's p at the level that its own account gives it."""
     found = list(measured.values())
@@ -112,16 +114,19 @@ def _judged(
     first = look(judge.alpha, 2).alpha  # for what is no idea, or has nothing left, an interval is shown nevertheless
     prices = {cell: prices.get(cell, Price(first, 0.0)) for cell in measured}
     levels = {cell: price.level or first for cell, price in prices.items()}
-    alone = {cell: _alone(rows, metric, levels[cell], judge.test, prices[cell].hold) for cell, rows in measured.items()}
+
+    def judged(cell: Cell, level: float) -> Comparison:
+        return _alone(measured[cell], metric, level, judge.test, prices[cell].hold, fixed)
+
+    alone = {cell: judged(cell, levels[cell]) for cell in measured}
     family = [cell for cell, rows in measured.items() if not _same(rows)]
     # What failed was tried as well; what is held back shows nothing. Both count, and neither makes others look better.
     p = [1.0 if alone[cell].reason else alone[cell].p for cell in family] + [1.0] * len(failed)
     adjusted = dict(zip(family, families.holm(p), strict=False))
     tried = []
-    for cell, rows in measured.items():
-        strict = _alone(rows, metric, levels[cell] / max(1, len(p)), judge.test, prices[cell].hold).verdict
-        own = alone[cell].verdict
-        word = families.decided(own, adjusted[cell], levels[cell], strict) if cell in adjusted else SAME
+    for cell in measured:
+        strict = judged(cell, levels[cell] / max(1, len(p))).verdict
+        word = families.decided(alone[cell].verdict, adjusted[cell], levels[cell], strict) if cell in adjusted else SAME
         tried.append(Tried(cell.settings, cell.name, alone[cell], adjusted.get(cell), word))
     baseline = names.pop() if names else f"floor {_floor(found[0], metric)[0]}"
     return Sweep(metric, version, baseline, tried, failed)
@@ -133,7 +138,7 @@ def _same(rows: Sequence[Row]) -> bool:
     return named.get("baseline") == named["candidate"]
 
 
-def _alone(rows: Sequence[Row], metric: str, alpha: float, test: str, hold: str) -> Comparison:
+def _alone(rows: Sequence[Row], metric: str, alpha: float, test: str, hold: str, fixed: bool) -> Comparison:
     """The candidate of one cell against its baseline; against a floor there is nothing to pair with or to permute."""
     recorded = rows[0].get("worst")
     worst = float(recorded) if recorded else None
@@ -151,11 +156,13 @@ def _alone(rows: Sequence[Row], metric: str, alpha: float, test: str, hold: str)
         rows[0]["direction"],
         alpha=alpha,
         min_effect=float(rows[0]["min_effect"]),
-        test="welch" if floor and test not in ("welch", "student") else test,
+        test="welch" if floor and test not in judgement.ALONE else test,
         diverged_baseline=diverged[0] if placed is None else 0,
         diverged_candidate=diverged[1] if placed is None else 0,
         worst=worst,
         hold=hold,
+        fixed=fixed and any(len(set(arm.values())) == 1 for arm in (first, candidate)),
+        distinct=cells.SAME_AS in rows[0],
     )
     return found if placed is None else entered(found, diverged)
 

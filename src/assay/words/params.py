@@ -34,6 +34,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 class TaskSection(Section, frozen=True, kw_only=True):
     name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    fixed: bool = False
 
 
 class Split(Section, frozen=True, kw_only=True):
@@ -60,7 +61,7 @@ class Metric(Section, frozen=True, kw_only=True):
 
 
 class Judge(Section, frozen=True, kw_only=True):
-    test: Literal["welch", "student", "paired", "permutation"] = "welch"
+    test: Literal["welch", "student", "paired", "permutation", "anytime"] = "welch"
     alpha: Annotated[float, Meta(gt=0, le=0.2)] = 0.05
     looks: list[Annotated[int, Meta(ge=2)]] = []
     human: float | None = None

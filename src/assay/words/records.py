@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from assay.words.errors import UsageError
 
@@ -80,12 +81,15 @@ class Environment(Record, frozen=True, kw_only=True):
     machine: str  # architecture: x86_64, aarch64, …
     system: str  # Linux, Darwin, …
     packages: dict[str, str]  # distribution → version, those that training imports
+    variables: dict[str, str] | UnsetType = UNSET  # set here, and known to change numbers; left out where none is
 
     @property
     def key(self) -> str:
         """One line, the same for the same environment."""
         packages = ", ".join(f"{name} {version}" for name, version in sorted(self.packages.items()))
-        return f"{packages}; {self.device}; {self.machine}; {self.system}"
+        found = {} if self.variables is UNSET else self.variables
+        variables = "".join(f"; {name}={value}" for name, value in sorted(found.items()))
+        return f"{packages}; {self.device}; {self.machine}; {self.system}{variables}"
 
 
 class Identity(Record, frozen=True, kw_only=True):
@@ -144,6 +148,10 @@ class Replicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: float  # of training, its share when trained together
     steps: int
     diverged: Divergence | None = None
+
+
+#: how a note begins that says that seeds do not reach the weights a training starts from
+SAME_START = "replicates begin with the same weights"
 
 
 class Measurement(Record, frozen=True, kw_only=True):

@@ -1,0 +1,40 @@
+"""A declared paired design is confirmed paired: both arms on the same fresh seeds."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from assay.history.reading import read
+from assay.history.state import fold
+from assay.judging.selection import confirm
+from assay.verbs.confirming import fresh_seeds
+from support.project import Project
+
+
+def test_a_paired_experiment_is_confirmed_on_shared_fresh_seeds(project: Project) -> None:
+    project.git("config", "user.name", "Ada Lovelace")
+    project.git("config", "user.email", "ada@example.org")
+    project.dvc("exp", "run", "-S", "lr=0.02", "-S", "judge.test=paired", "-S", "replicates=5", "-n", "pair")
+    dry = project.assay("accept", "pair", "pair", "--dry-run").stdout
+    seeds = fresh_seeds(1, 5, 1, paired=True)
+    assert f"candidate {seeds.candidate}–{seeds.candidate + 4}, strategy/first the same" in dry
+    said = project.assay("accept", "pair", "pair")
+    assert "paired t p=" in said.stdout + said.stderr
+    assert "pairs correlate r=" in said.stdout + said.stderr
+    found = fold(read(project.root).tags).strategies["pair"].accepted
+    assert found.seeds == seeds
+    assert (seeds.purpose, seeds.candidate) == ("paired-confirmation", seeds.baseline)
+    assert found.schema == 1
+    rows = list(csv.DictReader(io.StringIO(project.git("show", "strategy/pair:results/confirmation.csv"))))
+    drawn = {arm: [int(row["replicate"]) for row in rows if row["arm"] == arm] for arm in ("baseline", "candidate")}
+    assert drawn["baseline"] == drawn["candidate"] == list(range(seeds.candidate, seeds.candidate + 5))
+    assert {row["purpose"] for row in rows} == {"paired-confirmation"}
+    values = {arm: [float(row["accuracy"]) for row in rows if row["arm"] == arm] for arm in drawn}
+    again = confirm(values["baseline"], values["candidate"], "maximize", 1, test="paired")
+    assert (again.method, again.p) == ("paired t", found.confirmation.p)
+    assert again.correlation == pytest.approx(found.confirmation.correlation)
+    selected = [float(row["accuracy"]) for row in project.replicates("candidate")]
+    assert selected != values["candidate"], "fresh seeds"
