@@ -183,6 +183,27 @@ def recorded(source: Source, metric: str) -> MetricRow:
     return metric_rows.of_record(source.table, source.rulers, metric, source.name)
 
 
+def baseline_terms(root: Path, candidate: Source, named: Source | None, metric: str) -> MetricRow | None:
+    """How the record of the baseline judges `metric`: of BASE, else of what the candidate was measured against.
+
+    None where no such record says it. What the candidate's own tree says may have changed together with the idea.
+    """
+    if named is not None:
+        return recorded(named, column(named, metric)) if named.is_record else None
+    if not candidate.is_record or metric == column(candidate, ""):
+        return None  # its replicates.csv holds the baseline's terms
+    against = next(
+        (
+            one
+            for one, arm in zip(candidate.table["strategy"], candidate.table["arm"], strict=True)
+            if arm == "baseline"
+        ),
+        "",
+    )
+    rulers = _rulers_at(root, against, against) if against else None
+    return metric_rows.own(rulers, metric, against) if rulers and metric in rulers.get("metric", []) else None
+
+
 def group(source: Source, name: str, direction: str, arm: str = "candidate", *, finished_only: bool = False) -> Group:
     """All replicates of one side under the direction given: of a record one arm, of any other table all rows."""
     table = source.table
