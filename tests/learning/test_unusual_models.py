@@ -3,6 +3,8 @@ before the first step."""
 
 from __future__ import annotations
 
+import datetime
+
 import numpy as np
 import pytest
 import safetensors.torch
@@ -137,6 +139,21 @@ def test_scripted_models(make: Make) -> None:
     first = dropping.weights(1, "sequential")
     dropping.measure([1], "again")
     assert dropping.weights(1, "again") == first
+
+
+def test_parameters_as_they_were_written(make: Make) -> None:
+    """A date, and a mapping from classes to numbers, whose keys are none of JSON's."""
+    source = HEAD.replace("def model(shape, outputs)", "def model(shape, outputs, since, weights)")
+    body = "    assert (since.year, weights[3]) == (2020, 1.5)\n    return layers(outputs)\n"
+    project = make(source + body, model={"since": datetime.date(2020, 1, 1), "weights": {3: 1.5}})
+    for way in WAYS:
+        project.measure([0, 1], way, execution=way)
+    fitting = """
+        def fit(params, data, seed):
+            assert (params["model"]["since"].year, params["model"]["weights"][3]) == (2020, 1.5)
+            return lambda inputs: [[0.1] * 10] * len(inputs)
+    """
+    make(fitting, model=project.params["model"]).measure([0])
 
 
 REFUSED = [

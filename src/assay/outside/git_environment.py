@@ -54,7 +54,7 @@ def _trust() -> dict[str, str]:
     if not any(os.environ.get(name) for name in SETTINGS[:2]):
         return {}
     command = ["git", "config", "--show-scope", "--null", "--get-all", _TRUSTED]
-    words = subprocess.run(command, capture_output=True, text=True, errors="surrogateescape").stdout.split("\0")
+    words = subprocess.run(command, capture_output=True, encoding="utf-8", errors="surrogateescape").stdout.split("\0")
     folders = [folder for scope, folder in zip(words[::2], words[1::2], strict=False) if scope == "command"]
     named = {f"GIT_CONFIG_KEY_{n}": _TRUSTED for n in range(len(folders))}
     given = {f"GIT_CONFIG_VALUE_{n}": folder for n, folder in enumerate(folders)}

@@ -29,6 +29,7 @@ from assay.serving import predict
 from assay.serving.predict import Predictor, Sources
 from assay.words import params
 from assay.words.errors import AssayError, UsageError
+from assay.words.json_form import json_form
 from assay.words.layout import Layout
 from assay.words.params import Params
 
@@ -64,7 +65,13 @@ class Kept:
 def needed(strategy: str, tree: Path) -> list[str]:
     """Outputs of the strategy that packing reads: weights, stored predictions, validation examples to prove it
     on; the training part only where preprocessing follows from it. Raises UsageError for a loop of its own."""
-    task = params.load(files.read_bytes(tree / "params.yaml"), f"params.yaml of {strategy}").task.name
+    asked = params.load(files.read_bytes(tree / "params.yaml"), f"params.yaml of {strategy}")
+    task = asked.task.name
+    if json_form(asked.model) != asked.model:
+        raise UsageError(
+            f"{strategy}: model: in its params.yaml has a date, or a key that is no text, which model.json cannot hold",
+            mend="write it as text, read it in model(), and accept that",
+        )
     members = task_source.read(tree, task, "learning").names
     if "fit" in members:
         raise UsageError(

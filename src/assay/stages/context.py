@@ -2,7 +2,8 @@
 
 Always runs, and refuses what a later stage would trip over while the last good results are still in place.
 Writes what DVC cannot see by itself, the environment and the commit behind `baseline:`, as files that
-the arms depend on: another machine or a moved tag then re-runs them, and coming back restores them.
+the arms depend on: another machine or a moved tag then re-runs them, and coming back restores them. The metric
+as the baseline defines it is a file, too, on which the verdict alone depends.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from assay.arms import accepted
 from assay.context import environment, identity
 from assay.history import detached
-from assay.lineage import grown
+from assay.lineage import grown, metric_definition
 from assay.outside import closure, files, pipeline, places, provenance, remembered, task_source
 from assay.outside.start import Start, start
 from assay.words import printable, records
@@ -38,7 +39,11 @@ def main(root: Path, _arguments: Sequence[str], protocol: int) -> None:
     outside = closure.third_party(root, [file for file in learning if file.parts[1] == "tasks"])
     found = environment.find(begun.params.machine.device, outside)
     baseline = accepted.resolve(begun.run, begun.params.baseline, protocol)
+    metric = metric_definition.baseline_metric(
+        root, begun.run.home, baseline.name, baseline.commit, begun.params.metric.name
+    )
     files.write_bytes(begun.layout.environment, records.encode(found))
+    files.write_bytes(begun.layout.baseline_metric, records.encode(metric))
     files.write_bytes(begun.layout.accepted, records.encode(baseline))
     remembered.save(begun.run.store.sources)
     print(f"context: {found.key}; baseline {baseline.name} {baseline.commit[:12]}".rstrip())

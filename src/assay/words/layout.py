@@ -51,6 +51,11 @@ class Layout:
     def accepted(self) -> Path:
         return self.root / "context" / "baseline.json"
 
+    @property
+    def baseline_metric(self) -> Path:
+        """Today's metric as the baseline defines it."""
+        return self.root / "context" / "metric.json"
+
     def models(self, arm: str) -> Path:
         return self.root / "models" / arm
 
@@ -76,6 +81,11 @@ class Layout:
     @property
     def replicates(self) -> Path:
         return self.results / "replicates.csv"
+
+    @property
+    def rulers(self) -> Path:
+        """One row a metric: what its numbers may be compared with, and how they are judged."""
+        return self.results / "rulers.csv"
 
     @property
     def cases(self) -> Path:
