@@ -22,6 +22,7 @@ from assay.verbs import compare as verb
 from assay.verbs.compare import Compared, Options
 from assay.verbs.compare_family import FamilyMember, compare_family
 from assay.verbs.compare_scores import RECORDED
+from assay.words import printable
 from assay.words.errors import GateError
 
 EPILOG = """Examples: assay compare strategy/adam HEAD --require progress;
@@ -139,7 +140,7 @@ def _shown(found: Compared, form: str | None) -> str:
     version, earlier, origins = found.metric_version, found.comparisons, found.origins
     if form == "markdown":
         text = report.markdown(found.result, found.metric, names, version, earlier, line, origins)
-        return f"{text}\n- {found.off_account}" if found.off_account else text
+        return f"{text}\n- {printable.markdown(found.off_account)}" if found.off_account else text
     text = report.full(found.result, found.metric, found.baseline, version, earlier, line, origins)
     return f"{text}\n{'':11}{found.off_account}" if found.off_account else text
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import click
 
 from assay.cli.printing import show
-from assay.outside import git_environment, standard_streams
+from assay.outside import git_environment, standard_streams, utf8_mode
 from assay.words import printable
 from assay.words.errors import REFUSED, AssayError, Exit
 
@@ -76,6 +76,7 @@ def root(show_traceback: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code; never returns."""
+    utf8_mode.enter()
     if arguments is None and sys.flags.hash_randomization and not sys.flags.ignore_environment and os.name != "nt":
         # A command may import a task, which must see sets in the order in which stages see them: src/stage.py says how.
         os.environ["PYTHONHASHSEED"] = "0"

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from assay.outside import git_environment, lifeline, places, seconds, standard_streams
+from assay.outside import git_environment, lifeline, places, seconds, standard_streams, utf8_mode
 from assay.words import printable
 from assay.words.errors import REFUSED, AssayError, Exit
 from assay.words.layout import Layout
@@ -22,6 +22,7 @@ from assay.words.layout import Layout
 
 def guarded(stages: Mapping[str, str], arguments: Sequence[str], protocol: int) -> int:
     """Run the stage that the command line names, in the project that holds this file; its exit code."""
+    utf8_mode.enter()
     standard_streams.make_lenient()
     if not arguments or arguments[0] not in stages:
         _say(f"there is no stage {' '.join(arguments) or '(none given)'}; allowed: {', '.join(stages)}")

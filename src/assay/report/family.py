@@ -10,6 +10,7 @@ from tabulate import tabulate
 from assay.judging.compare import Comparison
 from assay.report import comparison as report
 from assay.report.comparison import Flat, arm, decimals, p_value
+from assay.words import printable
 from assay.words.printable import markdown_cell
 
 
@@ -28,7 +29,7 @@ class FamilyLine(NamedTuple):
 def text(lines: Sequence[FamilyLine], metric: str, form: str = "simple") -> str:
     """A row for each candidate, then how they were judged and what must not be overlooked beside each."""
     digits = max(decimals(line.result) for line in lines)
-    escape = markdown_cell if form == "pipe" else str
+    escape, plain = (markdown_cell, printable.markdown) if form == "pipe" else (printable.line, printable.line)
     rows = [
         (
             escape(line.candidate),
@@ -39,15 +40,16 @@ def text(lines: Sequence[FamilyLine], metric: str, form: str = "simple") -> str:
         )
         for line in lines
     ]
-    table = tabulate(rows, ("candidate", metric, "delta", "p (Holm)", "verdict"), tablefmt=form, disable_numparse=True)
+    headers = ("candidate", escape(metric), "delta", "p (Holm)", "verdict")
+    table = tabulate(rows, headers, tablefmt=form, disable_numparse=True)
     levels = " or ".join(f"{level:g}" for level in sorted({line.result.alpha for line in lines}))
     against = sorted({f"{escape(line.baseline)} {arm(line.result.baseline, digits)}" for line in lines})
     said = [
-        f"against {'; '.join(against)}" + (f" · {lines[0].version}" if lines[0].version else ""),
+        f"against {'; '.join(against)}" + (f" · {escape(lines[0].version)}" if lines[0].version else ""),
         f"one family of {len(lines)} under Holm: a difference counts where p (Holm) is at most {levels}, "
         f"equivalence where an interval at that level over {len(lines)} shows it",
     ]
-    said += [f"{escape(line.candidate)}: {told}" for line in lines for told in _beside(line)]
+    said += [f"{escape(line.candidate)}: {plain(told)}" for line in lines for told in _beside(line)]
     bullet = "- " if form == "pipe" else ""
     return "\n".join([table, "", *(bullet + one for one in said)])
 
