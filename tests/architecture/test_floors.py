@@ -18,6 +18,7 @@ FILES = sorted(path.relative_to(ROOT) for path in (ROOT / "src").rglob("*.py"))
 LOOKUPS = {
     "src/stage.py",
     "src/assay/__init__.py",
+    "src/assay/__main__.py",
     "src/assay/cli/root.py",
     "src/assay/outside/boundary.py",
     "src/assay/outside/task_source.py",
