@@ -1,79 +1,76 @@
-"""dvc.yaml against the sources: a stage depends on what its imports reach, on all of it and on nothing else."""
+"""dvc.yaml and the fingerprints of the library against the sources: a stage runs again for what it reaches alone."""
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from assay.outside import closure
-from assay.words.layout import Layout
+from assay.outside import closure, library
+from assay.outside.stage_code import TASK_MODULES
+from assay.outside.tree import LIBRARY_TREE
+from assay.words.layout import CODED, STAGES
 
 ROOT = Path(__file__).parents[2]
-#: files of the task that a stage imports by name
-TASK_FILES = {"prepare": "data.py", "train": "learning.py", "evaluate": "metrics.py"}
-#: modules of src/stage.py that a stage starts beside itself
-BESIDE = {"baseline": "floors"}
-#: folders that a stage may watch as a whole although it imports only some of it. Scoring again takes a second,
-#: and every file of its own would be one more dependency to parse and one more column of `dvc exp show`.
-WHOLE = {"evaluate": ("src/assay/arms/", "src/assay/judging/", "src/assay/lineage/")}
+#: started by a stage for what it saves, and of no influence on its outputs
+OF_NO_INFLUENCE = {"beside"}
 
 
-def task() -> str:
-    return str(yaml.safe_load(Layout(ROOT).params.read_text(encoding="utf-8"))["task"]["name"])
+def stages() -> dict[str, dict[str, Any]]:
+    return dict(yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
 
 
-def stages() -> dict[str, dict[str, list[str]]]:
-    written = Layout(ROOT).pipeline.read_text(encoding="utf-8").replace("${task.name}", task())
-    return dict(yaml.safe_load(written)["stages"])
+def reached(name: str) -> set[str]:
+    return {file.as_posix() for file in library.sources(name)}
 
 
-def watched() -> list[str]:
-    """Stages that DVC skips when nothing they depend on has changed: all but those that always run."""
-    return sorted(name for name, stage in stages().items() if not stage.get("always_changed"))
+def test_the_pipeline_is_short() -> None:
+    text = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
+    assert text.count("\n") <= 130
+    assert tuple(stages()) == STAGES
 
 
-def declared(stage: str) -> set[str]:
-    """Python files that the dependencies of `stage` hold, those without a statement left out."""
-    paths = [ROOT / entry for entry in stages()[stage]["deps"] if entry.startswith("src/")]
-    files = {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])}
-    relative = {file.relative_to(ROOT) for file in files}
-    return {file.as_posix() for file in relative if not closure.inert(ROOT, file)}
+@pytest.mark.parametrize("stage", CODED)
+def test_code_is_watched_by_its_file_in_context_and_by_that_of_the_task(stage: str) -> None:
+    """The task's own file is listed beside, so that `dvc status` and VS Code show what was edited."""
+    own = [f"src/tasks/${{task.name}}/{TASK_MODULES[stage]}.py"] if stage in TASK_MODULES else []
+    found = stages()[stage]
+    assert [path for path in found["deps"] if "code-" in path or path.endswith(".py")] == [
+        f"context/code-{stage}.json",
+        *own,
+    ]
+    assert f"context/code-{stage}.json" in stages()["context"]["outs"]
+    assert found["cmd"] == f"assay stage {stage}"
 
 
-def reached(stage: str) -> set[str]:
-    modules = [stage, *([BESIDE[stage]] if stage in BESIDE else [])]
-    entries = [Path("src/stage.py"), *(Path(f"src/assay/stages/{module}.py") for module in modules)]
-    if stage in TASK_FILES:
-        entries.append(Path(f"src/tasks/{task()}/{TASK_FILES[stage]}"))
-    return {file.as_posix() for file in closure.import_closure(ROOT, entries)}
+def test_context_always_runs_and_watches_nothing() -> None:
+    found = stages()["context"]
+    assert found["always_changed"] and "deps" not in found
+    assert [name for name in stages() if stages()[name].get("always_changed")] == ["context"]
 
 
-@pytest.mark.parametrize("stage", watched())
-def test_a_stage_depends_on_all_that_its_imports_reach(stage: str) -> None:
-    missing = reached(stage) - declared(stage)
-    assert not missing, f"add under stages.{stage}.deps in dvc.yaml: {sorted(missing)}"
+@pytest.mark.parametrize("stage", CODED)
+def test_a_fingerprint_has_what_the_stage_starts_beside_itself(stage: str) -> None:
+    """Modules that are started by their name, in a process of their own."""
+    tree = ast.parse((LIBRARY_TREE.root / f"assay/stages/{stage}.py").read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+    first = [call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)]
+    started = {name for name in first if (LIBRARY_TREE.root / f"assay/stages/{name}.py").is_file()} - {stage}
+    assert {f"assay/stages/{name}.py" for name in started - OF_NO_INFLUENCE} <= reached(stage)
 
 
-@pytest.mark.parametrize("stage", watched())
-def test_a_stage_depends_on_nothing_that_its_imports_do_not_reach(stage: str) -> None:
-    whole = WHOLE.get(stage, ())
-    surplus = {file for file in declared(stage) - reached(stage) if not file.startswith(whole)}
-    assert not surplus, f"stage {stage} runs again for {sorted(surplus)}, which it never imports"
+def test_statistics_and_reports_never_retrain() -> None:
+    for name in ("prepare", "split", "baseline", "train", library.TRAINING):
+        assert not [file for file in reached(name) if file.startswith(("assay/judging", "assay/report", "assay/cli"))]
 
 
-def test_a_stage_that_always_runs_needs_no_dependencies() -> None:
-    assert {name for name in stages() if "deps" not in stages()[name]} == set(stages()) - set(watched()) == {"context"}
-
-
-def test_statistics_and_metrics_never_retrain() -> None:
-    for stage in ("prepare", "split", "baseline", "train"):
-        assert not [file for file in reached(stage) if "/judging/" in file or file.endswith("/metrics.py")]
+def test_what_trains_is_reached_by_both_arms() -> None:
+    assert reached(library.TRAINING) <= reached("train") & reached("baseline")
 
 
 def test_only_training_stages_reach_torch() -> None:
-    with_torch = {
-        stage for stage in stages() if "torch" in closure.third_party(ROOT, [Path(file) for file in reached(stage)])
-    }
-    assert with_torch == {"train"}
+    with_torch = {stage for stage in CODED if "torch" in closure.third_party(LIBRARY_TREE, library.sources(stage))}
+    assert with_torch == {"train", "baseline"}  # the baseline in a process of its own

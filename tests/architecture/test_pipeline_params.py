@@ -51,7 +51,7 @@ def watched(stage: ModuleType, project: Project, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(stage, "start", recording)
     monkeypatch.chdir(project.root)
-    stage.main(project.root, [], 1)
+    stage.main(project.root, [])
     return {SECTIONS.get(name, name.split(".")[0] if name.startswith("split.") else name) for name in read - MACHINE}
 
 

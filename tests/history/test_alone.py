@@ -13,6 +13,7 @@ from assay.history import alone, difference
 from assay.history.alone import measured_alone
 from assay.history.reading import read
 
+CODE = "src/tasks/digits/learning.py"
 VERSION = "accuracy-1.5f3c9a2e"
 EDITS = {
     "lr": ("lr: 0.001 ", "lr: 0.01 "),
@@ -46,13 +47,14 @@ def test_what_is_not_parsed_could_not_have_mattered(old: str, new: str) -> None:
 
 
 def test_a_few_processes_for_any_number_of_experiments(project: Project, tmp_path: Path, monkeypatch) -> None:
+    project.commit({CODE: "x = 1\n"})
     for number in range(40):
         edited = PARAMS.replace("lr: 0.001 ", f"lr: 0.01{number} ")
         project.experiment(f"e{number}", {"params.yaml": edited, "results/metrics.json": metrics()})
     good = PARAMS.replace("lr: 0.001 ", "lr: 0.01 ")
     longer = PARAMS.replace("epochs: 20", "epochs: 30")
     project.experiment("good", {"params.yaml": good, "results/metrics.json": metrics()})
-    project.experiment("coded", {"params.yaml": longer, "src/code.py": "x = 2\n", "results/metrics.json": metrics()})
+    project.experiment("coded", {"params.yaml": longer, CODE: "x = 2\n", "results/metrics.json": metrics()})
     project.experiment("other", {"params.yaml": longer, "results/metrics.json": metrics(version="accuracy-2.00000000")})
     log, wrapper = tmp_path / "log", tmp_path / "bin" / "git"
     wrapper.parent.mkdir()

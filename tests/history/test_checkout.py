@@ -21,7 +21,7 @@ LOCK = """\
 schema: '2.0'
 stages:
   train:
-    cmd: python src/stage.py train
+    cmd: assay stage train
     deps:
     - path: weights
       md5: 1.dir
@@ -55,13 +55,17 @@ def test_filters_and_line_ends_are_those_of_the_work_tree(project: Project) -> N
 
 
 def test_a_folder_of_a_larger_repository(project: Project, tmp_path: Path) -> None:
-    """Attributes of the folders above hold; those folders themselves are not part of the project."""
+    """Attributes of the folders above hold. Of what lies beside the project sources alone come along: it may import
+    them."""
     reversing(project, "*.py")
-    project.write({"vision/params.yaml": PARAMS, "vision/src/code.py": "z = 1\n", "other/code.py": "w = 1\n"})
+    project.write({"vision/params.yaml": PARAMS, "vision/src/code.py": "z = 1\n", "vision/note.txt": "mine\n"})
+    project.write({"other/code.py": "w = 1\n", "other/note.txt": "not mine\n"})
     project.commit()
     tree = unpacked(project.path / "vision")
-    assert sorted(path.name for path in tree.iterdir()) == [".unpacked", "params.yaml", "src"]
+    assert sorted(path.name for path in tree.iterdir()) == ["note.txt", "params.yaml", "src"]
     assert (tree / "src/code.py").read_text() == "z = 1\n"
+    assert [path.name for path in (tree.parent / "other").iterdir()] == ["code.py"]
+    assert (tree.parent / "other/code.py").read_text() == "w = 1\n"
 
 
 def test_a_pointer_in_place_of_code_or_weights_is_named(project: Project) -> None:

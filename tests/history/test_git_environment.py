@@ -69,7 +69,7 @@ def test_a_hook_and_an_alias_write_into_no_repository_but_ours(idea: Project) ->
 
 
 def test_a_stage_asks_the_repository_it_lies_in(idea: Project) -> None:
-    done = idea.run(sys.executable, "src/stage.py", "context", GIT_DIR="/nowhere", GIT_INDEX_FILE="/nowhere/index")
+    done = idea.run("assay", "stage", "context", GIT_DIR="/nowhere", GIT_INDEX_FILE="/nowhere/index")
     assert "Traceback" not in done.stderr
     asked = {"GIT_DIR": str(idea.root / ".git"), "GIT_OBJECT_DIRECTORY": "/nowhere"}
     before = state(idea)

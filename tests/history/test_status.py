@@ -19,7 +19,7 @@ LOCK = """\
 schema: '2.0'
 stages:
   train:
-    cmd: python src/stage.py train
+    cmd: assay stage train
     deps:
     - path: src/code.py
       hash: md5
@@ -155,9 +155,9 @@ def test_what_a_killed_run_left_is_mended_by_the_commands(clean, capsys):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_stage_without_its_run_is_an_orphan(clean, capsys):
-    clean.commit({"src/stage.py": "import time; time.sleep(60)\n"})
+    clean.commit({"bin/assay": "import time; time.sleep(60)\n"})
     clean.git("push", "-q")
-    start = f"{sys.executable} src/stage.py train >/dev/null 2>&1 & echo $!"
+    start = f"{sys.executable} bin/assay stage train >/dev/null 2>&1 & echo $!"
     done = subprocess.run(["sh", "-c", start], cwd=clean.path, capture_output=True, text=True, check=True)
     pid = int(done.stdout)
     try:

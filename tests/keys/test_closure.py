@@ -10,6 +10,8 @@ import pytest
 from interpreters import SERIES, output
 
 from assay.outside import closure
+from assay.outside import tree as trees
+from assay.outside.tree import LIBRARY_TREE
 from assay.words.errors import UsageError
 
 PROJECT = Path(__file__).parents[2]
@@ -86,7 +88,8 @@ CASES: dict[str, tuple[dict[str, str], set[str]]] = {
     ),
     "computed name": ({"main.py": "import importlib\nimportlib.import_module('a' + x)", "a.py": ""}, set()),
     "built-in beats the project": ({"main.py": "import sys", "sys.py": ""}, set()),
-    "project beats the library": ({"main.py": "import random", "random.py": ""}, {"random.py"}),
+    "Python's own library beats the project": ({"main.py": "import random", "random.py": ""}, set()),
+    "Assay is never the project's": ({"main.py": "import assay.compare", "assay/compare.py": ""}, set()),
     "missing": ({"main.py": "import nowhere, p.nowhere", "p/m.py": ""}, set()),
 }
 
@@ -95,6 +98,31 @@ CASES: dict[str, tuple[dict[str, str], set[str]]] = {
 def test_what_an_import_reaches(tmp_path: Path, tree: dict[str, str], expected: set[str]) -> None:
     plant(tmp_path, tree)
     assert reached(tmp_path, "main.py") == expected | {"main.py"}
+
+
+PLACES: dict[str, tuple[dict[str, str], set[str]]] = {
+    "the folder of dvc.yaml before its src": (
+        {"sub/main.py": "import a", "sub/a.py": "", "sub/src/a.py": ""},
+        {"a.py"},
+    ),
+    "src beside dvc.yaml before the top": ({"sub/main.py": "import a", "sub/src/a.py": "", "a.py": ""}, {"src/a.py"}),
+    "the top of the repository": ({"sub/main.py": "import a", "a.py": "import b", "b.py": ""}, {"../a.py", "../b.py"}),
+    "src at the top": (
+        {"sub/main.py": "import a.b", "src/a/b.py": "from . import c", "src/a/c.py": ""},
+        {"../src/a/b.py", "../src/a/c.py"},
+    ),
+    "one name for a file that two ways lead to": ({"sub/main.py": "import sub.a, a", "sub/a.py": ""}, {"a.py"}),
+}
+
+
+@pytest.mark.parametrize(("files", "expected"), PLACES.values(), ids=PLACES)
+def test_where_imports_of_a_project_begin(tmp_path: Path, files: dict[str, str], expected: set[str]) -> None:
+    (tmp_path / ".git").mkdir()
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    found = closure.import_closure(tmp_path / "sub", [Path("main.py")])
+    assert {path.as_posix() for path in found} == expected | {"main.py"}
 
 
 def test_an_entry_inside_a_package_executes_the_package(tmp_path: Path) -> None:
@@ -123,7 +151,8 @@ def test_the_closure_is_what_python_really_loads(module: str) -> None:
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     loaded = {Path(name) for name in json.loads(printed) if Path(name).is_relative_to(source)}
     entry = source.joinpath(*module.split(".")).with_suffix(".py")
-    assert {PROJECT / path for path in closure.import_closure(PROJECT, [entry])} == loaded
+    tree = LIBRARY_TREE if module.startswith("assay") else trees.project(PROJECT)
+    assert {tree.root / path for path in closure.import_closure(tree, [entry])} == loaded
 
 
 def test_a_syntax_error_is_a_sentence_with_its_place(tmp_path: Path) -> None:
@@ -176,14 +205,14 @@ HASH = """
 import sys
 from pathlib import Path
 from assay.outside import closure
-root = Path(sys.argv[1])
-files = [path.relative_to(root) for path in (root / "src").rglob("*.py")]
-print(closure.code_hash(root, files), len(closure.import_closure(root, files)))
+from assay.outside.tree import LIBRARY_TREE as tree
+files = [path.relative_to(tree.root) for path in tree.root.rglob("*.py")]
+print(closure.code_hash(tree, files), len(closure.import_closure(tree, files)))
 """
 
 
 @pytest.mark.parametrize("series", SERIES)
 def test_every_supported_python_reads_and_hashes_this_project_alike(series: str) -> None:
-    files = [path.relative_to(PROJECT) for path in (PROJECT / "src").rglob("*.py")]
-    here = f"{closure.code_hash(PROJECT, files)} {len(closure.import_closure(PROJECT, files))}"
-    assert output(series, HASH, str(PROJECT)).strip() == here
+    files = [path.relative_to(LIBRARY_TREE.root) for path in LIBRARY_TREE.root.rglob("*.py")]
+    here = f"{closure.code_hash(LIBRARY_TREE, files)} {len(closure.import_closure(LIBRARY_TREE, files))}"
+    assert output(series, HASH).strip() == here

@@ -35,7 +35,7 @@ def _one_thread() -> Iterator[None]:
 
 def plan_of(project: Project, device: str = "cpu") -> Plan:
     settings = params.resolved((project.root / "params.yaml").read_bytes())
-    task = contract.load(project.task, project.root / "src", settings.model)
+    task = contract.load(project.task, project.root, settings.model)
     part = digits(0, 200)
     dtype = {"float64": torch.float64}.get(settings.train.precision, torch.float32)
     data = Tensors(torch.from_numpy(part.inputs).to(dtype) / 16, torch.from_numpy(part.targets))

@@ -6,7 +6,6 @@ import os
 import resource
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -284,7 +283,7 @@ def test_full_disk(project: Project, stage: str) -> None:
     """Writing fails in the middle of a file: one sentence, and no file is left half-written."""
     limit = 16 if stage in ("context", "evaluate") else 3000
     done = subprocess.run(
-        [sys.executable, "src/stage.py", stage],
+        ["assay", "stage", stage],
         cwd=project.root,
         env=environment(project.home),
         capture_output=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 from assay.keeping import upkeep
 from assay.outside import pipeline
 from support.project import Project, environment
+from support.stages import stages
 from support.weights import digests
 
 IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@localhost")
@@ -47,14 +47,6 @@ def test_names_that_mean_no_strategy(project: Project) -> None:
     empty = project.git(*IDENTITY, "commit-tree", "-m", "nothing", project.git("mktree"))
     assert f"baseline {empty} lacks params.yaml" in refused(project, empty)
 
-    project.git("checkout", "--quiet", "--detach")
-    project.edit("src/stage.py", "PROTOCOL = 1", "PROTOCOL = 0")
-    project.commit("an older protocol")
-    project.tag("strategy/older")
-    project.git("checkout", "--quiet", "main")
-    said = refused(project, "strategy/older")
-    assert "strategy/older speaks protocol 0; allowed: protocol 1; next: accept a strategy again" in said
-
     assert project.read("context/baseline.json") == good, "a refusal must leave the last good record"
     full = project.git("rev-parse", "strategy/first^{commit}")
     project.edit("params.yaml", "baseline: strategy/first", f"baseline: {full}")
@@ -72,20 +64,6 @@ def test_shallow_clone_lacks_the_baseline(project: Project, tmp_path: Path) -> N
     assert command == "git fetch --unshallow --tags"
     clone.git(*command.split()[1:])
     clone.stage("context")
-
-
-def stages(said: str) -> dict[str, str]:
-    """What DVC did with each stage: ran it, restored it from its run cache, or skipped it."""
-    did: dict[str, str] = {}
-    for line in said.splitlines():
-        words = line.split("'")
-        if line.startswith("Running stage"):
-            did[words[1]] = "ran"
-        elif line.startswith("Stage") and "is cached" in line:
-            did[words[1]] = "restored"
-        elif line.startswith("Stage") and "didn't change" in line:
-            did[words[1]] = "skipped"
-    return did
 
 
 def test_what_runs_again(project: Project) -> None:
@@ -156,8 +134,7 @@ def test_another_environment_never_meets_the_old_baseline(project: Project, tmp_
     keys = {row["environment"] for arm in ("baseline", "candidate") for row in project.replicates(arm)}
     assert len(keys) == 1 and "scaling 1.0" in keys.pop()
 
-    source = os.pathsep.join([there, str(project.root / "src")])
-    status = project.run(sys.executable, "-m", "assay", "status", PYTHONPATH=source).stdout
+    status = project.assay("status", PYTHONPATH=there).stdout
     assert "strategy/scaled is stale: it was measured under " in status and "scaling 2.0" in status
 
     did = stages(project.dvc("exp", "run", PYTHONPATH=there).stdout)
@@ -170,7 +147,7 @@ def test_another_environment_never_meets_the_old_baseline(project: Project, tmp_
 
     # Even where stages are run by hand, evaluate does not subtract across environments.
     for stage in ("context", "train", "evaluate"):
-        done = project.run("python", "src/stage.py", stage, PYTHONPATH=there)
+        done = project.run("assay", "stage", stage, PYTHONPATH=there)
     assert "incomparable: environment: baseline " in done.stdout
     assert "scaling 1.0" in done.stdout and "scaling 2.0" in done.stdout
     assert project.metrics["verdict"] == "incomparable" and "delta" not in project.metrics

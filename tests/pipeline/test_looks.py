@@ -13,7 +13,8 @@ def known(project: Project) -> Ledger:
 
 def evaluated(project: Project, **env: str) -> float:
     """The level of what `evaluate` says now."""
-    project.run("python", "src/stage.py", "evaluate", **env)
+    project.stage("context")
+    project.run("assay", "stage", "evaluate", **env)
     level = project.metrics["level"]
     assert isinstance(level, float)
     return level

@@ -18,7 +18,7 @@ def test_a_project_and_a_file_of_it(fresh: Project) -> None:
 
     def context() -> subprocess.CompletedProcess[bytes]:
         environ = environment(project.home) | LOCALE
-        return subprocess.run([sys.executable, "src/stage.py", "context"], cwd=root, env=environ, capture_output=True)
+        return subprocess.run(["assay", "stage", "context"], cwd=root, env=environ, capture_output=True)
 
     refused = context()
     assert refused.returncode == 4, refused.stderr

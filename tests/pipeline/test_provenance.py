@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
-from support.project import Project
+from support.project import CHECKOUT, Project
 from support.weights import digests
 
 
@@ -34,35 +35,47 @@ def test_unknown_code_is_refused_and_each_mend_works(project: Project) -> None:
     assert "imports src/tasks/digits/extra.py, which this run lacks: Git does not track it" in said
 
     project.git("add", "src/tasks/digits/extra.py")
-    said = refused(project)
-    assert "stage train imports src/tasks/digits/extra.py, which is not among its dependencies" in said
-    line = said.partition("add the line `")[2].partition("`")[0]
-    assert line == "- src/tasks/digits/extra.py" and "stages.train.deps in dvc.yaml" in said
-    own = "      - src/tasks/${task.name}/learning.py\n"
-    project.edit("dvc.yaml", own, f"{own}      {line}\n")
-    project.stage("context")
+    project.stage("context")  # and nothing else
+    assert set(json.loads(project.read("context/code-train.json"))["files"]) == {
+        "src/tasks/digits/extra.py",
+        "src/tasks/digits/learning.py",
+    }
 
-    # Nobody imports it, but DVC would hash it as a part of the code.
-    notes = project.root / "src/assay/learning/my notes.txt"
+    # Nobody imports it, but DVC would hash it as a part of what the stage depends on.
+    own = "      - src/tasks/${task.name}/learning.py\n"
+    project.edit("dvc.yaml", own, f"{own}      - src/tasks\n")
+    notes = project.root / "src/tasks/my notes.txt"
     notes.write_text("to do\n", encoding="utf-8")
     said = refused(project)
-    assert "my notes.txt' lies inside" in said or "my notes.txt lies inside the dependencies of stage train" in said
-    assert "git add 'src/assay/learning/my notes.txt'" in said
+    assert "my notes.txt lies inside the dependencies of stage train" in said
+    assert "git add 'src/tasks/my notes.txt'" in said
     said = refused(project, "--temp")
-    assert "stage train depends on src/assay/learning/my notes.txt, which this run lacks" in said
+    assert "stage train depends on src/tasks/my notes.txt, which this run lacks" in said
     notes.unlink()
-    (project.root / "src/assay/learning/__pycache__").mkdir(exist_ok=True)
-    (project.root / "src/assay/learning/__pycache__/loop.cpython-311.pyc").write_bytes(b"")
+    (project.root / "src/tasks/__pycache__").mkdir(exist_ok=True)
+    (project.root / "src/tasks/__pycache__/loop.cpython-311.pyc").write_bytes(b"")
     project.stage("context")
 
 
-def test_train_itself_refuses_what_it_imports(project: Project) -> None:
-    """The check of the sources and the check of what Python really loaded are two."""
+def test_a_stage_runs_what_context_saw(project: Project) -> None:
+    """`dvc repro -s train` skips context. The check of the sources and that of what Python really loaded are two."""
     add_import(project)
     project.git("add", "src/tasks/digits/extra.py")
-    done = project.stage("train", ok=False)
-    assert done.returncode == 4 and "Traceback" not in done.stderr
-    assert done.stderr.startswith("assay: train: stage train imports src/tasks/digits/extra.py")
+    done = project.dvc("repro", "--single-item", "train", ok=False)
+    said = [line for line in done.stderr.splitlines() if line.startswith("assay: ")]
+    assert said[0].startswith("assay: train: src/tasks/digits/extra.py, src/tasks/digits/learning.py changed since ")
+    assert said[0].partition("; dvc removed")[0].endswith("; next: dvc repro context train")
+    project.dvc("repro", "context", "train")
+    computed = '__import__("importlib").import_module("tasks.digits." + "unseen")'
+    project.edit("src/tasks/digits/learning.py", "from tasks.digits import extra\n", f"{computed}\n")
+    (project.root / "src/tasks/digits/unseen.py").write_text("", encoding="utf-8")
+    project.git("add", "src/tasks/digits/unseen.py")
+    project.git("rm", "--quiet", "-f", "src/tasks/digits/extra.py")
+    for stage in ("context", "train"):
+        done = project.stage(stage, ok=stage == "context")
+    assert done.returncode == 0 and json.loads(project.read("arms/candidate.json"))["unproven"] == [
+        "src/tasks/digits/unseen.py"
+    ]
 
 
 def test_an_import_that_comes_late_marks_the_results(project: Project) -> None:
@@ -73,12 +86,27 @@ def test_an_import_that_comes_late_marks_the_results(project: Project) -> None:
     )
     (project.root / "src/tasks/digits/extra.py").write_text("WIDTH = 3\n", encoding="utf-8")
     project.git("add", "src/tasks/digits/extra.py")
+    project.stage("context")
     project.stage("train")
     assert json.loads(project.read("arms/candidate.json"))["unproven"] == ["src/tasks/digits/extra.py"]
     said = project.stage("evaluate").stdout
     assert "unproven: src/tasks/digits/extra.py was imported after the check" in said
     assert project.metrics["unproven"] == "src/tasks/digits/extra.py", "the mark belongs where Git keeps it"
     assert project.metrics["n"] == 3, "results are kept"
+
+
+def test_a_checkout_of_assay_runs_its_own_sources(fresh: Project) -> None:
+    """By what they say, never by where they lie: a copy will do, and so will a comment. Else it names the mend."""
+    own = fresh.root / "src/assay"
+    shutil.copytree(CHECKOUT / "src/assay", own, ignore=shutil.ignore_patterns("__pycache__"))
+    (fresh.root / "pyproject.toml").write_text("", encoding="utf-8")
+    fresh.edit("src/assay/stages/evaluate.py", "from __future__", "# a comment\nfrom __future__")
+    fresh.stage("context")
+    assert not [file for file in json.loads(fresh.read("context/code-evaluate.json"))["files"] if "assay" in file]
+    fresh.edit("src/assay/stages/evaluate.py", "DIGITS = 4", "DIGITS = 5")
+    refused = fresh.stage("context", ok=False)
+    assert refused.returncode == 4 and "evaluate would do something else" in refused.stderr
+    assert refused.stderr.strip().endswith(f"next: pip install --no-deps -e '{fresh.root}'")
 
 
 def test_outputs_stay_out_of_git(fresh: Project) -> None:

@@ -19,7 +19,8 @@ def test_a_task_sees_sets_in_the_same_order_in_every_process(fresh: Project) -> 
     words = "print(list({'cat', 'dog', 'cow', 'ant', 'bee', 'owl'}))\n"
     end = text.index("\n", text.index("from __future__")) + 1
     (fresh.root / "src/tasks/digits/data.py").write_text(text[:end] + words + text[end:], encoding="utf-8")
-    stage = (sys.executable, "src/stage.py", "prepare")
+    fresh.stage("context")
+    stage = ("assay", "stage", "prepare")
     said = {fresh.run(*stage, PYTHONHASHSEED=seed).stdout.splitlines()[0] for seed in ("random", "1", "2")}
     assert len(said) == 1
     assert "cat" in said.pop()
@@ -58,7 +59,7 @@ def test_what_training_sets_itself_is_no_other_environment() -> None:
 def test_the_key_stays_where_none_is_set_and_differs_where_one_is(fresh: Project) -> None:
     fresh.stage("context")
     plain = json.loads(fresh.read("context/environment.json"))
-    assert set(plain) == {"schema", "device", "machine", "system", "packages"}
-    said = fresh.run(sys.executable, "src/stage.py", "context", NVIDIA_TF32_OVERRIDE="0").stdout
+    assert set(plain) == {"schema", "device", "machine", "system", "packages", "library"}
+    said = fresh.run("assay", "stage", "context", NVIDIA_TF32_OVERRIDE="0").stdout
     assert "; Linux; NVIDIA_TF32_OVERRIDE=0; baseline" in said.replace("Darwin", "Linux")
     assert json.loads(fresh.read("context/environment.json")) == plain | {"variables": {"NVIDIA_TF32_OVERRIDE": "0"}}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import sys
 from pathlib import Path
 
@@ -268,7 +267,7 @@ def test_a_bundle_needs_an_ablation_or_a_reason(ready: Project) -> None:
 def test_what_came_since_is_merged_and_the_merge_is_what_is_confirmed(ready: Project) -> None:
     ready.git("stash", "--quiet")
     (ready.root / "NOTES.md").write_text("notes\n")
-    ready.edit("dvc.yaml", "# prepare", "# really: prepare")
+    ready.edit("dvc.yaml", "# each", "# really: each")
     ready.commit("go on")
     ready.assay("accept", "fast-lr", "fast")
     assert ready.git("show", "strategy/fast:NOTES.md") == "notes"
@@ -289,11 +288,10 @@ def test_a_failed_attempt_is_recorded_and_the_next_is_judged_harder(
     (sitecustomize / "sitecustomize.py").write_text(
         "import assay.judging.selection as s\ns.ALPHA, s.POWER = 1e-12, 0\n"
     )
-    path = f"{sitecustomize}{os.pathsep}{ready.root / 'src'}"
     events = []
     for attempt in (1, 2):
         command = [sys.executable, "-m", "assay", "accept", "fast-lr", "fast"]
-        found = ready.run(*command, ok=False, PYTHONPATH=path)
+        found = ready.run(*command, ok=False, PYTHONPATH=str(sitecustomize))
         assert found.returncode == Exit.GATE, found.stderr
         assert "fast-lr was not confirmed on fresh seeds" in found.stderr
         assert f"attempt {attempt}, level {1e-12 / 2**attempt:g}" in found.stderr

@@ -24,7 +24,7 @@ def message(project: Project) -> str:
 
 def start(project: Project) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "assay", "accept", "fast-lr", "fast"]
-    settings = environment(project.home) | {"PYTHONPATH": str(project.root / "src")}
+    settings = environment(project.home)
     quiet = subprocess.DEVNULL
     return subprocess.Popen(command, cwd=project.root, env=settings, stdout=quiet, stderr=quiet, start_new_session=True)
 

@@ -64,18 +64,17 @@ def test_a_folder_of_a_larger_repository(nested: Project, ready: Project) -> Non
     (here.root.parent / "README").write_text("many projects, edited\n", encoding="utf-8")
 
     below = Project(here.root / "src" / "tasks", ready.home)
-    source = {"PYTHONPATH": str(here.root / "src")}
-    refused = below.run(*_assay("accept", "fast-lr", "fast"), ok=False, **source)
+    refused = below.run(*_assay("accept", "fast-lr", "fast"), ok=False)
     assert refused.returncode == 4 and "README is edited, in neither HEAD nor fast-lr" in refused.stderr
     here.git("checkout", "--quiet", "--", "../README")
-    below.run(*_assay("accept", "fast-lr", "fast"), **source)
+    below.run(*_assay("accept", "fast-lr", "fast"))
     assert names(here) == ["fast"]
     assert here.git("show", "strategy/fast:README") == "many projects"
     assert json.loads(here.git("show", "strategy/fast:vision/results/metrics.json"))["verdict"] == "progress"
     assert parse(here.git("show", "HEAD:vision/params.yaml"))["baseline"] == "strategy/fast"
     assert here.git("status", "--porcelain") == ""
 
-    said = below.run(*_assay("sweep", "-S", "lr=0.01,0.02", "--json"), **source)
+    said = below.run(*_assay("sweep", "-S", "lr=0.01,0.02", "--json"))
     assert [one["candidate"]["n"] for one in json.loads(said.stdout)["tried"]] == [3, 3]
 
 

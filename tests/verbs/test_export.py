@@ -47,7 +47,7 @@ print(",".join(one.classes), one.strategy, one.replicates, mean.replicates)
 
 
 def python(project: Project, script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    settings = environment(project.home) | {"PYTHONPATH": str(project.root / "src")}
+    settings = environment(project.home)
     command = [sys.executable, "-c", script, *map(str, arguments)]
     return subprocess.run(command, cwd=project.root, env=settings, capture_output=True, text=True)
 

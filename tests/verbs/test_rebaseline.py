@@ -116,7 +116,7 @@ write = rebaseline.write
 rebaseline.write = lambda *given: (write(*given), os.kill(os.getpid(), signal.SIGKILL))
 rebaseline.rebaseline(Path.cwd(), print)
 """
-    killed = done.run(sys.executable, "-c", code, ok=False, PYTHONPATH=str(done.root / "src"))
+    killed = done.run(sys.executable, "-c", code, ok=False)
     assert killed.returncode == -signal.SIGKILL
     (tag,) = done.git("tag", "--list", "remeasured/*").split()
     found = way(done)

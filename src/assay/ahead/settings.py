@@ -17,10 +17,9 @@ from assay.keeping import answers
 from assay.keeping import sample as samples
 from assay.learning import device
 from assay.learning.prepared import prepare
-from assay.outside import files
+from assay.outside import pipeline
 from assay.words import params as parameters
 from assay.words.json_form import json_form
-from assay.words.layout import Layout
 from assay.words.params import Params
 from assay.words.records import MeasureRequest
 
@@ -39,7 +38,7 @@ def ahead(
     `late` tells modules imported meanwhile that nobody had seen.
     Raises UsageError for what the task, the parameters or the data get wrong.
     """
-    content = files.read_bytes(Layout(root).params)
+    content = pipeline.parameters(root)
     families: dict[bytes, list[Params]] = {}
     for change in changes:
         settings = parameters.changed(content, change, request.profile)

@@ -1,8 +1,8 @@
-"""The accepted strategy that `baseline:` names: which commit, and whether it speaks our protocol.
+"""The accepted strategy that `baseline:` names: which commit, and whether today's library runs it as it was accepted.
 
-Covers: resolving the name in the real repository (a `--temp` run has neither tags nor branches), refusing
-names that can move without DVC seeing it, unpacking the strategy's own files, reading its parameters and
-the hash of its training data. Not covered: running it (`stages.baseline`).
+Covers: resolving the name in the real repository (a `--temp` run has neither tags nor branches), refusing names that
+can move without DVC seeing it and parameters that mean something else today, unpacking the strategy's own files, the
+hash of its training data. Not covered: running it (`stages.baseline`).
 """
 
 from __future__ import annotations
@@ -12,26 +12,27 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from assay.arms import checkout, own_files
+from assay.evidence.events import CONTRACT, Event, Remeasured, Score, Seeds, UnverifiableError
 from assay.evidence.events import Accepted as Confirmed
-from assay.evidence.events import Event, Remeasured, Seeds, UnverifiableError
 from assay.evidence.trailers import parse_event
-from assay.outside import files, git, places
+from assay.outside import files, git, pipeline, places
 from assay.outside.pipeline import Run
-from assay.words import records
+from assay.outside.tree import SEAL
+from assay.words import params, records
 from assay.words.errors import UsageError
+from assay.words.params import Params
 from assay.words.yaml12 import parse
 from assay.words.yaml_limits import GENERATED
 
 FLOOR = "floor"
 #: what a strategy must bring along to be run again
-NEEDED = ("params.yaml", "dvc.lock", "src/stage.py")
+NEEDED = ("params.yaml", "dvc.lock")
 #: what runs of an unpacked tree
-_OWN = ("params.yaml", "dvc.lock", "src")
-#: file in an unpacked tree that holds the hash of all others
-_SEAL = ".unpacked"
+_OWN = ("params.yaml", "dvc.lock", "src", "tasks")
 
 
 class Accepted(records.Record, frozen=True, kw_only=True):
@@ -45,10 +46,18 @@ class Accepted(records.Record, frozen=True, kw_only=True):
     commit: str
     purpose: str = "baseline"
     first: int = 0
+    library: str = ""  # version of Assay that accepted it, and the fingerprint of what trained it then
+    fingerprint: str = ""
+    metric_version: str = ""  # under which its tag has the score `then`
+    then: Score | None = None
 
 
-def resolve(run: Run, name: str, protocol: int) -> Accepted:
-    """The baseline that `name` means today. Raises UsageError for a branch, a short hash, an unknown name."""
+def resolve(run: Run, name: str) -> Accepted:
+    """The baseline that `name` means today.
+
+    Raises UsageError for a branch, a short hash, an unknown name, and for what today's library would not run as it was
+    accepted.
+    """
     if name == FLOOR:
         return Accepted(name=FLOOR, commit="")
     home = run.home
@@ -65,21 +74,59 @@ def resolve(run: Run, name: str, protocol: int) -> Accepted:
                 f"baseline {name} lacks {path}", allowed="a commit of this pipeline whose results are committed"
             )
         checkout.check_pointer(path, content, name)
-    _check_protocol(home, name, commit, protocol)
-    seeds = _confirming(home, name, commit) if tag else None
-    if seeds is None:
+    event = _event(home, name, commit) if tag else None
+    if not isinstance(event, Confirmed):
+        resolved(home, name, commit)
         return Accepted(name=name, commit=commit)
-    return Accepted(name=name, commit=commit, purpose=seeds.purpose, first=seeds.candidate)
+    _check_contract(home, name, event)
+    seeds = _confirming(home, name, commit, event)
+    return Accepted(
+        name=name,
+        commit=commit,
+        purpose=seeds.purpose,
+        first=seeds.candidate,
+        library=event.library,
+        fingerprint=event.fingerprint,
+        metric_version=event.metric_version,
+        then=event.confirmation.candidate,
+    )
 
 
-def _confirming(home: Path, name: str, commit: str) -> Seeds | None:
-    """Seeds of the replicates that strategy `name` stands with; None where its tag says nothing to be trusted.
+def resolved(home: Path, name: str, commit: str, profile: str | None = None) -> Params:
+    """Parameters of the strategy as today's library reads them, a library that has its own defaults."""
+    content = pipeline.parameters_at(home, commit)
+    return params.resolved(content or b"", profile, f"params.yaml of {name}")
 
-    Those that confirmed it, until it was measured again.
-    """
-    accepted = _event(home, name, commit)
-    if not isinstance(accepted, Confirmed):
-        return None
+
+def _check_contract(home: Path, name: str, event: Confirmed) -> None:
+    """Refuse a strategy that today's library would not run as it was accepted."""
+    if event.contract != CONTRACT:
+        what = f"contract {event.contract}" if event.contract else "none: it ran a library of its own"
+        raise UsageError(
+            f"baseline {name} was accepted under {what}",
+            allowed=f"contract {CONTRACT}",
+            mend=f"git checkout {name} -- params.yaml src/tasks, write baseline: floor there, git commit -am Again, "
+            "dvc exp run -n again, assay accept again NEW-NAME",
+        )
+    today = params.lines(resolved(home, name, event.commit, event.profile))
+    differing = otherwise(event.parameters, today)
+    if differing:
+        raise UsageError(
+            f"baseline {name} was accepted by Assay {event.library}, which read other parameters from its params.yaml "
+            f"than today's: {'; '.join(differing)}",
+            mend=f"pip install dvc-assay=={event.library}, or set baseline: floor and accept a strategy again",
+        )
+
+
+def otherwise(then: Sequence[str], today: Sequence[str]) -> list[str]:
+    """Fields that a tag knows and that read otherwise today; one that the library got since is off by default."""
+    now = dict(line.split(": ", 1) for line in today)
+    pairs = (line.split(": ", 1) for line in then)
+    return [f"{key} was {value}, is {now.get(key, 'unknown')}" for key, value in pairs if now.get(key) != value]
+
+
+def _confirming(home: Path, name: str, commit: str, accepted: Confirmed) -> Seeds:
+    """Seeds of the replicates that a strategy stands with: those that confirmed it, until it was measured again."""
     pattern = f"refs/tags/remeasured/{accepted.name}-*"
     later = git.run(home, "for-each-ref", "--format=%(refname:strip=2)", pattern).split("\n")
     found = [event for tag in later if isinstance(event := _event(home, tag, commit), Remeasured)]
@@ -114,28 +161,17 @@ def _unresolved(home: Path, name: str) -> UsageError:
     )
 
 
-def _check_protocol(home: Path, name: str, commit: str, protocol: int) -> None:
-    source = (git.read(home, commit, "src/stage.py") or b"").decode("utf-8", "replace")
-    declared = re.search(r"^PROTOCOL\s*=\s*(\d+)", source, re.MULTILINE)
-    if declared is None or int(declared[1]) != protocol:
-        raise UsageError(
-            f"baseline {name} speaks protocol {declared[1] if declared else 'none'}",
-            allowed=f"protocol {protocol}",
-            mend="accept a strategy again under this version, or set baseline: floor",
-        )
-
-
 def unpack(run: Run, commit: str, say: places.Say = places.unsaid) -> Path:
-    """The project's files as of `commit`, in our cache: whole, unchanged, or unpacked again.
+    """The folder of dvc.yaml as of `commit`, in our cache, with all files of the repository around it.
 
-    `say` is told where the cache does not take them.
+    They are whole, unchanged, or unpacked again. `say` is told where the cache does not take them.
     """
-    tree = run.store.tree(commit)
+    tree, inside = run.store.tree(commit), git.prefix(run.home)
     places.hold(tree)
     if not _whole(tree):
         tree = places.place(lambda where: _unpacked(run.home, commit, where), tree, say)
-    own_files.link(run, commit, tree, say)
-    return tree
+    own_files.link(run, commit, tree / inside, say)
+    return tree / inside
 
 
 def _unpacked(home: Path, commit: str, tree: Path) -> Path:
@@ -145,14 +181,13 @@ def _unpacked(home: Path, commit: str, tree: Path) -> Path:
     places.hold(scratch)
     try:
         project = checkout.write(home, commit, scratch)
-        places.hold(project)  # and what it will be renamed to
         _check_pointers(project, commit)
-        files.write_text(project / _SEAL, _contents(project))
-        _put(project, tree)
+        files.write_text(scratch / SEAL, _contents(scratch))
+        _put(scratch, tree)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     places.hold(tree)
-    if not (tree / _SEAL).is_file():
+    if not (tree / SEAL).is_file():
         raise FileNotFoundError(errno.ENOENT, "removed while it was made", str(tree))
     return tree
 
@@ -179,7 +214,7 @@ def _put(scratch: Path, tree: Path) -> None:
 def _whole(tree: Path) -> bool:
     """Whether the files are those that were unpacked. Users' tools, and users, empty caches and edit files."""
     try:
-        return (tree / _SEAL).read_text(encoding="utf-8") == _contents(tree)
+        return (tree / SEAL).read_text(encoding="utf-8") == _contents(tree)
     except (OSError, UnicodeDecodeError):
         return False
 
@@ -189,7 +224,7 @@ def _contents(tree: Path) -> str:
     found = []
     for path in sorted(tree.rglob("*")):
         name = path.relative_to(tree)
-        if name.name == _SEAL or "__pycache__" in name.parts:
+        if name.name == SEAL or "__pycache__" in name.parts:
             continue
         if path.is_symlink():  # an absolute one leads to what Git does not keep (`arms.own_files`)
             if path.readlink().is_absolute():
@@ -198,15 +233,6 @@ def _contents(tree: Path) -> str:
         elif path.is_file():
             found.append(f"{files.digest(path.read_bytes())} {name.as_posix()}\n")
     return files.digest("".join(found).encode("utf-8", "surrogateescape"))
-
-
-def task(tree: Path, name: str) -> str:
-    """The task of the accepted strategy. All else in its params.yaml is for its own code to read."""
-    section = parse(files.read_bytes(tree / "params.yaml"), f"params.yaml of {name}").get("task")
-    found = section.get("name") if isinstance(section, dict) else None
-    if not isinstance(found, str):
-        raise UsageError(f"params.yaml of baseline {name} has no task.name", mend="set another baseline:")
-    return found
 
 
 def locked(content: bytes, path: str) -> str | None:

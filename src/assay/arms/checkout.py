@@ -27,12 +27,12 @@ LONGEST = max(map(len, _POINTERS))
 
 
 def write(home: Path, commit: str, folder: Path) -> Path:
-    """The project's files as of `commit`, written under `folder`, which is empty; the folder in there that is the
-    project's.
+    """The project's files as of `commit` and all Python sources around it, written under `folder`, which is empty; the
+    folder in there that is the project's. A strategy may import helpers from above its own folder.
 
     `home` lies in the repository. Raises OSError where there is no room for them.
     """
-    project = folder / git.prefix(home)  # of a larger repository, the project's files alone
+    project = folder / git.prefix(home)
     project.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as aside:
         places = {
@@ -41,13 +41,24 @@ def write(home: Path, commit: str, folder: Path) -> Path:
             "GIT_WORK_TREE": str(folder),
             "LC_ALL": "C",
         }
-        for command in (("read-tree", commit), ("checkout-index", "--all", "--quiet")):
-            line = ["git", "-C", str(project), *git.BESIDE, *command]
-            done = subprocess.run(line, env=os.environ | places, capture_output=True)
+        helpers = b"" if project == folder else _sources(home, commit)
+        for where, command, given in (
+            (project, ("read-tree", commit), b""),
+            (project, ("checkout-index", "--all", "--quiet"), b""),
+            (folder, ("checkout-index", "--force", "--quiet", "-z", "--stdin"), helpers),
+        ):
+            line = ["git", "-C", str(where), *git.BESIDE, *command]
+            done = subprocess.run(line, env=os.environ | places, capture_output=True, input=given)
             if done.returncode:
                 raise _failed(commit, done.stderr.decode(errors="replace"), folder)
     _drop_outward_links(project)
     return project
+
+
+def _sources(home: Path, commit: str) -> bytes:
+    """Python sources anywhere in the repository, each name ended by a zero byte."""
+    listed = git.run(home, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit).split("\0")
+    return b"".join(os.fsencode(f"{path}\0") for path in listed if path.endswith(".py"))
 
 
 def _drop_outward_links(project: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from assay.arms import accepted
 from assay.arms.accepted import Accepted
 from assay.arms.fetching import fetch
-from assay.outside import examples, files, git, places
+from assay.outside import examples, files, git, pipeline, places
 from assay.outside.start import Start
 from assay.words.errors import UsageError
 
@@ -48,7 +48,7 @@ def _fetch(begun: Start, named: Accepted, path: str, folder: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new.") as scratch:
         places.hold(Path(scratch))
         out = Path(scratch) / "part"
-        said = fetch((begun.run.home, begun.run.store.home), path, named.commit, out)
+        said = fetch((begun.run.home, pipeline.main(begun.run.home)), path, named.commit, out)
         if said:
             raise UsageError(
                 f"the training data of baseline {named.name} are not at hand ({said})",

@@ -16,7 +16,7 @@ from typing import Any
 
 from assay.arms import dvc_hash
 from assay.arms.fetching import fetch
-from assay.outside import places
+from assay.outside import pipeline, places
 from assay.outside.pipeline import Run
 from assay.words.errors import UsageError
 from assay.words.yaml12 import parse
@@ -78,7 +78,7 @@ def _fetched(run: Run, commit: str, path: str, kept: Path) -> Path:
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".new.") as scratch:
         out = Path(scratch) / "out"
-        if said := fetch((run.home, run.store.home), path, commit, out):
+        if said := fetch((run.home, pipeline.main(run.home)), path, commit, out):
             raise UsageError(
                 f"{path}, which the training of {commit[:12]} reads, is not at hand ({said[:200]})",
                 mend=f"git checkout {commit[:12]} && dvc pull {path} && git checkout -",

@@ -15,13 +15,10 @@ PAIRED = "paired"
 #: variable of the environment that is set where nobody will ask for the candidate: it is not trained ahead then
 ALONE = "ASSAY_ALONE"
 
-#: where the code that makes the numbers of an arm begins; the task's own module is the other entry
-LEARNING = Path("src/assay/learning/measure.py")
-
 
 def training_closure(root: Path, task: str) -> tuple[Path, ...]:
-    """Sources that decide an arm's numbers, in the tree at `root`."""
-    return closure.import_closure(root, [LEARNING, task_source.path(root, task, "learning")])
+    """Sources of the task that decide an arm's numbers, in the tree at `root`; Assay's own are environment."""
+    return closure.import_closure(root, [task_source.path(root, task, "learning")])
 
 
 def today(begun: Start) -> Environment:

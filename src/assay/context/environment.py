@@ -40,8 +40,9 @@ HARMLESS = ("ALLOC", "MEMORY", "LOG", "VERBOSE", "VERSION", "BUILD", "HOME", "PA
 OURS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "MKL_CBWR": "AUTO,STRICT"}
 
 
-def find(device: str, packages: Iterable[str]) -> Environment:
-    """Today's environment. `device` as in params.yaml; `packages` are top-level import names."""
+def find(device: str, packages: Iterable[str], library: str = "") -> Environment:
+    """Today's environment. `device` as in params.yaml; `packages` are top-level import names; `library` is the
+    fingerprint of Assay's sources that train."""
     found = versions({*ALWAYS, *packages})
     if "torch" not in found:
         raise UsageError("torch is not installed", mend="pip install torch")
@@ -50,6 +51,7 @@ def find(device: str, packages: Iterable[str]) -> Environment:
         machine=platform.machine(),
         system=platform.system(),
         packages=found,
+        library=library,
         variables=variables(os.environ) or UNSET,
     )
 

@@ -15,6 +15,9 @@ from assay.words.errors import IncomparableError, UsageError
 from assay.words.records import Record
 
 SCHEMA = 1
+#: number of the promise that a tag makes: its tree runs as it was accepted, by its own task code, parameters and
+#: training data, under any later library. A library that cannot keep it raises the number and refuses older tags
+CONTRACT = 1
 #: what is wrong with a tag that somebody else wrote; it lies about nothing
 NO_EVIDENCE = "it carries no evidence of Assay"
 LONGEST_NAME = 80
@@ -104,6 +107,10 @@ class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
     test: Score | None = None  # on the sealed part
     openings: list[str] = msgspec.field(default_factory=list)  # every earlier opening of that part, by tag
     allowed: str = ""  # why a rule was set aside
+    contract: int = 0  # 0 in tags from before there were contracts, whose trees bring a library of their own
+    library: str = ""  # version of Assay
+    fingerprint: str = ""  # of its sources that trained the strategy
+    parameters: list[str] = msgspec.field(default_factory=list)  # those of the strategy as they were read: `lr: 0.003`
 
 
 class Attempted(Event, frozen=True, kw_only=True, tag="attempted"):

@@ -6,16 +6,19 @@ in the work tree (`history.difference`).
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from assay.history import difference, numbers, pointer
 from assay.history.difference import ARROW
 from assay.history.reading import Experiment
 from assay.lineage.objects import Object, reading
-from assay.outside import git
+from assay.outside import git, pipeline
+from assay.words import params
 from assay.words.errors import UsageError
+from assay.words.layout import Layout
 
 #: a parameter on a line of its own, with a plain value; a profile lays others over it
 _PLAIN = re.compile(rb"( *(?!profile)[A-Za-z_]\w*): +([-+.\w]+)")
@@ -36,17 +39,24 @@ def measured_alone(
         if numbers.text(item.metrics, "verdict") and numbers.text(item.metrics, "metric_version") == version
     ]
     commits, prefix = [baseline, *judged], git.prefix(root)
+    task = params.load(pipeline.parameters(root)).task.name
+    paths = [posixpath.normpath(prefix + path) for path in sorted(difference.reached(Layout(root), task))]
     with reading(root) as objects:
-        sources = objects.read([f"{commit}:{prefix}src" for commit in commits])
-        alike = [commit for commit, tree in zip(commits, sources, strict=True) if _hash(tree) == _hash(sources[0])]
+        code = {commit: _names(objects.read([f"{commit}:{path}" for path in paths])) for commit in commits}
+        alike = [commit for commit in commits if code[commit] == code[baseline]]
         files = objects.read([f"{commit}:{prefix}{pointer.PARAMS}" for commit in alike])
-    before = files[0].content if files[0] else b""
-    distinct = {item.name: item.content for item in files[1:] if item is not None}
+    before = _own(root, files[0].content) if files[0] else b""
+    distinct = {item.name: _own(root, item.content) for item in files[1:] if item is not None}
     return {change for after in distinct.values() for change in _alone(before, after, wanted)}
 
 
-def _hash(tree: Object | None) -> str:
-    return "" if tree is None else tree.name
+def _own(root: Path, content: bytes) -> bytes:
+    """Without sections of the user's own, which today's dvc.yaml tells."""
+    return pipeline.own_parameters(content, (root / "dvc.yaml").read_bytes())
+
+
+def _names(sources: Sequence[Object | None]) -> list[str]:
+    return ["" if source is None else source.name for source in sources]
 
 
 def _alone(before: bytes, after: bytes, wanted: Collection[str]) -> list[str]:

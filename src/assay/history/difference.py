@@ -1,24 +1,19 @@
 """How the work tree, or a commit, differs from the baseline: one entry a change that could explain a gain.
 
-Covers: parameters that belong to a strategy, sources that training reaches. Not covered: whether a change
-mattered, which only an experiment tells.
+Covers: parameters that belong to a strategy, the user's own sources that training reaches. Not covered: whether a
+change mattered, which only an experiment tells.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from assay.outside import closure, git
+from assay.outside import closure, git, pipeline, provenance, task_source
 from assay.words import normal_form, params
 from assay.words.layout import Layout
-
-#: sources of the library that turn data and parameters into predictions; the task's own are the other entries
-ENTRIES = ("src/assay/learning/measure.py", "src/assay/data/canonical.py", "src/assay/data/split.py")
-
 
 #: between a parameter's old and new value
 ARROW = " → "
@@ -29,10 +24,10 @@ def differences(layout: Layout, baseline: str) -> list[str]:
 
     All changed sources count as one change: they were written together, and no parameter takes them apart.
     """
-    after = layout.params.read_bytes()
+    after = pipeline.parameters(layout.root)
     sources = changed_sources(layout, baseline, params.load(after).task.name)
     code = [f"code: {', '.join(sources)}"] if sources else []
-    return [*between(git.read(layout.root, baseline, "params.yaml") or b"", after), *code]
+    return [*between(pipeline.parameters_at(layout.root, baseline) or b"", after), *code]
 
 
 def between(before: bytes, after: bytes) -> list[str]:
@@ -56,28 +51,23 @@ def parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> li
 
 def changed_sources(layout: Layout, baseline: str, task: str) -> list[str]:
     """Sources that a measurement reaches and that do something else than at `baseline`."""
-    edited = git.edited(layout.root, baseline, "src")
-    changed = [path for path in edited if path in reached(layout, task)] if edited else []
-    return [path for path in changed if _meaning(git.read(layout.root, baseline, path)) != _meaning(_now(layout, path))]
+    now = {path: (layout.root / path).read_bytes() for path in sorted(reached(layout, task))}
+    then = {path: git.read(layout.root, baseline, path) for path in now}
+    return [path for path in now if then[path] != now[path] and _meaning(then[path]) != _meaning(now[path])]
 
 
 def untracked(layout: Layout, task: str) -> list[str]:
     """Sources that a measurement reaches and that Git does not track."""
-    listed = git.run(layout.root, "ls-files", "-z", "--others", "--", "src")
-    strange = [path for path in listed.split("\0") if path.endswith(".py")]
-    return [path for path in strange if path in reached(layout, task)] if strange else []
+    wanted = reached(layout, task)
+    return sorted(wanted - provenance.tracked(layout.root, wanted))
 
 
 @lru_cache(maxsize=8)
 def reached(layout: Layout, task: str) -> frozenset[str]:
-    """Files under src that training, or preparing its data, imports; relative to the project."""
-    entries = [*map(Path, ENTRIES), *(Path(f"src/tasks/{task}/{name}.py") for name in ("data", "learning"))]
-    present = [entry for entry in entries if (layout.root / entry).is_file()]
+    """The user's own files that training, or preparing its data, imports; relative to the project."""
+    entries = [task_source.path(layout.root, task, name) for name in ("data", "learning")]
+    present = [entry for entry in entries if entry.is_file()]
     return frozenset(file.as_posix() for file in closure.import_closure(layout.root, present))
-
-
-def _now(layout: Layout, path: str) -> bytes | None:
-    return (layout.root / path).read_bytes()
 
 
 def _meaning(source: bytes | None) -> str | None:

@@ -91,7 +91,8 @@ def _processes(root: Path) -> dict[int, tuple[int, list[str]]]:
 
 
 def _is_stage(command: list[str]) -> bool:
-    return "src/stage.py" in command[:3]
+    programs = ("assay", "__main__.py")
+    return any(Path(word).name in programs and after == "stage" for word, after in pairwise(command[:4]))
 
 
 def _is_driver(command: list[str]) -> bool:

@@ -1,7 +1,7 @@
 """The work tree against dvc.lock: sources, parameters and outputs that are not what the last run knew.
 
-Covers: files of a few MB by their hash, folders of sources by DVC's hash of a folder, larger outputs by
-size and number of files. Not covered: starting DVC, which would take seconds.
+Covers: sources by the code files of `context`, files of a few MB by their hash, larger outputs by size and number of
+files. Not covered: starting DVC, which would take seconds.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from assay.arms.dvc_hash import digest, inside
+from assay.outside import stage_code
+from assay.words.layout import Layout
 from assay.words.yaml12 import parse
 from assay.words.yaml_limits import GENERATED
 
@@ -28,18 +30,25 @@ def read(content: bytes) -> Lock:
 
 
 def changed_sources(root: Path, lock: Lock) -> dict[str, list[str]]:
-    """Stage → sources (paths under src) and parameters that are not what its last run used."""
+    """Stage → sources and parameters that are not what its last run used; `assay` where it is the library's."""
     present = parse((root / "params.yaml").read_bytes()) if (root / "params.yaml").is_file() else {}
-    hashes: dict[str, str] = {}
     found = {}
     for stage, entry in lock.items():
-        paths = [dep for dep in entry.get("deps") or [] if str(dep.get("path", "")).startswith("src/")]
-        for path in (str(dep["path"]) for dep in paths):
-            if path not in hashes:
-                hashes[path] = digest(root / path)
-        files = [str(dep["path"]) for dep in paths if hashes[str(dep["path"])] != dep.get("md5")]
-        found[stage] = files + _changed_parameters(entry.get("params") or {}, present)
+        deps = {str(dep.get("path", "")): dep.get("md5") for dep in entry.get("deps") or []}
+        listed = [path for path in deps if path.endswith(".py") and digest(root / path) != deps[path]]
+        code = Layout(root).code(stage).relative_to(root).as_posix()
+        imported = _changed_code(root, stage, _at(present, "task.name"), deps[code]) if code in deps else []
+        names = dict.fromkeys([*listed, *imported])
+        found[stage] = [*names, *_changed_parameters(entry.get("params") or {}, present)]
     return {stage: names for stage, names in found.items() if names}
+
+
+def _changed_code(root: Path, stage: str, task: Any, md5: str | None) -> list[str]:
+    """What a stage reaches and that is not as it was when `context` wrote the file with this hash."""
+    layout = Layout(root)
+    if digest(layout.code(stage)) != md5:  # `context` ran since, or its file is gone
+        return [layout.code(stage).relative_to(root).as_posix()]
+    return list(stage_code.differences(stage_code.recorded(layout, stage), stage_code.find(root, stage, str(task))))
 
 
 def _changed_parameters(params: dict[str, Any], present: dict[str, Any]) -> list[str]:

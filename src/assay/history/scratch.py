@@ -69,14 +69,14 @@ def lay_out(layout: Layout, commit: str, top: Path) -> Scratch:
 
 def share_cache(home: Path, root: Path) -> None:
     """The real project's local DVC configuration, its cache by absolute path, and our cache of replicates."""
-    ours = Store(root).root
+    ours = Store(pipeline.dvc_root(root) or root).root
     ours.parent.mkdir(parents=True, exist_ok=True)
     if ours.is_symlink():
         return
     ours.symlink_to(pipeline.store(home).root, target_is_directory=True)
-    local = home / ".dvc" / "config.local"
+    local, inside = ((pipeline.dvc_root(place) or place) / ".dvc" / "config.local" for place in (home, root))
     if local.is_file():
-        shutil.copy2(local, root / ".dvc" / "config.local")
+        shutil.copy2(local, inside)
     dvc_cache.share(home, root)
 
 
@@ -84,7 +84,8 @@ def run(command: Sequence[str], folder: Path, home: Path, **more: str) -> tuple[
     """Exit code and all output of a child that works in `folder` for the project at `home`; `more` joins its
     environment."""
     inherited = os.environ if folder == home else git_environment.of_our_own()
-    environment = {**inherited, "DVC_ROOT": str(home), "DVC_NO_ANALYTICS": "1", **more}
+    place = str(pipeline.dvc_root(home) or home)
+    environment = {**inherited, "DVC_ROOT": place, "DVC_NO_ANALYTICS": "1", **more}
     environment.pop("DVC_EXP_NAME", None)
     done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return done.returncode, done.stdout.decode("utf-8", "replace")

@@ -27,8 +27,8 @@ from assay.words.yaml12 import parse
 
 #: DVC is asked for one project at a time: cells are laid out by several threads
 _ONE = threading.Lock()
-#: files below are refused where Git does not track them (`outside.provenance`)
-_SOURCES = "src/"
+#: folders of sources, which are refused where Git does not track them (`outside.provenance`)
+_SOURCES = ("src", "tasks")
 
 
 def bring(home: Layout, top: Path, layout: Layout, stage: str) -> None:
@@ -48,7 +48,7 @@ def bring(home: Layout, top: Path, layout: Layout, stage: str) -> None:
             linked = [
                 path
                 for place in _needed(stages, kept)
-                if not Path(place.fs_path).is_relative_to(layout.source)
+                if not _is_source(Path(place.fs_path), layout)
                 if (path := _link(theirs, place, Path(place.fs_path), own, top)) is not None
             ]
     except DvcException as error:
@@ -75,8 +75,12 @@ def _may_miss(home: Layout, top: Path, layout: Layout) -> bool:
     if any(not isinstance(entry, dict) or "cmd" not in entry for entry in entries):
         return True  # made of a template, which DVC fills in
     read, written = _paths(entries, "deps"), _paths(entries, "outs", "metrics", "plots")
-    asked = (path for path in read - written if not path.startswith(_SOURCES))
+    asked = (path for path in read - written if not _is_source(layout.root / path, layout))
     return any(_lacks(home.root / path, layout.root / path) for path in asked)
+
+
+def _is_source(path: Path, layout: Layout) -> bool:
+    return path.suffix == ".py" or any(path.is_relative_to(layout.root / folder) for folder in _SOURCES)
 
 
 def _lacks(source: Path, path: Path) -> bool:

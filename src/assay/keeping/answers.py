@@ -21,7 +21,7 @@ from assay.keeping.outcome import Outcome
 from assay.keeping.progress import Progress
 from assay.keeping.replicates import Store, Told
 from assay.keeping.sample import Sample
-from assay.outside import files, seconds
+from assay.outside import files, pipeline, seconds
 from assay.outside.examples import Examples
 from assay.words import params as parameters
 from assay.words import records
@@ -34,7 +34,7 @@ from assay.words.records import Identity, Measurement, MeasureRequest
 def requested(request: MeasureRequest, root: Path) -> Params:
     """The parameters of `root` under the profile of `request`."""
     path = Layout(root).params
-    return parameters.resolved(files.read_bytes(path), request.profile, str(path))
+    return parameters.resolved(pipeline.parameters(root), request.profile, str(path))
 
 
 def watched(request: MeasureRequest, settings: Params, say: Callable[[str], None] | None = None) -> Progress:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from assay.outside import import_path, task_source
 from assay.words.errors import AssayError, UsageError
 
 #: member → arguments as the contract names them
@@ -52,7 +52,7 @@ class Task:
 
     name: str
     file: str
-    source: Path = Path("src")
+    root: Path = Path()  # folder of dvc.yaml
     model: Callable[..., nn.Module] | None = None
     loss: Callable[[Tensor, Tensor], Tensor] | None = None
     preprocess: Callable[..., Tensor] | None = None
@@ -75,12 +75,12 @@ class Task:
             raise self.refuse(f"{member}() fails with {brief(error)}", _form(member)) from error
 
 
-def load(name: str, source: Path, model_parameters: Mapping[str, Any]) -> Task:
-    """The task `tasks.NAME.learning` under the folder `source`; UsageError when it breaks the contract."""
-    file = f"{source.name}/tasks/{name}/learning.py"
-    module = _import(f"tasks.{name}.learning", file, source)
+def load(name: str, root: Path, model_parameters: Mapping[str, Any]) -> Task:
+    """The task `tasks.NAME.learning` of the project at `root`; UsageError when it breaks the contract."""
+    file = task_source.where(root, name, "learning")
+    module = _import(task_source.module(name, "learning"), file, root)
     members = {member: getattr(module, member) for member in MEMBERS if callable(getattr(module, member, None))}
-    task = Task(name=name, file=file, source=source, **members)
+    task = Task(name=name, file=file, root=root, **members)
     if task.fit is None:
         for required in ("model", "loss"):
             if getattr(task, required) is None:
@@ -90,11 +90,10 @@ def load(name: str, source: Path, model_parameters: Mapping[str, Any]) -> Task:
     return task
 
 
-def _import(module: str, file: str, source: Path) -> ModuleType:
-    if not (source / "tasks").is_dir() or not (source.parent / file).is_file():
+def _import(module: str, file: str, root: Path) -> ModuleType:
+    if not (root / file).is_file():
         raise UsageError(f"{file} does not exist", mend="write it, or change task.name in params.yaml")
-    if str(source) not in sys.path:
-        sys.path.insert(0, str(source))
+    import_path.activate(root)
     try:
         return importlib.import_module(module)
     except AssayError:

@@ -13,7 +13,6 @@ from assay.keeping.sample import Sample
 from assay.learning import contract, device
 from assay.learning.contract import Task
 from assay.learning.group import Group
-from assay.words.layout import Layout
 from assay.words.params import Params
 from assay.words.records import MeasureRequest
 
@@ -37,5 +36,5 @@ class Prepared:
 
 def prepare(request: MeasureRequest, root: Path, settings: Params, sample: Sample) -> Prepared:
     """Load the task of `root` for what was read. Raises UsageError for what is wrong in it."""
-    task = contract.load(settings.task.name, Layout(root).source, settings.model)
+    task = contract.load(settings.task.name, root, settings.model)
     return Prepared(task, device.choose(request.device), sample)

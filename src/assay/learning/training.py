@@ -101,5 +101,5 @@ def _said(plan: Plan) -> Iterator[None]:
                 f"one replicate does not fit into the memory of {plan.device}: {contract.brief(error)}",
                 mend="lower train.batch_size, or take a smaller model, in params.yaml",
             ) from error
-        with task_source.said_by_task(plan.task.source.parent, plan.task.name, "learning"):
+        with task_source.said_by_task(plan.task.root, plan.task.name, "learning"):
             raise

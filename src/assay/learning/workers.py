@@ -38,7 +38,7 @@ Train = Callable[[Plan, Sequence[int], int, Watcher, list[str]], list[Outcome]]
 class _Parcel:
     """A plan without anything that only lives in one process."""
 
-    source: Path
+    root: Path  # folder of dvc.yaml
     params: Params
     seed: int
     purpose: str
@@ -53,7 +53,7 @@ class _Parcel:
         tensors = (plan.train.inputs, plan.train.targets, plan.evaluate.inputs, plan.evaluate.targets)
         arrays = [one.cpu().numpy() for one in tensors]
         return cls(
-            source=plan.task.source,
+            root=plan.task.root,
             params=plan.params,
             seed=plan.seed,
             purpose=plan.purpose,
@@ -67,7 +67,7 @@ class _Parcel:
     def plan(self) -> Plan:
         train_inputs, train_targets, inputs, targets = map(torch.from_numpy, self.arrays)
         return Plan(
-            task=contract.load(self.params.task.name, self.source, self.params.model),
+            task=contract.load(self.params.task.name, self.root, self.params.model),
             params=self.params,
             device=torch.device("cpu"),
             seed=self.seed,
@@ -140,7 +140,7 @@ def run(
             open_pipes[ours] = process
         while open_pipes:
             for ready in wait(list(open_pipes)):
-                done = _take(ready, plan.task.source, progress, found)
+                done = _take(ready, plan.task.root, progress, found)
                 if done is not None:
                     notes += [note for note in done.notes if note not in notes]
                     open_pipes.pop(ready).join()
@@ -150,7 +150,7 @@ def run(
     return found
 
 
-def _take(pipe: Any, source: Path, progress: Watcher, found: list[Outcome]) -> _Done | None:
+def _take(pipe: Any, root: Path, progress: Watcher, found: list[Outcome]) -> _Done | None:
     """One message of a worker; the last tells what became of it."""
     try:
         kind, content = pipe.recv()
@@ -170,7 +170,7 @@ def _take(pipe: Any, source: Path, progress: Watcher, found: list[Outcome]) -> _
     else:
         for name in content.nondeterministic:
             warnings.warn(f"{name} does not have a deterministic implementation", stacklevel=2)
-        provenance.met(source.parent, content.imported)
+        provenance.met(root, content.imported)
         return cast(_Done, content)
     return None
 
@@ -188,7 +188,7 @@ def _work(parcel: _Parcel, numbers: list[int], chunk: int, pipe: Connection, tra
             device.determinism(parcel.params.train.deterministic) as nondeterministic,
         ):
             train(plan, numbers, chunk, _Relay(pipe), notes)
-        pipe.send(("done", _Done(nondeterministic, notes, provenance.imported(parcel.source.parent))))
+        pipe.send(("done", _Done(nondeterministic, notes, provenance.imported(parcel.root))))
     except AssayError as error:
         pipe.send(("error", error))
     except Exception as error:

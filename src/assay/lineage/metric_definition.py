@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 import os
 import posixpath
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 from msgspec import UNSET, UnsetType
 
 from assay.judging.metric_version import metric_code, metric_fields, metric_revision
@@ -43,13 +43,6 @@ class MetricTerms(NamedTuple):
     worst: float | None
 
 
-class MetricInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What moves the numbers of today's metric and is in no source of it: where this changes, `evaluate` runs again."""
-
-    reads: dict[str, str]  # file that it says it reads → hash
-    packages: dict[str, str]  # package that it imports → version
-
-
 class MetricDefinition(records.Record, frozen=True, kw_only=True):
     """`context/metric.json`: today's metric as the tree of the baseline defines it, for the floor the parent's tree."""
 
@@ -62,7 +55,7 @@ class MetricDefinition(records.Record, frozen=True, kw_only=True):
     min_effect: float
     worst: float | None
     reads: dict[str, str] | UnsetType = UNSET  # file that the metric says it reads → hash; left out where there is none
-    today: MetricInputs | UnsetType = UNSET
+    packages: dict[str, str] | UnsetType = UNSET  # that today's metrics import → version; another makes evaluate run
 
     @property
     def terms(self) -> MetricTerms | None:
@@ -105,15 +98,14 @@ def baseline_metric(root: Path, home: Path, baseline: str, commit: str, metric: 
 def committed(root: Path, revision: str, metric: str, tree: str, *, recorded: bool) -> MetricDefinition:
     """`definition` of the project at `root` as of `revision`."""
     with reading(root) as objects:
-        return definition(at(objects, root, revision), metric, tree, recorded=recorded)
+        return definition(at(objects, git.prefix(root), revision), metric, tree, recorded=recorded)
 
 
-def at(objects: Objects, root: Path, revision: str) -> ReadFile:
-    """Files of the project at `root` as of `revision`."""
-    prefix = git.prefix(root)
+def at(objects: Objects, prefix: str, revision: str) -> ReadFile:
+    """Files of the project as of `revision`; `prefix` is its path inside the repository."""
 
     def read(path: str) -> bytes | None:
-        found = objects.read([f"{revision}:{prefix}{path}"])[0]
+        found = objects.read([f"{revision}:{posixpath.normpath(prefix + path)}"])[0]
         return found.content if found is not None and found.kind == "blob" else None
 
     return read
@@ -169,14 +161,15 @@ def _asked(read: ReadFile) -> tuple[str, str, dict[str, Any]]:
 
 
 def _module(read: ReadFile, name: str) -> Source | None:
-    """Source of a module of the project, as `closure.read_module` finds it on disk."""
-    if not all(part.isidentifier() for part in name.split(".")):
+    """Source of a module in the folder of dvc.yaml or its `src`, as `closure.read_module` finds it on disk."""
+    parts = name.split(".")
+    if parts[0] in sys.stdlib_module_names or not all(part.isidentifier() for part in parts):
         return None
-    place = f"src/{name.replace('.', '/')}"
-    for path in (f"{place}/__init__.py", f"{place}.py"):
-        content = read(path)
-        if content is not None:
-            return Source(content, path.endswith("/__init__.py"))
+    for folder in ("", "src/"):
+        for ending in ("/__init__.py", ".py"):
+            content = read(f"{folder}{'/'.join(parts)}{ending}")
+            if content is not None:
+                return Source(content, ending == "/__init__.py")
     return None
 
 
@@ -190,15 +183,15 @@ def _source(modules: Callable[[str], Source | None], module: str) -> str:
 
 def _reads(read: ReadFile, modules: Callable[[str], Source | None], module: str) -> dict[str, str]:
     """Name in READS → hash of the content; of what DVC tracks the hash of what Git holds about it."""
-    source, folder = modules(module), f"src/{module.rpartition('.')[0].replace('.', '/')}"
+    source, folder = modules(module), module.rpartition(".")[0].replace(".", "/")
     try:
         names = [] if source is None else metric_reads.listed(source.text, module)
     except UsageError:
         return {}
     found = {}
     for name in names:
-        path = posixpath.normpath(posixpath.join(folder, name))
-        contents = (read(place) for place in (*metric_reads.pointers(path), path))
+        paths = [posixpath.normpath(posixpath.join(top, folder, name)) for top in ("", "src")]
+        contents = (read(place) for path in paths for place in (*metric_reads.pointers(path), path))
         found[name] = files.digest(next((content for content in contents if content is not None), b""))
     return found
 

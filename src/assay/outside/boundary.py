@@ -11,32 +11,49 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from assay.outside import git_environment, lifeline, places, seconds, standard_streams, utf8_mode
+from assay.outside import git_environment, import_path, lifeline, places, seconds, standard_streams, utf8_mode
 from assay.words import printable
 from assay.words.errors import REFUSED, AssayError, Exit
 from assay.words.layout import Layout
 
+#: what `assay stage NAME` runs. The last five are no stages of dvc.yaml: stages and commands start them
+STAGES = {
+    "context": "assay.stages.context",
+    "prepare": "assay.stages.prepare",
+    "split": "assay.stages.split",
+    "baseline": "assay.stages.baseline",
+    "train": "assay.stages.train",
+    "evaluate": "assay.stages.evaluate",
+    "floors": "assay.stages.floors",
+    "ahead": "assay.stages.ahead",
+    "beside": "assay.stages.beside",
+    "measure": "assay.stages.measure",
+    "trace": "assay.stages.trace",
+}
 
-def guarded(stages: Mapping[str, str], arguments: Sequence[str], protocol: int) -> int:
-    """Run the stage that the command line names, in the project that holds this file; its exit code."""
+
+def guarded(given: Sequence[str]) -> int:
+    """Run the stage that the command line names, in the current folder; its exit code."""
     utf8_mode.enter()
     standard_streams.make_lenient()
-    if not arguments or arguments[0] not in stages:
-        _say(f"there is no stage {' '.join(arguments) or '(none given)'}; allowed: {', '.join(stages)}")
+    arguments = _before_comment(given)
+    if not arguments or arguments[0] not in STAGES:
+        _say(f"there is no stage {' '.join(arguments) or '(none given)'}; allowed: {', '.join(STAGES)}")
         return Exit.USAGE
-    name, root = arguments[0], Path(sys.argv[0]).resolve().parent.parent
+    name, root = arguments[0], Path.cwd()
     lifeline.hold()
     git_environment.forget_places()  # `dvc exp run` in a hook or an alias of Git
     seconds.mark("interpreter")
     try:
-        module = importlib.import_module(stages[name])
+        module = importlib.import_module(STAGES[name])
         gc.enable()
         seconds.mark("imports")
-        stage: Callable[[Path, Sequence[str], int], None] = module.main
-        stage(root, arguments[1:], protocol)
+        import_path.activate(root)
+        stage: Callable[[Path, Sequence[str]], None] = module.main
+        stage(root, arguments[1:])
         return Exit.DONE
     except AssayError as error:
         _say(f"{name}: {error.sentence}{_lost(root, name)}")
@@ -53,13 +70,18 @@ def guarded(stages: Mapping[str, str], arguments: Sequence[str], protocol: int) 
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("", "assay", "tasks"):
             return _bug(name)
-        mend = "activate the environment that Assay is installed in, or put its bin folder first on PATH"
-        _say(f"{name}: {sys.executable} has no module {error.name}; next: {mend}{_lost(root, name)}")
+        mend = f"install it for {sys.executable}"
+        _say(f"{name}: there is no module {error.name}; next: {mend}{_lost(root, name)}")
         return Exit.USAGE
     except Exception:
         return _bug(name)
     finally:
         seconds.write(name)
+
+
+def _before_comment(given: Sequence[str]) -> list[str]:
+    """What stands before a `#`: not every shell knows that a comment begins there."""
+    return list(given[: given.index("#")] if "#" in given else given)
 
 
 def _bug(name: str) -> int:

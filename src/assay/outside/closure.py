@@ -9,6 +9,7 @@ Not covered: names computed at run time, and data files that code opens.
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,12 @@ from pathlib import Path
 
 from assay.outside import files as disk
 from assay.outside import remembered
+from assay.outside import tree as trees
+from assay.outside.tree import Tree
 from assay.words import normal_form
+
+#: the folder of a project's dvc.yaml, or a tree of sources
+Where = Path | Tree
 
 
 @dataclass(frozen=True)
@@ -27,74 +33,81 @@ class Looked:
     executed: dict[str, set[Path]] = field(default_factory=dict)  # dotted name → files that importing it executes
 
 
-def import_closure(root: Path, entries: Sequence[Path], looked: Looked | None = None) -> tuple[Path, ...]:
-    """Files that importing `entries` executes, and these: sorted, relative to `root`, all under src.
+def import_closure(where: Where, entries: Sequence[Path], looked: Looked | None = None) -> tuple[Path, ...]:
+    """Files of a tree that importing `entries` executes, and these: sorted, relative to its root.
 
     An `__init__.py` without a statement is left out: it cannot influence anything. Who asks for several
     closures of a tree that stands still gives one `looked` to all.
     Raises UsageError with file and line when one of them is not valid Python.
     """
-    looked = looked or Looked()
+    tree, looked = _tree(where), looked or Looked()
     direct = looked.direct
-    given = {_relative(root, entry) for entry in entries}
+    given = {_relative(tree, entry) for entry in entries}
     found: set[Path] = set()
-    waiting = given.union(*(_packages(root, module_name(entry)) for entry in given))
+    waiting = given.union(*(_packages(tree, tree.module(entry)) for entry in given))
     while waiting:
         found |= waiting
-        direct.update((file, direct_imports(root, file, looked)) for file in waiting - direct.keys())
+        direct.update((file, direct_imports(tree, file, looked)) for file in waiting - direct.keys())
         waiting = {path for file in waiting for path in direct[file]} - found
-    return tuple(sorted(path for path in found if path in given or not inert(root, path)))
+    return tuple(sorted(path for path in found if path in given or not inert(tree, path)))
 
 
-def direct_imports(root: Path, file: Path, looked: Looked | None = None) -> set[Path]:
-    """Files of the project that the import statements of `file` execute themselves, relative to `root`."""
-    executed = (looked or Looked()).executed
-    plain = imported_names(root, file)
-    starred = (_members(root, name[:-2]) for name in plain if name.endswith(".*"))
+def direct_imports(where: Where, file: Path, looked: Looked | None = None) -> set[Path]:
+    """Files of the tree that the import statements of `file` execute themselves, relative to its root."""
+    tree, executed = _tree(where), (looked or Looked()).executed
+    plain = imported_names(tree, file)
+    starred = (_members(tree, name[:-2]) for name in plain if name.endswith(".*"))
     names = plain.union(*starred)
-    executed.update((name, _executed(root, name)) for name in names - executed.keys())
+    executed.update((name, _executed(tree, name)) for name in names - executed.keys())
     return set().union(*(executed[name] for name in names))
 
 
-def imported_names(root: Path, file: Path) -> frozenset[str]:
+def imported_names(where: Where, file: Path) -> frozenset[str]:
     """Dotted names that `file` imports: `from a import b` gives `a` and `a.b`, whatever `b` is."""
-    relative = _relative(root, file)
-    module = module_name(relative)
+    tree = _tree(where)
+    relative = _relative(tree, file)
+    module = tree.module(relative)
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    return _scan(disk.read_bytes(root / relative), relative.as_posix(), package)
+    return _scan(disk.read_bytes(tree.root / relative), relative.as_posix(), package)
 
 
-def third_party(root: Path, files: Iterable[Path]) -> set[str]:
-    """Top-level names of packages that `files` import and that are neither Python's own nor the project's."""
-    sources = (file for file in files if file.suffix == ".py")
-    tops = {name.partition(".")[0] for file in sources for name in imported_names(root, file)}
-    return {top for top in tops - sys.stdlib_module_names if not _is_project(root, top)}
+def third_party(where: Where, files: Iterable[Path]) -> set[str]:
+    """Top-level names of packages that `files` import and that are neither Python's own, nor the tree's, nor Assay."""
+    tree, sources = _tree(where), (file for file in files if file.suffix == ".py")
+    tops = {name.partition(".")[0] for file in sources for name in imported_names(tree, file)}
+    return {top for top in tops - sys.stdlib_module_names - {trees.LIBRARY} if not _is_own(tree, top)}
 
 
-def code_hash(root: Path, files: Iterable[Path]) -> str:
+def code_hash(where: Where, files: Iterable[Path]) -> str:
     """128-bit hash over paths and contents, in hex; the order of `files` does not matter.
 
     Python sources count in their normal form, everything else byte by byte.
     """
-    ordered = sorted({_relative(root, file) for file in files})
-    lines = (f"{_content_digest(root, file)} {file.as_posix()}\n" for file in ordered)
+    lines = (f"{hashed} {name}\n" for name, hashed in code_hashes(where, files).items())
     return disk.digest("".join(lines).encode("utf-8", "surrogateescape"))
 
 
-def read_module(root: Path, name: str) -> normal_form.Source | None:
-    """Source of the module that the dotted `name` means in the project, None when it is not the project's."""
-    file = _find(root, name) if all(part.isidentifier() for part in name.split(".")) else None
-    return normal_form.Source(disk.read_bytes(root / file), file.name == "__init__.py") if file else None
+def code_hashes(where: Where, files: Iterable[Path]) -> dict[str, str]:
+    """Path relative to the tree's root → hash of the content, in the order of paths."""
+    tree = _tree(where)
+    ordered = sorted({_relative(tree, file) for file in files})
+    return {file.as_posix(): _content_digest(tree.root, file) for file in ordered}
 
 
-def module_name(file: Path) -> str:
-    """Dotted name of a file given relative to the root: src/a/b.py is a.b, src/a/__init__.py is a."""
-    parts = file.with_suffix("").parts[1:]
-    return ".".join(parts[:-1] if parts[-1:] == ("__init__",) else parts)
+def read_module(where: Where, name: str) -> normal_form.Source | None:
+    """Source of the module that the dotted `name` means in the tree or in Assay, None when it is in neither."""
+    for tree in (_tree(where), trees.LIBRARY_TREE):
+        if file := tree.find(name):
+            return normal_form.Source(disk.read_bytes(tree.root / file), file.name == "__init__.py")
+    return None
 
 
-def _relative(root: Path, file: Path) -> Path:
-    return file.relative_to(root) if file.is_absolute() else file
+def _tree(where: Where) -> Tree:
+    return where if isinstance(where, Tree) else trees.project(where)
+
+
+def _relative(tree: Tree, file: Path) -> Path:
+    return Path(os.path.relpath(file, tree.root)) if file.is_absolute() else file
 
 
 def _content_digest(root: Path, file: Path) -> str:
@@ -110,53 +123,44 @@ def _normal_digest(content: bytes, where: str) -> str:
     return known[0]
 
 
-def inert(root: Path, file: Path) -> bool:
+def inert(where: Where, file: Path) -> bool:
     if file.name != "__init__.py":
         return False
-    body = normal_form.parse(disk.read_bytes(root / file), file.as_posix()).body
+    body = normal_form.parse(disk.read_bytes(_tree(where).root / file), file.as_posix()).body
     return all(
         normal_form.does_nothing(line) or (isinstance(line, ast.ImportFrom) and line.module == "__future__")
         for line in body
     )
 
 
-def _find(root: Path, module: str) -> Path | None:
-    """The file of a module of the project: a package comes before a module of the same name, as in Python."""
-    place = Path("src", *module.split("."))
-    for candidate in (place / "__init__.py", place.with_name(place.name + ".py")):
-        if (root / candidate).is_file():
-            return candidate
-    return None
+def _is_own(tree: Tree, top: str) -> bool:
+    folders = (tree.root / folder / top for folder in tree.folders if top.isidentifier())
+    return tree.find(top) is not None or any(any(folder.glob("**/*.py")) for folder in folders)
 
 
-def _is_project(root: Path, top: str) -> bool:
-    return _find(root, top) is not None or any((root / "src" / top).glob("**/*.py"))
-
-
-def _packages(root: Path, module: str) -> set[Path]:
+def _packages(tree: Tree, module: str) -> set[Path]:
     """The `__init__.py` of every package around `module`."""
     parts = module.split(".")
-    inits = (Path("src", *parts[:depth], "__init__.py") for depth in range(1, len(parts)))
-    return {init for init in inits if (root / init).is_file()}
+    found = (tree.find(".".join(parts[:depth])) for depth in range(1, len(parts)))
+    return {file for file in found if file is not None and file.name == "__init__.py"}
 
 
-def _executed(root: Path, name: str) -> set[Path]:
+def _executed(tree: Tree, name: str) -> set[Path]:
     """Files that importing the dotted `name` executes; the last part may be a name inside a module."""
-    parts = name.split(".")
-    if parts[0] in sys.builtin_module_names or not all(part.isidentifier() for part in parts):
+    if not all(part.isidentifier() for part in name.split(".")):
         return set()
-    file = _find(root, name)
-    return _packages(root, name) | ({file} if file else set())
+    file = tree.find(name)
+    return _packages(tree, name) | ({file} if file else set())
 
 
-def _members(root: Path, package: str) -> set[str]:
+def _members(tree: Tree, package: str) -> set[str]:
     """What the `__all__` of a package names: `from package import *` imports the modules among it."""
-    file = _find(root, package)
+    file = tree.find(package)
     if file is None or file.name != "__init__.py":
         return set()
-    tree = normal_form.parse(disk.read_bytes(root / file), file.as_posix())
+    parsed = normal_form.parse(disk.read_bytes(tree.root / file), file.as_posix())
     settings = (ast.Assign, ast.AugAssign, ast.AnnAssign)
-    inside = [list(ast.walk(node)) for node in ast.walk(tree) if isinstance(node, settings)]
+    inside = [list(ast.walk(node)) for node in ast.walk(parsed) if isinstance(node, settings)]
     about = [nodes for nodes in inside if any(isinstance(n, ast.Name) and n.id == "__all__" for n in nodes)]
     return {f"{package}.{_text(node)}" for nodes in about for node in nodes if _text(node)}
 

@@ -7,6 +7,7 @@ at a revision. Not covered: what experiments and tags mean.
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import shutil
 import subprocess
@@ -153,7 +154,7 @@ def read(root: Path, revision: str, path: str) -> bytes | None:
 
     Raises UsageError where it is there and its filter (Git LFS, git-crypt) fails.
     """
-    name = f"{revision}:{prefix(root)}{path}"
+    name = f"{revision}:{posixpath.normpath(prefix(root) + path)}"
     done = subprocess.run(["git", "-C", str(root), "cat-file", "--filters", name], capture_output=True)
     if not done.returncode:
         return done.stdout

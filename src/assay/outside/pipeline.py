@@ -1,4 +1,4 @@
-"""dvc.yaml as provenance needs it: what each stage declares. Also where DVC runs us, for whom, and on which cache."""
+"""dvc.yaml: what stages declare, the user's own among them. Also where DVC runs us, for whom, and on which cache."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from assay.outside import files, git
+from assay.words import params
 from assay.words.errors import UsageError
-from assay.words.layout import Layout, Store
+from assay.words.layout import STAGES, Layout, Store
 from assay.words.yaml12 import parse
 from assay.words.yaml_limits import GENERATED
 
 
 @dataclass(frozen=True)
 class Run:
-    """The project that runs, and the real repository behind a `--temp` or `--queue` copy of it."""
+    """The project that runs, and the real one behind a `--temp` or `--queue` copy of it."""
 
     layout: Layout
-    home: Path  # the user's checkout, a work tree of Git; equals layout.root in the workspace
+    home: Path  # the project in the user's checkout, a work tree of Git; equals layout.root in the workspace
     experiment: str  # DVC's name for the experiment, "" outside of one
 
     @property
@@ -30,42 +33,64 @@ class Run:
 
 
 def current(root: Path) -> Run:
-    """The run that this process belongs to. `root` holds dvc.yaml."""
-    home = os.environ.get("DVC_ROOT")
+    """The run that this process belongs to. `root` holds dvc.yaml; DVC_ROOT is the folder of the real `.dvc`."""
+    given, own = os.environ.get("DVC_ROOT"), dvc_root(root)
+    inside = Path(os.path.relpath(root.resolve(), own.resolve())) if own else Path()
+    home = Path(os.path.normpath(Path(given) / inside)) if given else root
     return Run(
         layout=Layout(root),
-        home=Path(home) if home else root,
+        home=root if home.resolve() == root.resolve() else home,
         experiment=os.environ.get("DVC_EXP_NAME", ""),
     )
 
 
+def dvc_root(folder: Path) -> Path | None:
+    """The folder of the `.dvc` that DVC finds from `folder`: its own, or one above it in the same Git work tree."""
+    for place in (folder, *folder.parents):
+        if (place / ".dvc").is_dir():
+            return place
+        if (place / ".git").exists():
+            return None
+    return None
+
+
 def store(home: Path) -> Store:
-    """The cache of the checkout at `home`: all work trees of a repository share the one of the main work tree."""
-    return Store(_main(home) or home)
+    """The cache of the project at `home`: all work trees of a repository share the one of the main work tree."""
+    place = main(home)
+    return Store(dvc_root(place) or place)
+
+
+def main(home: Path) -> Path:
+    """The same project in the main work tree; `home` where that is it, or where nobody has had the project there."""
+    return _main(home) or home
 
 
 @lru_cache(maxsize=8)
 def _main(home: Path) -> Path | None:
-    """The same project in the main work tree; None where `home` is that, or where there is none to be found.
-
-    There is none behind a bare repository, or where nobody has had the project in the main work tree.
-    """
+    """None also behind a bare repository."""
     top = next((folder for folder in (home, *home.parents) if (folder / ".git").exists()), None)
     if top is None or (top / ".git").is_dir():  # nearly always, and asking Git would cost every stage a process
         return None
     listed = git.run(home, "worktree", "list", "--porcelain", check=False)  # the main work tree comes first
     first = re.match(r"worktree (.+?)\nHEAD ", listed.partition("\n\n")[0], re.DOTALL)
-    main = Path(first[1]) / home.relative_to(top) if first else home
-    return main if (main / ".dvc").is_dir() and main != home else None
+    place = Path(first[1]) / home.relative_to(top) if first else home
+    return place if dvc_root(place) and place != home else None
 
 
 def dependencies(layout: Layout, task: str) -> dict[str, list[str]]:
-    """Stage → paths that dvc.yaml declares as its dependencies, `${task.name}` filled in."""
-    declared = _stages(layout)
+    """Stage → paths that dvc.yaml declares as its dependencies and that no stage makes, `${task.name}` filled in."""
+    declared = {name: entry for name, entry in _stages(layout).items() if isinstance(entry, dict)}
+    made = {path for entry in declared.values() for path in _paths(entry.get("outs"))}
     return {
-        stage: [re.sub(r"\$\{\s*task\.name\s*\}", task, str(path)) for path in entry.get("deps", [])]
+        stage: [re.sub(r"\$\{\s*task\.name\s*\}", task, path) for path in _paths(entry.get("deps")) if path not in made]
         for stage, entry in declared.items()
     }
+
+
+def _paths(declared: Any) -> list[str]:
+    """Paths of a list in dvc.yaml; one with options is a mapping of a single key."""
+    entries = declared if isinstance(declared, list) else []
+    return [str(next(iter(entry), "")) if isinstance(entry, dict) else str(entry) for entry in entries]
 
 
 def _stages(layout: Layout) -> dict[str, Any]:
@@ -73,3 +98,59 @@ def _stages(layout: Layout) -> dict[str, Any]:
     if not isinstance(stages, dict):
         raise UsageError("dvc.yaml has no stages", mend="bring it back with `git checkout HEAD -- dvc.yaml`")
     return stages
+
+
+def parameters(root: Path, mend: str = "git checkout HEAD -- params.yaml") -> bytes:
+    """params.yaml of the project at `root`, without the sections that stages of the user's own declare."""
+    content = files.read_bytes(root / "params.yaml", mend)
+    path = root / "dvc.yaml"
+    return own_parameters(content, path.read_bytes() if path.is_file() else b"")
+
+
+def parameters_at(root: Path, revision: str) -> bytes | None:
+    """The same as of a revision; None where it has no params.yaml."""
+    content = git.read(root, revision, "params.yaml")
+    return None if content is None else own_parameters(content, git.read(root, revision, "dvc.yaml") or b"")
+
+
+def own_parameters(content: bytes, pipeline: bytes) -> bytes:
+    """`content` of a params.yaml without the top-level keys that only stages of the user's own declare.
+
+    The very bytes where there are none. What cannot be read is left to whoever reads it next.
+    """
+    try:
+        raw, declared = parse(content), foreign(parse(pipeline, "dvc.yaml")) if pipeline else set()
+    except UsageError:
+        return content
+    strange = (raw.keys() & declared) - params.KEYS
+    if not strange:
+        return content
+    names = b"|".join(re.escape(key.encode()) for key in sorted(strange))
+    rest = re.sub(rb"^(?:%s)[ \t]*:.*\n?(?:(?:[ \t#].*|)\n)*" % names, b"", content, flags=re.MULTILINE)
+    left = {key: value for key, value in raw.items() if key not in strange}
+    try:
+        if parse(rest) == left:
+            return rest
+    except UsageError:
+        pass
+    return msgspec.json.encode(left)  # written in another way than a line for each key
+
+
+def foreign(pipeline: dict[str, Any]) -> set[str]:
+    """Top-level keys of params.yaml that stages which are none of ours list under `params`, or put into a `${…}`."""
+    stages = pipeline.get("stages")
+    others = [entry for name, entry in stages.items() if name not in STAGES] if isinstance(stages, dict) else []
+    listed = {key for entry in others if isinstance(entry, dict) for key in _keys(entry.get("params"))}
+    written = msgspec.json.encode(others).decode()
+    return listed | set(re.findall(r"\$\{\s*([A-Za-z_]\w*)", written))
+
+
+def _keys(declared: Any) -> set[str]:
+    """First names of a stage's `params`: of params.yaml alone, and not where it watches the whole file."""
+    found = set()
+    for entry in declared if isinstance(declared, list) else []:
+        if isinstance(entry, str):
+            found.add(entry.partition(".")[0])
+        elif isinstance(entry, dict) and isinstance(entry.get("params.yaml"), list):
+            found |= {str(key).partition(".")[0] for key in entry["params.yaml"]}
+    return found

@@ -1,7 +1,7 @@
-"""The code that runs is the code that Git and DVC know.
+"""The code that runs is the code that Git and DVC know, from the work tree that runs.
 
-Covers: modules imported from the project that Git does not track or that the stage does not declare, and
-files inside a stage's dependencies that Git does not track. Not covered: which sources an import *would*
+Covers: imported files that Git does not track, that no stage watches, or that come from another work tree of the
+repository; files inside a stage's dependencies that Git does not track. Not covered: which sources an import *would*
 reach (`outside.closure`).
 """
 
@@ -11,34 +11,17 @@ import os
 import posixpath
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 
 from assay.outside import closure, git
+from assay.outside import tree as trees
 from assay.outside.untracked_files import commit_command, named
 from assay.words.errors import ProvenanceError
 
 #: made by the interpreter beside the sources; .dvcignore keeps DVC from hashing them, too
-_BYPRODUCTS = ("__pycache__",)
-
-
-class Listing(NamedTuple):
-    """Files under src as Git sees them, relative to the project."""
-
-    tracked: frozenset[str]
-    others: tuple[str, ...]  # not tracked, ignored ones included
-
-
-def listing(root: Path) -> Listing:
-    """Both lists, for who checks several stages of a tree that stands still."""
-    tracked = git.run(root, "ls-files", "-z", "--cached", "--", "src").split("\0")
-    others = git.run(root, "ls-files", "-z", "--others", "--", "src").split("\0")
-    kept = (file for file in others if file and not set(_BYPRODUCTS) & set(PurePosixPath(file).parts))
-    return Listing(frozenset(tracked), tuple(kept))
-
-
-#: root, and a file below it that a worker process of this one has imported
+_BYPRODUCTS = frozenset({"__pycache__"})
+#: project, and a file of its work tree that a worker process of this one has imported
 _met: set[tuple[Path, str]] = set()
 
 
@@ -48,46 +31,76 @@ def met(root: Path, files: Iterable[str]) -> None:
 
 
 def imported(root: Path) -> list[str]:
-    """Files under `root`/src that this process and its workers have imported, relative to `root`."""
-    named, source = f"{root / 'src'}{os.sep}", str((root / "src").resolve())
-    elsewhere = tuple(prefix for prefix in {sys.prefix, sys.base_prefix} if not source.startswith(prefix))
+    """Files of the work tree around `root` that this process and its workers have imported, relative to `root`.
+
+    Not those of Assay or of installed packages. Where a symbolic link leads is for `check` to say.
+    """
     found = {file for place, file in _met if place == root}
+    found |= {os.path.relpath(file, root) for file in _loaded(trees.top(root))}
+    return sorted(Path(file).as_posix() for file in found)
+
+
+def from_elsewhere(root: Path, home: Path) -> list[str]:
+    """Files of the repository at `home` that this process has imported from outside of the work tree around `root`."""
+    own, other = trees.top(root), trees.top(home)
+    inside = (str(own) + os.sep, str(own.resolve()) + os.sep)
+    return sorted(file for file in _loaded(other) if not file.startswith(inside))
+
+
+def _loaded(top: Path) -> set[str]:
+    """Files below `top` that were imported, by their names below it: neither Assay's, nor installed, nor Python's."""
+    named, real = f"{top}{os.sep}", f"{top.resolve()}{os.sep}"
+    elsewhere = tuple(prefix for prefix in {sys.prefix, sys.base_prefix} if not real.startswith(prefix))
+    ours = f"{trees.OURS}{os.sep}"
+    found = set()
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)  # a relative name for some modules of torch
-        if not isinstance(file, str) or file.startswith(elsewhere) or not Path(file).is_absolute():
+        if not isinstance(file, str) or file.startswith(elsewhere) or not os.path.isabs(file):  # noqa: PTH117
             continue  # resolving the thousand files of torch would take longer than all the rest
-        if file.startswith(named):  # where a symbolic link leads is for `check` to say
-            found.add(Path(file).relative_to(root).as_posix())
+        leads = os.path.realpath(file)
+        if leads.startswith(ours) or trees.installed(Path(file)):
             continue
-        real = str(Path(file).resolve())
-        if real.startswith(source):
-            found.add(Path(real).relative_to(root.resolve()).as_posix())
-    return sorted(found)
+        if file.startswith(named):
+            found.add(file)
+        elif leads.startswith(real):
+            found.add(named + leads[len(real) :])
+    return found
 
 
-def check(
-    root: Path, stage: str, dependencies: Sequence[str], files: Iterable[str], listed: Listing | None = None
-) -> None:
-    """Refuse `files` (relative to `root`) that Git does not track or that `stage` does not depend on.
+def tracked(root: Path, files: Collection[str]) -> set[str]:
+    """Those of `files` (relative to `root`) that Git tracks."""
+    if not files:
+        return set()
+    return _listed(root, "--cached", files)
 
-    A stage without dependencies always runs, whatever changed, and needs none.
-    Raises ProvenanceError (exit 4) naming the first such file and the line to add.
-    """
-    known, files = listed or listing(root), list(files)
-    missing = [file for file in files if file not in known.tracked or leads_elsewhere(root, file)]
+
+def check_known(root: Path, files: Sequence[str]) -> None:
+    """Refuse `files` (relative to `root`) that Git does not track, or that lie behind a link."""
+    known = tracked(root, files)
+    missing = [file for file in files if file not in known or leads_elsewhere(root, file)]
     for file in missing:
         if refusal := _out_of_reach(root, file):
             raise refusal
     if missing:
         text = f"{named(missing)} {'is' if len(missing) == 1 else 'are'} imported but Git does not track"
         raise ProvenanceError(f"{text} {_them(missing)}", mend=commit_command(root, missing))
-    for file in files:
-        if dependencies and not _inside(file, dependencies) and not closure.inert(root, Path(file)):
+
+
+def check(root: Path, stage: str, dependencies: Sequence[str], files: Iterable[str], seen: Collection[str]) -> None:
+    """Refuse `files` (relative to `root`) that Git does not track or that nothing watches for `stage`.
+
+    `seen` are those that `context` saw, `dependencies` what dvc.yaml lists beside. Raises ProvenanceError (exit 4)
+    naming the first such file and the mend.
+    """
+    wanted = list(files)
+    check_known(root, wanted)
+    for file in wanted:
+        if not _watched(root, file, dependencies, seen):
             raise ProvenanceError(
-                f"stage {stage} imports {file}, which is not among its dependencies",
-                mend=f"add the line `- {file}` under stages.{stage}.deps in dvc.yaml",
+                f"stage {stage} imports {file}, which no import statement that it reaches names",
+                mend=f"import it at the top of a module, or add `- {file}` under stages.{stage}.deps in dvc.yaml",
             )
-    if strange := [file for file in known.others if _inside(file, dependencies)]:
+    if strange := _untracked_inside(root, dependencies, seen):
         lies = "lies" if len(strange) == 1 else "lie"
         raise ProvenanceError(
             f"{named(strange)} {lies} inside the dependencies of stage {stage} but Git does not track {_them(strange)}",
@@ -95,47 +108,73 @@ def check(
         )
 
 
-def check_left_behind(home: Path, root: Path, stage: str, dependencies: Sequence[str], files: Iterable[str]) -> None:
+def check_tree(root: Path, home: Path, stage: str) -> None:
+    """Refuse modules that come from the repository, and not from the work tree that runs."""
+    for file in from_elsewhere(root, home):
+        raise ProvenanceError(
+            f"stage {stage} imported {file}, which is not of the work tree that runs ({trees.top(root)})",
+            mend="move it to the folder of dvc.yaml, to the top of the repository, or into src beside either",
+        )
+
+
+def check_left_behind(home: Path, root: Path, stage: str, dependencies: Sequence[str], files: Collection[str]) -> None:
     """Refuse what a `--temp` or `--queue` run at `root` goes without, as Git does not track it in `home`.
 
     DVC takes tracked files along and nothing else; such a run would end well with other code than the one at hand.
     """
-    missing = [file for file in listing(home).others if not (root / file).exists()]
-    names = {name for file in files for name in closure.imported_names(root, Path(file))} if missing else set()
-    for file in missing:
-        wanted = file.endswith(".py") and closure.module_name(Path(file)) in names
-        if wanted or _inside(file, dependencies):
-            raise ProvenanceError(
-                f"stage {stage} {'imports' if wanted else 'depends on'} {file}, which this run lacks: "
-                "Git does not track it",
-                mend=f"{commit_command(home, [file])}, or move it elsewhere",
-            )
+    here, there = trees.project(root), trees.project(home)
+    names = sorted({name for file in files for name in closure.imported_names(here, Path(file))})
+    found = (file for name in names if (file := there.find(name)) and not here.find(name))
+    missing = {file.as_posix(): "imports" for file in found}
+    inside = {file: "depends on" for file in _untracked_inside(home, dependencies, files) if not (root / file).exists()}
+    for name, how in (missing | inside).items():
+        raise ProvenanceError(
+            f"stage {stage} {how} {name}, which this run lacks: Git does not track it",
+            mend=f"{commit_command(home, [name])}, or move it elsewhere",
+        )
 
 
-def late(root: Path, dependencies: Sequence[str]) -> list[str]:
+def late(root: Path, dependencies: Sequence[str], seen: Collection[str]) -> list[str]:
     """Modules imported by now that `check` would refuse: they make a result unproven."""
-    tracked = listing(root).tracked
+    files = imported(root)
+    known = tracked(root, files)
     return [
         file
-        for file in imported(root)
-        if file not in tracked
-        or leads_elsewhere(root, file)
-        or not (_inside(file, dependencies) or closure.inert(root, Path(file)))
+        for file in files
+        if file not in known or leads_elsewhere(root, file) or not _watched(root, file, dependencies, seen)
     ]
+
+
+def _watched(root: Path, file: str, dependencies: Sequence[str], seen: Collection[str]) -> bool:
+    return file in seen or _inside(file, dependencies) or closure.inert(root, Path(file))
+
+
+def _untracked_inside(root: Path, dependencies: Sequence[str], sources: Collection[str]) -> list[str]:
+    """Files that Git does not track in those of `dependencies` that hold sources; among data may be some."""
+    top = trees.top(root.resolve())
+    entries = (path for path in map(posixpath.normpath, dependencies) if any(_inside(one, [path]) for one in sources))
+    folders = (path for path in entries if (root / path).is_dir())
+    present = [path for path in folders if (root / path).resolve().is_relative_to(top)]
+    listed = _listed(root, "--others", present) if present else ()
+    return sorted(file for file in listed if _BYPRODUCTS.isdisjoint(Path(file).parts))
+
+
+def _listed(root: Path, kind: str, paths: Iterable[str]) -> set[str]:
+    said = git.run(root, "--literal-pathspecs", "ls-files", "-z", kind, "--", *paths)
+    return {file for file in said.split("\0") if file}
 
 
 def leads_elsewhere(root: Path, file: str) -> bool:
     """Whether a symbolic link stands at `file` or above it, and what it leads to is nothing that Git tracks here."""
     real = (root / file).resolve()
-    return real != root.resolve() / file and not git.run(root, "ls-files", "--", str(real), check=False)
+    own = Path(os.path.normpath(root.resolve() / file))
+    return real != own and not git.run(root, "ls-files", "--", str(real), check=False)
 
 
 def _out_of_reach(root: Path, file: str) -> ProvenanceError | None:
     """The refusal of a file behind a link or in another repository, where `git add` is no mend; else None."""
     what = f"{file} is imported but"
-    above = [
-        root.joinpath(*PurePosixPath(file).parts[:depth]) for depth in range(1, len(PurePosixPath(file).parts) + 1)
-    ]
+    above = [root.joinpath(*Path(file).parts[:depth]) for depth in range(1, len(Path(file).parts) + 1)]
     link = next((path for path in above if path.is_symlink()), None)
     if link is not None:
         place, target = link.relative_to(root).as_posix(), link.resolve()

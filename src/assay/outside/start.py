@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
-from assay.outside import files, metric_reads, pipeline, provenance, task_source
+from assay.outside import pipeline, provenance, remembered, stage_code, task_source
 from assay.words import params
 from assay.words.layout import Layout
 from assay.words.params import Params
+from assay.words.records import StageCode
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,19 @@ class Start:
     def layout(self) -> Layout:
         return self.run.layout
 
+    @cached_property
+    def declared(self) -> dict[str, list[str]]:
+        """Stage → its dependencies in dvc.yaml."""
+        return pipeline.dependencies(self.layout, self.params.task.name)
+
     @property
     def dependencies(self) -> list[str]:
-        return pipeline.dependencies(self.layout, self.params.task.name)[self.stage]
+        return self.declared.get(self.stage, [])
+
+    @cached_property
+    def code(self) -> StageCode:
+        """What the stage reaches. Raises ProvenanceError where that is not what `context` saw."""
+        return stage_code.check(self.layout, self.stage, self.params.task.name)
 
     def task(self, name: str) -> ModuleType:
         """The task's module `name` (data, metrics), imported and proven."""
@@ -41,18 +53,21 @@ class Start:
         return task_source.said_by_task(self.layout.root, self.params.task.name, name)
 
     def prove(self, also: Iterable[str] = ()) -> None:
-        """Refuse code that Git or DVC does not know: what is imported by now, and the files in `also`."""
+        """Refuse code that nobody knows: what is imported by now, and the files in `also`."""
         root = self.layout.root
-        provenance.check(root, self.stage, self.dependencies, sorted({*provenance.imported(root), *also}))
-        if self.stage == "evaluate":
-            metric_reads.check_known(root, self.params.task.name)
+        provenance.check_tree(root, self.run.home, self.stage)
+        files = sorted({*provenance.imported(root), *also})
+        provenance.check(root, self.stage, self.dependencies, files, self.code.files)
 
     def unproven(self) -> list[str]:
         """Modules imported since, which nobody checked."""
-        return provenance.late(self.layout.root, self.dependencies)
+        elsewhere = provenance.from_elsewhere(self.layout.root, self.run.home)
+        return [*provenance.late(self.layout.root, self.dependencies, self.code.files), *elsewhere]
 
 
 def start(root: Path, stage: str) -> Start:
     """Read params.yaml as a whole, whatever part of it this stage needs."""
-    content = files.read_bytes(root / "params.yaml", "bring it back with `git checkout HEAD -- params.yaml`")
-    return Start(stage, pipeline.current(root), params.resolved(content))
+    content = pipeline.parameters(root, "bring it back with `git checkout HEAD -- params.yaml`")
+    begun = Start(stage, pipeline.current(root), params.resolved(content))
+    remembered.load(begun.run.store.sources)
+    return begun

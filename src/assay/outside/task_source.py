@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import importlib
-import sys
+import os
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +18,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from assay.outside import import_path
+from assay.outside import tree as trees
 from assay.words.errors import AssayError, UsageError
 
 #: file → members of which one in each tuple must be there
@@ -45,16 +47,24 @@ def module(task: str, name: str) -> str:
 
 
 def path(root: Path, task: str, name: str) -> Path:
-    return root / "src" / "tasks" / task / f"{name}.py"
+    """The file of a task's module in the project at `root`; where it belongs when there is none."""
+    found = trees.project(root).find(module(task, name))
+    return root / (found or Path("src", "tasks", task, f"{name}.py"))
+
+
+def where(root: Path, task: str, name: str) -> str:
+    """The same for sentences, as seen from `root`."""
+    return Path(os.path.relpath(path(root, task, name), root)).as_posix()
 
 
 def read(root: Path, task: str, name: str) -> Source:
     """The task's module, parsed. Raises UsageError when the task or a required member is missing."""
-    file = path(root, task, name)
+    file, called = path(root, task, name), where(root, task, name)
     if not file.is_file():
-        tasks = sorted(found.parent.name for found in (root / "src" / "tasks").glob("*/data.py"))
+        folders = (root / folder / "tasks" for folder in trees.project(root).folders)
+        tasks = sorted({found.parent.name for folder in folders for found in folder.glob("*/data.py")})
         raise UsageError(
-            f"task {task!r} has no {file.relative_to(root)}",
+            f"task {task!r} has no {called}",
             allowed=", ".join(tasks) or "no task is there",
             mend="set task.name in params.yaml, or write the file (docs/tasks.md)",
         )
@@ -62,15 +72,13 @@ def read(root: Path, task: str, name: str) -> Source:
         tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError) as error:
         line, said = getattr(error, "lineno", None), getattr(error, "msg", str(error))
-        where = f"{file.relative_to(root)}{f':{line}' if line else ''}"
-        raise UsageError(f"{where} does not parse: {said}", mend="mend the file") from error
+        at = f"{called}{f':{line}' if line else ''}"
+        raise UsageError(f"{at} does not parse: {said}", mend="mend the file") from error
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     source = Source(file, tree, functions, _names(tree))
     for members in REQUIRED[name]:
         if not source.names & set(members):
-            raise UsageError(
-                f"{file.relative_to(root)} defines no {members[0]}", mend="see docs/tasks.md for what a task defines"
-            )
+            raise UsageError(f"{called} defines no {members[0]}", mend="see docs/tasks.md for what a task defines")
     return source
 
 
@@ -148,14 +156,10 @@ def _function(entry: ast.expr) -> str | None:
 
 
 def load(root: Path, task: str, name: str) -> ModuleType:
-    """Import a task's module from `root`/src. Raises UsageError with file and line of what went wrong."""
+    """Import a task's module from the tree around `root`. Raises UsageError with file and line of what went wrong."""
     read(root, task, name)
-    sys.path.insert(0, str(root / "src"))  # a command runs from wherever the library is installed
-    try:
-        with said_by_task(root, task, name):
-            return importlib.import_module(module(task, name))
-    finally:
-        sys.path.remove(str(root / "src"))
+    with import_path.active(root), said_by_task(root, task, name):
+        return importlib.import_module(module(task, name))
 
 
 @contextmanager
@@ -170,16 +174,15 @@ def said_by_task(root: Path, task: str, name: str) -> Iterator[None]:
     except AssayError:
         raise
     except Exception as error:
-        folder = str((root / "src" / "tasks").resolve())
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(folder)]
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if trees.own(root, frame.filename)]
         if not frames and not isinstance(error, TypeError | ImportError):
             raise
-        where = (
-            f"{Path(frames[-1].filename).relative_to(root.resolve())}:{frames[-1].lineno}"
+        at = (
+            f"{Path(os.path.relpath(frames[-1].filename, root.resolve())).as_posix()}:{frames[-1].lineno}"
             if frames
             else f"{task}/{name}.py"
         )
         said = " ".join(str(error).split())
         raise UsageError(
-            f"the task failed at {where}: {type(error).__name__}: {said}", mend="mend the task, then run again"
+            f"the task failed at {at}: {type(error).__name__}: {said}", mend="mend the task, then run again"
         ) from error

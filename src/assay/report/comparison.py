@@ -15,6 +15,7 @@ from typing import Any
 from assay.judging import design
 from assay.judging.compare import ArmSummary, Comparison
 from assay.judging.crossed import NewExamples
+from assay.judging.drift import Drift
 from assay.judging.targets import Target
 from assay.words import printable
 from assay.words.printable import markdown_cell
@@ -59,11 +60,26 @@ def _text(result: Comparison, metric: str, baseline_name: str, metric_version: s
     return f"{word} " + f"\n{' ' * len(word)} ".join(lines)
 
 
+def drift_lines(found: Drift, name: str, library: str, alpha: float, digits: int) -> list[str]:
+    """Then and today; a caution where the difference is significant."""
+    then, today = (f"{number(mean, digits)}{_spread(sd, digits)} (n={n})" for mean, sd, n in (found.then, found.today))
+    p = "" if found.p is None else f", p={p_value(found.p)}"
+    lines = [f"{name} was accepted with {then} by Assay {library}; as today's Assay trains it: {today}{p}"]
+    if found.p is not None and found.p < alpha:
+        moved = number(found.delta, digits, "+")
+        lines.append(f"caution: today's Assay trains {name} to another number than the one that accepted it: {moved}")
+    return lines
+
+
+def _spread(sd: float | None, digits: int) -> str:
+    return "" if sd is None else f" ±{number(sd, digits)}"
+
+
 def arm(summary: ArmSummary, digits: int) -> str:
     """`0.9712 ±0.0040 (n=10, failures < 26 %)`: the share of failing runs that n leaves possible is a part of n."""
     if summary.fixed:
         return f"{number(summary.mean, digits)} (fixed)"
-    spread = "" if summary.sd is None else f" ±{number(summary.sd, digits)}"
+    spread = _spread(summary.sd, digits)
     shown = "no finite run" if summary.mean is None else f"{number(summary.mean, digits)}{spread}"
     return f"{shown} (n={runs(summary)})"
 

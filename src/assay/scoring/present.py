@@ -21,9 +21,12 @@ from assay.scoring.arm import Ruler
 from assay.words.params import Params
 
 
-def read(asked: Params, module: object, ids: NDArray[np.str_], targets: NDArray[Any]) -> Ruler:
-    """The ruler for examples with `ids` (N,) and `targets` (N, …). Raises UsageError for what METRICS gets wrong."""
-    where = _where(asked)
+def read(root: Path, asked: Params, module: object, ids: NDArray[np.str_], targets: NDArray[Any]) -> Ruler:
+    """The ruler of the project at `root` for examples with `ids` (N,) and `targets` (N, …).
+
+    Raises UsageError for what METRICS gets wrong.
+    """
+    where = task_source.where(root, asked.task.name, "metrics")
     metrics = ruler.read(module, where)
     ruler.chosen(metrics, asked.metric.name, where)
     return Ruler(metrics, asked.metric.name, asked.metric.options, ids, targets)
@@ -46,12 +49,8 @@ def _version(root: Path, asked: Params, module: object, evaluated: str, name: st
         partial(closure.read_module, root),
         task_source.module(asked.task.name, "metrics"),
         name,
-        ruler.revision(module, _where(asked)),
+        ruler.revision(module, task_source.where(root, asked.task.name, "metrics")),
         evaluated,
         options,
         metric_reads.contents(root, asked.task.name),
     )
-
-
-def _where(asked: Params) -> str:
-    return f"src/tasks/{asked.task.name}/metrics.py"

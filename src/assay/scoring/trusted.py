@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from assay.outside import closure, files, git, metric_reads, task_source
+from assay.outside import tree as trees
 
 _SUFFIXES = tuple(importlib.machinery.all_suffixes())
 #: how a bytecode file begins whose content Python believes without a look at the source: magic number, then flags
@@ -23,26 +25,28 @@ _FLAGS, _HASHED, _CHECKED = slice(4, 8), 0b01, 0b10
 
 
 def metrics_code(root: Path, task: str) -> str:
-    """Hash of what an import of the task's metrics from `root`/src executes.
+    """Hash of what an import of the task's metrics in the project at `root` executes.
 
     Sources count byte by byte. So do the names beside them, since a library, a package or a module called like one of
     Python's own could take their place, bytecode that Python would run without a look at its source, and files that the
     metrics say they read: unpickling one runs code, too.
     """
-    entry = task_source.path(root, task, "metrics").relative_to(root)
-    sources = [root / file for file in closure.import_closure(root, [entry])]
-    folders = sorted({folder for file in sources for folder in file.parents if folder.is_relative_to(root / "src")})
+    tree = trees.project(root)
+    sources = [root / file for file in closure.import_closure(root, [task_source.path(root, task, "metrics")])]
+    roots = [Path(os.path.normpath(root / folder)) for folder in tree.folders]
+    inside = {folder for file in sources for folder in file.parents if set(roots) & set(folder.parents)}
     lines = [
         *(_line(root, file) for file in sources),
         *(_line(root, file) for file in map(_unchecked, sources) if file),
     ]
-    lines += [line for folder in folders for line in _names(root, folder)]
+    lines += [line for folder in sorted(inside) for line in _names(root, folder)]
+    lines += [line for folder in roots for line in _modules(root, folder)]
     lines += [_line(root, root / file) for file in metric_reads.metric_reads(root, task)]
     return files.digest("\n".join(lines).encode("utf-8", "surrogateescape"))
 
 
 def _line(root: Path, file: Path) -> str:
-    return f"{files.digest(file.read_bytes())} {file.relative_to(root).as_posix()}"
+    return f"{files.digest(file.read_bytes())} {os.path.relpath(file, root)}"
 
 
 def _unchecked(source: Path) -> Path | None:
@@ -59,9 +63,18 @@ def _names(root: Path, folder: Path) -> Iterator[str]:
     """What an import could find in `folder`; with its content where that is no Python source."""
     for path in sorted(folder.iterdir()):
         if path.is_dir() and path.name != "__pycache__":
-            yield f"{path.relative_to(root).as_posix()}/"
+            yield f"{os.path.relpath(path, root)}/"
         elif path.name.endswith(_SUFFIXES):
-            yield path.relative_to(root).as_posix() if path.suffix == ".py" else _line(root, path)
+            yield os.path.relpath(path, root) if path.suffix == ".py" else _line(root, path)
+
+
+def _modules(root: Path, folder: Path) -> Iterator[str]:
+    """Modules and packages where imports begin; a folder of data that comes and goes there is none."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.name.endswith(_SUFFIXES):
+            yield os.path.relpath(path, root) if path.suffix == ".py" else _line(root, path)
+        elif any((path / f"__init__{suffix}").is_file() for suffix in _SUFFIXES):
+            yield f"{os.path.relpath(path, root)}/"
 
 
 def note_code(home: Path, code: str) -> None:
@@ -74,18 +87,22 @@ def ran(home: Path, code: str) -> bool:
     return _is_noted(home, "code", code)
 
 
-def note_scores(home: Path, table: bytes, code: str, predictions: Mapping[str, str]) -> None:
-    """Note that code with the hash `code` computed the `table` from `predictions` (arm → hash) here."""
-    _note(home, "scores", _table(table), {"schema": 1, "code": code, "predictions": dict(predictions)})
+def note_scores(home: Path, tables: Sequence[bytes], code: str, predictions: Mapping[str, str]) -> None:
+    """Note that code with the hash `code` computed the `tables` from `predictions` (arm → hash) here.
+
+    Numbers and the rulers that they are judged by are one thing: either of them alone could be edited.
+    """
+    _note(home, "scores", _hash(tables), {"schema": 1, "code": code, "predictions": dict(predictions)})
 
 
-def computed(home: Path, table: bytes) -> bool:
-    """Whether `evaluate` wrote this very table here."""
-    return _is_noted(home, "scores", _table(table))
+def computed(home: Path, tables: Sequence[bytes]) -> bool:
+    """Whether `evaluate` wrote these very tables here, together."""
+    return _is_noted(home, "scores", _hash(tables))
 
 
-def _table(content: bytes) -> str:
-    return files.digest(content.replace(b"\r\n", b"\n"))  # Git may have changed line ends
+def _hash(tables: Sequence[bytes]) -> str:
+    one_by_one = (files.digest(table.replace(b"\r\n", b"\n")) for table in tables)  # Git may have changed line ends
+    return files.digest(" ".join(one_by_one).encode())
 
 
 def _folder(home: Path) -> Path | None:

@@ -10,21 +10,21 @@ import importlib.util
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from assay.outside import closure, metric_reads, task_source
+from assay.outside import tree as trees
 from assay.outside.pipeline import current
 from assay.words.errors import IncomparableError
 from assay.words.layout import Layout
 
 #: audit event → which of its arguments is the file
 _EVENTS = {"open": 0, "import": 1, "sqlite3.connect": 0, "ctypes.dlopen": 0}
-#: parts of paths that hold packages, what Git and installers keep, and what the interpreter makes
-_APART = frozenset({"site-packages", "dist-packages", ".git"})
+#: how folders end in which installers note what is there
 _INSTALLED = (".egg-info", ".dist-info")
 
 _watching = 0
@@ -48,16 +48,17 @@ def found(root: Path, task: str) -> list[str]:
     if not _opened:
         return []
     source = task_source.path(root, task, "metrics")
-    inside = tuple({f"{_top(folder)}{os.sep}" for folder in (root, current(root).home)})
-    elsewhere, real = _elsewhere(root), f"{root.resolve()}{os.sep}"
-    opened = {f"{root}{os.sep}{path[len(real) :]}" if path.startswith(real) else path for path in _opened}
+    top = trees.top(root)
+    inside = tuple({f"{folder}{os.sep}" for folder in (top, trees.top(current(root).home))})
+    elsewhere, real = _elsewhere(root), f"{top.resolve()}{os.sep}"
+    opened = {f"{top}{os.sep}{path[len(real) :]}" if path.startswith(real) else path for path in _opened}
     named = {path for path in map(_source, opened) if path.startswith(inside) and not path.startswith(elsewhere)}
-    named = {path for path in named if not _is_apart(Path(path).parts)}
+    named = {path for path in named if not _is_apart(Path(path))}
     if not named:
         return []
     known = {os.path.normpath(root / file) for file in closure.import_closure(root, [source])}
     known |= {os.path.normpath(root / file) for file in metric_reads.metric_reads(root, task)}
-    unseen = [path for path in named - known if Path(path).is_file()]
+    unseen = [path for path in map(Path, named - known) if path.is_file() and not _is_empty_package(path)]
     return sorted(Path(os.path.relpath(path, source.parent)).as_posix() for path in unseen)
 
 
@@ -78,17 +79,11 @@ def check(root: Path, task: str) -> None:
 
 def _elsewhere(root: Path) -> tuple[str, ...]:
     """Folders, each with a separator, whose files are no part of the project although they may lie in it."""
-    library = str(Path(__file__).parents[1])
-    paths = {library, str(Layout(root).part("validation"))}  # the examples are in the version already
+    paths = {str(trees.OURS), str(Layout(root).part("validation"))}  # the examples are in the version already
     paths |= {path for name, path in sysconfig.get_paths().items() if name in ("stdlib", "platstdlib")}
     prefixes = {sys.prefix, sys.exec_prefix, sys.base_prefix}  # a project may lie in one, too: /usr/src/project
     paths |= {path for path in prefixes if not str(root).startswith(f"{path.rstrip(os.sep)}{os.sep}")}
     return tuple(f"{os.path.normpath(path)}{os.sep}" for path in paths)
-
-
-def _top(folder: Path) -> Path:
-    """The Git work tree around `folder`, else the folder itself."""
-    return next((top for top in (folder, *folder.parents) if (top / ".git").exists()), folder)
 
 
 def _source(path: str) -> str:
@@ -101,8 +96,13 @@ def _source(path: str) -> str:
         return ""
 
 
-def _is_apart(parts: Sequence[str]) -> bool:
-    return not _APART.isdisjoint(parts) or any(part.endswith(_INSTALLED) for part in parts)
+def _is_apart(path: Path) -> bool:
+    return trees.installed(path) or any(part == ".git" or part.endswith(_INSTALLED) for part in path.parts)
+
+
+def _is_empty_package(path: Path) -> bool:
+    """An `__init__.py` without a statement, which an import closure leaves out."""
+    return path.name == "__init__.py" and closure.inert(path.parent, Path(path.name))
 
 
 @lru_cache(maxsize=1)

@@ -23,8 +23,9 @@ from assay.evidence.events import Accepted
 from assay.keeping import tensors
 from assay.keeping.sample import sample, without
 from assay.learning import contract, device, feed
-from assay.outside import arrays, closure, examples, files, task_source
+from assay.outside import arrays, closure, examples, files, pipeline, task_source
 from assay.outside.examples import Examples
+from assay.outside.tree import LIBRARY_TREE, project
 from assay.serving import predict
 from assay.serving.predict import Predictor, Sources
 from assay.words import params
@@ -52,7 +53,7 @@ class Kept:
     @property
     def params(self) -> Params:
         where = f"params.yaml of {self.strategy}"
-        return params.resolved(files.read_bytes(self.tree / "params.yaml"), where=where)
+        return params.resolved(pipeline.parameters(self.tree), where=where)
 
     def numbers(self) -> list[int]:
         """Replicates that did not diverge. Raises UsageError when none is left."""
@@ -65,7 +66,7 @@ class Kept:
 def needed(strategy: str, tree: Path) -> list[str]:
     """Outputs of the strategy that packing reads: weights, stored predictions, validation examples to prove it
     on; the training part only where preprocessing follows from it. Raises UsageError for a loop of its own."""
-    asked = params.load(files.read_bytes(tree / "params.yaml"), f"params.yaml of {strategy}")
+    asked = params.load(pipeline.parameters(tree), f"params.yaml of {strategy}")
     task = asked.task.name
     if json_form(asked.model) != asked.model:
         raise UsageError(
@@ -107,13 +108,21 @@ def pack(kept: Kept, folder: Path, ensemble: bool) -> float:
 
 
 def _copy_source(kept: Kept, folder: Path) -> None:
-    """The import closure of the task's learning.py. Each folder becomes a package of its own: one without an
-    __init__.py would be completed by any folder of that name that the importing process knows."""
+    """The import closure of the task's learning.py, what it imports of Assay included.
+
+    Each folder becomes a package of its own: one without an __init__.py would be completed by any folder of that name
+    that the importing process knows.
+    """
     entry = task_source.path(kept.tree, kept.params.task.name, "learning")
-    for file in closure.import_closure(kept.tree, [entry]):
-        target = folder / file.relative_to("src")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(kept.tree / file, target)
+    own = closure.import_closure(kept.tree, [entry])
+    names = {name for file in own for name in closure.imported_names(kept.tree, file)}
+    ours = [file for name in sorted(names) if (file := LIBRARY_TREE.find(name))]
+    for tree, found in ((project(kept.tree), own), (LIBRARY_TREE, closure.import_closure(LIBRARY_TREE, ours))):
+        for file in found:
+            target = folder.joinpath(*tree.module(file).split("."))
+            target = target / "__init__.py" if file.name == "__init__.py" else target.with_suffix(".py")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(tree.root / file, target)
     for inner in [path for path in folder.rglob("*") if path.is_dir()]:
         (inner / "__init__.py").touch()
 

@@ -1,6 +1,6 @@
 """ahead: replicates of several settings at once, for `assay sweep` and `assay ablate`, whose runs then find them.
 
-`python src/stage.py ahead SETTINGS...`, each a JSON object of dotted keys; no stage of dvc.yaml.
+`assay stage ahead SETTINGS...`, each a JSON object of dotted keys; no stage of dvc.yaml.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ from pathlib import Path
 
 from assay.ahead.settings import ahead
 from assay.arms.request import request, training_closure
-from assay.outside import closure, provenance, remembered
+from assay.outside import closure, remembered
 from assay.outside.start import start
 
 
-def main(root: Path, arguments: Sequence[str], _protocol: int) -> None:
+def main(root: Path, arguments: Sequence[str]) -> None:
     begun = start(root, "train")
-    remembered.load(begun.run.store.sources)
     reached = training_closure(root, begun.params.task.name)
-    provenance.check(root, "train", begun.dependencies, [file.as_posix() for file in reached])
+    begun.prove([file.as_posix() for file in reached])
     asked = request(begun, "candidate", begun.layout.part("train"), closure.code_hash(root, reached))
     remembered.save(begun.run.store.sources)
     own = set(begun.unproven())  # this module and what it is started for, which train no one

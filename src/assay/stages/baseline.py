@@ -1,7 +1,7 @@
-"""baseline: the accepted strategy, by its own code on its own training data, and the floors.
+"""baseline: the accepted strategy, by its own task code and parameters on its own training data, and the floors.
 
-The strategy's files come from its commit, its process is its own, and it answers the frozen protocol of
-`stages.measure`. Meanwhile `stages.floors` fits the floors, and `stages.beside`
+The strategy's files come from its commit, and its process is its own; the library is today's, as for the candidate
+(`stages.measure`). Meanwhile `stages.floors` fits the floors, and `stages.beside`
 trains the candidate where that costs nothing.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from assay.arms import accepted
 from assay.arms.accepted import Accepted
 from assay.arms.own_data import own_training_data
 from assay.arms.request import ALONE, PAIRED, request, today, training_closure
-from assay.outside import arrays, closure, examples, files, lifeline, places, remembered
+from assay.outside import arrays, closure, examples, files, library, lifeline, places
 from assay.outside.start import Start, start
 from assay.words import printable, records
 from assay.words.errors import UsageError
@@ -32,9 +31,9 @@ from assay.words.records import Arm, Measurement, MeasureRequest
 ARM = "baseline"
 
 
-def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
+def main(root: Path, _arguments: Sequence[str]) -> None:
     begun = start(root, ARM)
-    with Child(root, "floors") as floors:
+    with Child("floors", cwd=root) as floors:
         path = begun.layout.accepted
         mend = "dvc repro context"
         named = records.decode(files.read_bytes(path, mend), Accepted, str(path), mend)
@@ -59,12 +58,12 @@ C = TypeVar("C", bound="Child")
 
 
 class Child:
-    """A module of src/stage.py at work beside this stage; stopped at the end of the block."""
+    """A module of this folder at work beside this stage; stopped at the end of the block."""
 
-    def __init__(self, root: Path, *command: str, **options: Any) -> None:
+    def __init__(self, module: str, *arguments: str, cwd: Path, **options: Any) -> None:
         told = os.environ | ({lifeline.BESIDE: "1"} if ALONE not in os.environ else {})
-        line = [sys.executable, str(root / "src" / "stage.py"), *command]
-        self.process = subprocess.Popen(line, env=told, **options)
+        line = library.command(module, *arguments)
+        self.process = subprocess.Popen(line, env=told, cwd=cwd, **options)
 
     def __enter__(self: C) -> C:
         return self
@@ -84,7 +83,7 @@ class Candidate(Child):
     def __init__(self, root: Path) -> None:
         self.scratch = tempfile.TemporaryDirectory(prefix="assay-beside-")
         quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        super().__init__(root, "beside", self.scratch.name, cwd=root, **quiet)
+        super().__init__("beside", self.scratch.name, cwd=root, **quiet)
         assert self.process.stdout is not None
         self.said = self.process.stdout
 
@@ -106,7 +105,6 @@ def _measured(begun: Start, named: Accepted, floors: Child) -> Measurement | Non
         _finish(floors)
         return None
     with Candidate(begun.layout.root) as candidate:
-        remembered.load(begun.run.store.sources)
         begun.prove()
         measured = Asked(begun, named).answer()
         _finish(floors)
@@ -141,14 +139,15 @@ class Asked:
     def __init__(self, begun: Start, named: Accepted) -> None:
         self.named = named
         self.tree = accepted.unpack(begun.run, named.commit)
-        code = closure.code_hash(self.tree, training_closure(self.tree, accepted.task(self.tree, named.name)))
+        task = accepted.resolved(begun.run.home, named.name, named.commit).task.name
+        code = closure.code_hash(self.tree, training_closure(self.tree, task))
         self.request = drawn(request(begun, ARM, own_training_data(begun, named), code), named)
         self.path = begun.layout.record(ARM).with_suffix(".request.json")
         files.write_bytes(self.path, records.encode(self.request))
 
     def answer(self) -> Measurement:
         """Have it answered. Raises UsageError when the strategy's own code fails."""
-        with Child(self.tree, "measure", str(self.path), cwd=self.tree) as own:
+        with Child("measure", str(self.path), cwd=self.tree) as own:
             code = own.process.wait()
         if code:
             raise UsageError(

@@ -1,6 +1,6 @@
 """beside: the candidate's replicates, trained into the cache while the baseline is trained; no stage of dvc.yaml.
 
-`python src/stage.py beside SCRATCH`, started by the stage `baseline`, writes one byte to its stdout when it begins to
+`assay stage beside SCRATCH`, started by the stage `baseline`, writes one byte to its stdout when it begins to
 train. It makes no output of a stage, so that no stage depends on it, and whatever becomes of it, the stage `train` does
 the rest.
 """
@@ -16,19 +16,18 @@ from assay.arms.request import ALONE, today
 from assay.keeping import answers
 from assay.keeping import sample as samples
 from assay.keeping.answers import Watch
-from assay.outside import lifeline, provenance, remembered
+from assay.outside import lifeline
 from assay.outside.start import start
 from assay.stages.train import candidate
 
 
-def main(root: Path, arguments: Sequence[str], _protocol: int) -> None:
+def main(root: Path, arguments: Sequence[str]) -> None:
     begun = start(root, "train")
     if ALONE in os.environ or lifeline.processors() == 1 or today(begun).device != "cpu":
         return
     parent = _to_parent_alone()
-    remembered.load(begun.run.store.sources)
     asked, code = candidate(begun)
-    provenance.check(root, "train", begun.dependencies, code.files)
+    begun.prove(code.files)
     settings = answers.requested(asked, root)
     sample = samples.read(asked, settings)
     if answers.at_hand(asked, settings, sample) is not None:

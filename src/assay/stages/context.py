@@ -1,35 +1,40 @@
 """context: settled before any time is spent: parameters, task, code, environment, baseline.
 
 Always runs, and refuses what a later stage would trip over while the last good results are still in place.
-Writes what DVC cannot see by itself, the environment and the commit behind `baseline:`, as files that
-the arms depend on: another machine or a moved tag then re-runs them, and coming back restores them. The metric
-as the baseline defines it is a file, too, on which the verdict alone depends.
+Writes what DVC cannot see by itself as files that stages depend on: the code that each reaches, the environment, the
+commit behind `baseline:`, the metric as the baseline defines it. An edit of a helper, another machine or a moved tag
+then re-runs what they concern, and coming back restores it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from assay.arms import accepted
-from assay.context import environment, identity
+from assay.context import environment, identity, installation, shadowed
 from assay.history import detached
 from assay.lineage import grown, metric_definition
-from assay.lineage.metric_definition import MetricInputs
-from assay.outside import closure, files, metric_reads, pipeline, places, provenance, remembered, task_source
+from assay.outside import closure, files, library, metric_reads, places, provenance, remembered, stage_code, task_source
 from assay.outside.start import Start, start
 from assay.words import printable, records
 from assay.words.errors import UsageError
+from assay.words.layout import CODED
+from assay.words.records import StageCode
 
 
-def main(root: Path, _arguments: Sequence[str], protocol: int) -> None:
+def main(root: Path, _arguments: Sequence[str]) -> None:
     begun = start(root, "context")
+    installation.check(root, begun.run.home)
     check_task(begun)
-    remembered.load(begun.run.store.sources)
     looked = closure.Looked()
-    prove_all(begun, looked)
+    code = {stage: stage_code.find(root, stage, begun.params.task.name, looked) for stage in CODED}
+    shadowed.check(root, {package for one in code.values() for package in packages(root, one)})
+    prove_all(begun, code)
+    metric_reads.check_known(root, begun.params.task.name)
+    outside = packages(root, code["train"])
     grown.check_writable(begun.run.home, grown.LOOKS)
     if identity.ensure(begun.run.home):
         print(f"context: Git knew no identity; this repository now has {identity.NAME} <{identity.EMAIL}>")
@@ -37,15 +42,14 @@ def main(root: Path, _arguments: Sequence[str], protocol: int) -> None:
         print(printable.line(f"context: {note}"))
     if note := places.trouble(begun.run.store):
         print(printable.line(f"context: {note}"))
-    task = begun.params.task.name
-    learning = closure.import_closure(root, [task_source.path(root, task, "learning").relative_to(root)], looked)
-    outside = closure.third_party(root, [file for file in learning if file.parts[1] == "tasks"])
-    found = environment.find(begun.params.machine.device, outside)
-    baseline = accepted.resolve(begun.run, begun.params.baseline, protocol)
+    found = environment.find(begun.params.machine.device, outside, library.fingerprints()[library.TRAINING])
+    baseline = accepted.resolve(begun.run, begun.params.baseline)
     metric = metric_definition.baseline_metric(
         root, begun.run.home, baseline.name, baseline.commit, begun.params.metric.name
     )
-    metric = msgspec.structs.replace(metric, today=_inputs(begun, looked))
+    metric = msgspec.structs.replace(metric, packages=environment.versions(packages(root, code["evaluate"])))
+    for stage, one in code.items():
+        files.write_bytes(begun.layout.code(stage), records.encode(one))
     files.write_bytes(begun.layout.environment, records.encode(found))
     files.write_bytes(begun.layout.baseline_metric, records.encode(metric))
     files.write_bytes(begun.layout.accepted, records.encode(baseline))
@@ -53,13 +57,9 @@ def main(root: Path, _arguments: Sequence[str], protocol: int) -> None:
     print(f"context: {found.key}; baseline {baseline.name} {baseline.commit[:12]}".rstrip())
 
 
-def _inputs(begun: Start, looked: closure.Looked) -> MetricInputs:
-    """What today's metrics read and import."""
-    root, task = begun.layout.root, begun.params.task.name
-    metric_reads.check_known(root, task)
-    sources = closure.import_closure(root, [task_source.path(root, task, "metrics")], looked)
-    packages = closure.third_party(root, [file for file in sources if file.parts[:2] != ("src", "assay")])
-    return MetricInputs(metric_reads.contents(root, task), environment.versions(packages))
+def packages(root: Path, code: StageCode) -> set[str]:
+    """First names of packages from elsewhere that the user's own files import."""
+    return closure.third_party(root, [Path(file) for file in code.files])
 
 
 def check_task(begun: Start) -> None:
@@ -76,24 +76,20 @@ def check_task(begun: Start) -> None:
     if given.metric.name not in known:
         raise UsageError(
             f"params.yaml: metric.name is {given.metric.name!r}",
-            allowed=f"{', '.join(known)} (METRICS in {metrics.path.relative_to(root)})",
+            allowed=f"{', '.join(known)} (METRICS in {task_source.where(root, given.task.name, 'metrics')})",
             mend="set metric.name in params.yaml",
         )
     if function := known[given.metric.name]:
         task_source.check_options(metrics, function, given.metric.options, "metric.options")
 
 
-def prove_all(begun: Start, looked: closure.Looked) -> None:
-    """Every stage's sources, followed without running them, against Git and dvc.yaml."""
-    root, task = begun.layout.root, begun.params.task.name
-    listed = provenance.listing(root)
-    for stage, declared in pipeline.dependencies(begun.layout, task).items():
-        entries = [Path("src/stage.py"), Path(f"src/assay/stages/{stage}.py")]
-        own = (f"src/tasks/{task}/", "src/assay/stages/")  # a stage may start another module beside itself
-        entries += [Path(path) for path in declared if path.startswith(own) and path.endswith(".py")]
-        if (root / entries[1]).is_file():  # a stage that a user added is his own
-            reached = closure.import_closure(root, entries, looked)
-            sources = [file.as_posix() for file in reached]
-            provenance.check(root, stage, declared, sources, listed)
-            if begun.run.home != root:
-                provenance.check_left_behind(begun.run.home, root, stage, declared, sources)
+def prove_all(begun: Start, code: Mapping[str, StageCode]) -> None:
+    """Every stage's sources, followed without running them, against Git."""
+    root, home = begun.layout.root, begun.run.home
+    declared = begun.declared
+    provenance.check_known(root, sorted({file for one in code.values() for file in one.files}))
+    for stage, one in code.items():
+        own = [path for path in declared.get(stage, []) if path not in one.files]
+        provenance.check(root, stage, own, (), one.files)
+        if home != root:
+            provenance.check_left_behind(home, root, stage, own, one.files)

@@ -15,13 +15,13 @@ import numpy as np
 from msgspec import UNSET
 
 from assay.arms.accepted import FLOOR, Accepted
-from assay.judging import cautions, crossed, sequential, verdict
+from assay.judging import cautions, crossed, drift, sequential, verdict
 from assay.judging.compare import Comparison
 from assay.judging.sequential import Look
 from assay.lineage import identities, ledger, metric_definition
 from assay.lineage.metric_definition import MetricDefinition, MetricTerms
 from assay.lineage.since import since
-from assay.outside import examples, files, git, remembered, task_source
+from assay.outside import examples, files, git, task_source
 from assay.outside.start import Start, start
 from assay.report import comparison
 from assay.scoring import arm, judgement, looking, outputs, present, ruler, tables, trusted, unseen_reads
@@ -33,15 +33,17 @@ from assay.words import printable, records
 from assay.words.errors import UsageError
 from assay.words.records import Part
 
+#: digits of a score that stands outside of a comparison
+DIGITS = 4
 
-def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
+
+def main(root: Path, _arguments: Sequence[str]) -> None:
     begun = start(root, "evaluate")
-    remembered.load(begun.run.store.sources)
     with unseen_reads.watching():
         module = task_source.load(root, begun.params.task.name, "metrics")
     begun.prove()
     part, manifest = examples.read(begun.layout.part("validation"), ["ids", "targets"])
-    own = present.read(begun.params, module, part.ids, part.targets)
+    own = present.read(root, begun.params, module, part.ids, part.targets)
     versions = present.versions(root, begun.params, module, manifest.content, own.metrics)
     standard = _standard(begun)
     today = own.judging_by(*standard.terms) if standard.terms else own
@@ -60,7 +62,7 @@ def _standard(begun: Start) -> MetricDefinition:
 
 def _packages(standard: MetricDefinition) -> str:
     """What the metrics import from elsewhere, as `context` found it, in one line."""
-    found = {} if standard.today is UNSET else standard.today.packages
+    found = {} if standard.packages is UNSET else standard.packages
     return ", ".join(f"{name} {version}" for name, version in sorted(found.items()))
 
 
@@ -108,7 +110,8 @@ def _note(begun: Start, found: Evaluated) -> None:
     if found.unseen:
         return
     predictions = {each.arm.arm: files.digest(each.predictions.tobytes()) for each in found.arms}
-    trusted.note_scores(begun.run.home, begun.layout.replicates.read_bytes(), code, predictions)
+    tables = begun.layout.replicates.read_bytes(), begun.layout.rulers.read_bytes()
+    trusted.note_scores(begun.run.home, tables, code, predictions)
 
 
 def _floors(begun: Start, today: Ruler) -> dict[str, dict[str, float]]:
@@ -177,7 +180,22 @@ def _lines(begun: Start, found: Evaluated, against: int) -> Iterator[str]:
                 yield f"{'':11}caution: {group.arm.arm}: {note}"
     for late in found.candidate.arm.unproven:
         yield f"unproven: {late} was imported after the check; git add it, and add it to the stage's deps in dvc.yaml"
-    yield from _changes(begun)
+    path = begun.layout.accepted
+    named = records.decode(files.read_bytes(path, "dvc repro -f context"), Accepted, str(path))
+    yield from _drift(named, found, begun.params.judge.alpha)
+    yield from _changes(begun, named)
+
+
+def _drift(named: Accepted, found: Evaluated, alpha: float) -> Iterator[str]:
+    """What the tag says of the baseline, where another version of the library measured it again."""
+    then, arm_ = named.then, found.baseline
+    if then is None or then.mean is None or arm_ is None or not arm_.values(found.ruler.decides):
+        return
+    again = arm_.arm.environment.library != named.fingerprint
+    if again and named.metric_version == found.metric_version and found.profile == "full":
+        moved = drift.drift((then.mean, then.sd, then.n), np.array(arm_.values(found.ruler.decides)))
+        for line in comparison.drift_lines(moved, named.name, named.library, alpha, DIGITS):
+            yield f"{'':11}{line}"
 
 
 def _new_examples(begun: Start, found: Evaluated, result: Comparison) -> Iterator[str]:
@@ -220,8 +238,6 @@ def _futility(begun: Start, result: Comparison) -> Iterator[str]:
             yield f"{'':11}futile: progress at n={looks[-1]} is unlikely; stopping here costs no error (non-binding)"
 
 
-def _changes(begun: Start) -> Iterator[str]:
-    path = begun.layout.accepted
-    named = records.decode(files.read_bytes(path, "dvc repro -f context"), Accepted, str(path))
+def _changes(begun: Start, named: Accepted) -> Iterator[str]:
     if found := since(begun.run, named, begun.params.profile):
         yield f"changed against {named.name}: {found}"

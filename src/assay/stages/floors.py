@@ -13,7 +13,7 @@ from assay.outside import examples
 from assay.outside.start import start
 
 
-def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
+def main(root: Path, _arguments: Sequence[str]) -> None:
     begun = start(root, "baseline")
     begun.prove()
     train, _ = examples.read(begun.layout.part("train"))

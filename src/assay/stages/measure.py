@@ -1,7 +1,6 @@
-"""measure: the frozen protocol. Another version of Assay asks this one to train and predict.
+"""measure: an accepted strategy trains and predicts, with its own task code and parameters, in a process of its own.
 
-`python src/stage.py measure REQUEST.json`, in this tree, with these parameters and this code; the request
-and the answer are records of `assay.words.records`, and change only with PROTOCOL in src/stage.py.
+`assay stage measure REQUEST.json`, in the strategy's tree; request and answer are records of `assay.words.records`.
 """
 
 from __future__ import annotations
@@ -14,19 +13,17 @@ from pathlib import Path
 from assay.keeping import answers
 from assay.keeping import sample as samples
 from assay.keeping.answers import NOBODY, Watch
-from assay.outside import files, seconds
+from assay.outside import files, pipeline, provenance, seconds
 from assay.words import records
 from assay.words.errors import UsageError
 from assay.words.records import Measurement, MeasureRequest
 
 
-def main(root: Path, arguments: Sequence[str], protocol: int) -> None:
+def main(root: Path, arguments: Sequence[str]) -> None:
     if len(arguments) != 1:
         raise UsageError(f"measure was given {len(arguments)} arguments", allowed="one path of a request")
     request = records.decode(files.read_bytes(Path(arguments[0])), MeasureRequest, arguments[0])
-    if request.protocol != protocol:
-        raise UsageError(f"the request speaks protocol {request.protocol}", allowed=f"protocol {protocol}")
-    measured(request, root)
+    measured(request, root, Watch(lambda: provenance.check_tree(root, pipeline.current(root).home, "measure"), list))
 
 
 def measured(request: MeasureRequest, root: Path, watch: Watch = NOBODY) -> tuple[Measurement, list[str]]:
@@ -41,7 +38,7 @@ def measured(request: MeasureRequest, root: Path, watch: Watch = NOBODY) -> tupl
     seconds.mark("data")
     if found is not None:
         return answers.write_kept(request, settings, sample, found), found.told.unproven
-    gc.disable()  # as in src/stage.py
+    gc.disable()  # as in assay/__main__.py
     learning = importlib.import_module("assay.learning.measure")
     gc.enable()
     seconds.mark("imports")

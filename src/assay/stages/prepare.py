@@ -14,11 +14,12 @@ from assay.data.canonical import canonical
 from assay.data.card import card
 from assay.outside import closure, examples, files, remembered, task_source
 from assay.outside.start import start
+from assay.outside.tree import LIBRARY_TREE
 from assay.words.json_form import json_form
 
 CARD = "card.json"
 #: what makes examples of what prepare() returns
-OURS = (Path("src/assay/data/canonical.py"), Path("src/assay/outside/examples.py"))
+OURS = (Path("assay/data/canonical.py"), Path("assay/outside/examples.py"))
 #: of a prepare() that draws without a seed, or reads what nobody declared; both arms of a run see the same examples, so
 #: that its verdict holds
 OTHERWISE = (
@@ -27,12 +28,12 @@ OTHERWISE = (
 )
 
 
-def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
+def main(root: Path, _arguments: Sequence[str]) -> None:
     begun = start(root, "prepare")
     module = begun.task("data")
     with begun.said_by_task("data"):
         raw = module.prepare(**begun.params.data)
-    found = canonical(raw, f"src/tasks/{begun.params.task.name}/data.py")
+    found = canonical(raw, task_source.where(root, begun.params.task.name, "data"))
     content = examples.write(begun.layout.prepared, "all", found).content
     described = card(found)
     files.write_text(begun.layout.prepared / CARD, json.dumps(described, indent=2) + "\n")
@@ -41,7 +42,6 @@ def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
         f"prepare: {len(found)} examples of shape {tuple(found.inputs.shape[1:])}, {kind}, "
         f"{described['exact_duplicates']} exact duplicates"
     )
-    remembered.load(begun.run.store.sources)
     source = task_source.path(root, begun.params.task.name, "data")
     if _otherwise(root, source, begun.params.data, begun.dependencies, content):
         print(OTHERWISE)
@@ -54,12 +54,11 @@ def _otherwise(root: Path, source: Path, given: object, dependencies: Iterable[s
     `source` is the task's data.py, `given` the parameters of its prepare(), `dependencies` what the stage
     watches: files that are no sources count by their size and time, since DVC runs the stage again for their content.
     """
-    reached = closure.import_closure(root, [source, *OURS])
-    versions = {
-        name: str(getattr(sys.modules.get(name), "__version__", "")) for name in closure.third_party(root, reached)
-    }
-    code = closure.code_hash(root, reached)
-    watched = [state for path in dependencies if not path.startswith("src/") for state in _states(root, path)]
+    own, ours = closure.import_closure(root, [source]), closure.import_closure(LIBRARY_TREE, OURS)
+    packages = closure.third_party(root, own) | closure.third_party(LIBRARY_TREE, ours)
+    versions = {name: str(getattr(sys.modules.get(name), "__version__", "")) for name in packages}
+    code = closure.code_hash(root, own) + closure.code_hash(LIBRARY_TREE, ours)
+    watched = [state for path in dependencies if not path.endswith(".py") for state in _states(root, path)]
     key = files.digest(
         msgspec.json.encode(["prepared", code, versions, json_form(given), watched], order="deterministic")
     )

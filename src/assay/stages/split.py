@@ -13,7 +13,7 @@ from assay.outside.start import start
 from assay.words.layout import PARTS
 
 
-def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
+def main(root: Path, _arguments: Sequence[str]) -> None:
     begun = start(root, "split")
     begun.prove()
     everything, _ = examples.read(begun.layout.prepared)

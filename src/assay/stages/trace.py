@@ -1,6 +1,6 @@
 """trace: a few steps of every mode, for `assay guard`, which asks two revisions and compares.
 
-`python src/stage.py trace REQUEST.json`, in this tree, with these parameters and this code; no stage of
+`assay stage trace REQUEST.json`, in this tree, with these parameters and this code; no stage of
 dvc.yaml. Request and answer are records of `assay.words.records`.
 """
 
@@ -15,7 +15,7 @@ from assay.words import records
 from assay.words.errors import UsageError
 
 
-def main(root: Path, arguments: Sequence[str], _protocol: int) -> None:
+def main(root: Path, arguments: Sequence[str]) -> None:
     if len(arguments) != 1:
         raise UsageError(f"trace was given {len(arguments)} arguments", allowed="one path of a request")
     request = records.decode(files.read_bytes(Path(arguments[0])), records.TraceRequest, arguments[0])

@@ -40,9 +40,8 @@ class Code:
             raise UsageError("sources were edited while the training began", mend="run the same command again")
 
 
-def main(root: Path, _arguments: Sequence[str], _protocol: int) -> None:
+def main(root: Path, _arguments: Sequence[str]) -> None:
     begun = start(root, "train")
-    remembered.load(begun.run.store.sources)
     asked, code = candidate(begun)
     begun.prove(code.files)
     remembered.save(begun.run.store.sources)

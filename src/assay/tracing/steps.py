@@ -23,7 +23,7 @@ from assay.learning import contract, device, feed, fitting, loop, replicas, trus
 from assay.learning.contract import Task
 from assay.learning.plan import Plan
 from assay.learning.seeding import Streams
-from assay.outside import examples, files
+from assay.outside import examples, files, pipeline
 from assay.outside.examples import Examples
 from assay.words import params as parameters
 from assay.words.layout import Layout
@@ -40,7 +40,7 @@ PREDICTIONS = "predictions"
 def trace(request: TraceRequest, root: Path) -> Trace:
     """Answer `request` with the code and params.yaml of `root`. Raises UsageError for a mode that is not there."""
     layout = Layout(root)
-    content = files.read_bytes(layout.params)
+    content = pipeline.parameters(root)
     given, _ = examples.read(Path(request.train), NEEDED)
     found = {}
     for mode in request.modes:
@@ -54,7 +54,7 @@ def trace(request: TraceRequest, root: Path) -> Trace:
 
 def _states(request: TraceRequest, settings: Params, given: Examples, root: Path) -> list[dict[str, str]]:
     """Before the first step, and after each; the last holds what the model predicts by then."""
-    task = contract.load(settings.task.name, Layout(root).source, settings.model)
+    task = contract.load(settings.task.name, root, settings.model)
     few = sample(given, settings.train.sample)
     few = few.take(np.arange(min(len(few), request.steps * settings.train.batch_size)))
     with (

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from assay.arms.accepted import FLOOR
 from assay.arms.accepted import Accepted as Named
 from assay.arms.request import PAIRED
-from assay.evidence.events import Accepted, Attempted, Comparison, Score, check_name, tag_of
+from assay.evidence.events import CONTRACT, Accepted, Attempted, Comparison, Score, check_name, tag_of
 from assay.history import changed_outputs, following, landing, lookup, numbers, plumbing, project
 from assay.history.commits import tree_with
 from assay.history.landing import Message
@@ -179,7 +180,7 @@ def _confirm(candidate: Candidate, dry_run: bool, say: Say) -> Accepted | None:
 
 def _idea(candidate: Candidate, scratch: Scratch, named: Named, names: attempting.Names) -> Idea:
     """What is to be confirmed; `least` and `root` are those that the tree's params.yaml asks for."""
-    asked = params.load(files.read_bytes(scratch.layout.params))
+    asked = params.load(pipeline.parameters(scratch.layout.root))
     return Idea(
         names=names,
         experiment=candidate.tried.commit,
@@ -306,6 +307,10 @@ def _event(candidate: Candidate, tree: Regenerated, attempt: Attempt, fresh: Com
         test=test,
         openings=attempts_before.openings(candidate.state, ledger.read(candidate.layout.root), attempt.entry.sequence),
         allowed=f"{', '.join(sorted(candidate.allow))}: {candidate.why}" if candidate.allow else "",
+        contract=CONTRACT,
+        library=metadata.version("dvc-assay"),
+        fingerprint=environment.library,
+        parameters=params.lines(params.resolved(pipeline.parameters(tree.scratch.layout.root))),
     )
 
 

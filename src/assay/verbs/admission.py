@@ -18,10 +18,9 @@ from assay.history.commits import branch
 from assay.history.reading import Experiment, Repository
 from assay.history.state import State
 from assay.history.writing import check_free, check_identity
-from assay.outside import git
+from assay.outside import git, pipeline
 from assay.outside.pipeline import Run
 from assay.outside.untracked_files import commit_command
-from assay.verbs.confirming import PROTOCOL
 from assay.words import params
 from assay.words.errors import IncomparableError, ProvenanceError, UsageError
 from assay.words.layout import Layout
@@ -53,7 +52,7 @@ def check_edits(layout: Layout, tried: Experiment) -> None:
             f"{', '.join(edited[:3])} {'is' if len(edited) == 1 else 'are'} edited, in neither HEAD nor {tried.name}",
             mend=_put_aside(layout.root, edited),
         )
-    task = params.load(layout.params.read_bytes()).task.name
+    task = params.load(pipeline.parameters(layout.root)).task.name
     if untracked := difference.untracked(layout, task):
         mend = f"{commit_command(layout.root, untracked)}, then dvc exp run"
         raise ProvenanceError(f"{untracked[0]} is imported but Git does not track it", mend=mend)
@@ -122,7 +121,7 @@ def baseline(layout: Layout, state: State, tried: Experiment, commit: str) -> ac
         raise IncomparableError(
             f"the baseline {name} is revoked", mend=f'assay revoke {name} --why "move the baseline"'
         )
-    return accepted.resolve(Run(layout, layout.root, ""), name, PROTOCOL)
+    return accepted.resolve(Run(layout, layout.root, ""), name)
 
 
 def check_bundle(

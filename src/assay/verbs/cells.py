@@ -11,7 +11,6 @@ import io
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from assay.history.landing import newest_date
 from assay.history.merging import merge
 from assay.history.reproducing import LAST, furnish
 from assay.history.scratch import failed, lay_out, run
-from assay.outside import files, git, lifeline, pipeline
+from assay.outside import files, git, library, lifeline, pipeline
 from assay.verbs import metric_rows
 from assay.words import params
 from assay.words.errors import UsageError
@@ -109,7 +108,7 @@ def judging(layout: Layout, cells: Sequence[Cell]) -> Judge:
 
 def asked(layout: Layout, one: Cell) -> Params:
     """All parameters of a cell."""
-    return params.changed(git.read(layout.root, one.base, "params.yaml") or b"", _values(one))
+    return params.changed(pipeline.parameters_at(layout.root, one.base) or b"", _values(one))
 
 
 def _values(one: Cell) -> dict[str, Any]:
@@ -162,7 +161,7 @@ def _tidy(layout: Layout) -> None:
 
 def _room(layout: Layout) -> int:
     """Cells at a time: one on an accelerator, else one for every two cores."""
-    machine = params.load(files.read_bytes(layout.params)).machine
+    machine = params.load(pipeline.parameters(layout.root)).machine
     if environment.find(machine.device, ()).device != "cpu":
         return 1
     return max(1, lifeline.processors() // 2)
@@ -172,7 +171,7 @@ def _families(layout: Layout, cells: Sequence[Cell]) -> list[list[Cell]]:
     """Cells that can train together: the model and how it is trained may differ from their base's, nothing else."""
     found: dict[tuple[str, bytes], list[Cell]] = {}
     for one in cells:
-        content = git.read(layout.root, one.base, "params.yaml") or b""
+        content = pipeline.parameters_at(layout.root, one.base) or b""
         try:
             base, settings = params.resolved(content), params.changed(content, _values(one))
         except UsageError:
@@ -198,9 +197,8 @@ def _ahead(layout: Layout, family: Sequence[Cell], say: Say) -> None:
         return
     try:
         code, said = run([*DVC, "repro", "--quiet", "context", "split"], scratch.layout.root, layout.root)
-        stage = [sys.executable, str(scratch.layout.root / "src" / "stage.py"), "ahead"]
         if not code:
-            code, said = run([*stage, *settings], scratch.layout.root, layout.root)
+            code, said = run(library.command("ahead", *settings), scratch.layout.root, layout.root)
         last = (said.strip().splitlines() or ["no message"])[-1]
         if code:
             say(f"each of {len(family)} settings trains by itself: {last}")

@@ -1,4 +1,4 @@
-"""Confirmation: both arms again, on seeds that chose nothing, through the frozen protocol.
+"""Confirmation: both arms again, on seeds that chose nothing.
 
 Covers: the numbers of the fresh replicates, a child process an arm in its own tree, scores under today's
 ruler, the sealed test part. Not covered: whether the outcome is good enough (`judging.selection`).
@@ -6,7 +6,6 @@ ruler, the sealed test part. Not covered: whether the outcome is good enough (`j
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from assay.arms.own_data import own_training_data
 from assay.arms.request import request, training_closure
 from assay.evidence.events import Score, Seeds
 from assay.history.scratch import Scratch, failed, run
-from assay.outside import arrays, closure, examples, files, places, task_source
+from assay.outside import arrays, closure, examples, files, library, pipeline, places, task_source
 from assay.outside.pipeline import Run
 from assay.outside.start import Start
 from assay.scoring import ruler, trusted, unseen_reads
@@ -35,8 +34,6 @@ PURPOSE = "confirmation"
 PAIRED_PURPOSE = "paired-confirmation"
 #: replicates a group can have at most (words.params); numbers of different groups lie this far apart
 SPAN = 10_000
-#: version of the measuring protocol that we speak
-PROTOCOL = int(next(field.default for field in msgspec.structs.fields(MeasureRequest) if field.name == "protocol"))
 
 
 def fresh_seeds(root: int, n: int, sequence: int, paired: bool = False) -> Seeds:
@@ -78,7 +75,7 @@ class Confirmation:
     """Measurements for the tree in `scratch`, whose run left data, environment and parameters there."""
 
     def __init__(self, scratch: Scratch, seeds: Seeds, metric: Metric) -> None:
-        content = files.read_bytes(scratch.layout.params)
+        content = pipeline.parameters(scratch.layout.root)
         self.scratch = scratch
         self.seeds = seeds
         self.begun = Start("confirmation", Run(scratch.layout, scratch.home, ""), params.resolved(content))
@@ -96,7 +93,8 @@ class Confirmation:
     def baseline(self, named: Accepted, say: places.Say) -> Group:
         """The accepted strategy in its own tree, on its own training data."""
         tree = accepted.unpack(self.begun.run, named.commit, say)
-        code = closure.code_hash(tree, training_closure(tree, accepted.task(tree, named.name)))
+        task = accepted.resolved(self.scratch.home, named.name, named.commit).task.name
+        code = closure.code_hash(tree, training_closure(tree, task))
         asked = request(self.begun, "baseline", own_training_data(self.begun, named, say), code)
         return self._measure(tree, asked, "baseline", "validation")
 
@@ -114,9 +112,7 @@ class Confirmation:
         )
         path = work / "request.json"
         files.write_bytes(path, records.encode(asked))
-        code, said = run(
-            [sys.executable, str(tree / "src" / "stage.py"), "measure", str(path)], tree, self.scratch.home
-        )
+        code, said = run(library.command("measure", str(path)), tree, self.scratch.home)
         if code:
             raise failed(f"the confirmation of {tree} failed", said, "run the command again")
         answer = records.decode(files.read_bytes(Path(asked.answer)), Measurement, asked.answer)

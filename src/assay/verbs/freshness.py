@@ -112,7 +112,7 @@ def _cannot_infer(begun: Start, arm: Arm, measured: Measurement, named: Accepted
     Raises UsageError when only a file is missing: fetching it costs less than training.
     """
     tree, layout = accepted.unpack(begun.run, named.commit, say), begun.layout
-    task = accepted.task(tree, named.name)
+    task = accepted.resolved(begun.run.home, named.name, named.commit).task.name
     if "fit" in task_source.read(tree, task, "learning").functions:
         return "its task trains and predicts in one function, fit()"
     train, _ = examples.read(own_training_data(begun, named, say))

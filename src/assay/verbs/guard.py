@@ -1,14 +1,12 @@
 """`assay guard`: do two revisions train alike in every mode that was not meant to change?
 
-Covers: finding the revisions, a process of its own for each with its own code, a second run of the first
+Covers: finding the revisions, a process of its own for each with its own task code, a second run of the first
 where they differ (training that differs from itself proves nothing). Not covered: training
 (`assay.tracing`) and comparing traces (`judging.guarding`).
 """
 
 from __future__ import annotations
 
-import re
-import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +20,7 @@ from assay.arms.request import training_closure
 from assay.history import difference, project
 from assay.history.scratch import failed, run
 from assay.judging.guarding import Guarded, first_difference, guarded, ordered
-from assay.outside import examples, files, git, pipeline, places
+from assay.outside import examples, files, git, library, pipeline, places
 from assay.outside.untracked_files import commit_command
 from assay.words import params, records
 from assay.words.errors import ProvenanceError, UsageError
@@ -78,7 +76,7 @@ def guard(
     if not 1 <= steps <= MOST_STEPS:
         raise UsageError(f"--steps is {steps}", allowed=f"1 to {MOST_STEPS}")
     layout = project.find(start)
-    asked = params.resolved(files.read_bytes(layout.params))
+    asked = params.resolved(pipeline.parameters(layout.root))
     before = _revision(layout, base or _baseline(asked.baseline), say)
     after = _revision(layout, head, say) if head else _work_tree(layout)
     modes = ordered(before.modes, after.modes)
@@ -100,17 +98,10 @@ def _baseline(named: str) -> str:
 
 
 def _revision(layout: Layout, name: str, say: places.Say) -> Revision:
-    """The files of a revision, unpacked. Refused where they do not know `trace`."""
+    """The files of a revision, unpacked."""
     commit = git.resolve(layout.root, name)
     if commit is None:
         raise UsageError(f"there is no revision {name!r}", allowed="a tag, branch or commit", mend="git fetch --tags")
-    source = git.read(layout.root, commit, "src/stage.py")
-    if source is None or not re.search(rb"""^\s*["']trace["']\s*:""", source, re.MULTILINE):
-        raise UsageError(
-            f"{name} ({commit[:12]}) cannot be traced, its src/stage.py knows no `trace`",
-            allowed="revisions since Assay brought `assay guard`",
-            mend="compare trained groups instead: assay compare BASE CAND",
-        )
     tree = accepted.unpack(pipeline.current(layout.root), commit, say)
     return _described(name, commit, Layout(tree))
 
@@ -127,7 +118,7 @@ def _work_tree(layout: Layout) -> Revision:
 
 def _described(name: str, commit: str, layout: Layout) -> Revision:
     where = "params.yaml" if not commit else f"params.yaml of {name}"
-    checked = params.load(files.read_bytes(layout.params), where)
+    checked = params.load(pipeline.parameters(layout.root), where)
     return Revision(name, commit, layout, params.modes(checked), checked.task.name)
 
 
@@ -169,7 +160,7 @@ def _ask(layout: Layout, side: Revision, request: TraceRequest, folder: Path) ->
     asked = msgspec.structs.replace(request, answer=str(answer))
     files.write_bytes(path, records.encode(asked))
     root = side.layout.root
-    code, said = run([sys.executable, str(root / "src" / "stage.py"), "trace", str(path)], root, layout.root)
+    code, said = run(library.command("trace", str(path)), root, layout.root)
     if code:
         raise failed(f"{side.name} does not train", said, f"see its files in {root}")
     return records.decode(files.read_bytes(answer), Trace, str(answer))

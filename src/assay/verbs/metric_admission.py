@@ -15,7 +15,7 @@ from assay.history import metric_history
 from assay.history.reading import Experiment
 from assay.lineage import metric_definition
 from assay.lineage.metric_definition import MetricTerms
-from assay.outside import files, task_source
+from assay.outside import pipeline, task_source
 from assay.scoring import ruler, unseen_reads
 from assay.scoring.ruler import Metric
 from assay.words import params
@@ -53,8 +53,8 @@ def check(
 
 
 def _today(tree: Layout) -> Metric:
-    asked = params.load(files.read_bytes(tree.params))
-    where = f"src/tasks/{asked.task.name}/metrics.py"
+    asked = params.load(pipeline.parameters(tree.root))
+    where = task_source.where(tree.root, asked.task.name, "metrics")
     with unseen_reads.watching():
         module = task_source.load(tree.root, asked.task.name, "metrics")
     return ruler.chosen(ruler.read(module, where), asked.metric.name, where)

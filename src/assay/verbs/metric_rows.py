@@ -51,7 +51,7 @@ def of_record(table: Table, rulers: Table | None, metric: str, where: str) -> Me
                 mend="measure it again with `dvc exp run`",
             )
         return of_file(table, where)._replace(key=version)
-    found = _own(rulers, metric, where)
+    found = own(rulers, metric, where)
     if metric != decides:
         return found
     if found.key != version:
@@ -67,10 +67,10 @@ def packages(content: bytes | None, metric: str, where: str) -> str:
     Raises IncomparableError where it read what its version does not cover.
     """
     rulers = {} if content is None else columns.parse(content, RULERS)
-    return _own(rulers, metric, where).packages if metric in rulers.get("metric", ()) else ""
+    return own(rulers, metric, where).packages if metric in rulers.get("metric", ()) else ""
 
 
-def _own(rulers: Table, metric: str, where: str) -> MetricRow:
+def own(rulers: Table, metric: str, where: str) -> MetricRow:
     """The row of `metric`."""
     within = f"{RULERS} of {where}"
     try:

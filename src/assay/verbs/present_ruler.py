@@ -18,7 +18,7 @@ from assay.arms.accepted import locked as locked_hash
 from assay.evidence.events import Score
 from assay.history import locked
 from assay.history.kept import Kept
-from assay.outside import closure, examples, files, git, metric_reads, task_source
+from assay.outside import closure, examples, files, git, metric_reads, pipeline, remembered, task_source
 from assay.outside.untracked_files import commit_command, named
 from assay.scoring import present, ruler, trusted, unseen_reads
 from assay.scoring.arm import Ruler
@@ -105,7 +105,7 @@ def load(layout: Layout, *, only_known: bool = False) -> Today:
     Raises ProvenanceError where it did not, IncomparableError when the validation part is not today's, UsageError for
     bad sources.
     """
-    asked = params.resolved(files.read_bytes(layout.params, "git checkout HEAD -- params.yaml"))
+    asked = params.resolved(pipeline.parameters(layout.root))
     if only_known:
         _check_known(layout, asked.task.name)
     _check_data(layout)
@@ -113,19 +113,21 @@ def load(layout: Layout, *, only_known: bool = False) -> Today:
     with unseen_reads.watching():
         module = task_source.load(layout.root, asked.task.name, "metrics")
     version = present.version(layout.root, asked, module, manifest.content)
-    return Today(layout, asked, present.read(asked, module, part.ids, part.targets), version)
+    return Today(layout, asked, present.read(layout.root, asked, module, part.ids, part.targets), version)
 
 
 def _check_known(layout: Layout, task: str) -> None:
     task_source.read(layout.root, task, "metrics")
     if not trusted.ran(layout.root, trusted.metrics_code(layout.root, task)):
         raise ProvenanceError(
-            f"src/tasks/{task}/metrics.py as it stands did not run on this machine yet, and reading runs no such code",
+            f"{task_source.where(layout.root, task, 'metrics')} as it stands did not run on this machine yet, "
+            "and reading runs no such code",
             mend="the same command with --rescore, which runs it",
         )
 
 
 def _check_data(layout: Layout) -> None:
+    remembered.load(pipeline.store(layout.root).sources)
     lock = locked.read(files.read_bytes(layout.lock, "dvc repro split"))
     making = {stage: entry for stage, entry in lock.items() if stage in ("prepare", "split")}
     changed = locked.changed_sources(layout.root, making)
@@ -148,7 +150,7 @@ def check_committed(today: Today) -> str:
     paths = [file.as_posix() for file in (*reached, *metric_reads.metric_reads(root, task))]
     new = git.run(root, "ls-files", "-z", "--others", "--", *paths).split("\0")
     missing = [*git.edited(root, "HEAD", *paths), *filter(None, new)]
-    committed = git.read(root, "HEAD", "params.yaml")
+    committed = pipeline.parameters_at(root, "HEAD")
     then = params.load(committed, "params.yaml at HEAD") if committed else None
     if then is None or (then.metric, then.task) != (today.asked.metric, today.asked.task):
         missing.append("params.yaml")

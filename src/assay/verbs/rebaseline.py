@@ -63,7 +63,7 @@ def rebaseline(start: Path, say: Say) -> Done:
     Raises UsageError when it is the floor or weights are not at hand, IncomparableError when it is revoked.
     """
     layout = project.find(start)
-    asked = params.resolved(files.read_bytes(layout.params, "git checkout HEAD -- params.yaml"))
+    asked = params.resolved(pipeline.parameters(layout.root))
     if asked.baseline == FLOOR:
         raise UsageError(
             "the baseline is the floor, which every run measures anew", mend="assay accept EXPERIMENT NAME"

@@ -17,10 +17,10 @@ from assay.history import detached, difference, elsewhere, leftovers, locked, nu
 from assay.history.reading import Experiment, Repository, parse_metrics, read
 from assay.history.state import State, fold
 from assay.history.worktree import WorkTree
-from assay.outside import files, git
+from assay.outside import files, git, pipeline, remembered
 from assay.outside.untracked_files import commit_command, named
 from assay.report.listing import Status, StatusLine
-from assay.verbs import status_ledger
+from assay.verbs import status_ledger, status_library
 from assay.words import params, records
 from assay.words.errors import AssayError
 from assay.words.layout import Layout
@@ -31,6 +31,7 @@ from assay.words.records import Arm, Environment, Part
 def status(start: Path) -> Status:
     """All findings about the project at `start`."""
     layout = project.find(start)
+    remembered.load(pipeline.store(layout.root).sources)
     repository = read(layout.root, stamps=False)
     tree = worktree.read(layout.root)
     state = fold(repository.tags)
@@ -44,6 +45,7 @@ def status(start: Path) -> Status:
         *_unproven(repository, state),
         *_unpushed(layout, tree, repository),
         *status_ledger.lines(layout.root, state),
+        *status_library.programs(),
     ]
     return Status(healthy=all(line.healthy for line in lines), lines=lines)
 
@@ -63,13 +65,14 @@ def _landed(layout: Layout, state: State) -> bool:
 def _with_parameters(layout: Layout, state: State, landed: bool) -> Iterator[StatusLine]:
     """What needs a readable params.yaml: baseline, difference, freshness, untracked sources."""
     try:
-        asked = params.load(files.read_bytes(layout.params))
+        asked = params.load(pipeline.parameters(layout.root))
     except AssayError as error:
         yield StatusLine(topic="parameters", text=error.problem, mend=error.mend or "git diff params.yaml")
         return
     yield from _baseline(layout, asked, state)
     if not landed:
         yield from _fresh(layout, asked)
+        yield from status_library.upgraded(layout, asked)
     if untracked := difference.untracked(layout, asked.task.name):
         text = f"{named(untracked)} imported, but not tracked by Git"
         yield StatusLine(topic="code", text=text, mend=commit_command(layout.root, untracked))
@@ -139,7 +142,7 @@ def _fresh(layout: Layout, asked: Params) -> Iterator[StatusLine]:
     try:
         arm = records.decode(path.read_bytes(), Arm, str(path), "dvc exp run")
         known = records.decode(files.read_bytes(layout.environment), Environment, str(layout.environment))
-        today = environment.find(asked.machine.device, known.packages)
+        today = environment.find(asked.machine.device, known.packages, status_library.training())
     except AssayError as error:
         yield StatusLine(topic=topic, text=error.problem, mend="dvc exp run")
         return

@@ -23,7 +23,7 @@ _LEAST = 160
 
 
 class Exit(IntEnum):
-    """Exit codes of `assay` and of `src/stage.py`."""
+    """Exit codes of `assay` and of its stages."""
 
     DONE = 0
     BUG = 1

@@ -7,6 +7,10 @@ from pathlib import Path
 
 PARTS = ("train", "validation", "test")
 ARMS = ("baseline", "candidate")
+#: stages of dvc.yaml that depend on code, in their order; `context` runs before them, always
+CODED = ("prepare", "split", "baseline", "train", "evaluate")
+#: all stages of ours; a stage of another name is the user's own
+STAGES = ("context", *CODED)
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,6 @@ class Layout:
         return self.root / "dvc.lock"
 
     @property
-    def source(self) -> Path:
-        return self.root / "src"
-
-    @property
     def prepared(self) -> Path:
         return self.root / "data" / "prepared"
 
@@ -50,6 +50,10 @@ class Layout:
     @property
     def accepted(self) -> Path:
         return self.root / "context" / "baseline.json"
+
+    def code(self, stage: str) -> Path:
+        """What `context` found of the code that a stage reaches."""
+        return self.root / "context" / f"code-{stage}.json"
 
     @property
     def baseline_metric(self) -> Path:
@@ -113,7 +117,7 @@ KINDS = ("replicates", "checkpoints", "trees", "data", "exports", "cells")
 class Store:
     """Our cache: a folder of ours in DVC's own tmp, shared by every kind of run; deletable at any moment.
 
-    `home` is the project folder in the main work tree of the user's repository (`outside.pipeline.store` finds it).
+    `home` is the folder with `.dvc` in the main work tree of the user's repository (`outside.pipeline.store` finds it).
     """
 
     home: Path
@@ -141,7 +145,7 @@ class Store:
         return self.root / "trees"
 
     def tree(self, commit: str) -> Path:
-        """The project's files as a checkout of a commit writes them."""
+        """The repository's files as a checkout of a commit writes them."""
         return self.trees / f"checkout-{commit}"
 
     @property

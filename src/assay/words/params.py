@@ -11,7 +11,7 @@ import datetime
 import difflib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
@@ -94,6 +94,8 @@ class Params(Section, frozen=True, kw_only=True):
     modes: dict[str, dict[str, Any]] = {}
 
 
+#: top-level names of params.yaml that are ours; another is the user's own where a stage of his declares it
+KEYS = frozenset(field.name for field in msgspec.structs.fields(Params))
 #: sections and keys that make a strategy what it is; the rest says how much, where and against what
 STRATEGY = ("lr", "data", "split", "model", "train")
 #: what an overlay may change
@@ -196,6 +198,19 @@ def as_given(checked: Params) -> dict[str, Any]:
     """The parameters of a strategy as they were written, dates and keys of numbers included: for a task's own code."""
     plain = msgspec.to_builtins(checked, builtin_types=(datetime.date, datetime.datetime))
     return {name: plain[name] for name in STRATEGY} | {"task": plain["task"]["name"]}
+
+
+def lines(checked: Params) -> list[str]:
+    """The same, one `name: value` a leaf, values as JSON."""
+    return [f"{key}: {msgspec.json.encode(value).decode()}" for key, value in _leaves(strategy(checked))]
+
+
+def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
 
 
 def _overlaid(raw: dict[str, Any], overlay: Mapping[str, Any], name: str, where: str) -> Params:

@@ -81,6 +81,7 @@ class Environment(Record, frozen=True, kw_only=True):
     machine: str  # architecture: x86_64, aarch64, …
     system: str  # Linux, Darwin, …
     packages: dict[str, str]  # distribution → version, those that training imports
+    library: str = ""  # fingerprint of Assay's own sources that train; its other sources make no numbers of an arm
     variables: dict[str, str] | UnsetType = UNSET  # set here, and known to change numbers; left out where none is
 
     @property
@@ -89,25 +90,39 @@ class Environment(Record, frozen=True, kw_only=True):
         packages = ", ".join(f"{name} {version}" for name, version in sorted(self.packages.items()))
         found = {} if self.variables is UNSET else self.variables
         variables = "".join(f"; {name}={value}" for name, value in sorted(found.items()))
-        return f"{packages}; {self.device}; {self.machine}; {self.system}{variables}"
+        library = f"; training code {self.library[:12]}" if self.library else ""
+        return f"{packages}; {self.device}; {self.machine}; {self.system}{variables}{library}"
+
+
+class StageCode(Record, frozen=True, kw_only=True):
+    """`context/code-STAGE.json`: the code that a stage reaches, in hashes that comments and layout leave alone."""
+
+    stage: str
+    library: str  # fingerprint of what the stage imports of Assay
+    files: dict[str, str]  # the user's own sources, relative to the folder of dvc.yaml → hash
+    reads: dict[str, str] | UnsetType = UNSET  # files that the metrics name in READS → hash; left out where none is
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Both kinds of files → hash."""
+        return self.files | ({} if self.reads is UNSET else self.reads)
 
 
 class Identity(Record, frozen=True, kw_only=True):
     """What makes a strategy the strategy it is: two arms with equal identities are the same strategy."""
 
-    code: str  # hash of the normalised sources that training reaches
+    code: str  # hash of the normalised sources of the task that training reaches
     parameters: dict[str, Any]  # resolved parameters that training reads
     data: str  # content hash of the training part
 
 
 class MeasureRequest(Record, frozen=True, kw_only=True):
-    """The frozen protocol: train these replicates, predict these examples, write there.
+    """Train these replicates, predict these examples, write there.
 
-    `python src/stage.py measure REQUEST.json`, started in the strategy's own tree, answers with
+    `assay stage measure REQUEST.json`, started in the strategy's own tree, answers with
     `predictions`, `models`, `curves` and a `Measurement` at `answer`. All paths are absolute.
     """
 
-    protocol: int = 1
     profile: str
     purpose: str  # candidate, baseline, confirmation: each draws its own seeds
     seed: int
@@ -171,7 +186,7 @@ class Measurement(Record, frozen=True, kw_only=True):
 
 
 class TraceRequest(Record, frozen=True, kw_only=True):
-    """Train a few steps in each mode and hash everything after each: `python src/stage.py trace REQUEST.json`.
+    """Train a few steps in each mode and hash everything after each: `assay stage trace REQUEST.json`.
 
     Answered in the tree of the revision that is asked, always on CPU. All paths are absolute.
     """

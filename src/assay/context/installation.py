@@ -1,0 +1,29 @@
+"""In a checkout of Assay itself: the library that runs is the one of the work tree.
+
+An installed copy would run other code than what is edited, and an edit would seem to change nothing. Compared is what
+the sources do, never where they lie: an editable install of one checkout serves a `--temp` run as well.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from assay.outside import library
+from assay.outside import tree as trees
+from assay.words.errors import ProvenanceError
+
+
+def check(root: Path, home: Path) -> None:
+    """Refuse where the work tree around `root` holds other sources of Assay than those that run."""
+    own = library.of_work_tree(root)
+    if own is None or own.root == trees.PLACE:
+        return
+    here, running = library.fingerprints(own), library.fingerprints()
+    differing = [name for name, found in here.items() if found != running[name]]
+    if differing:
+        place = next((folder for folder in (home, *home.parents) if (folder / "pyproject.toml").is_file()), home)
+        raise ProvenanceError(
+            f"the running Assay ({trees.OURS}) is not the one of this work tree ({own.root / trees.LIBRARY}): "
+            f"{', '.join(differing)} would do something else",
+            mend=f"pip install --no-deps -e '{place}'",
+        )

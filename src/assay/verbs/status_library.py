@@ -1,0 +1,50 @@
+"""What `assay status` says of Assay itself: what an upgrade will run again, and which program the shell finds."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from assay.outside import files, library, stage_code
+from assay.report.listing import StatusLine
+from assay.words import records
+from assay.words.errors import AssayError
+from assay.words.layout import CODED, Layout
+from assay.words.params import Params
+from assay.words.records import Environment
+
+
+def training() -> str:
+    """Fingerprint of what trains in the Assay that runs."""
+    return library.fingerprints()[library.TRAINING]
+
+
+def upgraded(layout: Layout, asked: Params) -> Iterator[StatusLine]:
+    """What another Assay than that of the last run will run again, before it is spent."""
+    try:
+        last = {stage: stage_code.recorded(layout, stage).library for stage in CODED if layout.code(stage).is_file()}
+        known = records.decode(files.read_bytes(layout.environment), Environment, str(layout.environment))
+    except AssayError:
+        return  # `context` was never run, or will write them anew
+    now = library.fingerprints()
+    again = [stage for stage, found in last.items() if found != now[stage]]
+    if not again:
+        return
+    cost = "nothing is trained"
+    if known.library != now[library.TRAINING]:
+        arms = "the candidate is" if asked.baseline == "floor" else "both arms are"
+        cost = f"what trains changed, {arms} measured again ({asked.replicates} replicates each)"
+    text = f"Assay changed since the last run: {', '.join(again)} will run again; {cost}"
+    yield StatusLine(topic="library", text=text, mend="dvc exp run")
+
+
+def programs() -> Iterator[StatusLine]:
+    """Programs that the shell finds and that are not of the environment of this Assay."""
+    own = Path(sys.executable).parent
+    dvc, assay = shutil.which("dvc"), shutil.which("assay")
+    if dvc and Path(dvc).parent != own:
+        yield StatusLine(topic="programs", text=f"{dvc} is of another environment than this Assay, {own}")
+    if assay and Path(assay).parent != own:
+        yield StatusLine(topic="programs", text=f"stages run by {assay}, and not by this Assay, {own}")
