@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 from assay.judging.metric_version_names import FUNCTIONS, Chain, chain_of
 
-#: a chain of names in a module → its dotted name in Python or another package, "" for the project's own, "?" for who knows
+#: names in a module → dotted name in Python or another package, "" for the project's own, "?" for what nobody can tell
 Resolve = Callable[[Chain], str]
 
 #: functions, Python's own ones by their bare names, that leave alone what they are given
