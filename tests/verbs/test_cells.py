@@ -10,6 +10,7 @@ import pytest
 from assay.history.scratch import failed
 from assay.outside import git, seconds
 from assay.verbs import cells
+from assay.words.errors import IncomparableError, UsageError
 from assay.words.layout import Layout, Store
 from support.project import Project
 
@@ -76,3 +77,29 @@ def test_a_lost_folder_of_times_costs_no_result(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv(seconds.ASKED, str(tmp_path / "gone"))
     seconds.mark("interpreter")
     seconds.write("train")
+
+
+def kept(project: Project, setting: str, row: str) -> cells.Cell:
+    """A cell that was run: its metric's row in results/rulers.csv says `row` after the key and the terms."""
+    made = cells.cell(Layout(project.root), "sweep", (setting,))
+    (project.root / "results").mkdir(exist_ok=True)
+    (project.root / "results/replicates.csv").write_text(
+        "arm,metric_version,accuracy\ncandidate,accuracy-1.5f3c9a2e,0.9\n"
+    )
+    (project.root / "results/rulers.csv").write_text(
+        f"metric,key,direction,min_effect,worst,packages,unseen\naccuracy,accuracy-1.5f3c9a2e,maximize,0,,{row}\n"
+    )
+    project.git("update-ref", made.ref, project.commit(setting))
+    project.git("reset", "--quiet", "--hard", "HEAD~")
+    return made
+
+
+def test_cells_under_other_packages_of_the_metric_are_not_subtracted(fresh: Project) -> None:
+    layout = Layout(fresh.root)
+    made = [kept(fresh, "lr=0.1", "numpy 1,"), kept(fresh, "lr=0.2", "numpy 1,"), kept(fresh, "lr=0.3", "numpy 2,")]
+    found = cells.measure(layout, made, print)
+    assert cells.version(found[:2]) == "accuracy-1.5f3c9a2e"
+    with pytest.raises(UsageError, match="the metrics of the cells imported numpy 1 and numpy 2"):
+        cells.version(found)
+    with pytest.raises(IncomparableError, match=r"was computed from w\.npy"):
+        cells.measure(layout, [kept(fresh, "lr=0.4", "numpy 1,w.npy")], print)

@@ -57,6 +57,11 @@ def untested(candidate: Scored, baseline: Scored | None) -> Judgement | None:
     return None
 
 
+def unseen(against: str, names: Sequence[str], mend: str) -> Judgement:
+    """No verdict: the metric read files that its version does not cover."""
+    return Judgement(INCOMPARABLE, against, None, f"metrics.py reads {', '.join(names)}; {mend}")
+
+
 def unrecorded(against: str, why: str) -> Judgement:
     """No verdict: nobody could be told later that somebody looked."""
     return Judgement("inconclusive", against, None, f"look not recorded: {why}", "dvc repro -f -s evaluate")

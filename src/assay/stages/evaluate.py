@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from msgspec import UNSET
 
 from assay.arms.accepted import FLOOR, Accepted
 from assay.judging import cautions, crossed, drift, sequential, verdict
@@ -20,10 +21,10 @@ from assay.judging.sequential import Look
 from assay.lineage import identities, ledger, metric_definition
 from assay.lineage.metric_definition import MetricDefinition, MetricTerms
 from assay.lineage.since import since
-from assay.outside import examples, files, git
+from assay.outside import examples, files, git, task_source
 from assay.outside.start import Start, start
 from assay.report import comparison
-from assay.scoring import arm, judgement, looking, outputs, present, ruler, tables, trusted
+from assay.scoring import arm, judgement, looking, outputs, present, ruler, tables, trusted, unseen_reads
 from assay.scoring.arm import Array, Ruler, Scored
 from assay.scoring.judgement import Judgement
 from assay.scoring.outputs import Evaluated
@@ -38,14 +39,16 @@ DIGITS = 4
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
     begun = start(root, "evaluate")
-    module = begun.task("metrics")
+    with unseen_reads.watching():
+        module = task_source.load(root, begun.params.task.name, "metrics")
+    begun.prove()
     part, manifest = examples.read(begun.layout.part("validation"), ["ids", "targets"])
     own = present.read(root, begun.params, module, part.ids, part.targets)
     versions = present.versions(root, begun.params, module, manifest.content, own.metrics)
     standard = _standard(begun)
     today = own.judging_by(*standard.terms) if standard.terms else own
     with begun.said_by_task("metrics"):
-        found, against = _evaluate(begun, today, own.metrics, versions, manifest)
+        found, against = _evaluate(begun, today, own.metrics, versions, _packages(standard), manifest)
         outputs.write(begun.layout, found)
         _note(begun, found)
         for line in (*_lines(begun, found, against), *_metric_changes(begun, own, standard)):
@@ -55,6 +58,12 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
 def _standard(begun: Start) -> MetricDefinition:
     path = begun.layout.baseline_metric
     return records.decode(files.read_bytes(path, "dvc repro -f context"), MetricDefinition, str(path))
+
+
+def _packages(standard: MetricDefinition) -> str:
+    """What the metrics import from elsewhere, as `context` found it, in one line."""
+    found = {} if standard.packages is UNSET else standard.packages
+    return ", ".join(f"{name} {version}" for name, version in sorted(found.items()))
 
 
 def _metric_changes(begun: Start, own: Ruler, standard: MetricDefinition) -> Iterator[str]:
@@ -69,7 +78,7 @@ def _metric_changes(begun: Start, own: Ruler, standard: MetricDefinition) -> Ite
 
 
 def _evaluate(
-    begun: Start, today: Ruler, own: Mapping[str, Metric], versions: Mapping[str, str], manifest: Part
+    begun: Start, today: Ruler, own: Mapping[str, Metric], versions: Mapping[str, str], packages: str, manifest: Part
 ) -> tuple[Evaluated, int]:
     """Everything found, and how many verdicts were given against the same baseline before."""
     candidate = arm.load(begun.layout, arm.record(begun.layout, "candidate"), today)
@@ -81,6 +90,8 @@ def _evaluate(
         ruler=today,
         own=own,
         versions=versions,
+        packages=packages,
+        unseen=unseen_reads.found(begun.layout.root, begun.params.task.name),
         profile=begun.params.profile,
         commit=git.run(begun.layout.root, "rev-parse", "HEAD"),
         classes=manifest.classes,
@@ -96,6 +107,8 @@ def _note(begun: Start, found: Evaluated) -> None:
     """Keep where no clone brings it that this code ran here, and computed these numbers."""
     code = trusted.metrics_code(begun.layout.root, begun.params.task.name)
     trusted.note_code(begun.run.home, code)
+    if found.unseen:
+        return
     predictions = {each.arm.arm: files.digest(each.predictions.tobytes()) for each in found.arms}
     tables = begun.layout.replicates.read_bytes(), begun.layout.rulers.read_bytes()
     trusted.note_scores(begun.run.home, tables, code, predictions)
@@ -116,6 +129,10 @@ def _judged(
     today: Ruler,
 ) -> tuple[Judgement, int]:
     """The verdict at the level that earlier looks left, and how many other strategies were looked at before."""
+    root, task = begun.layout.root, begun.params.task.name
+    if unseen := unseen_reads.found(root, task):
+        against = baseline.arm.name if baseline else looking.FLOOR
+        return judgement.unseen(against, unseen, unseen_reads.mend(root, task, unseen)), 0
     if nothing := judgement.untested(candidate, baseline):
         return nothing, 0
     assert candidate.arm.measurement is not None

@@ -28,6 +28,7 @@ from assay.history.merging import merge
 from assay.history.reproducing import LAST, furnish
 from assay.history.scratch import failed, lay_out, run
 from assay.outside import files, git, library, lifeline, pipeline
+from assay.verbs import metric_rows
 from assay.words import params
 from assay.words.errors import UsageError
 from assay.words.json_form import json_form
@@ -38,6 +39,8 @@ from assay.words.yaml12 import parse
 REPLICATES = "results/replicates.csv"
 #: column that names an earlier replicate with the same predictions
 SAME_AS = "same_as"
+#: column of ours, not of the file: what the metric imported
+PACKAGES = "packages"
 #: one ref, whatever else the user's settings make a fetch do
 _FETCH = (
     "fetch",
@@ -213,7 +216,10 @@ def _rows(layout: Layout, one: Cell, say: Say) -> list[Row]:
     else:
         say(f"{one.label} is measured: {one.name}")
     rows = csv.DictReader(io.StringIO(known.decode()))
-    return [row for row in rows if not row.get(SAME_AS)]  # the same predictions are one replicate
+    content, metric = git.read(layout.root, one.ref, metric_rows.RULERS), asked(layout, one).metric.name
+    packages = metric_rows.packages(content, metric, one.name)
+    # the same predictions are one replicate
+    return [{**row, PACKAGES: packages} for row in rows if not row.get(SAME_AS)]
 
 
 def _run(layout: Layout, one: Cell) -> bytes:
@@ -245,6 +251,11 @@ def _keep_base(layout: Layout, one: Cell) -> None:
 
 def version(found: Sequence[Sequence[Row]]) -> str:
     """The metric version of all cells. Raises UsageError where they differ."""
+    packages = {row.get(PACKAGES, "") for rows in found for row in rows} - {""}
+    if len(packages) > 1:
+        raise UsageError(
+            f"the metrics of the cells imported {' and '.join(sorted(packages))}", mend="dvc exp remove the old"
+        )
     versions = {row["metric_version"] for rows in found for row in rows}
     if len(versions) != 1:
         raise UsageError(

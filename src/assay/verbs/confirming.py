@@ -23,7 +23,7 @@ from assay.history.scratch import Scratch, failed, run
 from assay.outside import arrays, closure, examples, files, library, pipeline, places, task_source
 from assay.outside.pipeline import Run
 from assay.outside.start import Start
-from assay.scoring import ruler, trusted
+from assay.scoring import ruler, trusted, unseen_reads
 from assay.scoring.ruler import Metric
 from assay.words import params, records
 from assay.words.errors import UsageError
@@ -134,6 +134,7 @@ class Confirmation:
                 ruler.score(self.metric, options, part.targets, row, f"replicate {one.number}")
                 for one, row in distinct.values()
             ]
+        unseen_reads.check(self.scratch.layout.root, self.task)
         return Group(values, [one.number for one, _ in distinct.values()], diverged, answer)
 
 

@@ -100,6 +100,12 @@ class StageCode(Record, frozen=True, kw_only=True):
     stage: str
     library: str  # fingerprint of what the stage imports of Assay
     files: dict[str, str]  # the user's own sources, relative to the folder of dvc.yaml → hash
+    reads: dict[str, str] | UnsetType = UNSET  # files that the metrics name in READS → hash; left out where none is
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Both kinds of files → hash."""
+        return self.files | ({} if self.reads is UNSET else self.reads)
 
 
 class Identity(Record, frozen=True, kw_only=True):
