@@ -1,8 +1,8 @@
 """Console blocks of a page: the commands that it shows, whether a run says the same, and the page with today's output.
 
 In a block ```console or ```text a line `$ COMMAND` is a command, the lines below it are what it prints, on both
-streams. A line `…` stands for any lines, `…` in a line for any text. Blank lines, the width of columns, and dates do not
-count. Numbers with a fraction, shares in percent and counts of examples may differ by one unit of their last
+streams. A line `…` stands for any lines, `…` in a line for any text. Blank lines, the width of columns, and dates do
+not count. Numbers with a fraction, shares in percent and counts of examples may differ by one unit of their last
 digit; everything else is the same to the letter.
 """
 
