@@ -90,4 +90,7 @@ def test_an_updated_page_shows_the_run_and_keeps_what_it_left_out() -> None:
     assert page.splitlines()[:11] == PAGE.splitlines()[:11]
     for shown in console.commands(page):
         assert not console.difference(shown.lines, said[shown.command])
+    assert console.updated("```text\n$ a\nlevel 0.1 …\n…\n```\n", {"a": ["level 0.5 and more", "b"]}) == (
+        "```text\n$ a\nlevel 0.5 and more\n…\n```\n"
+    )
     assert "…\nprogress   accuracy 0.9812" in page and "a caution that is new\n           +0.0083" in page

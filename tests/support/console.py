@@ -109,14 +109,15 @@ def _rewritten(shown: Sequence[str], said: Sequence[str]) -> list[str]:
     counterparts = _aligned([line for line in shown if line != ANY], said)
     for line in shown:
         if line == ANY:
-            made, hidden = [*made, ANY], True
+            made, hidden = [*made, *([] if hidden else [ANY])], True
             continue
         place = next(counterparts)
         if place is None:
             continue
         if not hidden:
             made += said[last:place]
-        made, last, hidden = [*made, said[place] if ANY not in line else line], place + 1, False
+        abridged = ANY in line and same(line, said[place])
+        made, last, hidden = [*made, line if abridged else said[place]], place + 1, False
     return made if hidden or not shown else [*made, *said[last:]]
 
 
@@ -140,6 +141,7 @@ def _aligned(shown: Sequence[str], said: Sequence[str]) -> Iterator[int | None]:
 
 
 def _likeness(one: str, other: str) -> float:
-    """How alike two lines are apart from their numbers, from 0 to 1."""
-    plain = (re.sub(r"\d+", "0", _plain(line)) for line in (one, other))
+    """How alike two lines are apart from their numbers, from 0 to 1; up to where the first is abridged."""
+    head = _plain(one.partition(ANY)[0])
+    plain = (re.sub(r"\d+", "0", line) for line in (head, _plain(other)[: len(head)] if ANY in one else _plain(other)))
     return SequenceMatcher(None, *plain, autojunk=False).ratio()
