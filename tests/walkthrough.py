@@ -1,7 +1,7 @@
 """The README's day, walked line by line: every command in its order, in a fresh clone, under another HOME.
 
     python tests/walkthrough.py             # compare what the commands print with what the README shows
-    python tests/walkthrough.py --update    # write what they print into the README instead
+    python tests/walkthrough.py --update    # write what they print into the README instead, and renew dvc.lock
 
 The clone is of HEAD, from a bare repository of its own, so that pushes stay there; the README is the one of the work
 tree. A block before or after the day may show a command of the day again. Takes minutes, as ten seeds train several
@@ -22,7 +22,9 @@ from support import console
 from support.project import CHECKOUT, Project, environment
 
 README = CHECKOUT / "README.md"
+LOCK = CHECKOUT / "dvc.lock"
 DAY = "A day with it"
+FIRST = "strategy/mlp"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -32,9 +34,12 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     page = README.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="day-") as folder:
-        said = walk(clone(Path(folder)), [one.command for one in console.commands(page) if one.section == DAY])
+        project = clone(Path(folder))
+        said = walk(project, [one.command for one in console.commands(page) if one.section == DAY])
+        lock = project.git("show", f"{FIRST}:dvc.lock") + "\n"
     if arguments:
         README.write_text(console.updated(page, said), encoding="utf-8")
+        LOCK.write_text(lock, encoding="utf-8")
         return 0
     found = list(differences(page, said))
     print("\n\n".join(found) or f"all {len(said)} commands print what README.md shows")
@@ -83,6 +88,8 @@ def differences(page: str, said: dict[str, list[str]]) -> Iterator[str]:
         place = f"README.md:{shown.first}: $ {shown.command}"
         if shown.command not in said:
             yield f"{place}\nis no command of the day"
+        elif warnings := [line for line in said[shown.command] if line.startswith("WARNING")]:
+            yield "\n".join((place, *warnings))
         elif what := console.difference(shown.lines, said[shown.command]):
             yield f"{place}\n{what}\nall of it:\n" + "\n".join(f"    {line}" for line in said[shown.command])
 
