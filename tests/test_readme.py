@@ -37,3 +37,28 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_ci_walks_the_day_before_it() -> None:
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").strip().splitlines()
     assert lines[-2] == ".venv/bin/python tests/walkthrough.py"
+
+
+def words() -> list[str]:
+    """The words that docs/concepts.md explains."""
+    rows = re.findall(r"^\| (\*\*.*?) \|", (ROOT / "docs/concepts.md").read_text(encoding="utf-8"), re.MULTILINE)
+    return [word for row in rows for word in re.findall(r"\*\*(.+?)\*\*", row)]
+
+
+def test_no_word_is_used_before_it_is_said() -> None:
+    """Above the link to the page of words each stands in italics where it is said, or not at all."""
+    above, link, _ = (ROOT / "README.md").read_text(encoding="utf-8").partition("(docs/concepts.md)")
+    unsaid = [word for word in words() if re.sub(rf"\*{word}\*.*", "", above, flags=re.DOTALL).count(word)]
+    assert link and len(words()) >= 12 and not unsaid
+
+
+def test_the_page_of_words_is_first_on_the_list() -> None:
+    listed = (ROOT / "README.md").read_text(encoding="utf-8").split("## More")[1]
+    assert listed.strip().startswith("[docs/concepts.md]")
+
+
+def test_the_picture_has_every_stage_in_its_order() -> None:
+    picture = (ROOT / "docs/concepts.md").read_text(encoding="utf-8").split("```text")[1]
+    stages = re.findall(r"^  (\w+):", (ROOT / "dvc.yaml").read_text(encoding="utf-8"), re.MULTILINE)
+    places = [picture.index(f" {stage} ─") for stage in stages]
+    assert len(stages) >= 6 and places == sorted(places)
