@@ -54,7 +54,7 @@ def clone(where: Path) -> Project:
     project.home.mkdir()
     project.run("git", "init", "--quiet", "--bare", "--initial-branch=main", str(origin), cwd=where)
     taken = ("--quiet", "--no-tags", "--update-shallow", str(CHECKOUT), "+HEAD:refs/heads/main")
-    project.run("git", "fetch", *taken, cwd=origin)
+    subprocess.run(["git", f"--git-dir={origin}", "fetch", *taken], check=True)  # as who may read this checkout
     project.run("git", "clone", "--quiet", str(origin), str(project.root), cwd=where)
     project.git("config", "user.name", "Ada")
     project.git("config", "user.email", "ada@localhost")
