@@ -75,6 +75,17 @@ def test_a_clone_has_every_folder_of_the_layout() -> None:
     top = {path.partition("/")[0] for path in listed}
     assert top == {
         *(".ci", ".dvc", ".dvcignore", ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "LICENSE", "README.md"),
-        *("benchmarks", "constraints.txt", "data", "docs", "dvc.yaml", "params.yaml", "pyproject.toml", "src", "tests"),
+        *(
+            "benchmarks",
+            "constraints.txt",
+            "data",
+            "docs",
+            "dvc.lock",
+            "dvc.yaml",
+            "params.yaml",
+            "pyproject.toml",
+            "src",
+            "tests",
+        ),
     }
     assert {path for path in listed if path.startswith("data/")} == {"data/README.md"}

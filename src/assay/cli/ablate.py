@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 import msgspec
 
-from assay.cli.printing import show, show_json
+from assay.cli.printing import examples, show, show_json
 from assay.report import ablation as report
 from assay.verbs.ablate import ablate
 from assay.words import records
 
 
-@click.command(epilog="Example: assay ablate -S lr=3e-4 -S model.dropout=0.1 --branch cosine")
+@click.command(epilog=examples("assay ablate -S lr=3e-4 -S model.dropout=0.1 --branch cosine"))
 @click.option("-S", "--set-param", "settings", multiple=True, metavar="KEY=VALUE", help="A change of a parameter.")
 @click.option("--branch", "branches", multiple=True, help="A change of code, as a branch.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

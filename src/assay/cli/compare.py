@@ -12,7 +12,7 @@ from typing import Any, get_args
 import click
 from click.core import ParameterSource
 
-from assay.cli.printing import show, show_json
+from assay.cli.printing import examples, show, show_json
 from assay.judging.groups import DifferingRulers
 from assay.judging.inference import Test
 from assay.report import comparison as report
@@ -25,9 +25,11 @@ from assay.verbs.compare_scores import RECORDED
 from assay.words import printable
 from assay.words.errors import GateError
 
-EPILOG = """Examples: assay compare strategy/adam HEAD --require progress;
-assay compare base.csv a.csv b.csv c.csv --direction minimize;
-assay compare before.csv after.csv --column loss --direction minimize"""
+EPILOG = examples(
+    "assay compare strategy/adam HEAD --require progress",
+    "assay compare base.csv a.csv b.csv c.csv --direction minimize",
+    "assay compare before.csv after.csv --column loss --direction minimize",
+)
 
 
 @click.command(epilog=EPILOG)

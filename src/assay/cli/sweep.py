@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from assay.cli.printing import show, show_json
+from assay.cli.printing import examples, show, show_json
 from assay.report import comparison
 from assay.report import sweep as report
 from assay.verbs.sweep import sweep
 from assay.words import records
 
 
-@click.command(epilog="Example: assay sweep -S lr=1e-3,3e-3,1e-2 -S train.weight_decay=0,1e-4")
+@click.command(epilog=examples("assay sweep -S lr=1e-3,3e-3,1e-2 -S train.weight_decay=0,1e-4"))
 @click.option("-S", "--set-param", "settings", multiple=True, metavar="KEY=VALUE,VALUE", help="Values to try.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(settings: tuple[str, ...], as_json: bool) -> None:
