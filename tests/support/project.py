@@ -83,6 +83,11 @@ class Project:
     def stage(self, name: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
         return self.run("assay", "stage", name, ok=ok)
 
+    def judged(self, **env: str) -> str:
+        """What the last stage says of what `evaluate` finds now."""
+        self.assay("stage", "evaluate", **env)
+        return self.stage("verdict").stdout
+
     def assay(self, *arguments: str, ok: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
         return self.run("assay", *arguments, ok=ok, **env)
 

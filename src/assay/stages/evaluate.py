@@ -1,4 +1,4 @@
-"""evaluate: predictions of both arms and the floors → numbers under today's ruler → a verdict.
+"""evaluate: predictions of both arms and the floors → numbers under today's ruler → a verdict, which `verdict` prints.
 
 The only stage that turns predictions into metrics, all of them in this one process and without torch. Whoever
 sees its numbers has looked, so the look is in the ledger before there is a verdict. A verdict, even
@@ -44,8 +44,8 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         found, against = _evaluate(begun, today, version, manifest)
         outputs.write(begun.layout, found)
         _note(begun, found)
-        for line in _lines(begun, found, against):
-            print(printable.lines(line))
+        said = [printable.lines(line) for line in _lines(begun, found, against)]
+        files.write_text(begun.layout.verdict, "\n".join([*said, ""]))
 
 
 def _evaluate(begun: Start, today: Ruler, version: str, manifest: Part) -> tuple[Evaluated, int]:

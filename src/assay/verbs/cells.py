@@ -25,7 +25,7 @@ from assay.context import environment
 from assay.history import plumbing
 from assay.history.landing import newest_date
 from assay.history.merging import merge
-from assay.history.reproducing import LAST, furnish
+from assay.history.reproducing import furnish, last
 from assay.history.scratch import failed, lay_out, run
 from assay.outside import files, git, library, lifeline, pipeline
 from assay.words import params
@@ -221,7 +221,7 @@ def _run(layout: Layout, one: Cell) -> bytes:
     try:
         furnish(scratch)
         options = [word for setting in one.settings for word in ("-S", setting)]
-        command = [*DVC, "exp", "run", LAST, "--name", one.name, *options]
+        command = [*DVC, "exp", "run", last(scratch.layout), "--name", one.name, *options]
         code, said = run(command, scratch.layout.root, layout.root)
         if code:
             raise failed(f"{one.label} does not run", said, "mend it, then run the command again")

@@ -163,6 +163,11 @@ class Replicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 SAME_START = "replicates begin with the same weights"
 
 
+#: how a verdict says that the ledger took no look, and the command to run once it can be written
+UNRECORDED = "look not recorded"
+RECORD = "dvc repro -f -s evaluate verdict"
+
+
 class Measurement(Record, frozen=True, kw_only=True):
     """Answer to a MeasureRequest."""
 
