@@ -26,7 +26,16 @@ from assay.evidence.trailers import format_event
 
 SOURCE = Path(__file__).resolve().parents[1]
 #: what a project consists of
-PARTS = ("src", ".dvc/config", ".dvc/.gitignore", ".dvc/plots", ".dvcignore", ".gitignore", "dvc.yaml", "params.yaml")
+PARTS = (
+    "src/tasks",
+    ".dvc/config",
+    ".dvc/.gitignore",
+    ".dvc/plots",
+    ".dvcignore",
+    ".gitignore",
+    "dvc.yaml",
+    "params.yaml",
+)
 WHO = "Ada <ada@example.org> {when} +0000"
 
 
@@ -102,7 +111,6 @@ def build(root: Path, strategies: int, experiments: int) -> None:
         f"  s{n}:\n    cmd: x\n    outs:\n    - path: missing{n}\n      md5: {n:032x}\n" for n in range(6)
     )
     first = {"dvc.yaml": "stages: {}\n", "dvc.lock": lock, "src/code.py": "x = 1\n"}
-    first["src/stage.py"] = (SOURCE / "src" / "stage.py").read_text(encoding="utf-8")
     stream, marks = "", root / ".git" / "marks"
     for number in range(strategies):
         files = {"params.yaml": params(number, 0.001 + number / 1e5), "results/metrics.json": metrics(number, 0)}
@@ -166,7 +174,7 @@ def timed(root: Path, *arguments: str) -> float:
 def real(root: Path) -> None:
     """The project of this checkout, run once."""
     for part in (
-        "src",
+        "src/tasks",
         ".dvc/config",
         ".dvc/.gitignore",
         ".dvc/plots",

@@ -24,7 +24,7 @@ from support.project import Project, accepted, environment
 
 
 def start(project: Project) -> subprocess.Popen[bytes]:
-    settings = environment(project.home) | {"PYTHONPATH": str(project.root / "src")}
+    settings = environment(project.home)
     command = [sys.executable, "-m", "assay", "accept", "fast-lr", "fast"]
     return subprocess.Popen(
         command,

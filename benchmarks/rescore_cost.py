@@ -2,7 +2,7 @@
 
 Builds a project with the parameters of params.yaml, trains `--strategies` of them for real (each the baseline of the
 next, which is how a strategy's predictions are kept), raises the ruler, and re-scores the first of them and all of
-them. Training is `src/stage.py train` with an empty cache of replicates. CPU seconds, because a further strategy
+them. Training is `assay stage train` with an empty cache of replicates. CPU seconds, because a further strategy
 costs less than two starts of a process differ by on the clock; medians of `--repeats`, of 3 for training.
 """
 

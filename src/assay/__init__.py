@@ -12,10 +12,12 @@ from typing import Any
 #: public name → module that defines it
 PUBLIC: dict[str, str] = {
     "compare": "assay.judging.compare",
+    "factorial": "assay.judging.factorial",
+    "holm": "assay.judging.families",
     "load": "assay.verbs.export",
 }
 
-__all__ = ["compare", "load"]
+__all__ = ["compare", "factorial", "holm", "load"]
 
 
 def __getattr__(name: str) -> Any:

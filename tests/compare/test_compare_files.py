@@ -137,7 +137,7 @@ def test_bad_files_are_one_sentence(assay, text, said):
         (["a.csv", "b.csv", "--direction", "minimize", "--column", "acc"], "has no column 'acc'; allowed: 'loss'"),
         (["a.csv"], "does not say whether more is better"),
         (["a.csv", "--direction", "minimize"], "a.csv names no baseline"),
-        (["a.csv", "b.csv", "a.csv"], "3 sides are named"),
+        (["a.csv", "b.csv", "a.csv"], "a.csv is named twice"),
         (["a.csv", "HEAD"], "in no Git repository"),
         (["a.csv", "b.csv", "--direction", "minimize", "--alpha", "2"], "alpha is 2.0"),
     ],

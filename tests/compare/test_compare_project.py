@@ -25,6 +25,18 @@ def test_a_real_record(project):
     assert project.git("status", "--porcelain") == before
 
 
+def test_evaluate_leaves_a_row_for_each_metric(project):
+    """Another column is judged by it, and `dvc exp show` has no column more."""
+    header, *rows = project.read("results/rulers.csv").splitlines()
+    assert header == "metric,key,direction,min_effect,worst"
+    assert rows[0] == f"accuracy,{project.metrics['metric_version']},maximize,0.005,"
+    assert re.fullmatch(r"cross_entropy,cross_entropy-1\.[0-9a-f]{8},minimize,0\.01,", rows[1])
+    found = json.loads(project.assay("compare", "HEAD", "--column", "cross_entropy", "--json").stdout)
+    assert (found["direction"], found["min_effect"]) == ("minimize", 0.01) and found["no_new_examples"] == ""
+    assert found["metric_version"] == rows[1].split(",")[1] != project.metrics["metric_version"]
+    assert "rulers" not in project.dvc("exp", "show", "--csv").stdout
+
+
 def test_new_examples_are_those_that_evaluate_printed(project):
     """Against the measured baseline, another experiment and the floor; from the cache alone."""
     printed = project.dvc("exp", "run", "-n", "fast", "-S", "lr=0.02").stdout

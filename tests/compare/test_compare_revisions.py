@@ -153,8 +153,8 @@ def test_another_ruler_is_refused(repository, assay, field, changed):
 
 
 def test_every_differing_field_is_named(repository, assay):
-    record(rows("candidate", "candidate", [0.9, 0.91], 50, "other-1.00000000", "fast", "mps"))
-    code, _, err = assay("strategy/first", "HEAD", "--column", "accuracy")
+    record(rows("candidate", "candidate", [0.9, 0.91], 50, "accuracy-2.00000000", "fast", "mps"))
+    code, _, err = assay("strategy/first", "HEAD")
     assert code == 3
     assert all(field in err for field in ["metric_version:", "profile: full against fast", "environment:"])
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Shop
 from support.project import build
+from support.shop import Shop
 from support.stages import stages
 from support.weights import shapes
 
 #: texts of the library → another text: the first is said by reports alone, the second decides what is trained
-REPORTS = {"report/comparison.py": ('"new examples: ', '"new ones: ')}
+REPORTS = {"report/comparison.py": ('% CI"', '% INTERVAL"')}
 TRAINING = {"learning/seeding.py": ('key = f"', 'key = f"another root/')}
 ARMS = ("baseline", "train", "evaluate")
 
@@ -78,7 +78,7 @@ def test_an_upgrade(shop: Shop, tmp_path: Path) -> None:
     status = shop.run("assay", "status", ok=False, **reports).stdout
     assert "Assay changed since the last run: evaluate will run again; nothing is trained" in status
     done = shop.run("dvc", "exp", "run", **reports)
-    assert did(done.stdout) == ["skipped", "skipped", "ran"] and "new ones: " in done.stdout
+    assert did(done.stdout) == ["skipped", "skipped", "ran"] and "% INTERVAL" in done.stdout
 
     training = build(tmp_path / "training", TRAINING)
     status = shop.run("assay", "status", ok=False, **training).stdout

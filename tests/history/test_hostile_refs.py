@@ -88,9 +88,18 @@ def tables(project: Project) -> None:
         project.git("update-ref", f"refs/assay/rescored/{name}", blob)
 
 
+def ledgers(project: Project) -> None:
+    """What a fetch brings under the names of the ledger: no commit, and files of it that nobody can read."""
+    blob = project.git("hash-object", "-w", "--stdin", stdin="[" * 100_000)
+    project.git("update-ref", "refs/assay/remotes/eve/looks", blob)
+    inner = project.git("mktree", stdin=f"100644 blob {blob}\tx\u2028.json")
+    tree = project.git("mktree", stdin=f"040000 tree {inner}\tab\n100644 blob {blob}\tx")
+    project.git("update-ref", "refs/assay/looks", project.git("commit-tree", tree, "-m", "looks"))
+
+
 PLANTS = [
     *(branches, undecodable_names, undecodable_evidence, deep_evidence, huge_numbers_in_evidence),
-    *(a_name_that_is_none, dates, numbers, tables),
+    *(a_name_that_is_none, dates, numbers, tables, ledgers),
 ]
 
 

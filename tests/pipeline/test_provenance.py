@@ -106,6 +106,7 @@ def test_outputs_stay_out_of_git(fresh: Project) -> None:
         "dvc.lock",
         "results/metrics.json",
         "results/replicates.csv",
+        "results/rulers.csv",
         "results/cases.csv",
         "plots/confusion.csv",
         "plots/reliability.csv",

@@ -92,7 +92,7 @@ def test_two_clones_accept_and_one_wins(ready: Project, tmp_path: Path) -> None:
     other = cloned(ready, bare, tmp_path / "other")
     other.dvc("exp", "pull", "origin", "fast-lr", "--no-cache")
     other.dvc("checkout", "--quiet")
-    shown = json.loads(other.assay("compare", "fast-lr", "--json").stdout)
+    shown = json.loads(other.assay("compare", "fast-lr", "--rescore", "--json").stdout)
     assert shown["verdict"] == "progress" and shown["new_examples"]["examples"] > 0, "the clone verifies the evidence"
     ready.assay("accept", "fast-lr", "fast")
     other.assay("accept", "fast-lr", "faster")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from assay.judging.guarding import first_difference, guarded
-from assay.words.records import ModeTrace
-from support.project import Project
+from assay.words import records
+from assay.words.records import ModeTrace, Trace, TraceRequest
+from support.project import Project, build
 
 MODES = """modes:
   wide:
@@ -110,6 +113,26 @@ def fit(params, data, seed):
     chosen = (int(data.targets[0]) + params["model"]["shift"]) % 10
     return lambda inputs: torch.eye(10)[[chosen] * len(inputs)]
 '''
+
+
+def test_two_builds_of_the_library(split: Project, tmp_path: Path) -> None:
+    """`assay guard` compares strategies, both under one library. What an edit of the library does shows by the same
+    trace under two builds: of a comment nothing, of the streams that initialise everything."""
+    request = TraceRequest(
+        modes=["default"], profile="full", seed=1, steps=2, train=str(split.root / "data/split/train"), answer=""
+    )
+
+    def traced(name: str, **env: str) -> list[dict[str, str]]:
+        path, answer = tmp_path / f"{name}.json", tmp_path / f"{name}.answer.json"
+        path.write_bytes(records.encode(msgspec.structs.replace(request, answer=str(answer))))
+        split.run("assay", "stage", "trace", str(path), **env)
+        return records.decode(answer.read_bytes(), Trace, name).modes["default"].states
+
+    own = traced("own")
+    comment = ("from collections.abc", "# a comment\nfrom collections.abc")
+    assert traced("same", **build(tmp_path / "same", {"learning/loop.py": comment})) == own
+    other = traced("other", **build(tmp_path / "other", {"learning/seeding.py": ('key = f"', 'key = f"another/')}))
+    assert other[0].keys() == own[0].keys() and other[0] != own[0]
 
 
 def test_refusals(split: Project) -> None:

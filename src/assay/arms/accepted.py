@@ -225,7 +225,7 @@ def _contents(tree: Path) -> str:
         name = path.relative_to(tree)
         if name.name == SEAL or "__pycache__" in name.parts:
             continue
-        if path.is_symlink():  # wherever it leads; an absolute one is none of the commit's own files
+        if path.is_symlink():  # an absolute one leads to what Git does not keep (`arms.own_files`)
             if path.readlink().is_absolute():
                 continue
             found.append(f"{files.digest(os.fsencode(path.readlink()))} {name.as_posix()}@\n")

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from assay.arms.dvc_program import DVC
@@ -25,7 +26,9 @@ def fetch(homes: Iterable[Path], path: str, commit: str, out: Path) -> str:
         done = subprocess.run([*DVC, *command], capture_output=True, encoding="utf-8", errors="replace")
         if not done.returncode and out.exists():
             return ""
-        shutil.rmtree(out, ignore_errors=True)
+        shutil.rmtree(out, ignore_errors=True)  # which leaves a file
+        with suppress(OSError):
+            out.unlink()
         for number in FULL:  # DVC says the system's number, and no pull would help
             if f"[Errno {number}]" in done.stderr:
                 raise OSError(number, os.strerror(number), str(out))

@@ -16,17 +16,22 @@ from assay.cli.printing import show, show_json
 from assay.judging.groups import DifferingRulers
 from assay.judging.inference import Test
 from assay.report import comparison as report
+from assay.report import family
+from assay.report.family import FamilyLine
 from assay.verbs import compare as verb
 from assay.verbs.compare import Compared, Options
+from assay.verbs.compare_family import FamilyMember, compare_family
 from assay.verbs.compare_scores import RECORDED
+from assay.words import printable
 from assay.words.errors import GateError
 
 EPILOG = """Examples: assay compare strategy/adam HEAD --require progress;
+assay compare base.csv a.csv b.csv c.csv --direction minimize;
 assay compare before.csv after.csv --column loss --direction minimize"""
 
 
 @click.command(epilog=EPILOG)
-@click.argument("sides", metavar="[BASE] CAND", nargs=-1, required=True)
+@click.argument("sides", metavar="[BASE] CAND...", nargs=-1, required=True)
 @click.option("--column", default="", help="Column of the numbers; default: the metric that decides.")
 @click.option("--direction", type=click.Choice(["maximize", "minimize"]), help="What is better; default: as recorded.")
 @click.option("--test", type=click.Choice(get_args(Test)), default="welch")
@@ -36,6 +41,7 @@ assay compare before.csv after.csv --column loss --direction minimize"""
 @click.option("--min-effect", type=float, help="Smallest difference that matters; default: as recorded, else 0.")
 @click.option("--worst", type=float, help="What a diverged replicate counts as; default: as recorded.")
 @click.option("--fixed", type=float, help="Compare CAND with this number instead of runs.")
+@click.option("--finished-only", is_flag=True, help="Leave out runs of a file that have not ended.")
 @click.option("--target", type=float, help="Ask whether the mean of CAND reaches this number at p < 0.01.")
 @click.option(
     "--rescore", is_flag=True, help="Compute the numbers from predictions: runs the metrics of this checkout."
@@ -46,14 +52,18 @@ assay compare before.csv after.csv --column loss --direction minimize"""
 def command(sides: tuple[str, ...], target: float | None, require: str | None, form: str | None, **given: Any) -> None:
     """Compare CAND with BASE: Git revisions, experiments, or CSV and JSON files of numbers.
 
-    BASE defaults to what the record of CAND was measured against. Reads and never writes; runs code of the project only
-    where it ran on this machine before, or with --rescore.
+    BASE defaults to what the record of CAND was measured against. Several CAND are one family: p is adjusted for all of
+    them, and --require asks it of each. Reads and never writes; runs code of the project only where it ran on this
+    machine before, or with --rescore.
     """
     options = Options(**{**given, "direction": given["direction"] or ""})
     if target is not None:
         _target(sides, options, target, require, form)
         return
     try:
+        if len(sides) > 2:
+            _family(compare_family(Path.cwd(), sides, options), require, form)
+            return
         found = verb.compare(Path.cwd(), sides, options)
     except DifferingRulers as refused:
         if form == "json":
@@ -93,6 +103,32 @@ def _typed(added: str) -> str:
     return shlex.join(words)
 
 
+def _family(found: list[FamilyMember], require: str | None, form: str | None) -> None:
+    lines = [
+        FamilyLine(
+            one.alone.candidate,
+            one.alone.baseline,
+            one.alone.result,
+            one.p_holm,
+            one.verdict,
+            one.alone.metric_version,
+            one.alone.comparisons,
+        )
+        for one in found
+    ]
+    metric = found[0].alone.metric
+    if form == "json":
+        _print_json(family.as_json(lines, metric))
+    else:
+        show(family.text(lines, metric, "pipe" if form == "markdown" else "simple"))
+    for one in found if require else ():
+        if one.alone.off_account:
+            raise GateError(one.alone.off_account, mend="dvc exp run, which records its look, then compare that")
+        if not {"progress": one.verdict == "progress", "no-regression": one.no_regression}[str(require)]:
+            raise GateError(f"{require} is required, and in the family {one.alone.candidate} is {one.verdict}")
+        _check_computed(one.alone.origins)
+
+
 def _shown(found: Compared, form: str | None) -> str:
     names = (found.baseline, found.candidate)
     if form == "json":
@@ -104,7 +140,7 @@ def _shown(found: Compared, form: str | None) -> str:
     version, earlier, origins = found.metric_version, found.comparisons, found.origins
     if form == "markdown":
         text = report.markdown(found.result, found.metric, names, version, earlier, line, origins)
-        return f"{text}\n- {found.off_account}" if found.off_account else text
+        return f"{text}\n- {printable.markdown(found.off_account)}" if found.off_account else text
     text = report.full(found.result, found.metric, found.baseline, version, earlier, line, origins)
     return f"{text}\n{'':11}{found.off_account}" if found.off_account else text
 

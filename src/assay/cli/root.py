@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from typing import NamedTuple
 import click
 
 from assay.cli.printing import show
-from assay.outside import boundary, git_environment, standard_streams
+from assay.outside import boundary, git_environment, standard_streams, utf8_mode
 from assay.words import printable
 from assay.words.errors import REFUSED, AssayError, Exit
 
@@ -78,6 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["stage"]:
         boundary.leave(boundary.guarded(given[1:]))
+    utf8_mode.enter()
+    if arguments is None and sys.flags.hash_randomization and not sys.flags.ignore_environment and os.name != "nt":
+        # A command may import a task, which must see sets in the order in which stages see them (assay/__main__.py)
+        os.environ["PYTHONHASHSEED"] = "0"
+        os.execv(sys.executable, sys.orig_argv)
     standard_streams.make_lenient()
     code = run(given)
     lost = standard_streams.trouble()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from assay.arms.dvc_program import DVC
 from assay.history import scratch_data
 from assay.history.scratch import Scratch, failed, run, share_cache
+from assay.lineage.metric_definition import PARENT
 from assay.outside import pipeline
 from assay.words.layout import STAGES, Layout
 
@@ -24,15 +25,17 @@ def furnish(scratch: Scratch) -> None:
     scratch_data.bring(Layout(scratch.home), scratch.top, scratch.layout, last(scratch.layout))
 
 
-def reproduce(scratch: Scratch, *, again: bool = False) -> None:
+def reproduce(scratch: Scratch, parent: str, *, again: bool = False) -> None:
     """Regenerate dvc.lock and results; with `again`, which follows a first time, score the predictions anew whatever
-    DVC knows of them. Raises UsageError with the sentence of the stage that failed.
+    DVC knows of them. `parent` is the commit that the experiment was run on: HEAD here holds the idea already.
+
+    Raises UsageError with the sentence of the stage that failed.
     """
     if not again:
         furnish(scratch)
     end = last(scratch.layout)
     asked = ["--force", "--single-item", *dict.fromkeys(("evaluate", end))] if again else [end]
-    code, said = run([*DVC, "repro", *asked], scratch.layout.root, scratch.home)
+    code, said = run([*DVC, "repro", *asked], scratch.layout.root, scratch.home, **{PARENT: parent})
     if code:
         mend = "name all that this stage reads under its deps in dvc.yaml, then dvc exp run, and accept that"
         raise failed("the tree to be accepted does not run", said, mend)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
-from assay.judging import cautions, design, divergence, effects, verdict
+from assay.judging import cautions, design, divergence, effects, order_effect, verdict
 from assay.judging.inference import Inference, Test, difference, infer
 from assay.judging.samples import LARGEST, Sample, Values, exponent, sample
 from assay.words.errors import UsageError
@@ -143,7 +143,10 @@ def compare(
         fisher_p=effects.fisher_p(arm_b, arm_c, entering is not None),
         correlation=effects.correlation(scaled_b, scaled_c) if chosen == "paired" else None,
         reason=reason,
-        warnings=cautions.cautions(scaled_b, scaled_c, chosen),
+        warnings=(
+            *cautions.cautions(scaled_b, scaled_c, chosen),
+            *order_effect.cautions(_in_order(arm_b, scaled_b), _in_order(arm_c, scaled_c), chosen),
+        ),
     )
 
 
@@ -218,3 +221,8 @@ def _summary(arm: Sample, diverged: int, power_of_two: int, entered: bool) -> Ar
 
 def _back(value: float | None, power_of_two: int) -> float | None:
     return None if value is None else math.ldexp(value, -power_of_two)
+
+
+def _in_order(arm: Sample, scaled: Sample) -> Sample:
+    """The runs as they were given: worst values that entered for diverged ones stand at the end, out of order."""
+    return Sample(scaled.values, arm.diverged, arm.fixed)

@@ -22,6 +22,16 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def decided(alone: str, p_holm: float, alpha: float, strict: str) -> str:
+    """What holds in the whole family: a difference by Holm, equivalence by an interval that covers all of them.
+
+    `alone` is the comparison's own verdict, `strict` its verdict at alpha over the size of the family.
+    """
+    if alone in ("progress", "regression"):
+        return alone if p_holm <= alpha else "inconclusive"
+    return alone if alone == strict else "inconclusive"
+
+
 def chance_of_luck(comparisons: int, alpha: float) -> float:
     """Chance that at least one of so many strategies without effect is called progress (independent comparisons)."""
     return float(1 - (1 - alpha / 2) ** comparisons)

@@ -11,7 +11,7 @@ import ast
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from assay.words import normal_form
 from assay.words.errors import UsageError
 from assay.words.json_form import json_form
 
-REGISTRY = "METRICS"
+REGISTRY, REVISION = "METRICS", "REVISION"
 
 #: entries of a metric that say how its numbers are judged or shown, not what they are
 NOT_THE_RULER = frozenset({"min_effect", "per_example"})
@@ -49,6 +49,11 @@ class MetricVersion:
         if found is None:
             raise UsageError(f"{text!r} is not a metric version", allowed="NAME-REVISION.HEX8: accuracy-1.5f3c9a2e")
         return cls(found["name"], int(found["revision"]), found["digest"])
+
+
+def can_name(metric: str) -> bool:
+    """Whether a metric version can begin with the name of this metric."""
+    return _GRAMMAR.fullmatch(f"{metric}-1.00000000") is not None
 
 
 def metric_version(
@@ -82,6 +87,24 @@ def metric_code(read: Reader, module: str, name: str) -> str:
                 raise UsageError(f"metric {name!r} is not in {REGISTRY} of {module}", allowed=", ".join(tables[0]))
             return reach.text()
     return Reach(project, module, registry).text()
+
+
+def metric_revision(read: Reader, module: str) -> str:
+    """Normal form of what sets REVISION in `module`; "" where nothing does."""
+    return "".join(unit.text for unit in Project(read).binding(module, REVISION))
+
+
+def metric_fields(read: Reader, module: str, name: str, fields: Sequence[str]) -> dict[str, Any] | None:
+    """Those of `fields` that METRICS gives to metric `name`; None where only running the module would tell."""
+    units = Project(read).binding(module, REGISTRY)
+    entries = _table(getattr(units[0].node, "value", None)) if len(units) == 1 else None
+    entry = _table((entries or {}).get(name))
+    if entry is None:
+        return None
+    try:
+        return {field: ast.literal_eval(entry[field]) for field in fields if field in entry}
+    except ValueError:
+        return None
 
 
 def _entry(registry: Unit, written: ast.expr | None) -> Unit:

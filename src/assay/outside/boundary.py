@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from assay.outside import git_environment, import_path, lifeline, places, seconds, standard_streams
+from assay.outside import git_environment, import_path, lifeline, places, seconds, standard_streams, utf8_mode
 from assay.words import printable
 from assay.words.errors import REFUSED, AssayError, Exit
 from assay.words.layout import Layout
@@ -38,6 +38,7 @@ STAGES = {
 
 def guarded(given: Sequence[str]) -> int:
     """Run the stage that the command line names, in the current folder; its exit code."""
+    utf8_mode.enter()
     standard_streams.make_lenient()
     arguments = _before_comment(given)
     if not arguments or arguments[0] not in STAGES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,11 @@ class Ruler:
     @property
     def metric(self) -> Metric:
         return self.metrics[self.decides]
+
+    def judging_by(self, direction: str, min_effect: float, worst: float | None) -> Ruler:
+        """The same ruler, whose deciding metric is judged by these terms and not by its own."""
+        judged = replace(self.metric, direction=direction, min_effect=min_effect, worst=worst)
+        return replace(self, metrics={**self.metrics, self.decides: judged})
 
     def scores(self, predictions: Array, who: str) -> dict[str, float]:
         """Every metric of one replicate's predictions (N, …)."""

@@ -13,6 +13,7 @@ from assay.outside import files
 from assay.scoring import tables
 from assay.scoring.arm import Ruler, Scored
 from assay.scoring.judgement import Judgement
+from assay.scoring.ruler import Metric
 from assay.words.layout import Layout
 
 Flat = dict[str, Any]
@@ -22,8 +23,9 @@ Flat = dict[str, Any]
 class Evaluated:
     """Everything that one evaluation found."""
 
-    ruler: Ruler
-    metric_version: str
+    ruler: Ruler  # judging by the baseline's terms
+    own: Mapping[str, Metric]  # as today's METRICS has them
+    versions: Mapping[str, str]  # of every metric that can have one
     profile: str
     commit: str  # HEAD while it ran: the experiment's parent
     classes: list[str] | None
@@ -33,13 +35,19 @@ class Evaluated:
     judgement: Judgement
 
     @property
+    def metric_version(self) -> str:
+        """Of the metric that decides."""
+        return self.versions[self.ruler.decides]
+
+    @property
     def arms(self) -> list[Scored]:
         return [each for each in (self.candidate, self.baseline) if each]
 
 
 def write(layout: Layout, found: Evaluated) -> None:
-    """The table of replicates, the plots, the cases, and last the metrics, which `dvc exp show` reads."""
+    """The tables of replicates and metrics, the plots, the cases, last the numbers that `dvc exp show` reads."""
     files.write_text(layout.replicates, _replicates(found))
+    files.write_text(layout.rulers, tables.rulers(found.own, found.versions))
     files.write_text(layout.cases, _cases(found))
     files.write_text(layout.plots / "confusion.csv", _confusion(found))
     files.write_text(layout.plots / "reliability.csv", _reliability(found))

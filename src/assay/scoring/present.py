@@ -6,6 +6,7 @@ the task's module (`outside.task_source`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.judging.metric_version import metric_version
+from assay.judging.metric_version import can_name, metric_version
 from assay.outside import closure, task_source
 from assay.scoring import ruler
 from assay.scoring.arm import Ruler
@@ -33,11 +34,22 @@ def read(root: Path, asked: Params, module: object, ids: NDArray[np.str_], targe
 
 def version(root: Path, asked: Params, module: object, evaluated: str) -> str:
     """The metric version in the tree at `root`; `evaluated` is the content hash of the examples."""
+    return _version(root, asked, module, evaluated, asked.metric.name)
+
+
+def versions(root: Path, asked: Params, module: object, evaluated: str, names: Iterable[str]) -> dict[str, str]:
+    """Metric → its version, for those of `names` that a version can begin with; only the deciding one has options."""
+    named = [name for name in names if name == asked.metric.name or can_name(name)]
+    return {name: _version(root, asked, module, evaluated, name) for name in named}
+
+
+def _version(root: Path, asked: Params, module: object, evaluated: str, name: str) -> str:
+    options: Mapping[str, Any] = asked.metric.options if name == asked.metric.name else {}
     return metric_version(
         partial(closure.read_module, root),
         task_source.module(asked.task.name, "metrics"),
-        asked.metric.name,
+        name,
         ruler.revision(module, task_source.where(root, asked.task.name, "metrics")),
         evaluated,
-        asked.metric.options,
+        options,
     )

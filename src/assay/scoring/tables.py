@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.scoring.arm import Ruler, Scored
-from assay.scoring.ruler import per_example
+from assay.scoring.ruler import Metric, per_example
 from assay.words.printable import csv_cell
 
 Array = NDArray[Any]
@@ -47,6 +47,16 @@ def replicate_rows(arm: Scored, common: Mapping[str, object], metrics: Sequence[
         }
         for replicate, found in zip(arm.replicates, arm.scores, strict=True)
     ]
+
+
+def rulers(metrics: Mapping[str, Metric], versions: Mapping[str, str]) -> str:
+    """results/rulers.csv: one row for each metric with a version, so that none is read by another one's ruler."""
+    rows = [
+        (name, versions[name], one.direction, one.min_effect, "" if one.worst is None else one.worst)
+        for name, one in metrics.items()
+        if name in versions
+    ]
+    return text(["metric", "key", "direction", "min_effect", "worst"], rows)
 
 
 def shares(arm: Scored, ruler: Ruler) -> NDArray[np.float64]:

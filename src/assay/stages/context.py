@@ -2,8 +2,8 @@
 
 Always runs, and refuses what a later stage would trip over while the last good results are still in place.
 Writes what DVC cannot see by itself as files that stages depend on: the code that each reaches, the environment, the
-commit behind `baseline:`. An edit of a helper, another machine or a moved tag then re-runs what they concern, and
-coming back restores it.
+commit behind `baseline:`, the metric as the baseline defines it. An edit of a helper, another machine or a moved tag
+then re-runs what they concern, and coming back restores it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from assay.arms import accepted
 from assay.context import environment, identity, installation, shadowed
 from assay.history import detached
-from assay.lineage import grown
+from assay.lineage import grown, metric_definition
 from assay.outside import closure, files, library, places, provenance, remembered, stage_code, task_source
 from assay.outside.start import Start, start
 from assay.words import printable, records
@@ -41,9 +41,13 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         print(printable.line(f"context: {note}"))
     found = environment.find(begun.params.machine.device, outside, library.fingerprints()[library.TRAINING])
     baseline = accepted.resolve(begun.run, begun.params.baseline)
+    metric = metric_definition.baseline_metric(
+        root, begun.run.home, baseline.name, baseline.commit, begun.params.metric.name
+    )
     for stage, one in code.items():
         files.write_bytes(begun.layout.code(stage), records.encode(one))
     files.write_bytes(begun.layout.environment, records.encode(found))
+    files.write_bytes(begun.layout.baseline_metric, records.encode(metric))
     files.write_bytes(begun.layout.accepted, records.encode(baseline))
     remembered.save(begun.run.store.sources)
     print(f"context: {found.key}; baseline {baseline.name} {baseline.commit[:12]}".rstrip())

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from assay.arms.accepted import Accepted
+from assay.arms.accepted import FLOOR, Accepted
 from assay.judging import cautions, crossed, drift, sequential, verdict
 from assay.judging.compare import Comparison
 from assay.judging.sequential import Look
-from assay.lineage import identities, ledger
+from assay.lineage import identities, ledger, metric_definition
+from assay.lineage.metric_definition import MetricDefinition, MetricTerms
 from assay.lineage.since import since
 from assay.outside import examples, files, git
 from assay.outside.start import Start, start
@@ -26,6 +27,7 @@ from assay.scoring import arm, judgement, looking, outputs, present, ruler, tabl
 from assay.scoring.arm import Array, Ruler, Scored
 from assay.scoring.judgement import Judgement
 from assay.scoring.outputs import Evaluated
+from assay.scoring.ruler import Metric
 from assay.words import printable, records
 from assay.words.errors import UsageError
 from assay.words.records import Part
@@ -38,17 +40,37 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     begun = start(root, "evaluate")
     module = begun.task("metrics")
     part, manifest = examples.read(begun.layout.part("validation"), ["ids", "targets"])
-    today = present.read(root, begun.params, module, part.ids, part.targets)
-    version = present.version(root, begun.params, module, manifest.content)
+    own = present.read(root, begun.params, module, part.ids, part.targets)
+    versions = present.versions(root, begun.params, module, manifest.content, own.metrics)
+    standard = _standard(begun)
+    today = own.judging_by(*standard.terms) if standard.terms else own
     with begun.said_by_task("metrics"):
-        found, against = _evaluate(begun, today, version, manifest)
+        found, against = _evaluate(begun, today, own.metrics, versions, manifest)
         outputs.write(begun.layout, found)
         _note(begun, found)
-        said = [printable.lines(line) for line in _lines(begun, found, against)]
-        files.write_text(begun.layout.verdict, "\n".join([*said, ""]))
+        said = (*_lines(begun, found, against), *_metric_changes(begun, own, standard))
+        files.write_text(begun.layout.verdict, "".join(f"{printable.lines(line)}\n" for line in said))
 
 
-def _evaluate(begun: Start, today: Ruler, version: str, manifest: Part) -> tuple[Evaluated, int]:
+def _standard(begun: Start) -> MetricDefinition:
+    path = begun.layout.baseline_metric
+    return records.decode(files.read_bytes(path, "dvc repro -f context"), MetricDefinition, str(path))
+
+
+def _metric_changes(begun: Start, own: Ruler, standard: MetricDefinition) -> Iterator[str]:
+    """That the metric is another one than the baseline's, and by which terms the verdict was given."""
+    name, metric = own.decides, own.metric
+    terms = MetricTerms(metric.direction, metric.min_effect, metric.worst)
+    today = metric_definition.definition(metric_definition.on_disk(begun.layout.root), name, "", recorded=False)
+    against = "the commit before" if standard.tree == FLOOR else standard.tree
+    if found := metric_definition.changes(standard, today, terms):
+        kept = standard.terms not in (None, terms)
+        yield f"metric changed against {against}: {' · '.join(found)}" + (" (judged by the former)" if kept else "")
+
+
+def _evaluate(
+    begun: Start, today: Ruler, own: Mapping[str, Metric], versions: Mapping[str, str], manifest: Part
+) -> tuple[Evaluated, int]:
     """Everything found, and how many verdicts were given against the same baseline before."""
     candidate = arm.load(begun.layout, arm.record(begun.layout, "candidate"), today)
     baseline = arm.load(begun.layout, arm.record(begun.layout, "baseline"), today)
@@ -57,7 +79,8 @@ def _evaluate(begun: Start, today: Ruler, version: str, manifest: Part) -> tuple
     judged, against = _judged(begun, candidate, baseline, floors, today)
     found = Evaluated(
         ruler=today,
-        metric_version=version,
+        own=own,
+        versions=versions,
         profile=begun.params.profile,
         commit=git.run(begun.layout.root, "rev-parse", "HEAD"),
         classes=manifest.classes,

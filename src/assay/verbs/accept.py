@@ -32,7 +32,8 @@ from assay.keeping.entries import Lock
 from assay.lineage import ledger
 from assay.outside import files, git, pipeline, places
 from assay.report.comparison import verdict_lines
-from assay.verbs import admission, attempting, attempts_before, selected_look
+from assay.scoring.ruler import Metric
+from assay.verbs import admission, attempting, attempts_before, metric_admission, selected_look
 from assay.verbs.acceptance import comparison, confirmed, judge, selected
 from assay.verbs.attempting import Attempt, Idea
 from assay.verbs.confirming import Confirmation, rows
@@ -68,6 +69,7 @@ class Regenerated:
     scratch: Scratch
     tree: str
     named: Named
+    metric: Metric  # judging by the baseline's terms
     metrics: dict[str, Any]
     selection: Comparison
     changed: list[str]
@@ -89,8 +91,8 @@ def accept(
 ) -> Accepted | None:
     """Accept `experiment` (or a branch) as `strategy/NAME`; its evidence, None for a dry run.
 
-    `allow` sets rules aside (`equivalent`, `bundle`) for the reason `why`. `replicates` is how many are trained an arm,
-    None for as many as the attempt's level takes. Raises the refusals of
+    `allow` sets rules aside (`equivalent`, `bundle`, `metric`) for the reason `why`. `replicates` is how many are
+    trained an arm, None for as many as the attempt's level takes. Raises the refusals of
     `verbs.admission`, and GateError when fresh seeds do not confirm it.
     """
     layout = project.find(start)
@@ -163,10 +165,14 @@ def _confirm(candidate: Candidate, dry_run: bool, say: Say) -> Accepted | None:
     try:
         version = numbers.text(tried.metrics, "metric_version")
         changed = admission.check_bundle(scratch.layout, candidate.repository, named, version, candidate.allow)
+        standard, metric_changed = metric_admission.check(
+            scratch.layout, layout, named, tried, candidate.head, candidate.allow
+        )
+        changed += metric_changed
         if dry_run:
             _announce(candidate, scratch, named, changed, say)
             return None
-        regenerated = _regenerate(candidate, scratch, named, changed, say)
+        regenerated = _regenerate(candidate, scratch, named, standard, changed, say)
         return _decide(candidate, regenerated, say)
     finally:
         scratch.remove()
@@ -208,10 +214,13 @@ def _announce(candidate: Candidate, scratch: Scratch, named: Named, changed: lis
     say("the hooks here were asked and do not refuse it; what a server says is seen when you push")
 
 
-def _regenerate(candidate: Candidate, scratch: Scratch, named: Named, changed: list[str], say: Say) -> Regenerated:
+def _regenerate(
+    candidate: Candidate, scratch: Scratch, named: Named, standard: Metric, changed: list[str], say: Say
+) -> Regenerated:
     say("regenerating the tree to be tagged")
-    reproduce(scratch)
-    reproduce(scratch, again=True)  # no hash in dvc.lock proves a number: `dvc commit` renews it
+    parent = candidate.tried.base
+    reproduce(scratch, parent)
+    reproduce(scratch, parent, again=True)  # no hash in dvc.lock proves a number: `dvc commit` renews it
     metrics, problem = parse_metrics(files.read_bytes(scratch.layout.metrics))
     if problem:
         raise UsageError(f"{candidate.tried.name}: {problem}", mend="dvc exp run")
@@ -220,7 +229,7 @@ def _regenerate(candidate: Candidate, scratch: Scratch, named: Named, changed: l
         admission.check_version(candidate.tried, numbers.text(metrics, "metric_version"))
     chosen, tree = selected(scratch.layout, metrics), scratch.changed_tree(candidate.merge.tree)
     _check_landing(candidate, _with_rows(candidate.layout, tree, ""))
-    return Regenerated(scratch, tree, named, metrics, chosen, changed)
+    return Regenerated(scratch, tree, named, standard, metrics, chosen, changed)
 
 
 def _with_rows(layout: Layout, tree: str, rows: str) -> str:
@@ -233,7 +242,7 @@ def _decide(candidate: Candidate, tree: Regenerated, say: Say) -> Accepted:
     root, names = candidate.layout.root, attempting.names(tree.scratch.layout)
     selected_look.check(tree.scratch.layout, root, names, tree.metrics)
     attempt = attempting.begin(root, candidate.state, _idea(candidate, tree.scratch, tree.named, names))
-    measuring = Confirmation(tree.scratch, attempt.seeds)
+    measuring = Confirmation(tree.scratch, attempt.seeds, tree.metric)
     say(attempt.price)
     new = measuring.candidate()
     old = None if tree.named.name == FLOOR else measuring.baseline(tree.named, say)

@@ -26,7 +26,7 @@ from assay.words.errors import IncomparableError, ProvenanceError, UsageError
 from assay.words.layout import Layout
 
 #: rules that may be set aside with a reason
-ALLOWANCES = ("equivalent", "bundle")
+ALLOWANCES = ("equivalent", "bundle", "metric")
 PROFILE = "full"
 
 

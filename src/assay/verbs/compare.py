@@ -24,6 +24,7 @@ from assay.verbs.compare_account import NOT_ON, Accounted
 from assay.verbs.compare_examples import Side
 from assay.verbs.compare_scores import Rescoring
 from assay.verbs.compare_sides import Source
+from assay.verbs.metric_rows import MetricRow
 from assay.words.errors import AssayError, UsageError
 
 #: where neither a look nor a user says one
@@ -42,6 +43,7 @@ class Options:
     min_effect: float | None = None
     worst: float | None = None
     fixed: float | None = None
+    finished_only: bool = False  # leave out what still runs
     rescore: bool = False
 
 
@@ -97,9 +99,11 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
     root = sides.home(start)
     found = [sides.find(root, name) for name in named]
     candidate = found[-1]
-    metric, direction = sides.column(candidate, options.column), _direction(candidate, options)
+    metric = sides.column(candidate, options.column)
+    recorded = sides.recorded(candidate, metric)
+    direction = _direction(candidate.name, recorded, options)
     again = scores.rescoring(root) if options.rescore else None
-    group, edited = _group(candidate, metric, direction, "candidate", again)
+    group, edited = _group(candidate, metric, direction, "candidate", again, options)
     used = [candidate]
     own = options.fixed is None and (len(named) == 1 or _measured_against(candidate, found[0]))
     if len(named) == 2 and not own:
@@ -110,14 +114,15 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
     origins = {one.name: scores.origin(one, again) for one in used}
     same = bool(base.identity) and base.identity == sides.identity(candidate, "candidate")
     look = _accounted(root, candidate, metric, options, own, same)
-    told = replace(_recorded(options, candidate, metric, again), alpha=look.level)
+    told = replace(_completed(options, candidate, recorded, metric, again), alpha=look.level)
     result = _judge(base, group, told, candidate, SAME if same else look.hold)
-    result = replace(result, warnings=(*result.warnings, *_mixed(base, candidate), *base.edited, *edited))
+    doubts = (*_mixed(base, candidate), *base.edited, *edited, *_left_out(found))
+    result = replace(result, warnings=(*result.warnings, *doubts))
     if same:  # a strategy is no worse than itself, and no number of runs would find a difference
         result = replace(result, no_regression=True, n_needed=None)
     version = group.ruler.metric_version
     examples, why = None, ""
-    if base.side and candidate.commit and candidate.is_record and version.rpartition("-")[0] == metric:
+    if base.side and candidate.commit and candidate.is_record and version == _decided(candidate):
         after = Side(candidate.name, candidate.commit, "candidate", group.values, group.diverged)
         examples, why = _new_examples(root, (base.side, after), version, options, again)
     return Compared(
@@ -135,31 +140,38 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
 
 
 def _group(
-    source: Source, metric: str, direction: str, arm: str, again: Rescoring | None
+    source: Source, metric: str, direction: str, arm: str, again: Rescoring | None, options: Options
 ) -> tuple[Group, Sequence[str]]:
     """One side, scored again where that is asked and it is a record; then with a caution where the record says else."""
-    recorded = sides.group(source, metric, direction, arm)
+    recorded = sides.group(source, metric, direction, arm, finished_only=options.finished_only)
     if again is None or scores.origin(source, again) != scores.RESCORED:
         return recorded, ()
-    computed = again.group(source, metric, arm)
+    computed = again.group(source, metric, arm, recorded.ruler.metric_version)
     return computed, scores.edited(f"{source.name}, {arm}", recorded.values, computed.values)
 
 
-def _recorded(options: Options, candidate: Source, metric: str, again: Rescoring | None) -> Options:
+def _completed(
+    options: Options, candidate: Source, recorded: MetricRow, metric: str, again: Rescoring | None
+) -> Options:
     """With what the candidate's record, or today's ruler, says of its metric, where the user says nothing."""
+    smallest, worst = recorded.min_effect, recorded.worst
     if again and scores.origin(candidate, again) == scores.RESCORED:
         ruler = again.metric(candidate, metric)
-        smallest = ruler.min_effect if options.min_effect is None else options.min_effect
-        return replace(options, min_effect=smallest, worst=ruler.worst if options.worst is None else options.worst)
-    smallest = sides.min_effect(candidate) if options.min_effect is None else options.min_effect
-    worst = sides.worst(candidate) if options.worst is None else options.worst
-    return replace(options, min_effect=smallest, worst=worst)
+        smallest, worst = ruler.min_effect, ruler.worst
+    smallest = smallest if options.min_effect is None else options.min_effect
+    return replace(options, min_effect=smallest, worst=worst if options.worst is None else options.worst)
 
 
 def _mixed(base: _Base, candidate: Source) -> list[str]:
     """Cautions about a side whose replicates were made in different ways. That the sides differ in it is none."""
     made = {"baseline": base.executions, "candidate": sides.executions(candidate, "candidate")}
     return [line for arm, ways in made.items() for line in cautions.made_differently(arm, ways)]
+
+
+def _left_out(found: Sequence[Source]) -> list[str]:
+    """Cautions about runs that had not ended, and count for nothing."""
+    running = {source.name: sides.still_running(source) for source in found}
+    return [f"{count} of {name} still running, and left out" for name, count in running.items() if count]
 
 
 def _new_examples(
@@ -181,27 +193,30 @@ def target(start: Path, named: Sequence[str], options: Options, goal: float) -> 
     source = sides.find(root, named[0])
     again = scores.rescoring(root) if options.rescore else None
     metric = sides.column(source, options.column)
-    group, edited = _group(source, metric, _direction(source, options), "candidate", again)
+    direction = _direction(source.name, sides.recorded(source, metric), options)
+    group, edited = _group(source, metric, direction, "candidate", again, options)
     found = targets.reaches(group.values, goal, group.ruler.direction, diverged=group.diverged)
-    found = replace(found, warnings=(*found.warnings, *edited))
+    found = replace(found, warnings=(*found.warnings, *edited, *_left_out([source])))
     return Reached(found, metric or "value", group.ruler.direction, {source.name: scores.origin(source, again)})
 
 
-def _direction(source: Source, options: Options, default: str = "") -> str:
-    recorded = source.table.get("direction", [""])[0]
-    if recorded and options.direction and recorded != options.direction:
-        raise UsageError(f"--direction is {options.direction}, but {source.name} records {recorded}", allowed=recorded)
-    if not (recorded or options.direction or default):
+def _direction(name: str, recorded: MetricRow, options: Options, default: str = "") -> str:
+    said = recorded.direction
+    if said and options.direction and said != options.direction:
+        raise UsageError(f"--direction is {options.direction}, but {name} records {said}", allowed=said)
+    if not (said or options.direction or default):
         raise UsageError(
-            f"{source.name} does not say whether more is better", mend="--direction maximize or --direction minimize"
+            f"{name} does not say whether more is better", mend="--direction maximize or --direction minimize"
         )
-    return recorded or options.direction or default
+    return said or options.direction or default
 
 
 def _named_base(other: Source, candidate: Source, options: Options, direction: str, again: Rescoring | None) -> _Base:
     """The candidate arm of another record, or the numbers of a file."""
     column = sides.column(other, options.column)
-    group, edited = _group(other, column, _direction(other, options, direction), "candidate", again)
+    recorded = sides.recorded(other, column)
+    direction = _direction(other.name, recorded, options, direction)
+    group, edited = _group(other, column, direction, "candidate", again, options)
     side = _side(other, other.name, "candidate", group.values, group.diverged) if other.is_record else None
     identity, made = sides.identity(other, "candidate"), sides.executions(other, "candidate")
     return _Base(other.name, group, side, identity, _mend(other, candidate), made, edited, other.told_apart)
@@ -214,7 +229,7 @@ def _own_base(source: Source, metric: str, direction: str, options: Options, aga
     if not source.is_record:
         raise UsageError(f"{source.name} names no baseline", allowed="[BASE] CAND, or --fixed VALUE CAND")
     if "baseline" in source.table["arm"]:
-        group, edited = _group(source, metric, direction, "baseline", again)
+        group, edited = _group(source, metric, direction, "baseline", again, options)
         side = _side(source, group.name, "baseline", group.values, group.diverged)
         identity, made = sides.identity(source, "baseline"), sides.executions(source, "baseline")
         told_apart = source.told_apart
@@ -246,6 +261,11 @@ def _side(source: Source, name: str, arm: str, values: Sequence[float], diverged
 def _measured_against(candidate: Source, base: Source) -> bool:
     """BASE is the strategy that the candidate's record measured anew: with seeds of its own, under the same ruler."""
     return bool(base.commit and candidate.is_record and _recorded_baseline(candidate) in (base.name, base.commit))
+
+
+def _decided(source: Source) -> str:
+    """Version of the metric that the record's own verdict was given under, "" for a file."""
+    return source.table["metric_version"][0] if source.is_record else ""
 
 
 def _accounted(root: Path, candidate: Source, metric: str, options: Options, own: bool, same: bool) -> Accounted:

@@ -61,12 +61,12 @@ class Rescoring:
             raise UsageError(f"--rescore knows no metric {name!r}", allowed=", ".join(metrics))
         return metrics[name]
 
-    def group(self, source: Source, name: str, arm: str) -> Group:
-        """All replicates of one arm, from its predictions and its own record alone."""
+    def group(self, source: Source, name: str, arm: str, version: str) -> Group:
+        """All replicates of one arm under the metric `version`, from its predictions and its own record alone."""
         metric, found = self.metric(source, name), self._kept(source, arm)
         assert found.arm.measurement is not None  # `kept.read` gives no other
         measured = found.arm.measurement
-        ruler = Ruler(self.today.version, measured.profile, found.arm.environment.key, metric.direction)
+        ruler = Ruler(version, measured.profile, found.arm.environment.key, metric.direction)
         values = self.today.values(found, metric)
         seeds = [str(one.seed) for one in measured.replicates]
         name = found.arm.name if arm == "baseline" else source.name

@@ -17,12 +17,13 @@ from assay.lineage import columns
 from assay.lineage.columns import Table
 from assay.outside import files, git
 from assay.scoring import trusted
+from assay.verbs import metric_rows, number_column, run_rows
+from assay.verbs.metric_rows import RULERS, MetricRow
 from assay.words.errors import UsageError
 from assay.words.yaml12 import parse
 
 REPLICATES, METRICS = "results/replicates.csv", "results/metrics.json"
 SCHEMA = 1
-DIVERGED = "diverged"
 #: column that names an earlier replicate with the same predictions
 SAME_AS = "same_as"
 #: columns of a record that are no metric
@@ -46,6 +47,7 @@ class Source:
     experiment: bool = False
     computed_here: bool = False
     fixed: bool = False  # nothing in its task is random
+    rulers: Table | None = None  # its results/rulers.csv
 
     @property
     def is_record(self) -> bool:
@@ -67,9 +69,7 @@ def find(root: Path, name: str) -> Source:
     """The file at `name`, else the experiment or revision called so. Raises UsageError naming what is near."""
     path = Path(name)
     if path.is_file() or path.suffix.lower() in (".csv", ".json"):
-        content = files.read_bytes(path, mend="name an existing CSV or JSON file")
-        found = Source(name, columns.parse(content, name))  # a file of another tool needs no Git
-        return replace(found, computed_here=found.is_record and trusted.computed(root, content))
+        return _file(root, name, path)
     if not git.inside(root):
         raise UsageError(f"{name} is no file, and {root} is in no Git repository", allowed="a CSV or JSON file")
     refs = git.run(root, "for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{name}", check=False).split()
@@ -80,8 +80,16 @@ def find(root: Path, name: str) -> Source:
         raise UsageError(f"there is no file, revision or experiment {name!r}", allowed=_near(root, name))
     content = _recorded(root, commit, name)
     table = _counted(columns.parse(content, f"{REPLICATES} of {name}"))
-    computed = trusted.computed(root, content)
-    return Source(name, table, commit, files.digest(content), bool(refs), computed, _fixed(root, commit))
+    return Source(
+        name,
+        table,
+        commit,
+        files.digest(content),
+        bool(refs),
+        trusted.computed(root, content),
+        _fixed(root, commit),
+        _rulers_at(root, commit, name),
+    )
 
 
 def _counted(table: Table) -> Table:
@@ -98,6 +106,25 @@ def _fixed(root: Path, commit: str) -> bool:
     content = git.read(root, commit, "params.yaml")
     task = parse(content).get("task") if content else None
     return isinstance(task, dict) and task.get("fixed") is True
+
+
+def _file(root: Path, name: str, path: Path) -> Source:
+    """A table on disk; one that `evaluate` wrote has its rulers beside it. One of another tool needs no Git."""
+    content, beside = (
+        files.read_bytes(path, mend="name an existing CSV or JSON file"),
+        path.with_name(Path(RULERS).name),
+    )
+    found = Source(name, columns.parse(content, name))
+    if not found.is_record:
+        run_rows.check(found.table, name)
+        return found
+    rulers = columns.read(beside) if beside.is_file() else None
+    return replace(found, computed_here=trusted.computed(root, content), rulers=rulers)
+
+
+def _rulers_at(root: Path, commit: str, name: str) -> Table | None:
+    content = git.read(root, commit, RULERS)
+    return None if content is None else columns.parse(content, f"{RULERS} of {name}")
 
 
 def _near(root: Path, name: str) -> str:
@@ -140,53 +167,73 @@ def column(source: Source, chosen: str) -> str:
             raise UsageError(f"{source.name} has no column {chosen!r}", allowed=listed, mend="--column NAME")
         return chosen
     if source.is_record:
-        return source.table["metric_version"][0].rpartition("-")[0]
-    numeric = [name for name in metrics if columns.number(source.table[name][0]) is not None]
-    if len(metrics) == 1 or len(numeric) == 1:
-        return (numeric or metrics)[0]
-    listed = ", ".join(map(repr, numeric or metrics))
-    raise UsageError(f"{source.name} has {len(metrics)} columns", allowed=listed, mend="choose one with --column NAME")
+        decides = source.table["metric_version"][0].rpartition("-")[0]
+        if decides not in source.table:
+            raise UsageError(
+                f"{source.name} has no column {decides!r}", allowed=", ".join(metrics), mend="--column NAME"
+            )
+        return decides
+    return number_column.only_one(source.table, source.name, RECORDED)
 
 
-def group(source: Source, name: str, direction: str, arm: str = "candidate") -> Group:
-    """All replicates of one side: of a record one arm, of any other table all rows."""
+def recorded(source: Source, metric: str) -> MetricRow:
+    """How `metric` is judged, as the record or the file says it. Raises UsageError for a metric without a row."""
+    if not source.is_record:
+        return metric_rows.of_file(source.table, source.name)
+    return metric_rows.of_record(source.table, source.rulers, metric, source.name)
+
+
+def group(source: Source, name: str, direction: str, arm: str = "candidate", *, finished_only: bool = False) -> Group:
+    """All replicates of one side under the direction given: of a record one arm, of any other table all rows."""
     table = source.table
     rows = [row for row in range(len(table[name])) if not source.is_record or table["arm"][row] == arm]
     if not rows:
         raise UsageError(f"{source.name} records no {arm}", allowed=", ".join(sorted(set(table["arm"]))))
-    status = _cells(table, "status", rows)
-    finite = [row for row, state in zip(rows, status, strict=True) if state != DIVERGED]
-    where = source.name
+    cells, where = [table[name][row] for row in rows], source.name
+    ends = _ended(source, rows, cells, finished_only)
+    finite = [row for row, end in zip(rows, ends, strict=True) if end]
     values = dict(zip(finite, columns.numbers([table[name][row] for row in finite], name, where), strict=True))
-    rulers = _rulers(table, rows, direction)
-    seeds = _cells(table, "seed", rows)
-    members = tuple(map(Member, map(values.get, rows), seeds, rulers))
+    rows = [row for row, end in zip(rows, ends, strict=True) if end is not None]
+    if not rows:
+        raise UsageError(f"no run of {where} has ended", mend="wait for them")
+    seeds = map(run_rows.seed, _cells(table, run_rows.seeds(table), rows))
+    members = tuple(map(Member, map(values.get, rows), seeds, _rulers(source, name, rows, direction)))
     return Group(table["strategy"][rows[0]] if arm == "baseline" else source.name, members)
 
 
-def _rulers(table: Table, rows: list[int], direction: str) -> list[Ruler]:
-    """The ruler of each row; rows under the same one share it."""
-    recorded = [_cells(table, name, rows) for name in ("metric_version", "profile", "environment")]
-    directions = _cells(table, "direction", rows) if "direction" in table else [direction] * len(rows)
-    fields = list(zip(*recorded, directions, strict=True))
-    made = {each: Ruler(*each) for each in set(fields)}
-    return [made[each] for each in fields]
+def _ended(source: Source, rows: list[int], cells: list[str], finished_only: bool) -> list[bool | None]:
+    """For each row whether its run finished, None for one that is left out."""
+    column = "status" if source.is_record else run_rows.state_column(source.table, source.name)
+    if column is not None:
+        states = _cells(source.table, column, rows)
+        return run_rows.ended(states, cells, source.name, finished_only=finished_only)
+    if "" in cells:
+        raise UsageError(
+            f"replicate {cells.index('') + 1} of {source.name} has no number",
+            allowed=f"a number, or a column `status` that says {', '.join(columns.LOST)}",
+        )
+    return [True] * len(rows)
 
 
-def _cells(table: Table, name: str, rows: list[int]) -> list[str]:
-    return [table[name][row] for row in rows] if name in table else [""] * len(rows)
+def still_running(source: Source) -> int:
+    """Runs of a table that have not ended."""
+    column = None if source.is_record else run_rows.state_column(source.table, source.name)
+    return 0 if column is None else sum(state.casefold() == run_rows.RUNNING for state in source.table[column])
 
 
-def min_effect(source: Source) -> float:
-    """The smallest effect that matters, where the record says so; else 0."""
-    cells = source.table.get("min_effect", [])
-    return columns.numbers(cells[:1], "min_effect", source.name)[0] if cells and cells[0] else 0.0
+def _rulers(source: Source, metric: str, rows: list[int], direction: str) -> list[Ruler]:
+    """The ruler of each row; rows under the same one share it. A record's other metrics have keys of their own."""
+    versions = _cells(source.table, "metric_version", rows)
+    if source.is_record and (key := recorded(source, metric).key) != source.table["metric_version"][0]:
+        versions = [key] * len(rows)
+    recorded_fields = _cells(source.table, "profile", rows), _cells(source.table, "environment", rows)
+    fields = list(zip(versions, *recorded_fields, strict=True))
+    made = {one: Ruler(*one, direction=direction) for one in set(fields)}
+    return [made[one] for one in fields]
 
 
-def worst(source: Source) -> float | None:
-    """What a diverged replicate counts as, where the record says so."""
-    cells = source.table.get("worst", [])
-    return columns.numbers(cells[:1], "worst", source.name)[0] if cells and cells[0] else None
+def _cells(table: Table, name: str | None, rows: list[int]) -> list[str]:
+    return [table[name][row] for row in rows] if name is not None and name in table else [""] * len(rows)
 
 
 def executions(source: Source, arm: str) -> list[str]:

@@ -74,19 +74,14 @@ class Group:
 class Confirmation:
     """Measurements for the tree in `scratch`, whose run left data, environment and parameters there."""
 
-    def __init__(self, scratch: Scratch, seeds: Seeds) -> None:
+    def __init__(self, scratch: Scratch, seeds: Seeds, metric: Metric) -> None:
         content = pipeline.parameters(scratch.layout.root)
         self.scratch = scratch
         self.seeds = seeds
         self.begun = Start("confirmation", Run(scratch.layout, scratch.home, ""), params.resolved(content))
         self.task = self.begun.params.task.name
-        self.metric = self._metric()
-
-    def _metric(self) -> Metric:
-        where = task_source.where(self.scratch.layout.root, self.task, "metrics")
-        module = task_source.load(self.scratch.layout.root, self.task, "metrics")
-        trusted.note_code(self.scratch.home, trusted.metrics_code(self.scratch.layout.root, self.task))
-        return ruler.chosen(ruler.read(module, where), self.begun.params.metric.name, where)
+        self.metric = metric
+        trusted.note_code(scratch.home, trusted.metrics_code(scratch.layout.root, self.task))
 
     def candidate(self, part: str = "validation") -> Group:
         """The tree's own strategy, predicting `part`."""

@@ -126,7 +126,7 @@ def _judged(
     tried = []
     for cell in measured:
         strict = judged(cell, levels[cell] / max(1, len(p))).verdict
-        word = _verdict(alone[cell], adjusted[cell], levels[cell], strict) if cell in adjusted else SAME
+        word = families.decided(alone[cell].verdict, adjusted[cell], levels[cell], strict) if cell in adjusted else SAME
         tried.append(Tried(cell.settings, cell.name, alone[cell], adjusted.get(cell), word))
     baseline = names.pop() if names else f"floor {_floor(found[0], metric)[0]}"
     return Sweep(metric, version, baseline, tried, failed)
@@ -165,13 +165,6 @@ def _alone(rows: Sequence[Row], metric: str, alpha: float, test: str, hold: str,
         distinct=cells.SAME_AS in rows[0],
     )
     return found if placed is None else entered(found, diverged)
-
-
-def _verdict(alone: Comparison, p_holm: float, alpha: float, strict: str) -> str:
-    """What holds in the whole family: a difference by Holm, equivalence by an interval that covers all of them."""
-    if alone.verdict in ("progress", "regression"):
-        return alone.verdict if p_holm <= alpha else "inconclusive"
-    return alone.verdict if alone.verdict == strict else "inconclusive"
 
 
 def _values(rows: Sequence[Row], arm: str, metric: str, worst: float | None) -> dict[int, float]:

@@ -55,6 +55,11 @@ class Layout:
         """What `context` found of the code that a stage reaches."""
         return self.root / "context" / f"code-{stage}.json"
 
+    @property
+    def baseline_metric(self) -> Path:
+        """Today's metric as the baseline defines it."""
+        return self.root / "context" / "metric.json"
+
     def models(self, arm: str) -> Path:
         return self.root / "models" / arm
 
@@ -85,6 +90,11 @@ class Layout:
     def verdict(self) -> Path:
         """The verdict in words, which the last stage prints."""
         return self.results / "verdict.txt"
+
+    @property
+    def rulers(self) -> Path:
+        """One row a metric: what its numbers may be compared with, and how they are judged."""
+        return self.results / "rulers.csv"
 
     @property
     def cases(self) -> Path:

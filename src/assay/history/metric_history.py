@@ -1,0 +1,74 @@
+"""Commits that changed the metric, and whether each of them changed nothing of any strategy.
+
+Covers: the commits between the metric's old and new definition, what each did to sources, parameters and data that
+strategies are made of. Not covered: what the metric is (`lineage.metric_definition`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from assay.arms.accepted import locked
+from assay.history import difference
+from assay.lineage import metric_definition
+from assay.lineage.objects import Objects, reading
+from assay.outside import git
+from assay.words import normal_form, params
+from assay.words.errors import UsageError
+from assay.words.layout import Layout
+
+TRAINING_DATA = "data/split/train"
+
+
+def changed_alone(tree: Layout, home: Layout, since: str, until: Sequence[str], metric: str) -> list[str]:
+    """Commits after `since` up to `until` that changed the metric, oldest first; none where any did more than that.
+
+    `tree` holds the files to be accepted: what training reaches there is what a strategy is made of.
+    """
+    task = params.load(tree.params.read_bytes()).task.name
+    listed = git.run(home.root, "rev-list", "--reverse", *until, f"^{since}", "--", "src", "params.yaml").split()
+    changed = []
+    with reading(home.root) as objects:
+        for commit in listed:
+            now, parents = _definition(objects, home, commit, metric), _parents(objects, commit)
+            if any(_definition(objects, home, parent, metric) == now for parent in parents):
+                continue
+            if len(parents) != 1 or _touches_strategy(
+                objects, home, parents[0], commit, difference.reached(tree, task)
+            ):
+                return []
+            changed.append(commit)
+    return changed
+
+
+def _parents(objects: Objects, commit: str) -> list[str]:
+    found = objects.read([commit])[0]
+    header = b"" if found is None else found.content.partition(b"\n\n")[0]
+    return [line[7:].decode() for line in header.splitlines() if line.startswith(b"parent ")]
+
+
+def _definition(objects: Objects, home: Layout, commit: str, metric: str) -> tuple[object, ...]:
+    """What a commit defines the metric by, to be compared with another commit's."""
+    found = metric_definition.definition(metric_definition.at(objects, home.root, commit), metric, "", recorded=False)
+    return found.decides, found.code, found.options, found.terms or found.source
+
+
+def _touches_strategy(objects: Objects, home: Layout, parent: str, commit: str, sources: frozenset[str]) -> bool:
+    """Whether the commit changed anything that training, or preparing its data, is made of."""
+    before, after = (metric_definition.at(objects, home.root, one) for one in (parent, commit))
+    listed = git.run(home.root, "diff-tree", "-r", "-z", "--name-only", "--relative", "--no-renames", parent, commit)
+    paths = [path for path in listed.split("\0") if path]
+    if any(path.endswith(".dvc") or path == "dvc.yaml" for path in paths):
+        return True
+    if any(path in sources and _meaning(before(path)) != _meaning(after(path)) for path in paths):
+        return True
+    try:
+        if difference.between(before("params.yaml") or b"", after("params.yaml") or b""):
+            return True
+        return locked(before("dvc.lock") or b"{}", TRAINING_DATA) != locked(after("dvc.lock") or b"{}", TRAINING_DATA)
+    except UsageError:
+        return True  # nobody can tell
+
+
+def _meaning(source: bytes | None) -> str | None:
+    return None if source is None else normal_form.text(normal_form.parse(source, "source"))

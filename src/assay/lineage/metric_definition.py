@@ -1,0 +1,206 @@
+"""What defines the metric that decides, in any tree of the project: compared, so that it cannot change with an idea.
+
+Covers: code, options and name of the metric, read without running anything; direction, smallest effect and worst value
+as `evaluate` recorded them, or as METRICS writes them; what differs between two trees. Not covered: the metric version,
+which also counts the evaluated examples (`judging.metric_version`), and what follows from a difference
+(`stages.evaluate`, `verbs.metric_admission`).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from assay.judging.metric_version import metric_code, metric_fields, metric_revision
+from assay.lineage import columns
+from assay.lineage.objects import Objects, reading
+from assay.outside import files, git, task_source
+from assay.words import normal_form, records
+from assay.words.errors import UsageError
+from assay.words.normal_form import Source
+from assay.words.yaml12 import parse
+
+#: path relative to the project → content, None where there is no such file
+ReadFile = Callable[[str], bytes | None]
+RULERS, REPLICATES = "results/rulers.csv", "results/replicates.csv"
+#: names the experiment's parent where HEAD is not it: `assay accept` runs the pipeline in a commit with the idea
+PARENT = "ASSAY_PARENT"
+
+
+class MetricTerms(NamedTuple):
+    """How a metric's numbers are judged."""
+
+    direction: str
+    min_effect: float
+    worst: float | None
+
+
+class MetricDefinition(records.Record, frozen=True, kw_only=True):
+    """`context/metric.json`: today's metric as the tree of the baseline defines it, for the floor the parent's tree."""
+
+    tree: str  # the baseline's name, or floor
+    decides: str  # metric.name there, "" where it says none
+    code: str  # hash of code and REVISION, "" where that tree has no such metric
+    source: str  # hash of the module with METRICS
+    options: dict[str, Any]
+    direction: str  # "" where the tree does not say it in a form that can be read without running it
+    min_effect: float
+    worst: float | None
+
+    @property
+    def terms(self) -> MetricTerms | None:
+        return MetricTerms(self.direction, self.min_effect, self.worst) if self.direction else None
+
+
+def definition(read: ReadFile, metric: str, tree: str, *, recorded: bool) -> MetricDefinition:
+    """How the tree that `read` reads defines `metric`; with `recorded` its results speak before its sources."""
+    task, decides, options = _asked(read)
+    module = task_source.module(task, "metrics")
+    modules = partial(_module, read)
+    try:
+        code = files.digest((metric_code(modules, module, metric) + metric_revision(modules, module)).encode())
+    except UsageError:
+        code = ""
+    ways = [partial(_recorded, read, metric), partial(_written, modules, module, metric)]
+    terms = next(filter(None, (way() for way in (ways if recorded else reversed(ways)))), MetricTerms("", 0.0, None))
+    mine, source = options if metric == decides else {}, _source(modules, module)
+    return MetricDefinition(tree=tree, decides=decides, code=code, source=source, options=mine, **terms._asdict())
+
+
+def baseline_metric(root: Path, home: Path, baseline: str, commit: str, metric: str) -> MetricDefinition:
+    """What today's metric is compared with: the baseline at its commit, for the floor (`commit` "") the parent's.
+
+    `home` is the user's repository, which has the tags; `root` the one that runs.
+    """
+    if commit:
+        return committed(home, commit, metric, baseline, recorded=True)
+    return committed(root, os.environ.get(PARENT, "HEAD"), metric, baseline, recorded=False)
+
+
+def committed(root: Path, revision: str, metric: str, tree: str, *, recorded: bool) -> MetricDefinition:
+    """`definition` of the project at `root` as of `revision`."""
+    with reading(root) as objects:
+        return definition(at(objects, root, revision), metric, tree, recorded=recorded)
+
+
+def at(objects: Objects, root: Path, revision: str) -> ReadFile:
+    """Files of the project at `root` as of `revision`."""
+    prefix = git.prefix(root)
+
+    def read(path: str) -> bytes | None:
+        found = objects.read([f"{revision}:{prefix}{path}"])[0]
+        return found.content if found is not None and found.kind == "blob" else None
+
+    return read
+
+
+def on_disk(root: Path) -> ReadFile:
+    def read(path: str) -> bytes | None:
+        return (root / path).read_bytes() if (root / path).is_file() else None
+
+    return read
+
+
+def changes(before: MetricDefinition, after: MetricDefinition, terms: MetricTerms) -> list[str]:
+    """What differs, one short text each; `terms` are today's, as METRICS gives them when it runs."""
+    found = []
+    if before.decides != after.decides:
+        found.append(f"name {before.decides or '–'} → {after.decides}")
+    if not before.code:
+        return [*found, f"{after.decides} is new"]
+    if before.code != after.code:
+        found.append(f"code of {after.decides}")
+    found += [
+        f"options.{key} {before.options.get(key, '–')} → {after.options.get(key, '–')}"
+        for key in sorted(before.options.keys() | after.options.keys())
+        if before.options.get(key, ...) != after.options.get(key, ...)
+    ]
+    return found + _terms_changed(before, after, terms)
+
+
+def _terms_changed(before: MetricDefinition, after: MetricDefinition, terms: MetricTerms) -> list[str]:
+    if before.terms is None:  # neither written out nor recorded
+        same = before.source and before.source == after.source
+        return [] if same else ["direction, min_effect and worst are not known there"]
+    pairs = zip(MetricTerms._fields, before.terms, terms, strict=True)
+    return [f"{name} {_shown(old)} → {_shown(new)}" for name, old, new in pairs if old != new]
+
+
+def _shown(value: object) -> str:
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _asked(read: ReadFile) -> tuple[str, str, dict[str, Any]]:
+    """Task, deciding metric and its options. All else in that params.yaml is for that tree's own code to read."""
+    try:
+        raw = parse(read("params.yaml") or b"", "params.yaml")
+    except UsageError:
+        raw = {}
+    task, metric = (raw[key] if isinstance(raw.get(key), Mapping) else {} for key in ("task", "metric"))
+    options = metric.get("options")
+    return str(task.get("name", "")), str(metric.get("name", "")), dict(options) if isinstance(options, Mapping) else {}
+
+
+def _module(read: ReadFile, name: str) -> Source | None:
+    """Source of a module in the folder of dvc.yaml or its `src`, as `closure.read_module` finds it on disk."""
+    parts = name.split(".")
+    if parts[0] in sys.stdlib_module_names or not all(part.isidentifier() for part in parts):
+        return None
+    for folder in ("", "src/"):
+        for ending in ("/__init__.py", ".py"):
+            content = read(f"{folder}{'/'.join(parts)}{ending}")
+            if content is not None:
+                return Source(content, ending == "/__init__.py")
+    return None
+
+
+def _source(modules: Callable[[str], Source | None], module: str) -> str:
+    found = modules(module)
+    try:
+        return "" if found is None else files.digest(normal_form.text(normal_form.parse(found.text, module)).encode())
+    except UsageError:
+        return ""
+
+
+def _written(modules: Callable[[str], Source | None], module: str, metric: str) -> MetricTerms | None:
+    """As METRICS writes them out; None where only running it would tell."""
+    try:
+        fields = metric_fields(modules, module, metric, MetricTerms._fields)
+    except UsageError:
+        return None
+    if fields is None or not isinstance(fields.get("direction"), str):
+        return None
+    smallest, worst = fields.get("min_effect", 0.0), fields.get("worst")
+    if not isinstance(smallest, int | float) or not isinstance(worst, int | float | None):
+        return None
+    return _usable(str(fields["direction"]), float(smallest), None if worst is None else float(worst))
+
+
+def _recorded(read: ReadFile, metric: str) -> MetricTerms | None:
+    """As that tree's results say them: its row in rulers.csv, for an older tree replicates.csv, if it decided there."""
+    found = _row(read(RULERS), RULERS, lambda row: row["metric"] == metric)
+    return found or _row(read(REPLICATES), REPLICATES, lambda row: row["metric_version"].rpartition("-")[0] == metric)
+
+
+def _row(content: bytes | None, where: str, wanted: Callable[[dict[str, str]], bool]) -> MetricTerms | None:
+    """The terms in the first row that is `wanted`; None for a table that cannot be read or says none."""
+    try:
+        row = next(filter(wanted, _rows(columns.parse(content or b"", where))))
+        return _usable(row["direction"], float(row["min_effect"]), float(row["worst"]) if row.get("worst") else None)
+    except (UsageError, KeyError, ValueError, StopIteration):
+        return None
+
+
+def _usable(direction: str, min_effect: float, worst: float | None) -> MetricTerms | None:
+    """The terms, if a verdict can be given by them."""
+    fits = direction in ("maximize", "minimize") and 0 <= min_effect < math.inf
+    return MetricTerms(direction, min_effect, worst) if fits and math.isfinite(worst or 0.0) else None
+
+
+def _rows(table: columns.Table) -> Iterator[dict[str, str]]:
+    return (dict(zip(table, cells, strict=True)) for cells in zip(*table.values(), strict=True))

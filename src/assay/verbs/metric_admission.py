@@ -1,0 +1,59 @@
+"""What `assay accept` says to a metric that changed: by which terms the idea is judged, and whether it may land.
+
+A metric that changes together with an idea can make any idea look good. Covers: the comparison with the metric of the
+baseline, for the floor with that of the experiment's parent; changes that came in commits of their own. Not covered:
+what else is refused (`verbs.admission`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from assay.arms.accepted import FLOOR, Accepted
+from assay.history import metric_history
+from assay.history.reading import Experiment
+from assay.lineage import metric_definition
+from assay.lineage.metric_definition import MetricTerms
+from assay.outside import pipeline, task_source
+from assay.scoring import ruler
+from assay.scoring.ruler import Metric
+from assay.words import params
+from assay.words.errors import IncomparableError
+from assay.words.layout import Layout
+
+METRIC = "metric"
+
+
+def check(
+    tree: Layout, home: Layout, named: Accepted, tried: Experiment, head: str, allow: Collection[str]
+) -> tuple[Metric, list[str]]:
+    """The deciding metric of `tree`, the project to be tagged, with the terms of `named`; and what changed of it.
+
+    Raises IncomparableError where it changed with the idea.
+    """
+    metric = _today(tree)
+    commit, recorded = (tried.base, False) if named.name == FLOOR else (named.commit, True)
+    before = metric_definition.committed(home.root, commit, metric.name, named.name, recorded=recorded)
+    after = metric_definition.definition(metric_definition.on_disk(tree.root), metric.name, tried.name, recorded=False)
+    found = metric_definition.changes(before, after, MetricTerms(metric.direction, metric.min_effect, metric.worst))
+    judged = metric if before.terms is None else replace(metric, **before.terms._asdict())
+    if not found:
+        return judged, []
+    alone = metric_history.changed_alone(tree, home, commit, (head, tried.commit), metric.name)
+    if not alone and METRIC not in allow:
+        against = f"the commit that {tried.name} was run on" if named.name == FLOOR else named.name
+        raise IncomparableError(
+            f"the metric of {tried.name} is not that of {against}: {'; '.join(found)}",
+            allowed="the same metric, or one that changed in a commit of its own, before the idea",
+            mend="--allow metric --why REASON",
+        )
+    told = f" (commit {', '.join(one[:8] for one in alone)}, of its own)" if alone else ""
+    return judged, [f"{METRIC}: {each}{told}" for each in found]
+
+
+def _today(tree: Layout) -> Metric:
+    asked = params.load(pipeline.parameters(tree.root))
+    where = task_source.where(tree.root, asked.task.name, "metrics")
+    module = task_source.load(tree.root, asked.task.name, "metrics")
+    return ruler.chosen(ruler.read(module, where), asked.metric.name, where)

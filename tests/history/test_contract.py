@@ -1,0 +1,52 @@
+"""Tags that today's library would not run as they were accepted: refused by name, before anything is spent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from gitproject import PARAMS, Project, accepted
+
+from assay.arms import accepted as strategies
+from assay.evidence.events import CONTRACT
+from assay.outside.pipeline import Run
+from assay.words import params
+from assay.words.errors import UsageError
+from assay.words.layout import Layout
+
+FULL = PARAMS + "profiles: {full: {}}\n"
+
+
+def resolve(project: Project) -> strategies.Accepted:
+    return strategies.resolve(Run(Layout(project.path), Path(project.path), ""), "strategy/adam")
+
+
+def tagged(project: Project, **changes: object) -> None:
+    commit = project.commit({"params.yaml": FULL, "dvc.lock": "schema: '2.0'\n"}, "accept")
+    known = {"contract": CONTRACT, "library": "0.1.0", "parameters": params.lines(params.resolved(FULL.encode()))}
+    project.tag(accepted(commit, **{**known, **changes}))
+
+
+def test_what_its_tag_says_goes_with_it(project: Project) -> None:
+    tagged(project, fingerprint="abc")
+    found = resolve(project)
+    assert (found.purpose, found.first, found.library, found.fingerprint) == ("confirmation", 20000, "0.1.0", "abc")
+    assert found.then is not None and found.then.mean == 0.9712
+
+
+def test_a_tag_from_before_there_was_a_contract_names_the_way_back(project: Project) -> None:
+    tagged(project, contract=0, library="", parameters=[])
+    with pytest.raises(UsageError) as found:
+        resolve(project)
+    assert found.value.problem == "baseline strategy/adam was accepted under none: it ran a library of its own"
+    assert "assay accept strategy/adam NEW-NAME" in found.value.mend and "\n" not in found.value.sentence
+
+
+def test_parameters_that_read_otherwise_today_are_named(project: Project) -> None:
+    lines = params.lines(params.resolved(FULL.encode()))
+    other = [line.replace("train.momentum: 0.0", "train.momentum: 0.9") for line in lines]
+    assert other != lines
+    tagged(project, parameters=other)
+    with pytest.raises(UsageError, match=r"train\.momentum was 0\.9, is 0\.0") as found:
+        resolve(project)
+    assert "lr" not in found.value.problem and "pip install dvc-assay==0.1.0" in found.value.mend
