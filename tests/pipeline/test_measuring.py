@@ -110,7 +110,7 @@ def test_diverged_replicates_are_results(project: Project) -> None:
 
     # In a paired design they stay in their places.
     project.edit("params.yaml", "test: welch", "test: paired")
-    for stage in ("baseline", "train", "evaluate"):
+    for stage in ("context", "baseline", "train", "evaluate"):
         project.stage(stage)
     paired = project.metrics
     assert paired["n"] == 6 and paired["diverged"] > 0  # type: ignore[operator]

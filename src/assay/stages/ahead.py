@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assay.ahead.settings import ahead
+from assay.arms import draw
 from assay.arms.request import request, training_closure
 from assay.outside import closure, remembered
 from assay.outside.start import start
@@ -19,7 +20,8 @@ def main(root: Path, arguments: Sequence[str]) -> None:
     begun = start(root, "train")
     reached = training_closure(root, begun.params.task.name)
     begun.prove([file.as_posix() for file in reached])
-    asked = request(begun, "candidate", begun.layout.part("train"), closure.code_hash(root, reached))
+    code = closure.code_hash(root, reached)
+    asked = request(begun, draw.CANDIDATE, draw.today(begun.layout), begun.layout.part("train"), code)
     remembered.save(begun.run.store.sources)
     own = set(begun.unproven())  # this module and what it is started for, which train no one
 

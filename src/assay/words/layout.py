@@ -51,6 +51,11 @@ class Layout:
     def accepted(self) -> Path:
         return self.root / "context" / "baseline.json"
 
+    @property
+    def draw(self) -> Path:
+        """Which replicates a candidate trains."""
+        return self.root / "context" / "draw.json"
+
     def code(self, stage: str) -> Path:
         """What `context` found of the code that a stage reaches."""
         return self.root / "context" / f"code-{stage}.json"

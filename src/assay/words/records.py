@@ -94,6 +94,13 @@ class Environment(Record, frozen=True, kw_only=True):
         return f"{packages}; {self.device}; {self.machine}; {self.system}{variables}{library}"
 
 
+class Draw(Record, frozen=True, kw_only=True):
+    """`context/draw.json`: the replicates that a candidate trains, `first` and following under `purpose`."""
+
+    purpose: str  # candidate, or paired where both arms train the same ones
+    first: int
+
+
 class StageCode(Record, frozen=True, kw_only=True):
     """`context/code-STAGE.json`: the code that a stage reaches, in hashes that comments and layout leave alone."""
 
