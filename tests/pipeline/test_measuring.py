@@ -84,7 +84,7 @@ def test_diverged_replicates_are_results(project: Project) -> None:
         "    return nn.Sequential(*stack, nn.Linear(width, outputs))",
     )
     project.edit("params.yaml", "replicates: 3", "replicates: 6")
-    for stage in ("baseline", "train"):
+    for stage in ("context", "baseline", "train"):
         project.stage(stage)
     said = project.judged()
     rows = project.replicates("candidate")
@@ -101,7 +101,8 @@ def test_diverged_replicates_are_results(project: Project) -> None:
 
     # A worst value lets them enter; only the ruler changed, nothing trains.
     project.edit("src/tasks/digits/metrics.py", '"min_effect": 0.005', '"min_effect": 0.005, "worst": 0.0')
-    project.stage("evaluate")
+    for stage in ("context", "evaluate"):
+        project.stage(stage)
     entered = project.metrics
     assert entered["n"] == 6 and entered["diverged"] == len(gone)
     assert entered["accuracy"] - entered["baseline"] == pytest.approx(entered["delta"])  # type: ignore[operator]

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+
+import msgspec
 
 from assay.ahead.settings import ahead
 from assay.arms import draw
@@ -17,7 +20,10 @@ from assay.outside.start import start
 
 
 def main(root: Path, arguments: Sequence[str]) -> None:
+    settings = [json.loads(argument) for argument in arguments]
     begun = start(root, "train")
+    replicates = settings[0].get("replicates", begun.params.replicates)  # settings that train together agree in it
+    begun = dataclasses.replace(begun, params=msgspec.structs.replace(begun.params, replicates=replicates))
     reached = training_closure(root, begun.params.task.name)
     begun.prove([file.as_posix() for file in reached])
     code = closure.code_hash(root, reached)
@@ -28,4 +34,4 @@ def main(root: Path, arguments: Sequence[str]) -> None:
     def late() -> list[str]:
         return [file for file in begun.unproven() if file not in own]
 
-    print(ahead(asked, root, [json.loads(argument) for argument in arguments], late))
+    print(ahead(asked, root, settings, late))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from assay.arms.accepted import FLOOR, Accepted
-from assay.judging import cautions, crossed, drift, sequential, verdict
+from assay.judging import cautions, drift, sequential
 from assay.judging.compare import Comparison
 from assay.judging.sequential import Look
 from assay.lineage import identities, ledger, metric_definition
@@ -23,8 +23,8 @@ from assay.lineage.since import since
 from assay.outside import examples, files, git
 from assay.outside.start import Start, start
 from assay.report import comparison
-from assay.scoring import arm, judgement, looking, outputs, present, ruler, tables, trusted
-from assay.scoring.arm import Array, Ruler, Scored
+from assay.scoring import arm, judgement, looking, new_examples, outputs, present, trusted
+from assay.scoring.arm import Ruler, Scored
 from assay.scoring.judgement import Judgement
 from assay.scoring.outputs import Evaluated
 from assay.scoring.ruler import Metric
@@ -150,8 +150,11 @@ def _lines(begun: Start, found: Evaluated, against: int) -> Iterator[str]:
     if judged.comparison is None:
         yield f"{judged.verdict}: {judged.reason}" + (f"; next: {judged.mend}" if judged.mend else "")
     else:
-        yield comparison.verdict_lines(judged.comparison, ruler_.decides, judged.against, found.metric_version, against)
-        yield from _new_examples(begun, found, judged.comparison)
+        result, version = judged.comparison, found.metric_version
+        interval = new_examples.interval(begun.layout, found, result, begun.params.judge.test)
+        yield comparison.verdict_lines(result, ruler_.decides, judged.against, version, against, interval)
+        if interval is not None:
+            yield f"{'':11}{comparison.new_examples_line(interval, comparison.decimals(result))}"
         yield from _futility(begun, judged.comparison)
     for group in found.arms:
         for line in cautions.made_differently(group.arm.arm, (one.execution for one in group.replicates)):
@@ -178,37 +181,6 @@ def _drift(named: Accepted, found: Evaluated, alpha: float) -> Iterator[str]:
         moved = drift.drift((then.mean, then.sd, then.n), np.array(arm_.values(found.ruler.decides)))
         for line in comparison.drift_lines(moved, named.name, named.library, alpha, DIGITS):
             yield f"{'':11}{line}"
-
-
-def _new_examples(begun: Start, found: Evaluated, result: Comparison) -> Iterator[str]:
-    """The interval over new examples, where the metric is the mean of a score per example."""
-    metric, candidate = found.ruler.metric, found.candidate
-    if metric.per_example is None or not len(candidate.finite):
-        return
-    after = tables.shares(candidate, found.ruler)
-    if not np.allclose(after.mean(axis=1), candidate.values(metric.name), rtol=0, atol=1e-9):
-        return
-    before = _baseline_scores(begun, found)
-    if before is not None:
-        paired = begun.params.judge.test == judgement.PAIRED and before.shape == after.shape
-        if result.baseline.fixed and before.ndim > 1:  # no seed moves it: one row speaks for all, as for a floor
-            before, paired = before[0], False
-        if result.candidate.fixed:
-            after, paired = after[0], False
-        interval = crossed.new_examples(before, after, paired=paired)
-        yield f"{'':11}{comparison.new_examples_line(interval, comparison.decimals(result))}"
-
-
-def _baseline_scores(begun: Start, found: Evaluated) -> Array | None:
-    """Per-example scores of what the candidate was compared with: (R, N), or (N,) for a floor."""
-    if found.baseline is not None:
-        return tables.shares(found.baseline, found.ruler) if len(found.baseline.finite) else None
-    scores = {name: score[found.ruler.decides] for name, score in found.floors.items()}
-    best = verdict.best(scores, found.ruler.metric.direction)
-    predictions = arm.floors(begun.layout, found.ruler).get(best)  # a human left no predictions
-    if predictions is None:
-        return None
-    return ruler.per_example(found.ruler.metric, found.ruler.targets, predictions, f"floor {best}")
 
 
 def _futility(begun: Start, result: Comparison) -> Iterator[str]:
