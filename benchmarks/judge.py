@@ -57,11 +57,11 @@ def _process() -> tuple[float, float]:
 def rows(draws: int) -> Iterator[Row]:
     yield from nulls.null_pairs(draws)
     yield from nulls.uneven(draws)
-    yield from nulls.guarded(draws)
+    yield from nulls.guarded(draws // 5)
     yield from nulls.alike(draws // 20)
     yield from nulls.broken_nulls(draws // 5)
     yield from nulls.failure_bounds(draws)
-    yield from nulls.cautions_on_normal(draws)
+    yield from nulls.cautions_on_normal(draws // 4)
     yield from nulls.new_example_coverage(draws // 4)
     yield from nulls.resampling(draws // 4)
     yield from nulls.look_errors(draws)

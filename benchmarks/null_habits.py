@@ -25,6 +25,7 @@ REROLLS = 20
 HABITS: dict[str, list[LookEntry]] = {
     "20 seeds each": [look(draw=seed) for seed in range(REROLLS)],
     "5 seeds more, 7 times": [look(n) for n in range(5, 41, 5)],
+    "seeds left out and added": [look(n) for n in (10, 5, 20, 8, 40)],
     "plans that grow": [look(n, plan=tuple(range(5, n + 1, 5))) for n in range(5, 41, 5)],
     "a plan of 4 looks that grows": [look(n, plan=(5, 10, 20, 40)[: 3 + (n > 20)]) for n in (5, 10, 20, 40)],
     "plans and seeds in turn": [look(n, seed, plan) for seed in range(4) for plan in ((), (5, 10)) for n in (5, 10)],

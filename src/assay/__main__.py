@@ -3,6 +3,8 @@
 A stage must not wait for the command line's imports, nor find a project's modules before Python's own.
 """
 
+from __future__ import annotations
+
 import gc
 import importlib
 import os

@@ -52,6 +52,14 @@ def test_another_column_is_judged_by_its_own_row(repository, assay, side):
     assert json.loads(assay(side, "--json")[1])["metric_version"] == VERSION
 
 
+def test_a_smallest_effect_is_the_baselines(repository, assay):
+    """Of another column too: what the candidate's own tree says may have changed together with the idea."""
+    git("tag", "baseline")
+    record(RULERS.replace("minimize,0.3", "minimize,90"))
+    found = [json.loads(assay(*sides, "--column", "loss", "--json")[1]) for sides in (["HEAD"], ["baseline", "HEAD"])]
+    assert [(one["min_effect"], one["verdict"]) for one in found] == [(0.3, "progress"), (0.3, "progress")]
+
+
 def test_a_diverged_replicate_counts_as_the_worst_value_of_that_row(repository, assay):
     record(RULERS)
     text = Path("results/replicates.csv").read_text()

@@ -94,6 +94,15 @@ def test_edited_numbers_open_no_gate(tried: Project) -> None:
     """Not those of `compare`, and not that of `accept`: neither believes hashes in dvc.lock."""
     here = json.loads(tried.assay("compare", "tried", "--json").stdout)
     assert here["origins"] == {"tried": "here"}
+    tried.git("switch", "--quiet", "--create", "laxer")
+    rulers = tried.root / "results/rulers.csv"
+    rulers.write_text(rulers.read_text().replace("minimize", "maximize"))
+    tried.commit("what is worse counts as better")
+    assert json.loads(tried.assay("compare", "HEAD", "--json").stdout)["origins"] == {"HEAD": "recorded"}
+    tried.git("switch", "--quiet", "main")
+    tried.git("checkout", "--quiet", "laxer", "--", ".")
+    tried.git("checkout", "--quiet", "main", "--", "results/rulers.csv")
+    tried.git("reset", "--quiet")
     tried.git("switch", "--quiet", "--create", "forged")
     tried.edit("params.yaml", "lr: 0.02", "lr: 0.0001")
     tried.dvc("repro", "--quiet")

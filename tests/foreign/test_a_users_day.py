@@ -54,6 +54,8 @@ def test_a_day(shop: Shop) -> None:
     # A queued run has the code that it was queued with, wherever the package was installed from.
     (project.root.parent / "widths.py").write_text("FACTOR = 2\n", encoding="utf-8")
     project.edit("../src/shapes/draw.py", "default_rng(0)", "default_rng(1)")
+    edited = shop.run("assay", "status", ok=False).stdout
+    assert "prepare, train last ran with another ../src/shapes/draw.py, ../widths.py" in edited
     shop.run("dvc", "exp", "run", "--queue", "--name", "wider")
     project.git("checkout", "--quiet", "--", "..")
     shop.run("dvc", "exp", "run", "--run-all")

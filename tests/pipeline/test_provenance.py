@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
-from support.project import Project
+from support.project import CHECKOUT, Project
 from support.weights import digests
 
 
@@ -92,6 +93,20 @@ def test_an_import_that_comes_late_marks_the_results(project: Project) -> None:
     assert "unproven: src/tasks/digits/extra.py was imported after the check" in said
     assert project.metrics["unproven"] == "src/tasks/digits/extra.py", "the mark belongs where Git keeps it"
     assert project.metrics["n"] == 3, "results are kept"
+
+
+def test_a_checkout_of_assay_runs_its_own_sources(fresh: Project) -> None:
+    """By what they say, never by where they lie: a copy will do, and so will a comment. Else it names the mend."""
+    own = fresh.root / "src/assay"
+    shutil.copytree(CHECKOUT / "src/assay", own, ignore=shutil.ignore_patterns("__pycache__"))
+    (fresh.root / "pyproject.toml").write_text("", encoding="utf-8")
+    fresh.edit("src/assay/stages/evaluate.py", "from __future__", "# a comment\nfrom __future__")
+    fresh.stage("context")
+    assert not [file for file in json.loads(fresh.read("context/code-evaluate.json"))["files"] if "assay" in file]
+    fresh.edit("src/assay/stages/evaluate.py", "DIGITS = 4", "DIGITS = 5")
+    refused = fresh.stage("context", ok=False)
+    assert refused.returncode == 4 and "evaluate would do something else" in refused.stderr
+    assert refused.stderr.strip().endswith(f"next: pip install --no-deps -e '{fresh.root}'")
 
 
 def test_outputs_stay_out_of_git(fresh: Project) -> None:

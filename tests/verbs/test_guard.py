@@ -28,7 +28,7 @@ MODES = """modes:
 def split(fresh: Project) -> Project:
     """Two modes beside the default, data at hand, nothing trained, one commit tagged `before`."""
     fresh.edit("params.yaml", fresh.read("params.yaml").splitlines()[-1] + "\n", MODES)
-    for stage in ("prepare", "split"):
+    for stage in ("context", "prepare", "split"):
         fresh.stage(stage)
     fresh.commit("modes")
     fresh.tag("before")

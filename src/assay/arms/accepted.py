@@ -105,7 +105,8 @@ def _check_contract(home: Path, name: str, event: Confirmed) -> None:
         raise UsageError(
             f"baseline {name} was accepted under {what}",
             allowed=f"contract {CONTRACT}",
-            mend=f"set baseline: floor, commit that, then accept its tree again: assay accept {name} NEW-NAME",
+            mend=f"git checkout {name} -- params.yaml src/tasks, write baseline: floor there, git commit -am Again, "
+            "dvc exp run -n again, assay accept again NEW-NAME",
         )
     today = params.lines(resolved(home, name, event.commit, event.profile))
     differing = otherwise(event.parameters, today)

@@ -27,11 +27,11 @@ def changed_alone(tree: Layout, home: Layout, since: str, until: Sequence[str], 
     """
     task = params.load(tree.params.read_bytes()).task.name
     listed = git.run(home.root, "rev-list", "--reverse", *until, f"^{since}", "--", "src", "params.yaml").split()
-    changed = []
+    changed, prefix = [], git.prefix(home.root)
     with reading(home.root) as objects:
         for commit in listed:
-            now, parents = _definition(objects, home, commit, metric), _parents(objects, commit)
-            if any(_definition(objects, home, parent, metric) == now for parent in parents):
+            now, parents = _definition(objects, prefix, commit, metric), _parents(objects, commit)
+            if any(_definition(objects, prefix, parent, metric) == now for parent in parents):
                 continue
             if len(parents) != 1 or _touches_strategy(
                 objects, home, parents[0], commit, difference.reached(tree, task)
@@ -47,15 +47,15 @@ def _parents(objects: Objects, commit: str) -> list[str]:
     return [line[7:].decode() for line in header.splitlines() if line.startswith(b"parent ")]
 
 
-def _definition(objects: Objects, home: Layout, commit: str, metric: str) -> tuple[object, ...]:
+def _definition(objects: Objects, prefix: str, commit: str, metric: str) -> tuple[object, ...]:
     """What a commit defines the metric by, to be compared with another commit's."""
-    found = metric_definition.definition(metric_definition.at(objects, home.root, commit), metric, "", recorded=False)
+    found = metric_definition.definition(metric_definition.at(objects, prefix, commit), metric, "", recorded=False)
     return found.decides, found.code, found.options, found.terms or found.source
 
 
 def _touches_strategy(objects: Objects, home: Layout, parent: str, commit: str, sources: frozenset[str]) -> bool:
     """Whether the commit changed anything that training, or preparing its data, is made of."""
-    before, after = (metric_definition.at(objects, home.root, one) for one in (parent, commit))
+    before, after = (metric_definition.at(objects, git.prefix(home.root), one) for one in (parent, commit))
     listed = git.run(home.root, "diff-tree", "-r", "-z", "--name-only", "--relative", "--no-renames", parent, commit)
     paths = [path for path in listed.split("\0") if path]
     if any(path.endswith(".dvc") or path == "dvc.yaml" for path in paths):

@@ -7,16 +7,18 @@ looks are kept (`lineage.ledger`), levels of looks at growing seeds of one draw 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
 
 from assay.judging import sequential
+from assay.judging.sequential import Earlier
 from assay.words.records import Record
 
 #: Of what is left, the share that a further look takes: the second one decides more often than all after it.
-SHARE = 0.9
+SHARE = 1 - sequential.KEPT
 #: The test that holds its level over any number of looks at growing seeds.
 ANYTIME = "anytime"
 #: What is left of alpha counts as nothing below this share of it: rounding leaves some.
@@ -172,11 +174,11 @@ def _undeclared(looks: Sequence[LookEntry], key: LookKey, left: float) -> Price:
         share = _first(left)
         return Price(share, share, number=1)
     found = _further(key, left)
-    earlier = {one.key.n: one for one in sorted(paid, key=lambda one: one.key.n)}
-    grown = max(earlier) < key.n and {_draw(one.key) for one in paid} == {_draw(key)}
-    if not found.hold and grown and next(iter(earlier.values())).spends == _rounded(_first(key.alpha)):
-        level = sequential.look(key.alpha, key.n, (), list(earlier)).alpha
-        return Price(max(level, found.level), found.spends, number=len(earlier) + 1)
+    as_counted = math.isclose(sequential.budget(key.alpha, len(paid)), found.spends, rel_tol=1e-6)
+    if not found.hold and as_counted:  # not where plans, other alphas or another clone spent otherwise
+        earlier = [Earlier(one.key.n, one.level, _draw(one.key) == _draw(key)) for one in paid]
+        level = sequential.next_level(key.alpha, key.n, earlier)
+        return Price(max(level, found.level), found.spends, number=len(paid) + 1)
     return found
 
 

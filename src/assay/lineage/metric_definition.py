@@ -85,12 +85,11 @@ def baseline_metric(root: Path, home: Path, baseline: str, commit: str, metric: 
 def committed(root: Path, revision: str, metric: str, tree: str, *, recorded: bool) -> MetricDefinition:
     """`definition` of the project at `root` as of `revision`."""
     with reading(root) as objects:
-        return definition(at(objects, root, revision), metric, tree, recorded=recorded)
+        return definition(at(objects, git.prefix(root), revision), metric, tree, recorded=recorded)
 
 
-def at(objects: Objects, root: Path, revision: str) -> ReadFile:
-    """Files of the project at `root` as of `revision`."""
-    prefix = git.prefix(root)
+def at(objects: Objects, prefix: str, revision: str) -> ReadFile:
+    """Files of the project as of `revision`; `prefix` is its path inside the repository."""
 
     def read(path: str) -> bytes | None:
         found = objects.read([f"{revision}:{prefix}{path}"])[0]

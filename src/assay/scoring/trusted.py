@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.machinery
 import importlib.util
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -85,18 +85,22 @@ def ran(home: Path, code: str) -> bool:
     return _is_noted(home, "code", code)
 
 
-def note_scores(home: Path, table: bytes, code: str, predictions: Mapping[str, str]) -> None:
-    """Note that code with the hash `code` computed the `table` from `predictions` (arm → hash) here."""
-    _note(home, "scores", _table(table), {"schema": 1, "code": code, "predictions": dict(predictions)})
+def note_scores(home: Path, tables: Sequence[bytes], code: str, predictions: Mapping[str, str]) -> None:
+    """Note that code with the hash `code` computed the `tables` from `predictions` (arm → hash) here.
+
+    Numbers and the rulers that they are judged by are one thing: either of them alone could be edited.
+    """
+    _note(home, "scores", _hash(tables), {"schema": 1, "code": code, "predictions": dict(predictions)})
 
 
-def computed(home: Path, table: bytes) -> bool:
-    """Whether `evaluate` wrote this very table here."""
-    return _is_noted(home, "scores", _table(table))
+def computed(home: Path, tables: Sequence[bytes]) -> bool:
+    """Whether `evaluate` wrote these very tables here, together."""
+    return _is_noted(home, "scores", _hash(tables))
 
 
-def _table(content: bytes) -> str:
-    return files.digest(content.replace(b"\r\n", b"\n"))  # Git may have changed line ends
+def _hash(tables: Sequence[bytes]) -> str:
+    one_by_one = (files.digest(table.replace(b"\r\n", b"\n")) for table in tables)  # Git may have changed line ends
+    return files.digest(" ".join(one_by_one).encode())
 
 
 def _folder(home: Path) -> Path | None:

@@ -29,9 +29,9 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     check_task(begun)
     looked = closure.Looked()
     code = {stage: stage_code.find(root, stage, begun.params.task.name, looked) for stage in CODED}
+    shadowed.check(root, {package for one in code.values() for package in packages(root, one)})
     prove_all(begun, code)
     outside = packages(root, code["train"])
-    shadowed.check(root, {package for one in code.values() for package in packages(root, one)})
     grown.check_writable(begun.run.home, grown.LOOKS)
     if identity.ensure(begun.run.home):
         print(f"context: Git knew no identity; this repository now has {identity.NAME} <{identity.EMAIL}>")

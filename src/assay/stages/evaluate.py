@@ -97,7 +97,8 @@ def _note(begun: Start, found: Evaluated) -> None:
     code = trusted.metrics_code(begun.layout.root, begun.params.task.name)
     trusted.note_code(begun.run.home, code)
     predictions = {each.arm.arm: files.digest(each.predictions.tobytes()) for each in found.arms}
-    trusted.note_scores(begun.run.home, begun.layout.replicates.read_bytes(), code, predictions)
+    tables = begun.layout.replicates.read_bytes(), begun.layout.rulers.read_bytes()
+    trusted.note_scores(begun.run.home, tables, code, predictions)
 
 
 def _floors(begun: Start, today: Ruler) -> dict[str, dict[str, float]]:

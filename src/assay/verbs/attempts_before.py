@@ -95,18 +95,18 @@ def openings(state: State, known: Ledger, sequence: int) -> list[str]:
     landed = {item.accepted.seeds.candidate for item in tagged}
     lost = [one for one in known.all(OpeningEntry) if one.sequence != sequence and _first(one.sequence) not in landed]
     return [item.tag.name for item in tagged] + [
-        f"{one.name} (sequence {one.sequence}, never accepted)" for one in lost
+        f"{one.name} (sequence {one.sequence}, never accepted)" for one in sorted(lost, key=lambda one: one.sequence)
     ]
 
 
 def left_behind(known: Ledger, state: State) -> list[str]:
     """Attempts that were begun and not ended, and those that failed and whose tag is gone, as words."""
     tagged = {event.seeds.candidate for _, event in state.attempts}
-    failed = {one.attempt: one for one in known.all(OutcomeEntry) if not one.confirmed}
-    unfinished = [f"attempt {one.sequence} ({one.name}) was never ended" for one in open_ones(known, state).values()]
+    failed, left = {one.attempt for one in known.all(OutcomeEntry) if not one.confirmed}, open_ones(known, state)
+    unfinished = [(one.sequence, f"attempt {one.sequence} ({one.name}) was never ended") for one in left.values()]
     lost = [
-        f"attempt/{one.name}-{one.sequence} is gone, and counts"
+        (one.sequence, f"attempt/{one.name}-{one.sequence} is gone, and counts")
         for file, one in known.entries.items()
         if isinstance(one, AttemptEntry) and file in failed and _first(one.sequence) not in tagged
     ]
-    return [*unfinished, *lost]
+    return [said for _, said in sorted([*unfinished, *lost])]

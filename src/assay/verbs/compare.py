@@ -114,7 +114,8 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
     origins = {one.name: scores.origin(one, again) for one in used}
     same = bool(base.identity) and base.identity == sides.identity(candidate, "candidate")
     look = _accounted(root, candidate, metric, options, own, same)
-    told = replace(_completed(options, candidate, recorded, metric, again), alpha=look.level)
+    terms = sides.baseline_terms(root, candidate, None if own or len(named) == 1 else found[0], metric) or recorded
+    told = replace(_completed(options, candidate, terms, metric, again), alpha=look.level)
     result = _judge(base, group, told, candidate, SAME if same else look.hold)
     doubts = (*_mixed(base, candidate), *base.edited, *edited, *_left_out(found))
     result = replace(result, warnings=(*result.warnings, *doubts))

@@ -78,7 +78,7 @@ def find(root: Path, name: str) -> Source:
     commit = refs[0] if refs else git.resolve(root, name)
     if commit is None:
         raise UsageError(f"there is no file, revision or experiment {name!r}", allowed=_near(root, name))
-    content = _recorded(root, commit, name)
+    content, rulers = _recorded(root, commit, name), git.read(root, commit, RULERS) or b""
     table = _counted(columns.parse(content, f"{REPLICATES} of {name}"))
     return Source(
         name,
@@ -86,9 +86,9 @@ def find(root: Path, name: str) -> Source:
         commit,
         files.digest(content),
         bool(refs),
-        trusted.computed(root, content),
+        trusted.computed(root, (content, rulers)),
         _fixed(root, commit),
-        _rulers_at(root, commit, name),
+        columns.parse(rulers, f"{RULERS} of {name}") if rulers else None,
     )
 
 
@@ -110,21 +110,15 @@ def _fixed(root: Path, commit: str) -> bool:
 
 def _file(root: Path, name: str, path: Path) -> Source:
     """A table on disk; one that `evaluate` wrote has its rulers beside it. One of another tool needs no Git."""
-    content, beside = (
-        files.read_bytes(path, mend="name an existing CSV or JSON file"),
-        path.with_name(Path(RULERS).name),
-    )
+    content = files.read_bytes(path, mend="name an existing CSV or JSON file")
     found = Source(name, columns.parse(content, name))
     if not found.is_record:
         run_rows.check(found.table, name)
         return found
-    rulers = columns.read(beside) if beside.is_file() else None
-    return replace(found, computed_here=trusted.computed(root, content), rulers=rulers)
-
-
-def _rulers_at(root: Path, commit: str, name: str) -> Table | None:
-    content = git.read(root, commit, RULERS)
-    return None if content is None else columns.parse(content, f"{RULERS} of {name}")
+    beside = path.with_name(Path(RULERS).name)
+    rulers = files.read_bytes(beside) if beside.is_file() else b""
+    table = columns.parse(rulers, str(beside)) if rulers else None
+    return replace(found, computed_here=trusted.computed(root, (content, rulers)), rulers=table)
 
 
 def _near(root: Path, name: str) -> str:
@@ -181,6 +175,32 @@ def recorded(source: Source, metric: str) -> MetricRow:
     if not source.is_record:
         return metric_rows.of_file(source.table, source.name)
     return metric_rows.of_record(source.table, source.rulers, metric, source.name)
+
+
+def baseline_terms(root: Path, candidate: Source, named: Source | None, metric: str) -> MetricRow | None:
+    """How the record of the baseline judges `metric`: of BASE, else of what the candidate was measured against.
+
+    None where no such record says it. What the candidate's own tree says may have changed together with the idea.
+    """
+    if named is not None:
+        return recorded(named, column(named, metric)) if named.is_record else None
+    if not candidate.is_record or metric == column(candidate, ""):
+        return None  # its replicates.csv holds the baseline's terms
+    against = next(
+        (
+            one
+            for one, arm in zip(candidate.table["strategy"], candidate.table["arm"], strict=True)
+            if arm == "baseline"
+        ),
+        "",
+    )
+    rulers = _rulers_at(root, against, against) if against else None
+    return metric_rows.own(rulers, metric, against) if rulers and metric in rulers.get("metric", []) else None
+
+
+def _rulers_at(root: Path, commit: str, name: str) -> Table | None:
+    content = git.read(root, commit, RULERS)
+    return None if content is None else columns.parse(content, f"{RULERS} of {name}")
 
 
 def group(source: Source, name: str, direction: str, arm: str = "candidate", *, finished_only: bool = False) -> Group:

@@ -50,7 +50,7 @@ def of_record(table: Table, rulers: Table | None, metric: str, where: str) -> Me
                 mend="measure it again with `dvc exp run`",
             )
         return of_file(table, where)._replace(key=version)
-    found = _own(rulers, metric, where)
+    found = own(rulers, metric, where)
     if metric != decides:
         return found
     if found.key != version:
@@ -60,7 +60,7 @@ def of_record(table: Table, rulers: Table | None, metric: str, where: str) -> Me
     return of_file(table, where)._replace(key=version)
 
 
-def _own(rulers: Table, metric: str, where: str) -> MetricRow:
+def own(rulers: Table, metric: str, where: str) -> MetricRow:
     """The row of `metric`."""
     within = f"{RULERS} of {where}"
     try:
