@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from assay.arms.accepted import FLOOR, Accepted
-from assay.judging import cautions, drift, sequential
+from assay.judging import cautions, drift, expenses, sequential
 from assay.judging.compare import Comparison
 from assay.judging.sequential import Look
 from assay.lineage import identities, ledger, metric_definition
@@ -23,7 +23,7 @@ from assay.lineage.since import since
 from assay.outside import examples, files, git
 from assay.outside.start import Start, start
 from assay.report import comparison
-from assay.scoring import arm, judgement, looking, new_examples, outputs, present, trusted
+from assay.scoring import arm, costs, judgement, looking, new_examples, outputs, present, trusted
 from assay.scoring.arm import Ruler, Scored
 from assay.scoring.judgement import Judgement
 from assay.scoring.outputs import Evaluated
@@ -157,6 +157,7 @@ def _lines(begun: Start, found: Evaluated, against: int) -> Iterator[str]:
         if interval is not None:
             yield f"{'':11}{comparison.new_examples_line(interval, comparison.decimals(result))}"
         yield from _futility(begun, judged.comparison)
+        yield from _cost(begun, found)
     for group in found.arms:
         for line in cautions.made_differently(group.arm.arm, (one.execution for one in group.replicates)):
             yield f"{'':11}caution: {line}"
@@ -191,6 +192,14 @@ def _futility(begun: Start, result: Comparison) -> Iterator[str]:
         level = sequential.look(begun.params.judge.alpha, looks[-1], looks).alpha
         if sequential.futile(result, looks[-1], level):
             yield f"{'':11}futile: progress at n={looks[-1]} is unlikely; stopping here costs no error (non-binding)"
+
+
+def _cost(begun: Start, found: Evaluated) -> Iterator[str]:
+    """A gain that costs more than the project wants to pay."""
+    most = begun.params.judge.max_cost
+    if most is not None and found.baseline is not None and found.judgement.verdict == "progress":
+        for line in expenses.over(costs.of_both(found.baseline, found.candidate), most):
+            yield f"{'':11}caution: {line}"
 
 
 def _changes(begun: Start, named: Accepted) -> Iterator[str]:

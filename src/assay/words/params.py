@@ -68,6 +68,7 @@ class Judge(Section, frozen=True, kw_only=True):
     looks: list[Annotated[int, Meta(ge=2)]] = []
     human: float | None = None
     baseline_max_age: Annotated[float, Meta(gt=0)] | None = None
+    max_cost: Annotated[float, Meta(gt=0)] | None = None
 
 
 class Machine(Section, frozen=True, kw_only=True):

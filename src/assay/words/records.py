@@ -189,6 +189,7 @@ class Measurement(Record, frozen=True, kw_only=True):
     # mean percent of time in which the GPU was busy while these trained, one reading an epoch; None on a CPU, where
     # nobody could tell, and in answers of strategies that were accepted before it was asked for
     utilisation: float | None = None
+    weights: int | None = None  # numbers in the weights of one replicate; None where none are kept, or nobody counted
 
 
 class TraceRequest(Record, frozen=True, kw_only=True):
