@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from assay.outside import files, git
+from assay.outside.tree import SEAL
 from assay.words import params
 from assay.words.errors import UsageError
 from assay.words.layout import STAGES, Layout, Store
@@ -50,7 +51,7 @@ def dvc_root(folder: Path) -> Path | None:
     for place in (folder, *folder.parents):
         if (place / ".dvc").is_dir():
             return place
-        if (place / ".git").exists():
+        if (place / ".git").exists() or (place / SEAL).exists():
             return None
     return None
 
