@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
 #: as the first release has them; lines are added here, never removed
 PROMISED = {
-    "stages": {"context", "prepare", "split", "baseline", "train", "evaluate"},
+    "stages": {"context", "prepare", "split", "baseline", "train", "evaluate", "verdict"},
     "metrics": {
         *("schema", "sd", "n", "diverged", "baseline", "delta", "ci_low", "ci_high", "p", "verdict", "level"),
         *("metric_version", "profile", "commit"),

@@ -140,10 +140,11 @@ def _shown(found: Compared, form: str | None) -> str:
         return json.dumps({**flat, **more, "off_account": found.off_account})
     line = report.new_examples(found.examples, found.no_examples, report.decimals(found.result))
     version, earlier, origins = found.metric_version, found.comparisons, found.origins
+    reached = report.reach(found.result, found.examples)
     if form == "markdown":
-        text = report.markdown(found.result, found.metric, names, version, earlier, line, origins)
+        text = report.markdown(found.result, found.metric, names, version, earlier, line, origins, reached)
         return f"{text}\n- {printable.markdown(found.off_account)}" if found.off_account else text
-    text = report.full(found.result, found.metric, found.baseline, version, earlier, line, origins)
+    text = report.full(found.result, found.metric, found.baseline, version, earlier, line, origins, reached)
     return f"{text}\n{'':11}{found.off_account}" if found.off_account else text
 
 
