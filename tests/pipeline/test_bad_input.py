@@ -71,7 +71,7 @@ def test_parameters(project: Project) -> None:
     for old, new, said in PARAMETERS:
         project.edit("params.yaml", old, new)
         with pytest.raises(UsageError) as caught:
-            context.main(project.root, [], 1)
+            context.main(project.root, [])
             pytest.fail(f"{new} was accepted")
         assert said in caught.value.sentence, new
         assert "; next: " in caught.value.sentence or said in NO_NEXT, caught.value.sentence
@@ -85,7 +85,7 @@ def test_parameters(project: Project) -> None:
 
     # DVC reads 1e-3 as a number, and so do we.
     project.edit("params.yaml", "lr: 0.003", "lr: 1e-3")
-    context.main(project.root, [], 1)
+    context.main(project.root, [])
 
 
 def test_dvc_passes_the_sentence_on(project: Project) -> None:
@@ -154,7 +154,7 @@ def test_tasks(project: Project) -> None:
         good = project.read(path)
         project.edit(path, old, new)
         if stage != "context":
-            context.main(project.root, [], 1)
+            context.main(project.root, [])
         found = sentence(project.stage(stage, ok=False), stage)
         assert said in found, (new, found)
         (project.root / path).write_text(good, encoding="utf-8")

@@ -18,7 +18,7 @@ from support.project import Project
 def together(project: Project, *settings: tuple[str, ...]) -> list[list[tuple[str, ...]]]:
     """Settings of each family."""
     layout = Layout(project.root)
-    made = [cells.cell(layout, "sweep", each) for each in settings]
+    made = [cells.cell(layout, cells.Wanted("sweep"), each) for each in settings]
     return [[one.settings for one in family] for family in cells._families(layout, made)]
 
 
@@ -28,11 +28,11 @@ def test_what_trains_together(fresh: Project) -> None:
     wide = [(*each, "model.hidden=96") for each in (slow, fast)]
     assert together(fresh, slow, *wide, fast) == [[slow, fast], [tuple(sorted(each)) for each in wide]]
     assert together(fresh, slow) == []
+    more = [(*each, "replicates=5") for each in (slow, fast)]
+    assert [len(family) for family in together(fresh, *more, slow, fast)] == [2, 2]
 
 
-@pytest.mark.parametrize(
-    "other", ["profile=fast", "seed=5", "replicates=2", "judge.test=paired", "split.validation=0.3"]
-)
+@pytest.mark.parametrize("other", ["profile=fast", "seed=5", "judge.test=paired", "split.validation=0.3"])
 def test_what_the_base_does_not_have_is_left_to_the_runs(fresh: Project, other: str) -> None:
     """Training ahead has HEAD's request: replicates under another one, no run would ever find."""
     assert together(fresh, ("lr=0.001", other), ("lr=0.01", other)) == []
@@ -48,7 +48,7 @@ def test_where_nothing_was_to_be_run_the_base_is_the_experiment(fresh: Project) 
     layout = Layout(fresh.root)
     for key in ("name", "email"):  # as a first run leaves it; this machine may know nobody
         fresh.git("config", f"user.{key}", "somebody")
-    one = cells.cell(layout, "sweep", ("lr=0.003",))
+    one = cells.cell(layout, cells.Wanted("sweep"), ("lr=0.003",))
     cells._keep_base(layout, one)
     assert git.resolve(fresh.root, f"{one.ref}^") == one.base
     assert fresh.git("rev-parse", f"{one.ref}^{{tree}}") == fresh.git("rev-parse", "HEAD^{tree}")

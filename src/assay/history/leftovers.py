@@ -14,7 +14,7 @@ from typing import Any
 
 from assay.arms import dvc_program
 from assay.lineage.objects import Ref
-from assay.outside import lifeline
+from assay.outside import lifeline, pipeline
 
 #: DVC leaves these behind after `exp run` and `exp apply` that went well, too
 HARMLESS = ("refs/exps/exec/EXEC_HEAD", "refs/exps/exec/EXEC_APPLY")
@@ -48,9 +48,13 @@ def find(root: Path, refs: dict[str, Ref], git_folder: Path) -> Leftovers:
     )
 
 
+def _rwlock(root: Path) -> Path:
+    return (pipeline.dvc_root(root) or root) / RWLOCK
+
+
 def _cut_short(root: Path) -> list[Path]:
     """DVC's rwlock, where it is no JSON and no run is possible."""
-    path = root / RWLOCK
+    path = _rwlock(root)
     try:
         json.loads(path.read_text(encoding="utf-8"))
     except OSError:
@@ -63,7 +67,7 @@ def _cut_short(root: Path) -> list[Path]:
 def _lock_holders(root: Path) -> set[int]:
     """Processes named in DVC's rwlock."""
     try:
-        held = json.loads((root / RWLOCK).read_text(encoding="utf-8"))
+        held = json.loads(_rwlock(root).read_text(encoding="utf-8"))
         entries = [entry for lock in held.values() for kind in lock.values() for entry in _list(kind)]
         return {int(entry["pid"]) for entry in entries if not _reads(str(entry.get("cmd")).split())}
     except (OSError, ValueError, RecursionError, AttributeError, KeyError, TypeError):

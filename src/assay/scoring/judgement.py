@@ -14,6 +14,7 @@ from assay.judging.compare import Comparison, compare, entered
 from assay.judging.sequential import Look
 from assay.scoring.arm import Scored
 from assay.scoring.ruler import Metric
+from assay.words.records import RECORD, UNRECORDED
 
 #: verdicts that no test gave
 INCOMPARABLE, SAME = "incomparable", "same"
@@ -64,7 +65,7 @@ def unseen(against: str, names: Sequence[str], mend: str) -> Judgement:
 
 def unrecorded(against: str, why: str) -> Judgement:
     """No verdict: nobody could be told later that somebody looked."""
-    return Judgement("inconclusive", against, None, f"look not recorded: {why}", "dvc repro -f -s evaluate")
+    return Judgement("inconclusive", against, None, f"{UNRECORDED}: {why}", RECORD)
 
 
 def against_baseline(

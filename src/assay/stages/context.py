@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay.arms import accepted
+from assay.arms import accepted, draw
 from assay.context import environment, identity, installation, shadowed
 from assay.history import detached
 from assay.lineage import grown, metric_definition
@@ -48,11 +48,13 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         root, begun.run.home, baseline.name, baseline.commit, begun.params.metric.name
     )
     metric = msgspec.structs.replace(metric, packages=environment.versions(packages(root, code["evaluate"])))
+    candidates = draw.of_candidates(begun.run.home, baseline, begun.params.judge.test)
     for stage, one in code.items():
         files.write_bytes(begun.layout.code(stage), records.encode(one))
     files.write_bytes(begun.layout.environment, records.encode(found))
     files.write_bytes(begun.layout.baseline_metric, records.encode(metric))
-    files.write_bytes(begun.layout.accepted, records.encode(baseline))
+    files.write_bytes(begun.layout.accepted, records.encode(draw.of_baseline(baseline, candidates)))
+    files.write_bytes(begun.layout.draw, records.encode(candidates))
     remembered.save(begun.run.store.sources)
     print(f"context: {found.key}; baseline {baseline.name} {baseline.commit[:12]}".rstrip())
 

@@ -1,4 +1,4 @@
-"""evaluate: predictions of both arms and the floors → numbers under today's ruler → a verdict.
+"""evaluate: predictions of both arms and the floors → numbers under today's ruler → a verdict, which `verdict` prints.
 
 The only stage that turns predictions into metrics, all of them in this one process and without torch. Whoever
 sees its numbers has looked, so the look is in the ledger before there is a verdict. A verdict, even
@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import UNSET
 
 from assay.arms.accepted import FLOOR, Accepted
-from assay.judging import cautions, crossed, drift, sequential, verdict
+from assay.judging import cautions, drift, expenses, sequential
 from assay.judging.compare import Comparison
 from assay.judging.sequential import Look
 from assay.lineage import identities, ledger, metric_definition
@@ -24,8 +24,8 @@ from assay.lineage.since import since
 from assay.outside import examples, files, git, task_source
 from assay.outside.start import Start, start
 from assay.report import comparison
-from assay.scoring import arm, judgement, looking, outputs, present, ruler, tables, trusted, unseen_reads
-from assay.scoring.arm import Array, Ruler, Scored
+from assay.scoring import arm, costs, judgement, looking, new_examples, outputs, present, trusted, unseen_reads
+from assay.scoring.arm import Ruler, Scored
 from assay.scoring.judgement import Judgement
 from assay.scoring.outputs import Evaluated
 from assay.scoring.ruler import Metric
@@ -51,8 +51,8 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         found, against = _evaluate(begun, today, own.metrics, versions, _packages(standard), manifest)
         outputs.write(begun.layout, found)
         _note(begun, found)
-        for line in (*_lines(begun, found, against), *_metric_changes(begun, own, standard)):
-            print(printable.lines(line))
+        said = (*_lines(begun, found, against), *_metric_changes(begun, own, standard))
+        files.write_text(begun.layout.verdict, "".join(f"{printable.lines(line)}\n" for line in said))
 
 
 def _standard(begun: Start) -> MetricDefinition:
@@ -168,9 +168,13 @@ def _lines(begun: Start, found: Evaluated, against: int) -> Iterator[str]:
     if judged.comparison is None:
         yield f"{judged.verdict}: {judged.reason}" + (f"; next: {judged.mend}" if judged.mend else "")
     else:
-        yield comparison.verdict_lines(judged.comparison, ruler_.decides, judged.against, found.metric_version, against)
-        yield from _new_examples(begun, found, judged.comparison)
+        result, version = judged.comparison, found.metric_version
+        interval = new_examples.interval(begun.layout, found, result, begun.params.judge.test)
+        yield comparison.verdict_lines(result, ruler_.decides, judged.against, version, against, interval)
+        if interval is not None:
+            yield f"{'':11}{comparison.new_examples_line(interval, comparison.decimals(result))}"
         yield from _futility(begun, judged.comparison)
+        yield from _cost(begun, found)
     for group in found.arms:
         for line in cautions.made_differently(group.arm.arm, (one.execution for one in group.replicates)):
             yield f"{'':11}caution: {line}"
@@ -198,37 +202,6 @@ def _drift(named: Accepted, found: Evaluated, alpha: float) -> Iterator[str]:
             yield f"{'':11}{line}"
 
 
-def _new_examples(begun: Start, found: Evaluated, result: Comparison) -> Iterator[str]:
-    """The interval over new examples, where the metric is the mean of a score per example."""
-    metric, candidate = found.ruler.metric, found.candidate
-    if metric.per_example is None or not len(candidate.finite):
-        return
-    after = tables.shares(candidate, found.ruler)
-    if not np.allclose(after.mean(axis=1), candidate.values(metric.name), rtol=0, atol=1e-9):
-        return
-    before = _baseline_scores(begun, found)
-    if before is not None:
-        paired = begun.params.judge.test == judgement.PAIRED and before.shape == after.shape
-        if result.baseline.fixed and before.ndim > 1:  # no seed moves it: one row speaks for all, as for a floor
-            before, paired = before[0], False
-        if result.candidate.fixed:
-            after, paired = after[0], False
-        interval = crossed.new_examples(before, after, paired=paired)
-        yield f"{'':11}{comparison.new_examples_line(interval, comparison.decimals(result))}"
-
-
-def _baseline_scores(begun: Start, found: Evaluated) -> Array | None:
-    """Per-example scores of what the candidate was compared with: (R, N), or (N,) for a floor."""
-    if found.baseline is not None:
-        return tables.shares(found.baseline, found.ruler) if len(found.baseline.finite) else None
-    scores = {name: score[found.ruler.decides] for name, score in found.floors.items()}
-    best = verdict.best(scores, found.ruler.metric.direction)
-    predictions = arm.floors(begun.layout, found.ruler).get(best)  # a human left no predictions
-    if predictions is None:
-        return None
-    return ruler.per_example(found.ruler.metric, found.ruler.targets, predictions, f"floor {best}")
-
-
 def _futility(begun: Start, result: Comparison) -> Iterator[str]:
     looks = begun.params.judge.looks
     n = result.candidate.n
@@ -236,6 +209,14 @@ def _futility(begun: Start, result: Comparison) -> Iterator[str]:
         level = sequential.look(begun.params.judge.alpha, looks[-1], looks).alpha
         if sequential.futile(result, looks[-1], level):
             yield f"{'':11}futile: progress at n={looks[-1]} is unlikely; stopping here costs no error (non-binding)"
+
+
+def _cost(begun: Start, found: Evaluated) -> Iterator[str]:
+    """A gain that costs more than the project wants to pay."""
+    most = begun.params.judge.max_cost
+    if most is not None and found.baseline is not None and found.judgement.verdict == "progress":
+        for line in expenses.over(costs.of_both(found.baseline, found.candidate), most):
+            yield f"{'':11}caution: {line}"
 
 
 def _changes(begun: Start, named: Accepted) -> Iterator[str]:

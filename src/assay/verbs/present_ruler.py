@@ -146,7 +146,7 @@ def _check_data(layout: Layout) -> None:
 def check_committed(today: Today) -> str:
     """The commit that holds today's ruler: HEAD. Raises ProvenanceError naming what is in no commit."""
     root, task = today.layout.root, today.asked.task.name
-    reached = closure.import_closure(root, [task_source.path(root, task, "metrics").relative_to(root)])
+    reached = closure.import_closure(root, [task_source.path(root, task, "metrics")])
     paths = [file.as_posix() for file in (*reached, *metric_reads.metric_reads(root, task))]
     new = git.run(root, "ls-files", "-z", "--others", "--", *paths).split("\0")
     missing = [*git.edited(root, "HEAD", *paths), *filter(None, new)]
