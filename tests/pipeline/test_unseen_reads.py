@@ -13,6 +13,7 @@ import pytest
 from support.project import Project
 
 METRICS, WEIGHT = "src/tasks/digits/metrics.py", "src/tasks/digits/w.json"
+VERDICT = "results/verdict.txt"
 READS = 'READS = ["w.json"]\n'
 
 
@@ -39,7 +40,8 @@ def ruler(project: Project) -> dict[str, str]:
 def test_a_file_that_the_metric_reads_is_named_and_then_watched(weighted: Project) -> None:
     """Unnamed: a verdict that says so, and no failed stage. Named: another content is another key, and is scored."""
     weighted.stage("context")
-    said = weighted.stage("evaluate").stdout
+    weighted.stage("evaluate")
+    said = weighted.read(VERDICT)
     assert f'incomparable: metrics.py reads w.json; add READS = ["w.json"] to {METRICS}\n' in said
     assert weighted.metrics["verdict"] == "incomparable" and "p" not in weighted.metrics
     assert ruler(weighted)["unseen"] == "w.json"
@@ -61,7 +63,7 @@ def test_a_file_that_the_metric_reads_is_named_and_then_watched(weighted: Projec
     assert after["accuracy"] == pytest.approx(float(str(before["accuracy"])) / 2)
     assert after["metric_version"] != before["metric_version"]
     assert json.loads(weighted.read("context/code-evaluate.json"))["reads"].keys() == {WEIGHT}
-    assert "metric changed against strategy/first: code of accuracy · file w.json" in weighted.stage("evaluate").stdout
+    assert "metric changed against strategy/first: code of accuracy · file w.json" in weighted.read(VERDICT)
 
 
 SCRIPT = """

@@ -81,7 +81,7 @@ def test_a_lost_folder_of_times_costs_no_result(monkeypatch: pytest.MonkeyPatch,
 
 def kept(project: Project, setting: str, row: str) -> cells.Cell:
     """A cell that was run: its metric's row in results/rulers.csv says `row` after the key and the terms."""
-    made = cells.cell(Layout(project.root), "sweep", (setting,))
+    made = cells.cell(Layout(project.root), cells.Wanted("sweep"), (setting,))
     (project.root / "results").mkdir(exist_ok=True)
     (project.root / "results/replicates.csv").write_text(
         "arm,metric_version,accuracy\ncandidate,accuracy-1.5f3c9a2e,0.9\n"
