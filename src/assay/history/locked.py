@@ -6,12 +6,14 @@ files. Not covered: starting DVC, which would take seconds.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from assay.arms.dvc_hash import digest, inside
 from assay.outside import stage_code
+from assay.words import records
 from assay.words.layout import Layout
 from assay.words.yaml12 import parse
 from assay.words.yaml_limits import GENERATED
@@ -45,10 +47,12 @@ def changed_sources(root: Path, lock: Lock) -> dict[str, list[str]]:
 
 def _changed_code(root: Path, stage: str, task: Any, md5: str | None) -> list[str]:
     """What a stage reaches and that is not as it was when `context` wrote the file with this hash."""
-    layout = Layout(root)
-    if digest(layout.code(stage)) != md5:  # `context` ran since, or its file is gone
+    layout, now = Layout(root), stage_code.find(root, stage, str(task))
+    if hashlib.md5(records.encode(now), usedforsecurity=False).hexdigest() == md5:
+        return []  # also in a clone, where `context` never ran
+    if digest(layout.code(stage)) != md5:  # `context` ran since
         return [layout.code(stage).relative_to(root).as_posix()]
-    return list(stage_code.differences(stage_code.recorded(layout, stage), stage_code.find(root, stage, str(task))))
+    return list(stage_code.differences(stage_code.recorded(layout, stage), now))
 
 
 def _changed_parameters(params: dict[str, Any], present: dict[str, Any]) -> list[str]:
