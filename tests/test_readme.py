@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
-
-from support.project import create
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -37,23 +34,31 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert not broken
 
 
-def walkthrough() -> list[str]:
-    """The commands of the README's day, in order."""
-    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## A day with it")[1].split("\n## ")[0]
-    blocks = re.findall(r"```console\n(.*?)```", section, re.DOTALL)
-    return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+def test_ci_walks_the_day_before_it() -> None:
+    lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").strip().splitlines()
+    assert lines[-2] == ".venv/bin/python tests/walkthrough.py"
 
 
-def test_the_walkthrough_runs(tmp_path: Path) -> None:
-    """Every command of the day ends well, and leaves the tags and the baseline that the README shows."""
-    project = create(tmp_path, small=False)
-    project.git("config", "user.name", "Ada")
-    project.git("config", "user.email", "ada@localhost")
-    said = ""
-    for command in walkthrough():
-        program, *arguments = shlex.split(command)
-        run = {"dvc": project.dvc, "assay": project.assay}[program]
-        said += run(*arguments).stdout
-    assert project.git("tag", "--list").split() == ["strategy/longer", "strategy/mlp"]
-    assert "baseline: strategy/longer" in project.read("params.yaml")
-    assert "changed against strategy/mlp: train.epochs 20 → 40" in said
+def words() -> list[str]:
+    """The words that docs/concepts.md explains."""
+    rows = re.findall(r"^\| (\*\*.*?) \|", (ROOT / "docs/concepts.md").read_text(encoding="utf-8"), re.MULTILINE)
+    return [word for row in rows for word in re.findall(r"\*\*(.+?)\*\*", row)]
+
+
+def test_no_word_is_used_before_it_is_said() -> None:
+    """Above the link to the page of words each stands in italics where it is said, or not at all."""
+    above, link, _ = (ROOT / "README.md").read_text(encoding="utf-8").partition("(docs/concepts.md)")
+    unsaid = [word for word in words() if re.sub(rf"\*{word}\*.*", "", above, flags=re.DOTALL).count(word)]
+    assert link and len(words()) >= 12 and not unsaid
+
+
+def test_the_page_of_words_is_first_on_the_list() -> None:
+    listed = (ROOT / "README.md").read_text(encoding="utf-8").split("## More")[1]
+    assert listed.strip().startswith("[docs/concepts.md]")
+
+
+def test_the_picture_has_every_stage_in_its_order() -> None:
+    picture = (ROOT / "docs/concepts.md").read_text(encoding="utf-8").split("```text")[1]
+    stages = re.findall(r"^  (\w+):", (ROOT / "dvc.yaml").read_text(encoding="utf-8"), re.MULTILINE)
+    places = [picture.index(f" {stage} ─") for stage in stages]
+    assert len(stages) >= 6 and places == sorted(places)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
 #: as the first release has them; lines are added here, never removed
 PROMISED = {
-    "stages": {"context", "prepare", "split", "baseline", "train", "evaluate"},
+    "stages": {"context", "prepare", "split", "baseline", "train", "evaluate", "verdict"},
     "metrics": {
         *("schema", "sd", "n", "diverged", "baseline", "delta", "ci_low", "ci_high", "p", "verdict", "level"),
         *("metric_version", "profile", "commit"),
@@ -75,6 +75,17 @@ def test_a_clone_has_every_folder_of_the_layout() -> None:
     top = {path.partition("/")[0] for path in listed}
     assert top == {
         *(".ci", ".dvc", ".dvcignore", ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "LICENSE", "README.md"),
-        *("benchmarks", "constraints.txt", "data", "docs", "dvc.yaml", "params.yaml", "pyproject.toml", "src", "tests"),
+        *(
+            "benchmarks",
+            "constraints.txt",
+            "data",
+            "docs",
+            "dvc.lock",
+            "dvc.yaml",
+            "params.yaml",
+            "pyproject.toml",
+            "src",
+            "tests",
+        ),
     }
     assert {path for path in listed if path.startswith("data/")} == {"data/README.md"}

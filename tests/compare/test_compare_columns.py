@@ -107,3 +107,31 @@ def test_two_records_under_other_rulers_of_that_metric_are_refused(repository, a
     record(RULERS.replace(LOSS, "loss-2.0badcafe"))
     code, _, err = assay("before", "HEAD", "--column", "loss")
     assert (code, f"metric_version: {LOSS} against loss-2.0badcafe" in err) == (3, True)
+
+
+def imported(packages, unseen=""):
+    """A row of accuracy that says what its metric imported and read."""
+    header = "metric,key,direction,min_effect,worst,packages,unseen"
+    return f"{header}\naccuracy,{VERSION},maximize,0.002,,{packages},{unseen}\n"
+
+
+def test_numbers_under_other_packages_of_the_metric_are_not_subtracted(repository, assay):
+    record(imported('"numpy 2, sklearn 1.7"'))
+    git("tag", "before")
+    record(imported('"numpy 2, sklearn 1.8"'))
+    code, _, err = assay("before", "HEAD")
+    assert code == 3 and "metric_packages: numpy 2, sklearn 1.7 against numpy 2, sklearn 1.8; next: the same" in err
+    assert "with --rescore" in err
+    assert assay("HEAD")[0] == 0, "both arms of one record were scored at once"
+    record(RULERS)  # an older record does not say it
+    assert "metric_packages" not in assay("before", "HEAD")[2]
+
+
+def test_numbers_of_a_metric_that_read_what_no_version_covers_are_refused(repository, assay):
+    record(imported("numpy 2", "w.npy"))
+    for side in ("HEAD", "results/replicates.csv"):
+        code, out, err = assay(side)
+        assert (code, out) == (3, "")
+        assert (
+            f"was computed from w.npy, which {VERSION} does not cover; next: name what metrics.py reads in READS" in err
+        )

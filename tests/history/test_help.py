@@ -1,4 +1,4 @@
-"""Help: every command of the history says what it does and shows an example that names it."""
+"""Help: every command says what it does and ends in an example that can be copied; the list is in the order of use."""
 
 from __future__ import annotations
 
@@ -6,31 +6,21 @@ import pytest
 
 from assay.cli import root
 
-COMMANDS = (
-    "status",
-    "ablate",
-    "accept",
-    "reject",
-    "revoke",
-    "rebaseline",
-    "rescore",
-    "guard",
-    "export",
-    "sync",
-    "log",
-    "profile",
-    "cache",
-)
 
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_has_an_example(name: str, capsys) -> None:
+@pytest.mark.parametrize("name", root.COMMANDS)
+def test_help_ends_in_an_example(name: str, capsys) -> None:
     assert root.run([name, "--help"]) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert f"Example: assay {name}" in said and "--json" in said
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    head = next(lines.index(each) for each in ("Example:", "Examples:") if each in lines)
+    examples = [line for line in lines[head + 1 :] if line]
+    assert examples and all(line.startswith(f"assay {name}") for line in examples)
+    assert any("--json" in line for line in lines[:head])
 
 
 def test_the_list_of_commands(capsys) -> None:
     assert root.run(["--help"]) == 0
     said = capsys.readouterr().out
-    assert all(f"  {name} " in said and root.COMMANDS[name].help[:30] in said for name in COMMANDS)
+    places = [said.index(f"\n  {name} ") for name in root.COMMANDS]
+    assert places == sorted(places) and all(entry.help[:30] in said for entry in root.COMMANDS.values())
+    day = ("status", "compare", "ablate", "accept", "log", "sync", "rebaseline")
+    assert [name for name in root.COMMANDS if name in day] == list(day)

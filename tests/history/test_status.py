@@ -306,6 +306,29 @@ def test_before_the_first_run(project, capsys):
     ]
 
 
+def test_a_fresh_clone_whose_dvc_lock_is_committed(project, capsys):
+    """One thing is to be done, and it is a run: nothing that the lock names can be checked out."""
+    project.commit({"dvc.lock": LOCK.format(code="0123", lr="0.1", record="4567")})
+    assert wrong(project, capsys) == [("verdict", "no results in the work tree", "dvc exp run")]
+
+
+def test_the_first_experiment_whose_results_are_not_tracked_yet(project, capsys):
+    """`dvc exp run` leaves them beside an edited dvc.lock; all of it is the experiment's."""
+    project.commit({"dvc.lock": "schema: '2.0'\n"})
+    files = {
+        "params.yaml": PARAMS.replace("lr: 0.001 ", "lr: 0.01 "),
+        "results/metrics.json": metrics(),
+        "dvc.lock": "schema: '2.0'\nstages: {}\n",
+    }
+    project.experiment("first", files)
+    project.write(files)
+    assert "clean, as experiment first" in [line["text"] for line in findings(project, capsys)]
+    project.write({"dvc.lock": "schema: '2.0'\nstages: {} # by hand\n"})
+    assert [text for _, text, _ in wrong(project, capsys)] == [
+        "edited, in no commit and no experiment: dvc.lock, params.yaml"
+    ]
+
+
 def test_dvc_hashes_folders_alike(tmp_path):
     """Oracle: DVC's own hash of a folder, byte-code left out as .dvcignore says."""
     (tmp_path / ".dvcignore").write_text("__pycache__\n*.pyc\n")

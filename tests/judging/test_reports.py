@@ -1,5 +1,6 @@
 """Golden reports: what people read, word for word."""
 
+import numpy as np
 import pytest
 
 from assay import compare
@@ -43,6 +44,25 @@ def test_diverged():
         "             baseline diverged 0 of 5, candidate diverged 2 of 5 (Fisher p=0.44)\n"
         "             held back: diverged replicates are results too, and no worst value is named for them\n"
         "             min_effect is 0: equivalent cannot be shown, and no number of runs can be asked for"
+    )
+
+
+def test_the_verdict_says_whether_it_is_shown_for_new_examples():
+    """Progress above an interval that spans zero read as a contradiction."""
+    result = compare(BASELINE, CANDIDATE)
+    rng = np.random.default_rng(0)
+    before, after = (rng.random((5, 30)) < share for share in (0.8, 0.87))
+    first = report.verdict_lines(result, "accuracy", "adam", examples=new_examples(before, after)).splitlines()[0]
+    assert first.endswith("adam 0.9600 ±0.0033 (n=5, failures < 46 %); for these examples, not shown for new ones")
+    sure = new_examples(before, np.ones((5, 30)) - (rng.random((5, 30)) < 0.01))
+    text = report.full(result, "accuracy", "adam", "", 0, reached=report.reach(result, sure))
+    assert text.splitlines()[0].endswith("; shown for new examples, too")
+    worse = compare(CANDIDATE, BASELINE)
+    assert report.reach(worse, new_examples(after, before)).endswith("not shown for new ones")
+    assert report.reach(worse, new_examples(np.ones((5, 30)), before)) == "; shown for new examples, too"
+    assert report.reach(result, None) == report.reach(compare(BASELINE, BASELINE[::-1]), sure) == ""
+    assert "against adam; shown for new" in report.markdown(
+        result, "accuracy", ("adam", "new"), "", 0, reached=report.reach(result, sure)
     )
 
 

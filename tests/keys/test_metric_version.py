@@ -483,6 +483,85 @@ DIFFERENT: dict[str, tuple[Tree, str, str, str]] = {
     "walrus": ({"metrics": "if (K := 3): pass\ndef acc(t, p): return K\n" + TABLE}, "metrics", "K := 3", "K := 4"),
     "augmented constant": ({"metrics": "K = 1\nK += 2\ndef acc(t, p): return K\n" + TABLE}, "metrics", "+= 2", "+= 3"),
     "unpacking": ({"metrics": "A, (B, *K) = 1, (2, 3)\ndef acc(t, p): return K\n" + TABLE}, "metrics", "2, 3", "2, 4"),
+    "table of its own, filled": (
+        {"metrics": "X = []\nX.append(1)\n" + SIMPLE},
+        "metrics",
+        "append(1)",
+        "append(2)",
+    ),
+    "neighbour in a module that has effects": (
+        {"metrics": "print('loaded')\nUNUSED = 7\n" + SIMPLE},
+        "metrics",
+        "UNUSED = 7",
+        "UNUSED = 8",
+    ),
+    "neighbour in a module that imports one with effects": (
+        {
+            "metrics": "from reg import T\nY = T << 1\ndef acc(t, p): return T\n" + TABLE,
+            "reg": "from q import Q\nT = Q()\n",
+        },
+        "metrics",
+        "T << 1",
+        "T << 2",
+    ),
+    "class patched through a loop variable": (
+        {"metrics": "import c, patch\ndef acc(t, p): return c.A().f(t)\n" + TABLE}
+        | {"c": "class A:\n    def f(self, x): return 1\nALL = [A]\n"}
+        | {"patch": "import c\nfor k in c.ALL:\n    k.f = lambda self, x: 2\n"},
+        "patch",
+        "x: 2",
+        "x: 3",
+    ),
+    "class patched through an object": (
+        {"metrics": "import c, patch\ndef acc(t, p): return c.a.k\n" + TABLE}
+        | {"c": "class A:\n    k = 1\na = A()\n", "patch": "from c import a\ntype(a).k = 4\n"},
+        "patch",
+        "k = 4",
+        "k = 5",
+    ),
+    "context of another package": (
+        {"metrics": "import decimal, setup\ndef acc(t, p): return decimal.Decimal(1) / 3\n" + TABLE}
+        | {"setup": "import decimal\ndecimal.getcontext().prec = 2\n"},
+        "setup",
+        "prec = 2",
+        "prec = 3",
+    ),
+    "context of another package, by its name": (
+        {"metrics": "import decimal, setup\ndef acc(t, p): return decimal.Decimal(1) / 3\n" + TABLE}
+        | {"setup": "from decimal import getcontext\ncontext = getcontext()\ncontext.prec = 2\n"},
+        "setup",
+        "prec = 2",
+        "prec = 3",
+    ),
+    "bound method handed over": (
+        {"metrics": "W = []\nDONE = list(map(W.append, [5.0]))\ndef acc(t, p): return W\n" + TABLE},
+        "metrics",
+        "5.0",
+        "6.0",
+    ),
+    "bound method handed over as a key": (
+        {"metrics": "W = []\nDONE = sorted([5.0], key=W.append)\ndef acc(t, p): return W\n" + TABLE},
+        "metrics",
+        "5.0",
+        "6.0",
+    ),
+    "script that is run": (
+        {"metrics": "import other\ndef acc(t, p): return other.f(t)\n" + TABLE}
+        | {"other": "import runpy\nHOW = 'a'\nf = runpy.run_path('f.py', {'k': HOW})['f']\n"},
+        "other",
+        "'a'",
+        "'b'",
+    ),
+    "module from a file": (
+        {"metrics": "import load\ndef acc(t, p): return load.m.f(t)\n" + TABLE}
+        | {
+            "load": "from importlib.util import module_from_spec, spec_from_file_location\nK = 1\n"
+            "s = spec_from_file_location('m', 'm.py')\nm = module_from_spec(s)\ns.loader.exec_module(m)\nm.k = K\n"
+        },
+        "load",
+        "K = 1",
+        "K = 2",
+    ),
 }
 
 
@@ -542,30 +621,6 @@ SAME: dict[str, tuple[Tree, str, str, str]] = {
         "(K, 3)",
         "(K, 4)",
     ),
-    "other table": (
-        {"metrics": "A, B = [], []\nX = []\nX.append(1)\n" + SIMPLE},
-        "metrics",
-        "append(1)",
-        "append(2)",
-    ),
-    "builtin called for its effect": (
-        {"metrics": "print('loaded')\n" + SIMPLE},
-        "metrics",
-        "loaded",
-        "ready",
-    ),
-    "constant from another package's function": (
-        {"metrics": "import numpy as np\nPI = np.arctan2(0, -1)\n" + SIMPLE},
-        "metrics",
-        "(0, -1)",
-        "(0, -2)",
-    ),
-    "what a method read from a reached table": (
-        {"metrics": "W = [1, 2]\nPLACE = W.index(2) * 3\ndef acc(t, p): return W\n" + TABLE},
-        "metrics",
-        "* 3",
-        "* 4",
-    ),
     "typing only, beside a name that an annotation uses": (
         {
             "metrics": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import a\n    import b\n"
@@ -617,6 +672,32 @@ SAME: dict[str, tuple[Tree, str, str, str]] = {
         "p.a",
         "from .b",
         "from p.b",
+    ),
+    "other table": ({"metrics": "X = [1]\n" + SIMPLE}, "metrics", "[1]", "[2]"),
+    "smallest gain beside an effect": ({"metrics": "print('loaded')\n" + SIMPLE}, "metrics", "0.1", "0.2"),
+    "other constant beside calls without effects": (
+        {
+            "metrics": "import logging, math, re\nimport numpy as np\nfrom dataclasses import dataclass\n"
+            "log = logging.getLogger(__name__)\nWORD = re.compile('x')\n"
+            "SCALE = math.sqrt(float('2')) * np.array([1])[0]\n"
+            "@dataclass(frozen=True)\nclass Pair:\n    left: int = 1\n    @property\n    def twice(self): return 2\n"
+            + SIMPLE
+        },
+        "metrics",
+        "'x'",
+        "'y'",
+    ),
+    "other class": (
+        {"metrics": "class E(ValueError):\n    k = 1\n" + SIMPLE},
+        "metrics",
+        "k = 1",
+        "k = 2",
+    ),
+    "effect in a module for types only": (
+        {"metrics": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import a\n" + SIMPLE, "a": "print(1)\n"},
+        "a",
+        "1",
+        "2",
     ),
 }
 

@@ -19,14 +19,14 @@ def repeat(project: Project, arm: str, rows: list[int]) -> None:
 
 def test_what_ignores_its_seed_counts_once(tried: Project) -> None:
     repeat(tried, "candidate", [0, 0, 2])
-    said = tried.stage("evaluate").stdout
+    said = tried.judged()
     assert tried.metrics["n"] == 2
     assert "caution: candidate: only 2 of 3 replicates differ in their predictions, and n counts those" in said
     assert [row["same_as"] for row in tried.replicates("candidate")] == ["", "0", ""]
 
     repeat(tried, "candidate", [0, 0, 0])
     repeat(tried, "baseline", [1, 1, 1])
-    said = tried.stage("evaluate").stdout
+    said = tried.judged()
     assert (tried.metrics["verdict"], tried.metrics["n"]) == ("inconclusive", 1)
     assert "only 1 of 3 replicates differ" in said
     assert "set task.fixed: true" in said
@@ -36,7 +36,7 @@ def test_what_ignores_its_seed_counts_once(tried: Project) -> None:
     assert (found["verdict"], found["candidate"]["n"]) == ("inconclusive", 1)
 
     tried.edit("params.yaml", "name: digits", "name: digits\n  fixed: true\n #")
-    said = tried.stage("evaluate").stdout
+    said = tried.judged()
     assert tried.metrics["verdict"] in ("progress", "regression", "equivalent")
     assert "exactly: both are fixed values" in said
     assert "caution" not in said
@@ -51,7 +51,7 @@ def test_a_fixed_task_whose_replicates_differ_is_judged_as_it_is(tried: Project)
     record["measurement"]["notes"].append(f"{SAME_START}: model() sets a seed")
     (tried.root / "arms/candidate.json").write_text(json.dumps(record), encoding="utf-8")
     tried.edit("params.yaml", "name: digits", "name: digits\n  fixed: true\n #")
-    said = tried.stage("evaluate").stdout
+    said = tried.judged()
     assert {key: tried.metrics[key] for key in ("verdict", "p", "n")} == {
         key: before[key] for key in ("verdict", "p", "n")
     }

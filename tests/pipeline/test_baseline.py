@@ -68,7 +68,7 @@ def test_shallow_clone_lacks_the_baseline(project: Project, tmp_path: Path) -> N
 
 def test_what_runs_again(project: Project) -> None:
     """Each edit re-runs what reads it, and coming back trains nothing."""
-    kept = {"prepare": "skipped", "split": "skipped"}
+    kept = {"prepare": "skipped", "split": "skipped", "verdict": "ran"}
     first = project.metrics
 
     def run(*more: str) -> dict[str, str]:
@@ -146,7 +146,7 @@ def test_another_environment_never_meets_the_old_baseline(project: Project, tmp_
     assert {**project.metrics, "commit": ""} == {**first, "commit": ""}
 
     # Even where stages are run by hand, evaluate does not subtract across environments.
-    for stage in ("context", "train", "evaluate"):
+    for stage in ("context", "train", "evaluate", "verdict"):
         done = project.run("assay", "stage", stage, PYTHONPATH=there)
     assert "incomparable: environment: baseline " in done.stdout
     assert "scaling 1.0" in done.stdout and "scaling 2.0" in done.stdout

@@ -31,7 +31,7 @@ def test_same_seed_same_weights(project: Project) -> None:
 def test_fast_is_cheaper_and_never_meets_full(project: Project) -> None:
     full = json.loads(project.read("arms/candidate.json"))["measurement"]["replicates"]
     project.edit("params.yaml", "profile: full", "profile: fast")
-    for stage in ("train", "evaluate"):
+    for stage in ("train", "evaluate", "verdict"):
         said = project.stage(stage).stdout
     assert "incomparable: profile: baseline full, candidate fast" in said
     assert project.metrics["verdict"] == "incomparable" and "p" not in project.metrics
@@ -56,7 +56,7 @@ def test_paired_arms_share_seeds(project: Project) -> None:
     assert not set(seeds(project, "baseline")) & set(seeds(project, "candidate"))
     project.edit("params.yaml", "test: welch", "test: paired")
     project.edit("params.yaml", "lr: 0.003", "lr: 0.01")
-    for stage in ("baseline", "train", "evaluate"):
+    for stage in ("context", "baseline", "train", "evaluate", "verdict"):
         said = project.stage(stage).stdout
     assert seeds(project, "baseline") == seeds(project, "candidate")
     assert seeds(project, "baseline") == [Streams(1, "paired", number).display for number in range(3)]
@@ -70,7 +70,7 @@ def test_against_the_floor_any_test_will_do(project: Project) -> None:
     for test in ("student", "paired", "permutation"):
         text = project.read("params.yaml")
         project.edit("params.yaml", "test: welch", f"test: {test}")
-        assert "vs floor linear" in project.stage("evaluate").stdout, test
+        assert "vs floor linear" in project.judged(), test
         (project.root / "params.yaml").write_text(text, encoding="utf-8")
 
 
@@ -84,9 +84,9 @@ def test_diverged_replicates_are_results(project: Project) -> None:
         "    return nn.Sequential(*stack, nn.Linear(width, outputs))",
     )
     project.edit("params.yaml", "replicates: 3", "replicates: 6")
-    for stage in ("baseline", "train"):
+    for stage in ("context", "baseline", "train"):
         project.stage(stage)
-    said = project.stage("evaluate").stdout
+    said = project.judged()
     rows = project.replicates("candidate")
     gone = [row for row in rows if row["status"] == "diverged"]
     assert 0 < len(gone) < 6 == len(rows)
@@ -102,7 +102,8 @@ def test_diverged_replicates_are_results(project: Project) -> None:
     # A worst value lets them enter; only the ruler changed, nothing trains.
     project.edit("src/tasks/digits/metrics.py", '"min_effect": 0.005', '"min_effect": 0.005, "worst": 0.0')
     project.commit("a metric changes in a commit of its own")
-    project.stage("evaluate")
+    for stage in ("context", "evaluate"):
+        project.stage(stage)
     entered = project.metrics
     assert entered["n"] == 6 and entered["diverged"] == len(gone)
     assert entered["accuracy"] - entered["baseline"] == pytest.approx(entered["delta"])  # type: ignore[operator]
@@ -111,7 +112,7 @@ def test_diverged_replicates_are_results(project: Project) -> None:
 
     # In a paired design they stay in their places.
     project.edit("params.yaml", "test: welch", "test: paired")
-    for stage in ("baseline", "train", "evaluate"):
+    for stage in ("context", "baseline", "train", "evaluate"):
         project.stage(stage)
     paired = project.metrics
     assert paired["n"] == 6 and paired["diverged"] > 0  # type: ignore[operator]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from support.output import ENCODINGS, ENDINGS, printed
 from support.project import Project, environment
 
-COMMAND = ("-m", "assay", "stage", "evaluate")
+COMMAND = ("-m", "assay", "stage", "verdict")
 
 
 def test_characters_that_the_terminal_lacks(tried: Project) -> None:

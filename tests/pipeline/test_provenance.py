@@ -89,7 +89,7 @@ def test_an_import_that_comes_late_marks_the_results(project: Project) -> None:
     project.stage("context")
     project.stage("train")
     assert json.loads(project.read("arms/candidate.json"))["unproven"] == ["src/tasks/digits/extra.py"]
-    said = project.stage("evaluate").stdout
+    said = project.judged()
     assert "unproven: src/tasks/digits/extra.py was imported after the check" in said
     assert project.metrics["unproven"] == "src/tasks/digits/extra.py", "the mark belongs where Git keeps it"
     assert project.metrics["n"] == 3, "results are kept"

@@ -88,6 +88,11 @@ class Project:
             done = self.run("assay", "stage", name, ok=False)
         return _well(done) if ok else done
 
+    def judged(self, **env: str) -> str:
+        """What the last stage says of what `evaluate` finds now."""
+        self.assay("stage", "evaluate", **env)
+        return self.stage("verdict").stdout
+
     def assay(self, *arguments: str, ok: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
         return self.run("assay", *arguments, ok=ok, **env)
 

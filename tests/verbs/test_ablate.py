@@ -55,6 +55,24 @@ def test_refusals(ready: Project, arguments: list[str], said: str) -> None:
     assert found.returncode == 2 and said in found.stderr
 
 
+def test_a_change_that_changes_nothing_is_refused_before_anything_trains(ready: Project) -> None:
+    """It came as effects of +0.0000 [-inf, +inf]."""
+    ready.git("stash", "--quiet")
+    ready.git("switch", "--quiet", "-c", "empty")
+    ready.git("commit", "--quiet", "--allow-empty", "--message", "nothing")
+    ready.git("switch", "--quiet", "main")
+    for change, said in {
+        "-S lr=3e-3": "-S lr=3e-3 changes nothing: HEAD has that value already",
+        "-S model.dropout=0.10": "-S model.dropout=0.10 changes nothing",
+        "--branch empty": "--branch empty changes nothing: HEAD has all of it already",
+    }.items():
+        found = ready.assay("ablate", *change.split(), "-S", "model.hidden=96", ok=False)
+        assert found.returncode == 2 and said in found.stderr and found.stderr.count("\n") == 1
+    found = ready.assay("ablate", *CHANGES, "--name", "a/b", ok=False)
+    assert found.returncode == 2 and "--name 'a/b' is no name for experiments; allowed: " in found.stderr
+    assert not [one.name for one in read(ready.root).experiments if one.name.startswith(("ablate", "a/b"))]
+
+
 def test_a_cell_that_does_not_run_says_why(ready: Project) -> None:
     ready.git("stash", "--quiet")
     found = ready.assay("ablate", "-S", "lr=-1", "-S", "lr=-2", ok=False)

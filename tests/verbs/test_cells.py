@@ -10,6 +10,7 @@ import pytest
 from assay.history.scratch import failed
 from assay.outside import git, seconds
 from assay.verbs import cells
+from assay.words.errors import IncomparableError, UsageError
 from assay.words.layout import Layout, Store
 from support.project import Project
 
@@ -17,7 +18,7 @@ from support.project import Project
 def together(project: Project, *settings: tuple[str, ...]) -> list[list[tuple[str, ...]]]:
     """Settings of each family."""
     layout = Layout(project.root)
-    made = [cells.cell(layout, "sweep", each) for each in settings]
+    made = [cells.cell(layout, cells.Wanted("sweep"), each) for each in settings]
     return [[one.settings for one in family] for family in cells._families(layout, made)]
 
 
@@ -27,11 +28,11 @@ def test_what_trains_together(fresh: Project) -> None:
     wide = [(*each, "model.hidden=96") for each in (slow, fast)]
     assert together(fresh, slow, *wide, fast) == [[slow, fast], [tuple(sorted(each)) for each in wide]]
     assert together(fresh, slow) == []
+    more = [(*each, "replicates=5") for each in (slow, fast)]
+    assert [len(family) for family in together(fresh, *more, slow, fast)] == [2, 2]
 
 
-@pytest.mark.parametrize(
-    "other", ["profile=fast", "seed=5", "replicates=2", "judge.test=paired", "split.validation=0.3"]
-)
+@pytest.mark.parametrize("other", ["profile=fast", "seed=5", "judge.test=paired", "split.validation=0.3"])
 def test_what_the_base_does_not_have_is_left_to_the_runs(fresh: Project, other: str) -> None:
     """Training ahead has HEAD's request: replicates under another one, no run would ever find."""
     assert together(fresh, ("lr=0.001", other), ("lr=0.01", other)) == []
@@ -47,7 +48,7 @@ def test_where_nothing_was_to_be_run_the_base_is_the_experiment(fresh: Project) 
     layout = Layout(fresh.root)
     for key in ("name", "email"):  # as a first run leaves it; this machine may know nobody
         fresh.git("config", f"user.{key}", "somebody")
-    one = cells.cell(layout, "sweep", ("lr=0.003",))
+    one = cells.cell(layout, cells.Wanted("sweep"), ("lr=0.003",))
     cells._keep_base(layout, one)
     assert git.resolve(fresh.root, f"{one.ref}^") == one.base
     assert fresh.git("rev-parse", f"{one.ref}^{{tree}}") == fresh.git("rev-parse", "HEAD^{tree}")
@@ -76,3 +77,29 @@ def test_a_lost_folder_of_times_costs_no_result(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv(seconds.ASKED, str(tmp_path / "gone"))
     seconds.mark("interpreter")
     seconds.write("train")
+
+
+def kept(project: Project, setting: str, row: str) -> cells.Cell:
+    """A cell that was run: its metric's row in results/rulers.csv says `row` after the key and the terms."""
+    made = cells.cell(Layout(project.root), "sweep", (setting,))
+    (project.root / "results").mkdir(exist_ok=True)
+    (project.root / "results/replicates.csv").write_text(
+        "arm,metric_version,accuracy\ncandidate,accuracy-1.5f3c9a2e,0.9\n"
+    )
+    (project.root / "results/rulers.csv").write_text(
+        f"metric,key,direction,min_effect,worst,packages,unseen\naccuracy,accuracy-1.5f3c9a2e,maximize,0,,{row}\n"
+    )
+    project.git("update-ref", made.ref, project.commit(setting))
+    project.git("reset", "--quiet", "--hard", "HEAD~")
+    return made
+
+
+def test_cells_under_other_packages_of_the_metric_are_not_subtracted(fresh: Project) -> None:
+    layout = Layout(fresh.root)
+    made = [kept(fresh, "lr=0.1", "numpy 1,"), kept(fresh, "lr=0.2", "numpy 1,"), kept(fresh, "lr=0.3", "numpy 2,")]
+    found = cells.measure(layout, made, print)
+    assert cells.version(found[:2]) == "accuracy-1.5f3c9a2e"
+    with pytest.raises(UsageError, match="the metrics of the cells imported numpy 1 and numpy 2"):
+        cells.version(found)
+    with pytest.raises(IncomparableError, match=r"was computed from w\.npy"):
+        cells.measure(layout, [kept(fresh, "lr=0.4", "numpy 1,w.npy")], print)

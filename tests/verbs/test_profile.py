@@ -16,7 +16,7 @@ def test_where_the_seconds_go(project: Project) -> None:
     refs = project.git("for-each-ref", "--format=%(refname)", "refs/exps").split()
     assert any(ref.endswith("/timed") for ref in refs)
     named = {one["process"]: one for one in found["processes"]}
-    assert list(named) == ["context", "train", "evaluate"], "what is up to date has no row"
+    assert list(named) == ["context", "train", "evaluate", "verdict"], "what is up to date has no row"
     train = named["train"]
     assert {"interpreter", "imports", "data", "training", "writing", "rest"} == set(train["phases"])
     assert sum(train["phases"].values()) == pytest.approx(train["seconds"])

@@ -9,38 +9,59 @@ import pytest
 
 from assay.history.reading import read
 from assay.judging.families import holm
+from assay.verbs import cells, idle
 from assay.verbs.sweep import combinations
 from assay.words.errors import UsageError
+from assay.words.layout import Layout
 from support.project import Project
 
 
 def test_values_are_judged_as_a_family_and_trained_together(ready: Project) -> None:
     ready.git("stash", "--quiet")
     before = ready.git("status", "--porcelain")
-    done = ready.assay("sweep", "-S", "lr=0.003,0.0029,0.011,1e30", "--json")
+    command = ("sweep", "-S", "lr=0.0029,0.011,1e30", "--name", "step", "--replicates", "4")
+    refused = ready.assay("sweep", "-S", "lr=0.003,0.0029", ok=False)
+    assert refused.returncode == 2 and "-S lr=0.003 is what strategy/first has already" in refused.stderr
+    done = ready.assay(*command, "--json")
     found = json.loads(done.stdout)
-    assert "trained 9 replicates of 4 settings together" in done.stderr, "those of the baseline's own are at hand"
+    assert "trained 12 replicates of 3 settings together" in done.stderr
     assert found["baseline"] == "strategy/first" and found["metric"] == "accuracy"
     tried = found["tried"]
-    assert [one["settings"] for one in tried] == [["lr=0.003"], ["lr=0.0029"], ["lr=0.011"]]
-    same, *tested = tried
-    assert (same["verdict"], same["p_holm"]) == ("same", None), "the baseline itself is no idea"
-    assert [one["p_holm"] for one in tested] == holm([*(one["p"] for one in tested), 1.0])[:2], "what failed was tried"
-    assert list(found["failed"]) == ["lr=1e30"] and "all 3 replicates diverged" in found["failed"]["lr=1e30"]
-    for one in tested:
+    assert [one["settings"] for one in tried] == [["lr=0.0029"], ["lr=0.011"]]
+    assert [one["p_holm"] for one in tried] == holm([*(one["p"] for one in tried), 1.0])[:2], "what failed was tried"
+    assert list(found["failed"]) == ["lr=1e30"] and "all 4 replicates diverged" in found["failed"]["lr=1e30"]
+    for one in tried:
+        assert one["experiment"].startswith("step-") and one["candidate"]["n"] == one["baseline"]["n"] == 4
         if one["verdict"] in ("progress", "regression"):
             assert one["p_holm"] <= 0.05
     kept = {item.name: item for item in read(ready.root).experiments}
     for one in tried:
         record = json.loads(ready.assay("compare", one["experiment"], "--json").stdout)
         assert (record["delta"], record["p"]) == (one["delta"], one["p"]), "each is an experiment of its own"
-        assert ("the same strategy" in record["reason"]) == (one is same)
         assert kept[one["experiment"]].base == ready.git("rev-parse", "HEAD")
     assert ready.git("status", "--porcelain") == before
-    again = ready.assay("sweep", "-S", "lr=0.003,0.0029,0.011,1e30")
-    assert again.stderr.count("is measured: sweep-") == 3 and again.stderr.count("running") == 1
+    again = ready.assay(*command)
+    assert again.stderr.count("is measured: step-") == 2 and again.stderr.count("running") == 1
     assert "lr=1e30 does not run: " in again.stdout
     assert "against strategy/first" in again.stdout and "p (Holm)" in again.stdout
+
+
+def test_the_baseline_itself_is_no_idea(ready: Project) -> None:
+    """Asked for by itself it is refused; a grid goes on without it; other code makes the same value an idea."""
+    ready.git("stash", "--quiet")
+    layout, said = Layout(ready.root), list[str]()
+
+    def left(*settings: str) -> list[str]:
+        made = [cells.cell(layout, cells.Wanted("sweep"), chosen) for chosen in combinations(settings)]
+        return [one.label for one in idle.ideas(layout, made, said.append)]
+
+    assert left("lr=0.003,0.01", "model.hidden=64,128")[1:] == ["lr=0.01 model.hidden=64", "lr=0.01 model.hidden=128"]
+    assert said == ["lr=0.003 model.hidden=128 is the baseline itself, and is left out"]
+    with pytest.raises(UsageError, match="leave 3e-3 out"):
+        left("lr=3e-3,0.01")
+    ready.edit("src/tasks/digits/learning.py", "nn.ReLU()", "nn.Tanh()")
+    ready.commit("another activation")
+    assert left("lr=0.003,0.01") == ["lr=0.003", "lr=0.01"]
 
 
 def test_combinations() -> None:

@@ -74,21 +74,21 @@ def resolve(run: Run, name: str) -> Accepted:
                 f"baseline {name} lacks {path}", allowed="a commit of this pipeline whose results are committed"
             )
         checkout.check_pointer(path, content, name)
-    event = _event(home, name, commit) if tag else None
-    if not isinstance(event, Confirmed):
+    confirmed = event(home, name, commit) if tag else None
+    if not isinstance(confirmed, Confirmed):
         resolved(home, name, commit)
         return Accepted(name=name, commit=commit)
-    _check_contract(home, name, event)
-    seeds = _confirming(home, name, commit, event)
+    _check_contract(home, name, confirmed)
+    seeds = _confirming(home, name, commit, confirmed)
     return Accepted(
         name=name,
         commit=commit,
         purpose=seeds.purpose,
         first=seeds.candidate,
-        library=event.library,
-        fingerprint=event.fingerprint,
-        metric_version=event.metric_version,
-        then=event.confirmation.candidate,
+        library=confirmed.library,
+        fingerprint=confirmed.fingerprint,
+        metric_version=confirmed.metric_version,
+        then=confirmed.confirmation.candidate,
     )
 
 
@@ -129,13 +129,15 @@ def _confirming(home: Path, name: str, commit: str, accepted: Confirmed) -> Seed
     """Seeds of the replicates that a strategy stands with: those that confirmed it, until it was measured again."""
     pattern = f"refs/tags/remeasured/{accepted.name}-*"
     later = git.run(home, "for-each-ref", "--format=%(refname:strip=2)", pattern).split("\n")
-    found = [event for tag in later if isinstance(event := _event(home, tag, commit), Remeasured)]
+    events = (event(home, tag, commit) for tag in later)
+    found = [one for one in events if isinstance(one, Remeasured)]
     strategy = git.run(home, "rev-parse", f"refs/tags/{name}")
-    newest = max((event for event in found if event.strategy == strategy), key=lambda e: e.sequence, default=None)
+    newest = max((one for one in found if one.strategy == strategy), key=lambda one: one.sequence, default=None)
     return newest.seeds if newest else accepted.seeds
 
 
-def _event(home: Path, tag: str, commit: str) -> Event | None:
+def event(home: Path, tag: str, commit: str) -> Event | None:
+    """What the tag says of the commit, None where that is not verifiable."""
     message = git.run(home, "cat-file", "tag", f"refs/tags/{tag}", check=False).partition("\n\n")[2]
     try:
         return parse_event(tag, commit, message)

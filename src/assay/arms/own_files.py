@@ -29,7 +29,8 @@ def training_files(content: bytes) -> dict[str, str]:
     """Path → DVC's hash of what the stage `train` depends on and no stage writes, by a dvc.lock."""
     stages = parse(content, "dvc.lock", GENERATED).get("stages") or {}
     written = {path for stage in stages.values() for path, _ in _entries(stage, "outs")}
-    return {path: known for path, known in _entries(stages.get("train") or {}, "deps") if path not in written}
+    read = _entries(stages.get("train") or {}, "deps")
+    return {path: known for path, known in read if not pipeline.within(path, written)}
 
 
 def _entries(stage: dict[str, Any], kind: str) -> Iterator[tuple[str, str]]:

@@ -7,10 +7,7 @@ from pathlib import Path
 from assay.outside import closure, files, task_source
 from assay.outside.start import Start
 from assay.words import records
-from assay.words.records import Environment, MeasureRequest
-
-#: a paired design shares the seeds of both arms
-PAIRED = "paired"
+from assay.words.records import Draw, Environment, MeasureRequest
 
 #: variable of the environment that is set where nobody will ask for the candidate: it is not trained ahead then
 ALONE = "ASSAY_ALONE"
@@ -26,14 +23,14 @@ def today(begun: Start) -> Environment:
     return records.decode(files.read_bytes(path, "dvc repro context"), Environment, str(path), "dvc repro context")
 
 
-def request(begun: Start, arm: str, train: Path, code: str) -> MeasureRequest:
+def request(begun: Start, arm: str, draw: Draw, train: Path, code: str) -> MeasureRequest:
     """What `arm` is asked to do; `train` is the folder of its training part, `code` the hash of its closure."""
     layout, asked = begun.layout, begun.params
     return MeasureRequest(
         profile=asked.profile,
-        purpose=PAIRED if asked.judge.test == PAIRED else arm,
+        purpose=draw.purpose,
         seed=asked.seed,
-        replicates=list(range(asked.replicates)),
+        replicates=list(range(draw.first, draw.first + asked.replicates)),
         device=asked.machine.device,
         environment=today(begun).key,
         code=code,

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from assay.cli.printing import show, show_json
+from assay.cli.printing import examples, show, show_json
 from assay.evidence.events import tag_of
 from assay.verbs.accept import accept
 from assay.verbs.admission import ALLOWANCES
 from assay.words.records import encode
 
 
-@click.command(epilog="Example: assay accept wavy-pita cosine-lr")
+@click.command(epilog=examples("assay accept wavy-pita cosine-lr"))
 @click.argument("experiment")
 @click.argument("name")
 @click.option("--allow", multiple=True, type=click.Choice(ALLOWANCES), help="Set a rule aside; needs --why.")

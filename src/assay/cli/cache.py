@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from assay.cli.printing import show, show_json
+from assay.cli.printing import examples, show, show_json
 from assay.verbs.cache import Cache, cache
 from assay.words.errors import UsageError
 from assay.words.records import encode
@@ -15,7 +15,7 @@ from assay.words.records import encode
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 
-@click.command(epilog="Example: assay cache --prune 500M")
+@click.command(epilog=examples("assay cache --prune 500M"))
 @click.option("--prune", metavar="SIZE", help="Drop what was longest out of use until SIZE is left (0: everything).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(prune: str | None, as_json: bool) -> None:

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import click
 from click.core import ParameterSource
 
-from assay.cli.printing import show, show_json
+from assay.cli.printing import examples, show, show_json
 from assay.judging.groups import DifferingRulers
 from assay.judging.inference import Test
 from assay.report import comparison as report
@@ -25,9 +25,11 @@ from assay.verbs.compare_scores import RECORDED
 from assay.words import printable
 from assay.words.errors import GateError
 
-EPILOG = """Examples: assay compare strategy/adam HEAD --require progress;
-assay compare base.csv a.csv b.csv c.csv --direction minimize;
-assay compare before.csv after.csv --column loss --direction minimize"""
+EPILOG = examples(
+    "assay compare strategy/adam HEAD --require progress",
+    "assay compare base.csv a.csv b.csv c.csv --direction minimize",
+    "assay compare before.csv after.csv --column loss --direction minimize",
+)
 
 
 @click.command(epilog=EPILOG)
@@ -138,10 +140,11 @@ def _shown(found: Compared, form: str | None) -> str:
         return json.dumps({**flat, **more, "off_account": found.off_account})
     line = report.new_examples(found.examples, found.no_examples, report.decimals(found.result))
     version, earlier, origins = found.metric_version, found.comparisons, found.origins
+    reached = report.reach(found.result, found.examples)
     if form == "markdown":
-        text = report.markdown(found.result, found.metric, names, version, earlier, line, origins)
+        text = report.markdown(found.result, found.metric, names, version, earlier, line, origins, reached)
         return f"{text}\n- {printable.markdown(found.off_account)}" if found.off_account else text
-    text = report.full(found.result, found.metric, found.baseline, version, earlier, line, origins)
+    text = report.full(found.result, found.metric, found.baseline, version, earlier, line, origins, reached)
     return f"{text}\n{'':11}{found.off_account}" if found.off_account else text
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from assay.cli.printing import show, show_json
+from assay.cli.printing import examples, show, show_json
 from assay.verbs.export import export
 
 
-@click.command(epilog="Example: assay export strategy/adam --to models/adam --ensemble")
+@click.command(epilog=examples("assay export strategy/adam --to models/adam --ensemble"))
 @click.argument("strategy")
 @click.option("--to", "folder", type=click.Path(path_type=Path), required=True, help="A new or an empty folder.")
 @click.option("--ensemble", is_flag=True, help="All replicates, to predict with their mean; default: the first.")

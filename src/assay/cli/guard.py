@@ -9,13 +9,13 @@ from pathlib import Path
 
 import click
 
-from assay.cli.printing import show, show_json
+from assay.cli.printing import examples, show, show_json
 from assay.report import guard as report
 from assay.verbs.guard import guard
 from assay.words.errors import GateError
 
 
-@click.command(epilog="Example: assay guard strategy/adam HEAD --except vit --require")
+@click.command(epilog=examples("assay guard strategy/adam HEAD --except vit --require"))
 @click.argument("base", required=False)
 @click.argument("head", required=False)
 @click.option("--except", "excepted", multiple=True, metavar="MODE", help="A mode that is meant to change.")

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from assay.cli.printing import show, show_json
+from assay.cli.printing import examples, show, show_json
 from assay.report import log as report
 from assay.verbs.log import log
 from assay.words.records import encode
 
 
-@click.command(epilog="Example: assay log --all --markdown > STRATEGIES.md", context_settings={"show_default": True})
+@click.command(epilog=examples("assay log --all --markdown > STRATEGIES.md"), context_settings={"show_default": True})
 @click.option("--all", "everything", is_flag=True, help="Add attempts, rejected ideas and all experiments.")
 @click.option("--markdown", "form", flag_value="markdown", help="Print Markdown tables.")
 @click.option("--csv", "form", flag_value="csv", help="Print comma-separated values.")

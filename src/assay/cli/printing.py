@@ -26,3 +26,8 @@ def _inert(letter: str) -> str:
 
 def _escaped(letter: str) -> str:
     return "\\u003c" if letter == "<" else json.dumps(letter)[1:-1].replace("\x7f", "\\u007f")
+
+
+def examples(*commands: str) -> str:
+    """The last lines of a command's help: each example on a line of its own, to be copied as it stands."""
+    return "\n".join(("\b", "Example:" if len(commands) == 1 else "Examples:", *(f"  {one}" for one in commands)))

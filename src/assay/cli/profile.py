@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 from tabulate import tabulate
 
-from assay.cli.printing import show, show_json
+from assay.cli.printing import examples, show, show_json
 from assay.verbs.profile import Profile, profile
 from assay.words.records import encode
 
 PHASES = ("interpreter", "imports", "data", "training", "writing", "rest")
 
 
-@click.command(context_settings={"ignore_unknown_options": True}, epilog="Example: assay profile -S lr=3e-4")
+@click.command(context_settings={"ignore_unknown_options": True}, epilog=examples("assay profile -S lr=3e-4"))
 @click.argument("arguments", metavar="[ARGUMENTS OF dvc exp run]...", nargs=-1, type=click.UNPROCESSED)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(arguments: tuple[str, ...], as_json: bool) -> None:

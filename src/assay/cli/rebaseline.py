@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 import msgspec
 
-from assay.cli.printing import show, show_json
+from assay.cli.printing import examples, show, show_json
 from assay.verbs.freshness import TRAIN
 from assay.verbs.rebaseline import rebaseline
 from assay.words import records
 
 
-@click.command(epilog="Example: assay rebaseline")
+@click.command(epilog=examples("assay rebaseline"))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(as_json: bool) -> None:
     """Measure the accepted baseline as today asks for: re-score, re-infer or re-train, whichever is enough."""

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from assay.cli.printing import show, show_json
+from assay.cli.printing import examples, show, show_json
 from assay.evidence.events import tag_of
 from assay.verbs.reject import reject
 from assay.words.records import encode
 
 
-@click.command(epilog='Example: assay reject wavy-pita --why "no gain at ten seeds, twice the time"')
+@click.command(epilog=examples('assay reject wavy-pita --why "no gain at ten seeds, twice the time"'))
 @click.argument("experiment")
 @click.option("--why", required=True, help="The reason, for whoever has the same idea.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 import msgspec
 
-from assay.cli.printing import show, show_json
+from assay.cli.printing import examples, show, show_json
 from assay.report import rescoring as report
 from assay.verbs.rescore import rescore
 from assay.words import records
 
 
-@click.command(epilog="Example: assay rescore --dry-run")
+@click.command(epilog=examples("assay rescore --dry-run"))
 @click.option("--dry-run", is_flag=True, help="Show the numbers, keep none of them.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(dry_run: bool, as_json: bool) -> None:

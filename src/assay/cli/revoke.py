@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from assay.cli.printing import show, show_json
+from assay.cli.printing import examples, show, show_json
 from assay.evidence.events import tag_of
 from assay.verbs.revoke import revoke
 from assay.words.records import encode
 
 
-@click.command(epilog='Example: assay revoke cosine-lr --why "the test part had leaked into training"')
+@click.command(epilog=examples('assay revoke cosine-lr --why "the test part had leaked into training"'))
 @click.argument("name")
 @click.option("--why", required=True, help="The reason; the log shows it beside the strategy.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

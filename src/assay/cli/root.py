@@ -27,23 +27,23 @@ class Command(NamedTuple):
     help: str
 
 
-#: name → module that defines a click command called `command`, and the line that `assay --help` shows
+#: name → module that defines a click command called `command`, and its line of `assay --help`; in the order of use
 COMMANDS: dict[str, Command] = {
-    "compare": Command("assay.cli.compare", "Compare two revisions, experiments or files of numbers."),
     "status": Command("assay.cli.status", "Show what is clean, stale or left over, and the command that mends it."),
-    "ablate": Command("assay.cli.ablate", "Measure changes alone and in all combinations: what brings the gain?"),
+    "compare": Command("assay.cli.compare", "Compare two revisions, experiments or files of numbers."),
     "sweep": Command("assay.cli.sweep", "Measure several values of parameters and judge them as one family."),
+    "ablate": Command("assay.cli.ablate", "Measure changes alone and in all combinations: what brings the gain?"),
     "accept": Command("assay.cli.accept", "Confirm an experiment on fresh seeds and make it the next baseline."),
     "reject": Command("assay.cli.reject", "Keep an experiment that did not work as rejected/NAME, with its verdict."),
     "revoke": Command("assay.cli.revoke", "Take an accepted strategy back; nothing is deleted."),
+    "log": Command("assay.cli.log", "Show accepted, revoked and rejected strategies as a table."),
+    "sync": Command("assay.cli.sync", "Join the ledger of looks with that of a remote."),
     "rebaseline": Command(
         "assay.cli.rebaseline", "Measure the baseline as today asks for, in the cheapest honest way."
     ),
     "rescore": Command("assay.cli.rescore", "Bring stored predictions to today's metric version."),
     "guard": Command("assay.cli.guard", "Prove that a change leaves all other modes alone, bit for bit."),
     "export": Command("assay.cli.export", "Write an accepted model with all that predicting needs into a folder."),
-    "sync": Command("assay.cli.sync", "Join the ledger of looks with that of a remote."),
-    "log": Command("assay.cli.log", "Show accepted, revoked and rejected strategies as a table."),
     "profile": Command("assay.cli.profile", "Run `dvc exp run` and print where its seconds went."),
     "cache": Command("assay.cli.cache", "Show or prune what is kept so that nothing is trained or fetched twice."),
 }

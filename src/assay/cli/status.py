@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from assay.cli.printing import show, show_json
+from assay.cli.printing import examples, show, show_json
 from assay.report import status as report
 from assay.verbs.status import status
 from assay.words.records import encode
 
 
-@click.command(epilog="Example: assay status")
+@click.command(epilog=examples("assay status"))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(as_json: bool) -> None:
     """Show what is clean, stale, unproven or left over, and the command that mends it."""

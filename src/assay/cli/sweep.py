@@ -7,22 +7,26 @@ from pathlib import Path
 
 import click
 
-from assay.cli.printing import show, show_json
+from assay.cli.printing import examples, show, show_json
 from assay.report import comparison
 from assay.report import sweep as report
+from assay.verbs.cells import Wanted
 from assay.verbs.sweep import sweep
 from assay.words import records
+from assay.words.params import SPAN
 
 
-@click.command(epilog="Example: assay sweep -S lr=1e-3,3e-3,1e-2 -S train.weight_decay=0,1e-4")
+@click.command(epilog=examples("assay sweep -S lr=1e-3,3e-3,1e-2 -S train.weight_decay=0,1e-4"))
 @click.option("-S", "--set-param", "settings", multiple=True, metavar="KEY=VALUE,VALUE", help="Values to try.")
+@click.option("--name", default="sweep", help="What the experiments' names begin with.")
+@click.option("--replicates", type=click.IntRange(2, SPAN), help="Replicates of each; default: as in params.yaml.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(settings: tuple[str, ...], as_json: bool) -> None:
+def command(settings: tuple[str, ...], name: str, replicates: int | None, as_json: bool) -> None:
     """Measure every combination of values against the baseline, and judge them as one family.
 
     Settings that differ in step size and weight decay alone train together, as further lanes of one training.
     """
-    found = sweep(Path.cwd(), settings, partial(show, err=True))
+    found = sweep(Path.cwd(), settings, partial(show, err=True), Wanted.checked(name, replicates))
     if as_json:
         tried = []
         for one in found.tried:

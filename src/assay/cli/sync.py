@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 import msgspec
 
-from assay.cli.printing import show, show_json
+from assay.cli.printing import examples, show, show_json
 from assay.verbs.sync import sync
 
 
-@click.command(epilog="Example: assay sync origin")
+@click.command(epilog=examples("assay sync origin"))
 @click.argument("remote", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(remote: str | None, as_json: bool) -> None:

@@ -43,17 +43,22 @@ OURS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "MKL_CBWR": "AUTO,STRICT"}
 def find(device: str, packages: Iterable[str], library: str = "") -> Environment:
     """Today's environment. `device` as in params.yaml; `packages` are top-level import names; `library` is the
     fingerprint of Assay's sources that train."""
-    versions = {name: version for name in sorted({*ALWAYS, *packages}) if (version := _version(name))}
-    if "torch" not in versions:
+    found = versions({*ALWAYS, *packages})
+    if "torch" not in found:
         raise UsageError("torch is not installed", mend="pip install torch")
     return Environment(
-        device=_device(device, versions["torch"]),
+        device=_device(device, found["torch"]),
         machine=platform.machine(),
         system=platform.system(),
-        packages=versions,
+        packages=found,
         library=library,
         variables=variables(os.environ) or UNSET,
     )
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Top-level import name → installed version, for those that are installed."""
+    return {name: version for name in sorted(packages) if (version := _version(name))}
 
 
 def variables(found: Mapping[str, str]) -> dict[str, str]:

@@ -56,6 +56,12 @@ def changed_sources(layout: Layout, baseline: str, task: str) -> list[str]:
     return [path for path in now if then[path] != now[path] and _meaning(then[path]) != _meaning(now[path])]
 
 
+def sources_between(layout: Layout, old: str, new: str, task: str) -> list[str]:
+    """Sources that a measurement reaches and that do something else in one commit than in another."""
+    pairs = {path: [git.read(layout.root, commit, path) for commit in (old, new)] for path in reached(layout, task)}
+    return sorted(path for path, (one, other) in pairs.items() if one != other and _meaning(one) != _meaning(other))
+
+
 def untracked(layout: Layout, task: str) -> list[str]:
     """Sources that a measurement reaches and that Git does not track."""
     wanted = reached(layout, task)

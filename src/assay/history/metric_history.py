@@ -50,7 +50,7 @@ def _parents(objects: Objects, commit: str) -> list[str]:
 def _definition(objects: Objects, prefix: str, commit: str, metric: str) -> tuple[object, ...]:
     """What a commit defines the metric by, to be compared with another commit's."""
     found = metric_definition.definition(metric_definition.at(objects, prefix, commit), metric, "", recorded=False)
-    return found.decides, found.code, found.options, found.terms or found.source
+    return found.decides, found.code, found.options, found.terms or found.source, found.reads
 
 
 def _touches_strategy(objects: Objects, home: Layout, parent: str, commit: str, sources: frozenset[str]) -> bool:

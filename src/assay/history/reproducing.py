@@ -6,16 +6,23 @@ from assay.arms.dvc_program import DVC
 from assay.history import scratch_data
 from assay.history.scratch import Scratch, failed, run, share_cache
 from assay.lineage.metric_definition import PARENT
-from assay.words.layout import Layout
+from assay.outside import pipeline
+from assay.words.layout import STAGES, Layout
 
-#: of our stages. The user's own beside or behind it, a deployment for example, never run in a scratch project.
-LAST = "evaluate"
+
+def last(layout: Layout) -> str:
+    """Our last stage: `verdict`, or `evaluate` in a tree from before there was that one.
+
+    The user's own beside or behind it, a deployment for example, never run in a scratch project.
+    """
+    known = pipeline.dependencies(layout, "")
+    return next(stage for stage in reversed(STAGES) if stage in known)
 
 
 def furnish(scratch: Scratch) -> None:
     """Let DVC find settings, caches and data as in the real project. Raises UsageError for data that are nowhere."""
     share_cache(scratch.home, scratch.layout.root)
-    scratch_data.bring(Layout(scratch.home), scratch.top, scratch.layout, LAST)
+    scratch_data.bring(Layout(scratch.home), scratch.top, scratch.layout, last(scratch.layout))
 
 
 def reproduce(scratch: Scratch, parent: str, *, again: bool = False) -> None:
@@ -26,8 +33,9 @@ def reproduce(scratch: Scratch, parent: str, *, again: bool = False) -> None:
     """
     if not again:
         furnish(scratch)
-    options = ("--force", "--single-item") if again else ()
-    code, said = run([*DVC, "repro", *options, LAST], scratch.layout.root, scratch.home, **{PARENT: parent})
+    end = last(scratch.layout)
+    asked = ["--force", "--single-item", *dict.fromkeys(("evaluate", end))] if again else [end]
+    code, said = run([*DVC, "repro", *asked], scratch.layout.root, scratch.home, **{PARENT: parent})
     if code:
         mend = "name all that this stage reads under its deps in dvc.yaml, then dvc exp run, and accept that"
         raise failed("the tree to be accepted does not run", said, mend)

@@ -20,7 +20,7 @@ from dvc.output import Output
 from dvc.repo import Repo
 from dvc.stage import Stage
 
-from assay.outside import files, git
+from assay.outside import files, git, pipeline
 from assay.words.errors import UsageError
 from assay.words.layout import Layout
 from assay.words.yaml12 import parse
@@ -75,7 +75,7 @@ def _may_miss(home: Layout, top: Path, layout: Layout) -> bool:
     if any(not isinstance(entry, dict) or "cmd" not in entry for entry in entries):
         return True  # made of a template, which DVC fills in
     read, written = _paths(entries, "deps"), _paths(entries, "outs", "metrics", "plots")
-    asked = (path for path in read - written if not _is_source(layout.root / path, layout))
+    asked = (path for path in read if not pipeline.within(path, written) and not _is_source(layout.root / path, layout))
     return any(_lacks(home.root / path, layout.root / path) for path in asked)
 
 

@@ -61,4 +61,18 @@ def equal_experiment(root: Path, experiments: Iterable[Experiment]) -> Experimen
         return None
     blob = git.run(root, "hash-object", "--", METRICS)  # as `git add` would store it
     alike = (item for item in experiments if item.numbers == blob)
-    return next((item for item in alike if not git.edited(root, item.commit, ".")), None)
+    return next((item for item in alike if not _others(root, item.commit)), None)
+
+
+def _others(root: Path, commit: str) -> list[str]:
+    """Files that are not in the work tree as in `commit`. Git compares what it tracks; the first results of a
+    repository are not tracked yet, and so hashed here.
+    """
+    paths = git.edited(root, commit, ".")
+    plain = [path for path in paths if (root / path).is_file() and not (root / path).is_symlink() and "\n" not in path]
+    if len(plain) < len(paths) or not paths:
+        return paths
+    hashes = git.run(root, "hash-object", "--stdin-paths", stdin="\n".join(plain)).split()
+    entries = (line.split("\t", 1) for line in git.run(root, "ls-tree", "-r", "-z", commit).split("\0") if line)
+    there = {path: entry.split()[2] for entry, path in entries if entry.startswith("100644 ")}
+    return [path for path, present in zip(plain, hashes, strict=True) if there.get(path) != present]

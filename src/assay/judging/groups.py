@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 from assay.words.errors import IncomparableError, UsageError
 
+#: field of a ruler that says which versions of packages the metric imported
+PACKAGES = "metric_packages"
+
 
 @dataclass(frozen=True)
 class Ruler:
@@ -22,10 +25,13 @@ class Ruler:
     profile: str = ""
     environment: str = ""
     direction: str = ""
+    metric_packages: str = ""  # versions of what the metric imports; older records say none, and agree with any
 
     def differing(self, other: Ruler) -> dict[str, tuple[str, str]]:
         """Field → both values, for every field that differs."""
         pairs = {name: (getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__}
+        if "" in pairs[PACKAGES]:
+            del pairs[PACKAGES]
         return {name: values for name, values in pairs.items() if values[0] != values[1]}
 
 

@@ -1,8 +1,8 @@
 """The metric version: a short key that is the same exactly when the ruler is.
 
 Covers: the key `NAME-REVISION.HEX8` as a value (format and parse), and the fingerprint in it of the
-evaluated examples, the metric's options and the metric's code with everything of the project that the
-code reaches. Not covered: reading sources (the caller hands in a reader), and numbers.
+evaluated examples, the metric's options, the files it says it reads, and its code with everything of the project that
+the code reaches. Not covered: reading sources and files (the caller hands in a reader and hashes), and numbers.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from assay.judging.metric_version_project import Project, Reader
 from assay.judging.metric_version_reach import Reach
-from assay.judging.metric_version_scan import Scan, scan
+from assay.judging.metric_version_scan import scan
 from assay.judging.metric_version_units import Unit
 from assay.words import normal_form
 from assay.words.errors import UsageError
 from assay.words.json_form import json_form
 
-REGISTRY, REVISION = "METRICS", "REVISION"
+REGISTRY, REVISION, READS = "METRICS", "REVISION", "READS"
 
 #: entries of a metric that say how its numbers are judged or shown, not what they are
 NOT_THE_RULER = frozenset({"min_effect", "per_example"})
@@ -57,16 +57,24 @@ def can_name(metric: str) -> bool:
 
 
 def metric_version(
-    read: Reader, module: str, name: str, revision: int, evaluated: str, options: Mapping[str, Any]
+    read: Reader,
+    module: str,
+    name: str,
+    revision: int,
+    evaluated: str,
+    options: Mapping[str, Any],
+    reads: Mapping[str, str] | None = None,
 ) -> str:
     """The version of metric `name` in `METRICS` of `module`.
 
     `read` gives the source of a module of the project by its dotted name, None for all others;
-    `evaluated` is the content hash of the evaluated examples, `options` the metric's keyword arguments.
+    `evaluated` is the content hash of the evaluated examples, `options` the metric's keyword arguments,
+    `reads` the files that its module says it reads, name → hash of the content.
     Raises UsageError when there is no such metric or a source is not valid Python.
     """
     settings = json.dumps(json_form(options), sort_keys=True, separators=(",", ":"))
-    ruler = "\n".join([evaluated, settings, metric_code(read, module, name)])
+    contents = [f"{READS} {file} {content}" for file, content in sorted((reads or {}).items())]
+    ruler = "\n".join([evaluated, settings, metric_code(read, module, name), *contents])
     digest = hashlib.blake2b(ruler.encode(), digest_size=4).hexdigest()
     return str(MetricVersion.parse(f"{name}-{revision}.{digest}"))
 
@@ -74,19 +82,18 @@ def metric_version(
 def metric_code(read: Reader, module: str, name: str) -> str:
     """Normal form of the metric's entry in `METRICS` and of everything of the project that it reaches."""
     project = Project(read)
-    found = project.follow(_unit(module, [], ""), (REGISTRY,))
-    registry = [hit.unit for hit in found if hit.unit.kind != "import"]
+    found = project.lookup(module, (REGISTRY,))
+    registry = [hit.unit for hit in found if not hit.unit.is_import]
     if not registry:
         raise UsageError(f"{module} has no {REGISTRY}", allowed=f"{REGISTRY} = {{NAME: {{'function': …}}}}")
-    tables = [_table(getattr(unit.node, "value", None)) for unit in registry]
-    if len(tables) == 1 and tables[0] is not None:  # written out at once; does anything change it later?
-        entry = _entry(registry[0], tables[0].get(name))
-        reach = Reach(project, module, [entry])
-        if not reach.changers({(registry[0].module, REGISTRY)}):
-            if name not in tables[0]:
-                raise UsageError(f"metric {name!r} is not in {REGISTRY} of {module}", allowed=", ".join(tables[0]))
-            return reach.text()
-    return Reach(project, module, registry).text()
+    table = _table(getattr(registry[0].node, "value", None)) if len(registry) == 1 else None
+    if table is None:  # not written out at once: it counts as it stands
+        return Reach(project, module, registry, {}).text()
+    if registry[0].module in project.with_effects(module):  # which may change any entry
+        return Reach(project, module, registry, {registry[0]: _entries(registry[0], table)}).text()
+    if name not in table:
+        raise UsageError(f"metric {name!r} is not in {REGISTRY} of {module}", allowed=", ".join(table))
+    return Reach(project, module, [_entry(registry[0], table[name])], {}).text()
 
 
 def metric_revision(read: Reader, module: str) -> str:
@@ -107,20 +114,28 @@ def metric_fields(read: Reader, module: str, name: str, fields: Sequence[str]) -
         return None
 
 
-def _entry(registry: Unit, written: ast.expr | None) -> Unit:
+def _entry(registry: Unit, written: ast.expr) -> Unit:
     """A metric's entry as a unit, without what is not the ruler where its fields can be told apart."""
+    values, text = _ruler(written)
+    return replace(registry, place=-1, text=text, binds=frozenset(), scan=scan(values, ""))
+
+
+def _entries(registry: Unit, table: Mapping[str, ast.expr]) -> Unit:
+    """All entries as one unit, without what is not the ruler."""
+    rulers = {name: _ruler(written) for name, written in table.items()}
+    values = [value for used, _ in rulers.values() for value in used]
+    return replace(
+        registry, text="".join(f"{name}:{text}" for name, (_, text) in rulers.items()), scan=scan(values, "")
+    )
+
+
+def _ruler(written: ast.expr) -> tuple[list[ast.expr], str]:
+    """What an entry says about its numbers, and that as text."""
     fields = _table(written)
     if fields is None:
-        values = [] if written is None else [written]
-        return _unit(registry.module, values, "".join(map(normal_form.text, values)))
+        return [written], normal_form.text(written)
     ruler = {field: value for field, value in sorted(fields.items()) if field not in NOT_THE_RULER}
-    text = "".join(f"{field}={normal_form.text(value)};" for field, value in ruler.items())
-    return _unit(registry.module, list(ruler.values()), text)
-
-
-def _unit(module: str, nodes: list[ast.expr], text: str) -> Unit:
-    found = scan(nodes, "") if nodes else Scan()
-    return Unit(module, -1, text, frozenset(), found, False, None, "other")
+    return list(ruler.values()), "".join(f"{field}={normal_form.text(value)};" for field, value in ruler.items())
 
 
 def _table(node: ast.AST | None) -> dict[str, ast.expr] | None:

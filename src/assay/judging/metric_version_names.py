@@ -67,15 +67,6 @@ def chain_of(node: ast.AST) -> Chain | None:
     return (node.id, *reversed(attributes)) if isinstance(node, ast.Name) else None
 
 
-def base_of(node: ast.AST) -> Chain | None:
-    """The named object that `node` is, or is a piece of: `a.b[0].c` is a piece of `a.b`."""
-    attributes: list[str] = []
-    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred)):
-        attributes = [*attributes, node.attr] if isinstance(node, ast.Attribute) else []
-        node = node.value
-    return (node.id, *reversed(attributes)) if isinstance(node, ast.Name) else None
-
-
 def _binds(node: ast.AST) -> set[str]:
     if isinstance(node, ast.Name):
         return set() if isinstance(node.ctx, ast.Load) else {node.id}

@@ -6,7 +6,7 @@ Not covered: what code does with them (`judging.metric_version_reach`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import NamedTuple
 
 from assay.judging.metric_version_names import Chain
@@ -53,13 +53,31 @@ class Project:
             packages = {".".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
             new = {name for name in packages - found if self.has(name)}
             found |= new
-            scans = [unit.scan for name in new for unit in self.units(name)]
-            waiting |= {name for scan in scans for name in scan.loads | scan.modules} - found
+            waiting |= {name for module in new for name in self._imports(module)} - found
         return sorted(found)
+
+    def with_effects(self, module: str) -> list[str]:
+        """Modules that importing `module` runs and that have effects then, or that import one which has, sorted."""
+        executed = self.executed(module)
+        found: set[str] = set()
+        new = {name for name in executed if any(unit.effects for unit in self.units(name))}
+        while new:
+            found |= new
+            new = {name for name in executed if self._imports(name) & found} - found
+        return sorted(found)
+
+    def _imports(self, module: str) -> set[str]:
+        """Dotted names that running `module` imports, where they are modules."""
+        scans = [unit.scan for unit in self.units(module) if unit.executed]
+        return {name for scan in scans for name in scan.loads | scan.modules}
 
     def follow(self, unit: Unit, chain: Chain) -> Iterator[Hit]:
         """Everything that the global name `chain[0]` of `unit` leads to, the aliases on the way included."""
-        waiting: list[tuple[str, Chain, set[str]]] = [(unit.module, chain, unit.scan.imports.get(chain[0], set()))]
+        return self.lookup(unit.module, chain, unit.scan.imports.get(chain[0], set()))
+
+    def lookup(self, module: str, chain: Chain, targets: Set[str] = frozenset()) -> Iterator[Hit]:
+        """What `follow` gives in `module`, where an inner import lets the name stand for `targets`, too."""
+        waiting: list[tuple[str, Chain, Set[str]]] = [(module, chain, targets)]
         seen: set[tuple[str, Chain]] = set()
         while waiting:
             module, names, targets = waiting.pop()

@@ -1,7 +1,7 @@
 """A module cut into units: its top-level statements, each import of a name a unit of its own.
 
-Covers: which names a unit binds, its normal form, what it uses and may change. Statements that importing
-never runs (`if __name__ == "__main__":`) or that do nothing (docstrings) are no units; imports under
+Covers: which names a unit binds, its normal form, what it uses, whether it has effects at import. Statements that
+importing never runs (`if __name__ == "__main__":`) or that do nothing (docstrings) are no units; imports under
 `if TYPE_CHECKING:` are, for annotations that name them. Not covered: what the names stand for elsewhere.
 """
 
@@ -11,7 +11,8 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from assay.judging.metric_version_names import bound_names, imported, loaded
+from assay.judging.metric_version_effects import Resolve, has_effects
+from assay.judging.metric_version_names import Chain, bound_names, imported, loaded
 from assay.judging.metric_version_scan import Scan, scan
 from assay.words import normal_form
 
@@ -24,19 +25,24 @@ class Unit:
     binds: frozenset[str]
     scan: Scan
     executed: bool  # by importing the module
+    effects: bool  # importing may do more here than bind names
     node: ast.stmt | None  # where it is a whole statement
-    kind: str  # "import", "definition" (def, class), "fixed" (a literal nobody changes in place), "call", "other"
+
+    @property
+    def is_import(self) -> bool:
+        return self.node is None and bool(self.binds)
 
 
 def units_of(module: str, source: normal_form.Source) -> list[Unit]:
     """The units of `module`, in the order of its source. Raises UsageError when it is not valid Python."""
     package = module if source.package else module.rpartition(".")[0]
-    tree = normal_form.parse(source.text, module)
-    pieces = (piece for line, executed in _statements(tree.body, True) for piece in _pieces(line, package, executed))
+    lines = list(_statements(normal_form.parse(source.text, module).body, True))
+    resolve = _resolver([line for line, _ in lines], package)
+    pieces = (piece for line, executed in lines for piece in _pieces(line, package, executed, resolve))
     return [Unit(module, place, *piece) for place, piece in enumerate(pieces)]
 
 
-_Piece = tuple[str, frozenset[str], Scan, bool, "ast.stmt | None", str]
+_Piece = tuple[str, frozenset[str], Scan, bool, bool, "ast.stmt | None"]
 
 
 def _statements(body: Iterable[ast.stmt], executed: bool) -> Iterator[tuple[ast.stmt, bool]]:
@@ -51,28 +57,27 @@ def _statements(body: Iterable[ast.stmt], executed: bool) -> Iterator[tuple[ast.
             yield line, executed
 
 
-def _pieces(line: ast.stmt, package: str, executed: bool) -> Iterator[_Piece]:
+def _resolver(lines: list[ast.stmt], package: str) -> Resolve:
+    """What chains of names mean in a module with these top-level statements."""
+    imports = [line for line in lines if isinstance(line, (ast.Import, ast.ImportFrom))]
+    others = bound_names(line for line in lines if line not in imports)
+    targets = {name: target for line in imports for name, target in imported(line, package).items()}
+
+    def resolve(chain: Chain) -> str:
+        first = "" if chain[0] in others else targets.get(chain[0], chain[0])
+        return ".".join([first, *chain[1:]]) if first else ""
+
+    return resolve
+
+
+def _pieces(line: ast.stmt, package: str, executed: bool, resolve: Resolve) -> Iterator[_Piece]:
     if not isinstance(line, (ast.Import, ast.ImportFrom)):
-        names = frozenset(bound_names([line]))
-        yield normal_form.text(line), names, scan([line], package), executed, line, _kind(line)
+        effects = executed and has_effects(line, resolve)
+        yield normal_form.text(line), frozenset(bound_names([line])), scan([line], package), executed, effects, line
         return
     for name, target in imported(line, package).items():
         if name == "*":
-            yield f"from {target}", frozenset(), scan([line], package), executed, None, "other"
+            yield f"from {target}", frozenset(), scan([line], package), executed, executed, None
         else:
             found = Scan(imports={name: {target}}, loads=loaded(line, package))
-            yield f"{name} = {target}", frozenset({name}), found, executed, None, "import"
-
-
-def _kind(line: ast.stmt) -> str:
-    if isinstance(line, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return "definition"
-    if isinstance(line, ast.Expr):
-        return "call"
-    value = line.value if isinstance(line, (ast.Assign, ast.AnnAssign)) else None
-    return "fixed" if value is not None and _is_fixed(value) else "other"
-
-
-def _is_fixed(value: ast.expr) -> bool:
-    allowed = (ast.Constant, ast.Tuple, ast.UnaryOp, ast.BinOp, ast.operator, ast.unaryop, ast.expr_context)
-    return all(isinstance(node, allowed) for node in ast.walk(value))
+            yield f"{name} = {target}", frozenset({name}), found, executed, False, None

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.keeping import replicates
+from assay.keeping import replicates, tensors
 from assay.keeping.outcome import Outcome
 from assay.keeping.progress import Progress
 from assay.keeping.replicates import Store, Told
@@ -169,6 +169,7 @@ def write(
         peak_memory=cost.peak_memory,
         notes=notes,
         utilisation=_utilisation(request, outcomes, store, cost),
+        weights=next((tensors.count(one.weights) for one in outcomes if one.diverged is None), None),
     )
     _write_outcomes(request, outcomes, sample.evaluated)
     progress.rewrite(outcomes)

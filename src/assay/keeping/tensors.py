@@ -22,6 +22,14 @@ class _Tensor(msgspec.Struct, frozen=True):
     data_offsets: tuple[int, int]
 
 
+def count(content: bytes) -> int | None:
+    """How many numbers its tensors hold; None where it is not whole, as an empty one."""
+    if trouble(content):
+        return None
+    header = msgspec.json.decode(content[8 : 8 + int.from_bytes(content[:8], "little")], type=dict[str, Any])
+    return sum(int(math.prod(one["shape"])) for name, one in header.items() if name != "__metadata__")
+
+
 def trouble(content: bytes) -> str:
     """What is wrong with `content`; "" where it is whole."""
     size = int.from_bytes(content[:8], "little")

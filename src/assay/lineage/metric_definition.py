@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import math
 import os
+import posixpath
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from msgspec import UNSET, UnsetType
+
 from assay.judging.metric_version import metric_code, metric_fields, metric_revision
 from assay.lineage import columns
 from assay.lineage.objects import Objects, reading
-from assay.outside import files, git, task_source
+from assay.outside import files, git, metric_reads, task_source
 from assay.words import normal_form, records
 from assay.words.errors import UsageError
 from assay.words.normal_form import Source
@@ -51,6 +54,8 @@ class MetricDefinition(records.Record, frozen=True, kw_only=True):
     direction: str  # "" where the tree does not say it in a form that can be read without running it
     min_effect: float
     worst: float | None
+    reads: dict[str, str] | UnsetType = UNSET  # file that the metric says it reads → hash; left out where there is none
+    packages: dict[str, str] | UnsetType = UNSET  # that today's metrics import → version; another makes evaluate run
 
     @property
     def terms(self) -> MetricTerms | None:
@@ -69,7 +74,15 @@ def definition(read: ReadFile, metric: str, tree: str, *, recorded: bool) -> Met
     ways = [partial(_recorded, read, metric), partial(_written, modules, module, metric)]
     terms = next(filter(None, (way() for way in (ways if recorded else reversed(ways)))), MetricTerms("", 0.0, None))
     mine, source = options if metric == decides else {}, _source(modules, module)
-    return MetricDefinition(tree=tree, decides=decides, code=code, source=source, options=mine, **terms._asdict())
+    return MetricDefinition(
+        tree=tree,
+        decides=decides,
+        code=code,
+        source=source,
+        options=mine,
+        reads=_reads(read, modules, module) or UNSET,
+        **terms._asdict(),
+    )
 
 
 def baseline_metric(root: Path, home: Path, baseline: str, commit: str, metric: str) -> MetricDefinition:
@@ -92,7 +105,7 @@ def at(objects: Objects, prefix: str, revision: str) -> ReadFile:
     """Files of the project as of `revision`; `prefix` is its path inside the repository."""
 
     def read(path: str) -> bytes | None:
-        found = objects.read([f"{revision}:{prefix}{path}"])[0]
+        found = objects.read([f"{revision}:{posixpath.normpath(prefix + path)}"])[0]
         return found.content if found is not None and found.kind == "blob" else None
 
     return read
@@ -119,6 +132,8 @@ def changes(before: MetricDefinition, after: MetricDefinition, terms: MetricTerm
         for key in sorted(before.options.keys() | after.options.keys())
         if before.options.get(key, ...) != after.options.get(key, ...)
     ]
+    old, new = ({} if one.reads is UNSET else one.reads for one in (before, after))
+    found += [f"file {name}" for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
     return found + _terms_changed(before, after, terms)
 
 
@@ -164,6 +179,21 @@ def _source(modules: Callable[[str], Source | None], module: str) -> str:
         return "" if found is None else files.digest(normal_form.text(normal_form.parse(found.text, module)).encode())
     except UsageError:
         return ""
+
+
+def _reads(read: ReadFile, modules: Callable[[str], Source | None], module: str) -> dict[str, str]:
+    """Name in READS → hash of the content; of what DVC tracks the hash of what Git holds about it."""
+    source, folder = modules(module), module.rpartition(".")[0].replace(".", "/")
+    try:
+        names = [] if source is None else metric_reads.listed(source.text, module)
+    except UsageError:
+        return {}
+    found = {}
+    for name in names:
+        paths = [posixpath.normpath(posixpath.join(top, folder, name)) for top in ("", "src")]
+        contents = (read(place) for path in paths for place in (*metric_reads.pointers(path), path))
+        found[name] = files.digest(next((content for content in contents if content is not None), b""))
+    return found
 
 
 def _written(modules: Callable[[str], Source | None], module: str, metric: str) -> MetricTerms | None:

@@ -27,6 +27,7 @@ STAGES = {
     "baseline": "assay.stages.baseline",
     "train": "assay.stages.train",
     "evaluate": "assay.stages.evaluate",
+    "verdict": "assay.stages.verdict",
     "floors": "assay.stages.floors",
     "ahead": "assay.stages.ahead",
     "beside": "assay.stages.beside",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import msgspec
@@ -82,10 +83,16 @@ def dependencies(layout: Layout, task: str) -> dict[str, list[str]]:
     """Stage → paths that dvc.yaml declares as its dependencies and that no stage makes, `${task.name}` filled in."""
     declared = {name: entry for name, entry in _stages(layout).items() if isinstance(entry, dict)}
     made = {path for entry in declared.values() for path in _paths(entry.get("outs"))}
-    return {
-        stage: [re.sub(r"\$\{\s*task\.name\s*\}", task, path) for path in _paths(entry.get("deps")) if path not in made]
+    read = {
+        stage: [path for path in _paths(entry.get("deps")) if not within(path, made)]
         for stage, entry in declared.items()
     }
+    return {stage: [re.sub(r"\$\{\s*task\.name\s*\}", task, path) for path in paths] for stage, paths in read.items()}
+
+
+def within(path: str, made: Collection[str]) -> bool:
+    """Whether `path` is one of `made`, or lies in a folder that is."""
+    return any(str(one) in made for one in (PurePosixPath(path), *PurePosixPath(path).parents))
 
 
 def _paths(declared: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""The code that a stage reaches: Assay's by a fingerprint, the user's own file by file.
+"""The code that a stage reaches: Assay's by a fingerprint, the user's own file by file, with what its metrics read.
 
 `context` writes it down as `context/code-STAGE.json`, which the stage depends on; the stage compares that with the
 sources that it is about to run. Covers: finding, comparing. Not covered: what Python really imported
@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from assay.outside import closure, files, library, task_source
+from msgspec import UNSET
+
+from assay.outside import closure, files, library, metric_reads, task_source
 from assay.outside import tree as trees
 from assay.words import records
 from assay.words.errors import ProvenanceError
@@ -32,7 +34,9 @@ def reached(root: Path, stage: str, task: str, looked: closure.Looked | None = N
 def find(root: Path, stage: str, task: str, looked: closure.Looked | None = None) -> StageCode:
     """The code of `stage` as it is now."""
     own = closure.code_hashes(root, reached(root, stage, task, looked))
-    return StageCode(stage=stage, library=library.fingerprints()[stage], files=own)
+    reads = metric_reads.metric_reads(root, task) if TASK_MODULES.get(stage) == "metrics" else []
+    contents = {path.as_posix(): files.digest((root / path).read_bytes()) for path in reads}
+    return StageCode(stage=stage, library=library.fingerprints()[stage], files=own, reads=contents or UNSET)
 
 
 def recorded(layout: Layout, stage: str) -> StageCode:
@@ -45,8 +49,9 @@ def differences(before: StageCode, now: StageCode) -> Iterator[str]:
     """What is not as it was, in words: files by their names, the library as one."""
     if before.library != now.library:
         yield trees.LIBRARY
-    for name in sorted(before.files.keys() | now.files.keys()):
-        if before.files.get(name) != now.files.get(name):
+    old, new = before.hashes, now.hashes
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
             yield name
 
 

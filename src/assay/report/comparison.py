@@ -25,13 +25,27 @@ Flat = dict[str, Any]
 
 
 def verdict_lines(
-    result: Comparison, metric: str, baseline_name: str, metric_version: str = "", comparisons: int = 0
+    result: Comparison,
+    metric: str,
+    baseline_name: str,
+    metric_version: str = "",
+    comparisons: int = 0,
+    examples: NewExamples | None = None,
 ) -> str:
     """The verdict on two lines, then one line for everything that must not be overlooked.
 
     `comparisons` counts the verdicts already given against the same baseline; 0 says nothing.
     """
-    return _text(result, metric, baseline_name, metric_version, remarks(result, comparisons))
+    return _text(result, metric, baseline_name, metric_version, remarks(result, comparisons), reach(result, examples))
+
+
+def reach(result: Comparison, examples: NewExamples | None) -> str:
+    """Whether a difference is shown for new examples, too; "" where there is none, or nothing is known of them."""
+    if examples is None or result.verdict not in ("progress", "regression"):
+        return ""
+    low, high = examples.ci
+    shown = low > 0 if (result.delta or 0.0) > 0 else high < 0
+    return "; shown for new examples, too" if shown else "; for these examples, not shown for new ones"
 
 
 def full(
@@ -42,17 +56,23 @@ def full(
     comparisons: int,
     examples: str = "",
     origins: Mapping[str, str] | None = None,
+    reached: str = "",
 ) -> str:
-    """The verdict on two lines, then the details, for `assay compare`; `examples` is the line on new examples."""
+    """The verdict on two lines, then the details, for `assay compare`; `examples` is the line on new examples.
+
+    `reached`: what `reach` says of them.
+    """
     said = [*_said(result, comparisons, examples), *origin_lines(origins or {})]
-    return _text(result, metric, baseline_name, metric_version, said)
+    return _text(result, metric, baseline_name, metric_version, said, reached)
 
 
-def _text(result: Comparison, metric: str, baseline_name: str, metric_version: str, said: list[str]) -> str:
+def _text(
+    result: Comparison, metric: str, baseline_name: str, metric_version: str, said: list[str], reached: str
+) -> str:
     digits = decimals(result)
     word = f"{result.verdict:<10}"
     lines = [
-        f"{metric} {arm(result.candidate, digits)} vs {baseline_name} {arm(result.baseline, digits)}",
+        f"{metric} {arm(result.candidate, digits)} vs {baseline_name} {arm(result.baseline, digits)}{reached}",
         difference(result, digits) + (f" · {metric_version}" if metric_version else ""),
         *said,
     ]
@@ -205,6 +225,7 @@ def markdown(
     comparisons: int,
     examples: str = "",
     origins: Mapping[str, str] | None = None,
+    reached: str = "",
 ) -> str:
     """A pull-request comment: the word, a table of both arms, the difference, what must not be overlooked."""
     digits = decimals(result)
@@ -213,7 +234,7 @@ def markdown(
         for name, side in zip(map(markdown_cell, names), (result.baseline, result.candidate), strict=True)
     ]
     lines = [
-        f"**{result.verdict}** · {markdown_cell(metric)} · {markdown_cell(names[1])} against {markdown_cell(names[0])}",
+        f"**{result.verdict}** · {' · '.join([markdown_cell(metric), _against(names)])}{reached}",
         "",
         f"| {markdown_cell(metric)} ({result.direction}) | mean | sd | n | diverged |",
         "| --- | ---: | ---: | ---: | ---: |",
@@ -223,6 +244,10 @@ def markdown(
     ]
     said = [*_said(result, comparisons, examples), *origin_lines(origins or {})]
     return "\n".join([*lines, "", *(f"- {printable.markdown(line)}" for line in said)])
+
+
+def _against(names: tuple[str, str]) -> str:
+    return f"{markdown_cell(names[1])} against {markdown_cell(names[0])}"
 
 
 def details(result: Comparison, digits: int) -> list[str]:

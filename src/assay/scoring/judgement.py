@@ -14,6 +14,7 @@ from assay.judging.compare import Comparison, compare, entered
 from assay.judging.sequential import Look
 from assay.scoring.arm import Scored
 from assay.scoring.ruler import Metric
+from assay.words.records import RECORD, UNRECORDED
 
 #: verdicts that no test gave
 INCOMPARABLE, SAME = "incomparable", "same"
@@ -57,9 +58,14 @@ def untested(candidate: Scored, baseline: Scored | None) -> Judgement | None:
     return None
 
 
+def unseen(against: str, names: Sequence[str], mend: str) -> Judgement:
+    """No verdict: the metric read files that its version does not cover."""
+    return Judgement(INCOMPARABLE, against, None, f"metrics.py reads {', '.join(names)}; {mend}")
+
+
 def unrecorded(against: str, why: str) -> Judgement:
     """No verdict: nobody could be told later that somebody looked."""
-    return Judgement("inconclusive", against, None, f"look not recorded: {why}", "dvc repro -f -s evaluate")
+    return Judgement("inconclusive", against, None, f"{UNRECORDED}: {why}", RECORD)
 
 
 def against_baseline(

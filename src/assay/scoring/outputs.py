@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ class Evaluated:
     ruler: Ruler  # judging by the baseline's terms
     own: Mapping[str, Metric]  # as today's METRICS has them
     versions: Mapping[str, str]  # of every metric that can have one
+    packages: str  # that the metrics import, with their versions
+    unseen: Sequence[str]  # files that the metrics read although no version covers them
     profile: str
     commit: str  # HEAD while it ran: the experiment's parent
     classes: list[str] | None
@@ -47,7 +49,7 @@ class Evaluated:
 def write(layout: Layout, found: Evaluated) -> None:
     """The tables of replicates and metrics, the plots, the cases, last the numbers that `dvc exp show` reads."""
     files.write_text(layout.replicates, _replicates(found))
-    files.write_text(layout.rulers, tables.rulers(found.own, found.versions))
+    files.write_text(layout.rulers, tables.rulers(found.own, found.versions, found.packages, ", ".join(found.unseen)))
     files.write_text(layout.cases, _cases(found))
     files.write_text(layout.plots / "confusion.csv", _confusion(found))
     files.write_text(layout.plots / "reliability.csv", _reliability(found))

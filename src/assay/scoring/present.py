@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.judging.metric_version import can_name, metric_version
-from assay.outside import closure, task_source
+from assay.outside import closure, metric_reads, task_source
 from assay.scoring import ruler
 from assay.scoring.arm import Ruler
 from assay.words.params import Params
@@ -52,4 +52,5 @@ def _version(root: Path, asked: Params, module: object, evaluated: str, name: st
         ruler.revision(module, task_source.where(root, asked.task.name, "metrics")),
         evaluated,
         options,
+        metric_reads.contents(root, asked.task.name),
     )

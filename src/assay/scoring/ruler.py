@@ -1,4 +1,4 @@
-"""The ruler: the metrics that a task defines, checked, and applied to predictions.
+"""The ruler: the metrics that a task defines, checked, and applied to predictions under watch for unseen files.
 
 Covers: the METRICS table of a task's metrics.py, scoring replicates, per-example scores. Not covered: the
 ruler's version (`judging.metric_version`).
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.judging.samples import first_masked
+from assay.scoring import unseen_reads
 from assay.words.errors import UsageError
 
 Score = Callable[..., float]
@@ -71,7 +72,8 @@ def chosen(metrics: Mapping[str, Metric], name: str, where: str) -> Metric:
 
 def score(metric: Metric, options: Mapping[str, Any], targets: Array, predictions: Array, who: str) -> float:
     """One number for one replicate. Raises UsageError when it is not a finite number."""
-    value = metric.function(targets, predictions, **options)
+    with unseen_reads.watching():
+        value = metric.function(targets, predictions, **options)
     try:
         number = float(value)
     except (TypeError, ValueError):

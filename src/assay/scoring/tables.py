@@ -49,14 +49,17 @@ def replicate_rows(arm: Scored, common: Mapping[str, object], metrics: Sequence[
     ]
 
 
-def rulers(metrics: Mapping[str, Metric], versions: Mapping[str, str]) -> str:
-    """results/rulers.csv: one row for each metric with a version, so that none is read by another one's ruler."""
+def rulers(metrics: Mapping[str, Metric], versions: Mapping[str, str], packages: str, unseen: str) -> str:
+    """results/rulers.csv: one row for each metric with a version, so that none is read by another one's ruler.
+
+    `packages` that the metrics import, with their versions; `unseen` are files that they read and no version covers.
+    """
     rows = [
-        (name, versions[name], one.direction, one.min_effect, "" if one.worst is None else one.worst)
+        (name, versions[name], one.direction, one.min_effect, "" if one.worst is None else one.worst, packages, unseen)
         for name, one in metrics.items()
         if name in versions
     ]
-    return text(["metric", "key", "direction", "min_effect", "worst"], rows)
+    return text(["metric", "key", "direction", "min_effect", "worst", "packages", "unseen"], rows)
 
 
 def shares(arm: Scored, ruler: Ruler) -> NDArray[np.float64]:

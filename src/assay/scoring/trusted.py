@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay.outside import closure, files, git, task_source
+from assay.outside import closure, files, git, metric_reads, task_source
 from assay.outside import tree as trees
 
 _SUFFIXES = tuple(importlib.machinery.all_suffixes())
@@ -28,7 +28,8 @@ def metrics_code(root: Path, task: str) -> str:
     """Hash of what an import of the task's metrics in the project at `root` executes.
 
     Sources count byte by byte. So do the names beside them, since a library, a package or a module called like one of
-    Python's own could take their place, and bytecode that Python would run without a look at its source.
+    Python's own could take their place, bytecode that Python would run without a look at its source, and files that the
+    metrics say they read: unpickling one runs code, too.
     """
     tree = trees.project(root)
     sources = [root / file for file in closure.import_closure(root, [task_source.path(root, task, "metrics")])]
@@ -40,6 +41,7 @@ def metrics_code(root: Path, task: str) -> str:
     ]
     lines += [line for folder in sorted(inside) for line in _names(root, folder)]
     lines += [line for folder in roots for line in _modules(root, folder)]
+    lines += [_line(root, root / file) for file in metric_reads.metric_reads(root, task)]
     return files.digest("\n".join(lines).encode("utf-8", "surrogateescape"))
 
 

@@ -32,7 +32,7 @@ from assay.words import params
 from assay.words.errors import AssayError, UsageError
 from assay.words.json_form import json_form
 from assay.words.layout import Layout
-from assay.words.params import Params
+from assay.words.params import SPAN, Params
 
 #: largest difference between a prediction made again and the stored one, relative to the largest stored
 #: one. Float32 on another device differs by rounding; half precision by what it rounds away.
@@ -203,7 +203,8 @@ def _prove(kept: Kept, folder: Path, evaluated: Examples) -> float:
     ids = arrays.read(kept.fetched.predictions("candidate") / "ids.npy")
     if not np.array_equal(ids, evaluated.ids):
         raise UsageError(f"the stored predictions of {kept.strategy} are for other examples than its validation part")
-    expected = stored[predictor.replicates]  # trained as range(replicates): the number is the row
+    rows = [number % SPAN for number in predictor.replicates]  # draws begin at multiples of it
+    expected = stored[rows]
     difference = float(np.abs(made.astype(np.float64) - expected).max(initial=0.0))
     limit = TOLERANCE[kept.params.train.precision] * max(1.0, float(np.abs(expected).max(initial=0.0)))
     if not difference <= limit:

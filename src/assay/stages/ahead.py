@@ -5,25 +5,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from assay.ahead.settings import ahead
+from assay.arms import draw
 from assay.arms.request import request, training_closure
 from assay.outside import closure, remembered
 from assay.outside.start import start
 
 
 def main(root: Path, arguments: Sequence[str]) -> None:
+    settings = [json.loads(argument) for argument in arguments]
     begun = start(root, "train")
+    replicates = settings[0].get("replicates", begun.params.replicates)  # settings that train together agree in it
+    begun = dataclasses.replace(begun, params=msgspec.structs.replace(begun.params, replicates=replicates))
     reached = training_closure(root, begun.params.task.name)
     begun.prove([file.as_posix() for file in reached])
-    asked = request(begun, "candidate", begun.layout.part("train"), closure.code_hash(root, reached))
+    code = closure.code_hash(root, reached)
+    asked = request(begun, draw.CANDIDATE, draw.today(begun.layout), begun.layout.part("train"), code)
     remembered.save(begun.run.store.sources)
     own = set(begun.unproven())  # this module and what it is started for, which train no one
 
     def late() -> list[str]:
         return [file for file in begun.unproven() if file not in own]
 
-    print(ahead(asked, root, [json.loads(argument) for argument in arguments], late))
+    print(ahead(asked, root, settings, late))

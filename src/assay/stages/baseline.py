@@ -14,19 +14,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
 import numpy as np
 
 from assay.arms import accepted
 from assay.arms.accepted import Accepted
 from assay.arms.own_data import own_training_data
-from assay.arms.request import ALONE, PAIRED, request, today, training_closure
+from assay.arms.request import ALONE, request, today, training_closure
 from assay.outside import arrays, closure, examples, files, library, lifeline, places
 from assay.outside.start import Start, start
 from assay.words import printable, records
 from assay.words.errors import UsageError
 from assay.words.layout import Layout
-from assay.words.records import Arm, Measurement, MeasureRequest
+from assay.words.records import Arm, Draw, Measurement
 
 ARM = "baseline"
 
@@ -125,14 +124,6 @@ def _nothing(layout: Layout) -> None:
     files.write_text(layout.log(ARM), "baseline: floor; nothing to train\n")
 
 
-def drawn(asked: MeasureRequest, named: Accepted) -> MeasureRequest:
-    """The request for the replicates that the strategy stands with; a paired design shares the candidate's."""
-    if asked.purpose == PAIRED:
-        return asked
-    numbers = [named.first + number for number in asked.replicates]
-    return msgspec.structs.replace(asked, purpose=named.purpose, replicates=numbers)
-
-
 class Asked:
     """The accepted strategy, and what it is asked: to be answered in a process of its own."""
 
@@ -141,7 +132,8 @@ class Asked:
         self.tree = accepted.unpack(begun.run, named.commit)
         task = accepted.resolved(begun.run.home, named.name, named.commit).task.name
         code = closure.code_hash(self.tree, training_closure(self.tree, task))
-        self.request = drawn(request(begun, ARM, own_training_data(begun, named), code), named)
+        draw = Draw(purpose=named.purpose, first=named.first)
+        self.request = request(begun, ARM, draw, own_training_data(begun, named), code)
         self.path = begun.layout.record(ARM).with_suffix(".request.json")
         files.write_bytes(self.path, records.encode(self.request))
 

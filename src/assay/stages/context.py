@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from assay.arms import accepted
+import msgspec
+
+from assay.arms import accepted, draw
 from assay.context import environment, identity, installation, shadowed
 from assay.history import detached
 from assay.lineage import grown, metric_definition
-from assay.outside import closure, files, library, places, provenance, remembered, stage_code, task_source
+from assay.outside import closure, files, library, metric_reads, places, provenance, remembered, stage_code, task_source
 from assay.outside.start import Start, start
 from assay.words import printable, records
 from assay.words.errors import UsageError
@@ -31,6 +33,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     code = {stage: stage_code.find(root, stage, begun.params.task.name, looked) for stage in CODED}
     shadowed.check(root, {package for one in code.values() for package in packages(root, one)})
     prove_all(begun, code)
+    metric_reads.check_known(root, begun.params.task.name)
     outside = packages(root, code["train"])
     grown.check_writable(begun.run.home, grown.LOOKS)
     if identity.ensure(begun.run.home):
@@ -44,11 +47,14 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     metric = metric_definition.baseline_metric(
         root, begun.run.home, baseline.name, baseline.commit, begun.params.metric.name
     )
+    metric = msgspec.structs.replace(metric, packages=environment.versions(packages(root, code["evaluate"])))
+    candidates = draw.of_candidates(begun.run.home, baseline, begun.params.judge.test)
     for stage, one in code.items():
         files.write_bytes(begun.layout.code(stage), records.encode(one))
     files.write_bytes(begun.layout.environment, records.encode(found))
     files.write_bytes(begun.layout.baseline_metric, records.encode(metric))
-    files.write_bytes(begun.layout.accepted, records.encode(baseline))
+    files.write_bytes(begun.layout.accepted, records.encode(draw.of_baseline(baseline, candidates)))
+    files.write_bytes(begun.layout.draw, records.encode(candidates))
     remembered.save(begun.run.store.sources)
     print(f"context: {found.key}; baseline {baseline.name} {baseline.commit[:12]}".rstrip())
 

@@ -1,4 +1,4 @@
-"""evaluate: predictions of both arms and the floors → numbers under today's ruler → a verdict.
+"""evaluate: predictions of both arms and the floors → numbers under today's ruler → a verdict, which `verdict` prints.
 
 The only stage that turns predictions into metrics, all of them in this one process and without torch. Whoever
 sees its numbers has looked, so the look is in the ledger before there is a verdict. A verdict, even
@@ -12,19 +12,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from msgspec import UNSET
 
 from assay.arms.accepted import FLOOR, Accepted
-from assay.judging import cautions, crossed, drift, sequential, verdict
+from assay.judging import cautions, drift, expenses, sequential
 from assay.judging.compare import Comparison
 from assay.judging.sequential import Look
 from assay.lineage import identities, ledger, metric_definition
 from assay.lineage.metric_definition import MetricDefinition, MetricTerms
 from assay.lineage.since import since
-from assay.outside import examples, files, git
+from assay.outside import examples, files, git, task_source
 from assay.outside.start import Start, start
 from assay.report import comparison
-from assay.scoring import arm, judgement, looking, outputs, present, ruler, tables, trusted
-from assay.scoring.arm import Array, Ruler, Scored
+from assay.scoring import arm, costs, judgement, looking, new_examples, outputs, present, trusted, unseen_reads
+from assay.scoring.arm import Ruler, Scored
 from assay.scoring.judgement import Judgement
 from assay.scoring.outputs import Evaluated
 from assay.scoring.ruler import Metric
@@ -38,23 +39,31 @@ DIGITS = 4
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
     begun = start(root, "evaluate")
-    module = begun.task("metrics")
+    with unseen_reads.watching():
+        module = task_source.load(root, begun.params.task.name, "metrics")
+    begun.prove()
     part, manifest = examples.read(begun.layout.part("validation"), ["ids", "targets"])
     own = present.read(root, begun.params, module, part.ids, part.targets)
     versions = present.versions(root, begun.params, module, manifest.content, own.metrics)
     standard = _standard(begun)
     today = own.judging_by(*standard.terms) if standard.terms else own
     with begun.said_by_task("metrics"):
-        found, against = _evaluate(begun, today, own.metrics, versions, manifest)
+        found, against = _evaluate(begun, today, own.metrics, versions, _packages(standard), manifest)
         outputs.write(begun.layout, found)
         _note(begun, found)
-        for line in (*_lines(begun, found, against), *_metric_changes(begun, own, standard)):
-            print(printable.lines(line))
+        said = (*_lines(begun, found, against), *_metric_changes(begun, own, standard))
+        files.write_text(begun.layout.verdict, "".join(f"{printable.lines(line)}\n" for line in said))
 
 
 def _standard(begun: Start) -> MetricDefinition:
     path = begun.layout.baseline_metric
     return records.decode(files.read_bytes(path, "dvc repro -f context"), MetricDefinition, str(path))
+
+
+def _packages(standard: MetricDefinition) -> str:
+    """What the metrics import from elsewhere, as `context` found it, in one line."""
+    found = {} if standard.packages is UNSET else standard.packages
+    return ", ".join(f"{name} {version}" for name, version in sorted(found.items()))
 
 
 def _metric_changes(begun: Start, own: Ruler, standard: MetricDefinition) -> Iterator[str]:
@@ -69,7 +78,7 @@ def _metric_changes(begun: Start, own: Ruler, standard: MetricDefinition) -> Ite
 
 
 def _evaluate(
-    begun: Start, today: Ruler, own: Mapping[str, Metric], versions: Mapping[str, str], manifest: Part
+    begun: Start, today: Ruler, own: Mapping[str, Metric], versions: Mapping[str, str], packages: str, manifest: Part
 ) -> tuple[Evaluated, int]:
     """Everything found, and how many verdicts were given against the same baseline before."""
     candidate = arm.load(begun.layout, arm.record(begun.layout, "candidate"), today)
@@ -81,6 +90,8 @@ def _evaluate(
         ruler=today,
         own=own,
         versions=versions,
+        packages=packages,
+        unseen=unseen_reads.found(begun.layout.root, begun.params.task.name),
         profile=begun.params.profile,
         commit=git.run(begun.layout.root, "rev-parse", "HEAD"),
         classes=manifest.classes,
@@ -96,6 +107,8 @@ def _note(begun: Start, found: Evaluated) -> None:
     """Keep where no clone brings it that this code ran here, and computed these numbers."""
     code = trusted.metrics_code(begun.layout.root, begun.params.task.name)
     trusted.note_code(begun.run.home, code)
+    if found.unseen:
+        return
     predictions = {each.arm.arm: files.digest(each.predictions.tobytes()) for each in found.arms}
     tables = begun.layout.replicates.read_bytes(), begun.layout.rulers.read_bytes()
     trusted.note_scores(begun.run.home, tables, code, predictions)
@@ -116,6 +129,10 @@ def _judged(
     today: Ruler,
 ) -> tuple[Judgement, int]:
     """The verdict at the level that earlier looks left, and how many other strategies were looked at before."""
+    root, task = begun.layout.root, begun.params.task.name
+    if unseen := unseen_reads.found(root, task):
+        against = baseline.arm.name if baseline else looking.FLOOR
+        return judgement.unseen(against, unseen, unseen_reads.mend(root, task, unseen)), 0
     if nothing := judgement.untested(candidate, baseline):
         return nothing, 0
     assert candidate.arm.measurement is not None
@@ -151,9 +168,13 @@ def _lines(begun: Start, found: Evaluated, against: int) -> Iterator[str]:
     if judged.comparison is None:
         yield f"{judged.verdict}: {judged.reason}" + (f"; next: {judged.mend}" if judged.mend else "")
     else:
-        yield comparison.verdict_lines(judged.comparison, ruler_.decides, judged.against, found.metric_version, against)
-        yield from _new_examples(begun, found, judged.comparison)
+        result, version = judged.comparison, found.metric_version
+        interval = new_examples.interval(begun.layout, found, result, begun.params.judge.test)
+        yield comparison.verdict_lines(result, ruler_.decides, judged.against, version, against, interval)
+        if interval is not None:
+            yield f"{'':11}{comparison.new_examples_line(interval, comparison.decimals(result))}"
         yield from _futility(begun, judged.comparison)
+        yield from _cost(begun, found)
     for group in found.arms:
         for line in cautions.made_differently(group.arm.arm, (one.execution for one in group.replicates)):
             yield f"{'':11}caution: {line}"
@@ -181,37 +202,6 @@ def _drift(named: Accepted, found: Evaluated, alpha: float) -> Iterator[str]:
             yield f"{'':11}{line}"
 
 
-def _new_examples(begun: Start, found: Evaluated, result: Comparison) -> Iterator[str]:
-    """The interval over new examples, where the metric is the mean of a score per example."""
-    metric, candidate = found.ruler.metric, found.candidate
-    if metric.per_example is None or not len(candidate.finite):
-        return
-    after = tables.shares(candidate, found.ruler)
-    if not np.allclose(after.mean(axis=1), candidate.values(metric.name), rtol=0, atol=1e-9):
-        return
-    before = _baseline_scores(begun, found)
-    if before is not None:
-        paired = begun.params.judge.test == judgement.PAIRED and before.shape == after.shape
-        if result.baseline.fixed and before.ndim > 1:  # no seed moves it: one row speaks for all, as for a floor
-            before, paired = before[0], False
-        if result.candidate.fixed:
-            after, paired = after[0], False
-        interval = crossed.new_examples(before, after, paired=paired)
-        yield f"{'':11}{comparison.new_examples_line(interval, comparison.decimals(result))}"
-
-
-def _baseline_scores(begun: Start, found: Evaluated) -> Array | None:
-    """Per-example scores of what the candidate was compared with: (R, N), or (N,) for a floor."""
-    if found.baseline is not None:
-        return tables.shares(found.baseline, found.ruler) if len(found.baseline.finite) else None
-    scores = {name: score[found.ruler.decides] for name, score in found.floors.items()}
-    best = verdict.best(scores, found.ruler.metric.direction)
-    predictions = arm.floors(begun.layout, found.ruler).get(best)  # a human left no predictions
-    if predictions is None:
-        return None
-    return ruler.per_example(found.ruler.metric, found.ruler.targets, predictions, f"floor {best}")
-
-
 def _futility(begun: Start, result: Comparison) -> Iterator[str]:
     looks = begun.params.judge.looks
     n = result.candidate.n
@@ -219,6 +209,14 @@ def _futility(begun: Start, result: Comparison) -> Iterator[str]:
         level = sequential.look(begun.params.judge.alpha, looks[-1], looks).alpha
         if sequential.futile(result, looks[-1], level):
             yield f"{'':11}futile: progress at n={looks[-1]} is unlikely; stopping here costs no error (non-binding)"
+
+
+def _cost(begun: Start, found: Evaluated) -> Iterator[str]:
+    """A gain that costs more than the project wants to pay."""
+    most = begun.params.judge.max_cost
+    if most is not None and found.baseline is not None and found.judgement.verdict == "progress":
+        for line in expenses.over(costs.of_both(found.baseline, found.candidate), most):
+            yield f"{'':11}caution: {line}"
 
 
 def _changes(begun: Start, named: Accepted) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from assay.arms import draw
 from assay.arms.request import request, today, training_closure
 from assay.keeping.answers import Watch
 from assay.outside import closure, files, git, places, remembered
@@ -70,4 +71,4 @@ def candidate(begun: Start) -> tuple[MeasureRequest, Code]:
     root = begun.layout.root
     reached = training_closure(root, begun.params.task.name)
     code = Code(root, reached, closure.code_hash(root, reached))
-    return request(begun, ARM, begun.layout.part("train"), code.digest), code
+    return request(begun, ARM, draw.today(begun.layout), begun.layout.part("train"), code.digest), code

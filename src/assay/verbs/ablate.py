@@ -13,8 +13,8 @@ from pathlib import Path
 
 from assay.history import project
 from assay.judging.factorial import Factorial, factorial
-from assay.verbs import cells, family_looks
-from assay.verbs.cells import Row, Say
+from assay.verbs import cells, family_looks, idle
+from assay.verbs.cells import Row, Say, Wanted
 from assay.words.errors import IncomparableError, UsageError
 
 
@@ -29,11 +29,11 @@ class Ablation:
     result: Factorial
 
 
-def ablate(start: Path, settings: Sequence[str], branches: Sequence[str], say: Say) -> Ablation:
+def ablate(start: Path, settings: Sequence[str], branches: Sequence[str], say: Say, wanted: Wanted) -> Ablation:
     """Measure all combinations of `settings` (key=value) and `branches` on HEAD; their effects.
 
-    Raises UsageError for fewer than two or more than three changes, and for a cell that does not run; IncomparableError
-    where earlier draws of the same cells have spent alpha.
+    Raises UsageError for fewer than two or more than three changes, for one that changes nothing, and for a cell that
+    does not run; IncomparableError where earlier draws of the same cells have spent alpha.
     """
     layout = project.find(start)
     changes = [*settings, *branches]
@@ -41,7 +41,8 @@ def ablate(start: Path, settings: Sequence[str], branches: Sequence[str], say: S
         raise UsageError(f"the changes are {', '.join(changes) or 'none'}", allowed="two or three different ones")
     cells.check_settings(settings)
     subsets = [subset for size in range(len(changes) + 1) for subset in itertools.combinations(changes, size)]
-    made = [cells.cell(layout, "ablate", subset, frozenset(branches)) for subset in subsets]
+    made = [cells.cell(layout, wanted, subset, frozenset(branches)) for subset in subsets]
+    idle.check_parts(layout, made[0], made[1 : 1 + len(changes)])
     measured = cells.measure(layout, made, say)
     candidates = [[row for row in rows if row["arm"] == "candidate"] for rows in measured]
     cells.judging(layout, made)

@@ -16,7 +16,7 @@ from typing import Any
 
 from assay.arms.accepted import FLOOR
 from assay.arms.accepted import Accepted as Named
-from assay.arms.request import PAIRED
+from assay.arms.draw import PAIRED
 from assay.evidence.events import CONTRACT, Accepted, Attempted, Comparison, Score, check_name, tag_of
 from assay.history import changed_outputs, following, landing, lookup, numbers, plumbing, project
 from assay.history.commits import tree_with

@@ -22,12 +22,14 @@ import msgspec
 
 from assay.arms.dvc_program import DVC
 from assay.context import environment
+from assay.evidence.events import NAMES, is_name
 from assay.history import plumbing
 from assay.history.landing import newest_date
 from assay.history.merging import merge
-from assay.history.reproducing import LAST, furnish
+from assay.history.reproducing import furnish, last
 from assay.history.scratch import failed, lay_out, run
 from assay.outside import files, git, library, lifeline, pipeline
+from assay.verbs import metric_rows
 from assay.words import params
 from assay.words.errors import UsageError
 from assay.words.json_form import json_form
@@ -38,6 +40,8 @@ from assay.words.yaml12 import parse
 REPLICATES = "results/replicates.csv"
 #: column that names an earlier replicate with the same predictions
 SAME_AS = "same_as"
+#: column of ours, not of the file: what the metric imported
+PACKAGES = "packages"
 #: one ref, whatever else the user's settings make a fetch do
 _FETCH = (
     "fetch",
@@ -76,13 +80,32 @@ def check_settings(settings: Sequence[str]) -> None:
             raise UsageError(f"-S {setting} is no setting", allowed="KEY=VALUE, as in `dvc exp run -S`")
 
 
-def cell(layout: Layout, kind: str, changes: tuple[str, ...], branches: frozenset[str] = frozenset()) -> Cell:
-    """The cell of `changes` on HEAD, some of which are branches; `kind` begins its experiment's name."""
+@dataclass(frozen=True)
+class Wanted:
+    """What a user wants of all cells: how their experiments' names begin, and how many replicates they train."""
+
+    name: str
+    replicates: int | None = None  # None: what params.yaml says
+
+    @classmethod
+    def checked(cls, name: str, replicates: int | None) -> Wanted:
+        """Raises UsageError for a name that no experiment can have."""
+        if not is_name(name):
+            raise UsageError(f"--name {name!r} is no name for experiments", allowed=NAMES)
+        return cls(name, replicates)
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        return () if self.replicates is None else (f"replicates={self.replicates}",)
+
+
+def cell(layout: Layout, wanted: Wanted, changes: tuple[str, ...], branches: frozenset[str] = frozenset()) -> Cell:
+    """The cell of `changes` on HEAD, some of which are branches."""
     base = git.run(layout.root, "rev-parse", "HEAD")
     for branch in (change for change in changes if change in branches):
         base = _with_branch(layout.root, base, branch)
-    settings = tuple(sorted(change for change in changes if change not in branches))
-    name = f"{kind}-{files.digest(' '.join((base, *settings)).encode())[:8]}"
+    settings = tuple(sorted([*(change for change in changes if change not in branches), *wanted.settings]))
+    name = f"{wanted.name}-{files.digest(' '.join((base, *settings)).encode())[:8]}"
     return Cell(changes, base, settings, name)
 
 
@@ -173,7 +196,8 @@ def _families(layout: Layout, cells: Sequence[Cell]) -> list[list[Cell]]:
             base, settings = params.resolved(content), params.changed(content, _values(one))
         except UsageError:
             continue  # its run will say what is wrong
-        same = msgspec.structs.replace(settings, lr=base.lr, model=base.model, train=base.train) == base
+        shared = {name: getattr(base, name) for name in ("lr", "model", "train", "replicates")}
+        same = msgspec.structs.replace(settings, **shared) == base
         typed = _values(one)
         if same and json_form(typed) == typed and settings.machine.execution in ("auto", "fused"):
             found.setdefault((one.base, msgspec.json.encode(params.alike(settings))), []).append(one)
@@ -213,7 +237,10 @@ def _rows(layout: Layout, one: Cell, say: Say) -> list[Row]:
     else:
         say(f"{one.label} is measured: {one.name}")
     rows = csv.DictReader(io.StringIO(known.decode()))
-    return [row for row in rows if not row.get(SAME_AS)]  # the same predictions are one replicate
+    content, metric = git.read(layout.root, one.ref, metric_rows.RULERS), asked(layout, one).metric.name
+    packages = metric_rows.packages(content, metric, one.name)
+    # the same predictions are one replicate
+    return [{**row, PACKAGES: packages} for row in rows if not row.get(SAME_AS)]
 
 
 def _run(layout: Layout, one: Cell) -> bytes:
@@ -221,7 +248,7 @@ def _run(layout: Layout, one: Cell) -> bytes:
     try:
         furnish(scratch)
         options = [word for setting in one.settings for word in ("-S", setting)]
-        command = [*DVC, "exp", "run", LAST, "--name", one.name, *options]
+        command = [*DVC, "exp", "run", last(scratch.layout), "--name", one.name, *options]
         code, said = run(command, scratch.layout.root, layout.root)
         if code:
             raise failed(f"{one.label} does not run", said, "mend it, then run the command again")
@@ -245,6 +272,11 @@ def _keep_base(layout: Layout, one: Cell) -> None:
 
 def version(found: Sequence[Sequence[Row]]) -> str:
     """The metric version of all cells. Raises UsageError where they differ."""
+    packages = {row.get(PACKAGES, "") for rows in found for row in rows} - {""}
+    if len(packages) > 1:
+        raise UsageError(
+            f"the metrics of the cells imported {' and '.join(sorted(packages))}", mend="dvc exp remove the old"
+        )
     versions = {row["metric_version"] for rows in found for row in rows}
     if len(versions) != 1:
         raise UsageError(

@@ -29,6 +29,7 @@ from assay.words.errors import AssayError, UsageError
 
 #: where neither a look nor a user says one
 ALPHA = 0.05
+AGAIN = "the same command with --rescore, which scores both under the packages of today"
 SAME = "both sides are the same strategy, and a difference between them is luck"
 
 
@@ -295,7 +296,8 @@ def _judge(base: _Base, candidate: Group, options: Options, source: Source, hold
     placed = test == "paired" and options.worst is not None  # diverged ones are in their places already
     if isinstance(baseline, Group):
         if fields := baseline.ruler.differing(candidate.ruler):
-            raise DifferingRulers(f"{baseline.name} and {candidate.name}", fields, base.mend)
+            mend = AGAIN if set(fields) == {groups.PACKAGES} else base.mend
+            raise DifferingRulers(f"{baseline.name} and {candidate.name}", fields, mend)
         if test == "paired":
             first, values = groups.matched(baseline, candidate, options.worst)
         else:

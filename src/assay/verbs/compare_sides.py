@@ -244,11 +244,12 @@ def still_running(source: Source) -> int:
 def _rulers(source: Source, metric: str, rows: list[int], direction: str) -> list[Ruler]:
     """The ruler of each row; rows under the same one share it. A record's other metrics have keys of their own."""
     versions = _cells(source.table, "metric_version", rows)
-    if source.is_record and (key := recorded(source, metric).key) != source.table["metric_version"][0]:
-        versions = [key] * len(rows)
+    said = recorded(source, metric) if source.is_record else MetricRow()
+    if source.is_record and said.key != source.table["metric_version"][0]:
+        versions = [said.key] * len(rows)
     recorded_fields = _cells(source.table, "profile", rows), _cells(source.table, "environment", rows)
     fields = list(zip(versions, *recorded_fields, strict=True))
-    made = {one: Ruler(*one, direction=direction) for one in set(fields)}
+    made = {one: Ruler(*one, direction=direction, metric_packages=said.packages) for one in set(fields)}
     return [made[one] for one in fields]
 
 

@@ -23,17 +23,16 @@ from assay.history.scratch import Scratch, failed, run
 from assay.outside import arrays, closure, examples, files, library, pipeline, places, task_source
 from assay.outside.pipeline import Run
 from assay.outside.start import Start
-from assay.scoring import ruler, trusted
+from assay.scoring import ruler, trusted, unseen_reads
 from assay.scoring.ruler import Metric
 from assay.words import params, records
 from assay.words.errors import UsageError
-from assay.words.records import Measurement, MeasureRequest, Replicate
+from assay.words.params import SPAN
+from assay.words.records import Draw, Measurement, MeasureRequest, Replicate
 
 PURPOSE = "confirmation"
 #: a paired design is confirmed as it was declared: both arms on the same fresh numbers
 PAIRED_PURPOSE = "paired-confirmation"
-#: replicates a group can have at most (words.params); numbers of different groups lie this far apart
-SPAN = 10_000
 
 
 def fresh_seeds(root: int, n: int, sequence: int, paired: bool = False) -> Seeds:
@@ -87,7 +86,7 @@ class Confirmation:
         """The tree's own strategy, predicting `part`."""
         root = self.scratch.layout.root
         code = closure.code_hash(root, training_closure(root, self.task))
-        asked = request(self.begun, "candidate", self.begun.layout.part("train"), code)
+        asked = request(self.begun, "candidate", self._draw("candidate"), self.begun.layout.part("train"), code)
         return self._measure(root, asked, "candidate", part)
 
     def baseline(self, named: Accepted, say: places.Say) -> Group:
@@ -95,16 +94,19 @@ class Confirmation:
         tree = accepted.unpack(self.begun.run, named.commit, say)
         task = accepted.resolved(self.scratch.home, named.name, named.commit).task.name
         code = closure.code_hash(tree, training_closure(tree, task))
-        asked = request(self.begun, "baseline", own_training_data(self.begun, named, say), code)
+        asked = request(self.begun, "baseline", self._draw("baseline"), own_training_data(self.begun, named, say), code)
         return self._measure(tree, asked, "baseline", "validation")
+
+    def _draw(self, arm: str) -> Draw:
+        first = self.seeds.candidate if arm == "candidate" else self.seeds.baseline
+        return Draw(purpose=self.seeds.purpose, first=first)
 
     def _measure(self, tree: Path, asked: MeasureRequest, arm: str, part: str) -> Group:
         work = self.scratch.top.parent / f"{arm}-{part}"
-        first = self.seeds.candidate if arm == "candidate" else self.seeds.baseline
+        first = asked.replicates[0]
         evaluated = self.begun.layout.part(part)
         asked = msgspec.structs.replace(
             asked,
-            purpose=self.seeds.purpose,
             seed=self.seeds.root,
             replicates=list(range(first, first + self.seeds.n)),
             evaluate=str(evaluated),
@@ -134,6 +136,7 @@ class Confirmation:
                 ruler.score(self.metric, options, part.targets, row, f"replicate {one.number}")
                 for one, row in distinct.values()
             ]
+        unseen_reads.check(self.scratch.layout.root, self.task)
         return Group(values, [one.number for one, _ in distinct.values()], diverged, answer)
 
 

@@ -13,7 +13,6 @@ from datetime import date
 from assay.arms import accepted
 from assay.arms.accepted import Accepted
 from assay.arms.own_data import own_training_data
-from assay.arms.request import PAIRED
 from assay.history import locked
 from assay.history.state import Strategy
 from assay.outside import examples, files, places, task_source
@@ -70,7 +69,7 @@ def arm_is(arm: Arm, named: Accepted) -> bool:
     if arm.measurement is None or arm.commit != named.commit:
         return False
     first = min((one.number for one in arm.measurement.replicates), default=0)
-    return arm.measurement.purpose == PAIRED or (arm.measurement.purpose, first) == (named.purpose, named.first)
+    return (arm.measurement.purpose, first) == (named.purpose, named.first)
 
 
 def _used_up(begun: Start, arm: Arm, strategy: Strategy | None) -> Iterator[str]:

@@ -16,7 +16,7 @@ from assay.history.reading import Experiment
 from assay.lineage import metric_definition
 from assay.lineage.metric_definition import MetricTerms
 from assay.outside import pipeline, task_source
-from assay.scoring import ruler
+from assay.scoring import ruler, unseen_reads
 from assay.scoring.ruler import Metric
 from assay.words import params
 from assay.words.errors import IncomparableError
@@ -55,5 +55,6 @@ def check(
 def _today(tree: Layout) -> Metric:
     asked = params.load(pipeline.parameters(tree.root))
     where = task_source.where(tree.root, asked.task.name, "metrics")
-    module = task_source.load(tree.root, asked.task.name, "metrics")
+    with unseen_reads.watching():
+        module = task_source.load(tree.root, asked.task.name, "metrics")
     return ruler.chosen(ruler.read(module, where), asked.metric.name, where)

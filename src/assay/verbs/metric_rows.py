@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from assay.lineage import columns
 from assay.lineage.columns import Table
-from assay.words.errors import UsageError
+from assay.words.errors import IncomparableError, UsageError
 
 RULERS = "results/rulers.csv"
 DIRECTIONS = ("maximize", "minimize")
@@ -24,6 +24,7 @@ class MetricRow(NamedTuple):
     direction: str = ""
     min_effect: float | None = None
     worst: float | None = None  # what a diverged replicate counts as
+    packages: str = ""  # that the metric imports, with their versions
 
 
 def of_file(table: Table, where: str) -> MetricRow:
@@ -57,7 +58,16 @@ def of_record(table: Table, rulers: Table | None, metric: str, where: str) -> Me
         raise UsageError(
             f"{RULERS} of {where} says {found.key}, its results/replicates.csv {version}", mend="dvc repro evaluate"
         )
-    return of_file(table, where)._replace(key=version)
+    return of_file(table, where)._replace(key=version, packages=found.packages)
+
+
+def packages(content: bytes | None, metric: str, where: str) -> str:
+    """What `metric` imported by the results/rulers.csv in `content`, "" where an older record does not say it.
+
+    Raises IncomparableError where it read what its version does not cover.
+    """
+    rulers = {} if content is None else columns.parse(content, RULERS)
+    return own(rulers, metric, where).packages if metric in rulers.get("metric", ()) else ""
 
 
 def own(rulers: Table, metric: str, where: str) -> MetricRow:
@@ -69,11 +79,17 @@ def own(rulers: Table, metric: str, where: str) -> MetricRow:
         if metric not in rows or len(rows) < len(names):
             raise UsageError(f"{within} has no row of its own for {metric!r}", allowed=", ".join(rows) or "none")
         row = rows[metric]
+        if unseen := rulers.get("unseen", [""] * len(names))[row]:
+            raise IncomparableError(
+                f"{metric} of {where} was computed from {unseen}, which {rulers['key'][row]} does not cover",
+                mend="name what metrics.py reads in READS, then measure it again with `dvc exp run`",
+            )
         return MetricRow(
             key=rulers["key"][row],
             direction=_direction(rulers["direction"][row], within),
             min_effect=_number(rulers["min_effect"][row], "min_effect", within),
             worst=_number(rulers["worst"][row], "worst", within),
+            packages=rulers.get("packages", [""] * len(names))[row],
         )
     except KeyError as error:
         raise UsageError(f"{within} has no column {error.args[0]!r}", mend="dvc repro evaluate") from error

@@ -18,9 +18,9 @@ from assay.arms.accepted import locked as locked_hash
 from assay.evidence.events import Score
 from assay.history import locked
 from assay.history.kept import Kept
-from assay.outside import closure, examples, files, git, pipeline, remembered, task_source
+from assay.outside import closure, examples, files, git, metric_reads, pipeline, remembered, task_source
 from assay.outside.untracked_files import commit_command, named
-from assay.scoring import present, ruler, trusted
+from assay.scoring import present, ruler, trusted, unseen_reads
 from assay.scoring.arm import Ruler
 from assay.scoring.ruler import Metric
 from assay.words import params
@@ -66,7 +66,9 @@ class Today:
         """The metric of predictions (M, …) for examples `ids` (M,). Raises as `score` does."""
         options = self.ruler.options if metric.name == self.ruler.decides else {}
         with self.said_by_task():
-            return ruler.score(metric, options, self.ruler.targets, predictions[self._rows(ids)], who)
+            found = ruler.score(metric, options, self.ruler.targets, predictions[self._rows(ids)], who)
+        unseen_reads.check(self.layout.root, self.asked.task.name)
+        return found
 
     def examples(self, found: Kept) -> NDArray[np.float64]:
         """Scores (R, N) of today's single examples, for replicates that did not diverge. Raises as `score` does."""
@@ -108,7 +110,8 @@ def load(layout: Layout, *, only_known: bool = False) -> Today:
         _check_known(layout, asked.task.name)
     _check_data(layout)
     part, manifest = examples.read(layout.part("validation"), ["ids", "targets"])
-    module = task_source.load(layout.root, asked.task.name, "metrics")
+    with unseen_reads.watching():
+        module = task_source.load(layout.root, asked.task.name, "metrics")
     version = present.version(layout.root, asked, module, manifest.content)
     return Today(layout, asked, present.read(layout.root, asked, module, part.ids, part.targets), version)
 
@@ -144,7 +147,7 @@ def check_committed(today: Today) -> str:
     """The commit that holds today's ruler: HEAD. Raises ProvenanceError naming what is in no commit."""
     root, task = today.layout.root, today.asked.task.name
     reached = closure.import_closure(root, [task_source.path(root, task, "metrics")])
-    paths = [file.as_posix() for file in reached]
+    paths = [file.as_posix() for file in (*reached, *metric_reads.metric_reads(root, task))]
     new = git.run(root, "ls-files", "-z", "--others", "--", *paths).split("\0")
     missing = [*git.edited(root, "HEAD", *paths), *filter(None, new)]
     committed = pipeline.parameters_at(root, "HEAD")

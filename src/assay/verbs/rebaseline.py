@@ -19,6 +19,7 @@ from assay.arms.request import ALONE
 from assay.evidence.events import NO_EVIDENCE, Remeasured, UnverifiableError
 from assay.history import lookup, project
 from assay.history.reading import read
+from assay.history.reproducing import last
 from assay.history.scratch import failed, run
 from assay.history.state import State, Strategy, fold
 from assay.history.writing import check_identity, write
@@ -124,7 +125,7 @@ def _done(layout: Layout, chosen: Plan, ran: bool, say: Say) -> Done:
     content = read_manifest(layout.part("validation")).content
     evaluated = candidate is not None and candidate.evaluated == content
     if evaluated:
-        _repro(layout, "evaluate", alone=True)
+        _repro(layout, *dict.fromkeys(("evaluate", last(layout))), alone=True)
     else:
         say("results/ stays as it is: the candidate was not measured on today's examples; next: dvc exp run")
     values, trained = scored.values(today.ruler.decides), sum(not one.reused for one in scored.replicates) * ran

@@ -200,6 +200,8 @@ def _work_tree(layout: Layout, tree: WorkTree, equal: Experiment | None, landed:
     if not layout.lock.is_file():
         yield StatusLine(topic="work tree", text="there is no dvc.lock", mend="dvc exp run")
         return
+    if not layout.metrics.is_file():  # as in a fresh clone: the run that brings results brings all the rest
+        return
     try:
         lock = locked.read(layout.lock.read_bytes())
         stale = locked.changed_sources(layout.root, lock)

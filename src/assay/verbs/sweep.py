@@ -19,8 +19,8 @@ from assay.judging.account import Price
 from assay.judging.compare import Comparison, compare, entered
 from assay.judging.sequential import look
 from assay.scoring import judgement
-from assay.verbs import cells, family_looks
-from assay.verbs.cells import Cell, Row, Say
+from assay.verbs import cells, family_looks, idle
+from assay.verbs.cells import Cell, Row, Say, Wanted
 from assay.words.errors import UsageError
 from assay.words.params import Judge
 from assay.words.yaml12 import parse
@@ -54,15 +54,15 @@ class Sweep:
     failed: dict[str, str]
 
 
-def sweep(start: Path, settings: Sequence[str], say: Say) -> Sweep:
+def sweep(start: Path, settings: Sequence[str], say: Say, wanted: Wanted) -> Sweep:
     """Measure every combination of `settings` (key=value,value,…) on HEAD against the baseline.
 
-    Raises UsageError for fewer than two or more than 64 combinations, for settings that change how cells are
-    judged, and where none of them runs.
+    Raises UsageError for fewer than two or more than 64 combinations, for a value that is the baseline's own, for
+    settings that change how cells are judged, and where none of them runs.
     """
     layout = project.find(start)
     cells.check_settings(settings)
-    made = [cells.cell(layout, "sweep", chosen) for chosen in combinations(settings)]
+    made = idle.ideas(layout, [cells.cell(layout, wanted, chosen) for chosen in combinations(settings)], say)
     found = dict(zip(made, cells.attempt(layout, made, say), strict=True))
     measured = {cell: rows for cell, rows in found.items() if not isinstance(rows, UsageError)}
     failed = {cell.label: rows.sentence for cell, rows in found.items() if isinstance(rows, UsageError)}
@@ -127,7 +127,7 @@ def _judged(
     for cell in measured:
         strict = judged(cell, levels[cell] / max(1, len(p))).verdict
         word = families.decided(alone[cell].verdict, adjusted[cell], levels[cell], strict) if cell in adjusted else SAME
-        tried.append(Tried(cell.settings, cell.name, alone[cell], adjusted.get(cell), word))
+        tried.append(Tried(cell.changes, cell.name, alone[cell], adjusted.get(cell), word))
     baseline = names.pop() if names else f"floor {_floor(found[0], metric)[0]}"
     return Sweep(metric, version, baseline, tried, failed)
 

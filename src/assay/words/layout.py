@@ -7,10 +7,10 @@ from pathlib import Path
 
 PARTS = ("train", "validation", "test")
 ARMS = ("baseline", "candidate")
-#: stages of dvc.yaml that depend on code, in their order; `context` runs before them, always
+#: stages of dvc.yaml that depend on code, in their order; `context` runs before them and `verdict` behind, always
 CODED = ("prepare", "split", "baseline", "train", "evaluate")
 #: all stages of ours; a stage of another name is the user's own
-STAGES = ("context", *CODED)
+STAGES = ("context", *CODED, "verdict")
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,11 @@ class Layout:
     def accepted(self) -> Path:
         return self.root / "context" / "baseline.json"
 
+    @property
+    def draw(self) -> Path:
+        """Which replicates a candidate trains."""
+        return self.root / "context" / "draw.json"
+
     def code(self, stage: str) -> Path:
         """What `context` found of the code that a stage reaches."""
         return self.root / "context" / f"code-{stage}.json"
@@ -85,6 +90,11 @@ class Layout:
     @property
     def replicates(self) -> Path:
         return self.results / "replicates.csv"
+
+    @property
+    def verdict(self) -> Path:
+        """The verdict in words, which the last stage prints."""
+        return self.results / "verdict.txt"
 
     @property
     def rulers(self) -> Path:

@@ -23,6 +23,8 @@ from assay.words.excerpt import excerpt, excerpt_of_name
 from assay.words.json_form import json_form
 from assay.words.yaml12 import parse
 
+#: replicates that a group has at most: numbers of different draws lie this far apart
+SPAN = 10_000
 Share = Annotated[float, Meta(gt=0, lt=1)]
 Count = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[float, Meta(ge=0)]
@@ -66,6 +68,7 @@ class Judge(Section, frozen=True, kw_only=True):
     looks: list[Annotated[int, Meta(ge=2)]] = []
     human: float | None = None
     baseline_max_age: Annotated[float, Meta(gt=0)] | None = None
+    max_cost: Annotated[float, Meta(gt=0)] | None = None
 
 
 class Machine(Section, frozen=True, kw_only=True):
@@ -78,7 +81,7 @@ class Params(Section, frozen=True, kw_only=True):
     """All of params.yaml. Meanings and units stand beside the values in the file itself."""
 
     lr: Annotated[float, Meta(gt=0)]
-    replicates: Annotated[int, Meta(ge=1, le=10_000)]
+    replicates: Annotated[int, Meta(ge=1, le=SPAN)]
     seed: Annotated[int, Meta(ge=0, lt=2**53)]
     profile: str = "full"
     baseline: str = "floor"

@@ -94,12 +94,25 @@ class Environment(Record, frozen=True, kw_only=True):
         return f"{packages}; {self.device}; {self.machine}; {self.system}{variables}{library}"
 
 
+class Draw(Record, frozen=True, kw_only=True):
+    """`context/draw.json`: the replicates that a candidate trains, `first` and following under `purpose`."""
+
+    purpose: str  # candidate, or paired where both arms train the same ones
+    first: int
+
+
 class StageCode(Record, frozen=True, kw_only=True):
     """`context/code-STAGE.json`: the code that a stage reaches, in hashes that comments and layout leave alone."""
 
     stage: str
     library: str  # fingerprint of what the stage imports of Assay
     files: dict[str, str]  # the user's own sources, relative to the folder of dvc.yaml → hash
+    reads: dict[str, str] | UnsetType = UNSET  # files that the metrics name in READS → hash; left out where none is
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Both kinds of files → hash."""
+        return self.files | ({} if self.reads is UNSET else self.reads)
 
 
 class Identity(Record, frozen=True, kw_only=True):
@@ -163,6 +176,11 @@ class Replicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 SAME_START = "replicates begin with the same weights"
 
 
+#: how a verdict says that the ledger took no look, and the command to run once it can be written
+UNRECORDED = "look not recorded"
+RECORD = "dvc repro -f -s evaluate verdict"
+
+
 class Measurement(Record, frozen=True, kw_only=True):
     """Answer to a MeasureRequest."""
 
@@ -177,6 +195,7 @@ class Measurement(Record, frozen=True, kw_only=True):
     # mean percent of time in which the GPU was busy while these trained, one reading an epoch; None on a CPU, where
     # nobody could tell, and in answers of strategies that were accepted before it was asked for
     utilisation: float | None = None
+    weights: int | None = None  # numbers in the weights of one replicate; None where none are kept, or nobody counted
 
 
 class TraceRequest(Record, frozen=True, kw_only=True):

@@ -1,0 +1,61 @@
+"""Which replicates candidates train: numbers that begin at a place of their own for each baseline.
+
+A strategy is tried because its replicates did well. Candidates with the same numbers share that luck where they come
+near it, and the baseline, which stands with fresh ones, does not: with each new baseline candidates draw anew. Not
+covered: the numbers that an accepted strategy stands with (`arms.accepted`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from assay.arms import accepted
+from assay.arms.accepted import FLOOR, Accepted
+from assay.evidence.events import Accepted as Confirmed
+from assay.outside import files, git
+from assay.words import records
+from assay.words.layout import Layout
+from assay.words.params import SPAN
+from assay.words.records import Draw
+
+CANDIDATE = "candidate"
+#: a paired design shares the replicates of both arms
+PAIRED = "paired"
+
+
+def of_candidates(home: Path, baseline: Accepted, test: str) -> Draw:
+    """The draw of all candidates that are measured against `baseline`."""
+    return Draw(purpose=PAIRED if test == PAIRED else CANDIDATE, first=place(home, baseline.commit))
+
+
+def of_baseline(baseline: Accepted, candidates: Draw) -> Accepted:
+    """`baseline` with the replicates that it trains: in a paired design those of the candidates."""
+    if baseline.name == FLOOR or candidates.purpose != PAIRED:
+        return baseline
+    return msgspec.structs.replace(baseline, purpose=PAIRED, first=candidates.first)
+
+
+def place(home: Path, commit: str) -> int:
+    """The first number of candidates measured against `commit`, however it is called: by when it was accepted.
+
+    0 without evidence that can be verified. To measure it again is no new place, and to revoke leads back to the old.
+    """
+    if not commit:
+        return 0
+    asked = ("for-each-ref", "--format=%(refname:strip=2)", f"--points-at={commit}", "refs/tags/strategy")
+    events = (accepted.event(home, tag, commit) for tag in git.run(home, *asked).split("\n") if tag)
+    return first([one.sequence for one in events if isinstance(one, Confirmed)])
+
+
+def first(sequences: Sequence[int]) -> int:
+    """The place that belongs to the events by which a commit was accepted; the earliest one keeps it."""
+    return SPAN * min(sequences, default=0)
+
+
+def today(layout: Layout) -> Draw:
+    """The candidates' draw as `context` found it."""
+    mend = "dvc repro context"
+    return records.decode(files.read_bytes(layout.draw, mend), Draw, str(layout.draw), mend)

@@ -1,0 +1,47 @@
+"""What an evaluation says about new examples, from the predictions of both sides.
+
+Covers: the scores per example behind them. Not covered: the interval itself (`judging.crossed`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from assay.judging import crossed, verdict
+from assay.judging.compare import Comparison
+from assay.judging.crossed import NewExamples
+from assay.scoring import arm, judgement, ruler, tables
+from assay.scoring.arm import Array
+from assay.scoring.outputs import Evaluated
+from assay.words.layout import Layout
+
+
+def interval(layout: Layout, found: Evaluated, result: Comparison, test: str) -> NewExamples | None:
+    """The interval over new examples; None where the metric is no mean of a score per example."""
+    metric, candidate = found.ruler.metric, found.candidate
+    if metric.per_example is None or not len(candidate.finite):
+        return None
+    after = tables.shares(candidate, found.ruler)
+    if not np.allclose(after.mean(axis=1), candidate.values(metric.name), rtol=0, atol=1e-9):
+        return None
+    before = _baseline_scores(layout, found)
+    if before is None:
+        return None
+    paired = test == judgement.PAIRED and before.shape == after.shape
+    if result.baseline.fixed and before.ndim > 1:  # no seed moves it: one row speaks for all, as for a floor
+        before, paired = before[0], False
+    if result.candidate.fixed:
+        after, paired = after[0], False
+    return crossed.new_examples(before, after, paired=paired)
+
+
+def _baseline_scores(layout: Layout, found: Evaluated) -> Array | None:
+    """Per-example scores of what the candidate was compared with: (R, N), or (N,) for a floor."""
+    if found.baseline is not None:
+        return tables.shares(found.baseline, found.ruler) if len(found.baseline.finite) else None
+    scores = {name: score[found.ruler.decides] for name, score in found.floors.items()}
+    best = verdict.best(scores, found.ruler.metric.direction)
+    predictions = arm.floors(layout, found.ruler).get(best)  # a human left no predictions
+    if predictions is None:
+        return None
+    return ruler.per_example(found.ruler.metric, found.ruler.targets, predictions, f"floor {best}")

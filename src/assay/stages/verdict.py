@@ -1,0 +1,21 @@
+"""verdict: print what `evaluate` found, also where nothing was to be run; it is small and always runs.
+
+Fails where no look could be recorded: by then everything is measured, and what to do is one command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from assay.outside import files
+from assay.words.errors import UsageError
+from assay.words.layout import Layout
+from assay.words.records import RECORD, UNRECORDED
+
+
+def main(root: Path, _arguments: Sequence[str]) -> None:
+    text = files.read_bytes(Layout(root).verdict, "dvc repro evaluate verdict").decode("utf-8", "surrogateescape")
+    print(text, end="")
+    if text.startswith(f"inconclusive: {UNRECORDED}"):
+        raise UsageError(f"{UNRECORDED}, so nothing counts as shown", mend=f"let Git write its refs, then {RECORD}")

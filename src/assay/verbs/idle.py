@@ -1,0 +1,88 @@
+"""Changes that change nothing: found before anything trains for them.
+
+What HEAD has already is no part of an ablation, and the baseline itself no idea of a sweep: a difference could only be
+luck, or is none at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from assay.history import difference
+from assay.outside import git, pipeline
+from assay.verbs import cells
+from assay.verbs.cells import Cell
+from assay.words import params
+from assay.words.errors import UsageError
+from assay.words.layout import Layout
+from assay.words.params import Params
+
+
+def check_parts(layout: Layout, base: Cell, parts: Sequence[Cell]) -> None:
+    """Raises UsageError for a part of an ablation, a cell of one change, that leaves all as it is in `base`."""
+    for part in parts:
+        (change,) = part.changes
+        if part.base == base.base and _same_parameters(layout, base, part):
+            raise UsageError(
+                f"-S {change} changes nothing: HEAD has that value already",
+                allowed="another value",
+                mend=f"leave -S {change} out",
+            )
+        if part.base != base.base and _tree(layout, part.base) == _tree(layout, base.base):
+            raise UsageError(
+                f"--branch {change} changes nothing: HEAD has all of it already", mend=f"leave --branch {change} out"
+            )
+
+
+def ideas(layout: Layout, made: Sequence[Cell], say: Callable[[str], None]) -> list[Cell]:
+    """The cells of a sweep without the baseline itself. Raises UsageError where its value was asked for by itself."""
+    found = []
+    for one in made:
+        if not _is_baseline(layout, one):
+            found.append(one)
+        elif len(one.changes) > 1:
+            say(f"{one.label} is the baseline itself, and is left out")
+        else:
+            name = cells.asked(layout, one).baseline
+            raise UsageError(
+                f"-S {one.label} is what {name} has already: it is the baseline itself",
+                allowed="other values",
+                mend=f"leave {one.label.partition('=')[2]} out",
+            )
+    return found
+
+
+def _same_parameters(layout: Layout, one: Cell, other: Cell) -> bool:
+    first, second = _asked(layout, one), _asked(layout, other)
+    return first is not None and first == second
+
+
+def _asked(layout: Layout, one: Cell) -> Params | None:
+    """Its parameters; None where they are refused, which its run says better."""
+    try:
+        return cells.asked(layout, one)
+    except UsageError:
+        return None
+
+
+def _tree(layout: Layout, commit: str) -> str:
+    return git.run(layout.root, "rev-parse", f"{commit}^{{tree}}")
+
+
+def _is_baseline(layout: Layout, one: Cell) -> bool:
+    """Whether the cell is the accepted strategy that it would be measured against: by parameters and sources."""
+    asked = _asked(layout, one)
+    if asked is None or asked.baseline == "floor":
+        return False
+    name = asked.baseline
+    commit = git.resolve(layout.root, f"refs/tags/{name}") or git.resolve(layout.root, name)
+    content = commit and pipeline.parameters_at(layout.root, commit)
+    if not commit or not content:
+        return False
+    try:
+        then = params.resolved(content, asked.profile)
+    except UsageError:
+        return False
+    return params.strategy(then) == params.strategy(asked) and not difference.sources_between(
+        layout, commit, one.base, asked.task.name
+    )

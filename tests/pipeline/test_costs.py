@@ -1,0 +1,35 @@
+"""A gain that costs more than the project wants to pay: a caution, by what both arms' records say."""
+
+from __future__ import annotations
+
+import json
+
+from assay.judging.expenses import Expense, over
+from support.project import Project
+
+
+def test_what_is_over_the_limit_is_named_with_its_ratio() -> None:
+    dear, cheap = Expense("training time", "s a replicate", 1.0, 2.5), Expense("weights", "numbers", 900, 1000)
+    assert list(over([dear, cheap], 2.0)) == [
+        "the gain costs 2.5 times the baseline's training time (2.5 against 1 s a replicate); judge.max_cost is 2"
+    ]
+    assert len(list(over([dear, cheap], 1.1))) == 2 and not list(over([dear, cheap], 2.5))
+    assert not list(over([Expense("weights", "numbers", 0, 5)], 1.0))
+
+
+def test_a_gain_that_costs_more(tried: Project) -> None:
+    record = json.loads(tried.read("arms/candidate.json"))
+    measured = record["measurement"]
+    baseline = json.loads(tried.read("arms/baseline.json"))["measurement"]
+    assert measured["weights"] == baseline["weights"] == 64 * 128 + 128 + 128 * 10 + 10
+    assert tried.metrics["verdict"] == "progress"
+    assert "caution: the gain costs" not in tried.read("results/verdict.txt"), "off unless asked for"
+    measured["weights"] *= 3
+    for one in measured["replicates"]:
+        one |= {"execution": "sequential", "seconds": 1000.0}
+    (tried.root / "arms/candidate.json").write_text(json.dumps(record), encoding="utf-8")
+    tried.edit("params.yaml", "max_cost:", "max_cost: 2  #")
+    said = tried.judged()
+    assert "caution: the gain costs 3 times the baseline's weights (28,830 against 9,610 numbers)" in said
+    ways = {one["execution"] for one in baseline["replicates"]}
+    assert ("times the baseline's training time" in said) == (ways == {"sequential"}), "ways that cannot be compared"
