@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from importlib import metadata
 
 import pytest
 
@@ -28,9 +29,10 @@ def test_a_real_record(project):
 def test_evaluate_leaves_a_row_for_each_metric(project):
     """Another column is judged by it, and `dvc exp show` has no column more."""
     header, *rows = project.read("results/rulers.csv").splitlines()
-    assert header == "metric,key,direction,min_effect,worst"
-    assert rows[0] == f"accuracy,{project.metrics['metric_version']},maximize,0.005,"
-    assert re.fullmatch(r"cross_entropy,cross_entropy-1\.[0-9a-f]{8},minimize,0\.01,", rows[1])
+    assert header == "metric,key,direction,min_effect,worst,packages,unseen"
+    packages = f"numpy {metadata.version('numpy')}"
+    assert rows[0] == f"accuracy,{project.metrics['metric_version']},maximize,0.005,,{packages},"
+    assert re.fullmatch(r"cross_entropy,cross_entropy-1\.[0-9a-f]{8},minimize,0\.01,,numpy [^,]+,", rows[1])
     found = json.loads(project.assay("compare", "HEAD", "--column", "cross_entropy", "--json").stdout)
     assert (found["direction"], found["min_effect"]) == ("minimize", 0.01) and found["no_new_examples"] == ""
     assert found["metric_version"] == rows[1].split(",")[1] != project.metrics["metric_version"]

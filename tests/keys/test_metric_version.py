@@ -512,6 +512,28 @@ DIFFERENT: dict[str, tuple[Tree, str, str, str]] = {
         "x: 2",
         "x: 3",
     ),
+    "subclass that a class elsewhere notes": (
+        {"metrics": "import sub\nfrom b import B\ndef acc(t, p): return B.all[0].k\n" + TABLE}
+        | {"b": "class B:\n    all = []\n    def __init_subclass__(cls): B.all.append(cls)\n"}
+        | {"sub": "from b import B\nclass C(B):\n    k = 1\n"},
+        "sub",
+        "k = 1",
+        "k = 2",
+    ),
+    "subclass under a class of another package": (
+        {"metrics": "import sub\ndef acc(t, p): return sub.seen()\n" + TABLE}
+        | {"sub": "from plug import Base, seen\nclass C(Base):\n    k = 1\n"},
+        "sub",
+        "k = 1",
+        "k = 2",
+    ),
+    "subclass under a class that is imported under a condition": (
+        {"metrics": "import sub\ndef acc(t, p): return sub.seen()\n" + TABLE}
+        | {"sub": "try:\n    from plug import Base, seen\nexcept ImportError:\n    pass\nclass C(Base):\n    k = 1\n"},
+        "sub",
+        "k = 1",
+        "k = 2",
+    ),
     "class patched through an object": (
         {"metrics": "import c, patch\ndef acc(t, p): return c.a.k\n" + TABLE}
         | {"c": "class A:\n    k = 1\na = A()\n", "patch": "from c import a\ntype(a).k = 4\n"},
@@ -686,6 +708,12 @@ SAME: dict[str, tuple[Tree, str, str, str]] = {
         "metrics",
         "'x'",
         "'y'",
+    ),
+    "class under a class of the project": (
+        {"metrics": "from b import B\nclass C(B):\n    k = 1\n" + SIMPLE, "b": "class B:\n    pass\n"},
+        "metrics",
+        "k = 1",
+        "k = 2",
     ),
     "other class": (
         {"metrics": "class E(ValueError):\n    k = 1\n" + SIMPLE},

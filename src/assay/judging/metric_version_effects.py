@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 from assay.judging.metric_version_names import FUNCTIONS, Chain, chain_of
 
-#: a chain of names in a module → the dotted name of Python's own or another package, "" for the project's own names
+#: names in a module → dotted name in Python or another package, "" for the project's own, "?" for what nobody can tell
 Resolve = Callable[[Chain], str]
 
 #: functions, Python's own ones by their bare names, that leave alone what they are given
@@ -22,8 +22,8 @@ INERT_CALLS = frozenset(
     | {"property", "range", "repr", "reversed", "round", "set", "slice", "sorted", "staticmethod", "str", "sum"}
     | {"tuple", "zip", "collections.namedtuple", "dataclasses.dataclass", "dataclasses.field", "functools.cache"}
     | {"functools.cached_property", "functools.lru_cache", "functools.partial", "functools.wraps"}
-    | {"logging.getLogger", "numpy.arange", "numpy.array", "numpy.asarray", "numpy.dtype", "numpy.eye"}
-    | {"numpy.full", "numpy.linspace", "numpy.ones", "numpy.zeros", "pathlib.Path", "re.compile"}
+    | {"logging.getLogger", "numpy.arange", "numpy.array", "numpy.asarray", "numpy.dtype", "numpy.eye", "numpy.finfo"}
+    | {"numpy.full", "numpy.iinfo", "numpy.linspace", "numpy.ones", "numpy.zeros", "pathlib.Path", "re.compile"}
     | {"typing.NewType", "typing.TypeVar", "typing.cast", "typing.final", "typing.overload"}
 )
 #: modules whose functions all leave alone what they are given
@@ -65,9 +65,21 @@ def _definition(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, res
         defaults = [*node.args.defaults, *node.args.kw_defaults]
         return _acts(filter(None, [*defaults, *notes, node.returns]), resolve)
     bases = [base.value if isinstance(base, ast.Subscript) else base for base in node.bases]
-    if node.keywords or any(_resolved(base, resolve) not in INERT_BASES for base in bases):
-        return True  # a base may note its subclasses, and a metaclass may do anything
+    if node.keywords or not all(_is_inert_base(base, resolve) for base in bases) or _meets_others(node):
+        return True  # a base of another package may note its subclasses, and a metaclass may do anything
     return _acts(node.bases, resolve) or any(has_effects(line, resolve) for line in node.body)
+
+
+def _is_inert_base(base: ast.expr, resolve: Resolve) -> bool:
+    """A class of the project that notes its subclasses has effects itself, and so has each module that imports it."""
+    chain = chain_of(base)
+    return chain is not None and resolve(chain) in INERT_BASES | {""}
+
+
+def _meets_others(node: ast.ClassDef) -> bool:
+    """Whether subclasses of the class, or classes that hold its objects, run code of it when they are defined."""
+    names = {line.name for line in node.body if isinstance(line, FUNCTIONS)}
+    return not names.isdisjoint({"__init_subclass__", "__set_name__", "__class_getitem__", "__prepare__"})
 
 
 def _is_inert_decorator(decorator: ast.expr, resolve: Resolve) -> bool:

@@ -35,8 +35,13 @@ class Project:
     def has(self, module: str) -> bool:
         if module not in self._units:
             source = self._read(module)
-            self._units[module] = None if source is None else units_of(module, source)
+            self._units[module] = None if source is None else units_of(module, source, self._owns)
         return self._units[module] is not None
+
+    def _owns(self, name: str) -> bool:
+        """Whether a dotted name begins with a module of the project; nothing is parsed for it."""
+        parts = name.split(".")
+        return any(self._read(".".join(parts[:length])) is not None for length in range(len(parts), 0, -1))
 
     def units(self, module: str) -> list[Unit]:
         return (self._units[module] or []) if self.has(module) else []

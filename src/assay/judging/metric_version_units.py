@@ -8,7 +8,7 @@ importing never runs (`if __name__ == "__main__":`) or that do nothing (docstrin
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from assay.judging.metric_version_effects import Resolve, has_effects
@@ -33,11 +33,14 @@ class Unit:
         return self.node is None and bool(self.binds)
 
 
-def units_of(module: str, source: normal_form.Source) -> list[Unit]:
-    """The units of `module`, in the order of its source. Raises UsageError when it is not valid Python."""
+def units_of(module: str, source: normal_form.Source, owns: Callable[[str], bool]) -> list[Unit]:
+    """The units of `module`, in the order of its source; `owns`: whether a dotted name is the project's.
+
+    Raises UsageError when the source is not valid Python.
+    """
     package = module if source.package else module.rpartition(".")[0]
     lines = list(_statements(normal_form.parse(source.text, module).body, True))
-    resolve = _resolver([line for line, _ in lines], package)
+    resolve = _resolver([line for line, _ in lines], package, owns)
     pieces = (piece for line, executed in lines for piece in _pieces(line, package, executed, resolve))
     return [Unit(module, place, *piece) for place, piece in enumerate(pieces)]
 
@@ -57,15 +60,20 @@ def _statements(body: Iterable[ast.stmt], executed: bool) -> Iterator[tuple[ast.
             yield line, executed
 
 
-def _resolver(lines: list[ast.stmt], package: str) -> Resolve:
+def _resolver(lines: list[ast.stmt], package: str, owns: Callable[[str], bool]) -> Resolve:
     """What chains of names mean in a module with these top-level statements."""
     imports = [line for line in lines if isinstance(line, (ast.Import, ast.ImportFrom))]
-    others = bound_names(line for line in lines if line not in imports)
+    others = [line for line in lines if line not in imports]
+    own, maybe = bound_names(others, imports=False), bound_names(others)
     targets = {name: target for line in imports for name, target in imported(line, package).items()}
 
     def resolve(chain: Chain) -> str:
-        first = "" if chain[0] in others else targets.get(chain[0], chain[0])
-        return ".".join([first, *chain[1:]]) if first else ""
+        target = targets.get(chain[0])
+        if chain[0] in own or (target is not None and owns(target)):
+            return ""
+        if chain[0] in maybe:  # imported under a condition
+            return "?"
+        return ".".join([target or chain[0], *chain[1:]])
 
     return resolve
 
