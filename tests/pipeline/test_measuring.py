@@ -101,6 +101,7 @@ def test_diverged_replicates_are_results(project: Project) -> None:
 
     # A worst value lets them enter; only the ruler changed, nothing trains.
     project.edit("src/tasks/digits/metrics.py", '"min_effect": 0.005', '"min_effect": 0.005, "worst": 0.0')
+    project.commit("a metric changes in a commit of its own")
     for stage in ("context", "evaluate"):
         project.stage(stage)
     entered = project.metrics

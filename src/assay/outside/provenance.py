@@ -183,7 +183,8 @@ def _out_of_reach(root: Path, file: str) -> ProvenanceError | None:
             f"{what} {place} is a symbolic link to {target}, which Git does not hold",
             mend=f"rm {name} && cp -r {shlex.quote(str(target))} {name} && git add {name} && git commit -m Track",
         )
-    nested = next((path for path in above if (path / ".git").exists()), None)
+    own = trees.top(root.resolve())
+    nested = next((path for path in above if (path / ".git").exists() and not own.is_relative_to(path.resolve())), None)
     if nested is not None:
         name = shlex.quote(nested.relative_to(root).as_posix())
         kept = f"git rm --quiet --cached --ignore-unmatch {name} && rm -rf {name}/.git && git add {name}"
