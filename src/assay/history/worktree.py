@@ -72,7 +72,7 @@ def _others(root: Path, commit: str) -> list[str]:
     plain = [path for path in paths if (root / path).is_file() and not (root / path).is_symlink() and "\n" not in path]
     if len(plain) < len(paths) or not paths:
         return paths
-    hashes = git.run(root, "hash-object", "--stdin-paths", stdin="\n".join(plain)).split()
+    hashes = git.run(root, "hash-object", "--", *plain).split()  # --stdin-paths would read them from the top
     entries = (line.split("\t", 1) for line in git.run(root, "ls-tree", "-r", "-z", commit).split("\0") if line)
     there = {path: entry.split()[2] for entry, path in entries if entry.startswith("100644 ")}
     return [path for path, present in zip(plain, hashes, strict=True) if there.get(path) != present]
