@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from assay.words.yaml12 import parse
+from assay.core.yaml12 import parse
 from support.project import Project, accepted, environment
 
 

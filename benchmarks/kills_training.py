@@ -26,7 +26,7 @@ from pathlib import Path
 import msgspec
 from assay.learning import checkpoint
 from assay.learning.measure import measure
-from assay.words.records import MeasureRequest
+from assay.core.schemas import MeasureRequest
 checkpoint.SECONDS, checkpoint.SHARE = 0.02, float("inf")
 request = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=MeasureRequest)
 print("ready", flush=True)

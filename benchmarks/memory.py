@@ -25,7 +25,7 @@ import msgspec, torch
 from torch.profiler import ProfilerActivity, profile
 from assay.learning import choose, training, work
 from assay.learning.measure import measure
-from assay.words.records import MeasureRequest
+from assay.core.schemas import MeasureRequest
 
 def peak(trace):
     events = [one for one in json.loads(Path(trace).read_text())["traceEvents"] if one.get("name") == "[memory]"]

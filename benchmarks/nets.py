@@ -97,7 +97,7 @@ sys.path.insert(0, {source!r})
 from pathlib import Path
 import msgspec, torch
 from assay.learning.measure import measure
-from assay.words.records import MeasureRequest
+from assay.core.schemas import MeasureRequest
 threads = int(sys.argv[2])
 torch.set_num_threads(threads)
 request = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=MeasureRequest)

@@ -9,9 +9,9 @@ import yaml
 
 import assay
 from assay.cli.root import COMMANDS
+from assay.core.errors import Exit
+from assay.core.paths import STAGES
 from assay.evidence.events import KINDS
-from assay.words.errors import Exit
-from assay.words.layout import STAGES
 from support.project import Project
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from assay.words.yaml12 import parse
+from assay.core.yaml12 import parse
 
 ROOT = Path(__file__).parents[2]
 

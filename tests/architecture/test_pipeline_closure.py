@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from assay.core.paths import CODED, STAGES
 from assay.outside import closure, library
 from assay.outside.stage_code import TASK_MODULES
 from assay.outside.tree import LIBRARY_TREE
-from assay.words.layout import CODED, STAGES
 
 ROOT = Path(__file__).parents[2]
 #: started by a stage for what it saves, and of no influence on its outputs

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from assay.core.params_yaml import STRATEGY, Section
 from assay.outside.start import Start
 from assay.outside.start import start as really_start
 from assay.stages import baseline, prepare, split
-from assay.words.params import STRATEGY, Section
 from support.project import Project
 
 ROOT = Path(__file__).parents[2]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from assay import compare
+from assay.core.errors import UsageError
 from assay.data.canonical import canonical
 from assay.scoring import ruler
-from assay.words.errors import UsageError
 
 MASKED = np.ma.array([0.1, 0.2, 99.0], mask=[0, 0, 1])
 INPUTS, TARGETS = np.arange(12.0).reshape(6, 2), np.array([0, 1, 0, 1, 0, 1])

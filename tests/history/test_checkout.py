@@ -12,9 +12,9 @@ from test_scratch import reversing
 
 from assay.arms import accepted, dvc_hash
 from assay.arms.dvc_program import DVC
+from assay.core.errors import UsageError
+from assay.core.paths import Layout, Store
 from assay.outside.pipeline import Run
-from assay.words.errors import UsageError
-from assay.words.layout import Layout, Store
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 LOCK = """\

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from assay.core.errors import UsageError
 from assay.evidence import trailers
 from assay.evidence.events import (
     KINDS,
@@ -28,7 +29,6 @@ from assay.evidence.events import (
     tag_of,
 )
 from assay.evidence.trailers import format_event, parse_event
-from assay.words.errors import UsageError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

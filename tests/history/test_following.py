@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from gitproject import PARAMS, Project, metrics
 
+from assay.core.paths import Layout
 from assay.history import following
-from assay.words.layout import Layout
 
 NEW = {"params.yaml": PARAMS.replace("lr: 0.001 ", "lr: 0.01 "), "results/metrics.json": metrics()}
 

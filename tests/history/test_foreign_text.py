@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from gitproject import Project, accepted, metrics
 
+from assay.core import sanitize_output
+from assay.core.errors import AssayError, UsageError
 from assay.scoring import tables
-from assay.words import printable
-from assay.words.errors import AssayError, UsageError
 
 ESCAPES = "\x1b]0;owned\x07\x1b]52;c;cm0gLXJm\x07\x9b2J\u202e\x7f"
 
@@ -70,12 +70,12 @@ def test_markdown_and_csv_are_escaped(two_strategies: Project, capsys) -> None:
 
 @pytest.mark.parametrize("value", ["=1+1", "+x", "-x", "@x", "\t=1", "\r=1"])
 def test_no_cell_is_a_formula(value: str) -> None:
-    assert str(printable.csv_cell(value)).startswith("'")
+    assert str(sanitize_output.csv_cell(value)).startswith("'")
 
 
 @pytest.mark.parametrize("value", [-0.5, -3, "-0.5", "+1e-3", "-inf", "0", "", "<5 years", "a-b", None, True])
 def test_numbers_and_plain_text_stay(value: object) -> None:
-    assert printable.csv_cell(value) == value
+    assert sanitize_output.csv_cell(value) == value
 
 
 def test_a_class_name_does_not_leave_the_page(tmp_path: Path) -> None:

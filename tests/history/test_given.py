@@ -6,9 +6,9 @@ import pytest
 from gitproject import Project
 from test_ledger import asked
 
+from assay.core.params_yaml import Judge
 from assay.lineage import given, ledger
 from assay.lineage.objects import Object
-from assay.words.params import Judge
 
 HEADER = "arm,strategy,identity,replicate,seed,status,metric_version,accuracy\n"
 SETTINGS = (Judge(), "accuracy")

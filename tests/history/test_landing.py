@@ -7,12 +7,12 @@ import subprocess
 import pytest
 from gitproject import PARAMS, Project, accepted, metrics
 
+from assay.core.errors import UsageError
+from assay.core.paths import Layout
 from assay.evidence.trailers import parse_event
 from assay.history import landing
 from assay.history.landing import Message
 from assay.history.merging import merge
-from assay.words.errors import UsageError
-from assay.words.layout import Layout
 
 NEW = {"params.yaml": PARAMS.replace("lr: 0.001 ", "lr: 0.01 "), "results/metrics.json": metrics()}
 

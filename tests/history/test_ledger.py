@@ -13,10 +13,10 @@ import msgspec
 import pytest
 from gitproject import Project, metrics
 
+from assay.core.schemas import Identity
 from assay.judging.account import LookEntry, LookKey
 from assay.judging.attempts import OpeningEntry
 from assay.lineage import grown, identities, ledger
-from assay.words.records import Identity
 
 HEADER = "arm,strategy,identity,replicate,seed,status,metric_version,profile,direction,min_effect,environment,accuracy"
 

@@ -6,12 +6,12 @@ import pytest
 from gitproject import PARAMS
 
 from assay.arms.accepted import Accepted as Named
+from assay.core.errors import IncomparableError
+from assay.core.paths import Layout
 from assay.history.metric_history import changed_alone
 from assay.history.reading import Experiment, Stamp
 from assay.lineage.metric_definition import MetricTerms, changes, committed
 from assay.verbs import metric_admission
-from assay.words.errors import IncomparableError
-from assay.words.layout import Layout
 
 METRICS = """\
 from tasks.digits import helpers

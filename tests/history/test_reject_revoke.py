@@ -7,10 +7,10 @@ import subprocess
 import pytest
 from gitproject import PARAMS, Project, accepted, metrics
 
+from assay.core.errors import UsageError
 from assay.history import pointer
 from assay.history.reading import read
 from assay.history.state import fold
-from assay.words.errors import UsageError
 
 
 def state(project: Project):

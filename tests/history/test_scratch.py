@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from gitproject import PARAMS, Project
 
+from assay.core.paths import Layout
 from assay.history import commits, scratch
 from assay.outside import git
-from assay.words.layout import Layout
 
 #: each line backwards: no filter of this kind leaves Python or YAML as it was
 BACKWARDS = "sed -e '/\\n/!G;s/\\(.\\)\\(.*\\n\\)/&\\2\\1/;//D;s/.//'"

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from assay.core.errors import UsageError
 from assay.judging.compare import compare
 from assay.judging.selection import ALPHA, better, chance, confirm, level, replicates
-from assay.words.errors import UsageError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 

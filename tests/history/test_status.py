@@ -12,8 +12,8 @@ import time
 import pytest
 from gitproject import PARAMS, Project, accepted, metrics
 
+from assay.core.yaml12 import parse
 from assay.history import locked
-from assay.words.yaml12 import parse
 
 LOCK = """\
 schema: '2.0'

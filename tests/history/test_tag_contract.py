@@ -8,11 +8,11 @@ import pytest
 from gitproject import PARAMS, Project, accepted
 
 from assay.arms import accepted as strategies
+from assay.core import params_yaml
+from assay.core.errors import UsageError
+from assay.core.paths import Layout
 from assay.evidence.events import CONTRACT
 from assay.outside.pipeline import Run
-from assay.words import params
-from assay.words.errors import UsageError
-from assay.words.layout import Layout
 
 FULL = PARAMS + "profiles: {full: {}}\n"
 
@@ -23,7 +23,11 @@ def resolve(project: Project) -> strategies.Accepted:
 
 def tagged(project: Project, **changes: object) -> None:
     commit = project.commit({"params.yaml": FULL, "dvc.lock": "schema: '2.0'\n"}, "accept")
-    known = {"contract": CONTRACT, "library": "0.1.0", "parameters": params.lines(params.resolved(FULL.encode()))}
+    known = {
+        "contract": CONTRACT,
+        "library": "0.1.0",
+        "parameters": params_yaml.lines(params_yaml.resolved(FULL.encode())),
+    }
     project.tag(accepted(commit, **{**known, **changes}))
 
 
@@ -44,7 +48,7 @@ def test_a_tag_from_before_there_was_a_contract_names_the_way_back(project: Proj
 
 
 def test_parameters_that_read_otherwise_today_are_named(project: Project) -> None:
-    lines = params.lines(params.resolved(FULL.encode()))
+    lines = params_yaml.lines(params_yaml.resolved(FULL.encode()))
     other = [line.replace("train.momentum: 0.0", "train.momentum: 0.9") for line in lines]
     assert other != lines
     tagged(project, parameters=other)

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
+from assay.core.errors import ProvenanceError
 from assay.outside import provenance
-from assay.words.errors import ProvenanceError
 
 
 def refused(project, files: list[str] | None = None) -> ProvenanceError:

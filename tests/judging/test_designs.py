@@ -8,13 +8,13 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from assay import compare
+from assay.core.errors import UsageError
 from assay.judging import families, sequential
 from assay.judging.crossed import new_examples
 from assay.judging.factorial import factorial
 from assay.judging.looks_table import LEVELS
 from assay.judging.resampled import resampled
 from assay.judging.targets import reaches
-from assay.words.errors import UsageError
 
 # --- new examples ---
 

@@ -9,8 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from assay import compare
+from assay.core.errors import UsageError
 from assay.judging import verdict
-from assay.words.errors import UsageError
 
 NUMBERS = st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: round(x, 3))
 ARM = st.lists(NUMBERS, min_size=1, max_size=8)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from interpreters import SERIES, output
 
+from assay.core.errors import UsageError
 from assay.outside import closure
 from assay.outside import tree as trees
 from assay.outside.tree import LIBRARY_TREE
-from assay.words.errors import UsageError
 
 PROJECT = Path(__file__).parents[2]
 

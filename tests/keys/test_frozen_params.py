@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from assay.arms.accepted import otherwise
+from assay.core import params_yaml
 from assay.outside import pipeline
-from assay.words import params
 
 FROZEN = sorted((Path(__file__).parents[1] / "data/params").glob("*.yaml"))
 
@@ -19,7 +19,7 @@ def test_it_resolves_as_it_did(file: Path) -> None:
     for profile in ("full", "fast"):
         then = file.with_name(f"{file.stem}.{profile}.txt").read_text(encoding="utf-8").splitlines()
         assert len(then) > 10
-        assert otherwise(then, params.lines(params.resolved(file.read_bytes(), profile))) == []
+        assert otherwise(then, params_yaml.lines(params_yaml.resolved(file.read_bytes(), profile))) == []
 
 
 def test_another_default_is_seen_and_a_new_option_is_not() -> None:

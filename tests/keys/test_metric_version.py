@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from interpreters import SERIES, output
 
+from assay.core.ast_normal_form import Source
+from assay.core.errors import UsageError
 from assay.judging.metric_version import MetricVersion, metric_code, metric_version
 from assay.outside import closure
-from assay.words.errors import UsageError
-from assay.words.normal_form import Source
 
 ROOT = Path(__file__).parents[2]
 Tree = dict[str, str]
@@ -738,7 +738,7 @@ def test_what_the_metric_does_not_reach_does_not_count(tree: Tree, module: str, 
 THERE = """
 import json, sys
 from assay.judging.metric_version import metric_code
-from assay.words.normal_form import Source
+from assay.core.ast_normal_form import Source
 trees = json.load(open(sys.argv[1]))
 def read(tree):
     return {n.removesuffix(".__init__"): Source(t, n.endswith(".__init__")) for n, t in tree.items()}.get

@@ -7,19 +7,19 @@ import pytest
 from interpreters import SERIES, output
 from tricky import TRICKY
 
-from assay.words import normal_form
-from assay.words.errors import UsageError
+from assay.core import ast_normal_form
+from assay.core.errors import UsageError
 
 READ_ALL = """
 import hashlib, json
-from assay.words import normal_form
+from assay.core import ast_normal_form as normal_form
 from tricky import TRICKY
 print(json.dumps({name: normal_form.text(normal_form.parse(TRICKY[name], name)) for name in TRICKY}))
 """
 
 
 def form(source: str | bytes) -> str:
-    return normal_form.text(normal_form.parse(source, "x.py"))
+    return ast_normal_form.text(ast_normal_form.parse(source, "x.py"))
 
 
 @pytest.mark.parametrize("series", SERIES)
@@ -104,7 +104,7 @@ def test_reading_a_form_back_from_printed_code_gives_the_same_form() -> None:
 def test_the_tree_stays_as_it_was() -> None:
     tree = ast.parse('def f():\n    """Doc."""\n    return f"{a}" "b"')
     before = ast.dump(tree)
-    normal_form.text(tree)
+    ast_normal_form.text(tree)
     assert ast.dump(tree) == before
 
 
@@ -119,6 +119,6 @@ def test_the_tree_stays_as_it_was() -> None:
 )
 def test_bad_sources_are_one_sentence(source: str | bytes, said: str) -> None:
     with pytest.raises(UsageError) as caught:
-        normal_form.parse(source, "pkg/bad.py")
+        ast_normal_form.parse(source, "pkg/bad.py")
     assert said in caught.value.sentence
     assert "\n" not in caught.value.sentence

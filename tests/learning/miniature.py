@@ -14,9 +14,9 @@ import pytest
 from ruamel.yaml import YAML
 from sklearn.datasets import load_digits
 
+from assay.core.schemas import Measurement, MeasureRequest
 from assay.learning.measure import measure
 from assay.outside.examples import Examples, write
-from assay.words.records import Measurement, MeasureRequest
 
 DIGITS = Path(__file__).parents[2] / "src" / "tasks" / "digits" / "learning.py"
 

@@ -20,10 +20,10 @@ from miniature import Make
 from test_fused import plan_of, steps
 from zoo import TASK
 
+from assay.core.errors import UsageError
 from assay.learning import device, memory, packing, seeding, trust
 from assay.learning.feed import Feed
 from assay.learning.seeding import Globals
-from assay.words.errors import UsageError
 
 SOURCE = Path(__file__).parents[2] / "src"
 GPU = torch.device("cuda", 1)
@@ -146,7 +146,7 @@ def test_a_step_really_compiles(make: Make) -> None:
     file.write_bytes(msgspec.json.encode(project.request([0], "compiled")))
     code = (
         "import sys\nfrom pathlib import Path\nimport msgspec\nfrom assay.learning.measure import measure\n"
-        "from assay.words.records import MeasureRequest\nfile = Path(sys.argv[1])\n"
+        "from assay.core.schemas import MeasureRequest\nfile = Path(sys.argv[1])\n"
         "measure(msgspec.json.decode(file.read_bytes(), type=MeasureRequest), file.parent)\n"
     )
     env = {"PYTHONPATH": str(SOURCE), "TORCHINDUCTOR_COMPILE_THREADS": "1"}

@@ -13,13 +13,13 @@ from zoo import TASK
 
 from assay.ahead import beside
 from assay.ahead.settings import ahead
+from assay.core.errors import UsageError
 from assay.keeping import answers
 from assay.keeping import sample as samples
 from assay.keeping.answers import Watch
 from assay.learning import choose, memory
 from assay.learning.measure import measure, trained
 from assay.outside import lifeline
-from assay.words.errors import UsageError
 
 RATES = [{"lr": 0.003}, {"lr": 0.01}, {"lr": 0.03, "train.weight_decay": 0.1}]
 #: beside the optimizer and the step sizes above, what each of the three settings trains with

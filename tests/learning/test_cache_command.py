@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from assay.cli.root import run
+from assay.core.paths import Store
 from assay.keeping import entries, upkeep
-from assay.words.layout import Store
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ from pathlib import Path
 import msgspec
 from assay.learning import checkpoint, choose
 from assay.learning.measure import measure
-from assay.words.records import MeasureRequest
+from assay.core.schemas import MeasureRequest
 checkpoint.SECONDS, checkpoint.SHARE = 0.02, float("inf")
 choose.way = lambda *_asked, **_more: choose.Way{way}
 request = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=MeasureRequest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from miniature import Make
 
-from assay.words.errors import UsageError
+from assay.core.errors import UsageError
 
 GOOD = {
     "head": "import torch\nfrom torch import nn\n",

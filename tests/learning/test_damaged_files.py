@@ -16,13 +16,13 @@ import pytest
 import safetensors.torch
 import torch
 
+from assay.core import schemas
+from assay.core.errors import UsageError
 from assay.history import kept
 from assay.keeping import entries, tensors
 from assay.learning import checkpoint
 from assay.outside import arrays, examples, files
 from assay.serving import predict
-from assay.words import records
-from assay.words.errors import UsageError
 
 
 def header(shape: str, kind: str = "<f4", rest: bytes = b"") -> bytes:
@@ -62,8 +62,8 @@ def test_an_array_that_lies_is_one_sentence(tmp_path: Path, content: bytes) -> N
     """Wherever arrays are read: parts of the data, predictions in the work tree and in DVC's cache, inputs."""
     for name in ("ids", "predictions"):
         (tmp_path / f"{name}.npy").write_bytes(content)
-    manifest = records.Part(part="train", examples=3, content="", arrays={"ids": "0"})
-    (tmp_path / "manifest.json").write_bytes(records.encode(manifest))
+    manifest = schemas.Part(part="train", examples=3, content="", arrays={"ids": "0"})
+    (tmp_path / "manifest.json").write_bytes(schemas.encode(manifest))
     listing = json.dumps([{"relpath": f"{name}.npy", "md5": _kept(tmp_path, content)} for name in ("ids", "majority")])
     digest = _kept(tmp_path, listing.encode(), ".dir")
     lock = f"    - path: predictions/floors\n      hash: md5\n      md5: {digest}\n".encode()
@@ -137,7 +137,7 @@ def test_damaged_weights_are_found_under_a_hash_that_fits(tmp_path: Path, conten
 def test_a_deep_record_is_a_sentence() -> None:
     for content in (b"[" * 10**5, b'{"schema": ' + b"9" * 5000 + b"}", b'"\xff"'):
         with pytest.raises(UsageError, match=r"is damaged|is not a valid"):
-            records.decode(content, records.Part, "manifest.json")
+            schemas.decode(content, schemas.Part, "manifest.json")
 
 
 def test_a_huge_shape_takes_no_memory(tmp_path: Path) -> None:

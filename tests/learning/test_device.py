@@ -17,14 +17,14 @@ from miniature import Make
 from test_fused import plan_of
 from zoo import FUSABLE, TASK
 
+from assay.core import schemas
+from assay.core.errors import UsageError
+from assay.core.schemas import Measurement
 from assay.keeping import answers
 from assay.keeping import sample as samples
 from assay.learning import choose, device, memory, trust, work
 from assay.learning.feed import Feed, Tensors
 from assay.learning.fused import Fused
-from assay.words import records
-from assay.words.errors import UsageError
-from assay.words.records import Measurement
 
 SOURCE = Path(__file__).parents[2] / "src"
 
@@ -161,7 +161,7 @@ def test_training_never_imports_the_compiler(make: Make) -> None:
     file.write_bytes(msgspec.json.encode(project.request([0, 1, 2], execution="auto")))
     code = (
         f"import sys; sys.path.insert(0, {str(SOURCE)!r})\nfrom pathlib import Path\nimport msgspec\n"
-        "from assay.learning.measure import measure\nfrom assay.words.records import MeasureRequest\n"
+        "from assay.learning.measure import measure\nfrom assay.core.schemas import MeasureRequest\n"
         f"request = msgspec.json.decode(Path({str(file)!r}).read_bytes(), type=MeasureRequest)\n"
         f"measure(request, Path({str(project.root)!r}))\n"
         "unwanted = ('torch._dynamo', 'torch._inductor', 'sympy', 'scipy', 'sklearn')\n"
@@ -234,7 +234,7 @@ def test_an_answer_that_does_not_know_utilisation_is_read(make: Make) -> None:
     answer = project.measure([0])
     raw = json.loads((project.root / "out/answer.json").read_text())
     assert raw.pop("utilisation", "missing") is None
-    assert records.decode(json.dumps(raw).encode(), Measurement, "an old answer") == answer
+    assert schemas.decode(json.dumps(raw).encode(), Measurement, "an old answer") == answer
 
 
 def test_peak_memory_is_that_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,11 @@ from test_fused import plan_of
 from torch.utils._python_dispatch import TorchDispatchMode
 from zoo import TASK
 
+from assay.core.errors import AssayError
 from assay.keeping.progress import Progress
 from assay.learning import trust
 from assay.learning.divergence import Monitor
 from assay.learning.loop import Training
-from assay.words.errors import AssayError
 
 # A task whose replicates break on demand: the replicate whose seed BREAK names, at step STEP.
 BREAKING = """

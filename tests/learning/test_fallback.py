@@ -14,6 +14,7 @@ from miniature import Make, Project, digits
 from test_fused import plan_of
 from zoo import TASK
 
+from assay.core.errors import UsageError
 from assay.keeping import answers, entries
 from assay.keeping import sample as samples
 from assay.keeping.answers import Watch
@@ -23,7 +24,6 @@ from assay.learning.group import Group
 from assay.learning.measure import trained
 from assay.learning.sequential import Sequential
 from assay.outside import lifeline
-from assay.words.errors import UsageError
 
 LATE = (
     TASK

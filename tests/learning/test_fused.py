@@ -10,11 +10,11 @@ import torch
 from miniature import Make, Project, digits
 from zoo import BREAKING, FUSABLE, TASK
 
+from assay.core import params_yaml
 from assay.learning import contract, device, trust
 from assay.learning.engine import Engine
 from assay.learning.feed import Feed, Tensors
 from assay.learning.loop import Plan
-from assay.words import params
 
 OPTIMIZERS = {
     "sgd": {"optimizer": "sgd"},
@@ -34,7 +34,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def plan_of(project: Project, device: str = "cpu") -> Plan:
-    settings = params.resolved((project.root / "params.yaml").read_bytes())
+    settings = params_yaml.resolved((project.root / "params.yaml").read_bytes())
     task = contract.load(project.task, project.root, settings.model)
     part = digits(0, 200)
     dtype = {"float64": torch.float64}.get(settings.train.precision, torch.float32)

@@ -11,17 +11,17 @@ import torch
 from miniature import Make, digits, some_ids
 from safetensors.numpy import load_file
 
+from assay.core import schemas
+from assay.core.errors import AssayError
+from assay.core.schemas import Measurement
 from assay.outside.examples import Examples
-from assay.words import records
-from assay.words.errors import AssayError
-from assay.words.records import Measurement
 
 
 def test_writes_models_predictions_curves_log_and_answer(make: Make) -> None:
     project = make()
     answer = project.measure([0, 1, 2])
     out = project.root / "out"
-    assert records.decode((out / "answer.json").read_bytes(), Measurement, "answer") == answer
+    assert schemas.decode((out / "answer.json").read_bytes(), Measurement, "answer") == answer
     assert [one.number for one in answer.replicates] == [0, 1, 2]
     assert len({one.seed for one in answer.replicates}) == 3
     assert all(one.steps == 2 * 7 and one.diverged is None and not one.reused for one in answer.replicates)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from assay.core.params_yaml import Train
 from assay.learning import rules
-from assay.words.params import Train
 
 CASES = {
     "sgd": ({"optimizer": "sgd"}, lambda p: torch.optim.SGD(p, lr=0.01, foreach=False)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from miniature import DIGITS, Make
 
-from assay.words.records import SAME_START
+from assay.core.schemas import SAME_START
 
 SOURCE = DIGITS.read_text(encoding="utf-8")
 

@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 from miniature import Make, Project, digits
 
+from assay.core.schemas import Measurement
 from assay.keeping import answers, entries, replicates, upkeep
 from assay.keeping import sample as samples
 from assay.keeping.entries import Lock
 from assay.keeping.upkeep import Pruned
 from assay.learning import choose, group, loop
 from assay.learning.measure import measure
-from assay.words.records import Measurement
 
 SOURCE = Path(__file__).parents[2] / "src"
 HERE = Path(__file__).parent
@@ -276,7 +276,7 @@ sys.path[:0] = [{source!r}]
 from pathlib import Path
 import msgspec
 from assay.learning.measure import measure
-from assay.words.records import MeasureRequest
+from assay.core.schemas import MeasureRequest
 request = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=MeasureRequest)
 answer = measure(request, Path({root!r}))
 print(*(one.number for one in answer.replicates if not one.reused))

@@ -11,8 +11,8 @@ import safetensors.torch
 import torch
 from miniature import Make, Project
 
+from assay.core.errors import UsageError
 from assay.learning import rules
-from assay.words.errors import UsageError
 
 HEAD = """
 import torch

@@ -15,10 +15,10 @@ from miniature import Make
 from test_fused import plan_of
 from zoo import TASK
 
+from assay.core.errors import AssayError
 from assay.learning import choose, device, training, work, workers
 from assay.learning.choose import Way
 from assay.outside import provenance
-from assay.words.errors import AssayError
 
 needs_fork = pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
 

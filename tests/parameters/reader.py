@@ -14,19 +14,19 @@ from pathlib import Path
 
 import msgspec
 
+from assay.core import params_yaml
+from assay.core.errors import UsageError
 from assay.history import pointer
-from assay.words import params
-from assay.words.errors import UsageError
 
 
 def read(text: str) -> str:
     """What a stage and a command do with params.yaml before anything else; the sentence that refuses it, or ""."""
     try:
-        checked = params.resolved(text)
-        msgspec.json.encode(params.strategy(checked), order="deterministic")
-        msgspec.json.encode(msgspec.to_builtins(params.alike(checked)))
-        params.changed(text, {"model.hidden": 3})
-        params.modes(checked)
+        checked = params_yaml.resolved(text)
+        msgspec.json.encode(params_yaml.strategy(checked), order="deterministic")
+        msgspec.json.encode(msgspec.to_builtins(params_yaml.alike(checked)))
+        params_yaml.changed(text, {"model.hidden": 3})
+        params_yaml.modes(checked)
         pointer.repointed(text.encode(), "strategy/next")
     except UsageError as error:
         return error.sentence

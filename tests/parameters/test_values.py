@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from assay.words import params
-from assay.words.errors import UsageError
+from assay.core import params_yaml
+from assay.core.errors import UsageError
 
 GOOD = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
 
@@ -21,12 +21,12 @@ def model(line: str) -> str:
 
 
 def keys(*lines: str) -> set[bytes]:
-    found = (params.strategy(params.resolved(model(line))) for line in lines)
+    found = (params_yaml.strategy(params_yaml.resolved(model(line))) for line in lines)
     return {msgspec.json.encode(one, order="deterministic") for one in found}
 
 
 def test_a_task_gets_what_was_written():
-    given = params.as_given(params.resolved(model("{since: 2020-01-01, weights: {0: 1.0, 1.5: 2}}")))["model"]
+    given = params_yaml.as_given(params_yaml.resolved(model("{since: 2020-01-01, weights: {0: 1.0, 1.5: 2}}")))["model"]
     assert given == {"since": datetime.date(2020, 1, 1), "weights": {0: 1.0, 1.5: 2}}
 
 
@@ -40,10 +40,10 @@ def test_one_name_in_two_unicode_forms():
     """U+00B5 is what keyboards type; Python reads U+03BC in `def model(…, µ)`, and é in either form."""
     assert keys("{\u00b5: 1, \u00e9: 2}") == keys("{\u03bc: 1, e\u0301: 2}")
     overlaid = GOOD.replace("hidden: 64", "\u00b5: 2").replace("hidden: 128", "\u03bc: 1")
-    changed = params.changed(overlaid, {"model.\u00b5": 3})
+    changed = params_yaml.changed(overlaid, {"model.\u00b5": 3})
     assert changed.model["\u03bc"] == 3 and "\u00b5" not in changed.model
     with pytest.raises(UsageError, match=r"has model\.'µ' in two Unicode forms; next: remove one of the two"):
-        params.load(model("{\u00b5: 1, \u03bc: 1}"))
+        params_yaml.load(model("{\u00b5: 1, \u03bc: 1}"))
 
 
 @pytest.mark.parametrize(
@@ -56,5 +56,5 @@ def test_one_name_in_two_unicode_forms():
 )
 def test_refused_in_a_sentence(line: str, said: str) -> None:
     with pytest.raises(UsageError) as caught:
-        params.load(model(line))
+        params_yaml.load(model(line))
     assert caught.value.sentence.startswith(said), caught.value.sentence

@@ -7,8 +7,8 @@ import math
 import pytest
 from dvc.utils.serialize import parse_yaml
 
-from assay.words.errors import UsageError
-from assay.words.yaml12 import parse
+from assay.core.errors import UsageError
+from assay.core.yaml12 import parse
 
 #: values of one key that both read
 VALUES = """

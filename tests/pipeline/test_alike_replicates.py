@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from assay.words.records import SAME_START
+from assay.core.schemas import SAME_START
 from support.project import Project
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from assay.core.errors import UsageError
 from assay.stages import context
-from assay.words.errors import UsageError
 from support.project import Project, environment
 from support.weights import digests
 

@@ -13,10 +13,10 @@ from types import ModuleType
 import pytest
 
 from assay.arms import accepted
+from assay.core.errors import ProvenanceError
+from assay.core.paths import Layout
 from assay.outside import provenance
 from assay.outside.pipeline import Run
-from assay.words.errors import ProvenanceError
-from assay.words.layout import Layout
 
 STAGE, DECLARED = "train", ["src/tasks"]
 

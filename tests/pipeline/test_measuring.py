@@ -8,10 +8,10 @@ from typing import Literal
 
 import pytest
 
+from assay.core import params_yaml
 from assay.learning.seeding import Streams
 from assay.verbs import sweep
 from assay.verbs.cells import Cell
-from assay.words import params
 from support.project import CHECKOUT, Project
 from support.weights import digests
 
@@ -43,7 +43,7 @@ def test_fast_is_cheaper_and_never_meets_full(project: Project) -> None:
 
     # The default itself, by the work it does: epochs × share of the examples.
     content = (CHECKOUT / "params.yaml").read_bytes()
-    work = {name: params.resolved(content, name).train for name in ("full", "fast")}
+    work = {name: params_yaml.resolved(content, name).train for name in ("full", "fast")}
     costs = {name: train.epochs * train.sample for name, train in work.items()}
     assert 2 <= costs["full"] / costs["fast"] <= 10
 
@@ -125,7 +125,7 @@ def assert_all_ways_agree(project: Project, test: Literal["welch", "paired"]) ->
     said = project.metrics
     compared = json.loads(project.assay("compare", "results/replicates.csv", "--test", test, "--json").stdout)
     rows = [row for arm in ("baseline", "candidate") for row in project.replicates(arm)]
-    swept = sweep._judged({Cell(("x",), "", ("x",), "x"): rows}, {}, params.Judge(test=test)).tried[0].alone
+    swept = sweep._judged({Cell(("x",), "", ("x",), "x"): rows}, {}, params_yaml.Judge(test=test)).tried[0].alone
     assert compared["candidate"]["diverged"] == swept.candidate.diverged == said["diverged"]
     assert compared["candidate"]["n"] == swept.candidate.n == said["n"] == 6
     assert compared["verdict"] == swept.verdict and compared["entered"] and swept.entered

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from assay.core.yaml12 import parse
 from assay.learning.seeding import Streams
-from assay.words.yaml12 import parse
 from support.project import Project, environment
 from support.weights import shapes
 

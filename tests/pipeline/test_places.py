@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from assay.core.errors import UsageError
+from assay.core.paths import Store
 from assay.outside import pipeline
-from assay.words.errors import UsageError
-from assay.words.layout import Store
 from support.project import Project
 from support.weights import digests
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from assay.core.errors import Exit
+from assay.core.yaml12 import parse
 from assay.history.reading import read
 from assay.history.state import State, fold
 from assay.judging.attempts import AttemptEntry, OpeningEntry, OutcomeEntry
 from assay.judging.selection import confirm, level
 from assay.lineage import ledger
 from assay.verbs.confirming import fresh_seeds
-from assay.words.errors import Exit
-from assay.words.yaml12 import parse
 from support.project import Project
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from assay.words.errors import Exit
+from assay.core.errors import Exit
 from support.project import Project
 
 HOOK = "#!/bin/sh\ncat >/dev/null\n[ $1 != prepared ] || { echo main is frozen until Monday >&2; exit 1; }\n"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from assay.core.yaml12 import parse
 from assay.history.reading import read
 from assay.history.state import fold
-from assay.words.yaml12 import parse
 from support.project import Project, environment
 
 

@@ -7,9 +7,9 @@ import shutil
 import sys
 from pathlib import Path
 
+from assay.core.yaml12 import parse
 from assay.history.reading import read
 from assay.history.state import fold
-from assay.words.yaml12 import parse
 from support.project import Project
 
 

@@ -7,11 +7,11 @@ import subprocess
 
 import pytest
 
+from assay.core.errors import IncomparableError, UsageError
+from assay.core.paths import Layout, Store
 from assay.history.scratch import failed
 from assay.outside import git, seconds
 from assay.verbs import cells
-from assay.words.errors import IncomparableError, UsageError
-from assay.words.layout import Layout, Store
 from support.project import Project
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from assay.core.errors import UsageError
 from assay.history import project as projects
 from assay.history import scratch
 from assay.history.reproducing import furnish
-from assay.words.errors import UsageError
 from support.project import Project
 
 FOREIGN = """

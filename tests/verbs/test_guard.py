@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from assay.core import schemas
+from assay.core.schemas import ModeTrace, Trace, TraceRequest
 from assay.judging.guarding import first_difference, guarded
-from assay.words import records
-from assay.words.records import ModeTrace, Trace, TraceRequest
 from support.project import Project, build
 
 MODES = """modes:
@@ -124,9 +124,9 @@ def test_two_builds_of_the_library(split: Project, tmp_path: Path) -> None:
 
     def traced(name: str, **env: str) -> list[dict[str, str]]:
         path, answer = tmp_path / f"{name}.json", tmp_path / f"{name}.answer.json"
-        path.write_bytes(records.encode(msgspec.structs.replace(request, answer=str(answer))))
+        path.write_bytes(schemas.encode(msgspec.structs.replace(request, answer=str(answer))))
         split.run("assay", "stage", "trace", str(path), **env)
-        return records.decode(answer.read_bytes(), Trace, name).modes["default"].states
+        return schemas.decode(answer.read_bytes(), Trace, name).modes["default"].states
 
     own = traced("own")
     comment = ("from collections.abc", "# a comment\nfrom collections.abc")

@@ -7,12 +7,12 @@ import re
 
 import pytest
 
+from assay.core.errors import UsageError
+from assay.core.paths import Layout
 from assay.history.reading import read
 from assay.judging.families import holm
 from assay.verbs import cells, idle
 from assay.verbs.sweep import combinations
-from assay.words.errors import UsageError
-from assay.words.layout import Layout
 from support.project import Project
 
 

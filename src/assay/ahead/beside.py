@@ -12,6 +12,8 @@ from pathlib import Path
 import msgspec
 import torch
 
+from assay.core.params_yaml import Params
+from assay.core.schemas import MeasureRequest
 from assay.keeping import answers
 from assay.keeping.answers import Cost, Watch
 from assay.keeping.sample import Sample
@@ -19,8 +21,6 @@ from assay.learning import choose, device, memory, replicas, work
 from assay.learning.group import Group
 from assay.learning.prepared import prepare
 from assay.outside import lifeline, seconds
-from assay.words.params import Params
-from assay.words.records import MeasureRequest
 
 #: share of what a group may take of the memory at hand: the baseline takes as much
 HALF = 0.5

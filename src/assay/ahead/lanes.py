@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from assay.core.errors import AssayError
 from assay.keeping import answers
 from assay.keeping.progress import Progress
 from assay.learning import choose, loop, memory, replicas, rules, work
@@ -20,7 +21,6 @@ from assay.learning.feed import cuts
 from assay.learning.fused import Fused, Part
 from assay.learning.group import Group
 from assay.learning.plan import Plan
-from assay.words.errors import AssayError
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,15 @@ from typing import Any
 import msgspec
 
 from assay.ahead import lanes
+from assay.core import params_yaml as parameters
+from assay.core.json_encoding import json_form
+from assay.core.params_yaml import Params
+from assay.core.schemas import MeasureRequest
 from assay.keeping import answers
 from assay.keeping import sample as samples
 from assay.learning import device
 from assay.learning.prepared import prepare
 from assay.outside import pipeline
-from assay.words import params as parameters
-from assay.words.json_form import json_form
-from assay.words.params import Params
-from assay.words.records import MeasureRequest
 
 #: lanes of one training; each holds a lock on its entry of the cache, and systems limit open files to 256
 LANES = 128

@@ -16,17 +16,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assay.arms import checkout, own_files
+from assay.core import params_yaml, schemas
+from assay.core.errors import UsageError
+from assay.core.params_yaml import Params
+from assay.core.yaml12 import parse
+from assay.core.yaml_limits import GENERATED
 from assay.evidence.events import CONTRACT, Event, Remeasured, Score, Seeds, UnverifiableError
 from assay.evidence.events import Accepted as Confirmed
 from assay.evidence.trailers import parse_event
 from assay.outside import files, git, pipeline, places
 from assay.outside.pipeline import Run
 from assay.outside.tree import SEAL
-from assay.words import params, records
-from assay.words.errors import UsageError
-from assay.words.params import Params
-from assay.words.yaml12 import parse
-from assay.words.yaml_limits import GENERATED
 
 FLOOR = "floor"
 #: what a strategy must bring along to be run again
@@ -35,7 +35,7 @@ NEEDED = ("params.yaml", "dvc.lock")
 _OWN = ("params.yaml", "dvc.lock", "src", "tasks")
 
 
-class Accepted(records.Record, frozen=True, kw_only=True):
+class Accepted(schemas.Record, frozen=True, kw_only=True):
     """`context/baseline.json`: the baseline by name and commit; commit is "" for the floor.
 
     An accepted strategy stands with the replicates that confirmed it, `first` and following under
@@ -95,7 +95,7 @@ def resolve(run: Run, name: str) -> Accepted:
 def resolved(home: Path, name: str, commit: str, profile: str | None = None) -> Params:
     """Parameters of the strategy as today's library reads them, a library that has its own defaults."""
     content = pipeline.parameters_at(home, commit)
-    return params.resolved(content or b"", profile, f"params.yaml of {name}")
+    return params_yaml.resolved(content or b"", profile, f"params.yaml of {name}")
 
 
 def _check_contract(home: Path, name: str, event: Confirmed) -> None:
@@ -108,7 +108,7 @@ def _check_contract(home: Path, name: str, event: Confirmed) -> None:
             mend=f"git checkout {name} -- params.yaml src/tasks, write baseline: floor there, git commit -am Again, "
             "dvc exp run -n again, assay accept again NEW-NAME",
         )
-    today = params.lines(resolved(home, name, event.commit, event.profile))
+    today = params_yaml.lines(resolved(home, name, event.commit, event.profile))
     differing = otherwise(event.parameters, today)
     if differing:
         raise UsageError(

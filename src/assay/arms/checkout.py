@@ -13,8 +13,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from assay.core.errors import FULL, UsageError
 from assay.outside import git
-from assay.words.errors import FULL, UsageError
 
 #: what stands at the beginning of a file whose filter was not at work → how to bring the file itself
 _POINTERS = {

@@ -14,12 +14,12 @@ import msgspec
 
 from assay.arms import accepted
 from assay.arms.accepted import FLOOR, Accepted
+from assay.core import schemas
+from assay.core.params_yaml import SPAN
+from assay.core.paths import Layout
+from assay.core.schemas import Draw
 from assay.evidence.events import Accepted as Confirmed
 from assay.outside import files, git
-from assay.words import records
-from assay.words.layout import Layout
-from assay.words.params import SPAN
-from assay.words.records import Draw
 
 CANDIDATE = "candidate"
 #: a paired design shares the replicates of both arms
@@ -58,4 +58,4 @@ def first(sequences: Sequence[int]) -> int:
 def today(layout: Layout) -> Draw:
     """The candidates' draw as `context` found it."""
     mend = "dvc repro context"
-    return records.decode(files.read_bytes(layout.draw, mend), Draw, str(layout.draw), mend)
+    return schemas.decode(files.read_bytes(layout.draw, mend), Draw, str(layout.draw), mend)

@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from assay.arms.dvc_program import DVC
+from assay.core.errors import FULL
 from assay.outside import git
-from assay.words.errors import FULL
 
 
 def fetch(homes: Iterable[Path], path: str, commit: str, out: Path) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 from assay.arms import accepted
 from assay.arms.accepted import Accepted
 from assay.arms.fetching import fetch
+from assay.core.errors import UsageError
 from assay.outside import examples, files, git, pipeline, places
 from assay.outside.start import Start
-from assay.words.errors import UsageError
 
 
 def own_training_data(begun: Start, named: Accepted, say: places.Say = places.unsaid) -> Path:

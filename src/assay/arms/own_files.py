@@ -16,11 +16,11 @@ from typing import Any
 
 from assay.arms import dvc_hash
 from assay.arms.fetching import fetch
+from assay.core.errors import UsageError
+from assay.core.yaml12 import parse
+from assay.core.yaml_limits import GENERATED
 from assay.outside import pipeline, places
 from assay.outside.pipeline import Run
-from assay.words.errors import UsageError
-from assay.words.yaml12 import parse
-from assay.words.yaml_limits import GENERATED
 
 _HASH = re.compile(r"[0-9a-f]{32}(\.dir)?")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from assay.core import schemas
+from assay.core.schemas import Draw, Environment, MeasureRequest
 from assay.outside import closure, files, task_source
 from assay.outside.start import Start
-from assay.words import records
-from assay.words.records import Draw, Environment, MeasureRequest
 
 #: variable of the environment that is set where nobody will ask for the candidate: it is not trained ahead then
 ALONE = "ASSAY_ALONE"
@@ -20,7 +20,7 @@ def training_closure(root: Path, task: str) -> tuple[Path, ...]:
 
 def today(begun: Start) -> Environment:
     path = begun.layout.environment
-    return records.decode(files.read_bytes(path, "dvc repro context"), Environment, str(path), "dvc repro context")
+    return schemas.decode(files.read_bytes(path, "dvc repro context"), Environment, str(path), "dvc repro context")
 
 
 def request(begun: Start, arm: str, draw: Draw, train: Path, code: str) -> MeasureRequest:

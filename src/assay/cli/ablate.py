@@ -9,11 +9,11 @@ import click
 import msgspec
 
 from assay.cli.printing import examples, show, show_json
+from assay.core import schemas
+from assay.core.params_yaml import SPAN
 from assay.report import ablation as report
 from assay.verbs.ablate import ablate
 from assay.verbs.cells import Wanted
-from assay.words import records
-from assay.words.params import SPAN
 
 
 @click.command(epilog=examples("assay ablate -S lr=3e-4 -S model.dropout=0.1 --branch cosine"))
@@ -30,6 +30,6 @@ def command(
     if as_json:
         cells = {" ".join(changes) or "baseline": values for changes, values in found.cells.items()}
         plain = {"schema": 1, "metric_version": found.metric_version, "cells": cells, "lost": found.lost}
-        show_json(records.as_json({**plain, **msgspec.to_builtins(found.result)}))
+        show_json(schemas.as_json({**plain, **msgspec.to_builtins(found.result)}))
     else:
         show(report.text(found.cells, found.result, found.metric, found.lost))

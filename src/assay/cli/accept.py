@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from assay.cli.printing import examples, show, show_json
+from assay.core.schemas import encode
 from assay.evidence.events import tag_of
 from assay.verbs.accept import accept
 from assay.verbs.admission import ALLOWANCES
-from assay.words.records import encode
 
 
 @click.command(epilog=examples("assay accept wavy-pita cosine-lr"))

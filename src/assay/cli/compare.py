@@ -13,6 +13,8 @@ import click
 from click.core import ParameterSource
 
 from assay.cli.printing import examples, show, show_json
+from assay.core import sanitize_output
+from assay.core.errors import GateError
 from assay.judging.groups import DifferingRulers
 from assay.judging.inference import Test
 from assay.report import comparison as report
@@ -22,8 +24,6 @@ from assay.verbs import compare as verb
 from assay.verbs.compare import Compared, Options
 from assay.verbs.compare_family import FamilyMember, compare_family
 from assay.verbs.compare_scores import RECORDED
-from assay.words import printable
-from assay.words.errors import GateError
 
 EPILOG = examples(
     "assay compare strategy/adam HEAD --require progress",
@@ -143,7 +143,7 @@ def _shown(found: Compared, form: str | None) -> str:
     reached = report.reach(found.result, found.examples)
     if form == "markdown":
         text = report.markdown(found.result, found.metric, names, version, earlier, line, origins, reached)
-        return f"{text}\n- {printable.markdown(found.off_account)}" if found.off_account else text
+        return f"{text}\n- {sanitize_output.markdown(found.off_account)}" if found.off_account else text
     text = report.full(found.result, found.metric, found.baseline, version, earlier, line, origins, reached)
     return f"{text}\n{'':11}{found.off_account}" if found.off_account else text
 

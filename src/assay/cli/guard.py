@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 
 from assay.cli.printing import examples, show, show_json
+from assay.core.errors import GateError
 from assay.report import guard as report
 from assay.verbs.guard import guard
-from assay.words.errors import GateError
 
 
 @click.command(epilog=examples("assay guard strategy/adam HEAD --except vit --require"))

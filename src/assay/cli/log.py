@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from assay.cli.printing import examples, show, show_json
+from assay.core.schemas import encode
 from assay.report import log as report
 from assay.verbs.log import log
-from assay.words.records import encode
 
 
 @click.command(epilog=examples("assay log --all --markdown > STRATEGIES.md"), context_settings={"show_default": True})

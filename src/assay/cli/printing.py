@@ -6,12 +6,12 @@ import json
 
 import click
 
-from assay.words import printable
+from assay.core import sanitize_output
 
 
 def show(text: str, *, err: bool = False) -> None:
     """Print lines of text, on stderr if `err`."""
-    click.echo(printable.lines(text), err=err)
+    click.echo(sanitize_output.lines(text), err=err)
 
 
 def show_json(content: str | bytes) -> None:

@@ -8,8 +8,8 @@ import click
 from tabulate import tabulate
 
 from assay.cli.printing import examples, show, show_json
+from assay.core.schemas import encode
 from assay.verbs.profile import Profile, profile
-from assay.words.records import encode
 
 PHASES = ("interpreter", "imports", "data", "training", "writing", "rest")
 

@@ -9,9 +9,9 @@ import click
 import msgspec
 
 from assay.cli.printing import examples, show, show_json
+from assay.core import schemas
 from assay.verbs.freshness import TRAIN
 from assay.verbs.rebaseline import rebaseline
-from assay.words import records
 
 
 @click.command(epilog=examples("assay rebaseline"))
@@ -20,7 +20,7 @@ def command(as_json: bool) -> None:
     """Measure the accepted baseline as today asks for: re-score, re-infer or re-train, whichever is enough."""
     done = rebaseline(Path.cwd(), partial(show, err=True))
     if as_json:
-        show_json(records.as_json({"schema": 1, **msgspec.to_builtins(done)}))
+        show_json(schemas.as_json({"schema": 1, **msgspec.to_builtins(done)}))
     else:
         mean, sd = ("–" if value is None else f"{value:.4f}" for value in (done.mean, done.sd))
         lost = f", {done.diverged} diverged" if done.diverged else ""

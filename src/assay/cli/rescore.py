@@ -8,9 +8,9 @@ import click
 import msgspec
 
 from assay.cli.printing import examples, show, show_json
+from assay.core import schemas
 from assay.report import rescoring as report
 from assay.verbs.rescore import rescore
-from assay.words import records
 
 
 @click.command(epilog=examples("assay rescore --dry-run"))
@@ -24,7 +24,7 @@ def command(dry_run: bool, as_json: bool) -> None:
     """
     done = rescore(Path.cwd(), dry_run)
     if as_json:
-        show_json(records.as_json({"schema": 1, **msgspec.to_builtins(done)}))
+        show_json(schemas.as_json({"schema": 1, **msgspec.to_builtins(done)}))
     else:
         rows = {name: (score.mean, score.sd, score.n, score.diverged) for name, score in done.scored.items()}
         show(report.text(done.metric_version, rows, done.left, done.kept))

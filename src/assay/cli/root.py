@@ -17,9 +17,9 @@ from typing import NamedTuple
 import click
 
 from assay.cli.printing import show
+from assay.core import sanitize_output
+from assay.core.errors import REFUSED, AssayError, Exit
 from assay.outside import boundary, git_environment, standard_streams, utf8_mode
-from assay.words import printable
-from assay.words.errors import REFUSED, AssayError, Exit
 
 
 class Command(NamedTuple):
@@ -119,7 +119,7 @@ def run(arguments: Sequence[str]) -> int:
             mend = "free some space or make it writable, then run again"
             show(f"assay: {error.strerror}{where}; next: {mend}", err=True)
             return Exit.USAGE
-        said = printable.cut(printable.line(str(error)), printable.LONGEST // 2)
+        said = sanitize_output.cut(sanitize_output.line(str(error)), sanitize_output.LONGEST // 2)
         show(
             f"assay: this is a bug: {type(error).__name__}: {said}; "
             "next: run again as `assay --traceback …` and report what it prints",

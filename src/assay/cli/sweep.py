@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 
 from assay.cli.printing import examples, show, show_json
+from assay.core import schemas
+from assay.core.params_yaml import SPAN
 from assay.report import comparison
 from assay.report import sweep as report
 from assay.verbs.cells import Wanted
 from assay.verbs.sweep import sweep
-from assay.words import records
-from assay.words.params import SPAN
 
 
 @click.command(epilog=examples("assay sweep -S lr=1e-3,3e-3,1e-2 -S train.weight_decay=0,1e-4"))
@@ -37,7 +37,7 @@ def command(settings: tuple[str, ...], name: str, replicates: int | None, as_jso
             tried.append({**own, **flat, "verdict": one.verdict})
         head = {"schema": 1, "metric": found.metric, "metric_version": found.metric_version}
         plain = {**head, "baseline": found.baseline, "tried": tried, "failed": found.failed}
-        show_json(records.as_json(plain))
+        show_json(schemas.as_json(plain))
     else:
         lines = [(" ".join(one.settings), one.experiment, one.alone, one.p_holm, one.verdict) for one in found.tried]
         show(report.text(lines, found.failed, found.metric, found.baseline))

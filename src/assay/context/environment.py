@@ -16,8 +16,8 @@ from importlib import metadata
 
 from msgspec import UNSET
 
-from assay.words.errors import UsageError
-from assay.words.records import Environment
+from assay.core.errors import UsageError
+from assay.core.schemas import Environment
 
 #: they make the numbers of every task
 ALWAYS = ("numpy", "torch")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from assay.core.errors import ProvenanceError
 from assay.outside import library
 from assay.outside import tree as trees
-from assay.words.errors import ProvenanceError
 
 
 def check(root: Path, home: Path) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
+from assay.core.errors import UsageError
 from assay.outside import import_path
 from assay.outside import tree as trees
-from assay.words.errors import UsageError
 
 DISTRIBUTION = "dvc-assay"
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.core.errors import UsageError
 from assay.outside.examples import Examples
-from assay.words.errors import UsageError
 
 KEYS = ("inputs", "targets", "classes", "groups")
 

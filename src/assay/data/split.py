@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.core.errors import UsageError
+from assay.core.paths import PARTS
 from assay.data.canonical import content_keys
 from assay.data.card import labels
 from assay.outside.examples import Examples
-from assay.words.errors import UsageError
-from assay.words.layout import PARTS
 
 _SALT = "assay split 1"
 

@@ -11,8 +11,8 @@ from shlex import quote
 
 import msgspec
 
-from assay.words.errors import IncomparableError, UsageError
-from assay.words.records import Record
+from assay.core.errors import IncomparableError, UsageError
+from assay.core.schemas import Record
 
 SCHEMA = 1
 #: number of the promise that a tag makes: its tree runs as it was accepted, by its own task code, parameters and

@@ -17,9 +17,9 @@ from typing import Any, get_args
 
 import msgspec
 
+from assay.core.errors import UsageError
+from assay.core.schemas import DAMAGE
 from assay.evidence.events import NO_EVIDENCE, SCHEMA, Event, UnverifiableError, kind_of, tag_of
-from assay.words.errors import UsageError
-from assay.words.records import DAMAGE
 
 #: the largest number of an event: replicates are counted from 20,000 times it, and fit into 64 bits
 NEWEST = 10**9

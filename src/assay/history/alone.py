@@ -11,14 +11,14 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from assay.core import params_yaml
+from assay.core.errors import UsageError
+from assay.core.paths import Layout
 from assay.history import difference, numbers, pointer
 from assay.history.difference import ARROW
 from assay.history.reading import Experiment
 from assay.lineage.objects import Object, reading
 from assay.outside import git, pipeline
-from assay.words import params
-from assay.words.errors import UsageError
-from assay.words.layout import Layout
 
 #: a parameter on a line of its own, with a plain value; a profile lays others over it
 _PLAIN = re.compile(rb"( *(?!profile)[A-Za-z_]\w*): +([-+.\w]+)")
@@ -39,7 +39,7 @@ def measured_alone(
         if numbers.text(item.metrics, "verdict") and numbers.text(item.metrics, "metric_version") == version
     ]
     commits, prefix = [baseline, *judged], git.prefix(root)
-    task = params.load(pipeline.parameters(root)).task.name
+    task = params_yaml.load(pipeline.parameters(root)).task.name
     paths = [posixpath.normpath(prefix + path) for path in sorted(difference.reached(Layout(root), task))]
     with reading(root) as objects:
         code = {commit: _names(objects.read([f"{commit}:{path}" for path in paths])) for commit in commits}

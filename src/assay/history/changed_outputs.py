@@ -13,12 +13,12 @@ from typing import Any
 
 from assay.arms.dvc_hash import digest
 from assay.arms.dvc_program import DVC
+from assay.core.errors import ProvenanceError, UsageError
+from assay.core.paths import Layout
+from assay.core.yaml12 import parse
 from assay.history import following
 from assay.history.scratch import run
 from assay.outside import git
-from assay.words.errors import ProvenanceError, UsageError
-from assay.words.layout import Layout
-from assay.words.yaml12 import parse
 
 _FILES = ("ls-tree", "-r", "-z", "--name-only", "--full-tree")
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from assay.core.errors import ProvenanceError, UsageError
 from assay.history import plumbing
 from assay.outside import git
-from assay.words.errors import ProvenanceError, UsageError
 
 
 def branch(root: Path) -> str:

@@ -11,9 +11,9 @@ from functools import lru_cache
 from shlex import quote
 from typing import Any
 
+from assay.core import ast_normal_form, params_yaml
+from assay.core.paths import Layout
 from assay.outside import closure, git, pipeline, provenance, task_source
-from assay.words import normal_form, params
-from assay.words.layout import Layout
 
 #: between a parameter's old and new value
 ARROW = " → "
@@ -25,15 +25,15 @@ def differences(layout: Layout, baseline: str) -> list[str]:
     All changed sources count as one change: they were written together, and no parameter takes them apart.
     """
     after = pipeline.parameters(layout.root)
-    sources = changed_sources(layout, baseline, params.load(after).task.name)
+    sources = changed_sources(layout, baseline, params_yaml.load(after).task.name)
     code = [f"code: {', '.join(sources)}"] if sources else []
     return [*between(pipeline.parameters_at(layout.root, baseline) or b"", after), *code]
 
 
 def between(before: bytes, after: bytes) -> list[str]:
     """Changed parameters of a strategy between two params.yaml, each under its own profile."""
-    old, new = params.resolved(before), params.resolved(after)
-    return parameter_changes(params.strategy(old), params.strategy(new))
+    old, new = params_yaml.resolved(before), params_yaml.resolved(after)
+    return parameter_changes(params_yaml.strategy(old), params_yaml.strategy(new))
 
 
 def settings(found: list[str]) -> str:
@@ -78,7 +78,7 @@ def reached(layout: Layout, task: str) -> frozenset[str]:
 
 def _meaning(source: bytes | None) -> str | None:
     """The source without comments and layout; None for a file that is not there."""
-    return None if source is None else normal_form.text(normal_form.parse(source, "source"))
+    return None if source is None else ast_normal_form.text(ast_normal_form.parse(source, "source"))
 
 
 def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dvc.config import Config, ConfigError
 
-from assay.words.errors import UsageError
+from assay.core.errors import UsageError
 
 #: copies only where the file system knows no other way
 _LINKS = ["reflink", "hardlink", "symlink", "copy"]

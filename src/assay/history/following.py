@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from assay.core.paths import Layout
 from assay.history import plumbing
 from assay.history.pointer import PARAMS
 from assay.outside import git
-from assay.words.layout import Layout
 
 _SUBMODULE = "160000"
 _GONE = "000000"

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.core import schemas
+from assay.core.errors import UsageError
+from assay.core.schemas import Arm
 from assay.outside import arrays
-from assay.words import records
-from assay.words.errors import UsageError
-from assay.words.records import Arm
 
 _DIGEST = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
@@ -87,7 +87,7 @@ def _arrays(cache: Path, listed: str, *names: str) -> tuple[NDArray[Any], ...]:
 def record(cache: Path, lock: bytes, arm: str) -> Arm | None:
     """Who was measured, None where `lock` records no such arm. Raises as `read` does."""
     digest = locked(lock, f"arms/{arm}.json")
-    return records.decode(_file(cache, digest), Arm, f"arms/{arm}.json in DVC's cache") if digest else None
+    return schemas.decode(_file(cache, digest), Arm, f"arms/{arm}.json in DVC's cache") if digest else None
 
 
 def _file(cache: Path, digest: str) -> bytes:

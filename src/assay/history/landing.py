@@ -13,14 +13,14 @@ from typing import Literal
 
 import msgspec
 
+from assay.core.errors import UsageError
+from assay.core.paths import Layout
 from assay.evidence.events import Accepted, tag_of
 from assay.evidence.trailers import format_event
 from assay.history import changed_outputs, elsewhere, following, plumbing, pointer
 from assay.history.commits import branch, tree_with
 from assay.history.merging import Merge
 from assay.outside import git
-from assay.words.errors import UsageError
-from assay.words.layout import Layout
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+from assay.core.errors import UsageError
 from assay.evidence.events import UnverifiableError, check_spelling
 from assay.history import pointer
 from assay.history.reading import Experiment, Repository, Stamp, Tag, parse_metrics
 from assay.history.state import State, Strategy
 from assay.outside import git
-from assay.words.errors import UsageError
 
 
 def experiment(root: Path, repository: Repository, name: str) -> Experiment:

@@ -10,9 +10,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from assay.core.errors import UsageError
 from assay.history import plumbing
 from assay.outside import git
-from assay.words.errors import UsageError
 
 #: written by a run: a merge of two such files would describe a run that never was
 REGENERATED = ("dvc.lock", "results", "plots")

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from assay.arms.accepted import locked
+from assay.core import ast_normal_form, params_yaml
+from assay.core.errors import UsageError
+from assay.core.paths import Layout
 from assay.history import difference
 from assay.lineage import metric_definition
 from assay.lineage.objects import Objects, reading
 from assay.outside import git
-from assay.words import normal_form, params
-from assay.words.errors import UsageError
-from assay.words.layout import Layout
 
 TRAINING_DATA = "data/split/train"
 
@@ -25,7 +25,7 @@ def changed_alone(tree: Layout, home: Layout, since: str, until: Sequence[str], 
 
     `tree` holds the files to be accepted: what training reaches there is what a strategy is made of.
     """
-    task = params.load(tree.params.read_bytes()).task.name
+    task = params_yaml.load(tree.params.read_bytes()).task.name
     listed = git.run(home.root, "rev-list", "--reverse", *until, f"^{since}", "--", "src", "params.yaml").split()
     changed, prefix = [], git.prefix(home.root)
     with reading(home.root) as objects:
@@ -71,4 +71,4 @@ def _touches_strategy(objects: Objects, home: Layout, parent: str, commit: str, 
 
 
 def _meaning(source: bytes | None) -> str | None:
-    return None if source is None else normal_form.text(normal_form.parse(source, "source"))
+    return None if source is None else ast_normal_form.text(ast_normal_form.parse(source, "source"))

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from dvc.api import DVCFileSystem
 
+from assay.core.errors import FULL, UsageError
 from assay.outside import git
-from assay.words.errors import FULL, UsageError
 
 
 def fetch(root: Path, commit: str, name: str, paths: Sequence[str], folder: Path) -> None:

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from assay.core.errors import UsageError
 from assay.outside import git
-from assay.words.errors import UsageError
 
 
 class Index:

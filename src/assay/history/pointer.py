@@ -10,11 +10,11 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from assay.core.errors import UsageError
+from assay.core.paths import Layout
+from assay.core.yaml12 import parse
 from assay.history.commits import branch, commit_file
 from assay.outside import files, git
-from assay.words.errors import UsageError
-from assay.words.layout import Layout
-from assay.words.yaml12 import parse
 
 PARAMS = "params.yaml"
 _LINE = re.compile(r"^(baseline[ \t]*:[ \t]*)([^\s#]+)([ \t]*)(.*)$", re.MULTILINE)

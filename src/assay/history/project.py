@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from assay.core.errors import UsageError
+from assay.core.paths import Layout
 from assay.outside import git
-from assay.words.errors import UsageError
-from assay.words.layout import Layout
 
 
 def find(start: Path) -> Layout:

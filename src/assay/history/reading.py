@@ -15,12 +15,12 @@ from typing import Any
 
 import msgspec
 
+from assay.core.schemas import DAMAGE
 from assay.evidence.events import NO_EVIDENCE, Event, UnverifiableError, kind_of
 from assay.evidence.trailers import parse_event
 from assay.history import pointer
 from assay.lineage.objects import Object, Objects, Ref, reading, refs
 from assay.outside import git
-from assay.words.records import DAMAGE
 
 METRICS = "results/metrics.json"
 #: DVC also keeps stashes, its running experiment and its queue under refs/exps

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from assay.arms.dvc_program import DVC
+from assay.core.paths import STAGES, Layout
 from assay.history import scratch_data
 from assay.history.scratch import Scratch, failed, run, share_cache
 from assay.lineage.metric_definition import PARENT
 from assay.outside import pipeline
-from assay.words.layout import STAGES, Layout
 
 
 def last(layout: Layout) -> str:

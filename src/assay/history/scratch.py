@@ -15,11 +15,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from assay.core.errors import UsageError
+from assay.core.paths import Layout, Store
 from assay.history import borrowed, dvc_cache, plumbing
 from assay.lineage.objects import refs
 from assay.outside import git, git_environment, pipeline, places
-from assay.words.errors import UsageError
-from assay.words.layout import Layout, Store
 
 #: the last line of a traceback
 _RAISED = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt)(?:: |$)")

@@ -20,10 +20,10 @@ from dvc.output import Output
 from dvc.repo import Repo
 from dvc.stage import Stage
 
+from assay.core.errors import UsageError
+from assay.core.paths import Layout
+from assay.core.yaml12 import parse
 from assay.outside import files, git, pipeline
-from assay.words.errors import UsageError
-from assay.words.layout import Layout
-from assay.words.yaml12 import parse
 
 #: DVC is asked for one project at a time: cells are laid out by several threads
 _ONE = threading.Lock()

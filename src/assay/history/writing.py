@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from assay.core.errors import UsageError
 from assay.evidence.events import Event, check_name, tag_of
 from assay.evidence.trailers import format_event
 from assay.history import plumbing
 from assay.lineage.objects import Ref
 from assay.outside import git
-from assay.words.errors import UsageError
 
 
 def check_identity(root: Path) -> None:

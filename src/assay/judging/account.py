@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from assay.core.schemas import Record
 from assay.judging import sequential
 from assay.judging.sequential import Earlier
-from assay.words.records import Record
 
 #: Of what is left, the share that a further look takes: the second one decides more often than all after it.
 SHARE = 1 - sequential.KEPT

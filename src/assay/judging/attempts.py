@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from assay.words.records import Record
+from assay.core.schemas import Record
 
 
 class AttemptEntry(Record, frozen=True, kw_only=True, tag_field="kind", tag="attempt"):

@@ -18,8 +18,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from assay.words import normal_form
-from assay.words.errors import UsageError
+from assay.core import ast_normal_form
+from assay.core.errors import UsageError
 
 #: a parameter that one side does not have
 ABSENT = object()
@@ -141,10 +141,10 @@ def _lines(old: str, new: str) -> tuple[int, int]:
 def _form(path: str, source: str) -> str:
     """What the file does; its very text where that is not Python."""
     try:
-        tree: ast.AST | None = normal_form.parse(source, path) if path.endswith(".py") else None
+        tree: ast.AST | None = ast_normal_form.parse(source, path) if path.endswith(".py") else None
     except UsageError:
         tree = None
-    return source if tree is None else normal_form.text(tree)
+    return source if tree is None else ast_normal_form.text(tree)
 
 
 def _shown(value: object) -> str:

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
+from assay.core.errors import UsageError
 from assay.judging import cautions, design, divergence, effects, order_effect, verdict
 from assay.judging.inference import Inference, Test, difference, infer
 from assay.judging.samples import LARGEST, Sample, Values, exponent, sample
-from assay.words.errors import UsageError
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from assay.core.errors import UsageError
 from assay.judging.contrasts import Array, Contrast
-from assay.words.errors import UsageError
 
 
 @dataclass(frozen=True)

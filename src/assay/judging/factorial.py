@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from assay.core.errors import UsageError
 from assay.judging import verdict
 from assay.judging.contrasts import Array, Contrast, one_sample
 from assay.judging.families import holm
 from assay.judging.samples import Sample, sample
-from assay.words.errors import UsageError
 
 Cell = frozenset[str]
 

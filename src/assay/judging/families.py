@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from assay.words.errors import UsageError
+from assay.core.errors import UsageError
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from assay.words.errors import IncomparableError, UsageError
+from assay.core.errors import IncomparableError, UsageError
 
 #: field of a ruler that says which versions of packages the metric imported
 PACKAGES = "metric_packages"

@@ -15,13 +15,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from assay.core import ast_normal_form
+from assay.core.errors import UsageError
+from assay.core.json_encoding import json_form
 from assay.judging.metric_version_project import Project, Reader
 from assay.judging.metric_version_reach import Reach
 from assay.judging.metric_version_scan import scan
 from assay.judging.metric_version_units import Unit
-from assay.words import normal_form
-from assay.words.errors import UsageError
-from assay.words.json_form import json_form
 
 REGISTRY, REVISION, READS = "METRICS", "REVISION", "READS"
 
@@ -133,9 +133,9 @@ def _ruler(written: ast.expr) -> tuple[list[ast.expr], str]:
     """What an entry says about its numbers, and that as text."""
     fields = _table(written)
     if fields is None:
-        return [written], normal_form.text(written)
+        return [written], ast_normal_form.text(written)
     ruler = {field: value for field, value in sorted(fields.items()) if field not in NOT_THE_RULER}
-    return list(ruler.values()), "".join(f"{field}={normal_form.text(value)};" for field, value in ruler.items())
+    return list(ruler.values()), "".join(f"{field}={ast_normal_form.text(value)};" for field, value in ruler.items())
 
 
 def _table(node: ast.AST | None) -> dict[str, ast.expr] | None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Set
 from typing import NamedTuple
 
+from assay.core.ast_normal_form import Source
 from assay.judging.metric_version_names import Chain
 from assay.judging.metric_version_units import Unit, units_of
-from assay.words.normal_form import Source
 
 #: module name → its source, None when the project has no such module
 Reader = Callable[[str], Source | None]

@@ -11,10 +11,10 @@ import ast
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from assay.core import ast_normal_form
 from assay.judging.metric_version_effects import Resolve, has_effects
 from assay.judging.metric_version_names import Chain, bound_names, imported, loaded
 from assay.judging.metric_version_scan import Scan, scan
-from assay.words import normal_form
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +33,13 @@ class Unit:
         return self.node is None and bool(self.binds)
 
 
-def units_of(module: str, source: normal_form.Source, owns: Callable[[str], bool]) -> list[Unit]:
+def units_of(module: str, source: ast_normal_form.Source, owns: Callable[[str], bool]) -> list[Unit]:
     """The units of `module`, in the order of its source; `owns`: whether a dotted name is the project's.
 
     Raises UsageError when the source is not valid Python.
     """
     package = module if source.package else module.rpartition(".")[0]
-    lines = list(_statements(normal_form.parse(source.text, module).body, True))
+    lines = list(_statements(ast_normal_form.parse(source.text, module).body, True))
     resolve = _resolver([line for line, _ in lines], package, owns)
     pieces = (piece for line, executed in lines for piece in _pieces(line, package, executed, resolve))
     return [Unit(module, place, *piece) for place, piece in enumerate(pieces)]
@@ -56,7 +56,7 @@ def _statements(body: Iterable[ast.stmt], executed: bool) -> Iterator[tuple[ast.
             yield from _statements(line.orelse, executed)
         elif isinstance(line, ast.If) and "__name__" in condition and "__main__" in condition:
             yield from _statements(line.orelse, executed)
-        elif not normal_form.does_nothing(line):
+        elif not ast_normal_form.does_nothing(line):
             yield line, executed
 
 
@@ -81,7 +81,7 @@ def _resolver(lines: list[ast.stmt], package: str, owns: Callable[[str], bool]) 
 def _pieces(line: ast.stmt, package: str, executed: bool, resolve: Resolve) -> Iterator[_Piece]:
     if not isinstance(line, (ast.Import, ast.ImportFrom)):
         effects = executed and has_effects(line, resolve)
-        yield normal_form.text(line), frozenset(bound_names([line])), scan([line], package), executed, effects, line
+        yield ast_normal_form.text(line), frozenset(bound_names([line])), scan([line], package), executed, effects, line
         return
     for name, target in imported(line, package).items():
         if name == "*":

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from assay.core.errors import UsageError
 from assay.judging.contrasts import Contrast
 from assay.judging.samples import sample
-from assay.words.errors import UsageError
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.words.errors import UsageError
+from assay.core.errors import UsageError
 
 LARGEST = 1e300
 #: Differences below this many units in the last place of the largest value are rounding, not spread.

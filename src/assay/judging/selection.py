@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from assay.core.errors import UsageError
 from assay.judging import power
 from assay.judging.compare import Comparison, compare
 from assay.judging.contrasts import welch
 from assay.judging.verdict import sign
-from assay.words.errors import UsageError
 
 #: chance, one-sided, that an idea worth nothing is ever confirmed, however often it is tried
 ALPHA = 0.025

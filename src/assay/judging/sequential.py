@@ -21,10 +21,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
+from assay.core.errors import UsageError
 from assay.judging import verdict
 from assay.judging.compare import Comparison
 from assay.judging.looks_table import LEVELS
-from assay.words.errors import UsageError
 
 TABLE_ALPHA = 0.05
 #: Of alpha, what a first verdict without a plan leaves for seeds that may be added later.

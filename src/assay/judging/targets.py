@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from assay.core.errors import UsageError
 from assay.judging import verdict
 from assay.judging.compare import compare
 from assay.judging.samples import Values
-from assay.words.errors import UsageError
 
 ALPHA = 0.01  # what speedrun records ask for: mean at most X at p < 0.01
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-from assay.words.errors import UsageError
+from assay.core.errors import UsageError
 
 Verdict = Literal["progress", "regression", "equivalent", "inconclusive", "incomparable"]
 Direction = Literal["maximize", "minimize"]

@@ -16,6 +16,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.core import params_yaml as parameters
+from assay.core import schemas
+from assay.core.errors import AssayError, UsageError
+from assay.core.params_yaml import Params
+from assay.core.paths import Layout
+from assay.core.schemas import Identity, Measurement, MeasureRequest
 from assay.keeping import replicates, tensors
 from assay.keeping.outcome import Outcome
 from assay.keeping.progress import Progress
@@ -23,12 +29,6 @@ from assay.keeping.replicates import Store, Told
 from assay.keeping.sample import Sample
 from assay.outside import files, pipeline, seconds
 from assay.outside.examples import Examples
-from assay.words import params as parameters
-from assay.words import records
-from assay.words.errors import AssayError, UsageError
-from assay.words.layout import Layout
-from assay.words.params import Params
-from assay.words.records import Identity, Measurement, MeasureRequest
 
 
 def requested(request: MeasureRequest, root: Path) -> Params:
@@ -173,7 +173,7 @@ def write(
     )
     _write_outcomes(request, outcomes, sample.evaluated)
     progress.rewrite(outcomes)
-    files.write_bytes(Path(request.answer), records.encode(answer))
+    files.write_bytes(Path(request.answer), schemas.encode(answer))
     return answer
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.words.records import Divergence, Replicate
+from assay.core.schemas import Divergence, Replicate
 
 
 @dataclass(frozen=True)

@@ -18,15 +18,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.core import params_yaml as parameters
+from assay.core.params_yaml import Params
+from assay.core.schemas import DAMAGE, PREDICTIONS, Divergence, MeasureRequest, Replicate
 from assay.keeping import entries, tensors, upkeep
 from assay.keeping.entries import Lock
 from assay.keeping.outcome import Outcome, Point
 from assay.keeping.sample import Sample
 from assay.outside import arrays, examples, files
 from assay.outside.places import UNKEPT
-from assay.words import params as parameters
-from assay.words.params import Params
-from assay.words.records import DAMAGE, PREDICTIONS, Divergence, MeasureRequest, Replicate
 
 VERSION = 2
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from assay.core.errors import UsageError
+from assay.core.params_yaml import Params
+from assay.core.schemas import MeasureRequest
 from assay.outside import examples
 from assay.outside.examples import Examples
-from assay.words.errors import UsageError
-from assay.words.params import Params
-from assay.words.records import MeasureRequest
 
 NEEDED = ("ids", "inputs", "targets")
 

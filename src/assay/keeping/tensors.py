@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from assay.words.records import DAMAGE
+from assay.core.schemas import DAMAGE
 
 _BITS = {"BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16}
 _BITS |= {"U32": 32, "I32": 32, "F32": 32, "U64": 64, "I64": 64, "F64": 64, "C64": 64}

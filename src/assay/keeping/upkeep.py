@@ -15,10 +15,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from assay.core.paths import KINDS
 from assay.keeping import entries
 from assay.keeping.entries import LOCK, Lock
 from assay.outside import places
-from assay.words.layout import KINDS
 
 #: bytes that the cache may take before it drops what was longest out of use
 LIMIT = 4 * 2**30

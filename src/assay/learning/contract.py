@@ -27,8 +27,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from assay.core.errors import AssayError, UsageError
 from assay.outside import import_path, task_source
-from assay.words.errors import AssayError, UsageError
 
 #: member → arguments as the contract names them
 MEMBERS: dict[str, tuple[str, ...]] = {

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from assay.words.errors import UsageError
+from assay.core.errors import UsageError
 
 # cuBLAS reads it once, when CUDA starts; without it matrix products are not reproducible.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from assay.core.schemas import PREDICTIONS, Divergence
 from assay.learning.engine import Engine
-from assay.words.records import PREDICTIONS, Divergence
 
 
 @dataclass

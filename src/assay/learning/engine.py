@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from assay.core.params_yaml import Train
 from assay.learning import rules, seeding
 from assay.learning.contract import Task
 from assay.learning.device import Compiled
 from assay.learning.dropout import Masks
-from assay.words.params import Train
 
 ALIGN = 16
 #: batches in one forward pass without gradients: it takes less memory than training on one, and as long as on many

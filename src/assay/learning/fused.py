@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from assay.core.params_yaml import Params
 from assay.learning import device, embedding, norm, rules, seeding
 from assay.learning.contract import Task
 from assay.learning.dropout import Masks, Site, StreamDropout
 from assay.learning.engine import Engine
 from assay.learning.rules import Rule
-from assay.words.params import Params
 
 Places = list[list[tuple[dict[str, Any], str]]]
 

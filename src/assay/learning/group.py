@@ -14,6 +14,9 @@ import numpy as np
 import safetensors.torch
 import torch
 
+from assay.core import params_yaml as parameters
+from assay.core.params_yaml import Params
+from assay.core.schemas import PREDICTIONS, Divergence, MeasureRequest
 from assay.keeping.outcome import Outcome
 from assay.keeping.progress import Progress
 from assay.keeping.replicates import Store
@@ -23,9 +26,6 @@ from assay.learning.contract import Task
 from assay.learning.plan import Plan
 from assay.learning.seeding import Streams
 from assay.outside.examples import Examples
-from assay.words import params as parameters
-from assay.words.params import Params
-from assay.words.records import PREDICTIONS, Divergence, MeasureRequest
 
 
 class Group:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from assay.core.schemas import Divergence
 from assay.keeping.outcome import Outcome, Point
 from assay.keeping.progress import Watcher
 from assay.learning import contract, device, rules
@@ -21,7 +22,6 @@ from assay.learning.engine import Engine
 from assay.learning.feed import Feed
 from assay.learning.plan import Plan
 from assay.learning.seeding import Globals
-from assay.words.records import Divergence
 
 
 def train(plan: Plan, engine: Engine, numbers: Sequence[int], progress: Watcher) -> list[Outcome]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from assay.core.params_yaml import Params
+from assay.core.schemas import Measurement, MeasureRequest
 from assay.keeping import answers
 from assay.keeping import sample as samples
 from assay.keeping.answers import NOBODY, Cost, Watch
@@ -18,8 +20,6 @@ from assay.learning import device
 from assay.learning.group import Group
 from assay.learning.prepared import Prepared, prepare
 from assay.outside import seconds
-from assay.words.params import Params
-from assay.words.records import Measurement, MeasureRequest
 
 
 def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] | None = None) -> Measurement:

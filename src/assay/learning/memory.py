@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from assay.core.errors import UsageError
 from assay.learning.engine import Engine
 from assay.learning.sequential import Sequential
 from assay.outside import files, limits
-from assay.words.errors import UsageError
 
 #: share of a GPU's free memory that a chunk may claim; the rest is for the allocator and for others
 SHARE = 0.7

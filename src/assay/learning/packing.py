@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from assay.words.records import DAMAGE
+from assay.core.schemas import DAMAGE
 
 _MARK = "="
 #: what `unpack` raises for bytes that `pack` did not make

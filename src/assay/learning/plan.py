@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import torch
 
+from assay.core.params_yaml import Params
 from assay.learning.checkpoint import Checkpoints
 from assay.learning.contract import Task
 from assay.learning.feed import Tensors
 from assay.learning.seeding import Streams
-from assay.words.params import Params
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import torch
 
+from assay.core.params_yaml import Params
+from assay.core.schemas import MeasureRequest
 from assay.keeping import replicates
 from assay.keeping.progress import Progress
 from assay.keeping.sample import Sample
 from assay.learning import contract, device
 from assay.learning.contract import Task
 from assay.learning.group import Group
-from assay.words.params import Params
-from assay.words.records import MeasureRequest
 
 
 @dataclass(frozen=True)

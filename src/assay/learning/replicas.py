@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from assay.core.schemas import SAME_START
 from assay.learning import contract, device, dropout, seeding
 from assay.learning.dropout import Masks
 from assay.learning.plan import Plan
-from assay.words.records import SAME_START
 
 
 def module(plan: Plan, number: int, masks: Masks) -> nn.Module:

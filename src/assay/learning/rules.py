@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from assay.words.params import Train
+from assay.core.params_yaml import Train
 
 Slots = dict[str, Tensor]
 

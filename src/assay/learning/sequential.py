@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from assay.core.params_yaml import Params
 from assay.learning import device
 from assay.learning.contract import Task
 from assay.learning.dropout import Masks
 from assay.learning.engine import Engine
-from assay.words.params import Params
 
 
 class Sequential(Engine):

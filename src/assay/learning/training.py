@@ -8,6 +8,7 @@ from itertools import chain
 
 import torch
 
+from assay.core.errors import AssayError, UsageError
 from assay.keeping.outcome import Outcome
 from assay.keeping.progress import Only, Watcher
 from assay.keeping.replicates import Store
@@ -15,7 +16,6 @@ from assay.learning import choose, contract, device, loop, memory, trust, work, 
 from assay.learning.fused import NotFusable
 from assay.learning.plan import Plan
 from assay.outside import task_source
-from assay.words.errors import AssayError, UsageError
 
 
 def run(

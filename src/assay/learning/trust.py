@@ -15,13 +15,13 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
+from assay.core.errors import AssayError
 from assay.learning import contract, memory, replicas
 from assay.learning.feed import Feed
 from assay.learning.fused import Fused, NotFusable
 from assay.learning.plan import Plan
 from assay.learning.seeding import Globals
 from assay.learning.sequential import Sequential
-from assay.words.errors import AssayError
 
 STEPS = 3
 #: largest difference relative to the norm of what is compared; rounding stays 100 times below

@@ -20,6 +20,8 @@ from typing import Any, NamedTuple, cast
 import torch
 from numpy.typing import NDArray
 
+from assay.core.errors import AssayError
+from assay.core.params_yaml import Params
 from assay.keeping.outcome import Outcome, Point
 from assay.keeping.progress import Watcher
 from assay.learning import contract, device
@@ -27,8 +29,6 @@ from assay.learning.checkpoint import Checkpoints
 from assay.learning.feed import Tensors
 from assay.learning.plan import Plan
 from assay.outside import lifeline, provenance, standard_streams
-from assay.words.errors import AssayError
-from assay.words.params import Params
 
 #: what trains in a worker: (plan, numbers, chunk, progress, notes) → outcomes
 Train = Callable[[Plan, Sequence[int], int, Watcher, list[str]], list[Outcome]]

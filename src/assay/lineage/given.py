@@ -13,15 +13,15 @@ from pathlib import Path
 
 import msgspec
 
+from assay.core.errors import AssayError
+from assay.core.params_yaml import Judge, Metric
+from assay.core.schemas import DAMAGE
+from assay.core.yaml12 import parse
 from assay.judging.account import LookEntry, LookKey, metric_label
 from assay.lineage import columns
 from assay.lineage.columns import Table
 from assay.lineage.objects import Object, reading, refs
 from assay.outside import files, git
-from assay.words.errors import AssayError
-from assay.words.params import Judge, Metric
-from assay.words.records import DAMAGE
-from assay.words.yaml12 import parse
 
 #: columns that say which look it was
 _ASKED = ("arm", "strategy", "identity", "replicate", "seed", "metric_version", "environment")

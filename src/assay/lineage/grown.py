@@ -16,9 +16,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from assay.core.errors import UsageError
 from assay.lineage.objects import Object, Objects, reading
 from assay.outside import git
-from assay.words.errors import UsageError
 
 #: the ledger (`lineage.ledger`); named here for whoever only asks whether it can be written
 LOOKS = "refs/assay/looks"

@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
+from assay.core import schemas
+from assay.core.params_yaml import Split, Train
+from assay.core.schemas import Identity
 from assay.outside import files, task_source
-from assay.words import records
-from assay.words.params import Split, Train
-from assay.words.records import Identity
 
 #: sections whose options have their defaults here, and those whose options are keywords of a function of the task
 _OURS: Mapping[str, type[msgspec.Struct]] = {"split": Split, "train": Train}
@@ -31,7 +31,7 @@ def names(identity: Identity, root: Path) -> tuple[str, tuple[str, ...]]:
         if changed := {key: value for key, value in given.items() if not _equal(defaults.get(key, ...), value)}:
             parameters[section] = changed
     plain = {"code": identity.code, "data": identity.data, "parameters": parameters}
-    return _digest(plain), (_digest(identity), files.digest(records.encode(identity)))
+    return _digest(plain), (_digest(identity), files.digest(schemas.encode(identity)))
 
 
 def _digest(content: object) -> str:

@@ -14,13 +14,13 @@ from typing import TypeVar
 
 import msgspec
 
+from assay.core.schemas import DAMAGE
 from assay.judging import account
 from assay.judging.account import LookEntry, Price
 from assay.judging.attempts import AttemptEntry, FamilyEntry, OpeningEntry, OutcomeEntry
 from assay.lineage import given, grown
 from assay.lineage.grown import LOOKS, Grown
 from assay.outside import files
-from assay.words.records import DAMAGE
 
 Entry = LookEntry | AttemptEntry | OutcomeEntry | OpeningEntry | FamilyEntry
 E = TypeVar("E", LookEntry, AttemptEntry, OutcomeEntry, OpeningEntry, FamilyEntry)

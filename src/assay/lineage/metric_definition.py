@@ -19,14 +19,14 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET, UnsetType
 
+from assay.core import ast_normal_form, schemas
+from assay.core.ast_normal_form import Source
+from assay.core.errors import UsageError
+from assay.core.yaml12 import parse
 from assay.judging.metric_version import metric_code, metric_fields, metric_revision
 from assay.lineage import columns
 from assay.lineage.objects import Objects, reading
 from assay.outside import files, git, metric_reads, task_source
-from assay.words import normal_form, records
-from assay.words.errors import UsageError
-from assay.words.normal_form import Source
-from assay.words.yaml12 import parse
 
 #: path relative to the project → content, None where there is no such file
 ReadFile = Callable[[str], bytes | None]
@@ -43,7 +43,7 @@ class MetricTerms(NamedTuple):
     worst: float | None
 
 
-class MetricDefinition(records.Record, frozen=True, kw_only=True):
+class MetricDefinition(schemas.Record, frozen=True, kw_only=True):
     """`context/metric.json`: today's metric as the tree of the baseline defines it, for the floor the parent's tree."""
 
     tree: str  # the baseline's name, or floor
@@ -176,7 +176,11 @@ def _module(read: ReadFile, name: str) -> Source | None:
 def _source(modules: Callable[[str], Source | None], module: str) -> str:
     found = modules(module)
     try:
-        return "" if found is None else files.digest(normal_form.text(normal_form.parse(found.text, module)).encode())
+        return (
+            ""
+            if found is None
+            else files.digest(ast_normal_form.text(ast_normal_form.parse(found.text, module)).encode())
+        )
     except UsageError:
         return ""
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from assay.core.errors import UsageError
 from assay.outside import git
-from assay.words.errors import UsageError
 
 #: bytes of requests written before their answers are read; less than any pipe holds, so that neither side waits
 REQUESTS = 32_000

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from assay.words.errors import UsageError
-from assay.words.records import DAMAGE
+from assay.core.errors import UsageError
+from assay.core.schemas import DAMAGE
 
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 

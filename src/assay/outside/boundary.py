@@ -14,10 +14,10 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from assay.core import sanitize_output
+from assay.core.errors import REFUSED, AssayError, Exit
+from assay.core.paths import Layout
 from assay.outside import git_environment, import_path, lifeline, places, seconds, standard_streams, utf8_mode
-from assay.words import printable
-from assay.words.errors import REFUSED, AssayError, Exit
-from assay.words.layout import Layout
 
 #: what `assay stage NAME` runs. The last five are no stages of dvc.yaml: stages and commands start them
 STAGES = {
@@ -118,4 +118,4 @@ def leave(code: int) -> None:
 
 
 def _say(sentence: str) -> None:
-    sys.stderr.write(f"assay: {printable.line(sentence)}\n")
+    sys.stderr.write(f"assay: {sanitize_output.line(sentence)}\n")

@@ -15,11 +15,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from assay.core import ast_normal_form
 from assay.outside import files as disk
 from assay.outside import remembered
 from assay.outside import tree as trees
 from assay.outside.tree import Tree
-from assay.words import normal_form
 
 #: the folder of a project's dvc.yaml, or a tree of sources
 Where = Path | Tree
@@ -94,11 +94,11 @@ def code_hashes(where: Where, files: Iterable[Path]) -> dict[str, str]:
     return {file.as_posix(): _content_digest(tree.root, file) for file in ordered}
 
 
-def read_module(where: Where, name: str) -> normal_form.Source | None:
+def read_module(where: Where, name: str) -> ast_normal_form.Source | None:
     """Source of the module that the dotted `name` means in the tree or in Assay, None when it is in neither."""
     for tree in (_tree(where), trees.LIBRARY_TREE):
         if file := tree.find(name):
-            return normal_form.Source(disk.read_bytes(tree.root / file), file.name == "__init__.py")
+            return ast_normal_form.Source(disk.read_bytes(tree.root / file), file.name == "__init__.py")
     return None
 
 
@@ -119,16 +119,18 @@ def _normal_digest(content: bytes, where: str) -> str:
     key = disk.digest(b"normal form" + content)
     known = remembered.recall(key)
     if known is None:
-        known = remembered.learn(key, [disk.digest(normal_form.text(normal_form.parse(content, where)).encode())])
+        known = remembered.learn(
+            key, [disk.digest(ast_normal_form.text(ast_normal_form.parse(content, where)).encode())]
+        )
     return known[0]
 
 
 def inert(where: Where, file: Path) -> bool:
     if file.name != "__init__.py":
         return False
-    body = normal_form.parse(disk.read_bytes(_tree(where).root / file), file.as_posix()).body
+    body = ast_normal_form.parse(disk.read_bytes(_tree(where).root / file), file.as_posix()).body
     return all(
-        normal_form.does_nothing(line) or (isinstance(line, ast.ImportFrom) and line.module == "__future__")
+        ast_normal_form.does_nothing(line) or (isinstance(line, ast.ImportFrom) and line.module == "__future__")
         for line in body
     )
 
@@ -158,7 +160,7 @@ def _members(tree: Tree, package: str) -> set[str]:
     file = tree.find(package)
     if file is None or file.name != "__init__.py":
         return set()
-    parsed = normal_form.parse(disk.read_bytes(tree.root / file), file.as_posix())
+    parsed = ast_normal_form.parse(disk.read_bytes(tree.root / file), file.as_posix())
     settings = (ast.Assign, ast.AugAssign, ast.AnnAssign)
     inside = [list(ast.walk(node)) for node in ast.walk(parsed) if isinstance(node, settings)]
     about = [nodes for nodes in inside if any(isinstance(n, ast.Name) and n.id == "__all__" for n in nodes)]
@@ -172,7 +174,7 @@ def _scan(content: bytes, where: str, package: str) -> frozenset[str]:
 
 
 def _parsed(content: bytes, where: str, package: str) -> frozenset[str]:
-    nodes = list(_running(normal_form.parse(content, where)))
+    nodes = list(_running(ast_normal_form.parse(content, where)))
     importers = {"import_module", "__import__"} | {
         alias.asname or ""
         for node in nodes

@@ -16,9 +16,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.core import schemas
+from assay.core.errors import UsageError
 from assay.outside import arrays, files
-from assay.words import records
-from assay.words.errors import UsageError
 
 MANIFEST = "manifest.json"
 
@@ -60,19 +60,19 @@ def content_digest(examples: Examples) -> str:
     return files.digest((named + "|".join(examples.classes or ())).encode())
 
 
-def write(folder: Path, part: str, examples: Examples) -> records.Part:
+def write(folder: Path, part: str, examples: Examples) -> schemas.Part:
     """Write `examples` into `folder`; its manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, array in examples.arrays().items():
         write_array(folder / f"{name}.npy", array)
-    manifest = records.Part(
+    manifest = schemas.Part(
         part=part,
         examples=len(examples),
         content=content_digest(examples),
         arrays={name: array_digest(array) for name, array in examples.arrays().items()},
         classes=None if examples.classes is None else list(examples.classes),
     )
-    files.write_bytes(folder / MANIFEST, records.encode(manifest))
+    files.write_bytes(folder / MANIFEST, schemas.encode(manifest))
     return manifest
 
 
@@ -89,13 +89,13 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
         np.save(_Writer(stream), array, allow_pickle=False)
 
 
-def read_manifest(folder: Path) -> records.Part:
+def read_manifest(folder: Path) -> schemas.Part:
     path = folder / MANIFEST
     mend = "bring the data back with `dvc checkout`, or make it again with `dvc repro -f split`"
-    return records.decode(files.read_bytes(path, mend), records.Part, str(path), mend)
+    return schemas.decode(files.read_bytes(path, mend), schemas.Part, str(path), mend)
 
 
-def read(folder: Path, names: Sequence[str] = ("ids", "inputs", "targets", "groups")) -> tuple[Examples, records.Part]:
+def read(folder: Path, names: Sequence[str] = ("ids", "inputs", "targets", "groups")) -> tuple[Examples, schemas.Part]:
     """The part in `folder`, checked against its manifest; arrays not in `names` come back empty.
 
     Raises UsageError naming the first array that is missing or was changed.

@@ -1,7 +1,7 @@
 """Files: read with a sentence when broken, write whole or not at all.
 
 Covers: atomic writes, JSON records, YAML, content hashes. Not covered: which path holds what
-(`words.layout`) and what a record means (`words.records`).
+(`core.paths`) and what a record means (`core.schemas`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from assay.words.errors import UsageError
+from assay.core.errors import UsageError
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from assay.words.errors import UsageError
+from assay.core.errors import UsageError
 
 #: a question about edits looks at every file, whatever a user's configuration says, and writes into no index of his
 _SETTINGS: tuple[str, ...] = (

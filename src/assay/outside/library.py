@@ -10,10 +10,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from assay.core.paths import CODED
 from assay.outside import closure, files, remembered
 from assay.outside import tree as trees
 from assay.outside.tree import Tree
-from assay.words.layout import CODED
 
 #: name under which the fingerprint of what trains is found beside those of stages
 TRAINING = "training"

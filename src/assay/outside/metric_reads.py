@@ -11,10 +11,10 @@ import os
 import posixpath
 from pathlib import Path
 
+from assay.core import ast_normal_form
+from assay.core.errors import ProvenanceError, UsageError
 from assay.outside import files, git, task_source
 from assay.outside.untracked_files import commit_command
-from assay.words import normal_form
-from assay.words.errors import ProvenanceError, UsageError
 
 READS = "READS"
 _WRITTEN = 'a list written out: READS = ["weights.npy"]'
@@ -66,7 +66,7 @@ def pointers(path: str) -> list[str]:
 def listed(source: str | bytes, where: str) -> list[str]:
     """The names in READS, empty where it is absent. Raises UsageError where only running the file would tell them."""
     found: list[str] = []
-    for line in normal_form.parse(source, where).body:
+    for line in ast_normal_form.parse(source, where).body:
         if isinstance(line, (ast.Assign, ast.AnnAssign)) and _binds(line):
             found = _names(line.value, f"{where}:{line.lineno}")
         elif isinstance(line, ast.AugAssign) and _is_reads(line.target):

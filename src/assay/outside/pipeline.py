@@ -12,13 +12,13 @@ from typing import Any
 
 import msgspec
 
+from assay.core import params_yaml
+from assay.core.errors import UsageError
+from assay.core.paths import STAGES, Layout, Store
+from assay.core.yaml12 import parse
+from assay.core.yaml_limits import GENERATED
 from assay.outside import files, git
 from assay.outside.tree import SEAL
-from assay.words import params
-from assay.words.errors import UsageError
-from assay.words.layout import STAGES, Layout, Store
-from assay.words.yaml12 import parse
-from assay.words.yaml_limits import GENERATED
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def own_parameters(content: bytes, pipeline: bytes) -> bytes:
         raw, declared = parse(content), foreign(parse(pipeline, "dvc.yaml")) if pipeline else set()
     except UsageError:
         return content
-    strange = (raw.keys() & declared) - params.KEYS
+    strange = (raw.keys() & declared) - params_yaml.KEYS
     if not strange:
         return content
     names = b"|".join(re.escape(key.encode()) for key in sorted(strange))

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from assay.words.errors import UsageError
-from assay.words.layout import Store
+from assay.core.errors import UsageError
+from assay.core.paths import Store
 
 try:
     import fcntl

@@ -14,10 +14,10 @@ import sys
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from assay.core.errors import ProvenanceError
 from assay.outside import closure, git
 from assay.outside import tree as trees
 from assay.outside.untracked_files import commit_command, named
-from assay.words.errors import ProvenanceError
 
 #: made by the interpreter beside the sources; .dvcignore keeps DVC from hashing them, too
 _BYPRODUCTS = frozenset({"__pycache__"})

@@ -12,12 +12,12 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from assay.core import ast_normal_form
 from assay.outside import files
-from assay.words import normal_form
 
 #: beyond this many answers only those that the last run used are kept
 _MOST = 5_000
-_MADE_BY = (Path(__file__).with_name("closure.py"), Path(normal_form.__file__))
+_MADE_BY = (Path(__file__).with_name("closure.py"), Path(ast_normal_form.__file__))
 
 
 _known: dict[str, list[str]] = {}

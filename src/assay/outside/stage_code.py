@@ -12,12 +12,12 @@ from pathlib import Path
 
 from msgspec import UNSET
 
+from assay.core import schemas
+from assay.core.errors import ProvenanceError
+from assay.core.paths import Layout
+from assay.core.schemas import StageCode
 from assay.outside import closure, files, library, metric_reads, task_source
 from assay.outside import tree as trees
-from assay.words import records
-from assay.words.errors import ProvenanceError
-from assay.words.layout import Layout
-from assay.words.records import StageCode
 
 #: stage → module of the task that it imports
 TASK_MODULES = {"prepare": "data", "train": "learning", "evaluate": "metrics"}
@@ -42,7 +42,7 @@ def find(root: Path, stage: str, task: str, looked: closure.Looked | None = None
 def recorded(layout: Layout, stage: str) -> StageCode:
     """What `context` found. Raises UsageError where it did not run yet."""
     path, mend = layout.code(stage), f"dvc repro context {stage}"
-    return records.decode(files.read_bytes(path, mend), StageCode, str(path), mend)
+    return schemas.decode(files.read_bytes(path, mend), StageCode, str(path), mend)
 
 
 def differences(before: StageCode, now: StageCode) -> Iterator[str]:

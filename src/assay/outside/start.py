@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
+from assay.core import params_yaml
+from assay.core.params_yaml import Params
+from assay.core.paths import Layout
+from assay.core.schemas import StageCode
 from assay.outside import pipeline, provenance, remembered, stage_code, task_source
-from assay.words import params
-from assay.words.layout import Layout
-from assay.words.params import Params
-from assay.words.records import StageCode
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,6 @@ class Start:
 def start(root: Path, stage: str) -> Start:
     """Read params.yaml as a whole, whatever part of it this stage needs."""
     content = pipeline.parameters(root, "bring it back with `git checkout HEAD -- params.yaml`")
-    begun = Start(stage, pipeline.current(root), params.resolved(content))
+    begun = Start(stage, pipeline.current(root), params_yaml.resolved(content))
     remembered.load(begun.run.store.sources)
     return begun

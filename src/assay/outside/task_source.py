@@ -18,9 +18,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from assay.core.errors import AssayError, UsageError
 from assay.outside import import_path
 from assay.outside import tree as trees
-from assay.words.errors import AssayError, UsageError
 
 #: file → members of which one in each tuple must be there
 REQUIRED: dict[str, tuple[tuple[str, ...], ...]] = {

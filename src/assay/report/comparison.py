@@ -12,13 +12,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from assay.core import sanitize_output
+from assay.core.sanitize_output import markdown_cell
 from assay.judging import design
 from assay.judging.compare import ArmSummary, Comparison
 from assay.judging.crossed import NewExamples
 from assay.judging.drift import Drift
 from assay.judging.targets import Target
-from assay.words import printable
-from assay.words.printable import markdown_cell
 
 SCHEMA = 1
 Flat = dict[str, Any]
@@ -76,7 +76,7 @@ def _text(
         difference(result, digits) + (f" · {metric_version}" if metric_version else ""),
         *said,
     ]
-    lines = [printable.line(each) for each in lines]
+    lines = [sanitize_output.line(each) for each in lines]
     return f"{word} " + f"\n{' ' * len(word)} ".join(lines)
 
 
@@ -240,10 +240,11 @@ def markdown(
         "| --- | ---: | ---: | ---: | ---: |",
         *rows,
         "",
-        printable.markdown(difference(result, digits)) + (f" · {_code(metric_version)}" if metric_version else ""),
+        sanitize_output.markdown(difference(result, digits))
+        + (f" · {_code(metric_version)}" if metric_version else ""),
     ]
     said = [*_said(result, comparisons, examples), *origin_lines(origins or {})]
-    return "\n".join([*lines, "", *(f"- {printable.markdown(line)}" for line in said)])
+    return "\n".join([*lines, "", *(f"- {sanitize_output.markdown(line)}" for line in said)])
 
 
 def _against(names: tuple[str, str]) -> str:

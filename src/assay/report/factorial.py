@@ -6,9 +6,9 @@ import math
 
 from tabulate import tabulate
 
+from assay.core import sanitize_output
 from assay.judging.factorial import Effect, Factorial
 from assay.report.comparison import p_value
-from assay.words import printable
 
 
 def table(found: Factorial, markdown: bool = False) -> str:
@@ -20,12 +20,16 @@ def table(found: Factorial, markdown: bool = False) -> str:
     text = "\n".join(line.rstrip() for line in text.split("\n")) if not markdown else text
     said = found.findings or ("no effect is shown",)
     return "\n".join(
-        [text, "", *(f"- {printable.markdown(line)}" if markdown else printable.line(line) for line in said)]
+        [
+            text,
+            "",
+            *(f"- {sanitize_output.markdown(line)}" if markdown else sanitize_output.line(line) for line in said),
+        ]
     )
 
 
 def _row(effect: Effect, alpha: float, markdown: bool) -> tuple[str, ...]:
     low, high = effect.ci
     interval = f"[{low:+.4g}, {high:+.4g}]" if math.isfinite(low) else "no spread"
-    name = printable.markdown_cell(effect.name) if markdown else printable.line(effect.name)
+    name = sanitize_output.markdown_cell(effect.name) if markdown else sanitize_output.line(effect.name)
     return name, f"{effect.delta:+.4g}", interval, p_value(effect.p_holm), "shown" if effect.p_holm <= alpha else ""

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from tabulate import tabulate
 
+from assay.core import sanitize_output
+from assay.core.sanitize_output import markdown_cell
 from assay.judging.compare import Comparison
 from assay.report import comparison as report
 from assay.report.comparison import Flat, arm, decimals, p_value
-from assay.words import printable
-from assay.words.printable import markdown_cell
 
 
 class FamilyLine(NamedTuple):
@@ -29,7 +29,9 @@ class FamilyLine(NamedTuple):
 def text(lines: Sequence[FamilyLine], metric: str, form: str = "simple") -> str:
     """A row for each candidate, then how they were judged and what must not be overlooked beside each."""
     digits = max(decimals(line.result) for line in lines)
-    escape, plain = (markdown_cell, printable.markdown) if form == "pipe" else (printable.line, printable.line)
+    escape, plain = (
+        (markdown_cell, sanitize_output.markdown) if form == "pipe" else (sanitize_output.line, sanitize_output.line)
+    )
     rows = [
         (
             escape(line.candidate),

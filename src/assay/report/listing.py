@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from assay.words.records import Record
+from assay.core.schemas import Record
 
 
 class LogRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from tabulate import tabulate
 
+from assay.core import sanitize_output
+from assay.core.schemas import as_json
 from assay.report.listing import LogRow
-from assay.words import printable
-from assay.words.records import as_json
 
 HEADERS = ("name", "date", "author", "changed", "metric", "delta [interval]", "n", "test", "state")
 _FOLDERS = {"strategy": "strategy/", "revocation": "revoked/", "attempt": "attempt/", "rejected": "rejected/"}
@@ -23,13 +23,13 @@ def text(rows: Sequence[LogRow]) -> str:
     if not rows:
         return "no strategy accepted yet; next: assay accept EXPERIMENT NAME"
     blocks = [_block(version, group, "simple") for version, group in _runs(rows)]
-    return "\n\n".join(f"{printable.line(version)}\n{table}" for version, table in blocks)
+    return "\n\n".join(f"{sanitize_output.line(version)}\n{table}" for version, table in blocks)
 
 
 def markdown(rows: Sequence[LogRow]) -> str:
     """The same as Markdown tables under headings."""
     blocks = [_block(version, group, "pipe") for version, group in _runs(rows)]
-    return "\n\n".join(f"### {printable.markdown(version)}\n\n{table}" for version, table in blocks)
+    return "\n\n".join(f"### {sanitize_output.markdown(version)}\n\n{table}" for version, table in blocks)
 
 
 def comma_separated(rows: Sequence[LogRow]) -> str:
@@ -40,7 +40,7 @@ def comma_separated(rows: Sequence[LogRow]) -> str:
     for row in rows:
         plain = msgspec.to_builtins(row)
         plain |= {"rescored": as_json(row.rescored).decode() if row.rescored else ""}
-        writer.writerow({key: printable.csv_cell(value) for key, value in plain.items()})
+        writer.writerow({key: sanitize_output.csv_cell(value) for key, value in plain.items()})
     return stream.getvalue().removesuffix("\n")
 
 
@@ -81,4 +81,4 @@ def number(value: float | None) -> str:
 
 def _plain(cell: str, escape: bool) -> str:
     """One printable line, so that nobody's name or reason can move the cursor, or break out of a Markdown table."""
-    return printable.markdown_cell(cell) if escape else printable.line(cell)
+    return sanitize_output.markdown_cell(cell) if escape else sanitize_output.line(cell)

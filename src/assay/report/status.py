@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from assay.core import sanitize_output
 from assay.report.listing import Status
-from assay.words import printable
 
 
 def text(found: Status) -> str:
@@ -12,7 +12,7 @@ def text(found: Status) -> str:
     lines = []
     for line in found.lines:
         mark = " " if line.healthy else "!"
-        mend = f"; next: {printable.command(line.mend)}" if line.mend else ""
-        text = printable.cut(printable.line(line.text), printable.LONGEST)
+        mend = f"; next: {sanitize_output.command(line.mend)}" if line.mend else ""
+        text = sanitize_output.cut(sanitize_output.line(line.text), sanitize_output.LONGEST)
         lines.append(f"{mark} {line.topic:<{width}}  {text}{mend}")
     return "\n".join(lines)

@@ -13,13 +13,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.core import schemas
+from assay.core.errors import UsageError
+from assay.core.paths import Layout
+from assay.core.schemas import Arm, Replicate
 from assay.outside import arrays, files
 from assay.scoring import ruler
 from assay.scoring.ruler import Metric
-from assay.words import records
-from assay.words.errors import UsageError
-from assay.words.layout import Layout
-from assay.words.records import Arm, Replicate
 
 Array = NDArray[Any]
 
@@ -125,7 +125,7 @@ def _again(layout: Layout, output: Path, stage: str) -> str:
 def record(layout: Layout, arm: str) -> Arm:
     path = layout.record(arm)
     mend = _again(layout, path, "train" if arm == "candidate" else arm)
-    return records.decode(files.read_bytes(path, mend), Arm, str(path), mend)
+    return schemas.decode(files.read_bytes(path, mend), Arm, str(path), mend)
 
 
 def floors(layout: Layout, ruler: Ruler) -> dict[str, Array]:

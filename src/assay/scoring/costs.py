@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from assay.core.schemas import Replicate
 from assay.judging.expenses import Expense
 from assay.scoring.arm import Scored
-from assay.words.records import Replicate
 
 
 def of_both(baseline: Scored, candidate: Scored) -> Iterator[Expense]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from assay.core.schemas import RECORD, UNRECORDED
 from assay.judging import cautions, verdict
 from assay.judging.compare import Comparison, compare, entered
 from assay.judging.sequential import Look
 from assay.scoring.arm import Scored
 from assay.scoring.ruler import Metric
-from assay.words.records import RECORD, UNRECORDED
 
 #: verdicts that no test gave
 INCOMPARABLE, SAME = "incomparable", "same"

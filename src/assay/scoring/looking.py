@@ -5,10 +5,10 @@ Covers: what makes it the look it is. Not covered: what it costs (`judging.accou
 
 from __future__ import annotations
 
+from assay.core.params_yaml import Params
 from assay.judging.account import LookEntry, LookKey, metric_label
 from assay.scoring.arm import Scored
 from assay.scoring.judgement import PAIRED
-from assay.words.params import Params
 
 FLOOR = "floor"
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from assay.core.paths import Layout
 from assay.judging import crossed, verdict
 from assay.judging.compare import Comparison
 from assay.judging.crossed import NewExamples
 from assay.scoring import arm, judgement, ruler, tables
 from assay.scoring.arm import Array
 from assay.scoring.outputs import Evaluated
-from assay.words.layout import Layout
 
 
 def interval(layout: Layout, found: Evaluated, result: Comparison, test: str) -> NewExamples | None:

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from assay.core.paths import Layout
 from assay.outside import files
 from assay.scoring import tables
 from assay.scoring.arm import Ruler, Scored
 from assay.scoring.judgement import Judgement
 from assay.scoring.ruler import Metric
-from assay.words.layout import Layout
 
 Flat = dict[str, Any]
 

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.core.params_yaml import Params
 from assay.judging.metric_version import can_name, metric_version
 from assay.outside import closure, metric_reads, task_source
 from assay.scoring import ruler
 from assay.scoring.arm import Ruler
-from assay.words.params import Params
 
 
 def read(root: Path, asked: Params, module: object, ids: NDArray[np.str_], targets: NDArray[Any]) -> Ruler:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.core.errors import UsageError
 from assay.judging.samples import first_masked
 from assay.scoring import unseen_reads
-from assay.words.errors import UsageError
 
 Score = Callable[..., float]
 Array = NDArray[Any]

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.core.sanitize_output import csv_cell
 from assay.scoring.arm import Ruler, Scored
 from assay.scoring.ruler import Metric, per_example
-from assay.words.printable import csv_cell
 
 Array = NDArray[Any]
 

@@ -16,11 +16,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from assay.core.errors import IncomparableError
+from assay.core.paths import Layout
 from assay.outside import closure, metric_reads, task_source
 from assay.outside import tree as trees
 from assay.outside.pipeline import current
-from assay.words.errors import IncomparableError
-from assay.words.layout import Layout
 
 #: audit event → which of its arguments is the file
 _EVENTS = {"open": 0, "import": 1, "sqlite3.connect": 0, "ctypes.dlopen": 0}

@@ -19,6 +19,11 @@ import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
+from assay.core import params_yaml
+from assay.core.errors import AssayError, UsageError
+from assay.core.json_encoding import json_form
+from assay.core.params_yaml import SPAN, Params
+from assay.core.paths import Layout
 from assay.evidence.events import Accepted
 from assay.keeping import tensors
 from assay.keeping.sample import sample, without
@@ -28,11 +33,6 @@ from assay.outside.examples import Examples
 from assay.outside.tree import LIBRARY_TREE, project
 from assay.serving import predict
 from assay.serving.predict import Predictor, Sources
-from assay.words import params
-from assay.words.errors import AssayError, UsageError
-from assay.words.json_form import json_form
-from assay.words.layout import Layout
-from assay.words.params import SPAN, Params
 
 #: largest difference between a prediction made again and the stored one, relative to the largest stored
 #: one. Float32 on another device differs by rounding; half precision by what it rounds away.
@@ -53,7 +53,7 @@ class Kept:
     @property
     def params(self) -> Params:
         where = f"params.yaml of {self.strategy}"
-        return params.resolved(pipeline.parameters(self.tree), where=where)
+        return params_yaml.resolved(pipeline.parameters(self.tree), where=where)
 
     def numbers(self) -> list[int]:
         """Replicates that did not diverge. Raises UsageError when none is left."""
@@ -66,7 +66,7 @@ class Kept:
 def needed(strategy: str, tree: Path) -> list[str]:
     """Outputs of the strategy that packing reads: weights, stored predictions, validation examples to prove it
     on; the training part only where preprocessing follows from it. Raises UsageError for a loop of its own."""
-    asked = params.load(pipeline.parameters(tree), f"params.yaml of {strategy}")
+    asked = params_yaml.load(pipeline.parameters(tree), f"params.yaml of {strategy}")
     task = asked.task.name
     if json_form(asked.model) != asked.model:
         raise UsageError(

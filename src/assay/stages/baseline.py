@@ -20,12 +20,12 @@ from assay.arms import accepted
 from assay.arms.accepted import Accepted
 from assay.arms.own_data import own_training_data
 from assay.arms.request import ALONE, request, today, training_closure
+from assay.core import sanitize_output, schemas
+from assay.core.errors import UsageError
+from assay.core.paths import Layout
+from assay.core.schemas import Arm, Draw, Measurement
 from assay.outside import arrays, closure, examples, files, library, lifeline, places
 from assay.outside.start import Start, start
-from assay.words import printable, records
-from assay.words.errors import UsageError
-from assay.words.layout import Layout
-from assay.words.records import Arm, Draw, Measurement
 
 ARM = "baseline"
 
@@ -35,11 +35,11 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     with Child("floors", cwd=root) as floors:
         path = begun.layout.accepted
         mend = "dvc repro context"
-        named = records.decode(files.read_bytes(path, mend), Accepted, str(path), mend)
+        named = schemas.decode(files.read_bytes(path, mend), Accepted, str(path), mend)
         measured = _measured(begun, named, floors)
     for note in measured.notes if measured else ():
         if not note.startswith(places.UNKEPT):  # the first stage said so
-            print(printable.line(f"{ARM}: {note}"))
+            print(sanitize_output.line(f"{ARM}: {note}"))
     arm = Arm(
         arm=ARM,
         name=named.name,
@@ -50,7 +50,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         measurement=measured,
         unproven=begun.unproven(),
     )
-    files.write_bytes(begun.layout.record(ARM), records.encode(arm))
+    files.write_bytes(begun.layout.record(ARM), schemas.encode(arm))
 
 
 C = TypeVar("C", bound="Child")
@@ -135,7 +135,7 @@ class Asked:
         draw = Draw(purpose=named.purpose, first=named.first)
         self.request = request(begun, ARM, draw, own_training_data(begun, named), code)
         self.path = begun.layout.record(ARM).with_suffix(".request.json")
-        files.write_bytes(self.path, records.encode(self.request))
+        files.write_bytes(self.path, schemas.encode(self.request))
 
     def answer(self) -> Measurement:
         """Have it answered. Raises UsageError when the strategy's own code fails."""
@@ -147,7 +147,7 @@ class Asked:
                 mend=f"see the line above; its files are in {self.tree}; or set another baseline:",
             )
         path = Path(self.request.answer)
-        measured = records.decode(files.read_bytes(path), Measurement, str(path))
+        measured = schemas.decode(files.read_bytes(path), Measurement, str(path))
         path.unlink()
         self.path.unlink(missing_ok=True)
         self._check_rows()

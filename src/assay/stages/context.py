@@ -15,14 +15,14 @@ import msgspec
 
 from assay.arms import accepted, draw
 from assay.context import environment, identity, installation, shadowed
+from assay.core import sanitize_output, schemas
+from assay.core.errors import UsageError
+from assay.core.paths import CODED
+from assay.core.schemas import StageCode
 from assay.history import detached
 from assay.lineage import grown, metric_definition
 from assay.outside import closure, files, library, metric_reads, places, provenance, remembered, stage_code, task_source
 from assay.outside.start import Start, start
-from assay.words import printable, records
-from assay.words.errors import UsageError
-from assay.words.layout import CODED
-from assay.words.records import StageCode
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
@@ -39,9 +39,9 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     if identity.ensure(begun.run.home):
         print(f"context: Git knew no identity; this repository now has {identity.NAME} <{identity.EMAIL}>")
     if begun.run.home == root and (note := detached.before_this_run(root, begun.run.experiment)):
-        print(printable.line(f"context: {note}"))
+        print(sanitize_output.line(f"context: {note}"))
     if note := places.trouble(begun.run.store):
-        print(printable.line(f"context: {note}"))
+        print(sanitize_output.line(f"context: {note}"))
     found = environment.find(begun.params.machine.device, outside, library.fingerprints()[library.TRAINING])
     baseline = accepted.resolve(begun.run, begun.params.baseline)
     metric = metric_definition.baseline_metric(
@@ -50,11 +50,11 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     metric = msgspec.structs.replace(metric, packages=environment.versions(packages(root, code["evaluate"])))
     candidates = draw.of_candidates(begun.run.home, baseline, begun.params.judge.test)
     for stage, one in code.items():
-        files.write_bytes(begun.layout.code(stage), records.encode(one))
-    files.write_bytes(begun.layout.environment, records.encode(found))
-    files.write_bytes(begun.layout.baseline_metric, records.encode(metric))
-    files.write_bytes(begun.layout.accepted, records.encode(draw.of_baseline(baseline, candidates)))
-    files.write_bytes(begun.layout.draw, records.encode(candidates))
+        files.write_bytes(begun.layout.code(stage), schemas.encode(one))
+    files.write_bytes(begun.layout.environment, schemas.encode(found))
+    files.write_bytes(begun.layout.baseline_metric, schemas.encode(metric))
+    files.write_bytes(begun.layout.accepted, schemas.encode(draw.of_baseline(baseline, candidates)))
+    files.write_bytes(begun.layout.draw, schemas.encode(candidates))
     remembered.save(begun.run.store.sources)
     print(f"context: {found.key}; baseline {baseline.name} {baseline.commit[:12]}".rstrip())
 

@@ -15,6 +15,9 @@ import numpy as np
 from msgspec import UNSET
 
 from assay.arms.accepted import FLOOR, Accepted
+from assay.core import sanitize_output, schemas
+from assay.core.errors import UsageError
+from assay.core.schemas import Part
 from assay.judging import cautions, drift, expenses, sequential
 from assay.judging.compare import Comparison
 from assay.judging.sequential import Look
@@ -29,9 +32,6 @@ from assay.scoring.arm import Ruler, Scored
 from assay.scoring.judgement import Judgement
 from assay.scoring.outputs import Evaluated
 from assay.scoring.ruler import Metric
-from assay.words import printable, records
-from assay.words.errors import UsageError
-from assay.words.records import Part
 
 #: digits of a score that stands outside of a comparison
 DIGITS = 4
@@ -52,12 +52,12 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         outputs.write(begun.layout, found)
         _note(begun, found)
         said = (*_lines(begun, found, against), *_metric_changes(begun, own, standard))
-        files.write_text(begun.layout.verdict, "".join(f"{printable.lines(line)}\n" for line in said))
+        files.write_text(begun.layout.verdict, "".join(f"{sanitize_output.lines(line)}\n" for line in said))
 
 
 def _standard(begun: Start) -> MetricDefinition:
     path = begun.layout.baseline_metric
-    return records.decode(files.read_bytes(path, "dvc repro -f context"), MetricDefinition, str(path))
+    return schemas.decode(files.read_bytes(path, "dvc repro -f context"), MetricDefinition, str(path))
 
 
 def _packages(standard: MetricDefinition) -> str:
@@ -180,12 +180,12 @@ def _lines(begun: Start, found: Evaluated, against: int) -> Iterator[str]:
             yield f"{'':11}caution: {line}"
         notes = group.arm.measurement.notes if group.arm.measurement else []
         for note in notes:
-            if note.startswith(records.SAME_START):
+            if note.startswith(schemas.SAME_START):
                 yield f"{'':11}caution: {group.arm.arm}: {note}"
     for late in found.candidate.arm.unproven:
         yield f"unproven: {late} was imported after the check; git add it, and add it to the stage's deps in dvc.yaml"
     path = begun.layout.accepted
-    named = records.decode(files.read_bytes(path, "dvc repro -f context"), Accepted, str(path))
+    named = schemas.decode(files.read_bytes(path, "dvc repro -f context"), Accepted, str(path))
     yield from _drift(named, found, begun.params.judge.alpha)
     yield from _changes(begun, named)
 

@@ -1,6 +1,6 @@
 """measure: an accepted strategy trains and predicts, with its own task code and parameters, in a process of its own.
 
-`assay stage measure REQUEST.json`, in the strategy's tree; request and answer are records of `assay.words.records`.
+`assay stage measure REQUEST.json`, in the strategy's tree; request and answer are records of `assay.core.schemas`.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from assay.core import schemas
+from assay.core.errors import UsageError
+from assay.core.schemas import Measurement, MeasureRequest
 from assay.keeping import answers
 from assay.keeping import sample as samples
 from assay.keeping.answers import NOBODY, Watch
 from assay.outside import files, pipeline, provenance, seconds
-from assay.words import records
-from assay.words.errors import UsageError
-from assay.words.records import Measurement, MeasureRequest
 
 
 def main(root: Path, arguments: Sequence[str]) -> None:
     if len(arguments) != 1:
         raise UsageError(f"measure was given {len(arguments)} arguments", allowed="one path of a request")
-    request = records.decode(files.read_bytes(Path(arguments[0])), MeasureRequest, arguments[0])
+    request = schemas.decode(files.read_bytes(Path(arguments[0])), MeasureRequest, arguments[0])
     measured(request, root, Watch(lambda: provenance.check_tree(root, pipeline.current(root).home, "measure"), list))
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import msgspec
 
+from assay.core.json_encoding import json_form
 from assay.data.canonical import canonical
 from assay.data.card import card
 from assay.outside import closure, examples, files, remembered, task_source
 from assay.outside.start import start
 from assay.outside.tree import LIBRARY_TREE
-from assay.words.json_form import json_form
 
 CARD = "card.json"
 #: what makes examples of what prepare() returns

@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from assay.core.paths import PARTS
 from assay.data.canonical import content_keys
 from assay.data.split import assign, report
 from assay.outside import examples, files
 from assay.outside.start import start
-from assay.words.layout import PARTS
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:

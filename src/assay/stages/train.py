@@ -11,14 +11,14 @@ import msgspec
 
 from assay.arms import draw
 from assay.arms.request import request, today, training_closure
+from assay.core import sanitize_output, schemas
+from assay.core.errors import UsageError
+from assay.core.schemas import MeasureRequest
 from assay.keeping.answers import Watch
 from assay.outside import closure, files, git, places, remembered
 from assay.outside.examples import read_manifest
 from assay.outside.start import Start, start
 from assay.stages.measure import measured
-from assay.words import printable, records
-from assay.words.errors import UsageError
-from assay.words.records import MeasureRequest
 
 ARM = "candidate"
 
@@ -51,9 +51,9 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     found, unproven = measured(asked, root, Watch(code.check, begun.unproven))
     for note in found.notes:
         if not note.startswith(places.UNKEPT):  # the first stage said so
-            print(printable.line(f"{ARM}: {note}"))
+            print(sanitize_output.line(f"{ARM}: {note}"))
     Path(asked.answer).unlink()  # it is inside the record below
-    arm = records.Arm(
+    arm = schemas.Arm(
         arm=ARM,
         name=ARM,
         commit=git.run(root, "rev-parse", "HEAD"),
@@ -63,7 +63,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         measurement=found,
         unproven=unproven,
     )
-    files.write_bytes(begun.layout.record(ARM), records.encode(arm))
+    files.write_bytes(begun.layout.record(ARM), schemas.encode(arm))
 
 
 def candidate(begun: Start) -> tuple[MeasureRequest, Code]:

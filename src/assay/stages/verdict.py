@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from assay.core.errors import UsageError
+from assay.core.paths import Layout
+from assay.core.schemas import RECORD, UNRECORDED
 from assay.outside import files
-from assay.words.errors import UsageError
-from assay.words.layout import Layout
-from assay.words.records import RECORD, UNRECORDED
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:

@@ -17,6 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from assay.core import params_yaml as parameters
+from assay.core.params_yaml import Machine, Params
+from assay.core.paths import Layout
+from assay.core.schemas import ModeTrace, Trace, TraceRequest
 from assay.keeping.progress import Progress
 from assay.keeping.sample import sample
 from assay.learning import contract, device, feed, fitting, loop, replicas, trust
@@ -25,10 +29,6 @@ from assay.learning.plan import Plan
 from assay.learning.seeding import Streams
 from assay.outside import examples, files, pipeline
 from assay.outside.examples import Examples
-from assay.words import params as parameters
-from assay.words.layout import Layout
-from assay.words.params import Machine, Params
-from assay.words.records import ModeTrace, Trace, TraceRequest
 
 NEEDED = ("ids", "inputs", "targets")
 #: stream of the traced replicate: no measurement draws from it

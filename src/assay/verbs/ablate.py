@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from assay.core.errors import IncomparableError, UsageError
 from assay.history import project
 from assay.judging.factorial import Factorial, factorial
 from assay.verbs import cells, family_looks, idle
 from assay.verbs.cells import Row, Say, Wanted
-from assay.words.errors import IncomparableError, UsageError
 
 
 @dataclass(frozen=True)

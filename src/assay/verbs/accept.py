@@ -17,6 +17,10 @@ from typing import Any
 from assay.arms.accepted import FLOOR
 from assay.arms.accepted import Accepted as Named
 from assay.arms.draw import PAIRED
+from assay.core import params_yaml, schemas
+from assay.core.errors import GateError, UsageError
+from assay.core.paths import Layout
+from assay.core.schemas import Environment
 from assay.evidence.events import CONTRACT, Accepted, Attempted, Comparison, Score, check_name, tag_of
 from assay.history import changed_outputs, following, landing, lookup, numbers, plumbing, project
 from assay.history.commits import tree_with
@@ -37,10 +41,6 @@ from assay.verbs import admission, attempting, attempts_before, metric_admission
 from assay.verbs.acceptance import comparison, confirmed, judge, selected
 from assay.verbs.attempting import Attempt, Idea
 from assay.verbs.confirming import Confirmation, rows
-from assay.words import params, records
-from assay.words.errors import GateError, UsageError
-from assay.words.layout import Layout
-from assay.words.records import Environment
 
 CONFIRMATION = "results/confirmation.csv"
 Say = Callable[[str], None]
@@ -180,7 +180,7 @@ def _confirm(candidate: Candidate, dry_run: bool, say: Say) -> Accepted | None:
 
 def _idea(candidate: Candidate, scratch: Scratch, named: Named, names: attempting.Names) -> Idea:
     """What is to be confirmed; `least` and `root` are those that the tree's params.yaml asks for."""
-    asked = params.load(pipeline.parameters(scratch.layout.root))
+    asked = params_yaml.load(pipeline.parameters(scratch.layout.root))
     return Idea(
         names=names,
         experiment=candidate.tried.commit,
@@ -286,7 +286,7 @@ def _record(candidate: Candidate, tree: Regenerated, attempt: Attempt, fresh: Co
 
 
 def _event(candidate: Candidate, tree: Regenerated, attempt: Attempt, fresh: Comparison, test: Score) -> Accepted:
-    environment = records.decode(files.read_bytes(tree.scratch.layout.environment), Environment, "environment")
+    environment = schemas.decode(files.read_bytes(tree.scratch.layout.environment), Environment, "environment")
     return Accepted(
         name=candidate.name,
         sequence=max(attempt.entry.sequence, candidate.state.sequence + 1),
@@ -310,7 +310,7 @@ def _event(candidate: Candidate, tree: Regenerated, attempt: Attempt, fresh: Com
         contract=CONTRACT,
         library=metadata.version("dvc-assay"),
         fingerprint=environment.library,
-        parameters=params.lines(params.resolved(pipeline.parameters(tree.scratch.layout.root))),
+        parameters=params_yaml.lines(params_yaml.resolved(pipeline.parameters(tree.scratch.layout.root))),
     )
 
 

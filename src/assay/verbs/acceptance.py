@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from assay.core.paths import Layout
 from assay.evidence.events import Comparison, Score
 from assay.history import numbers
 from assay.judging import cautions, selection
@@ -21,7 +22,6 @@ from assay.judging.compare import Comparison as Judged
 from assay.judging.compare import entered
 from assay.outside import files
 from assay.verbs.confirming import PAIRED_PURPOSE, Confirmation, Group
-from assay.words.layout import Layout
 
 
 def selected(layout: Layout, metrics: Mapping[str, Any]) -> Comparison:

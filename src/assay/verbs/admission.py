@@ -11,6 +11,9 @@ from pathlib import Path
 
 from assay.arms import accepted
 from assay.arms.accepted import FLOOR
+from assay.core import params_yaml
+from assay.core.errors import IncomparableError, ProvenanceError, UsageError
+from assay.core.paths import Layout
 from assay.evidence.events import NO_EVIDENCE, UnverifiableError
 from assay.history import changed_outputs, difference, elsewhere, following, numbers, pointer
 from assay.history.alone import measured_alone
@@ -21,9 +24,6 @@ from assay.history.writing import check_free, check_identity
 from assay.outside import git, pipeline
 from assay.outside.pipeline import Run
 from assay.outside.untracked_files import commit_command
-from assay.words import params
-from assay.words.errors import IncomparableError, ProvenanceError, UsageError
-from assay.words.layout import Layout
 
 #: rules that may be set aside with a reason
 ALLOWANCES = ("equivalent", "bundle", "metric")
@@ -52,7 +52,7 @@ def check_edits(layout: Layout, tried: Experiment) -> None:
             f"{', '.join(edited[:3])} {'is' if len(edited) == 1 else 'are'} edited, in neither HEAD nor {tried.name}",
             mend=_put_aside(layout.root, edited),
         )
-    task = params.load(pipeline.parameters(layout.root)).task.name
+    task = params_yaml.load(pipeline.parameters(layout.root)).task.name
     if untracked := difference.untracked(layout, task):
         mend = f"{commit_command(layout.root, untracked)}, then dvc exp run"
         raise ProvenanceError(f"{untracked[0]} is imported but Git does not track it", mend=mend)

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.arms.accepted import FLOOR
+from assay.core import schemas
+from assay.core.errors import AssayError
+from assay.core.paths import Layout
+from assay.core.schemas import Arm
 from assay.evidence.events import Seeds
 from assay.history.state import State
 from assay.judging import attempts, selection
@@ -19,10 +23,6 @@ from assay.lineage.ledger import Ledger
 from assay.outside import files, git
 from assay.verbs import attempts_before as before
 from assay.verbs.confirming import fresh_seeds
-from assay.words import records
-from assay.words.errors import AssayError
-from assay.words.layout import Layout
-from assay.words.records import Arm
 
 Names = tuple[str, tuple[str, ...]]
 
@@ -74,7 +74,7 @@ class Attempt:
 def names(layout: Layout) -> Names:
     """What the candidate of the project at `layout` is called."""
     path = layout.record("candidate")
-    arm = records.decode(files.read_bytes(path, "dvc exp run"), Arm, str(path))
+    arm = schemas.decode(files.read_bytes(path, "dvc exp run"), Arm, str(path))
     assert arm.measurement is not None  # only the floor has none
     return identities.names(arm.measurement.identity, layout.root)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 
+from assay.core.schemas import Record
 from assay.history import project
 from assay.keeping import upkeep
 from assay.keeping.upkeep import Entry, Pruned
 from assay.outside import pipeline
-from assay.words.records import Record
 
 
 class Share(msgspec.Struct, frozen=True):

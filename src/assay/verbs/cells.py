@@ -22,6 +22,12 @@ import msgspec
 
 from assay.arms.dvc_program import DVC
 from assay.context import environment
+from assay.core import params_yaml
+from assay.core.errors import UsageError
+from assay.core.json_encoding import json_form
+from assay.core.params_yaml import Judge, Params
+from assay.core.paths import Layout
+from assay.core.yaml12 import parse
 from assay.evidence.events import NAMES, is_name
 from assay.history import plumbing
 from assay.history.landing import newest_date
@@ -30,12 +36,6 @@ from assay.history.reproducing import furnish, last
 from assay.history.scratch import failed, lay_out, run
 from assay.outside import files, git, library, lifeline, pipeline
 from assay.verbs import metric_rows
-from assay.words import params
-from assay.words.errors import UsageError
-from assay.words.json_form import json_form
-from assay.words.layout import Layout
-from assay.words.params import Judge, Params
-from assay.words.yaml12 import parse
 
 REPLICATES = "results/replicates.csv"
 #: column that names an earlier replicate with the same predictions
@@ -128,7 +128,7 @@ def judging(layout: Layout, cells: Sequence[Cell]) -> Judge:
 
 def asked(layout: Layout, one: Cell) -> Params:
     """All parameters of a cell."""
-    return params.changed(pipeline.parameters_at(layout.root, one.base) or b"", _values(one))
+    return params_yaml.changed(pipeline.parameters_at(layout.root, one.base) or b"", _values(one))
 
 
 def _values(one: Cell) -> dict[str, Any]:
@@ -181,7 +181,7 @@ def _tidy(layout: Layout) -> None:
 
 def _room(layout: Layout) -> int:
     """Cells at a time: one on an accelerator, else one for every two cores."""
-    machine = params.load(pipeline.parameters(layout.root)).machine
+    machine = params_yaml.load(pipeline.parameters(layout.root)).machine
     if environment.find(machine.device, ()).device != "cpu":
         return 1
     return max(1, lifeline.processors() // 2)
@@ -193,14 +193,14 @@ def _families(layout: Layout, cells: Sequence[Cell]) -> list[list[Cell]]:
     for one in cells:
         content = pipeline.parameters_at(layout.root, one.base) or b""
         try:
-            base, settings = params.resolved(content), params.changed(content, _values(one))
+            base, settings = params_yaml.resolved(content), params_yaml.changed(content, _values(one))
         except UsageError:
             continue  # its run will say what is wrong
         shared = {name: getattr(base, name) for name in ("lr", "model", "train", "replicates")}
         same = msgspec.structs.replace(settings, **shared) == base
         typed = _values(one)
         if same and json_form(typed) == typed and settings.machine.execution in ("auto", "fused"):
-            found.setdefault((one.base, msgspec.json.encode(params.alike(settings))), []).append(one)
+            found.setdefault((one.base, msgspec.json.encode(params_yaml.alike(settings))), []).append(one)
     return [family for family in found.values() if len(family) > 1]
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
 
+from assay.core.errors import AssayError, UsageError
 from assay.judging import cautions, groups, targets, verdict
 from assay.judging import compare as judge
 from assay.judging.compare import Comparison
@@ -25,7 +26,6 @@ from assay.verbs.compare_examples import Side
 from assay.verbs.compare_scores import Rescoring
 from assay.verbs.compare_sides import Source
 from assay.verbs.metric_rows import MetricRow
-from assay.words.errors import AssayError, UsageError
 
 #: where neither a look nor a user says one
 ALPHA = 0.05

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from assay.core.params_yaml import Judge
 from assay.judging import account
 from assay.judging.account import LookEntry
 from assay.lineage import given, ledger
 from assay.lineage.columns import Table
 from assay.lineage.ledger import Ledger
 from assay.lineage.objects import refs
-from assay.words.params import Judge
 
 NOT_ON = "not on the account"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from assay.core.errors import IncomparableError, UsageError
 from assay.history import dvc_cache, kept, project
 from assay.history.kept import NotAtHandError
 from assay.judging import crossed
@@ -20,7 +21,6 @@ from assay.judging.crossed import NewExamples
 from assay.outside import git
 from assay.verbs import present_ruler
 from assay.verbs.present_ruler import Today
-from assay.words.errors import IncomparableError, UsageError
 
 
 @dataclass(frozen=True)

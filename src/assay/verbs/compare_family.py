@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from assay.core.errors import UsageError
 from assay.judging import families
 from assay.judging.compare import Comparison
 from assay.verbs.compare import Compared, Options, compare
-from assay.words.errors import UsageError
 
 
 @dataclass(frozen=True)

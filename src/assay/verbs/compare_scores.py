@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from assay.core.errors import IncomparableError, UsageError
 from assay.history import dvc_cache, kept, project
 from assay.history.kept import Kept, NotAtHandError
 from assay.judging.groups import Group, Member, Ruler
@@ -21,7 +22,6 @@ from assay.scoring.ruler import Metric
 from assay.verbs import present_ruler
 from assay.verbs.compare_sides import Source
 from assay.verbs.present_ruler import Today
-from assay.words.errors import IncomparableError, UsageError
 
 #: where numbers come from: scored again in this call, by an `evaluate` on this machine, a record alone, a foreign file
 RESCORED, HERE, RECORDED, GIVEN = "rescored", "here", "recorded", "given"

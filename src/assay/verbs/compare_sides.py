@@ -11,6 +11,8 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from assay.core.errors import UsageError
+from assay.core.yaml12 import parse
 from assay.judging import verdict
 from assay.judging.groups import Group, Member, Ruler
 from assay.lineage import columns
@@ -19,8 +21,6 @@ from assay.outside import files, git
 from assay.scoring import trusted
 from assay.verbs import metric_rows, number_column, run_rows
 from assay.verbs.metric_rows import RULERS, MetricRow
-from assay.words.errors import UsageError
-from assay.words.yaml12 import parse
 
 REPLICATES, METRICS = "results/replicates.csv", "results/metrics.json"
 SCHEMA = 1

@@ -18,6 +18,10 @@ from assay.arms import accepted
 from assay.arms.accepted import Accepted
 from assay.arms.own_data import own_training_data
 from assay.arms.request import request, training_closure
+from assay.core import params_yaml, schemas
+from assay.core.errors import UsageError
+from assay.core.params_yaml import SPAN
+from assay.core.schemas import Draw, Measurement, MeasureRequest, Replicate
 from assay.evidence.events import Score, Seeds
 from assay.history.scratch import Scratch, failed, run
 from assay.outside import arrays, closure, examples, files, library, pipeline, places, task_source
@@ -25,10 +29,6 @@ from assay.outside.pipeline import Run
 from assay.outside.start import Start
 from assay.scoring import ruler, trusted, unseen_reads
 from assay.scoring.ruler import Metric
-from assay.words import params, records
-from assay.words.errors import UsageError
-from assay.words.params import SPAN
-from assay.words.records import Draw, Measurement, MeasureRequest, Replicate
 
 PURPOSE = "confirmation"
 #: a paired design is confirmed as it was declared: both arms on the same fresh numbers
@@ -77,7 +77,7 @@ class Confirmation:
         content = pipeline.parameters(scratch.layout.root)
         self.scratch = scratch
         self.seeds = seeds
-        self.begun = Start("confirmation", Run(scratch.layout, scratch.home, ""), params.resolved(content))
+        self.begun = Start("confirmation", Run(scratch.layout, scratch.home, ""), params_yaml.resolved(content))
         self.task = self.begun.params.task.name
         self.metric = metric
         trusted.note_code(scratch.home, trusted.metrics_code(scratch.layout.root, self.task))
@@ -113,11 +113,11 @@ class Confirmation:
             **{name: str(work / name) for name in ("models", "predictions", "curves", "log", "answer")},
         )
         path = work / "request.json"
-        files.write_bytes(path, records.encode(asked))
+        files.write_bytes(path, schemas.encode(asked))
         code, said = run(library.command("measure", str(path)), tree, self.scratch.home)
         if code:
             raise failed(f"the confirmation of {tree} failed", said, "run the command again")
-        answer = records.decode(files.read_bytes(Path(asked.answer)), Measurement, asked.answer)
+        answer = schemas.decode(files.read_bytes(Path(asked.answer)), Measurement, asked.answer)
         return self._scored(answer, Path(asked.predictions), evaluated)
 
     def _scored(self, answer: Measurement, predictions: Path, evaluated: Path) -> Group:

@@ -15,14 +15,14 @@ from pathlib import Path
 import torch
 
 from assay.arms import accepted
+from assay.core.errors import UsageError
+from assay.core.paths import Layout
 from assay.history import lookup, outputs, project
 from assay.history.reading import read
 from assay.history.state import Strategy, fold
 from assay.outside import pipeline, places
 from assay.serving.packing import Kept, needed, pack
 from assay.serving.predict import MODEL, BrokenError, Predictor
-from assay.words.errors import UsageError
-from assay.words.layout import Layout
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from assay.core.params_yaml import Params
 from assay.judging.account import LookEntry, LookKey, Price, metric_label
 from assay.judging.attempts import FamilyEntry
 from assay.lineage import given, ledger
 from assay.outside import files
 from assay.verbs.cells import Row
 from assay.verbs.compare_account import tags
-from assay.words.params import Params
 
 
 def ideas(home: Path, measured: Sequence[tuple[Sequence[Row], Params]], failed: int) -> list[Price]:

@@ -13,16 +13,16 @@ from datetime import date
 from assay.arms import accepted
 from assay.arms.accepted import Accepted
 from assay.arms.own_data import own_training_data
+from assay.core import schemas
+from assay.core.errors import UsageError
+from assay.core.paths import Layout
+from assay.core.schemas import Arm, Environment, Measurement
+from assay.core.yaml12 import parse
 from assay.history import locked
 from assay.history.state import Strategy
 from assay.outside import examples, files, places, task_source
 from assay.outside.start import Start
 from assay.verbs.weights import Stored, lost
-from assay.words import records
-from assay.words.errors import UsageError
-from assay.words.layout import Layout
-from assay.words.records import Arm, Environment, Measurement
-from assay.words.yaml12 import parse
 
 SCORE, INFER, TRAIN = "re-score", "re-infer", "re-train"
 
@@ -61,7 +61,7 @@ def plan(begun: Start, named: Accepted, strategy: Strategy | None, say: places.S
 def record(layout: Layout, name: str = "baseline") -> Arm | None:
     """Who was measured last, None where nothing was."""
     path = layout.record(name)
-    return records.decode(files.read_bytes(path), Arm, str(path), "dvc exp run") if path.is_file() else None
+    return schemas.decode(files.read_bytes(path), Arm, str(path), "dvc exp run") if path.is_file() else None
 
 
 def arm_is(arm: Arm, named: Accepted) -> bool:
@@ -75,7 +75,7 @@ def arm_is(arm: Arm, named: Accepted) -> bool:
 def _used_up(begun: Start, arm: Arm, strategy: Strategy | None) -> Iterator[str]:
     """Reasons to measure the same thing once more: the old seeds would bring the old luck back."""
     where = begun.layout.environment
-    today = records.decode(files.read_bytes(where), Environment, str(where))
+    today = schemas.decode(files.read_bytes(where), Environment, str(where))
     if arm.environment.key != today.key:
         yield f"environment: {arm.environment.key} → {today.key}"
     most, day = begun.params.judge.baseline_max_age, (strategy.drawn or strategy.tag).stamp.date if strategy else ""

@@ -17,15 +17,15 @@ import msgspec
 
 from assay.arms import accepted
 from assay.arms.request import training_closure
+from assay.core import params_yaml, schemas
+from assay.core.errors import ProvenanceError, UsageError
+from assay.core.paths import Layout
+from assay.core.schemas import Trace, TraceRequest
 from assay.history import difference, project
 from assay.history.scratch import failed, run
 from assay.judging.guarding import Guarded, first_difference, guarded, ordered
 from assay.outside import examples, files, git, library, pipeline, places
 from assay.outside.untracked_files import commit_command
-from assay.words import params, records
-from assay.words.errors import ProvenanceError, UsageError
-from assay.words.layout import Layout
-from assay.words.records import Trace, TraceRequest
 
 WORK_TREE = "the work tree"
 #: most steps: more would be a training
@@ -76,7 +76,7 @@ def guard(
     if not 1 <= steps <= MOST_STEPS:
         raise UsageError(f"--steps is {steps}", allowed=f"1 to {MOST_STEPS}")
     layout = project.find(start)
-    asked = params.resolved(pipeline.parameters(layout.root))
+    asked = params_yaml.resolved(pipeline.parameters(layout.root))
     before = _revision(layout, base or _baseline(asked.baseline), say)
     after = _revision(layout, head, say) if head else _work_tree(layout)
     modes = ordered(before.modes, after.modes)
@@ -118,12 +118,12 @@ def _work_tree(layout: Layout) -> Revision:
 
 def _described(name: str, commit: str, layout: Layout) -> Revision:
     where = "params.yaml" if not commit else f"params.yaml of {name}"
-    checked = params.load(pipeline.parameters(layout.root), where)
-    return Revision(name, commit, layout, params.modes(checked), checked.task.name)
+    checked = params_yaml.load(pipeline.parameters(layout.root), where)
+    return Revision(name, commit, layout, params_yaml.modes(checked), checked.task.name)
 
 
 def _compare(
-    layout: Layout, sides: tuple[Revision, Revision], modes: list[str], asked: params.Params, steps: int
+    layout: Layout, sides: tuple[Revision, Revision], modes: list[str], asked: params_yaml.Params, steps: int
 ) -> dict[str, Guarded]:
     """Every one of `modes` in both revisions; where they part, the first one once more against itself."""
     if not modes:
@@ -158,9 +158,9 @@ def _traced(layout: Layout, sides: Sequence[Revision], request: TraceRequest) ->
 def _ask(layout: Layout, side: Revision, request: TraceRequest, folder: Path) -> Trace:
     path, answer = folder / "request.json", folder / "answer.json"
     asked = msgspec.structs.replace(request, answer=str(answer))
-    files.write_bytes(path, records.encode(asked))
+    files.write_bytes(path, schemas.encode(asked))
     root = side.layout.root
     code, said = run(library.command("trace", str(path)), root, layout.root)
     if code:
         raise failed(f"{side.name} does not train", said, f"see its files in {root}")
-    return records.decode(files.read_bytes(answer), Trace, str(answer))
+    return schemas.decode(files.read_bytes(answer), Trace, str(answer))

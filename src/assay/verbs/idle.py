@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from assay.core import params_yaml
+from assay.core.errors import UsageError
+from assay.core.params_yaml import Params
+from assay.core.paths import Layout
 from assay.history import difference
 from assay.outside import git, pipeline
 from assay.verbs import cells
 from assay.verbs.cells import Cell
-from assay.words import params
-from assay.words.errors import UsageError
-from assay.words.layout import Layout
-from assay.words.params import Params
 
 
 def check_parts(layout: Layout, base: Cell, parts: Sequence[Cell]) -> None:
@@ -80,9 +80,9 @@ def _is_baseline(layout: Layout, one: Cell) -> bool:
     if not commit or not content:
         return False
     try:
-        then = params.resolved(content, asked.profile)
+        then = params_yaml.resolved(content, asked.profile)
     except UsageError:
         return False
-    return params.strategy(then) == params.strategy(asked) and not difference.sources_between(
+    return params_yaml.strategy(then) == params_yaml.strategy(asked) and not difference.sources_between(
         layout, commit, one.base, asked.task.name
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from assay.core.errors import AssayError
 from assay.evidence.events import Attempted, Comparison, Rejected, Revoked
 from assay.history import numbers, pointer, project, rescored
 from assay.history.changes import changes
@@ -18,7 +19,6 @@ from assay.history.state import State, Strategy, fold
 from assay.lineage.objects import reading
 from assay.outside import git
 from assay.report.listing import Log, LogRow
-from assay.words.errors import AssayError
 
 
 def log(start: Path, everything: bool = False) -> Log:

@@ -11,6 +11,9 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from assay.arms.accepted import FLOOR, Accepted
+from assay.core import params_yaml
+from assay.core.errors import IncomparableError
+from assay.core.paths import Layout
 from assay.history import metric_history
 from assay.history.reading import Experiment
 from assay.lineage import metric_definition
@@ -18,9 +21,6 @@ from assay.lineage.metric_definition import MetricTerms
 from assay.outside import pipeline, task_source
 from assay.scoring import ruler, unseen_reads
 from assay.scoring.ruler import Metric
-from assay.words import params
-from assay.words.errors import IncomparableError
-from assay.words.layout import Layout
 
 METRIC = "metric"
 
@@ -53,7 +53,7 @@ def check(
 
 
 def _today(tree: Layout) -> Metric:
-    asked = params.load(pipeline.parameters(tree.root))
+    asked = params_yaml.load(pipeline.parameters(tree.root))
     where = task_source.where(tree.root, asked.task.name, "metrics")
     with unseen_reads.watching():
         module = task_source.load(tree.root, asked.task.name, "metrics")

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from assay.core.errors import IncomparableError, UsageError
 from assay.lineage import columns
 from assay.lineage.columns import Table
-from assay.words.errors import IncomparableError, UsageError
 
 RULERS = "results/rulers.csv"
 DIRECTIONS = ("maximize", "minimize")

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from assay.core.errors import UsageError
 from assay.lineage.columns import LOST, Table
 from assay.verbs import run_rows
-from assay.words.errors import UsageError
 
 #: text columns of exports, by their names as `run_rows.plain` writes them; they may be empty
 TEXT = (

@@ -15,6 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.arms.accepted import locked as locked_hash
+from assay.core import params_yaml
+from assay.core.errors import IncomparableError, ProvenanceError, UsageError
+from assay.core.params_yaml import Params
+from assay.core.paths import Layout
 from assay.evidence.events import Score
 from assay.history import locked
 from assay.history.kept import Kept
@@ -23,10 +27,6 @@ from assay.outside.untracked_files import commit_command, named
 from assay.scoring import present, ruler, trusted, unseen_reads
 from assay.scoring.arm import Ruler
 from assay.scoring.ruler import Metric
-from assay.words import params
-from assay.words.errors import IncomparableError, ProvenanceError, UsageError
-from assay.words.layout import Layout
-from assay.words.params import Params
 
 VALIDATION = "data/split/validation"
 
@@ -105,7 +105,7 @@ def load(layout: Layout, *, only_known: bool = False) -> Today:
     Raises ProvenanceError where it did not, IncomparableError when the validation part is not today's, UsageError for
     bad sources.
     """
-    asked = params.resolved(pipeline.parameters(layout.root))
+    asked = params_yaml.resolved(pipeline.parameters(layout.root))
     if only_known:
         _check_known(layout, asked.task.name)
     _check_data(layout)
@@ -151,7 +151,7 @@ def check_committed(today: Today) -> str:
     new = git.run(root, "ls-files", "-z", "--others", "--", *paths).split("\0")
     missing = [*git.edited(root, "HEAD", *paths), *filter(None, new)]
     committed = pipeline.parameters_at(root, "HEAD")
-    then = params.load(committed, "params.yaml at HEAD") if committed else None
+    then = params_yaml.load(committed, "params.yaml at HEAD") if committed else None
     if then is None or (then.metric, then.task) != (today.asked.metric, today.asked.task):
         missing.append("params.yaml")
     lock = git.read(root, "HEAD", "dvc.lock") or b"{}"

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assay.arms.dvc_program import DVC
+from assay.core.errors import UsageError
+from assay.core.schemas import Record
 from assay.history import project
 from assay.outside import seconds
-from assay.words.errors import UsageError
-from assay.words.records import Record
 
 #: processes that a stage starts beside itself; their time passes inside of that stage
 BESIDE = ("beside", "floors", "measure")

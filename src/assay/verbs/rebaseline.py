@@ -16,6 +16,9 @@ import numpy as np
 from assay.arms.accepted import FLOOR, Accepted
 from assay.arms.dvc_program import DVC
 from assay.arms.request import ALONE
+from assay.core import params_yaml, schemas
+from assay.core.errors import IncomparableError, UsageError
+from assay.core.paths import Layout
 from assay.evidence.events import NO_EVIDENCE, Remeasured, UnverifiableError
 from assay.history import lookup, project
 from assay.history.reading import read
@@ -32,9 +35,6 @@ from assay.verbs import present_ruler
 from assay.verbs.attempts_before import next_sequence
 from assay.verbs.confirming import fresh_seeds
 from assay.verbs.freshness import INFER, SCORE, TRAIN, Plan, plan, record
-from assay.words import params, records
-from assay.words.errors import IncomparableError, UsageError
-from assay.words.layout import Layout
 
 Say = Callable[[str], None]
 
@@ -64,7 +64,7 @@ def rebaseline(start: Path, say: Say) -> Done:
     Raises UsageError when it is the floor or weights are not at hand, IncomparableError when it is revoked.
     """
     layout = project.find(start)
-    asked = params.resolved(pipeline.parameters(layout.root))
+    asked = params_yaml.resolved(pipeline.parameters(layout.root))
     if asked.baseline == FLOOR:
         raise UsageError(
             "the baseline is the floor, which every run measures anew", mend="assay accept EXPERIMENT NAME"
@@ -72,7 +72,7 @@ def rebaseline(start: Path, say: Say) -> Done:
     state = fold(read(layout.root, experiments=False).tags)
     strategy = _strategy(state, asked.baseline)
     _repro(layout, "context", "split")
-    named = records.decode(files.read_bytes(layout.accepted), Accepted, str(layout.accepted), "dvc repro context")
+    named = schemas.decode(files.read_bytes(layout.accepted), Accepted, str(layout.accepted), "dvc repro context")
     begun = Start("rebaseline", pipeline.current(layout.root), asked)
     chosen = plan(begun, named, strategy, say)
     if chosen.redraw and strategy is None:

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 
+from assay.core.errors import AssayError, UsageError
+from assay.core.paths import Layout
+from assay.core.schemas import Arm
 from assay.evidence.events import Rejected, Rescored, Score
 from assay.history import dvc_cache, kept, numbers, pointer, project, rescored
 from assay.history.kept import Kept, NotAtHandError
@@ -23,9 +26,6 @@ from assay.lineage.objects import Objects, reading
 from assay.outside import files, git
 from assay.verbs import present_ruler
 from assay.verbs.present_ruler import Today
-from assay.words.errors import AssayError, UsageError
-from assay.words.layout import Layout
-from assay.words.records import Arm
 
 FETCH = "dvc fetch --all-tags arms/{arm}.json predictions/{arm}"
 

@@ -11,8 +11,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from assay.core.errors import UsageError
 from assay.lineage.columns import LOST, NAME_THEM, Table, number
-from assay.words.errors import UsageError
 
 FINISHED, RUNNING = ("finished", "ok"), "running"
 STATES = ("status", "state")

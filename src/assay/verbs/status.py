@@ -13,6 +13,11 @@ from pathlib import Path
 from shlex import quote
 
 from assay.context import environment
+from assay.core import params_yaml, schemas
+from assay.core.errors import AssayError
+from assay.core.params_yaml import Params
+from assay.core.paths import Layout
+from assay.core.schemas import Arm, Environment, Part
 from assay.history import detached, difference, elsewhere, leftovers, locked, numbers, pointer, project, worktree
 from assay.history.reading import Experiment, Repository, parse_metrics, read
 from assay.history.state import State, fold
@@ -21,11 +26,6 @@ from assay.outside import files, git, pipeline, remembered
 from assay.outside.untracked_files import commit_command, named
 from assay.report.listing import Status, StatusLine
 from assay.verbs import status_ledger, status_library
-from assay.words import params, records
-from assay.words.errors import AssayError
-from assay.words.layout import Layout
-from assay.words.params import Params
-from assay.words.records import Arm, Environment, Part
 
 
 def status(start: Path) -> Status:
@@ -65,7 +65,7 @@ def _landed(layout: Layout, state: State) -> bool:
 def _with_parameters(layout: Layout, state: State, landed: bool) -> Iterator[StatusLine]:
     """What needs a readable params.yaml: baseline, difference, freshness, untracked sources."""
     try:
-        asked = params.load(pipeline.parameters(layout.root))
+        asked = params_yaml.load(pipeline.parameters(layout.root))
     except AssayError as error:
         yield StatusLine(topic="parameters", text=error.problem, mend=error.mend or "git diff params.yaml")
         return
@@ -140,8 +140,8 @@ def _fresh(layout: Layout, asked: Params) -> Iterator[StatusLine]:
     if asked.baseline == "floor" or not path.is_file():
         return
     try:
-        arm = records.decode(path.read_bytes(), Arm, str(path), "dvc exp run")
-        known = records.decode(files.read_bytes(layout.environment), Environment, str(layout.environment))
+        arm = schemas.decode(path.read_bytes(), Arm, str(path), "dvc exp run")
+        known = schemas.decode(files.read_bytes(layout.environment), Environment, str(layout.environment))
         today = environment.find(asked.machine.device, known.packages, status_library.training())
     except AssayError as error:
         yield StatusLine(topic=topic, text=error.problem, mend="dvc exp run")
@@ -164,7 +164,7 @@ def _validation(layout: Layout) -> str:
     """Content hash of today's validation part, "" where it cannot be read."""
     path = layout.part("validation") / "manifest.json"  # `data.examples` would bring NumPy along
     try:
-        return records.decode(files.read_bytes(path), Part, str(path)).content
+        return schemas.decode(files.read_bytes(path), Part, str(path)).content
     except AssayError:
         return ""
 

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from assay.core import schemas
+from assay.core.errors import AssayError
+from assay.core.params_yaml import Params
+from assay.core.paths import CODED, Layout
+from assay.core.schemas import Environment
 from assay.outside import files, library, stage_code
 from assay.report.listing import StatusLine
-from assay.words import records
-from assay.words.errors import AssayError
-from assay.words.layout import CODED, Layout
-from assay.words.params import Params
-from assay.words.records import Environment
 
 
 def training() -> str:
@@ -25,7 +25,7 @@ def upgraded(layout: Layout, asked: Params) -> Iterator[StatusLine]:
     """What another Assay than that of the last run will run again, before it is spent."""
     try:
         last = {stage: stage_code.recorded(layout, stage).library for stage in CODED if layout.code(stage).is_file()}
-        known = records.decode(files.read_bytes(layout.environment), Environment, str(layout.environment))
+        known = schemas.decode(files.read_bytes(layout.environment), Environment, str(layout.environment))
     except AssayError:
         return  # `context` was never run, or will write them anew
     now = library.fingerprints()

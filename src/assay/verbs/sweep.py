@@ -13,6 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from assay.core.errors import UsageError
+from assay.core.params_yaml import Judge
+from assay.core.yaml12 import parse
 from assay.history import project
 from assay.judging import families, verdict
 from assay.judging.account import Price
@@ -21,9 +24,6 @@ from assay.judging.sequential import look
 from assay.scoring import judgement
 from assay.verbs import cells, family_looks, idle
 from assay.verbs.cells import Cell, Row, Say, Wanted
-from assay.words.errors import UsageError
-from assay.words.params import Judge
-from assay.words.yaml12 import parse
 
 LARGEST = 64
 SAME = "same"

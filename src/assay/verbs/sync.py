@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from assay.core.errors import UsageError
 from assay.history import project, rescored
 from assay.lineage import grown, ledger
 from assay.lineage.grown import LOOKS, REMOTES, Grown
 from assay.lineage.objects import refs
 from assay.outside import git
-from assay.words.errors import UsageError
 
 OURS = "refs/assay/"
 #: pushes that somebody else was faster than

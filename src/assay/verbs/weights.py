@@ -13,13 +13,13 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
+from assay.core.errors import UsageError
+from assay.core.schemas import Measurement, Replicate
 from assay.keeping.outcome import Outcome, Point
 from assay.keeping.replicates import Names, Store
 from assay.keeping.sample import sample, without
 from assay.outside import examples, files
 from assay.outside.examples import Examples
-from assay.words.errors import UsageError
-from assay.words.records import Measurement, Replicate
 
 
 @dataclass(frozen=True)

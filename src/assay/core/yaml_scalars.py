@@ -1,7 +1,7 @@
 """Scalars of YAML 1.2 as DVC's parser, ruamel.yaml, takes them: which plain text is what, and its value.
 
 Against YAML 1.2.2, section 10.3.2, ruamel adds underscores, binary numbers and dates, and wants a sign in the
-exponent of `.5e+3`. Not covered: collections, tags and errors of the whole text (`words.yaml12`).
+exponent of `.5e+3`. Not covered: collections, tags and errors of the whole text (`core.yaml12`).
 """
 
 from __future__ import annotations

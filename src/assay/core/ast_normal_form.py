@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from assay.words.errors import UsageError
+from assay.core.errors import UsageError
 
 #: fields that follow from the place in the tree, or that only say how a literal was spelt
 _SPELLING = frozenset({"ctx", "kind", "type_comment", "type_ignores"})

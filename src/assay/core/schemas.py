@@ -1,7 +1,7 @@
 """Records: what stages and commands hand to each other as JSON, with a schema number each.
 
 Covers: their fields, decoding with a sentence when a record is damaged, of a newer schema, or edited by
-hand. Not covered: files (`outside.files`) and paths (`words.layout`).
+hand. Not covered: files (`outside.files`) and paths (`core.paths`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from assay.words.errors import UsageError
+from assay.core.errors import UsageError
 
 #: what decoders raise for content that somebody else wrote: not JSON, too deep, a number of 5,000 digits, no Unicode
 DAMAGE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)

@@ -2,7 +2,7 @@
 
 PyYAML alone follows YAML 1.1, where `1e-3` is a string, `on` a boolean and `010` eight. Refused though DVC reads it:
 what our records, which are JSON, cannot hold (whole numbers beyond 64 bits, lists and mappings as keys, sets and
-bytes), and what is beyond `words.yaml_limits`.
+bytes), and what is beyond `core.yaml_limits`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 
 import yaml
 
-from assay.words import yaml_limits
-from assay.words.errors import UsageError
-from assay.words.excerpt import excerpt
-from assay.words.yaml_limits import Limits, RefusedError
-from assay.words.yaml_scalars import PLAIN, READERS, WHOLE, LargeError
+from assay.core import yaml_limits
+from assay.core.errors import UsageError
+from assay.core.short_repr import excerpt
+from assay.core.yaml_limits import Limits, RefusedError
+from assay.core.yaml_scalars import PLAIN, READERS, WHOLE, LargeError
 
 #: parsing in C, five times as fast, where PyYAML was built with it
 _Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

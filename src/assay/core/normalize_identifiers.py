@@ -10,8 +10,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from assay.words.errors import UsageError
-from assay.words.excerpt import excerpt
+from assay.core.errors import UsageError
+from assay.core.short_repr import excerpt
 
 #: sections whose keys are names of keyword arguments
 SECTIONS = ("data", "model")

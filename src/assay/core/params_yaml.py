@@ -17,11 +17,11 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from assay.words.argument_names import as_python_reads
-from assay.words.errors import UsageError
-from assay.words.excerpt import excerpt, excerpt_of_name
-from assay.words.json_form import json_form
-from assay.words.yaml12 import parse
+from assay.core.errors import UsageError
+from assay.core.json_encoding import json_form
+from assay.core.normalize_identifiers import as_python_reads
+from assay.core.short_repr import excerpt, excerpt_of_name
+from assay.core.yaml12 import parse
 
 #: replicates that a group has at most: numbers of different draws lie this far apart
 SPAN = 10_000

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from enum import IntEnum
 
-from assay.words import printable
+from assay.core import sanitize_output
 
 #: what the system says no to for reasons outside of the program
 REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -47,13 +47,15 @@ class AssayError(Exception):
     @property
     def sentence(self) -> str:
         """One printable line. What is long is cut in the problem and in what is allowed, the next command never."""
-        mend = f"; next: {printable.command(self.mend)}" if self.mend else ""
-        room = max(printable.LONGEST - len(mend), _LEAST)
-        problem = printable.line(self.problem.rstrip("."))
+        mend = f"; next: {sanitize_output.command(self.mend)}" if self.mend else ""
+        room = max(sanitize_output.LONGEST - len(mend), _LEAST)
+        problem = sanitize_output.line(self.problem.rstrip("."))
         if not self.allowed:
-            return printable.cut(problem, room) + mend
-        allowed = printable.cut(printable.line(self.allowed), max(room - len(problem), room // 2) - len(_ALLOWED))
-        return printable.cut(problem, room - len(allowed) - len(_ALLOWED)) + _ALLOWED + allowed + mend
+            return sanitize_output.cut(problem, room) + mend
+        allowed = sanitize_output.cut(
+            sanitize_output.line(self.allowed), max(room - len(problem), room // 2) - len(_ALLOWED)
+        )
+        return sanitize_output.cut(problem, room - len(allowed) - len(_ALLOWED)) + _ALLOWED + allowed + mend
 
 
 class UsageError(AssayError):
