@@ -20,7 +20,7 @@ from sklearn.datasets import load_digits
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from assay.outside.examples import Examples, write  # noqa: E402
+from assay.data.storage import Examples, write  # noqa: E402
 
 TASK = """
 import math

@@ -20,7 +20,7 @@ def main() -> None:
         os.execv(sys.executable, sys.orig_argv)
     if sys.argv[1:2] == ["stage"]:
         gc.disable()  # importing makes many objects and no garbage; collecting them costs a tenth of a second
-        boundary = importlib.import_module("assay.outside.boundary")
+        boundary = importlib.import_module("assay.runtime.stage_runner")
         boundary.leave(boundary.guarded(sys.argv[2:]))
     importlib.import_module("assay.cli.root").main()
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from assay.outside import closure
-from assay.outside.tree import LIBRARY_TREE
+from assay.runtime import import_closure
+from assay.runtime.source_roots import LIBRARY_TREE
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(path.relative_to(ROOT) for path in (ROOT / "src").rglob("*.py"))
@@ -20,8 +20,8 @@ LOOKUPS = {
     "src/assay/__init__.py",
     "src/assay/__main__.py",
     "src/assay/cli/root.py",
-    "src/assay/outside/boundary.py",
-    "src/assay/outside/task_source.py",
+    "src/assay/runtime/stage_runner.py",
+    "src/assay/runtime/task_source.py",
     "src/assay/learning/contract.py",
     "src/assay/serving/predict.py",
     "src/assay/stages/beside.py",
@@ -51,7 +51,7 @@ def imports(file: Path) -> set[Path]:
     """Files that `file` imports, without the packages around itself."""
     tree = LIBRARY_TREE if file.parts[1] == "assay" else ROOT
     inside = Path("src") if tree is LIBRARY_TREE else Path()
-    found = closure.direct_imports(tree, ROOT / file)
+    found = import_closure.direct_imports(tree, ROOT / file)
     return {inside / path for path in found if path.name != "__init__.py"}
 
 
@@ -83,7 +83,7 @@ def test_imports_only_go_down(file: Path) -> None:
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.parts[1] == "tasks"], ids=str)
 def test_a_task_imports_nothing_of_the_library(file: Path) -> None:
-    assert not {name for name in closure.imported_names(ROOT, file) if name.partition(".")[0] == "assay"}
+    assert not {name for name in import_closure.imported_names(ROOT, file) if name.partition(".")[0] == "assay"}
 
 
 def test_no_circles() -> None:

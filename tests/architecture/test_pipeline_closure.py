@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from assay.core.paths import CODED, STAGES
-from assay.outside import closure, library
-from assay.outside.stage_code import TASK_MODULES
-from assay.outside.tree import LIBRARY_TREE
+from assay.runtime import import_closure, library_fingerprint
+from assay.runtime.source_roots import LIBRARY_TREE
+from assay.runtime.stage_fingerprint import TASK_MODULES
 
 ROOT = Path(__file__).parents[2]
 #: started by a stage for what it saves, and of no influence on its outputs
@@ -24,7 +24,7 @@ def stages() -> dict[str, dict[str, Any]]:
 
 
 def reached(name: str) -> set[str]:
-    return {file.as_posix() for file in library.sources(name)}
+    return {file.as_posix() for file in library_fingerprint.sources(name)}
 
 
 def test_the_pipeline_is_short() -> None:
@@ -63,14 +63,18 @@ def test_a_fingerprint_has_what_the_stage_starts_beside_itself(stage: str) -> No
 
 
 def test_statistics_and_reports_never_retrain() -> None:
-    for name in ("prepare", "split", "baseline", "train", library.TRAINING):
+    for name in ("prepare", "split", "baseline", "train", library_fingerprint.TRAINING):
         assert not [file for file in reached(name) if file.startswith(("assay/judging", "assay/report", "assay/cli"))]
 
 
 def test_what_trains_is_reached_by_both_arms() -> None:
-    assert reached(library.TRAINING) <= reached("train") & reached("baseline")
+    assert reached(library_fingerprint.TRAINING) <= reached("train") & reached("baseline")
 
 
 def test_only_training_stages_reach_torch() -> None:
-    with_torch = {stage for stage in CODED if "torch" in closure.third_party(LIBRARY_TREE, library.sources(stage))}
+    with_torch = {
+        stage
+        for stage in CODED
+        if "torch" in import_closure.third_party(LIBRARY_TREE, library_fingerprint.sources(stage))
+    }
     assert with_torch == {"train", "baseline"}  # the baseline in a process of its own

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from assay.core.params_yaml import STRATEGY, Section
-from assay.outside.start import Start
-from assay.outside.start import start as really_start
+from assay.runtime.stage_setup import Start
+from assay.runtime.stage_setup import start as really_start
 from assay.stages import baseline, prepare, split
 from support.project import Project
 

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from assay.arms.floors import floors
-from assay.outside.examples import Examples
+from assay.data.storage import Examples
 
 
 def part(inputs: np.ndarray, targets: np.ndarray, classes: int | None = None) -> Examples:

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 
 from assay.data.canonical import canonical
 from assay.data.split import assign
-from assay.outside.examples import Examples
+from assay.data.storage import Examples
 
 SHARES = {"validation": 0.2, "test": 0.1}
 

@@ -14,7 +14,7 @@ from assay.arms import accepted, dvc_hash
 from assay.arms.dvc_program import DVC
 from assay.core.errors import UsageError
 from assay.core.paths import Layout, Store
-from assay.outside.pipeline import Run
+from assay.runtime.dvc_yaml import Run
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 LOCK = """\

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from assay.outside import git
+from assay.runtime import git
 
 
 def test_names_are_those_of_the_repository_or_of_the_folder_asked_for(project):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.outside import git, git_environment
+from assay.runtime import git, git_env_vars
 from support.project import Project
 
 
@@ -39,7 +39,7 @@ def command(project: Project, *arguments: str) -> str:
 def test_what_git_calls_local_is_known() -> None:
     """`git rev-parse --local-env-vars` of this Git names nothing that is neither forgotten nor a setting."""
     said = git.run(Path(__file__).parent, "rev-parse", "--local-env-vars").split()
-    assert set(said) <= {*git_environment.PLACES, *git_environment.SETTINGS}
+    assert set(said) <= {*git_env_vars.PLACES, *git_env_vars.SETTINGS}
 
 
 def test_a_hook_and_an_alias_write_into_no_repository_but_ours(idea: Project) -> None:
@@ -87,7 +87,7 @@ def test_settings_of_a_command_line_are_for_the_users_repository(monkeypatch: py
     monkeypatch.setenv("GIT_CONFIG_COUNT", "2")
     monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'core.bare'='true' 'safe.directory'='/srv/other'")
     monkeypatch.setenv("GIT_DEFAULT_HASH", "sha256")
-    found = {key: value for key, value in git_environment.of_our_own().items() if key.startswith("GIT_")}
+    found = {key: value for key, value in git_env_vars.of_our_own().items() if key.startswith("GIT_")}
     assert sorted(value for key, value in found.items() if "_VALUE_" in key) == ["/srv/other", "/srv/project"]
     assert {value for key, value in found.items() if "_KEY_" in key} == {"safe.directory"}
     assert found["GIT_CONFIG_COUNT"] == "2" and "GIT_CONFIG_PARAMETERS" not in found and "GIT_DEFAULT_HASH" not in found

@@ -10,7 +10,7 @@ from gitproject import PARAMS, Project
 
 from assay.core.paths import Layout
 from assay.history import commits, scratch
-from assay.outside import git
+from assay.runtime import git
 
 #: each line backwards: no filter of this kind leaves Python or YAML as it was
 BACKWARDS = "sed -e '/\\n/!G;s/\\(.\\)\\(.*\\n\\)/&\\2\\1/;//D;s/.//'"

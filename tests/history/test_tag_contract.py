@@ -12,7 +12,7 @@ from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
 from assay.evidence.events import CONTRACT
-from assay.outside.pipeline import Run
+from assay.runtime.dvc_yaml import Run
 
 FULL = PARAMS + "profiles: {full: {}}\n"
 

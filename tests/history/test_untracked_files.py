@@ -7,12 +7,12 @@ import subprocess
 import pytest
 
 from assay.core.errors import ProvenanceError
-from assay.outside import provenance
+from assay.runtime import tracked_code_check
 
 
 def refused(project, files: list[str] | None = None) -> ProvenanceError:
     with pytest.raises(ProvenanceError) as found:
-        provenance.check(project.path, "train", ["src"], files or [], {"src/code.py"})
+        tracked_code_check.check(project.path, "train", ["src"], files or [], {"src/code.py"})
     return found.value
 
 
@@ -38,5 +38,5 @@ def test_the_command_commits_what_it_names(project):
     )
     assert error.mend == "git add src/pictures && git commit -m Track -- src/pictures, or move them elsewhere"
     subprocess.run(error.mend.partition(", or")[0], shell=True, cwd=project.path, check=True, capture_output=True)
-    provenance.check(project.path, "train", ["src"], ["src/it's one.py"], {"src/code.py"})
+    tracked_code_check.check(project.path, "train", ["src"], ["src/it's one.py"], {"src/code.py"})
     assert project.git("status", "--porcelain") == "M src/code.py"

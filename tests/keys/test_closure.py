@@ -10,9 +10,9 @@ import pytest
 from interpreters import SERIES, output
 
 from assay.core.errors import UsageError
-from assay.outside import closure
-from assay.outside import tree as trees
-from assay.outside.tree import LIBRARY_TREE
+from assay.runtime import import_closure
+from assay.runtime import source_roots as trees
+from assay.runtime.source_roots import LIBRARY_TREE
 
 PROJECT = Path(__file__).parents[2]
 
@@ -26,7 +26,7 @@ def plant(root: Path, tree: Mapping[str, str | bytes]) -> Path:
 
 
 def reached(root: Path, *entries: str) -> set[str]:
-    found = closure.import_closure(root, [Path("src", entry) for entry in entries])
+    found = import_closure.import_closure(root, [Path("src", entry) for entry in entries])
     assert list(found) == sorted(found)
     return {path.relative_to("src").as_posix() for path in found}
 
@@ -121,7 +121,7 @@ def test_where_imports_of_a_project_begin(tmp_path: Path, files: dict[str, str],
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
-    found = closure.import_closure(tmp_path / "sub", [Path("main.py")])
+    found = import_closure.import_closure(tmp_path / "sub", [Path("main.py")])
     assert {path.as_posix() for path in found} == expected | {"main.py"}
 
 
@@ -132,7 +132,7 @@ def test_an_entry_inside_a_package_executes_the_package(tmp_path: Path) -> None:
 
 def test_entries_may_be_absolute_and_several(tmp_path: Path) -> None:
     plant(tmp_path, {"a.py": "", "b.py": ""})
-    assert len(closure.import_closure(tmp_path, [tmp_path / "src/a.py", Path("src/b.py")])) == 2
+    assert len(import_closure.import_closure(tmp_path, [tmp_path / "src/a.py", Path("src/b.py")])) == 2
 
 
 LOADED = """
@@ -143,7 +143,7 @@ print(json.dumps([m.__file__ for m in list(sys.modules.values()) if getattr(m, "
 """
 
 
-@pytest.mark.parametrize("module", ["assay.outside.examples", "assay.cli.root", "tasks.digits.metrics"])
+@pytest.mark.parametrize("module", ["assay.data.storage", "assay.cli.root", "tasks.digits.metrics"])
 def test_the_closure_is_what_python_really_loads(module: str) -> None:
     source = PROJECT / "src"
     program = LOADED.replace("MODULE", module)
@@ -152,7 +152,7 @@ def test_the_closure_is_what_python_really_loads(module: str) -> None:
     loaded = {Path(name) for name in json.loads(printed) if Path(name).is_relative_to(source)}
     entry = source.joinpath(*module.split(".")).with_suffix(".py")
     tree = LIBRARY_TREE if module.startswith("assay") else trees.project(PROJECT)
-    assert {tree.root / path for path in closure.import_closure(tree, [entry])} == loaded
+    assert {tree.root / path for path in import_closure.import_closure(tree, [entry])} == loaded
 
 
 def test_a_syntax_error_is_a_sentence_with_its_place(tmp_path: Path) -> None:
@@ -166,11 +166,11 @@ def test_third_party_are_the_packages_from_elsewhere(tmp_path: Path) -> None:
     typing_only = "if TYPE_CHECKING:\n    import torch\n"
     plant(tmp_path, {"main.py": source + typing_only, "a.py": "", "p/m.py": "from . import n", "data.json": "{}"})
     files = [Path("src/main.py"), Path("src/p/m.py"), Path("src/data.json")]
-    assert closure.third_party(tmp_path, files) == {"numpy", "scipy"}
+    assert import_closure.third_party(tmp_path, files) == {"numpy", "scipy"}
 
 
 def hashed(root: Path, *names: str) -> str:
-    return closure.code_hash(root, [Path("src", name) for name in names])
+    return import_closure.code_hash(root, [Path("src", name) for name in names])
 
 
 def test_the_hash_ignores_layout_and_order_and_sees_all_else(tmp_path: Path) -> None:
@@ -189,23 +189,23 @@ def test_the_hash_ignores_layout_and_order_and_sees_all_else(tmp_path: Path) -> 
 def test_hash_and_closure_do_not_depend_on_where_the_project_lies(tmp_path: Path) -> None:
     tree = {"main.py": "import a", "a.py": "x = 1"}
     one, other = plant(tmp_path / "one", tree), plant(tmp_path / "ein Weg, ütf", tree)
-    closures = [closure.import_closure(root, [Path("src/main.py")]) for root in (one, other)]
+    closures = [import_closure.import_closure(root, [Path("src/main.py")]) for root in (one, other)]
     assert closures[0] == closures[1]
-    assert closure.code_hash(one, closures[0]) == closure.code_hash(other, closures[1])
+    assert import_closure.code_hash(one, closures[0]) == import_closure.code_hash(other, closures[1])
 
 
 def test_a_module_is_read_by_its_dotted_name(tmp_path: Path) -> None:
     plant(tmp_path, {"p/__init__.py": "x = 1", "p/m.py": "y = 2", "p.py": "z = 3"})
-    assert closure.read_module(tmp_path, "p") == (b"x = 1", True)
-    assert closure.read_module(tmp_path, "p.m") == (b"y = 2", False)
-    assert [closure.read_module(tmp_path, name) for name in ("numpy", "p.n", "", "p..m", "../p")] == [None] * 5
+    assert import_closure.read_module(tmp_path, "p") == (b"x = 1", True)
+    assert import_closure.read_module(tmp_path, "p.m") == (b"y = 2", False)
+    assert [import_closure.read_module(tmp_path, name) for name in ("numpy", "p.n", "", "p..m", "../p")] == [None] * 5
 
 
 HASH = """
 import sys
 from pathlib import Path
-from assay.outside import closure
-from assay.outside.tree import LIBRARY_TREE as tree
+from assay.runtime import import_closure as closure
+from assay.runtime.source_roots import LIBRARY_TREE as tree
 files = [path.relative_to(tree.root) for path in tree.root.rglob("*.py")]
 print(closure.code_hash(tree, files), len(closure.import_closure(tree, files)))
 """
@@ -214,5 +214,5 @@ print(closure.code_hash(tree, files), len(closure.import_closure(tree, files)))
 @pytest.mark.parametrize("series", SERIES)
 def test_every_supported_python_reads_and_hashes_this_project_alike(series: str) -> None:
     files = [path.relative_to(LIBRARY_TREE.root) for path in LIBRARY_TREE.root.rglob("*.py")]
-    here = f"{closure.code_hash(LIBRARY_TREE, files)} {len(closure.import_closure(LIBRARY_TREE, files))}"
+    here = f"{import_closure.code_hash(LIBRARY_TREE, files)} {len(import_closure.import_closure(LIBRARY_TREE, files))}"
     assert output(series, HASH).strip() == here

@@ -8,7 +8,7 @@ import pytest
 
 from assay.arms.accepted import otherwise
 from assay.core import params_yaml
-from assay.outside import pipeline
+from assay.runtime import dvc_yaml
 
 FROZEN = sorted((Path(__file__).parents[1] / "data/params").glob("*.yaml"))
 
@@ -51,7 +51,7 @@ OWN = b"lr: 0.1  # step\n"
 )
 def test_a_section_is_foreign_where_a_foreign_stage_declares_it(section: bytes, stays: bool) -> None:
     for content in (OWN + section, section + OWN):
-        found = pipeline.own_parameters(content, PIPELINE)
+        found = dvc_yaml.own_parameters(content, PIPELINE)
         assert found == content if stays else (found == OWN or (b"'" in section and b"detector" not in found))
-    assert pipeline.own_parameters(b"lr: [", PIPELINE) == b"lr: ["
-    assert pipeline.own_parameters(OWN + section, b"stages: [") == OWN + section
+    assert dvc_yaml.own_parameters(b"lr: [", PIPELINE) == b"lr: ["
+    assert dvc_yaml.own_parameters(OWN + section, b"stages: [") == OWN + section

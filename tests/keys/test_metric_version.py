@@ -13,7 +13,7 @@ from interpreters import SERIES, output
 from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
 from assay.judging.metric_version import MetricVersion, metric_code, metric_version
-from assay.outside import closure
+from assay.runtime import import_closure
 
 ROOT = Path(__file__).parents[2]
 Tree = dict[str, str]
@@ -755,7 +755,7 @@ def test_every_supported_python_gives_the_same_code(series: str, tmp_path: Path)
 
 
 def digits(root: Path, name: str = "accuracy") -> str:
-    return metric_version(partial(closure.read_module, root), "tasks.digits.metrics", name, 1, "0a1b", {})
+    return metric_version(partial(import_closure.read_module, root), "tasks.digits.metrics", name, 1, "0a1b", {})
 
 
 def test_the_reference_task_as_it_stands(tmp_path: Path) -> None:

@@ -7,40 +7,42 @@ from pathlib import Path
 
 import pytest
 
-from assay.outside import remembered
+from assay.runtime import source_analysis_cache
 
 
 @pytest.fixture(autouse=True)
 def forgetful() -> Iterator[None]:
     """A process that knows nothing yet; what it knew comes back afterwards."""
-    before = [dict(remembered._known), dict(remembered._used), set(remembered._learnt)]
-    for memory in (remembered._known, remembered._used, remembered._learnt):
+    before = [dict(source_analysis_cache._known), dict(source_analysis_cache._used), set(source_analysis_cache._learnt)]
+    for memory in (source_analysis_cache._known, source_analysis_cache._used, source_analysis_cache._learnt):
         memory.clear()
     yield
-    for memory, kept in zip((remembered._known, remembered._used, remembered._learnt), before, strict=True):
+    for memory, kept in zip(
+        (source_analysis_cache._known, source_analysis_cache._used, source_analysis_cache._learnt), before, strict=True
+    ):
         memory.clear()
         memory.update(kept)
 
 
 def forget() -> None:
-    for memory in (remembered._known, remembered._used, remembered._learnt):
+    for memory in (source_analysis_cache._known, source_analysis_cache._used, source_analysis_cache._learnt):
         memory.clear()
 
 
 def test_what_was_learnt_is_known_to_the_next_process(tmp_path: Path) -> None:
-    remembered.learn("a", ["x", "y"])
-    remembered.save(tmp_path / "sources.cache")
+    source_analysis_cache.learn("a", ["x", "y"])
+    source_analysis_cache.save(tmp_path / "sources.cache")
     forget()
-    assert remembered.recall("a") is None
-    remembered.load(tmp_path / "sources.cache")
-    assert remembered.recall("a") == ["x", "y"]
+    assert source_analysis_cache.recall("a") is None
+    source_analysis_cache.load(tmp_path / "sources.cache")
+    assert source_analysis_cache.recall("a") == ["x", "y"]
 
 
 @pytest.mark.parametrize("damage", ["truncated", "edited", "foreign", "missing"])
 def test_a_file_that_is_not_whole_is_not_believed(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "sources.cache"
-    remembered.learn("a", ["x"])
-    remembered.save(path)
+    source_analysis_cache.learn("a", ["x"])
+    source_analysis_cache.save(path)
     forget()
     made_by, content, found = path.read_bytes().split(b"\n", 2)
     if damage == "truncated":
@@ -51,11 +53,11 @@ def test_a_file_that_is_not_whole_is_not_believed(tmp_path: Path, damage: str) -
         path.write_bytes(b"\n".join([made_by, content, found.replace(b'"x"', b'"y"')]))
     else:
         path.write_bytes(b"\n".join([made_by[::-1], content, found]))
-    remembered.load(path)
-    assert remembered.recall("a") is None
+    source_analysis_cache.load(path)
+    assert source_analysis_cache.recall("a") is None
 
 
 def test_a_place_that_cannot_be_written_is_no_reason_to_fail(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    remembered.learn("a", ["x"])
-    remembered.save(tmp_path / "file" / "sources.cache")
+    source_analysis_cache.learn("a", ["x"])
+    source_analysis_cache.save(tmp_path / "file" / "sources.cache")

@@ -15,8 +15,8 @@ from ruamel.yaml import YAML
 from sklearn.datasets import load_digits
 
 from assay.core.schemas import Measurement, MeasureRequest
+from assay.data.storage import Examples, write
 from assay.learning.measure import measure
-from assay.outside.examples import Examples, write
 
 DIGITS = Path(__file__).parents[2] / "src" / "tasks" / "digits" / "learning.py"
 

@@ -19,7 +19,7 @@ from assay.keeping import sample as samples
 from assay.keeping.answers import Watch
 from assay.learning import choose, memory
 from assay.learning.measure import measure, trained
-from assay.outside import lifeline
+from assay.runtime import parent_watch
 
 RATES = [{"lr": 0.003}, {"lr": 0.01}, {"lr": 0.03, "train.weight_decay": 0.1}]
 #: beside the optimizer and the step sizes above, what each of the three settings trains with
@@ -191,9 +191,9 @@ def test_what_a_training_told_outlives_new_examples(make: Make, monkeypatch: pyt
 
 def test_why_nothing_was_fused_is_told_once_wherever_it_trained(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside the baseline, in the group that asks for it, in a part of that group, and in a larger one."""
-    monkeypatch.setattr(lifeline, "processors", lambda: 1)
+    monkeypatch.setattr(parent_watch, "processors", lambda: 1)
     one = Beside(make(TASK, model={"net": "library"}))
-    monkeypatch.setattr(lifeline, "share", lambda: 1)
+    monkeypatch.setattr(parent_watch, "share", lambda: 1)
     assert one.train()
     kept = one.kept()
     assert kept is not None
@@ -239,7 +239,7 @@ def test_what_would_cost_the_baseline_is_left(
 ) -> None:
     one = Beside(make())
     found(monkeypatch, way)
-    monkeypatch.setattr(lifeline, "share", lambda: 1)
+    monkeypatch.setattr(parent_watch, "share", lambda: 1)
     monkeypatch.setattr(memory, "available", lambda device: free)
     assert not one.train() and one.kept() is None
 

@@ -102,7 +102,7 @@ import sys, time
 sys.path.insert(0, {str(Path(upkeep.__file__).parents[2])!r})
 from pathlib import Path
 from assay.keeping.entries import Lock
-from assay.outside import places
+from assay.runtime import cache_dirs as places
 for path in sys.argv[1:-1]: places.hold(Path(path))
 Lock.take(Path(sys.argv[-1]), wait=True)
 print("held", flush=True)

@@ -18,10 +18,11 @@ import torch
 
 from assay.core import schemas
 from assay.core.errors import UsageError
+from assay.data import storage
 from assay.history import kept
 from assay.keeping import entries, tensors
 from assay.learning import checkpoint
-from assay.outside import arrays, examples, files
+from assay.runtime import files, npy_files
 from assay.serving import predict
 
 
@@ -68,8 +69,8 @@ def test_an_array_that_lies_is_one_sentence(tmp_path: Path, content: bytes) -> N
     digest = _kept(tmp_path, listing.encode(), ".dir")
     lock = f"    - path: predictions/floors\n      hash: md5\n      md5: {digest}\n".encode()
     readers: list[Callable[[], object]] = [
-        lambda: arrays.read(tmp_path / "ids.npy"),
-        lambda: examples.read(tmp_path, ["ids"]),
+        lambda: npy_files.read(tmp_path / "ids.npy"),
+        lambda: storage.read(tmp_path, ["ids"]),
         lambda: kept.floor(tmp_path, lock, "majority"),
     ]
     for read in readers:
@@ -93,8 +94,8 @@ WHOLE = [np.zeros((2, 3)), np.array(["a", "é"]), np.zeros((0, 4)), np.asfortran
 @pytest.mark.parametrize("array", WHOLE)
 def test_whole_arrays_are_read(tmp_path: Path, array: np.ndarray) -> None:
     np.save(tmp_path / "a.npy", array)
-    np.testing.assert_array_equal(arrays.read(tmp_path / "a.npy"), array)
-    np.testing.assert_array_equal(arrays.parse((tmp_path / "a.npy").read_bytes()), array)
+    np.testing.assert_array_equal(npy_files.read(tmp_path / "a.npy"), array)
+    np.testing.assert_array_equal(npy_files.parse((tmp_path / "a.npy").read_bytes()), array)
 
 
 GOOD = safetensors.torch.save({"w": torch.ones(3, 2), "b": torch.zeros(2), "n": torch.tensor(3), "e": torch.ones(0, 2)})
@@ -144,7 +145,7 @@ def test_a_huge_shape_takes_no_memory(tmp_path: Path) -> None:
     """A child that may take 1 GiB more than it has ends in the sentence, not killed."""
     (tmp_path / "a.npy").write_bytes(header("(4000000000,)"))
     path = str(tmp_path / "a.npy")
-    script = f"from assay.outside import arrays; from pathlib import Path; arrays.read(Path({path!r}))"
+    script = f"from assay.runtime import npy_files as arrays; from pathlib import Path; arrays.read(Path({path!r}))"
     done = subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,

@@ -254,7 +254,7 @@ def test_data_that_do_not_fit_stay_on_the_host(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_container_leaves_less_memory_than_the_host_has(monkeypatch: pytest.MonkeyPatch) -> None:
     here = memory.available(torch.device("cpu"))
-    monkeypatch.setattr(memory.limits, "memory", lambda: float(2**20))
+    monkeypatch.setattr(memory.container_limits, "memory", lambda: float(2**20))
     assert memory.available(torch.device("cpu")) == 2**20 < here
     assert memory.room(torch.device("cpu")) == int(memory.HOST_SHARE * 2**20)
 

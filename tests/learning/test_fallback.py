@@ -23,7 +23,7 @@ from assay.learning.choose import Way
 from assay.learning.group import Group
 from assay.learning.measure import trained
 from assay.learning.sequential import Sequential
-from assay.outside import lifeline
+from assay.runtime import parent_watch
 
 LATE = (
     TASK
@@ -84,7 +84,7 @@ def test_a_large_model_is_not_tried_in_lanes(make: Make, monkeypatch: pytest.Mon
     monkeypatch.setattr(trust, "fused", tried)
     project, store = make(TASK), Forgetful()
     monkeypatch.setattr(choose.work, "SMALL", 0)
-    monkeypatch.setattr(lifeline, "processors", lambda: 2)
+    monkeypatch.setattr(parent_watch, "processors", lambda: 2)
     monkeypatch.setattr(choose, "_times", lambda _plan, _group, chunks, _room: dict.fromkeys(chunks, 1.0))
     with device.threads(1):  # one after another, but on both processors
         assert choose.way(plan_of(project), range(4), "auto", store) == Way(1, 2)  # type: ignore[arg-type]
@@ -136,7 +136,7 @@ def test_lanes_that_do_not_fit_from_the_start(
         raise error
 
     project = make(TASK)
-    monkeypatch.setattr(lifeline, "processors", lambda: 1)
+    monkeypatch.setattr(parent_watch, "processors", lambda: 1)
     monkeypatch.setattr(trust.Fused, "differentiate", full)
     answer = project.measure([0, 1, 2], execution=execution)
     assert {one.execution for one in answer.replicates} == {"sequential"}
@@ -178,7 +178,7 @@ def test_an_optimizer_that_wants_a_closure_is_refused(make: Make) -> None:
 def test_workers_together_take_no_more_than_there_is(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make(TASK, train={"epochs": 100_000})
     room_for(monkeypatch, project, 5.5)
-    monkeypatch.setattr(lifeline, "processors", lambda: 8)
+    monkeypatch.setattr(parent_watch, "processors", lambda: 8)
     monkeypatch.setattr(
         choose, "_times", lambda plan, group, chunks, room: {one: 0.001 if one == 1 else 0.0002 for one in chunks}
     )
@@ -190,7 +190,7 @@ def test_workers_together_take_no_more_than_there_is(make: Make, monkeypatch: py
 
 def test_a_model_that_keeps_all_processors_busy_gets_no_workers(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make(TASK, train={"epochs": 100_000})
-    monkeypatch.setattr(lifeline, "processors", lambda: 2)
+    monkeypatch.setattr(parent_watch, "processors", lambda: 2)
     monkeypatch.setattr(choose, "_times", lambda plan, group, chunks, room: dict.fromkeys(chunks, 0.001))
     for threads, spread in ((1, True), (2, False)):
         with device.threads(threads):
@@ -269,14 +269,14 @@ def test_an_error_of_who_is_told_is_not_one_of_the_lanes(make: Make, monkeypatch
 def test_a_decision_holds_whoever_asks(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Begun beside the other arm, ended alone: what is left trains as it would have."""
     project = make(TASK)
-    monkeypatch.setattr(lifeline, "processors", lambda: 2)
+    monkeypatch.setattr(parent_watch, "processors", lambda: 2)
     monkeypatch.setattr(choose, "_times", lambda plan, group, chunks, room: dict.fromkeys(chunks, 0.1))
-    monkeypatch.setenv(lifeline.BESIDE, "1")
+    monkeypatch.setenv(parent_watch.BESIDE, "1")
     cached(project, [0, 1, 2, 3], "first", execution="auto")
     first = (project.root / "first" / "train.log").read_text()
     for kept in (project.root / "cache" / "replicates").glob("*/weights"):
         shutil.rmtree(kept.parent)
-    monkeypatch.delenv(lifeline.BESIDE)
+    monkeypatch.delenv(parent_watch.BESIDE)
     cached(project, [0, 1, 2, 3], "second", execution="auto")
     second = (project.root / "second" / "train.log").read_text()
     assert first.splitlines()[0] == second.splitlines()[0] and "execution auto: " in first.splitlines()[0]

@@ -13,7 +13,7 @@ from test_fused import plan_of
 from zoo import TASK
 
 from assay.learning import device, work
-from assay.outside import lifeline, limits
+from assay.runtime import container_limits, parent_watch
 
 #: name → files of a machine; then processors and MiB that are left
 MACHINES: dict[str, tuple[dict[str, str], float, float]] = {
@@ -96,8 +96,8 @@ def test_limits_of_control_groups(tmp_path: Path, name: str) -> None:
     for path, content in files.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(content)
-    assert limits.processors(tmp_path) == processors
-    assert limits.memory(tmp_path) / 2**20 == mebibytes
+    assert container_limits.processors(tmp_path) == processors
+    assert container_limits.memory(tmp_path) / 2**20 == mebibytes
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="processors cannot be chosen here")
@@ -106,8 +106,8 @@ def test_processors_are_those_that_a_quota_pays_for(
     monkeypatch: pytest.MonkeyPatch, quota: float, expected: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(4)))
-    monkeypatch.setattr(limits, "processors", lambda: quota)
-    assert lifeline.processors() == expected
+    monkeypatch.setattr(container_limits, "processors", lambda: quota)
+    assert parent_watch.processors() == expected
 
 
 @pytest.mark.parametrize(("processors", "threads"), [(2, 2), (8, 4)])
@@ -116,6 +116,6 @@ def test_a_large_model_gets_no_more_threads_than_there_are_processors(
 ) -> None:
     """Torch counts those of the host, whatever a container may use of them."""
     monkeypatch.setattr(work, "SMALL", 0)
-    monkeypatch.setattr(lifeline, "processors", lambda: processors)
+    monkeypatch.setattr(parent_watch, "processors", lambda: processors)
     with device.threads(4), work.threads(plan_of(make(TASK))):
         assert torch.get_num_threads() == threads

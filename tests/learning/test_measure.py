@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from assay.core import schemas
 from assay.core.errors import AssayError
 from assay.core.schemas import Measurement
-from assay.outside.examples import Examples
+from assay.data.storage import Examples
 
 
 def test_writes_models_predictions_curves_log_and_answer(make: Make) -> None:

@@ -18,7 +18,7 @@ from zoo import TASK
 from assay.core.errors import AssayError
 from assay.learning import choose, device, training, work, workers
 from assay.learning.choose import Way
-from assay.outside import provenance
+from assay.runtime import tracked_code_check
 
 needs_fork = pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
 
@@ -75,7 +75,7 @@ def test_brief_trainings_are_spread_where_a_copy_is_enough(make: Make, monkeypat
     monkeypatch.setattr(choose, "_times", lambda plan, group, chunks, room: dict.fromkeys(chunks, 0.001))
     for copied, spread in ((True, True), (False, False)):
         monkeypatch.setattr(workers, "forks", lambda copied=copied: copied)
-        monkeypatch.setattr(choose.lifeline, "processors", lambda: 2)
+        monkeypatch.setattr(choose.parent_watch, "processors", lambda: 2)
         project.measure([0, 1, 2, 3], "out", execution="auto")
         assert ("2 processes" in (project.root / "out" / "train.log").read_text()) == spread
     monkeypatch.setattr(workers, "forks", lambda: True)
@@ -86,7 +86,7 @@ def test_brief_trainings_are_spread_where_a_copy_is_enough(make: Make, monkeypat
 
 def test_what_a_worker_imports_is_told(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """A helper under a computed name, imported by the worker that trains replicate 1 and by nobody else."""
-    monkeypatch.setattr(provenance, "_met", set())
+    monkeypatch.setattr(tracked_code_check, "_met", set())
     source = (
         TASK
         + """
@@ -104,7 +104,7 @@ def test_what_a_worker_imports_is_told(make: Make, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PARENT", str(os.getpid()))
     monkeypatch.setattr(choose, "way", lambda *_asked, **_more: Way(1, 2))
     project.measure([0, 1], execution="auto")
-    assert f"src/tasks/{project.task}/helper.py" in provenance.imported(project.root)
+    assert f"src/tasks/{project.task}/helper.py" in tracked_code_check.imported(project.root)
 
 
 @needs_fork
@@ -166,7 +166,7 @@ def test_what_is_left_of_a_spread_group_runs_with_the_threads_of_a_worker(
 
     monkeypatch.setattr(training, "here", watched)
     monkeypatch.setattr(work, "SMALL", 0)
-    monkeypatch.setattr(work.lifeline, "processors", lambda: 4)
+    monkeypatch.setattr(work.parent_watch, "processors", lambda: 4)
     monkeypatch.setattr(choose, "way", lambda *_asked, **_more: Way(1, 2))
     project = make(TASK)
     with device.threads(4):

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from assay.keeping import upkeep
-from assay.outside import pipeline
+from assay.runtime import dvc_yaml
 from support.project import Project, environment
 from support.stages import stages
 from support.weights import digests
@@ -186,7 +186,7 @@ def test_pruning_the_cache_again_and_again_disturbs_no_run(project: Project) -> 
     """The files and the data of the accepted strategy are in use until their stage ends; all else is made again."""
     project.edit("params.yaml", "validation: 0.2", "validation: 0.3")
     project.dvc("repro", "--quiet")
-    expected, cache = digests(project), pipeline.store(project.root)
+    expected, cache = digests(project), dvc_yaml.store(project.root)
     before = upkeep.prune(cache.root, 0)
     assert before.freed > 0 and before.stayed == 0
     command = [sys.executable, "-m", "dvc", "repro", "--force"]

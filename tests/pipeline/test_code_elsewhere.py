@@ -15,8 +15,8 @@ import pytest
 from assay.arms import accepted
 from assay.core.errors import ProvenanceError
 from assay.core.paths import Layout
-from assay.outside import provenance
-from assay.outside.pipeline import Run
+from assay.runtime import tracked_code_check
+from assay.runtime.dvc_yaml import Run
 
 STAGE, DECLARED = "train", ["src/tasks"]
 
@@ -47,7 +47,7 @@ class Repository:
         self.git("commit", "--quiet", "--message", "x", cwd=cwd)
 
     def check(self, *files: str) -> None:
-        provenance.check(self.root, STAGE, DECLARED, files)
+        tracked_code_check.check(self.root, STAGE, DECLARED, files)
 
     def refused(self, *files: str) -> ProvenanceError:
         with pytest.raises(ProvenanceError) as caught:
@@ -75,8 +75,10 @@ def test_a_link_to_a_file_elsewhere(repository: Repository, tmp_path: Path, monk
     module = ModuleType("scale")
     module.__file__ = str(repository.root / "src/tasks/scale.py")  # as Python names it, which follows no link
     monkeypatch.setitem(sys.modules, "scale", module)
-    assert provenance.imported(repository.root) == ["src/tasks/scale.py"]
-    assert provenance.late(repository.root, DECLARED) == ["src/tasks/scale.py"], "what is imported late is unproven"
+    assert tracked_code_check.imported(repository.root) == ["src/tasks/scale.py"]
+    assert tracked_code_check.late(repository.root, DECLARED) == ["src/tasks/scale.py"], (
+        "what is imported late is unproven"
+    )
     repository.mend(error)
     repository.check("src/tasks/scale.py")
     assert not (repository.root / "src/tasks/scale.py").is_symlink()
@@ -107,7 +109,7 @@ def test_links_within_the_repository_are_code_like_other(repository: Repository,
     repository.commit()
     repository.check("src/tasks/scale.py")
     (tmp_path / "way").symlink_to(repository.root)
-    provenance.check(tmp_path / "way", STAGE, DECLARED, ["src/tasks/one.py", "src/tasks/scale.py"])
+    tracked_code_check.check(tmp_path / "way", STAGE, DECLARED, ["src/tasks/one.py", "src/tasks/scale.py"])
     repository.git("rm", "--quiet", "--cached", "common/scale.py")
     assert "common/scale.py, which Git does not hold" in repository.refused("src/tasks/scale.py").problem
 

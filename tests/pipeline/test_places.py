@@ -11,7 +11,7 @@ import pytest
 
 from assay.core.errors import UsageError
 from assay.core.paths import Store
-from assay.outside import pipeline
+from assay.runtime import dvc_yaml
 from support.project import Project
 from support.weights import digests
 
@@ -109,7 +109,7 @@ def test_work_trees_share_what_was_trained(tried: Project, tmp_path: Path) -> No
     shown = [json.loads(one.assay("cache", "--json").stdout) for one in (tried, there)]
     assert shown[0] == shown[1] and shown[0]["entries"] > 0
 
-    assert pipeline.store(there.root) == pipeline.store(tried.root)
+    assert dvc_yaml.store(there.root) == dvc_yaml.store(tried.root)
 
 
 def test_a_work_tree_without_a_project_in_the_main_one_keeps_its_own(fresh: Project, tmp_path: Path) -> None:
@@ -124,15 +124,15 @@ def test_a_work_tree_without_a_project_in_the_main_one_keeps_its_own(fresh: Proj
     separate = tmp_path / "separate"
     fresh.git("clone", "--quiet", "--separate-git-dir", str(tmp_path / "elsewhere"), str(bare), str(separate))
     for root in (one.root, tmp_path / "of an empty one", separate, fresh.root):
-        assert pipeline.store(root) == Store(root)
+        assert dvc_yaml.store(root) == Store(root)
 
 
 def test_only_a_work_tree_costs_a_call_of_git(fresh: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there = worktree(fresh, tmp_path / "there")
     monkeypatch.setenv("PATH", "")
-    assert pipeline.store(fresh.root) == Store(fresh.root)
+    assert dvc_yaml.store(fresh.root) == Store(fresh.root)
     with pytest.raises(UsageError, match="git is not installed"):
-        pipeline.store(there.root)
+        dvc_yaml.store(there.root)
 
 
 @pytest.mark.parametrize("path", [{"PATH": ""}, {"PATH": "/usr/bin:/bin"}], ids=["empty", "without"])

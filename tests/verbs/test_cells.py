@@ -10,7 +10,7 @@ import pytest
 from assay.core.errors import IncomparableError, UsageError
 from assay.core.paths import Layout, Store
 from assay.history.scratch import failed
-from assay.outside import git, seconds
+from assay.runtime import git, timing
 from assay.verbs import cells
 from support.project import Project
 
@@ -74,9 +74,9 @@ def test_of_several_sentences_the_one_that_tells_is_taken() -> None:
 
 
 def test_a_lost_folder_of_times_costs_no_result(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    monkeypatch.setenv(seconds.ASKED, str(tmp_path / "gone"))
-    seconds.mark("interpreter")
-    seconds.write("train")
+    monkeypatch.setenv(timing.ASKED, str(tmp_path / "gone"))
+    timing.mark("interpreter")
+    timing.write("train")
 
 
 def kept(project: Project, setting: str, row: str) -> cells.Cell:

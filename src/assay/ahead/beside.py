@@ -20,7 +20,7 @@ from assay.keeping.sample import Sample
 from assay.learning import choose, device, memory, replicas, work
 from assay.learning.group import Group
 from assay.learning.prepared import prepare
-from assay.outside import lifeline, seconds
+from assay.runtime import parent_watch, timing
 
 #: share of what a group may take of the memory at hand: the baseline takes as much
 HALF = 0.5
@@ -58,7 +58,7 @@ def train(
                 answers.tell(request, group.store, outcomes, watch.late(), Cost(device.peak_memory(ready.device)))
     finally:
         progress.close()
-        seconds.mark("training")
+        timing.mark("training")
 
 
 def _costs_nothing(group: Group) -> bool:
@@ -70,4 +70,4 @@ def _costs_nothing(group: Group) -> bool:
         way = choose.way(plan, numbers, group.request.execution, group.store)
         room = HALF * memory.room(plan.device)
         at_once = way.workers * way.chunk
-        return way.workers <= lifeline.share() and at_once * choose.needed(plan, numbers[0]) <= room
+        return way.workers <= parent_watch.share() and at_once * choose.needed(plan, numbers[0]) <= room

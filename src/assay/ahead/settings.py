@@ -21,7 +21,7 @@ from assay.keeping import answers
 from assay.keeping import sample as samples
 from assay.learning import device
 from assay.learning.prepared import prepare
-from assay.outside import pipeline
+from assay.runtime import dvc_yaml
 
 #: lanes of one training; each holds a lock on its entry of the cache, and systems limit open files to 256
 LANES = 128
@@ -38,7 +38,7 @@ def ahead(
     `late` tells modules imported meanwhile that nobody had seen.
     Raises UsageError for what the task, the parameters or the data get wrong.
     """
-    content = pipeline.parameters(root)
+    content = dvc_yaml.parameters(root)
     families: dict[bytes, list[Params]] = {}
     for change in changes:
         settings = parameters.changed(content, change, request.profile)

@@ -24,9 +24,9 @@ from assay.core.yaml_limits import GENERATED
 from assay.evidence.events import CONTRACT, Event, Remeasured, Score, Seeds, UnverifiableError
 from assay.evidence.events import Accepted as Confirmed
 from assay.evidence.trailers import parse_event
-from assay.outside import files, git, pipeline, places
-from assay.outside.pipeline import Run
-from assay.outside.tree import SEAL
+from assay.runtime import cache_dirs, dvc_yaml, files, git
+from assay.runtime.dvc_yaml import Run
+from assay.runtime.source_roots import SEAL
 
 FLOOR = "floor"
 #: what a strategy must bring along to be run again
@@ -94,7 +94,7 @@ def resolve(run: Run, name: str) -> Accepted:
 
 def resolved(home: Path, name: str, commit: str, profile: str | None = None) -> Params:
     """Parameters of the strategy as today's library reads them, a library that has its own defaults."""
-    content = pipeline.parameters_at(home, commit)
+    content = dvc_yaml.parameters_at(home, commit)
     return params_yaml.resolved(content or b"", profile, f"params.yaml of {name}")
 
 
@@ -163,15 +163,15 @@ def _unresolved(home: Path, name: str) -> UsageError:
     )
 
 
-def unpack(run: Run, commit: str, say: places.Say = places.unsaid) -> Path:
+def unpack(run: Run, commit: str, say: cache_dirs.Say = cache_dirs.unsaid) -> Path:
     """The folder of dvc.yaml as of `commit`, in our cache, with all files of the repository around it.
 
     They are whole, unchanged, or unpacked again. `say` is told where the cache does not take them.
     """
     tree, inside = run.store.tree(commit), git.prefix(run.home)
-    places.hold(tree)
+    cache_dirs.hold(tree)
     if not _whole(tree):
-        tree = places.place(lambda where: _unpacked(run.home, commit, where), tree, say)
+        tree = cache_dirs.place(lambda where: _unpacked(run.home, commit, where), tree, say)
     own_files.link(run, commit, tree / inside, say)
     return tree / inside
 
@@ -180,7 +180,7 @@ def _unpacked(home: Path, commit: str, tree: Path) -> Path:
     """`tree` with the project's files as of `commit`. Raises OSError where it cannot be written."""
     tree.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=tree.parent, prefix=".new."))
-    places.hold(scratch)
+    cache_dirs.hold(scratch)
     try:
         project = checkout.write(home, commit, scratch)
         _check_pointers(project, commit)
@@ -188,7 +188,7 @@ def _unpacked(home: Path, commit: str, tree: Path) -> Path:
         _put(scratch, tree)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    places.hold(tree)
+    cache_dirs.hold(tree)
     if not (tree / SEAL).is_file():
         raise FileNotFoundError(errno.ENOENT, "removed while it was made", str(tree))
     return tree

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from assay.core.errors import FULL, UsageError
-from assay.outside import git
+from assay.runtime import git
 
 #: what stands at the beginning of a file whose filter was not at work → how to bring the file itself
 _POINTERS = {

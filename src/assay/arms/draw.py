@@ -19,7 +19,7 @@ from assay.core.params_yaml import SPAN
 from assay.core.paths import Layout
 from assay.core.schemas import Draw
 from assay.evidence.events import Accepted as Confirmed
-from assay.outside import files, git
+from assay.runtime import files, git
 
 CANDIDATE = "candidate"
 #: a paired design shares the replicates of both arms

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from assay.arms.dvc_program import DVC
 from assay.core.errors import FULL
-from assay.outside import git
+from assay.runtime import git
 
 
 def fetch(homes: Iterable[Path], path: str, commit: str, out: Path) -> str:

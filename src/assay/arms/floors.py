@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from assay.outside.examples import Examples, write_array
+from assay.data.storage import Examples, write_array
 
 Predictions = NDArray[np.float32]
 Array = NDArray[np.float64]

@@ -11,11 +11,12 @@ from assay.arms import accepted
 from assay.arms.accepted import Accepted
 from assay.arms.fetching import fetch
 from assay.core.errors import UsageError
-from assay.outside import examples, files, git, pipeline, places
-from assay.outside.start import Start
+from assay.data import storage
+from assay.runtime import cache_dirs, dvc_yaml, files, git
+from assay.runtime.stage_setup import Start
 
 
-def own_training_data(begun: Start, named: Accepted, say: places.Say = places.unsaid) -> Path:
+def own_training_data(begun: Start, named: Accepted, say: cache_dirs.Say = cache_dirs.unsaid) -> Path:
     """Folder of the training part that the accepted strategy was trained on, fetched through DVC if need be.
 
     `say` is told where our cache does not take it.
@@ -28,16 +29,16 @@ def own_training_data(begun: Start, named: Accepted, say: places.Say = places.un
     if then == now:
         return begun.layout.part("train")
     folder = begun.run.store.foreign(then)
-    places.hold(folder)
+    cache_dirs.hold(folder)
     if _readable(folder):
         return folder
-    return places.place(lambda where: _fetch(begun, named, path, where), folder, say)
+    return cache_dirs.place(lambda where: _fetch(begun, named, path, where), folder, say)
 
 
 def _readable(folder: Path) -> bool:
     """Whether the part in our cache is there and unchanged."""
     try:
-        examples.read(folder)
+        storage.read(folder)
     except UsageError:
         return False
     return True
@@ -46,9 +47,9 @@ def _readable(folder: Path) -> bool:
 def _fetch(begun: Start, named: Accepted, path: str, folder: Path) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new.") as scratch:
-        places.hold(Path(scratch))
+        cache_dirs.hold(Path(scratch))
         out = Path(scratch) / "part"
-        said = fetch((begun.run.home, pipeline.main(begun.run.home)), path, named.commit, out)
+        said = fetch((begun.run.home, dvc_yaml.main(begun.run.home)), path, named.commit, out)
         if said:
             raise UsageError(
                 f"the training data of baseline {named.name} are not at hand ({said})",
@@ -57,7 +58,7 @@ def _fetch(begun: Start, named: Accepted, path: str, folder: Path) -> Path:
         if not _readable(folder):  # else another run was faster, and reads it
             shutil.rmtree(folder, ignore_errors=True)
             out.rename(folder)
-    places.hold(folder)
+    cache_dirs.hold(folder)
     if not folder.is_dir():
         raise FileNotFoundError(errno.ENOENT, "removed while it was fetched", str(folder))
     return folder

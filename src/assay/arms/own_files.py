@@ -19,8 +19,8 @@ from assay.arms.fetching import fetch
 from assay.core.errors import UsageError
 from assay.core.yaml12 import parse
 from assay.core.yaml_limits import GENERATED
-from assay.outside import pipeline, places
-from assay.outside.pipeline import Run
+from assay.runtime import cache_dirs, dvc_yaml
+from assay.runtime.dvc_yaml import Run
 
 _HASH = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
@@ -30,14 +30,14 @@ def training_files(content: bytes) -> dict[str, str]:
     stages = parse(content, "dvc.lock", GENERATED).get("stages") or {}
     written = {path for stage in stages.values() for path, _ in _entries(stage, "outs")}
     read = _entries(stages.get("train") or {}, "deps")
-    return {path: known for path, known in read if not pipeline.within(path, written)}
+    return {path: known for path, known in read if not dvc_yaml.within(path, written)}
 
 
 def _entries(stage: dict[str, Any], kind: str) -> Iterator[tuple[str, str]]:
     return ((str(one.get("path")), str(one.get("md5"))) for one in stage.get(kind) or [])
 
 
-def link(run: Run, commit: str, tree: Path, say: places.Say) -> None:
+def link(run: Run, commit: str, tree: Path, say: cache_dirs.Say) -> None:
     """Link into `tree`, the files of `commit`, what its training reads beside them.
 
     Raises UsageError naming what is nowhere at hand. `say` is told where our cache does not take it.
@@ -65,28 +65,28 @@ def _leads(place: Path, target: Path) -> bool:
     return place.is_symlink() and place.readlink() == target
 
 
-def _found(run: Run, commit: str, path: str, known: str, say: places.Say) -> Path:
+def _found(run: Run, commit: str, path: str, known: str, say: cache_dirs.Say) -> Path:
     kept = run.store.foreign(known)
-    places.hold(kept)
+    cache_dirs.hold(kept)
     if kept.exists():
         return kept
     if dvc_hash.digest(run.home / path) == known:
         return run.home / path
-    return places.place(lambda where: _fetched(run, commit, path, where), kept, say)
+    return cache_dirs.place(lambda where: _fetched(run, commit, path, where), kept, say)
 
 
 def _fetched(run: Run, commit: str, path: str, kept: Path) -> Path:
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".new.") as scratch:
         out = Path(scratch) / "out"
-        if said := fetch((run.home, pipeline.main(run.home)), path, commit, out):
+        if said := fetch((run.home, dvc_yaml.main(run.home)), path, commit, out):
             raise UsageError(
                 f"{path}, which the training of {commit[:12]} reads, is not at hand ({said[:200]})",
                 mend=f"git checkout {commit[:12]} && dvc pull {path} && git checkout -",
             )
         if not kept.exists():  # else another run was faster
             out.rename(kept)
-    places.hold(kept)
+    cache_dirs.hold(kept)
     if not kept.exists():
         raise FileNotFoundError(errno.ENOENT, "removed while it was fetched", str(kept))
     return kept

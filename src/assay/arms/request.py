@@ -6,8 +6,8 @@ from pathlib import Path
 
 from assay.core import schemas
 from assay.core.schemas import Draw, Environment, MeasureRequest
-from assay.outside import closure, files, task_source
-from assay.outside.start import Start
+from assay.runtime import files, import_closure, task_source
+from assay.runtime.stage_setup import Start
 
 #: variable of the environment that is set where nobody will ask for the candidate: it is not trained ahead then
 ALONE = "ASSAY_ALONE"
@@ -15,7 +15,7 @@ ALONE = "ASSAY_ALONE"
 
 def training_closure(root: Path, task: str) -> tuple[Path, ...]:
     """Sources of the task that decide an arm's numbers, in the tree at `root`; Assay's own are environment."""
-    return closure.import_closure(root, [task_source.path(root, task, "learning")])
+    return import_closure.import_closure(root, [task_source.path(root, task, "learning")])
 
 
 def today(begun: Start) -> Environment:

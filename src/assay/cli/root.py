@@ -19,7 +19,7 @@ import click
 from assay.cli.printing import show
 from assay.core import sanitize_output
 from assay.core.errors import REFUSED, AssayError, Exit
-from assay.outside import boundary, git_environment, standard_streams, utf8_mode
+from assay.runtime import git_env_vars, stage_runner, standard_streams, utf8_mode
 
 
 class Command(NamedTuple):
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code; never returns."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["stage"]:
-        boundary.leave(boundary.guarded(given[1:]))
+        stage_runner.leave(stage_runner.guarded(given[1:]))
     utf8_mode.enter()
     if arguments is None and sys.flags.hash_randomization and not sys.flags.ignore_environment and os.name != "nt":
         # A command may import a task, which must see sets in the order in which stages see them (assay/__main__.py)
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit code. Known errors become one line on stderr."""
-    git_environment.forget_places()  # Git itself may have started us, from a hook or an alias
+    git_env_vars.forget_places()  # Git itself may have started us, from a hook or an alias
     try:
         returned = root.main(args=list(arguments), prog_name="assay", standalone_mode=False)
         return int(returned) if isinstance(returned, int) else Exit.DONE

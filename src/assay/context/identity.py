@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assay.outside import git
+from assay.runtime import git
 
 NAME, EMAIL = "Assay", "assay@localhost"
 

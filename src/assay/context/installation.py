@@ -9,16 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from assay.core.errors import ProvenanceError
-from assay.outside import library
-from assay.outside import tree as trees
+from assay.runtime import library_fingerprint
+from assay.runtime import source_roots as trees
 
 
 def check(root: Path, home: Path) -> None:
     """Refuse where the work tree around `root` holds other sources of Assay than those that run."""
-    own = library.of_work_tree(root)
+    own = library_fingerprint.of_work_tree(root)
     if own is None or own.root == trees.PLACE:
         return
-    here, running = library.fingerprints(own), library.fingerprints()
+    here, running = library_fingerprint.fingerprints(own), library_fingerprint.fingerprints()
     differing = [name for name, found in here.items() if found != running[name]]
     if differing:
         place = next((folder for folder in (home, *home.parents) if (folder / "pyproject.toml").is_file()), home)

@@ -8,15 +8,15 @@ from importlib import metadata
 from pathlib import Path
 
 from assay.core.errors import UsageError
-from assay.outside import import_path
-from assay.outside import tree as trees
+from assay.runtime import source_roots as trees
+from assay.runtime import sys_path
 
 DISTRIBUTION = "dvc-assay"
 
 
 def check(root: Path, packages: Iterable[str]) -> None:
     """Refuse a module of the project that hides a package which Assay or one of `packages` (import names) needs."""
-    hidden = import_path.shadowing(trees.project(root))
+    hidden = sys_path.shadowing(trees.project(root))
     if not hidden:
         return
     makers = metadata.packages_distributions()

@@ -1,7 +1,7 @@
 """Names of keyword arguments in params.yaml, as Python reads names.
 
 Python gives every identifier the Unicode form NFKC, so that `µ` typed on a keyboard and the `μ` of the Greek alphabet
-are one name in sources, and two in YAML. Not covered: which names a function takes (`outside.task_source`).
+are one name in sources, and two in YAML. Not covered: which names a function takes (`runtime.task_source`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Covers: unknown, missing, mistyped and out-of-range values in one sentence each, profiles as overlays.
 Not covered: the keyword arguments of a task's own functions, which only the task's source knows
-(`outside.task_source`).
+(`runtime.task_source`).
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ KINDS = ("replicates", "checkpoints", "trees", "data", "exports", "cells")
 class Store:
     """Our cache: a folder of ours in DVC's own tmp, shared by every kind of run; deletable at any moment.
 
-    `home` is the folder with `.dvc` in the main work tree of the user's repository (`outside.pipeline.store` finds it).
+    `home` is the folder with `.dvc` in the main work tree of the user's repository (`runtime.dvc_yaml.store` finds it).
     """
 
     home: Path

@@ -1,7 +1,7 @@
 """Records: what stages and commands hand to each other as JSON, with a schema number each.
 
 Covers: their fields, decoding with a sentence when a record is damaged, of a newer schema, or edited by
-hand. Not covered: files (`outside.files`) and paths (`core.paths`).
+hand. Not covered: files (`runtime.files`) and paths (`core.paths`).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
-from assay.outside.examples import Examples
+from assay.data.storage import Examples
 
 KEYS = ("inputs", "targets", "classes", "groups")
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from assay.data.canonical import content_keys
-from assay.outside.examples import Examples
+from assay.data.storage import Examples
 
 
 def card(examples: Examples) -> dict[str, Any]:

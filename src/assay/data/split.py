@@ -20,7 +20,7 @@ from assay.core.errors import UsageError
 from assay.core.paths import PARTS
 from assay.data.canonical import content_keys
 from assay.data.card import labels
-from assay.outside.examples import Examples
+from assay.data.storage import Examples
 
 _SALT = "assay split 1"
 

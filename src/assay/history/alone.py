@@ -18,7 +18,7 @@ from assay.history import difference, numbers, pointer
 from assay.history.difference import ARROW
 from assay.history.reading import Experiment
 from assay.lineage.objects import Object, reading
-from assay.outside import git, pipeline
+from assay.runtime import dvc_yaml, git
 
 #: a parameter on a line of its own, with a plain value; a profile lays others over it
 _PLAIN = re.compile(rb"( *(?!profile)[A-Za-z_]\w*): +([-+.\w]+)")
@@ -39,7 +39,7 @@ def measured_alone(
         if numbers.text(item.metrics, "verdict") and numbers.text(item.metrics, "metric_version") == version
     ]
     commits, prefix = [baseline, *judged], git.prefix(root)
-    task = params_yaml.load(pipeline.parameters(root)).task.name
+    task = params_yaml.load(dvc_yaml.parameters(root)).task.name
     paths = [posixpath.normpath(prefix + path) for path in sorted(difference.reached(Layout(root), task))]
     with reading(root) as objects:
         code = {commit: _names(objects.read([f"{commit}:{path}" for path in paths])) for commit in commits}
@@ -52,7 +52,7 @@ def measured_alone(
 
 def _own(root: Path, content: bytes) -> bytes:
     """Without sections of the user's own, which today's dvc.yaml tells."""
-    return pipeline.own_parameters(content, (root / "dvc.yaml").read_bytes())
+    return dvc_yaml.own_parameters(content, (root / "dvc.yaml").read_bytes())
 
 
 def _names(sources: Sequence[Object | None]) -> list[str]:

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from assay.outside import files, git, git_environment
+from assay.runtime import files, git, git_env_vars
 
 #: sections, and settings of [core], that decide what a checkout writes, and who commits
 _KEPT = re.compile(
@@ -41,7 +41,7 @@ def create(home: Path, top: Path) -> None:
     """A repository without commits at `top`, an empty folder; `home` lies in the one whose objects it borrows."""
     common = Path(git.run(home, "rev-parse", "--path-format=absolute", "--git-common-dir"))
     own = top / ".git"
-    git.run(top, "init", "--quiet", "--template=", *_formats(home), environment=git_environment.of_our_own())
+    git.run(top, "init", "--quiet", "--template=", *_formats(home), environment=git_env_vars.of_our_own())
     files.write_text(own / "objects" / "info" / "alternates", f"{common / 'objects'}\n")
     for name in _BESIDE:
         if (common / name).is_file():

@@ -18,7 +18,7 @@ from assay.core.paths import Layout
 from assay.core.yaml12 import parse
 from assay.history import following
 from assay.history.scratch import run
-from assay.outside import git
+from assay.runtime import git
 
 _FILES = ("ls-tree", "-r", "-z", "--name-only", "--full-tree")
 

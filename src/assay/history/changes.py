@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from assay.lineage.objects import Objects
-from assay.outside import git
+from assay.runtime import git
 
 PARAMS = "params.yaml"
 #: files that follow from a run and say nothing about what was tried

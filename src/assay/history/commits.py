@@ -11,7 +11,7 @@ from pathlib import Path
 
 from assay.core.errors import ProvenanceError, UsageError
 from assay.history import plumbing
-from assay.outside import git
+from assay.runtime import git
 
 
 def branch(root: Path) -> str:

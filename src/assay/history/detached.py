@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 
-from assay.outside import git
+from assay.runtime import git
 
 _HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ENTRY = re.compile(r"([0-9a-f]+) ([0-9a-f]+) .*> ([0-9]{1,12}) [+-][0-9]{4}\t(.*)")

@@ -13,7 +13,7 @@ from typing import Any
 
 from assay.core import ast_normal_form, params_yaml
 from assay.core.paths import Layout
-from assay.outside import closure, git, pipeline, provenance, task_source
+from assay.runtime import dvc_yaml, git, import_closure, task_source, tracked_code_check
 
 #: between a parameter's old and new value
 ARROW = " → "
@@ -24,10 +24,10 @@ def differences(layout: Layout, baseline: str) -> list[str]:
 
     All changed sources count as one change: they were written together, and no parameter takes them apart.
     """
-    after = pipeline.parameters(layout.root)
+    after = dvc_yaml.parameters(layout.root)
     sources = changed_sources(layout, baseline, params_yaml.load(after).task.name)
     code = [f"code: {', '.join(sources)}"] if sources else []
-    return [*between(pipeline.parameters_at(layout.root, baseline) or b"", after), *code]
+    return [*between(dvc_yaml.parameters_at(layout.root, baseline) or b"", after), *code]
 
 
 def between(before: bytes, after: bytes) -> list[str]:
@@ -65,7 +65,7 @@ def sources_between(layout: Layout, old: str, new: str, task: str) -> list[str]:
 def untracked(layout: Layout, task: str) -> list[str]:
     """Sources that a measurement reaches and that Git does not track."""
     wanted = reached(layout, task)
-    return sorted(wanted - provenance.tracked(layout.root, wanted))
+    return sorted(wanted - tracked_code_check.tracked(layout.root, wanted))
 
 
 @lru_cache(maxsize=8)
@@ -73,7 +73,7 @@ def reached(layout: Layout, task: str) -> frozenset[str]:
     """The user's own files that training, or preparing its data, imports; relative to the project."""
     entries = [task_source.path(layout.root, task, name) for name in ("data", "learning")]
     present = [entry for entry in entries if entry.is_file()]
-    return frozenset(file.as_posix() for file in closure.import_closure(layout.root, present))
+    return frozenset(file.as_posix() for file in import_closure.import_closure(layout.root, present))
 
 
 def _meaning(source: bytes | None) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from shlex import quote
 
-from assay.outside import git
+from assay.runtime import git
 
 
 def title(tag: str) -> str:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from assay.core.paths import Layout
 from assay.history import plumbing
 from assay.history.pointer import PARAMS
-from assay.outside import git
+from assay.runtime import git
 
 _SUBMODULE = "160000"
 _GONE = "000000"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.core.schemas import Arm
-from assay.outside import arrays
+from assay.runtime import npy_files
 
 _DIGEST = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
@@ -77,8 +77,8 @@ def _arrays(cache: Path, listed: str, *names: str) -> tuple[NDArray[Any], ...]:
         raise NotAtHandError("its dvc.lock records no such predictions")
     try:
         known = {entry["relpath"]: entry["md5"] for entry in json.loads(_file(cache, listed))}
-        return tuple(arrays.parse(_file(cache, known[f"{name}.npy"])) for name in names)
-    except (KeyError, *arrays.BROKEN) as error:
+        return tuple(npy_files.parse(_file(cache, known[f"{name}.npy"])) for name in names)
+    except (KeyError, *npy_files.BROKEN) as error:
         raise UsageError(
             f"the stored predictions {listed[:12]} cannot be read ({error})", mend="dvc exp run"
         ) from error

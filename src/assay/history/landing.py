@@ -20,7 +20,7 @@ from assay.evidence.trailers import format_event
 from assay.history import changed_outputs, elsewhere, following, plumbing, pointer
 from assay.history.commits import branch, tree_with
 from assay.history.merging import Merge
-from assay.outside import git
+from assay.runtime import git
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from assay.arms import dvc_program
 from assay.lineage.objects import Ref
-from assay.outside import lifeline, pipeline
+from assay.runtime import dvc_yaml, parent_watch
 
 #: DVC leaves these behind after `exp run` and `exp apply` that went well, too
 HARMLESS = ("refs/exps/exec/EXEC_HEAD", "refs/exps/exec/EXEC_APPLY")
@@ -38,7 +38,7 @@ class Leftovers:
 def find(root: Path, refs: dict[str, Ref], git_folder: Path) -> Leftovers:
     """What is under way or was left in the project at `root`."""
     processes = _processes(root)
-    running = [pid for pid in sorted({*_lock_holders(root), *_drivers(processes)}) if lifeline.alive(pid)]
+    running = [pid for pid in sorted({*_lock_holders(root), *_drivers(processes)}) if parent_watch.alive(pid)]
     return Leftovers(
         running=running,
         refs=[name for name in refs if name.startswith("refs/exps/exec/") and name not in HARMLESS],
@@ -49,7 +49,7 @@ def find(root: Path, refs: dict[str, Ref], git_folder: Path) -> Leftovers:
 
 
 def _rwlock(root: Path) -> Path:
-    return (pipeline.dvc_root(root) or root) / RWLOCK
+    return (dvc_yaml.dvc_root(root) or root) / RWLOCK
 
 
 def _cut_short(root: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from assay.core import schemas
 from assay.core.paths import Layout
 from assay.core.yaml12 import parse
 from assay.core.yaml_limits import GENERATED
-from assay.outside import stage_code
+from assay.runtime import stage_fingerprint
 
 #: an output of more bytes than this is compared by size alone
 HASHED = 1_000_000
@@ -47,12 +47,12 @@ def changed_sources(root: Path, lock: Lock) -> dict[str, list[str]]:
 
 def _changed_code(root: Path, stage: str, task: Any, md5: str | None) -> list[str]:
     """What a stage reaches and that is not as it was when `context` wrote the file with this hash."""
-    layout, now = Layout(root), stage_code.find(root, stage, str(task))
+    layout, now = Layout(root), stage_fingerprint.find(root, stage, str(task))
     if hashlib.md5(schemas.encode(now), usedforsecurity=False).hexdigest() == md5:
         return []  # also in a clone, where `context` never ran
     if digest(layout.code(stage)) != md5:  # `context` ran since
         return [layout.code(stage).relative_to(root).as_posix()]
-    return list(stage_code.differences(stage_code.recorded(layout, stage), now))
+    return list(stage_fingerprint.differences(stage_fingerprint.recorded(layout, stage), now))
 
 
 def _changed_parameters(params: dict[str, Any], present: dict[str, Any]) -> list[str]:

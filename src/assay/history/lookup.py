@@ -10,7 +10,7 @@ from assay.evidence.events import UnverifiableError, check_spelling
 from assay.history import pointer
 from assay.history.reading import Experiment, Repository, Stamp, Tag, parse_metrics
 from assay.history.state import State, Strategy
-from assay.outside import git
+from assay.runtime import git
 
 
 def experiment(root: Path, repository: Repository, name: str) -> Experiment:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from assay.core.errors import UsageError
 from assay.history import plumbing
-from assay.outside import git
+from assay.runtime import git
 
 #: written by a run: a merge of two such files would describe a run that never was
 REGENERATED = ("dvc.lock", "results", "plots")

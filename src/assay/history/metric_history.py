@@ -15,7 +15,7 @@ from assay.core.paths import Layout
 from assay.history import difference
 from assay.lineage import metric_definition
 from assay.lineage.objects import Objects, reading
-from assay.outside import git
+from assay.runtime import git
 
 TRAINING_DATA = "data/split/train"
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from dvc.api import DVCFileSystem
 
 from assay.core.errors import FULL, UsageError
-from assay.outside import git
+from assay.runtime import git
 
 
 def fetch(root: Path, commit: str, name: str, paths: Sequence[str], folder: Path) -> None:

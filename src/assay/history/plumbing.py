@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from assay.core.errors import UsageError
-from assay.outside import git
+from assay.runtime import git
 
 
 class Index:

@@ -14,7 +14,7 @@ from assay.core.errors import UsageError
 from assay.core.paths import Layout
 from assay.core.yaml12 import parse
 from assay.history.commits import branch, commit_file
-from assay.outside import files, git
+from assay.runtime import files, git
 
 PARAMS = "params.yaml"
 _LINE = re.compile(r"^(baseline[ \t]*:[ \t]*)([^\s#]+)([ \t]*)(.*)$", re.MULTILINE)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
-from assay.outside import git
+from assay.runtime import git
 
 
 def find(start: Path) -> Layout:

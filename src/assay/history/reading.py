@@ -20,7 +20,7 @@ from assay.evidence.events import NO_EVIDENCE, Event, UnverifiableError, kind_of
 from assay.evidence.trailers import parse_event
 from assay.history import pointer
 from assay.lineage.objects import Object, Objects, Ref, reading, refs
-from assay.outside import git
+from assay.runtime import git
 
 METRICS = "results/metrics.json"
 #: DVC also keeps stashes, its running experiment and its queue under refs/exps

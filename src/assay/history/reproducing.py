@@ -7,7 +7,7 @@ from assay.core.paths import STAGES, Layout
 from assay.history import scratch_data
 from assay.history.scratch import Scratch, failed, run, share_cache
 from assay.lineage.metric_definition import PARENT
-from assay.outside import pipeline
+from assay.runtime import dvc_yaml
 
 
 def last(layout: Layout) -> str:
@@ -15,7 +15,7 @@ def last(layout: Layout) -> str:
 
     The user's own beside or behind it, a deployment for example, never run in a scratch project.
     """
-    known = pipeline.dependencies(layout, "")
+    known = dvc_yaml.dependencies(layout, "")
     return next(stage for stage in reversed(STAGES) if stage in known)
 
 

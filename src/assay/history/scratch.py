@@ -19,7 +19,7 @@ from assay.core.errors import UsageError
 from assay.core.paths import Layout, Store
 from assay.history import borrowed, dvc_cache, plumbing
 from assay.lineage.objects import refs
-from assay.outside import git, git_environment, pipeline, places
+from assay.runtime import cache_dirs, dvc_yaml, git, git_env_vars
 
 #: the last line of a traceback
 _RAISED = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt)(?:: |$)")
@@ -36,7 +36,7 @@ class Scratch:
     def changed_tree(self, tree: str) -> str:
         """`tree` with every tracked file as the run left it, written into the real repository."""
         objects = git.run(self.home, "rev-parse", "--path-format=absolute", "--git-path", "objects")
-        ours = git_environment.of_our_own()
+        ours = git_env_vars.of_our_own()
         with plumbing.index(self.top, ours | {"GIT_OBJECT_DIRECTORY": objects}) as index:
             index.read(tree)
             index.add([path for path in self._changed(ours) if (self.top / path).is_file()])
@@ -57,9 +57,9 @@ class Scratch:
 def lay_out(layout: Layout, commit: str, top: Path) -> Scratch:
     """The files of `commit` in a fresh repository at `top`; whatever was there is gone."""
     shutil.rmtree(top, ignore_errors=True)
-    places.hold(places.made(top))
+    cache_dirs.hold(cache_dirs.made(top))
     borrowed.create(layout.root, top)
-    ours = git_environment.of_our_own()
+    ours = git_env_vars.of_our_own()
     tags = [f"create {ref.name} {ref.object}" for ref in refs(layout.root, "refs/tags")]
     git.run(top, "update-ref", "--stdin", stdin="\n".join([*tags, ""]), environment=ours)
     git.run(top, "update-ref", "--no-deref", "HEAD", commit, environment=ours)
@@ -69,12 +69,12 @@ def lay_out(layout: Layout, commit: str, top: Path) -> Scratch:
 
 def share_cache(home: Path, root: Path) -> None:
     """The real project's local DVC configuration, its cache by absolute path, and our cache of replicates."""
-    ours = Store(pipeline.dvc_root(root) or root).root
+    ours = Store(dvc_yaml.dvc_root(root) or root).root
     ours.parent.mkdir(parents=True, exist_ok=True)
     if ours.is_symlink():
         return
-    ours.symlink_to(pipeline.store(home).root, target_is_directory=True)
-    local, inside = ((pipeline.dvc_root(place) or place) / ".dvc" / "config.local" for place in (home, root))
+    ours.symlink_to(dvc_yaml.store(home).root, target_is_directory=True)
+    local, inside = ((dvc_yaml.dvc_root(place) or place) / ".dvc" / "config.local" for place in (home, root))
     if local.is_file():
         shutil.copy2(local, inside)
     dvc_cache.share(home, root)
@@ -83,8 +83,8 @@ def share_cache(home: Path, root: Path) -> None:
 def run(command: Sequence[str], folder: Path, home: Path, **more: str) -> tuple[int, str]:
     """Exit code and all output of a child that works in `folder` for the project at `home`; `more` joins its
     environment."""
-    inherited = os.environ if folder == home else git_environment.of_our_own()
-    place = str(pipeline.dvc_root(home) or home)
+    inherited = os.environ if folder == home else git_env_vars.of_our_own()
+    place = str(dvc_yaml.dvc_root(home) or home)
     environment = {**inherited, "DVC_ROOT": place, "DVC_NO_ANALYTICS": "1", **more}
     environment.pop("DVC_EXP_NAME", None)
     done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

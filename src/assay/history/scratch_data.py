@@ -23,11 +23,11 @@ from dvc.stage import Stage
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
 from assay.core.yaml12 import parse
-from assay.outside import files, git, pipeline
+from assay.runtime import dvc_yaml, files, git
 
 #: DVC is asked for one project at a time: cells are laid out by several threads
 _ONE = threading.Lock()
-#: folders of sources, which are refused where Git does not track them (`outside.provenance`)
+#: folders of sources, which are refused where Git does not track them (`runtime.tracked_code_check`)
 _SOURCES = ("src", "tasks")
 
 
@@ -75,7 +75,7 @@ def _may_miss(home: Layout, top: Path, layout: Layout) -> bool:
     if any(not isinstance(entry, dict) or "cmd" not in entry for entry in entries):
         return True  # made of a template, which DVC fills in
     read, written = _paths(entries, "deps"), _paths(entries, "outs", "metrics", "plots")
-    asked = (path for path in read if not pipeline.within(path, written) and not _is_source(layout.root / path, layout))
+    asked = (path for path in read if not dvc_yaml.within(path, written) and not _is_source(layout.root / path, layout))
     return any(_lacks(home.root / path, layout.root / path) for path in asked)
 
 

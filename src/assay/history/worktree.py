@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.history.reading import METRICS, Experiment
-from assay.outside import git
+from assay.runtime import git
 
 #: for the branch alone: without optional locks Git does not refresh its index, looking changes nothing
 _STATUS: tuple[str, ...] = (

@@ -12,7 +12,7 @@ from assay.evidence.events import Event, check_name, tag_of
 from assay.evidence.trailers import format_event
 from assay.history import plumbing
 from assay.lineage.objects import Ref
-from assay.outside import git
+from assay.runtime import git
 
 
 def check_identity(root: Path) -> None:

@@ -22,19 +22,19 @@ from assay.core.errors import AssayError, UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import Layout
 from assay.core.schemas import Identity, Measurement, MeasureRequest
+from assay.data.storage import Examples
 from assay.keeping import replicates, tensors
 from assay.keeping.outcome import Outcome
 from assay.keeping.progress import Progress
 from assay.keeping.replicates import Store, Told
 from assay.keeping.sample import Sample
-from assay.outside import files, pipeline, seconds
-from assay.outside.examples import Examples
+from assay.runtime import dvc_yaml, files, timing
 
 
 def requested(request: MeasureRequest, root: Path) -> Params:
     """The parameters of `root` under the profile of `request`."""
     path = Layout(root).params
-    return parameters.resolved(pipeline.parameters(root), request.profile, str(path))
+    return parameters.resolved(dvc_yaml.parameters(root), request.profile, str(path))
 
 
 def watched(request: MeasureRequest, settings: Params, say: Callable[[str], None] | None = None) -> Progress:
@@ -103,7 +103,7 @@ def write_kept(request: MeasureRequest, settings: Params, sample: Sample, kept: 
             progress.finished(outcome)
         kept.store.notes += kept.told.notes
         measured = write(request, settings, sample, kept.outcomes, kept.store, progress, Cost(kept.told.peak_memory))
-        progress.log(f"seconds: writing {seconds.mark('writing'):.2f}")
+        progress.log(f"seconds: writing {timing.mark('writing'):.2f}")
         return measured
     finally:
         progress.close()

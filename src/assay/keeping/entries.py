@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from assay.outside import files
+from assay.runtime import files
 
 try:
     import fcntl

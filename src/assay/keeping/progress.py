@@ -14,7 +14,7 @@ from typing import IO, Protocol
 from tqdm import tqdm
 
 from assay.keeping.outcome import Outcome, Point
-from assay.outside import files
+from assay.runtime import files
 
 HEADER = "replicate,seed,epoch,train_loss,validation_loss\n"
 

@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from assay.core import params_yaml as parameters
 from assay.core.params_yaml import Params
 from assay.core.schemas import DAMAGE, PREDICTIONS, Divergence, MeasureRequest, Replicate
+from assay.data import storage
 from assay.keeping import entries, tensors, upkeep
 from assay.keeping.entries import Lock
 from assay.keeping.outcome import Outcome, Point
 from assay.keeping.sample import Sample
-from assay.outside import arrays, examples, files
-from assay.outside.places import UNKEPT
+from assay.runtime import files, npy_files
+from assay.runtime.cache_dirs import UNKEPT
 
 VERSION = 2
 
@@ -86,7 +87,7 @@ def store(request: MeasureRequest, settings: Params, sample: Sample, nondetermin
     names = Names(
         code=request.code,
         parameters=parameters.strategy(settings),
-        train=examples.content_digest(sample.train),
+        train=storage.content_digest(sample.train),
         profile=request.profile,
         environment=request.environment,
         purpose=request.purpose,
@@ -149,8 +150,8 @@ class Store:
         if head is None or (head[0].name, head[0].evaluated) != (name, self.evaluated):
             return [], None, None
         try:
-            return head[0].validation, arrays.parse(head[1]), head[0].diverged
-        except arrays.BROKEN:
+            return head[0].validation, npy_files.parse(head[1]), head[0].diverged
+        except npy_files.BROKEN:
             entries.discard(path)
             return [], None, None
 

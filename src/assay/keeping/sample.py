@@ -1,7 +1,7 @@
 """The examples of a request: those that really train, and those that are predicted.
 
 Covers: reading both parts, leaving out what is also evaluated, the nested sample of a profile. Not covered:
-files (`outside.examples`), and what a model sees of them (`learning.feed`).
+files (`data.storage`), and what a model sees of them (`learning.feed`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest
-from assay.outside import examples
-from assay.outside.examples import Examples
+from assay.data import storage
+from assay.data.storage import Examples
 
 NEEDED = ("ids", "inputs", "targets")
 
@@ -34,8 +34,8 @@ class Sample:
 
 def read(request: MeasureRequest, settings: Params) -> Sample:
     """Read what `request` names. Raises UsageError for what is wrong in it."""
-    evaluated, today = examples.read(Path(request.evaluate), NEEDED)
-    given, manifest = examples.read(Path(request.train), NEEDED)
+    evaluated, today = storage.read(Path(request.evaluate), NEEDED)
+    given, manifest = storage.read(Path(request.train), NEEDED)
     train, left_out = without(given, evaluated)
     return Sample(sample(train, settings.train.sample), evaluated, manifest.content, today.content, left_out)
 

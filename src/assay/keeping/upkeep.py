@@ -1,7 +1,7 @@
 """The cache as a whole: what lies in it, how much that takes, and making it smaller.
 
 Whatever was longest out of use goes first, of every kind, and nothing that a running process holds: what needs its
-files to stay as they are holds them (`outside.places.hold`), and who trains a replicate has its lock. Not covered:
+files to stay as they are holds them (`runtime.cache_dirs.hold`), and who trains a replicate has its lock. Not covered:
 what an entry means.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from assay.core.paths import KINDS
 from assay.keeping import entries
 from assay.keeping.entries import LOCK, Lock
-from assay.outside import places
+from assay.runtime import cache_dirs
 
 #: bytes that the cache may take before it drops what was longest out of use
 LIMIT = 4 * 2**30
@@ -120,7 +120,7 @@ def _remove(entry: Entry) -> bool:
 def _alone(entry: Entry) -> Iterator[bool]:
     """Whether nobody else needs `entry`, nor begins to inside of the block."""
     if entry.kind != _LOCKED:
-        with places.alone(entry.path) as free:
+        with cache_dirs.alone(entry.path) as free:
             yield free
         return
     lock = _try(entry.path)

@@ -18,7 +18,7 @@ import msgspec
 from assay.keeping import entries
 from assay.keeping.replicates import Names
 from assay.learning import packing
-from assay.outside import files, places
+from assay.runtime import cache_dirs, files
 
 VERSION = 1
 #: seconds between two checkpoints, and the largest share of time that writing them may take
@@ -55,7 +55,7 @@ class Saver:
         started = time.monotonic()
         try:
             entries.seal(self.path, packing.pack(state))
-            places.hold(self.path.parent)
+            cache_dirs.hold(self.path.parent)
         except (OSError, TypeError) as error:
             log(f"no checkpoint: {self.path} cannot be written ({error})")
             self.path = None

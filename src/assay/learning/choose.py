@@ -22,7 +22,7 @@ from assay.learning.engine import Engine
 from assay.learning.feed import Feed, cuts
 from assay.learning.fused import Fused, NotFusable
 from assay.learning.plan import Plan
-from assay.outside import lifeline
+from assay.runtime import parent_watch
 
 #: timed steps of each way, the fastest counts: other work on the machine only ever slows one down
 TIMED = 4
@@ -68,7 +68,7 @@ def way(plan: Plan, group: Sequence[int], wanted: str, store: Store, *, forks: b
     if wanted == "processes":
         return _processes(plan, group, store.notes)
     several = _several(plan, forks) if wanted == "auto" else {}
-    key = ("way", wanted, len(group), plan.device.type, lifeline.processors())
+    key = ("way", wanted, len(group), plan.device.type, parent_watch.processors())
     made = store.decided(Decision, *key)
     if made is None or made.chunk * made.workers * made.need > LEEWAY * memory.room(plan.device):
         with seeding.untouched():
@@ -81,14 +81,14 @@ def way(plan: Plan, group: Sequence[int], wanted: str, store: Store, *, forks: b
 
 
 def _processes(plan: Plan, group: Sequence[int], notes: list[str]) -> Way:
-    if plan.device.type != "cpu" or lifeline.processors() == 1:
+    if plan.device.type != "cpu" or parent_watch.processors() == 1:
         notes.append("trained one after another, not in processes: there is one processor")
         return Way()
     with seeding.untouched():
         room = _room(plan, needed(_uncompiled(plan), group[0]) + _own(plan, FORK if workers.forks() else START))
     if room == 1:
         notes.append("trained one after another, not in processes: two replicates do not fit into memory")
-    return Way(workers=min(lifeline.processors(), len(group), room))
+    return Way(workers=min(parent_watch.processors(), len(group), room))
 
 
 def _several(plan: Plan, forks: bool) -> dict[int, float]:
@@ -98,9 +98,9 @@ def _several(plan: Plan, forks: bool) -> dict[int, float]:
     """
     if plan.device.type != "cpu" or torch.get_num_threads() > 1:
         return {}
-    found = {lifeline.processors(): START}
+    found = {parent_watch.processors(): START}
     if forks and workers.forks():
-        found[lifeline.share()] = FORK
+        found[parent_watch.share()] = FORK
     return {count: start for count, start in found.items() if count > 1}
 
 

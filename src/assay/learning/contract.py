@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from assay.core.errors import AssayError, UsageError
-from assay.outside import import_path, task_source
+from assay.runtime import sys_path, task_source
 
 #: member → arguments as the contract names them
 MEMBERS: dict[str, tuple[str, ...]] = {
@@ -93,7 +93,7 @@ def load(name: str, root: Path, model_parameters: Mapping[str, Any]) -> Task:
 def _import(module: str, file: str, root: Path) -> ModuleType:
     if not (root / file).is_file():
         raise UsageError(f"{file} does not exist", mend="write it, or change task.name in params.yaml")
-    import_path.activate(root)
+    sys_path.activate(root)
     try:
         return importlib.import_module(module)
     except AssayError:

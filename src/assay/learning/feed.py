@@ -1,6 +1,6 @@
 """Examples as tensors: preprocessing, batches for several replicates at once.
 
-Covers: what training sees of the data and in which order. Not covered: files (`outside.examples`), and the
+Covers: what training sees of the data and in which order. Not covered: files (`data.storage`), and the
 split into parts.
 """
 
@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from assay.data.storage import Examples
 from assay.learning import memory, seeding
 from assay.learning.contract import Task
 from assay.learning.seeding import Globals, Streams
-from assay.outside.examples import Examples
 
 #: bytes of input that one gather of an epoch may copy; larger epochs are gathered step by step
 GATHER = 64 * 2**20

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from assay.core.schemas import PREDICTIONS, Divergence
+from assay.data.storage import Examples
 from assay.keeping.outcome import Outcome
 from assay.learning import contract, engine, seeding
 from assay.learning.contract import Task
 from assay.learning.seeding import Streams
-from assay.outside.examples import Examples
 
 
 def fit(task: Task, parameters: dict[str, Any], train: Examples, evaluated: Examples, streams: Streams) -> Outcome:

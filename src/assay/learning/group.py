@@ -17,6 +17,7 @@ import torch
 from assay.core import params_yaml as parameters
 from assay.core.params_yaml import Params
 from assay.core.schemas import PREDICTIONS, Divergence, MeasureRequest
+from assay.data.storage import Examples
 from assay.keeping.outcome import Outcome
 from assay.keeping.progress import Progress
 from assay.keeping.replicates import Store
@@ -25,7 +26,6 @@ from assay.learning.checkpoint import Checkpoints
 from assay.learning.contract import Task
 from assay.learning.plan import Plan
 from assay.learning.seeding import Streams
-from assay.outside.examples import Examples
 
 
 class Group:

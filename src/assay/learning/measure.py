@@ -19,7 +19,7 @@ from assay.keeping.sample import Sample
 from assay.learning import device
 from assay.learning.group import Group
 from assay.learning.prepared import Prepared, prepare
-from assay.outside import seconds
+from assay.runtime import timing
 
 
 def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] | None = None) -> Measurement:
@@ -45,7 +45,7 @@ def trained(
     ready = prepare(request, root, settings, sample)
     watch.ready()
     progress = answers.watched(request, settings, report)
-    reading = seconds.mark("data")
+    reading = timing.mark("data")
     try:
         with (
             device.products(settings.train.precision),
@@ -54,11 +54,11 @@ def trained(
         ):
             group = ready.group(request, settings, progress, nondeterministic)
             outcomes = group.outcomes()
-        training = seconds.mark("training")
+        training = timing.mark("training")
         cost = _cost(ready, group, readings)
         unproven = answers.tell(request, group.store, outcomes, watch.late(), cost)
         answer = answers.write(request, settings, sample, outcomes, group.store, progress, cost)
-        writing = seconds.mark("writing")
+        writing = timing.mark("writing")
         progress.log(f"seconds: reading {reading:.2f}, replicates {training:.2f}, writing {writing:.2f}")
     finally:
         progress.close()

@@ -18,7 +18,7 @@ from torch import Tensor
 from assay.core.errors import UsageError
 from assay.learning.engine import Engine
 from assay.learning.sequential import Sequential
-from assay.outside import files, limits
+from assay.runtime import container_limits, files
 
 #: share of a GPU's free memory that a chunk may claim; the rest is for the allocator and for others
 SHARE = 0.7
@@ -55,7 +55,7 @@ def available(device: torch.device) -> int:
     if device.type == "cuda":
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, for itself
         return int(torch.cuda.mem_get_info(device)[0] + kept)
-    return int(min(_host(), limits.memory()))
+    return int(min(_host(), container_limits.memory()))
 
 
 def room(device: torch.device) -> int:

@@ -15,7 +15,7 @@ from assay.keeping.replicates import Store
 from assay.learning import choose, contract, device, loop, memory, trust, work, workers
 from assay.learning.fused import NotFusable
 from assay.learning.plan import Plan
-from assay.outside import task_source
+from assay.runtime import task_source
 
 
 def run(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from assay.learning import device, replicas, seeding
 from assay.learning.plan import Plan
-from assay.outside import lifeline
+from assay.runtime import parent_watch
 
 #: multiply-adds of one replicate's forward pass below which a second thread gains little (see docs/execution.md)
 SMALL = 30_000_000
@@ -46,5 +46,5 @@ def multiply_adds(plan: Plan) -> int:
 def threads(plan: Plan) -> Iterator[None]:
     """Run the block with as many threads as pay for this model: one, or torch's own choice within our limits."""
     small = plan.device.type == "cpu" and multiply_adds(plan) < SMALL
-    with device.threads(1 if small else min(torch.get_num_threads(), lifeline.processors())):
+    with device.threads(1 if small else min(torch.get_num_threads(), parent_watch.processors())):
         yield

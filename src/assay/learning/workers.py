@@ -28,7 +28,7 @@ from assay.learning import contract, device
 from assay.learning.checkpoint import Checkpoints
 from assay.learning.feed import Tensors
 from assay.learning.plan import Plan
-from assay.outside import lifeline, provenance, standard_streams
+from assay.runtime import parent_watch, standard_streams, tracked_code_check
 
 #: what trains in a worker: (plan, numbers, chunk, progress, notes) → outcomes
 Train = Callable[[Plan, Sequence[int], int, Watcher, list[str]], list[Outcome]]
@@ -103,7 +103,7 @@ def forks() -> bool:
     Torch does without them where it keeps to one, also after it has used more. Where there is an accelerator, used or
     not, autograd has threads of its own and refuses to work in a copy; and nobody knows what a task's threads are for.
     """
-    others = {one.name for one in threading.enumerate()} - {"MainThread", lifeline.NAME}
+    others = {one.name for one in threading.enumerate()} - {"MainThread", parent_watch.NAME}
     single = torch.get_num_threads() == 1 and not torch.accelerator.is_available()
     return sys.platform == "linux" and single and not others
 
@@ -170,14 +170,14 @@ def _take(pipe: Any, root: Path, progress: Watcher, found: list[Outcome]) -> _Do
     else:
         for name in content.nondeterministic:
             warnings.warn(f"{name} does not have a deterministic implementation", stacklevel=2)
-        provenance.met(root, content.imported)
+        tracked_code_check.met(root, content.imported)
         return cast(_Done, content)
     return None
 
 
 def _work(parcel: _Parcel, numbers: list[int], chunk: int, pipe: Connection, train: Train) -> None:
     starter = multiprocessing.parent_process()
-    lifeline.hold(starter.pid if starter else None)
+    parent_watch.hold(starter.pid if starter else None)
     standard_streams.make_lenient()
     notes: list[str] = []
     try:
@@ -188,7 +188,7 @@ def _work(parcel: _Parcel, numbers: list[int], chunk: int, pipe: Connection, tra
             device.determinism(parcel.params.train.deterministic) as nondeterministic,
         ):
             train(plan, numbers, chunk, _Relay(pipe), notes)
-        pipe.send(("done", _Done(nondeterministic, notes, provenance.imported(parcel.root))))
+        pipe.send(("done", _Done(nondeterministic, notes, tracked_code_check.imported(parcel.root))))
     except AssayError as error:
         pipe.send(("error", error))
     except Exception as error:

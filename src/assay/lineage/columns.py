@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.core.errors import UsageError
-from assay.outside import files
+from assay.runtime import files
 
 #: column → its cells, all of one length; the header of a bare list of numbers is "", and so is that of an index
 Table = dict[str, list[str]]

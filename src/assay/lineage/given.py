@@ -21,7 +21,7 @@ from assay.judging.account import LookEntry, LookKey, metric_label
 from assay.lineage import columns
 from assay.lineage.columns import Table
 from assay.lineage.objects import Object, reading, refs
-from assay.outside import files, git
+from assay.runtime import files, git
 
 #: columns that say which look it was
 _ASKED = ("arm", "strategy", "identity", "replicate", "seed", "metric_version", "environment")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from assay.core.errors import UsageError
 from assay.lineage.objects import Object, Objects, reading
-from assay.outside import git
+from assay.runtime import git
 
 #: the ledger (`lineage.ledger`); named here for whoever only asks whether it can be written
 LOOKS = "refs/assay/looks"

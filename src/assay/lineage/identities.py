@@ -16,7 +16,7 @@ import msgspec
 from assay.core import schemas
 from assay.core.params_yaml import Split, Train
 from assay.core.schemas import Identity
-from assay.outside import files, task_source
+from assay.runtime import files, task_source
 
 #: sections whose options have their defaults here, and those whose options are keywords of a function of the task
 _OURS: Mapping[str, type[msgspec.Struct]] = {"split": Split, "train": Train}

@@ -20,7 +20,7 @@ from assay.judging.account import LookEntry, Price
 from assay.judging.attempts import AttemptEntry, FamilyEntry, OpeningEntry, OutcomeEntry
 from assay.lineage import given, grown
 from assay.lineage.grown import LOOKS, Grown
-from assay.outside import files
+from assay.runtime import files
 
 Entry = LookEntry | AttemptEntry | OutcomeEntry | OpeningEntry | FamilyEntry
 E = TypeVar("E", LookEntry, AttemptEntry, OutcomeEntry, OpeningEntry, FamilyEntry)

@@ -26,7 +26,7 @@ from assay.core.yaml12 import parse
 from assay.judging.metric_version import metric_code, metric_fields, metric_revision
 from assay.lineage import columns
 from assay.lineage.objects import Objects, reading
-from assay.outside import files, git, metric_reads, task_source
+from assay.runtime import files, git, metric_input_files, task_source
 
 #: path relative to the project → content, None where there is no such file
 ReadFile = Callable[[str], bytes | None]
@@ -189,13 +189,13 @@ def _reads(read: ReadFile, modules: Callable[[str], Source | None], module: str)
     """Name in READS → hash of the content; of what DVC tracks the hash of what Git holds about it."""
     source, folder = modules(module), module.rpartition(".")[0].replace(".", "/")
     try:
-        names = [] if source is None else metric_reads.listed(source.text, module)
+        names = [] if source is None else metric_input_files.listed(source.text, module)
     except UsageError:
         return {}
     found = {}
     for name in names:
         paths = [posixpath.normpath(posixpath.join(top, folder, name)) for top in ("", "src")]
-        contents = (read(place) for path in paths for place in (*metric_reads.pointers(path), path))
+        contents = (read(place) for path in paths for place in (*metric_input_files.pointers(path), path))
         found[name] = files.digest(next((content for content in contents if content is not None), b""))
     return found
 

@@ -2,7 +2,7 @@
 
 Covers: `git for-each-ref` and `git cat-file --batch`: thousands of experiments in tens of milliseconds,
 where a process an object needs seconds. Not covered: what the refs mean (`history.reading`). It stands
-here and not in `outside.git`, because only one stage needs it, and all depend on that.
+here and not in `runtime.git`, because only one stage needs it, and all depend on that.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from assay.core.errors import UsageError
-from assay.outside import git
+from assay.runtime import git
 
 #: bytes of requests written before their answers are read; less than any pipe holds, so that neither side waits
 REQUESTS = 32_000

@@ -12,8 +12,8 @@ from assay.arms import accepted
 from assay.arms.accepted import Accepted
 from assay.core import params_yaml
 from assay.judging.changes import Changes, changes
-from assay.outside import closure, pipeline, task_source
-from assay.outside.pipeline import Run
+from assay.runtime import dvc_yaml, import_closure, task_source
+from assay.runtime.dvc_yaml import Run
 
 
 def since(run: Run, named: Accepted, profile: str) -> Changes | None:
@@ -26,11 +26,11 @@ def since(run: Run, named: Accepted, profile: str) -> Changes | None:
 
 def strategy_sources(root: Path) -> dict[str, str]:
     """Path → text of every source of the user's that prepares or trains in the tree at `root`."""
-    task = params_yaml.load(pipeline.parameters(root), str(root / "params.yaml")).task.name
-    reached = closure.import_closure(root, [task_source.path(root, task, name) for name in ("data", "learning")])
+    task = params_yaml.load(dvc_yaml.parameters(root), str(root / "params.yaml")).task.name
+    reached = import_closure.import_closure(root, [task_source.path(root, task, name) for name in ("data", "learning")])
     return {file.as_posix(): (root / file).read_text(encoding="utf-8", errors="replace") for file in reached}
 
 
 def _parameters(root: Path, profile: str) -> dict[str, object]:
     path = root / "params.yaml"
-    return params_yaml.strategy(params_yaml.resolved(pipeline.parameters(root), profile, str(path)))
+    return params_yaml.strategy(params_yaml.resolved(dvc_yaml.parameters(root), profile, str(path)))

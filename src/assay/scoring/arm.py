@@ -17,7 +17,7 @@ from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
 from assay.core.schemas import Arm, Replicate
-from assay.outside import arrays, files
+from assay.runtime import files, npy_files
 from assay.scoring import ruler
 from assay.scoring.ruler import Metric
 
@@ -102,8 +102,8 @@ def load(layout: Layout, arm: Arm, ruler: Ruler) -> Scored | None:
         return None
     folder, found = layout.predictions(arm.arm), arm.measurement.replicates
     mend = _again(layout, folder, "train" if arm.arm == "candidate" else arm.arm)
-    predictions = arrays.read(folder / "predictions.npy", mend)
-    ids = arrays.read(folder / "ids.npy", mend)
+    predictions = npy_files.read(folder / "predictions.npy", mend)
+    ids = npy_files.read(folder / "ids.npy", mend)
     if not np.array_equal(ids, ruler.ids):
         raise UsageError(f"{folder} holds predictions for other examples than today's validation part", mend=mend)
     if len(predictions) != len(found):
@@ -131,9 +131,11 @@ def record(layout: Layout, arm: str) -> Arm:
 def floors(layout: Layout, ruler: Ruler) -> dict[str, Array]:
     """Name → predictions of each floor."""
     mend = _again(layout, layout.floors, "baseline")
-    if not np.array_equal(arrays.read(layout.floors / "ids.npy", mend), ruler.ids):
+    if not np.array_equal(npy_files.read(layout.floors / "ids.npy", mend), ruler.ids):
         raise UsageError(f"{layout.floors} holds other examples than today's validation part", mend=mend)
-    found = {path.stem: arrays.read(path, mend) for path in sorted(layout.floors.glob("*.npy")) if path.stem != "ids"}
+    found = {
+        path.stem: npy_files.read(path, mend) for path in sorted(layout.floors.glob("*.npy")) if path.stem != "ids"
+    }
     for name, array in found.items():
         if len(array) != len(ruler.ids):
             problem = (

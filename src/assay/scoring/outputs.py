@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from assay.core.paths import Layout
-from assay.outside import files
+from assay.runtime import files
 from assay.scoring import tables
 from assay.scoring.arm import Ruler, Scored
 from assay.scoring.judgement import Judgement

@@ -1,7 +1,7 @@
 """Today's ruler: the one that params.yaml, the task's metrics.py and the validation part of a tree make up.
 
 Covers: the checked metric with its examples, and its version. Not covered: reading the examples, importing
-the task's module (`outside.task_source`).
+the task's module (`runtime.task_source`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from assay.core.params_yaml import Params
 from assay.judging.metric_version import can_name, metric_version
-from assay.outside import closure, metric_reads, task_source
+from assay.runtime import import_closure, metric_input_files, task_source
 from assay.scoring import ruler
 from assay.scoring.arm import Ruler
 
@@ -46,11 +46,11 @@ def versions(root: Path, asked: Params, module: object, evaluated: str, names: I
 def _version(root: Path, asked: Params, module: object, evaluated: str, name: str) -> str:
     options: Mapping[str, Any] = asked.metric.options if name == asked.metric.name else {}
     return metric_version(
-        partial(closure.read_module, root),
+        partial(import_closure.read_module, root),
         task_source.module(asked.task.name, "metrics"),
         name,
         ruler.revision(module, task_source.where(root, asked.task.name, "metrics")),
         evaluated,
         options,
-        metric_reads.contents(root, asked.task.name),
+        metric_input_files.contents(root, asked.task.name),
     )

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import msgspec
 
-from assay.outside import closure, files, git, metric_reads, task_source
-from assay.outside import tree as trees
+from assay.runtime import files, git, import_closure, metric_input_files, task_source
+from assay.runtime import source_roots as trees
 
 _SUFFIXES = tuple(importlib.machinery.all_suffixes())
 #: how a bytecode file begins whose content Python believes without a look at the source: magic number, then flags
@@ -32,7 +32,7 @@ def metrics_code(root: Path, task: str) -> str:
     metrics say they read: unpickling one runs code, too.
     """
     tree = trees.project(root)
-    sources = [root / file for file in closure.import_closure(root, [task_source.path(root, task, "metrics")])]
+    sources = [root / file for file in import_closure.import_closure(root, [task_source.path(root, task, "metrics")])]
     roots = [Path(os.path.normpath(root / folder)) for folder in tree.folders]
     inside = {folder for file in sources for folder in file.parents if set(roots) & set(folder.parents)}
     lines = [
@@ -41,7 +41,7 @@ def metrics_code(root: Path, task: str) -> str:
     ]
     lines += [line for folder in sorted(inside) for line in _names(root, folder)]
     lines += [line for folder in roots for line in _modules(root, folder)]
-    lines += [_line(root, root / file) for file in metric_reads.metric_reads(root, task)]
+    lines += [_line(root, root / file) for file in metric_input_files.metric_reads(root, task)]
     return files.digest("\n".join(lines).encode("utf-8", "surrogateescape"))
 
 

@@ -18,9 +18,9 @@ from typing import Any
 
 from assay.core.errors import IncomparableError
 from assay.core.paths import Layout
-from assay.outside import closure, metric_reads, task_source
-from assay.outside import tree as trees
-from assay.outside.pipeline import current
+from assay.runtime import import_closure, metric_input_files, task_source
+from assay.runtime import source_roots as trees
+from assay.runtime.dvc_yaml import current
 
 #: audit event → which of its arguments is the file
 _EVENTS = {"open": 0, "import": 1, "sqlite3.connect": 0, "ctypes.dlopen": 0}
@@ -56,8 +56,8 @@ def found(root: Path, task: str) -> list[str]:
     named = {path for path in named if not _is_apart(Path(path))}
     if not named:
         return []
-    known = {os.path.normpath(root / file) for file in closure.import_closure(root, [source])}
-    known |= {os.path.normpath(root / file) for file in metric_reads.metric_reads(root, task)}
+    known = {os.path.normpath(root / file) for file in import_closure.import_closure(root, [source])}
+    known |= {os.path.normpath(root / file) for file in metric_input_files.metric_reads(root, task)}
     unseen = [path for path in map(Path, named - known) if path.is_file() and not _is_empty_package(path)]
     return sorted(Path(os.path.relpath(path, source.parent)).as_posix() for path in unseen)
 
@@ -66,7 +66,7 @@ def mend(root: Path, task: str, names: list[str]) -> str:
     """What covers these files."""
     quoted = ", ".join(f'"{name}"' for name in names)
     where = os.path.relpath(task_source.path(root, task, "metrics"), root)
-    if metric_reads.metric_reads(root, task):
+    if metric_input_files.metric_reads(root, task):
         return f"add {quoted} to READS in {where}"
     return f"add READS = [{quoted}] to {where}"
 
@@ -102,7 +102,7 @@ def _is_apart(path: Path) -> bool:
 
 def _is_empty_package(path: Path) -> bool:
     """An `__init__.py` without a statement, which an import closure leaves out."""
-    return path.name == "__init__.py" and closure.inert(path.parent, Path(path.name))
+    return path.name == "__init__.py" and import_closure.inert(path.parent, Path(path.name))
 
 
 @lru_cache(maxsize=1)

@@ -24,13 +24,14 @@ from assay.core.errors import AssayError, UsageError
 from assay.core.json_encoding import json_form
 from assay.core.params_yaml import SPAN, Params
 from assay.core.paths import Layout
+from assay.data import storage
+from assay.data.storage import Examples
 from assay.evidence.events import Accepted
 from assay.keeping import tensors
 from assay.keeping.sample import sample, without
 from assay.learning import contract, device, feed
-from assay.outside import arrays, closure, examples, files, pipeline, task_source
-from assay.outside.examples import Examples
-from assay.outside.tree import LIBRARY_TREE, project
+from assay.runtime import dvc_yaml, files, import_closure, npy_files, task_source
+from assay.runtime.source_roots import LIBRARY_TREE, project
 from assay.serving import predict
 from assay.serving.predict import Predictor, Sources
 
@@ -53,7 +54,7 @@ class Kept:
     @property
     def params(self) -> Params:
         where = f"params.yaml of {self.strategy}"
-        return params_yaml.resolved(pipeline.parameters(self.tree), where=where)
+        return params_yaml.resolved(dvc_yaml.parameters(self.tree), where=where)
 
     def numbers(self) -> list[int]:
         """Replicates that did not diverge. Raises UsageError when none is left."""
@@ -66,7 +67,7 @@ class Kept:
 def needed(strategy: str, tree: Path) -> list[str]:
     """Outputs of the strategy that packing reads: weights, stored predictions, validation examples to prove it
     on; the training part only where preprocessing follows from it. Raises UsageError for a loop of its own."""
-    asked = params_yaml.load(pipeline.parameters(tree), f"params.yaml of {strategy}")
+    asked = params_yaml.load(dvc_yaml.parameters(tree), f"params.yaml of {strategy}")
     task = asked.task.name
     if json_form(asked.model) != asked.model:
         raise UsageError(
@@ -101,7 +102,7 @@ def pack(kept: Kept, folder: Path, ensemble: bool) -> float:
         shutil.copyfile(path, folder / predict.WEIGHTS / path.name)
     _copy_source(kept, folder / predict.SOURCE)
     shutil.copyfile(Path(predict.__file__), folder / "predict.py")
-    evaluated, _ = examples.read(kept.fetched.part("validation"), ["ids", "inputs", "targets"])
+    evaluated, _ = storage.read(kept.fetched.part("validation"), ["ids", "inputs", "targets"])
     shape = _preprocessing(kept, evaluated, folder)
     _describe(kept, folder, numbers, evaluated, shape)
     return _prove(kept, folder, evaluated)
@@ -114,10 +115,10 @@ def _copy_source(kept: Kept, folder: Path) -> None:
     that the importing process knows.
     """
     entry = task_source.path(kept.tree, kept.params.task.name, "learning")
-    own = closure.import_closure(kept.tree, [entry])
-    names = {name for file in own for name in closure.imported_names(kept.tree, file)}
+    own = import_closure.import_closure(kept.tree, [entry])
+    names = {name for file in own for name in import_closure.imported_names(kept.tree, file)}
     ours = [file for name in sorted(names) if (file := LIBRARY_TREE.find(name))]
-    for tree, found in ((project(kept.tree), own), (LIBRARY_TREE, closure.import_closure(LIBRARY_TREE, ours))):
+    for tree, found in ((project(kept.tree), own), (LIBRARY_TREE, import_closure.import_closure(LIBRARY_TREE, ours))):
         for file in found:
             target = folder.joinpath(*tree.module(file).split("."))
             target = target / "__init__.py" if file.name == "__init__.py" else target.with_suffix(".py")
@@ -159,7 +160,7 @@ def _said(kept: Kept) -> Iterator[None]:
 
 def _training(kept: Kept, evaluated: Examples) -> Examples:
     """The examples that trained, as `learning.measure` chooses them."""
-    given, _ = examples.read(kept.fetched.part("train"), ["ids", "inputs", "targets"])
+    given, _ = storage.read(kept.fetched.part("train"), ["ids", "inputs", "targets"])
     train, _ = without(given, evaluated)
     return sample(train, kept.params.train.sample)
 
@@ -199,8 +200,8 @@ def _prove(kept: Kept, folder: Path, evaluated: Examples) -> float:
     with _said(kept):
         predictor = Predictor(folder)
         made = predictor.each(evaluated.inputs)
-    stored = arrays.read(kept.fetched.predictions("candidate") / "predictions.npy")
-    ids = arrays.read(kept.fetched.predictions("candidate") / "ids.npy")
+    stored = npy_files.read(kept.fetched.predictions("candidate") / "predictions.npy")
+    ids = npy_files.read(kept.fetched.predictions("candidate") / "ids.npy")
     if not np.array_equal(ids, evaluated.ids):
         raise UsageError(f"the stored predictions of {kept.strategy} are for other examples than its validation part")
     rows = [number % SPAN for number in predictor.replicates]  # draws begin at multiples of it

@@ -15,8 +15,8 @@ import msgspec
 from assay.ahead.settings import ahead
 from assay.arms import draw
 from assay.arms.request import request, training_closure
-from assay.outside import closure, remembered
-from assay.outside.start import start
+from assay.runtime import import_closure, source_analysis_cache
+from assay.runtime.stage_setup import start
 
 
 def main(root: Path, arguments: Sequence[str]) -> None:
@@ -26,9 +26,9 @@ def main(root: Path, arguments: Sequence[str]) -> None:
     begun = dataclasses.replace(begun, params=msgspec.structs.replace(begun.params, replicates=replicates))
     reached = training_closure(root, begun.params.task.name)
     begun.prove([file.as_posix() for file in reached])
-    code = closure.code_hash(root, reached)
+    code = import_closure.code_hash(root, reached)
     asked = request(begun, draw.CANDIDATE, draw.today(begun.layout), begun.layout.part("train"), code)
-    remembered.save(begun.run.store.sources)
+    source_analysis_cache.save(begun.run.store.sources)
     own = set(begun.unproven())  # this module and what it is started for, which train no one
 
     def late() -> list[str]:

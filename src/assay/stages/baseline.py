@@ -24,8 +24,9 @@ from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
 from assay.core.schemas import Arm, Draw, Measurement
-from assay.outside import arrays, closure, examples, files, library, lifeline, places
-from assay.outside.start import Start, start
+from assay.data import storage
+from assay.runtime import cache_dirs, files, import_closure, library_fingerprint, npy_files, parent_watch
+from assay.runtime.stage_setup import Start, start
 
 ARM = "baseline"
 
@@ -38,7 +39,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         named = schemas.decode(files.read_bytes(path, mend), Accepted, str(path), mend)
         measured = _measured(begun, named, floors)
     for note in measured.notes if measured else ():
-        if not note.startswith(places.UNKEPT):  # the first stage said so
+        if not note.startswith(cache_dirs.UNKEPT):  # the first stage said so
             print(sanitize_output.line(f"{ARM}: {note}"))
     arm = Arm(
         arm=ARM,
@@ -46,7 +47,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         commit=named.commit,
         experiment="",
         environment=today(begun),
-        evaluated=examples.read_manifest(begun.layout.part("validation")).content,
+        evaluated=storage.read_manifest(begun.layout.part("validation")).content,
         measurement=measured,
         unproven=begun.unproven(),
     )
@@ -60,8 +61,8 @@ class Child:
     """A module of this folder at work beside this stage; stopped at the end of the block."""
 
     def __init__(self, module: str, *arguments: str, cwd: Path, **options: Any) -> None:
-        told = os.environ | ({lifeline.BESIDE: "1"} if ALONE not in os.environ else {})
-        line = library.command(module, *arguments)
+        told = os.environ | ({parent_watch.BESIDE: "1"} if ALONE not in os.environ else {})
+        line = library_fingerprint.command(module, *arguments)
         self.process = subprocess.Popen(line, env=told, cwd=cwd, **options)
 
     def __enter__(self: C) -> C:
@@ -131,7 +132,7 @@ class Asked:
         self.named = named
         self.tree = accepted.unpack(begun.run, named.commit)
         task = accepted.resolved(begun.run.home, named.name, named.commit).task.name
-        code = closure.code_hash(self.tree, training_closure(self.tree, task))
+        code = import_closure.code_hash(self.tree, training_closure(self.tree, task))
         draw = Draw(purpose=named.purpose, first=named.first)
         self.request = request(begun, ARM, draw, own_training_data(begun, named), code)
         self.path = begun.layout.record(ARM).with_suffix(".request.json")
@@ -154,7 +155,7 @@ class Asked:
         return measured
 
     def _check_rows(self) -> None:
-        predicted = arrays.read(Path(self.request.predictions) / "ids.npy")
-        expected, _ = examples.read(Path(self.request.evaluate), ["ids"])
+        predicted = npy_files.read(Path(self.request.predictions) / "ids.npy")
+        expected, _ = storage.read(Path(self.request.evaluate), ["ids"])
         if not np.array_equal(predicted, expected.ids):
             raise UsageError(f"baseline {self.named.name} predicted other examples than it was asked for")

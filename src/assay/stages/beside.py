@@ -16,14 +16,14 @@ from assay.arms.request import ALONE, today
 from assay.keeping import answers
 from assay.keeping import sample as samples
 from assay.keeping.answers import Watch
-from assay.outside import lifeline
-from assay.outside.start import start
+from assay.runtime import parent_watch
+from assay.runtime.stage_setup import start
 from assay.stages.train import candidate
 
 
 def main(root: Path, arguments: Sequence[str]) -> None:
     begun = start(root, "train")
-    if ALONE in os.environ or lifeline.processors() == 1 or today(begun).device != "cpu":
+    if ALONE in os.environ or parent_watch.processors() == 1 or today(begun).device != "cpu":
         return
     parent = _to_parent_alone()
     asked, code = candidate(begun)

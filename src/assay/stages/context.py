@@ -21,28 +21,40 @@ from assay.core.paths import CODED
 from assay.core.schemas import StageCode
 from assay.history import detached
 from assay.lineage import grown, metric_definition
-from assay.outside import closure, files, library, metric_reads, places, provenance, remembered, stage_code, task_source
-from assay.outside.start import Start, start
+from assay.runtime import (
+    cache_dirs,
+    files,
+    import_closure,
+    library_fingerprint,
+    metric_input_files,
+    source_analysis_cache,
+    stage_fingerprint,
+    task_source,
+    tracked_code_check,
+)
+from assay.runtime.stage_setup import Start, start
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
     begun = start(root, "context")
     installation.check(root, begun.run.home)
     check_task(begun)
-    looked = closure.Looked()
-    code = {stage: stage_code.find(root, stage, begun.params.task.name, looked) for stage in CODED}
+    looked = import_closure.Looked()
+    code = {stage: stage_fingerprint.find(root, stage, begun.params.task.name, looked) for stage in CODED}
     shadowed.check(root, {package for one in code.values() for package in packages(root, one)})
     prove_all(begun, code)
-    metric_reads.check_known(root, begun.params.task.name)
+    metric_input_files.check_known(root, begun.params.task.name)
     outside = packages(root, code["train"])
     grown.check_writable(begun.run.home, grown.LOOKS)
     if identity.ensure(begun.run.home):
         print(f"context: Git knew no identity; this repository now has {identity.NAME} <{identity.EMAIL}>")
     if begun.run.home == root and (note := detached.before_this_run(root, begun.run.experiment)):
         print(sanitize_output.line(f"context: {note}"))
-    if note := places.trouble(begun.run.store):
+    if note := cache_dirs.trouble(begun.run.store):
         print(sanitize_output.line(f"context: {note}"))
-    found = environment.find(begun.params.machine.device, outside, library.fingerprints()[library.TRAINING])
+    found = environment.find(
+        begun.params.machine.device, outside, library_fingerprint.fingerprints()[library_fingerprint.TRAINING]
+    )
     baseline = accepted.resolve(begun.run, begun.params.baseline)
     metric = metric_definition.baseline_metric(
         root, begun.run.home, baseline.name, baseline.commit, begun.params.metric.name
@@ -55,13 +67,13 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     files.write_bytes(begun.layout.baseline_metric, schemas.encode(metric))
     files.write_bytes(begun.layout.accepted, schemas.encode(draw.of_baseline(baseline, candidates)))
     files.write_bytes(begun.layout.draw, schemas.encode(candidates))
-    remembered.save(begun.run.store.sources)
+    source_analysis_cache.save(begun.run.store.sources)
     print(f"context: {found.key}; baseline {baseline.name} {baseline.commit[:12]}".rstrip())
 
 
 def packages(root: Path, code: StageCode) -> set[str]:
     """First names of packages from elsewhere that the user's own files import."""
-    return closure.third_party(root, [Path(file) for file in code.files])
+    return import_closure.third_party(root, [Path(file) for file in code.files])
 
 
 def check_task(begun: Start) -> None:
@@ -89,9 +101,9 @@ def prove_all(begun: Start, code: Mapping[str, StageCode]) -> None:
     """Every stage's sources, followed without running them, against Git."""
     root, home = begun.layout.root, begun.run.home
     declared = begun.declared
-    provenance.check_known(root, sorted({file for one in code.values() for file in one.files}))
+    tracked_code_check.check_known(root, sorted({file for one in code.values() for file in one.files}))
     for stage, one in code.items():
         own = [path for path in declared.get(stage, []) if path not in one.files]
-        provenance.check(root, stage, own, (), one.files)
+        tracked_code_check.check(root, stage, own, (), one.files)
         if home != root:
-            provenance.check_left_behind(home, root, stage, own, one.files)
+            tracked_code_check.check_left_behind(home, root, stage, own, one.files)

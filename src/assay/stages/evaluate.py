@@ -18,15 +18,16 @@ from assay.arms.accepted import FLOOR, Accepted
 from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
 from assay.core.schemas import Part
+from assay.data import storage
 from assay.judging import cautions, drift, expenses, sequential
 from assay.judging.compare import Comparison
 from assay.judging.sequential import Look
 from assay.lineage import identities, ledger, metric_definition
 from assay.lineage.metric_definition import MetricDefinition, MetricTerms
 from assay.lineage.since import since
-from assay.outside import examples, files, git, task_source
-from assay.outside.start import Start, start
 from assay.report import comparison
+from assay.runtime import files, git, task_source
+from assay.runtime.stage_setup import Start, start
 from assay.scoring import arm, costs, judgement, looking, new_examples, outputs, present, trusted, unseen_reads
 from assay.scoring.arm import Ruler, Scored
 from assay.scoring.judgement import Judgement
@@ -42,7 +43,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     with unseen_reads.watching():
         module = task_source.load(root, begun.params.task.name, "metrics")
     begun.prove()
-    part, manifest = examples.read(begun.layout.part("validation"), ["ids", "targets"])
+    part, manifest = storage.read(begun.layout.part("validation"), ["ids", "targets"])
     own = present.read(root, begun.params, module, part.ids, part.targets)
     versions = present.versions(root, begun.params, module, manifest.content, own.metrics)
     standard = _standard(begun)

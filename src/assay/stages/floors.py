@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assay.arms import floors
-from assay.outside import examples
-from assay.outside.start import start
+from assay.data import storage
+from assay.runtime.stage_setup import start
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
     begun = start(root, "baseline")
     begun.prove()
-    train, _ = examples.read(begun.layout.part("train"))
-    validation, _ = examples.read(begun.layout.part("validation"))
+    train, _ = storage.read(begun.layout.part("train"))
+    validation, _ = storage.read(begun.layout.part("validation"))
     floors.write(begun.layout.floors, validation.ids, floors.floors(train, validation))

@@ -16,14 +16,16 @@ from assay.core.schemas import Measurement, MeasureRequest
 from assay.keeping import answers
 from assay.keeping import sample as samples
 from assay.keeping.answers import NOBODY, Watch
-from assay.outside import files, pipeline, provenance, seconds
+from assay.runtime import dvc_yaml, files, timing, tracked_code_check
 
 
 def main(root: Path, arguments: Sequence[str]) -> None:
     if len(arguments) != 1:
         raise UsageError(f"measure was given {len(arguments)} arguments", allowed="one path of a request")
     request = schemas.decode(files.read_bytes(Path(arguments[0])), MeasureRequest, arguments[0])
-    measured(request, root, Watch(lambda: provenance.check_tree(root, pipeline.current(root).home, "measure"), list))
+    measured(
+        request, root, Watch(lambda: tracked_code_check.check_tree(root, dvc_yaml.current(root).home, "measure"), list)
+    )
 
 
 def measured(request: MeasureRequest, root: Path, watch: Watch = NOBODY) -> tuple[Measurement, list[str]]:
@@ -31,16 +33,16 @@ def measured(request: MeasureRequest, root: Path, watch: Watch = NOBODY) -> tupl
 
     What trains is imported when something has to be trained: torch takes a second, the cache's answer a tenth of it.
     """
-    seconds.mark("rest")
+    timing.mark("rest")
     settings = answers.requested(request, root)
     sample = samples.read(request, settings)
     found = answers.at_hand(request, settings, sample)
-    seconds.mark("data")
+    timing.mark("data")
     if found is not None:
         return answers.write_kept(request, settings, sample, found), found.told.unproven
     gc.disable()  # as in assay/__main__.py
     learning = importlib.import_module("assay.learning.measure")
     gc.enable()
-    seconds.mark("imports")
+    timing.mark("imports")
     answer: tuple[Measurement, list[str]] = learning.trained(request, root, settings, sample, watch)
     return answer

@@ -11,15 +11,16 @@ from pathlib import Path
 import msgspec
 
 from assay.core.json_encoding import json_form
+from assay.data import storage
 from assay.data.canonical import canonical
 from assay.data.card import card
-from assay.outside import closure, examples, files, remembered, task_source
-from assay.outside.start import start
-from assay.outside.tree import LIBRARY_TREE
+from assay.runtime import files, import_closure, source_analysis_cache, task_source
+from assay.runtime.source_roots import LIBRARY_TREE
+from assay.runtime.stage_setup import start
 
 CARD = "card.json"
 #: what makes examples of what prepare() returns
-OURS = (Path("assay/data/canonical.py"), Path("assay/outside/examples.py"))
+OURS = (Path("assay/data/canonical.py"), Path("assay/data/storage.py"))
 #: of a prepare() that draws without a seed, or reads what nobody declared; both arms of a run see the same examples, so
 #: that its verdict holds
 OTHERWISE = (
@@ -34,7 +35,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     with begun.said_by_task("data"):
         raw = module.prepare(**begun.params.data)
     found = canonical(raw, task_source.where(root, begun.params.task.name, "data"))
-    content = examples.write(begun.layout.prepared, "all", found).content
+    content = storage.write(begun.layout.prepared, "all", found).content
     described = card(found)
     files.write_text(begun.layout.prepared / CARD, json.dumps(described, indent=2) + "\n")
     kind = f"{len(found.classes)} classes" if found.classes else "regression"
@@ -45,7 +46,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     source = task_source.path(root, begun.params.task.name, "data")
     if _otherwise(root, source, begun.params.data, begun.dependencies, content):
         print(OTHERWISE)
-    remembered.save(begun.run.store.sources)
+    source_analysis_cache.save(begun.run.store.sources)
 
 
 def _otherwise(root: Path, source: Path, given: object, dependencies: Iterable[str], content: str) -> bool:
@@ -54,17 +55,17 @@ def _otherwise(root: Path, source: Path, given: object, dependencies: Iterable[s
     `source` is the task's data.py, `given` the parameters of its prepare(), `dependencies` what the stage
     watches: files that are no sources count by their size and time, since DVC runs the stage again for their content.
     """
-    own, ours = closure.import_closure(root, [source]), closure.import_closure(LIBRARY_TREE, OURS)
-    packages = closure.third_party(root, own) | closure.third_party(LIBRARY_TREE, ours)
+    own, ours = import_closure.import_closure(root, [source]), import_closure.import_closure(LIBRARY_TREE, OURS)
+    packages = import_closure.third_party(root, own) | import_closure.third_party(LIBRARY_TREE, ours)
     versions = {name: str(getattr(sys.modules.get(name), "__version__", "")) for name in packages}
-    code = closure.code_hash(root, own) + closure.code_hash(LIBRARY_TREE, ours)
+    code = import_closure.code_hash(root, own) + import_closure.code_hash(LIBRARY_TREE, ours)
     watched = [state for path in dependencies if not path.endswith(".py") for state in _states(root, path)]
     key = files.digest(
         msgspec.json.encode(["prepared", code, versions, json_form(given), watched], order="deterministic")
     )
-    before = remembered.recall(key)
+    before = source_analysis_cache.recall(key)
     if before != [content]:
-        remembered.learn(key, [content])
+        source_analysis_cache.learn(key, [content])
     return before not in (None, [content])
 
 

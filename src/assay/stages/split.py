@@ -7,20 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assay.core.paths import PARTS
+from assay.data import storage
 from assay.data.canonical import content_keys
 from assay.data.split import assign, report
-from assay.outside import examples, files
-from assay.outside.start import start
+from assay.runtime import files
+from assay.runtime.stage_setup import start
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
     begun = start(root, "split")
     begun.prove()
-    everything, _ = examples.read(begun.layout.prepared)
+    everything, _ = storage.read(begun.layout.prepared)
     where = assign(everything, begun.params.split.validation, begun.params.split.test)
     parts = {name: everything.take(where == name) for name in PARTS}
     for name, part in parts.items():
-        examples.write(begun.layout.part(name), name, part)
+        storage.write(begun.layout.part(name), name, part)
     duplicates = len(everything) - len(set(content_keys(everything.inputs)))
     found = report(parts, duplicates)
     files.write_text(begun.layout.split_report, json.dumps(found, indent=2) + "\n")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from assay.core import schemas
 from assay.core.errors import UsageError
-from assay.outside import files
+from assay.runtime import files
 from assay.tracing.steps import trace
 
 

@@ -14,10 +14,10 @@ from assay.arms.request import request, today, training_closure
 from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
 from assay.core.schemas import MeasureRequest
+from assay.data.storage import read_manifest
 from assay.keeping.answers import Watch
-from assay.outside import closure, files, git, places, remembered
-from assay.outside.examples import read_manifest
-from assay.outside.start import Start, start
+from assay.runtime import cache_dirs, files, git, import_closure, source_analysis_cache
+from assay.runtime.stage_setup import Start, start
 from assay.stages.measure import measured
 
 ARM = "candidate"
@@ -37,7 +37,7 @@ class Code:
 
     def check(self) -> None:
         """Once they are imported: raises UsageError where they are not those that were hashed."""
-        if closure.code_hash(self.root, self.reached) != self.digest:
+        if import_closure.code_hash(self.root, self.reached) != self.digest:
             raise UsageError("sources were edited while the training began", mend="run the same command again")
 
 
@@ -45,12 +45,12 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     begun = start(root, "train")
     asked, code = candidate(begun)
     begun.prove(code.files)
-    remembered.save(begun.run.store.sources)
+    source_analysis_cache.save(begun.run.store.sources)
     settings = {"parameters": msgspec.to_builtins(begun.params), "environment": msgspec.to_builtins(today(begun))}
     files.write_text(begun.layout.settings("train"), json.dumps(settings, indent=2) + "\n")
     found, unproven = measured(asked, root, Watch(code.check, begun.unproven))
     for note in found.notes:
-        if not note.startswith(places.UNKEPT):  # the first stage said so
+        if not note.startswith(cache_dirs.UNKEPT):  # the first stage said so
             print(sanitize_output.line(f"{ARM}: {note}"))
     Path(asked.answer).unlink()  # it is inside the record below
     arm = schemas.Arm(
@@ -70,5 +70,5 @@ def candidate(begun: Start) -> tuple[MeasureRequest, Code]:
     """What is asked of the tree as it stands, and the code that answers."""
     root = begun.layout.root
     reached = training_closure(root, begun.params.task.name)
-    code = Code(root, reached, closure.code_hash(root, reached))
+    code = Code(root, reached, import_closure.code_hash(root, reached))
     return request(begun, ARM, draw.today(begun.layout), begun.layout.part("train"), code.digest), code

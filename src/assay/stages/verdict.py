@@ -11,7 +11,7 @@ from pathlib import Path
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
 from assay.core.schemas import RECORD, UNRECORDED
-from assay.outside import files
+from assay.runtime import files
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:

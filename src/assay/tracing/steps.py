@@ -21,14 +21,15 @@ from assay.core import params_yaml as parameters
 from assay.core.params_yaml import Machine, Params
 from assay.core.paths import Layout
 from assay.core.schemas import ModeTrace, Trace, TraceRequest
+from assay.data import storage
+from assay.data.storage import Examples
 from assay.keeping.progress import Progress
 from assay.keeping.sample import sample
 from assay.learning import contract, device, feed, fitting, loop, replicas, trust
 from assay.learning.contract import Task
 from assay.learning.plan import Plan
 from assay.learning.seeding import Streams
-from assay.outside import examples, files, pipeline
-from assay.outside.examples import Examples
+from assay.runtime import dvc_yaml, files
 
 NEEDED = ("ids", "inputs", "targets")
 #: stream of the traced replicate: no measurement draws from it
@@ -40,8 +41,8 @@ PREDICTIONS = "predictions"
 def trace(request: TraceRequest, root: Path) -> Trace:
     """Answer `request` with the code and params.yaml of `root`. Raises UsageError for a mode that is not there."""
     layout = Layout(root)
-    content = pipeline.parameters(root)
-    given, _ = examples.read(Path(request.train), NEEDED)
+    content = dvc_yaml.parameters(root)
+    given, _ = storage.read(Path(request.train), NEEDED)
     found = {}
     for mode in request.modes:
         settings = parameters.resolved(content, request.profile, str(layout.params), mode)
@@ -125,4 +126,4 @@ def _tensor_hash(tensor: Tensor) -> str:
 
 
 def _hash(array: NDArray[np.generic]) -> str:
-    return examples.array_digest(array)
+    return storage.array_digest(array)

@@ -34,8 +34,8 @@ from assay.history.writing import check_why, write
 from assay.judging import selection
 from assay.keeping.entries import Lock
 from assay.lineage import ledger
-from assay.outside import files, git, pipeline, places
 from assay.report.comparison import verdict_lines
+from assay.runtime import cache_dirs, dvc_yaml, files, git
 from assay.scoring.ruler import Metric
 from assay.verbs import admission, attempting, attempts_before, metric_admission, selected_look
 from assay.verbs.acceptance import comparison, confirmed, judge, selected
@@ -99,9 +99,9 @@ def accept(
     check_name(name)
     if allow:
         check_why(why)
-    workshop = places.made(pipeline.store(layout.root).accept)
-    places.made(workshop.parent)  # for the lock
-    places.hold(workshop)
+    workshop = cache_dirs.made(dvc_yaml.store(layout.root).accept)
+    cache_dirs.made(workshop.parent)  # for the lock
+    cache_dirs.hold(workshop)
     lock = Lock.take(workshop, wait=False)
     if lock is None:
         raise UsageError("another `assay accept` is at work here", mend="wait for it, then run the command again")
@@ -161,7 +161,7 @@ def _confirm(candidate: Candidate, dry_run: bool, say: Say) -> Accepted | None:
     layout, tried = candidate.layout, candidate.tried
     commit = plumbing.commit(layout.root, candidate.merge.tree, candidate.merge.parents, f"Accept {candidate.name}")
     named = admission.baseline(layout, candidate.state, tried, commit)
-    scratch = lay_out(layout, commit, pipeline.store(layout.root).accept / "tree")
+    scratch = lay_out(layout, commit, dvc_yaml.store(layout.root).accept / "tree")
     try:
         version = numbers.text(tried.metrics, "metric_version")
         changed = admission.check_bundle(scratch.layout, candidate.repository, named, version, candidate.allow)
@@ -180,7 +180,7 @@ def _confirm(candidate: Candidate, dry_run: bool, say: Say) -> Accepted | None:
 
 def _idea(candidate: Candidate, scratch: Scratch, named: Named, names: attempting.Names) -> Idea:
     """What is to be confirmed; `least` and `root` are those that the tree's params.yaml asks for."""
-    asked = params_yaml.load(pipeline.parameters(scratch.layout.root))
+    asked = params_yaml.load(dvc_yaml.parameters(scratch.layout.root))
     return Idea(
         names=names,
         experiment=candidate.tried.commit,
@@ -310,7 +310,7 @@ def _event(candidate: Candidate, tree: Regenerated, attempt: Attempt, fresh: Com
         contract=CONTRACT,
         library=metadata.version("dvc-assay"),
         fingerprint=environment.library,
-        parameters=params_yaml.lines(params_yaml.resolved(pipeline.parameters(tree.scratch.layout.root))),
+        parameters=params_yaml.lines(params_yaml.resolved(dvc_yaml.parameters(tree.scratch.layout.root))),
     )
 
 

@@ -20,7 +20,7 @@ from assay.judging import cautions, selection
 from assay.judging.attempts import AttemptEntry
 from assay.judging.compare import Comparison as Judged
 from assay.judging.compare import entered
-from assay.outside import files
+from assay.runtime import files
 from assay.verbs.confirming import PAIRED_PURPOSE, Confirmation, Group
 
 

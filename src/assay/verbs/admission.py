@@ -21,9 +21,9 @@ from assay.history.commits import branch
 from assay.history.reading import Experiment, Repository
 from assay.history.state import State
 from assay.history.writing import check_free, check_identity
-from assay.outside import git, pipeline
-from assay.outside.pipeline import Run
-from assay.outside.untracked_files import commit_command
+from assay.runtime import dvc_yaml, git
+from assay.runtime.dvc_yaml import Run
+from assay.runtime.git_commit_hint import commit_command
 
 #: rules that may be set aside with a reason
 ALLOWANCES = ("equivalent", "bundle", "metric")
@@ -52,7 +52,7 @@ def check_edits(layout: Layout, tried: Experiment) -> None:
             f"{', '.join(edited[:3])} {'is' if len(edited) == 1 else 'are'} edited, in neither HEAD nor {tried.name}",
             mend=_put_aside(layout.root, edited),
         )
-    task = params_yaml.load(pipeline.parameters(layout.root)).task.name
+    task = params_yaml.load(dvc_yaml.parameters(layout.root)).task.name
     if untracked := difference.untracked(layout, task):
         mend = f"{commit_command(layout.root, untracked)}, then dvc exp run"
         raise ProvenanceError(f"{untracked[0]} is imported but Git does not track it", mend=mend)

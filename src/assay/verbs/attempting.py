@@ -20,7 +20,7 @@ from assay.judging import attempts, selection
 from assay.judging.attempts import AttemptEntry, OpeningEntry, OutcomeEntry
 from assay.lineage import columns, identities, ledger
 from assay.lineage.ledger import Ledger
-from assay.outside import files, git
+from assay.runtime import files, git
 from assay.verbs import attempts_before as before
 from assay.verbs.confirming import fresh_seeds
 

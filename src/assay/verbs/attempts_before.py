@@ -14,7 +14,7 @@ from assay.history import pointer
 from assay.history.state import State
 from assay.judging.attempts import AttemptEntry, OpeningEntry, OutcomeEntry
 from assay.lineage.ledger import Ledger
-from assay.outside import git
+from assay.runtime import git
 from assay.verbs.confirming import PAIRED_PURPOSE, fresh_seeds
 
 

@@ -11,7 +11,7 @@ from assay.core.schemas import Record
 from assay.history import project
 from assay.keeping import upkeep
 from assay.keeping.upkeep import Entry, Pruned
-from assay.outside import pipeline
+from assay.runtime import dvc_yaml
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -35,7 +35,7 @@ class Cache(Record, frozen=True, kw_only=True):
 
 def cache(start: Path, keep: int | None = None) -> Cache:
     """The cache of the project at `start`, after pruning it to at most `keep` bytes if that is given."""
-    root = pipeline.current(project.find(start).root).store.root
+    root = dvc_yaml.current(project.find(start).root).store.root
     pruned = Pruned(0, 0) if keep is None else upkeep.prune(root, keep)
     found = upkeep.found(root)
     return Cache(

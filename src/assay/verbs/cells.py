@@ -34,7 +34,7 @@ from assay.history.landing import newest_date
 from assay.history.merging import merge
 from assay.history.reproducing import furnish, last
 from assay.history.scratch import failed, lay_out, run
-from assay.outside import files, git, library, lifeline, pipeline
+from assay.runtime import dvc_yaml, files, git, library_fingerprint, parent_watch
 from assay.verbs import metric_rows
 
 REPLICATES = "results/replicates.csv"
@@ -128,7 +128,7 @@ def judging(layout: Layout, cells: Sequence[Cell]) -> Judge:
 
 def asked(layout: Layout, one: Cell) -> Params:
     """All parameters of a cell."""
-    return params_yaml.changed(pipeline.parameters_at(layout.root, one.base) or b"", _values(one))
+    return params_yaml.changed(dvc_yaml.parameters_at(layout.root, one.base) or b"", _values(one))
 
 
 def _values(one: Cell) -> dict[str, Any]:
@@ -169,29 +169,29 @@ def _tried(layout: Layout, one: Cell, say: Say) -> list[Row] | UsageError:
 
 def _scratch(layout: Layout, base: str, name: str) -> Path:
     """A folder of this process alone: two commands may measure the same cells."""
-    return pipeline.store(layout.root).cells / f"{base[:8]}-{name}-{os.getpid()}"
+    return dvc_yaml.store(layout.root).cells / f"{base[:8]}-{name}-{os.getpid()}"
 
 
 def _tidy(layout: Layout) -> None:
     """Remove what killed commands left."""
-    for left in pipeline.store(layout.root).cells.glob("*-*"):
-        if left.name.rpartition("-")[2].isdigit() and not lifeline.alive(int(left.name.rpartition("-")[2])):
+    for left in dvc_yaml.store(layout.root).cells.glob("*-*"):
+        if left.name.rpartition("-")[2].isdigit() and not parent_watch.alive(int(left.name.rpartition("-")[2])):
             shutil.rmtree(left, ignore_errors=True)
 
 
 def _room(layout: Layout) -> int:
     """Cells at a time: one on an accelerator, else one for every two cores."""
-    machine = params_yaml.load(pipeline.parameters(layout.root)).machine
+    machine = params_yaml.load(dvc_yaml.parameters(layout.root)).machine
     if environment.find(machine.device, ()).device != "cpu":
         return 1
-    return max(1, lifeline.processors() // 2)
+    return max(1, parent_watch.processors() // 2)
 
 
 def _families(layout: Layout, cells: Sequence[Cell]) -> list[list[Cell]]:
     """Cells that can train together: the model and how it is trained may differ from their base's, nothing else."""
     found: dict[tuple[str, bytes], list[Cell]] = {}
     for one in cells:
-        content = pipeline.parameters_at(layout.root, one.base) or b""
+        content = dvc_yaml.parameters_at(layout.root, one.base) or b""
         try:
             base, settings = params_yaml.resolved(content), params_yaml.changed(content, _values(one))
         except UsageError:
@@ -219,7 +219,7 @@ def _ahead(layout: Layout, family: Sequence[Cell], say: Say) -> None:
     try:
         code, said = run([*DVC, "repro", "--quiet", "context", "split"], scratch.layout.root, layout.root)
         if not code:
-            code, said = run(library.command("ahead", *settings), scratch.layout.root, layout.root)
+            code, said = run(library_fingerprint.command("ahead", *settings), scratch.layout.root, layout.root)
         last = (said.strip().splitlines() or ["no message"])[-1]
         if code:
             say(f"each of {len(family)} settings trains by itself: {last}")

@@ -18,7 +18,7 @@ from assay.history.kept import NotAtHandError
 from assay.judging import crossed
 from assay.judging.contrasts import Array
 from assay.judging.crossed import NewExamples
-from assay.outside import git
+from assay.runtime import git
 from assay.verbs import present_ruler
 from assay.verbs.present_ruler import Today
 

@@ -17,7 +17,7 @@ from assay.core.errors import IncomparableError, UsageError
 from assay.history import dvc_cache, kept, project
 from assay.history.kept import Kept, NotAtHandError
 from assay.judging.groups import Group, Member, Ruler
-from assay.outside import git
+from assay.runtime import git
 from assay.scoring.ruler import Metric
 from assay.verbs import present_ruler
 from assay.verbs.compare_sides import Source

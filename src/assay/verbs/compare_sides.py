@@ -17,7 +17,7 @@ from assay.judging import verdict
 from assay.judging.groups import Group, Member, Ruler
 from assay.lineage import columns
 from assay.lineage.columns import Table
-from assay.outside import files, git
+from assay.runtime import files, git
 from assay.scoring import trusted
 from assay.verbs import metric_rows, number_column, run_rows
 from assay.verbs.metric_rows import RULERS, MetricRow

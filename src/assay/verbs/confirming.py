@@ -22,11 +22,12 @@ from assay.core import params_yaml, schemas
 from assay.core.errors import UsageError
 from assay.core.params_yaml import SPAN
 from assay.core.schemas import Draw, Measurement, MeasureRequest, Replicate
+from assay.data import storage
 from assay.evidence.events import Score, Seeds
 from assay.history.scratch import Scratch, failed, run
-from assay.outside import arrays, closure, examples, files, library, pipeline, places, task_source
-from assay.outside.pipeline import Run
-from assay.outside.start import Start
+from assay.runtime import cache_dirs, dvc_yaml, files, import_closure, library_fingerprint, npy_files, task_source
+from assay.runtime.dvc_yaml import Run
+from assay.runtime.stage_setup import Start
 from assay.scoring import ruler, trusted, unseen_reads
 from assay.scoring.ruler import Metric
 
@@ -74,7 +75,7 @@ class Confirmation:
     """Measurements for the tree in `scratch`, whose run left data, environment and parameters there."""
 
     def __init__(self, scratch: Scratch, seeds: Seeds, metric: Metric) -> None:
-        content = pipeline.parameters(scratch.layout.root)
+        content = dvc_yaml.parameters(scratch.layout.root)
         self.scratch = scratch
         self.seeds = seeds
         self.begun = Start("confirmation", Run(scratch.layout, scratch.home, ""), params_yaml.resolved(content))
@@ -85,15 +86,15 @@ class Confirmation:
     def candidate(self, part: str = "validation") -> Group:
         """The tree's own strategy, predicting `part`."""
         root = self.scratch.layout.root
-        code = closure.code_hash(root, training_closure(root, self.task))
+        code = import_closure.code_hash(root, training_closure(root, self.task))
         asked = request(self.begun, "candidate", self._draw("candidate"), self.begun.layout.part("train"), code)
         return self._measure(root, asked, "candidate", part)
 
-    def baseline(self, named: Accepted, say: places.Say) -> Group:
+    def baseline(self, named: Accepted, say: cache_dirs.Say) -> Group:
         """The accepted strategy in its own tree, on its own training data."""
         tree = accepted.unpack(self.begun.run, named.commit, say)
         task = accepted.resolved(self.scratch.home, named.name, named.commit).task.name
-        code = closure.code_hash(tree, training_closure(tree, task))
+        code = import_closure.code_hash(tree, training_closure(tree, task))
         asked = request(self.begun, "baseline", self._draw("baseline"), own_training_data(self.begun, named, say), code)
         return self._measure(tree, asked, "baseline", "validation")
 
@@ -114,17 +115,17 @@ class Confirmation:
         )
         path = work / "request.json"
         files.write_bytes(path, schemas.encode(asked))
-        code, said = run(library.command("measure", str(path)), tree, self.scratch.home)
+        code, said = run(library_fingerprint.command("measure", str(path)), tree, self.scratch.home)
         if code:
             raise failed(f"the confirmation of {tree} failed", said, "run the command again")
         answer = schemas.decode(files.read_bytes(Path(asked.answer)), Measurement, asked.answer)
         return self._scored(answer, Path(asked.predictions), evaluated)
 
     def _scored(self, answer: Measurement, predictions: Path, evaluated: Path) -> Group:
-        part, _ = examples.read(evaluated, ["ids", "targets"])
-        if not np.array_equal(arrays.read(predictions / "ids.npy"), part.ids):
+        part, _ = storage.read(evaluated, ["ids", "targets"])
+        if not np.array_equal(npy_files.read(predictions / "ids.npy"), part.ids):
             raise UsageError(f"{predictions} holds other examples than were asked for")
-        rows = arrays.read(predictions / "predictions.npy")
+        rows = npy_files.read(predictions / "predictions.npy")
         finite = [(one, row) for one, row in zip(answer.replicates, rows, strict=True) if one.diverged is None]
         diverged = len(answer.replicates) - len(finite)
         distinct: dict[bytes, tuple[Replicate, Any]] = {}

@@ -20,7 +20,7 @@ from assay.core.paths import Layout
 from assay.history import lookup, outputs, project
 from assay.history.reading import read
 from assay.history.state import Strategy, fold
-from assay.outside import pipeline, places
+from assay.runtime import cache_dirs, dvc_yaml
 from assay.serving.packing import Kept, needed, pack
 from assay.serving.predict import MODEL, BrokenError, Predictor
 
@@ -37,7 +37,7 @@ class Exported:
     difference: float
 
 
-def export(start: Path, name: str, folder: Path, ensemble: bool, say: places.Say) -> Exported:
+def export(start: Path, name: str, folder: Path, ensemble: bool, say: cache_dirs.Say) -> Exported:
     """Write the model of `strategy/NAME` into `folder`: its first replicate, or all of them.
 
     `say` is told when our cache takes nothing. Raises UsageError for a strategy that is not there or was revoked, a
@@ -68,8 +68,8 @@ def load(name: str | Path, *, ensemble: bool = False, device: str = "cpu") -> Pr
         return _open_exported(Path(name), ensemble, device)
     layout = project.find(Path.cwd())
     strategy = _strategy(layout, str(name))
-    folder = pipeline.store(layout.root).export(strategy.tag.object, ensemble)
-    places.hold(folder)
+    folder = dvc_yaml.store(layout.root).export(strategy.tag.object, ensemble)
+    cache_dirs.hold(folder)
     try:
         return Predictor(folder, device)
     except BrokenError:  # not there yet, or edited: a cache is made again
@@ -82,10 +82,10 @@ def _cached(layout: Layout, strategy: Strategy, folder: Path, ensemble: bool) ->
 
     def make(where: Path) -> Path:
         _place(layout, strategy, where, ensemble, warnings.warn)
-        places.hold(where)
+        cache_dirs.hold(where)
         return where
 
-    return places.place(make, folder, warnings.warn)
+    return cache_dirs.place(make, folder, warnings.warn)
 
 
 def _open_exported(folder: Path, ensemble: bool, device: str) -> Predictor:
@@ -118,7 +118,7 @@ def _strategy(layout: Layout, name: str) -> Strategy:
     return found
 
 
-def _place(layout: Layout, strategy: Strategy, folder: Path, ensemble: bool, say: places.Say) -> float:
+def _place(layout: Layout, strategy: Strategy, folder: Path, ensemble: bool, say: cache_dirs.Say) -> float:
     """Make the model beside `folder` and rename it: killed at any moment, there is no half of one.
 
     Raises OSError where `folder` cannot be written.
@@ -126,9 +126,9 @@ def _place(layout: Layout, strategy: Strategy, folder: Path, ensemble: bool, say
     tag, commit = strategy.tag.name, strategy.tag.commit
     folder.parent.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=folder.parent).close()  # found writable before anything is fetched
-    tree = accepted.unpack(pipeline.current(layout.root), commit, say)
+    tree = accepted.unpack(dvc_yaml.current(layout.root), commit, say)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
-        places.hold(Path(scratch))
+        cache_dirs.hold(Path(scratch))
         fetched = Path(scratch) / "fetched"
         outputs.fetch(layout.root, commit, tag, needed(tag, tree), fetched)
         kept = Kept(tag, commit, strategy.accepted, tree, Layout(fetched))

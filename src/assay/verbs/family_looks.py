@@ -14,7 +14,7 @@ from assay.core.params_yaml import Params
 from assay.judging.account import LookEntry, LookKey, Price, metric_label
 from assay.judging.attempts import FamilyEntry
 from assay.lineage import given, ledger
-from assay.outside import files
+from assay.runtime import files
 from assay.verbs.cells import Row
 from assay.verbs.compare_account import tags
 

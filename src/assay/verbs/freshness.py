@@ -18,10 +18,11 @@ from assay.core.errors import UsageError
 from assay.core.paths import Layout
 from assay.core.schemas import Arm, Environment, Measurement
 from assay.core.yaml12 import parse
+from assay.data import storage
 from assay.history import locked
 from assay.history.state import Strategy
-from assay.outside import examples, files, places, task_source
-from assay.outside.start import Start
+from assay.runtime import cache_dirs, files, task_source
+from assay.runtime.stage_setup import Start
 from assay.verbs.weights import Stored, lost
 
 SCORE, INFER, TRAIN = "re-score", "re-infer", "re-train"
@@ -36,7 +37,7 @@ class Plan:
     redraw: bool = False
 
 
-def plan(begun: Start, named: Accepted, strategy: Strategy | None, say: places.Say) -> Plan:
+def plan(begun: Start, named: Accepted, strategy: Strategy | None, say: cache_dirs.Say) -> Plan:
     """How to bring the baseline `named` up to date. `strategy` is its evidence, where it has any.
 
     `say` is told when our cache takes nothing.
@@ -50,7 +51,7 @@ def plan(begun: Start, named: Accepted, strategy: Strategy | None, say: places.S
     other = [*used_up, *_other(begun, arm, arm.measurement, named)]
     if other:
         return Plan(TRAIN, other)
-    if arm.evaluated == examples.read_manifest(begun.layout.part("validation")).content:
+    if arm.evaluated == storage.read_manifest(begun.layout.part("validation")).content:
         return Plan(SCORE, ["it was measured under today's environment, profile and draw, on today's examples"])
     why = _cannot_infer(begun, arm, arm.measurement, named, say)
     if why:
@@ -105,7 +106,7 @@ def _at(values: object, key: str) -> object:
     return values
 
 
-def _cannot_infer(begun: Start, arm: Arm, measured: Measurement, named: Accepted, say: places.Say) -> str:
+def _cannot_infer(begun: Start, arm: Arm, measured: Measurement, named: Accepted, say: cache_dirs.Say) -> str:
     """Why stored weights cannot predict today's examples, "" when they can.
 
     Raises UsageError when only a file is missing: fetching it costs less than training.
@@ -114,8 +115,8 @@ def _cannot_infer(begun: Start, arm: Arm, measured: Measurement, named: Accepted
     task = accepted.resolved(begun.run.home, named.name, named.commit).task.name
     if "fit" in task_source.read(tree, task, "learning").functions:
         return "its task trains and predicts in one function, fit()"
-    train, _ = examples.read(own_training_data(begun, named, say))
-    evaluated, _ = examples.read(layout.part("validation"), ["ids"])
+    train, _ = storage.read(own_training_data(begun, named, say))
+    evaluated, _ = storage.read(layout.part("validation"), ["ids"])
     weights = Stored(
         measured, layout.models("baseline"), layout.curves("baseline"), arm.environment.key, begun.params.seed
     )

@@ -21,11 +21,12 @@ from assay.core import params_yaml, schemas
 from assay.core.errors import ProvenanceError, UsageError
 from assay.core.paths import Layout
 from assay.core.schemas import Trace, TraceRequest
+from assay.data import storage
 from assay.history import difference, project
 from assay.history.scratch import failed, run
 from assay.judging.guarding import Guarded, first_difference, guarded, ordered
-from assay.outside import examples, files, git, library, pipeline, places
-from assay.outside.untracked_files import commit_command
+from assay.runtime import cache_dirs, dvc_yaml, files, git, library_fingerprint
+from assay.runtime.git_commit_hint import commit_command
 
 WORK_TREE = "the work tree"
 #: most steps: more would be a training
@@ -66,7 +67,7 @@ class Guard:
 
 
 def guard(
-    start: Path, base: str | None, head: str | None, excepted: Sequence[str], steps: int, say: places.Say
+    start: Path, base: str | None, head: str | None, excepted: Sequence[str], steps: int, say: cache_dirs.Say
 ) -> Guard:
     """Compare `base` (default: the accepted baseline) with `head` (default: the work tree as it stands).
 
@@ -76,14 +77,14 @@ def guard(
     if not 1 <= steps <= MOST_STEPS:
         raise UsageError(f"--steps is {steps}", allowed=f"1 to {MOST_STEPS}")
     layout = project.find(start)
-    asked = params_yaml.resolved(pipeline.parameters(layout.root))
+    asked = params_yaml.resolved(dvc_yaml.parameters(layout.root))
     before = _revision(layout, base or _baseline(asked.baseline), say)
     after = _revision(layout, head, say) if head else _work_tree(layout)
     modes = ordered(before.modes, after.modes)
     unknown = [mode for mode in excepted if mode not in modes]
     if unknown:
         raise UsageError(f"there is no mode {unknown[0]!r}", allowed=", ".join(modes), mend="assay guard --except MODE")
-    examples.read_manifest(layout.part("train"))
+    storage.read_manifest(layout.part("train"))
     wanted = [mode for mode in before.modes if mode in after.modes and mode not in excepted]
     found = _compare(layout, (before, after), wanted, asked, steps)
     rest = {mode: Guarded(mode, "gone" if mode in before.modes else "new") for mode in modes if mode not in found}
@@ -97,12 +98,12 @@ def _baseline(named: str) -> str:
     return named
 
 
-def _revision(layout: Layout, name: str, say: places.Say) -> Revision:
+def _revision(layout: Layout, name: str, say: cache_dirs.Say) -> Revision:
     """The files of a revision, unpacked."""
     commit = git.resolve(layout.root, name)
     if commit is None:
         raise UsageError(f"there is no revision {name!r}", allowed="a tag, branch or commit", mend="git fetch --tags")
-    tree = accepted.unpack(pipeline.current(layout.root), commit, say)
+    tree = accepted.unpack(dvc_yaml.current(layout.root), commit, say)
     return _described(name, commit, Layout(tree))
 
 
@@ -118,7 +119,7 @@ def _work_tree(layout: Layout) -> Revision:
 
 def _described(name: str, commit: str, layout: Layout) -> Revision:
     where = "params.yaml" if not commit else f"params.yaml of {name}"
-    checked = params_yaml.load(pipeline.parameters(layout.root), where)
+    checked = params_yaml.load(dvc_yaml.parameters(layout.root), where)
     return Revision(name, commit, layout, params_yaml.modes(checked), checked.task.name)
 
 
@@ -160,7 +161,7 @@ def _ask(layout: Layout, side: Revision, request: TraceRequest, folder: Path) ->
     asked = msgspec.structs.replace(request, answer=str(answer))
     files.write_bytes(path, schemas.encode(asked))
     root = side.layout.root
-    code, said = run(library.command("trace", str(path)), root, layout.root)
+    code, said = run(library_fingerprint.command("trace", str(path)), root, layout.root)
     if code:
         raise failed(f"{side.name} does not train", said, f"see its files in {root}")
     return schemas.decode(files.read_bytes(answer), Trace, str(answer))

@@ -13,7 +13,7 @@ from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import Layout
 from assay.history import difference
-from assay.outside import git, pipeline
+from assay.runtime import dvc_yaml, git
 from assay.verbs import cells
 from assay.verbs.cells import Cell
 
@@ -76,7 +76,7 @@ def _is_baseline(layout: Layout, one: Cell) -> bool:
         return False
     name = asked.baseline
     commit = git.resolve(layout.root, f"refs/tags/{name}") or git.resolve(layout.root, name)
-    content = commit and pipeline.parameters_at(layout.root, commit)
+    content = commit and dvc_yaml.parameters_at(layout.root, commit)
     if not commit or not content:
         return False
     try:

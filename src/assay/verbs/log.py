@@ -17,8 +17,8 @@ from assay.history.reading import Experiment, Repository, Tag, read
 from assay.history.rescored import Tables
 from assay.history.state import State, Strategy, fold
 from assay.lineage.objects import reading
-from assay.outside import git
 from assay.report.listing import Log, LogRow
+from assay.runtime import git
 
 
 def log(start: Path, everything: bool = False) -> Log:

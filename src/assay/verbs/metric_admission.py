@@ -18,7 +18,7 @@ from assay.history import metric_history
 from assay.history.reading import Experiment
 from assay.lineage import metric_definition
 from assay.lineage.metric_definition import MetricTerms
-from assay.outside import pipeline, task_source
+from assay.runtime import dvc_yaml, task_source
 from assay.scoring import ruler, unseen_reads
 from assay.scoring.ruler import Metric
 
@@ -53,7 +53,7 @@ def check(
 
 
 def _today(tree: Layout) -> Metric:
-    asked = params_yaml.load(pipeline.parameters(tree.root))
+    asked = params_yaml.load(dvc_yaml.parameters(tree.root))
     where = task_source.where(tree.root, asked.task.name, "metrics")
     with unseen_reads.watching():
         module = task_source.load(tree.root, asked.task.name, "metrics")

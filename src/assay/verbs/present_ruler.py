@@ -19,11 +19,12 @@ from assay.core import params_yaml
 from assay.core.errors import IncomparableError, ProvenanceError, UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import Layout
+from assay.data import storage
 from assay.evidence.events import Score
 from assay.history import locked
 from assay.history.kept import Kept
-from assay.outside import closure, examples, files, git, metric_reads, pipeline, remembered, task_source
-from assay.outside.untracked_files import commit_command, named
+from assay.runtime import dvc_yaml, files, git, import_closure, metric_input_files, source_analysis_cache, task_source
+from assay.runtime.git_commit_hint import commit_command, named
 from assay.scoring import present, ruler, trusted, unseen_reads
 from assay.scoring.arm import Ruler
 from assay.scoring.ruler import Metric
@@ -105,11 +106,11 @@ def load(layout: Layout, *, only_known: bool = False) -> Today:
     Raises ProvenanceError where it did not, IncomparableError when the validation part is not today's, UsageError for
     bad sources.
     """
-    asked = params_yaml.resolved(pipeline.parameters(layout.root))
+    asked = params_yaml.resolved(dvc_yaml.parameters(layout.root))
     if only_known:
         _check_known(layout, asked.task.name)
     _check_data(layout)
-    part, manifest = examples.read(layout.part("validation"), ["ids", "targets"])
+    part, manifest = storage.read(layout.part("validation"), ["ids", "targets"])
     with unseen_reads.watching():
         module = task_source.load(layout.root, asked.task.name, "metrics")
     version = present.version(layout.root, asked, module, manifest.content)
@@ -127,7 +128,7 @@ def _check_known(layout: Layout, task: str) -> None:
 
 
 def _check_data(layout: Layout) -> None:
-    remembered.load(pipeline.store(layout.root).sources)
+    source_analysis_cache.load(dvc_yaml.store(layout.root).sources)
     lock = locked.read(files.read_bytes(layout.lock, "dvc repro split"))
     making = {stage: entry for stage, entry in lock.items() if stage in ("prepare", "split")}
     changed = locked.changed_sources(layout.root, making)
@@ -146,11 +147,11 @@ def _check_data(layout: Layout) -> None:
 def check_committed(today: Today) -> str:
     """The commit that holds today's ruler: HEAD. Raises ProvenanceError naming what is in no commit."""
     root, task = today.layout.root, today.asked.task.name
-    reached = closure.import_closure(root, [task_source.path(root, task, "metrics")])
-    paths = [file.as_posix() for file in (*reached, *metric_reads.metric_reads(root, task))]
+    reached = import_closure.import_closure(root, [task_source.path(root, task, "metrics")])
+    paths = [file.as_posix() for file in (*reached, *metric_input_files.metric_reads(root, task))]
     new = git.run(root, "ls-files", "-z", "--others", "--", *paths).split("\0")
     missing = [*git.edited(root, "HEAD", *paths), *filter(None, new)]
-    committed = pipeline.parameters_at(root, "HEAD")
+    committed = dvc_yaml.parameters_at(root, "HEAD")
     then = params_yaml.load(committed, "params.yaml at HEAD") if committed else None
     if then is None or (then.metric, then.task) != (today.asked.metric, today.asked.task):
         missing.append("params.yaml")

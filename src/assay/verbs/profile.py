@@ -1,6 +1,6 @@
 """`assay profile`: one `dvc exp run`, and where its seconds went.
 
-Covers: running it, adding up what each process wrote down of itself (`outside.seconds`). What no stage
+Covers: running it, adding up what each process wrote down of itself (`runtime.timing`). What no stage
 accounts for is DVC's. Not covered: time inside a phase, which a profiler of Python shows.
 """
 
@@ -19,7 +19,7 @@ from assay.arms.dvc_program import DVC
 from assay.core.errors import UsageError
 from assay.core.schemas import Record
 from assay.history import project
-from assay.outside import seconds
+from assay.runtime import timing
 
 #: processes that a stage starts beside itself; their time passes inside of that stage
 BESIDE = ("beside", "floors", "measure")
@@ -55,7 +55,7 @@ def profile(start: Path, arguments: Sequence[str], quiet: bool = False) -> Profi
         done = subprocess.run(
             [*DVC, "exp", "run", *arguments],
             cwd=root,
-            env={**os.environ, seconds.ASKED: folder},
+            env={**os.environ, timing.ASKED: folder},
             stdout=sys.stderr if quiet else None,
         )
         taken = time.perf_counter() - clock

@@ -19,6 +19,7 @@ from assay.arms.request import ALONE
 from assay.core import params_yaml, schemas
 from assay.core.errors import IncomparableError, UsageError
 from assay.core.paths import Layout
+from assay.data.storage import read_manifest
 from assay.evidence.events import NO_EVIDENCE, Remeasured, UnverifiableError
 from assay.history import lookup, project
 from assay.history.reading import read
@@ -27,9 +28,8 @@ from assay.history.scratch import failed, run
 from assay.history.state import State, Strategy, fold
 from assay.history.writing import check_identity, write
 from assay.lineage import ledger
-from assay.outside import files, pipeline
-from assay.outside.examples import read_manifest
-from assay.outside.start import Start
+from assay.runtime import dvc_yaml, files
+from assay.runtime.stage_setup import Start
 from assay.scoring import arm as scoring
 from assay.verbs import present_ruler
 from assay.verbs.attempts_before import next_sequence
@@ -64,7 +64,7 @@ def rebaseline(start: Path, say: Say) -> Done:
     Raises UsageError when it is the floor or weights are not at hand, IncomparableError when it is revoked.
     """
     layout = project.find(start)
-    asked = params_yaml.resolved(pipeline.parameters(layout.root))
+    asked = params_yaml.resolved(dvc_yaml.parameters(layout.root))
     if asked.baseline == FLOOR:
         raise UsageError(
             "the baseline is the floor, which every run measures anew", mend="assay accept EXPERIMENT NAME"
@@ -73,7 +73,7 @@ def rebaseline(start: Path, say: Say) -> Done:
     strategy = _strategy(state, asked.baseline)
     _repro(layout, "context", "split")
     named = schemas.decode(files.read_bytes(layout.accepted), Accepted, str(layout.accepted), "dvc repro context")
-    begun = Start("rebaseline", pipeline.current(layout.root), asked)
+    begun = Start("rebaseline", dvc_yaml.current(layout.root), asked)
     chosen = plan(begun, named, strategy, say)
     if chosen.redraw and strategy is None:
         reason = "the same seeds, as no evidence of it could record a new draw"

@@ -11,7 +11,7 @@ from assay.history.reading import Experiment, read
 from assay.history.state import fold
 from assay.history.writing import check_free, check_identity, check_why, write
 from assay.lineage.objects import reading
-from assay.outside import git
+from assay.runtime import git
 
 
 def reject(start: Path, name: str, why: str) -> Rejected:

@@ -23,7 +23,7 @@ from assay.history.reading import Repository, read
 from assay.history.state import State, Strategy, fold
 from assay.history.writing import check_identity, write
 from assay.lineage.objects import Objects, reading
-from assay.outside import files, git
+from assay.runtime import files, git
 from assay.verbs import present_ruler
 from assay.verbs.present_ruler import Today
 

@@ -17,7 +17,7 @@ from assay.core.paths import Layout
 from assay.history import numbers
 from assay.judging.account import metric_label
 from assay.lineage import columns, given, ledger
-from assay.outside import files, pipeline
+from assay.runtime import dvc_yaml, files
 from assay.verbs.attempting import Names
 from assay.verbs.compare_account import tags
 
@@ -27,7 +27,7 @@ def check(layout: Layout, home: Path, called: Names, metrics: Mapping[str, Any])
 
     Raises IncomparableError where earlier looks left less for it than the verdict took.
     """
-    asked = params_yaml.load(pipeline.parameters(layout.root))
+    asked = params_yaml.load(dvc_yaml.parameters(layout.root))
     table = columns.parse(files.read_bytes(layout.replicates), str(layout.replicates))
     label = metric_label(asked.metric.name, asked.metric.options)
     look = given.recorded(table, asked.judge, label, tags(home), called[0])

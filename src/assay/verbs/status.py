@@ -22,16 +22,16 @@ from assay.history import detached, difference, elsewhere, leftovers, locked, nu
 from assay.history.reading import Experiment, Repository, parse_metrics, read
 from assay.history.state import State, fold
 from assay.history.worktree import WorkTree
-from assay.outside import files, git, pipeline, remembered
-from assay.outside.untracked_files import commit_command, named
 from assay.report.listing import Status, StatusLine
+from assay.runtime import dvc_yaml, files, git, source_analysis_cache
+from assay.runtime.git_commit_hint import commit_command, named
 from assay.verbs import status_ledger, status_library
 
 
 def status(start: Path) -> Status:
     """All findings about the project at `start`."""
     layout = project.find(start)
-    remembered.load(pipeline.store(layout.root).sources)
+    source_analysis_cache.load(dvc_yaml.store(layout.root).sources)
     repository = read(layout.root, stamps=False)
     tree = worktree.read(layout.root)
     state = fold(repository.tags)
@@ -65,7 +65,7 @@ def _landed(layout: Layout, state: State) -> bool:
 def _with_parameters(layout: Layout, state: State, landed: bool) -> Iterator[StatusLine]:
     """What needs a readable params.yaml: baseline, difference, freshness, untracked sources."""
     try:
-        asked = params_yaml.load(pipeline.parameters(layout.root))
+        asked = params_yaml.load(dvc_yaml.parameters(layout.root))
     except AssayError as error:
         yield StatusLine(topic="parameters", text=error.problem, mend=error.mend or "git diff params.yaml")
         return

@@ -9,8 +9,8 @@ from assay.history.state import State
 from assay.lineage import grown, ledger
 from assay.lineage.grown import LOOKS, REMOTES
 from assay.lineage.objects import refs
-from assay.outside import git
 from assay.report.listing import StatusLine
+from assay.runtime import git
 from assay.verbs.attempts_before import left_behind
 
 TOPIC = "looks"

@@ -12,28 +12,30 @@ from assay.core.errors import AssayError
 from assay.core.params_yaml import Params
 from assay.core.paths import CODED, Layout
 from assay.core.schemas import Environment
-from assay.outside import files, library, stage_code
 from assay.report.listing import StatusLine
+from assay.runtime import files, library_fingerprint, stage_fingerprint
 
 
 def training() -> str:
     """Fingerprint of what trains in the Assay that runs."""
-    return library.fingerprints()[library.TRAINING]
+    return library_fingerprint.fingerprints()[library_fingerprint.TRAINING]
 
 
 def upgraded(layout: Layout, asked: Params) -> Iterator[StatusLine]:
     """What another Assay than that of the last run will run again, before it is spent."""
     try:
-        last = {stage: stage_code.recorded(layout, stage).library for stage in CODED if layout.code(stage).is_file()}
+        last = {
+            stage: stage_fingerprint.recorded(layout, stage).library for stage in CODED if layout.code(stage).is_file()
+        }
         known = schemas.decode(files.read_bytes(layout.environment), Environment, str(layout.environment))
     except AssayError:
         return  # `context` was never run, or will write them anew
-    now = library.fingerprints()
+    now = library_fingerprint.fingerprints()
     again = [stage for stage, found in last.items() if found != now[stage]]
     if not again:
         return
     cost = "nothing is trained"
-    if known.library != now[library.TRAINING]:
+    if known.library != now[library_fingerprint.TRAINING]:
         arms = "the candidate is" if asked.baseline == "floor" else "both arms are"
         cost = f"what trains changed, {arms} measured again ({asked.replicates} replicates each)"
     text = f"Assay changed since the last run: {', '.join(again)} will run again; {cost}"

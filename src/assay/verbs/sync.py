@@ -16,7 +16,7 @@ from assay.history import project, rescored
 from assay.lineage import grown, ledger
 from assay.lineage.grown import LOOKS, REMOTES, Grown
 from assay.lineage.objects import refs
-from assay.outside import git
+from assay.runtime import git
 
 OURS = "refs/assay/"
 #: pushes that somebody else was faster than

@@ -15,11 +15,12 @@ from safetensors import SafetensorError, safe_open
 
 from assay.core.errors import UsageError
 from assay.core.schemas import Measurement, Replicate
+from assay.data import storage
+from assay.data.storage import Examples
 from assay.keeping.outcome import Outcome, Point
 from assay.keeping.replicates import Names, Store
 from assay.keeping.sample import sample, without
-from assay.outside import examples, files
-from assay.outside.examples import Examples
+from assay.runtime import files
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def _store(stored: Stored, cache: Path, used: Examples) -> Store:
     names = Names(
         code=measured.identity.code,
         parameters=measured.identity.parameters,
-        train=examples.content_digest(sample(used, measured.identity.parameters["train"]["sample"])),
+        train=storage.content_digest(sample(used, measured.identity.parameters["train"]["sample"])),
         profile=measured.profile,
         environment=stored.environment,
         purpose=measured.purpose,

@@ -2,7 +2,7 @@
 
 In front of the standard library a project's `mmap.py` would break torch. Behind installed packages, an editable install
 of the user's own package would bring the original checkout into a `--temp` run. Covers: putting the project's folders
-in between, modules that hide others. Not covered: which sources an import reaches (`outside.closure`).
+in between, modules that hide others. Not covered: which sources an import reaches (`runtime.import_closure`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from importlib import machinery
 from pathlib import Path
 
-from assay.outside import tree as trees
-from assay.outside.tree import Tree
+from assay.runtime import source_roots as trees
+from assay.runtime.source_roots import Tree
 
 
 def activate(root: Path) -> None:

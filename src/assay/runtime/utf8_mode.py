@@ -1,7 +1,7 @@
 """Names of files in UTF-8, as Git has them, on machines whose locale says otherwise.
 
 Under `LC_ALL=C` without Python's own remedies, or in a Latin-1 locale, Python would look for `pröject` under other
-bytes than those that Git and DVC wrote down. Not covered: what can be printed (`outside.standard_streams`).
+bytes than those that Git and DVC wrote down. Not covered: what can be printed (`runtime.standard_streams`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Trees of sources: where the modules of a project, or of Assay itself, are looked for.
 
 Three folders can differ: that of dvc.yaml, those that imports begin in, and the top of the Git work tree. Covers: their
-order, which follows sys.path (`outside.import_path`). Not covered: what a module imports (`outside.closure`).
+order, which follows sys.path (`runtime.sys_path`). Not covered: what a module imports (`runtime.import_closure`).
 """
 
 from __future__ import annotations

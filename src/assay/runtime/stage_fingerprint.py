@@ -2,7 +2,7 @@
 
 `context` writes it down as `context/code-STAGE.json`, which the stage depends on; the stage compares that with the
 sources that it is about to run. Covers: finding, comparing. Not covered: what Python really imported
-(`outside.provenance`).
+(`runtime.tracked_code_check`).
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from assay.core import schemas
 from assay.core.errors import ProvenanceError
 from assay.core.paths import Layout
 from assay.core.schemas import StageCode
-from assay.outside import closure, files, library, metric_reads, task_source
-from assay.outside import tree as trees
+from assay.runtime import files, import_closure, library_fingerprint, metric_input_files, task_source
+from assay.runtime import source_roots as trees
 
 #: stage → module of the task that it imports
 TASK_MODULES = {"prepare": "data", "train": "learning", "evaluate": "metrics"}
 
 
-def reached(root: Path, stage: str, task: str, looked: closure.Looked | None = None) -> tuple[Path, ...]:
+def reached(root: Path, stage: str, task: str, looked: import_closure.Looked | None = None) -> tuple[Path, ...]:
     """The user's own files that `stage` imports, relative to `root`."""
     if stage not in TASK_MODULES:
         return ()
     entry = task_source.path(root, task, TASK_MODULES[stage])
-    return closure.import_closure(root, [entry], looked) if entry.is_file() else ()
+    return import_closure.import_closure(root, [entry], looked) if entry.is_file() else ()
 
 
-def find(root: Path, stage: str, task: str, looked: closure.Looked | None = None) -> StageCode:
+def find(root: Path, stage: str, task: str, looked: import_closure.Looked | None = None) -> StageCode:
     """The code of `stage` as it is now."""
-    own = closure.code_hashes(root, reached(root, stage, task, looked))
-    reads = metric_reads.metric_reads(root, task) if TASK_MODULES.get(stage) == "metrics" else []
+    own = import_closure.code_hashes(root, reached(root, stage, task, looked))
+    reads = metric_input_files.metric_reads(root, task) if TASK_MODULES.get(stage) == "metrics" else []
     contents = {path.as_posix(): files.digest((root / path).read_bytes()) for path in reads}
-    return StageCode(stage=stage, library=library.fingerprints()[stage], files=own, reads=contents or UNSET)
+    return StageCode(stage=stage, library=library_fingerprint.fingerprints()[stage], files=own, reads=contents or UNSET)
 
 
 def recorded(layout: Layout, stage: str) -> StageCode:

@@ -2,7 +2,7 @@
 
 Covers: imported files that Git does not track, that no stage watches, or that come from another work tree of the
 repository; files inside a stage's dependencies that Git does not track. Not covered: which sources an import *would*
-reach (`outside.closure`).
+reach (`runtime.import_closure`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from assay.core.errors import ProvenanceError
-from assay.outside import closure, git
-from assay.outside import tree as trees
-from assay.outside.untracked_files import commit_command, named
+from assay.runtime import git, import_closure
+from assay.runtime import source_roots as trees
+from assay.runtime.git_commit_hint import commit_command, named
 
 #: made by the interpreter beside the sources; .dvcignore keeps DVC from hashing them, too
 _BYPRODUCTS = frozenset({"__pycache__"})
@@ -123,7 +123,7 @@ def check_left_behind(home: Path, root: Path, stage: str, dependencies: Sequence
     DVC takes tracked files along and nothing else; such a run would end well with other code than the one at hand.
     """
     here, there = trees.project(root), trees.project(home)
-    names = sorted({name for file in files for name in closure.imported_names(here, Path(file))})
+    names = sorted({name for file in files for name in import_closure.imported_names(here, Path(file))})
     found = (file for name in names if (file := there.find(name)) and not here.find(name))
     missing = {file.as_posix(): "imports" for file in found}
     inside = {file: "depends on" for file in _untracked_inside(home, dependencies, files) if not (root / file).exists()}
@@ -146,7 +146,7 @@ def late(root: Path, dependencies: Sequence[str], seen: Collection[str]) -> list
 
 
 def _watched(root: Path, file: str, dependencies: Sequence[str], seen: Collection[str]) -> bool:
-    return file in seen or _inside(file, dependencies) or closure.inert(root, Path(file))
+    return file in seen or _inside(file, dependencies) or import_closure.inert(root, Path(file))
 
 
 def _untracked_inside(root: Path, dependencies: Sequence[str], sources: Collection[str]) -> list[str]:

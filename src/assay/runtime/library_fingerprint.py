@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from assay.core.paths import CODED
-from assay.outside import closure, files, remembered
-from assay.outside import tree as trees
-from assay.outside.tree import Tree
+from assay.runtime import files, import_closure, source_analysis_cache
+from assay.runtime import source_roots as trees
+from assay.runtime.source_roots import Tree
 
 #: name under which the fingerprint of what trains is found beside those of stages
 TRAINING = "training"
@@ -29,19 +29,21 @@ def command(stage: str, *arguments: str) -> list[str]:
     return [sys.executable, str(trees.OURS / "__main__.py"), "stage", stage, *arguments]
 
 
-def sources(name: str, tree: Tree = trees.LIBRARY_TREE, looked: closure.Looked | None = None) -> tuple[Path, ...]:
+def sources(
+    name: str, tree: Tree = trees.LIBRARY_TREE, looked: import_closure.Looked | None = None
+) -> tuple[Path, ...]:
     """Files of the library that a stage, or training, reaches."""
-    return closure.import_closure(tree, [Path(trees.LIBRARY, entry) for entry in ENTRIES[name]], looked)
+    return import_closure.import_closure(tree, [Path(trees.LIBRARY, entry) for entry in ENTRIES[name]], looked)
 
 
 def fingerprints(tree: Tree = trees.LIBRARY_TREE) -> dict[str, str]:
     """Stage → fingerprint of what it imports of the library in `tree`, and that of what trains."""
     key = files.digest(b"library" + repr(dict(ENTRIES)).encode() + _content(tree).encode())
-    known = remembered.recall(key)
+    known = source_analysis_cache.recall(key)
     if known is None:
-        looked = closure.Looked()
-        found = {name: closure.code_hash(tree, sources(name, tree, looked)) for name in ENTRIES}
-        known = remembered.learn(key, [f"{name}={value}" for name, value in found.items()])
+        looked = import_closure.Looked()
+        found = {name: import_closure.code_hash(tree, sources(name, tree, looked)) for name in ENTRIES}
+        known = source_analysis_cache.learn(key, [f"{name}={value}" for name, value in found.items()])
     return dict(entry.split("=", 1) for entry in known)
 
 

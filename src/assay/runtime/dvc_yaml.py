@@ -17,8 +17,8 @@ from assay.core.errors import UsageError
 from assay.core.paths import STAGES, Layout, Store
 from assay.core.yaml12 import parse
 from assay.core.yaml_limits import GENERATED
-from assay.outside import files, git
-from assay.outside.tree import SEAL
+from assay.runtime import files, git
+from assay.runtime.source_roots import SEAL
 
 
 @dataclass(frozen=True)

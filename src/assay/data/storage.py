@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from assay.core import schemas
 from assay.core.errors import UsageError
-from assay.outside import arrays, files
+from assay.runtime import files, npy_files
 
 MANIFEST = "manifest.json"
 
@@ -107,7 +107,7 @@ def read(folder: Path, names: Sequence[str] = ("ids", "inputs", "targets", "grou
             continue
         path = folder / f"{name}.npy"
         mend = f"bring it back with `dvc checkout --force {quote(str(folder))}`"
-        array = arrays.read(path, mend)
+        array = npy_files.read(path, mend)
         if array_digest(array) != expected or len(array) != manifest.examples:
             raise UsageError(f"{path} does not match its manifest", mend=mend)
         found[name] = array

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from assay.core import ast_normal_form
 from assay.core.errors import ProvenanceError, UsageError
-from assay.outside import files, git, task_source
-from assay.outside.untracked_files import commit_command
+from assay.runtime import files, git, task_source
+from assay.runtime.git_commit_hint import commit_command
 
 READS = "READS"
 _WRITTEN = 'a list written out: READS = ["weights.npy"]'

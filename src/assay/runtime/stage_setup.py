@@ -13,7 +13,7 @@ from assay.core import params_yaml
 from assay.core.params_yaml import Params
 from assay.core.paths import Layout
 from assay.core.schemas import StageCode
-from assay.outside import pipeline, provenance, remembered, stage_code, task_source
+from assay.runtime import dvc_yaml, source_analysis_cache, stage_fingerprint, task_source, tracked_code_check
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Start:
     """One stage under way. `params` are resolved for the profile."""
 
     stage: str
-    run: pipeline.Run
+    run: dvc_yaml.Run
     params: Params
 
     @property
@@ -31,7 +31,7 @@ class Start:
     @cached_property
     def declared(self) -> dict[str, list[str]]:
         """Stage → its dependencies in dvc.yaml."""
-        return pipeline.dependencies(self.layout, self.params.task.name)
+        return dvc_yaml.dependencies(self.layout, self.params.task.name)
 
     @property
     def dependencies(self) -> list[str]:
@@ -40,7 +40,7 @@ class Start:
     @cached_property
     def code(self) -> StageCode:
         """What the stage reaches. Raises ProvenanceError where that is not what `context` saw."""
-        return stage_code.check(self.layout, self.stage, self.params.task.name)
+        return stage_fingerprint.check(self.layout, self.stage, self.params.task.name)
 
     def task(self, name: str) -> ModuleType:
         """The task's module `name` (data, metrics), imported and proven."""
@@ -55,19 +55,19 @@ class Start:
     def prove(self, also: Iterable[str] = ()) -> None:
         """Refuse code that nobody knows: what is imported by now, and the files in `also`."""
         root = self.layout.root
-        provenance.check_tree(root, self.run.home, self.stage)
-        files = sorted({*provenance.imported(root), *also})
-        provenance.check(root, self.stage, self.dependencies, files, self.code.files)
+        tracked_code_check.check_tree(root, self.run.home, self.stage)
+        files = sorted({*tracked_code_check.imported(root), *also})
+        tracked_code_check.check(root, self.stage, self.dependencies, files, self.code.files)
 
     def unproven(self) -> list[str]:
         """Modules imported since, which nobody checked."""
-        elsewhere = provenance.from_elsewhere(self.layout.root, self.run.home)
-        return [*provenance.late(self.layout.root, self.dependencies, self.code.files), *elsewhere]
+        elsewhere = tracked_code_check.from_elsewhere(self.layout.root, self.run.home)
+        return [*tracked_code_check.late(self.layout.root, self.dependencies, self.code.files), *elsewhere]
 
 
 def start(root: Path, stage: str) -> Start:
     """Read params.yaml as a whole, whatever part of it this stage needs."""
-    content = pipeline.parameters(root, "bring it back with `git checkout HEAD -- params.yaml`")
-    begun = Start(stage, pipeline.current(root), params_yaml.resolved(content))
-    remembered.load(begun.run.store.sources)
+    content = dvc_yaml.parameters(root, "bring it back with `git checkout HEAD -- params.yaml`")
+    begun = Start(stage, dvc_yaml.current(root), params_yaml.resolved(content))
+    source_analysis_cache.load(begun.run.store.sources)
     return begun

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from assay.core import ast_normal_form
-from assay.outside import files as disk
-from assay.outside import remembered
-from assay.outside import tree as trees
-from assay.outside.tree import Tree
+from assay.runtime import files as disk
+from assay.runtime import source_analysis_cache
+from assay.runtime import source_roots as trees
+from assay.runtime.source_roots import Tree
 
 #: the folder of a project's dvc.yaml, or a tree of sources
 Where = Path | Tree
@@ -117,9 +117,9 @@ def _content_digest(root: Path, file: Path) -> str:
 
 def _normal_digest(content: bytes, where: str) -> str:
     key = disk.digest(b"normal form" + content)
-    known = remembered.recall(key)
+    known = source_analysis_cache.recall(key)
     if known is None:
-        known = remembered.learn(
+        known = source_analysis_cache.learn(
             key, [disk.digest(ast_normal_form.text(ast_normal_form.parse(content, where)).encode())]
         )
     return known[0]
@@ -169,8 +169,10 @@ def _members(tree: Tree, package: str) -> set[str]:
 
 def _scan(content: bytes, where: str, package: str) -> frozenset[str]:
     key = disk.digest(f"imports {package}\n".encode() + content)
-    known = remembered.recall(key)
-    return frozenset(remembered.learn(key, sorted(_parsed(content, where, package))) if known is None else known)
+    known = source_analysis_cache.recall(key)
+    return frozenset(
+        source_analysis_cache.learn(key, sorted(_parsed(content, where, package))) if known is None else known
+    )
 
 
 def _parsed(content: bytes, where: str, package: str) -> frozenset[str]:

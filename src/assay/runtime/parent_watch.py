@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-from assay.outside import limits
+from assay.runtime import container_limits
 
 _PR_SET_PDEATHSIG = 1
 #: variable of the environment of processes that train one arm while another may train the other
@@ -45,7 +45,7 @@ def hold(starter: int | None = None) -> None:
 def processors() -> int:
     """Processors that this process and its children may use; a part of one, as containers may get, counts as one."""
     here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return math.ceil(min(here, limits.processors()))
+    return math.ceil(min(here, container_limits.processors()))
 
 
 def share() -> int:

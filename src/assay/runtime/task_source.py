@@ -19,8 +19,8 @@ from types import ModuleType
 from typing import Any
 
 from assay.core.errors import AssayError, UsageError
-from assay.outside import import_path
-from assay.outside import tree as trees
+from assay.runtime import source_roots as trees
+from assay.runtime import sys_path
 
 #: file → members of which one in each tuple must be there
 REQUIRED: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -158,7 +158,7 @@ def _function(entry: ast.expr) -> str | None:
 def load(root: Path, task: str, name: str) -> ModuleType:
     """Import a task's module from the tree around `root`. Raises UsageError with file and line of what went wrong."""
     read(root, task, name)
-    with import_path.active(root), said_by_task(root, task, name):
+    with sys_path.active(root), said_by_task(root, task, name):
         return importlib.import_module(module(task, name))
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from assay.core import ast_normal_form
-from assay.outside import files
+from assay.runtime import files
 
 #: beyond this many answers only those that the last run used are kept
 _MOST = 5_000

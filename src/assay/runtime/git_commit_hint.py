@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay.outside import git
+from assay.runtime import git
 
 #: so many files are named, more by the folder that holds them all
 NAMED = 3

@@ -17,7 +17,7 @@ from pathlib import Path
 from assay.core import sanitize_output
 from assay.core.errors import REFUSED, AssayError, Exit
 from assay.core.paths import Layout
-from assay.outside import git_environment, import_path, lifeline, places, seconds, standard_streams, utf8_mode
+from assay.runtime import cache_dirs, git_env_vars, parent_watch, standard_streams, sys_path, timing, utf8_mode
 
 #: what `assay stage NAME` runs. The last five are no stages of dvc.yaml: stages and commands start them
 STAGES = {
@@ -45,14 +45,14 @@ def guarded(given: Sequence[str]) -> int:
         _say(f"there is no stage {' '.join(arguments) or '(none given)'}; allowed: {', '.join(STAGES)}")
         return Exit.USAGE
     name, root = arguments[0], Path.cwd()
-    lifeline.hold()
-    git_environment.forget_places()  # `dvc exp run` in a hook or an alias of Git
-    seconds.mark("interpreter")
+    parent_watch.hold()
+    git_env_vars.forget_places()  # `dvc exp run` in a hook or an alias of Git
+    timing.mark("interpreter")
     try:
         module = importlib.import_module(STAGES[name])
         gc.enable()
-        seconds.mark("imports")
-        import_path.activate(root)
+        timing.mark("imports")
+        sys_path.activate(root)
         stage: Callable[[Path, Sequence[str]], None] = module.main
         stage(root, arguments[1:])
         return Exit.DONE
@@ -77,7 +77,7 @@ def guarded(given: Sequence[str]) -> int:
     except Exception:
         return _bug(name)
     finally:
-        seconds.write(name)
+        timing.write(name)
 
 
 def _before_comment(given: Sequence[str]) -> list[str]:
@@ -113,7 +113,7 @@ def leave(code: int) -> None:
     """End the process at once: tearing down torch costs a quarter of a second and changes nothing."""
     sys.stdout.flush()
     sys.stderr.flush()
-    places.clear()
+    cache_dirs.clear()
     os._exit(code)
 
 
