@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from assay.context import environment
 from assay.learning import device
+from assay.runtime import environment
 from support.project import Project
 
 

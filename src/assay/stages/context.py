@@ -14,7 +14,6 @@ from pathlib import Path
 import msgspec
 
 from assay.arms import accepted, draw
-from assay.context import environment, identity, installation, shadowed
 from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
 from assay.core.paths import CODED
@@ -23,10 +22,14 @@ from assay.history import detached
 from assay.lineage import grown, metric_definition
 from assay.runtime import (
     cache_dirs,
+    editable_install_check,
+    environment,
     files,
+    git_identity,
     import_closure,
     library_fingerprint,
     metric_input_files,
+    shadowed_modules,
     source_analysis_cache,
     stage_fingerprint,
     task_source,
@@ -37,17 +40,17 @@ from assay.runtime.stage_setup import Start, start
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
     begun = start(root, "context")
-    installation.check(root, begun.run.home)
+    editable_install_check.check(root, begun.run.home)
     check_task(begun)
     looked = import_closure.Looked()
     code = {stage: stage_fingerprint.find(root, stage, begun.params.task.name, looked) for stage in CODED}
-    shadowed.check(root, {package for one in code.values() for package in packages(root, one)})
+    shadowed_modules.check(root, {package for one in code.values() for package in packages(root, one)})
     prove_all(begun, code)
     metric_input_files.check_known(root, begun.params.task.name)
     outside = packages(root, code["train"])
     grown.check_writable(begun.run.home, grown.LOOKS)
-    if identity.ensure(begun.run.home):
-        print(f"context: Git knew no identity; this repository now has {identity.NAME} <{identity.EMAIL}>")
+    if git_identity.ensure(begun.run.home):
+        print(f"context: Git knew no identity; this repository now has {git_identity.NAME} <{git_identity.EMAIL}>")
     if begun.run.home == root and (note := detached.before_this_run(root, begun.run.experiment)):
         print(sanitize_output.line(f"context: {note}"))
     if note := cache_dirs.trouble(begun.run.store):

@@ -21,7 +21,6 @@ from typing import Any
 import msgspec
 
 from assay.arms.dvc_program import DVC
-from assay.context import environment
 from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
@@ -34,7 +33,7 @@ from assay.history.landing import newest_date
 from assay.history.merging import merge
 from assay.history.reproducing import furnish, last
 from assay.history.scratch import failed, lay_out, run
-from assay.runtime import dvc_yaml, files, git, library_fingerprint, parent_watch
+from assay.runtime import dvc_yaml, environment, files, git, library_fingerprint, parent_watch
 from assay.verbs import metric_rows
 
 REPLICATES = "results/replicates.csv"

@@ -12,7 +12,6 @@ from datetime import date
 from pathlib import Path
 from shlex import quote
 
-from assay.context import environment
 from assay.core import params_yaml, schemas
 from assay.core.errors import AssayError
 from assay.core.params_yaml import Params
@@ -23,7 +22,7 @@ from assay.history.reading import Experiment, Repository, parse_metrics, read
 from assay.history.state import State, fold
 from assay.history.worktree import WorkTree
 from assay.report.listing import Status, StatusLine
-from assay.runtime import dvc_yaml, files, git, source_analysis_cache
+from assay.runtime import dvc_yaml, environment, files, git, source_analysis_cache
 from assay.runtime.git_commit_hint import commit_command, named
 from assay.verbs import status_ledger, status_library
 
