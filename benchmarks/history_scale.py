@@ -21,8 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from assay.evidence.events import Accepted, Comparison, Score, Seeds
-from assay.evidence.trailers import format_event
+from assay.tags.strategy_events import Accepted, Comparison, Score, Seeds
+from assay.tags.trailers import format_event
 
 SOURCE = Path(__file__).resolve().parents[1]
 #: what a project consists of

@@ -11,7 +11,7 @@ import assay
 from assay.cli.root import COMMANDS
 from assay.core.errors import Exit
 from assay.core.paths import STAGES
-from assay.evidence.events import KINDS
+from assay.tags.strategy_events import KINDS
 from support.project import Project
 
 ROOT = Path(__file__).parents[2]

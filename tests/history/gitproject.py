@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 from assay.cli import root as command_line
-from assay.evidence.events import Accepted, Comparison, Event, Score, Seeds, tag_of
-from assay.evidence.trailers import format_event
+from assay.tags.strategy_events import Accepted, Comparison, Event, Score, Seeds, tag_of
+from assay.tags.trailers import format_event
 
 PARAMS = """\
 # what a run measures

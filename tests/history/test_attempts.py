@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from gitproject import accepted
 
-from assay.evidence.events import Attempted, Comparison, Score, Seeds
 from assay.history.reading import read
 from assay.history.state import fold
 from assay.judging.attempts import AttemptEntry, OpeningEntry
 from assay.judging.selection import level
 from assay.lineage import ledger
+from assay.tags.strategy_events import Attempted, Comparison, Score, Seeds
 from assay.verbs import attempting, attempts_before
 from assay.verbs.attempting import Idea
 

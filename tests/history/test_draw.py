@@ -6,7 +6,7 @@ from gitproject import Project, accepted
 
 from assay.arms import draw
 from assay.arms.accepted import FLOOR, Accepted
-from assay.evidence.events import Remeasured, Revoked, Seeds
+from assay.tags.strategy_events import Remeasured, Revoked, Seeds
 
 
 def test_each_accepted_commit_has_a_place_of_its_own(project: Project) -> None:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.core.errors import UsageError
-from assay.evidence import trailers
-from assay.evidence.events import (
+from assay.tags import trailers
+from assay.tags.strategy_events import (
     KINDS,
     Accepted,
     Attempted,
@@ -28,7 +28,7 @@ from assay.evidence.events import (
     kind_of,
     tag_of,
 )
-from assay.evidence.trailers import format_event, parse_event
+from assay.tags.trailers import format_event, parse_event
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

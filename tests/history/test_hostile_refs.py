@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from gitproject import Project, accepted, metrics
 
-from assay.evidence.trailers import _checksum, format_event
+from assay.tags.trailers import _checksum, format_event
 
 Plant = Callable[[Project], None]
 

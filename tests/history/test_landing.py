@@ -9,10 +9,10 @@ from gitproject import PARAMS, Project, accepted, metrics
 
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
-from assay.evidence.trailers import parse_event
 from assay.history import landing
 from assay.history.landing import Message
 from assay.history.merging import merge
+from assay.tags.trailers import parse_event
 
 NEW = {"params.yaml": PARAMS.replace("lr: 0.001 ", "lr: 0.01 "), "results/metrics.json": metrics()}
 

@@ -9,7 +9,7 @@ import json
 
 from gitproject import PARAMS, accepted, metrics
 
-from assay.evidence.events import Attempted, Comparison, Rescored, Score, Seeds
+from assay.tags.strategy_events import Attempted, Comparison, Rescored, Score, Seeds
 
 GOLDEN = """\
 accuracy-1.5f3c9a2e

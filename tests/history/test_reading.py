@@ -11,12 +11,12 @@ from gitproject import PARAMS, VERSION, accepted, metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay.evidence.events import Rejected, Rescored, Revoked, Score, tag_of
 from assay.history.changes import changes, parameter_lines
 from assay.history.reading import Stamp, Tag, read
 from assay.history.state import fold
 from assay.lineage import objects
 from assay.lineage.objects import reading, refs
+from assay.tags.strategy_events import Rejected, Rescored, Revoked, Score, tag_of
 
 
 def test_objects_come_back_whole_whatever_is_in_them(project):

@@ -8,9 +8,9 @@ import pytest
 from gitproject import Project
 from test_ledger import asked
 
-from assay.evidence.events import Score
 from assay.history import rescored
 from assay.lineage import grown, ledger
+from assay.tags.strategy_events import Score
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from assay.arms import accepted as strategies
 from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
-from assay.evidence.events import CONTRACT
 from assay.runtime.dvc_yaml import Run
+from assay.tags.strategy_events import CONTRACT
 
 FULL = PARAMS + "profiles: {full: {}}\n"
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
-from assay.evidence.events import Accepted, Comparison, Score, Seeds
 from assay.history.outputs import fetch
 from assay.serving.packing import Kept, needed, pack
 from assay.serving.predict import BrokenError, Predictor
+from assay.tags.strategy_events import Accepted, Comparison, Score, Seeds
 from support.project import Project, environment
 
 #: neither Assay nor DVC may be imported, whatever is installed

@@ -21,12 +21,12 @@ from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.yaml12 import parse
 from assay.core.yaml_limits import GENERATED
-from assay.evidence.events import CONTRACT, Event, Remeasured, Score, Seeds, UnverifiableError
-from assay.evidence.events import Accepted as Confirmed
-from assay.evidence.trailers import parse_event
 from assay.runtime import cache_dirs, dvc_yaml, files, git
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.source_roots import SEAL
+from assay.tags.strategy_events import CONTRACT, Event, Remeasured, Score, Seeds, UnverifiableError
+from assay.tags.strategy_events import Accepted as Confirmed
+from assay.tags.trailers import parse_event
 
 FLOOR = "floor"
 #: what a strategy must bring along to be run again

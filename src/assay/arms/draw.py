@@ -18,8 +18,8 @@ from assay.core import schemas
 from assay.core.params_yaml import SPAN
 from assay.core.paths import Layout
 from assay.core.schemas import Draw
-from assay.evidence.events import Accepted as Confirmed
 from assay.runtime import files, git
+from assay.tags.strategy_events import Accepted as Confirmed
 
 CANDIDATE = "candidate"
 #: a paired design shares the replicates of both arms

@@ -8,7 +8,7 @@ import click
 
 from assay.cli.printing import examples, show, show_json
 from assay.core.schemas import encode
-from assay.evidence.events import tag_of
+from assay.tags.strategy_events import tag_of
 from assay.verbs.reject import reject
 
 

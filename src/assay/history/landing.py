@@ -15,12 +15,12 @@ import msgspec
 
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
-from assay.evidence.events import Accepted, tag_of
-from assay.evidence.trailers import format_event
 from assay.history import changed_outputs, elsewhere, following, plumbing, pointer
 from assay.history.commits import branch, tree_with
 from assay.history.merging import Merge
 from assay.runtime import git
+from assay.tags.strategy_events import Accepted, tag_of
+from assay.tags.trailers import format_event
 
 
 @dataclass(frozen=True)

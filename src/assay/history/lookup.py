@@ -6,11 +6,11 @@ import difflib
 from pathlib import Path
 
 from assay.core.errors import UsageError
-from assay.evidence.events import UnverifiableError, check_spelling
 from assay.history import pointer
 from assay.history.reading import Experiment, Repository, Stamp, Tag, parse_metrics
 from assay.history.state import State, Strategy
 from assay.runtime import git
+from assay.tags.strategy_events import UnverifiableError, check_spelling
 
 
 def experiment(root: Path, repository: Repository, name: str) -> Experiment:

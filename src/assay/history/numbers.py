@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from assay.evidence.events import Comparison, Score
+from assay.tags.strategy_events import Comparison, Score
 
 
 def text(metrics: Mapping[str, Any], key: str) -> str:

@@ -16,11 +16,11 @@ from typing import Any
 import msgspec
 
 from assay.core.schemas import DAMAGE
-from assay.evidence.events import NO_EVIDENCE, Event, UnverifiableError, kind_of
-from assay.evidence.trailers import parse_event
 from assay.history import pointer
 from assay.lineage.objects import Object, Objects, Ref, reading, refs
 from assay.runtime import git
+from assay.tags.strategy_events import NO_EVIDENCE, Event, UnverifiableError, kind_of
+from assay.tags.trailers import parse_event
 
 METRICS = "results/metrics.json"
 #: DVC also keeps stashes, its running experiment and its queue under refs/exps

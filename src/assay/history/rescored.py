@@ -12,10 +12,10 @@ from pathlib import Path
 import msgspec
 
 from assay.core.schemas import DAMAGE
-from assay.evidence.events import Score
 from assay.lineage import grown
 from assay.lineage.grown import Grown
 from assay.lineage.objects import refs
+from assay.tags.strategy_events import Score
 
 FOLDER = "refs/assay/rescored"
 #: metric version → commit → score

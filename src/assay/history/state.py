@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from assay.evidence.events import Accepted, Attempted, Event, Rejected, Remeasured, Rescored, Revoked, Seeds
 from assay.history.reading import Tag
+from assay.tags.strategy_events import Accepted, Attempted, Event, Rejected, Remeasured, Rescored, Revoked, Seeds
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from assay.core.errors import UsageError
-from assay.evidence.events import Event, check_name, tag_of
-from assay.evidence.trailers import format_event
 from assay.history import plumbing
 from assay.lineage.objects import Ref
 from assay.runtime import git
+from assay.tags.strategy_events import Event, check_name, tag_of
+from assay.tags.trailers import format_event
 
 
 def check_identity(root: Path) -> None:

@@ -26,7 +26,6 @@ from assay.core.params_yaml import SPAN, Params
 from assay.core.paths import Layout
 from assay.data import storage
 from assay.data.storage import Examples
-from assay.evidence.events import Accepted
 from assay.keeping import tensors
 from assay.keeping.sample import sample, without
 from assay.learning import contract, device, feed
@@ -34,6 +33,7 @@ from assay.runtime import dvc_yaml, files, import_closure, npy_files, task_sourc
 from assay.runtime.source_roots import LIBRARY_TREE, project
 from assay.serving import predict
 from assay.serving.predict import Predictor, Sources
+from assay.tags.strategy_events import Accepted
 
 #: largest difference between a prediction made again and the stored one, relative to the largest stored
 #: one. Float32 on another device differs by rounding; half precision by what it rounds away.

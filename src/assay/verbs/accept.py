@@ -21,7 +21,6 @@ from assay.core import params_yaml, schemas
 from assay.core.errors import GateError, UsageError
 from assay.core.paths import Layout
 from assay.core.schemas import Environment
-from assay.evidence.events import CONTRACT, Accepted, Attempted, Comparison, Score, check_name, tag_of
 from assay.history import changed_outputs, following, landing, lookup, numbers, plumbing, project
 from assay.history.commits import tree_with
 from assay.history.landing import Message
@@ -37,6 +36,7 @@ from assay.lineage import ledger
 from assay.report.comparison import verdict_lines
 from assay.runtime import cache_dirs, dvc_yaml, files, git
 from assay.scoring.ruler import Metric
+from assay.tags.strategy_events import CONTRACT, Accepted, Attempted, Comparison, Score, check_name, tag_of
 from assay.verbs import admission, attempting, attempts_before, metric_admission, selected_look
 from assay.verbs.acceptance import comparison, confirmed, judge, selected
 from assay.verbs.attempting import Attempt, Idea

@@ -14,13 +14,13 @@ from typing import Any
 import msgspec
 
 from assay.core.paths import Layout
-from assay.evidence.events import Comparison, Score
 from assay.history import numbers
 from assay.judging import cautions, selection
 from assay.judging.attempts import AttemptEntry
 from assay.judging.compare import Comparison as Judged
 from assay.judging.compare import entered
 from assay.runtime import files
+from assay.tags.strategy_events import Comparison, Score
 from assay.verbs.confirming import PAIRED_PURPOSE, Confirmation, Group
 
 

@@ -14,7 +14,6 @@ from assay.arms.accepted import FLOOR
 from assay.core import params_yaml
 from assay.core.errors import IncomparableError, ProvenanceError, UsageError
 from assay.core.paths import Layout
-from assay.evidence.events import NO_EVIDENCE, UnverifiableError
 from assay.history import changed_outputs, difference, elsewhere, following, numbers, pointer
 from assay.history.alone import measured_alone
 from assay.history.commits import branch
@@ -24,6 +23,7 @@ from assay.history.writing import check_free, check_identity
 from assay.runtime import dvc_yaml, git
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.git_commit_hint import commit_command
+from assay.tags.strategy_events import NO_EVIDENCE, UnverifiableError
 
 #: rules that may be set aside with a reason
 ALLOWANCES = ("equivalent", "bundle", "metric")

@@ -14,13 +14,13 @@ from assay.core import schemas
 from assay.core.errors import AssayError
 from assay.core.paths import Layout
 from assay.core.schemas import Arm
-from assay.evidence.events import Seeds
 from assay.history.state import State
 from assay.judging import attempts, selection
 from assay.judging.attempts import AttemptEntry, OpeningEntry, OutcomeEntry
 from assay.lineage import columns, identities, ledger
 from assay.lineage.ledger import Ledger
 from assay.runtime import files, git
+from assay.tags.strategy_events import Seeds
 from assay.verbs import attempts_before as before
 from assay.verbs.confirming import fresh_seeds
 

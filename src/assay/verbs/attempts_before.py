@@ -9,12 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from assay.arms.accepted import FLOOR
-from assay.evidence.events import Accepted, Attempted
 from assay.history import pointer
 from assay.history.state import State
 from assay.judging.attempts import AttemptEntry, OpeningEntry, OutcomeEntry
 from assay.lineage.ledger import Ledger
 from assay.runtime import git
+from assay.tags.strategy_events import Accepted, Attempted
 from assay.verbs.confirming import PAIRED_PURPOSE, fresh_seeds
 
 

@@ -27,13 +27,13 @@ from assay.core.json_encoding import json_form
 from assay.core.params_yaml import Judge, Params
 from assay.core.paths import Layout
 from assay.core.yaml12 import parse
-from assay.evidence.events import NAMES, is_name
 from assay.history import plumbing
 from assay.history.landing import newest_date
 from assay.history.merging import merge
 from assay.history.reproducing import furnish, last
 from assay.history.scratch import failed, lay_out, run
 from assay.runtime import dvc_yaml, environment, files, git, library_fingerprint, parent_watch
+from assay.tags.strategy_events import NAMES, is_name
 from assay.verbs import metric_rows
 
 REPLICATES = "results/replicates.csv"

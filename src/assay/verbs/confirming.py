@@ -23,13 +23,13 @@ from assay.core.errors import UsageError
 from assay.core.params_yaml import SPAN
 from assay.core.schemas import Draw, Measurement, MeasureRequest, Replicate
 from assay.data import storage
-from assay.evidence.events import Score, Seeds
 from assay.history.scratch import Scratch, failed, run
 from assay.runtime import cache_dirs, dvc_yaml, files, import_closure, library_fingerprint, npy_files, task_source
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.stage_setup import Start
 from assay.scoring import ruler, trusted, unseen_reads
 from assay.scoring.ruler import Metric
+from assay.tags.strategy_events import Score, Seeds
 
 PURPOSE = "confirmation"
 #: a paired design is confirmed as it was declared: both arms on the same fresh numbers

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from assay.core.errors import AssayError
-from assay.evidence.events import Attempted, Comparison, Rejected, Revoked
 from assay.history import numbers, pointer, project, rescored
 from assay.history.changes import changes
 from assay.history.reading import Experiment, Repository, Tag, read
@@ -19,6 +18,7 @@ from assay.history.state import State, Strategy, fold
 from assay.lineage.objects import reading
 from assay.report.listing import Log, LogRow
 from assay.runtime import git
+from assay.tags.strategy_events import Attempted, Comparison, Rejected, Revoked
 
 
 def log(start: Path, everything: bool = False) -> Log:

@@ -20,7 +20,6 @@ from assay.core.errors import IncomparableError, ProvenanceError, UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import Layout
 from assay.data import storage
-from assay.evidence.events import Score
 from assay.history import locked
 from assay.history.kept import Kept
 from assay.runtime import dvc_yaml, files, git, import_closure, metric_input_files, source_analysis_cache, task_source
@@ -28,6 +27,7 @@ from assay.runtime.git_commit_hint import commit_command, named
 from assay.scoring import present, ruler, trusted, unseen_reads
 from assay.scoring.arm import Ruler
 from assay.scoring.ruler import Metric
+from assay.tags.strategy_events import Score
 
 VALIDATION = "data/split/validation"
 

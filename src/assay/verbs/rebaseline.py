@@ -20,7 +20,6 @@ from assay.core import params_yaml, schemas
 from assay.core.errors import IncomparableError, UsageError
 from assay.core.paths import Layout
 from assay.data.storage import read_manifest
-from assay.evidence.events import NO_EVIDENCE, Remeasured, UnverifiableError
 from assay.history import lookup, project
 from assay.history.reading import read
 from assay.history.reproducing import last
@@ -31,6 +30,7 @@ from assay.lineage import ledger
 from assay.runtime import dvc_yaml, files
 from assay.runtime.stage_setup import Start
 from assay.scoring import arm as scoring
+from assay.tags.strategy_events import NO_EVIDENCE, Remeasured, UnverifiableError
 from assay.verbs import present_ruler
 from assay.verbs.attempts_before import next_sequence
 from assay.verbs.confirming import fresh_seeds

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assay.evidence.events import Rejected, check_name
 from assay.history import lookup, numbers, project
 from assay.history.changes import changes
 from assay.history.reading import Experiment, read
@@ -12,6 +11,7 @@ from assay.history.state import fold
 from assay.history.writing import check_free, check_identity, check_why, write
 from assay.lineage.objects import reading
 from assay.runtime import git
+from assay.tags.strategy_events import Rejected, check_name
 
 
 def reject(start: Path, name: str, why: str) -> Rejected:

@@ -16,7 +16,6 @@ from shlex import quote
 from assay.core.errors import AssayError, UsageError
 from assay.core.paths import Layout
 from assay.core.schemas import Arm
-from assay.evidence.events import Rejected, Rescored, Score
 from assay.history import dvc_cache, kept, numbers, pointer, project, rescored
 from assay.history.kept import Kept, NotAtHandError
 from assay.history.reading import Repository, read
@@ -24,6 +23,7 @@ from assay.history.state import State, Strategy, fold
 from assay.history.writing import check_identity, write
 from assay.lineage.objects import Objects, reading
 from assay.runtime import files, git
+from assay.tags.strategy_events import Rejected, Rescored, Score
 from assay.verbs import present_ruler
 from assay.verbs.present_ruler import Today
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assay.evidence.events import Revoked
 from assay.history import lookup, pointer, project
 from assay.history.commits import branch
 from assay.history.reading import read
 from assay.history.state import State, Strategy, fold
 from assay.history.writing import check_free, check_identity, check_why, write
+from assay.tags.strategy_events import Revoked
 
 
 def revoke(start: Path, name: str, why: str) -> tuple[Revoked, str]:

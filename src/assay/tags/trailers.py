@@ -4,7 +4,7 @@ A message is a title, an optional text, then one `Assay-…: value` line a field
 of it and the tag's own name. The checksum finds edits and copies, not forgers: whoever wants to know
 whether the numbers are true runs `dvc repro` at the tag.
 
-Not covered: what the fields mean (`evidence.events`), reading and writing tags (`history`).
+Not covered: what the fields mean (`tags.strategy_events`), reading and writing tags (`history`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import msgspec
 
 from assay.core.errors import UsageError
 from assay.core.schemas import DAMAGE
-from assay.evidence.events import NO_EVIDENCE, SCHEMA, Event, UnverifiableError, kind_of, tag_of
+from assay.tags.strategy_events import NO_EVIDENCE, SCHEMA, Event, UnverifiableError, kind_of, tag_of
 
 #: the largest number of an event: replicates are counted from 20,000 times it, and fit into 64 bits
 NEWEST = 10**9
