@@ -18,7 +18,7 @@ import numpy as np
 from judge_nulls import Row
 from tabulate import tabulate
 
-from assay.judging.compare import compare
+from assay.stats.arm_comparison import compare
 
 
 def seconds(draws: int) -> Iterator[Row]:

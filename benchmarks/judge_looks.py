@@ -1,11 +1,11 @@
-"""Makes `src/assay/judging/looks_table.py`: the levels at which declared looks are tested.
+"""Makes `src/assay/stats/sequential_levels_table.py`: the levels at which declared looks are tested.
 
 For every plan of two or more of the n below: pairs of normal arms are grown through the plan, Student's t is
 taken at each n, and the level of each look is the quantile of its p among the pairs not yet decided that
 spends alpha in proportion to n (Kim & DeMets 1987, Biometrika 74:149, their power family with exponent 1).
 Student's p is uniform at each n under the null, so only the dependence between looks is calibrated.
 
-    python benchmarks/judge_looks.py > src/assay/judging/looks_table.py      # 4 million pairs, 15 s
+    python benchmarks/judge_looks.py > src/assay/stats/sequential_levels_table.py      # 4 million pairs, 15 s
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.judging import contrasts
+from assay.stats import difference_estimate
 
 REPLICATES = (3, 5, 10, 20, 40)
 ALPHA = 0.05
@@ -35,7 +35,7 @@ def null_p(rng: np.random.Generator, pairs: int) -> NDArray[np.float64]:
     for n in REPLICATES:
         part = arms[:, :n]
         mean, variance = part.mean(axis=1), part.var(axis=1, ddof=1)
-        p.append(contrasts.student(mean[1] - mean[0], variance[0], n, variance[1], n).p)
+        p.append(difference_estimate.student(mean[1] - mean[0], variance[0], n, variance[1], n).p)
     return np.array(p)
 
 

@@ -14,11 +14,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.judging import anytime, cautions, contrasts, crossed, divergence, factorial, inference, resampled, sequential
-from assay.judging.compare import compare
-from assay.judging.inference import Inference
-from assay.judging.samples import Sample
 from assay.report import comparison as report
+from assay.stats import (
+    anytime_valid_test,
+    cautions,
+    corrected_resampled_ttest,
+    difference_estimate,
+    diverged_runs_test,
+    factorial_design,
+    hypothesis_tests,
+    sequential_testing,
+    variance_components,
+)
+from assay.stats.arm_comparison import compare
+from assay.stats.arm_scores import Sample
+from assay.stats.hypothesis_tests import Inference
 
 POOL = np.loadtxt(Path(__file__).parents[1] / "tests" / "data" / "one_recipe_1261.csv", skiprows=1)
 ALPHA = 0.05
@@ -63,9 +73,9 @@ def pool_pairs(rng: np.random.Generator, draws: int, n_b: int, n_c: int) -> tupl
     return drawn[:, :n_b], drawn[:, n_b:]
 
 
-def inferences(baseline: Draws, candidate: Draws, test: inference.Test) -> Iterator[Inference]:
+def inferences(baseline: Draws, candidate: Draws, test: hypothesis_tests.Test) -> Iterator[Inference]:
     for values_b, values_c in zip(baseline, candidate, strict=True):
-        yield inference.infer(Sample(values_b), Sample(values_c), test, ALPHA)
+        yield hypothesis_tests.infer(Sample(values_b), Sample(values_c), test, ALPHA)
 
 
 def excludes(found: Inference, truth: float = 0.0) -> bool:
@@ -91,7 +101,7 @@ def null_pairs(draws: int, sizes: Sequence[int] = (2, 3, 5, 10, 20)) -> Iterator
             high = 0.97 if n >= 3 else 1.0
             yield within(f"null pairs, {test}, n={n}: coverage", covered, 0.945, high)
         truth = Sample(np.array([POOL.mean()]), fixed=True)
-        fixed = [inference.infer(truth, Sample(values), "welch", ALPHA) for values in candidate]
+        fixed = [hypothesis_tests.infer(truth, Sample(values), "welch", ALPHA) for values in candidate]
         wrong = float(np.mean([excludes(one) for one in fixed]))
         yield at_most(f"null pairs, one side fixed, n={n}: false verdicts", wrong, draws)
         yield within(f"null pairs, one side fixed, n={n}: coverage", 1 - wrong, 0.945, 0.97 if n >= 3 else 1.0)
@@ -105,7 +115,7 @@ def uneven(draws: int) -> Iterator[Row]:
     for n_b, n_c, ratio in UNEVEN:
         rng = stream(100 * n_b + n_c)
         pairs = zip(rng.normal(0, ratio, (draws, n_b)), rng.normal(0, 1, (draws, n_c)), strict=True)
-        found = [inference.infer(Sample(b), Sample(c), "welch", ALPHA) for b, c in pairs]
+        found = [hypothesis_tests.infer(Sample(b), Sample(c), "welch", ALPHA) for b, c in pairs]
         what = f"normal arms, n={n_b} v {n_c}, sd {ratio} v 1"
         yield within(f"{what}: coverage", 1 - float(np.mean([excludes(one) for one in found])), 0.945, 0.97)
         # The verdict must also survive the safe interval, as `compare` asks.
@@ -176,7 +186,7 @@ def failure_bounds(draws: int) -> Iterator[Row]:
     for n in (1, 3, 5, 10, 30, 100):
         for rate in (0.01, 0.1, 0.3):
             failed = stream(450 + n).binomial(n, rate, draws)
-            bounds = {k: divergence.failures_below(int(k), n) for k in np.unique(failed)}
+            bounds = {k: diverged_runs_test.failures_below(int(k), n) for k in np.unique(failed)}
             printed = {k: 100.0 if bound is None else float(report.percent(bound)) for k, bound in bounds.items()}
             covered = float(np.mean([100 * rate < printed[k] for k in failed]))
             yield within(f"failures < … %, n={n}, true rate {rate:.0%}: covered", covered, 0.95 - 3 * _se(0.05, draws))
@@ -184,7 +194,7 @@ def failure_bounds(draws: int) -> Iterator[Row]:
 
 def cautions_on_normal(draws: int, sizes: Sequence[int] = (3, 5, 10, 20, 30)) -> Iterator[Row]:
     """How often a caution stands beside a verdict on normal data, where there is nothing to warn of."""
-    tests: tuple[inference.Test, ...] = ("welch", "student", "paired")  # permutation is warned of like Student
+    tests: tuple[hypothesis_tests.Test, ...] = ("welch", "student", "paired")  # permutation is warned of like Student
     for n in sizes:
         for effect in (0.0, 2.0):
             rng = stream(400 + n)
@@ -229,7 +239,7 @@ def new_example_coverage(draws: int) -> Iterator[Row]:
             rng = stream(1000 * runs + examples)
             hit = 0
             for _ in range(draws):
-                low, high = crossed.new_examples(*scores(rng, runs, examples)).ci
+                low, high = variance_components.new_examples(*scores(rng, runs, examples)).ci
                 hit += low <= 0 <= high
             yield within(f"new examples, R={runs}, N={examples}: coverage", hit / draws, 0.93, 0.97)
 
@@ -253,8 +263,8 @@ def resampling(draws: int) -> Iterator[Row]:
         rng, plain, corrected = stream(examples), 0, 0
         for _ in range(draws):
             gaps = split_differences(rng, examples, test, 15)
-            plain += float(contrasts.one_sample(gaps.mean(), gaps.var(ddof=1) or 1.0, 15).p) <= ALPHA
-            corrected += resampled.resampled(gaps, examples - test, test).p <= ALPHA
+            plain += float(difference_estimate.one_sample(gaps.mean(), gaps.var(ddof=1) or 1.0, 15).p) <= ALPHA
+            corrected += corrected_resampled_ttest.resampled(gaps, examples - test, test).p <= ALPHA
         yield Row(f"15 splits of {examples}, plain t: false verdicts", plain / draws, "for comparison", True)
         yield at_most(f"15 splits of {examples}, corrected t: false verdicts", corrected / draws, draws)
 
@@ -264,15 +274,15 @@ def resampling(draws: int) -> Iterator[Row]:
 PLAN = (3, 5, 10, 20)
 
 
-def contrast_at(baseline: Draws, candidate: Draws, n: int) -> contrasts.Contrast:
+def contrast_at(baseline: Draws, candidate: Draws, n: int) -> difference_estimate.Contrast:
     """Welch at the first n of (draws, n_max)."""
     b, c = baseline[:, :n], candidate[:, :n]
-    return contrasts.welch(c.mean(1) - b.mean(1), b.var(1, ddof=1), n, c.var(1, ddof=1), n)
+    return difference_estimate.welch(c.mean(1) - b.mean(1), b.var(1, ddof=1), n, c.var(1, ddof=1), n)
 
 
 def look_errors(draws: int) -> Iterator[Row]:
     """Total error over a declared plan, over extensions without one, and what testing by hand does."""
-    levels = sequential.levels(ALPHA, PLAN)
+    levels = sequential_testing.levels(ALPHA, PLAN)
     baseline, candidate = pool_pairs(stream(20), draws, 20, 20)
     p = np.array([contrast_at(baseline, candidate, n).p for n in PLAN])
     yield Row("looks 3, 5, 10, 20 at 0.05 by hand: false verdicts", _any(p <= ALPHA), "for comparison", True)
@@ -286,7 +296,7 @@ def look_errors(draws: int) -> Iterator[Row]:
         b, c = rng.normal(0, 1, (draws, 20)), rng.normal(0, ratio, (draws, 20))
         every = range(3, 21)
         p = np.array([contrast_at(b, c, n).p for n in every])
-        spent = np.array([sequential.look(ALPHA, n, (), list(every)[:i]).alpha for i, n in enumerate(every)])
+        spent = np.array([sequential_testing.look(ALPHA, n, (), list(every)[:i]).alpha for i, n in enumerate(every)])
         wrong = _any(p <= spent[:, None])
         yield at_most(f"a look after every seed, undeclared, sd ratio {ratio:g}: false verdicts", wrong, draws)
     for start in (3, 5, 10):
@@ -303,21 +313,27 @@ SECOND = ((3, 5), (3, 10), (5, 6), (5, 10), (10, 20), (20, 40))
 def second_looks(draws: int) -> Iterator[Row]:
     """A look without a plan, then another one: what both err, and the power of both at +1 sd."""
     for first, second in SECOND:
-        level = sequential.look(ALPHA, second, (), [first]).alpha
-        spent = np.array([[sequential.look(ALPHA, first).alpha], [level]])
+        level = sequential_testing.look(ALPHA, second, (), [first]).alpha
+        spent = np.array([[sequential_testing.look(ALPHA, first).alpha], [level]])
         what = f"looks at {first} and {second}, second level {level:.4f}"
         for ratio in (1.0, 3.0):
             wrong = _any(_nested_p(stream(1400 + first + second), draws, (first, second), ratio) <= spent)
             yield at_most(f"{what}, sd ratio {ratio:g}: false verdicts", wrong, draws)
         gaps = stream(1500 + first + second).normal(size=(draws, second)) * math.sqrt(2)
         p = np.array(
-            [contrasts.one_sample(gaps[:, :n].mean(1), gaps[:, :n].var(1, ddof=1), n).p for n in (first, second)]
+            [
+                difference_estimate.one_sample(gaps[:, :n].mean(1), gaps[:, :n].var(1, ddof=1), n).p
+                for n in (first, second)
+            ]
         )
         yield at_most(f"{what}, paired: false verdicts", _any(p <= spent), draws)
         power = _any(_nested_p(stream(1600 + first), draws, (first, second), 1.0, 1.0) <= spent)
         yield Row(f"{what}: power at +1 sd", power, "for comparison", True)
     rng = stream(1700)
-    spent = [sequential.next_level(ALPHA, 10, [sequential.Earlier(10, 0.04, nested=False)] * k) for k in range(6)]
+    spent = [
+        sequential_testing.next_level(ALPHA, 10, [sequential_testing.Earlier(10, 0.04, nested=False)] * k)
+        for k in range(6)
+    ]
     baseline = rng.normal(size=(draws, 10))
     p = [_welch_p(baseline, rng.normal(size=(draws, 10))) for _ in spent]
     wrong = _any(np.array(p) <= np.array(spent)[:, None])
@@ -356,7 +372,7 @@ def _crossed(gaps: Draws) -> float:
         part = gaps[:, :n]
         with np.errstate(divide="ignore", invalid="ignore"):
             t = part.mean(1) / np.sqrt(part.var(1, ddof=1) / n)
-        decided |= np.abs(t) >= anytime.critical(n, ALPHA)
+        decided |= np.abs(t) >= anytime_valid_test.critical(n, ALPHA)
     return float(np.mean(decided))
 
 
@@ -365,10 +381,10 @@ def extension_error(draws: int, start: int, smallest: float = 1.5, most: int = 6
     rng = stream(500 + start)
     b, c = rng.normal(size=(draws, most)), rng.normal(size=(draws, most))
     first = contrast_at(b, c, start)
-    wrong = first.p <= sequential.look(ALPHA, start).alpha
+    wrong = first.p <= sequential_testing.look(ALPHA, start).alpha
     variance = b[:, :start].var(1, ddof=1) + c[:, :start].var(1, ddof=1)
     needed = np.clip(np.ceil(variance * (2.8 / smallest) ** 2), start, most).astype(int)
-    level = sequential.look(ALPHA, start + 1, (), [start]).alpha
+    level = sequential_testing.look(ALPHA, start + 1, (), [start]).alpha
     for n in np.unique(needed[needed > start]):
         rows = needed == n
         wrong[rows] |= contrast_at(b[rows], c[rows], int(n)).p <= level
@@ -381,14 +397,14 @@ def look_savings(draws: int) -> Iterator[Row]:
     effect = np.where(rng.random(draws) < 0.2, 2.0, 0.0)
     baseline, candidate = rng.normal(size=(draws, 20)), rng.normal(size=(draws, 20)) + effect[:, None]
     always = contrast_at(baseline, candidate, 20)
-    levels = sequential.levels(ALPHA, PLAN)
+    levels = sequential_testing.levels(ALPHA, PLAN)
     seeds, progress = np.zeros(draws), np.zeros(draws, dtype=bool)
     for row in range(draws):
         for n, level in zip(PLAN, levels, strict=True):
             result = compare(baseline[row, :n], candidate[row, :n], alpha=level)
             seeds[row] = n
             progress[row] = result.verdict == "progress"
-            if result.verdict != "inconclusive" or sequential.futile(result, PLAN[-1], levels[-1]):
+            if result.verdict != "inconclusive" or sequential_testing.futile(result, PLAN[-1], levels[-1]):
                 break
     good = effect > 0
     power, reference = float(progress[good].mean()), float(np.mean(((always.p <= ALPHA) & (always.delta > 0))[good]))
@@ -416,9 +432,9 @@ def factorial_errors(draws: int) -> Iterator[Row]:
         yield at_most(f"factorial, A alone works, {how}: any false finding", wrong, draws)
 
 
-def _design(rng: np.random.Generator, a: float, b: float, blocked: bool = False) -> factorial.Factorial:
+def _design(rng: np.random.Generator, a: float, b: float, blocked: bool = False) -> factorial_design.Factorial:
     seeds = rng.normal(size=5) if blocked else np.zeros(5)
     shifts = {(): 0.0, ("A",): a, ("B",): b, ("A", "B"): a + b}
-    return factorial.factorial(
+    return factorial_design.factorial(
         {parts: shift + seeds + rng.normal(size=5) for parts, shift in shifts.items()}, blocked=blocked
     )

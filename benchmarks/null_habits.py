@@ -1,8 +1,8 @@
 """People who want an idea to pass: seeds drawn again, plans that grow, parameters jittered, attempts deleted.
 
 Fifty ideas worth nothing a project, drawn as in null_ideas.py. Each is looked at until something says `progress`, and
-then confirmed until something says yes. Levels come from `assay.judging.account` and `assay.judging.selection`, the
-rules of `evaluate` and `assay accept`; nothing of them is written again here.
+then confirmed until something says yes. Levels come from `assay.stats.alpha_budget` and
+`assay.stats.confirmation_rule`, the rules of `evaluate` and `assay accept`; nothing of them is written again here.
 
     OMP_NUM_THREADS=1 PYTHONPATH=src python benchmarks/null_habits.py [--projects N]
 """
@@ -16,9 +16,9 @@ import numpy as np
 from null_ideas import ALPHA, ATTEMPTS, IDEAS, SEEDS, Array, draw, look, pool
 from numpy.typing import NDArray
 
-from assay.judging.account import LookEntry, take
-from assay.judging.contrasts import welch
-from assay.judging.selection import better, level
+from assay.stats.alpha_budget import LookEntry, take
+from assay.stats.confirmation_rule import better, level
+from assay.stats.difference_estimate import welch
 
 REROLLS = 20
 #: what is done to one idea until it looks good

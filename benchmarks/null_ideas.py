@@ -1,10 +1,10 @@
 """Fifty worthless ideas in a row: how often is one accepted, and what gain is then claimed?
 
 Every group is drawn from 1,261 real runs of one recipe (tests/data/README.md), so that the truth is
-always "no difference"; the rules are those of `assay.judging.account` and `assay.judging.selection`, the very code
-that `evaluate` and `assay accept` run. An accepted idea becomes the baseline, with the replicates that confirmed it.
-The power for ideas that are truly better is printed too, and what two common habits do on the same data. What people
-do who want an idea to pass is in null_habits.py.
+always "no difference"; the rules are those of `assay.stats.alpha_budget` and `assay.stats.confirmation_rule`, the very
+code that `evaluate` and `assay accept` run. An accepted idea becomes the baseline, with the replicates that confirmed
+it. The power for ideas that are truly better is printed too, and what two common habits do on the same data. What
+people do who want an idea to pass is in null_habits.py.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.judging.account import LookEntry, LookKey, take
-from assay.judging.selection import better, level
+from assay.stats.alpha_budget import LookEntry, LookKey, take
+from assay.stats.confirmation_rule import better, level
 
 POOL = Path(__file__).resolve().parents[1] / "tests" / "data" / "one_recipe_1261.csv"
 IDEAS, SEEDS, ATTEMPTS = 50, 10, 5

@@ -19,8 +19,8 @@ from null_ideas import ALPHA, FIRST, SEEDS, Array, draw, pool
 from numpy.typing import NDArray
 
 from assay.arms.draw import CANDIDATE, first
-from assay.judging.contrasts import welch
-from assay.judging.selection import better, level
+from assay.stats.confirmation_rule import better, level
+from assay.stats.difference_estimate import welch
 
 #: of the event that accepted the strategy
 SEQUENCE = 1

@@ -11,9 +11,9 @@ from typing import Any
 
 #: public name → module that defines it
 PUBLIC: dict[str, str] = {
-    "compare": "assay.judging.compare",
-    "factorial": "assay.judging.factorial",
-    "holm": "assay.judging.families",
+    "compare": "assay.stats.arm_comparison",
+    "factorial": "assay.stats.factorial_design",
+    "holm": "assay.stats.multiple_comparisons",
     "load": "assay.verbs.export",
 }
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from gitproject import accepted
 
+from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry
 from assay.history.reading import read
 from assay.history.state import fold
-from assay.judging.attempts import AttemptEntry, OpeningEntry
-from assay.judging.selection import level
 from assay.lineage import ledger
+from assay.stats.confirmation_rule import level
 from assay.tags.strategy_events import Attempted, Comparison, Score, Seeds
 from assay.verbs import attempting, attempts_before
 from assay.verbs.attempting import Idea

@@ -14,9 +14,9 @@ import pytest
 from gitproject import Project, metrics
 
 from assay.core.schemas import Identity
-from assay.judging.account import LookEntry, LookKey
-from assay.judging.attempts import OpeningEntry
+from assay.history.attempt_and_family_entries import OpeningEntry
 from assay.lineage import grown, identities, ledger
+from assay.stats.alpha_budget import LookEntry, LookKey
 
 HEADER = "arm,strategy,identity,replicate,seed,status,metric_version,profile,direction,min_effect,environment,accuracy"
 

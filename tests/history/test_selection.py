@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from assay.core.errors import UsageError
-from assay.judging.compare import compare
-from assay.judging.selection import ALPHA, better, chance, confirm, level, replicates
+from assay.stats.arm_comparison import compare
+from assay.stats.confirmation_rule import ALPHA, better, chance, confirm, level, replicates
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 

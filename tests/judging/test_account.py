@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from assay.judging import account
-from assay.judging.account import LookEntry, LookKey, take
-from assay.judging.looks_table import LEVELS
+from assay.stats import alpha_budget
+from assay.stats.alpha_budget import LookEntry, LookKey, take
+from assay.stats.sequential_levels_table import LEVELS
 
 
 def asked(n=10, seed=1, **changed) -> LookEntry:
@@ -68,7 +68,7 @@ def test_a_plan_that_grows_is_another_plan_and_paid_from_what_is_left():
         entry, price = take(ledger, asked(plan[-1], plan=plan))
         ledger.append(entry)
     assert ledger[0].level == 0.05 and price.hold.endswith("have spent all of alpha=0.05")
-    assert account.spent(ledger) <= 0.05
+    assert alpha_budget.spent(ledger) <= 0.05
     begun = take([], asked(5, plan=(5, 10, 20)))[0]
     grown = take([begun], asked(20, plan=(5, 10, 20, 40)))[0]
     assert begun.spends == pytest.approx(0.0125) and grown.budget == pytest.approx(0.0375 * 0.9)
@@ -78,7 +78,7 @@ def test_what_something_else_has_spent_is_not_there_for_the_rest_of_a_plan():
     ledger = [take([], asked(5, plan=(5, 10, 20)))[0]]
     for one in [asked(seed=9), asked(10, plan=(5, 10, 20)), asked(20, plan=(5, 10, 20))]:
         ledger.append(take(ledger, one)[0])
-    assert account.spent(ledger) <= 0.05 and LEVELS[5, 10, 20][1] > ledger[2].level > ledger[3].level > 0
+    assert alpha_budget.spent(ledger) <= 0.05 and LEVELS[5, 10, 20][1] > ledger[2].level > ledger[3].level > 0
 
 
 def test_one_replicate_shows_nothing_and_costs_nothing():
@@ -94,7 +94,7 @@ def test_order_does_not_matter_and_what_two_clones_gave_stands():
         entry, price = take(ledger, asked(seed=3))
         assert entry.level == 0 and price.hold, "the next look pays for all"
     twice = [ours, msgspec.structs.replace(ours, level=0.009, spends=0.009)]
-    assert take(twice, asked())[0].level == 0.04 and account.spent(twice) == ours.spends
+    assert take(twice, asked())[0].level == 0.04 and alpha_budget.spent(twice) == ours.spends
 
 
 def test_a_strategy_keeps_its_account_under_a_new_way_of_writing_identities():

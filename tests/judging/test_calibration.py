@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from assay import compare
-from assay.judging import inference, power, sequential
-from assay.judging.samples import Sample
+from assay.stats import hypothesis_tests, sequential_testing, statistical_power
+from assay.stats.arm_scores import Sample
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
@@ -48,8 +48,10 @@ def test_without_the_safe_level_uneven_arms_would_err():
     baseline, candidate = rng.normal(size=(1500, 20)), rng.normal(size=(1500, 3))
     wrong = np.mean([nulls.excludes(one) for one in nulls.inferences(baseline, candidate, "welch")])
     assert not nulls.at_most("", float(wrong), 1500).holds
-    assert power.welch_size(20, 3, 0.05) == pytest.approx(0.0752, abs=2e-3)
-    assert power.welch_size(20, 3, power.welch_level(20, 3, 0.05)) == pytest.approx(0.05, abs=5e-4)
+    assert statistical_power.welch_size(20, 3, 0.05) == pytest.approx(0.0752, abs=2e-3)
+    assert statistical_power.welch_size(20, 3, statistical_power.welch_level(20, 3, 0.05)) == pytest.approx(
+        0.05, abs=5e-4
+    )
 
 
 def test_student_and_permutation_hold_where_spreads_differ():
@@ -117,7 +119,7 @@ def test_levels_are_those_of_the_script():
 
     p = judge_looks.null_p(np.random.default_rng(5), 200_000)[:4]
     fresh = judge_looks.levels(p, (3, 5, 10, 20))
-    np.testing.assert_allclose(fresh, sequential.levels(0.05, (3, 5, 10, 20)), rtol=0.12)
+    np.testing.assert_allclose(fresh, sequential_testing.levels(0.05, (3, 5, 10, 20)), rtol=0.12)
 
 
 def test_factorial_designs():
@@ -127,5 +129,5 @@ def test_factorial_designs():
 def test_the_same_numbers_give_the_same_answer():
     rng = np.random.default_rng(3)
     baseline, candidate = rng.normal(size=(2, 20))
-    one, two = (inference.infer(Sample(baseline), Sample(candidate), "permutation", 0.05) for _ in range(2))
+    one, two = (hypothesis_tests.infer(Sample(baseline), Sample(candidate), "permutation", 0.05) for _ in range(2))
     assert one == two

@@ -9,12 +9,12 @@ from statsmodels.stats.multitest import multipletests
 
 from assay import compare
 from assay.core.errors import UsageError
-from assay.judging import families, sequential
-from assay.judging.crossed import new_examples
-from assay.judging.factorial import factorial
-from assay.judging.looks_table import LEVELS
-from assay.judging.resampled import resampled
-from assay.judging.targets import reaches
+from assay.stats import multiple_comparisons, sequential_testing
+from assay.stats.corrected_resampled_ttest import resampled
+from assay.stats.factorial_design import factorial
+from assay.stats.sequential_levels_table import LEVELS
+from assay.stats.target_value_test import reaches
+from assay.stats.variance_components import new_examples
 
 # --- new examples ---
 
@@ -109,9 +109,9 @@ def test_holm_agrees_with_statsmodels():
     for size in [0, 1, 2, 5, 20] * 4:
         p = rng.uniform(size=size) ** 3
         theirs = multipletests(p, method="holm")[1] if size else []
-        np.testing.assert_allclose(families.holm(p.tolist()), theirs, rtol=1e-9)
+        np.testing.assert_allclose(multiple_comparisons.holm(p.tolist()), theirs, rtol=1e-9)
     with pytest.raises(UsageError, match=r"p is 1\.5"):
-        families.holm([1.5])
+        multiple_comparisons.holm([1.5])
 
 
 # --- looks ---
@@ -119,59 +119,61 @@ def test_holm_agrees_with_statsmodels():
 
 def test_levels_never_spend_more_than_alpha():
     for plan, levels in LEVELS.items():
-        assert sequential.levels(0.05, plan) == levels
+        assert sequential_testing.levels(0.05, plan) == levels
         assert all(level <= 0.05 for level in levels)
         assert sum(levels) >= 0.05  # the dependence between looks is used
-    assert sum(sequential.levels(0.01, (3, 5, 10, 20))) == pytest.approx(0.01)
-    assert sum(sequential.levels(0.05, (4, 9))) == pytest.approx(0.05)
+    assert sum(sequential_testing.levels(0.01, (3, 5, 10, 20))) == pytest.approx(0.01)
+    assert sum(sequential_testing.levels(0.05, (4, 9))) == pytest.approx(0.05)
 
 
 def test_undeclared_looks_spend_what_is_left():
-    spent = [sequential.look(0.05, n, (), list(range(3, n))).alpha for n in range(3, 9)]
+    spent = [sequential_testing.look(0.05, n, (), list(range(3, n))).alpha for n in range(3, 9)]
     assert spent[0] == pytest.approx(0.04)
-    assert sum(sequential.budget(0.05, k) for k in range(60)) == pytest.approx(0.05)
+    assert sum(sequential_testing.budget(0.05, k) for k in range(60)) == pytest.approx(0.05)
     assert all(later < before for before, later in itertools.pairwise(spent))
     # Reading the same n again is the same look, and keeps its level whatever came after it.
-    assert sequential.look(0.05, 3, (), [3, 4, 9]).alpha == spent[0]
-    assert sequential.look(0.05, 4, (), [3, 4, 9]).alpha == spent[1]
+    assert sequential_testing.look(0.05, 3, (), [3, 4, 9]).alpha == spent[0]
+    assert sequential_testing.look(0.05, 4, (), [3, 4, 9]).alpha == spent[1]
 
 
 @pytest.mark.parametrize(("first", "second", "exact"), [(5, 10, 0.0150), (10, 20, 0.0157), (20, 40, 0.0160)])
 def test_a_second_look_counts_on_what_it_saw_before(first, second, exact):
     """`exact`: simulated for Student's t; the level is a little below it, where 0.005 were added up before."""
-    assert 0.92 * exact < sequential.look(0.05, second, (), [first]).alpha < exact
+    assert 0.92 * exact < sequential_testing.look(0.05, second, (), [first]).alpha < exact
 
 
 def test_a_redraw_counts_on_nothing():
-    nested, drawn = (sequential.Earlier(10, 0.04, nested) for nested in (True, False))
-    assert sequential.next_level(0.05, 10, [drawn]) == pytest.approx(0.009)
-    assert sequential.next_level(0.05, 20, [drawn, drawn]) == pytest.approx(0.0009)
-    assert sequential.next_level(0.05, 20, [nested]) == sequential.look(0.05, 20, (), [10]).alpha > 0.014
-    assert sequential.next_level(0.05, 20, [nested, drawn]) < 0.009
-    assert sequential.next_level(0.05, 20, [nested, sequential.Earlier(1, 0.0)]) > 0
+    nested, drawn = (sequential_testing.Earlier(10, 0.04, nested) for nested in (True, False))
+    assert sequential_testing.next_level(0.05, 10, [drawn]) == pytest.approx(0.009)
+    assert sequential_testing.next_level(0.05, 20, [drawn, drawn]) == pytest.approx(0.0009)
+    assert (
+        sequential_testing.next_level(0.05, 20, [nested]) == sequential_testing.look(0.05, 20, (), [10]).alpha > 0.014
+    )
+    assert sequential_testing.next_level(0.05, 20, [nested, drawn]) < 0.009
+    assert sequential_testing.next_level(0.05, 20, [nested, sequential_testing.Earlier(1, 0.0)]) > 0
 
 
 def test_a_look_outside_the_plan_is_held_back():
     plan = (3, 5, 10, 20)
-    assert sequential.look(0.05, 5, plan, [3]) == sequential.Look(LEVELS[plan][1], "", 2, 4)
-    outside = sequential.look(0.05, 7, plan, [3, 5])
+    assert sequential_testing.look(0.05, 5, plan, [3]) == sequential_testing.Look(LEVELS[plan][1], "", 2, 4)
+    outside = sequential_testing.look(0.05, 7, plan, [3, 5])
     assert "n=7 is not among the declared looks 3, 5, 10, 20" in outside.hold
     assert compare([1, 2, 3.0], [7, 8, 9.0], hold=outside.hold).verdict == "inconclusive"
     # A plan declared after a look without one has only the reserve to spend.
-    assert sequential.look(0.05, 20, plan, [4]).alpha <= 0.009
+    assert sequential_testing.look(0.05, 20, plan, [4]).alpha <= 0.009
 
 
 @pytest.mark.parametrize("looks", [(5, 3), (3, 3), (1, 5)])
 def test_a_plan_must_rise(looks):
     with pytest.raises(UsageError, match="looks are"):
-        sequential.look(0.05, 5, looks)
+        sequential_testing.look(0.05, 5, looks)
 
 
 def test_futility_waits_for_evidence_against_progress():
     better, worse = compare([1.0, 2, 3], [2.0, 3, 4]), compare([2.0, 3, 4], [1.0, 2, 3.1])
-    assert not sequential.futile(better, 20, 0.03)
-    assert sequential.futile(worse, 20, 0.03)
-    assert sequential.chance_of_progress(compare([1.0], [2.0]), 20, 0.03) == 1
+    assert not sequential_testing.futile(better, 20, 0.03)
+    assert sequential_testing.futile(worse, 20, 0.03)
+    assert sequential_testing.chance_of_progress(compare([1.0], [2.0]), 20, 0.03) == 1
 
 
 # --- factorial ---
@@ -195,7 +197,7 @@ def test_effects_are_contrasts_of_cell_means():
     assert (found["A alone"].p, found["A alone"].ci) == (pytest.approx(alone.p), pytest.approx(alone.ci))
     assert found["B given A"].p == pytest.approx(compare(cells["A",], cells["A", "B"]).p)
     p = [effect.p for effect in found.values()]
-    assert [effect.p_holm for effect in found.values()] == pytest.approx(families.holm(p))
+    assert [effect.p_holm for effect in found.values()] == pytest.approx(multiple_comparisons.holm(p))
 
 
 def test_blocks_take_the_seeds_out():

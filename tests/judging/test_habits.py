@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.judging.selection import better
+from assay.stats.confirmation_rule import better
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 

@@ -10,7 +10,7 @@ from statsmodels.stats.power import TTestIndPower, TTestPower
 from statsmodels.stats.weightstats import ttost_ind
 
 from assay import compare
-from assay.judging import cautions, divergence, power, verdict
+from assay.stats import cautions, diverged_runs_test, statistical_power, verdict_rule
 
 CLOSE = {"rtol": 1e-9, "atol": 0}
 
@@ -50,7 +50,7 @@ def test_equivalence_is_two_one_sided_tests_at_half_alpha():
     met = 0
     for baseline, candidate, scale in cases():
         p, _, _ = ttost_ind(candidate, baseline, -scale, scale, usevar="unequal")
-        equivalent = verdict.verdict(*compare(baseline, candidate).ci, "maximize", scale) == "equivalent"
+        equivalent = verdict_rule.verdict(*compare(baseline, candidate).ci, "maximize", scale) == "equivalent"
         assert equivalent == (p < 0.025)
         met += equivalent
     assert met > 5
@@ -62,7 +62,10 @@ def test_power_agrees_with_statsmodels():
     for _ in range(1000):
         n_b, n_c = (int(n) for n in rng.integers(2, 60, 2))
         effect, alpha = rng.uniform(0.1, 3), rng.choice([0.05, 0.01])
-        ours = [power.student_power(effect, 1.0, n_b, n_c, alpha), power.one_sample_power(effect, 1.0, n_b, alpha)]
+        ours = [
+            statistical_power.student_power(effect, 1.0, n_b, n_c, alpha),
+            statistical_power.one_sample_power(effect, 1.0, n_b, alpha),
+        ]
         theirs = [TTestIndPower().power(effect, n_b, alpha, n_c / n_b), TTestPower().power(effect, n_b, alpha)]
         for our, their in zip(ours, theirs, strict=True):
             if np.isnan(their):  # statsmodels gives up where power is nearly 1
@@ -79,7 +82,7 @@ def test_welch_power_agrees_with_simulation_within_half_a_point():
     for effect, sd_b, sd_c, n_b, n_c in [(2, 1, 1, 2, 2), (3, 1, 2, 3, 3), (2, 1, 3, 3, 20), (2, 2, 1, 5, 4)]:
         baseline, candidate = rng.normal(0, sd_b, (n_b, draws)), rng.normal(effect, sd_c, (n_c, draws))
         simulated = np.mean(stats.ttest_ind(candidate, baseline, equal_var=False).pvalue < 0.05)
-        assert abs(power.welch_power(effect, sd_b, sd_c, n_b, n_c, 0.05) - simulated) < 0.005
+        assert abs(statistical_power.welch_power(effect, sd_b, sd_c, n_b, n_c, 0.05) - simulated) < 0.005
 
 
 def test_the_n_needed_is_the_first_with_enough_power():
@@ -89,9 +92,11 @@ def test_the_n_needed_is_the_first_with_enough_power():
         smallest = rng.uniform(0.7, 6)
         sd_b, sd_c = np.std(baseline, ddof=1), np.std(candidate, ddof=1)
         pooled = np.sqrt((4 * sd_b**2 + 5 * sd_c**2) / 9)
-        welch = (n for n in itertools.count(2) if power.welch_power(smallest, sd_b, sd_c, n, n, 0.05) >= 0.8)
+        welch = (
+            n for n in itertools.count(2) if statistical_power.welch_power(smallest, sd_b, sd_c, n, n, 0.05) >= 0.8
+        )
         # at the level that the guard against unequal spreads leaves
-        level, their = partial(power.student_level, alpha=0.05), TTestIndPower()
+        level, their = partial(statistical_power.student_level, alpha=0.05), TTestIndPower()
         student = (n for n in itertools.count(2) if their.power(smallest / pooled, n, level(n, n), 1) >= 0.8)
         assert compare(baseline, candidate, min_effect=smallest).n_needed == next(welch)
         assert compare(baseline, candidate, min_effect=smallest, test="student").n_needed == next(student)
@@ -101,7 +106,9 @@ def test_the_detectable_effect_has_the_power_it_promises():
     for baseline, candidate, _ in itertools.islice(cases(), 50):
         ours = compare(baseline, candidate)
         sds, ns = (ours.baseline.sd, ours.candidate.sd), (ours.baseline.n, ours.candidate.n)
-        assert power.welch_power(ours.min_detectable_effect, *sds, *ns, 0.05) == pytest.approx(0.8, abs=1e-5)
+        assert statistical_power.welch_power(ours.min_detectable_effect, *sds, *ns, 0.05) == pytest.approx(
+            0.8, abs=1e-5
+        )
 
 
 def test_fisher_agrees_with_scipy():
@@ -110,7 +117,7 @@ def test_fisher_agrees_with_scipy():
         n_b, n_c = (int(n) for n in rng.integers(1, 25, 2))
         k_b, k_c = int(rng.integers(0, n_b + 1)), int(rng.integers(0, n_c + 1))
         theirs = stats.fisher_exact([[k_b, n_b - k_b], [k_c, n_c - k_c]]).pvalue
-        np.testing.assert_allclose(divergence.fisher(k_b, n_b, k_c, n_c), theirs, rtol=1e-9)
+        np.testing.assert_allclose(diverged_runs_test.fisher(k_b, n_b, k_c, n_c), theirs, rtol=1e-9)
 
 
 def test_skew_and_spread_agree_with_scipy():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from assay.judging.compare import compare
-from assay.judging.order_effect import ORDER_ALPHA, SINGLE, excess, unusual
+from assay.stats.arm_comparison import compare
+from assay.stats.serial_correlation import ORDER_ALPHA, SINGLE, excess, unusual
 
 SAID = "runs next to each other are alike"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from assay import compare
 from assay.core.errors import UsageError
-from assay.judging import verdict
+from assay.stats import verdict_rule
 
 NUMBERS = st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: round(x, 3))
 ARM = st.lists(NUMBERS, min_size=1, max_size=8)
@@ -91,7 +91,7 @@ def test_the_verdict_is_the_interval_or_held_back(baseline, candidate, test, sma
     result = compare(baseline, candidate, direction, min_effect=smallest, test=test)
     low, high = result.ci
     assert low <= high
-    said = verdict.verdict(low, high, direction, smallest)
+    said = verdict_rule.verdict(low, high, direction, smallest)
     assert result.verdict == ("inconclusive" if result.reason else said)
     assert not (result.no_regression and result.verdict == "regression" and smallest == 0)
     assert all(math.isfinite(x) for x in dataclasses.astuple(result) if isinstance(x, float))
@@ -115,8 +115,8 @@ def test_the_verdict_is_the_interval_or_held_back(baseline, candidate, test, sma
     ],
 )
 def test_the_table_of_verdicts(low, high, smallest, word):
-    assert verdict.verdict(low, high, "maximize", smallest) == word
-    assert verdict.verdict(-high, -low, "minimize", smallest) == word
+    assert verdict_rule.verdict(low, high, "maximize", smallest) == word
+    assert verdict_rule.verdict(-high, -low, "minimize", smallest) == word
 
 
 @pytest.mark.parametrize("test", ["welch", "student", "paired", "permutation"])

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from assay import compare
-from assay.judging.crossed import new_examples
-from assay.judging.factorial import factorial
 from assay.report import comparison as report
 from assay.report import factorial as factorial_report
+from assay.stats.factorial_design import factorial
+from assay.stats.variance_components import new_examples
 
 BASELINE = [0.9561, 0.9602, 0.9650, 0.9583, 0.9604]
 CANDIDATE = [0.9702, 0.9741, 0.9688, 0.9722, 0.9707]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.judging.changes import changes
+from assay.changes.strategy_diff import changes
 
 PARAMETERS = {"lr": 0.001, "model": {"hidden": 64, "widths": [1, 2]}, "train": {"epochs": 20, "schedule": "constant"}}
 CODE = {"src/tasks/digits/learning.py": "def model():\n    return 1\n"}

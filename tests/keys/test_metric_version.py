@@ -12,7 +12,7 @@ from interpreters import SERIES, output
 
 from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
-from assay.judging.metric_version import MetricVersion, metric_code, metric_version
+from assay.metrics.version.version_key import MetricVersion, metric_code, metric_version
 from assay.runtime import import_closure
 
 ROOT = Path(__file__).parents[2]
@@ -737,7 +737,7 @@ def test_what_the_metric_does_not_reach_does_not_count(tree: Tree, module: str, 
 
 THERE = """
 import json, sys
-from assay.judging.metric_version import metric_code
+from assay.metrics.version.version_key import metric_code
 from assay.core.ast_normal_form import Source
 trees = json.load(open(sys.argv[1]))
 def read(tree):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from assay.judging.expenses import Expense, over
+from assay.stats.training_cost import Expense, over
 from support.project import Project
 
 

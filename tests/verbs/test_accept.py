@@ -11,11 +11,11 @@ import pytest
 
 from assay.core.errors import Exit
 from assay.core.yaml12 import parse
+from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry, OutcomeEntry
 from assay.history.reading import read
 from assay.history.state import State, fold
-from assay.judging.attempts import AttemptEntry, OpeningEntry, OutcomeEntry
-from assay.judging.selection import confirm, level
 from assay.lineage import ledger
+from assay.stats.confirmation_rule import confirm, level
 from assay.verbs.confirming import fresh_seeds
 from support.project import Project
 
@@ -286,7 +286,7 @@ def test_a_failed_attempt_is_recorded_and_the_next_is_judged_harder(
     sitecustomize = ready.home.parent / "site"
     sitecustomize.mkdir(exist_ok=True)
     (sitecustomize / "sitecustomize.py").write_text(
-        "import assay.judging.selection as s\ns.ALPHA, s.POWER = 1e-12, 0\n"
+        "import assay.stats.confirmation_rule as s\ns.ALPHA, s.POWER = 1e-12, 0\n"
     )
     events = []
     for attempt in (1, 2):

@@ -9,7 +9,7 @@ import pytest
 
 from assay.history.reading import read
 from assay.history.state import fold
-from assay.judging.selection import confirm
+from assay.stats.confirmation_rule import confirm
 from assay.verbs.confirming import fresh_seeds
 from support.project import Project
 

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from assay.changes.trace_diff import first_difference, guarded
 from assay.core import schemas
 from assay.core.schemas import ModeTrace, Trace, TraceRequest
-from assay.judging.guarding import first_difference, guarded
 from support.project import Project, build
 
 MODES = """modes:

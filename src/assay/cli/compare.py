@@ -15,11 +15,11 @@ from click.core import ParameterSource
 from assay.cli.printing import examples, show, show_json
 from assay.core import sanitize_output
 from assay.core.errors import GateError
-from assay.judging.groups import DifferingRulers
-from assay.judging.inference import Test
 from assay.report import comparison as report
 from assay.report import family
 from assay.report.family import FamilyLine
+from assay.stats.hypothesis_tests import Test
+from assay.stats.strategy_replicates import DifferingRulers
 from assay.verbs import compare as verb
 from assay.verbs.compare import Compared, Options
 from assay.verbs.compare_family import FamilyMember, compare_family

@@ -17,11 +17,11 @@ from assay.core.errors import AssayError
 from assay.core.params_yaml import Judge, Metric
 from assay.core.schemas import DAMAGE
 from assay.core.yaml12 import parse
-from assay.judging.account import LookEntry, LookKey, metric_label
 from assay.lineage import columns
 from assay.lineage.columns import Table
 from assay.lineage.objects import Object, reading, refs
 from assay.runtime import files, git
+from assay.stats.alpha_budget import LookEntry, LookKey, metric_label
 
 #: columns that say which look it was
 _ASKED = ("arm", "strategy", "identity", "replicate", "seed", "metric_version", "environment")

@@ -1,7 +1,7 @@
 """The ledger of looks: `refs/assay/looks`, one file an entry, in the user's own repository whatever runs where.
 
 Covers: reading it, naming what is damaged, adding entries before anybody is told a verdict, taking in the verdicts that
-Git showed before there was a ledger. Not covered: what a look costs (`judging.account`), sharing it (`verbs.sync`).
+Git showed before there was a ledger. Not covered: what a look costs (`stats.alpha_budget`), sharing it (`verbs.sync`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import TypeVar
 import msgspec
 
 from assay.core.schemas import DAMAGE
-from assay.judging import account
-from assay.judging.account import LookEntry, Price
-from assay.judging.attempts import AttemptEntry, FamilyEntry, OpeningEntry, OutcomeEntry
+from assay.history.attempt_and_family_entries import AttemptEntry, FamilyEntry, OpeningEntry, OutcomeEntry
 from assay.lineage import given, grown
 from assay.lineage.grown import LOOKS, Grown
 from assay.runtime import files
+from assay.stats import alpha_budget
+from assay.stats.alpha_budget import LookEntry, Price
 
 Entry = LookEntry | AttemptEntry | OutcomeEntry | OpeningEntry | FamilyEntry
 E = TypeVar("E", LookEntry, AttemptEntry, OutcomeEntry, OpeningEntry, FamilyEntry)
@@ -71,7 +71,7 @@ def look(home: Path, asked: LookEntry) -> tuple[LookEntry, Price, Ledger]:
     found: list[tuple[LookEntry, Price]] = []
 
     def make(ledger: Ledger) -> Sequence[Entry]:
-        found.append(account.take(ledger.looks, asked))
+        found.append(alpha_budget.take(ledger.looks, asked))
         entry, price = found[-1]
         return [] if price.known else [entry]
 
@@ -80,7 +80,7 @@ def look(home: Path, asked: LookEntry) -> tuple[LookEntry, Price, Ledger]:
 
 
 def _same(one: LookEntry, other: LookEntry) -> bool:
-    return one.baseline == other.baseline and not account.names(one).isdisjoint(account.names(other))
+    return one.baseline == other.baseline and not alpha_budget.names(one).isdisjoint(alpha_budget.names(other))
 
 
 def others(ledger: Ledger, entry: LookEntry) -> int:
@@ -110,7 +110,7 @@ def _taken_in(asked: Sequence[LookEntry]) -> list[LookEntry]:
     """Looks that nobody charged, charged in the order in which seeds are added."""
     entries: list[LookEntry] = []
     for one in sorted(asked, key=lambda one: (one.key.n, file_of(one))):
-        entry, price = account.take(entries, one)
+        entry, price = alpha_budget.take(entries, one)
         entries += [] if price.known else [entry]
     return entries
 

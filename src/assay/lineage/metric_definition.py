@@ -2,7 +2,7 @@
 
 Covers: code, options and name of the metric, read without running anything; direction, smallest effect and worst value
 as `evaluate` recorded them, or as METRICS writes them; what differs between two trees. Not covered: the metric version,
-which also counts the evaluated examples (`judging.metric_version`), and what follows from a difference
+which also counts the evaluated examples (`metrics.version.version_key`), and what follows from a difference
 (`stages.evaluate`, `verbs.metric_admission`).
 """
 
@@ -23,9 +23,9 @@ from assay.core import ast_normal_form, schemas
 from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
 from assay.core.yaml12 import parse
-from assay.judging.metric_version import metric_code, metric_fields, metric_revision
 from assay.lineage import columns
 from assay.lineage.objects import Objects, reading
+from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision
 from assay.runtime import files, git, metric_input_files, task_source
 
 #: path relative to the project → content, None where there is no such file

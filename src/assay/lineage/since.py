@@ -1,7 +1,7 @@
 """What the tree as it stands changes against an accepted strategy.
 
 Covers: gathering parameters and strategy sources of both trees. Not covered: counting and wording
-(`judging.changes`), and finding the strategy's commit (`arms.accepted`).
+(`changes.strategy_diff`), and finding the strategy's commit (`arms.accepted`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from assay.arms import accepted
 from assay.arms.accepted import Accepted
+from assay.changes.strategy_diff import Changes, changes
 from assay.core import params_yaml
-from assay.judging.changes import Changes, changes
 from assay.runtime import dvc_yaml, import_closure, task_source
 from assay.runtime.dvc_yaml import Run
 

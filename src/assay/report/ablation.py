@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from tabulate import tabulate
 
-from assay.judging.factorial import Factorial
 from assay.report.comparison import p_value
+from assay.stats.factorial_design import Factorial
 
 
 def text(cells: Mapping[tuple[str, ...], Sequence[float]], result: Factorial, metric: str, lost: int) -> str:

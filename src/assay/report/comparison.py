@@ -14,11 +14,11 @@ from typing import Any
 
 from assay.core import sanitize_output
 from assay.core.sanitize_output import markdown_cell
-from assay.judging import design
-from assay.judging.compare import ArmSummary, Comparison
-from assay.judging.crossed import NewExamples
-from assay.judging.drift import Drift
-from assay.judging.targets import Target
+from assay.stats import sample_size
+from assay.stats.arm_comparison import ArmSummary, Comparison
+from assay.stats.baseline_drift import Drift
+from assay.stats.target_value_test import Target
+from assay.stats.variance_components import NewExamples
 
 SCHEMA = 1
 Flat = dict[str, Any]
@@ -162,7 +162,7 @@ def _pairing(result: Comparison) -> list[str]:
     line = f"pairs correlate r={result.correlation:+.2f}"
     if result.correlation < 0:
         return [f"{line}: pairing costs seeds here; better judge.test: welch, declared before the next run"]
-    paired, free = design.pairing(result.correlation, 0.05)
+    paired, free = sample_size.pairing(result.correlation, 0.05)
     return [f"{line}: {paired} seeds an arm find +1 sd where unpaired ones take {free}"]
 
 

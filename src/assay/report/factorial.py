@@ -7,8 +7,8 @@ import math
 from tabulate import tabulate
 
 from assay.core import sanitize_output
-from assay.judging.factorial import Effect, Factorial
 from assay.report.comparison import p_value
+from assay.stats.factorial_design import Effect, Factorial
 
 
 def table(found: Factorial, markdown: bool = False) -> str:

@@ -9,9 +9,9 @@ from tabulate import tabulate
 
 from assay.core import sanitize_output
 from assay.core.sanitize_output import markdown_cell
-from assay.judging.compare import Comparison
 from assay.report import comparison as report
 from assay.report.comparison import Flat, arm, decimals, p_value
+from assay.stats.arm_comparison import Comparison
 
 
 class FamilyLine(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from assay.judging.guarding import Guarded
+from assay.changes.trace_diff import Guarded
 
 
 def text(base: str, head: str, steps: int, modes: Sequence[Guarded]) -> str:

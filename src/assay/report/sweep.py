@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from tabulate import tabulate
 
-from assay.judging import verdict
-from assay.judging.compare import Comparison
 from assay.report.comparison import arm, decimals, doubts, number, p_value
+from assay.stats import verdict_rule
+from assay.stats.arm_comparison import Comparison
 
 Line = tuple[str, str, Comparison, float | None, str]
 
@@ -52,7 +52,7 @@ def _next(tried: Sequence[Line], failed: int) -> str:
     won = [line for line in tried if line[4] == "progress"]
     if not won:
         return f"none of {len(tried) + failed} is shown to be better"
-    toward = verdict.sign(won[0][2].direction)
+    toward = verdict_rule.sign(won[0][2].direction)
     settings, experiment, *_ = max(won, key=lambda line: toward * (line[2].delta or 0.0))
     return (
         f"{settings} is the best of {len(tried) + failed} and shown to be better; being picked flatters it, "

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from assay.core.schemas import Replicate
-from assay.judging.expenses import Expense
 from assay.scoring.arm import Scored
+from assay.stats.training_cost import Expense
 
 
 def of_both(baseline: Scored, candidate: Scored) -> Iterator[Expense]:

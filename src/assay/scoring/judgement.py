@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from assay.core.schemas import RECORD, UNRECORDED
-from assay.judging import cautions, verdict
-from assay.judging.compare import Comparison, compare, entered
-from assay.judging.sequential import Look
 from assay.scoring.arm import Scored
 from assay.scoring.ruler import Metric
+from assay.stats import cautions, verdict_rule
+from assay.stats.arm_comparison import Comparison, compare, entered
+from assay.stats.sequential_testing import Look
 
 #: verdicts that no test gave
 INCOMPARABLE, SAME = "incomparable", "same"
@@ -39,7 +39,7 @@ def against_floor(
     candidate: Scored, floors: Mapping[str, float], metric: Metric, test: str, look: Look, fixed: bool = False
 ) -> Judgement:
     """Against the best floor, a fixed value: no seeds stand behind it. `fixed`: nor behind a task without chance."""
-    best = verdict.best(floors, metric.direction)
+    best = verdict_rule.best(floors, metric.direction)
     test = test if test in ALONE else "welch"
     constant = fixed and _constant(candidate, metric)
     found = _compare(floors[best], candidate.values(metric.name), metric, test, look, (0, candidate.diverged), constant)

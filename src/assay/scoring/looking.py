@@ -1,14 +1,15 @@
 """The look that an evaluation takes: which replicates of whom, under which test and metric.
 
-Covers: what makes it the look it is. Not covered: what it costs (`judging.account`), recording it (`lineage.ledger`).
+Covers: what makes it the look it is. Not covered: what it costs (`stats.alpha_budget`), recording it
+(`lineage.ledger`).
 """
 
 from __future__ import annotations
 
 from assay.core.params_yaml import Params
-from assay.judging.account import LookEntry, LookKey, metric_label
 from assay.scoring.arm import Scored
 from assay.scoring.judgement import PAIRED
+from assay.stats.alpha_budget import LookEntry, LookKey, metric_label
 
 FLOOR = "floor"
 

@@ -1,6 +1,6 @@
 """What an evaluation says about new examples, from the predictions of both sides.
 
-Covers: the scores per example behind them. Not covered: the interval itself (`judging.crossed`).
+Covers: the scores per example behind them. Not covered: the interval itself (`stats.variance_components`).
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import numpy as np
 
 from assay.core.paths import Layout
-from assay.judging import crossed, verdict
-from assay.judging.compare import Comparison
-from assay.judging.crossed import NewExamples
 from assay.scoring import arm, judgement, ruler, tables
 from assay.scoring.arm import Array
 from assay.scoring.outputs import Evaluated
+from assay.stats import variance_components, verdict_rule
+from assay.stats.arm_comparison import Comparison
+from assay.stats.variance_components import NewExamples
 
 
 def interval(layout: Layout, found: Evaluated, result: Comparison, test: str) -> NewExamples | None:
@@ -32,7 +32,7 @@ def interval(layout: Layout, found: Evaluated, result: Comparison, test: str) ->
         before, paired = before[0], False
     if result.candidate.fixed:
         after, paired = after[0], False
-    return crossed.new_examples(before, after, paired=paired)
+    return variance_components.new_examples(before, after, paired=paired)
 
 
 def _baseline_scores(layout: Layout, found: Evaluated) -> Array | None:
@@ -40,7 +40,7 @@ def _baseline_scores(layout: Layout, found: Evaluated) -> Array | None:
     if found.baseline is not None:
         return tables.shares(found.baseline, found.ruler) if len(found.baseline.finite) else None
     scores = {name: score[found.ruler.decides] for name, score in found.floors.items()}
-    best = verdict.best(scores, found.ruler.metric.direction)
+    best = verdict_rule.best(scores, found.ruler.metric.direction)
     predictions = arm.floors(layout, found.ruler).get(best)  # a human left no predictions
     if predictions is None:
         return None

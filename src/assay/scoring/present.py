@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.core.params_yaml import Params
-from assay.judging.metric_version import can_name, metric_version
+from assay.metrics.version.version_key import can_name, metric_version
 from assay.runtime import import_closure, metric_input_files, task_source
 from assay.scoring import ruler
 from assay.scoring.arm import Ruler

@@ -1,7 +1,7 @@
 """The ruler: the metrics that a task defines, checked, and applied to predictions under watch for unseen files.
 
 Covers: the METRICS table of a task's metrics.py, scoring replicates, per-example scores. Not covered: the
-ruler's version (`judging.metric_version`).
+ruler's version (`metrics.version.version_key`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
-from assay.judging.samples import first_masked
 from assay.scoring import unseen_reads
+from assay.stats.arm_scores import first_masked
 
 Score = Callable[..., float]
 Array = NDArray[Any]

@@ -19,9 +19,6 @@ from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
 from assay.core.schemas import Part
 from assay.data import storage
-from assay.judging import cautions, drift, expenses, sequential
-from assay.judging.compare import Comparison
-from assay.judging.sequential import Look
 from assay.lineage import identities, ledger, metric_definition
 from assay.lineage.metric_definition import MetricDefinition, MetricTerms
 from assay.lineage.since import since
@@ -33,6 +30,9 @@ from assay.scoring.arm import Ruler, Scored
 from assay.scoring.judgement import Judgement
 from assay.scoring.outputs import Evaluated
 from assay.scoring.ruler import Metric
+from assay.stats import baseline_drift, cautions, sequential_testing, training_cost
+from assay.stats.arm_comparison import Comparison
+from assay.stats.sequential_testing import Look
 
 #: digits of a score that stands outside of a comparison
 DIGITS = 4
@@ -198,7 +198,7 @@ def _drift(named: Accepted, found: Evaluated, alpha: float) -> Iterator[str]:
         return
     again = arm_.arm.environment.library != named.fingerprint
     if again and named.metric_version == found.metric_version and found.profile == "full":
-        moved = drift.drift((then.mean, then.sd, then.n), np.array(arm_.values(found.ruler.decides)))
+        moved = baseline_drift.drift((then.mean, then.sd, then.n), np.array(arm_.values(found.ruler.decides)))
         for line in comparison.drift_lines(moved, named.name, named.library, alpha, DIGITS):
             yield f"{'':11}{line}"
 
@@ -207,8 +207,8 @@ def _futility(begun: Start, result: Comparison) -> Iterator[str]:
     looks = begun.params.judge.looks
     n = result.candidate.n
     if looks and n < looks[-1]:
-        level = sequential.look(begun.params.judge.alpha, looks[-1], looks).alpha
-        if sequential.futile(result, looks[-1], level):
+        level = sequential_testing.look(begun.params.judge.alpha, looks[-1], looks).alpha
+        if sequential_testing.futile(result, looks[-1], level):
             yield f"{'':11}futile: progress at n={looks[-1]} is unlikely; stopping here costs no error (non-binding)"
 
 
@@ -216,7 +216,7 @@ def _cost(begun: Start, found: Evaluated) -> Iterator[str]:
     """A gain that costs more than the project wants to pay."""
     most = begun.params.judge.max_cost
     if most is not None and found.baseline is not None and found.judgement.verdict == "progress":
-        for line in expenses.over(costs.of_both(found.baseline, found.candidate), most):
+        for line in training_cost.over(costs.of_both(found.baseline, found.candidate), most):
             yield f"{'':11}caution: {line}"
 
 

@@ -1,7 +1,7 @@
 """`assay ablate`: which of several changes brings the gain, each alone and all combinations.
 
 Every cell is an experiment on the same seeds: a blocked design. Not covered: running them (`verbs.cells`), the
-statistics (`judging.factorial`).
+statistics (`stats.factorial_design`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from assay.core.errors import IncomparableError, UsageError
 from assay.history import project
-from assay.judging.factorial import Factorial, factorial
+from assay.stats.factorial_design import Factorial, factorial
 from assay.verbs import cells, family_looks, idle
 from assay.verbs.cells import Row, Say, Wanted
 

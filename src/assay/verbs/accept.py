@@ -30,12 +30,12 @@ from assay.history.reproducing import reproduce
 from assay.history.scratch import Scratch, lay_out
 from assay.history.state import State, fold
 from assay.history.writing import check_why, write
-from assay.judging import selection
 from assay.keeping.entries import Lock
 from assay.lineage import ledger
 from assay.report.comparison import verdict_lines
 from assay.runtime import cache_dirs, dvc_yaml, files, git
 from assay.scoring.ruler import Metric
+from assay.stats import confirmation_rule
 from assay.tags.strategy_events import CONTRACT, Accepted, Attempted, Comparison, Score, check_name, tag_of
 from assay.verbs import admission, attempting, attempts_before, metric_admission, selected_look
 from assay.verbs.acceptance import comparison, confirmed, judge, selected
@@ -281,7 +281,7 @@ def _record(candidate: Candidate, tree: Regenerated, attempt: Attempt, fresh: Co
     raise GateError(
         f"{candidate.tried.name} was not confirmed on fresh seeds (verdict {fresh.verdict} at one-sided level "
         f"{attempt.entry.level:g}), as the tag {tag} records",
-        mend=f"more replicates, a better idea, or another attempt at level {selection.level(*after):g}",
+        mend=f"more replicates, a better idea, or another attempt at level {confirmation_rule.level(*after):g}",
     )
 
 

@@ -15,11 +15,11 @@ import msgspec
 
 from assay.core.paths import Layout
 from assay.history import numbers
-from assay.judging import cautions, selection
-from assay.judging.attempts import AttemptEntry
-from assay.judging.compare import Comparison as Judged
-from assay.judging.compare import entered
+from assay.history.attempt_and_family_entries import AttemptEntry
 from assay.runtime import files
+from assay.stats import cautions, confirmation_rule
+from assay.stats.arm_comparison import Comparison as Judged
+from assay.stats.arm_comparison import entered
 from assay.tags.strategy_events import Comparison, Score
 from assay.verbs.confirming import PAIRED_PURPOSE, Confirmation, Group
 
@@ -73,7 +73,7 @@ def judge(
             first, second, test = *_pairs(old, new, worst), "paired"
     placed = test == "paired" and worst is not None  # diverged ones are in their places already
     lists = [second, *([first] if isinstance(first, list) else [])]
-    judged = selection.confirm(
+    judged = confirmation_rule.confirm(
         first,
         second,
         measuring.metric.direction,

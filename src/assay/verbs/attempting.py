@@ -1,7 +1,7 @@
 """Attempts at a confirmation: what the next one costs, how many replicates it takes, and the entry that it leaves.
 
 Covers: going on with one that was killed, recording how it ended and that the sealed test part is opened. Not covered:
-those before it (`verbs.attempts_before`), measuring (`verbs.confirming`), the levels (`judging.selection`).
+those before it (`verbs.attempts_before`), measuring (`verbs.confirming`), the levels (`stats.confirmation_rule`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from assay.core import schemas
 from assay.core.errors import AssayError
 from assay.core.paths import Layout
 from assay.core.schemas import Arm
+from assay.history import attempt_and_family_entries
+from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry, OutcomeEntry
 from assay.history.state import State
-from assay.judging import attempts, selection
-from assay.judging.attempts import AttemptEntry, OpeningEntry, OutcomeEntry
 from assay.lineage import columns, identities, ledger
 from assay.lineage.ledger import Ledger
 from assay.runtime import files, git
+from assay.stats import confirmation_rule
 from assay.tags.strategy_events import Seeds
 from assay.verbs import attempts_before as before
 from assay.verbs.confirming import fresh_seeds
@@ -62,7 +63,8 @@ class Attempt:
         """What it costs and what it can find, said before anything trains."""
         entry, fixed = self.entry, self.entry.baseline == FLOOR
         found = ", ".join(
-            f"{selection.chance(entry.level, entry.n, gain, fixed=fixed):.0%} of +{gain:g} sd" for gain in (1.0, 2.0)
+            f"{confirmation_rule.chance(entry.level, entry.n, gain, fixed=fixed):.0%} of +{gain:g} sd"
+            for gain in (1.0, 2.0)
         )
         again = ", begun before and paid for" if self.resumed else ""
         return (
@@ -111,7 +113,7 @@ def _attempt(root: Path, state: State, idea: Idea, known: Ledger) -> Attempt:
     own = [
         (file, one)
         for file, one in left.items()
-        if attempts.at_idea([one], idea.every_name)
+        if attempt_and_family_entries.at_idea([one], idea.every_name)
         and (one.experiment, one.baseline) == (idea.experiment, idea.baseline)
         and idea.asked in (None, one.n)
         and one.paired == idea.paired
@@ -120,10 +122,14 @@ def _attempt(root: Path, state: State, idea: Idea, known: Ledger) -> Attempt:
         file, entry = max(own, key=lambda pair: pair[1].sequence)
         return Attempt(entry, file, True)
     known_ones = before.recorded(root, state, known)
-    attempt = 1 + len(attempts.at_idea(known_ones, idea.every_name))
-    confirmation = 1 + len(attempts.against(known_ones, before.equivalents(state, idea.baseline)))
-    level = selection.level(attempt, confirmation)
-    n = selection.replicates(level, idea.least, fixed=idea.baseline == FLOOR) if idea.asked is None else idea.asked
+    attempt = 1 + len(attempt_and_family_entries.at_idea(known_ones, idea.every_name))
+    confirmation = 1 + len(attempt_and_family_entries.against(known_ones, before.equivalents(state, idea.baseline)))
+    level = confirmation_rule.level(attempt, confirmation)
+    n = (
+        confirmation_rule.replicates(level, idea.least, fixed=idea.baseline == FLOOR)
+        if idea.asked is None
+        else idea.asked
+    )
     entry = AttemptEntry(
         identity=idea.names[0],
         formerly=idea.names[1],

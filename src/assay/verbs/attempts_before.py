@@ -10,8 +10,8 @@ from pathlib import Path
 
 from assay.arms.accepted import FLOOR
 from assay.history import pointer
+from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry, OutcomeEntry
 from assay.history.state import State
-from assay.judging.attempts import AttemptEntry, OpeningEntry, OutcomeEntry
 from assay.lineage.ledger import Ledger
 from assay.runtime import git
 from assay.tags.strategy_events import Accepted, Attempted

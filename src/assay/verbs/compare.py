@@ -12,12 +12,12 @@ from pathlib import Path
 from shlex import quote
 
 from assay.core.errors import AssayError, UsageError
-from assay.judging import cautions, groups, targets, verdict
-from assay.judging import compare as judge
-from assay.judging.compare import Comparison
-from assay.judging.crossed import NewExamples
-from assay.judging.groups import DifferingRulers, Group
-from assay.judging.targets import Target
+from assay.stats import arm_comparison as judge
+from assay.stats import cautions, strategy_replicates, target_value_test, verdict_rule
+from assay.stats.arm_comparison import Comparison
+from assay.stats.strategy_replicates import DifferingRulers, Group
+from assay.stats.target_value_test import Target
+from assay.stats.variance_components import NewExamples
 from assay.verbs import compare_account, compare_examples
 from assay.verbs import compare_scores as scores
 from assay.verbs import compare_sides as sides
@@ -197,7 +197,7 @@ def target(start: Path, named: Sequence[str], options: Options, goal: float) -> 
     metric = sides.column(source, options.column)
     direction = _direction(source.name, sides.recorded(source, metric), options)
     group, edited = _group(source, metric, direction, "candidate", again, options)
-    found = targets.reaches(group.values, goal, group.ruler.direction, diverged=group.diverged)
+    found = target_value_test.reaches(group.values, goal, group.ruler.direction, diverged=group.diverged)
     found = replace(found, warnings=(*found.warnings, *edited, *_left_out([source])))
     return Reached(found, metric or "value", group.ruler.direction, {source.name: scores.origin(source, again)})
 
@@ -252,7 +252,7 @@ def _best_floor(source: Source, metric: str, direction: str, again: Rescoring | 
     if again is None or scores.origin(source, again) != scores.RESCORED:
         return sides.best_floor(source, metric, direction)
     found = again.floors(source, metric)
-    best = verdict.best(found, direction) if found else ""
+    best = verdict_rule.best(found, direction) if found else ""
     return (best, found[best]) if found else None
 
 
@@ -296,12 +296,12 @@ def _judge(base: _Base, candidate: Group, options: Options, source: Source, hold
     placed = test == "paired" and options.worst is not None  # diverged ones are in their places already
     if isinstance(baseline, Group):
         if fields := baseline.ruler.differing(candidate.ruler):
-            mend = AGAIN if set(fields) == {groups.PACKAGES} else base.mend
+            mend = AGAIN if set(fields) == {strategy_replicates.PACKAGES} else base.mend
             raise DifferingRulers(f"{baseline.name} and {candidate.name}", fields, mend)
         if test == "paired":
-            first, values = groups.matched(baseline, candidate, options.worst)
+            first, values = strategy_replicates.matched(baseline, candidate, options.worst)
         else:
-            groups.check_independent(baseline, candidate)
+            strategy_replicates.check_independent(baseline, candidate)
     lists = [values, *([first] if isinstance(first, list) else [])]
     found = judge.compare(
         first,

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.core.params_yaml import Judge
-from assay.judging import account
-from assay.judging.account import LookEntry
 from assay.lineage import given, ledger
 from assay.lineage.columns import Table
 from assay.lineage.ledger import Ledger
 from assay.lineage.objects import refs
+from assay.stats import alpha_budget
+from assay.stats.alpha_budget import LookEntry
 
 NOT_ON = "not on the account"
 
@@ -48,7 +48,7 @@ def find(root: Path, table: Table, digest: str, asked: tuple[str, str, float | N
     if not found:
         return Accounted(alpha, off=_why(known, wanted), others=others)
     levels = sorted(one.level for one in found if one.level)
-    hold = "" if levels else account.price(found, found[0].key).hold
+    hold = "" if levels else alpha_budget.price(found, found[0].key).hold
     return Accounted(levels[0] if levels else alpha, hold, others=others)
 
 
@@ -63,12 +63,15 @@ def _is(one: LookEntry, wanted: LookEntry, alpha: float | None) -> bool:
     )
     asked = first.metric.split(" ")[0] == second.metric and alpha in (None, first.alpha)
     return (
-        sets and asked and one.baseline == wanted.baseline and not account.names(one).isdisjoint(account.names(wanted))
+        sets
+        and asked
+        and one.baseline == wanted.baseline
+        and not alpha_budget.names(one).isdisjoint(alpha_budget.names(wanted))
     )
 
 
 def _why(known: Ledger, wanted: LookEntry) -> str:
-    own = [one for one in known.looks if not account.names(one).isdisjoint(account.names(wanted))]
+    own = [one for one in known.looks if not alpha_budget.names(one).isdisjoint(alpha_budget.names(wanted))]
     what = "these seeds, test or alpha" if own else "this strategy"
     return f"{NOT_ON}: no verdict on {what} is recorded against this baseline, so it costs nothing and gates nothing"
 

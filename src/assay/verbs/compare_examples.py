@@ -1,7 +1,7 @@
 """What a comparison of two records says about new examples, from the predictions that DVC's cache still holds.
 
 Covers: finding the predictions behind both sides, refusing those that today's ruler did not score. Not covered:
-the interval itself (`judging.crossed`).
+the interval itself (`stats.variance_components`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 from assay.core.errors import IncomparableError, UsageError
 from assay.history import dvc_cache, kept, project
 from assay.history.kept import NotAtHandError
-from assay.judging import crossed
-from assay.judging.contrasts import Array
-from assay.judging.crossed import NewExamples
 from assay.runtime import git
+from assay.stats import variance_components
+from assay.stats.difference_estimate import Array
+from assay.stats.variance_components import NewExamples
 from assay.verbs import present_ruler
 from assay.verbs.present_ruler import Today
 
@@ -56,7 +56,7 @@ def new_examples(
         means = np.atleast_2d(scores).mean(axis=1)
         if len(means) != len(side.values) or not np.allclose(means, side.values, rtol=0, atol=1e-9):
             return None  # per_example explains the metric, but is not what it averages
-    return crossed.new_examples(before, after, paired=paired and before.shape == after.shape)
+    return variance_components.new_examples(before, after, paired=paired and before.shape == after.shape)
 
 
 def _scores(root: Path, cache: Path, side: Side, today: Today) -> Array:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assay.core.errors import UsageError
-from assay.judging import families
-from assay.judging.compare import Comparison
+from assay.stats import multiple_comparisons
+from assay.stats.arm_comparison import Comparison
 from assay.verbs.compare import Compared, Options, compare
 
 
@@ -39,10 +39,13 @@ def compare_family(start: Path, named: Sequence[str], options: Options) -> list[
         raise UsageError(f"the sides have the metrics {', '.join(sorted(metrics))}", mend="choose one: --column NAME")
     held = [_strict(start, base, one, options, len(candidates)) for one in alone]
     # What is held back shows nothing, and was tried all the same.
-    adjusted = families.holm([1.0 if found.result.reason else found.result.p for found in alone])
+    adjusted = multiple_comparisons.holm([1.0 if found.result.reason else found.result.p for found in alone])
     return [
         FamilyMember(
-            found, p, families.decided(found.result.verdict, p, found.result.alpha, one.verdict), one.no_regression
+            found,
+            p,
+            multiple_comparisons.decided(found.result.verdict, p, found.result.alpha, one.verdict),
+            one.no_regression,
         )
         for found, p, one in zip(alone, adjusted, held, strict=True)
     ]

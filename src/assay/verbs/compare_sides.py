@@ -13,12 +13,12 @@ from pathlib import Path
 
 from assay.core.errors import UsageError
 from assay.core.yaml12 import parse
-from assay.judging import verdict
-from assay.judging.groups import Group, Member, Ruler
 from assay.lineage import columns
 from assay.lineage.columns import Table
 from assay.runtime import files, git
 from assay.scoring import trusted
+from assay.stats import verdict_rule
+from assay.stats.strategy_replicates import Group, Member, Ruler
 from assay.verbs import metric_rows, number_column, run_rows
 from assay.verbs.metric_rows import RULERS, MetricRow
 
@@ -284,5 +284,5 @@ def best_floor(source: Source, name: str, direction: str) -> tuple[str, float] |
     )
     if not found:
         return None
-    best = verdict.best(found, direction)
+    best = verdict_rule.best(found, direction)
     return best, found[best]

@@ -1,7 +1,7 @@
 """Confirmation: both arms again, on seeds that chose nothing.
 
 Covers: the numbers of the fresh replicates, a child process an arm in its own tree, scores under today's
-ruler, the sealed test part. Not covered: whether the outcome is good enough (`judging.selection`).
+ruler, the sealed test part. Not covered: whether the outcome is good enough (`stats.confirmation_rule`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A cell's own `evaluate` has mostly recorded its look before, and Holm over the family holds p against no more than the
 level of that: the same look read again. An ablation asks about changes instead of ideas, and has an account of its own.
-Not covered: running cells (`verbs.cells`), the statistics (`judging.families`, `judging.factorial`).
+Not covered: running cells (`verbs.cells`), the statistics (`stats.multiple_comparisons`, `stats.factorial_design`).
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from assay.core.params_yaml import Params
-from assay.judging.account import LookEntry, LookKey, Price, metric_label
-from assay.judging.attempts import FamilyEntry
+from assay.history.attempt_and_family_entries import FamilyEntry
 from assay.lineage import given, ledger
 from assay.runtime import files
+from assay.stats.alpha_budget import LookEntry, LookKey, Price, metric_label
 from assay.verbs.cells import Row
 from assay.verbs.compare_account import tags
 

@@ -2,7 +2,7 @@
 
 Covers: finding the revisions, a process of its own for each with its own task code, a second run of the first
 where they differ (training that differs from itself proves nothing). Not covered: training
-(`assay.tracing`) and comparing traces (`judging.guarding`).
+(`assay.tracing`) and comparing traces (`changes.trace_diff`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import msgspec
 
 from assay.arms import accepted
 from assay.arms.request import training_closure
+from assay.changes.trace_diff import Guarded, first_difference, guarded, ordered
 from assay.core import params_yaml, schemas
 from assay.core.errors import ProvenanceError, UsageError
 from assay.core.paths import Layout
@@ -24,7 +25,6 @@ from assay.core.schemas import Trace, TraceRequest
 from assay.data import storage
 from assay.history import difference, project
 from assay.history.scratch import failed, run
-from assay.judging.guarding import Guarded, first_difference, guarded, ordered
 from assay.runtime import cache_dirs, dvc_yaml, files, git, library_fingerprint
 from assay.runtime.git_commit_hint import commit_command
 

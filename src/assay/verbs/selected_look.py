@@ -15,9 +15,9 @@ from assay.core import params_yaml
 from assay.core.errors import IncomparableError
 from assay.core.paths import Layout
 from assay.history import numbers
-from assay.judging.account import metric_label
 from assay.lineage import columns, given, ledger
 from assay.runtime import dvc_yaml, files
+from assay.stats.alpha_budget import metric_label
 from assay.verbs.attempting import Names
 from assay.verbs.compare_account import tags
 

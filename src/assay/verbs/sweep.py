@@ -17,11 +17,11 @@ from assay.core.errors import UsageError
 from assay.core.params_yaml import Judge
 from assay.core.yaml12 import parse
 from assay.history import project
-from assay.judging import families, verdict
-from assay.judging.account import Price
-from assay.judging.compare import Comparison, compare, entered
-from assay.judging.sequential import look
 from assay.scoring import judgement
+from assay.stats import multiple_comparisons, verdict_rule
+from assay.stats.alpha_budget import Price
+from assay.stats.arm_comparison import Comparison, compare, entered
+from assay.stats.sequential_testing import look
 from assay.verbs import cells, family_looks, idle
 from assay.verbs.cells import Cell, Row, Say, Wanted
 
@@ -122,11 +122,15 @@ def _judged(
     family = [cell for cell, rows in measured.items() if not _same(rows)]
     # What failed was tried as well; what is held back shows nothing. Both count, and neither makes others look better.
     p = [1.0 if alone[cell].reason else alone[cell].p for cell in family] + [1.0] * len(failed)
-    adjusted = dict(zip(family, families.holm(p), strict=False))
+    adjusted = dict(zip(family, multiple_comparisons.holm(p), strict=False))
     tried = []
     for cell in measured:
         strict = judged(cell, levels[cell] / max(1, len(p))).verdict
-        word = families.decided(alone[cell].verdict, adjusted[cell], levels[cell], strict) if cell in adjusted else SAME
+        word = (
+            multiple_comparisons.decided(alone[cell].verdict, adjusted[cell], levels[cell], strict)
+            if cell in adjusted
+            else SAME
+        )
         tried.append(Tried(cell.changes, cell.name, alone[cell], adjusted.get(cell), word))
     baseline = names.pop() if names else f"floor {_floor(found[0], metric)[0]}"
     return Sweep(metric, version, baseline, tried, failed)
@@ -181,5 +185,5 @@ def _diverged(rows: Sequence[Row], arm: str) -> int:
 def _floor(rows: Sequence[Row], metric: str) -> tuple[str, float]:
     """The floor that is hardest to beat."""
     known = {row["strategy"]: float(row[metric]) for row in rows if row["arm"] == "floor" and row[metric]}
-    best = verdict.best(known, rows[0]["direction"])
+    best = verdict_rule.best(known, rows[0]["direction"])
     return best, known[best]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from assay.judging import contrasts
-from assay.judging.samples import Values
+from assay.stats import difference_estimate
+from assay.stats.arm_scores import Values
 
 
 @dataclass(frozen=True)
@@ -33,5 +33,5 @@ def drift(then: tuple[float, float | None, int], values: Values) -> Drift:
     today = float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None, len(values)
     p = None
     if sd is not None and today[1] is not None and (sd or today[1]):
-        p = float(contrasts.welch(today[0] - mean, sd**2, n, today[1] ** 2, today[2]).p)
+        p = float(difference_estimate.welch(today[0] - mean, sd**2, n, today[1] ** 2, today[2]).p)
     return Drift(then, today, p)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assay.core.errors import UsageError
-from assay.judging import verdict
-from assay.judging.compare import compare
-from assay.judging.samples import Values
+from assay.stats import verdict_rule
+from assay.stats.arm_comparison import compare
+from assay.stats.arm_scores import Values
 
 ALPHA = 0.01  # what speedrun records ask for: mean at most X at p < 0.01
 
@@ -34,7 +34,7 @@ def reaches(
     if isinstance(values, (int, float)):
         raise UsageError(f"the runs are one fixed value, {values}", allowed="a list of runs")
     found = compare(float(target), values, direction, alpha=2 * alpha, diverged_candidate=diverged)
-    side = found.delta is not None and found.delta * verdict.sign(direction) > 0
+    side = found.delta is not None and found.delta * verdict_rule.sign(direction) > 0
     p = found.p / 2 if side else 1 - found.p / 2
     met = not found.reason and p < alpha
     summary = found.candidate

@@ -13,9 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from assay.judging import anytime, contrasts, permutation, spreads
-from assay.judging.contrasts import Contrast
-from assay.judging.samples import ROUNDING, Sample
+from assay.stats import anytime_valid_test, difference_estimate, permutation_test, unequal_variances
+from assay.stats.arm_scores import ROUNDING, Sample
+from assay.stats.difference_estimate import Contrast
 
 Test = Literal["welch", "student", "paired", "permutation", "anytime"]
 #: Below this n two arms without spread prove nothing: a metric on a coarse grid repeats itself by luck.
@@ -99,9 +99,9 @@ def _anytime(baseline: Sample, candidate: Sample, alpha: float) -> Inference:
     gaps = differences(baseline, candidate)
     if not gaps.variance or gaps.mean is None:
         return undecided(NAMES["anytime"], "no spread within the runs: nothing to measure a difference by")
-    p, half = anytime.anytime(gaps.mean, gaps.variance, n, alpha)
+    p, half = anytime_valid_test.anytime(gaps.mean, gaps.variance, n, alpha)
     if not math.isfinite(half):
-        least = anytime.smallest_p(n)
+        least = anytime_valid_test.smallest_p(n)
         return undecided(NAMES["anytime"], f"n={n} cannot give p below {least:.2g}", least)
     return Inference(NAMES["anytime"], p, gaps.mean - half, gaps.mean + half, n - 1.0)
 
@@ -125,7 +125,7 @@ def _differences(method: str, baseline: Sample, candidate: Sample, alpha: float)
     assert delta is not None
     if not gaps.variance:
         return _without_spread(method, delta, 2 / 2**gaps.n, gaps.n, alpha)
-    return _from_contrast(method, contrasts.one_sample(delta, gaps.variance, gaps.n), alpha)
+    return _from_contrast(method, difference_estimate.one_sample(delta, gaps.variance, gaps.n), alpha)
 
 
 def _two_arms(baseline: Sample, candidate: Sample, test: str, alpha: float) -> Inference:
@@ -137,14 +137,16 @@ def _two_arms(baseline: Sample, candidate: Sample, test: str, alpha: float) -> I
         return undecided(method, "n=1 says nothing about the spread between runs")
     delta = difference(baseline, candidate)
     if not var_b and not var_c:
-        least_p = 2 / permutation.assignments(baseline.n, candidate.n)
+        least_p = 2 / permutation_test.assignments(baseline.n, candidate.n)
         return _without_spread(method, delta, least_p, smallest, alpha)
     if test == "student":
-        contrast = contrasts.student(delta, var_b, baseline.n, var_c, candidate.n)
-        safe = spreads.student(contrast, baseline.n, candidate.n, alpha)
-        return replace(_from_contrast(method, contrast, alpha), safe=safe, unsafe=spreads.EQUAL.format(method))
-    contrast = contrasts.welch(delta, var_b, baseline.n, var_c, candidate.n)
-    safe = spreads.welch(contrast, baseline.n, candidate.n, alpha)
+        contrast = difference_estimate.student(delta, var_b, baseline.n, var_c, candidate.n)
+        safe = unequal_variances.student(contrast, baseline.n, candidate.n, alpha)
+        return replace(
+            _from_contrast(method, contrast, alpha), safe=safe, unsafe=unequal_variances.EQUAL.format(method)
+        )
+    contrast = difference_estimate.welch(delta, var_b, baseline.n, var_c, candidate.n)
+    safe = unequal_variances.welch(contrast, baseline.n, candidate.n, alpha)
     unsafe = f"n={baseline.n} against n={candidate.n} is too uneven for Welch to be sure: add runs to the smaller"
     return replace(_from_contrast(method, contrast, alpha), safe=safe, unsafe=unsafe)
 
@@ -171,16 +173,18 @@ def _without_spread(method: str, delta: float, least_p: float, n: int, alpha: fl
 
 def _permuted(baseline: Sample, candidate: Sample, alpha: float) -> Inference:
     n_b, n_c = baseline.n, candidate.n
-    exact = permutation.assignments(n_b, n_c) <= permutation.EXACT
+    exact = permutation_test.assignments(n_b, n_c) <= permutation_test.EXACT
     method = "exact permutation" if exact else "Monte Carlo permutation"
     if min(n_b, n_c) == 0:
         return undecided(method, NO_FINITE)
     if not baseline.variance and not candidate.variance and min(n_b, n_c) < LEAST_WITHOUT_SPREAD:
         return _without_spread(method, difference(baseline, candidate), 1.0, min(n_b, n_c), alpha)
-    least_p = permutation.smallest_p(n_b, n_c)
+    least_p = permutation_test.smallest_p(n_b, n_c)
     if least_p > alpha:
         return undecided(method, f"n={n_b} and n={n_c} cannot give p below {least_p:.2g}", least_p)
-    p, low, high = permutation.permutation(baseline.values, candidate.values, alpha)
+    p, low, high = permutation_test.permutation(baseline.values, candidate.values, alpha)
     delta, var_b, var_c = difference(baseline, candidate), baseline.variance, candidate.variance
-    safe = spreads.permuted(delta, (var_b or 0.0, n_b), (var_c or 0.0, n_c), alpha)
-    return Inference(method, p, low, high, smallest_p=least_p, safe=safe, unsafe=spreads.EQUAL.format("A permutation"))
+    safe = unequal_variances.permuted(delta, (var_b or 0.0, n_b), (var_c or 0.0, n_c), alpha)
+    return Inference(
+        method, p, low, high, smallest_p=least_p, safe=safe, unsafe=unequal_variances.EQUAL.format("A permutation")
+    )

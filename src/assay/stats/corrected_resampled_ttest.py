@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from assay.core.errors import UsageError
-from assay.judging.contrasts import Contrast
-from assay.judging.samples import sample
+from assay.stats.arm_scores import sample
+from assay.stats.difference_estimate import Contrast
 
 
 @dataclass(frozen=True)

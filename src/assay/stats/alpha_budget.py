@@ -2,7 +2,7 @@
 
 Covers: when two looks are one, what a look costs, what is left, when a new account begins. All of it are pure
 functions over a list of looks, in any order, so that simulations run the very rule that decides. Not covered: where
-looks are kept (`lineage.ledger`), levels of looks at growing seeds of one draw (`judging.sequential`).
+looks are kept (`lineage.ledger`), levels of looks at growing seeds of one draw (`stats.sequential_testing`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from assay.core.schemas import Record
-from assay.judging import sequential
-from assay.judging.sequential import Earlier
+from assay.stats import sequential_testing
+from assay.stats.sequential_testing import Earlier
 
 #: Of what is left, the share that a further look takes: the second one decides more often than all after it.
-SHARE = 1 - sequential.KEPT
+SHARE = 1 - sequential_testing.KEPT
 #: The test that holds its level over any number of looks at growing seeds.
 ANYTIME = "anytime"
 #: What is left of alpha counts as nothing below this share of it: rounding leaves some.
@@ -129,7 +129,7 @@ def price(looks: Sequence[LookEntry], key: LookKey) -> Price:
 
 
 def _unplanned(key: LookKey) -> str:
-    sequential.check(key.plan)
+    sequential_testing.check(key.plan)
     if not key.plan or key.n in key.plan:
         return ""
     return f"n={key.n} is not among the declared looks {', '.join(map(str, key.plan))}"
@@ -164,7 +164,7 @@ def _planned(looks: Sequence[LookEntry], key: LookKey, left: float) -> Price:
     if budget <= NOTHING * key.alpha or spends > left + NOTHING * key.alpha:
         return _further(key, left, budget)
     number = key.plan.index(key.n)
-    return Price(sequential.levels(budget, key.plan)[number], spends, budget, number=number + 1)
+    return Price(sequential_testing.levels(budget, key.plan)[number], spends, budget, number=number + 1)
 
 
 def _undeclared(looks: Sequence[LookEntry], key: LookKey, left: float) -> Price:
@@ -174,17 +174,17 @@ def _undeclared(looks: Sequence[LookEntry], key: LookKey, left: float) -> Price:
         share = _first(left)
         return Price(share, share, number=1)
     found = _further(key, left)
-    as_counted = math.isclose(sequential.budget(key.alpha, len(paid)), found.spends, rel_tol=1e-6)
+    as_counted = math.isclose(sequential_testing.budget(key.alpha, len(paid)), found.spends, rel_tol=1e-6)
     if not found.hold and as_counted:  # not where plans, other alphas or another clone spent otherwise
         earlier = [Earlier(one.key.n, one.level, _draw(one.key) == _draw(key)) for one in paid]
-        level = sequential.next_level(key.alpha, key.n, earlier)
+        level = sequential_testing.next_level(key.alpha, key.n, earlier)
         return Price(max(level, found.level), found.spends, number=len(paid) + 1)
     return found
 
 
 def _first(alpha: float) -> float:
     """What the first look without a plan may spend."""
-    return (1 - sequential.RESERVE) * alpha
+    return (1 - sequential_testing.RESERVE) * alpha
 
 
 def _draw(key: LookKey) -> LookKey:

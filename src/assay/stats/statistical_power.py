@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import special
 
-from assay.judging.contrasts import Array, student, t_quantile, t_tails, welch
+from assay.stats.difference_estimate import Array, student, t_quantile, t_tails, welch
 
 POWER = 0.8
 #: From this shift on a result that is significant in the wrong direction has a probability below 1e-12.

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from assay.changes.strategy_diff import Changes, changes
 from assay.core.schemas import ModeTrace
-from assay.judging.changes import Changes, changes
 
 Sources = Mapping[str, str]
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from assay.core.errors import UsageError
-from assay.judging.contrasts import Array, Contrast
+from assay.stats.difference_estimate import Array, Contrast
 
 
 @dataclass(frozen=True)

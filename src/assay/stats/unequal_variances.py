@@ -6,8 +6,8 @@ which take both spreads for equal and err up to .46 at 5:1. Not covered: the siz
 
 from __future__ import annotations
 
-from assay.judging import contrasts, power
-from assay.judging.contrasts import Contrast
+from assay.stats import difference_estimate, statistical_power
+from assay.stats.difference_estimate import Contrast
 
 #: Above this n Welch errs in at most 5.3 % at 5 %, whatever the other arm's n and spread.
 LARGE_ENOUGH = 8
@@ -19,14 +19,18 @@ Ends = tuple[float, float]
 def welch(contrast: Contrast, n_b: int, n_c: int, alpha: float) -> Ends | None:
     """For unequal n at which Welch errs too often: the interval at the level that makes up for it."""
     small, large = sorted((n_b, n_c))
-    if small == large or small > LARGE_ENOUGH or power.welch_size(small, large, alpha) <= power.TOLERANCE * alpha:
+    if (
+        small == large
+        or small > LARGE_ENOUGH
+        or statistical_power.welch_size(small, large, alpha) <= statistical_power.TOLERANCE * alpha
+    ):
         return None
-    return _ends(contrast, power.welch_level(small, large, alpha))
+    return _ends(contrast, statistical_power.welch_level(small, large, alpha))
 
 
 def student(contrast: Contrast, n_b: int, n_c: int, alpha: float) -> Ends | None:
     """The interval at the level that holds alpha for spreads of up to 5:1; None where Student holds it by itself."""
-    level = power.student_level(n_b, n_c, alpha)
+    level = statistical_power.student_level(n_b, n_c, alpha)
     return None if level == alpha else _ends(contrast, level)
 
 
@@ -38,7 +42,7 @@ def permuted(delta: float, baseline: tuple[float, int], candidate: tuple[float, 
     """
     if not (baseline[0] or candidate[0]):
         return None
-    contrast = contrasts.welch(delta, *baseline, *candidate)
+    contrast = difference_estimate.welch(delta, *baseline, *candidate)
     return welch(contrast, baseline[1], candidate[1], alpha) or _ends(contrast, alpha)
 
 

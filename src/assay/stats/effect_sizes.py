@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from assay.judging import divergence, verdict
-from assay.judging.samples import Sample, Values
+from assay.stats import diverged_runs_test, verdict_rule
+from assay.stats.arm_scores import Sample, Values
 
 
 def superiority(baseline: Values, candidate: Values, direction: str) -> float:
@@ -21,7 +21,7 @@ def superiority(baseline: Values, candidate: Values, direction: str) -> float:
     ordered = np.sort(baseline)
     below = np.searchsorted(ordered, candidate, "left") + np.searchsorted(ordered, candidate, "right")
     share = float(np.mean(below)) / 2 / len(baseline)
-    return share if verdict.sign(direction) > 0 else 1 - share
+    return share if verdict_rule.sign(direction) > 0 else 1 - share
 
 
 def in_sd(delta: float | None, baseline: Sample, candidate: Sample) -> float | None:
@@ -38,7 +38,7 @@ def fisher_p(baseline: Sample, candidate: Sample, entered: bool) -> float | None
         return None
     total_b = baseline.n + (0 if entered else baseline.diverged)
     total_c = candidate.n + (0 if entered else candidate.diverged)
-    return divergence.fisher(baseline.diverged, total_b, candidate.diverged, total_c)
+    return diverged_runs_test.fisher(baseline.diverged, total_b, candidate.diverged, total_c)
 
 
 def correlation(baseline: Sample, candidate: Sample) -> float | None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 from assay.core.errors import UsageError
-from assay.judging import cautions, design, divergence, effects, order_effect, verdict
-from assay.judging.inference import Inference, Test, difference, infer
-from assay.judging.samples import LARGEST, Sample, Values, exponent, sample
+from assay.stats import cautions, diverged_runs_test, effect_sizes, sample_size, serial_correlation, verdict_rule
+from assay.stats.arm_scores import LARGEST, Sample, Values, exponent, sample
+from assay.stats.hypothesis_tests import Inference, Test, difference, infer
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ArmSummary:
 class Comparison:
     """candidate - baseline in the metric's units. Every probability is two-sided unless it says otherwise."""
 
-    verdict: verdict.Verdict
+    verdict: verdict_rule.Verdict
     delta: float | None  # None where an arm has no finite replicate
     ci: tuple[float, float]  # infinite where nothing can be said
     p: float
@@ -100,7 +100,7 @@ def compare(
     Raises UsageError naming the argument that cannot be used.
     """
     chosen = _test(test, paired)
-    verdict.sign(direction)
+    verdict_rule.sign(direction)
     _check_numbers(alpha, min_effect)
     entering = None if chosen == "paired" else worst
     arm_b = sample("baseline", baseline, diverged_baseline, entering)
@@ -114,19 +114,19 @@ def compare(
     found = infer(scaled_b, scaled_c, chosen, alpha)
     smallest = math.ldexp(min_effect, power_of_two)
     reason = hold or _held_back(found, scaled_b, scaled_c, direction, smallest)
-    word: verdict.Verdict = "inconclusive"
+    word: verdict_rule.Verdict = "inconclusive"
     if not reason:
-        word = verdict.verdict(*found.ends, direction, smallest)
-    planned = design.plan(scaled_b, scaled_c, chosen, alpha)
+        word = verdict_rule.verdict(*found.ends, direction, smallest)
+    planned = sample_size.plan(scaled_b, scaled_c, chosen, alpha)
     finite = min(arm_b.n, arm_c.n) > 0
     delta = difference(scaled_b, scaled_c) if finite else None
-    detectable = design.detectable(planned, scaled_c.n, alpha)
+    detectable = sample_size.detectable(planned, scaled_c.n, alpha)
     return Comparison(
         verdict=word,
         delta=_back(delta, power_of_two),
         ci=(math.ldexp(found.low, -power_of_two), math.ldexp(found.high, -power_of_two)),
         p=found.p,
-        no_regression=not reason and verdict.no_regression(*(found.safe or found.ends), direction, smallest),
+        no_regression=not reason and verdict_rule.no_regression(*(found.safe or found.ends), direction, smallest),
         baseline=_summary(scaled_b, arm_b.diverged, power_of_two, entering is not None),
         candidate=_summary(scaled_c, arm_c.diverged, power_of_two, entering is not None),
         direction=direction,
@@ -135,17 +135,17 @@ def compare(
         method=found.method,
         df=found.df,
         smallest_p=found.smallest_p,
-        effect_sd=effects.in_sd(delta, scaled_b, scaled_c),
-        superiority=effects.superiority(scaled_b.values, scaled_c.values, direction) if finite else None,
-        n_needed=design.n_needed(planned, smallest, alpha),
+        effect_sd=effect_sizes.in_sd(delta, scaled_b, scaled_c),
+        superiority=effect_sizes.superiority(scaled_b.values, scaled_c.values, direction) if finite else None,
+        n_needed=sample_size.n_needed(planned, smallest, alpha),
         min_detectable_effect=_back(detectable, power_of_two),
         entered=entering is not None,
-        fisher_p=effects.fisher_p(arm_b, arm_c, entering is not None),
-        correlation=effects.correlation(scaled_b, scaled_c) if chosen == "paired" else None,
+        fisher_p=effect_sizes.fisher_p(arm_b, arm_c, entering is not None),
+        correlation=effect_sizes.correlation(scaled_b, scaled_c) if chosen == "paired" else None,
         reason=reason,
         warnings=(
             *cautions.cautions(scaled_b, scaled_c, chosen),
-            *order_effect.cautions(_in_order(arm_b, scaled_b), _in_order(arm_c, scaled_c), chosen),
+            *serial_correlation.cautions(_in_order(arm_b, scaled_b), _in_order(arm_c, scaled_c), chosen),
         ),
     )
 
@@ -153,7 +153,7 @@ def compare(
 def entered(found: Comparison, diverged: tuple[int, int]) -> Comparison:
     """`found` with the numbers of diverged replicates (baseline, candidate) that the caller entered in their places."""
     sides = (
-        replace(side, diverged=count, failures_below=divergence.failures_below(count, side.n))
+        replace(side, diverged=count, failures_below=diverged_runs_test.failures_below(count, side.n))
         for side, count in zip((found.baseline, found.candidate), diverged, strict=True)
     )
     baseline, candidate = sides
@@ -207,14 +207,14 @@ def _held_back(found: Inference, baseline: Sample, candidate: Sample, direction:
     if baseline.diverged or candidate.diverged:
         return "diverged replicates are results too, and no worst value is named for them"
     if found.safe and not found.reason:
-        word = verdict.verdict(*found.ends, direction, min_effect)
-        if word not in ("inconclusive", verdict.verdict(*found.safe, direction, min_effect)):
+        word = verdict_rule.verdict(*found.ends, direction, min_effect)
+        if word not in ("inconclusive", verdict_rule.verdict(*found.safe, direction, min_effect)):
             return found.unsafe
     return found.reason
 
 
 def _summary(arm: Sample, diverged: int, power_of_two: int, entered: bool) -> ArmSummary:
-    below = None if arm.fixed else divergence.failures_below(diverged, arm.n if entered else arm.n + diverged)
+    below = None if arm.fixed else diverged_runs_test.failures_below(diverged, arm.n if entered else arm.n + diverged)
     mean, sd = _back(arm.mean, power_of_two), _back(arm.sd, power_of_two)
     return ArmSummary(mean, sd, arm.n, diverged, arm.fixed, below)
 

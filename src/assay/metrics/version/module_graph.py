@@ -1,7 +1,7 @@
 """Modules of a project and the names in them, followed through imports.
 
 Covers: which modules an import runs, which definitions a name leads to, aliases and packages included.
-Not covered: what code does with them (`judging.metric_version_reach`).
+Not covered: what code does with them (`metrics.version.reachable_code`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Set
 from typing import NamedTuple
 
 from assay.core.ast_normal_form import Source
-from assay.judging.metric_version_names import Chain
-from assay.judging.metric_version_units import Unit, units_of
+from assay.metrics.version.python_scopes import Chain
+from assay.metrics.version.top_level_statements import Unit, units_of
 
 #: module name → its source, None when the project has no such module
 Reader = Callable[[str], Source | None]

@@ -2,7 +2,7 @@
 
 Covers: what is known to have none, statement by statement and call by call. Everything else counts as an effect: a list
 of what changes objects (items, bound methods, loops over classes, contexts of other packages) would never be complete.
-Not covered: what follows from an effect (`judging.metric_version_reach`).
+Not covered: what follows from an effect (`metrics.version.reachable_code`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable
 
-from assay.judging.metric_version_names import FUNCTIONS, Chain, chain_of
+from assay.metrics.version.python_scopes import FUNCTIONS, Chain, chain_of
 
 #: names in a module → dotted name in Python or another package, "" for the project's own, "?" for what nobody can tell
 Resolve = Callable[[Chain], str]

@@ -9,9 +9,9 @@ import math
 from dataclasses import replace
 from typing import NamedTuple
 
-from assay.judging import anytime, permutation, power
-from assay.judging.inference import Test, differences
-from assay.judging.samples import Sample
+from assay.stats import anytime_valid_test, permutation_test, statistical_power
+from assay.stats.arm_scores import Sample
+from assay.stats.hypothesis_tests import Test, differences
 
 MOST = 1_000_000
 
@@ -19,8 +19,8 @@ MOST = 1_000_000
 class Plan(NamedTuple):
     """`curve`: power of (true difference, n per arm); `here`: the same at the present n; `variance` of one pair."""
 
-    curve: power.Curve
-    here: power.Curve
+    curve: statistical_power.Curve
+    here: statistical_power.Curve
     variance: float
     n: float  # effective number of pairs
     least: int
@@ -41,15 +41,19 @@ def plan(baseline: Sample, candidate: Sample, test: Test, alpha: float) -> Plan 
     pairs = (var_b + var_c) / (var_b / n_b + var_c / n_c)
     if test == "student":
         return Plan(
-            lambda effect, n: power.student_power(effect, pooled, n, n, power.student_level(n, n, alpha)),
-            lambda effect, _: power.student_power(effect, pooled, n_b, n_c, power.student_level(n_b, n_c, alpha)),
+            lambda effect, n: statistical_power.student_power(
+                effect, pooled, n, n, statistical_power.student_level(n, n, alpha)
+            ),
+            lambda effect, _: statistical_power.student_power(
+                effect, pooled, n_b, n_c, statistical_power.student_level(n_b, n_c, alpha)
+            ),
             2 * pooled**2,
             pairs,
             2,
         )
     return Plan(
-        lambda effect, n: power.welch_power(effect, sd_b, sd_c, n, n, alpha),
-        lambda effect, _: power.welch_power(effect, sd_b, sd_c, n_b, n_c, alpha),
+        lambda effect, n: statistical_power.welch_power(effect, sd_b, sd_c, n, n, alpha),
+        lambda effect, _: statistical_power.welch_power(effect, sd_b, sd_c, n_b, n_c, alpha),
         var_b + var_c,
         pairs,
         _least_permutation(alpha) if test == "permutation" else 2,
@@ -66,22 +70,26 @@ def _of_differences(baseline: Sample, candidate: Sample, test: Test, alpha: floa
 
     def curve(effect: float, n: int) -> float:
         if test == "anytime":  # at this n; the chance to have decided by then is higher
-            return power.one_sample_power(effect, sd, n, alpha, anytime.critical(n, alpha))
-        return power.one_sample_power(effect, sd, n, alpha)
+            return statistical_power.one_sample_power(effect, sd, n, alpha, anytime_valid_test.critical(n, alpha))
+        return statistical_power.one_sample_power(effect, sd, n, alpha)
 
     return Plan(curve, curve, gaps.variance, gaps.n, 2)
 
 
 def _least_permutation(alpha: float) -> int:
     """The smallest n per arm at which the permutation test can reach alpha."""
-    return next(n for n in range(2, 1000) if permutation.smallest_p(n, n) <= alpha)
+    return next(n for n in range(2, 1000) if permutation_test.smallest_p(n, n) <= alpha)
 
 
 def pairing(correlation: float, alpha: float) -> tuple[int, int]:
     """Runs per arm that find one standard deviation with 80 % power: paired at this correlation, and unpaired."""
     sd = math.sqrt(max(2 * (1 - correlation), 1e-6))
-    paired = power.n_for(lambda effect, n: power.one_sample_power(effect, sd, n, alpha), 1.0, 3, 2)
-    return paired, power.n_for(lambda effect, n: power.student_power(effect, 1.0, n, n, alpha), 1.0, 17, 2)
+    paired = statistical_power.n_for(
+        lambda effect, n: statistical_power.one_sample_power(effect, sd, n, alpha), 1.0, 3, 2
+    )
+    return paired, statistical_power.n_for(
+        lambda effect, n: statistical_power.student_power(effect, 1.0, n, n, alpha), 1.0, 17, 2
+    )
 
 
 def n_needed(design: Plan | None, min_effect: float, alpha: float) -> int | None:
@@ -91,10 +99,10 @@ def n_needed(design: Plan | None, min_effect: float, alpha: float) -> int | None
     """
     if design is None or min_effect <= 0:
         return None
-    guess = power.normal_n(min_effect, design.variance, alpha)
+    guess = statistical_power.normal_n(min_effect, design.variance, alpha)
     if guess > MOST:
         return None
-    return power.n_for(design.curve, min_effect, max(math.ceil(guess), design.least), design.least)
+    return statistical_power.n_for(design.curve, min_effect, max(math.ceil(guess), design.least), design.least)
 
 
 def detectable(design: Plan | None, n: int, alpha: float) -> float | None:
@@ -102,4 +110,4 @@ def detectable(design: Plan | None, n: int, alpha: float) -> float | None:
     if design is None:
         return None
     guess = 2.8 * math.sqrt(design.variance / design.n)  # the normal quantiles of 5 % and 80 % together
-    return power.effect_for(design.here, n, guess)
+    return statistical_power.effect_for(design.here, n, guess)

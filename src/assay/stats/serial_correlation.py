@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from assay.judging.inference import Test, differences
-from assay.judging.samples import Sample, Values
+from assay.stats.arm_scores import Sample, Values
+from assay.stats.hypothesis_tests import Test, differences
 
 #: Level of the caution. Both arms together spend two thirds of it, each arm by itself a sixth: what makes runs of both
 #: alike is found in all of them, a drift in one would drown in the other. Then the normal quantiles.

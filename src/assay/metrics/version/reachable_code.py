@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from assay.judging.metric_version_project import Project
-from assay.judging.metric_version_units import Unit
+from assay.metrics.version.module_graph import Project
+from assay.metrics.version.top_level_statements import Unit
 
 
 class Reach:

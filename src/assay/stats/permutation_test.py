@@ -16,8 +16,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.judging.contrasts import Array
-from assay.judging.samples import ROUNDING, Values
+from assay.stats.arm_scores import ROUNDING, Values
+from assay.stats.difference_estimate import Array
 
 EXACT = 50_000
 DRAWS = 4_999

@@ -22,9 +22,9 @@ import numpy as np
 from scipy import special
 
 from assay.core.errors import UsageError
-from assay.judging import verdict
-from assay.judging.compare import Comparison
-from assay.judging.looks_table import LEVELS
+from assay.stats import verdict_rule
+from assay.stats.arm_comparison import Comparison
+from assay.stats.sequential_levels_table import LEVELS
 
 TABLE_ALPHA = 0.05
 #: Of alpha, what a first verdict without a plan leaves for seeds that may be added later.
@@ -152,7 +152,7 @@ def chance_of_progress(result: Comparison, final_n: int, final_alpha: float) -> 
     n = min(side.n for side in (result.baseline, result.candidate) if not side.fixed)
     if result.delta is None or result.reason or n >= final_n:
         return 1.0
-    side = math.copysign(1.0, result.delta) * verdict.sign(result.direction)
+    side = math.copysign(1.0, result.delta) * verdict_rule.sign(result.direction)
     z = side * float(-special.ndtri(max(result.p, 1e-300) / 2))
     critical = float(-special.ndtri(final_alpha / 2))
     return float(special.ndtr((z * math.sqrt(final_n / n) - critical) / math.sqrt((final_n - n) / n)))

@@ -18,10 +18,10 @@ from typing import Any
 from assay.core import ast_normal_form
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
-from assay.judging.metric_version_project import Project, Reader
-from assay.judging.metric_version_reach import Reach
-from assay.judging.metric_version_scan import scan
-from assay.judging.metric_version_units import Unit
+from assay.metrics.version.module_graph import Project, Reader
+from assay.metrics.version.reachable_code import Reach
+from assay.metrics.version.top_level_statements import Unit
+from assay.metrics.version.used_and_mutated_names import scan
 
 REGISTRY, REVISION, READS = "METRICS", "REVISION", "READS"
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from assay.core import ast_normal_form
-from assay.judging.metric_version_effects import Resolve, has_effects
-from assay.judging.metric_version_names import Chain, bound_names, imported, loaded
-from assay.judging.metric_version_scan import Scan, scan
+from assay.metrics.version.import_side_effects import Resolve, has_effects
+from assay.metrics.version.python_scopes import Chain, bound_names, imported, loaded
+from assay.metrics.version.used_and_mutated_names import Scan, scan
 
 
 @dataclass(frozen=True, eq=False)

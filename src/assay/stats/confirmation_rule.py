@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from assay.core.errors import UsageError
-from assay.judging import power
-from assay.judging.compare import Comparison, compare
-from assay.judging.contrasts import welch
-from assay.judging.verdict import sign
+from assay.stats import statistical_power
+from assay.stats.arm_comparison import Comparison, compare
+from assay.stats.difference_estimate import welch
+from assay.stats.verdict_rule import sign
 
 #: chance, one-sided, that an idea worth nothing is ever confirmed, however often it is tried
 ALPHA = 0.025
@@ -43,7 +43,7 @@ def replicates(one_sided: float, least: int, *, fixed: bool = False) -> int:
 
     `fixed`: the baseline is a floor, which has no replicates.
     """
-    return power.n_for(
+    return statistical_power.n_for(
         lambda gain, n: chance(one_sided, n, gain, fixed=fixed), GAIN, max(least, 2), max(least, 2), POWER
     )
 
@@ -51,7 +51,11 @@ def replicates(one_sided: float, least: int, *, fixed: bool = False) -> int:
 def chance(one_sided: float, n: int, gain: float, *, fixed: bool = False) -> float:
     """How likely n replicates an arm confirm a true gain of so many standard deviations."""
     alpha = 2 * one_sided
-    return power.one_sample_power(gain, 1.0, n, alpha) if fixed else power.welch_power(gain, 1.0, 1.0, n, n, alpha)
+    return (
+        statistical_power.one_sample_power(gain, 1.0, n, alpha)
+        if fixed
+        else statistical_power.welch_power(gain, 1.0, 1.0, n, n, alpha)
+    )
 
 
 def confirm(

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from scipy import special
 
-from assay.judging.inference import Test, differences
-from assay.judging.samples import Sample, Values
+from assay.stats.arm_scores import Sample, Values
+from assay.stats.hypothesis_tests import Test, differences
 
 #: Levels of the two looks at the data, each over both arms together.
 SKEW_ALPHA = 0.04

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from assay.core.errors import UsageError
-from assay.judging import verdict
-from assay.judging.contrasts import Array, Contrast, one_sample
-from assay.judging.families import holm
-from assay.judging.samples import Sample, sample
+from assay.stats import verdict_rule
+from assay.stats.arm_scores import Sample, sample
+from assay.stats.difference_estimate import Array, Contrast, one_sample
+from assay.stats.multiple_comparisons import holm
 
 Cell = frozenset[str]
 
@@ -63,7 +63,7 @@ def factorial(
     combination, fewer than two runs in a group, or blocks of different size. Runs of a group that are all alike count
     as one, unless the caller knows that they are `distinct`.
     """
-    toward = verdict.sign(direction)
+    toward = verdict_rule.sign(direction)
     cells = {frozenset(key): sample(_label(frozenset(key)), values, 0, None) for key, values in groups.items()}
     if not distinct:
         cells = {key: group.counted(0, fixed=False) for key, group in cells.items()}
