@@ -10,7 +10,7 @@ import pytest
 
 from assay import compare
 from assay.core.errors import UsageError
-from assay.data.canonical import canonical
+from assay.data.validate_examples import canonical
 from assay.scoring import ruler
 
 MASKED = np.ma.array([0.1, 0.2, 99.0], mask=[0, 0, 1])

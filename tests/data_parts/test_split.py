@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from assay.data.canonical import canonical
-from assay.data.split import assign
 from assay.data.storage import Examples
+from assay.data.train_test_split import assign
+from assay.data.validate_examples import canonical
 
 SHARES = {"validation": 0.2, "test": 0.1}
 

@@ -1,7 +1,7 @@
 """Examples on disk: one folder a part, one `.npy` file an array, a manifest with content hashes.
 
 Covers: stable ids, writing, reading with checks. Not covered: which example goes into which part
-(`data.split`), and normalisation, which belongs to training.
+(`data.train_test_split`), and normalisation, which belongs to training.
 """
 
 from __future__ import annotations

@@ -12,15 +12,15 @@ import msgspec
 
 from assay.core.json_encoding import json_form
 from assay.data import storage
-from assay.data.canonical import canonical
-from assay.data.card import card
+from assay.data.data_card import card
+from assay.data.validate_examples import canonical
 from assay.runtime import files, import_closure, source_analysis_cache, task_source
 from assay.runtime.source_roots import LIBRARY_TREE
 from assay.runtime.stage_setup import start
 
 CARD = "card.json"
 #: what makes examples of what prepare() returns
-OURS = (Path("assay/data/canonical.py"), Path("assay/data/storage.py"))
+OURS = (Path("assay/data/validate_examples.py"), Path("assay/data/storage.py"))
 #: of a prepare() that draws without a seed, or reads what nobody declared; both arms of a run see the same examples, so
 #: that its verdict holds
 OTHERWISE = (

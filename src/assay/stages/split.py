@@ -8,8 +8,8 @@ from pathlib import Path
 
 from assay.core.paths import PARTS
 from assay.data import storage
-from assay.data.canonical import content_keys
-from assay.data.split import assign, report
+from assay.data.train_test_split import assign, report
+from assay.data.validate_examples import content_keys
 from assay.runtime import files
 from assay.runtime.stage_setup import start
 

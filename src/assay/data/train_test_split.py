@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
 from assay.core.paths import PARTS
-from assay.data.canonical import content_keys
-from assay.data.card import labels
+from assay.data.data_card import labels
 from assay.data.storage import Examples
+from assay.data.validate_examples import content_keys
 
 _SALT = "assay split 1"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from assay.data.canonical import content_keys
 from assay.data.storage import Examples
+from assay.data.validate_examples import content_keys
 
 
 def card(examples: Examples) -> dict[str, Any]:
