@@ -14,11 +14,11 @@ from zoo import TASK
 from assay.ahead import beside
 from assay.ahead.settings import ahead
 from assay.core.errors import UsageError
-from assay.keeping import answers
-from assay.keeping import sample as samples
-from assay.keeping.answers import Watch
 from assay.learning import choose, memory
 from assay.learning.measure import measure, trained
+from assay.replicates import assemble_measurement
+from assay.replicates import train_and_eval_examples as samples
+from assay.replicates.assemble_measurement import Watch
 from assay.runtime import parent_watch
 
 RATES = [{"lr": 0.003}, {"lr": 0.01}, {"lr": 0.03, "train.weight_decay": 0.1}]
@@ -79,7 +79,7 @@ def test_what_was_imported_unseen_ahead_reaches_the_run(make: Make) -> None:
     assert ahead(asked, project.root, RATES[:2], lambda: ["src/late.py"]) == 6
     setting(project, RATES[0])
     asked = project.request([0, 1, 2], "run", cache=cache, execution="fused")
-    settings = answers.requested(asked, project.root)
+    settings = assemble_measurement.requested(asked, project.root)
     answer, unproven = trained(asked, project.root, settings, samples.read(asked, settings))
     assert all(one.reused for one in answer.replicates) and unproven == ["src/late.py"]
 
@@ -135,7 +135,7 @@ class Beside:
         self.project, self.began = project, False
         fixed = {"cache": str(project.root / "cache"), "execution": "auto", **more}
         self.asked = project.request([0, 1, 2], "candidate", **fixed)
-        self.settings = answers.requested(self.asked, project.root)
+        self.settings = assemble_measurement.requested(self.asked, project.root)
         self.sample = samples.read(self.asked, self.settings)
 
     def train(self, ready: Callable[[], None] = lambda: None) -> bool:
@@ -145,8 +145,8 @@ class Beside:
         beside.train(self.asked, root, self.settings, self.sample, root / "scratch", watch, begin)
         return self.began
 
-    def kept(self) -> answers.Kept | None:
-        return answers.at_hand(self.asked, self.settings, self.sample)
+    def kept(self) -> assemble_measurement.Kept | None:
+        return assemble_measurement.at_hand(self.asked, self.settings, self.sample)
 
 
 def found(monkeypatch: pytest.MonkeyPatch, way: choose.Way) -> None:
@@ -164,7 +164,7 @@ def test_what_trained_beside_is_what_would_have_trained(
     assert one.train()
     kept = one.kept()
     assert kept is not None and kept.told.unproven == ["src/late.py"] and kept.told.peak_memory > 0
-    answer = answers.write_kept(one.asked, one.settings, one.sample, kept)
+    answer = assemble_measurement.write_kept(one.asked, one.settings, one.sample, kept)
     afresh = project.measure([0, 1, 2], "afresh", execution="auto")
     assert all(each.reused for each in answer.replicates) and not any(each.reused for each in afresh.replicates)
     for number in range(3):
@@ -197,7 +197,7 @@ def test_why_nothing_was_fused_is_told_once_wherever_it_trained(make: Make, monk
     assert one.train()
     kept = one.kept()
     assert kept is not None
-    (note,) = answers.write_kept(one.asked, one.settings, one.sample, kept).notes
+    (note,) = assemble_measurement.write_kept(one.asked, one.settings, one.sample, kept).notes
     assert note.startswith("trained one after another, not fused: GRU 'rnn'")
     cache = str(one.project.root / "cache")
     for asked in ([1, 2], [0, 1, 2, 3], [0, 1, 2, 3, 4, 5]):
@@ -218,12 +218,14 @@ def test_an_answer_without_torch_is_the_answer(make: Make) -> None:
     bare = [(path, path.read_bytes()) for path in sorted((project.root / "candidate").rglob("*.*")) if path.is_file()]
     kept = one.kept()
     assert kept is not None
-    answers.write_kept(one.asked, one.settings, one.sample, kept)
+    assemble_measurement.write_kept(one.asked, one.settings, one.sample, kept)
     again = {path: path.read_bytes() for path, _ in bare}
     same = {path.name for path, content in bare if again[path] == content}
     assert same >= {"0.safetensors", "1.safetensors", "2.safetensors", "predictions.npy", "ids.npy", "curves.csv"}
     part = msgspec.structs.replace(one.asked, replicates=[0, 1])
-    assert answers.at_hand(part, one.settings, one.sample) is None, "nothing was told of these two as a group"
+    assert assemble_measurement.at_hand(part, one.settings, one.sample) is None, (
+        "nothing was told of these two as a group"
+    )
     damaged = next(path for path in (project.root / "cache").rglob("weights"))
     damaged.write_bytes(damaged.read_bytes()[:-1])
     assert one.kept() is None

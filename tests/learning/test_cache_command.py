@@ -12,7 +12,7 @@ import pytest
 
 from assay.cli.root import run
 from assay.core.paths import Store
-from assay.keeping import entries, upkeep
+from assay.replicates import cache_entries, cache_pruning
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "Start"]):
         subprocess.run([*git, *command], cwd=tmp_path, check=True)
     for number in range(3):
-        entries.seal(Store(tmp_path).replicates / f"entry{number}" / "weights", bytes(2000))
+        cache_entries.seal(Store(tmp_path).replicates / f"entry{number}" / "weights", bytes(2000))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -51,7 +51,7 @@ def laid_out(home: Path) -> list[Path]:
         (folder / "deep").mkdir(parents=True)
         (folder / "deep" / "file").write_bytes(bytes(1000))
         (folder / "deep" / "around").symlink_to(home)  # as scratch repositories have one to the cache
-    entries.seal(store.checkpoints / "what" / "code", bytes(5000))
+    cache_entries.seal(store.checkpoints / "what" / "code", bytes(5000))
     made = [*folders, store.checkpoints / "what" / "code", store.sources, store.root / ".sources.cache.x1y2"]
     for path in made[-2:]:
         path.write_bytes(bytes(1000))
@@ -87,21 +87,23 @@ def test_everything_below_the_folder_is_shown_and_goes(home: Path, capsys: pytes
 
 def test_what_was_longest_out_of_use_goes_first_whatever_it_is(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = laid_out(home)
-    size = upkeep.prune(Store(home).root, 10**9) and sum(one.size for one in upkeep.found(Store(home).root))
+    size = cache_pruning.prune(Store(home).root, 10**9) and sum(
+        one.size for one in cache_pruning.found(Store(home).root)
+    )
     for gone in reversed(made):
         assert gone.exists()
         size -= 1
         assert run(["cache", "--prune", str(size), "--json"]) == 0
         assert not gone.exists()
         size = shown(capsys)["size"]
-    assert upkeep.found(Store(home).root)[0].kind == "replicates"
+    assert cache_pruning.found(Store(home).root)[0].kind == "replicates"
 
 
 HOLDING = f"""
 import sys, time
-sys.path.insert(0, {str(Path(upkeep.__file__).parents[2])!r})
+sys.path.insert(0, {str(Path(cache_pruning.__file__).parents[2])!r})
 from pathlib import Path
-from assay.keeping.entries import Lock
+from assay.replicates.cache_entries import Lock
 from assay.runtime import cache_dirs as places
 for path in sys.argv[1:-1]: places.hold(Path(path))
 Lock.take(Path(sys.argv[-1]), wait=True)
@@ -138,7 +140,7 @@ def test_what_is_held_costs_nothing_else_its_place(home: Path) -> None:
         [sys.executable, "-c", HOLDING, str(kept), str(root / "other")], stdout=subprocess.PIPE, text=True
     ) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-        pruned = [upkeep.prune(root, limit) for limit in (50_000, 5_000)]
+        pruned = [cache_pruning.prune(root, limit) for limit in (50_000, 5_000)]
         holder.kill()
     assert pruned[0].freed == 0
     assert 0 < pruned[1].freed < 3_000 and pruned[1].stayed == 1 and kept.exists()

@@ -17,9 +17,9 @@ import torch
 from miniature import Make, Project
 from zoo import TASK
 
-from assay.keeping import entries
 from assay.learning import checkpoint, packing
 from assay.learning.engine import Engine
+from assay.replicates import cache_entries
 
 SOURCE = Path(__file__).parents[2] / "src"
 
@@ -115,14 +115,14 @@ def test_a_full_disk_costs_the_checkpoint_and_nothing_else(make: Make, monkeypat
     project = make()
     project.measure([0, 1, 2], "undisturbed")
     monkeypatch.setattr(checkpoint, "SECONDS", 0.0)
-    real = entries.seal
+    real = cache_entries.seal
 
     def full(path: Path, content: bytes) -> None:
         if "checkpoints" in path.parts:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(path, content)
 
-    monkeypatch.setattr(entries, "seal", full)
+    monkeypatch.setattr(cache_entries, "seal", full)
     run(project, "full")
     assert "no checkpoint: " in (project.root / "full" / "train.log").read_text()
     assert project.weights(2, "full") == project.weights(2, "undisturbed")

@@ -20,8 +20,8 @@ from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.data import storage
 from assay.history import kept
-from assay.keeping import entries, tensors
 from assay.learning import checkpoint
+from assay.replicates import cache_entries, safetensors_check
 from assay.runtime import files, npy_files
 from assay.serving import predict
 
@@ -125,13 +125,13 @@ DAMAGED = {
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
 def test_damaged_weights_are_found_under_a_hash_that_fits(tmp_path: Path, content: bytes) -> None:
-    assert tensors.trouble(GOOD) == "" and tensors.trouble(content)
+    assert safetensors_check.trouble(GOOD) == "" and safetensors_check.trouble(content)
     (tmp_path / "w.safetensors").write_bytes(content)
     with pytest.raises(predict.BrokenError, match=r"w\.safetensors is damaged"):
         predict.tensors(tmp_path / "w.safetensors")
     saver = checkpoint.Saver(None, [], "")
     saver.path = tmp_path / "of" / "checkpoint"
-    entries.seal(saver.path, content)
+    cache_entries.seal(saver.path, content)
     assert saver.read(lambda _line: None) is None and not saver.path.exists()
 
 

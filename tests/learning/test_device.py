@@ -20,11 +20,11 @@ from zoo import FUSABLE, TASK
 from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.core.schemas import Measurement
-from assay.keeping import answers
-from assay.keeping import sample as samples
 from assay.learning import choose, device, memory, trust, work
 from assay.learning.feed import Feed, Tensors
 from assay.learning.fused import Fused
+from assay.replicates import assemble_measurement
+from assay.replicates import train_and_eval_examples as samples
 
 SOURCE = Path(__file__).parents[2] / "src"
 
@@ -216,9 +216,12 @@ def test_mean_utilisation_is_in_log_and_record_also_from_the_cache(make: Make, m
         answer = project.measure([0, 1], cache=cache)
         assert answer.utilisation == 42.8 and answer.notes == []
     asked = project.request([0, 1], cache=cache)
-    settings = answers.requested(asked, project.root)
-    kept = answers.at_hand(asked, settings, samples.read(asked, settings))
-    assert kept is not None and answers.write_kept(asked, settings, samples.read(asked, settings), kept) == answer
+    settings = assemble_measurement.requested(asked, project.root)
+    kept = assemble_measurement.at_hand(asked, settings, samples.read(asked, settings))
+    assert (
+        kept is not None
+        and assemble_measurement.write_kept(asked, settings, samples.read(asked, settings), kept) == answer
+    )
     assert "accelerator 42.8 % busy on average, peak memory " in (project.root / "out/train.log").read_text()
 
     monkeypatch.setattr(device, "_busy", lambda where: None)

@@ -13,10 +13,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from zoo import TASK
 
 from assay.core.errors import AssayError
-from assay.keeping.progress import Progress
 from assay.learning import trust
 from assay.learning.divergence import Monitor
 from assay.learning.loop import Training
+from assay.replicates.training_progress import Progress
 
 # A task whose replicates break on demand: the replicate whose seed BREAK names, at step STEP.
 BREAKING = """

@@ -15,14 +15,14 @@ from test_fused import plan_of
 from zoo import TASK
 
 from assay.core.errors import UsageError
-from assay.keeping import answers, entries
-from assay.keeping import sample as samples
-from assay.keeping.answers import Watch
 from assay.learning import choose, device, loop, memory, trust
 from assay.learning.choose import Way
 from assay.learning.group import Group
 from assay.learning.measure import trained
 from assay.learning.sequential import Sequential
+from assay.replicates import assemble_measurement, cache_entries
+from assay.replicates import train_and_eval_examples as samples
+from assay.replicates.assemble_measurement import Watch
 from assay.runtime import parent_watch
 
 LATE = (
@@ -288,21 +288,21 @@ def test_what_a_replicate_imported_unseen_goes_with_it(make: Make, numbers: list
     project = make(TASK)
     for group, late, expected in (([0, 1, 2], ["src/late.py"], ["src/late.py"]), (numbers, [], ["src/late.py"])):
         asked = project.request(group, cache=str(project.root / "cache"), execution="fused")
-        settings = answers.requested(asked, project.root)
+        settings = assemble_measurement.requested(asked, project.root)
         sample = samples.read(asked, settings)
         watch = Watch(lambda: None, lambda late=late: late)
         assert trained(asked, project.root, settings, sample, watch)[1] == expected
 
 
 def test_trouble_with_the_disk_is_not_remembered(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    project, real, calls = make(TASK), entries.seal, iter(range(1000))
+    project, real, calls = make(TASK), cache_entries.seal, iter(range(1000))
 
     def once(path: Path, content: bytes) -> None:
         if path.name == "weights" and next(calls) == 0:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(path, content)
 
-    monkeypatch.setattr(entries, "seal", once)
+    monkeypatch.setattr(cache_entries, "seal", once)
     cache = str(project.root / "cache")
     notes = [project.measure([0, 1, 2], cache=cache, execution="fused").notes for _ in range(3)]
     assert ["nothing is kept" in " ".join(one) for one in notes] == [True, False, False]

@@ -17,12 +17,12 @@ import pytest
 from miniature import Make, Project, digits
 
 from assay.core.schemas import Measurement
-from assay.keeping import answers, entries, replicates, upkeep
-from assay.keeping import sample as samples
-from assay.keeping.entries import Lock
-from assay.keeping.upkeep import Pruned
 from assay.learning import choose, group, loop
 from assay.learning.measure import measure
+from assay.replicates import assemble_measurement, cache_entries, cache_pruning, replicate_cache
+from assay.replicates import train_and_eval_examples as samples
+from assay.replicates.cache_entries import Lock
+from assay.replicates.cache_pruning import Pruned
 
 SOURCE = Path(__file__).parents[2] / "src"
 HERE = Path(__file__).parent
@@ -128,7 +128,7 @@ def test_a_damaged_entry_is_discarded_and_trained_again(make: Make, damage: str)
     if damage == "swap":
         files[0].write_bytes(files[1].read_bytes())
     elif damage == "forge":
-        entries.seal(files[0], b"\x08\0\0\0\0\0\0\0nonsense" + raw[100:])
+        cache_entries.seal(files[0], b"\x08\0\0\0\0\0\0\0nonsense" + raw[100:])
     else:
         position = len(raw) // 2
         flipped = raw[:position] + bytes([raw[position] ^ 1]) + raw[position + 1 :]
@@ -153,7 +153,7 @@ def test_damaged_predictions_are_made_again(make: Make) -> None:
 def test_without_the_cache_everything_is_the_same_again(make: Make) -> None:
     project = make()
     cached(project, [0, 1])
-    assert upkeep.prune(project.root / "cache", 0).freed > 0
+    assert cache_pruning.prune(project.root / "cache", 0).freed > 0
     assert cached_files(project) == []
     assert trained(cached(project, [0, 1], "again")) == [0, 1]
     assert project.weights(0) == project.weights(0, "again")
@@ -172,9 +172,9 @@ def test_what_was_decided_outlives_the_cache(make: Make, monkeypatch: pytest.Mon
 
 def test_the_last_decisions_are_kept(tmp_path: Path) -> None:
     for number in range(5):
-        entries.seal(tmp_path / str(number), b"")
+        cache_entries.seal(tmp_path / str(number), b"")
         os.utime(tmp_path / str(number), ns=(0, number))
-    entries.keep_newest(tmp_path, 2)
+    cache_entries.keep_newest(tmp_path, 2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["3", "4"]
 
 
@@ -224,7 +224,7 @@ def test_a_full_disk_costs_no_result_and_leaves_nothing_half_written(
     def full(path: Path, content: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(entries, "seal", full)
+    monkeypatch.setattr(cache_entries, "seal", full)
     answer = cached(project, [0, 1])
     assert answer.notes == [
         f"nothing is kept for re-use: {project.root}/cache/replicates cannot be written (No space left on device)"
@@ -240,23 +240,23 @@ def test_pruning_drops_what_was_longest_out_of_use(make: Make) -> None:
     root = project.root / "cache" / "replicates"
     for memo in root.glob("*/memo"):
         shutil.rmtree(memo.parent)
-    by_age = upkeep.found(project.root / "cache")
+    by_age = cache_pruning.found(project.root / "cache")
     assert len(by_age) == 3
     for age, one in enumerate(by_age):
         for child in one.path.iterdir():
             os.utime(child, (1000 + age, 1000 + age))
-    entries.used(by_age[0].path / "weights")
-    pruned = upkeep.prune(project.root / "cache", sum(one.size for one in by_age) - 1)
+    cache_entries.used(by_age[0].path / "weights")
+    pruned = cache_pruning.prune(project.root / "cache", sum(one.size for one in by_age) - 1)
     assert pruned == Pruned(by_age[1].size, 0)
     assert not by_age[1].path.exists() and by_age[0].path.exists() and by_age[2].path.exists()
-    assert upkeep.prune(project.root / "cache", 10**9) == Pruned(0, 0)
+    assert cache_pruning.prune(project.root / "cache", 10**9) == Pruned(0, 0)
 
 
 def test_all_of_the_cache_is_bounded_after_a_training(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Replicates were, trees and the like were not: the oldest goes, whatever it is, and locks of the dead with it."""
     project = make()
     cached(project, [0])
-    kept = sum(one.size for one in upkeep.found(project.root / "cache"))
+    kept = sum(one.size for one in cache_pruning.found(project.root / "cache"))
     old, new = (project.root / "cache" / "trees" / name for name in ("old", "new"))
     for age, tree in ((1000, old), (2_000_000_000, new)):
         (tree / "src").mkdir(parents=True)
@@ -264,7 +264,7 @@ def test_all_of_the_cache_is_bounded_after_a_training(make: Make, monkeypatch: p
         os.utime(tree, (age, age))
     dead = project.root / "cache" / "replicates" / f"{'0' * 32}.lock"
     dead.touch()
-    monkeypatch.setattr(upkeep, "LIMIT", 2 * kept + 9000)
+    monkeypatch.setattr(cache_pruning, "LIMIT", 2 * kept + 9000)
     assert trained(cached(project, [1])) == [1]
     assert not old.exists() and new.exists() and not dead.exists()
     assert trained(cached(project, [0, 1])) == []
@@ -302,8 +302,8 @@ def test_who_waits_for_another_process_says_so(make: Make) -> None:
     """Which here lets go untrained as soon as it is waited for, and after a while at the latest."""
     project = make()
     request = project.request([0, 1], cache=str(project.root / "cache"))
-    settings = answers.requested(request, project.root)
-    theirs = replicates.store(request, settings, samples.read(request, settings), [])
+    settings = assemble_measurement.requested(request, project.root)
+    theirs = replicate_cache.store(request, settings, samples.read(request, settings), [])
     assert theirs.claim([1]) == [1]
     said: list[str] = []
     late = threading.Timer(20, theirs.close)
@@ -323,7 +323,7 @@ def test_who_waits_for_another_process_says_so(make: Make) -> None:
 def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
     code = (
         f"import sys, time; sys.path.insert(0, {str(SOURCE)!r})\n"
-        "from pathlib import Path\nfrom assay.keeping.entries import Lock\n"
+        "from pathlib import Path\nfrom assay.replicates.cache_entries import Lock\n"
         f"lock = Lock.take(Path({str(tmp_path / 'entry')!r}), wait=True)\nprint('held', flush=True)\ntime.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

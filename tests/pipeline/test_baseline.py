@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from assay.keeping import upkeep
+from assay.replicates import cache_pruning
 from assay.runtime import dvc_yaml
 from support.project import Project, environment
 from support.stages import stages
@@ -187,15 +187,15 @@ def test_pruning_the_cache_again_and_again_disturbs_no_run(project: Project) -> 
     project.edit("params.yaml", "validation: 0.2", "validation: 0.3")
     project.dvc("repro", "--quiet")
     expected, cache = digests(project), dvc_yaml.store(project.root)
-    before = upkeep.prune(cache.root, 0)
+    before = cache_pruning.prune(cache.root, 0)
     assert before.freed > 0 and before.stayed == 0
     command = [sys.executable, "-m", "dvc", "repro", "--force"]
     kinds: set[str] = set()
     with subprocess.Popen(command, cwd=project.root, env=environment(project.home), stdout=subprocess.PIPE) as run:
         while run.poll() is None:
-            upkeep.prune(cache.root, 0)
-            kinds |= {one.kind for one in upkeep.found(cache.root)}
+            cache_pruning.prune(cache.root, 0)
+            kinds |= {one.kind for one in cache_pruning.found(cache.root)}
             time.sleep(0.005)
     assert run.returncode == 0 and digests(project) == expected
     assert kinds >= {"trees", "data"}, "they were there, and held"
-    assert upkeep.prune(cache.root, 0).stayed == 0 and upkeep.found(cache.root) == []
+    assert cache_pruning.prune(cache.root, 0).stayed == 0 and cache_pruning.found(cache.root) == []

@@ -14,12 +14,12 @@ import torch
 
 from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest
-from assay.keeping import answers
-from assay.keeping.answers import Cost, Watch
-from assay.keeping.sample import Sample
 from assay.learning import choose, device, memory, replicas, work
 from assay.learning.group import Group
 from assay.learning.prepared import prepare
+from assay.replicates import assemble_measurement
+from assay.replicates.assemble_measurement import Cost, Watch
+from assay.replicates.train_and_eval_examples import Sample
 from assay.runtime import parent_watch, timing
 
 #: share of what a group may take of the memory at hand: the baseline takes as much
@@ -45,7 +45,7 @@ def train(
     if ready.task.fit is not None or request.execution != "auto" or ready.device.type != "cpu":
         return
     request = msgspec.structs.replace(request, curves=str(scratch / "curves.csv"), log=str(scratch / "log"))
-    progress = answers.watched(request, settings)
+    progress = assemble_measurement.watched(request, settings)
     try:
         with (
             device.products(settings.train.precision),
@@ -55,7 +55,9 @@ def train(
             if _costs_nothing(group):
                 begin()
                 outcomes = group.outcomes()
-                answers.tell(request, group.store, outcomes, watch.late(), Cost(device.peak_memory(ready.device)))
+                assemble_measurement.tell(
+                    request, group.store, outcomes, watch.late(), Cost(device.peak_memory(ready.device))
+                )
     finally:
         progress.close()
         timing.mark("training")

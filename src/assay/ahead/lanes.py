@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from assay.core.errors import AssayError
-from assay.keeping import answers
-from assay.keeping.progress import Progress
 from assay.learning import choose, loop, memory, replicas, rules, work
 from assay.learning.feed import cuts
 from assay.learning.fused import Fused, Part
 from assay.learning.group import Group
 from assay.learning.plan import Plan
+from assay.replicates import assemble_measurement
+from assay.replicates.training_progress import Progress
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _train(plan: Plan, lanes: Sequence[Lane], progress: Progress, late: Callable
         return 0
     for lane, outcome in zip(lanes, found, strict=True):
         lane.group.keep(outcome)
-    answers.note([(lane.group.store, outcome) for lane, outcome in zip(lanes, found, strict=True)], late())
+    assemble_measurement.note([(lane.group.store, outcome) for lane, outcome in zip(lanes, found, strict=True)], late())
     return len(found)
 
 

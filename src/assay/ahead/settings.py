@@ -17,10 +17,10 @@ from assay.core import params_yaml as parameters
 from assay.core.json_encoding import json_form
 from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest
-from assay.keeping import answers
-from assay.keeping import sample as samples
 from assay.learning import device
 from assay.learning.prepared import prepare
+from assay.replicates import assemble_measurement
+from assay.replicates import train_and_eval_examples as samples
 from assay.runtime import dvc_yaml
 
 #: lanes of one training; each holds a lock on its entry of the cache, and systems limit open files to 256
@@ -59,7 +59,7 @@ def _family(request: MeasureRequest, root: Path, same: Sequence[Params], late: C
     ready = prepare(request, root, same[0], samples.read(request, same[0]))
     if ready.task.fit is not None:
         return 0
-    progress = answers.watched(request, same[0])
+    progress = assemble_measurement.watched(request, same[0])
     train = same[0].train
     try:
         with device.products(train.precision), device.determinism(train.deterministic) as nondeterministic:

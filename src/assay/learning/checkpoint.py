@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 
-from assay.keeping import entries
-from assay.keeping.replicates import Names
 from assay.learning import packing
+from assay.replicates import cache_entries
+from assay.replicates.replicate_cache import Names
 from assay.runtime import cache_dirs, files
 
 VERSION = 1
@@ -54,7 +54,7 @@ class Saver:
         assert self.path is not None
         started = time.monotonic()
         try:
-            entries.seal(self.path, packing.pack(state))
+            cache_entries.seal(self.path, packing.pack(state))
             cache_dirs.hold(self.path.parent)
         except (OSError, TypeError) as error:
             log(f"no checkpoint: {self.path} cannot be written ({error})")
@@ -66,18 +66,18 @@ class Saver:
         """The state to go on from, or None."""
         if self.path is None:
             return None
-        raw = entries.unseal(self.path)
+        raw = cache_entries.unseal(self.path)
         if raw is not None:
             try:
                 return packing.unpack(raw)
             except packing.BROKEN:
-                entries.discard(self.path)
+                cache_entries.discard(self.path)
                 return None
-        if any(True for _ in entries.children(self.path.parent)):
+        if any(True for _ in cache_entries.children(self.path.parent)):
             log(f"a checkpoint in {self.path.parent} was made by other code and is not used: training starts afresh")
         return None
 
     def remove(self) -> None:
         if self.path is not None:
-            entries.discard(self.path)
-            entries.discard_folder(self.path.parent)
+            cache_entries.discard(self.path)
+            cache_entries.discard_folder(self.path.parent)

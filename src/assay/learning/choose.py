@@ -15,13 +15,13 @@ import msgspec
 import torch
 from torch import Tensor
 
-from assay.keeping.progress import Watcher
-from assay.keeping.replicates import Store
 from assay.learning import memory, seeding, trust, work, workers
 from assay.learning.engine import Engine
 from assay.learning.feed import Feed, cuts
 from assay.learning.fused import Fused, NotFusable
 from assay.learning.plan import Plan
+from assay.replicates.replicate_cache import Store
+from assay.replicates.training_progress import Watcher
 from assay.runtime import parent_watch
 
 #: timed steps of each way, the fastest counts: other work on the machine only ever slows one down

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from assay.core.schemas import PREDICTIONS, Divergence
 from assay.data.storage import Examples
-from assay.keeping.outcome import Outcome
 from assay.learning import contract, engine, seeding
 from assay.learning.contract import Task
 from assay.learning.seeding import Streams
+from assay.replicates.replicate_result import Outcome
 
 
 def fit(task: Task, parameters: dict[str, Any], train: Examples, evaluated: Examples, streams: Streams) -> Outcome:

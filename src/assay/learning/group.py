@@ -18,14 +18,14 @@ from assay.core import params_yaml as parameters
 from assay.core.params_yaml import Params
 from assay.core.schemas import PREDICTIONS, Divergence, MeasureRequest
 from assay.data.storage import Examples
-from assay.keeping.outcome import Outcome
-from assay.keeping.progress import Progress
-from assay.keeping.replicates import Store
 from assay.learning import device, feed, fitting, loop, replicas, training, trust
 from assay.learning.checkpoint import Checkpoints
 from assay.learning.contract import Task
 from assay.learning.plan import Plan
 from assay.learning.seeding import Streams
+from assay.replicates.replicate_cache import Store
+from assay.replicates.replicate_result import Outcome
+from assay.replicates.training_progress import Progress
 
 
 class Group:

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from assay.core.schemas import Divergence
-from assay.keeping.outcome import Outcome, Point
-from assay.keeping.progress import Watcher
 from assay.learning import contract, device, rules
 from assay.learning.checkpoint import Saver
 from assay.learning.divergence import Monitor
@@ -22,6 +20,8 @@ from assay.learning.engine import Engine
 from assay.learning.feed import Feed
 from assay.learning.plan import Plan
 from assay.learning.seeding import Globals
+from assay.replicates.replicate_result import Outcome, Point
+from assay.replicates.training_progress import Watcher
 
 
 def train(plan: Plan, engine: Engine, numbers: Sequence[int], progress: Watcher) -> list[Outcome]:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from assay.core.params_yaml import Params
 from assay.core.schemas import Measurement, MeasureRequest
-from assay.keeping import answers
-from assay.keeping import sample as samples
-from assay.keeping.answers import NOBODY, Cost, Watch
-from assay.keeping.sample import Sample
 from assay.learning import device
 from assay.learning.group import Group
 from assay.learning.prepared import Prepared, prepare
+from assay.replicates import assemble_measurement
+from assay.replicates import train_and_eval_examples as samples
+from assay.replicates.assemble_measurement import NOBODY, Cost, Watch
+from assay.replicates.train_and_eval_examples import Sample
 from assay.runtime import timing
 
 
@@ -28,7 +28,7 @@ def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] |
     Raises UsageError for what the task, the parameters or the data get wrong, AssayError when every
     replicate diverges; then no answer is written.
     """
-    settings = answers.requested(request, root)
+    settings = assemble_measurement.requested(request, root)
     answer, _ = trained(request, root, settings, samples.read(request, settings), report=report)
     return answer
 
@@ -44,7 +44,7 @@ def trained(
     """`measure`, for whoever has read parameters and examples already; and modules that were imported unseen for it."""
     ready = prepare(request, root, settings, sample)
     watch.ready()
-    progress = answers.watched(request, settings, report)
+    progress = assemble_measurement.watched(request, settings, report)
     reading = timing.mark("data")
     try:
         with (
@@ -56,8 +56,8 @@ def trained(
             outcomes = group.outcomes()
         training = timing.mark("training")
         cost = _cost(ready, group, readings)
-        unproven = answers.tell(request, group.store, outcomes, watch.late(), cost)
-        answer = answers.write(request, settings, sample, outcomes, group.store, progress, cost)
+        unproven = assemble_measurement.tell(request, group.store, outcomes, watch.late(), cost)
+        answer = assemble_measurement.write(request, settings, sample, outcomes, group.store, progress, cost)
         writing = timing.mark("writing")
         progress.log(f"seconds: reading {reading:.2f}, replicates {training:.2f}, writing {writing:.2f}")
     finally:

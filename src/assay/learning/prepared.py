@@ -9,12 +9,12 @@ import torch
 
 from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest
-from assay.keeping import replicates
-from assay.keeping.progress import Progress
-from assay.keeping.sample import Sample
 from assay.learning import contract, device
 from assay.learning.contract import Task
 from assay.learning.group import Group
+from assay.replicates import replicate_cache
+from assay.replicates.train_and_eval_examples import Sample
+from assay.replicates.training_progress import Progress
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Prepared:
         self, request: MeasureRequest, settings: Params, progress: Progress, nondeterministic: list[str]
     ) -> Group:
         """The replicates of `request` under `settings`, which may be others of the same task and sample."""
-        store = replicates.store(request, settings, self.sample, nondeterministic)
+        store = replicate_cache.store(request, settings, self.sample, nondeterministic)
         train, evaluated = self.sample.train, self.sample.evaluated
         return Group(request, settings, self.task, self.device, train, evaluated, store, progress)
 

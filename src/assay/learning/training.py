@@ -9,12 +9,12 @@ from itertools import chain
 import torch
 
 from assay.core.errors import AssayError, UsageError
-from assay.keeping.outcome import Outcome
-from assay.keeping.progress import Only, Watcher
-from assay.keeping.replicates import Store
 from assay.learning import choose, contract, device, loop, memory, trust, work, workers
 from assay.learning.fused import NotFusable
 from assay.learning.plan import Plan
+from assay.replicates.replicate_cache import Store
+from assay.replicates.replicate_result import Outcome
+from assay.replicates.training_progress import Only, Watcher
 from assay.runtime import task_source
 
 

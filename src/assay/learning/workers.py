@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 
 from assay.core.errors import AssayError
 from assay.core.params_yaml import Params
-from assay.keeping.outcome import Outcome, Point
-from assay.keeping.progress import Watcher
 from assay.learning import contract, device
 from assay.learning.checkpoint import Checkpoints
 from assay.learning.feed import Tensors
 from assay.learning.plan import Plan
+from assay.replicates.replicate_result import Outcome, Point
+from assay.replicates.training_progress import Watcher
 from assay.runtime import parent_watch, standard_streams, tracked_code_check
 
 #: what trains in a worker: (plan, numbers, chunk, progress, notes) → outcomes

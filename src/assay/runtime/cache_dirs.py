@@ -1,7 +1,8 @@
 """Places in the cache, which may be read-only, full, or no folder at all: that costs the re-use and nothing else.
 
 Covers: a temporary folder instead, which ends with this process, and the sentence that says so; holding what a process
-needs against those who make the cache smaller. Not covered: what lies in the cache, and how much (`keeping.upkeep`).
+needs against those who make the cache smaller. Not covered: what lies in the cache, and how much
+(`replicates.cache_pruning`).
 """
 
 from __future__ import annotations

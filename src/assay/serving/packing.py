@@ -26,9 +26,9 @@ from assay.core.params_yaml import SPAN, Params
 from assay.core.paths import Layout
 from assay.data import storage
 from assay.data.storage import Examples
-from assay.keeping import tensors
-from assay.keeping.sample import sample, without
 from assay.learning import contract, device, feed
+from assay.replicates import safetensors_check
+from assay.replicates.train_and_eval_examples import sample, without
 from assay.runtime import dvc_yaml, files, import_closure, npy_files, task_source
 from assay.runtime.source_roots import LIBRARY_TREE, project
 from assay.serving import predict
@@ -97,7 +97,7 @@ def pack(kept: Kept, folder: Path, ensemble: bool) -> float:
     (folder / predict.WEIGHTS).mkdir(parents=True)
     for number in numbers:
         path = kept.fetched.models("candidate") / f"{number}.safetensors"
-        if damage := tensors.trouble(files.read_bytes(path)):
+        if damage := safetensors_check.trouble(files.read_bytes(path)):
             raise UsageError(f"models/candidate/{path.name} of {kept.strategy} is damaged: {damage}", mend="dvc pull")
         shutil.copyfile(path, folder / predict.WEIGHTS / path.name)
     _copy_source(kept, folder / predict.SOURCE)

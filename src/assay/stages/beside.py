@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assay.arms.request import ALONE, today
-from assay.keeping import answers
-from assay.keeping import sample as samples
-from assay.keeping.answers import Watch
+from assay.replicates import assemble_measurement
+from assay.replicates import train_and_eval_examples as samples
+from assay.replicates.assemble_measurement import Watch
 from assay.runtime import parent_watch
 from assay.runtime.stage_setup import start
 from assay.stages.train import candidate
@@ -28,9 +28,9 @@ def main(root: Path, arguments: Sequence[str]) -> None:
     parent = _to_parent_alone()
     asked, code = candidate(begun)
     begun.prove(code.files)
-    settings = answers.requested(asked, root)
+    settings = assemble_measurement.requested(asked, root)
     sample = samples.read(asked, settings)
-    if answers.at_hand(asked, settings, sample) is not None:
+    if assemble_measurement.at_hand(asked, settings, sample) is not None:
         return
     ahead = importlib.import_module("assay.ahead.beside")
     own = set(begun.unproven())  # this module and what it is started for, which train no one

@@ -13,9 +13,9 @@ from pathlib import Path
 from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.core.schemas import Measurement, MeasureRequest
-from assay.keeping import answers
-from assay.keeping import sample as samples
-from assay.keeping.answers import NOBODY, Watch
+from assay.replicates import assemble_measurement
+from assay.replicates import train_and_eval_examples as samples
+from assay.replicates.assemble_measurement import NOBODY, Watch
 from assay.runtime import dvc_yaml, files, timing, tracked_code_check
 
 
@@ -34,12 +34,12 @@ def measured(request: MeasureRequest, root: Path, watch: Watch = NOBODY) -> tupl
     What trains is imported when something has to be trained: torch takes a second, the cache's answer a tenth of it.
     """
     timing.mark("rest")
-    settings = answers.requested(request, root)
+    settings = assemble_measurement.requested(request, root)
     sample = samples.read(request, settings)
-    found = answers.at_hand(request, settings, sample)
+    found = assemble_measurement.at_hand(request, settings, sample)
     timing.mark("data")
     if found is not None:
-        return answers.write_kept(request, settings, sample, found), found.told.unproven
+        return assemble_measurement.write_kept(request, settings, sample, found), found.told.unproven
     gc.disable()  # as in assay/__main__.py
     learning = importlib.import_module("assay.learning.measure")
     gc.enable()

@@ -15,7 +15,7 @@ from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
 from assay.core.schemas import MeasureRequest
 from assay.data.storage import read_manifest
-from assay.keeping.answers import Watch
+from assay.replicates.assemble_measurement import Watch
 from assay.runtime import cache_dirs, files, git, import_closure, source_analysis_cache
 from assay.runtime.stage_setup import Start, start
 from assay.stages.measure import measured

@@ -23,12 +23,12 @@ from assay.core.paths import Layout
 from assay.core.schemas import ModeTrace, Trace, TraceRequest
 from assay.data import storage
 from assay.data.storage import Examples
-from assay.keeping.progress import Progress
-from assay.keeping.sample import sample
 from assay.learning import contract, device, feed, fitting, loop, replicas, trust
 from assay.learning.contract import Task
 from assay.learning.plan import Plan
 from assay.learning.seeding import Streams
+from assay.replicates.train_and_eval_examples import sample
+from assay.replicates.training_progress import Progress
 from assay.runtime import dvc_yaml, files
 
 NEEDED = ("ids", "inputs", "targets")

@@ -30,8 +30,8 @@ from assay.history.reproducing import reproduce
 from assay.history.scratch import Scratch, lay_out
 from assay.history.state import State, fold
 from assay.history.writing import check_why, write
-from assay.keeping.entries import Lock
 from assay.lineage import ledger
+from assay.replicates.cache_entries import Lock
 from assay.report.comparison import verdict_lines
 from assay.runtime import cache_dirs, dvc_yaml, files, git
 from assay.scoring.ruler import Metric

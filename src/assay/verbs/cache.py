@@ -9,8 +9,8 @@ import msgspec
 
 from assay.core.schemas import Record
 from assay.history import project
-from assay.keeping import upkeep
-from assay.keeping.upkeep import Entry, Pruned
+from assay.replicates import cache_pruning
+from assay.replicates.cache_pruning import Entry, Pruned
 from assay.runtime import dvc_yaml
 
 
@@ -36,13 +36,13 @@ class Cache(Record, frozen=True, kw_only=True):
 def cache(start: Path, keep: int | None = None) -> Cache:
     """The cache of the project at `start`, after pruning it to at most `keep` bytes if that is given."""
     root = dvc_yaml.current(project.find(start).root).store.root
-    pruned = Pruned(0, 0) if keep is None else upkeep.prune(root, keep)
-    found = upkeep.found(root)
+    pruned = Pruned(0, 0) if keep is None else cache_pruning.prune(root, keep)
+    found = cache_pruning.found(root)
     return Cache(
         folder=str(root),
         entries=len(found),
         size=sum(one.size for one in found),
-        limit=upkeep.LIMIT,
+        limit=cache_pruning.LIMIT,
         freed=pruned.freed,
         stayed=pruned.stayed,
         kinds=_kinds(found),

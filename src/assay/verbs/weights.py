@@ -17,9 +17,9 @@ from assay.core.errors import UsageError
 from assay.core.schemas import Measurement, Replicate
 from assay.data import storage
 from assay.data.storage import Examples
-from assay.keeping.outcome import Outcome, Point
-from assay.keeping.replicates import Names, Store
-from assay.keeping.sample import sample, without
+from assay.replicates.replicate_cache import Names, Store
+from assay.replicates.replicate_result import Outcome, Point
+from assay.replicates.train_and_eval_examples import sample, without
 from assay.runtime import files
 
 

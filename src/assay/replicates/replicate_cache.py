@@ -22,10 +22,10 @@ from assay.core import params_yaml as parameters
 from assay.core.params_yaml import Params
 from assay.core.schemas import DAMAGE, PREDICTIONS, Divergence, MeasureRequest, Replicate
 from assay.data import storage
-from assay.keeping import entries, tensors, upkeep
-from assay.keeping.entries import Lock
-from assay.keeping.outcome import Outcome, Point
-from assay.keeping.sample import Sample
+from assay.replicates import cache_entries, cache_pruning, safetensors_check
+from assay.replicates.cache_entries import Lock
+from assay.replicates.replicate_result import Outcome, Point
+from assay.replicates.train_and_eval_examples import Sample
 from assay.runtime import files, npy_files
 from assay.runtime.cache_dirs import UNKEPT
 
@@ -121,10 +121,10 @@ class Store:
         if head is None:
             return None
         trained, raw = head
-        if trained.name != name or trained.replicate.number != number or tensors.trouble(raw):
-            entries.discard(folder / _WEIGHTS)
+        if trained.name != name or trained.replicate.number != number or safetensors_check.trouble(raw):
+            cache_entries.discard(folder / _WEIGHTS)
             return None
-        entries.used(folder / _WEIGHTS)
+        cache_entries.used(folder / _WEIGHTS)
         found = trained.replicate
         self.nondeterministic += [one for one in trained.nondeterministic if one not in self.nondeterministic]
         validation, predictions, diverged = self._seen(folder, name)
@@ -152,7 +152,7 @@ class Store:
         try:
             return head[0].validation, npy_files.parse(head[1]), head[0].diverged
         except npy_files.BROKEN:
-            entries.discard(path)
+            cache_entries.discard(path)
             return [], None, None
 
     def save(self, outcome: Outcome) -> None:
@@ -201,7 +201,7 @@ class Store:
             path = self._decision(*ingredients)
             with suppress(OSError):  # then it is decided anew
                 _seal(path, what, b"")
-            entries.keep_newest(path.parent, DECISIONS)
+            cache_entries.keep_newest(path.parent, DECISIONS)
 
     def told(self, numbers: Sequence[int]) -> Told | None:
         """What was told of `numbers` as a group."""
@@ -250,7 +250,7 @@ class Store:
             self.release(number)
         if self.folder is not None:
             with suppress(OSError):
-                upkeep.prune(self.folder.parent, upkeep.LIMIT)
+                cache_pruning.prune(self.folder.parent, cache_pruning.LIMIT)
 
     def _entry(self, number: int) -> tuple[Path, str]:
         assert self.folder is not None
@@ -269,7 +269,7 @@ def _losses(kept: Sequence[float | None]) -> list[float]:
 
 def _seal(path: Path, head: msgspec.Struct, payload: bytes) -> None:
     encoded = msgspec.json.encode(head)
-    entries.seal(path, len(encoded).to_bytes(8, "little") + encoded + payload)
+    cache_entries.seal(path, len(encoded).to_bytes(8, "little") + encoded + payload)
 
 
 def _recalled(path: Path, kind: type[S]) -> S | None:
@@ -277,18 +277,18 @@ def _recalled(path: Path, kind: type[S]) -> S | None:
     found = _open(path, kind)
     if found is None:
         return None
-    entries.used(path)
+    cache_entries.used(path)
     return found[0]
 
 
 def _open(path: Path, kind: type[S]) -> tuple[S, bytes] | None:
     """Head and payload of a sealed file; what cannot be read as `kind` is discarded."""
-    raw = entries.unseal(path)
+    raw = cache_entries.unseal(path)
     if raw is None:
         return None
     size = int.from_bytes(raw[:8], "little")
     try:
         return msgspec.json.decode(raw[8 : 8 + size], type=kind), raw[8 + size :]
     except DAMAGE:
-        entries.discard(path)
+        cache_entries.discard(path)
         return None

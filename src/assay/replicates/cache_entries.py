@@ -1,8 +1,8 @@
 """Cache entries: sealed files that are believed only when their content matches, and a lock for each.
 
 Everything here may be deleted at any moment, between any two instructions, by anyone. Covers: sealing,
-checked reading, locks that die with their process. Not covered: what an entry means (`keeping.replicates`), and how
-much all of them take (`keeping.upkeep`).
+checked reading, locks that die with their process. Not covered: what an entry means (`replicates.replicate_cache`), and
+how much all of them take (`replicates.cache_pruning`).
 """
 
 from __future__ import annotations

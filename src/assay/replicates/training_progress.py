@@ -13,7 +13,7 @@ from typing import IO, Protocol
 
 from tqdm import tqdm
 
-from assay.keeping.outcome import Outcome, Point
+from assay.replicates.replicate_result import Outcome, Point
 from assay.runtime import files
 
 HEADER = "replicate,seed,epoch,train_loss,validation_loss\n"

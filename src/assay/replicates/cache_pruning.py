@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.core.paths import KINDS
-from assay.keeping import entries
-from assay.keeping.entries import LOCK, Lock
+from assay.replicates import cache_entries
+from assay.replicates.cache_entries import LOCK, Lock
 from assay.runtime import cache_dirs
 
 #: bytes that the cache may take before it drops what was longest out of use
@@ -80,9 +80,9 @@ def prune(root: Path, limit: int) -> Pruned:
 
 def _paths(root: Path) -> Iterator[tuple[Path, str]]:
     """Every entry and its kind; a folder that is none of KINDS is one entry as a whole."""
-    for path in entries.children(root):
+    for path in cache_entries.children(root):
         if path.name in KINDS:
-            yield from ((one, path.name) for one in entries.children(path) if one.suffix != LOCK)
+            yield from ((one, path.name) for one in cache_entries.children(path) if one.suffix != LOCK)
         elif path.suffix != LOCK:
             yield path, path.name.lstrip(".").partition(".")[0]
 
@@ -112,7 +112,7 @@ def _remove(entry: Entry) -> bool:
         if not free:
             return False
         shutil.rmtree(entry.path, ignore_errors=True)  # which leaves a file
-        entries.discard(entry.path)
+        cache_entries.discard(entry.path)
         return not os.path.lexists(entry.path)
 
 
@@ -133,7 +133,7 @@ def _alone(entry: Entry) -> Iterator[bool]:
 
 def _drop_dead_locks(root: Path) -> None:
     for folder in (root, *(root / kind for kind in KINDS)):
-        for path in entries.children(folder):
+        for path in cache_entries.children(folder):
             if path.suffix == LOCK and (lock := _lock_file(path)) is not None:
                 lock.release()  # which removes it
 

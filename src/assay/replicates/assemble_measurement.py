@@ -23,11 +23,11 @@ from assay.core.params_yaml import Params
 from assay.core.paths import Layout
 from assay.core.schemas import Identity, Measurement, MeasureRequest
 from assay.data.storage import Examples
-from assay.keeping import replicates, tensors
-from assay.keeping.outcome import Outcome
-from assay.keeping.progress import Progress
-from assay.keeping.replicates import Store, Told
-from assay.keeping.sample import Sample
+from assay.replicates import replicate_cache, safetensors_check
+from assay.replicates.replicate_cache import Store, Told
+from assay.replicates.replicate_result import Outcome
+from assay.replicates.train_and_eval_examples import Sample
+from assay.replicates.training_progress import Progress
 from assay.runtime import dvc_yaml, files, timing
 
 
@@ -80,7 +80,7 @@ class Kept:
 
 def at_hand(request: MeasureRequest, settings: Params, sample: Sample) -> Kept | None:
     """The group that `request` asks for, where the cache has every replicate with predictions, and what it told."""
-    store = replicates.store(request, settings, sample, [])
+    store = replicate_cache.store(request, settings, sample, [])
     told = store.told(request.replicates)
     if told is None:
         return None
@@ -169,7 +169,7 @@ def write(
         peak_memory=cost.peak_memory,
         notes=notes,
         utilisation=_utilisation(request, outcomes, store, cost),
-        weights=next((tensors.count(one.weights) for one in outcomes if one.diverged is None), None),
+        weights=next((safetensors_check.count(one.weights) for one in outcomes if one.diverged is None), None),
     )
     _write_outcomes(request, outcomes, sample.evaluated)
     progress.rewrite(outcomes)
