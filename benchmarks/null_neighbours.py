@@ -2,8 +2,8 @@
 
 An idea is looked at, confirmed on fresh seeds of both arms and accepted, by the rules of `evaluate` and `assay accept`.
 A near neighbour trains to the same numbers where it has the same seeds, and is truly no different. So it must not be
-judged on the seeds that selected the strategy: where its numbers begin is what `assay.arms.draw` says. Runs are drawn
-from 1,261 of one recipe (tests/data/README.md), each named by its purpose and number as in the pipeline.
+judged on the seeds that selected the strategy: where its numbers begin is what `assay.baseline.candidate_seeds` says.
+Runs are drawn from 1,261 of one recipe (tests/data/README.md), each named by its purpose and number as in the pipeline.
 
     OMP_NUM_THREADS=1 PYTHONPATH=src python benchmarks/null_neighbours.py [--projects N]
 """
@@ -18,7 +18,7 @@ import numpy as np
 from null_ideas import ALPHA, FIRST, SEEDS, Array, draw, pool
 from numpy.typing import NDArray
 
-from assay.arms.draw import CANDIDATE, first
+from assay.baseline.candidate_seeds import CANDIDATE, first
 from assay.stats.confirmation_rule import better, level
 from assay.stats.difference_estimate import welch
 

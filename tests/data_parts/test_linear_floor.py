@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from assay.arms.floors import floors
+from assay.baseline.trivial_baselines import floors
 from assay.data.storage import Examples
 
 

@@ -10,10 +10,11 @@ import pytest
 from gitproject import PARAMS, Project
 from test_scratch import reversing
 
-from assay.arms import accepted, dvc_hash
-from assay.arms.dvc_program import DVC
+from assay.baseline import accepted_strategy
 from assay.core.errors import UsageError
 from assay.core.paths import Layout, Store
+from assay.runtime import dvc_hash
+from assay.runtime.dvc_cli import DVC
 from assay.runtime.dvc_yaml import Run
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
@@ -30,7 +31,7 @@ stages:
 
 def unpacked(path: Path) -> Path:
     (path / ".dvc").mkdir(exist_ok=True)
-    return accepted.unpack(Run(Layout(path), path, ""), Project(path).head)
+    return accepted_strategy.unpack(Run(Layout(path), path, ""), Project(path).head)
 
 
 def test_attributes_for_archives_change_no_code(project: Project) -> None:
@@ -98,7 +99,7 @@ def test_a_tree_that_was_unpacked_the_old_way_is_not_believed(project: Project) 
     shutil.copytree(tree, old)
     shutil.rmtree(tree)
     (old / "src/code.py").write_text("x = 'substituted'\n")
-    (old / ".unpacked").write_text(accepted._contents(old))
+    (old / ".unpacked").write_text(accepted_strategy._contents(old))
     assert (unpacked(project.path) / "src/code.py").read_text() == "x = 1\n"
 
 

@@ -6,8 +6,8 @@ import re
 import subprocess
 from pathlib import Path
 
-from assay.arms.dvc_program import DVC
 from assay.history import leftovers
+from assay.runtime.dvc_cli import DVC
 
 SOURCES = Path(__file__).parents[2] / "src"
 

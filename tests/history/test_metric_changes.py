@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from gitproject import PARAMS
 
-from assay.arms.accepted import Accepted as Named
+from assay.baseline.accepted_strategy import Accepted as Named
 from assay.core.errors import IncomparableError
 from assay.core.paths import Layout
 from assay.history.metric_history import changed_alone

@@ -31,7 +31,7 @@ except OSError as error:
     sys.exit(error.errno)
 """
 FETCH = "from assay.history.outputs import fetch; fetch(Path(), 'HEAD', 'that', ['data'], Path(sys.argv[1]))"
-GET = "from assay.arms.fetching import fetch; print(fetch([Path.cwd()], 'data', 'HEAD', Path(sys.argv[1]) / 'out'))"
+GET = "from assay.runtime.dvc_fetch import fetch; print(fetch([Path.cwd()], 'data', 'HEAD', Path(sys.argv[1]) / 'out'))"
 
 
 def dvc(project: Project, *arguments: str, ok: bool = True) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from gitproject import PARAMS, Project, accepted
 
-from assay.arms import accepted as strategies
+from assay.baseline import accepted_strategy as strategies
 from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.paths import Layout

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.arms.accepted import otherwise
+from assay.baseline.accepted_strategy import otherwise
 from assay.core import params_yaml
 from assay.runtime import dvc_yaml
 

@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from assay.arms import accepted
+from assay.baseline import accepted_strategy
 from assay.core.errors import ProvenanceError
 from assay.core.paths import Layout
 from assay.runtime import tracked_code_check
@@ -123,10 +123,10 @@ def test_a_baseline_with_links_out_of_it(repository: Repository, tmp_path: Path)
     repository.commit()
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repository.root, capture_output=True, text=True, check=True)
     run = Run(Layout(repository.root), repository.root, "")
-    tree = accepted.unpack(run, head.stdout.strip())
+    tree = accepted_strategy.unpack(run, head.stdout.strip())
     assert (tree / "src/tasks/two.py").read_text(encoding="utf-8") == "X = 1\n"
     assert not [name for name in ("tzdata", "up", "src/tasks/etc.py") if (tree / name).exists()]
-    assert accepted.unpack(run, head.stdout.strip()) == tree, "found whole again"
+    assert accepted_strategy.unpack(run, head.stdout.strip()) == tree, "found whole again"
 
 
 def test_a_submodule(repository: Repository, tmp_path: Path) -> None:

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from assay.arms.dvc_hash import digest
-from assay.arms.dvc_program import DVC
 from assay.core.errors import ProvenanceError, UsageError
 from assay.core.paths import Layout
 from assay.core.yaml12 import parse
 from assay.history import following
 from assay.history.scratch import run
 from assay.runtime import git
+from assay.runtime.dvc_cli import DVC
+from assay.runtime.dvc_hash import digest
 
 _FILES = ("ls-tree", "-r", "-z", "--name-only", "--full-tree")
 

@@ -12,9 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from assay.arms import dvc_program
 from assay.lineage.objects import Ref
-from assay.runtime import dvc_yaml, parent_watch
+from assay.runtime import dvc_cli, dvc_yaml, parent_watch
 
 #: DVC leaves these behind after `exp run` and `exp apply` that went well, too
 HARMLESS = ("refs/exps/exec/EXEC_HEAD", "refs/exps/exec/EXEC_APPLY")
@@ -101,7 +100,7 @@ def _is_stage(command: list[str]) -> bool:
 
 def _is_driver(command: list[str]) -> bool:
     words = {Path(word).name for word in command[:4]}
-    ours = "dvc" in words or dvc_program.is_dvc(command)
+    ours = "dvc" in words or dvc_cli.is_dvc(command)
     return ours and bool({"exp", "experiments", "repro"} & set(command)) and not _reads(command)
 
 

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from assay.arms.dvc_hash import digest, inside
 from assay.core import schemas
 from assay.core.paths import Layout
 from assay.core.yaml12 import parse
 from assay.core.yaml_limits import GENERATED
 from assay.runtime import stage_fingerprint
+from assay.runtime.dvc_hash import digest, inside
 
 #: an output of more bytes than this is compared by size alone
 HASHED = 1_000_000

@@ -1,15 +1,15 @@
 """What the tree as it stands changes against an accepted strategy.
 
 Covers: gathering parameters and strategy sources of both trees. Not covered: counting and wording
-(`changes.strategy_diff`), and finding the strategy's commit (`arms.accepted`).
+(`changes.strategy_diff`), and finding the strategy's commit (`baseline.accepted_strategy`).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from assay.arms import accepted
-from assay.arms.accepted import Accepted
+from assay.baseline import accepted_strategy
+from assay.baseline.accepted_strategy import Accepted
 from assay.changes.strategy_diff import Changes, changes
 from assay.core import params_yaml
 from assay.runtime import dvc_yaml, import_closure, task_source
@@ -18,9 +18,9 @@ from assay.runtime.dvc_yaml import Run
 
 def since(run: Run, named: Accepted, profile: str) -> Changes | None:
     """Differences between `named` and the project's working tree; None for the floor, which has neither."""
-    if named.name == accepted.FLOOR:
+    if named.name == accepted_strategy.FLOOR:
         return None
-    old, new = accepted.unpack(run, named.commit), run.layout.root
+    old, new = accepted_strategy.unpack(run, named.commit), run.layout.root
     return changes(_parameters(old, profile), _parameters(new, profile), strategy_sources(old), strategy_sources(new))
 
 

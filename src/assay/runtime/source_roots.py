@@ -17,7 +17,7 @@ LIBRARY = "assay"
 #: folder that holds this library, and the library itself
 PLACE = Path(__file__).resolve().parents[2]
 OURS = PLACE / LIBRARY
-#: file at the top of an unpacked commit (`arms.accepted`), which has no `.git`
+#: file at the top of an unpacked commit (`baseline.accepted_strategy`), which has no `.git`
 SEAL = ".unpacked"
 #: folders of installed packages
 _INSTALLED = {"site-packages", "dist-packages"}

@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 from assay.ahead.settings import ahead
-from assay.arms import draw
-from assay.arms.request import request, training_closure
+from assay.baseline import candidate_seeds
+from assay.replicates.measure_request import request, training_closure
 from assay.runtime import import_closure, source_analysis_cache
 from assay.runtime.stage_setup import start
 
@@ -27,7 +27,9 @@ def main(root: Path, arguments: Sequence[str]) -> None:
     reached = training_closure(root, begun.params.task.name)
     begun.prove([file.as_posix() for file in reached])
     code = import_closure.code_hash(root, reached)
-    asked = request(begun, draw.CANDIDATE, draw.today(begun.layout), begun.layout.part("train"), code)
+    asked = request(
+        begun, candidate_seeds.CANDIDATE, candidate_seeds.today(begun.layout), begun.layout.part("train"), code
+    )
     source_analysis_cache.save(begun.run.store.sources)
     own = set(begun.unproven())  # this module and what it is started for, which train no one
 

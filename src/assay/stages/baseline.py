@@ -16,15 +16,15 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from assay.arms import accepted
-from assay.arms.accepted import Accepted
-from assay.arms.own_data import own_training_data
-from assay.arms.request import ALONE, request, today, training_closure
+from assay.baseline import accepted_strategy
+from assay.baseline.accepted_strategy import Accepted
+from assay.baseline.baseline_training_data import own_training_data
 from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
 from assay.core.schemas import Arm, Draw, Measurement
 from assay.data import storage
+from assay.replicates.measure_request import ALONE, request, today, training_closure
 from assay.runtime import cache_dirs, files, import_closure, library_fingerprint, npy_files, parent_watch
 from assay.runtime.stage_setup import Start, start
 
@@ -99,7 +99,7 @@ class Candidate(Child):
 
 
 def _measured(begun: Start, named: Accepted, floors: Child) -> Measurement | None:
-    if named.name == accepted.FLOOR:
+    if named.name == accepted_strategy.FLOOR:
         begun.prove()
         _nothing(begun.layout)
         _finish(floors)
@@ -130,8 +130,8 @@ class Asked:
 
     def __init__(self, begun: Start, named: Accepted) -> None:
         self.named = named
-        self.tree = accepted.unpack(begun.run, named.commit)
-        task = accepted.resolved(begun.run.home, named.name, named.commit).task.name
+        self.tree = accepted_strategy.unpack(begun.run, named.commit)
+        task = accepted_strategy.resolved(begun.run.home, named.name, named.commit).task.name
         code = import_closure.code_hash(self.tree, training_closure(self.tree, task))
         draw = Draw(purpose=named.purpose, first=named.first)
         self.request = request(begun, ARM, draw, own_training_data(begun, named), code)

@@ -12,10 +12,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay.arms.request import ALONE, today
 from assay.replicates import assemble_measurement
 from assay.replicates import train_and_eval_examples as samples
 from assay.replicates.assemble_measurement import Watch
+from assay.replicates.measure_request import ALONE, today
 from assay.runtime import parent_watch
 from assay.runtime.stage_setup import start
 from assay.stages.train import candidate

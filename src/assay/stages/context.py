@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay.arms import accepted, draw
+from assay.baseline import accepted_strategy, candidate_seeds
 from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
 from assay.core.paths import CODED
@@ -58,17 +58,17 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     found = environment.find(
         begun.params.machine.device, outside, library_fingerprint.fingerprints()[library_fingerprint.TRAINING]
     )
-    baseline = accepted.resolve(begun.run, begun.params.baseline)
+    baseline = accepted_strategy.resolve(begun.run, begun.params.baseline)
     metric = metric_definition.baseline_metric(
         root, begun.run.home, baseline.name, baseline.commit, begun.params.metric.name
     )
     metric = msgspec.structs.replace(metric, packages=environment.versions(packages(root, code["evaluate"])))
-    candidates = draw.of_candidates(begun.run.home, baseline, begun.params.judge.test)
+    candidates = candidate_seeds.of_candidates(begun.run.home, baseline, begun.params.judge.test)
     for stage, one in code.items():
         files.write_bytes(begun.layout.code(stage), schemas.encode(one))
     files.write_bytes(begun.layout.environment, schemas.encode(found))
     files.write_bytes(begun.layout.baseline_metric, schemas.encode(metric))
-    files.write_bytes(begun.layout.accepted, schemas.encode(draw.of_baseline(baseline, candidates)))
+    files.write_bytes(begun.layout.accepted, schemas.encode(candidate_seeds.of_baseline(baseline, candidates)))
     files.write_bytes(begun.layout.draw, schemas.encode(candidates))
     source_analysis_cache.save(begun.run.store.sources)
     print(f"context: {found.key}; baseline {baseline.name} {baseline.commit[:12]}".rstrip())

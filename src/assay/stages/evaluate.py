@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from msgspec import UNSET
 
-from assay.arms.accepted import FLOOR, Accepted
+from assay.baseline.accepted_strategy import FLOOR, Accepted
 from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
 from assay.core.schemas import Part

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay.arms import floors
+from assay.baseline import trivial_baselines
 from assay.data import storage
 from assay.runtime.stage_setup import start
 
@@ -18,4 +18,4 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     begun.prove()
     train, _ = storage.read(begun.layout.part("train"))
     validation, _ = storage.read(begun.layout.part("validation"))
-    floors.write(begun.layout.floors, validation.ids, floors.floors(train, validation))
+    trivial_baselines.write(begun.layout.floors, validation.ids, trivial_baselines.floors(train, validation))

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import msgspec
 
-from assay.arms import draw
-from assay.arms.request import request, today, training_closure
+from assay.baseline import candidate_seeds
 from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
 from assay.core.schemas import MeasureRequest
 from assay.data.storage import read_manifest
 from assay.replicates.assemble_measurement import Watch
+from assay.replicates.measure_request import request, today, training_closure
 from assay.runtime import cache_dirs, files, git, import_closure, source_analysis_cache
 from assay.runtime.stage_setup import Start, start
 from assay.stages.measure import measured
@@ -71,4 +71,4 @@ def candidate(begun: Start) -> tuple[MeasureRequest, Code]:
     root = begun.layout.root
     reached = training_closure(root, begun.params.task.name)
     code = Code(root, reached, import_closure.code_hash(root, reached))
-    return request(begun, ARM, draw.today(begun.layout), begun.layout.part("train"), code.digest), code
+    return request(begun, ARM, candidate_seeds.today(begun.layout), begun.layout.part("train"), code.digest), code

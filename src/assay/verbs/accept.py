@@ -14,9 +14,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from assay.arms.accepted import FLOOR
-from assay.arms.accepted import Accepted as Named
-from assay.arms.draw import PAIRED
+from assay.baseline.accepted_strategy import FLOOR
+from assay.baseline.accepted_strategy import Accepted as Named
+from assay.baseline.candidate_seeds import PAIRED
 from assay.core import params_yaml, schemas
 from assay.core.errors import GateError, UsageError
 from assay.core.paths import Layout

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from assay.arms import accepted
-from assay.arms.accepted import FLOOR
+from assay.baseline import accepted_strategy
+from assay.baseline.accepted_strategy import FLOOR
 from assay.core import params_yaml
 from assay.core.errors import IncomparableError, ProvenanceError, UsageError
 from assay.core.paths import Layout
@@ -106,7 +106,7 @@ def check_version(tried: Experiment, today: str) -> None:
         )
 
 
-def baseline(layout: Layout, state: State, tried: Experiment, commit: str) -> accepted.Accepted:
+def baseline(layout: Layout, state: State, tried: Experiment, commit: str) -> accepted_strategy.Accepted:
     """The baseline that `commit` is compared with: the one of HEAD, verified and standing."""
     name, wanted = pointer.at(layout.root, "HEAD"), pointer.at(layout.root, commit)
     if name != wanted:
@@ -121,11 +121,11 @@ def baseline(layout: Layout, state: State, tried: Experiment, commit: str) -> ac
         raise IncomparableError(
             f"the baseline {name} is revoked", mend=f'assay revoke {name} --why "move the baseline"'
         )
-    return accepted.resolve(Run(layout, layout.root, ""), name)
+    return accepted_strategy.resolve(Run(layout, layout.root, ""), name)
 
 
 def check_bundle(
-    layout: Layout, repository: Repository, named: accepted.Accepted, version: str, allow: Collection[str]
+    layout: Layout, repository: Repository, named: accepted_strategy.Accepted, version: str, allow: Collection[str]
 ) -> list[str]:
     """Changes against the baseline; more than one needs each to have been measured alone."""
     if named.name == FLOOR:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.arms.accepted import FLOOR
+from assay.baseline.accepted_strategy import FLOOR
 from assay.core import schemas
 from assay.core.errors import AssayError
 from assay.core.paths import Layout

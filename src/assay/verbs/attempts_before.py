@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assay.arms.accepted import FLOOR
+from assay.baseline.accepted_strategy import FLOOR
 from assay.history import pointer
 from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry, OutcomeEntry
 from assay.history.state import State

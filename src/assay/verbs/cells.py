@@ -20,7 +20,6 @@ from typing import Any
 
 import msgspec
 
-from assay.arms.dvc_program import DVC
 from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
@@ -33,6 +32,7 @@ from assay.history.merging import merge
 from assay.history.reproducing import furnish, last
 from assay.history.scratch import failed, lay_out, run
 from assay.runtime import dvc_yaml, environment, files, git, library_fingerprint, parent_watch
+from assay.runtime.dvc_cli import DVC
 from assay.tags.strategy_events import NAMES, is_name
 from assay.verbs import metric_rows
 

@@ -14,16 +14,16 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from assay.arms import accepted
-from assay.arms.accepted import Accepted
-from assay.arms.own_data import own_training_data
-from assay.arms.request import request, training_closure
+from assay.baseline import accepted_strategy
+from assay.baseline.accepted_strategy import Accepted
+from assay.baseline.baseline_training_data import own_training_data
 from assay.core import params_yaml, schemas
 from assay.core.errors import UsageError
 from assay.core.params_yaml import SPAN
 from assay.core.schemas import Draw, Measurement, MeasureRequest, Replicate
 from assay.data import storage
 from assay.history.scratch import Scratch, failed, run
+from assay.replicates.measure_request import request, training_closure
 from assay.runtime import cache_dirs, dvc_yaml, files, import_closure, library_fingerprint, npy_files, task_source
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.stage_setup import Start
@@ -92,8 +92,8 @@ class Confirmation:
 
     def baseline(self, named: Accepted, say: cache_dirs.Say) -> Group:
         """The accepted strategy in its own tree, on its own training data."""
-        tree = accepted.unpack(self.begun.run, named.commit, say)
-        task = accepted.resolved(self.scratch.home, named.name, named.commit).task.name
+        tree = accepted_strategy.unpack(self.begun.run, named.commit, say)
+        task = accepted_strategy.resolved(self.scratch.home, named.name, named.commit).task.name
         code = import_closure.code_hash(tree, training_closure(tree, task))
         asked = request(self.begun, "baseline", self._draw("baseline"), own_training_data(self.begun, named, say), code)
         return self._measure(tree, asked, "baseline", "validation")

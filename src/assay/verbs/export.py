@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from assay.arms import accepted
+from assay.baseline import accepted_strategy
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
 from assay.history import lookup, outputs, project
@@ -126,7 +126,7 @@ def _place(layout: Layout, strategy: Strategy, folder: Path, ensemble: bool, say
     tag, commit = strategy.tag.name, strategy.tag.commit
     folder.parent.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=folder.parent).close()  # found writable before anything is fetched
-    tree = accepted.unpack(dvc_yaml.current(layout.root), commit, say)
+    tree = accepted_strategy.unpack(dvc_yaml.current(layout.root), commit, say)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
         cache_dirs.hold(Path(scratch))
         fetched = Path(scratch) / "fetched"

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from assay.arms import accepted
-from assay.arms.accepted import Accepted
-from assay.arms.own_data import own_training_data
+from assay.baseline import accepted_strategy
+from assay.baseline.accepted_strategy import Accepted
+from assay.baseline.baseline_training_data import own_training_data
 from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
@@ -111,8 +111,8 @@ def _cannot_infer(begun: Start, arm: Arm, measured: Measurement, named: Accepted
 
     Raises UsageError when only a file is missing: fetching it costs less than training.
     """
-    tree, layout = accepted.unpack(begun.run, named.commit, say), begun.layout
-    task = accepted.resolved(begun.run.home, named.name, named.commit).task.name
+    tree, layout = accepted_strategy.unpack(begun.run, named.commit, say), begun.layout
+    task = accepted_strategy.resolved(begun.run.home, named.name, named.commit).task.name
     if "fit" in task_source.read(tree, task, "learning").functions:
         return "its task trains and predicts in one function, fit()"
     train, _ = storage.read(own_training_data(begun, named, say))

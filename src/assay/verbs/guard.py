@@ -15,8 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay.arms import accepted
-from assay.arms.request import training_closure
+from assay.baseline import accepted_strategy
 from assay.changes.trace_diff import Guarded, first_difference, guarded, ordered
 from assay.core import params_yaml, schemas
 from assay.core.errors import ProvenanceError, UsageError
@@ -25,6 +24,7 @@ from assay.core.schemas import Trace, TraceRequest
 from assay.data import storage
 from assay.history import difference, project
 from assay.history.scratch import failed, run
+from assay.replicates.measure_request import training_closure
 from assay.runtime import cache_dirs, dvc_yaml, files, git, library_fingerprint
 from assay.runtime.git_commit_hint import commit_command
 
@@ -93,7 +93,7 @@ def guard(
 
 
 def _baseline(named: str) -> str:
-    if named == accepted.FLOOR:
+    if named == accepted_strategy.FLOOR:
         raise UsageError("baseline is floor, which has no code to compare with", mend="assay guard BASE, e.g. main")
     return named
 
@@ -103,7 +103,7 @@ def _revision(layout: Layout, name: str, say: cache_dirs.Say) -> Revision:
     commit = git.resolve(layout.root, name)
     if commit is None:
         raise UsageError(f"there is no revision {name!r}", allowed="a tag, branch or commit", mend="git fetch --tags")
-    tree = accepted.unpack(dvc_yaml.current(layout.root), commit, say)
+    tree = accepted_strategy.unpack(dvc_yaml.current(layout.root), commit, say)
     return _described(name, commit, Layout(tree))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from assay.arms.accepted import FLOOR, Accepted
+from assay.baseline.accepted_strategy import FLOOR, Accepted
 from assay.core import params_yaml
 from assay.core.errors import IncomparableError
 from assay.core.paths import Layout

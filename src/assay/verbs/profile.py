@@ -15,11 +15,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay.arms.dvc_program import DVC
 from assay.core.errors import UsageError
 from assay.core.schemas import Record
 from assay.history import project
 from assay.runtime import timing
+from assay.runtime.dvc_cli import DVC
 
 #: processes that a stage starts beside itself; their time passes inside of that stage
 BESIDE = ("beside", "floors", "measure")

@@ -13,9 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from assay.arms.accepted import FLOOR, Accepted
-from assay.arms.dvc_program import DVC
-from assay.arms.request import ALONE
+from assay.baseline.accepted_strategy import FLOOR, Accepted
 from assay.core import params_yaml, schemas
 from assay.core.errors import IncomparableError, UsageError
 from assay.core.paths import Layout
@@ -27,7 +25,9 @@ from assay.history.scratch import failed, run
 from assay.history.state import State, Strategy, fold
 from assay.history.writing import check_identity, write
 from assay.lineage import ledger
+from assay.replicates.measure_request import ALONE
 from assay.runtime import dvc_yaml, files
+from assay.runtime.dvc_cli import DVC
 from assay.runtime.stage_setup import Start
 from assay.scoring import arm as scoring
 from assay.tags.strategy_events import NO_EVIDENCE, Remeasured, UnverifiableError

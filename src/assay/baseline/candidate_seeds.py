@@ -2,7 +2,7 @@
 
 A strategy is tried because its replicates did well. Candidates with the same numbers share that luck where they come
 near it, and the baseline, which stands with fresh ones, does not: with each new baseline candidates draw anew. Not
-covered: the numbers that an accepted strategy stands with (`arms.accepted`).
+covered: the numbers that an accepted strategy stands with (`baseline.accepted_strategy`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from assay.arms import accepted
-from assay.arms.accepted import FLOOR, Accepted
+from assay.baseline import accepted_strategy
+from assay.baseline.accepted_strategy import FLOOR, Accepted
 from assay.core import schemas
 from assay.core.params_yaml import SPAN
 from assay.core.paths import Layout
@@ -46,7 +46,7 @@ def place(home: Path, commit: str) -> int:
     if not commit:
         return 0
     asked = ("for-each-ref", "--format=%(refname:strip=2)", f"--points-at={commit}", "refs/tags/strategy")
-    events = (accepted.event(home, tag, commit) for tag in git.run(home, *asked).split("\n") if tag)
+    events = (accepted_strategy.event(home, tag, commit) for tag in git.run(home, *asked).split("\n") if tag)
     return first([one.sequence for one in events if isinstance(one, Confirmed)])
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from assay.arms.dvc_program import DVC
 from assay.core.errors import FULL
 from assay.runtime import git
+from assay.runtime.dvc_cli import DVC
 
 
 def fetch(homes: Iterable[Path], path: str, commit: str, out: Path) -> str:

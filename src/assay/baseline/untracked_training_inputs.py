@@ -1,7 +1,7 @@
 """Files that the training of an accepted strategy reads and Git does not keep, pretrained weights for example.
 
 Covers: linking them into its tree, from our cache, through DVC, or from the user's folder where their hash is the one
-in its dvc.lock. Not covered: the training part of its examples (`arms.own_data`).
+in its dvc.lock. Not covered: the training part of its examples (`baseline.baseline_training_data`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from assay.arms import dvc_hash
-from assay.arms.fetching import fetch
 from assay.core.errors import UsageError
 from assay.core.yaml12 import parse
 from assay.core.yaml_limits import GENERATED
-from assay.runtime import cache_dirs, dvc_yaml
+from assay.runtime import cache_dirs, dvc_hash, dvc_yaml
+from assay.runtime.dvc_fetch import fetch
 from assay.runtime.dvc_yaml import Run
 
 _HASH = re.compile(r"[0-9a-f]{32}(\.dir)?")

@@ -2,7 +2,7 @@
 
 `git archive` would do what export-subst and export-ignore say, and train other code than the commit's. Covers: an index
 and a work tree of our own beside the user's; what a missing filter left as a pointer. Not covered: keeping the files
-(`arms.accepted`).
+(`baseline.accepted_strategy`).
 """
 
 from __future__ import annotations

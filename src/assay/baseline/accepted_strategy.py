@@ -15,13 +15,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay.arms import checkout, own_files
+from assay.baseline import untracked_training_inputs
 from assay.core import params_yaml, schemas
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.yaml12 import parse
 from assay.core.yaml_limits import GENERATED
-from assay.runtime import cache_dirs, dvc_yaml, files, git
+from assay.runtime import cache_dirs, dvc_yaml, files, git, git_checkout
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.source_roots import SEAL
 from assay.tags.strategy_events import CONTRACT, Event, Remeasured, Score, Seeds, UnverifiableError
@@ -73,7 +73,7 @@ def resolve(run: Run, name: str) -> Accepted:
             raise UsageError(
                 f"baseline {name} lacks {path}", allowed="a commit of this pipeline whose results are committed"
             )
-        checkout.check_pointer(path, content, name)
+        git_checkout.check_pointer(path, content, name)
     confirmed = event(home, name, commit) if tag else None
     if not isinstance(confirmed, Confirmed):
         resolved(home, name, commit)
@@ -172,7 +172,7 @@ def unpack(run: Run, commit: str, say: cache_dirs.Say = cache_dirs.unsaid) -> Pa
     cache_dirs.hold(tree)
     if not _whole(tree):
         tree = cache_dirs.place(lambda where: _unpacked(run.home, commit, where), tree, say)
-    own_files.link(run, commit, tree / inside, say)
+    untracked_training_inputs.link(run, commit, tree / inside, say)
     return tree / inside
 
 
@@ -182,7 +182,7 @@ def _unpacked(home: Path, commit: str, tree: Path) -> Path:
     scratch = Path(tempfile.mkdtemp(dir=tree.parent, prefix=".new."))
     cache_dirs.hold(scratch)
     try:
-        project = checkout.write(home, commit, scratch)
+        project = git_checkout.write(home, commit, scratch)
         _check_pointers(project, commit)
         files.write_text(scratch / SEAL, _contents(scratch))
         _put(scratch, tree)
@@ -196,10 +196,10 @@ def _unpacked(home: Path, commit: str, tree: Path) -> Path:
 
 def _check_pointers(tree: Path, commit: str) -> None:
     """Refuse pointers in what the strategy's own code is, and reads."""
-    checkout.check_pointers(tree, _OWN, commit[:12])
+    git_checkout.check_pointers(tree, _OWN, commit[:12])
     lock = tree / "dvc.lock"
-    read = own_files.training_files(lock.read_bytes()) if lock.is_file() else {}
-    checkout.check_pointers(tree, read, commit[:12])
+    read = untracked_training_inputs.training_files(lock.read_bytes()) if lock.is_file() else {}
+    git_checkout.check_pointers(tree, read, commit[:12])
 
 
 def _put(scratch: Path, tree: Path) -> None:
@@ -228,7 +228,7 @@ def _contents(tree: Path) -> str:
         name = path.relative_to(tree)
         if name.name == SEAL or "__pycache__" in name.parts:
             continue
-        if path.is_symlink():  # an absolute one leads to what Git does not keep (`arms.own_files`)
+        if path.is_symlink():  # an absolute one leads to what Git does not keep (`baseline.untracked_training_inputs`)
             if path.readlink().is_absolute():
                 continue
             found.append(f"{files.digest(os.fsencode(path.readlink()))} {name.as_posix()}@\n")

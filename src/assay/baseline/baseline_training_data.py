@@ -7,12 +7,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from assay.arms import accepted
-from assay.arms.accepted import Accepted
-from assay.arms.fetching import fetch
+from assay.baseline import accepted_strategy
+from assay.baseline.accepted_strategy import Accepted
 from assay.core.errors import UsageError
 from assay.data import storage
 from assay.runtime import cache_dirs, dvc_yaml, files, git
+from assay.runtime.dvc_fetch import fetch
 from assay.runtime.stage_setup import Start
 
 
@@ -22,10 +22,10 @@ def own_training_data(begun: Start, named: Accepted, say: cache_dirs.Say = cache
     `say` is told where our cache does not take it.
     """
     path = begun.layout.part("train").relative_to(begun.layout.root).as_posix()
-    then = accepted.locked(git.read(begun.run.home, named.commit, "dvc.lock") or b"{}", path)
+    then = accepted_strategy.locked(git.read(begun.run.home, named.commit, "dvc.lock") or b"{}", path)
     if then is None:
         raise UsageError(f"dvc.lock of baseline {named.name} does not know {path}", mend="accept a strategy again")
-    now = accepted.locked(files.read_bytes(begun.layout.lock), path) if begun.layout.lock.is_file() else None
+    now = accepted_strategy.locked(files.read_bytes(begun.layout.lock), path) if begun.layout.lock.is_file() else None
     if then == now:
         return begun.layout.part("train")
     folder = begun.run.store.foreign(then)
