@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from gitproject import accepted
 
+from assay.history import look_ledger
 from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry
 from assay.history.reading import read
 from assay.history.state import fold
-from assay.lineage import ledger
 from assay.stats.confirmation_rule import level
 from assay.tags.strategy_events import Attempted, Comparison, Score, Seeds
 from assay.verbs import attempting, attempts_before
@@ -56,7 +56,7 @@ def test_deleted_tags_and_jittered_parameters_start_no_count_again(project, caps
         if round_ != 1:
             project.git("tag", "-d", tag)
     assert seen == [(1, 1), (2, 2), (1, 3), (3, 4)]
-    known = ledger.read(project.path)
+    known = look_ledger.read(project.path)
     levels = sorted(one.level for one in known.all(AttemptEntry))
     assert levels == pytest.approx(sorted(level(*pair) for pair in seen))
     firsts = {one.sequence for one in attempts_before.recorded(project.path, state(project), known)}
@@ -76,7 +76,7 @@ def test_a_killed_attempt_goes_on_at_its_price_with_its_seeds(project):
     attempting.end(project.path, more, "progress", True)
     assert begin(project, asked=20).resumed, "confirmed, and killed before it landed"
     attempting.end(project.path, first, "inconclusive", False)
-    assert attempts_before.open_ones(ledger.read(project.path), state(project)) == {more.file: more.entry}
+    assert attempts_before.open_ones(look_ledger.read(project.path), state(project)) == {more.file: more.entry}
 
 
 def test_it_sizes_itself_by_its_level_and_says_the_price_first(project):
@@ -109,7 +109,7 @@ def test_an_opening_is_known_although_no_strategy_came_of_it(project):
     attempt = begin(project)
     attempting.opening(project.path, attempt)
     attempting.opening(project.path, attempt)
-    known = ledger.read(project.path)
+    known = look_ledger.read(project.path)
     assert len(known.all(OpeningEntry)) == 1
     assert attempts_before.openings(state(project), known, 99) == ["fast (sequence 1, never accepted)"]
     assert attempts_before.openings(state(project), known, attempt.entry.sequence) == []

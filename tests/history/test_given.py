@@ -7,8 +7,8 @@ from gitproject import Project
 from test_ledger import asked
 
 from assay.core.params_yaml import Judge
-from assay.lineage import given, ledger
-from assay.lineage.objects import Object
+from assay.history import look_ledger, past_verdicts
+from assay.runtime.git_objects import Object
 
 HEADER = "arm,strategy,identity,replicate,seed,status,metric_version,accuracy\n"
 SETTINGS = (Judge(), "accuracy")
@@ -24,19 +24,23 @@ def test_once_there_is_a_ledger_no_table_is_read(project: Project, monkeypatch: 
     for number in range(3):
         project.experiment(f"e{number}", {"results/replicates.csv": table(f"i{number}")})
     project.experiment("none", {"results/replicates.csv": "a\n"})
-    found = given.looks(project.path)
+    found = past_verdicts.looks(project.path)
     assert sorted(one.identity for one in found) == ["i0", "i1", "i2"]
     assert {(one.baseline, one.key.n) for one in found} == {("strategy/adam", 2)}
-    ledger.look(project.path, asked())
-    monkeypatch.delattr(given, "looks")
-    assert len(ledger.read(project.path).looks) == 4 and ledger.look(project.path, asked(2))[1].level == 0.009
+    look_ledger.look(project.path, asked())
+    monkeypatch.delattr(past_verdicts, "looks")
+    assert len(look_ledger.read(project.path).looks) == 4 and look_ledger.look(project.path, asked(2))[1].level == 0.009
 
 
 def test_the_short_way_is_the_long_one() -> None:
     for content in (table("a"), table("a").replace("\n", "\r\n"), table('"a,b"'), HEADER, "", "arm\n", table("é")):
         item = Object("0", "blob", content.encode())
-        short = given._read(item, SETTINGS, {})
-        long = given._read(item._replace(content=content.encode() + b'"",,,,,,,\n'), SETTINGS, {}) if short else None
+        short = past_verdicts._read(item, SETTINGS, {})
+        long = (
+            past_verdicts._read(item._replace(content=content.encode() + b'"",,,,,,,\n'), SETTINGS, {})
+            if short
+            else None
+        )
         assert (short is None) == (long is None) or content.count('"')
         if short and long:
             assert short == long

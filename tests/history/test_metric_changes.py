@@ -10,7 +10,7 @@ from assay.core.errors import IncomparableError
 from assay.core.paths import Layout
 from assay.history.metric_history import changed_alone
 from assay.history.reading import Experiment, Stamp
-from assay.lineage.metric_definition import MetricTerms, changes, committed
+from assay.metrics.metric_definition import MetricTerms, changes, committed
 from assay.verbs import metric_admission
 
 METRICS = """\

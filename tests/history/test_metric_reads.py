@@ -7,7 +7,7 @@ import pytest
 from assay.core.errors import AssayError, ProvenanceError
 from assay.core.paths import Layout
 from assay.history.metric_history import changed_alone
-from assay.lineage.metric_definition import MetricTerms, changes, committed, definition, on_disk
+from assay.metrics.metric_definition import MetricTerms, changes, committed, definition, on_disk
 from assay.runtime.metric_input_files import check_known, contents, listed, metric_reads
 
 MODULE, WEIGHTS, LEARNING = "src/tasks/digits/metrics.py", "src/tasks/digits/w.npy", "src/tasks/digits/learning.py"

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from assay.history.changes import changes, parameter_lines
 from assay.history.reading import Stamp, Tag, read
 from assay.history.state import fold
-from assay.lineage import objects
-from assay.lineage.objects import reading, refs
+from assay.runtime import git_objects
+from assay.runtime.git_objects import reading, refs
 from assay.tags.strategy_events import Rejected, Rescored, Revoked, Score, tag_of
 
 
@@ -33,7 +33,7 @@ def test_objects_come_back_whole_whatever_is_in_them(project):
 
 
 def test_thousands_of_large_requests_do_not_block(project, monkeypatch):
-    monkeypatch.setattr(objects, "REQUESTS", 1000)
+    monkeypatch.setattr(git_objects, "REQUESTS", 1000)
     (project.path / "large").write_bytes(b"y" * 50_000)
     project.commit()
     with reading(project.path) as batch:

@@ -8,8 +8,8 @@ import pytest
 from gitproject import Project
 from test_ledger import asked
 
-from assay.history import rescored
-from assay.lineage import grown, ledger
+from assay.history import look_ledger, rescored
+from assay.runtime import append_only_ref
 from assay.tags.strategy_events import Score
 
 
@@ -25,7 +25,7 @@ def clones(project, tmp_path) -> tuple[Project, Project]:
 
 def test_looks_are_joined_and_the_next_one_pays_for_all(clones, capsys):
     one, two = clones
-    first, second = (ledger.look(each.path, asked(seed))[0] for each, seed in zip(clones, (1, 2), strict=True))
+    first, second = (look_ledger.look(each.path, asked(seed))[0] for each, seed in zip(clones, (1, 2), strict=True))
     assert first.level == second.level == 0.04
     one.assay("status")
     assert "1 of 1 looks and attempts are on no remote; next: assay sync" in capsys.readouterr().out
@@ -33,23 +33,25 @@ def test_looks_are_joined_and_the_next_one_pays_for_all(clones, capsys):
         assert project.assay("sync", "--json") == 0
         found = json.loads(capsys.readouterr().out)
         assert (found["came"], found["went"]) == said
-    known = [ledger.read(each.path) for each in clones]
+    known = [look_ledger.read(each.path) for each in clones]
     assert known[0] == known[1] and {one.level for one in known[0].looks} == {0.04}, "given levels stand"
-    assert ledger.look(one.path, asked(1))[1].known
-    assert ledger.look(two.path, asked(3))[1].hold, "both have spent it all"
+    assert look_ledger.look(one.path, asked(1))[1].known
+    assert look_ledger.look(two.path, asked(3))[1].hold, "both have spent it all"
     one.assay("status")
     assert "on no remote" not in capsys.readouterr().out
-    tips = {each.git("rev-parse", grown.LOOKS) for each in clones}
+    tips = {each.git("rev-parse", append_only_ref.LOOKS) for each in clones}
     for project in (two, one, two, one):
         project.assay("sync")
-    assert len({each.git("rev-parse", grown.LOOKS) for each in clones}) == 1 and len(tips) == 2, "it comes to rest"
+    assert len({each.git("rev-parse", append_only_ref.LOOKS) for each in clones}) == 1 and len(tips) == 2, (
+        "it comes to rest"
+    )
 
 
 def test_a_plain_fetch_cannot_replace_what_is_here(clones):
     one, two = clones
     for project, commit in zip(clones, ("aa11", "bb22"), strict=True):
         rescored.write(project.path, "accuracy-2.0", {commit: Score(n=3, mean=0.5)})
-        ledger.look(project.path, asked())
+        look_ledger.look(project.path, asked())
     two.assay("sync")
     with pytest.raises(AssertionError, match="rejected"):
         one.git("fetch", "origin", "refs/assay/*:refs/assay/*")
@@ -57,7 +59,7 @@ def test_a_plain_fetch_cannot_replace_what_is_here(clones):
     one.assay("sync")
     two.assay("sync")
     assert all(set(rescored.tables(each.path)["accuracy-2.0"]) == {"aa11", "bb22"} for each in clones)
-    assert len(ledger.read(one.path).looks) == 1, "the same look twice is one"
+    assert len(look_ledger.read(one.path).looks) == 1, "the same look twice is one"
 
 
 def test_a_table_that_an_earlier_version_wrote_is_read_joined_and_written_anew(clones):
@@ -76,8 +78,8 @@ def test_a_table_that_an_earlier_version_wrote_is_read_joined_and_written_anew(c
 def test_without_a_remote_or_with_one_that_is_away_it_says_so(project, capsys):
     assert project.assay("sync") == 2 and "there is no remote 'origin'; allowed: none is set" in capsys.readouterr().err
     project.git("remote", "add", "origin", "/nowhere/at/all")
-    ledger.look(project.path, asked())
+    look_ledger.look(project.path, asked())
     assert project.assay("sync") == 2
     said = capsys.readouterr().err
     assert said.startswith("assay: git fetch failed") and "Traceback" not in said
-    assert len(ledger.read(project.path).looks) == 1
+    assert len(look_ledger.read(project.path).looks) == 1

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from assay.lineage import ledger
-from assay.lineage.ledger import Ledger
+from assay.history import look_ledger
+from assay.history.look_ledger import Ledger
 from support.project import Project
 
 
 def known(project: Project) -> Ledger:
-    return ledger.read(project.root)
+    return look_ledger.read(project.root)
 
 
 def evaluated(project: Project, **env: str) -> float:

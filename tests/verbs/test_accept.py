@@ -11,10 +11,10 @@ import pytest
 
 from assay.core.errors import Exit
 from assay.core.yaml12 import parse
+from assay.history import look_ledger
 from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry, OutcomeEntry
 from assay.history.reading import read
 from assay.history.state import State, fold
-from assay.lineage import ledger
 from assay.stats.confirmation_rule import confirm, level
 from assay.verbs.confirming import fresh_seeds
 from support.project import Project
@@ -50,7 +50,7 @@ def test_the_evidence_is_in_the_tag_and_in_the_tree(done: Project) -> None:
 
 
 def test_attempt_outcome_and_opening_are_in_the_ledger(done: Project) -> None:
-    known, seeds = ledger.read(done.root), evidence(done).seeds
+    known, seeds = look_ledger.read(done.root), evidence(done).seeds
     (attempt,) = known.all(AttemptEntry)
     assert (attempt.n, attempt.attempt, attempt.confirmation, attempt.level) == (8, 1, 1, 0.0125)
     assert fresh_seeds(attempt.root, attempt.n, attempt.sequence) == seeds
@@ -304,4 +304,4 @@ def test_a_failed_attempt_is_recorded_and_the_next_is_judged_harder(
     first, second = (event.seeds for event in events)
     assert abs(first.candidate - second.candidate) >= 10_000, "fresh seeds again"
     assert "strategy/fast" not in ready.git("tag")
-    assert ledger.read(ready.root).all(OpeningEntry) == [], "what was not confirmed opened nothing"
+    assert look_ledger.read(ready.root).all(OpeningEntry) == [], "what was not confirmed opened nothing"

@@ -17,8 +17,8 @@ from assay.core.paths import Layout
 from assay.history import difference, numbers, pointer
 from assay.history.difference import ARROW
 from assay.history.reading import Experiment
-from assay.lineage.objects import Object, reading
 from assay.runtime import dvc_yaml, git
+from assay.runtime.git_objects import Object, reading
 
 #: a parameter on a line of its own, with a plain value; a profile lays others over it
 _PLAIN = re.compile(rb"( *(?!profile)[A-Za-z_]\w*): +([-+.\w]+)")

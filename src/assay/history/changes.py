@@ -10,8 +10,8 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from assay.lineage.objects import Objects
 from assay.runtime import git
+from assay.runtime.git_objects import Objects
 
 PARAMS = "params.yaml"
 #: files that follow from a run and say nothing about what was tried

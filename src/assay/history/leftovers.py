@@ -12,8 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from assay.lineage.objects import Ref
 from assay.runtime import dvc_cli, dvc_yaml, parent_watch
+from assay.runtime.git_objects import Ref
 
 #: DVC leaves these behind after `exp run` and `exp apply` that went well, too
 HARMLESS = ("refs/exps/exec/EXEC_HEAD", "refs/exps/exec/EXEC_APPLY")

@@ -1,7 +1,7 @@
 """Commits that changed the metric, and whether each of them changed nothing of any strategy.
 
 Covers: the commits between the metric's old and new definition, what each did to sources, parameters and data that
-strategies are made of. Not covered: what the metric is (`lineage.metric_definition`).
+strategies are made of. Not covered: what the metric is (`metrics.metric_definition`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from assay.core import ast_normal_form, params_yaml
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
 from assay.history import difference
-from assay.lineage import metric_definition
-from assay.lineage.objects import Objects, reading
+from assay.metrics import metric_definition
 from assay.runtime import git
+from assay.runtime.git_objects import Objects, reading
 
 TRAINING_DATA = "data/split/train"
 

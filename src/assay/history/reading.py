@@ -17,8 +17,8 @@ import msgspec
 
 from assay.core.schemas import DAMAGE
 from assay.history import pointer
-from assay.lineage.objects import Object, Objects, Ref, reading, refs
 from assay.runtime import git
+from assay.runtime.git_objects import Object, Objects, Ref, reading, refs
 from assay.tags.strategy_events import NO_EVIDENCE, Event, UnverifiableError, kind_of
 from assay.tags.trailers import parse_event
 

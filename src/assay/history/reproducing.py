@@ -5,7 +5,7 @@ from __future__ import annotations
 from assay.core.paths import STAGES, Layout
 from assay.history import scratch_data
 from assay.history.scratch import Scratch, failed, run, share_cache
-from assay.lineage.metric_definition import PARENT
+from assay.metrics.metric_definition import PARENT
 from assay.runtime import dvc_yaml
 from assay.runtime.dvc_cli import DVC
 

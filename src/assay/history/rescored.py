@@ -12,9 +12,9 @@ from pathlib import Path
 import msgspec
 
 from assay.core.schemas import DAMAGE
-from assay.lineage import grown
-from assay.lineage.grown import Grown
-from assay.lineage.objects import refs
+from assay.runtime import append_only_ref
+from assay.runtime.append_only_ref import Grown
+from assay.runtime.git_objects import refs
 from assay.tags.strategy_events import Score
 
 FOLDER = "refs/assay/rescored"
@@ -25,7 +25,7 @@ Tables = dict[str, dict[str, Score]]
 def tables(root: Path) -> Tables:
     """All tables. A score that cannot be read is left out: it can be made again."""
     found = [ref.name for ref in refs(root, FOLDER)]
-    every = zip(found, grown.read(root, *found), strict=True)
+    every = zip(found, append_only_ref.read(root, *found), strict=True)
     return {name.removeprefix(f"{FOLDER}/"): _table(scored) for name, scored in every}
 
 
@@ -55,4 +55,4 @@ def _files(scores: Mapping[str, Score]) -> dict[str, bytes]:
 
 def write(root: Path, version: str, scores: Mapping[str, Score]) -> None:
     """Add `scores` (commit → score) to the table of `version`."""
-    grown.grow(root, f"{FOLDER}/{version}", lambda now: {**files(now), **_files(scores)})
+    append_only_ref.grow(root, f"{FOLDER}/{version}", lambda now: {**files(now), **_files(scores)})

@@ -18,8 +18,8 @@ from pathlib import Path
 from assay.core.errors import UsageError
 from assay.core.paths import Layout, Store
 from assay.history import borrowed, dvc_cache, plumbing
-from assay.lineage.objects import refs
 from assay.runtime import cache_dirs, dvc_yaml, git, git_env_vars
+from assay.runtime.git_objects import refs
 
 #: the last line of a traceback
 _RAISED = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt)(?:: |$)")

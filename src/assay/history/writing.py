@@ -9,8 +9,8 @@ from pathlib import Path
 
 from assay.core.errors import UsageError
 from assay.history import plumbing
-from assay.lineage.objects import Ref
 from assay.runtime import git
+from assay.runtime.git_objects import Ref
 from assay.tags.strategy_events import Event, check_name, tag_of
 from assay.tags.trailers import format_event
 

@@ -1,7 +1,7 @@
 """The look that an evaluation takes: which replicates of whom, under which test and metric.
 
 Covers: what makes it the look it is. Not covered: what it costs (`stats.alpha_budget`), recording it
-(`lineage.ledger`).
+(`history.look_ledger`).
 """
 
 from __future__ import annotations

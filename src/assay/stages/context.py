@@ -19,8 +19,9 @@ from assay.core.errors import UsageError
 from assay.core.paths import CODED
 from assay.core.schemas import StageCode
 from assay.history import detached
-from assay.lineage import grown, metric_definition
+from assay.metrics import metric_definition
 from assay.runtime import (
+    append_only_ref,
     cache_dirs,
     editable_install_check,
     environment,
@@ -48,7 +49,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     prove_all(begun, code)
     metric_input_files.check_known(root, begun.params.task.name)
     outside = packages(root, code["train"])
-    grown.check_writable(begun.run.home, grown.LOOKS)
+    append_only_ref.check_writable(begun.run.home, append_only_ref.LOOKS)
     if git_identity.ensure(begun.run.home):
         print(f"context: Git knew no identity; this repository now has {git_identity.NAME} <{git_identity.EMAIL}>")
     if begun.run.home == root and (note := detached.before_this_run(root, begun.run.experiment)):

@@ -15,13 +15,14 @@ import numpy as np
 from msgspec import UNSET
 
 from assay.baseline.accepted_strategy import FLOOR, Accepted
+from assay.changes.since_accepted import since
 from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
 from assay.core.schemas import Part
 from assay.data import storage
-from assay.lineage import identities, ledger, metric_definition
-from assay.lineage.metric_definition import MetricDefinition, MetricTerms
-from assay.lineage.since import since
+from assay.history import look_ledger, strategy_hash
+from assay.metrics import metric_definition
+from assay.metrics.metric_definition import MetricDefinition, MetricTerms
 from assay.report import comparison
 from assay.runtime import files, git, task_source
 from assay.runtime.stage_setup import Start, start
@@ -137,15 +138,15 @@ def _judged(
     if nothing := judgement.untested(candidate, baseline):
         return nothing, 0
     assert candidate.arm.measurement is not None
-    names = identities.names(candidate.arm.measurement.identity, begun.layout.root)
+    names = strategy_hash.names(candidate.arm.measurement.identity, begun.layout.root)
     asked = looking.asked(candidate, baseline, begun.params, names)
     try:
-        entry, price, known = ledger.look(begun.run.home, asked)
+        entry, price, known = look_ledger.look(begun.run.home, asked)
     except UsageError as error:
         return judgement.unrecorded(baseline.arm.name if baseline else looking.FLOOR, error.problem), 0
     look = Look(price.level or asked.key.alpha, price.hold, price.number, len(asked.key.plan))
     judged = _judge(begun, candidate, baseline, floors, today, look)
-    return replace(judged, level=price.level), ledger.others(known, entry)
+    return replace(judged, level=price.level), look_ledger.others(known, entry)
 
 
 def _judge(

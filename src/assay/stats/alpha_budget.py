@@ -2,7 +2,7 @@
 
 Covers: when two looks are one, what a look costs, what is left, when a new account begins. All of it are pure
 functions over a list of looks, in any order, so that simulations run the very rule that decides. Not covered: where
-looks are kept (`lineage.ledger`), levels of looks at growing seeds of one draw (`stats.sequential_testing`).
+looks are kept (`history.look_ledger`), levels of looks at growing seeds of one draw (`stats.sequential_testing`).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from assay.core import params_yaml, schemas
 from assay.core.errors import GateError, UsageError
 from assay.core.paths import Layout
 from assay.core.schemas import Environment
-from assay.history import changed_outputs, following, landing, lookup, numbers, plumbing, project
+from assay.history import changed_outputs, following, landing, look_ledger, lookup, numbers, plumbing, project
 from assay.history.commits import tree_with
 from assay.history.landing import Message
 from assay.history.merging import Merge, merge
@@ -30,7 +30,6 @@ from assay.history.reproducing import reproduce
 from assay.history.scratch import Scratch, lay_out
 from assay.history.state import State, fold
 from assay.history.writing import check_why, write
-from assay.lineage import ledger
 from assay.replicates.cache_entries import Lock
 from assay.report.comparison import verdict_lines
 from assay.runtime import cache_dirs, dvc_yaml, files, git
@@ -207,7 +206,7 @@ def _announce(candidate: Candidate, scratch: Scratch, named: Named, changed: lis
         same = seeds.baseline == seeds.candidate
         arms += f", {named.name} {'the same' if same else f'{seeds.baseline}–{seeds.baseline + seeds.n - 1}'}"
     say(f"{attempt.price} ({arms})")
-    opened = attempts_before.openings(candidate.state, ledger.read(root), attempt.entry.sequence)
+    opened = attempts_before.openings(candidate.state, look_ledger.read(root), attempt.entry.sequence)
     say(f"sealed test part: opened once; opened before by {', '.join(opened) or 'nobody'}")
     tag = f"strategy/{candidate.name}"
     say(f"write: a commit on {candidate.head[:12]}, the tag {tag} on it, a commit with baseline: {tag}")
@@ -305,7 +304,9 @@ def _event(candidate: Candidate, tree: Regenerated, attempt: Attempt, fresh: Com
         seeds=attempt.seeds,
         environment=environment.key,
         test=test,
-        openings=attempts_before.openings(candidate.state, ledger.read(candidate.layout.root), attempt.entry.sequence),
+        openings=attempts_before.openings(
+            candidate.state, look_ledger.read(candidate.layout.root), attempt.entry.sequence
+        ),
         allowed=f"{', '.join(sorted(candidate.allow))}: {candidate.why}" if candidate.allow else "",
         contract=CONTRACT,
         library=metadata.version("dvc-assay"),

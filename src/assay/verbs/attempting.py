@@ -14,12 +14,11 @@ from assay.core import schemas
 from assay.core.errors import AssayError
 from assay.core.paths import Layout
 from assay.core.schemas import Arm
-from assay.history import attempt_and_family_entries
+from assay.history import attempt_and_family_entries, look_ledger, strategy_hash
 from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry, OutcomeEntry
+from assay.history.look_ledger import Ledger
 from assay.history.state import State
-from assay.lineage import columns, identities, ledger
-from assay.lineage.ledger import Ledger
-from assay.runtime import files, git
+from assay.runtime import files, git, table_files
 from assay.stats import confirmation_rule
 from assay.tags.strategy_events import Seeds
 from assay.verbs import attempts_before as before
@@ -78,14 +77,14 @@ def names(layout: Layout) -> Names:
     path = layout.record("candidate")
     arm = schemas.decode(files.read_bytes(path, "dvc exp run"), Arm, str(path))
     assert arm.measurement is not None  # only the floor has none
-    return identities.names(arm.measurement.identity, layout.root)
+    return strategy_hash.names(arm.measurement.identity, layout.root)
 
 
 def recorded_names(root: Path, commit: str) -> Names:
     """What the candidate of an experiment's own record is called, as far as that says: its tree is not made yet."""
     content = git.read(root, commit, "results/replicates.csv")
     try:
-        table = columns.parse(content or b"", "results/replicates.csv")
+        table = table_files.parse(content or b"", "results/replicates.csv")
         return table["identity"][table["arm"].index("candidate")], ()
     except (AssayError, KeyError, ValueError):
         return "", ()
@@ -95,17 +94,17 @@ def begin(root: Path, state: State, idea: Idea) -> Attempt:
     """The attempt at `idea`: the one that was begun and never ended, else a new one, in the ledger from here on."""
     begun: list[Attempt] = []
 
-    def make(known: Ledger) -> list[ledger.Entry]:
+    def make(known: Ledger) -> list[look_ledger.Entry]:
         begun.append(_attempt(root, state, idea, known))
         return [begun[-1].entry]
 
-    ledger.add(root, make)
+    look_ledger.add(root, make)
     return begun[-1]
 
 
 def foreseen(root: Path, state: State, idea: Idea) -> Attempt:
     """The attempt that `begin` would record."""
-    return _attempt(root, state, idea, ledger.read(root))
+    return _attempt(root, state, idea, look_ledger.read(root))
 
 
 def _attempt(root: Path, state: State, idea: Idea, known: Ledger) -> Attempt:
@@ -144,13 +143,13 @@ def _attempt(root: Path, state: State, idea: Idea, known: Ledger) -> Attempt:
         level=level,
         paired=idea.paired,
     )
-    return Attempt(entry, ledger.file_of(entry), False)
+    return Attempt(entry, look_ledger.file_of(entry), False)
 
 
 def end(root: Path, attempt: Attempt, verdict: str, confirmed: bool) -> None:
     """Record how it ended, before anybody is told."""
     entry = OutcomeEntry(attempt=attempt.file, verdict=verdict, confirmed=confirmed)
-    ledger.add(root, lambda _: [entry])
+    look_ledger.add(root, lambda _: [entry])
 
 
 def opening(root: Path, attempt: Attempt) -> None:
@@ -164,4 +163,4 @@ def opening(root: Path, attempt: Attempt) -> None:
         sequence=one.sequence,
         n=one.n,
     )
-    ledger.add(root, lambda _: [entry])
+    look_ledger.add(root, lambda _: [entry])

@@ -11,8 +11,8 @@ from pathlib import Path
 from assay.baseline.accepted_strategy import FLOOR
 from assay.history import pointer
 from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry, OutcomeEntry
+from assay.history.look_ledger import Ledger
 from assay.history.state import State
-from assay.lineage.ledger import Ledger
 from assay.runtime import git
 from assay.tags.strategy_events import Accepted, Attempted
 from assay.verbs.confirming import PAIRED_PURPOSE, fresh_seeds

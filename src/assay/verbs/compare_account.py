@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.core.params_yaml import Judge
-from assay.lineage import given, ledger
-from assay.lineage.columns import Table
-from assay.lineage.ledger import Ledger
-from assay.lineage.objects import refs
+from assay.history import look_ledger, past_verdicts
+from assay.history.look_ledger import Ledger
+from assay.runtime.git_objects import refs
+from assay.runtime.table_files import Table
 from assay.stats import alpha_budget
 from assay.stats.alpha_budget import LookEntry
 
@@ -38,13 +38,13 @@ def find(root: Path, table: Table, digest: str, asked: tuple[str, str, float | N
     """The look behind a record's own comparison. `asked`: metric, test and the alpha that was said, None for none;
     `alpha` is what holds then."""
     metric, test, said = asked
-    known = ledger.read(root)
+    known = look_ledger.read(root)
     try:
-        wanted = given.recorded(table, Judge(test=test), metric, tags(root), digest)  # type: ignore[arg-type]
+        wanted = past_verdicts.recorded(table, Judge(test=test), metric, tags(root), digest)  # type: ignore[arg-type]
     except (KeyError, ValueError):
         return Accounted(alpha, off=f"{NOT_ON}: the record does not say which seeds it saw")
     found = [one for one in known.looks if _is(one, wanted, said)]
-    others = ledger.others(known, wanted)
+    others = look_ledger.others(known, wanted)
     if not found:
         return Accounted(alpha, off=_why(known, wanted), others=others)
     levels = sorted(one.level for one in found if one.level)

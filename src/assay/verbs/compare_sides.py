@@ -13,9 +13,8 @@ from pathlib import Path
 
 from assay.core.errors import UsageError
 from assay.core.yaml12 import parse
-from assay.lineage import columns
-from assay.lineage.columns import Table
-from assay.runtime import files, git
+from assay.runtime import files, git, table_files
+from assay.runtime.table_files import Table
 from assay.scoring import trusted
 from assay.stats import verdict_rule
 from assay.stats.strategy_replicates import Group, Member, Ruler
@@ -79,7 +78,7 @@ def find(root: Path, name: str) -> Source:
     if commit is None:
         raise UsageError(f"there is no file, revision or experiment {name!r}", allowed=_near(root, name))
     content, rulers = _recorded(root, commit, name), git.read(root, commit, RULERS) or b""
-    table = _counted(columns.parse(content, f"{REPLICATES} of {name}"))
+    table = _counted(table_files.parse(content, f"{REPLICATES} of {name}"))
     return Source(
         name,
         table,
@@ -88,7 +87,7 @@ def find(root: Path, name: str) -> Source:
         bool(refs),
         trusted.computed(root, (content, rulers)),
         _fixed(root, commit),
-        columns.parse(rulers, f"{RULERS} of {name}") if rulers else None,
+        table_files.parse(rulers, f"{RULERS} of {name}") if rulers else None,
     )
 
 
@@ -111,13 +110,13 @@ def _fixed(root: Path, commit: str) -> bool:
 def _file(root: Path, name: str, path: Path) -> Source:
     """A table on disk; one that `evaluate` wrote has its rulers beside it. One of another tool needs no Git."""
     content = files.read_bytes(path, mend="name an existing CSV or JSON file")
-    found = Source(name, columns.parse(content, name))
+    found = Source(name, table_files.parse(content, name))
     if not found.is_record:
         run_rows.check(found.table, name)
         return found
     beside = path.with_name(Path(RULERS).name)
     rulers = files.read_bytes(beside) if beside.is_file() else b""
-    table = columns.parse(rulers, str(beside)) if rulers else None
+    table = table_files.parse(rulers, str(beside)) if rulers else None
     return replace(found, computed_here=trusted.computed(root, (content, rulers)), rulers=table)
 
 
@@ -200,7 +199,7 @@ def baseline_terms(root: Path, candidate: Source, named: Source | None, metric: 
 
 def _rulers_at(root: Path, commit: str, name: str) -> Table | None:
     content = git.read(root, commit, RULERS)
-    return None if content is None else columns.parse(content, f"{RULERS} of {name}")
+    return None if content is None else table_files.parse(content, f"{RULERS} of {name}")
 
 
 def group(source: Source, name: str, direction: str, arm: str = "candidate", *, finished_only: bool = False) -> Group:
@@ -212,7 +211,7 @@ def group(source: Source, name: str, direction: str, arm: str = "candidate", *, 
     cells, where = [table[name][row] for row in rows], source.name
     ends = _ended(source, rows, cells, finished_only)
     finite = [row for row, end in zip(rows, ends, strict=True) if end]
-    values = dict(zip(finite, columns.numbers([table[name][row] for row in finite], name, where), strict=True))
+    values = dict(zip(finite, table_files.numbers([table[name][row] for row in finite], name, where), strict=True))
     rows = [row for row, end in zip(rows, ends, strict=True) if end is not None]
     if not rows:
         raise UsageError(f"no run of {where} has ended", mend="wait for them")
@@ -230,7 +229,7 @@ def _ended(source: Source, rows: list[int], cells: list[str], finished_only: boo
     if "" in cells:
         raise UsageError(
             f"replicate {cells.index('') + 1} of {source.name} has no number",
-            allowed=f"a number, or a column `status` that says {', '.join(columns.LOST)}",
+            allowed=f"a number, or a column `status` that says {', '.join(table_files.LOST)}",
         )
     return [True] * len(rows)
 
@@ -278,7 +277,7 @@ def best_floor(source: Source, name: str, direction: str) -> tuple[str, float] |
     found = dict(
         zip(
             [table["strategy"][row] for row in rows],
-            columns.numbers([table[name][row] for row in rows], name, source.name),
+            table_files.numbers([table[name][row] for row in rows], name, source.name),
             strict=True,
         )
     )

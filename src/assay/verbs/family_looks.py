@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from assay.core.params_yaml import Params
+from assay.history import look_ledger, past_verdicts
 from assay.history.attempt_and_family_entries import FamilyEntry
-from assay.lineage import given, ledger
 from assay.runtime import files
 from assay.stats.alpha_budget import LookEntry, LookKey, Price, metric_label
 from assay.verbs.cells import Row
@@ -23,7 +23,7 @@ def ideas(home: Path, measured: Sequence[tuple[Sequence[Row], Params]], failed: 
     """The price of each idea's look, recorded; then the family, with those that did not run."""
     known = tags(home)
     asked = [_look(rows, settings, known) for rows, settings in measured]
-    taken = [ledger.look(home, one)[:2] for one in asked]
+    taken = [look_ledger.look(home, one)[:2] for one in asked]
     if asked:
         _family(home, "sweep", [entry for entry, _ in taken], len(asked) + failed)
     return [price for _, price in taken]
@@ -49,14 +49,16 @@ def ablation(home: Path, cells: Mapping[tuple[str, ...], Sequence[Row]], setting
         level=0.0,
         spends=0.0,
     )
-    entry, price, _ = ledger.look(home, asked)
+    entry, price, _ = look_ledger.look(home, asked)
     _family(home, "ablate", [entry], len(cells))
     return price
 
 
 def _look(rows: Sequence[Row], settings: Params, known: Mapping[str, str]) -> LookEntry:
     table = {name: [row[name] for row in rows] for name in rows[0]}
-    return given.recorded(table, settings.judge, metric_label(settings.metric.name, settings.metric.options), known, "")
+    return past_verdicts.recorded(
+        table, settings.judge, metric_label(settings.metric.name, settings.metric.options), known, ""
+    )
 
 
 def _family(home: Path, command: str, looks: Sequence[LookEntry], size: int) -> None:
@@ -68,4 +70,4 @@ def _family(home: Path, command: str, looks: Sequence[LookEntry], size: int) -> 
         size=size,
         alpha=looks[0].key.alpha,
     )
-    ledger.add(home, lambda _: [entry])
+    look_ledger.add(home, lambda _: [entry])

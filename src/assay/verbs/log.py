@@ -15,9 +15,9 @@ from assay.history.changes import changes
 from assay.history.reading import Experiment, Repository, Tag, read
 from assay.history.rescored import Tables
 from assay.history.state import State, Strategy, fold
-from assay.lineage.objects import reading
 from assay.report.listing import Log, LogRow
 from assay.runtime import git
+from assay.runtime.git_objects import reading
 from assay.tags.strategy_events import Attempted, Comparison, Rejected, Revoked
 
 

@@ -16,8 +16,8 @@ from assay.core.errors import IncomparableError
 from assay.core.paths import Layout
 from assay.history import metric_history
 from assay.history.reading import Experiment
-from assay.lineage import metric_definition
-from assay.lineage.metric_definition import MetricTerms
+from assay.metrics import metric_definition
+from assay.metrics.metric_definition import MetricTerms
 from assay.runtime import dvc_yaml, task_source
 from assay.scoring import ruler, unseen_reads
 from assay.scoring.ruler import Metric

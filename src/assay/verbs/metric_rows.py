@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from assay.core.errors import IncomparableError, UsageError
-from assay.lineage import columns
-from assay.lineage.columns import Table
+from assay.runtime import table_files
+from assay.runtime.table_files import Table
 
 RULERS = "results/rulers.csv"
 DIRECTIONS = ("maximize", "minimize")
@@ -66,7 +66,7 @@ def packages(content: bytes | None, metric: str, where: str) -> str:
 
     Raises IncomparableError where it read what its version does not cover.
     """
-    rulers = {} if content is None else columns.parse(content, RULERS)
+    rulers = {} if content is None else table_files.parse(content, RULERS)
     return own(rulers, metric, where).packages if metric in rulers.get("metric", ()) else ""
 
 
@@ -115,4 +115,4 @@ def _direction(cell: str, where: str) -> str:
 
 
 def _number(cell: str, name: str, where: str) -> float | None:
-    return columns.numbers([cell], name, where)[0] if cell else None
+    return table_files.numbers([cell], name, where)[0] if cell else None

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection
 
 from assay.core.errors import UsageError
-from assay.lineage.columns import LOST, Table
+from assay.runtime.table_files import LOST, Table
 from assay.verbs import run_rows
 
 #: text columns of exports, by their names as `run_rows.plain` writes them; they may be empty

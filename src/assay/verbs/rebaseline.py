@@ -18,13 +18,12 @@ from assay.core import params_yaml, schemas
 from assay.core.errors import IncomparableError, UsageError
 from assay.core.paths import Layout
 from assay.data.storage import read_manifest
-from assay.history import lookup, project
+from assay.history import look_ledger, lookup, project
 from assay.history.reading import read
 from assay.history.reproducing import last
 from assay.history.scratch import failed, run
 from assay.history.state import State, Strategy, fold
 from assay.history.writing import check_identity, write
-from assay.lineage import ledger
 from assay.replicates.measure_request import ALONE
 from assay.runtime import dvc_yaml, files
 from assay.runtime.dvc_cli import DVC
@@ -103,7 +102,7 @@ def _draw(begun: Start, state: State, strategy: Strategy, why: str) -> None:
     """The tag first: killed after it, the next call or run measures this very draw."""
     root, asked = begun.layout.root, begun.params
     check_identity(root)
-    sequence = next_sequence(state, ledger.read(root))
+    sequence = next_sequence(state, look_ledger.read(root))
     event = Remeasured(
         name=strategy.accepted.name,
         sequence=sequence,

@@ -9,8 +9,8 @@ from assay.history.changes import changes
 from assay.history.reading import Experiment, read
 from assay.history.state import fold
 from assay.history.writing import check_free, check_identity, check_why, write
-from assay.lineage.objects import reading
 from assay.runtime import git
+from assay.runtime.git_objects import reading
 from assay.tags.strategy_events import Rejected, check_name
 
 

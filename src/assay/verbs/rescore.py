@@ -21,8 +21,8 @@ from assay.history.kept import Kept, NotAtHandError
 from assay.history.reading import Repository, read
 from assay.history.state import State, Strategy, fold
 from assay.history.writing import check_identity, write
-from assay.lineage.objects import Objects, reading
 from assay.runtime import files, git
+from assay.runtime.git_objects import Objects, reading
 from assay.tags.strategy_events import Rejected, Rescored, Score
 from assay.verbs import present_ruler
 from assay.verbs.present_ruler import Today

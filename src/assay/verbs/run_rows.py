@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from assay.core.errors import UsageError
-from assay.lineage.columns import LOST, NAME_THEM, Table, number
+from assay.runtime.table_files import LOST, NAME_THEM, Table, number
 
 FINISHED, RUNNING = ("finished", "ok"), "running"
 STATES = ("status", "state")

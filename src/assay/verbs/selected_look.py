@@ -14,9 +14,8 @@ import msgspec
 from assay.core import params_yaml
 from assay.core.errors import IncomparableError
 from assay.core.paths import Layout
-from assay.history import numbers
-from assay.lineage import columns, given, ledger
-from assay.runtime import dvc_yaml, files
+from assay.history import look_ledger, numbers, past_verdicts
+from assay.runtime import dvc_yaml, files, table_files
 from assay.stats.alpha_budget import metric_label
 from assay.verbs.attempting import Names
 from assay.verbs.compare_account import tags
@@ -28,11 +27,11 @@ def check(layout: Layout, home: Path, called: Names, metrics: Mapping[str, Any])
     Raises IncomparableError where earlier looks left less for it than the verdict took.
     """
     asked = params_yaml.load(dvc_yaml.parameters(layout.root))
-    table = columns.parse(files.read_bytes(layout.replicates), str(layout.replicates))
+    table = table_files.parse(files.read_bytes(layout.replicates), str(layout.replicates))
     label = metric_label(asked.metric.name, asked.metric.options)
-    look = given.recorded(table, asked.judge, label, tags(home), called[0])
+    look = past_verdicts.recorded(table, asked.judge, label, tags(home), called[0])
     look = msgspec.structs.replace(look, identity=called[0], formerly=called[1])
-    _, price, _ = ledger.look(home, look)
+    _, price, _ = look_ledger.look(home, look)
     level, p = numbers.number(metrics, "level"), numbers.number(metrics, "p")
     shown = numbers.text(metrics, "verdict") == "progress" and p is not None and p <= price.level
     if price.hold or not (shown or (level is not None and level <= price.level * (1 + 1e-9))):

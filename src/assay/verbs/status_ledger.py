@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from assay.history import look_ledger
 from assay.history.state import State
-from assay.lineage import grown, ledger
-from assay.lineage.grown import LOOKS, REMOTES
-from assay.lineage.objects import refs
 from assay.report.listing import StatusLine
-from assay.runtime import git
+from assay.runtime import append_only_ref, git
+from assay.runtime.append_only_ref import LOOKS, REMOTES
+from assay.runtime.git_objects import refs
 from assay.verbs.attempts_before import left_behind
 
 TOPIC = "looks"
@@ -18,7 +18,7 @@ TOPIC = "looks"
 
 def lines(root: Path, state: State) -> Iterator[StatusLine]:
     """Nothing where nobody looked yet."""
-    known = ledger.kept(root)
+    known = look_ledger.kept(root)
     if known.damaged:
         first, why = next(iter(known.damaged.items()))
         some = "1 entry" if len(known.damaged) == 1 else f"{len(known.damaged)} entries"
@@ -37,4 +37,4 @@ def lines(root: Path, state: State) -> Iterator[StatusLine]:
 def _shared(root: Path) -> set[str]:
     """Files of entries that some remote had when it was last asked."""
     fetched = [ref.name for ref in refs(root, REMOTES) if ref.name.endswith(LOOKS.removeprefix("refs/assay"))]
-    return {path for found in grown.read(root, *fetched) for path in found.files}
+    return {path for found in append_only_ref.read(root, *fetched) for path in found.files}

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from assay.core.errors import UsageError
-from assay.history import project, rescored
-from assay.lineage import grown, ledger
-from assay.lineage.grown import LOOKS, REMOTES, Grown
-from assay.lineage.objects import refs
-from assay.runtime import git
+from assay.history import look_ledger, project, rescored
+from assay.runtime import append_only_ref, git
+from assay.runtime.append_only_ref import LOOKS, REMOTES, Grown
+from assay.runtime.git_objects import refs
 
 OURS = "refs/assay/"
 #: pushes that somebody else was faster than
@@ -37,7 +36,7 @@ def sync(start: Path, remote: str | None) -> Synced:
     """Fetch from `remote` (default: origin, or the only one), join, push. Raises UsageError with Git's reason."""
     root = project.find(start).root
     name = _remote(root, remote)
-    ledger.add(root, lambda _: [])  # what Git shows joins before anything else does
+    look_ledger.add(root, lambda _: [])  # what Git shows joins before anything else does
     came = 0
     for attempt in range(_ATTEMPTS):
         _fetch(root, name)
@@ -45,7 +44,7 @@ def sync(start: Path, remote: str | None) -> Synced:
         came += sum(_join(root, ours, theirs) for ours, theirs in pairs.items())
         went, said = _push(root, name, list(pairs))
         if not said:
-            return Synced(name, came, went, ledger.kept(root).damaged)
+            return Synced(name, came, went, look_ledger.kept(root).damaged)
         if attempt + 1 == _ATTEMPTS:
             raise UsageError(f"git push to {name} failed: {said}", mend=f"git push {name} {LOOKS}, to see what it says")
     raise AssertionError
@@ -77,7 +76,7 @@ def _pairs(root: Path, name: str) -> dict[str, str]:
 
 def _join(root: Path, ours: str, theirs: str) -> int:
     """Add the files of `theirs` to `ours`; how many were new. What both have keeps what ours says."""
-    local, fetched = grown.read(root, ours, theirs)
+    local, fetched = append_only_ref.read(root, ours, theirs)
     known, other = rescored.files(local), rescored.files(fetched)
     new = [path for path in other if path not in known]
     if fetched.blob is None and fetched.tip and local.tip != fetched.tip:
@@ -89,14 +88,14 @@ def _join(root: Path, ours: str, theirs: str) -> int:
     else:
         parents = []
     if new or parents or local.blob is not None:
-        grown.grow(root, ours, lambda now: {**other, **rescored.files(now)}, parents)
+        append_only_ref.grow(root, ours, lambda now: {**other, **rescored.files(now)}, parents)
     return len(new)
 
 
 def _push(root: Path, name: str, wanted: Sequence[str]) -> tuple[int, str]:
     """How many entries went, and what Git said where they did not."""
     fetched = {ref: f"{REMOTES}/{name}/{ref.removeprefix(OURS)}" for ref in wanted}
-    pairs = {ref: grown.read(root, ref, there) for ref, there in fetched.items()}
+    pairs = {ref: append_only_ref.read(root, ref, there) for ref, there in fetched.items()}
     due = {ref: pair for ref, pair in pairs.items() if pair[0].tip != pair[1].tip}
     if not due:
         return 0, ""

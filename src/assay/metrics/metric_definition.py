@@ -23,10 +23,9 @@ from assay.core import ast_normal_form, schemas
 from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
 from assay.core.yaml12 import parse
-from assay.lineage import columns
-from assay.lineage.objects import Objects, reading
 from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision
-from assay.runtime import files, git, metric_input_files, task_source
+from assay.runtime import files, git, metric_input_files, table_files, task_source
+from assay.runtime.git_objects import Objects, reading
 
 #: path relative to the project → content, None where there is no such file
 ReadFile = Callable[[str], bytes | None]
@@ -223,7 +222,7 @@ def _recorded(read: ReadFile, metric: str) -> MetricTerms | None:
 def _row(content: bytes | None, where: str, wanted: Callable[[dict[str, str]], bool]) -> MetricTerms | None:
     """The terms in the first row that is `wanted`; None for a table that cannot be read or says none."""
     try:
-        row = next(filter(wanted, _rows(columns.parse(content or b"", where))))
+        row = next(filter(wanted, _rows(table_files.parse(content or b"", where))))
         return _usable(row["direction"], float(row["min_effect"]), float(row["worst"]) if row.get("worst") else None)
     except (UsageError, KeyError, ValueError, StopIteration):
         return None
@@ -235,5 +234,5 @@ def _usable(direction: str, min_effect: float, worst: float | None) -> MetricTer
     return MetricTerms(direction, min_effect, worst) if fits and math.isfinite(worst or 0.0) else None
 
 
-def _rows(table: columns.Table) -> Iterator[dict[str, str]]:
+def _rows(table: table_files.Table) -> Iterator[dict[str, str]]:
     return (dict(zip(table, cells, strict=True)) for cells in zip(*table.values(), strict=True))

@@ -1,8 +1,8 @@
 """A ref whose commits hold small files that are only ever added: what two repositories know is joined by union.
 
 Covers: reading all files in one process, adding some by compare-and-swap in another, joining what was fetched. Not
-covered: what the files say (`lineage.ledger`, `history.rescored`). A name that two sides gave different contents keeps
-ours: who needs both puts the content into the name.
+covered: what the files say (`history.look_ledger`, `history.rescored`). A name that two sides gave different contents
+keeps ours: who needs both puts the content into the name.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from assay.core.errors import UsageError
-from assay.lineage.objects import Object, Objects, reading
 from assay.runtime import git
+from assay.runtime.git_objects import Object, Objects, reading
 
-#: the ledger (`lineage.ledger`); named here for whoever only asks whether it can be written
+#: the ledger (`history.look_ledger`); named here for whoever only asks whether it can be written
 LOOKS = "refs/assay/looks"
 #: folder of what was fetched from remotes: REMOTES/NAME/looks
 REMOTES = "refs/assay/remotes"

@@ -15,10 +15,10 @@ from typing import TypeVar
 import msgspec
 
 from assay.core.schemas import DAMAGE
+from assay.history import past_verdicts
 from assay.history.attempt_and_family_entries import AttemptEntry, FamilyEntry, OpeningEntry, OutcomeEntry
-from assay.lineage import given, grown
-from assay.lineage.grown import LOOKS, Grown
-from assay.runtime import files
+from assay.runtime import append_only_ref, files
+from assay.runtime.append_only_ref import LOOKS, Grown
 from assay.stats import alpha_budget
 from assay.stats.alpha_budget import LookEntry, Price
 
@@ -43,13 +43,13 @@ class Ledger:
 
 def read(home: Path) -> Ledger:
     """All that was looked at; before the first entry, what Git shows of verdicts that were given."""
-    (found,) = grown.read(home, LOOKS)
+    (found,) = append_only_ref.read(home, LOOKS)
     return _parsed({**_before(home, found), **found.files})
 
 
 def kept(home: Path) -> Ledger:
     """What is recorded, and nothing else."""
-    return _parsed(grown.read(home, LOOKS)[0].files)
+    return _parsed(append_only_ref.read(home, LOOKS)[0].files)
 
 
 def add(home: Path, make: Callable[[Ledger], Sequence[Entry]]) -> Ledger:
@@ -63,7 +63,7 @@ def add(home: Path, make: Callable[[Ledger], Sequence[Entry]]) -> Ledger:
         ledger = _parsed({**before, **now.files})
         return {**before, **{file_of(entry): content_of(entry) for entry in make(ledger)}}
 
-    return _parsed(grown.grow(home, LOOKS, more))
+    return _parsed(append_only_ref.grow(home, LOOKS, more))
 
 
 def look(home: Path, asked: LookEntry) -> tuple[LookEntry, Price, Ledger]:
@@ -103,7 +103,7 @@ def _before(home: Path, found: Grown) -> dict[str, bytes]:
     """The verdicts that Git shows, where there is no ledger yet."""
     if found.tip:
         return {}
-    return {file_of(entry): content_of(entry) for entry in _taken_in(given.looks(home))}
+    return {file_of(entry): content_of(entry) for entry in _taken_in(past_verdicts.looks(home))}
 
 
 def _taken_in(asked: Sequence[LookEntry]) -> list[LookEntry]:

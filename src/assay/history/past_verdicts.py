@@ -17,10 +17,9 @@ from assay.core.errors import AssayError
 from assay.core.params_yaml import Judge, Metric
 from assay.core.schemas import DAMAGE
 from assay.core.yaml12 import parse
-from assay.lineage import columns
-from assay.lineage.columns import Table
-from assay.lineage.objects import Object, reading, refs
-from assay.runtime import files, git
+from assay.runtime import files, git, table_files
+from assay.runtime.git_objects import Object, reading, refs
+from assay.runtime.table_files import Table
 from assay.stats.alpha_budget import LookEntry, LookKey, metric_label
 
 #: columns that say which look it was
@@ -68,7 +67,7 @@ def _sections(content: bytes) -> tuple[Judge, str]:
 
 def _read(item: Object, settings: tuple[Judge, str], tags: Mapping[str, str]) -> LookEntry | None:
     try:
-        table = _plain(item.content) or columns.parse(item.content, "results/replicates.csv")
+        table = _plain(item.content) or table_files.parse(item.content, "results/replicates.csv")
         return recorded(table, *settings, tags, files.digest(item.content))
     except (AssayError, KeyError, *DAMAGE):
         return None

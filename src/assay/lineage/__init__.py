@@ -1,1 +1,0 @@
-"""What sets a strategy apart from the one it is measured against."""
