@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.scoring import trusted
+from assay.metrics import ran_on_this_machine
 from support.project import Project
 
 METRICS = "src/tasks/digits/metrics.py"
@@ -66,12 +66,12 @@ def test_code_is_known_by_all_that_an_import_would_execute(tmp_path: Path, chang
     task.mkdir(parents=True)
     (task / "metrics.py").write_text("from tasks.digits.helper import x\n")
     (task / "helper.py").write_text("x = 1\n")
-    before = trusted.metrics_code(tmp_path, "digits")
+    before = ran_on_this_machine.metrics_code(tmp_path, "digits")
     (task / "learning.py").write_text("")
     (task / "learning.py").unlink()
-    assert trusted.metrics_code(tmp_path, "digits") == before
+    assert ran_on_this_machine.metrics_code(tmp_path, "digits") == before
     change(task)
-    assert trusted.metrics_code(tmp_path, "digits") != before
+    assert ran_on_this_machine.metrics_code(tmp_path, "digits") != before
 
 
 def _forge(project: Project) -> None:

@@ -11,7 +11,7 @@ import pytest
 from assay import compare
 from assay.core.errors import UsageError
 from assay.data.validate_examples import canonical
-from assay.scoring import ruler
+from assay.metrics import task_metrics
 
 MASKED = np.ma.array([0.1, 0.2, 99.0], mask=[0, 0, 1])
 INPUTS, TARGETS = np.arange(12.0).reshape(6, 2), np.array([0, 1, 0, 1, 0, 1])
@@ -57,6 +57,6 @@ def test_prepare_takes_a_mask_that_hides_nothing() -> None:
 
 
 def test_scores_of_examples() -> None:
-    metric = ruler.Metric("m", lambda _, __: 0.5, "maximize", per_example=lambda _, __: hidden(INPUTS[:, 0], 2))
+    metric = task_metrics.Metric("m", lambda _, __: 0.5, "maximize", per_example=lambda _, __: hidden(INPUTS[:, 0], 2))
     with pytest.raises(UsageError, match="per_example of metric m masks example 2 for me"):
-        ruler.per_example(metric, TARGETS, INPUTS, "me")
+        task_metrics.per_example(metric, TARGETS, INPUTS, "me")

@@ -16,7 +16,7 @@ from gitproject import Project, accepted, metrics
 
 from assay.core import sanitize_output
 from assay.core.errors import AssayError, UsageError
-from assay.scoring import tables
+from assay.metrics import result_tables
 
 ESCAPES = "\x1b]0;owned\x07\x1b]52;c;cm0gLXJm\x07\x9b2J\u202e\x7f"
 
@@ -81,7 +81,7 @@ def test_numbers_and_plain_text_stay(value: object) -> None:
 def test_a_class_name_does_not_leave_the_page(tmp_path: Path) -> None:
     """`dvc plots show` writes cells of CSV files into a script of its page as they are."""
     name = "</script><script>alert(1)</script>"
-    text = tables.confusion(np.array([0, 1]), np.array([[[0.9, 0.1], [0.2, 0.8]]]), [name, "b"])
+    text = result_tables.confusion(np.array([0, 1]), np.array([[[0.9, 0.1], [0.2, 0.8]]]), [name, "b"])
     assert "<" not in text and "script" in text
     (tmp_path / "confusion.csv").write_text(text)
     declared = "plots:\n- confusion.csv:\n    x: actual\n    y: predicted\n    template: confusion\n"

@@ -69,7 +69,7 @@ def test_a_file_that_the_metric_reads_is_named_and_then_watched(weighted: Projec
 SCRIPT = """
 import importlib.util, json, os, runpy, sqlite3, sys, threading
 from pathlib import Path
-from assay.scoring import unseen_reads
+from assay.metrics import undeclared_file_reads as unseen_reads
 root = Path(sys.argv[1])
 task = root / "src/tasks/t"
 sys.prefix = str(root / ".venv")  # as in a project with its environment inside

@@ -1,7 +1,7 @@
 """Files that a task's metrics read, as READS in its metrics.py names them: found without running anything.
 
 Covers: the list, relative to the folder of metrics.py, and whether every file is there and known to Git or DVC. Not
-covered: files that are read and not named (`scoring.unseen_reads`).
+covered: files that are read and not named (`metrics.undeclared_file_reads`).
 """
 
 from __future__ import annotations

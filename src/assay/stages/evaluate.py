@@ -21,16 +21,26 @@ from assay.core.errors import UsageError
 from assay.core.schemas import Part
 from assay.data import storage
 from assay.history import look_ledger, strategy_hash
-from assay.metrics import metric_definition
+from assay.metrics import (
+    arm_costs,
+    candidate_verdict,
+    evaluation_look,
+    evaluation_setup,
+    metric_definition,
+    new_examples_interval,
+    ran_on_this_machine,
+    result_files,
+    scored_arm,
+    undeclared_file_reads,
+)
+from assay.metrics.candidate_verdict import Judgement
 from assay.metrics.metric_definition import MetricDefinition, MetricTerms
+from assay.metrics.result_files import Evaluated
+from assay.metrics.scored_arm import Ruler, Scored
+from assay.metrics.task_metrics import Metric
 from assay.report import comparison
 from assay.runtime import files, git, task_source
 from assay.runtime.stage_setup import Start, start
-from assay.scoring import arm, costs, judgement, looking, new_examples, outputs, present, trusted, unseen_reads
-from assay.scoring.arm import Ruler, Scored
-from assay.scoring.judgement import Judgement
-from assay.scoring.outputs import Evaluated
-from assay.scoring.ruler import Metric
 from assay.stats import baseline_drift, cautions, sequential_testing, training_cost
 from assay.stats.arm_comparison import Comparison
 from assay.stats.sequential_testing import Look
@@ -41,17 +51,17 @@ DIGITS = 4
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
     begun = start(root, "evaluate")
-    with unseen_reads.watching():
+    with undeclared_file_reads.watching():
         module = task_source.load(root, begun.params.task.name, "metrics")
     begun.prove()
     part, manifest = storage.read(begun.layout.part("validation"), ["ids", "targets"])
-    own = present.read(root, begun.params, module, part.ids, part.targets)
-    versions = present.versions(root, begun.params, module, manifest.content, own.metrics)
+    own = evaluation_setup.read(root, begun.params, module, part.ids, part.targets)
+    versions = evaluation_setup.versions(root, begun.params, module, manifest.content, own.metrics)
     standard = _standard(begun)
     today = own.judging_by(*standard.terms) if standard.terms else own
     with begun.said_by_task("metrics"):
         found, against = _evaluate(begun, today, own.metrics, versions, _packages(standard), manifest)
-        outputs.write(begun.layout, found)
+        result_files.write(begun.layout, found)
         _note(begun, found)
         said = (*_lines(begun, found, against), *_metric_changes(begun, own, standard))
         files.write_text(begun.layout.verdict, "".join(f"{sanitize_output.lines(line)}\n" for line in said))
@@ -83,8 +93,8 @@ def _evaluate(
     begun: Start, today: Ruler, own: Mapping[str, Metric], versions: Mapping[str, str], packages: str, manifest: Part
 ) -> tuple[Evaluated, int]:
     """Everything found, and how many verdicts were given against the same baseline before."""
-    candidate = arm.load(begun.layout, arm.record(begun.layout, "candidate"), today)
-    baseline = arm.load(begun.layout, arm.record(begun.layout, "baseline"), today)
+    candidate = scored_arm.load(begun.layout, scored_arm.record(begun.layout, "candidate"), today)
+    baseline = scored_arm.load(begun.layout, scored_arm.record(begun.layout, "baseline"), today)
     assert candidate is not None  # only the baseline can be the floor
     floors = _floors(begun, today)
     judged, against = _judged(begun, candidate, baseline, floors, today)
@@ -93,7 +103,7 @@ def _evaluate(
         own=own,
         versions=versions,
         packages=packages,
-        unseen=unseen_reads.found(begun.layout.root, begun.params.task.name),
+        unseen=undeclared_file_reads.found(begun.layout.root, begun.params.task.name),
         profile=begun.params.profile,
         commit=git.run(begun.layout.root, "rev-parse", "HEAD"),
         classes=manifest.classes,
@@ -107,18 +117,18 @@ def _evaluate(
 
 def _note(begun: Start, found: Evaluated) -> None:
     """Keep where no clone brings it that this code ran here, and computed these numbers."""
-    code = trusted.metrics_code(begun.layout.root, begun.params.task.name)
-    trusted.note_code(begun.run.home, code)
+    code = ran_on_this_machine.metrics_code(begun.layout.root, begun.params.task.name)
+    ran_on_this_machine.note_code(begun.run.home, code)
     if found.unseen:
         return
     predictions = {each.arm.arm: files.digest(each.predictions.tobytes()) for each in found.arms}
     tables = begun.layout.replicates.read_bytes(), begun.layout.rulers.read_bytes()
-    trusted.note_scores(begun.run.home, tables, code, predictions)
+    ran_on_this_machine.note_scores(begun.run.home, tables, code, predictions)
 
 
 def _floors(begun: Start, today: Ruler) -> dict[str, dict[str, float]]:
     """Floor → its score under every metric; a human has one under the deciding metric only."""
-    found = {name: today.scores(row, f"floor {name}") for name, row in arm.floors(begun.layout, today).items()}
+    found = {name: today.scores(row, f"floor {name}") for name, row in scored_arm.floors(begun.layout, today).items()}
     human = begun.params.judge.human
     return found if human is None else {**found, "human": {today.decides: human}}
 
@@ -132,18 +142,18 @@ def _judged(
 ) -> tuple[Judgement, int]:
     """The verdict at the level that earlier looks left, and how many other strategies were looked at before."""
     root, task = begun.layout.root, begun.params.task.name
-    if unseen := unseen_reads.found(root, task):
-        against = baseline.arm.name if baseline else looking.FLOOR
-        return judgement.unseen(against, unseen, unseen_reads.mend(root, task, unseen)), 0
-    if nothing := judgement.untested(candidate, baseline):
+    if unseen := undeclared_file_reads.found(root, task):
+        against = baseline.arm.name if baseline else evaluation_look.FLOOR
+        return candidate_verdict.unseen(against, unseen, undeclared_file_reads.mend(root, task, unseen)), 0
+    if nothing := candidate_verdict.untested(candidate, baseline):
         return nothing, 0
     assert candidate.arm.measurement is not None
     names = strategy_hash.names(candidate.arm.measurement.identity, begun.layout.root)
-    asked = looking.asked(candidate, baseline, begun.params, names)
+    asked = evaluation_look.asked(candidate, baseline, begun.params, names)
     try:
         entry, price, known = look_ledger.look(begun.run.home, asked)
     except UsageError as error:
-        return judgement.unrecorded(baseline.arm.name if baseline else looking.FLOOR, error.problem), 0
+        return candidate_verdict.unrecorded(baseline.arm.name if baseline else evaluation_look.FLOOR, error.problem), 0
     look = Look(price.level or asked.key.alpha, price.hold, price.number, len(asked.key.plan))
     judged = _judge(begun, candidate, baseline, floors, today, look)
     return replace(judged, level=price.level), look_ledger.others(known, entry)
@@ -159,9 +169,9 @@ def _judge(
 ) -> Judgement:
     test, fixed = begun.params.judge.test, begun.params.task.fixed
     if baseline is not None:
-        return judgement.against_baseline(candidate, baseline, today.metric, test, look, fixed)
+        return candidate_verdict.against_baseline(candidate, baseline, today.metric, test, look, fixed)
     scores = {name: score[today.decides] for name, score in floors.items()}
-    return judgement.against_floor(candidate, scores, today.metric, test, look, fixed)
+    return candidate_verdict.against_floor(candidate, scores, today.metric, test, look, fixed)
 
 
 def _lines(begun: Start, found: Evaluated, against: int) -> Iterator[str]:
@@ -171,7 +181,7 @@ def _lines(begun: Start, found: Evaluated, against: int) -> Iterator[str]:
         yield f"{judged.verdict}: {judged.reason}" + (f"; next: {judged.mend}" if judged.mend else "")
     else:
         result, version = judged.comparison, found.metric_version
-        interval = new_examples.interval(begun.layout, found, result, begun.params.judge.test)
+        interval = new_examples_interval.interval(begun.layout, found, result, begun.params.judge.test)
         yield comparison.verdict_lines(result, ruler_.decides, judged.against, version, against, interval)
         if interval is not None:
             yield f"{'':11}{comparison.new_examples_line(interval, comparison.decimals(result))}"
@@ -217,7 +227,7 @@ def _cost(begun: Start, found: Evaluated) -> Iterator[str]:
     """A gain that costs more than the project wants to pay."""
     most = begun.params.judge.max_cost
     if most is not None and found.baseline is not None and found.judgement.verdict == "progress":
-        for line in training_cost.over(costs.of_both(found.baseline, found.candidate), most):
+        for line in training_cost.over(arm_costs.of_both(found.baseline, found.candidate), most):
             yield f"{'':11}caution: {line}"
 
 

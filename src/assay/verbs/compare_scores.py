@@ -16,8 +16,8 @@ import numpy as np
 from assay.core.errors import IncomparableError, UsageError
 from assay.history import dvc_cache, kept, project
 from assay.history.kept import Kept, NotAtHandError
+from assay.metrics.task_metrics import Metric
 from assay.runtime import git
-from assay.scoring.ruler import Metric
 from assay.stats.strategy_replicates import Group, Member, Ruler
 from assay.verbs import present_ruler
 from assay.verbs.compare_sides import Source

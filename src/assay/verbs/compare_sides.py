@@ -13,9 +13,9 @@ from pathlib import Path
 
 from assay.core.errors import UsageError
 from assay.core.yaml12 import parse
+from assay.metrics import ran_on_this_machine
 from assay.runtime import files, git, table_files
 from assay.runtime.table_files import Table
-from assay.scoring import trusted
 from assay.stats import verdict_rule
 from assay.stats.strategy_replicates import Group, Member, Ruler
 from assay.verbs import metric_rows, number_column, run_rows
@@ -85,7 +85,7 @@ def find(root: Path, name: str) -> Source:
         commit,
         files.digest(content),
         bool(refs),
-        trusted.computed(root, (content, rulers)),
+        ran_on_this_machine.computed(root, (content, rulers)),
         _fixed(root, commit),
         table_files.parse(rulers, f"{RULERS} of {name}") if rulers else None,
     )
@@ -117,7 +117,7 @@ def _file(root: Path, name: str, path: Path) -> Source:
     beside = path.with_name(Path(RULERS).name)
     rulers = files.read_bytes(beside) if beside.is_file() else b""
     table = table_files.parse(rulers, str(beside)) if rulers else None
-    return replace(found, computed_here=trusted.computed(root, (content, rulers)), rulers=table)
+    return replace(found, computed_here=ran_on_this_machine.computed(root, (content, rulers)), rulers=table)
 
 
 def _near(root: Path, name: str) -> str:

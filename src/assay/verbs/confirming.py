@@ -23,12 +23,12 @@ from assay.core.params_yaml import SPAN
 from assay.core.schemas import Draw, Measurement, MeasureRequest, Replicate
 from assay.data import storage
 from assay.history.scratch import Scratch, failed, run
+from assay.metrics import ran_on_this_machine, task_metrics, undeclared_file_reads
+from assay.metrics.task_metrics import Metric
 from assay.replicates.measure_request import request, training_closure
 from assay.runtime import cache_dirs, dvc_yaml, files, import_closure, library_fingerprint, npy_files, task_source
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.stage_setup import Start
-from assay.scoring import ruler, trusted, unseen_reads
-from assay.scoring.ruler import Metric
 from assay.tags.strategy_events import Score, Seeds
 
 PURPOSE = "confirmation"
@@ -81,7 +81,7 @@ class Confirmation:
         self.begun = Start("confirmation", Run(scratch.layout, scratch.home, ""), params_yaml.resolved(content))
         self.task = self.begun.params.task.name
         self.metric = metric
-        trusted.note_code(scratch.home, trusted.metrics_code(scratch.layout.root, self.task))
+        ran_on_this_machine.note_code(scratch.home, ran_on_this_machine.metrics_code(scratch.layout.root, self.task))
 
     def candidate(self, part: str = "validation") -> Group:
         """The tree's own strategy, predicting `part`."""
@@ -134,10 +134,10 @@ class Confirmation:
         options = self.begun.params.metric.options
         with task_source.said_by_task(self.scratch.layout.root, self.task, "metrics"):
             values = [
-                ruler.score(self.metric, options, part.targets, row, f"replicate {one.number}")
+                task_metrics.score(self.metric, options, part.targets, row, f"replicate {one.number}")
                 for one, row in distinct.values()
             ]
-        unseen_reads.check(self.scratch.layout.root, self.task)
+        undeclared_file_reads.check(self.scratch.layout.root, self.task)
         return Group(values, [one.number for one, _ in distinct.values()], diverged, answer)
 
 

@@ -16,11 +16,10 @@ from assay.core.errors import IncomparableError
 from assay.core.paths import Layout
 from assay.history import metric_history
 from assay.history.reading import Experiment
-from assay.metrics import metric_definition
+from assay.metrics import metric_definition, task_metrics, undeclared_file_reads
 from assay.metrics.metric_definition import MetricTerms
+from assay.metrics.task_metrics import Metric
 from assay.runtime import dvc_yaml, task_source
-from assay.scoring import ruler, unseen_reads
-from assay.scoring.ruler import Metric
 
 METRIC = "metric"
 
@@ -55,6 +54,6 @@ def check(
 def _today(tree: Layout) -> Metric:
     asked = params_yaml.load(dvc_yaml.parameters(tree.root))
     where = task_source.where(tree.root, asked.task.name, "metrics")
-    with unseen_reads.watching():
+    with undeclared_file_reads.watching():
         module = task_source.load(tree.root, asked.task.name, "metrics")
-    return ruler.chosen(ruler.read(module, where), asked.metric.name, where)
+    return task_metrics.chosen(task_metrics.read(module, where), asked.metric.name, where)

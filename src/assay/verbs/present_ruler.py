@@ -1,7 +1,7 @@
 """Today's ruler for a command: the task's metrics in the work tree, on the validation part that lies there.
 
 Covers: refusing data that are not what today's sources and parameters make, and telling a ruler that is in
-a commit from one that somebody is still writing. Not covered: the metrics themselves (`scoring.ruler`).
+a commit from one that somebody is still writing. Not covered: the metrics themselves (`metrics.task_metrics`).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from assay.core.paths import Layout
 from assay.data import storage
 from assay.history import locked
 from assay.history.kept import Kept
+from assay.metrics import evaluation_setup, ran_on_this_machine, task_metrics, undeclared_file_reads
+from assay.metrics.scored_arm import Ruler
+from assay.metrics.task_metrics import Metric
 from assay.runtime import dvc_yaml, files, git, import_closure, metric_input_files, source_analysis_cache, task_source
 from assay.runtime.git_commit_hint import commit_command, named
-from assay.scoring import present, ruler, trusted, unseen_reads
-from assay.scoring.arm import Ruler
-from assay.scoring.ruler import Metric
 from assay.tags.strategy_events import Score
 
 VALIDATION = "data/split/validation"
@@ -67,8 +67,8 @@ class Today:
         """The metric of predictions (M, …) for examples `ids` (M,). Raises as `score` does."""
         options = self.ruler.options if metric.name == self.ruler.decides else {}
         with self.said_by_task():
-            found = ruler.score(metric, options, self.ruler.targets, predictions[self._rows(ids)], who)
-        unseen_reads.check(self.layout.root, self.asked.task.name)
+            found = task_metrics.score(metric, options, self.ruler.targets, predictions[self._rows(ids)], who)
+        undeclared_file_reads.check(self.layout.root, self.asked.task.name)
         return found
 
     def examples(self, found: Kept) -> NDArray[np.float64]:
@@ -83,7 +83,7 @@ class Today:
     def each_example(self, ids: NDArray[np.str_], predictions: NDArray[Any], who: str) -> NDArray[np.float64]:
         """Scores (N,) of today's single examples, from predictions (M, …) for examples `ids` (M,)."""
         with self.said_by_task():
-            return ruler.per_example(self.ruler.metric, self.ruler.targets, predictions[self._rows(ids)], who)
+            return task_metrics.per_example(self.ruler.metric, self.ruler.targets, predictions[self._rows(ids)], who)
 
     def _rows(self, ids: NDArray[np.str_]) -> NDArray[np.int64]:
         """Where today's examples stand among `ids`: an id is an example's own content, whatever part it lay in."""
@@ -111,15 +111,15 @@ def load(layout: Layout, *, only_known: bool = False) -> Today:
         _check_known(layout, asked.task.name)
     _check_data(layout)
     part, manifest = storage.read(layout.part("validation"), ["ids", "targets"])
-    with unseen_reads.watching():
+    with undeclared_file_reads.watching():
         module = task_source.load(layout.root, asked.task.name, "metrics")
-    version = present.version(layout.root, asked, module, manifest.content)
-    return Today(layout, asked, present.read(layout.root, asked, module, part.ids, part.targets), version)
+    version = evaluation_setup.version(layout.root, asked, module, manifest.content)
+    return Today(layout, asked, evaluation_setup.read(layout.root, asked, module, part.ids, part.targets), version)
 
 
 def _check_known(layout: Layout, task: str) -> None:
     task_source.read(layout.root, task, "metrics")
-    if not trusted.ran(layout.root, trusted.metrics_code(layout.root, task)):
+    if not ran_on_this_machine.ran(layout.root, ran_on_this_machine.metrics_code(layout.root, task)):
         raise ProvenanceError(
             f"{task_source.where(layout.root, task, 'metrics')} as it stands did not run on this machine yet, "
             "and reading runs no such code",

@@ -24,11 +24,11 @@ from assay.history.reproducing import last
 from assay.history.scratch import failed, run
 from assay.history.state import State, Strategy, fold
 from assay.history.writing import check_identity, write
+from assay.metrics import scored_arm as scoring
 from assay.replicates.measure_request import ALONE
 from assay.runtime import dvc_yaml, files
 from assay.runtime.dvc_cli import DVC
 from assay.runtime.stage_setup import Start
-from assay.scoring import arm as scoring
 from assay.tags.strategy_events import NO_EVIDENCE, Remeasured, UnverifiableError
 from assay.verbs import present_ruler
 from assay.verbs.attempts_before import next_sequence

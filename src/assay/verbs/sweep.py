@@ -17,7 +17,7 @@ from assay.core.errors import UsageError
 from assay.core.params_yaml import Judge
 from assay.core.yaml12 import parse
 from assay.history import project
-from assay.scoring import judgement
+from assay.metrics import candidate_verdict
 from assay.stats import multiple_comparisons, verdict_rule
 from assay.stats.alpha_budget import Price
 from assay.stats.arm_comparison import Comparison, compare, entered
@@ -160,7 +160,7 @@ def _alone(rows: Sequence[Row], metric: str, alpha: float, test: str, hold: str,
         rows[0]["direction"],
         alpha=alpha,
         min_effect=float(rows[0]["min_effect"]),
-        test="welch" if floor and test not in judgement.ALONE else test,
+        test="welch" if floor and test not in candidate_verdict.ALONE else test,
         diverged_baseline=diverged[0] if placed is None else 0,
         diverged_candidate=diverged[1] if placed is None else 0,
         worst=worst,

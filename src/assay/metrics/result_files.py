@@ -10,11 +10,11 @@ import msgspec
 import numpy as np
 
 from assay.core.paths import Layout
+from assay.metrics import result_tables
+from assay.metrics.candidate_verdict import Judgement
+from assay.metrics.scored_arm import Ruler, Scored
+from assay.metrics.task_metrics import Metric
 from assay.runtime import files
-from assay.scoring import tables
-from assay.scoring.arm import Ruler, Scored
-from assay.scoring.judgement import Judgement
-from assay.scoring.ruler import Metric
 
 Flat = dict[str, Any]
 
@@ -49,7 +49,9 @@ class Evaluated:
 def write(layout: Layout, found: Evaluated) -> None:
     """The tables of replicates and metrics, the plots, the cases, last the numbers that `dvc exp show` reads."""
     files.write_text(layout.replicates, _replicates(found))
-    files.write_text(layout.rulers, tables.rulers(found.own, found.versions, found.packages, ", ".join(found.unseen)))
+    files.write_text(
+        layout.rulers, result_tables.rulers(found.own, found.versions, found.packages, ", ".join(found.unseen))
+    )
     files.write_text(layout.cases, _cases(found))
     files.write_text(layout.plots / "confusion.csv", _confusion(found))
     files.write_text(layout.plots / "reliability.csv", _reliability(found))
@@ -65,18 +67,18 @@ def _replicates(found: Evaluated) -> str:
         "min_effect": metric.min_effect,
         "worst": "" if metric.worst is None else metric.worst,
     }
-    rows = [row for each in found.arms for row in tables.replicate_rows(each, common, names)]
+    rows = [row for each in found.arms for row in result_tables.replicate_rows(each, common, names)]
     rows += [{"arm": "floor", "strategy": name, "status": "ok", **common, **at} for name, at in found.floors.items()]
     columns = list(rows[0])
-    return tables.text(columns, [[row.get(key, "") for key in columns] for row in rows])
+    return result_tables.text(columns, [[row.get(key, "") for key in columns] for row in rows])
 
 
 def _cases(found: Evaluated) -> str:
     ruler, same = found.ruler, np.zeros(len(found.ruler.ids))
     if ruler.metric.per_example is None or found.baseline is None or not len(found.baseline.finite):
-        return tables.cases(ruler.ids, ruler.targets, same, same)
-    before, after = (tables.shares(each, ruler).mean(axis=0) for each in (found.baseline, found.candidate))
-    return tables.cases(ruler.ids, ruler.targets, before, after)
+        return result_tables.cases(ruler.ids, ruler.targets, same, same)
+    before, after = (result_tables.shares(each, ruler).mean(axis=0) for each in (found.baseline, found.candidate))
+    return result_tables.cases(ruler.ids, ruler.targets, before, after)
 
 
 def _probabilities(found: Evaluated) -> bool:
@@ -86,13 +88,13 @@ def _probabilities(found: Evaluated) -> bool:
 
 def _confusion(found: Evaluated) -> str:
     if not _probabilities(found):
-        return tables.text(["actual", "predicted"], [])
-    return tables.confusion(found.ruler.targets, found.candidate.finite, found.classes or [])
+        return result_tables.text(["actual", "predicted"], [])
+    return result_tables.confusion(found.ruler.targets, found.candidate.finite, found.classes or [])
 
 
 def _reliability(found: Evaluated) -> str:
     arms = {each.arm.arm: each.finite for each in found.arms} if _probabilities(found) else {}
-    return tables.reliability(found.ruler.targets, arms)
+    return result_tables.reliability(found.ruler.targets, arms)
 
 
 def _flat(found: Evaluated) -> Flat:

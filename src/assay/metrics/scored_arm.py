@@ -17,9 +17,9 @@ from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
 from assay.core.schemas import Arm, Replicate
+from assay.metrics import task_metrics
+from assay.metrics.task_metrics import Metric
 from assay.runtime import files, npy_files
-from assay.scoring import ruler
-from assay.scoring.ruler import Metric
 
 Array = NDArray[Any]
 
@@ -46,7 +46,9 @@ class Ruler:
     def scores(self, predictions: Array, who: str) -> dict[str, float]:
         """Every metric of one replicate's predictions (N, …)."""
         return {
-            name: ruler.score(metric, self.options if name == self.decides else {}, self.targets, predictions, who)
+            name: task_metrics.score(
+                metric, self.options if name == self.decides else {}, self.targets, predictions, who
+            )
             for name, metric in self.metrics.items()
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from assay.core.schemas import Replicate
-from assay.scoring.arm import Scored
+from assay.metrics.scored_arm import Scored
 from assay.stats.training_cost import Expense
 
 

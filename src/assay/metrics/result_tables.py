@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.core.sanitize_output import csv_cell
-from assay.scoring.arm import Ruler, Scored
-from assay.scoring.ruler import Metric, per_example
+from assay.metrics.scored_arm import Ruler, Scored
+from assay.metrics.task_metrics import Metric, per_example
 
 Array = NDArray[Any]
 

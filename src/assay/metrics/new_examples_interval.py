@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from assay.core.paths import Layout
-from assay.scoring import arm, judgement, ruler, tables
-from assay.scoring.arm import Array
-from assay.scoring.outputs import Evaluated
+from assay.metrics import candidate_verdict, result_tables, scored_arm, task_metrics
+from assay.metrics.result_files import Evaluated
+from assay.metrics.scored_arm import Array
 from assay.stats import variance_components, verdict_rule
 from assay.stats.arm_comparison import Comparison
 from assay.stats.variance_components import NewExamples
@@ -21,13 +21,13 @@ def interval(layout: Layout, found: Evaluated, result: Comparison, test: str) ->
     metric, candidate = found.ruler.metric, found.candidate
     if metric.per_example is None or not len(candidate.finite):
         return None
-    after = tables.shares(candidate, found.ruler)
+    after = result_tables.shares(candidate, found.ruler)
     if not np.allclose(after.mean(axis=1), candidate.values(metric.name), rtol=0, atol=1e-9):
         return None
     before = _baseline_scores(layout, found)
     if before is None:
         return None
-    paired = test == judgement.PAIRED and before.shape == after.shape
+    paired = test == candidate_verdict.PAIRED and before.shape == after.shape
     if result.baseline.fixed and before.ndim > 1:  # no seed moves it: one row speaks for all, as for a floor
         before, paired = before[0], False
     if result.candidate.fixed:
@@ -38,10 +38,10 @@ def interval(layout: Layout, found: Evaluated, result: Comparison, test: str) ->
 def _baseline_scores(layout: Layout, found: Evaluated) -> Array | None:
     """Per-example scores of what the candidate was compared with: (R, N), or (N,) for a floor."""
     if found.baseline is not None:
-        return tables.shares(found.baseline, found.ruler) if len(found.baseline.finite) else None
+        return result_tables.shares(found.baseline, found.ruler) if len(found.baseline.finite) else None
     scores = {name: score[found.ruler.decides] for name, score in found.floors.items()}
     best = verdict_rule.best(scores, found.ruler.metric.direction)
-    predictions = arm.floors(layout, found.ruler).get(best)  # a human left no predictions
+    predictions = scored_arm.floors(layout, found.ruler).get(best)  # a human left no predictions
     if predictions is None:
         return None
-    return ruler.per_example(found.ruler.metric, found.ruler.targets, predictions, f"floor {best}")
+    return task_metrics.per_example(found.ruler.metric, found.ruler.targets, predictions, f"floor {best}")

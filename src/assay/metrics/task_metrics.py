@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
-from assay.scoring import unseen_reads
+from assay.metrics import undeclared_file_reads
 from assay.stats.arm_scores import first_masked
 
 Score = Callable[..., float]
@@ -72,7 +72,7 @@ def chosen(metrics: Mapping[str, Metric], name: str, where: str) -> Metric:
 
 def score(metric: Metric, options: Mapping[str, Any], targets: Array, predictions: Array, who: str) -> float:
     """One number for one replicate. Raises UsageError when it is not a finite number."""
-    with unseen_reads.watching():
+    with undeclared_file_reads.watching():
         value = metric.function(targets, predictions, **options)
     try:
         number = float(value)

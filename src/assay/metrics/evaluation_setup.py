@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.core.params_yaml import Params
+from assay.metrics import task_metrics
+from assay.metrics.scored_arm import Ruler
 from assay.metrics.version.version_key import can_name, metric_version
 from assay.runtime import import_closure, metric_input_files, task_source
-from assay.scoring import ruler
-from assay.scoring.arm import Ruler
 
 
 def read(root: Path, asked: Params, module: object, ids: NDArray[np.str_], targets: NDArray[Any]) -> Ruler:
@@ -27,8 +27,8 @@ def read(root: Path, asked: Params, module: object, ids: NDArray[np.str_], targe
     Raises UsageError for what METRICS gets wrong.
     """
     where = task_source.where(root, asked.task.name, "metrics")
-    metrics = ruler.read(module, where)
-    ruler.chosen(metrics, asked.metric.name, where)
+    metrics = task_metrics.read(module, where)
+    task_metrics.chosen(metrics, asked.metric.name, where)
     return Ruler(metrics, asked.metric.name, asked.metric.options, ids, targets)
 
 
@@ -49,7 +49,7 @@ def _version(root: Path, asked: Params, module: object, evaluated: str, name: st
         partial(import_closure.read_module, root),
         task_source.module(asked.task.name, "metrics"),
         name,
-        ruler.revision(module, task_source.where(root, asked.task.name, "metrics")),
+        task_metrics.revision(module, task_source.where(root, asked.task.name, "metrics")),
         evaluated,
         options,
         metric_input_files.contents(root, asked.task.name),

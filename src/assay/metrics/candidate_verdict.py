@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from assay.core.schemas import RECORD, UNRECORDED
-from assay.scoring.arm import Scored
-from assay.scoring.ruler import Metric
+from assay.metrics.scored_arm import Scored
+from assay.metrics.task_metrics import Metric
 from assay.stats import cautions, verdict_rule
 from assay.stats.arm_comparison import Comparison, compare, entered
 from assay.stats.sequential_testing import Look
