@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.report import comparison as report
+from assay.report import comparison_text as report
 from assay.stats import (
     anytime_valid_test,
     cautions,

@@ -14,7 +14,7 @@ from support.stages import stages
 from support.weights import shapes
 
 #: texts of the library → another text: the first is said by reports alone, the second decides what is trained
-REPORTS = {"report/comparison.py": ('% CI"', '% INTERVAL"')}
+REPORTS = {"report/comparison_text.py": ('% CI"', '% INTERVAL"')}
 TRAINING = {"learning/seeding.py": ('key = f"', 'key = f"another root/')}
 ARMS = ("baseline", "train", "evaluate")
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from assay import compare
-from assay.report import comparison as report
-from assay.report import factorial as factorial_report
+from assay.report import comparison_text as report
+from assay.report import factorial_table as factorial_report
 from assay.stats.factorial_design import factorial
 from assay.stats.variance_components import new_examples
 

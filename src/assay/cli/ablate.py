@@ -11,7 +11,7 @@ import msgspec
 from assay.cli.printing import examples, show, show_json
 from assay.core import schemas
 from assay.core.params_yaml import SPAN
-from assay.report import ablation as report
+from assay.report import ablation_table as report
 from assay.verbs.ablate import ablate
 from assay.verbs.cells import Wanted
 

@@ -15,9 +15,9 @@ from click.core import ParameterSource
 from assay.cli.printing import examples, show, show_json
 from assay.core import sanitize_output
 from assay.core.errors import GateError
-from assay.report import comparison as report
-from assay.report import family
-from assay.report.family import FamilyLine
+from assay.report import comparison_text as report
+from assay.report import family_table
+from assay.report.family_table import FamilyLine
 from assay.stats.hypothesis_tests import Test
 from assay.stats.strategy_replicates import DifferingRulers
 from assay.verbs import compare as verb
@@ -120,9 +120,9 @@ def _family(found: list[FamilyMember], require: str | None, form: str | None) ->
     ]
     metric = found[0].alone.metric
     if form == "json":
-        _print_json(family.as_json(lines, metric))
+        _print_json(family_table.as_json(lines, metric))
     else:
-        show(family.text(lines, metric, "pipe" if form == "markdown" else "simple"))
+        show(family_table.text(lines, metric, "pipe" if form == "markdown" else "simple"))
     for one in found if require else ():
         if one.alone.off_account:
             raise GateError(one.alone.off_account, mend="dvc exp run, which records its look, then compare that")

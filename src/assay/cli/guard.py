@@ -11,7 +11,7 @@ import click
 
 from assay.cli.printing import examples, show, show_json
 from assay.core.errors import GateError
-from assay.report import guard as report
+from assay.report import guard_text as report
 from assay.verbs.guard import guard
 
 

@@ -8,7 +8,7 @@ import click
 
 from assay.cli.printing import examples, show, show_json
 from assay.core.schemas import encode
-from assay.report import log as report
+from assay.report import log_table as report
 from assay.verbs.log import log
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from assay.cli.printing import examples, show, show_json
 from assay.core import schemas
-from assay.report import rescoring as report
+from assay.report import rescore_table as report
 from assay.verbs.rescore import rescore
 
 

@@ -10,8 +10,8 @@ import click
 from assay.cli.printing import examples, show, show_json
 from assay.core import schemas
 from assay.core.params_yaml import SPAN
-from assay.report import comparison
-from assay.report import sweep as report
+from assay.report import comparison_text
+from assay.report import sweep_table as report
 from assay.verbs.cells import Wanted
 from assay.verbs.sweep import sweep
 
@@ -31,7 +31,7 @@ def command(settings: tuple[str, ...], name: str, replicates: int | None, as_jso
         tried = []
         for one in found.tried:
             names = (found.baseline, one.experiment)
-            flat = comparison.as_json(one.alone, found.metric, names, found.metric_version, 0)
+            flat = comparison_text.as_json(one.alone, found.metric, names, found.metric_version, 0)
             del flat["comparisons"]  # counted for a record, not for a family
             own = {"settings": list(one.settings), "experiment": one.experiment, "p_holm": one.p_holm}
             tried.append({**own, **flat, "verdict": one.verdict})

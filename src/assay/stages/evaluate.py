@@ -38,7 +38,7 @@ from assay.metrics.metric_definition import MetricDefinition, MetricTerms
 from assay.metrics.result_files import Evaluated
 from assay.metrics.scored_arm import Ruler, Scored
 from assay.metrics.task_metrics import Metric
-from assay.report import comparison
+from assay.report import comparison_text
 from assay.runtime import files, git, task_source
 from assay.runtime.stage_setup import Start, start
 from assay.stats import baseline_drift, cautions, sequential_testing, training_cost
@@ -182,9 +182,9 @@ def _lines(begun: Start, found: Evaluated, against: int) -> Iterator[str]:
     else:
         result, version = judged.comparison, found.metric_version
         interval = new_examples_interval.interval(begun.layout, found, result, begun.params.judge.test)
-        yield comparison.verdict_lines(result, ruler_.decides, judged.against, version, against, interval)
+        yield comparison_text.verdict_lines(result, ruler_.decides, judged.against, version, against, interval)
         if interval is not None:
-            yield f"{'':11}{comparison.new_examples_line(interval, comparison.decimals(result))}"
+            yield f"{'':11}{comparison_text.new_examples_line(interval, comparison_text.decimals(result))}"
         yield from _futility(begun, judged.comparison)
         yield from _cost(begun, found)
     for group in found.arms:
@@ -210,7 +210,7 @@ def _drift(named: Accepted, found: Evaluated, alpha: float) -> Iterator[str]:
     again = arm_.arm.environment.library != named.fingerprint
     if again and named.metric_version == found.metric_version and found.profile == "full":
         moved = baseline_drift.drift((then.mean, then.sd, then.n), np.array(arm_.values(found.ruler.decides)))
-        for line in comparison.drift_lines(moved, named.name, named.library, alpha, DIGITS):
+        for line in comparison_text.drift_lines(moved, named.name, named.library, alpha, DIGITS):
             yield f"{'':11}{line}"
 
 

@@ -32,7 +32,7 @@ from assay.history.state import State, fold
 from assay.history.writing import check_why, write
 from assay.metrics.task_metrics import Metric
 from assay.replicates.cache_entries import Lock
-from assay.report.comparison import verdict_lines
+from assay.report.comparison_text import verdict_lines
 from assay.runtime import cache_dirs, dvc_yaml, files, git
 from assay.stats import confirmation_rule
 from assay.tags.strategy_events import CONTRACT, Accepted, Attempted, Comparison, Score, check_name, tag_of

@@ -1,7 +1,7 @@
 """`assay compare`: a verdict on two sides, each a file, a Git revision or an experiment. Reads and never writes.
 
 Covers: which baseline is meant, whether the sides may be compared, the target rule. Not covered: text
-(`report.comparison`), finding the sides (`verbs.compare_sides`), new examples (`verbs.compare_examples`).
+(`report.comparison_text`), finding the sides (`verbs.compare_sides`), new examples (`verbs.compare_examples`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`assay compare BASE A B C …`: several candidates against one baseline, judged as one family.
 
 Whoever tries more finds more luck, so p is adjusted by Holm over all of them. Not covered: a single comparison
-(`verbs.compare`), text (`report.family`).
+(`verbs.compare`), text (`report.family_table`).
 """
 
 from __future__ import annotations

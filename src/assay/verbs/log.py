@@ -1,7 +1,7 @@
 """`assay log`: what was accepted, revoked, tried and rejected, as rows, newest first.
 
 Order comes from the counter in the evidence; experiments, which have none, stand below the events, by
-baseline and then by gain. Not covered: printing (`report.log`).
+baseline and then by gain. Not covered: printing (`report.log_table`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from assay.history.changes import changes
 from assay.history.reading import Experiment, Repository, Tag, read
 from assay.history.rescored import Tables
 from assay.history.state import State, Strategy, fold
-from assay.report.listing import Log, LogRow
+from assay.report.json_rows import Log, LogRow
 from assay.runtime import git
 from assay.runtime.git_objects import reading
 from assay.tags.strategy_events import Attempted, Comparison, Rejected, Revoked

@@ -1,7 +1,7 @@
 """`assay status`: what is clean, stale, unproven or left over, and the command that mends it.
 
 Reads params.yaml, results, dvc.lock and Git; never starts DVC and changes nothing. Each finding is one
-line; a line that names something wrong ends with its mend. Not covered: printing (`report.status`).
+line; a line that names something wrong ends with its mend. Not covered: printing (`report.status_text`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from assay.history import detached, difference, elsewhere, leftovers, locked, nu
 from assay.history.reading import Experiment, Repository, parse_metrics, read
 from assay.history.state import State, fold
 from assay.history.worktree import WorkTree
-from assay.report.listing import Status, StatusLine
+from assay.report.json_rows import Status, StatusLine
 from assay.runtime import dvc_yaml, environment, files, git, source_analysis_cache
 from assay.runtime.git_commit_hint import commit_command, named
 from assay.verbs import status_ledger, status_library

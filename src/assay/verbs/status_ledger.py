@@ -7,7 +7,7 @@ from pathlib import Path
 
 from assay.history import look_ledger
 from assay.history.state import State
-from assay.report.listing import StatusLine
+from assay.report.json_rows import StatusLine
 from assay.runtime import append_only_ref, git
 from assay.runtime.append_only_ref import LOOKS, REMOTES
 from assay.runtime.git_objects import refs

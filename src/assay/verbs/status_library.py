@@ -12,7 +12,7 @@ from assay.core.errors import AssayError
 from assay.core.params_yaml import Params
 from assay.core.paths import CODED, Layout
 from assay.core.schemas import Environment
-from assay.report.listing import StatusLine
+from assay.report.json_rows import StatusLine
 from assay.runtime import files, library_fingerprint, stage_fingerprint
 
 

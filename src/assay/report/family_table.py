@@ -9,8 +9,8 @@ from tabulate import tabulate
 
 from assay.core import sanitize_output
 from assay.core.sanitize_output import markdown_cell
-from assay.report import comparison as report
-from assay.report.comparison import Flat, arm, decimals, p_value
+from assay.report import comparison_text as report
+from assay.report.comparison_text import Flat, arm, decimals, p_value
 from assay.stats.arm_comparison import Comparison
 
 

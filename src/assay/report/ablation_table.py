@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from tabulate import tabulate
 
-from assay.report.comparison import p_value
+from assay.report.comparison_text import p_value
 from assay.stats.factorial_design import Factorial
 
 

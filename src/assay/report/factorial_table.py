@@ -7,7 +7,7 @@ import math
 from tabulate import tabulate
 
 from assay.core import sanitize_output
-from assay.report.comparison import p_value
+from assay.report.comparison_text import p_value
 from assay.stats.factorial_design import Effect, Factorial
 
 

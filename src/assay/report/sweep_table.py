@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from tabulate import tabulate
 
-from assay.report.comparison import arm, decimals, doubts, number, p_value
+from assay.report.comparison_text import arm, decimals, doubts, number, p_value
 from assay.stats import verdict_rule
 from assay.stats.arm_comparison import Comparison
 

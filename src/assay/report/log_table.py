@@ -12,7 +12,7 @@ from tabulate import tabulate
 
 from assay.core import sanitize_output
 from assay.core.schemas import as_json
-from assay.report.listing import LogRow
+from assay.report.json_rows import LogRow
 
 HEADERS = ("name", "date", "author", "changed", "metric", "delta [interval]", "n", "test", "state")
 _FOLDERS = {"strategy": "strategy/", "revocation": "revoked/", "attempt": "attempt/", "rejected": "rejected/"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from assay.core import sanitize_output
-from assay.report.listing import Status
+from assay.report.json_rows import Status
 
 
 def text(found: Status) -> str:
