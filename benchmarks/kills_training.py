@@ -24,8 +24,8 @@ import sys
 sys.path.insert(0, {source!r})
 from pathlib import Path
 import msgspec
-from assay.learning import checkpoint
-from assay.learning.measure import measure
+from assay.training import checkpoint
+from assay.training.train_and_predict import measure
 from assay.core.schemas import MeasureRequest
 checkpoint.SECONDS, checkpoint.SHARE = 0.02, float("inf")
 request = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=MeasureRequest)

@@ -23,8 +23,8 @@ sys.path.insert(0, {source!r})
 from pathlib import Path
 import msgspec, torch
 from torch.profiler import ProfilerActivity, profile
-from assay.learning import choose, training, work
-from assay.learning.measure import measure
+from assay.training import autotune_execution as choose, run_replicates as training, thread_count as work
+from assay.training.train_and_predict import measure
 from assay.core.schemas import MeasureRequest
 
 def peak(trace):

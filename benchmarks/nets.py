@@ -96,7 +96,7 @@ started = time.perf_counter()
 sys.path.insert(0, {source!r})
 from pathlib import Path
 import msgspec, torch
-from assay.learning.measure import measure
+from assay.training.train_and_predict import measure
 from assay.core.schemas import MeasureRequest
 threads = int(sys.argv[2])
 torch.set_num_threads(threads)

@@ -22,7 +22,7 @@ LOOKUPS = {
     "src/assay/cli/root.py",
     "src/assay/runtime/stage_runner.py",
     "src/assay/runtime/task_source.py",
-    "src/assay/learning/contract.py",
+    "src/assay/training/task_interface.py",
     "src/assay/serving/predict.py",
     "src/assay/stages/beside.py",
     "src/assay/stages/measure.py",

@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 
 from assay.core.schemas import Measurement, MeasureRequest
 from assay.data.storage import Examples, write
-from assay.learning.measure import measure
+from assay.training.train_and_predict import measure
 
 DIGITS = Path(__file__).parents[2] / "src" / "tasks" / "digits" / "learning.py"
 

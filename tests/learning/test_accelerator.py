@@ -21,9 +21,10 @@ from test_fused import plan_of, steps
 from zoo import TASK
 
 from assay.core.errors import UsageError
-from assay.learning import device, memory, packing, seeding, trust
-from assay.learning.feed import Feed
-from assay.learning.seeding import Globals
+from assay.training import device, memory_estimate, random_streams, state_serialization
+from assay.training.batches import Feed
+from assay.training.random_streams import Globals
+from assay.training.vmap import equivalence_check
 
 SOURCE = Path(__file__).parents[2] / "src"
 GPU = torch.device("cuda", 1)
@@ -36,7 +37,7 @@ GPU = torch.device("cuda", 1)
 def generator(monkeypatch: pytest.MonkeyPatch) -> torch.Generator:
     """Stands in for the global generator of a GPU that is in use; a task finds it as `torch.cuda.standin`."""
     made = torch.Generator()
-    monkeypatch.setattr(seeding, "_cuda", lambda: True)
+    monkeypatch.setattr(random_streams, "_cuda", lambda: True)
     monkeypatch.setattr(torch.cuda, "manual_seed_all", made.manual_seed)
     monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: [made.get_state()])
     monkeypatch.setattr(torch.cuda, "set_rng_state_all", lambda states: made.set_state(states[0]))
@@ -45,16 +46,18 @@ def generator(monkeypatch: pytest.MonkeyPatch) -> torch.Generator:
 
 
 def test_a_gpus_generator_is_seeded_kept_compared_and_put_back(generator: torch.Generator) -> None:
-    seeding.seed_globals(5)
+    random_streams.seed_globals(5)
     first = torch.rand(3, generator=generator)
     before = Globals()
-    with seeding.untouched():
+    with random_streams.untouched():
         second = torch.rand(3, generator=generator)
         assert before != Globals(), "a draw from the GPU's generator alone must be seen"
     assert before == Globals() and torch.equal(torch.rand(3, generator=generator), second)
-    Globals.of(packing.unpack(packing.pack(before.state()))).restore()  # as a checkpoint keeps it
+    Globals.of(
+        state_serialization.unpack(state_serialization.pack(before.state()))
+    ).restore()  # as a checkpoint keeps it
     assert torch.equal(torch.rand(3, generator=generator), second)
-    seeding.seed_globals(5)
+    random_streams.seed_globals(5)
     assert torch.equal(torch.rand(3, generator=generator), first) and not torch.equal(first, second)
 
 
@@ -71,7 +74,7 @@ def test_lanes_swap_the_gpus_generator_around_augment(make: Make, generator: tor
 
     def batches(numbers: list[int]) -> list[torch.Tensor]:
         for number in numbers[:1]:
-            seeding.seed_globals(plan.streams(number).display)
+            random_streams.seed_globals(plan.streams(number).display)
         feed = Feed(plan.task, plan.train, 32, [plan.streams(number) for number in numbers])
         return [inputs for inputs, _ in feed.epoch(1)]
 
@@ -121,9 +124,9 @@ def test_a_replicate_alone_trains_on_arranged_batches(make: Make, monkeypatch: p
         seen.append((inputs.ndim, precision))
         return inputs.contiguous(memory_format=torch.channels_last)
 
-    plain = steps(images, trust.alone(images, 0), [0], 7)
+    plain = steps(images, equivalence_check.alone(images, 0), [0], 7)
     monkeypatch.setattr(device, "arranged", arranged)
-    there = steps(images, trust.alone(images, 0), [0], 7)
+    there = steps(images, equivalence_check.alone(images, 0), [0], 7)
     assert seen == [(4, "float32")] * 7
     assert torch.allclose(plain, there, atol=1e-4)
 
@@ -145,7 +148,7 @@ def test_a_step_really_compiles(make: Make) -> None:
     file = project.root / "request.json"
     file.write_bytes(msgspec.json.encode(project.request([0], "compiled")))
     code = (
-        "import sys\nfrom pathlib import Path\nimport msgspec\nfrom assay.learning.measure import measure\n"
+        "import sys\nfrom pathlib import Path\nimport msgspec\nfrom assay.training.train_and_predict import measure\n"
         "from assay.core.schemas import MeasureRequest\nfile = Path(sys.argv[1])\n"
         "measure(msgspec.json.decode(file.read_bytes(), type=MeasureRequest), file.parent)\n"
     )
@@ -163,7 +166,7 @@ def test_a_step_really_compiles(make: Make) -> None:
 
 def test_free_memory_is_that_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda asked: (7, 9) if asked == GPU else (0, 0))
-    assert memory.available(GPU) == 7 and memory.available(torch.device("cpu")) > 2**20
+    assert memory_estimate.available(GPU) == 7 and memory_estimate.available(torch.device("cpu")) > 2**20
 
 
 @pytest.mark.parametrize("free", ["all of it fits", "too little"])
@@ -174,7 +177,9 @@ def test_batches_arrive_on_the_device_wherever_the_data_stay(
     plan = plan_of(make(TASK))
     place = torch.device("meta")
     size = plan.train.inputs.nbytes + plan.train.targets.nbytes
-    monkeypatch.setattr(memory, "available", lambda where: 2 * size if free == "all of it fits" else 2 * size - 2)
+    monkeypatch.setattr(
+        memory_estimate, "available", lambda where: 2 * size if free == "all of it fits" else 2 * size - 2
+    )
     data = plan.train.to(place)
     assert data.inputs.device.type == ("meta" if free == "all of it fits" else "cpu")
     found = list(Feed(plan.task, data, 32, [plan.streams(0), plan.streams(1)]).epoch(1))

@@ -14,12 +14,12 @@ from zoo import TASK
 from assay.ahead import beside
 from assay.ahead.settings import ahead
 from assay.core.errors import UsageError
-from assay.learning import choose, memory
-from assay.learning.measure import measure, trained
 from assay.replicates import assemble_measurement
 from assay.replicates import train_and_eval_examples as samples
 from assay.replicates.assemble_measurement import Watch
 from assay.runtime import parent_watch
+from assay.training import autotune_execution, memory_estimate
+from assay.training.train_and_predict import measure, trained
 
 RATES = [{"lr": 0.003}, {"lr": 0.01}, {"lr": 0.03, "train.weight_decay": 0.1}]
 #: beside the optimizer and the step sizes above, what each of the three settings trains with
@@ -57,7 +57,7 @@ def test_each_setting_ends_as_it_would_alone(make: Make, monkeypatch: pytest.Mon
     ]
     project = make(model={"dropout": 0.2}, train={"epochs": 2, "batch_size": 32, **train})
     with monkeypatch.context() as patched:
-        patched.setattr(choose, "way", lambda *_asked, **_how: choose.Way(chunk=room))
+        patched.setattr(autotune_execution, "way", lambda *_asked, **_how: autotune_execution.Way(chunk=room))
         assert run_ahead(project, changes, execution="fused") == 9
     for number, change in enumerate(changes):
         setting(project, change)
@@ -149,9 +149,9 @@ class Beside:
         return assemble_measurement.at_hand(self.asked, self.settings, self.sample)
 
 
-def found(monkeypatch: pytest.MonkeyPatch, way: choose.Way) -> None:
+def found(monkeypatch: pytest.MonkeyPatch, way: autotune_execution.Way) -> None:
     """`auto` finds `way`, whatever this machine is doing."""
-    monkeypatch.setattr(choose, "way", lambda *_asked: way)
+    monkeypatch.setattr(autotune_execution, "way", lambda *_asked: way)
 
 
 @pytest.mark.parametrize("chunk", [1, 3])
@@ -159,7 +159,7 @@ def test_what_trained_beside_is_what_would_have_trained(
     make: Make, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
     project = make(model={"dropout": 0.2})
-    found(monkeypatch, choose.Way(chunk=chunk))
+    found(monkeypatch, autotune_execution.Way(chunk=chunk))
     one = Beside(project)
     assert one.train()
     kept = one.kept()
@@ -177,7 +177,7 @@ def test_what_trained_beside_is_what_would_have_trained(
 
 def test_what_a_training_told_outlives_new_examples(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Predicting them trains nothing, and has nothing to tell of the training."""
-    found(monkeypatch, choose.Way(chunk=3))
+    found(monkeypatch, autotune_execution.Way(chunk=3))
     one = Beside(make())
     assert one.train()
     one.project.part("validation", digits(1060, 1120))
@@ -233,16 +233,16 @@ def test_an_answer_without_torch_is_the_answer(make: Make) -> None:
 
 @pytest.mark.parametrize(
     ("way", "free"),
-    [(choose.Way(chunk=3, workers=2), 2**33), (choose.Way(chunk=1), 2**10)],
+    [(autotune_execution.Way(chunk=3, workers=2), 2**33), (autotune_execution.Way(chunk=1), 2**10)],
     ids=["worth processes of its own", "no memory"],
 )
 def test_what_would_cost_the_baseline_is_left(
-    make: Make, monkeypatch: pytest.MonkeyPatch, way: choose.Way, free: int
+    make: Make, monkeypatch: pytest.MonkeyPatch, way: autotune_execution.Way, free: int
 ) -> None:
     one = Beside(make())
     found(monkeypatch, way)
     monkeypatch.setattr(parent_watch, "share", lambda: 1)
-    monkeypatch.setattr(memory, "available", lambda device: free)
+    monkeypatch.setattr(memory_estimate, "available", lambda device: free)
     assert not one.train() and one.kept() is None
 
 

@@ -17,9 +17,9 @@ import torch
 from miniature import Make, Project
 from zoo import TASK
 
-from assay.learning import checkpoint, packing
-from assay.learning.engine import Engine
 from assay.replicates import cache_entries
+from assay.training import checkpoint, state_serialization
+from assay.training.engine import Engine
 
 SOURCE = Path(__file__).parents[2] / "src"
 
@@ -135,13 +135,13 @@ def test_packing_is_an_inverse_pair() -> None:
         "array": np.arange(4, dtype=np.uint32),
         "empty": torch.zeros(0),
     }
-    back = packing.unpack(packing.pack(tree))
+    back = state_serialization.unpack(state_serialization.pack(tree))
     assert back["a"][:2] == [1, 2.5] and np.isnan(back["a"][2]) and back["a"][3:] == tree["a"][3:]
     assert back[3][0] == "pair" and isinstance(back[3], tuple)
     assert torch.equal(back[3][1]["deep"], tree[3][1]["deep"])
     assert back["array"].dtype == np.uint32 and np.array_equal(back["array"], tree["array"])
     with pytest.raises(TypeError, match="a set cannot be packed"):
-        packing.pack({"a": {1}})
+        state_serialization.pack({"a": {1}})
 
 
 RUN = """
@@ -149,8 +149,8 @@ import sys
 sys.path[:0] = [{source!r}]
 from pathlib import Path
 import msgspec
-from assay.learning import checkpoint, choose
-from assay.learning.measure import measure
+from assay.training import checkpoint, autotune_execution as choose
+from assay.training.train_and_predict import measure
 from assay.core.schemas import MeasureRequest
 checkpoint.SECONDS, checkpoint.SHARE = 0.02, float("inf")
 choose.way = lambda *_asked, **_more: choose.Way{way}

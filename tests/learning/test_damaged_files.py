@@ -20,10 +20,10 @@ from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.data import storage
 from assay.history import kept
-from assay.learning import checkpoint
 from assay.replicates import cache_entries, safetensors_check
 from assay.runtime import files, npy_files
 from assay.serving import predict
+from assay.training import checkpoint
 
 
 def header(shape: str, kind: str = "<f4", rest: bytes = b"") -> bytes:

@@ -20,11 +20,12 @@ from zoo import FUSABLE, TASK
 from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.core.schemas import Measurement
-from assay.learning import choose, device, memory, trust, work
-from assay.learning.feed import Feed, Tensors
-from assay.learning.fused import Fused
 from assay.replicates import assemble_measurement
 from assay.replicates import train_and_eval_examples as samples
+from assay.training import autotune_execution, device, memory_estimate, thread_count
+from assay.training.batches import Feed, Tensors
+from assay.training.vmap import equivalence_check
+from assay.training.vmap.vmap_engine import Fused
 
 SOURCE = Path(__file__).parents[2] / "src"
 
@@ -114,10 +115,10 @@ def test_a_chunk_takes_at_most_its_share_of_memory_for_each_lane(make: Make, net
     numbers = list(range(8))
     feed = Feed(plan.task, plan.train, 32, [plan.streams(number) for number in numbers])
     inputs, targets = next(feed.epoch(1))
-    one, lanes = trust.alone(plan, 0), trust.fused(plan, numbers)
-    kept = memory.activations(one, inputs[:1], targets[:1])
-    single = memory.per_replicate(one, kept)
-    together = memory.activations(lanes, inputs, targets) + 8 * memory.per_replicate(lanes, 0)
+    one, lanes = equivalence_check.alone(plan, 0), equivalence_check.fused(plan, numbers)
+    kept = memory_estimate.activations(one, inputs[:1], targets[:1])
+    single = memory_estimate.per_replicate(one, kept)
+    together = memory_estimate.activations(lanes, inputs, targets) + 8 * memory_estimate.per_replicate(lanes, 0)
     assert kept > 0
     assert together <= 1.2 * 8 * single
 
@@ -125,14 +126,14 @@ def test_a_chunk_takes_at_most_its_share_of_memory_for_each_lane(make: Make, net
 def test_chunks_follow_from_memory(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make(TASK)
     plan = plan_of(project)
-    one = trust.alone(plan, 0)
+    one = equivalence_check.alone(plan, 0)
     inputs, targets = next(Feed(plan.task, plan.train, 32, [plan.streams(0)]).epoch(1))
-    row = memory.per_replicate(one, memory.activations(one, inputs, targets))
-    monkeypatch.setattr(memory, "available", lambda where: int(row * 3.5 / memory.HOST_SHARE))
+    row = memory_estimate.per_replicate(one, memory_estimate.activations(one, inputs, targets))
+    monkeypatch.setattr(memory_estimate, "available", lambda where: int(row * 3.5 / memory_estimate.HOST_SHARE))
     answer = project.measure([0, 1, 2, 3, 4, 5], execution="fused")
     assert {one.execution for one in answer.replicates} == {"fused"}
     assert "replicates train 3 at a time" in (project.root / "out" / "train.log").read_text()
-    monkeypatch.setattr(memory, "available", lambda where: row)
+    monkeypatch.setattr(memory_estimate, "available", lambda where: row)
     answer = project.measure([0, 1, 2], execution="fused")
     assert {one.execution for one in answer.replicates} == {"sequential"}
     assert "two do not fit" in answer.notes[0]
@@ -142,15 +143,15 @@ def test_chunks_follow_from_memory(make: Make, monkeypatch: pytest.MonkeyPatch) 
     ("count", "largest", "sizes"), [(10, 4, [4, 3, 3]), (10, 10, [10]), (3, 0, [1, 1, 1]), (1, 5, [1])]
 )
 def test_chunks_are_even_and_keep_the_order(count: int, largest: int, sizes: list[int]) -> None:
-    made = memory.chunks(range(count), largest)
+    made = memory_estimate.chunks(range(count), largest)
     assert [len(chunk) for chunk in made] == sizes and list(chain(*made)) == list(range(count))
 
 
 def test_threads_follow_from_the_model_alone(make: Make) -> None:
     plan = plan_of(make(TASK, train={"batch_size": 32}))
-    assert work.multiply_adds(plan) == 32 * (64 * 24 + 24 * 10)
+    assert thread_count.multiply_adds(plan) == 32 * (64 * 24 + 24 * 10)
     before = torch.get_num_threads()
-    with work.threads(plan):
+    with thread_count.threads(plan):
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == before
 
@@ -161,7 +162,7 @@ def test_training_never_imports_the_compiler(make: Make) -> None:
     file.write_bytes(msgspec.json.encode(project.request([0, 1, 2], execution="auto")))
     code = (
         f"import sys; sys.path.insert(0, {str(SOURCE)!r})\nfrom pathlib import Path\nimport msgspec\n"
-        "from assay.learning.measure import measure\nfrom assay.core.schemas import MeasureRequest\n"
+        "from assay.training.train_and_predict import measure\nfrom assay.core.schemas import MeasureRequest\n"
         f"request = msgspec.json.decode(Path({str(file)!r}).read_bytes(), type=MeasureRequest)\n"
         f"measure(request, Path({str(project.root)!r}))\n"
         "unwanted = ('torch._dynamo', 'torch._inductor', 'sympy', 'scipy', 'sklearn')\n"
@@ -248,18 +249,18 @@ def test_peak_memory_is_that_of_the_device(monkeypatch: pytest.MonkeyPatch) -> N
 def test_data_that_do_not_fit_stay_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     data = Tensors(torch.zeros(10, 4), torch.zeros(10, dtype=torch.int64))
     size, place = 10 * 4 * 4 + 10 * 8, torch.device("meta")
-    monkeypatch.setattr(memory, "available", lambda where: 2 * size)
+    monkeypatch.setattr(memory_estimate, "available", lambda where: 2 * size)
     assert data.to(place).inputs.device == place
-    monkeypatch.setattr(memory, "available", lambda where: 2 * size - 2)
+    monkeypatch.setattr(memory_estimate, "available", lambda where: 2 * size - 2)
     kept = data.to(place)
     assert (kept.inputs.device, kept.place) == (torch.device("cpu"), place)
 
 
 def test_a_container_leaves_less_memory_than_the_host_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = memory.available(torch.device("cpu"))
-    monkeypatch.setattr(memory.container_limits, "memory", lambda: float(2**20))
-    assert memory.available(torch.device("cpu")) == 2**20 < here
-    assert memory.room(torch.device("cpu")) == int(memory.HOST_SHARE * 2**20)
+    here = memory_estimate.available(torch.device("cpu"))
+    monkeypatch.setattr(memory_estimate.container_limits, "memory", lambda: float(2**20))
+    assert memory_estimate.available(torch.device("cpu")) == 2**20 < here
+    assert memory_estimate.room(torch.device("cpu")) == int(memory_estimate.HOST_SHARE * 2**20)
 
 
 def test_a_forward_pass_takes_no_more_examples_than_two_batches(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,6 +303,6 @@ def test_ways_are_timed_side_by_side_where_all_fit(
         def __del__(self) -> None:
             alive[0] -= 1
 
-    monkeypatch.setattr(choose, "_Timed", Timed)
-    assert choose._times(plan_of(make(TASK)), range(4), [1, 2, 4], room) == {1: 1.0, 2: 1.0, 4: 1.0}
+    monkeypatch.setattr(autotune_execution, "_Timed", Timed)
+    assert autotune_execution._times(plan_of(make(TASK)), range(4), [1, 2, 4], room) == {1: 1.0, 2: 1.0, 4: 1.0}
     assert alive == [0, at_once]

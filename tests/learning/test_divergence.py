@@ -13,10 +13,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from zoo import TASK
 
 from assay.core.errors import AssayError
-from assay.learning import trust
-from assay.learning.divergence import Monitor
-from assay.learning.loop import Training
 from assay.replicates.training_progress import Progress
+from assay.training.nan_detection import Monitor
+from assay.training.training_loop import Training
+from assay.training.vmap import equivalence_check
 
 # A task whose replicates break on demand: the replicate whose seed BREAK names, at step STEP.
 BREAKING = """
@@ -136,7 +136,7 @@ def training(project: Project, numbers: list[int]) -> Training:
     """Fresh lanes for `numbers` under a loop of their own."""
     plan = plan_of(project)
     progress = Progress(project.root / "curves.csv", project.root / "log", 1)
-    engine = trust.fused(plan, numbers) if len(numbers) > 1 else trust.alone(plan, numbers[0])
+    engine = equivalence_check.fused(plan, numbers) if len(numbers) > 1 else equivalence_check.alone(plan, numbers[0])
     return Training(plan, engine, numbers, progress)
 
 

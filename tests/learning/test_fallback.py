@@ -15,15 +15,16 @@ from test_fused import plan_of
 from zoo import TASK
 
 from assay.core.errors import UsageError
-from assay.learning import choose, device, loop, memory, trust
-from assay.learning.choose import Way
-from assay.learning.group import Group
-from assay.learning.measure import trained
-from assay.learning.sequential import Sequential
 from assay.replicates import assemble_measurement, cache_entries
 from assay.replicates import train_and_eval_examples as samples
 from assay.replicates.assemble_measurement import Watch
 from assay.runtime import parent_watch
+from assay.training import autotune_execution, device, memory_estimate, training_loop
+from assay.training.autotune_execution import Way
+from assay.training.missing_replicates import Group
+from assay.training.sequential_engine import Sequential
+from assay.training.train_and_predict import trained
+from assay.training.vmap import equivalence_check
 
 LATE = (
     TASK
@@ -66,8 +67,10 @@ class Forgetful:
 
 def room_for(monkeypatch: pytest.MonkeyPatch, project: Project, replicates: float) -> int:
     """Let as many replicates fit; bytes of one."""
-    need = choose.needed(plan_of(project), 0)
-    monkeypatch.setattr(memory, "available", lambda _device: int(need * replicates / memory.HOST_SHARE) + 1)
+    need = autotune_execution.needed(plan_of(project), 0)
+    monkeypatch.setattr(
+        memory_estimate, "available", lambda _device: int(need * replicates / memory_estimate.HOST_SHARE) + 1
+    )
     return need
 
 
@@ -81,16 +84,16 @@ def test_a_large_model_is_not_tried_in_lanes(make: Make, monkeypatch: pytest.Mon
     def tried(*_asked: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(trust, "fused", tried)
+    monkeypatch.setattr(equivalence_check, "fused", tried)
     project, store = make(TASK), Forgetful()
-    monkeypatch.setattr(choose.work, "SMALL", 0)
+    monkeypatch.setattr(autotune_execution.thread_count, "SMALL", 0)
     monkeypatch.setattr(parent_watch, "processors", lambda: 2)
-    monkeypatch.setattr(choose, "_times", lambda _plan, _group, chunks, _room: dict.fromkeys(chunks, 1.0))
+    monkeypatch.setattr(autotune_execution, "_times", lambda _plan, _group, chunks, _room: dict.fromkeys(chunks, 1.0))
     with device.threads(1):  # one after another, but on both processors
-        assert choose.way(plan_of(project), range(4), "auto", store) == Way(1, 2)  # type: ignore[arg-type]
-    monkeypatch.setattr(choose, "_times", tried)
+        assert autotune_execution.way(plan_of(project), range(4), "auto", store) == Way(1, 2)  # type: ignore[arg-type]
+    monkeypatch.setattr(autotune_execution, "_times", tried)
     with device.threads(2):  # keeps both busy by itself: there is nothing to time
-        assert choose.way(plan_of(project), range(4), "auto", store) == Way()  # type: ignore[arg-type]
+        assert autotune_execution.way(plan_of(project), range(4), "auto", store) == Way()  # type: ignore[arg-type]
     assert not store.notes
 
 
@@ -101,7 +104,7 @@ def test_what_breaks_in_lanes_later_trains_one_after_another(
 ) -> None:
     project = make(LATE, model={"net": how})
     project.measure([0, 1, 2, 3], "alone")
-    monkeypatch.setattr(choose, "way", lambda *_asked, **_more: Way(2, workers))
+    monkeypatch.setattr(autotune_execution, "way", lambda *_asked, **_more: Way(2, workers))
     answer = project.measure([0, 1, 2, 3], "lanes", execution="auto")
     assert not {"fused"} & {one.execution for one in answer.replicates}
     (note,) = answer.notes
@@ -137,7 +140,7 @@ def test_lanes_that_do_not_fit_from_the_start(
 
     project = make(TASK)
     monkeypatch.setattr(parent_watch, "processors", lambda: 1)
-    monkeypatch.setattr(trust.Fused, "differentiate", full)
+    monkeypatch.setattr(equivalence_check.Fused, "differentiate", full)
     answer = project.measure([0, 1, 2], execution=execution)
     assert {one.execution for one in answer.replicates} == {"sequential"}
     assert answer.notes == ["trained one after another, not fused: two replicates at a time do not fit into memory"]
@@ -180,21 +183,23 @@ def test_workers_together_take_no_more_than_there_is(make: Make, monkeypatch: py
     room_for(monkeypatch, project, 5.5)
     monkeypatch.setattr(parent_watch, "processors", lambda: 8)
     monkeypatch.setattr(
-        choose, "_times", lambda plan, group, chunks, room: {one: 0.001 if one == 1 else 0.0002 for one in chunks}
+        autotune_execution,
+        "_times",
+        lambda plan, group, chunks, room: {one: 0.001 if one == 1 else 0.0002 for one in chunks},
     )
     for execution in ("auto", "processes"):
         with device.threads(1):
-            way = choose.way(plan_of(project), range(10), execution, Forgetful())
+            way = autotune_execution.way(plan_of(project), range(10), execution, Forgetful())
         assert way.workers > 1 and way.workers * way.chunk <= 5, execution
 
 
 def test_a_model_that_keeps_all_processors_busy_gets_no_workers(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make(TASK, train={"epochs": 100_000})
     monkeypatch.setattr(parent_watch, "processors", lambda: 2)
-    monkeypatch.setattr(choose, "_times", lambda plan, group, chunks, room: dict.fromkeys(chunks, 0.001))
+    monkeypatch.setattr(autotune_execution, "_times", lambda plan, group, chunks, room: dict.fromkeys(chunks, 0.001))
     for threads, spread in ((1, True), (2, False)):
         with device.threads(threads):
-            way = choose.way(plan_of(project), range(4), "auto", Forgetful())
+            way = autotune_execution.way(plan_of(project), range(4), "auto", Forgetful())
         assert (way.workers > 1) == spread
 
 
@@ -215,7 +220,7 @@ def test_a_decision_for_more_memory_than_there_is_now_is_made_again(
 def test_one_that_is_missing_is_trained_as_among_the_others(
     make: Make, monkeypatch: pytest.MonkeyPatch, way: Way
 ) -> None:
-    monkeypatch.setattr(choose, "way", lambda *_asked, **_more: way)
+    monkeypatch.setattr(autotune_execution, "way", lambda *_asked, **_more: way)
     project = make(TASK, model={"net": "convolution"})
     project.measure([0, 1, 2], "whole", execution="auto")
     cached(project, [0, 1, 2], "first", execution="auto")
@@ -234,15 +239,15 @@ def test_predictions_that_are_not_finite_are_a_matter_of_their_examples(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = make(TASK)
-    real, calls = loop.predict, iter(range(10))
+    real, calls = training_loop.predict, iter(range(10))
 
-    def second_breaks(plan: loop.Plan, engine: loop.Engine) -> list:
+    def second_breaks(plan: training_loop.Plan, engine: training_loop.Engine) -> list:
         made = real(plan, engine)
         if next(calls) == 1:
             made[0][:] = np.nan
         return made
 
-    monkeypatch.setattr(loop, "predict", second_breaks)
+    monkeypatch.setattr(training_loop, "predict", second_breaks)
     for out in ("first", "from the cache"):
         found = cached(project, [0, 1, 2], out)
         assert [one.diverged and one.diverged.tensor for one in found] == [None, "predictions", None], out
@@ -270,7 +275,7 @@ def test_a_decision_holds_whoever_asks(make: Make, monkeypatch: pytest.MonkeyPat
     """Begun beside the other arm, ended alone: what is left trains as it would have."""
     project = make(TASK)
     monkeypatch.setattr(parent_watch, "processors", lambda: 2)
-    monkeypatch.setattr(choose, "_times", lambda plan, group, chunks, room: dict.fromkeys(chunks, 0.1))
+    monkeypatch.setattr(autotune_execution, "_times", lambda plan, group, chunks, room: dict.fromkeys(chunks, 0.1))
     monkeypatch.setenv(parent_watch.BESIDE, "1")
     cached(project, [0, 1, 2, 3], "first", execution="auto")
     first = (project.root / "first" / "train.log").read_text()
@@ -312,10 +317,10 @@ def test_memory_is_given_back_between_chunks(make: Make, monkeypatch: pytest.Mon
     """What malloc keeps of one chunk may be in other pieces than the next one needs."""
     project = make(TASK)
     room_for(monkeypatch, project, 2.5)
-    monkeypatch.setattr(choose, "way", lambda *_asked, **_more: Way(2))
+    monkeypatch.setattr(autotune_execution, "way", lambda *_asked, **_more: Way(2))
     events: list[str] = []
-    real = loop.train
-    monkeypatch.setattr(memory, "release", lambda: events.append("released"))
-    monkeypatch.setattr(loop, "train", lambda *given: events.append("trained") or real(*given))
+    real = training_loop.train
+    monkeypatch.setattr(memory_estimate, "release", lambda: events.append("released"))
+    monkeypatch.setattr(training_loop, "train", lambda *given: events.append("trained") or real(*given))
     project.measure([0, 1, 2, 3], execution="fused")
     assert events == ["trained", "released", "trained"]

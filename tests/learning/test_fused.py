@@ -11,10 +11,11 @@ from miniature import Make, Project, digits
 from zoo import BREAKING, FUSABLE, TASK
 
 from assay.core import params_yaml
-from assay.learning import contract, device, trust
-from assay.learning.engine import Engine
-from assay.learning.feed import Feed, Tensors
-from assay.learning.loop import Plan
+from assay.training import device, task_interface
+from assay.training.batches import Feed, Tensors
+from assay.training.engine import Engine
+from assay.training.training_loop import Plan
+from assay.training.vmap import equivalence_check
 
 OPTIMIZERS = {
     "sgd": {"optimizer": "sgd"},
@@ -35,7 +36,7 @@ def _one_thread() -> Iterator[None]:
 
 def plan_of(project: Project, device: str = "cpu") -> Plan:
     settings = params_yaml.resolved((project.root / "params.yaml").read_bytes())
-    task = contract.load(project.task, project.root, settings.model)
+    task = task_interface.load(project.task, project.root, settings.model)
     part = digits(0, 200)
     dtype = {"float64": torch.float64}.get(settings.train.precision, torch.float32)
     data = Tensors(torch.from_numpy(part.inputs).to(dtype) / 16, torch.from_numpy(part.targets))
@@ -57,7 +58,7 @@ def steps(plan: Plan, engine: Engine, numbers: list[int], count: int = 50) -> to
 
 def everything(plan: Plan, numbers: list[int]) -> list[torch.Tensor]:
     """Parameters after 12 steps of lanes, their buffers, outputs and losses then: (lanes, …) each."""
-    lanes = trust.fused(plan, numbers)
+    lanes = equivalence_check.fused(plan, numbers)
     theta = steps(plan, lanes, numbers, 12)
     inputs, targets = plan.evaluate.inputs[:183], plan.evaluate.targets[:183]
     with torch.no_grad():
@@ -71,10 +72,10 @@ def test_follows_its_sequential_twin_in_float64(make: Make, net: str, optimizer:
     project = make(TASK, model={"net": net}, train={"precision": "float64", **OPTIMIZERS[optimizer]})
     plan = plan_of(project)
     numbers = [0, 3, 7]
-    lanes = trust.fused(plan, numbers)
+    lanes = equivalence_check.fused(plan, numbers)
     together = steps(plan, lanes, numbers)
     for lane, number in enumerate(numbers):
-        twin = trust.alone(plan, number)
+        twin = equivalence_check.alone(plan, number)
         alone = steps(plan, twin, [number])[0]
         assert (together[lane] - alone).abs().max() < 1e-6
         assert together[lane].abs().max() > 0
@@ -105,7 +106,7 @@ def test_other_replicates_change_last_bits_where_there_is_a_sigmoid(make: Make, 
 
 @pytest.mark.parametrize("net", FUSABLE)
 def test_fusable_nets_are_trusted(make: Make, net: str) -> None:
-    trust.prove(plan_of(make(TASK, model={"net": net})), [0, 1])
+    equivalence_check.prove(plan_of(make(TASK, model={"net": net})), [0, 1])
 
 
 @pytest.mark.parametrize("net", BREAKING)
@@ -123,7 +124,7 @@ def test_others_fall_back_with_the_reason_and_the_same_numbers(make: Make, net: 
 def test_frozen_parameters_stay_as_they_were(make: Make) -> None:
     project = make(TASK, model={"net": "frozen"})
     plan = plan_of(project)
-    lanes = trust.fused(plan, [0, 1])
+    lanes = equivalence_check.fused(plan, [0, 1])
     before = lanes.weights(1)
     steps(plan, lanes, [0, 1], 10)
     after = lanes.weights(1)
@@ -133,16 +134,16 @@ def test_frozen_parameters_stay_as_they_were(make: Make) -> None:
 
 def test_a_wrong_twin_is_not_trusted(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = plan_of(make(TASK))
-    real = trust.Fused.differentiate
+    real = equivalence_check.Fused.differentiate
 
-    def off(self: trust.Fused, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def off(self: equivalence_check.Fused, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         losses = real(self, inputs, targets)
         self.grad[1, 5] += self.grad.norm() * 1e-3
         return losses
 
-    monkeypatch.setattr(trust.Fused, "differentiate", off)
-    with pytest.raises(trust.NotFusable, match="gradient differs"):
-        trust.prove(plan, [0, 1])
+    monkeypatch.setattr(equivalence_check.Fused, "differentiate", off)
+    with pytest.raises(equivalence_check.NotFusable, match="gradient differs"):
+        equivalence_check.prove(plan, [0, 1])
 
 
 @pytest.mark.parametrize("execution", ["fused", "processes", "auto"])
@@ -208,14 +209,14 @@ def test_augmentation_on_global_generators_is_each_replicate_s_own(make: Make) -
 def test_out_of_memory_halves_the_chunk(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make(TASK)
     project.measure([0, 1, 2, 3, 4, 5], "whole", execution="fused")
-    real = trust.Fused.differentiate
+    real = equivalence_check.Fused.differentiate
 
-    def tight(self: trust.Fused, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def tight(self: equivalence_check.Fused, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         if self.lanes > 2:
             raise torch.OutOfMemoryError("no more")
         return real(self, inputs, targets)
 
-    monkeypatch.setattr(trust.Fused, "differentiate", tight)
+    monkeypatch.setattr(equivalence_check.Fused, "differentiate", tight)
     answer = project.measure([0, 1, 2, 3, 4, 5], "cut", execution="fused")
     assert [one.execution for one in answer.replicates] == ["fused"] * 6
     for number in range(6):

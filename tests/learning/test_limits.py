@@ -12,8 +12,8 @@ from miniature import Make
 from test_fused import plan_of
 from zoo import TASK
 
-from assay.learning import device, work
 from assay.runtime import container_limits, parent_watch
+from assay.training import device, thread_count
 
 #: name → files of a machine; then processors and MiB that are left
 MACHINES: dict[str, tuple[dict[str, str], float, float]] = {
@@ -115,7 +115,7 @@ def test_a_large_model_gets_no_more_threads_than_there_are_processors(
     make: Make, monkeypatch: pytest.MonkeyPatch, processors: int, threads: int
 ) -> None:
     """Torch counts those of the host, whatever a container may use of them."""
-    monkeypatch.setattr(work, "SMALL", 0)
+    monkeypatch.setattr(thread_count, "SMALL", 0)
     monkeypatch.setattr(parent_watch, "processors", lambda: processors)
-    with device.threads(4), work.threads(plan_of(make(TASK))):
+    with device.threads(4), thread_count.threads(plan_of(make(TASK))):
         assert torch.get_num_threads() == threads

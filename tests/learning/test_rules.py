@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from assay.core.params_yaml import Train
-from assay.learning import rules
+from assay.training import optimizers as rules
 
 CASES = {
     "sgd": ({"optimizer": "sgd"}, lambda p: torch.optim.SGD(p, lr=0.01, foreach=False)),

@@ -17,12 +17,12 @@ import pytest
 from miniature import Make, Project, digits
 
 from assay.core.schemas import Measurement
-from assay.learning import choose, group, loop
-from assay.learning.measure import measure
 from assay.replicates import assemble_measurement, cache_entries, cache_pruning, replicate_cache
 from assay.replicates import train_and_eval_examples as samples
 from assay.replicates.cache_entries import Lock
 from assay.replicates.cache_pruning import Pruned
+from assay.training import autotune_execution, missing_replicates, training_loop
+from assay.training.train_and_predict import measure
 
 SOURCE = Path(__file__).parents[2] / "src"
 HERE = Path(__file__).parent
@@ -98,11 +98,11 @@ def test_new_validation_examples_cost_an_inference(make: Make, monkeypatch: pyte
     cached(project, [0, 1])
     project.part("validation", digits(1200, 1290))
     project.measure([0, 1], "afresh")
-    monkeypatch.setattr(loop, "train", None)
+    monkeypatch.setattr(training_loop, "train", None)
     for out in ("first", "second"):
         assert trained(cached(project, [0, 1], out)) == []
         assert np.allclose(project.predictions(out), project.predictions("afresh"), atol=1e-6)
-    monkeypatch.setattr(group.loop, "predict", None)
+    monkeypatch.setattr(missing_replicates.training_loop, "predict", None)
     cached(project, [0, 1], "third")
 
 
@@ -164,7 +164,7 @@ def test_what_was_decided_outlives_the_cache(make: Make, monkeypatch: pytest.Mon
     project = make(train={"epochs": 1})
     cached(project, [0, 1, 2], execution="auto")
     shutil.rmtree(project.root / "cache")
-    monkeypatch.setattr(choose, "_decide", lambda *_asked, **_more: pytest.fail("decided anew"))
+    monkeypatch.setattr(autotune_execution, "_decide", lambda *_asked, **_more: pytest.fail("decided anew"))
     answer = cached(project, [0, 1, 2], "again", execution="auto")
     assert trained(answer) == [0, 1, 2]
     assert all(project.weights(number) == project.weights(number, "again") for number in range(3))
@@ -275,7 +275,7 @@ import sys
 sys.path[:0] = [{source!r}]
 from pathlib import Path
 import msgspec
-from assay.learning.measure import measure
+from assay.training.train_and_predict import measure
 from assay.core.schemas import MeasureRequest
 request = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=MeasureRequest)
 answer = measure(request, Path({root!r}))

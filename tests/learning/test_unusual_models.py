@@ -12,7 +12,7 @@ import torch
 from miniature import Make, Project
 
 from assay.core.errors import UsageError
-from assay.learning import rules
+from assay.training import optimizers
 
 HEAD = """
 import torch
@@ -88,10 +88,10 @@ def test_complex_updates_are_those_of_torch(name: str) -> None:
     theirs = torch.nn.Parameter(drawn[0].clone())
     ours = torch.view_as_real(drawn[0].clone()).reshape(1, -1)
     if name == "sgd":
-        rule, optimizer = rules.sgd(0.9, 0.1), torch.optim.SGD([theirs], 0.1, momentum=0.9, weight_decay=0.1)
+        rule, optimizer = optimizers.sgd(0.9, 0.1), torch.optim.SGD([theirs], 0.1, momentum=0.9, weight_decay=0.1)
     else:
         kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
-        rule, optimizer = rules.adam(0.1, decoupled=name == "adamw"), kind([theirs], 0.1, weight_decay=0.1)
+        rule, optimizer = optimizers.adam(0.1, decoupled=name == "adamw"), kind([theirs], 0.1, weight_decay=0.1)
     slots = rule.start(ours)
     for step in (1, 2, 3):
         theirs.grad = drawn[step].clone()

@@ -16,9 +16,9 @@ from test_fused import plan_of
 from zoo import TASK
 
 from assay.core.errors import AssayError
-from assay.learning import choose, device, training, work, workers
-from assay.learning.choose import Way
 from assay.runtime import tracked_code_check
+from assay.training import autotune_execution, device, run_replicates, thread_count, worker_processes
+from assay.training.autotune_execution import Way
 
 needs_fork = pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
 
@@ -42,14 +42,14 @@ class Silent:
 @needs_fork
 def test_a_process_with_threads_is_not_copied() -> None:
     with device.threads(2):
-        assert not workers.forks()
+        assert not worker_processes.forks()
     with device.threads(1):
-        assert workers.forks()
+        assert worker_processes.forks()
         stop = threading.Event()
         other = threading.Thread(target=stop.wait)
         other.start()
         try:
-            assert not workers.forks()
+            assert not worker_processes.forks()
         finally:
             stop.set()
             other.join()
@@ -58,10 +58,10 @@ def test_a_process_with_threads_is_not_copied() -> None:
 @pytest.mark.parametrize("copied", [True, False])
 def test_lanes_in_workers_are_the_lanes_here(make: Make, monkeypatch: pytest.MonkeyPatch, copied: bool) -> None:
     """To the last bit, with dropout, whichever worker has them; the record says what decides the bits."""
-    monkeypatch.setattr(workers, "forks", lambda: copied)
+    monkeypatch.setattr(worker_processes, "forks", lambda: copied)
     project = make(TASK, model={"net": "transformer"})
     project.measure([0, 1, 2, 3, 4], "here", execution="fused")
-    monkeypatch.setattr(choose, "way", lambda *_asked, **_more: Way(3, 2))
+    monkeypatch.setattr(autotune_execution, "way", lambda *_asked, **_more: Way(3, 2))
     answer = project.measure([0, 1, 2, 3, 4], "there", execution="auto")
     assert {one.execution for one in answer.replicates} == {"fused"}
     assert "3 at a time in each of 2 processes" in (project.root / "there" / "train.log").read_text()
@@ -72,13 +72,13 @@ def test_lanes_in_workers_are_the_lanes_here(make: Make, monkeypatch: pytest.Mon
 def test_brief_trainings_are_spread_where_a_copy_is_enough(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a second of training: worth a tenth of a second, and no interpreter's start."""
     project = make(TASK, train={"epochs": 20})
-    monkeypatch.setattr(choose, "_times", lambda plan, group, chunks, room: dict.fromkeys(chunks, 0.001))
+    monkeypatch.setattr(autotune_execution, "_times", lambda plan, group, chunks, room: dict.fromkeys(chunks, 0.001))
     for copied, spread in ((True, True), (False, False)):
-        monkeypatch.setattr(workers, "forks", lambda copied=copied: copied)
-        monkeypatch.setattr(choose.parent_watch, "processors", lambda: 2)
+        monkeypatch.setattr(worker_processes, "forks", lambda copied=copied: copied)
+        monkeypatch.setattr(autotune_execution.parent_watch, "processors", lambda: 2)
         project.measure([0, 1, 2, 3], "out", execution="auto")
         assert ("2 processes" in (project.root / "out" / "train.log").read_text()) == spread
-    monkeypatch.setattr(workers, "forks", lambda: True)
+    monkeypatch.setattr(worker_processes, "forks", lambda: True)
     monkeypatch.setenv("ASSAY_BESIDE", "1")
     project.measure([0, 1, 2, 3], "beside", execution="auto")
     assert "processes" not in (project.root / "beside" / "train.log").read_text(), "the other arm has the other one"
@@ -102,7 +102,7 @@ def test_what_a_worker_imports_is_told(make: Make, monkeypatch: pytest.MonkeyPat
     folder = project.root / "src" / "tasks" / project.task
     (folder / "helper.py").write_text("")
     monkeypatch.setenv("PARENT", str(os.getpid()))
-    monkeypatch.setattr(choose, "way", lambda *_asked, **_more: Way(1, 2))
+    monkeypatch.setattr(autotune_execution, "way", lambda *_asked, **_more: Way(1, 2))
     project.measure([0, 1], execution="auto")
     assert f"src/tasks/{project.task}/helper.py" in tracked_code_check.imported(project.root)
 
@@ -113,7 +113,7 @@ def test_a_copy_works_after_torch_has_used_threads(make: Make, monkeypatch: pyte
     with device.threads(2):
         large = torch.ones(1000, 1000, requires_grad=True)
         (large @ large).exp().sum().backward()  # type: ignore[no-untyped-call]
-    monkeypatch.setattr(choose, "way", lambda *_asked, **_more: Way(2, 2))
+    monkeypatch.setattr(autotune_execution, "way", lambda *_asked, **_more: Way(2, 2))
     answer = make(TASK, model={"net": "convolution"}).measure([0, 1, 2, 3], execution="auto")
     assert {one.execution for one in answer.replicates} == {"fused"}
 
@@ -122,7 +122,7 @@ def test_a_copy_works_after_torch_has_used_threads(make: Make, monkeypatch: pyte
 def test_a_process_that_sees_an_accelerator_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     with device.threads(1):
-        assert not workers.forks()
+        assert not worker_processes.forks()
 
 
 def test_a_thread_that_a_task_leaves_running_is_not_waited_for(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +138,7 @@ def test_a_thread_that_a_task_leaves_running_is_not_waited_for(make: Make, monke
     """
     )
     monkeypatch.setenv("PARENT", str(os.getpid()))
-    monkeypatch.setattr(choose, "way", lambda *_asked, **_more: Way(1, 2))
+    monkeypatch.setattr(autotune_execution, "way", lambda *_asked, **_more: Way(1, 2))
     answer = make(source, train={"epochs": 1}).measure([0, 1], execution="auto")
     assert [one.execution for one in answer.replicates] == ["processes", "processes"]
 
@@ -148,7 +148,7 @@ def test_a_worker_that_cannot_start_is_one_sentence(make: Make, monkeypatch: pyt
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", refused)
-    monkeypatch.setattr(choose, "way", lambda *_asked, **_more: Way(1, 2))
+    monkeypatch.setattr(autotune_execution, "way", lambda *_asked, **_more: Way(1, 2))
     with pytest.raises(AssayError, match=r"a worker process could not be started .*; next: set machine.execution"):
         make(TASK).measure([0, 1], execution="auto")
 
@@ -158,17 +158,17 @@ def test_what_is_left_of_a_spread_group_runs_with_the_threads_of_a_worker(
 ) -> None:
     """Threads can change last bits: one replicate that is missing must not get those of all workers."""
     seen: list[int] = []
-    real = training.here
+    real = run_replicates.here
 
     def watched(*given: Any) -> Any:
         seen.append(torch.get_num_threads())
         return real(*given)
 
-    monkeypatch.setattr(training, "here", watched)
-    monkeypatch.setattr(work, "SMALL", 0)
-    monkeypatch.setattr(work.parent_watch, "processors", lambda: 4)
-    monkeypatch.setattr(choose, "way", lambda *_asked, **_more: Way(1, 2))
+    monkeypatch.setattr(run_replicates, "here", watched)
+    monkeypatch.setattr(thread_count, "SMALL", 0)
+    monkeypatch.setattr(thread_count.parent_watch, "processors", lambda: 4)
+    monkeypatch.setattr(autotune_execution, "way", lambda *_asked, **_more: Way(1, 2))
     project = make(TASK)
     with device.threads(4):
-        training.run(plan_of(project), [0, 1], [1], "processes", Silent(), Kept())
+        run_replicates.run(plan_of(project), [0, 1], [1], "processes", Silent(), Kept())
     assert seen == [2]

@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 
 from assay.core import params_yaml
-from assay.learning.seeding import Streams
+from assay.training.random_streams import Streams
 from assay.verbs import sweep
 from assay.verbs.cells import Cell
 from support.project import CHECKOUT, Project

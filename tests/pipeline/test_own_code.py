@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from assay.core.yaml12 import parse
-from assay.learning.seeding import Streams
+from assay.training.random_streams import Streams
 from support.project import Project, environment
 from support.weights import shapes
 

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from assay.learning import device
 from assay.runtime import environment
+from assay.training import device
 from support.project import Project
 
 

@@ -130,8 +130,10 @@ def test_two_builds_of_the_library(split: Project, tmp_path: Path) -> None:
 
     own = traced("own")
     comment = ("from collections.abc", "# a comment\nfrom collections.abc")
-    assert traced("same", **build(tmp_path / "same", {"learning/loop.py": comment})) == own
-    other = traced("other", **build(tmp_path / "other", {"learning/seeding.py": ('key = f"', 'key = f"another/')}))
+    assert traced("same", **build(tmp_path / "same", {"training/training_loop.py": comment})) == own
+    other = traced(
+        "other", **build(tmp_path / "other", {"training/random_streams.py": ('key = f"', 'key = f"another/')})
+    )
     assert other[0].keys() == own[0].keys() and other[0] != own[0]
 
 

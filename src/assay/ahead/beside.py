@@ -14,13 +14,13 @@ import torch
 
 from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest
-from assay.learning import choose, device, memory, replicas, work
-from assay.learning.group import Group
-from assay.learning.prepared import prepare
 from assay.replicates import assemble_measurement
 from assay.replicates.assemble_measurement import Cost, Watch
 from assay.replicates.train_and_eval_examples import Sample
 from assay.runtime import parent_watch, timing
+from assay.training import autotune_execution, device, memory_estimate, model_init, thread_count
+from assay.training.missing_replicates import Group
+from assay.training.training_setup import prepare
 
 #: share of what a group may take of the memory at hand: the baseline takes as much
 HALF = 0.5
@@ -65,11 +65,11 @@ def train(
 
 def _costs_nothing(group: Group) -> bool:
     plan, numbers = group.plan, group.request.replicates
-    replicas.check(plan)
-    with work.threads(plan):
+    model_init.check(plan)
+    with thread_count.threads(plan):
         if torch.get_num_threads() > 1:
             return False
-        way = choose.way(plan, numbers, group.request.execution, group.store)
-        room = HALF * memory.room(plan.device)
+        way = autotune_execution.way(plan, numbers, group.request.execution, group.store)
+        room = HALF * memory_estimate.room(plan.device)
         at_once = way.workers * way.chunk
-        return way.workers <= parent_watch.share() and at_once * choose.needed(plan, numbers[0]) <= room
+        return way.workers <= parent_watch.share() and at_once * autotune_execution.needed(plan, numbers[0]) <= room

@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from assay.core.errors import AssayError
-from assay.learning import choose, loop, memory, replicas, rules, work
-from assay.learning.feed import cuts
-from assay.learning.fused import Fused, Part
-from assay.learning.group import Group
-from assay.learning.plan import Plan
 from assay.replicates import assemble_measurement
 from assay.replicates.training_progress import Progress
+from assay.training import autotune_execution, memory_estimate, model_init, optimizers, thread_count, training_loop
+from assay.training.batches import cuts
+from assay.training.missing_replicates import Group
+from assay.training.training_spec import Plan
+from assay.training.vmap.vmap_engine import Fused, Part
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ def train(groups: Sequence[Group], progress: Progress, late: Callable[[], list[s
         progress.keep = lambda outcome: None  # numbers repeat from setting to setting
         if len({id(lane.group) for lane in lanes}) < 2:
             return 0
-        replicas.check(plan)
+        model_init.check(plan)
         for group in groups:
             group.note_start()
-        with work.threads(plan):
+        with thread_count.threads(plan):
             return sum(_train(plan, part, progress, late) for part in _chunks(plan, lanes))
     finally:
         for group in groups:
@@ -61,15 +61,17 @@ def _claimed(group: Group, progress: Progress) -> list[int]:
 def _chunks(plan: Plan, lanes: Sequence[Lane]) -> Iterator[list[Lane]]:
     """As many lanes as fit into memory, for as long as fusing them pays; one alone would not be a batch to torch."""
     group = lanes[0].group
-    way = choose.way(plan, [lane.number for lane in lanes], group.request.execution, group.store, forks=False)
+    way = autotune_execution.way(
+        plan, [lane.number for lane in lanes], group.request.execution, group.store, forks=False
+    )
     if way.chunk > 1 and way.workers == 1:
-        chunks = memory.chunks(range(len(lanes)), way.chunk)
+        chunks = memory_estimate.chunks(range(len(lanes)), way.chunk)
         yield from ([lanes[index] for index in chunk] for chunk in chunks if len(chunk) > 1)
 
 
 def _train(plan: Plan, lanes: Sequence[Lane], progress: Progress, late: Callable[[], list[str]]) -> int:
     try:
-        found = loop.train(plan, _engine(plan, lanes), [lane.number for lane in lanes], progress)
+        found = training_loop.train(plan, _engine(plan, lanes), [lane.number for lane in lanes], progress)
     except (AssayError, OSError):
         raise
     except Exception:  # lanes that break or do not fit: the runs train another way, and say why
@@ -82,8 +84,8 @@ def _train(plan: Plan, lanes: Sequence[Lane], progress: Progress, late: Callable
 
 def _engine(plan: Plan, lanes: Sequence[Lane]) -> Fused:
     numbers = [lane.number for lane in lanes]
-    masks = replicas.masks(plan, numbers)
-    modules = [replicas.module(plan, number, masks) for number in numbers]
+    masks = model_init.masks(plan, numbers)
+    modules = [model_init.module(plan, number, masks) for number in numbers]
     return Fused(plan.task, modules, plan.params, masks, list(_parts(plan, lanes)))
 
 
@@ -93,6 +95,6 @@ def _parts(plan: Plan, lanes: Sequence[Lane]) -> Iterator[Part]:
     start = 0
     for _, same in itertools.groupby(lanes, lambda lane: id(lane.group)):
         count, settings = len(list(same)), lanes[start].group.settings
-        size = partial(rules.step_size, settings.lr, settings.train.schedule, steps=steps)
-        yield Part(slice(start, start + count), rules.rule(settings.train), size, settings.train.clip)
+        size = partial(optimizers.step_size, settings.lr, settings.train.schedule, steps=steps)
+        yield Part(slice(start, start + count), optimizers.rule(settings.train), size, settings.train.clip)
         start += count

@@ -17,11 +17,11 @@ from assay.core import params_yaml as parameters
 from assay.core.json_encoding import json_form
 from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest
-from assay.learning import device
-from assay.learning.prepared import prepare
 from assay.replicates import assemble_measurement
 from assay.replicates import train_and_eval_examples as samples
 from assay.runtime import dvc_yaml
+from assay.training import device
+from assay.training.training_setup import prepare
 
 #: lanes of one training; each holds a lock on its entry of the cache, and systems limit open files to 256
 LANES = 128

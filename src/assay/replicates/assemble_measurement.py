@@ -1,7 +1,7 @@
 """The answer to a request, from its replicates; from the cache alone where all of them are at hand.
 
 Covers: models, predictions, curves, log and the Measurement, byte for byte the same whether the replicates were
-trained just now or long ago. Not covered: training those that no cache has (`learning.measure`).
+trained just now or long ago. Not covered: training those that no cache has (`training.train_and_predict`).
 """
 
 from __future__ import annotations

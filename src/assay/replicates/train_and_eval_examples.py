@@ -1,7 +1,7 @@
 """The examples of a request: those that really train, and those that are predicted.
 
 Covers: reading both parts, leaving out what is also evaluated, the nested sample of a profile. Not covered:
-files (`data.storage`), and what a model sees of them (`learning.feed`).
+files (`data.storage`), and what a model sees of them (`training.batches`).
 """
 
 from __future__ import annotations

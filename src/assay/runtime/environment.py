@@ -36,7 +36,7 @@ FAMILIES = ("CUBLAS_", "CUBLASLT_", "CUDNN_", "PYTORCH_", "DNNL_", "ONEDNN_", "M
 #: parts of names in those families that say where things are, how they are logged, or how memory is handed out
 HARMLESS = ("ALLOC", "MEMORY", "LOG", "VERBOSE", "VERSION", "BUILD", "HOME", "PATH", "DIR", "CACHE", "PROFIL", "NVML")
 
-#: what training sets where nothing else is set (assay/learning/device.py): naming it changes nothing
+#: what training sets where nothing else is set (assay/training/device.py): naming it changes nothing
 OURS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "MKL_CBWR": "AUTO,STRICT"}
 
 

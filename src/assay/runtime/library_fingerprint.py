@@ -20,7 +20,7 @@ TRAINING = "training"
 #: stage → modules of the library where its code begins: its own, and those that it starts beside itself
 ENTRIES: Mapping[str, tuple[str, ...]] = {stage: (f"stages/{stage}.py",) for stage in CODED} | {
     "baseline": ("stages/baseline.py", "stages/floors.py", "stages/measure.py"),
-    TRAINING: ("learning/measure.py",),
+    TRAINING: ("training/train_and_predict.py",),
 }
 
 

@@ -26,7 +26,6 @@ from assay.core.params_yaml import SPAN, Params
 from assay.core.paths import Layout
 from assay.data import storage
 from assay.data.storage import Examples
-from assay.learning import contract, device, feed
 from assay.replicates import safetensors_check
 from assay.replicates.train_and_eval_examples import sample, without
 from assay.runtime import dvc_yaml, files, import_closure, npy_files, task_source
@@ -34,6 +33,7 @@ from assay.runtime.source_roots import LIBRARY_TREE, project
 from assay.serving import predict
 from assay.serving.predict import Predictor, Sources
 from assay.tags.strategy_events import Accepted
+from assay.training import batches, device, task_interface
 
 #: largest difference between a prediction made again and the stored one, relative to the largest stored
 #: one. Float32 on another device differs by rounding; half precision by what it rounds away.
@@ -153,13 +153,13 @@ def _said(kept: Kept) -> Iterator[None]:
         raise
     except Exception as error:
         raise UsageError(
-            f"the code of {kept.strategy} fails outside of its project with {contract.brief(error)}",
+            f"the code of {kept.strategy} fails outside of its project with {task_interface.brief(error)}",
             mend="look for files that it reads and no import reaches",
         ) from error
 
 
 def _training(kept: Kept, evaluated: Examples) -> Examples:
-    """The examples that trained, as `learning.measure` chooses them."""
+    """The examples that trained, as `training.train_and_predict` chooses them."""
     given, _ = storage.read(kept.fetched.part("train"), ["ids", "inputs", "targets"])
     train, _ = without(given, evaluated)
     return sample(train, kept.params.train.sample)
@@ -183,7 +183,7 @@ def _describe(kept: Kept, folder: Path, numbers: Sequence[int], evaluated: Examp
         "module": task_source.module(settings.task.name, "learning"),
         "parameters": settings.model,
         "shape": list(shape),
-        "outputs": feed.outputs(evaluated),
+        "outputs": batches.outputs(evaluated),
         "input_shape": list(evaluated.inputs.shape[1:]),
         "input_dtype": evaluated.inputs.dtype.name,
         "target_shape": list(evaluated.targets.shape[1:]),

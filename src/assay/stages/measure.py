@@ -41,7 +41,7 @@ def measured(request: MeasureRequest, root: Path, watch: Watch = NOBODY) -> tupl
     if found is not None:
         return assemble_measurement.write_kept(request, settings, sample, found), found.told.unproven
     gc.disable()  # as in assay/__main__.py
-    learning = importlib.import_module("assay.learning.measure")
+    learning = importlib.import_module("assay.training.train_and_predict")
     gc.enable()
     timing.mark("imports")
     answer: tuple[Measurement, list[str]] = learning.trained(request, root, settings, sample, watch)

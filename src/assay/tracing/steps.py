@@ -23,13 +23,14 @@ from assay.core.paths import Layout
 from assay.core.schemas import ModeTrace, Trace, TraceRequest
 from assay.data import storage
 from assay.data.storage import Examples
-from assay.learning import contract, device, feed, fitting, loop, replicas, trust
-from assay.learning.contract import Task
-from assay.learning.plan import Plan
-from assay.learning.seeding import Streams
 from assay.replicates.train_and_eval_examples import sample
 from assay.replicates.training_progress import Progress
 from assay.runtime import dvc_yaml, files
+from assay.training import batches, custom_fit, device, model_init, task_interface, training_loop
+from assay.training.random_streams import Streams
+from assay.training.task_interface import Task
+from assay.training.training_spec import Plan
+from assay.training.vmap import equivalence_check
 
 NEEDED = ("ids", "inputs", "targets")
 #: stream of the traced replicate: no measurement draws from it
@@ -55,7 +56,7 @@ def trace(request: TraceRequest, root: Path) -> Trace:
 
 def _states(request: TraceRequest, settings: Params, given: Examples, root: Path) -> list[dict[str, str]]:
     """Before the first step, and after each; the last holds what the model predicts by then."""
-    task = contract.load(settings.task.name, root, settings.model)
+    task = task_interface.load(settings.task.name, root, settings.model)
     few = sample(given, settings.train.sample)
     few = few.take(np.arange(min(len(few), request.steps * settings.train.batch_size)))
     with (
@@ -72,13 +73,13 @@ def _states(request: TraceRequest, settings: Params, given: Examples, root: Path
 
 def _fitted(task: Task, settings: Params, few: Examples, seed: int) -> list[dict[str, str]]:
     """A loop of the task's own is one step: all of it, on the few examples."""
-    made = fitting.fit(task, parameters.as_given(settings), few, few, Streams(seed, PURPOSE, 0))
+    made = custom_fit.fit(task, parameters.as_given(settings), few, few, Streams(seed, PURPOSE, 0))
     assert made.predictions is not None
     return [{}, {**_hashes(safetensors.torch.load(made.weights)), PREDICTIONS: _hash(made.predictions)}]
 
 
 def _plan(task: Task, settings: Params, few: Examples, seed: int) -> Plan:
-    train, evaluate = feed.tensors(task, few, few, device.DTYPES[settings.train.precision])
+    train, evaluate = batches.tensors(task, few, few, device.DTYPES[settings.train.precision])
     classes = None if few.classes is None else len(few.classes)
     return Plan(
         task=task,
@@ -89,23 +90,23 @@ def _plan(task: Task, settings: Params, few: Examples, seed: int) -> Plan:
         train=train,
         evaluate=evaluate,
         classes=classes,
-        outputs=feed.outputs(few),
+        outputs=batches.outputs(few),
     )
 
 
-class Traced(loop.Training):
+class Traced(training_loop.Training):
     """The training loop itself, looked at after each step: an edit of the loop shows, too."""
 
     def __init__(self, plan: Plan, progress: Progress) -> None:
-        replicas.check(plan)
-        super().__init__(plan, trust.alone(plan, 0), [0], progress)
+        model_init.check(plan)
+        super().__init__(plan, equivalence_check.alone(plan, 0), [0], progress)
         self.states = [_hashes(self.engine.weights(0))]
 
     def states_after(self, steps: int) -> list[dict[str, str]]:
         """States before and after each of at most `steps` steps; fewer where training is shorter or diverges."""
         while self.step < self.steps and len(self.states) <= steps and not self.monitor.over:
             self._epoch(self.step // self.feed.steps + 1)
-        (made,) = loop.predict(self.plan, self.engine)
+        (made,) = training_loop.predict(self.plan, self.engine)
         found = self.states[: steps + 1]
         return [*found[:-1], {**found[-1], PREDICTIONS: _hash(made)}]
 

@@ -15,14 +15,15 @@ import msgspec
 import torch
 from torch import Tensor
 
-from assay.learning import memory, seeding, trust, work, workers
-from assay.learning.engine import Engine
-from assay.learning.feed import Feed, cuts
-from assay.learning.fused import Fused, NotFusable
-from assay.learning.plan import Plan
 from assay.replicates.replicate_cache import Store
 from assay.replicates.training_progress import Watcher
 from assay.runtime import parent_watch
+from assay.training import memory_estimate, random_streams, thread_count, worker_processes
+from assay.training.batches import Feed, cuts
+from assay.training.engine import Engine
+from assay.training.training_spec import Plan
+from assay.training.vmap import equivalence_check
+from assay.training.vmap.vmap_engine import Fused, NotFusable
 
 #: timed steps of each way, the fastest counts: other work on the machine only ever slows one down
 TIMED = 4
@@ -70,10 +71,10 @@ def way(plan: Plan, group: Sequence[int], wanted: str, store: Store, *, forks: b
     several = _several(plan, forks) if wanted == "auto" else {}
     key = ("way", wanted, len(group), plan.device.type, parent_watch.processors())
     made = store.decided(Decision, *key)
-    if made is None or made.chunk * made.workers * made.need > LEEWAY * memory.room(plan.device):
-        with seeding.untouched():
+    if made is None or made.chunk * made.workers * made.need > LEEWAY * memory_estimate.room(plan.device):
+        with random_streams.untouched():
             made = _decide(_uncompiled(plan), group, several, timed=wanted == "auto")
-            memory.release()
+            memory_estimate.release()
         store.decide(made, *key)
     if made.reason and made.workers == 1:
         store.notes.append(f"trained one after another, not fused: {made.reason}")
@@ -84,8 +85,10 @@ def _processes(plan: Plan, group: Sequence[int], notes: list[str]) -> Way:
     if plan.device.type != "cpu" or parent_watch.processors() == 1:
         notes.append("trained one after another, not in processes: there is one processor")
         return Way()
-    with seeding.untouched():
-        room = _room(plan, needed(_uncompiled(plan), group[0]) + _own(plan, FORK if workers.forks() else START))
+    with random_streams.untouched():
+        room = _room(
+            plan, needed(_uncompiled(plan), group[0]) + _own(plan, FORK if worker_processes.forks() else START)
+        )
     if room == 1:
         notes.append("trained one after another, not in processes: two replicates do not fit into memory")
     return Way(workers=min(parent_watch.processors(), len(group), room))
@@ -99,13 +102,13 @@ def _several(plan: Plan, forks: bool) -> dict[int, float]:
     if plan.device.type != "cpu" or torch.get_num_threads() > 1:
         return {}
     found = {parent_watch.processors(): START}
-    if forks and workers.forks():
+    if forks and worker_processes.forks():
         found[parent_watch.share()] = FORK
     return {count: start for count, start in found.items() if count > 1}
 
 
 def _decide(plan: Plan, group: Sequence[int], several: dict[int, float], *, timed: bool) -> Decision:
-    large = timed and plan.device.type == "cpu" and work.multiply_adds(plan) >= work.SMALL
+    large = timed and plan.device.type == "cpu" and thread_count.multiply_adds(plan) >= thread_count.SMALL
     if large and not several:
         return Decision(1, 1, 0, "")
     need = needed(plan, group[0])
@@ -122,7 +125,7 @@ def _decide(plan: Plan, group: Sequence[int], several: dict[int, float], *, time
     except NotFusable as error:
         return _soonest(plan, group, several, need, 1, str(error))
     except Exception as error:
-        if not memory.exhausted(error):
+        if not memory_estimate.exhausted(error):
             raise
         return Decision(1, 1, need, _CROWDED)
 
@@ -148,14 +151,14 @@ def _soonest(
 def _fusable(plan: Plan, group: Sequence[int], room: int) -> tuple[int, str]:
     """How many replicates a chunk may have, or 1 and the reason."""
     try:
-        trust.prove(plan, group)
+        equivalence_check.prove(plan, group)
     except NotFusable as error:
         return 1, str(error)
     except Exception as error:
-        if not memory.exhausted(error):
+        if not memory_estimate.exhausted(error):
             raise
         return 1, _CROWDED
-    return max(map(len, memory.chunks(group, room))), ""
+    return max(map(len, memory_estimate.chunks(group, room))), ""
 
 
 def _crowded(need: int, largest: int) -> str:
@@ -170,14 +173,14 @@ def _own(plan: Plan, start: float) -> int:
 
 def _room(plan: Plan, need: int) -> int:
     """Replicates of `need` bytes that fit into memory at once."""
-    return max(1, memory.room(plan.device) // need)
+    return max(1, memory_estimate.room(plan.device) // need)
 
 
 def needed(plan: Plan, number: int) -> int:
     """Bytes of one replicate in training."""
-    engine = trust.alone(plan, number)
+    engine = equivalence_check.alone(plan, number)
     inputs, targets = next(_batches(plan, [number]))
-    return memory.per_replicate(engine, memory.activations(engine, inputs, targets))
+    return memory_estimate.per_replicate(engine, memory_estimate.activations(engine, inputs, targets))
 
 
 def _uncompiled(plan: Plan) -> Plan:
@@ -193,7 +196,7 @@ def _times(plan: Plan, group: Sequence[int], chunks: Sequence[int], room: int) -
     found: dict[int, float] = {}
     for chunk in chunks:
         found |= _in_turns(plan, group, [chunk])
-        memory.release()
+        memory_estimate.release()
     return found
 
 
@@ -217,7 +220,9 @@ class _Timed:
     """A throw-away engine whose steps are timed; the first warms up and does not count, the fastest does."""
 
     def __init__(self, plan: Plan, numbers: Sequence[int]) -> None:
-        self.engine: Engine = trust.alone(plan, numbers[0]) if len(numbers) == 1 else trust.fused(plan, numbers)
+        self.engine: Engine = (
+            equivalence_check.alone(plan, numbers[0]) if len(numbers) == 1 else equivalence_check.fused(plan, numbers)
+        )
         self.batches = _batches(plan, numbers)
         self.times: list[float] = []
         # A single thread is timed by its own clock, which other processes do not move.
@@ -228,7 +233,7 @@ class _Timed:
         inputs, targets = next(self.batches)
         started = self.clock()
         step = partial(self.engine.step, inputs, targets, 0.0, len(self.times) + 1)
-        float((trust.guarded(self.engine, step) if isinstance(self.engine, Fused) else step()).sum())
+        float((equivalence_check.guarded(self.engine, step) if isinstance(self.engine, Fused) else step()).sum())
         self.times.append(self.clock() - started)
 
     @property

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from assay.core.params_yaml import Params
-from assay.learning import device
-from assay.learning.contract import Task
-from assay.learning.dropout import Masks
-from assay.learning.engine import Engine
+from assay.training import device
+from assay.training.dropout import Masks
+from assay.training.engine import Engine
+from assay.training.task_interface import Task
 
 
 class Sequential(Engine):

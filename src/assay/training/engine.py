@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from assay.core.params_yaml import Train
-from assay.learning import rules, seeding
-from assay.learning.contract import Task
-from assay.learning.device import Compiled
-from assay.learning.dropout import Masks
+from assay.training import optimizers, random_streams
+from assay.training.device import Compiled
+from assay.training.dropout import Masks
+from assay.training.task_interface import Task
 
 ALIGN = 16
 #: batches in one forward pass without gradients: it takes less memory than training on one, and as long as on many
@@ -88,7 +88,7 @@ class Engine(ABC):
                 view[lane].copy_(given[name].detach())
         self.grads = self.layout.views(self.grad)
         self.freeze: Tensor | None = None  # (lanes,) lanes whose gradients no longer count
-        self.rule = rules.rule(settings)
+        self.rule = optimizers.rule(settings)
         self.slots = self.rule.start(self.theta)
         self.portion = EVALUATE * settings.batch_size  # whatever the lanes: its size can change last bits
 
@@ -123,7 +123,7 @@ class Engine(ABC):
 
     def clip(self) -> None:
         if self.settings.clip:
-            rules.clip(self.grad, self.settings.clip)
+            optimizers.clip(self.grad, self.settings.clip)
 
     def apply(self, lr: float, step: int) -> None:
         self.rule.update(self.theta, self.grad, self.slots, lr, step)
@@ -131,7 +131,7 @@ class Engine(ABC):
     def mean_losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """(lanes,) mean loss over all examples."""
         total, place = torch.zeros(self.lanes, dtype=torch.float64), self.theta.device
-        with torch.no_grad(), seeding.untouched():
+        with torch.no_grad(), random_streams.untouched():
             for start in range(0, len(targets), self.portion):
                 part = slice(start, start + self.portion)
                 found = self.losses(inputs[part].to(place), targets[part].to(place)).double().cpu()
@@ -140,7 +140,7 @@ class Engine(ABC):
 
     def outputs(self, inputs: Tensor) -> Tensor:
         """(lanes, N, …) outputs for N examples, on the host."""
-        with torch.no_grad(), seeding.untouched():
+        with torch.no_grad(), random_streams.untouched():
             portions = (part.to(self.theta.device) for part in torch.split(inputs, self.portion))
             parts = [self.forward(part).float().cpu() for part in portions]
         return torch.cat(parts, dim=1)

@@ -15,10 +15,10 @@ from typing import Any
 
 import msgspec
 
-from assay.learning import packing
 from assay.replicates import cache_entries
 from assay.replicates.replicate_cache import Names
 from assay.runtime import cache_dirs, files
+from assay.training import state_serialization
 
 VERSION = 1
 #: seconds between two checkpoints, and the largest share of time that writing them may take
@@ -54,7 +54,7 @@ class Saver:
         assert self.path is not None
         started = time.monotonic()
         try:
-            cache_entries.seal(self.path, packing.pack(state))
+            cache_entries.seal(self.path, state_serialization.pack(state))
             cache_dirs.hold(self.path.parent)
         except (OSError, TypeError) as error:
             log(f"no checkpoint: {self.path} cannot be written ({error})")
@@ -69,8 +69,8 @@ class Saver:
         raw = cache_entries.unseal(self.path)
         if raw is not None:
             try:
-                return packing.unpack(raw)
-            except packing.BROKEN:
+                return state_serialization.unpack(raw)
+            except state_serialization.BROKEN:
                 cache_entries.discard(self.path)
                 return None
         if any(True for _ in cache_entries.children(self.path.parent)):

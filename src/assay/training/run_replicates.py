@@ -9,13 +9,22 @@ from itertools import chain
 import torch
 
 from assay.core.errors import AssayError, UsageError
-from assay.learning import choose, contract, device, loop, memory, trust, work, workers
-from assay.learning.fused import NotFusable
-from assay.learning.plan import Plan
 from assay.replicates.replicate_cache import Store
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.training_progress import Only, Watcher
 from assay.runtime import task_source
+from assay.training import (
+    autotune_execution,
+    device,
+    memory_estimate,
+    task_interface,
+    thread_count,
+    training_loop,
+    worker_processes,
+)
+from assay.training.training_spec import Plan
+from assay.training.vmap import equivalence_check
+from assay.training.vmap.vmap_engine import NotFusable
 
 
 def run(
@@ -25,15 +34,15 @@ def run(
 
     How follows from the whole group: what an interrupted run left over is trained as it would have been.
     """
-    with _said(plan), work.threads(plan):
-        way = choose.way(plan, group, execution, store)
-        choose.describe(way, execution, progress)
+    with _said(plan), thread_count.threads(plan):
+        way = autotune_execution.way(plan, group, execution, store)
+        autotune_execution.describe(way, execution, progress)
         shares = [[one for one in group[index :: way.workers] if one in numbers] for index in range(way.workers)]
         shares = [share for share in shares if share]
         # Workers share out the threads, also when but one of them is left to do: threads can change last bits.
         with device.threads(max(1, torch.get_num_threads() // way.workers)):
             if len(shares) > 1:
-                found = workers.run(plan, shares, way.chunk, progress, store.notes, part)
+                found = worker_processes.run(plan, shares, way.chunk, progress, store.notes, part)
             else:
                 found = here(plan, shares[0], way.chunk, progress, store.notes)
     by_number = {one.number: one for one in found}
@@ -49,22 +58,22 @@ def part(plan: Plan, numbers: Sequence[int], chunk: int, progress: Watcher, note
 def here(plan: Plan, numbers: Sequence[int], largest: int, progress: Watcher, notes: list[str]) -> list[Outcome]:
     """Train in this process, `largest` at a time; a chunk that does not fit or breaks in lanes is cut up."""
     found: list[Outcome] = []
-    waiting, lanes = memory.chunks(numbers, largest), largest > 1
+    waiting, lanes = memory_estimate.chunks(numbers, largest), largest > 1
     while waiting:
         chunk = waiting.pop(0)
         if found:
-            memory.release()
+            memory_estimate.release()
         try:
             found += _in_lanes(plan, chunk, progress) if lanes else _alone(plan, chunk[0], progress)
         except NotFusable as error:
             notes.append(f"trained one after another, not fused: {error}")
             waiting, lanes = [[number] for number in chain(chunk, *waiting)], False
         except Exception as error:
-            if not lanes or not memory.exhausted(error):
+            if not lanes or not memory_estimate.exhausted(error):
                 raise
             half = -(-len(chunk) // 2)
             progress.log(f"{max(2, len(chunk))} replicates do not fit into memory: {half} at a time")
-            waiting, lanes = memory.chunks(list(chain(chunk, *waiting)), half), half > 1
+            waiting, lanes = memory_estimate.chunks(list(chain(chunk, *waiting)), half), half > 1
     return found
 
 
@@ -75,19 +84,19 @@ def _in_lanes(plan: Plan, numbers: Sequence[int], progress: Watcher) -> list[Out
     its last bits would differ from those among others.
     """
     lanes = numbers if len(numbers) > 1 else [numbers[0], numbers[0] + 1]
-    engine = trust.fused(plan, lanes)
+    engine = equivalence_check.fused(plan, lanes)
     try:
-        return loop.train(plan, engine, lanes, Only(progress, numbers))[: len(numbers)]
+        return training_loop.train(plan, engine, lanes, Only(progress, numbers))[: len(numbers)]
     except (NotFusable, AssayError, OSError):  # the last of who is told, not of the lanes
         raise
     except Exception as error:
-        if memory.exhausted(error):
+        if memory_estimate.exhausted(error):
             raise
-        raise NotFusable(trust.blamed(engine, error)) from error
+        raise NotFusable(equivalence_check.blamed(engine, error)) from error
 
 
 def _alone(plan: Plan, number: int, progress: Watcher) -> list[Outcome]:
-    return loop.train(plan, trust.alone(plan, number), [number], progress)
+    return training_loop.train(plan, equivalence_check.alone(plan, number), [number], progress)
 
 
 @contextmanager
@@ -96,9 +105,9 @@ def _said(plan: Plan) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if memory.exhausted(error):
+        if memory_estimate.exhausted(error):
             raise UsageError(
-                f"one replicate does not fit into the memory of {plan.device}: {contract.brief(error)}",
+                f"one replicate does not fit into the memory of {plan.device}: {task_interface.brief(error)}",
                 mend="lower train.batch_size, or take a smaller model, in params.yaml",
             ) from error
         with task_source.said_by_task(plan.task.root, plan.task.name, "learning"):

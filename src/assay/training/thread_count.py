@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from assay.learning import device, replicas, seeding
-from assay.learning.plan import Plan
 from assay.runtime import parent_watch
+from assay.training import device, model_init, random_streams
+from assay.training.training_spec import Plan
 
 #: multiply-adds of one replicate's forward pass below which a second thread gains little (see docs/execution.md)
 SMALL = 30_000_000
@@ -32,8 +32,8 @@ def multiply_adds(plan: Plan) -> int:
             found += output.numel() * weight[0].numel()
 
     rows = min(4, len(plan.train), plan.params.train.batch_size)
-    with seeding.untouched(), torch.no_grad():
-        module = replicas.module(plan, 0, replicas.masks(plan, [0])).eval()
+    with random_streams.untouched(), torch.no_grad():
+        module = model_init.module(plan, 0, model_init.masks(plan, [0])).eval()
         for one in module.modules():
             if not isinstance(one, torch.jit.ScriptModule):  # takes no hooks: what it holds counts as small
                 one.register_forward_hook(count)

@@ -9,12 +9,12 @@ import torch
 
 from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest
-from assay.learning import contract, device
-from assay.learning.contract import Task
-from assay.learning.group import Group
 from assay.replicates import replicate_cache
 from assay.replicates.train_and_eval_examples import Sample
 from assay.replicates.training_progress import Progress
+from assay.training import device, task_interface
+from assay.training.missing_replicates import Group
+from assay.training.task_interface import Task
 
 
 @dataclass(frozen=True)
@@ -36,5 +36,5 @@ class Prepared:
 
 def prepare(request: MeasureRequest, root: Path, settings: Params, sample: Sample) -> Prepared:
     """Load the task of `root` for what was read. Raises UsageError for what is wrong in it."""
-    task = contract.load(settings.task.name, root, settings.model)
+    task = task_interface.load(settings.task.name, root, settings.model)
     return Prepared(task, device.choose(request.device), sample)

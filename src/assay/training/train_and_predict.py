@@ -12,14 +12,14 @@ from pathlib import Path
 
 from assay.core.params_yaml import Params
 from assay.core.schemas import Measurement, MeasureRequest
-from assay.learning import device
-from assay.learning.group import Group
-from assay.learning.prepared import Prepared, prepare
 from assay.replicates import assemble_measurement
 from assay.replicates import train_and_eval_examples as samples
 from assay.replicates.assemble_measurement import NOBODY, Cost, Watch
 from assay.replicates.train_and_eval_examples import Sample
 from assay.runtime import timing
+from assay.training import device
+from assay.training.missing_replicates import Group
+from assay.training.training_setup import Prepared, prepare
 
 
 def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] | None = None) -> Measurement:

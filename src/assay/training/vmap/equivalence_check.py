@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from assay.core.errors import AssayError
-from assay.learning import contract, memory, replicas
-from assay.learning.feed import Feed
-from assay.learning.fused import Fused, NotFusable
-from assay.learning.plan import Plan
-from assay.learning.seeding import Globals
-from assay.learning.sequential import Sequential
+from assay.training import memory_estimate, model_init, task_interface
+from assay.training.batches import Feed
+from assay.training.random_streams import Globals
+from assay.training.sequential_engine import Sequential
+from assay.training.training_spec import Plan
+from assay.training.vmap.vmap_engine import Fused, NotFusable
 
 STEPS = 3
 #: largest difference relative to the norm of what is compared; rounding stays 100 times below
@@ -30,14 +30,14 @@ TOLERANCE = {"float64": 1e-9, "float32": 1e-4, "tf32": 1e-2, "bfloat16": 5e-2}
 
 def fused(plan: Plan, numbers: Sequence[int]) -> Fused:
     """An engine of fresh lanes; NotFusable when the task does not allow it."""
-    masks = replicas.masks(plan, list(numbers))
-    return Fused(plan.task, [replicas.module(plan, number, masks) for number in numbers], plan.params, masks)
+    masks = model_init.masks(plan, list(numbers))
+    return Fused(plan.task, [model_init.module(plan, number, masks) for number in numbers], plan.params, masks)
 
 
 def alone(plan: Plan, number: int) -> Sequential:
     """An engine of one fresh lane, the global generators seeded for it."""
-    masks = replicas.masks(plan, [number])
-    return Sequential(plan.task, [replicas.module(plan, number, masks)], plan.params, masks)
+    masks = model_init.masks(plan, [number])
+    return Sequential(plan.task, [model_init.module(plan, number, masks)], plan.params, masks)
 
 
 def prove(plan: Plan, numbers: Sequence[int]) -> None:
@@ -74,7 +74,7 @@ def guarded(engine: Fused, action: Callable[[], Tensor]) -> Tensor:
     except (NotFusable, AssayError):
         raise
     except Exception as error:
-        if memory.exhausted(error):
+        if memory_estimate.exhausted(error):
             raise
         raise NotFusable(blamed(engine, error)) from error
     if before != Globals():
@@ -84,7 +84,7 @@ def guarded(engine: Fused, action: Callable[[], Tensor]) -> Tensor:
 
 def blamed(engine: Fused, error: BaseException) -> str:
     """`error` as part of one sentence, with the innermost module that was running when it was raised."""
-    return f"{_where(engine.module, error)}: {contract.brief(error)}"
+    return f"{_where(engine.module, error)}: {task_interface.brief(error)}"
 
 
 def _where(module: nn.Module, error: BaseException) -> str:

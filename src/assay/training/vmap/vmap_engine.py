@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from assay.core.params_yaml import Params
-from assay.learning import device, embedding, norm, rules, seeding
-from assay.learning.contract import Task
-from assay.learning.dropout import Masks, Site, StreamDropout
-from assay.learning.engine import Engine
-from assay.learning.rules import Rule
+from assay.training import device, optimizers, random_streams
+from assay.training.dropout import Masks, Site, StreamDropout
+from assay.training.engine import Engine
+from assay.training.optimizers import Rule
+from assay.training.task_interface import Task
+from assay.training.vmap import batch_norm, embedding
 
 Places = list[list[tuple[dict[str, Any], str]]]
 
@@ -71,7 +72,7 @@ class Fused(Engine):
         self.compiled = device.Compiled(self._compilable()) if params.machine.compile else None
         embedding.install(self.module)
         if self.compiled is None:  # the compiler has no use for it
-            norm.install(self.module)
+            batch_norm.install(self.module)
         self._forward = torch.vmap(self._outputs)
 
     def differentiate(self, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -96,7 +97,7 @@ class Fused(Engine):
         if not self.parts:
             super().clip()
         elif self.largest is not None:
-            rules.clip(self.grad, self.largest)
+            optimizers.clip(self.grad, self.largest)
 
     def apply(self, lr: float, step: int) -> None:
         if not self.parts:
@@ -133,7 +134,7 @@ class Fused(Engine):
             real = self.masks.generators
             self.masks.generators = [torch.Generator(device=inputs.device)]
             self.masks.give(None)
-            with seeding.untouched(), torch.no_grad():
+            with random_streams.untouched(), torch.no_grad():
                 self._place([one[0] for one in self.leaves], [one[0].clone() for one in self.kept.values()])
                 # On a copy: a module that counts its steps must not count this one.
                 copy.deepcopy(self.module, {id(self.masks): self.masks})(inputs[0])

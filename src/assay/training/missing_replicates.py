@@ -18,14 +18,15 @@ from assay.core import params_yaml as parameters
 from assay.core.params_yaml import Params
 from assay.core.schemas import PREDICTIONS, Divergence, MeasureRequest
 from assay.data.storage import Examples
-from assay.learning import device, feed, fitting, loop, replicas, training, trust
-from assay.learning.checkpoint import Checkpoints
-from assay.learning.contract import Task
-from assay.learning.plan import Plan
-from assay.learning.seeding import Streams
 from assay.replicates.replicate_cache import Store
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.training_progress import Progress
+from assay.training import batches, custom_fit, device, model_init, run_replicates, training_loop
+from assay.training.checkpoint import Checkpoints
+from assay.training.random_streams import Streams
+from assay.training.task_interface import Task
+from assay.training.training_spec import Plan
+from assay.training.vmap import equivalence_check
 
 
 class Group:
@@ -102,26 +103,28 @@ class Group:
         if not numbers:
             return
         if self.task.fit is None:
-            replicas.check(self.plan)
+            model_init.check(self.plan)
             self.note_start()
-            training.run(self.plan, self.request.replicates, numbers, self.request.execution, self.progress, self.store)
+            run_replicates.run(
+                self.plan, self.request.replicates, numbers, self.request.execution, self.progress, self.store
+            )
             return
         for number in numbers:
             strategy = parameters.as_given(self.settings)
             streams = Streams(self.request.seed, self.request.purpose, number)
-            self.progress.finished(fitting.fit(self.task, strategy, self.train, self.evaluated, streams))
+            self.progress.finished(custom_fit.fit(self.task, strategy, self.train, self.evaluated, streams))
 
     def note_start(self) -> None:
         """Keep with the replicates that all of them begin with the same weights, if they do."""
-        note = replicas.same_start(self.plan, self.request.replicates)
+        note = model_init.same_start(self.plan, self.request.replicates)
         if note and note not in self.store.notes:
             self.store.notes.append(note)
 
     def _predict(self, outcome: Outcome) -> None:
         """Predictions of trained weights for an evaluated part that they have not seen."""
-        engine = trust.alone(self.plan, outcome.number)
+        engine = equivalence_check.alone(self.plan, outcome.number)
         engine.load(safetensors.torch.load(outcome.weights))
-        (outcome.predictions,) = loop.predict(self.plan, engine)
+        (outcome.predictions,) = training_loop.predict(self.plan, engine)
         if outcome.diverged is None and not np.isfinite(outcome.predictions).all():
             epochs = self.settings.train.epochs
             outcome.diverged = Divergence(epoch=epochs, step=outcome.steps, tensor=PREDICTIONS)
@@ -129,7 +132,7 @@ class Group:
     @cached_property
     def plan(self) -> Plan:
         dtype = device.DTYPES[self.settings.train.precision]
-        train, evaluate = feed.tensors(self.task, self.train, self.evaluated, dtype)
+        train, evaluate = batches.tensors(self.task, self.train, self.evaluated, dtype)
         return Plan(
             task=self.task,
             params=self.settings,
@@ -139,7 +142,7 @@ class Group:
             train=train.to(self.device),
             evaluate=evaluate.to(self.device),
             classes=None if self.evaluated.classes is None else len(self.evaluated.classes),
-            outputs=feed.outputs(self.train),
+            outputs=batches.outputs(self.train),
             checkpoints=self._checkpoints(),
         )
 

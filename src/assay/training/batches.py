@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from assay.data.storage import Examples
-from assay.learning import memory, seeding
-from assay.learning.contract import Task
-from assay.learning.seeding import Globals, Streams
+from assay.training import memory_estimate, random_streams
+from assay.training.random_streams import Globals, Streams
+from assay.training.task_interface import Task
 
 #: bytes of input that one gather of an epoch may copy; larger epochs are gathered step by step
 GATHER = 64 * 2**20
@@ -45,7 +45,7 @@ class Tensors:
     def to(self, device: torch.device) -> Tensors:
         """Move to the device where all of it fits into half of the free memory; else batches move one by one."""
         size = sum(one.numel() * one.element_size() for one in (self.inputs, self.targets))
-        if device.type != "cpu" and size > memory.available(device) // 2:
+        if device.type != "cpu" and size > memory_estimate.available(device) // 2:
             return replace(self, place=device)
         return Tensors(self.inputs.to(device), self.targets.to(device), device)
 
@@ -142,10 +142,10 @@ class Feed:
 
     def _globals(self) -> list[Globals]:
         """A state of the global generators for each lane, should augment() draw from them."""
-        with seeding.untouched():
+        with random_streams.untouched():
             found = []
             for one in self.streams:
-                seeding.seed_globals(one.display)
+                random_streams.seed_globals(one.display)
                 found.append(Globals())
         return found
 

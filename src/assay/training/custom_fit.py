@@ -16,16 +16,16 @@ from torch import Tensor
 
 from assay.core.schemas import PREDICTIONS, Divergence
 from assay.data.storage import Examples
-from assay.learning import contract, engine, seeding
-from assay.learning.contract import Task
-from assay.learning.seeding import Streams
 from assay.replicates.replicate_result import Outcome
+from assay.training import engine, random_streams, task_interface
+from assay.training.random_streams import Streams
+from assay.training.task_interface import Task
 
 
 def fit(task: Task, parameters: dict[str, Any], train: Examples, evaluated: Examples, streams: Streams) -> Outcome:
     """One replicate: `fit` sees the training part alone, the predictor sees inputs alone."""
     started = time.perf_counter()
-    seeding.seed_globals(streams.display)
+    random_streams.seed_globals(streams.display)
     predictor = task.call("fit", parameters, train, streams.display)
     if not callable(predictor):
         raise task.refuse(f"fit() returns {type(predictor).__name__}", "a function from inputs to predictions")
@@ -47,7 +47,7 @@ def _predict(task: Task, predictor: Any, evaluated: Examples) -> NDArray[np.floa
     try:
         made = predictor(evaluated.inputs)
     except Exception as error:
-        raise task.refuse(f"the predictor of fit() fails with {contract.brief(error)}") from error
+        raise task.refuse(f"the predictor of fit() fails with {task_interface.brief(error)}") from error
     if np.ma.is_masked(made):
         raise task.refuse("the predictor of fit() returns a masked array", "a row for each, none of it masked")
     array = np.asarray(made.detach().cpu() if isinstance(made, Tensor) else made)
@@ -68,5 +68,5 @@ def _weights(predictor: Any) -> dict[str, Tensor]:
     return {
         name: engine.plain(value)
         for name, value in found.items()
-        if isinstance(value, torch.Tensor) and contract.storable(value)
+        if isinstance(value, torch.Tensor) and task_interface.storable(value)
     }

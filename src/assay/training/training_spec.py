@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 
 from assay.core.params_yaml import Params
-from assay.learning.checkpoint import Checkpoints
-from assay.learning.contract import Task
-from assay.learning.feed import Tensors
-from assay.learning.seeding import Streams
+from assay.training.batches import Tensors
+from assay.training.checkpoint import Checkpoints
+from assay.training.random_streams import Streams
+from assay.training.task_interface import Task
 
 
 @dataclass(frozen=True)

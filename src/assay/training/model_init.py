@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from assay.core.schemas import SAME_START
-from assay.learning import contract, device, dropout, seeding
-from assay.learning.dropout import Masks
-from assay.learning.plan import Plan
+from assay.training import device, dropout, random_streams, task_interface
+from assay.training.dropout import Masks
+from assay.training.training_spec import Plan
 
 
 def module(plan: Plan, number: int, masks: Masks) -> nn.Module:
@@ -20,11 +20,11 @@ def module(plan: Plan, number: int, masks: Masks) -> nn.Module:
     Leaves the global generators as the replicate's training starts with them.
     """
     streams = plan.streams(number)
-    seeding.seed_globals(streams.display, streams.integer("init"))
-    made = contract.build(plan.task, plan.train.shape, plan.outputs, plan.params.model)
-    made = contract.shaped(plan.task, dropout.install(made, masks), plan.train.inputs)
+    random_streams.seed_globals(streams.display, streams.integer("init"))
+    made = task_interface.build(plan.task, plan.train.shape, plan.outputs, plan.params.model)
+    made = task_interface.shaped(plan.task, dropout.install(made, masks), plan.train.inputs)
     made = device.cast(made, plan.device, device.DTYPES[plan.params.train.precision])
-    seeding.seed_globals(streams.display)
+    random_streams.seed_globals(streams.display)
     return made
 
 
@@ -36,7 +36,7 @@ def same_start(plan: Plan, numbers: Sequence[int]) -> str:
     """
     if len(numbers) < 2:
         return ""
-    with seeding.untouched():
+    with random_streams.untouched():
         starts, reseeded = zip(*(_start(plan, number) for number in numbers[:2]), strict=True)
     if len(set(starts)) > 1 or not starts[0]:
         return ""
@@ -50,8 +50,8 @@ def same_start(plan: Plan, numbers: Sequence[int]) -> str:
 def _start(plan: Plan, number: int) -> tuple[str, bool]:
     """Hash of the weights that this replicate begins with, and whether model() seeded torch itself."""
     seed = plan.streams(number).integer("init")
-    seeding.seed_globals(plan.streams(number).display, seed)
-    made = contract.build(plan.task, plan.train.shape, plan.outputs, plan.params.model)
+    random_streams.seed_globals(plan.streams(number).display, seed)
+    made = task_interface.build(plan.task, plan.train.shape, plan.outputs, plan.params.model)
     found = hashlib.blake2b(digest_size=16)
     for one in made.parameters():
         if nn.parameter.is_lazy(one):
@@ -67,11 +67,11 @@ def masks(plan: Plan, numbers: list[int]) -> Masks:
 
 def check(plan: Plan) -> None:
     """Hold the task's members against the contract, on a model and a batch that are thrown away."""
-    with seeding.untouched():
+    with random_streams.untouched():
         made = module(plan, 0, masks(plan, [0]))
         count = min(plan.params.train.batch_size, len(plan.train), 8)
         part = slice(0, count)
         with device.autocast(plan.device, plan.params.train.precision):
             inputs, targets = plan.train.inputs[part].to(plan.device), plan.train.targets[part].to(plan.device)
-            contract.probe(plan.task, made, inputs, targets, plan.classes)
-        contract.check_storable(plan.task, made)
+            task_interface.probe(plan.task, made, inputs, targets, plan.classes)
+        task_interface.check_storable(plan.task, made)

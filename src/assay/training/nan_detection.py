@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from assay.core.schemas import PREDICTIONS, Divergence
-from assay.learning.engine import Engine
+from assay.training.engine import Engine
 
 
 @dataclass

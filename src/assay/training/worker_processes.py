@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 
 from assay.core.errors import AssayError
 from assay.core.params_yaml import Params
-from assay.learning import contract, device
-from assay.learning.checkpoint import Checkpoints
-from assay.learning.feed import Tensors
-from assay.learning.plan import Plan
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Watcher
 from assay.runtime import parent_watch, standard_streams, tracked_code_check
+from assay.training import device, task_interface
+from assay.training.batches import Tensors
+from assay.training.checkpoint import Checkpoints
+from assay.training.training_spec import Plan
 
 #: what trains in a worker: (plan, numbers, chunk, progress, notes) → outcomes
 Train = Callable[[Plan, Sequence[int], int, Watcher, list[str]], list[Outcome]]
@@ -67,7 +67,7 @@ class _Parcel:
     def plan(self) -> Plan:
         train_inputs, train_targets, inputs, targets = map(torch.from_numpy, self.arrays)
         return Plan(
-            task=contract.load(self.params.task.name, self.root, self.params.model),
+            task=task_interface.load(self.params.task.name, self.root, self.params.model),
             params=self.params,
             device=torch.device("cpu"),
             seed=self.seed,
@@ -192,6 +192,6 @@ def _work(parcel: _Parcel, numbers: list[int], chunk: int, pipe: Connection, tra
     except AssayError as error:
         pipe.send(("error", error))
     except Exception as error:
-        pipe.send(("error", RuntimeError(contract.brief(error))))
+        pipe.send(("error", RuntimeError(task_interface.brief(error))))
     pipe.close()
     os._exit(0)  # at once: a thread that the task left running would be waited for

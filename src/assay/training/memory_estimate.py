@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from assay.core.errors import UsageError
-from assay.learning.engine import Engine
-from assay.learning.sequential import Sequential
 from assay.runtime import container_limits, files
+from assay.training.engine import Engine
+from assay.training.sequential_engine import Sequential
 
 #: share of a GPU's free memory that a chunk may claim; the rest is for the allocator and for others
 SHARE = 0.7

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from assay.core.schemas import Divergence
-from assay.learning import contract, device, rules
-from assay.learning.checkpoint import Saver
-from assay.learning.divergence import Monitor
-from assay.learning.engine import Engine
-from assay.learning.feed import Feed
-from assay.learning.plan import Plan
-from assay.learning.seeding import Globals
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Watcher
+from assay.training import device, optimizers, task_interface
+from assay.training.batches import Feed
+from assay.training.checkpoint import Saver
+from assay.training.engine import Engine
+from assay.training.nan_detection import Monitor
+from assay.training.random_streams import Globals
+from assay.training.training_spec import Plan
 
 
 def train(plan: Plan, engine: Engine, numbers: Sequence[int], progress: Watcher) -> list[Outcome]:
@@ -65,7 +65,7 @@ class Training:
         """What is left of an epoch (from 1)."""
         for inputs, targets in self.feed.epoch(epoch, self.step % self.feed.steps):
             self.step += 1
-            lr = rules.step_size(self.plan.params.lr, self.settings.schedule, self.step, self.steps)
+            lr = optimizers.step_size(self.plan.params.lr, self.settings.schedule, self.step, self.steps)
             losses = self._compiling(inputs, targets, lr) if self.warming else self._step(inputs, targets, lr)
             self.monitor.look(epoch, self.step, losses)
             if self.monitor.over:
@@ -188,6 +188,6 @@ def predict(plan: Plan, engine: Engine) -> list[NDArray[np.float32]]:
     outputs = engine.outputs(plan.evaluate.inputs)
     targets = plan.evaluate.targets
     return [
-        contract.predictions(plan.task, lane, targets.cpu(), plan.classes).detach().numpy().astype(np.float32)
+        task_interface.predictions(plan.task, lane, targets.cpu(), plan.classes).detach().numpy().astype(np.float32)
         for lane in outputs
     ]
