@@ -12,7 +12,7 @@ from pathlib import Path
 from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.runtime import files
-from assay.tracing.steps import trace
+from assay.training.step_trace import trace
 
 
 def main(root: Path, arguments: Sequence[str]) -> None:

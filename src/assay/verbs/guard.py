@@ -2,7 +2,7 @@
 
 Covers: finding the revisions, a process of its own for each with its own task code, a second run of the first
 where they differ (training that differs from itself proves nothing). Not covered: training
-(`assay.tracing`) and comparing traces (`changes.trace_diff`).
+(`assay.training`) and comparing traces (`changes.trace_diff`).
 """
 
 from __future__ import annotations
