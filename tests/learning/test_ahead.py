@@ -11,14 +11,13 @@ import pytest
 from miniature import Make, Project, digits
 from zoo import TASK
 
-from assay.ahead import beside
-from assay.ahead.settings import ahead
 from assay.core.errors import UsageError
 from assay.replicates import assemble_measurement
 from assay.replicates import train_and_eval_examples as samples
 from assay.replicates.assemble_measurement import Watch
 from assay.runtime import parent_watch
-from assay.training import autotune_execution, memory_estimate
+from assay.training import autotune_execution, candidate_cache_warmup, memory_estimate
+from assay.training.grid_cache_warmup import ahead
 from assay.training.train_and_predict import measure, trained
 
 RATES = [{"lr": 0.003}, {"lr": 0.01}, {"lr": 0.03, "train.weight_decay": 0.1}]
@@ -142,7 +141,7 @@ class Beside:
         watch = Watch(ready, lambda: ["src/late.py"])
         begin = partial(setattr, self, "began", True)
         root = self.project.root
-        beside.train(self.asked, root, self.settings, self.sample, root / "scratch", watch, begin)
+        candidate_cache_warmup.train(self.asked, root, self.settings, self.sample, root / "scratch", watch, begin)
         return self.began
 
     def kept(self) -> assemble_measurement.Kept | None:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from assay.ahead.settings import ahead
 from assay.baseline import candidate_seeds
 from assay.replicates.measure_request import request, training_closure
 from assay.runtime import import_closure, source_analysis_cache
 from assay.runtime.stage_setup import start
+from assay.training.grid_cache_warmup import ahead
 
 
 def main(root: Path, arguments: Sequence[str]) -> None:

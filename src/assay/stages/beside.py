@@ -32,7 +32,7 @@ def main(root: Path, arguments: Sequence[str]) -> None:
     sample = samples.read(asked, settings)
     if assemble_measurement.at_hand(asked, settings, sample) is not None:
         return
-    ahead = importlib.import_module("assay.ahead.beside")
+    ahead = importlib.import_module("assay.training.candidate_cache_warmup")
     own = set(begun.unproven())  # this module and what it is started for, which train no one
 
     def late() -> list[str]:

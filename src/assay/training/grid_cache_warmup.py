@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from assay.ahead import lanes
 from assay.core import params_yaml as parameters
 from assay.core.json_encoding import json_form
 from assay.core.params_yaml import Params
@@ -22,6 +21,7 @@ from assay.replicates import train_and_eval_examples as samples
 from assay.runtime import dvc_yaml
 from assay.training import device
 from assay.training.training_setup import prepare
+from assay.training.vmap import mixed_settings
 
 #: lanes of one training; each holds a lock on its entry of the cache, and systems limit open files to 256
 LANES = 128
@@ -64,6 +64,6 @@ def _family(request: MeasureRequest, root: Path, same: Sequence[Params], late: C
     try:
         with device.products(train.precision), device.determinism(train.deterministic) as nondeterministic:
             groups = [ready.group(request, settings, progress, nondeterministic) for settings in same]
-            return lanes.train(groups, progress, late)
+            return mixed_settings.train(groups, progress, late)
     finally:
         progress.close()
