@@ -1,7 +1,7 @@
 """`assay export` and `assay.load`: the model of an accepted strategy, ready to predict.
 
 Covers: which strategy, fetching what Git and DVC keep of it, a folder that appears whole or not at all, a
-copy in our cache for `load`. Not covered: the folder's content (`serving.packing`).
+copy in our cache for `load`. Not covered: the folder's content (`serving.export_folder`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from assay.history import lookup, outputs, project
 from assay.history.reading import read
 from assay.history.state import Strategy, fold
 from assay.runtime import cache_dirs, dvc_yaml
-from assay.serving.packing import Kept, needed, pack
+from assay.serving.export_folder import Kept, needed, pack
 from assay.serving.predict import MODEL, BrokenError, Predictor
 
 
