@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from gitproject import PARAMS, Project, metrics
 
-from assay.history import alone, difference
-from assay.history.alone import measured_alone
-from assay.history.reading import read
+from assay.changes import baseline_diff
+from assay.history import single_change_experiments
+from assay.history.experiments import read
+from assay.history.single_change_experiments import measured_alone
 
 CODE = "src/tasks/digits/learning.py"
 VERSION = "accuracy-1.5f3c9a2e"
@@ -39,11 +40,11 @@ def test_what_is_not_parsed_could_not_have_mattered(old: str, new: str) -> None:
     before, after = PARAMS.encode(), PARAMS.replace(old, new).encode()
     assert before != after
     try:
-        found = difference.between(before, after)
+        found = baseline_diff.between(before, after)
     except Exception:
         found = []
     expected = found if len(found) == 1 and found[0] in WANTED else []
-    assert alone._alone(before, after, WANTED[:3]) == expected
+    assert single_change_experiments._alone(before, after, WANTED[:3]) == expected
 
 
 def test_a_few_processes_for_any_number_of_experiments(project: Project, tmp_path: Path, monkeypatch) -> None:

@@ -7,8 +7,8 @@ from gitproject import accepted
 
 from assay.history import look_ledger
 from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry
-from assay.history.reading import read
-from assay.history.state import fold
+from assay.history.experiments import read
+from assay.history.strategy_status import fold
 from assay.stats.confirmation_rule import level
 from assay.tags.strategy_events import Attempted, Comparison, Score, Seeds
 from assay.verbs import attempting, attempts_before

@@ -20,7 +20,7 @@ DIE = "import psutil; next(one for one in psutil.Process().parents() if 'dvc' in
 ASK = """\
 import os
 from pathlib import Path
-from assay.history import detached
+from assay.history import detached_head as detached
 Path("../said").write_text(detached.before_this_run(Path.cwd(), os.environ["DVC_EXP_NAME"]))
 """
 

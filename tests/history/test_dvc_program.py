@@ -6,7 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from assay.history import leftovers
+from assay.history import killed_run_leftovers
 from assay.runtime.dvc_cli import DVC
 
 SOURCES = Path(__file__).parents[2] / "src"
@@ -18,7 +18,7 @@ def test_a_file_in_the_current_folder_is_no_module(tmp_path: Path) -> None:
         (tmp_path / f"{name}.py").write_text("open('executed', 'w')\n", encoding="utf-8")
     said = subprocess.run([*DVC, "version", "--quiet"], cwd=tmp_path, capture_output=True, text=True)
     assert said.returncode == 0 and not (tmp_path / "executed").exists(), said.stderr
-    assert leftovers._is_driver([*DVC, "exp", "run"]) and not leftovers._is_driver([*DVC, "pull"])
+    assert killed_run_leftovers._is_driver([*DVC, "exp", "run"]) and not killed_run_leftovers._is_driver([*DVC, "pull"])
 
 
 def test_nothing_of_ours_starts_it_otherwise() -> None:

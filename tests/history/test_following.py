@@ -8,7 +8,7 @@ import pytest
 from gitproject import PARAMS, Project, metrics
 
 from assay.core.paths import Layout
-from assay.history import following
+from assay.strategies import update_work_tree
 
 NEW = {"params.yaml": PARAMS.replace("lr: 0.001 ", "lr: 0.01 "), "results/metrics.json": metrics()}
 
@@ -35,7 +35,7 @@ def land(project: Project, tried: str, files: dict[str, str] | None = None, gone
 
 
 def follow(project: Project, old: str, tried: str) -> list[str]:
-    return following.follow(Layout(project.path), old, tried)
+    return update_work_tree.follow(Layout(project.path), old, tried)
 
 
 def test_only_what_the_landing_changed_is_replaced(project: Project, tried: str) -> None:
@@ -48,11 +48,11 @@ def test_only_what_the_landing_changed_is_replaced(project: Project, tried: str)
     project.write(mine)
     project.git("add", "new.txt")
     project.git("update-index", "--assume-unchanged", "hidden.txt")
-    assert following.behind(Layout(project.path), old, tried)
+    assert update_work_tree.behind(Layout(project.path), old, tried)
     assert follow(project, old, tried) == []
     assert {path: (project.path / path).read_text() for path in mine} == mine
     assert project.git("status", "--porcelain").splitlines() == ["A  new.txt", " M src/code.py"]
-    assert not following.behind(Layout(project.path), old, tried)
+    assert not update_work_tree.behind(Layout(project.path), old, tried)
 
 
 @pytest.mark.parametrize("hidden", [(), ("--assume-unchanged",), ("--skip-worktree",)])
@@ -62,7 +62,7 @@ def test_an_edit_of_what_it_would_replace_keeps_it_from_following(project, tried
         project.git("update-index", *hidden, "params.yaml")
     project.write({"params.yaml": "mine\n"})
     assert follow(project, old, tried) == ["params.yaml"]
-    assert following.foreign(project.path, old, tried) == ["params.yaml"]
+    assert update_work_tree.foreign(project.path, old, tried) == ["params.yaml"]
     assert (project.path / "params.yaml").read_text() == "mine\n" and not (project.path / "results").exists()
     (project.path / "params.yaml").write_text(PARAMS)
     assert follow(project, old, tried) == [] and project.git("status", "--porcelain") == ""
@@ -133,7 +133,7 @@ def test_a_submodule_is_never_written_into(project: Project, tmp_path: Path) -> 
     old = land(project, tried)
     project.write({"vendor/f.txt": "mine\n"})
     assert follow(project, old, tried) == [] and (project.path / "vendor/f.txt").read_text() == "mine\n"
-    assert following.foreign(project.path, "HEAD") == ["vendor"]
+    assert update_work_tree.foreign(project.path, "HEAD") == ["vendor"]
     project.write({"vendor/f.txt": "1\n"})
     blocked = land(project, tried, {"vendor": "a file\n"}, gone=("vendor",))
     assert follow(project, blocked, tried)[0].startswith("vendor/")

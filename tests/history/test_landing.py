@@ -9,9 +9,9 @@ from gitproject import PARAMS, Project, accepted, metrics
 
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
-from assay.history import landing
-from assay.history.landing import Message
-from assay.history.merging import merge
+from assay.strategies import acceptance_transaction
+from assay.strategies.acceptance_transaction import Message
+from assay.strategies.merge_commit import merge
 from assay.tags.trailers import parse_event
 
 NEW = {"params.yaml": PARAMS.replace("lr: 0.001 ", "lr: 0.01 "), "results/metrics.json": metrics()}
@@ -26,7 +26,7 @@ def land(project: Project, tried: str, name: str = "adam"):
     head = project.head
     event = accepted("", name, experiment_commit=tried)
     brought = merge(project.path, head, tried, experiment=True)
-    return landing.land(Layout(project.path), head, brought, event, Message(f"Accept {name}", "A text."))
+    return acceptance_transaction.land(Layout(project.path), head, brought, event, Message(f"Accept {name}", "A text."))
 
 
 def test_tag_and_branch_move_together_and_twice_alike(project: Project, tried: str, tmp_path) -> None:
@@ -56,7 +56,7 @@ def test_the_second_of_two_is_told_and_changes_nothing(project: Project, tried: 
     brought = merge(project.path, head, tried, experiment=True)
     event = accepted("", "other", experiment_commit=tried)
     with pytest.raises(UsageError, match="main moved meanwhile"):
-        landing.land(Layout(project.path), head, brought, event, Message("t", ""))
+        acceptance_transaction.land(Layout(project.path), head, brought, event, Message("t", ""))
     assert project.git("for-each-ref") == before
 
 
@@ -65,7 +65,7 @@ def refused(project: Project, tried: str, said: str, mend: str) -> None:
     head, before = project.head, project.git("for-each-ref")
     brought = merge(project.path, head, tried, experiment=True)
     with pytest.raises(UsageError, match=said) as asked:
-        landing.rehearse(Layout(project.path), head, brought, "adam", tried)
+        acceptance_transaction.rehearse(Layout(project.path), head, brought, "adam", tried)
     with pytest.raises(UsageError, match=said):
         land(project, tried)
     assert asked.value.mend.startswith(mend) and project.git("for-each-ref") == before
@@ -74,7 +74,7 @@ def refused(project: Project, tried: str, said: str, mend: str) -> None:
 def test_asking_whether_it_could_land_moves_nothing(project: Project, tried: str) -> None:
     before = project.git("for-each-ref")
     brought = merge(project.path, project.head, tried, experiment=True)
-    landing.rehearse(Layout(project.path), project.head, brought, "adam", tried)
+    acceptance_transaction.rehearse(Layout(project.path), project.head, brought, "adam", tried)
     assert project.git("for-each-ref") == before and not list((project.path / ".git").rglob("*.lock"))
     land(project, tried)
 
@@ -100,7 +100,7 @@ def test_a_signed_commit_is_read_like_any_other(project: Project, tried: str, tm
     when = {"GIT_COMMITTER_DATE": "2001-02-03T04:05:06+0130"}
     project.git("commit", "-q", "-S", "--allow-empty", "-m", "signed", env=when)
     assert "gpgsig" in project.git("cat-file", "commit", "HEAD")
-    assert landing.newest_date(project.path, "HEAD") == "981167706 +0130"
+    assert acceptance_transaction.newest_date(project.path, "HEAD") == "981167706 +0130"
     project.experiment("wavy", NEW)
     land(project, tried)
 

@@ -8,8 +8,8 @@ from gitproject import PARAMS
 from assay.baseline.accepted_strategy import Accepted as Named
 from assay.core.errors import IncomparableError
 from assay.core.paths import Layout
-from assay.history.metric_history import changed_alone
-from assay.history.reading import Experiment, Stamp
+from assay.history.experiments import Experiment, Stamp
+from assay.history.metric_changing_commits import changed_alone
 from assay.metrics.metric_definition import MetricTerms, changes, committed
 from assay.verbs import metric_admission
 

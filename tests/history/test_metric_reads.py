@@ -6,7 +6,7 @@ import pytest
 
 from assay.core.errors import AssayError, ProvenanceError
 from assay.core.paths import Layout
-from assay.history.metric_history import changed_alone
+from assay.history.metric_changing_commits import changed_alone
 from assay.metrics.metric_definition import MetricTerms, changes, committed, definition, on_disk
 from assay.runtime.metric_input_files import check_known, contents, listed, metric_reads
 

@@ -11,9 +11,9 @@ from gitproject import PARAMS, VERSION, accepted, metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay.history.changes import changes, parameter_lines
-from assay.history.reading import Stamp, Tag, read
-from assay.history.state import fold
+from assay.changes.experiment_diffs import changes, parameter_lines
+from assay.history.experiments import Stamp, Tag, read
+from assay.history.strategy_status import fold
 from assay.runtime import git_objects
 from assay.runtime.git_objects import reading, refs
 from assay.tags.strategy_events import Rejected, Rescored, Revoked, Score, tag_of

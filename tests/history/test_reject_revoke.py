@@ -7,10 +7,10 @@ import subprocess
 import pytest
 from gitproject import PARAMS, Project, accepted, metrics
 
+from assay.baseline import baseline_param
 from assay.core.errors import UsageError
-from assay.history import pointer
-from assay.history.reading import read
-from assay.history.state import fold
+from assay.history.experiments import read
+from assay.history.strategy_status import fold
 
 
 def state(project: Project):
@@ -176,7 +176,7 @@ def test_revoking_what_is_not_the_baseline_leaves_the_baseline(two_strategies, c
     assert two_strategies.head == before and "moved" not in capsys.readouterr().out
     assert two_strategies.assay("revoke", "cosine", "--why", "y") == 0
     assert "back to floor" in capsys.readouterr().out, "adam is revoked, too"
-    assert pointer.at(two_strategies.path, "HEAD") == "floor"
+    assert baseline_param.at(two_strategies.path, "HEAD") == "floor"
 
 
 def test_an_interrupted_revocation_is_finished_by_the_same_command(two_strategies, monkeypatch, capsys):
@@ -186,12 +186,14 @@ def test_an_interrupted_revocation_is_finished_by_the_same_command(two_strategie
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(pointer, "commit_file", killed)
+        patch.setattr(baseline_param, "commit_file", killed)
         assert project.assay("revoke", "cosine", "--why", "x") == 130
     tag = project.git("rev-parse", "revoked/cosine")
-    assert pointer.at(project.path, "HEAD") == "strategy/cosine"
+    assert baseline_param.at(project.path, "HEAD") == "strategy/cosine"
     assert project.assay("revoke", "cosine", "--why", "x") == 0
-    assert pointer.at(project.path, "HEAD") == "strategy/adam" and project.git("rev-parse", "revoked/cosine") == tag
+    assert (
+        baseline_param.at(project.path, "HEAD") == "strategy/adam" and project.git("rev-parse", "revoked/cosine") == tag
+    )
     capsys.readouterr()
     assert project.assay("revoke", "cosine", "--why", "x") == 2
     assert "the tag revoked/cosine exists" in capsys.readouterr().err
@@ -213,16 +215,16 @@ def test_a_strategy_that_is_not_verifiable_cannot_be_revoked(two_strategies, cap
 def test_a_second_worktree_that_moves_the_branch_loses_nothing(two_strategies, monkeypatch, capsys):
     """Between reading and moving, somebody else commits."""
     project = two_strategies
-    from assay.history import commits
+    from assay.runtime import commit_one_file
 
-    real = commits.tree_with
+    real = commit_one_file.tree_with
 
     def raced(*arguments):
         tree = real(*arguments)
         project.git("commit", "-q", "--allow-empty", "-m", "Theirs")
         return tree
 
-    monkeypatch.setattr(commits, "tree_with", raced)
+    monkeypatch.setattr(commit_one_file, "tree_with", raced)
     assert project.assay("revoke", "cosine", "--why", "x") == 2
     assert "main moved meanwhile; next: run the command again" in capsys.readouterr().err
     monkeypatch.undo()
@@ -243,13 +245,13 @@ def test_a_second_worktree_that_moves_the_branch_loses_nothing(two_strategies, m
     ],
 )
 def test_only_the_line_changes(before, after):
-    assert pointer.repointed(before.encode(), "strategy/a").decode() == after
+    assert baseline_param.repointed(before.encode(), "strategy/a").decode() == after
 
 
 @pytest.mark.parametrize("content", ["lr: 1\n", "{baseline: floor}\n", "baseline: 'floor x'\n", "baseline:\n  floor\n"])
 def test_a_line_that_cannot_be_changed_safely_is_refused(content):
     with pytest.raises(UsageError, match="next: write the line `baseline: strategy/a`"):
-        pointer.repointed(content.encode(), "strategy/a")
+        baseline_param.repointed(content.encode(), "strategy/a")
 
 
 def test_accepted_is_used(project):

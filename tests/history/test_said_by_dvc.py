@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gitproject import Project
 
-from assay.history.scratch import failed
+from assay.scratch.scratch_repo import failed
 
 STAGES = """\
 stages:
@@ -30,7 +30,7 @@ try:
 except OSError as error:
     sys.exit(error.errno)
 """
-FETCH = "from assay.history.outputs import fetch; fetch(Path(), 'HEAD', 'that', ['data'], Path(sys.argv[1]))"
+FETCH = "from assay.history.dvc_outputs import fetch; fetch(Path(), 'HEAD', 'that', ['data'], Path(sys.argv[1]))"
 GET = "from assay.runtime.dvc_fetch import fetch; print(fetch([Path.cwd()], 'data', 'HEAD', Path(sys.argv[1]) / 'out'))"
 
 

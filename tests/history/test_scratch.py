@@ -9,8 +9,8 @@ import pytest
 from gitproject import PARAMS, Project
 
 from assay.core.paths import Layout
-from assay.history import commits, scratch
-from assay.runtime import git
+from assay.runtime import commit_one_file, git
+from assay.scratch import scratch_repo
 
 #: each line backwards: no filter of this kind leaves Python or YAML as it was
 BACKWARDS = "sed -e '/\\n/!G;s/\\(.\\)\\(.*\\n\\)/&\\2\\1/;//D;s/.//'"
@@ -25,8 +25,8 @@ def reversing(project: Project, pattern: str, *, attributes: str = ".gitattribut
     project.commit(message="Filter")
 
 
-def laid_out(project: Project, folder: Path) -> scratch.Scratch:
-    return scratch.lay_out(Layout(project.path), project.head, folder / "scratch")
+def laid_out(project: Project, folder: Path) -> scratch_repo.Scratch:
+    return scratch_repo.lay_out(Layout(project.path), project.head, folder / "scratch")
 
 
 def hook(folder: Path, name: str, told: Path) -> None:
@@ -53,7 +53,7 @@ def test_what_is_written_beside_the_index_went_through_its_filter(project: Proje
     """`accept` left raw content in the tagged tree: the clone after it saw every such file as edited."""
     reversing(project, "results/*")
     (project.path / ".gitattributes").unlink()  # the tree's own attributes count, not those of the work tree
-    tree = commits.tree_with(project.path, "HEAD", {"results/confirmation.csv": b"a,b\n1,2\n"})
+    tree = commit_one_file.tree_with(project.path, "HEAD", {"results/confirmation.csv": b"a,b\n1,2\n"})
     assert project.git("show", f"{tree}:results/confirmation.csv") == "b,a\n2,1"
     project.git("checkout", "--", ".gitattributes")
     assert git.read(project.path, tree, "results/confirmation.csv") == b"a,b\n1,2\n"
@@ -63,7 +63,7 @@ def test_line_ends_and_modes_are_those_of_the_tree(project: Project, tmp_path: P
     project.commit({".gitattributes": "*.yaml text eol=crlf\n"})
     project.git("update-index", "--chmod=+x", "params.yaml")
     project.git("commit", "-q", "-m", "As file systems without modes have it")
-    tree = commits.tree_with(project.path, "HEAD", {"params.yaml": PARAMS.replace("\n", "\r\n").encode()})
+    tree = commit_one_file.tree_with(project.path, "HEAD", {"params.yaml": PARAMS.replace("\n", "\r\n").encode()})
     assert tree == project.git("rev-parse", "HEAD^{tree}")
     assert b"\r\n" in (laid_out(project, tmp_path).layout.params).read_bytes()
 

@@ -12,8 +12,8 @@ import time
 import pytest
 from gitproject import PARAMS, Project, accepted, metrics
 
+from assay.changes import dvc_lock_diff
 from assay.core.yaml12 import parse
-from assay.history import locked
 
 LOCK = """\
 schema: '2.0'
@@ -339,7 +339,7 @@ def test_dvc_hashes_folders_alike(tmp_path):
     for command in (["init", "--no-scm", "--quiet", "--force"], ["add", "--quiet", "data"]):
         subprocess.run([sys.executable, "-m", "dvc", *command], cwd=tmp_path, check=True)
     added = parse((tmp_path / "data.dvc").read_text(encoding="utf-8"))
-    assert locked.digest(tmp_path / "data") == added["outs"][0]["md5"]
+    assert dvc_lock_diff.digest(tmp_path / "data") == added["outs"][0]["md5"]
 
 
 @pytest.mark.parametrize(

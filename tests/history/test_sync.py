@@ -8,7 +8,7 @@ import pytest
 from gitproject import Project
 from test_ledger import asked
 
-from assay.history import look_ledger, rescored
+from assay.history import look_ledger, rescored_metrics
 from assay.runtime import append_only_ref
 from assay.tags.strategy_events import Score
 
@@ -50,15 +50,15 @@ def test_looks_are_joined_and_the_next_one_pays_for_all(clones, capsys):
 def test_a_plain_fetch_cannot_replace_what_is_here(clones):
     one, two = clones
     for project, commit in zip(clones, ("aa11", "bb22"), strict=True):
-        rescored.write(project.path, "accuracy-2.0", {commit: Score(n=3, mean=0.5)})
+        rescored_metrics.write(project.path, "accuracy-2.0", {commit: Score(n=3, mean=0.5)})
         look_ledger.look(project.path, asked())
     two.assay("sync")
     with pytest.raises(AssertionError, match="rejected"):
         one.git("fetch", "origin", "refs/assay/*:refs/assay/*")
-    assert rescored.tables(one.path) == {"accuracy-2.0": {"aa11": Score(n=3, mean=0.5)}}
+    assert rescored_metrics.tables(one.path) == {"accuracy-2.0": {"aa11": Score(n=3, mean=0.5)}}
     one.assay("sync")
     two.assay("sync")
-    assert all(set(rescored.tables(each.path)["accuracy-2.0"]) == {"aa11", "bb22"} for each in clones)
+    assert all(set(rescored_metrics.tables(each.path)["accuracy-2.0"]) == {"aa11", "bb22"} for each in clones)
     assert len(look_ledger.read(one.path).looks) == 1, "the same look twice is one"
 
 
@@ -66,13 +66,13 @@ def test_a_table_that_an_earlier_version_wrote_is_read_joined_and_written_anew(c
     one, two = clones
     for project, commit in zip(clones, ("aa11", "bb22"), strict=True):
         blob = project.git("hash-object", "-w", "--stdin", stdin=json.dumps({commit: {"n": 3, "mean": 0.5}}))
-        project.git("update-ref", f"{rescored.FOLDER}/accuracy-2.0", blob)
-    assert set(rescored.tables(one.path)["accuracy-2.0"]) == {"aa11"}
-    two.git("push", "-q", "origin", f"{rescored.FOLDER}/accuracy-2.0")
+        project.git("update-ref", f"{rescored_metrics.FOLDER}/accuracy-2.0", blob)
+    assert set(rescored_metrics.tables(one.path)["accuracy-2.0"]) == {"aa11"}
+    two.git("push", "-q", "origin", f"{rescored_metrics.FOLDER}/accuracy-2.0")
     for project in (one, two):
         assert project.assay("sync") == 0
-    assert all(set(rescored.tables(each.path)["accuracy-2.0"]) == {"aa11", "bb22"} for each in clones)
-    assert one.git("cat-file", "-t", f"{rescored.FOLDER}/accuracy-2.0") == "commit"
+    assert all(set(rescored_metrics.tables(each.path)["accuracy-2.0"]) == {"aa11", "bb22"} for each in clones)
+    assert one.git("cat-file", "-t", f"{rescored_metrics.FOLDER}/accuracy-2.0") == "commit"
 
 
 def test_without_a_remote_or_with_one_that_is_away_it_says_so(project, capsys):

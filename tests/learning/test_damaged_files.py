@@ -19,7 +19,7 @@ import torch
 from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.data import storage
-from assay.history import kept
+from assay.history import cached_predictions
 from assay.replicates import cache_entries, safetensors_check
 from assay.runtime import files, npy_files
 from assay.serving import predict
@@ -71,7 +71,7 @@ def test_an_array_that_lies_is_one_sentence(tmp_path: Path, content: bytes) -> N
     readers: list[Callable[[], object]] = [
         lambda: npy_files.read(tmp_path / "ids.npy"),
         lambda: storage.read(tmp_path, ["ids"]),
-        lambda: kept.floor(tmp_path, lock, "majority"),
+        lambda: cached_predictions.floor(tmp_path, lock, "majority"),
     ]
     for read in readers:
         with pytest.raises(UsageError) as caught:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import msgspec
 
+from assay.baseline import baseline_param
 from assay.core import params_yaml
 from assay.core.errors import UsageError
-from assay.history import pointer
 
 
 def read(text: str) -> str:
@@ -27,7 +27,7 @@ def read(text: str) -> str:
         msgspec.json.encode(msgspec.to_builtins(params_yaml.alike(checked)))
         params_yaml.changed(text, {"model.hidden": 3})
         params_yaml.modes(checked)
-        pointer.repointed(text.encode(), "strategy/next")
+        baseline_param.repointed(text.encode(), "strategy/next")
     except UsageError as error:
         return error.sentence
     return ""

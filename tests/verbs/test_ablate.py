@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from assay.history.reading import read
+from assay.history.experiments import read
 from assay.verbs.ablate import _judged
 from assay.verbs.cells import Row
 from support.project import Project

@@ -13,8 +13,8 @@ from assay.core.errors import Exit
 from assay.core.yaml12 import parse
 from assay.history import look_ledger
 from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry, OutcomeEntry
-from assay.history.reading import read
-from assay.history.state import State, fold
+from assay.history.experiments import read
+from assay.history.strategy_status import State, fold
 from assay.stats.confirmation_rule import confirm, level
 from assay.verbs.confirming import fresh_seeds
 from support.project import Project

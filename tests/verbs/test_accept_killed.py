@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from assay.core.yaml12 import parse
-from assay.history.reading import read
-from assay.history.state import fold
+from assay.history.experiments import read
+from assay.history.strategy_status import fold
 from support.project import Project, environment
 
 

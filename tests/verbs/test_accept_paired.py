@@ -7,8 +7,8 @@ import io
 
 import pytest
 
-from assay.history.reading import read
-from assay.history.state import fold
+from assay.history.experiments import read
+from assay.history.strategy_status import fold
 from assay.stats.confirmation_rule import confirm
 from assay.verbs.confirming import fresh_seeds
 from support.project import Project

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from assay.core.yaml12 import parse
-from assay.history.reading import read
-from assay.history.state import fold
+from assay.history.experiments import read
+from assay.history.strategy_status import fold
 from support.project import Project
 
 

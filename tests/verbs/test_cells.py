@@ -9,8 +9,8 @@ import pytest
 
 from assay.core.errors import IncomparableError, UsageError
 from assay.core.paths import Layout, Store
-from assay.history.scratch import failed
 from assay.runtime import git, timing
+from assay.scratch.scratch_repo import failed
 from assay.verbs import cells
 from support.project import Project
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from assay.core.errors import UsageError
-from assay.history import project as projects
-from assay.history import scratch
-from assay.history.reproducing import furnish
+from assay.runtime import project_root as projects
+from assay.scratch import scratch_repo
+from assay.scratch.dvc_repro import furnish
 from support.project import Project
 
 FOREIGN = """
@@ -45,7 +45,7 @@ def of_photos(project: Project) -> Project:
 def laid_out(project: Project) -> Path:
     """The project's commit in a repository of its own, ready to run."""
     layout = projects.find(project.root)
-    made = scratch.lay_out(layout, project.git("rev-parse", "HEAD"), project.root / ".dvc/tmp/assay/cells/x-1")
+    made = scratch_repo.lay_out(layout, project.git("rev-parse", "HEAD"), project.root / ".dvc/tmp/assay/cells/x-1")
     furnish(made)
     shown = subprocess.run(["git", "-C", made.top, "status", "--porcelain"], capture_output=True, text=True).stdout
     assert shown == "", "a link is nothing that a run made"

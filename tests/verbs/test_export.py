@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
-from assay.history.outputs import fetch
+from assay.history.dvc_outputs import fetch
 from assay.serving.export_folder import Kept, needed, pack
 from assay.serving.predict import BrokenError, Predictor
 from assay.tags.strategy_events import Accepted, Comparison, Score, Seeds

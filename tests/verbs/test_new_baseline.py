@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from assay.history.reading import read
-from assay.history.state import fold
+from assay.history.experiments import read
+from assay.history.strategy_status import fold
 from support.project import Project
 
 

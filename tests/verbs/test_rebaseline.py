@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 import pytest
 
-from assay.history.reading import read
-from assay.history.state import fold
+from assay.history.experiments import read
+from assay.history.strategy_status import fold
 from support.project import Project
 
 

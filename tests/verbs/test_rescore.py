@@ -11,8 +11,8 @@ from statistics import fmean
 
 import pytest
 
-from assay.history.reading import read
-from assay.history.state import fold
+from assay.history.experiments import read
+from assay.history.strategy_status import fold
 from support.project import Project
 
 METRICS = "src/tasks/digits/metrics.py"

@@ -9,7 +9,7 @@ import pytest
 
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
-from assay.history.reading import read
+from assay.history.experiments import read
 from assay.stats.multiple_comparisons import holm
 from assay.verbs import cells, idle
 from assay.verbs.sweep import combinations

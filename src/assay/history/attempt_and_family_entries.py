@@ -1,7 +1,7 @@
 """Attempts to confirm an idea, openings of the sealed test part, families of ideas: what the ledger holds beside looks.
 
 Covers: how many attempts there were at one idea and against one baseline, which one is still open. Pure. Not covered:
-the level that follows (`stats.confirmation_rule`), tags of attempts (`history.state`).
+the level that follows (`stats.confirmation_rule`), tags of attempts (`history.strategy_status`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A ref whose commits hold small files that are only ever added: what two repositories know is joined by union.
 
 Covers: reading all files in one process, adding some by compare-and-swap in another, joining what was fetched. Not
-covered: what the files say (`history.look_ledger`, `history.rescored`). A name that two sides gave different contents
-keeps ours: who needs both puts the content into the name.
+covered: what the files say (`history.look_ledger`, `history.rescored_metrics`). A name that two sides gave different
+contents keeps ours: who needs both puts the content into the name.
 """
 
 from __future__ import annotations

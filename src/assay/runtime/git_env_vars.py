@@ -2,7 +2,7 @@
 
 Covers: what Git hands to its hooks and aliases (a repository, an index, objects), which would send our commands into
 another repository than the one they name; settings given on a command line, which are for the user's repository and
-not for one that we make. Not covered: configuration files (`history.borrowed`).
+not for one that we make. Not covered: configuration files (`scratch.borrowed_objects`).
 """
 
 from __future__ import annotations

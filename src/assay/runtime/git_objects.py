@@ -1,7 +1,7 @@
 """Many refs and many objects of one repository, read with one process each.
 
 Covers: `git for-each-ref` and `git cat-file --batch`: thousands of experiments in tens of milliseconds,
-where a process an object needs seconds. Not covered: what the refs mean (`history.reading`). It stands
+where a process an object needs seconds. Not covered: what the refs mean (`history.experiments`). It stands
 here and not in `runtime.git`, because only one stage needs it, and all depend on that.
 """
 

@@ -18,7 +18,7 @@ from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
 from assay.core.paths import CODED
 from assay.core.schemas import StageCode
-from assay.history import detached
+from assay.history import detached_head
 from assay.metrics import metric_definition
 from assay.runtime import (
     append_only_ref,
@@ -52,7 +52,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     append_only_ref.check_writable(begun.run.home, append_only_ref.LOOKS)
     if git_identity.ensure(begun.run.home):
         print(f"context: Git knew no identity; this repository now has {git_identity.NAME} <{git_identity.EMAIL}>")
-    if begun.run.home == root and (note := detached.before_this_run(root, begun.run.experiment)):
+    if begun.run.home == root and (note := detached_head.before_this_run(root, begun.run.experiment)):
         print(sanitize_output.line(f"context: {note}"))
     if note := cache_dirs.trouble(begun.run.store):
         print(sanitize_output.line(f"context: {note}"))

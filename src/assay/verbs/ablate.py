@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.core.errors import IncomparableError, UsageError
-from assay.history import project
+from assay.runtime import project_root
 from assay.stats.factorial_design import Factorial, factorial
 from assay.verbs import cells, family_looks, idle
 from assay.verbs.cells import Row, Say, Wanted
@@ -35,7 +35,7 @@ def ablate(start: Path, settings: Sequence[str], branches: Sequence[str], say: S
     Raises UsageError for fewer than two or more than three changes, for one that changes nothing, and for a cell that
     does not run; IncomparableError where earlier draws of the same cells have spent alpha.
     """
-    layout = project.find(start)
+    layout = project_root.find(start)
     changes = [*settings, *branches]
     if not 2 <= len(set(changes)) == len(changes) <= 3:
         raise UsageError(f"the changes are {', '.join(changes) or 'none'}", allowed="two or three different ones")

@@ -3,7 +3,7 @@
 The tree that will be tagged is regenerated, then confirmed on fresh seeds of both arms; only then is the
 sealed test part opened, and commit, tag and baseline are written together. Everything before that is a
 cache: killed anywhere, the same command goes on with what is measured. Not covered: what is refused
-(`verbs.admission`), measuring (`verbs.confirming`), landing (`history.landing`).
+(`verbs.admission`), measuring (`verbs.confirming`), landing (`strategies.acceptance_transaction`).
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ from assay.core import params_yaml, schemas
 from assay.core.errors import GateError, UsageError
 from assay.core.paths import Layout
 from assay.core.schemas import Environment
-from assay.history import changed_outputs, following, landing, look_ledger, lookup, numbers, plumbing, project
-from assay.history.commits import tree_with
-from assay.history.landing import Message
-from assay.history.merging import Merge, merge
-from assay.history.reading import Experiment, Repository, parse_metrics, read
-from assay.history.reproducing import reproduce
-from assay.history.scratch import Scratch, lay_out
-from assay.history.state import State, fold
-from assay.history.writing import check_why, write
+from assay.history import look_ledger, metrics_json, name_lookup
+from assay.history.experiments import Experiment, Repository, parse_metrics, read
+from assay.history.strategy_status import State, fold
 from assay.metrics.task_metrics import Metric
 from assay.replicates.cache_entries import Lock
 from assay.report.comparison_text import verdict_lines
-from assay.runtime import cache_dirs, dvc_yaml, files, git
+from assay.runtime import cache_dirs, dvc_yaml, files, git, git_plumbing, project_root
+from assay.runtime.commit_one_file import tree_with
+from assay.scratch.dvc_repro import reproduce
+from assay.scratch.scratch_repo import Scratch, lay_out
 from assay.stats import confirmation_rule
+from assay.strategies import acceptance_transaction, update_dvc_outputs, update_work_tree
+from assay.strategies.acceptance_transaction import Message
+from assay.strategies.merge_commit import Merge, merge
+from assay.strategies.write_tags import check_why, write
 from assay.tags.strategy_events import CONTRACT, Accepted, Attempted, Comparison, Score, check_name, tag_of
 from assay.verbs import admission, attempting, attempts_before, metric_admission, selected_look
 from assay.verbs.acceptance import comparison, confirmed, judge, selected
@@ -75,7 +76,7 @@ class Regenerated:
 
     @property
     def version(self) -> str:
-        return numbers.text(self.metrics, "metric_version")
+        return metrics_json.text(self.metrics, "metric_version")
 
 
 def accept(
@@ -94,7 +95,7 @@ def accept(
     trained an arm, None for as many as the attempt's level takes. Raises the refusals of
     `verbs.admission`, and GateError when fresh seeds do not confirm it.
     """
-    layout = project.find(start)
+    layout = project_root.find(start)
     check_name(name)
     if allow:
         check_why(why)
@@ -122,7 +123,7 @@ def _accept(
 ) -> Accepted | None:
     repository = read(layout.root)
     state = fold(repository.tags)
-    tried = lookup.experiment(layout.root, repository, wanted)
+    tried = name_lookup.experiment(layout.root, repository, wanted)
     done = state.strategies.get(name)
     if done is not None and done.accepted.experiment_commit == tried.commit and not dry_run:
         _finish(layout, done.accepted, say)
@@ -141,7 +142,7 @@ def _accept(
 
 def _finish(layout: Layout, event: Accepted, say: Say) -> None:
     """What a killed command left undone, if there is anything."""
-    outs = landing.finish(layout, event)
+    outs = acceptance_transaction.finish(layout, event)
     if outs is None:
         say(f"{tag_of(event)} is accepted")
         return
@@ -153,16 +154,16 @@ def _check_landing(candidate: Candidate, tree: str) -> None:
     """Nothing in the work tree or in Git stands against landing `tree`: asked before anything is trained."""
     admission.check_way(candidate.layout, candidate.head, tree, candidate.tried.commit)
     brought = replace(candidate.merge, tree=tree)
-    landing.rehearse(candidate.layout, candidate.head, brought, candidate.name, candidate.tried.commit)
+    acceptance_transaction.rehearse(candidate.layout, candidate.head, brought, candidate.name, candidate.tried.commit)
 
 
 def _confirm(candidate: Candidate, dry_run: bool, say: Say) -> Accepted | None:
     layout, tried = candidate.layout, candidate.tried
-    commit = plumbing.commit(layout.root, candidate.merge.tree, candidate.merge.parents, f"Accept {candidate.name}")
+    commit = git_plumbing.commit(layout.root, candidate.merge.tree, candidate.merge.parents, f"Accept {candidate.name}")
     named = admission.baseline(layout, candidate.state, tried, commit)
     scratch = lay_out(layout, commit, dvc_yaml.store(layout.root).accept / "tree")
     try:
-        version = numbers.text(tried.metrics, "metric_version")
+        version = metrics_json.text(tried.metrics, "metric_version")
         changed = admission.check_bundle(scratch.layout, candidate.repository, named, version, candidate.allow)
         standard, metric_changed = metric_admission.check(
             scratch.layout, layout, named, tried, candidate.head, candidate.allow
@@ -225,7 +226,7 @@ def _regenerate(
         raise UsageError(f"{candidate.tried.name}: {problem}", mend="dvc exp run")
     admission.check_numbers(candidate.tried, metrics, candidate.allow)
     if candidate.tried in candidate.repository.experiments:
-        admission.check_version(candidate.tried, numbers.text(metrics, "metric_version"))
+        admission.check_version(candidate.tried, metrics_json.text(metrics, "metric_version"))
     chosen, tree = selected(scratch.layout, metrics), scratch.changed_tree(candidate.merge.tree)
     _check_landing(candidate, _with_rows(candidate.layout, tree, ""))
     return Regenerated(scratch, tree, named, standard, metrics, chosen, changed)
@@ -290,9 +291,9 @@ def _event(candidate: Candidate, tree: Regenerated, attempt: Attempt, fresh: Com
         name=candidate.name,
         sequence=max(attempt.entry.sequence, candidate.state.sequence + 1),
         commit="",  # known when it is made
-        metric=numbers.metric_of(tree.version),
+        metric=metrics_json.metric_of(tree.version),
         metric_version=tree.version,
-        profile=numbers.text(tree.metrics, "profile"),
+        profile=metrics_json.text(tree.metrics, "profile"),
         baseline=tree.named.name,
         baseline_commit=tree.named.commit,
         experiment=candidate.tried.name,
@@ -322,9 +323,9 @@ def _land(candidate: Candidate, tree: Regenerated, event: Accepted, fresh: str, 
     final = _with_rows(layout, tree.tree, fresh)
     admission.check_way(layout, head, final, tried.commit)
     title = f"Accept {candidate.name}" + (f": {', '.join(event.changed)}" if event.changed else "")
-    done = landing.land(layout, head, replace(candidate.merge, tree=final), event, Message(title, text))
-    outs = changed_outputs.outdated(layout, head, "HEAD", tried.commit)
-    if kept := following.follow(layout, head, tried.commit):
+    done = acceptance_transaction.land(layout, head, replace(candidate.merge, tree=final), event, Message(title, text))
+    outs = update_dvc_outputs.outdated(layout, head, "HEAD", tried.commit)
+    if kept := update_work_tree.follow(layout, head, tried.commit):
         say(f"the work tree stays as it is, since {kept[0]} was edited meanwhile; next: run the command again")
     else:
         _check_out(layout, outs, say)
@@ -333,6 +334,6 @@ def _land(candidate: Candidate, tree: Regenerated, event: Accepted, fresh: str, 
 
 def _check_out(layout: Layout, outs: list[str], say: Say) -> None:
     """Bring what DVC keeps, where the landing changed it, and say what stays as it was."""
-    for out in changed_outputs.check_out(layout, outs):
+    for out in update_dvc_outputs.check_out(layout, outs):
         mend = f"dvc pull {out}, or keep a copy of it and dvc checkout --force {out}"
         say(f"{out} stays as it is, since DVC does not keep what it holds or what the strategy brings; next: {mend}")

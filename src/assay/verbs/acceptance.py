@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from assay.core.paths import Layout
-from assay.history import numbers
+from assay.history import metrics_json
 from assay.history.attempt_and_family_entries import AttemptEntry
 from assay.runtime import files
 from assay.stats import cautions, confirmation_rule
@@ -26,15 +26,15 @@ from assay.verbs.confirming import PAIRED_PURPOSE, Confirmation, Group
 
 def selected(layout: Layout, metrics: Mapping[str, Any]) -> Comparison:
     """The comparison in the results of the project at `layout`, both arms with their spread."""
-    found = numbers.comparison(metrics)
+    found = metrics_json.comparison(metrics)
     assert found is not None  # a verdict was checked
-    scores = _scores(layout, numbers.metric_of(numbers.text(metrics, "metric_version")))
+    scores = _scores(layout, metrics_json.metric_of(metrics_json.text(metrics, "metric_version")))
     return msgspec.structs.replace(found, baseline=scores.get("baseline") or fixed(metrics))
 
 
 def fixed(metrics: Mapping[str, Any]) -> Score:
     """A floor: a known number without replicates."""
-    return Score(n=0, mean=numbers.number(metrics, "baseline"))
+    return Score(n=0, mean=metrics_json.number(metrics, "baseline"))
 
 
 def _scores(layout: Layout, metric: str) -> dict[str, Score]:
@@ -63,7 +63,7 @@ def judge(
     measuring: Confirmation, new: Group, old: Group | None, metrics: Mapping[str, Any], attempt: AttemptEntry
 ) -> Judged:
     """Welch on different seeds, or the declared paired design on shared ones."""
-    floor, worst, diverged = numbers.number(metrics, "baseline"), measuring.metric.worst, (0, new.diverged)
+    floor, worst, diverged = metrics_json.number(metrics, "baseline"), measuring.metric.worst, (0, new.diverged)
     assert old is not None or floor is not None
     first: float | list[float] = float(floor or 0.0)
     second, test = new.values, "welch"

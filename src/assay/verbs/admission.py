@@ -9,20 +9,22 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from assay.baseline import accepted_strategy
+from assay.baseline import accepted_strategy, baseline_param
 from assay.baseline.accepted_strategy import FLOOR
+from assay.changes import baseline_diff
 from assay.core import params_yaml
 from assay.core.errors import IncomparableError, ProvenanceError, UsageError
 from assay.core.paths import Layout
-from assay.history import changed_outputs, difference, elsewhere, following, numbers, pointer
-from assay.history.alone import measured_alone
-from assay.history.commits import branch
-from assay.history.reading import Experiment, Repository
-from assay.history.state import State
-from assay.history.writing import check_free, check_identity
+from assay.history import metrics_json
+from assay.history.experiments import Experiment, Repository
+from assay.history.single_change_experiments import measured_alone
+from assay.history.strategy_status import State
 from assay.runtime import dvc_yaml, git
+from assay.runtime.commit_one_file import branch
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.git_commit_hint import commit_command
+from assay.strategies import name_conflicts, update_dvc_outputs, update_work_tree
+from assay.strategies.write_tags import check_free, check_identity
 from assay.tags.strategy_events import NO_EVIDENCE, UnverifiableError
 
 #: rules that may be set aside with a reason
@@ -33,7 +35,7 @@ PROFILE = "full"
 def check_repository(layout: Layout, repository: Repository, name: str) -> None:
     """A free name, a known author, a branch to land on, an index that can be written."""
     check_free(repository.refs, "strategy", name)
-    if there := elsewhere.branch(layout.root, f"strategy/{name}"):
+    if there := name_conflicts.branch(layout.root, f"strategy/{name}"):
         raise UsageError(
             f"{there} has a strategy/{name} that is not here", mend="git fetch --tags, or choose another name"
         )
@@ -46,14 +48,14 @@ def check_repository(layout: Layout, repository: Repository, name: str) -> None:
 
 def check_edits(layout: Layout, tried: Experiment) -> None:
     """Nothing in the work tree that is in neither HEAD nor the experiment."""
-    edited = following.foreign(layout.root, "HEAD", tried.commit)
+    edited = update_work_tree.foreign(layout.root, "HEAD", tried.commit)
     if edited:
         raise ProvenanceError(
             f"{', '.join(edited[:3])} {'is' if len(edited) == 1 else 'are'} edited, in neither HEAD nor {tried.name}",
             mend=_put_aside(layout.root, edited),
         )
     task = params_yaml.load(dvc_yaml.parameters(layout.root)).task.name
-    if untracked := difference.untracked(layout, task):
+    if untracked := baseline_diff.untracked(layout, task):
         mend = f"{commit_command(layout.root, untracked)}, then dvc exp run"
         raise ProvenanceError(f"{untracked[0]} is imported but Git does not track it", mend=mend)
 
@@ -71,17 +73,17 @@ def _put_aside(root: Path, edited: Sequence[str]) -> str:
 
 def check_way(layout: Layout, head: str, new: str, experiment: str) -> None:
     """Nothing untracked, and no data of the user's, stands where the tree `new` brings something."""
-    in_the_way = following.overwritten(layout.root, head, new, experiment)
+    in_the_way = update_work_tree.overwritten(layout.root, head, new, experiment)
     if in_the_way:
         raise UsageError(
             f"{in_the_way[0]} is not tracked and would be overwritten", mend=f"mv '{in_the_way[0]}' elsewhere"
         )
-    changed_outputs.check(layout, head, new, experiment)
+    update_dvc_outputs.check(layout, head, new, experiment)
 
 
 def check_numbers(tried: Experiment, metrics: dict[str, object], allow: Collection[str]) -> None:
     """A verdict of progress under the full profile."""
-    verdict, profile = numbers.text(metrics, "verdict"), numbers.text(metrics, "profile")
+    verdict, profile = metrics_json.text(metrics, "verdict"), metrics_json.text(metrics, "profile")
     if not verdict:
         raise UsageError(f"{tried.name} has no verdict", allowed="progress", mend="dvc exp run")
     if profile != PROFILE:
@@ -98,7 +100,7 @@ def check_numbers(tried: Experiment, metrics: dict[str, object], allow: Collecti
 
 def check_version(tried: Experiment, today: str) -> None:
     """The experiment's metric version is the one of today's ruler."""
-    then = numbers.text(tried.metrics, "metric_version")
+    then = metrics_json.text(tried.metrics, "metric_version")
     if then and then != today:
         raise IncomparableError(
             f"{tried.name} was measured under {then}, today's metric version is {today}",
@@ -108,7 +110,7 @@ def check_version(tried: Experiment, today: str) -> None:
 
 def baseline(layout: Layout, state: State, tried: Experiment, commit: str) -> accepted_strategy.Accepted:
     """The baseline that `commit` is compared with: the one of HEAD, verified and standing."""
-    name, wanted = pointer.at(layout.root, "HEAD"), pointer.at(layout.root, commit)
+    name, wanted = baseline_param.at(layout.root, "HEAD"), baseline_param.at(layout.root, commit)
     if name != wanted:
         raise IncomparableError(
             f"{tried.name} was measured against {wanted}, the baseline is {name}", mend="dvc exp run, then accept that"
@@ -130,7 +132,7 @@ def check_bundle(
     """Changes against the baseline; more than one needs each to have been measured alone."""
     if named.name == FLOOR:
         return []
-    found = difference.differences(layout, named.commit)
+    found = baseline_diff.differences(layout, named.commit)
     if not found:
         raise IncomparableError(f"nothing differs from {named.name}", mend="dvc exp run -S lr=…")
     if len(found) > 1 and "bundle" not in allow:
@@ -139,6 +141,6 @@ def check_bundle(
         if missing:
             raise IncomparableError(
                 f"{len(found)} changes at once against {named.name}, not measured alone: {'; '.join(missing)}",
-                mend=f"assay ablate {difference.settings(found)}, or --allow bundle --why REASON",
+                mend=f"assay ablate {baseline_diff.settings(found)}, or --allow bundle --why REASON",
             )
     return found

@@ -17,7 +17,7 @@ from assay.core.schemas import Arm
 from assay.history import attempt_and_family_entries, look_ledger, strategy_hash
 from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry, OutcomeEntry
 from assay.history.look_ledger import Ledger
-from assay.history.state import State
+from assay.history.strategy_status import State
 from assay.runtime import files, git, table_files
 from assay.stats import confirmation_rule
 from assay.tags.strategy_events import Seeds

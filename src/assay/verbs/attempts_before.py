@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from assay.baseline import baseline_param
 from assay.baseline.accepted_strategy import FLOOR
-from assay.history import pointer
 from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry, OutcomeEntry
 from assay.history.look_ledger import Ledger
-from assay.history.state import State
+from assay.history.strategy_status import State
 from assay.runtime import git
 from assay.tags.strategy_events import Accepted, Attempted
 from assay.verbs.confirming import PAIRED_PURPOSE, fresh_seeds
@@ -46,7 +46,7 @@ def _place(one: AttemptEntry) -> tuple[int, int, str]:
 
 
 def _of_failure(root: Path, event: Attempted) -> AttemptEntry:
-    name = pointer.glance(git.read(root, event.experiment_commit, pointer.PARAMS) or b"")
+    name = baseline_param.glance(git.read(root, event.experiment_commit, baseline_param.PARAMS) or b"")
     commit = FLOOR if name == FLOOR else git.resolve(root, f"refs/tags/{name}") or name
     return _of_event(event, event.identity, commit)
 

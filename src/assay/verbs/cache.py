@@ -8,10 +8,9 @@ from pathlib import Path
 import msgspec
 
 from assay.core.schemas import Record
-from assay.history import project
 from assay.replicates import cache_pruning
 from assay.replicates.cache_pruning import Entry, Pruned
-from assay.runtime import dvc_yaml
+from assay.runtime import dvc_yaml, project_root
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -35,7 +34,7 @@ class Cache(Record, frozen=True, kw_only=True):
 
 def cache(start: Path, keep: int | None = None) -> Cache:
     """The cache of the project at `start`, after pruning it to at most `keep` bytes if that is given."""
-    root = dvc_yaml.current(project.find(start).root).store.root
+    root = dvc_yaml.current(project_root.find(start).root).store.root
     pruned = Pruned(0, 0) if keep is None else cache_pruning.prune(root, keep)
     found = cache_pruning.found(root)
     return Cache(

@@ -26,13 +26,12 @@ from assay.core.json_encoding import json_form
 from assay.core.params_yaml import Judge, Params
 from assay.core.paths import Layout
 from assay.core.yaml12 import parse
-from assay.history import plumbing
-from assay.history.landing import newest_date
-from assay.history.merging import merge
-from assay.history.reproducing import furnish, last
-from assay.history.scratch import failed, lay_out, run
-from assay.runtime import dvc_yaml, environment, files, git, library_fingerprint, parent_watch
+from assay.runtime import dvc_yaml, environment, files, git, git_plumbing, library_fingerprint, parent_watch
 from assay.runtime.dvc_cli import DVC
+from assay.scratch.dvc_repro import furnish, last
+from assay.scratch.scratch_repo import failed, lay_out, run
+from assay.strategies.acceptance_transaction import newest_date
+from assay.strategies.merge_commit import merge
 from assay.tags.strategy_events import NAMES, is_name
 from assay.verbs import metric_rows
 
@@ -114,7 +113,7 @@ def _with_branch(root: Path, base: str, branch: str) -> str:
     if commit is None:
         raise UsageError(f"there is no branch {branch!r}", allowed=git.run(root, "branch", "--format=%(refname:short)"))
     brought = merge(root, base, commit, experiment=False)
-    return plumbing.commit(root, brought.tree, (base, commit), f"Merge {branch}", newest_date(root, base, commit))
+    return git_plumbing.commit(root, brought.tree, (base, commit), f"Merge {branch}", newest_date(root, base, commit))
 
 
 def judging(layout: Layout, cells: Sequence[Cell]) -> Judge:
@@ -253,7 +252,7 @@ def _run(layout: Layout, one: Cell) -> bytes:
             raise failed(f"{one.label} does not run", said, "mend it, then run the command again")
         content = files.read_bytes(scratch.layout.replicates)
         if git.resolve(scratch.top, one.ref):
-            plumbing.call(layout.root, *_FETCH, str(scratch.top), f"{one.ref}:{one.ref}")
+            git_plumbing.call(layout.root, *_FETCH, str(scratch.top), f"{one.ref}:{one.ref}")
         else:
             _keep_base(layout, one)
         return content
@@ -265,7 +264,7 @@ def _keep_base(layout: Layout, one: Cell) -> None:
     """DVC makes no experiment where nothing was to be run: the base's own results are the cell's, under its name."""
     tree = git.run(layout.root, "rev-parse", f"{one.base}^{{tree}}")
     date = newest_date(layout.root, one.base, one.base)
-    made = plumbing.commit(layout.root, tree, (one.base,), f"{one.name}: nothing was to be run", date)
+    made = git_plumbing.commit(layout.root, tree, (one.base,), f"{one.name}: nothing was to be run", date)
     git.run(layout.root, "update-ref", one.ref, made)
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from assay.core.errors import IncomparableError, UsageError
-from assay.history import dvc_cache, kept, project
-from assay.history.kept import NotAtHandError
-from assay.runtime import git
+from assay.history import cached_predictions
+from assay.history.cached_predictions import NotAtHandError
+from assay.runtime import dvc_cache_dir, git, project_root
 from assay.stats import variance_components
 from assay.stats.difference_estimate import Array
 from assay.stats.variance_components import NewExamples
@@ -45,12 +45,12 @@ def new_examples(
     Without `today`, the ruler as it was loaded on request, its code is run only where it ran before. Raises AssayError
     where that cannot be said: another ruler than today's, or predictions not at hand.
     """
-    today = today or present_ruler.load(project.find(root), only_known=True)
+    today = today or present_ruler.load(project_root.find(root), only_known=True)
     if today.version != version:
         raise IncomparableError(f"they were measured under {version}, and the ruler at hand is {today.version}")
     if today.ruler.metric.per_example is None:
         return None
-    cache = dvc_cache.folder(root)
+    cache = dvc_cache_dir.folder(root)
     before, after = (_scores(root, cache, side, today) for side in sides)
     for side, scores in zip(sides, (before, after), strict=True):
         means = np.atleast_2d(scores).mean(axis=1)
@@ -64,8 +64,8 @@ def _scores(root: Path, cache: Path, side: Side, today: Today) -> Array:
     lock = git.read(root, side.commit, "dvc.lock") or b""
     try:
         if side.arm not in ("candidate", "baseline"):
-            return today.each_example(*kept.floor(cache, lock, side.arm), f"floor {side.arm}")
-        found = kept.read(cache, lock, side.arm)
+            return today.each_example(*cached_predictions.floor(cache, lock, side.arm), f"floor {side.arm}")
+        found = cached_predictions.read(cache, lock, side.arm)
     except NotAtHandError as error:
         mend = "dvc exp pull origin NAME for an experiment, else dvc fetch --all-commits"
         raise NotAtHandError(f"{side.name}: {error.problem}", mend=mend) from error

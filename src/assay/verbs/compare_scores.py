@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from assay.core.errors import IncomparableError, UsageError
-from assay.history import dvc_cache, kept, project
-from assay.history.kept import Kept, NotAtHandError
+from assay.history import cached_predictions
+from assay.history.cached_predictions import Kept, NotAtHandError
 from assay.metrics.task_metrics import Metric
-from assay.runtime import git
+from assay.runtime import dvc_cache_dir, git, project_root
 from assay.stats.strategy_replicates import Group, Member, Ruler
 from assay.verbs import present_ruler
 from assay.verbs.compare_sides import Source
@@ -77,13 +77,15 @@ class Rescoring:
         metric, today, lock = self.metric(source, name), self.today, self._lock(source)
         pairs = zip(source.table["arm"], source.table["strategy"], strict=True)
         named = [floor for arm, floor in pairs if arm == "floor" and floor != HUMAN]
-        found = {one: today.value(*kept.floor(self.cache, lock, one), metric, f"floor {one}") for one in named}
+        found = {
+            one: today.value(*cached_predictions.floor(self.cache, lock, one), metric, f"floor {one}") for one in named
+        }
         human = today.asked.judge.human if name == today.ruler.decides else None
         return found if human is None else {**found, HUMAN: human}
 
     def _kept(self, source: Source, arm: str) -> Kept:
         try:
-            found = kept.read(self.cache, self._lock(source), arm)
+            found = cached_predictions.read(self.cache, self._lock(source), arm)
         except NotAtHandError as error:
             raise NotAtHandError(f"{source.name}: {error.problem}", mend=MEND) from error
         if found is None:
@@ -96,7 +98,7 @@ class Rescoring:
 
 def rescoring(root: Path) -> Rescoring:
     """Today's ruler, whose code runs now: for `--rescore` alone. Raises as `present_ruler.load` does."""
-    return Rescoring(root, dvc_cache.folder(root), present_ruler.load(project.find(root)))
+    return Rescoring(root, dvc_cache_dir.folder(root), present_ruler.load(project_root.find(root)))
 
 
 def edited(name: str, recorded: Sequence[float], computed: Sequence[float]) -> list[str]:

@@ -22,13 +22,13 @@ from assay.core.errors import UsageError
 from assay.core.params_yaml import SPAN
 from assay.core.schemas import Draw, Measurement, MeasureRequest, Replicate
 from assay.data import storage
-from assay.history.scratch import Scratch, failed, run
 from assay.metrics import ran_on_this_machine, task_metrics, undeclared_file_reads
 from assay.metrics.task_metrics import Metric
 from assay.replicates.measure_request import request, training_closure
 from assay.runtime import cache_dirs, dvc_yaml, files, import_closure, library_fingerprint, npy_files, task_source
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.stage_setup import Start
+from assay.scratch.scratch_repo import Scratch, failed, run
 from assay.tags.strategy_events import Score, Seeds
 
 PURPOSE = "confirmation"

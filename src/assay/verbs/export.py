@@ -17,10 +17,10 @@ import torch
 from assay.baseline import accepted_strategy
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
-from assay.history import lookup, outputs, project
-from assay.history.reading import read
-from assay.history.state import Strategy, fold
-from assay.runtime import cache_dirs, dvc_yaml
+from assay.history import dvc_outputs, name_lookup
+from assay.history.experiments import read
+from assay.history.strategy_status import Strategy, fold
+from assay.runtime import cache_dirs, dvc_yaml, project_root
 from assay.serving.export_folder import Kept, needed, pack
 from assay.serving.predict import MODEL, BrokenError, Predictor
 
@@ -44,7 +44,7 @@ def export(start: Path, name: str, folder: Path, ensemble: bool, say: cache_dirs
     folder that is not empty, outputs that are nowhere to be had (with the `dvc pull` to run), or a model that does
     not predict what it predicted.
     """
-    layout = project.find(start)
+    layout = project_root.find(start)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise UsageError(f"{folder} is there already", allowed="a new or an empty folder", mend=f"rm -r '{folder}'")
     strategy = _strategy(layout, name)
@@ -66,7 +66,7 @@ def load(name: str | Path, *, ensemble: bool = False, device: str = "cpu") -> Pr
     _check_device(device)
     if (Path(name) / MODEL).is_file():
         return _open_exported(Path(name), ensemble, device)
-    layout = project.find(Path.cwd())
+    layout = project_root.find(Path.cwd())
     strategy = _strategy(layout, str(name))
     folder = dvc_yaml.store(layout.root).export(strategy.tag.object, ensemble)
     cache_dirs.hold(folder)
@@ -109,7 +109,7 @@ def _check_device(name: str) -> None:
 
 def _strategy(layout: Layout, name: str) -> Strategy:
     state = fold(read(layout.root, experiments=False).tags)
-    found = lookup.strategy(state, name)
+    found = name_lookup.strategy(state, name)
     if found.revoked is not None:
         standing = [one.tag.name for one in state.strategies.values() if one.revoked is None]
         raise UsageError(
@@ -130,7 +130,7 @@ def _place(layout: Layout, strategy: Strategy, folder: Path, ensemble: bool, say
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
         cache_dirs.hold(Path(scratch))
         fetched = Path(scratch) / "fetched"
-        outputs.fetch(layout.root, commit, tag, needed(tag, tree), fetched)
+        dvc_outputs.fetch(layout.root, commit, tag, needed(tag, tree), fetched)
         kept = Kept(tag, commit, strategy.accepted, tree, Layout(fetched))
         difference = pack(kept, Path(scratch) / "model", ensemble)
         _put(Path(scratch) / "model", folder)

@@ -13,14 +13,14 @@ from datetime import date
 from assay.baseline import accepted_strategy
 from assay.baseline.accepted_strategy import Accepted
 from assay.baseline.baseline_training_data import own_training_data
+from assay.changes import dvc_lock_diff
 from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
 from assay.core.schemas import Arm, Environment, Measurement
 from assay.core.yaml12 import parse
 from assay.data import storage
-from assay.history import locked
-from assay.history.state import Strategy
+from assay.history.strategy_status import Strategy
 from assay.runtime import cache_dirs, files, task_source
 from assay.runtime.stage_setup import Start
 from assay.verbs.weights import Stored, lost
@@ -91,7 +91,7 @@ def _other(begun: Start, arm: Arm, measured: Measurement, named: Accepted) -> It
         yield f"{named.name} is another commit: {arm.commit[:12]} → {named.commit[:12]}"
     elif not arm_is(arm, named):
         yield f"it stands with other replicates: {measured.purpose} → {named.purpose} from {named.first} on"
-    lock = locked.read(files.read_bytes(begun.layout.lock, "dvc repro baseline"))
+    lock = dvc_lock_diff.read(files.read_bytes(begun.layout.lock, "dvc repro baseline"))
     then = (lock.get("baseline", {}).get("params") or {}).get("params.yaml") or {}
     present = parse(files.read_bytes(begun.layout.params))
     for key, value in then.items():

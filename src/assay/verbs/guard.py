@@ -16,17 +16,17 @@ from pathlib import Path
 import msgspec
 
 from assay.baseline import accepted_strategy
+from assay.changes import baseline_diff
 from assay.changes.trace_diff import Guarded, first_difference, guarded, ordered
 from assay.core import params_yaml, schemas
 from assay.core.errors import ProvenanceError, UsageError
 from assay.core.paths import Layout
 from assay.core.schemas import Trace, TraceRequest
 from assay.data import storage
-from assay.history import difference, project
-from assay.history.scratch import failed, run
 from assay.replicates.measure_request import training_closure
-from assay.runtime import cache_dirs, dvc_yaml, files, git, library_fingerprint
+from assay.runtime import cache_dirs, dvc_yaml, files, git, library_fingerprint, project_root
 from assay.runtime.git_commit_hint import commit_command
+from assay.scratch.scratch_repo import failed, run
 
 WORK_TREE = "the work tree"
 #: most steps: more would be a training
@@ -76,7 +76,7 @@ def guard(
     """
     if not 1 <= steps <= MOST_STEPS:
         raise UsageError(f"--steps is {steps}", allowed=f"1 to {MOST_STEPS}")
-    layout = project.find(start)
+    layout = project_root.find(start)
     asked = params_yaml.resolved(dvc_yaml.parameters(layout.root))
     before = _revision(layout, base or _baseline(asked.baseline), say)
     after = _revision(layout, head, say) if head else _work_tree(layout)
@@ -109,7 +109,7 @@ def _revision(layout: Layout, name: str, say: cache_dirs.Say) -> Revision:
 
 def _work_tree(layout: Layout) -> Revision:
     found = _described(WORK_TREE, "", layout)
-    untracked = difference.untracked(layout, found.task)
+    untracked = baseline_diff.untracked(layout, found.task)
     if untracked:
         raise ProvenanceError(
             f"{untracked[0]} is imported but Git does not track it", mend=commit_command(layout.root, untracked)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from assay.changes import baseline_diff
 from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import Layout
-from assay.history import difference
 from assay.runtime import dvc_yaml, git
 from assay.verbs import cells
 from assay.verbs.cells import Cell
@@ -83,6 +83,6 @@ def _is_baseline(layout: Layout, one: Cell) -> bool:
         then = params_yaml.resolved(content, asked.profile)
     except UsageError:
         return False
-    return params_yaml.strategy(then) == params_yaml.strategy(asked) and not difference.sources_between(
+    return params_yaml.strategy(then) == params_yaml.strategy(asked) and not baseline_diff.sources_between(
         layout, commit, one.base, asked.task.name
     )

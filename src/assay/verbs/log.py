@@ -9,14 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from assay.baseline import baseline_param
+from assay.changes.experiment_diffs import changes
 from assay.core.errors import AssayError
-from assay.history import numbers, pointer, project, rescored
-from assay.history.changes import changes
-from assay.history.reading import Experiment, Repository, Tag, read
-from assay.history.rescored import Tables
-from assay.history.state import State, Strategy, fold
+from assay.history import metrics_json, rescored_metrics
+from assay.history.experiments import Experiment, Repository, Tag, read
+from assay.history.rescored_metrics import Tables
+from assay.history.strategy_status import State, Strategy, fold
 from assay.report.json_rows import Log, LogRow
-from assay.runtime import git
+from assay.runtime import git, project_root
 from assay.runtime.git_objects import reading
 from assay.tags.strategy_events import Attempted, Comparison, Rejected, Revoked
 
@@ -26,10 +27,10 @@ def log(start: Path, everything: bool = False) -> Log:
 
     With `everything` also attempts, rejected ideas and the experiments of all baselines.
     """
-    root = project.find(start).root
+    root = project_root.find(start).root
     repository = read(root, experiments=everything)
     state = fold(repository.tags)
-    tables = rescored.tables(root) if everything else {}
+    tables = rescored_metrics.tables(root) if everything else {}
     rows = _events(state, _current(root), everything, tables)
     experiments = _experiments(root, repository, tables) if everything else []
     return Log(rows=[*map(_unverifiable, state.unverifiable), *rows, *experiments])
@@ -38,7 +39,7 @@ def log(start: Path, everything: bool = False) -> Log:
 def _current(root: Path) -> str:
     """The baseline that params.yaml names, "" when it cannot be read: the log must not depend on it."""
     try:
-        return pointer.baseline((root / "params.yaml").read_bytes())
+        return baseline_param.baseline((root / "params.yaml").read_bytes())
     except (OSError, AssayError):
         return ""
 
@@ -94,7 +95,7 @@ def _attempt(tag: Tag, event: Attempted) -> LogRow:
         name=event.name,
         date=tag.stamp.date,
         author=tag.stamp.author,
-        metric=numbers.metric_of(event.metric_version),
+        metric=metrics_json.metric_of(event.metric_version),
         metric_version=event.metric_version,
         state=f"not confirmed (attempt {event.attempts}): {event.confirmation.verdict}",
         **_numbers(event.confirmation),
@@ -136,15 +137,15 @@ def _experiments(root: Path, repository: Repository, tables: Tables) -> list[Log
 
 
 def _experiment(item: Experiment, changed: str, tables: Tables) -> LogRow:
-    version = numbers.text(item.metrics, "metric_version")
-    comparison = numbers.comparison(item.metrics)
+    version = metrics_json.text(item.metrics, "metric_version")
+    comparison = metrics_json.comparison(item.metrics)
     return LogRow(
         kind="experiment",
         name=item.name,
         date=item.stamp.date,
         author=item.stamp.author,
         changed=changed,
-        metric=numbers.metric_of(version),
+        metric=metrics_json.metric_of(version),
         baseline=item.baseline,
         rescored=_again(tables, item.commit),
         metric_version=version,

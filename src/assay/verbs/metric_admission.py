@@ -14,8 +14,8 @@ from assay.baseline.accepted_strategy import FLOOR, Accepted
 from assay.core import params_yaml
 from assay.core.errors import IncomparableError
 from assay.core.paths import Layout
-from assay.history import metric_history
-from assay.history.reading import Experiment
+from assay.history import metric_changing_commits
+from assay.history.experiments import Experiment
 from assay.metrics import metric_definition, task_metrics, undeclared_file_reads
 from assay.metrics.metric_definition import MetricTerms
 from assay.metrics.task_metrics import Metric
@@ -39,7 +39,7 @@ def check(
     judged = metric if before.terms is None else replace(metric, **before.terms._asdict())
     if not found:
         return judged, []
-    alone = metric_history.changed_alone(tree, home, commit, (head, tried.commit), metric.name)
+    alone = metric_changing_commits.changed_alone(tree, home, commit, (head, tried.commit), metric.name)
     if not alone and METRIC not in allow:
         against = f"the commit that {tried.name} was run on" if named.name == FLOOR else named.name
         raise IncomparableError(

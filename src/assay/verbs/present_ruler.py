@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.baseline.accepted_strategy import locked as locked_hash
+from assay.changes import dvc_lock_diff
 from assay.core import params_yaml
 from assay.core.errors import IncomparableError, ProvenanceError, UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import Layout
 from assay.data import storage
-from assay.history import locked
-from assay.history.kept import Kept
+from assay.history.cached_predictions import Kept
 from assay.metrics import evaluation_setup, ran_on_this_machine, task_metrics, undeclared_file_reads
 from assay.metrics.scored_arm import Ruler
 from assay.metrics.task_metrics import Metric
@@ -129,16 +129,16 @@ def _check_known(layout: Layout, task: str) -> None:
 
 def _check_data(layout: Layout) -> None:
     source_analysis_cache.load(dvc_yaml.store(layout.root).sources)
-    lock = locked.read(files.read_bytes(layout.lock, "dvc repro split"))
+    lock = dvc_lock_diff.read(files.read_bytes(layout.lock, "dvc repro split"))
     making = {stage: entry for stage, entry in lock.items() if stage in ("prepare", "split")}
-    changed = locked.changed_sources(layout.root, making)
+    changed = dvc_lock_diff.changed_sources(layout.root, making)
     if changed:
         stage, names = next(iter(changed.items()))
         raise IncomparableError(
             f"{VALIDATION} is not today's: {stage} last ran with another {', '.join(names[:3])}",
             mend="dvc repro split",
         )
-    if VALIDATION in locked.changed_outputs(layout.root, making):
+    if VALIDATION in dvc_lock_diff.changed_outputs(layout.root, making):
         raise IncomparableError(
             f"{VALIDATION} is not the one of dvc.lock", mend=f"dvc checkout --force {VALIDATION}, or dvc pull"
         )

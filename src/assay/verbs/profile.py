@@ -17,8 +17,7 @@ from pathlib import Path
 
 from assay.core.errors import UsageError
 from assay.core.schemas import Record
-from assay.history import project
-from assay.runtime import timing
+from assay.runtime import project_root, timing
 from assay.runtime.dvc_cli import DVC
 
 #: processes that a stage starts beside itself; their time passes inside of that stage
@@ -47,7 +46,7 @@ class Profile(Record, frozen=True, kw_only=True):
 
 def profile(start: Path, arguments: Sequence[str], quiet: bool = False) -> Profile:
     """Run `dvc exp run` with `arguments`; `quiet` sends what it prints to stderr. Raises UsageError when it fails."""
-    root = project.find(start).root
+    root = project_root.find(start).root
     if later := [word for word in arguments if word in LATER]:
         raise UsageError(f"{later[0]} starts runs that go on beside each other", allowed="one run in the foreground")
     with tempfile.TemporaryDirectory(prefix="assay-seconds-") as folder:

@@ -18,17 +18,17 @@ from assay.core import params_yaml, schemas
 from assay.core.errors import IncomparableError, UsageError
 from assay.core.paths import Layout
 from assay.data.storage import read_manifest
-from assay.history import look_ledger, lookup, project
-from assay.history.reading import read
-from assay.history.reproducing import last
-from assay.history.scratch import failed, run
-from assay.history.state import State, Strategy, fold
-from assay.history.writing import check_identity, write
+from assay.history import look_ledger, name_lookup
+from assay.history.experiments import read
+from assay.history.strategy_status import State, Strategy, fold
 from assay.metrics import scored_arm as scoring
 from assay.replicates.measure_request import ALONE
-from assay.runtime import dvc_yaml, files
+from assay.runtime import dvc_yaml, files, project_root
 from assay.runtime.dvc_cli import DVC
 from assay.runtime.stage_setup import Start
+from assay.scratch.dvc_repro import last
+from assay.scratch.scratch_repo import failed, run
+from assay.strategies.write_tags import check_identity, write
 from assay.tags.strategy_events import NO_EVIDENCE, Remeasured, UnverifiableError
 from assay.verbs import present_ruler
 from assay.verbs.attempts_before import next_sequence
@@ -62,7 +62,7 @@ def rebaseline(start: Path, say: Say) -> Done:
 
     Raises UsageError when it is the floor or weights are not at hand, IncomparableError when it is revoked.
     """
-    layout = project.find(start)
+    layout = project_root.find(start)
     asked = params_yaml.resolved(dvc_yaml.parameters(layout.root))
     if asked.baseline == FLOOR:
         raise UsageError(
@@ -87,7 +87,7 @@ def rebaseline(start: Path, say: Say) -> Done:
 
 def _strategy(state: State, name: str) -> Strategy | None:
     """The baseline's evidence, None for a tag or commit that carries none. Refuses what is edited or revoked."""
-    tag = lookup.unverified(state, name)
+    tag = name_lookup.unverified(state, name)
     if tag is not None and tag.problem != NO_EVIDENCE:
         raise UnverifiableError(name, tag.problem)
     found = state.strategies.get(name.removeprefix("strategy/"))

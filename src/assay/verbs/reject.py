@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assay.history import lookup, numbers, project
-from assay.history.changes import changes
-from assay.history.reading import Experiment, read
-from assay.history.state import fold
-from assay.history.writing import check_free, check_identity, check_why, write
-from assay.runtime import git
+from assay.changes.experiment_diffs import changes
+from assay.history import metrics_json, name_lookup
+from assay.history.experiments import Experiment, read
+from assay.history.strategy_status import fold
+from assay.runtime import git, project_root
 from assay.runtime.git_objects import reading
+from assay.strategies.write_tags import check_free, check_identity, check_why, write
 from assay.tags.strategy_events import Rejected, check_name
 
 
 def reject(start: Path, name: str, why: str) -> Rejected:
     """Write the tag `rejected/NAME` for the experiment (or commit) `name`; its evidence."""
-    root = project.find(start).root
+    root = project_root.find(start).root
     reason = check_why(why)
     repository = read(root)
-    tried = lookup.experiment(root, repository, name)
+    tried = name_lookup.experiment(root, repository, name)
     check_name(tried.name)
     check_free(repository.refs, "rejected", tried.name)
     check_identity(root)
@@ -29,7 +29,7 @@ def reject(start: Path, name: str, why: str) -> Rejected:
 
 
 def _event(root: Path, tried: Experiment, why: str, sequence: int) -> Rejected:
-    version = numbers.text(tried.metrics, "metric_version")
+    version = metrics_json.text(tried.metrics, "metric_version")
     with reading(root) as objects:
         changed = changes(root, git.prefix(root), [(tried.base, tried.commit)], objects)
     return Rejected(
@@ -37,10 +37,10 @@ def _event(root: Path, tried: Experiment, why: str, sequence: int) -> Rejected:
         sequence=sequence,
         commit=tried.commit,
         why=why,
-        metric=numbers.metric_of(version),
+        metric=metrics_json.metric_of(version),
         metric_version=version,
-        profile=numbers.text(tried.metrics, "profile"),
+        profile=metrics_json.text(tried.metrics, "profile"),
         baseline=tried.baseline,
         changed=changed.get(tried.commit, []),
-        measured=numbers.comparison(tried.metrics),
+        measured=metrics_json.comparison(tried.metrics),
     )

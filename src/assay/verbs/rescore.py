@@ -13,16 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 
+from assay.baseline import baseline_param
 from assay.core.errors import AssayError, UsageError
 from assay.core.paths import Layout
 from assay.core.schemas import Arm
-from assay.history import dvc_cache, kept, numbers, pointer, project, rescored
-from assay.history.kept import Kept, NotAtHandError
-from assay.history.reading import Repository, read
-from assay.history.state import State, Strategy, fold
-from assay.history.writing import check_identity, write
-from assay.runtime import files, git
+from assay.history import cached_predictions, metrics_json, rescored_metrics
+from assay.history.cached_predictions import Kept, NotAtHandError
+from assay.history.experiments import Repository, read
+from assay.history.strategy_status import State, Strategy, fold
+from assay.runtime import dvc_cache_dir, files, git, project_root
 from assay.runtime.git_objects import Objects, reading
+from assay.strategies.write_tags import check_identity, write
 from assay.tags.strategy_events import Rejected, Rescored, Score
 from assay.verbs import present_ruler
 from assay.verbs.present_ruler import Today
@@ -60,7 +61,7 @@ def rescore(start: Path, dry_run: bool = False) -> Done:
     Raises IncomparableError when the validation part is not today's, ProvenanceError when the ruler is in no
     commit, which evidence could refer to.
     """
-    layout = project.find(start)
+    layout = project_root.find(start)
     today = present_ruler.load(layout)
     ruler = "" if dry_run else present_ruler.check_committed(today)
     if not dry_run:
@@ -68,7 +69,7 @@ def rescore(start: Path, dry_run: bool = False) -> Done:
     repository = read(layout.root)
     state, done = fold(repository.tags), Done(today.version, not dry_run)
     with reading(layout.root) as objects:
-        work = _Work(layout, repository, state, today, ruler, dvc_cache.folder(layout.root), objects, done)
+        work = _Work(layout, repository, state, today, ruler, dvc_cache_dir.folder(layout.root), objects, done)
         _strategies(work)
         _experiments(work)
     return done
@@ -115,13 +116,13 @@ def _measured_against(work: _Work) -> dict[str, list[bytes]]:
     commits = [item.commit for item in work.repository.experiments]
     commits += [strategy.tag.commit for strategy in work.state.strategies.values()]
     commits += [*(tag.commit for tag in work.state.rejected.values()), "HEAD"]
-    params_files = work.objects.read([f"{commit}:{prefix}{pointer.PARAMS}" for commit in commits])
+    params_files = work.objects.read([f"{commit}:{prefix}{baseline_param.PARAMS}" for commit in commits])
     locks = work.objects.read([f"{commit}:{prefix}dvc.lock" for commit in commits])
     pairs = [(one.content, two.content) for one, two in zip(params_files, locks, strict=True) if one and two]
     pairs.append((files.read_bytes(layout.params), files.read_bytes(layout.lock)))
     found: dict[str, list[bytes]] = {}
     for content, lock in pairs:
-        found.setdefault(pointer.glance(content), []).append(lock)
+        found.setdefault(baseline_param.glance(content), []).append(lock)
     return found
 
 
@@ -131,10 +132,10 @@ def _standing(strategy: Strategy, locks: list[bytes], cache: Path) -> Kept:
     Raises NotAtHandError when no run predicted them, or the cache has lost all that did.
     """
     name, lost = strategy.tag.name, None
-    for lock in {kept.locked(lock, "arms/baseline.json"): lock for lock in locks}.values():
+    for lock in {cached_predictions.locked(lock, "arms/baseline.json"): lock for lock in locks}.values():
         try:
-            if _stands(kept.record(cache, lock, "baseline"), strategy) and (
-                found := kept.read(cache, lock, "baseline")
+            if _stands(cached_predictions.record(cache, lock, "baseline"), strategy) and (
+                found := cached_predictions.read(cache, lock, "baseline")
             ):
                 return found
         except NotAtHandError as error:
@@ -159,7 +160,7 @@ def _stands(arm: Arm | None, strategy: Strategy) -> bool:
 def _experiments(work: _Work) -> None:
     """Experiments, and rejected ones that only their tag keeps."""
     version = work.today.version
-    known = rescored.tables(work.layout.root).get(version, {})
+    known = rescored_metrics.tables(work.layout.root).get(version, {})
     due = {commit: name for commit, name in _due(work) if commit not in known}
     names = Counter(due.values())
     due = {commit: name if names[name] == 1 else f"{name} ({commit[:12]})" for commit, name in due.items()}
@@ -171,12 +172,12 @@ def _experiments(work: _Work) -> None:
         except AssayError as error:
             work.done.left[name] = error.sentence
     if scores != known and work.ruler:
-        rescored.write(work.layout.root, version, scores)
+        rescored_metrics.write(work.layout.root, version, scores)
 
 
 def _experiment(work: _Work, name: str, lock: bytes) -> Score:
     try:
-        found = kept.read(work.cache, lock, "candidate")
+        found = cached_predictions.read(work.cache, lock, "candidate")
     except NotAtHandError as error:
         rejected = name.startswith("rejected/")
         mend = FETCH.format(arm="candidate") if rejected else f"dvc exp pull origin {quote(name.partition(' ')[0])}"
@@ -193,5 +194,5 @@ def _due(work: _Work) -> Iterator[tuple[str, str]]:
         if isinstance(tag.event, Rejected) and tag.event.metric_version != version:
             yield tag.commit, tag.name
     for item in work.repository.experiments:
-        if numbers.text(item.metrics, "metric_version") != version:
+        if metrics_json.text(item.metrics, "metric_version") != version:
             yield item.commit, item.name

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assay.history import lookup, pointer, project
-from assay.history.commits import branch
-from assay.history.reading import read
-from assay.history.state import State, Strategy, fold
-from assay.history.writing import check_free, check_identity, check_why, write
+from assay.baseline import baseline_param
+from assay.history import name_lookup
+from assay.history.experiments import read
+from assay.history.strategy_status import State, Strategy, fold
+from assay.runtime import project_root
+from assay.runtime.commit_one_file import branch
+from assay.strategies.write_tags import check_free, check_identity, check_why, write
 from assay.tags.strategy_events import Revoked
 
 
@@ -18,12 +20,12 @@ def revoke(start: Path, name: str, why: str) -> tuple[Revoked, str]:
     Returns the event and the commit that moved the baseline, "" when it stands elsewhere. Interrupted
     between the two, the same command finishes the job.
     """
-    layout = project.find(start)
+    layout = project_root.find(start)
     reason = check_why(why)
     repository = read(layout.root, experiments=False)
     state = fold(repository.tags)
-    strategy = lookup.strategy(state, name)
-    moves = pointer.at(layout.root, "HEAD") == strategy.tag.name
+    strategy = name_lookup.strategy(state, name)
+    moves = baseline_param.at(layout.root, "HEAD") == strategy.tag.name
     if moves:
         branch(layout.root)
     check_identity(layout.root)
@@ -32,11 +34,11 @@ def revoke(start: Path, name: str, why: str) -> tuple[Revoked, str]:
     if event is not done:
         check_free(repository.refs, "revoked", strategy.accepted.name)
     if moves:
-        pointer.plan(layout, event.baseline)
+        baseline_param.plan(layout, event.baseline)
     if event is not done:
         write(layout.root, event, f"Revoke {strategy.tag.name}", reason)
     moved = f"Move the baseline back to {event.baseline}\n\n{strategy.tag.name} is revoked: {event.why}"
-    return event, pointer.move(layout, event.baseline, moved) if moves else ""
+    return event, baseline_param.move(layout, event.baseline, moved) if moves else ""
 
 
 def _event(state: State, strategy: Strategy, why: str) -> Revoked:

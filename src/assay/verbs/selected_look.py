@@ -14,7 +14,7 @@ import msgspec
 from assay.core import params_yaml
 from assay.core.errors import IncomparableError
 from assay.core.paths import Layout
-from assay.history import look_ledger, numbers, past_verdicts
+from assay.history import look_ledger, metrics_json, past_verdicts
 from assay.runtime import dvc_yaml, files, table_files
 from assay.stats.alpha_budget import metric_label
 from assay.verbs.attempting import Names
@@ -32,8 +32,8 @@ def check(layout: Layout, home: Path, called: Names, metrics: Mapping[str, Any])
     look = past_verdicts.recorded(table, asked.judge, label, tags(home), called[0])
     look = msgspec.structs.replace(look, identity=called[0], formerly=called[1])
     _, price, _ = look_ledger.look(home, look)
-    level, p = numbers.number(metrics, "level"), numbers.number(metrics, "p")
-    shown = numbers.text(metrics, "verdict") == "progress" and p is not None and p <= price.level
+    level, p = metrics_json.number(metrics, "level"), metrics_json.number(metrics, "p")
+    shown = metrics_json.text(metrics, "verdict") == "progress" and p is not None and p <= price.level
     if price.hold or not (shown or (level is not None and level <= price.level * (1 + 1e-9))):
         given_at = "?" if level is None else f"{level:g}"
         raise IncomparableError(

@@ -12,29 +12,32 @@ from datetime import date
 from pathlib import Path
 from shlex import quote
 
+from assay.baseline import baseline_param
+from assay.changes import baseline_diff, dvc_lock_diff
 from assay.core import params_yaml, schemas
 from assay.core.errors import AssayError
 from assay.core.params_yaml import Params
 from assay.core.paths import Layout
 from assay.core.schemas import Arm, Environment, Part
-from assay.history import detached, difference, elsewhere, leftovers, locked, numbers, pointer, project, worktree
-from assay.history.reading import Experiment, Repository, parse_metrics, read
-from assay.history.state import State, fold
-from assay.history.worktree import WorkTree
+from assay.history import detached_head, killed_run_leftovers, metrics_json, work_tree_status
+from assay.history.experiments import Experiment, Repository, parse_metrics, read
+from assay.history.strategy_status import State, fold
+from assay.history.work_tree_status import WorkTree
 from assay.report.json_rows import Status, StatusLine
-from assay.runtime import dvc_yaml, environment, files, git, source_analysis_cache
+from assay.runtime import dvc_yaml, environment, files, git, project_root, source_analysis_cache
 from assay.runtime.git_commit_hint import commit_command, named
+from assay.strategies import name_conflicts
 from assay.verbs import status_ledger, status_library
 
 
 def status(start: Path) -> Status:
     """All findings about the project at `start`."""
-    layout = project.find(start)
+    layout = project_root.find(start)
     source_analysis_cache.load(dvc_yaml.store(layout.root).sources)
     repository = read(layout.root, stamps=False)
-    tree = worktree.read(layout.root)
+    tree = work_tree_status.read(layout.root)
     state = fold(repository.tags)
-    equal = worktree.equal_experiment(layout.root, repository.experiments)
+    equal = work_tree_status.equal_experiment(layout.root, repository.experiments)
     landed = _landed(layout, state)
     lines = [
         *_with_parameters(layout, state, landed),
@@ -54,7 +57,7 @@ def _landed(layout: Layout, state: State) -> bool:
     and until the next run that is as it should be.
     """
     try:
-        name = pointer.baseline(files.read_bytes(layout.params))
+        name = baseline_param.baseline(files.read_bytes(layout.params))
     except AssayError:
         return False
     strategy = state.strategies.get(name.removeprefix("strategy/"))
@@ -72,7 +75,7 @@ def _with_parameters(layout: Layout, state: State, landed: bool) -> Iterator[Sta
     if not landed:
         yield from _fresh(layout, asked)
         yield from status_library.upgraded(layout, asked)
-    if untracked := difference.untracked(layout, asked.task.name):
+    if untracked := baseline_diff.untracked(layout, asked.task.name):
         text = f"{named(untracked)} imported, but not tracked by Git"
         yield StatusLine(topic="code", text=text, mend=commit_command(layout.root, untracked))
 
@@ -124,12 +127,14 @@ def _days(day: str) -> int:
 
 def _difference(layout: Layout, name: str, commit: str) -> StatusLine:
     try:
-        found = difference.differences(layout, commit)
+        found = baseline_diff.differences(layout, commit)
     except AssayError as error:
         return StatusLine(topic="difference", text=error.problem, mend=error.mend or "dvc exp run")
     if len(found) > 1:
         together = f"{len(found)} changes against {name} at once: {'; '.join(found)}"
-        return StatusLine(topic="difference", text=together, mend=f"assay ablate {difference.settings(found)}".rstrip())
+        return StatusLine(
+            topic="difference", text=together, mend=f"assay ablate {baseline_diff.settings(found)}".rstrip()
+        )
     return StatusLine(topic="difference", text=found[0] if found else f"the same strategy as {name}")
 
 
@@ -173,21 +178,19 @@ def _verdict(layout: Layout, equal: Experiment | None) -> Iterator[StatusLine]:
         yield StatusLine(topic="verdict", text="no results in the work tree", mend="dvc exp run")
         return
     metrics, problem = parse_metrics(layout.metrics.read_bytes())
-    comparison = numbers.comparison(metrics)
+    comparison = metrics_json.comparison(metrics)
     if comparison is None:
         text = f"the results have no verdict: {problem}" if problem else "the results have no verdict"
         yield StatusLine(topic="verdict", text=text, mend="dvc exp run")
         return
-    version = numbers.text(metrics, "metric_version")
+    version = metrics_json.text(metrics, "metric_version")
     score = comparison.candidate
-    text = (
-        f"{comparison.verdict} · {numbers.metric_of(version)} {_number(score.mean)} ±{_number(score.sd)} (n={score.n})"
-    )
+    text = f"{comparison.verdict} · {metrics_json.metric_of(version)} {_number(score.mean)} ±{_number(score.sd)} (n={score.n})"
     if comparison.delta is not None and comparison.ci_low is not None and comparison.ci_high is not None:
         text += f" · {comparison.delta:+.4f} [{comparison.ci_low:+.4f}, {comparison.ci_high:+.4f}]"
     where = f" · equals experiment {equal.name}" if equal else ""
     yield StatusLine(topic="verdict", text=f"{text} · {version}{where}")
-    if numbers.text(metrics, "profile") == "fast":
+    if metrics_json.text(metrics, "profile") == "fast":
         yield StatusLine(topic="verdict", text="measured under profile fast", mend="dvc exp run -S profile=full")
 
 
@@ -202,8 +205,8 @@ def _work_tree(layout: Layout, tree: WorkTree, equal: Experiment | None, landed:
     if not layout.metrics.is_file():  # as in a fresh clone: the run that brings results brings all the rest
         return
     try:
-        lock = locked.read(layout.lock.read_bytes())
-        stale = locked.changed_sources(layout.root, lock)
+        lock = dvc_lock_diff.read(layout.lock.read_bytes())
+        stale = dvc_lock_diff.changed_sources(layout.root, lock)
     except AssayError as error:
         yield StatusLine(topic="work tree", text=error.problem, mend="git checkout HEAD -- dvc.lock")
         return
@@ -215,7 +218,7 @@ def _work_tree(layout: Layout, tree: WorkTree, equal: Experiment | None, landed:
         names = list(dict.fromkeys(name for changed in stale.values() for name in changed))
         text = f"{', '.join(stale)} last ran with another {_few(names)}"
         yield StatusLine(topic="work tree", text=text, mend="dvc exp run")
-    outputs = locked.changed_outputs(layout.root, lock)
+    outputs = dvc_lock_diff.changed_outputs(layout.root, lock)
     if outputs:
         text = f"outputs that are not those of dvc.lock: {_few(outputs)}"
         first = shlex.join(outputs[:5])  # by name and not by force: DVC then keeps what its cache has not
@@ -226,12 +229,12 @@ def _work_tree(layout: Layout, tree: WorkTree, equal: Experiment | None, landed:
 
 def _leftovers(layout: Layout, tree: WorkTree, repository: Repository) -> Iterator[StatusLine]:
     folder = Path(git.run(layout.root, "rev-parse", "--absolute-git-dir"))
-    found = leftovers.find(layout.root, repository.refs, folder)
-    log = detached.read(layout.root)
-    lost = detached.unreachable(layout.root, log.commits if tree.branch else [tree.head] if found.running else [])
+    found = killed_run_leftovers.find(layout.root, repository.refs, folder)
+    log = detached_head.read(layout.root)
+    lost = detached_head.unreachable(layout.root, log.commits if tree.branch else [tree.head] if found.running else [])
     if lost:
         text = f"{len(lost)} commit(s) made while a run had detached HEAD are on no branch"
-        yield StatusLine(topic="runs", text=text, mend=detached.kept(lost[0]))
+        yield StatusLine(topic="runs", text=text, mend=detached_head.kept(lost[0]))
     if found.running:
         yield StatusLine(topic="runs", text=f"a run is under way (process {_join(found.running)})")
         return
@@ -244,7 +247,7 @@ def _leftovers(layout: Layout, tree: WorkTree, repository: Repository) -> Iterat
     for lock in found.locks:
         yield StatusLine(topic="runs", text=f"a killed command left {lock}", mend=f"rm {quote(str(lock))}")
     if not tree.branch:
-        text, mend = detached.sentence(layout.root, log), detached.attach(layout.root, log.branch)
+        text, mend = detached_head.sentence(layout.root, log), detached_head.attach(layout.root, log.branch)
         yield StatusLine(topic="runs", text=text, mend=mend)
 
 
@@ -253,7 +256,7 @@ def _short(ref: str) -> str:
 
 
 def _unproven(repository: Repository, state: State) -> Iterator[StatusLine]:
-    without = [item.name for item in repository.experiments if not numbers.text(item.metrics, "verdict")]
+    without = [item.name for item in repository.experiments if not metrics_json.text(item.metrics, "verdict")]
     if without:
         mend = f"dvc exp remove {shlex.join(without[:5])}"
         yield StatusLine(topic="experiments", text=f"{len(without)} without a verdict: {_few(without)}", mend=mend)
@@ -280,10 +283,10 @@ def _unpushed(layout: Layout, tree: WorkTree, repository: Repository) -> Iterato
         yield StatusLine(topic="remote", text=text, mend="git pull && dvc pull")
     missing = _tags_elsewhere(layout, repository)
     tagged = {tag.name: tag.commit for tag in repository.tags}
-    taken_there = {name: there for name in missing if (there := elsewhere.branch(layout.root, name, tagged[name]))}
+    taken_there = {name: there for name in missing if (there := name_conflicts.branch(layout.root, name, tagged[name]))}
     for name, there in taken_there.items():
         text = f"{there} has another {name} than this clone"
-        mend = f"{elsewhere.way_out(name, there)}, then accept the experiment under another name"
+        mend = f"{name_conflicts.way_out(name, there)}, then accept the experiment under another name"
         yield StatusLine(topic="remote", text=text, mend=mend)
     missing = [name for name in missing if name not in taken_there]
     if missing and tree.branch and (tree.ahead or not tree.upstream):  # the push of the branch takes its tags along

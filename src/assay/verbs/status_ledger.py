@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from assay.history import look_ledger
-from assay.history.state import State
+from assay.history.strategy_status import State
 from assay.report.json_rows import StatusLine
 from assay.runtime import append_only_ref, git
 from assay.runtime.append_only_ref import LOOKS, REMOTES

@@ -16,8 +16,8 @@ from pathlib import Path
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Judge
 from assay.core.yaml12 import parse
-from assay.history import project
 from assay.metrics import candidate_verdict
+from assay.runtime import project_root
 from assay.stats import multiple_comparisons, verdict_rule
 from assay.stats.alpha_budget import Price
 from assay.stats.arm_comparison import Comparison, compare, entered
@@ -60,7 +60,7 @@ def sweep(start: Path, settings: Sequence[str], say: Say, wanted: Wanted) -> Swe
     Raises UsageError for fewer than two or more than 64 combinations, for a value that is the baseline's own, for
     settings that change how cells are judged, and where none of them runs.
     """
-    layout = project.find(start)
+    layout = project_root.find(start)
     cells.check_settings(settings)
     made = idle.ideas(layout, [cells.cell(layout, wanted, chosen) for chosen in combinations(settings)], say)
     found = dict(zip(made, cells.attempt(layout, made, say), strict=True))

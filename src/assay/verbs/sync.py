@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from assay.core.errors import UsageError
-from assay.history import look_ledger, project, rescored
-from assay.runtime import append_only_ref, git
+from assay.history import look_ledger, rescored_metrics
+from assay.runtime import append_only_ref, git, project_root
 from assay.runtime.append_only_ref import LOOKS, REMOTES, Grown
 from assay.runtime.git_objects import refs
 
@@ -34,7 +34,7 @@ class Synced:
 
 def sync(start: Path, remote: str | None) -> Synced:
     """Fetch from `remote` (default: origin, or the only one), join, push. Raises UsageError with Git's reason."""
-    root = project.find(start).root
+    root = project_root.find(start).root
     name = _remote(root, remote)
     look_ledger.add(root, lambda _: [])  # what Git shows joins before anything else does
     came = 0
@@ -67,7 +67,7 @@ def _fetch(root: Path, name: str) -> None:
 
 def _pairs(root: Path, name: str) -> dict[str, str]:
     """Ref of ours → what was fetched of it, whichever side has it."""
-    shared = (LOOKS, rescored.FOLDER)
+    shared = (LOOKS, rescored_metrics.FOLDER)
     here = [ref.name for ref in refs(root, *shared)]
     there = [ref.name.removeprefix(f"{REMOTES}/{name}/") for ref in refs(root, f"{REMOTES}/{name}")]
     both = {*here, *(f"{OURS}{ref}" for ref in there if f"{OURS}{ref}".startswith(shared))}
@@ -77,7 +77,7 @@ def _pairs(root: Path, name: str) -> dict[str, str]:
 def _join(root: Path, ours: str, theirs: str) -> int:
     """Add the files of `theirs` to `ours`; how many were new. What both have keeps what ours says."""
     local, fetched = append_only_ref.read(root, ours, theirs)
-    known, other = rescored.files(local), rescored.files(fetched)
+    known, other = rescored_metrics.files(local), rescored_metrics.files(fetched)
     new = [path for path in other if path not in known]
     if fetched.blob is None and fetched.tip and local.tip != fetched.tip:
         base = git.run(root, "merge-base", fetched.tip, local.tip, check=False) if local.tip else ""
@@ -88,7 +88,7 @@ def _join(root: Path, ours: str, theirs: str) -> int:
     else:
         parents = []
     if new or parents or local.blob is not None:
-        append_only_ref.grow(root, ours, lambda now: {**other, **rescored.files(now)}, parents)
+        append_only_ref.grow(root, ours, lambda now: {**other, **rescored_metrics.files(now)}, parents)
     return len(new)
 
 
@@ -111,4 +111,4 @@ def _push(root: Path, name: str, wanted: Sequence[str]) -> tuple[int, str]:
 
 
 def _more(here: Grown, there: Grown) -> int:
-    return len(set(here.files) - set(rescored.files(there)))
+    return len(set(here.files) - set(rescored_metrics.files(there)))

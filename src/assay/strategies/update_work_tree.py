@@ -1,7 +1,7 @@
 """The work tree after a landing: exactly the paths that it changed are brought to HEAD, by name.
 
 Covers: which files are in the way, replacing the others, keeping the index in step. Nothing else in the work tree is
-touched: no other file, no submodule, no output of DVC's (`history.changed_outputs`).
+touched: no other file, no submodule, no output of DVC's (`strategies.update_dvc_outputs`).
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from assay.baseline.baseline_param import PARAMS
 from assay.core.paths import Layout
-from assay.history import plumbing
-from assay.history.pointer import PARAMS
-from assay.runtime import git
+from assay.runtime import git, git_plumbing
 
 _SUBMODULE = "160000"
 _GONE = "000000"
@@ -141,7 +140,7 @@ def _write(root: Path, wanted: dict[str, Entry]) -> None:
     come = {path: entry for path, entry in wanted.items() if entry.mode not in (_GONE, _SUBMODULE)}
     rules = {path: entry for path, entry in come.items() if PurePosixPath(path).name == ".gitattributes"}
     for group in filter(None, (rules, come)):
-        with plumbing.index(top) as scratch:
+        with git_plumbing.index(top) as scratch:
             scratch.run("update-index", "-z", "--index-info", stdin=_info(group))
             scratch.run("checkout-index", "--all", "--force", "--quiet")
 
@@ -160,11 +159,11 @@ def _remove(top: Path, path: str) -> None:
 def _index(root: Path, wanted: dict[str, Entry], flags: dict[str, str]) -> None:
     """Make these paths of the repository's index as `wanted`, in one step; the flags stay."""
     top = git.top(root)
-    plumbing.call(top, "update-index", "-z", "--index-info", stdin=_info(wanted))
+    git_plumbing.call(top, "update-index", "-z", "--index-info", stdin=_info(wanted))
     for option, letters in (("--skip-worktree", "Ss"), ("--assume-unchanged", "hs")):
         paths = [path for path, flag in flags.items() if flag in letters and wanted[path].mode != _GONE]
         if paths:
-            plumbing.call(top, "update-index", option, "-z", "--stdin", stdin=_bytes("\0".join(paths)))
+            git_plumbing.call(top, "update-index", option, "-z", "--stdin", stdin=_bytes("\0".join(paths)))
     git.run(top, "update-index", "-q", "--refresh", check=False)  # it fails where anything is edited
 
 

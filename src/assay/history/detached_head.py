@@ -2,7 +2,7 @@
 
 `dvc exp run` detaches HEAD while it works in the work tree, and puts it back at the end. Killed, it does not; what is
 committed meanwhile is left behind when it does. Covers: finding both, and the command that loses nothing. Not covered:
-other leftovers (`history.leftovers`).
+other leftovers (`history.killed_run_leftovers`).
 """
 
 from __future__ import annotations

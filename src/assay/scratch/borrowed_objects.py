@@ -2,7 +2,7 @@
 
 Covers: object and ref format as in the user's repository and not as this machine has it for new ones; filters, line
 ends and attributes, also those that no commit holds; none of the user's hooks. Not covered: what is checked out
-(`history.scratch`).
+(`scratch.scratch_repo`).
 """
 
 from __future__ import annotations

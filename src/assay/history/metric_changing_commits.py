@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from assay.baseline.accepted_strategy import locked
+from assay.changes import baseline_diff
 from assay.core import ast_normal_form, params_yaml
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
-from assay.history import difference
 from assay.metrics import metric_definition
 from assay.runtime import git
 from assay.runtime.git_objects import Objects, reading
@@ -34,7 +34,7 @@ def changed_alone(tree: Layout, home: Layout, since: str, until: Sequence[str], 
             if any(_definition(objects, prefix, parent, metric) == now for parent in parents):
                 continue
             if len(parents) != 1 or _touches_strategy(
-                objects, home, parents[0], commit, difference.reached(tree, task)
+                objects, home, parents[0], commit, baseline_diff.reached(tree, task)
             ):
                 return []
             changed.append(commit)
@@ -63,7 +63,7 @@ def _touches_strategy(objects: Objects, home: Layout, parent: str, commit: str, 
     if any(path in sources and _meaning(before(path)) != _meaning(after(path)) for path in paths):
         return True
     try:
-        if difference.between(before("params.yaml") or b"", after("params.yaml") or b""):
+        if baseline_diff.between(before("params.yaml") or b"", after("params.yaml") or b""):
             return True
         return locked(before("dvc.lock") or b"{}", TRAINING_DATA) != locked(after("dvc.lock") or b"{}", TRAINING_DATA)
     except UsageError:

@@ -1,7 +1,7 @@
 """The tree that an acceptance would tag: the experiment's own, or the merge of it with what came since.
 
 Covers: what is regenerated and therefore never merged (dvc.lock, results, plots), conflicts in one
-sentence. Not covered: regenerating (`history.scratch`).
+sentence. Not covered: regenerating (`scratch.scratch_repo`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.core.errors import UsageError
-from assay.history import plumbing
-from assay.runtime import git
+from assay.runtime import git, git_plumbing
 
 #: written by a run: a merge of two such files would describe a run that never was
 REGENERATED = ("dvc.lock", "results", "plots")
@@ -44,10 +43,10 @@ def merge(root: Path, head: str, commit: str, *, experiment: bool) -> Merge:
 def _merged(root: Path, head: str, commit: str, base: str) -> str:
     """The merge of both trees; of what is regenerated, the one of `head`."""
     prefix = git.prefix(root)
-    with plumbing.index(root) as scratch:
+    with git_plumbing.index(root) as scratch:
         scratch.read(commit)
         scratch.copy(head, [prefix + path for path in REGENERATED])
-        theirs = plumbing.commit(root, scratch.write(), [base], "theirs")
+        theirs = git_plumbing.commit(root, scratch.write(), [base], "theirs")
     command = ["git", "-C", str(root), "merge-tree", "--write-tree", "--name-only", "--no-messages", head, theirs]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="surrogateescape")
     lines = done.stdout.removesuffix("\n").split("\n")

@@ -1,7 +1,7 @@
 """The state of all strategies: a fold over events that only ever are added.
 
 Covers: which strategies stand, which were revoked, what cannot be trusted, and the order of it all: by
-the counter that every event carries, never by a clock. Not covered: reading (`history.reading`), printing.
+the counter that every event carries, never by a clock. Not covered: reading (`history.experiments`), printing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from assay.history.reading import Tag
+from assay.history.experiments import Tag
 from assay.tags.strategy_events import Accepted, Attempted, Event, Rejected, Remeasured, Rescored, Revoked, Seeds
 
 

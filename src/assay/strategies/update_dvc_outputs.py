@@ -14,11 +14,11 @@ from typing import Any
 from assay.core.errors import ProvenanceError, UsageError
 from assay.core.paths import Layout
 from assay.core.yaml12 import parse
-from assay.history import following
-from assay.history.scratch import run
 from assay.runtime import git
 from assay.runtime.dvc_cli import DVC
 from assay.runtime.dvc_hash import digest
+from assay.scratch.scratch_repo import run
+from assay.strategies import update_work_tree
 
 _FILES = ("ls-tree", "-r", "-z", "--name-only", "--full-tree")
 
@@ -65,7 +65,7 @@ def check_out(layout: Layout, outs: list[str]) -> list[str]:
 
 def _records(layout: Layout, old: str, new: str, experiment: str) -> list[str]:
     """`.dvc` files and dvc.lock of the project that are to follow to `new`, named from the top."""
-    wanted = following.brought(layout.root, old, new, experiment)
+    wanted = update_work_tree.brought(layout.root, old, new, experiment)
     below, edited = git.prefix(layout.root), set(git.edited(layout.root, new))
     there = [path for path, entry in wanted.items() if int(entry.mode, 8) and path in edited]
     ours = [path for path in there if path.startswith(below)]

@@ -1,6 +1,6 @@
 """Writing events: an annotated tag each, made whole by Git or not at all.
 
-Covers: names that are taken, identity, the tag itself. Not covered: moving the baseline (`history.pointer`).
+Covers: names that are taken, identity, the tag itself. Not covered: moving the baseline (`baseline.baseline_param`).
 """
 
 from __future__ import annotations
@@ -8,8 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from assay.core.errors import UsageError
-from assay.history import plumbing
-from assay.runtime import git
+from assay.runtime import git, git_plumbing
 from assay.runtime.git_objects import Ref
 from assay.tags.strategy_events import Event, check_name, tag_of
 from assay.tags.trailers import format_event
@@ -44,6 +43,8 @@ def write(root: Path, event: Event, title: str, text: str = "") -> str:
     """Create the tag of `event` in the repository at `root`; its name. Raises UsageError when Git refuses."""
     tag = tag_of(event)
     message = format_event(event, title, text)
-    target = plumbing.tag_object(root, tag, event.commit, message)  # `git tag` would sign it where a setting says so
-    plumbing.move(root, f"assay: {title}", [(f"refs/tags/{tag}", target, "")])
+    target = git_plumbing.tag_object(
+        root, tag, event.commit, message
+    )  # `git tag` would sign it where a setting says so
+    git_plumbing.move(root, f"assay: {title}", [(f"refs/tags/{tag}", target, "")])
     return tag

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+from assay.baseline import baseline_param
 from assay.core.errors import UsageError
-from assay.history import pointer
-from assay.history.reading import Experiment, Repository, Stamp, Tag, parse_metrics
-from assay.history.state import State, Strategy
+from assay.history.experiments import Experiment, Repository, Stamp, Tag, parse_metrics
+from assay.history.strategy_status import State, Strategy
 from assay.runtime import git
 from assay.tags.strategy_events import UnverifiableError, check_spelling
 
@@ -51,7 +51,7 @@ def _named(root: Path, repository: Repository, name: str) -> str:
 def _commit(root: Path, commit: str) -> Experiment:
     metrics, problem = parse_metrics(git.read(root, commit, "results/metrics.json"))
     base = git.resolve(root, f"{commit}^") or commit
-    return Experiment(commit[:12], commit, base, Stamp(), metrics, problem, pointer.at(root, commit))
+    return Experiment(commit[:12], commit, base, Stamp(), metrics, problem, baseline_param.at(root, commit))
 
 
 def _near(name: str, repository: Repository) -> str:

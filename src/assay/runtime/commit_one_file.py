@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from assay.core.errors import ProvenanceError, UsageError
-from assay.history import plumbing
-from assay.runtime import git
+from assay.runtime import git, git_plumbing
 
 
 def branch(root: Path) -> str:
@@ -30,7 +29,7 @@ def commit_file(root: Path, ref: str, path: str, content: bytes, message: str) -
     """
     old = git.run(root, "rev-parse", "--verify", f"{ref}^{{commit}}")
     full = git.prefix(root) + path
-    commit = plumbing.commit(root, tree_with(root, old, {full: content}), [old], message)
+    commit = git_plumbing.commit(root, tree_with(root, old, {full: content}), [old], message)
     was, staged = _entry(root, old, full), git.run(root, "ls-files", "--stage", "--", path)
     advance(root, ref, commit, old, message)
     if staged.split()[1:2] == [was]:
@@ -40,7 +39,7 @@ def commit_file(root: Path, ref: str, path: str, content: bytes, message: str) -
 
 def tree_with(root: Path, tree: str, files: Mapping[str, bytes]) -> str:
     """`tree` with these files (paths from the repository's top) replaced or added."""
-    with plumbing.index(root) as scratch:
+    with git_plumbing.index(root) as scratch:
         scratch.read(tree)
         for path, content in files.items():
             scratch.put(path, content)

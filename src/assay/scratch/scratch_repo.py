@@ -2,7 +2,7 @@
 
 Covers: a repository that borrows the objects of the real one, DVC's cache shared with it, what a run changed.
 Everything here is a cache: it may be deleted between any two instructions. Not covered: running it
-(`history.reproducing`).
+(`scratch.dvc_repro`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 
 from assay.core.errors import UsageError
 from assay.core.paths import Layout, Store
-from assay.history import borrowed, dvc_cache, plumbing
-from assay.runtime import cache_dirs, dvc_yaml, git, git_env_vars
+from assay.runtime import cache_dirs, dvc_cache_dir, dvc_yaml, git, git_env_vars, git_plumbing
 from assay.runtime.git_objects import refs
+from assay.scratch import borrowed_objects
 
 #: the last line of a traceback
 _RAISED = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt)(?:: |$)")
@@ -37,7 +37,7 @@ class Scratch:
         """`tree` with every tracked file as the run left it, written into the real repository."""
         objects = git.run(self.home, "rev-parse", "--path-format=absolute", "--git-path", "objects")
         ours = git_env_vars.of_our_own()
-        with plumbing.index(self.top, ours | {"GIT_OBJECT_DIRECTORY": objects}) as index:
+        with git_plumbing.index(self.top, ours | {"GIT_OBJECT_DIRECTORY": objects}) as index:
             index.read(tree)
             index.add([path for path in self._changed(ours) if (self.top / path).is_file()])
             return index.write()
@@ -58,7 +58,7 @@ def lay_out(layout: Layout, commit: str, top: Path) -> Scratch:
     """The files of `commit` in a fresh repository at `top`; whatever was there is gone."""
     shutil.rmtree(top, ignore_errors=True)
     cache_dirs.hold(cache_dirs.made(top))
-    borrowed.create(layout.root, top)
+    borrowed_objects.create(layout.root, top)
     ours = git_env_vars.of_our_own()
     tags = [f"create {ref.name} {ref.object}" for ref in refs(layout.root, "refs/tags")]
     git.run(top, "update-ref", "--stdin", stdin="\n".join([*tags, ""]), environment=ours)
@@ -77,7 +77,7 @@ def share_cache(home: Path, root: Path) -> None:
     local, inside = ((dvc_yaml.dvc_root(place) or place) / ".dvc" / "config.local" for place in (home, root))
     if local.is_file():
         shutil.copy2(local, inside)
-    dvc_cache.share(home, root)
+    dvc_cache_dir.share(home, root)
 
 
 def run(command: Sequence[str], folder: Path, home: Path, **more: str) -> tuple[int, str]:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
 from assay.core.yaml12 import parse
-from assay.history.commits import branch, commit_file
 from assay.runtime import files, git
+from assay.runtime.commit_one_file import branch, commit_file
 
 PARAMS = "params.yaml"
 _LINE = re.compile(r"^(baseline[ \t]*:[ \t]*)([^\s#]+)([ \t]*)(.*)$", re.MULTILINE)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from assay.core.paths import STAGES, Layout
-from assay.history import scratch_data
-from assay.history.scratch import Scratch, failed, run, share_cache
 from assay.metrics.metric_definition import PARENT
 from assay.runtime import dvc_yaml
 from assay.runtime.dvc_cli import DVC
+from assay.scratch import linked_data
+from assay.scratch.scratch_repo import Scratch, failed, run, share_cache
 
 
 def last(layout: Layout) -> str:
@@ -22,7 +22,7 @@ def last(layout: Layout) -> str:
 def furnish(scratch: Scratch) -> None:
     """Let DVC find settings, caches and data as in the real project. Raises UsageError for data that are nowhere."""
     share_cache(scratch.home, scratch.layout.root)
-    scratch_data.bring(Layout(scratch.home), scratch.top, scratch.layout, last(scratch.layout))
+    linked_data.bring(Layout(scratch.home), scratch.top, scratch.layout, last(scratch.layout))
 
 
 def reproduce(scratch: Scratch, parent: str, *, again: bool = False) -> None:

@@ -1,7 +1,7 @@
 """Changes that some experiment made alone, among thousands: read in one process, parsed where it matters.
 
 Covers: experiments with the baseline's code whose parameters differ from its own in one. Not covered: what differs
-in the work tree (`history.difference`).
+in the work tree (`changes.baseline_diff`).
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from assay.baseline import baseline_param
+from assay.changes import baseline_diff
+from assay.changes.baseline_diff import ARROW
 from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
-from assay.history import difference, numbers, pointer
-from assay.history.difference import ARROW
-from assay.history.reading import Experiment
+from assay.history import metrics_json
+from assay.history.experiments import Experiment
 from assay.runtime import dvc_yaml, git
 from assay.runtime.git_objects import Object, reading
 
@@ -36,15 +38,15 @@ def measured_alone(
     judged = [
         item.commit
         for item in experiments
-        if numbers.text(item.metrics, "verdict") and numbers.text(item.metrics, "metric_version") == version
+        if metrics_json.text(item.metrics, "verdict") and metrics_json.text(item.metrics, "metric_version") == version
     ]
     commits, prefix = [baseline, *judged], git.prefix(root)
     task = params_yaml.load(dvc_yaml.parameters(root)).task.name
-    paths = [posixpath.normpath(prefix + path) for path in sorted(difference.reached(Layout(root), task))]
+    paths = [posixpath.normpath(prefix + path) for path in sorted(baseline_diff.reached(Layout(root), task))]
     with reading(root) as objects:
         code = {commit: _names(objects.read([f"{commit}:{path}" for path in paths])) for commit in commits}
         alike = [commit for commit in commits if code[commit] == code[baseline]]
-        files = objects.read([f"{commit}:{prefix}{pointer.PARAMS}" for commit in alike])
+        files = objects.read([f"{commit}:{prefix}{baseline_param.PARAMS}" for commit in alike])
     before = _own(root, files[0].content) if files[0] else b""
     distinct = {item.name: _own(root, item.content) for item in files[1:] if item is not None}
     return {change for after in distinct.values() for change in _alone(before, after, wanted)}
@@ -64,7 +66,7 @@ def _alone(before: bytes, after: bytes, wanted: Collection[str]) -> list[str]:
     if not _may_matter(before, after, wanted):
         return []
     try:
-        found = difference.between(before, after)
+        found = baseline_diff.between(before, after)
     except UsageError:
         return []
     return found if len(found) == 1 and found[0] in wanted else []

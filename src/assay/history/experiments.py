@@ -1,7 +1,7 @@
 """What Git holds: tags with their evidence, experiments with their numbers.
 
 Covers: telling our tags and DVC's experiments from other refs, parsing them, saying what is wrong with
-the ones that do not parse. Not covered: what follows from them (`history.state`).
+the ones that do not parse. Not covered: what follows from them (`history.strategy_status`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
+from assay.baseline import baseline_param
 from assay.core.schemas import DAMAGE
-from assay.history import pointer
 from assay.runtime import git
 from assay.runtime.git_objects import Object, Objects, Ref, reading, refs
 from assay.tags.strategy_events import NO_EVIDENCE, Event, UnverifiableError, kind_of
@@ -107,7 +107,7 @@ def _tag(ref: Ref, item: Object | None) -> Tag:
 def _experiments(found: Sequence[Ref], objects: Objects, prefix: str, stamps: bool) -> list[Experiment]:
     nothing: list[Object | None] = [None] * len(found)
     commits = objects.read([ref.object for ref in found]) if stamps else nothing
-    params = objects.read([f"{ref.object}:{prefix}{pointer.PARAMS}" for ref in found]) if stamps else nothing
+    params = objects.read([f"{ref.object}:{prefix}{baseline_param.PARAMS}" for ref in found]) if stamps else nothing
     numbers = objects.read([f"{ref.object}:{prefix}{METRICS}" for ref in found])
     return [_experiment(*each) for each in zip(found, commits, params, numbers, strict=True)]
 
@@ -124,7 +124,7 @@ def _experiment(ref: Ref, commit: Object | None, params: Object | None, numbers:
         stamp=_stamp(header.decode("utf-8", "surrogateescape")),
         metrics=metrics,
         problem=problem,
-        baseline="" if params is None else pointer.glance(params.content),
+        baseline="" if params is None else baseline_param.glance(params.content),
         numbers="" if numbers is None else numbers.name,
     )
 

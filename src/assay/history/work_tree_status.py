@@ -1,7 +1,7 @@
 """The work tree against Git: what is edited, what is untracked, which experiment it equals.
 
 Covers: the branch as `git status` says it, edits, and a comparison with the few experiments whose numbers are the work
-tree's own. Not covered: outputs that DVC keeps (`history.locked`).
+tree's own. Not covered: outputs that DVC keeps (`changes.dvc_lock_diff`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.history.reading import METRICS, Experiment
+from assay.history.experiments import METRICS, Experiment
 from assay.runtime import git
 
 #: for the branch alone: without optional locks Git does not refresh its index, looking changes nothing

@@ -1,8 +1,9 @@
 """Landing an accepted strategy: commit, tag, baseline, branch and work tree; the old state or the new one.
 
 The tag is the commit point: it and the branch move in one transaction of Git, before that nothing refers
-to what was made, after that only the work tree has to follow (`history.following`). Covers: the transaction, asking
-for it beforehand, finishing what was interrupted. Not covered: whether the strategy deserves it (`verbs.accept`).
+to what was made, after that only the work tree has to follow (`strategies.update_work_tree`). Covers: the transaction,
+asking for it beforehand, finishing what was interrupted. Not covered: whether the strategy deserves it
+(`verbs.accept`).
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from typing import Literal
 
 import msgspec
 
+from assay.baseline import baseline_param
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
-from assay.history import changed_outputs, elsewhere, following, plumbing, pointer
-from assay.history.commits import branch, tree_with
-from assay.history.merging import Merge
-from assay.runtime import git
+from assay.runtime import git, git_plumbing
+from assay.runtime.commit_one_file import branch, tree_with
+from assay.strategies import name_conflicts, update_dvc_outputs, update_work_tree
+from assay.strategies.merge_commit import Merge
 from assay.tags.strategy_events import Accepted, tag_of
 from assay.tags.trailers import format_event
 
@@ -38,7 +40,7 @@ def land(layout: Layout, head: str, merge: Merge, event: Accepted, message: Mess
     """
     root = layout.root
     when = newest_date(root, head, event.experiment_commit)
-    commit = plumbing.commit(root, merge.tree, merge.parents, f"{message.title}\n\n{message.text}", when)
+    commit = git_plumbing.commit(root, merge.tree, merge.parents, f"{message.title}\n\n{message.text}", when)
     event = msgspec.structs.replace(event, commit=commit)
     _move(root, head, tag_of(event), commit, when, format_event(event, message.title, message.text))
     return event
@@ -51,7 +53,7 @@ def rehearse(layout: Layout, head: str, merge: Merge, name: str, experiment: str
     """
     root = layout.root
     when = newest_date(root, head, experiment)
-    commit = plumbing.commit(root, merge.tree, merge.parents, f"Accept {name}", when)
+    commit = git_plumbing.commit(root, merge.tree, merge.parents, f"Accept {name}", when)
     _move(root, head, f"strategy/{name}", commit, when, f"Accept {name}\n", "abort")
 
 
@@ -60,10 +62,10 @@ def _move(
 ) -> None:
     """Tag `commit`, and move the branch from `head` to the commit after it, in one transaction."""
     on = branch(root)
-    target = plumbing.tag_object(root, tag, commit, text)
+    target = git_plumbing.tag_object(root, tag, commit, text)
     moves = [(f"refs/tags/{tag}", target, ""), (on, _pointed(root, commit, tag, when), head)]
     try:
-        plumbing.move(root, _reason(tag), moves, end)
+        git_plumbing.move(root, _reason(tag), moves, end)
     except UsageError as error:
         raise _refused(root, head, tag, error) from error
 
@@ -102,9 +104,9 @@ def newest_date(root: Path, *commits: str) -> str:
 
 def _pointed(root: Path, commit: str, tag: str, when: str) -> str:
     """The commit after `commit` that makes `tag` the baseline."""
-    content = git.read(root, commit, pointer.PARAMS) or b""
-    tree = tree_with(root, commit, {git.prefix(root) + pointer.PARAMS: pointer.repointed(content, tag)})
-    return plumbing.commit(root, tree, [commit], elsewhere.title(tag), when)
+    content = git.read(root, commit, baseline_param.PARAMS) or b""
+    tree = tree_with(root, commit, {git.prefix(root) + baseline_param.PARAMS: baseline_param.repointed(content, tag)})
+    return git_plumbing.commit(root, tree, [commit], name_conflicts.title(tag), when)
 
 
 def finish(layout: Layout, event: Accepted) -> list[str] | None:
@@ -122,11 +124,11 @@ def finish(layout: Layout, event: Accepted) -> list[str] | None:
                 f"{tag} exists, but {on.removeprefix('refs/heads/')} does not contain it", mend=f"git merge {tag}"
             )
         tip = _pointed(root, event.commit, tag, newest_date(root, event.commit))
-        plumbing.move(root, _reason(tag), [(on, tip, head)])
-    if not following.behind(layout, old, event.experiment_commit):
+        git_plumbing.move(root, _reason(tag), [(on, tip, head)])
+    if not update_work_tree.behind(layout, old, event.experiment_commit):
         return None if contained else []
-    outs = changed_outputs.outdated(layout, old, "HEAD", event.experiment_commit)
-    if kept := following.follow(layout, old, event.experiment_commit):
+    outs = update_dvc_outputs.outdated(layout, old, "HEAD", event.experiment_commit)
+    if kept := update_work_tree.follow(layout, old, event.experiment_commit):
         raise UsageError(
             f"{tag} is accepted, but {kept[0]} is edited, and keeps the work tree from following",
             mend=f"keep a copy of it elsewhere, git checkout {old[:12]} -- '{kept[0]}', then run the command again",
