@@ -24,7 +24,7 @@ LOOKUPS = {
     "src/assay/runtime/task_source.py",
     "src/assay/training/task_interface.py",
     "src/assay/serving/predict.py",
-    "src/assay/stages/beside.py",
+    "src/assay/stages/warm_candidate_cache.py",
     "src/assay/stages/measure.py",
 }
 LONGEST_FILE = 350  # lines

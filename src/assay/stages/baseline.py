@@ -1,7 +1,7 @@
 """baseline: the accepted strategy, by its own task code and parameters on its own training data, and the floors.
 
 The strategy's files come from its commit, and its process is its own; the library is today's, as for the candidate
-(`stages.measure`). Meanwhile `stages.floors` fits the floors, and `stages.beside`
+(`stages.measure`). Meanwhile `stages.floors` fits the floors, and `stages.warm_candidate_cache`
 trains the candidate where that costs nothing.
 """
 
