@@ -21,9 +21,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+from assay.commands.rescore import rescore
 from assay.tags.strategy_events import Accepted, Comparison, Score, Seeds
 from assay.tags.trailers import format_event
-from assay.verbs.rescore import rescore
 from support.project import SMALL, Project, create
 
 WHO = {

@@ -14,7 +14,7 @@ PUBLIC: dict[str, str] = {
     "compare": "assay.stats.arm_comparison",
     "factorial": "assay.stats.factorial_design",
     "holm": "assay.stats.multiple_comparisons",
-    "load": "assay.verbs.export",
+    "load": "assay.commands.export",
 }
 
 __all__ = ["compare", "factorial", "holm", "load"]

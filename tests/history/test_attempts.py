@@ -10,9 +10,9 @@ from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry
 from assay.history.experiments import read
 from assay.history.strategy_status import fold
 from assay.stats.confirmation_rule import level
+from assay.strategies import confirmation_attempt, earlier_attempts
+from assay.strategies.confirmation_attempt import Idea
 from assay.tags.strategy_events import Attempted, Comparison, Score, Seeds
-from assay.verbs import attempting, attempts_before
-from assay.verbs.attempting import Idea
 
 
 def idea(project, **changed) -> Idea:
@@ -24,13 +24,13 @@ def state(project):
     return fold(read(project.path).tags)
 
 
-def begin(project, **changed) -> attempting.Attempt:
-    return attempting.begin(project.path, state(project), idea(project, **changed))
+def begin(project, **changed) -> confirmation_attempt.Attempt:
+    return confirmation_attempt.begin(project.path, state(project), idea(project, **changed))
 
 
-def failed(project, attempt: attempting.Attempt, **changed) -> str:
+def failed(project, attempt: confirmation_attempt.Attempt, **changed) -> str:
     """The tag that a failed attempt leaves beside its entry."""
-    attempting.end(project.path, attempt, "inconclusive", False)
+    confirmation_attempt.end(project.path, attempt, "inconclusive", False)
     entry = attempt.entry
     event = Attempted(
         name=entry.name,
@@ -59,7 +59,7 @@ def test_deleted_tags_and_jittered_parameters_start_no_count_again(project, caps
     known = look_ledger.read(project.path)
     levels = sorted(one.level for one in known.all(AttemptEntry))
     assert levels == pytest.approx(sorted(level(*pair) for pair in seen))
-    firsts = {one.sequence for one in attempts_before.recorded(project.path, state(project), known)}
+    firsts = {one.sequence for one in earlier_attempts.recorded(project.path, state(project), known)}
     assert firsts == {1, 2, 3, 4}, "deleted or not, fresh seeds are fresh"
     assert begin(project, baseline="c", names=("other", ())).entry.level == level(1), "another baseline, another count"
     project.assay("status")
@@ -73,10 +73,10 @@ def test_a_killed_attempt_goes_on_at_its_price_with_its_seeds(project):
     assert "begun before and paid for" in again.price and "begun before" not in first.price
     more = begin(project, asked=20)
     assert not more.resumed and (more.entry.n, more.entry.attempt) == (20, 2)
-    attempting.end(project.path, more, "progress", True)
+    confirmation_attempt.end(project.path, more, "progress", True)
     assert begin(project, asked=20).resumed, "confirmed, and killed before it landed"
-    attempting.end(project.path, first, "inconclusive", False)
-    assert attempts_before.open_ones(look_ledger.read(project.path), state(project)) == {more.file: more.entry}
+    confirmation_attempt.end(project.path, first, "inconclusive", False)
+    assert earlier_attempts.open_ones(look_ledger.read(project.path), state(project)) == {more.file: more.entry}
 
 
 def test_it_sizes_itself_by_its_level_and_says_the_price_first(project):
@@ -84,7 +84,7 @@ def test_it_sizes_itself_by_its_level_and_says_the_price_first(project):
     for round_ in range(4):
         attempt = begin(project, names=(f"idea {round_}", ()), experiment=f"{round_}" * 40)
         sizes.append(attempt.entry.n)
-        attempting.end(project.path, attempt, "inconclusive", False)
+        confirmation_attempt.end(project.path, attempt, "inconclusive", False)
     assert sizes == [8, 9, 10, 11]
     assert begin(project, names=("large", ()), least=40).entry.n == 40
     said = begin(project, names=("floor", ()), baseline="floor").price
@@ -102,14 +102,14 @@ def test_a_baseline_that_was_accepted_as_equivalent_goes_on_with_the_count(two_s
     project.tag(accepted(commit, "simpler", 4, **about))
     found = begin(project, baseline=commit, names=("next", ()))
     assert found.entry.confirmation == 3, "the attempt at cosine, the acceptance of simpler, and this one"
-    assert attempts_before.equivalents(state(project), commit) == {commit, cosine.commit}
+    assert earlier_attempts.equivalents(state(project), commit) == {commit, cosine.commit}
 
 
 def test_an_opening_is_known_although_no_strategy_came_of_it(project):
     attempt = begin(project)
-    attempting.opening(project.path, attempt)
-    attempting.opening(project.path, attempt)
+    confirmation_attempt.opening(project.path, attempt)
+    confirmation_attempt.opening(project.path, attempt)
     known = look_ledger.read(project.path)
     assert len(known.all(OpeningEntry)) == 1
-    assert attempts_before.openings(state(project), known, 99) == ["fast (sequence 1, never accepted)"]
-    assert attempts_before.openings(state(project), known, attempt.entry.sequence) == []
+    assert earlier_attempts.openings(state(project), known, 99) == ["fast (sequence 1, never accepted)"]
+    assert earlier_attempts.openings(state(project), known, attempt.entry.sequence) == []

@@ -6,12 +6,12 @@ import pytest
 from gitproject import PARAMS
 
 from assay.baseline.accepted_strategy import Accepted as Named
+from assay.commands import accept_changed_metric
 from assay.core.errors import IncomparableError
 from assay.core.paths import Layout
 from assay.history.experiments import Experiment, Stamp
 from assay.history.metric_changing_commits import changed_alone
 from assay.metrics.metric_definition import MetricTerms, changes, committed
-from assay.verbs import metric_admission
 
 METRICS = """\
 from tasks.digits import helpers
@@ -137,6 +137,6 @@ def test_admission_compares_with_the_baseline_or_the_parent(task, baseline):
     task.commit({**idea, "src/tasks/tiny/learning.py": "def model():\n    return 2\n"})
     tried, project = Experiment("bad", task.head, before, Stamp()), Layout(task.path)
     with pytest.raises(IncomparableError, match=r"metric of bad is not that of .*: min_effect 0.005 → 0.5; allowed"):
-        metric_admission.check(project, project, named, tried, task.head, ())
-    metric, found = metric_admission.check(project, project, named, tried, task.head, ("metric",))
+        accept_changed_metric.check(project, project, named, tried, task.head, ())
+    metric, found = accept_changed_metric.check(project, project, named, tried, task.head, ("metric",))
     assert found == ["metric: min_effect 0.005 → 0.5"] and metric.min_effect == 0.005

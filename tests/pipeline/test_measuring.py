@@ -8,10 +8,10 @@ from typing import Literal
 
 import pytest
 
+from assay.commands import sweep
+from assay.commands.experiment_grid import Cell
 from assay.core import params_yaml
 from assay.training.random_streams import Streams
-from assay.verbs import sweep
-from assay.verbs.cells import Cell
 from support.project import CHECKOUT, Project
 from support.weights import digests
 

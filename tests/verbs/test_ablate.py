@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from assay.commands.ablate import _judged
+from assay.commands.experiment_grid import Row
 from assay.history.experiments import read
-from assay.verbs.ablate import _judged
-from assay.verbs.cells import Row
 from support.project import Project
 
 CHANGES = ("-S", "lr=0.02", "-S", "model.hidden=96")

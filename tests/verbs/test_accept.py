@@ -16,7 +16,7 @@ from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry,
 from assay.history.experiments import read
 from assay.history.strategy_status import State, fold
 from assay.stats.confirmation_rule import confirm, level
-from assay.verbs.confirming import fresh_seeds
+from assay.strategies.confirmation_run import fresh_seeds
 from support.project import Project
 
 

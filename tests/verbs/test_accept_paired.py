@@ -10,7 +10,7 @@ import pytest
 from assay.history.experiments import read
 from assay.history.strategy_status import fold
 from assay.stats.confirmation_rule import confirm
-from assay.verbs.confirming import fresh_seeds
+from assay.strategies.confirmation_run import fresh_seeds
 from support.project import Project
 
 

@@ -7,19 +7,19 @@ import subprocess
 
 import pytest
 
+from assay.commands import experiment_grid
 from assay.core.errors import IncomparableError, UsageError
 from assay.core.paths import Layout, Store
 from assay.runtime import git, timing
 from assay.scratch.scratch_repo import failed
-from assay.verbs import cells
 from support.project import Project
 
 
 def together(project: Project, *settings: tuple[str, ...]) -> list[list[tuple[str, ...]]]:
     """Settings of each family."""
     layout = Layout(project.root)
-    made = [cells.cell(layout, cells.Wanted("sweep"), each) for each in settings]
-    return [[one.settings for one in family] for family in cells._families(layout, made)]
+    made = [experiment_grid.cell(layout, experiment_grid.Wanted("sweep"), each) for each in settings]
+    return [[one.settings for one in family] for family in experiment_grid._families(layout, made)]
 
 
 def test_what_trains_together(fresh: Project) -> None:
@@ -48,8 +48,8 @@ def test_where_nothing_was_to_be_run_the_base_is_the_experiment(fresh: Project) 
     layout = Layout(fresh.root)
     for key in ("name", "email"):  # as a first run leaves it; this machine may know nobody
         fresh.git("config", f"user.{key}", "somebody")
-    one = cells.cell(layout, cells.Wanted("sweep"), ("lr=0.003",))
-    cells._keep_base(layout, one)
+    one = experiment_grid.cell(layout, experiment_grid.Wanted("sweep"), ("lr=0.003",))
+    experiment_grid._keep_base(layout, one)
     assert git.resolve(fresh.root, f"{one.ref}^") == one.base
     assert fresh.git("rev-parse", f"{one.ref}^{{tree}}") == fresh.git("rev-parse", "HEAD^{tree}")
 
@@ -61,7 +61,7 @@ def test_only_what_dead_commands_left_is_removed(fresh: Project) -> None:
     left, mine = folder / f"12345678-ahead-12345678-{ended.pid}", folder / f"12345678-sweep-12345678-{os.getpid()}"
     for one in (left, mine):
         one.mkdir(parents=True)
-    cells._tidy(Layout(fresh.root))
+    experiment_grid._tidy(Layout(fresh.root))
     assert not left.exists() and mine.exists()
 
 
@@ -79,9 +79,9 @@ def test_a_lost_folder_of_times_costs_no_result(monkeypatch: pytest.MonkeyPatch,
     timing.write("train")
 
 
-def kept(project: Project, setting: str, row: str) -> cells.Cell:
+def kept(project: Project, setting: str, row: str) -> experiment_grid.Cell:
     """A cell that was run: its metric's row in results/rulers.csv says `row` after the key and the terms."""
-    made = cells.cell(Layout(project.root), cells.Wanted("sweep"), (setting,))
+    made = experiment_grid.cell(Layout(project.root), experiment_grid.Wanted("sweep"), (setting,))
     (project.root / "results").mkdir(exist_ok=True)
     (project.root / "results/replicates.csv").write_text(
         "arm,metric_version,accuracy\ncandidate,accuracy-1.5f3c9a2e,0.9\n"
@@ -97,9 +97,9 @@ def kept(project: Project, setting: str, row: str) -> cells.Cell:
 def test_cells_under_other_packages_of_the_metric_are_not_subtracted(fresh: Project) -> None:
     layout = Layout(fresh.root)
     made = [kept(fresh, "lr=0.1", "numpy 1,"), kept(fresh, "lr=0.2", "numpy 1,"), kept(fresh, "lr=0.3", "numpy 2,")]
-    found = cells.measure(layout, made, print)
-    assert cells.version(found[:2]) == "accuracy-1.5f3c9a2e"
+    found = experiment_grid.measure(layout, made, print)
+    assert experiment_grid.version(found[:2]) == "accuracy-1.5f3c9a2e"
     with pytest.raises(UsageError, match="the metrics of the cells imported numpy 1 and numpy 2"):
-        cells.version(found)
+        experiment_grid.version(found)
     with pytest.raises(IncomparableError, match=r"was computed from w\.npy"):
-        cells.measure(layout, [kept(fresh, "lr=0.4", "numpy 1,w.npy")], print)
+        experiment_grid.measure(layout, [kept(fresh, "lr=0.4", "numpy 1,w.npy")], print)

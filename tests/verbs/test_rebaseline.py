@@ -115,7 +115,7 @@ def test_an_old_baseline_is_a_new_draw_that_survives_a_kill(done: Project) -> No
     code = """
 import os, signal
 from pathlib import Path
-from assay.verbs import rebaseline
+from assay.commands import rebaseline
 write = rebaseline.write
 rebaseline.write = lambda *given: (write(*given), os.kill(os.getpid(), signal.SIGKILL))
 rebaseline.rebaseline(Path.cwd(), print)

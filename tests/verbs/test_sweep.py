@@ -7,12 +7,12 @@ import re
 
 import pytest
 
+from assay.commands import changes_without_effect, experiment_grid
+from assay.commands.sweep import combinations
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
 from assay.history.experiments import read
 from assay.stats.multiple_comparisons import holm
-from assay.verbs import cells, idle
-from assay.verbs.sweep import combinations
 from support.project import Project
 
 
@@ -52,8 +52,10 @@ def test_the_baseline_itself_is_no_idea(ready: Project) -> None:
     layout, said = Layout(ready.root), list[str]()
 
     def left(*settings: str) -> list[str]:
-        made = [cells.cell(layout, cells.Wanted("sweep"), chosen) for chosen in combinations(settings)]
-        return [one.label for one in idle.ideas(layout, made, said.append)]
+        made = [
+            experiment_grid.cell(layout, experiment_grid.Wanted("sweep"), chosen) for chosen in combinations(settings)
+        ]
+        return [one.label for one in changes_without_effect.ideas(layout, made, said.append)]
 
     assert left("lr=0.003,0.01", "model.hidden=64,128")[1:] == ["lr=0.01 model.hidden=64", "lr=0.01 model.hidden=128"]
     assert said == ["lr=0.003 model.hidden=128 is the baseline itself, and is left out"]

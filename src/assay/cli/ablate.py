@@ -9,11 +9,11 @@ import click
 import msgspec
 
 from assay.cli.printing import examples, show, show_json
+from assay.commands.ablate import ablate
+from assay.commands.experiment_grid import Wanted
 from assay.core import schemas
 from assay.core.params_yaml import SPAN
 from assay.report import ablation_table as report
-from assay.verbs.ablate import ablate
-from assay.verbs.cells import Wanted
 
 
 @click.command(epilog=examples("assay ablate -S lr=3e-4 -S model.dropout=0.1 --branch cosine"))

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from assay.cli.printing import examples, show, show_json
+from assay.commands.accept import accept
+from assay.commands.accept_checks import ALLOWANCES
 from assay.core.schemas import encode
 from assay.tags.strategy_events import tag_of
-from assay.verbs.accept import accept
-from assay.verbs.admission import ALLOWANCES
 
 
 @click.command(epilog=examples("assay accept wavy-pita cosine-lr"))

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from assay.cli.printing import examples, show, show_json
+from assay.commands.cache import Cache, cache
 from assay.core.errors import UsageError
 from assay.core.schemas import encode
-from assay.verbs.cache import Cache, cache
 
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 

@@ -13,6 +13,10 @@ import click
 from click.core import ParameterSource
 
 from assay.cli.printing import examples, show, show_json
+from assay.commands import compare as verb
+from assay.commands.compare import Compared, Options
+from assay.commands.compare_many import FamilyMember, compare_family
+from assay.commands.compare_score_source import RECORDED
 from assay.core import sanitize_output
 from assay.core.errors import GateError
 from assay.report import comparison_text as report
@@ -20,10 +24,6 @@ from assay.report import family_table
 from assay.report.family_table import FamilyLine
 from assay.stats.hypothesis_tests import Test
 from assay.stats.strategy_replicates import DifferingRulers
-from assay.verbs import compare as verb
-from assay.verbs.compare import Compared, Options
-from assay.verbs.compare_family import FamilyMember, compare_family
-from assay.verbs.compare_scores import RECORDED
 
 EPILOG = examples(
     "assay compare strategy/adam HEAD --require progress",

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from assay.cli.printing import examples, show, show_json
-from assay.verbs.export import export
+from assay.commands.export import export
 
 
 @click.command(epilog=examples("assay export strategy/adam --to models/adam --ensemble"))

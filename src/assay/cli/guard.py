@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 
 from assay.cli.printing import examples, show, show_json
+from assay.commands.guard import guard
 from assay.core.errors import GateError
 from assay.report import guard_text as report
-from assay.verbs.guard import guard
 
 
 @click.command(epilog=examples("assay guard strategy/adam HEAD --except vit --require"))

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from assay.cli.printing import examples, show, show_json
+from assay.commands.log import log
 from assay.core.schemas import encode
 from assay.report import log_table as report
-from assay.verbs.log import log
 
 
 @click.command(epilog=examples("assay log --all --markdown > STRATEGIES.md"), context_settings={"show_default": True})

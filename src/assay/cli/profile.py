@@ -8,8 +8,8 @@ import click
 from tabulate import tabulate
 
 from assay.cli.printing import examples, show, show_json
+from assay.commands.profile import Profile, profile
 from assay.core.schemas import encode
-from assay.verbs.profile import Profile, profile
 
 PHASES = ("interpreter", "imports", "data", "training", "writing", "rest")
 

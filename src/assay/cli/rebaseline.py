@@ -9,9 +9,9 @@ import click
 import msgspec
 
 from assay.cli.printing import examples, show, show_json
+from assay.commands.baseline_staleness import TRAIN
+from assay.commands.rebaseline import rebaseline
 from assay.core import schemas
-from assay.verbs.freshness import TRAIN
-from assay.verbs.rebaseline import rebaseline
 
 
 @click.command(epilog=examples("assay rebaseline"))

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from assay.cli.printing import examples, show, show_json
+from assay.commands.reject import reject
 from assay.core.schemas import encode
 from assay.tags.strategy_events import tag_of
-from assay.verbs.reject import reject
 
 
 @click.command(epilog=examples('assay reject wavy-pita --why "no gain at ten seeds, twice the time"'))

@@ -8,9 +8,9 @@ import click
 import msgspec
 
 from assay.cli.printing import examples, show, show_json
+from assay.commands.rescore import rescore
 from assay.core import schemas
 from assay.report import rescore_table as report
-from assay.verbs.rescore import rescore
 
 
 @click.command(epilog=examples("assay rescore --dry-run"))

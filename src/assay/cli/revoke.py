@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from assay.cli.printing import examples, show, show_json
+from assay.commands.revoke import revoke
 from assay.core.schemas import encode
 from assay.tags.strategy_events import tag_of
-from assay.verbs.revoke import revoke
 
 
 @click.command(epilog=examples('assay revoke cosine-lr --why "the test part had leaked into training"'))

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from assay.cli.printing import examples, show, show_json
+from assay.commands.status import status
 from assay.core.schemas import encode
 from assay.report import status_text as report
-from assay.verbs.status import status
 
 
 @click.command(epilog=examples("assay status"))

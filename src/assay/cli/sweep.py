@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 
 from assay.cli.printing import examples, show, show_json
+from assay.commands.experiment_grid import Wanted
+from assay.commands.sweep import sweep
 from assay.core import schemas
 from assay.core.params_yaml import SPAN
 from assay.report import comparison_text
 from assay.report import sweep_table as report
-from assay.verbs.cells import Wanted
-from assay.verbs.sweep import sweep
 
 
 @click.command(epilog=examples("assay sweep -S lr=1e-3,3e-3,1e-2 -S train.weight_decay=0,1e-4"))

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from assay.cli.printing import examples, show, show_json
-from assay.verbs.sync import sync
+from assay.commands.sync import sync
 
 
 @click.command(epilog=examples("assay sync origin"))

@@ -1,7 +1,8 @@
 """The ledger of looks: `refs/assay/looks`, one file an entry, in the user's own repository whatever runs where.
 
 Covers: reading it, naming what is damaged, adding entries before anybody is told a verdict, taking in the verdicts that
-Git showed before there was a ledger. Not covered: what a look costs (`stats.alpha_budget`), sharing it (`verbs.sync`).
+Git showed before there was a ledger. Not covered: what a look costs (`stats.alpha_budget`), sharing it
+(`commands.sync`).
 """
 
 from __future__ import annotations

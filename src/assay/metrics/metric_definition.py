@@ -3,7 +3,7 @@
 Covers: code, options and name of the metric, read without running anything; direction, smallest effect and worst value
 as `evaluate` recorded them, or as METRICS writes them; what differs between two trees. Not covered: the metric version,
 which also counts the evaluated examples (`metrics.version.version_key`), and what follows from a difference
-(`stages.evaluate`, `verbs.metric_admission`).
+(`stages.evaluate`, `commands.accept_changed_metric`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Tables of numbers that another tool wrote: CSV, JSON and JSON lines, read into columns of text.
 
 Covers: byte-order marks, any line ends, a bare list of numbers, `;` and tab as separators, a first line that names no
-columns, sentences for what is no table. Not covered: what a column means (`verbs.number_column`), and what a row is
-(`verbs.run_rows`).
+columns, sentences for what is no table. Not covered: what a column means (`commands.compare_detect_column`), and what a
+row is (`commands.compare_one_run_per_row`).
 """
 
 from __future__ import annotations

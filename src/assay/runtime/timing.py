@@ -1,6 +1,6 @@
 """Where a process's seconds go, written down when `assay profile` asks for it by an environment variable.
 
-Covers: the phases of one process, from its creation on. Not covered: running DVC and adding up (`verbs.profile`).
+Covers: the phases of one process, from its creation on. Not covered: running DVC and adding up (`commands.profile`).
 Watching changes nothing: without the variable only a few clock readings are kept.
 """
 

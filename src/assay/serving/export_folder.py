@@ -1,7 +1,7 @@
 """An accepted model as a folder of its own: weights, source, preprocessing, class names, predict.py.
 
 Covers: what goes into the folder, and the proof that it predicts what its strategy predicted when it was
-measured. Not covered: finding and fetching the strategy (`verbs.export`), predicting (`serving.predict`).
+measured. Not covered: finding and fetching the strategy (`commands.export`), predicting (`serving.predict`).
 """
 
 from __future__ import annotations

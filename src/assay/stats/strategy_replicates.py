@@ -2,7 +2,7 @@
 
 Covers: a group cannot be made from mixed members or with a seed counted twice; two groups under different rulers
 cannot be subtracted, and every differing field is named. Not covered: where the numbers stand
-(`verbs.compare_sides`).
+(`commands.compare_sides`).
 """
 
 from __future__ import annotations

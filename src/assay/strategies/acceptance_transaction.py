@@ -3,7 +3,7 @@
 The tag is the commit point: it and the branch move in one transaction of Git, before that nothing refers
 to what was made, after that only the work tree has to follow (`strategies.update_work_tree`). Covers: the transaction,
 asking for it beforehand, finishing what was interrupted. Not covered: whether the strategy deserves it
-(`verbs.accept`).
+(`commands.accept`).
 """
 
 from __future__ import annotations

@@ -11,14 +11,14 @@ from typing import Any
 
 import msgspec
 
+from assay.commands.compare_find_recorded_look import tags
 from assay.core import params_yaml
 from assay.core.errors import IncomparableError
 from assay.core.paths import Layout
 from assay.history import look_ledger, metrics_json, past_verdicts
 from assay.runtime import dvc_yaml, files, table_files
 from assay.stats.alpha_budget import metric_label
-from assay.verbs.attempting import Names
-from assay.verbs.compare_account import tags
+from assay.strategies.confirmation_attempt import Names
 
 
 def check(layout: Layout, home: Path, called: Names, metrics: Mapping[str, Any]) -> None:

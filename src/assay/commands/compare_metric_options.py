@@ -2,7 +2,7 @@
 
 Covers: the metric's own row in results/rulers.csv, the columns of results/replicates.csv for the metric that decides,
 the columns of a file of another tool, which must say one thing in all of its rows. Not covered: what a user says
-instead (`verbs.compare`).
+instead (`commands.compare`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`assay sweep`: several values of a few parameters, all of them against the baseline, judged as one family.
 
 Every combination is an experiment, so that each can be accepted. Trying more values finds more luck: p is
-adjusted by Holm over all of them. Not covered: running them (`verbs.cells`), choosing values, which is a
+adjusted by Holm over all of them. Not covered: running them (`commands.experiment_grid`), choosing values, which is a
 search's business.
 """
 
@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from assay.commands import changes_without_effect, experiment_grid, grid_looks
+from assay.commands.experiment_grid import Cell, Row, Say, Wanted
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Judge
 from assay.core.yaml12 import parse
@@ -22,8 +24,6 @@ from assay.stats import multiple_comparisons, verdict_rule
 from assay.stats.alpha_budget import Price
 from assay.stats.arm_comparison import Comparison, compare, entered
 from assay.stats.sequential_testing import look
-from assay.verbs import cells, family_looks, idle
-from assay.verbs.cells import Cell, Row, Say, Wanted
 
 LARGEST = 64
 SAME = "same"
@@ -61,16 +61,23 @@ def sweep(start: Path, settings: Sequence[str], say: Say, wanted: Wanted) -> Swe
     settings that change how cells are judged, and where none of them runs.
     """
     layout = project_root.find(start)
-    cells.check_settings(settings)
-    made = idle.ideas(layout, [cells.cell(layout, wanted, chosen) for chosen in combinations(settings)], say)
-    found = dict(zip(made, cells.attempt(layout, made, say), strict=True))
+    experiment_grid.check_settings(settings)
+    made = changes_without_effect.ideas(
+        layout, [experiment_grid.cell(layout, wanted, chosen) for chosen in combinations(settings)], say
+    )
+    found = dict(zip(made, experiment_grid.attempt(layout, made, say), strict=True))
     measured = {cell: rows for cell, rows in found.items() if not isinstance(rows, UsageError)}
     failed = {cell.label: rows.sentence for cell, rows in found.items() if isinstance(rows, UsageError)}
     if not measured:
         raise next(rows for rows in found.values() if isinstance(rows, UsageError))
-    judge, ideas = cells.judging(layout, list(measured)), [cell for cell, rows in measured.items() if not _same(rows)]
-    taken = family_looks.ideas(layout.root, [(measured[one], cells.asked(layout, one)) for one in ideas], len(failed))
-    fixed = cells.fixed(layout, list(measured))
+    judge, ideas = (
+        experiment_grid.judging(layout, list(measured)),
+        [cell for cell, rows in measured.items() if not _same(rows)],
+    )
+    taken = grid_looks.ideas(
+        layout.root, [(measured[one], experiment_grid.asked(layout, one)) for one in ideas], len(failed)
+    )
+    fixed = experiment_grid.fixed(layout, list(measured))
     return _judged(measured, failed, judge, dict(zip(ideas, taken, strict=True)), fixed)
 
 
@@ -106,7 +113,7 @@ def _judged(
 ) -> Sweep:
     """Each idea is held against Holm's p at the level that its own account gives it."""
     found = list(measured.values())
-    version = cells.version(found)
+    version = experiment_grid.version(found)
     metric = version.rpartition("-")[0]
     names = {row["strategy"] for rows in found for row in rows if row["arm"] == "baseline"}
     if len(names) > 1:
@@ -166,7 +173,7 @@ def _alone(rows: Sequence[Row], metric: str, alpha: float, test: str, hold: str,
         worst=worst,
         hold=hold,
         fixed=fixed and any(len(set(arm.values())) == 1 for arm in (first, candidate)),
-        distinct=cells.SAME_AS in rows[0],
+        distinct=experiment_grid.SAME_AS in rows[0],
     )
     return found if placed is None else entered(found, diverged)
 

@@ -20,8 +20,8 @@ from assay.runtime import files
 from assay.stats import cautions, confirmation_rule
 from assay.stats.arm_comparison import Comparison as Judged
 from assay.stats.arm_comparison import entered
+from assay.strategies.confirmation_run import PAIRED_PURPOSE, Confirmation, Group
 from assay.tags.strategy_events import Comparison, Score
-from assay.verbs.confirming import PAIRED_PURPOSE, Confirmation, Group
 
 
 def selected(layout: Layout, metrics: Mapping[str, Any]) -> Comparison:

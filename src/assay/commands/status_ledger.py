@@ -11,7 +11,7 @@ from assay.report.json_rows import StatusLine
 from assay.runtime import append_only_ref, git
 from assay.runtime.append_only_ref import LOOKS, REMOTES
 from assay.runtime.git_objects import refs
-from assay.verbs.attempts_before import left_behind
+from assay.strategies.earlier_attempts import left_behind
 
 TOPIC = "looks"
 

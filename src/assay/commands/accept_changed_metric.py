@@ -2,7 +2,7 @@
 
 A metric that changes together with an idea can make any idea look good. Covers: the comparison with the metric of the
 baseline, for the floor with that of the experiment's parent; changes that came in commits of their own. Not covered:
-what else is refused (`verbs.admission`).
+what else is refused (`commands.accept_checks`).
 """
 
 from __future__ import annotations

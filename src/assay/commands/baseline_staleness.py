@@ -1,7 +1,7 @@
 """What today asks of the baseline that was measured: nothing new, an inference, a training, or a new draw of seeds.
 
 Covers: comparing its record with today's tag, draw, parameters, environment, age and examples, cheapest way
-first ruled out last. Not covered: doing it (`verbs.rebaseline`).
+first ruled out last. Not covered: doing it (`commands.rebaseline`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from assay.baseline import accepted_strategy
 from assay.baseline.accepted_strategy import Accepted
 from assay.baseline.baseline_training_data import own_training_data
 from assay.changes import dvc_lock_diff
+from assay.commands.restore_weights import Stored, lost
 from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.core.paths import Layout
@@ -23,7 +24,6 @@ from assay.data import storage
 from assay.history.strategy_status import Strategy
 from assay.runtime import cache_dirs, files, task_source
 from assay.runtime.stage_setup import Start
-from assay.verbs.weights import Stored, lost
 
 SCORE, INFER, TRAIN = "re-score", "re-infer", "re-train"
 

@@ -1,7 +1,7 @@
 """Attempts that were made before: those of the ledger and those that only a tag tells of.
 
 Covers: counting them whatever was deleted, the next number, who opened the sealed test part, what was never ended. Not
-covered: the next attempt (`verbs.attempting`).
+covered: the next attempt (`strategies.confirmation_attempt`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry,
 from assay.history.look_ledger import Ledger
 from assay.history.strategy_status import State
 from assay.runtime import git
+from assay.strategies.confirmation_run import PAIRED_PURPOSE, fresh_seeds
 from assay.tags.strategy_events import Accepted, Attempted
-from assay.verbs.confirming import PAIRED_PURPOSE, fresh_seeds
 
 
 def next_sequence(state: State, known: Ledger) -> int:

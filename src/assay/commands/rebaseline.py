@@ -2,7 +2,8 @@
 
 Re-score stored predictions where only the metric changed; re-infer from stored weights where the
 validation examples changed; re-train otherwise, on a new draw of seeds where environment or age ask for the
-same measurement once more. Not covered: which way it is (`verbs.freshness`), other strategies (`verbs.rescore`).
+same measurement once more. Not covered: which way it is (`commands.baseline_staleness`), other strategies
+(`commands.rescore`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from assay.baseline.accepted_strategy import FLOOR, Accepted
+from assay.commands import check_evaluation_setup
+from assay.commands.baseline_staleness import INFER, SCORE, TRAIN, Plan, plan, record
 from assay.core import params_yaml, schemas
 from assay.core.errors import IncomparableError, UsageError
 from assay.core.paths import Layout
@@ -28,12 +31,10 @@ from assay.runtime.dvc_cli import DVC
 from assay.runtime.stage_setup import Start
 from assay.scratch.dvc_repro import last
 from assay.scratch.scratch_repo import failed, run
+from assay.strategies.confirmation_run import fresh_seeds
+from assay.strategies.earlier_attempts import next_sequence
 from assay.strategies.write_tags import check_identity, write
 from assay.tags.strategy_events import NO_EVIDENCE, Remeasured, UnverifiableError
-from assay.verbs import present_ruler
-from assay.verbs.attempts_before import next_sequence
-from assay.verbs.confirming import fresh_seeds
-from assay.verbs.freshness import INFER, SCORE, TRAIN, Plan, plan, record
 
 Say = Callable[[str], None]
 
@@ -116,7 +117,7 @@ def _draw(begun: Start, state: State, strategy: Strategy, why: str) -> None:
 
 def _done(layout: Layout, chosen: Plan, ran: bool, say: Say) -> Done:
     """Its numbers, and results/ made again where the candidate allows."""
-    arm, candidate, today = record(layout), record(layout, "candidate"), present_ruler.load(layout)
+    arm, candidate, today = record(layout), record(layout, "candidate"), check_evaluation_setup.load(layout)
     with today.said_by_task():
         scored = scoring.load(layout, arm, today.ruler) if arm else None
     if arm is None or scored is None:

@@ -2,7 +2,7 @@
 
 Covers: states of runs as W&B, MLflow and others name them; steps of a curve, a run that stands there twice, several
 metrics or arms below each other, rows of means, all of which would pass for replicates. Not covered: which column
-holds the numbers (`verbs.number_column`).
+holds the numbers (`commands.compare_detect_column`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The cache of replicates may be deleted at any moment; models and curves are DVC's. Covers: which replicates can
 predict new examples, and putting those back that the cache has lost. Not covered: whether the arm is the
-strategy that is asked for (`verbs.freshness`).
+strategy that is asked for (`commands.baseline_staleness`).
 """
 
 from __future__ import annotations

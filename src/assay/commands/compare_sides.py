@@ -1,7 +1,7 @@
 """The sides of a comparison: from a file, a Git revision or an experiment's name to a group.
 
 Covers: finding what a user named, the columns of results/replicates.csv, the strategy that a record was measured
-against. Not covered: comparing (`verbs.compare`).
+against. Not covered: comparing (`commands.compare`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from assay.commands import compare_detect_column, compare_metric_options, compare_one_run_per_row
+from assay.commands.compare_metric_options import RULERS, MetricRow
 from assay.core.errors import UsageError
 from assay.core.yaml12 import parse
 from assay.metrics import ran_on_this_machine
@@ -18,8 +20,6 @@ from assay.runtime import files, git, table_files
 from assay.runtime.table_files import Table
 from assay.stats import verdict_rule
 from assay.stats.strategy_replicates import Group, Member, Ruler
-from assay.verbs import metric_rows, number_column, run_rows
-from assay.verbs.metric_rows import RULERS, MetricRow
 
 REPLICATES, METRICS = "results/replicates.csv", "results/metrics.json"
 SCHEMA = 1
@@ -112,7 +112,7 @@ def _file(root: Path, name: str, path: Path) -> Source:
     content = files.read_bytes(path, mend="name an existing CSV or JSON file")
     found = Source(name, table_files.parse(content, name))
     if not found.is_record:
-        run_rows.check(found.table, name)
+        compare_one_run_per_row.check(found.table, name)
         return found
     beside = path.with_name(Path(RULERS).name)
     rulers = files.read_bytes(beside) if beside.is_file() else b""
@@ -166,14 +166,14 @@ def column(source: Source, chosen: str) -> str:
                 f"{source.name} has no column {decides!r}", allowed=", ".join(metrics), mend="--column NAME"
             )
         return decides
-    return number_column.only_one(source.table, source.name, RECORDED)
+    return compare_detect_column.only_one(source.table, source.name, RECORDED)
 
 
 def recorded(source: Source, metric: str) -> MetricRow:
     """How `metric` is judged, as the record or the file says it. Raises UsageError for a metric without a row."""
     if not source.is_record:
-        return metric_rows.of_file(source.table, source.name)
-    return metric_rows.of_record(source.table, source.rulers, metric, source.name)
+        return compare_metric_options.of_file(source.table, source.name)
+    return compare_metric_options.of_record(source.table, source.rulers, metric, source.name)
 
 
 def baseline_terms(root: Path, candidate: Source, named: Source | None, metric: str) -> MetricRow | None:
@@ -194,7 +194,9 @@ def baseline_terms(root: Path, candidate: Source, named: Source | None, metric: 
         "",
     )
     rulers = _rulers_at(root, against, against) if against else None
-    return metric_rows.own(rulers, metric, against) if rulers and metric in rulers.get("metric", []) else None
+    return (
+        compare_metric_options.own(rulers, metric, against) if rulers and metric in rulers.get("metric", []) else None
+    )
 
 
 def _rulers_at(root: Path, commit: str, name: str) -> Table | None:
@@ -215,17 +217,17 @@ def group(source: Source, name: str, direction: str, arm: str = "candidate", *, 
     rows = [row for row, end in zip(rows, ends, strict=True) if end is not None]
     if not rows:
         raise UsageError(f"no run of {where} has ended", mend="wait for them")
-    seeds = map(run_rows.seed, _cells(table, run_rows.seeds(table), rows))
+    seeds = map(compare_one_run_per_row.seed, _cells(table, compare_one_run_per_row.seeds(table), rows))
     members = tuple(map(Member, map(values.get, rows), seeds, _rulers(source, name, rows, direction)))
     return Group(table["strategy"][rows[0]] if arm == "baseline" else source.name, members)
 
 
 def _ended(source: Source, rows: list[int], cells: list[str], finished_only: bool) -> list[bool | None]:
     """For each row whether its run finished, None for one that is left out."""
-    column = "status" if source.is_record else run_rows.state_column(source.table, source.name)
+    column = "status" if source.is_record else compare_one_run_per_row.state_column(source.table, source.name)
     if column is not None:
         states = _cells(source.table, column, rows)
-        return run_rows.ended(states, cells, source.name, finished_only=finished_only)
+        return compare_one_run_per_row.ended(states, cells, source.name, finished_only=finished_only)
     if "" in cells:
         raise UsageError(
             f"replicate {cells.index('') + 1} of {source.name} has no number",
@@ -236,8 +238,12 @@ def _ended(source: Source, rows: list[int], cells: list[str], finished_only: boo
 
 def still_running(source: Source) -> int:
     """Runs of a table that have not ended."""
-    column = None if source.is_record else run_rows.state_column(source.table, source.name)
-    return 0 if column is None else sum(state.casefold() == run_rows.RUNNING for state in source.table[column])
+    column = None if source.is_record else compare_one_run_per_row.state_column(source.table, source.name)
+    return (
+        0
+        if column is None
+        else sum(state.casefold() == compare_one_run_per_row.RUNNING for state in source.table[column])
+    )
 
 
 def _rulers(source: Source, metric: str, rows: list[int], direction: str) -> list[Ruler]:

@@ -1,7 +1,8 @@
 """Attempts at a confirmation: what the next one costs, how many replicates it takes, and the entry that it leaves.
 
 Covers: going on with one that was killed, recording how it ended and that the sealed test part is opened. Not covered:
-those before it (`verbs.attempts_before`), measuring (`verbs.confirming`), the levels (`stats.confirmation_rule`).
+those before it (`strategies.earlier_attempts`), measuring (`strategies.confirmation_run`), the levels
+(`stats.confirmation_rule`).
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from assay.history.look_ledger import Ledger
 from assay.history.strategy_status import State
 from assay.runtime import files, git, table_files
 from assay.stats import confirmation_rule
+from assay.strategies import earlier_attempts as before
+from assay.strategies.confirmation_run import fresh_seeds
 from assay.tags.strategy_events import Seeds
-from assay.verbs import attempts_before as before
-from assay.verbs.confirming import fresh_seeds
 
 Names = tuple[str, tuple[str, ...]]
 

@@ -1,7 +1,7 @@
 """`assay ablate`: which of several changes brings the gain, each alone and all combinations.
 
-Every cell is an experiment on the same seeds: a blocked design. Not covered: running them (`verbs.cells`), the
-statistics (`stats.factorial_design`).
+Every cell is an experiment on the same seeds: a blocked design. Not covered: running them (`commands.experiment_grid`),
+the statistics (`stats.factorial_design`).
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from assay.commands import changes_without_effect, experiment_grid, grid_looks
+from assay.commands.experiment_grid import Row, Say, Wanted
 from assay.core.errors import IncomparableError, UsageError
 from assay.runtime import project_root
 from assay.stats.factorial_design import Factorial, factorial
-from assay.verbs import cells, family_looks, idle
-from assay.verbs.cells import Row, Say, Wanted
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,15 @@ def ablate(start: Path, settings: Sequence[str], branches: Sequence[str], say: S
     changes = [*settings, *branches]
     if not 2 <= len(set(changes)) == len(changes) <= 3:
         raise UsageError(f"the changes are {', '.join(changes) or 'none'}", allowed="two or three different ones")
-    cells.check_settings(settings)
+    experiment_grid.check_settings(settings)
     subsets = [subset for size in range(len(changes) + 1) for subset in itertools.combinations(changes, size)]
-    made = [cells.cell(layout, wanted, subset, frozenset(branches)) for subset in subsets]
-    idle.check_parts(layout, made[0], made[1 : 1 + len(changes)])
-    measured = cells.measure(layout, made, say)
+    made = [experiment_grid.cell(layout, wanted, subset, frozenset(branches)) for subset in subsets]
+    changes_without_effect.check_parts(layout, made[0], made[1 : 1 + len(changes)])
+    measured = experiment_grid.measure(layout, made, say)
     candidates = [[row for row in rows if row["arm"] == "candidate"] for rows in measured]
-    cells.judging(layout, made)
+    experiment_grid.judging(layout, made)
     found = {one.changes: rows for one, rows in zip(made, candidates, strict=True)}
-    price = family_looks.ablation(layout.root, found, cells.asked(layout, made[0]))
+    price = grid_looks.ablation(layout.root, found, experiment_grid.asked(layout, made[0]))
     if price.hold:
         raise IncomparableError(
             f"nothing can be shown: {price.hold}", allowed="another baseline, or other changes", mend="assay log --all"
@@ -56,7 +56,7 @@ def ablate(start: Path, settings: Sequence[str], branches: Sequence[str], say: S
 
 
 def _judged(found: dict[tuple[str, ...], list[Row]], alpha: float) -> Ablation:
-    version = cells.version(list(found.values()))
+    version = experiment_grid.version(list(found.values()))
     metric = version.rpartition("-")[0]
     counted = {changes: _values(rows, metric) for changes, rows in found.items()}
     common = set.intersection(*map(set, counted.values()))
@@ -72,7 +72,7 @@ def _judged(found: dict[tuple[str, ...], list[Row]], alpha: float) -> Ablation:
         blocked=True,
         alpha=alpha,
         min_effect=float(first["min_effect"]),
-        distinct=cells.SAME_AS in first,
+        distinct=experiment_grid.SAME_AS in first,
     )
     return Ablation(metric, version, values, len(every - common), result)
 

@@ -2,7 +2,8 @@
 
 A cell's own `evaluate` has mostly recorded its look before, and Holm over the family holds p against no more than the
 level of that: the same look read again. An ablation asks about changes instead of ideas, and has an account of its own.
-Not covered: running cells (`verbs.cells`), the statistics (`stats.multiple_comparisons`, `stats.factorial_design`).
+Not covered: running cells (`commands.experiment_grid`), the statistics (`stats.multiple_comparisons`,
+`stats.factorial_design`).
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from assay.commands.compare_find_recorded_look import tags
+from assay.commands.experiment_grid import Row
 from assay.core.params_yaml import Params
 from assay.history import look_ledger, past_verdicts
 from assay.history.attempt_and_family_entries import FamilyEntry
 from assay.runtime import files
 from assay.stats.alpha_budget import LookEntry, LookKey, Price, metric_label
-from assay.verbs.cells import Row
-from assay.verbs.compare_account import tags
 
 
 def ideas(home: Path, measured: Sequence[tuple[Sequence[Row], Params]], failed: int) -> list[Price]:

@@ -2,7 +2,7 @@
 
 A record of results can be edited, and dvc.lock proves nothing: `dvc commit -f` renews its hashes. Covers: telling
 numbers that were computed here from those that only stand in a record, scoring both arms and the floors of a record
-anew. Not covered: comparing (`verbs.compare`).
+anew. Not covered: comparing (`commands.compare`).
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
+from assay.commands import check_evaluation_setup
+from assay.commands.check_evaluation_setup import Today
+from assay.commands.compare_sides import Source
 from assay.core.errors import IncomparableError, UsageError
 from assay.history import cached_predictions
 from assay.history.cached_predictions import Kept, NotAtHandError
 from assay.metrics.task_metrics import Metric
 from assay.runtime import dvc_cache_dir, git, project_root
 from assay.stats.strategy_replicates import Group, Member, Ruler
-from assay.verbs import present_ruler
-from assay.verbs.compare_sides import Source
-from assay.verbs.present_ruler import Today
 
 #: where numbers come from: scored again in this call, by an `evaluate` on this machine, a record alone, a foreign file
 RESCORED, HERE, RECORDED, GIVEN = "rescored", "here", "recorded", "given"
@@ -98,7 +98,7 @@ class Rescoring:
 
 def rescoring(root: Path) -> Rescoring:
     """Today's ruler, whose code runs now: for `--rescore` alone. Raises as `present_ruler.load` does."""
-    return Rescoring(root, dvc_cache_dir.folder(root), present_ruler.load(project_root.find(root)))
+    return Rescoring(root, dvc_cache_dir.folder(root), check_evaluation_setup.load(project_root.find(root)))
 
 
 def edited(name: str, recorded: Sequence[float], computed: Sequence[float]) -> list[str]:

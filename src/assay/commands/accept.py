@@ -3,7 +3,7 @@
 The tree that will be tagged is regenerated, then confirmed on fresh seeds of both arms; only then is the
 sealed test part opened, and commit, tag and baseline are written together. Everything before that is a
 cache: killed anywhere, the same command goes on with what is measured. Not covered: what is refused
-(`verbs.admission`), measuring (`verbs.confirming`), landing (`strategies.acceptance_transaction`).
+(`commands.accept_checks`), measuring (`strategies.confirmation_run`), landing (`strategies.acceptance_transaction`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Any
 from assay.baseline.accepted_strategy import FLOOR
 from assay.baseline.accepted_strategy import Accepted as Named
 from assay.baseline.candidate_seeds import PAIRED
+from assay.commands import accept_alpha_check, accept_changed_metric, accept_checks
+from assay.commands.accept_evidence import comparison, confirmed, judge, selected
 from assay.core import params_yaml, schemas
 from assay.core.errors import GateError, UsageError
 from assay.core.paths import Layout
@@ -32,15 +34,19 @@ from assay.runtime.commit_one_file import tree_with
 from assay.scratch.dvc_repro import reproduce
 from assay.scratch.scratch_repo import Scratch, lay_out
 from assay.stats import confirmation_rule
-from assay.strategies import acceptance_transaction, update_dvc_outputs, update_work_tree
+from assay.strategies import (
+    acceptance_transaction,
+    confirmation_attempt,
+    earlier_attempts,
+    update_dvc_outputs,
+    update_work_tree,
+)
 from assay.strategies.acceptance_transaction import Message
+from assay.strategies.confirmation_attempt import Attempt, Idea
+from assay.strategies.confirmation_run import Confirmation, rows
 from assay.strategies.merge_commit import Merge, merge
 from assay.strategies.write_tags import check_why, write
 from assay.tags.strategy_events import CONTRACT, Accepted, Attempted, Comparison, Score, check_name, tag_of
-from assay.verbs import admission, attempting, attempts_before, metric_admission, selected_look
-from assay.verbs.acceptance import comparison, confirmed, judge, selected
-from assay.verbs.attempting import Attempt, Idea
-from assay.verbs.confirming import Confirmation, rows
 
 CONFIRMATION = "results/confirmation.csv"
 Say = Callable[[str], None]
@@ -93,7 +99,7 @@ def accept(
 
     `allow` sets rules aside (`equivalent`, `bundle`, `metric`) for the reason `why`. `replicates` is how many are
     trained an arm, None for as many as the attempt's level takes. Raises the refusals of
-    `verbs.admission`, and GateError when fresh seeds do not confirm it.
+    `commands.accept_checks`, and GateError when fresh seeds do not confirm it.
     """
     layout = project_root.find(start)
     check_name(name)
@@ -128,11 +134,11 @@ def _accept(
     if done is not None and done.accepted.experiment_commit == tried.commit and not dry_run:
         _finish(layout, done.accepted, say)
         return done.accepted
-    admission.check_repository(layout, repository, name)
-    admission.check_edits(layout, tried)
+    accept_checks.check_repository(layout, repository, name)
+    accept_checks.check_edits(layout, tried)
     experiment = tried in repository.experiments  # a branch has the results of whatever it was made from
     if experiment and tried.metrics:
-        admission.check_numbers(tried, tried.metrics, allow)
+        accept_checks.check_numbers(tried, tried.metrics, allow)
     head = git.run(layout.root, "rev-parse", "HEAD")
     brought = merge(layout.root, head, tried.commit, experiment=experiment)
     candidate = Candidate(layout, repository, state, tried, name, head, brought, allow, why, replicates)
@@ -152,7 +158,7 @@ def _finish(layout: Layout, event: Accepted, say: Say) -> None:
 
 def _check_landing(candidate: Candidate, tree: str) -> None:
     """Nothing in the work tree or in Git stands against landing `tree`: asked before anything is trained."""
-    admission.check_way(candidate.layout, candidate.head, tree, candidate.tried.commit)
+    accept_checks.check_way(candidate.layout, candidate.head, tree, candidate.tried.commit)
     brought = replace(candidate.merge, tree=tree)
     acceptance_transaction.rehearse(candidate.layout, candidate.head, brought, candidate.name, candidate.tried.commit)
 
@@ -160,12 +166,12 @@ def _check_landing(candidate: Candidate, tree: str) -> None:
 def _confirm(candidate: Candidate, dry_run: bool, say: Say) -> Accepted | None:
     layout, tried = candidate.layout, candidate.tried
     commit = git_plumbing.commit(layout.root, candidate.merge.tree, candidate.merge.parents, f"Accept {candidate.name}")
-    named = admission.baseline(layout, candidate.state, tried, commit)
+    named = accept_checks.baseline(layout, candidate.state, tried, commit)
     scratch = lay_out(layout, commit, dvc_yaml.store(layout.root).accept / "tree")
     try:
         version = metrics_json.text(tried.metrics, "metric_version")
-        changed = admission.check_bundle(scratch.layout, candidate.repository, named, version, candidate.allow)
-        standard, metric_changed = metric_admission.check(
+        changed = accept_checks.check_bundle(scratch.layout, candidate.repository, named, version, candidate.allow)
+        standard, metric_changed = accept_changed_metric.check(
             scratch.layout, layout, named, tried, candidate.head, candidate.allow
         )
         changed += metric_changed
@@ -178,7 +184,7 @@ def _confirm(candidate: Candidate, dry_run: bool, say: Say) -> Accepted | None:
         scratch.remove()
 
 
-def _idea(candidate: Candidate, scratch: Scratch, named: Named, names: attempting.Names) -> Idea:
+def _idea(candidate: Candidate, scratch: Scratch, named: Named, names: confirmation_attempt.Names) -> Idea:
     """What is to be confirmed; `least` and `root` are those that the tree's params.yaml asks for."""
     asked = params_yaml.load(dvc_yaml.parameters(scratch.layout.root))
     return Idea(
@@ -196,8 +202,8 @@ def _idea(candidate: Candidate, scratch: Scratch, named: Named, names: attemptin
 def _announce(candidate: Candidate, scratch: Scratch, named: Named, changed: list[str], say: Say) -> None:
     """What would be done, line by line."""
     root = candidate.layout.root
-    idea = _idea(candidate, scratch, named, attempting.recorded_names(root, candidate.tried.commit))
-    attempt = attempting.foreseen(root, candidate.state, idea)
+    idea = _idea(candidate, scratch, named, confirmation_attempt.recorded_names(root, candidate.tried.commit))
+    attempt = confirmation_attempt.foreseen(root, candidate.state, idea)
     seeds = attempt.seeds
     how = "the merge of it with HEAD" if candidate.merge.merged else "its own"
     say(f"tree: {how}; dvc.lock and results regenerated by `dvc repro`")
@@ -207,7 +213,7 @@ def _announce(candidate: Candidate, scratch: Scratch, named: Named, changed: lis
         same = seeds.baseline == seeds.candidate
         arms += f", {named.name} {'the same' if same else f'{seeds.baseline}–{seeds.baseline + seeds.n - 1}'}"
     say(f"{attempt.price} ({arms})")
-    opened = attempts_before.openings(candidate.state, look_ledger.read(root), attempt.entry.sequence)
+    opened = earlier_attempts.openings(candidate.state, look_ledger.read(root), attempt.entry.sequence)
     say(f"sealed test part: opened once; opened before by {', '.join(opened) or 'nobody'}")
     tag = f"strategy/{candidate.name}"
     say(f"write: a commit on {candidate.head[:12]}, the tag {tag} on it, a commit with baseline: {tag}")
@@ -224,9 +230,9 @@ def _regenerate(
     metrics, problem = parse_metrics(files.read_bytes(scratch.layout.metrics))
     if problem:
         raise UsageError(f"{candidate.tried.name}: {problem}", mend="dvc exp run")
-    admission.check_numbers(candidate.tried, metrics, candidate.allow)
+    accept_checks.check_numbers(candidate.tried, metrics, candidate.allow)
     if candidate.tried in candidate.repository.experiments:
-        admission.check_version(candidate.tried, metrics_json.text(metrics, "metric_version"))
+        accept_checks.check_version(candidate.tried, metrics_json.text(metrics, "metric_version"))
     chosen, tree = selected(scratch.layout, metrics), scratch.changed_tree(candidate.merge.tree)
     _check_landing(candidate, _with_rows(candidate.layout, tree, ""))
     return Regenerated(scratch, tree, named, standard, metrics, chosen, changed)
@@ -239,23 +245,23 @@ def _with_rows(layout: Layout, tree: str, rows: str) -> str:
 
 def _decide(candidate: Candidate, tree: Regenerated, say: Say) -> Accepted:
     """Measure both arms again, judge, open the test part, land. What is about to be seen is in the ledger before."""
-    root, names = candidate.layout.root, attempting.names(tree.scratch.layout)
-    selected_look.check(tree.scratch.layout, root, names, tree.metrics)
-    attempt = attempting.begin(root, candidate.state, _idea(candidate, tree.scratch, tree.named, names))
+    root, names = candidate.layout.root, confirmation_attempt.names(tree.scratch.layout)
+    accept_alpha_check.check(tree.scratch.layout, root, names, tree.metrics)
+    attempt = confirmation_attempt.begin(root, candidate.state, _idea(candidate, tree.scratch, tree.named, names))
     measuring = Confirmation(tree.scratch, attempt.seeds, tree.metric)
     say(attempt.price)
     new = measuring.candidate()
     old = None if tree.named.name == FLOOR else measuring.baseline(tree.named, say)
     judged = judge(measuring, new, old, tree.metrics, attempt.entry)
     passed = confirmed(judged, candidate.allow)
-    attempting.end(root, attempt, judged.verdict, passed)
+    confirmation_attempt.end(root, attempt, judged.verdict, passed)
     text = verdict_lines(judged, measuring.metric.name, tree.named.name, tree.version)
     say(text)
     fresh = comparison(judged, new, old, tree.metrics, attempt.entry.level)
     if not passed:
         _record(candidate, tree, attempt, fresh)
     say("opening the sealed test part")
-    attempting.opening(root, attempt)
+    confirmation_attempt.opening(root, attempt)
     test = measuring.candidate("test").score
     groups = [("candidate", new), *([("baseline", old)] if old else [])]
     event = _event(candidate, tree, attempt, fresh, test)
@@ -305,7 +311,7 @@ def _event(candidate: Candidate, tree: Regenerated, attempt: Attempt, fresh: Com
         seeds=attempt.seeds,
         environment=environment.key,
         test=test,
-        openings=attempts_before.openings(
+        openings=earlier_attempts.openings(
             candidate.state, look_ledger.read(candidate.layout.root), attempt.entry.sequence
         ),
         allowed=f"{', '.join(sorted(candidate.allow))}: {candidate.why}" if candidate.allow else "",
@@ -319,9 +325,9 @@ def _event(candidate: Candidate, tree: Regenerated, attempt: Attempt, fresh: Com
 def _land(candidate: Candidate, tree: Regenerated, event: Accepted, fresh: str, text: str, say: Say) -> Accepted:
     """Write it all, then let the work tree follow."""
     layout, head, tried = candidate.layout, candidate.head, candidate.tried
-    admission.check_edits(layout, tried)  # it may be hours since
+    accept_checks.check_edits(layout, tried)  # it may be hours since
     final = _with_rows(layout, tree.tree, fresh)
-    admission.check_way(layout, head, final, tried.commit)
+    accept_checks.check_way(layout, head, final, tried.commit)
     title = f"Accept {candidate.name}" + (f": {', '.join(event.changed)}" if event.changed else "")
     done = acceptance_transaction.land(layout, head, replace(candidate.merge, tree=final), event, Message(title, text))
     outs = update_dvc_outputs.outdated(layout, head, "HEAD", tried.commit)

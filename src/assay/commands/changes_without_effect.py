@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from assay.changes import baseline_diff
+from assay.commands import experiment_grid
+from assay.commands.experiment_grid import Cell
 from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import Layout
 from assay.runtime import dvc_yaml, git
-from assay.verbs import cells
-from assay.verbs.cells import Cell
 
 
 def check_parts(layout: Layout, base: Cell, parts: Sequence[Cell]) -> None:
@@ -43,7 +43,7 @@ def ideas(layout: Layout, made: Sequence[Cell], say: Callable[[str], None]) -> l
         elif len(one.changes) > 1:
             say(f"{one.label} is the baseline itself, and is left out")
         else:
-            name = cells.asked(layout, one).baseline
+            name = experiment_grid.asked(layout, one).baseline
             raise UsageError(
                 f"-S {one.label} is what {name} has already: it is the baseline itself",
                 allowed="other values",
@@ -60,7 +60,7 @@ def _same_parameters(layout: Layout, one: Cell, other: Cell) -> bool:
 def _asked(layout: Layout, one: Cell) -> Params | None:
     """Its parameters; None where they are refused, which its run says better."""
     try:
-        return cells.asked(layout, one)
+        return experiment_grid.asked(layout, one)
     except UsageError:
         return None
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from assay.commands import compare_metric_options
 from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
@@ -33,7 +34,6 @@ from assay.scratch.scratch_repo import failed, lay_out, run
 from assay.strategies.acceptance_transaction import newest_date
 from assay.strategies.merge_commit import merge
 from assay.tags.strategy_events import NAMES, is_name
-from assay.verbs import metric_rows
 
 REPLICATES = "results/replicates.csv"
 #: column that names an earlier replicate with the same predictions
@@ -235,8 +235,8 @@ def _rows(layout: Layout, one: Cell, say: Say) -> list[Row]:
     else:
         say(f"{one.label} is measured: {one.name}")
     rows = csv.DictReader(io.StringIO(known.decode()))
-    content, metric = git.read(layout.root, one.ref, metric_rows.RULERS), asked(layout, one).metric.name
-    packages = metric_rows.packages(content, metric, one.name)
+    content, metric = git.read(layout.root, one.ref, compare_metric_options.RULERS), asked(layout, one).metric.name
+    packages = compare_metric_options.packages(content, metric, one.name)
     # the same predictions are one replicate
     return [{**row, PACKAGES: packages} for row in rows if not row.get(SAME_AS)]
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from shlex import quote
 
 from assay.baseline import baseline_param
+from assay.commands import check_evaluation_setup
+from assay.commands.check_evaluation_setup import Today
 from assay.core.errors import AssayError, UsageError
 from assay.core.paths import Layout
 from assay.core.schemas import Arm
@@ -25,8 +27,6 @@ from assay.runtime import dvc_cache_dir, files, git, project_root
 from assay.runtime.git_objects import Objects, reading
 from assay.strategies.write_tags import check_identity, write
 from assay.tags.strategy_events import Rejected, Rescored, Score
-from assay.verbs import present_ruler
-from assay.verbs.present_ruler import Today
 
 FETCH = "dvc fetch --all-tags arms/{arm}.json predictions/{arm}"
 
@@ -62,8 +62,8 @@ def rescore(start: Path, dry_run: bool = False) -> Done:
     commit, which evidence could refer to.
     """
     layout = project_root.find(start)
-    today = present_ruler.load(layout)
-    ruler = "" if dry_run else present_ruler.check_committed(today)
+    today = check_evaluation_setup.load(layout)
+    ruler = "" if dry_run else check_evaluation_setup.check_committed(today)
     if not dry_run:
         check_identity(layout.root)
     repository = read(layout.root)

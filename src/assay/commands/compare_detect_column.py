@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from assay.commands import compare_one_run_per_row
 from assay.core.errors import UsageError
 from assay.runtime.table_files import LOST, Table
-from assay.verbs import run_rows
 
 #: text columns of exports, by their names as `run_rows.plain` writes them; they may be empty
 TEXT = (
@@ -25,10 +25,10 @@ _TEXT = re.compile(r"(?=.*[^\W\d_])\D+|[^\W\d][\w.-]*|\d{4}-\d\d-\d\d.*", re.DOT
 
 def only_one(table: Table, where: str, recorded: Collection[str]) -> str:
     """The only column that can hold the numbers; `recorded` are names that never do. Raises UsageError."""
-    named = [name for name in table if name not in recorded and name.casefold() not in run_rows.STATES]
+    named = [name for name in table if name not in recorded and name.casefold() not in compare_one_run_per_row.STATES]
     if len(table) > 1:
-        recorded = {*recorded, run_rows.seeds(table) or "seed"}
-        named = [name for name in named if name not in recorded and not run_rows.is_index(name)]
+        recorded = {*recorded, compare_one_run_per_row.seeds(table) or "seed"}
+        named = [name for name in named if name not in recorded and not compare_one_run_per_row.is_index(name)]
     possible = [name for name in named if not _is_text(name, table[name])]
     if len(named) == 1 and not _is_id(named[0]):
         return named[0]
@@ -40,12 +40,20 @@ def only_one(table: Table, where: str, recorded: Collection[str]) -> str:
 
 def _is_id(name: str) -> bool:
     """A number that names or counts runs. An id and a metric look alike, so nothing is guessed between them."""
-    return run_rows.plain(name) in (*run_rows.RUNS, *run_rows.STEPS, "number", "index", "fold", "replicate", "no")
+    return compare_one_run_per_row.plain(name) in (
+        *compare_one_run_per_row.RUNS,
+        *compare_one_run_per_row.STEPS,
+        "number",
+        "index",
+        "fold",
+        "replicate",
+        "no",
+    )
 
 
 def _is_text(name: str, cells: list[str]) -> bool:
     """Whether no cell could be meant as a number. An empty column may be a metric that nothing logged."""
     filled = [cell for cell in cells if cell]
     if not filled:
-        return run_rows.plain(name) in TEXT
+        return compare_one_run_per_row.plain(name) in TEXT
     return all(_TEXT.fullmatch(cell) and cell.casefold() not in MISSING for cell in filled)

@@ -1,7 +1,8 @@
 """`assay compare`: a verdict on two sides, each a file, a Git revision or an experiment. Reads and never writes.
 
 Covers: which baseline is meant, whether the sides may be compared, the target rule. Not covered: text
-(`report.comparison_text`), finding the sides (`verbs.compare_sides`), new examples (`verbs.compare_examples`).
+(`report.comparison_text`), finding the sides (`commands.compare_sides`), new examples
+(`commands.compare_generalization`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
 
+from assay.commands import compare_find_recorded_look, compare_generalization
+from assay.commands import compare_score_source as scores
+from assay.commands import compare_sides as sides
+from assay.commands.compare_find_recorded_look import NOT_ON, Accounted
+from assay.commands.compare_generalization import Side
+from assay.commands.compare_metric_options import MetricRow
+from assay.commands.compare_score_source import Rescoring
+from assay.commands.compare_sides import Source
 from assay.core.errors import AssayError, UsageError
 from assay.stats import arm_comparison as judge
 from assay.stats import cautions, strategy_replicates, target_value_test, verdict_rule
@@ -18,14 +27,6 @@ from assay.stats.arm_comparison import Comparison
 from assay.stats.strategy_replicates import DifferingRulers, Group
 from assay.stats.target_value_test import Target
 from assay.stats.variance_components import NewExamples
-from assay.verbs import compare_account, compare_examples
-from assay.verbs import compare_scores as scores
-from assay.verbs import compare_sides as sides
-from assay.verbs.compare_account import NOT_ON, Accounted
-from assay.verbs.compare_examples import Side
-from assay.verbs.compare_scores import Rescoring
-from assay.verbs.compare_sides import Source
-from assay.verbs.metric_rows import MetricRow
 
 #: where neither a look nor a user says one
 ALPHA = 0.05
@@ -54,7 +55,7 @@ class Compared:
 
     `comparisons`: verdicts given before against this baseline. `examples`: what it says about new examples; None,
     with a reason where there could be something to say. `origins`: side → where its numbers come from
-    (`verbs.compare_scores`).
+    (`commands.compare_score_source`).
     """
 
     result: Comparison
@@ -182,7 +183,9 @@ def _new_examples(
     """The interval for new examples, or why there is none. It stands beside the verdict, which never waits for it."""
     paired = options.test == "paired" and not any(side.diverged for side in both)
     try:
-        return compare_examples.new_examples(root, both, version, again.today if again else None, paired=paired), ""
+        return compare_generalization.new_examples(
+            root, both, version, again.today if again else None, paired=paired
+        ), ""
     except AssayError as error:
         return None, error.sentence
 
@@ -276,7 +279,7 @@ def _accounted(root: Path, candidate: Source, metric: str, options: Options, own
     if not (candidate.commit and candidate.is_record):
         return Accounted(alpha)
     asked = (metric, options.test, options.alpha)
-    found = compare_account.find(root, candidate.table, candidate.digest, asked, alpha)
+    found = compare_find_recorded_look.find(root, candidate.table, candidate.digest, asked, alpha)
     if own or same:
         return replace(found, off="") if same else found
     return Accounted(alpha, off=f"{NOT_ON}: no run measured these two against each other", others=found.others)

@@ -1,7 +1,7 @@
 """`assay compare BASE A B C …`: several candidates against one baseline, judged as one family.
 
 Whoever tries more finds more luck, so p is adjusted by Holm over all of them. Not covered: a single comparison
-(`verbs.compare`), text (`report.family_table`).
+(`commands.compare`), text (`report.family_table`).
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from assay.commands.compare import Compared, Options, compare
 from assay.core.errors import UsageError
 from assay.stats import multiple_comparisons
 from assay.stats.arm_comparison import Comparison
-from assay.verbs.compare import Compared, Options, compare
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from shlex import quote
 
 from assay.baseline import baseline_param
 from assay.changes import baseline_diff, dvc_lock_diff
+from assay.commands import status_ledger, status_library
 from assay.core import params_yaml, schemas
 from assay.core.errors import AssayError
 from assay.core.params_yaml import Params
@@ -27,7 +28,6 @@ from assay.report.json_rows import Status, StatusLine
 from assay.runtime import dvc_yaml, environment, files, git, project_root, source_analysis_cache
 from assay.runtime.git_commit_hint import commit_command, named
 from assay.strategies import name_conflicts
-from assay.verbs import status_ledger, status_library
 
 
 def status(start: Path) -> Status:

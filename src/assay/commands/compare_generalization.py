@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from assay.commands import check_evaluation_setup
+from assay.commands.check_evaluation_setup import Today
 from assay.core.errors import IncomparableError, UsageError
 from assay.history import cached_predictions
 from assay.history.cached_predictions import NotAtHandError
@@ -19,8 +21,6 @@ from assay.runtime import dvc_cache_dir, git, project_root
 from assay.stats import variance_components
 from assay.stats.difference_estimate import Array
 from assay.stats.variance_components import NewExamples
-from assay.verbs import present_ruler
-from assay.verbs.present_ruler import Today
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def new_examples(
     Without `today`, the ruler as it was loaded on request, its code is run only where it ran before. Raises AssayError
     where that cannot be said: another ruler than today's, or predictions not at hand.
     """
-    today = today or present_ruler.load(project_root.find(root), only_known=True)
+    today = today or check_evaluation_setup.load(project_root.find(root), only_known=True)
     if today.version != version:
         raise IncomparableError(f"they were measured under {version}, and the ruler at hand is {today.version}")
     if today.ruler.metric.per_example is None:
