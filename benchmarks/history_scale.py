@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from assay.tags.strategy_events import Accepted, Comparison, Score, Seeds
+from assay.tags.strategy_events import Accepted, RecordedComparison, Score, Seeds
 from assay.tags.trailers import format_event
 
 SOURCE = Path(__file__).resolve().parents[1]
@@ -70,7 +70,7 @@ def params(strategy: int, lr: float) -> str:
 
 def event(number: int, commit: str) -> Accepted:
     better, worse = Score(10, 0.91, 0.004), Score(10, 0.9, 0.004)
-    comparison = Comparison("progress", better, worse, 0.01, 0.006, 0.014, 0.0001, 0.025)
+    comparison = RecordedComparison("progress", better, worse, 0.01, 0.006, 0.014, 0.0001, 0.025)
     return Accepted(
         name=f"s{number:03d}",
         sequence=number + 1,

@@ -27,7 +27,7 @@ from assay.stats import (
     variance_components,
 )
 from assay.stats.arm_comparison import compare
-from assay.stats.arm_scores import Sample
+from assay.stats.arm_scores import ArmScores
 from assay.stats.hypothesis_tests import Inference
 
 POOL = np.loadtxt(Path(__file__).parents[1] / "tests" / "data" / "one_recipe_1261.csv", skiprows=1)
@@ -75,7 +75,7 @@ def pool_pairs(rng: np.random.Generator, draws: int, n_b: int, n_c: int) -> tupl
 
 def inferences(baseline: Draws, candidate: Draws, test: hypothesis_tests.Test) -> Iterator[Inference]:
     for values_b, values_c in zip(baseline, candidate, strict=True):
-        yield hypothesis_tests.infer(Sample(values_b), Sample(values_c), test, ALPHA)
+        yield hypothesis_tests.infer(ArmScores(values_b), ArmScores(values_c), test, ALPHA)
 
 
 def excludes(found: Inference, truth: float = 0.0) -> bool:
@@ -100,8 +100,8 @@ def null_pairs(draws: int, sizes: Sequence[int] = (2, 3, 5, 10, 20)) -> Iterator
             yield at_most(f"null pairs, {test}, n={n}: false verdicts", wrong, draws)
             high = 0.97 if n >= 3 else 1.0
             yield within(f"null pairs, {test}, n={n}: coverage", covered, 0.945, high)
-        truth = Sample(np.array([POOL.mean()]), fixed=True)
-        fixed = [hypothesis_tests.infer(truth, Sample(values), "welch", ALPHA) for values in candidate]
+        truth = ArmScores(np.array([POOL.mean()]), fixed=True)
+        fixed = [hypothesis_tests.infer(truth, ArmScores(values), "welch", ALPHA) for values in candidate]
         wrong = float(np.mean([excludes(one) for one in fixed]))
         yield at_most(f"null pairs, one side fixed, n={n}: false verdicts", wrong, draws)
         yield within(f"null pairs, one side fixed, n={n}: coverage", 1 - wrong, 0.945, 0.97 if n >= 3 else 1.0)
@@ -115,7 +115,7 @@ def uneven(draws: int) -> Iterator[Row]:
     for n_b, n_c, ratio in UNEVEN:
         rng = stream(100 * n_b + n_c)
         pairs = zip(rng.normal(0, ratio, (draws, n_b)), rng.normal(0, 1, (draws, n_c)), strict=True)
-        found = [hypothesis_tests.infer(Sample(b), Sample(c), "welch", ALPHA) for b, c in pairs]
+        found = [hypothesis_tests.infer(ArmScores(b), ArmScores(c), "welch", ALPHA) for b, c in pairs]
         what = f"normal arms, n={n_b} v {n_c}, sd {ratio} v 1"
         yield within(f"{what}: coverage", 1 - float(np.mean([excludes(one) for one in found])), 0.945, 0.97)
         # The verdict must also survive the safe interval, as `compare` asks.
@@ -200,7 +200,7 @@ def cautions_on_normal(draws: int, sizes: Sequence[int] = (3, 5, 10, 20, 30)) ->
             rng = stream(400 + n)
             fired = np.zeros(len(tests))
             for _ in range(draws):
-                arms = Sample(rng.normal(size=n)), Sample(rng.normal(effect, 1, n))
+                arms = ArmScores(rng.normal(size=n)), ArmScores(rng.normal(effect, 1, n))
                 fired += [bool(cautions.cautions(*arms, test)) for test in tests]
             for test, count in zip(tests, fired, strict=True):
                 what = f"normal data, +{effect:g} sd, {test}, n={n}: any caution"

@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from assay.commands.rescore import rescore
-from assay.tags.strategy_events import Accepted, Comparison, Score, Seeds
+from assay.tags.strategy_events import Accepted, RecordedComparison, Score, Seeds
 from assay.tags.trailers import format_event
 from support.project import SMALL, Project, create
 
@@ -36,7 +36,9 @@ WHO = {
 
 def evidence(name: str, sequence: int, commit: str, n: int, purpose: str) -> str:
     """The message of a tag that says `commit` was accepted, and stands with the replicates that it trained."""
-    comparison = Comparison("progress", Score(n, 0.97, 0.004), Score(n, 0.96, 0.004), 0.01, 0.006, 0.014, 0.0001, 0.025)
+    comparison = RecordedComparison(
+        "progress", Score(n, 0.97, 0.004), Score(n, 0.96, 0.004), 0.01, 0.006, 0.014, 0.0001, 0.025
+    )
     event = Accepted(
         name=name,
         sequence=sequence,

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from assay.core.params_yaml import STRATEGY, Section
-from assay.runtime.stage_setup import Start
+from assay.runtime.stage_setup import StageContext
 from assay.runtime.stage_setup import start as really_start
 from assay.stages import baseline, prepare, split
 from support.project import Project
@@ -45,7 +45,7 @@ def watched(stage: ModuleType, project: Project, monkeypatch: pytest.MonkeyPatch
     """Parameters that one run of `stage` reads, as dvc.yaml names them."""
     read: set[str] = set()
 
-    def recording(root: Path, name: str) -> Start:
+    def recording(root: Path, name: str) -> StageContext:
         begun = really_start(root, name)
         return dataclasses.replace(begun, params=Recorded(begun.params, read))  # type: ignore[arg-type]
 

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from assay.cli import root as command_line
-from assay.tags.strategy_events import Accepted, Comparison, Event, Score, Seeds, tag_of
+from assay.tags.strategy_events import Accepted, Event, RecordedComparison, Score, Seeds, tag_of
 from assay.tags.trailers import format_event
 
 PARAMS = """\
@@ -114,7 +114,7 @@ class Project:
 
 def accepted(commit: str, name: str = "adam", sequence: int = 1, **changes) -> Accepted:
     better, worse = Score(10, 0.9712, 0.004), Score(10, 0.96, 0.0051)
-    comparison = Comparison("progress", better, worse, 0.0112, 0.0069, 0.0155, 0.00004, 0.025)
+    comparison = RecordedComparison("progress", better, worse, 0.0112, 0.0069, 0.0155, 0.00004, 0.025)
     fields = {
         "metric": "accuracy",
         "metric_version": VERSION,

@@ -12,7 +12,7 @@ from assay.history.strategy_status import fold
 from assay.stats.confirmation_rule import level
 from assay.strategies import confirmation_attempt, earlier_attempts
 from assay.strategies.confirmation_attempt import Idea
-from assay.tags.strategy_events import Attempted, Comparison, Score, Seeds
+from assay.tags.strategy_events import Attempted, RecordedComparison, Score, Seeds
 
 
 def idea(project, **changed) -> Idea:
@@ -39,7 +39,7 @@ def failed(project, attempt: confirmation_attempt.Attempt, **changed) -> str:
         metric_version="accuracy-1.5f3c9a2e",
         identity=entry.identity,
         experiment_commit=project.head,
-        confirmation=Comparison("inconclusive", Score(3, 0.9), alpha=entry.level),
+        confirmation=RecordedComparison("inconclusive", Score(3, 0.9), alpha=entry.level),
         attempts=entry.attempt,
         seeds=attempt.seeds,
     )
@@ -95,7 +95,7 @@ def test_a_baseline_that_was_accepted_as_equivalent_goes_on_with_the_count(two_s
     project = two_strategies
     cosine = state(project).strategies["cosine"].accepted
     assert begin(project, baseline=cosine.commit).entry.confirmation == 1, "cosine was progress"
-    alike = Comparison("equivalent", Score(10, 0.98), Score(10, 0.98), 0.0, -0.01, 0.01, 0.5, 0.0125)
+    alike = RecordedComparison("equivalent", Score(10, 0.98), Score(10, 0.98), 0.0, -0.01, 0.01, 0.5, 0.0125)
     commit = project.commit({"x": "y"}, "Accept simpler")
     seeds = Seeds(1, "confirmation", 10, 80_000, 90_000)
     about = {"baseline": "strategy/cosine", "baseline_commit": cosine.commit, "confirmation": alike, "seeds": seeds}

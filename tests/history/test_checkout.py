@@ -12,7 +12,7 @@ from test_scratch import reversing
 
 from assay.baseline import accepted_strategy
 from assay.core.errors import UsageError
-from assay.core.paths import Layout, Store
+from assay.core.paths import CachePaths, ProjectPaths
 from assay.runtime import dvc_hash
 from assay.runtime.dvc_cli import DVC
 from assay.runtime.dvc_yaml import Run
@@ -31,7 +31,7 @@ stages:
 
 def unpacked(path: Path) -> Path:
     (path / ".dvc").mkdir(exist_ok=True)
-    return accepted_strategy.unpack(Run(Layout(path), path, ""), Project(path).head)
+    return accepted_strategy.unpack(Run(ProjectPaths(path), path, ""), Project(path).head)
 
 
 def test_attributes_for_archives_change_no_code(project: Project) -> None:
@@ -149,4 +149,4 @@ def test_what_training_reads_and_dvc_keeps_comes_from_its_cache(project: Project
     (project.path / "pretrained/net.bin").unlink()
     tree = unpacked(project.path)
     assert (tree / "pretrained/net.bin").read_bytes() == b"weights"
-    assert (tree / "pretrained").readlink().parent == Store(project.path).data
+    assert (tree / "pretrained").readlink().parent == CachePaths(project.path).data

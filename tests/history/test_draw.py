@@ -5,7 +5,7 @@ from __future__ import annotations
 from gitproject import Project, accepted
 
 from assay.baseline import candidate_seeds
-from assay.baseline.accepted_strategy import FLOOR, Accepted
+from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
 from assay.tags.strategy_events import Remeasured, Revoked, Seeds
 
 
@@ -18,7 +18,9 @@ def test_each_accepted_commit_has_a_place_of_its_own(project: Project) -> None:
     adam = project.commit(message="adam")
     tag = project.tag(accepted(adam, "adam", 3))
     assert candidate_seeds.place(home, adam) == 30_000
-    named = {name: Accepted(name=name, commit=adam, purpose="confirmation", first=60_000) for name in ("adam", adam)}
+    named = {
+        name: AcceptedStrategy(name=name, commit=adam, purpose="confirmation", first=60_000) for name in ("adam", adam)
+    }
     assert {candidate_seeds.of_candidates(home, one, "welch").first for one in named.values()} == {30_000}
 
     project.tag(accepted(adam, "again", 5))
@@ -37,12 +39,12 @@ def test_each_accepted_commit_has_a_place_of_its_own(project: Project) -> None:
 def test_a_paired_design_moves_the_baseline_along(project: Project) -> None:
     adam = project.commit(message="adam")
     project.tag(accepted(adam, "adam", 2))
-    named = Accepted(name="strategy/adam", commit=adam, purpose="confirmation", first=40_000)
+    named = AcceptedStrategy(name="strategy/adam", commit=adam, purpose="confirmation", first=40_000)
     free = candidate_seeds.of_candidates(project.path, named, "welch")
     assert (free.purpose, free.first) == ("candidate", 20_000)
     assert candidate_seeds.of_baseline(named, free) == named
     paired = candidate_seeds.of_candidates(project.path, named, "paired")
     both = candidate_seeds.of_baseline(named, paired)
     assert (both.purpose, both.first) == (paired.purpose, paired.first) == ("paired", 20_000)
-    floor = Accepted(name=FLOOR, commit="")
+    floor = AcceptedStrategy(name=FLOOR, commit="")
     assert candidate_seeds.of_baseline(floor, paired) == floor

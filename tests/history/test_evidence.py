@@ -15,7 +15,7 @@ from assay.tags.strategy_events import (
     KINDS,
     Accepted,
     Attempted,
-    Comparison,
+    RecordedComparison,
     Rejected,
     Remeasured,
     Rescored,
@@ -38,7 +38,7 @@ names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,30}", fullmatch=True).filter
 commits = st.text("0123456789abcdef", min_size=40, max_size=40)
 scores = st.builds(Score, n=st.integers(0, 1000), mean=st.none() | numbers, sd=st.none() | numbers)
 comparisons = st.builds(
-    Comparison,
+    RecordedComparison,
     verdict=texts,
     candidate=scores,
     baseline=st.none() | scores,
@@ -108,7 +108,7 @@ def test_every_trailer_has_a_key_of_its_own():
 
 
 def rejected(**changes) -> Rejected:
-    measured = Comparison("regression", Score(10, 0.5, 0.01), Score(10, 0.6, 0.01), delta=-0.1, p=0.001)
+    measured = RecordedComparison("regression", Score(10, 0.5, 0.01), Score(10, 0.6, 0.01), delta=-0.1, p=0.001)
     event = Rejected(name="a", sequence=3, commit=COMMIT, why="worse", measured=measured)
     return msgspec.structs.replace(event, **changes)
 
@@ -250,7 +250,7 @@ def test_a_paired_confirmation_has_a_line_that_older_readers_refuse_by_name(
         metric_version="accuracy-1.5f3c9a2e",
         identity="x",
         experiment_commit=COMMIT,
-        confirmation=Comparison(verdict="progress", candidate=Score(n=3), correlation=correlation),
+        confirmation=RecordedComparison(verdict="progress", candidate=Score(n=3), correlation=correlation),
         attempts=1,
         seeds=Seeds(root=1, purpose="paired-confirmation", n=3, candidate=20_000, baseline=20_000),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from gitproject import PARAMS, Project, metrics
 
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.strategies import update_work_tree
 
 NEW = {"params.yaml": PARAMS.replace("lr: 0.001 ", "lr: 0.01 "), "results/metrics.json": metrics()}
@@ -35,7 +35,7 @@ def land(project: Project, tried: str, files: dict[str, str] | None = None, gone
 
 
 def follow(project: Project, old: str, tried: str) -> list[str]:
-    return update_work_tree.follow(Layout(project.path), old, tried)
+    return update_work_tree.follow(ProjectPaths(project.path), old, tried)
 
 
 def test_only_what_the_landing_changed_is_replaced(project: Project, tried: str) -> None:
@@ -48,11 +48,11 @@ def test_only_what_the_landing_changed_is_replaced(project: Project, tried: str)
     project.write(mine)
     project.git("add", "new.txt")
     project.git("update-index", "--assume-unchanged", "hidden.txt")
-    assert update_work_tree.behind(Layout(project.path), old, tried)
+    assert update_work_tree.behind(ProjectPaths(project.path), old, tried)
     assert follow(project, old, tried) == []
     assert {path: (project.path / path).read_text() for path in mine} == mine
     assert project.git("status", "--porcelain").splitlines() == ["A  new.txt", " M src/code.py"]
-    assert not update_work_tree.behind(Layout(project.path), old, tried)
+    assert not update_work_tree.behind(ProjectPaths(project.path), old, tried)
 
 
 @pytest.mark.parametrize("hidden", [(), ("--assume-unchanged",), ("--skip-worktree",)])

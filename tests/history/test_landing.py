@@ -8,7 +8,7 @@ import pytest
 from gitproject import PARAMS, Project, accepted, metrics
 
 from assay.core.errors import UsageError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.strategies import acceptance_transaction
 from assay.strategies.acceptance_transaction import Message
 from assay.strategies.merge_commit import merge
@@ -26,7 +26,9 @@ def land(project: Project, tried: str, name: str = "adam"):
     head = project.head
     event = accepted("", name, experiment_commit=tried)
     brought = merge(project.path, head, tried, experiment=True)
-    return acceptance_transaction.land(Layout(project.path), head, brought, event, Message(f"Accept {name}", "A text."))
+    return acceptance_transaction.land(
+        ProjectPaths(project.path), head, brought, event, Message(f"Accept {name}", "A text.")
+    )
 
 
 def test_tag_and_branch_move_together_and_twice_alike(project: Project, tried: str, tmp_path) -> None:
@@ -56,7 +58,7 @@ def test_the_second_of_two_is_told_and_changes_nothing(project: Project, tried: 
     brought = merge(project.path, head, tried, experiment=True)
     event = accepted("", "other", experiment_commit=tried)
     with pytest.raises(UsageError, match="main moved meanwhile"):
-        acceptance_transaction.land(Layout(project.path), head, brought, event, Message("t", ""))
+        acceptance_transaction.land(ProjectPaths(project.path), head, brought, event, Message("t", ""))
     assert project.git("for-each-ref") == before
 
 
@@ -65,7 +67,7 @@ def refused(project: Project, tried: str, said: str, mend: str) -> None:
     head, before = project.head, project.git("for-each-ref")
     brought = merge(project.path, head, tried, experiment=True)
     with pytest.raises(UsageError, match=said) as asked:
-        acceptance_transaction.rehearse(Layout(project.path), head, brought, "adam", tried)
+        acceptance_transaction.rehearse(ProjectPaths(project.path), head, brought, "adam", tried)
     with pytest.raises(UsageError, match=said):
         land(project, tried)
     assert asked.value.mend.startswith(mend) and project.git("for-each-ref") == before
@@ -74,7 +76,7 @@ def refused(project: Project, tried: str, said: str, mend: str) -> None:
 def test_asking_whether_it_could_land_moves_nothing(project: Project, tried: str) -> None:
     before = project.git("for-each-ref")
     brought = merge(project.path, project.head, tried, experiment=True)
-    acceptance_transaction.rehearse(Layout(project.path), project.head, brought, "adam", tried)
+    acceptance_transaction.rehearse(ProjectPaths(project.path), project.head, brought, "adam", tried)
     assert project.git("for-each-ref") == before and not list((project.path / ".git").rglob("*.lock"))
     land(project, tried)
 

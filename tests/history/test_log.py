@@ -9,7 +9,7 @@ import json
 
 from gitproject import PARAMS, accepted, metrics
 
-from assay.tags.strategy_events import Attempted, Comparison, Rescored, Score, Seeds
+from assay.tags.strategy_events import Attempted, RecordedComparison, Rescored, Score, Seeds
 
 GOLDEN = """\
 accuracy-1.5f3c9a2e
@@ -120,7 +120,7 @@ def test_all_adds_rejections_attempts_and_experiments_of_every_baseline(two_stra
     project.experiment("late", {"results/metrics.json": metrics(), **changed})
     project.experiment("broken", {"results/metrics.json": "{"})
     assert project.assay("reject", "late", "--why", "too slow") == 0
-    comparison = Comparison("inconclusive", Score(10, 0.97), Score(10, 0.97), 0.0, alpha=0.0125)
+    comparison = RecordedComparison("inconclusive", Score(10, 0.97), Score(10, 0.97), 0.0, alpha=0.0125)
     project.tag(
         Attempted(
             name="early",

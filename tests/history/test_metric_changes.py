@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from gitproject import PARAMS
 
-from assay.baseline.accepted_strategy import Accepted as Named
+from assay.baseline.accepted_strategy import AcceptedStrategy as Named
 from assay.commands import accept_changed_metric
 from assay.core.errors import IncomparableError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.history.experiments import Experiment, Stamp
 from assay.history.metric_changing_commits import changed_alone
 from assay.metrics.metric_definition import MetricTerms, changes, committed
@@ -123,7 +123,7 @@ def test_a_change_of_the_metric_is_alone_when_its_commits_are(task, steps, alone
     for step in steps:
         old = {path: (task.path / path).read_text() if (task.path / path).exists() else "" for path in step}
         task.commit({path: old[path].replace(*change) if old[path] else change[1] for path, change in step.items()})
-    project = Layout(task.path)
+    project = ProjectPaths(task.path)
     assert len(changed_alone(project, project, since, [task.head], "accuracy")) == alone
 
 
@@ -135,7 +135,7 @@ def test_admission_compares_with_the_baseline_or_the_parent(task, baseline):
     named = Named(name=baseline, commit="" if baseline == "floor" else before)
     idea = {"src/tasks/tiny/metrics.py": tiny["src/tasks/tiny/metrics.py"].replace("0.005", "0.5")}
     task.commit({**idea, "src/tasks/tiny/learning.py": "def model():\n    return 2\n"})
-    tried, project = Experiment("bad", task.head, before, Stamp()), Layout(task.path)
+    tried, project = Experiment("bad", task.head, before, Stamp()), ProjectPaths(task.path)
     with pytest.raises(IncomparableError, match=r"metric of bad is not that of .*: min_effect 0.005 → 0.5; allowed"):
         accept_changed_metric.check(project, project, named, tried, task.head, ())
     metric, found = accept_changed_metric.check(project, project, named, tried, task.head, ("metric",))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assay.core.errors import AssayError, ProvenanceError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.history.metric_changing_commits import changed_alone
 from assay.metrics.metric_definition import MetricTerms, changes, committed, definition, on_disk
 from assay.runtime.metric_input_files import check_known, contents, listed, metric_reads
@@ -69,7 +69,7 @@ def test_another_content_is_another_metric(task):
     assert said(before) == []
     after = task.commit({WEIGHTS: "3"})
     assert said(before) == ["file w.npy"]
-    assert len(changed_alone(Layout(task.path), Layout(task.path), before, [after], "accuracy")) == 1
+    assert len(changed_alone(ProjectPaths(task.path), ProjectPaths(task.path), before, [after], "accuracy")) == 1
     held = task.commit({f"{WEIGHTS}.dvc": "outs: []\n"})  # DVC holds it from now on: what it says counts
     assert said(held) == []
     task.commit({f"{WEIGHTS}.dvc": "outs: [{md5: 1}]\n"})

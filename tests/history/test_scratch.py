@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from gitproject import PARAMS, Project
 
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.runtime import commit_one_file, git
 from assay.scratch import scratch_repo
 
@@ -26,7 +26,7 @@ def reversing(project: Project, pattern: str, *, attributes: str = ".gitattribut
 
 
 def laid_out(project: Project, folder: Path) -> scratch_repo.Scratch:
-    return scratch_repo.lay_out(Layout(project.path), project.head, folder / "scratch")
+    return scratch_repo.lay_out(ProjectPaths(project.path), project.head, folder / "scratch")
 
 
 def hook(folder: Path, name: str, told: Path) -> None:

@@ -10,15 +10,15 @@ from gitproject import PARAMS, Project, accepted
 from assay.baseline import accepted_strategy as strategies
 from assay.core import params_yaml
 from assay.core.errors import UsageError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.runtime.dvc_yaml import Run
 from assay.tags.strategy_events import CONTRACT
 
 FULL = PARAMS + "profiles: {full: {}}\n"
 
 
-def resolve(project: Project) -> strategies.Accepted:
-    return strategies.resolve(Run(Layout(project.path), Path(project.path), ""), "strategy/adam")
+def resolve(project: Project) -> strategies.AcceptedStrategy:
+    return strategies.resolve(Run(ProjectPaths(project.path), Path(project.path), ""), "strategy/adam")
 
 
 def tagged(project: Project, **changes: object) -> None:

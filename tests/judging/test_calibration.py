@@ -12,7 +12,7 @@ import pytest
 
 from assay import compare
 from assay.stats import hypothesis_tests, sequential_testing, statistical_power
-from assay.stats.arm_scores import Sample
+from assay.stats.arm_scores import ArmScores
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
@@ -129,5 +129,7 @@ def test_factorial_designs():
 def test_the_same_numbers_give_the_same_answer():
     rng = np.random.default_rng(3)
     baseline, candidate = rng.normal(size=(2, 20))
-    one, two = (hypothesis_tests.infer(Sample(baseline), Sample(candidate), "permutation", 0.05) for _ in range(2))
+    one, two = (
+        hypothesis_tests.infer(ArmScores(baseline), ArmScores(candidate), "permutation", 0.05) for _ in range(2)
+    )
     assert one == two

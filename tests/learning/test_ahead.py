@@ -144,7 +144,7 @@ class Beside:
         candidate_cache_warmup.train(self.asked, root, self.settings, self.sample, root / "scratch", watch, begin)
         return self.began
 
-    def kept(self) -> assemble_measurement.Kept | None:
+    def kept(self) -> assemble_measurement.CachedReplicates | None:
         return assemble_measurement.at_hand(self.asked, self.settings, self.sample)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from assay.cli.root import run
-from assay.core.paths import Store
+from assay.core.paths import CachePaths
 from assay.replicates import cache_entries, cache_pruning
 
 
@@ -22,7 +22,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "Start"]):
         subprocess.run([*git, *command], cwd=tmp_path, check=True)
     for number in range(3):
-        cache_entries.seal(Store(tmp_path).replicates / f"entry{number}" / "weights", bytes(2000))
+        cache_entries.seal(CachePaths(tmp_path).replicates / f"entry{number}" / "weights", bytes(2000))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -40,12 +40,12 @@ def test_shows_and_prunes(home: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert after["entries"] == 2 and after["freed"] == before["size"] - after["size"]
     assert run(["cache", "--prune", "0"]) == 0
     assert capsys.readouterr().out.startswith("freed 4.09 kB; 0 entries, 0 B of at most 4.29 GB")
-    assert not list(Store(home).replicates.iterdir())
+    assert not list(CachePaths(home).replicates.iterdir())
 
 
 def laid_out(home: Path) -> list[Path]:
     """One of every kind, older from one to the next; a lock that nobody holds; what a killed write left."""
-    store = Store(home)
+    store = CachePaths(home)
     folders = [store.tree("abc"), store.foreign("1.dir"), store.export("tag", False), store.cells / "x-1", store.accept]
     for folder in folders:
         (folder / "deep").mkdir(parents=True)
@@ -64,7 +64,7 @@ def laid_out(home: Path) -> list[Path]:
 
 def test_everything_below_the_folder_is_shown_and_goes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     laid_out(home)
-    root = Store(home).root
+    root = CachePaths(home).root
     assert run(["cache", "--json"]) == 0
     before = shown(capsys)
     counted = {name: share["entries"] for name, share in before["kinds"].items()}
@@ -87,8 +87,8 @@ def test_everything_below_the_folder_is_shown_and_goes(home: Path, capsys: pytes
 
 def test_what_was_longest_out_of_use_goes_first_whatever_it_is(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = laid_out(home)
-    size = cache_pruning.prune(Store(home).root, 10**9) and sum(
-        one.size for one in cache_pruning.found(Store(home).root)
+    size = cache_pruning.prune(CachePaths(home).root, 10**9) and sum(
+        one.size for one in cache_pruning.found(CachePaths(home).root)
     )
     for gone in reversed(made):
         assert gone.exists()
@@ -96,7 +96,7 @@ def test_what_was_longest_out_of_use_goes_first_whatever_it_is(home: Path, capsy
         assert run(["cache", "--prune", str(size), "--json"]) == 0
         assert not gone.exists()
         size = shown(capsys)["size"]
-    assert cache_pruning.found(Store(home).root)[0].kind == "replicates"
+    assert cache_pruning.found(CachePaths(home).root)[0].kind == "replicates"
 
 
 HOLDING = f"""
@@ -114,7 +114,7 @@ time.sleep(60)
 
 def test_what_a_running_process_holds_stays_until_it_ends(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = laid_out(home)[:5]
-    replicate = Store(home).replicates / "entry1"
+    replicate = CachePaths(home).replicates / "entry1"
     command = [sys.executable, "-c", HOLDING, *map(str, made), str(replicate)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
@@ -122,17 +122,17 @@ def test_what_a_running_process_holds_stays_until_it_ends(home: Path, capsys: py
         after = shown(capsys)
         assert all((path / "deep" / "file").exists() for path in made) and (replicate / "weights").exists()
         assert (after["entries"], after["stayed"]) == (6, 6)
-        assert [path.name for path in Store(home).root.rglob("*.lock")] == ["entry1.lock"]
+        assert [path.name for path in CachePaths(home).root.rglob("*.lock")] == ["entry1.lock"]
         assert run(["cache", "--prune", "0"]) == 0
         assert "6 of them are in use by running processes, or may not be written, and stay" in capsys.readouterr().out
         holder.kill()
     assert run(["cache", "--prune", "0", "--json"]) == 0
-    assert shown(capsys)["entries"] == 0 and not list(Store(home).root.rglob("*.lock"))
+    assert shown(capsys)["entries"] == 0 and not list(CachePaths(home).root.rglob("*.lock"))
 
 
 def test_what_is_held_costs_nothing_else_its_place(home: Path) -> None:
     """Bytes that cannot be freed do not count: what fits beside them stays."""
-    root = Store(home).root
+    root = CachePaths(home).root
     kept = root / "data" / "large"
     kept.mkdir(parents=True)
     (kept / "inputs.npy").write_bytes(bytes(100_000))

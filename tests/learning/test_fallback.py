@@ -21,7 +21,7 @@ from assay.replicates.assemble_measurement import Watch
 from assay.runtime import parent_watch
 from assay.training import autotune_execution, device, memory_estimate, training_loop
 from assay.training.autotune_execution import Way
-from assay.training.missing_replicates import Group
+from assay.training.missing_replicates import RequestRun
 from assay.training.sequential_engine import Sequential
 from assay.training.train_and_predict import trained
 from assay.training.vmap import equivalence_check
@@ -241,7 +241,7 @@ def test_predictions_that_are_not_finite_are_a_matter_of_their_examples(
     project = make(TASK)
     real, calls = training_loop.predict, iter(range(10))
 
-    def second_breaks(plan: training_loop.Plan, engine: training_loop.Engine) -> list:
+    def second_breaks(plan: training_loop.TrainingPlan, engine: training_loop.Engine) -> list:
         made = real(plan, engine)
         if next(calls) == 1:
             made[0][:] = np.nan
@@ -261,11 +261,11 @@ def test_predictions_that_are_not_finite_are_a_matter_of_their_examples(
 def test_an_error_of_who_is_told_is_not_one_of_the_lanes(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def full(self: Group, outcome: object) -> None:
+    def full(self: RequestRun, outcome: object) -> None:
         calls.append(outcome)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Group, "keep", full)
+    monkeypatch.setattr(RequestRun, "keep", full)
     with pytest.raises(OSError, match="No space left"):
         make(TASK).measure([0, 1], execution="fused")
     assert len(calls) == 1, "nothing trains again for it"

@@ -14,7 +14,7 @@ from assay.core import params_yaml
 from assay.training import device, task_interface
 from assay.training.batches import Feed, Tensors
 from assay.training.engine import Engine
-from assay.training.training_loop import Plan
+from assay.training.training_loop import TrainingPlan
 from assay.training.vmap import equivalence_check
 
 OPTIMIZERS = {
@@ -34,16 +34,16 @@ def _one_thread() -> Iterator[None]:
         yield
 
 
-def plan_of(project: Project, device: str = "cpu") -> Plan:
+def plan_of(project: Project, device: str = "cpu") -> TrainingPlan:
     settings = params_yaml.resolved((project.root / "params.yaml").read_bytes())
     task = task_interface.load(project.task, project.root, settings.model)
     part = digits(0, 200)
     dtype = {"float64": torch.float64}.get(settings.train.precision, torch.float32)
     data = Tensors(torch.from_numpy(part.inputs).to(dtype) / 16, torch.from_numpy(part.targets))
-    return Plan(task, settings, torch.device(device), 1, "candidate", data, data, 10, 10)
+    return TrainingPlan(task, settings, torch.device(device), 1, "candidate", data, data, 10, 10)
 
 
-def steps(plan: Plan, engine: Engine, numbers: list[int], count: int = 50) -> torch.Tensor:
+def steps(plan: TrainingPlan, engine: Engine, numbers: list[int], count: int = 50) -> torch.Tensor:
     """(lanes, parameters) after `count` steps."""
     feed = Feed(plan.task, plan.train, plan.params.train.batch_size, [plan.streams(one) for one in numbers])
     done = 0
@@ -56,7 +56,7 @@ def steps(plan: Plan, engine: Engine, numbers: list[int], count: int = 50) -> to
     raise AssertionError
 
 
-def everything(plan: Plan, numbers: list[int]) -> list[torch.Tensor]:
+def everything(plan: TrainingPlan, numbers: list[int]) -> list[torch.Tensor]:
     """Parameters after 12 steps of lanes, their buffers, outputs and losses then: (lanes, …) each."""
     lanes = equivalence_check.fused(plan, numbers)
     theta = steps(plan, lanes, numbers, 12)

@@ -14,7 +14,7 @@ import pytest
 
 from assay.baseline import accepted_strategy
 from assay.core.errors import ProvenanceError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.runtime import tracked_code_check
 from assay.runtime.dvc_yaml import Run
 
@@ -122,7 +122,7 @@ def test_a_baseline_with_links_out_of_it(repository: Repository, tmp_path: Path)
     (repository.root / "round").symlink_to("round")
     repository.commit()
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repository.root, capture_output=True, text=True, check=True)
-    run = Run(Layout(repository.root), repository.root, "")
+    run = Run(ProjectPaths(repository.root), repository.root, "")
     tree = accepted_strategy.unpack(run, head.stdout.strip())
     assert (tree / "src/tasks/two.py").read_text(encoding="utf-8") == "X = 1\n"
     assert not [name for name in ("tzdata", "up", "src/tasks/etc.py") if (tree / name).exists()]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from assay.core.errors import UsageError
-from assay.core.paths import Store
+from assay.core.paths import CachePaths
 from assay.runtime import dvc_yaml
 from support.project import Project
 from support.weights import digests
@@ -124,13 +124,13 @@ def test_a_work_tree_without_a_project_in_the_main_one_keeps_its_own(fresh: Proj
     separate = tmp_path / "separate"
     fresh.git("clone", "--quiet", "--separate-git-dir", str(tmp_path / "elsewhere"), str(bare), str(separate))
     for root in (one.root, tmp_path / "of an empty one", separate, fresh.root):
-        assert dvc_yaml.store(root) == Store(root)
+        assert dvc_yaml.store(root) == CachePaths(root)
 
 
 def test_only_a_work_tree_costs_a_call_of_git(fresh: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there = worktree(fresh, tmp_path / "there")
     monkeypatch.setenv("PATH", "")
-    assert dvc_yaml.store(fresh.root) == Store(fresh.root)
+    assert dvc_yaml.store(fresh.root) == CachePaths(fresh.root)
     with pytest.raises(UsageError, match="git is not installed"):
         dvc_yaml.store(there.root)
 

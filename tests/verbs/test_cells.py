@@ -9,7 +9,7 @@ import pytest
 
 from assay.commands import experiment_grid
 from assay.core.errors import IncomparableError, UsageError
-from assay.core.paths import Layout, Store
+from assay.core.paths import CachePaths, ProjectPaths
 from assay.runtime import git, timing
 from assay.scratch.scratch_repo import failed
 from support.project import Project
@@ -17,7 +17,7 @@ from support.project import Project
 
 def together(project: Project, *settings: tuple[str, ...]) -> list[list[tuple[str, ...]]]:
     """Settings of each family."""
-    layout = Layout(project.root)
+    layout = ProjectPaths(project.root)
     made = [experiment_grid.cell(layout, experiment_grid.Wanted("sweep"), each) for each in settings]
     return [[one.settings for one in family] for family in experiment_grid._families(layout, made)]
 
@@ -45,7 +45,7 @@ def test_what_yaml_may_hold(fresh: Project) -> None:
 
 
 def test_where_nothing_was_to_be_run_the_base_is_the_experiment(fresh: Project) -> None:
-    layout = Layout(fresh.root)
+    layout = ProjectPaths(fresh.root)
     for key in ("name", "email"):  # as a first run leaves it; this machine may know nobody
         fresh.git("config", f"user.{key}", "somebody")
     one = experiment_grid.cell(layout, experiment_grid.Wanted("sweep"), ("lr=0.003",))
@@ -57,11 +57,11 @@ def test_where_nothing_was_to_be_run_the_base_is_the_experiment(fresh: Project) 
 def test_only_what_dead_commands_left_is_removed(fresh: Project) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
-    folder = Store(fresh.root).root / "cells"
+    folder = CachePaths(fresh.root).root / "cells"
     left, mine = folder / f"12345678-ahead-12345678-{ended.pid}", folder / f"12345678-sweep-12345678-{os.getpid()}"
     for one in (left, mine):
         one.mkdir(parents=True)
-    experiment_grid._tidy(Layout(fresh.root))
+    experiment_grid._tidy(ProjectPaths(fresh.root))
     assert not left.exists() and mine.exists()
 
 
@@ -81,7 +81,7 @@ def test_a_lost_folder_of_times_costs_no_result(monkeypatch: pytest.MonkeyPatch,
 
 def kept(project: Project, setting: str, row: str) -> experiment_grid.Cell:
     """A cell that was run: its metric's row in results/rulers.csv says `row` after the key and the terms."""
-    made = experiment_grid.cell(Layout(project.root), experiment_grid.Wanted("sweep"), (setting,))
+    made = experiment_grid.cell(ProjectPaths(project.root), experiment_grid.Wanted("sweep"), (setting,))
     (project.root / "results").mkdir(exist_ok=True)
     (project.root / "results/replicates.csv").write_text(
         "arm,metric_version,accuracy\ncandidate,accuracy-1.5f3c9a2e,0.9\n"
@@ -95,7 +95,7 @@ def kept(project: Project, setting: str, row: str) -> experiment_grid.Cell:
 
 
 def test_cells_under_other_packages_of_the_metric_are_not_subtracted(fresh: Project) -> None:
-    layout = Layout(fresh.root)
+    layout = ProjectPaths(fresh.root)
     made = [kept(fresh, "lr=0.1", "numpy 1,"), kept(fresh, "lr=0.2", "numpy 1,"), kept(fresh, "lr=0.3", "numpy 2,")]
     found = experiment_grid.measure(layout, made, print)
     assert experiment_grid.version(found[:2]) == "accuracy-1.5f3c9a2e"

@@ -13,11 +13,11 @@ import pytest
 from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.history.dvc_outputs import fetch
-from assay.serving.export_folder import Kept, needed, pack
+from assay.serving.export_folder import StoredStrategy, needed, pack
 from assay.serving.predict import BrokenError, Predictor
-from assay.tags.strategy_events import Accepted, Comparison, Score, Seeds
+from assay.tags.strategy_events import Accepted, RecordedComparison, Score, Seeds
 from support.project import Project, environment
 
 #: neither Assay nor DVC may be imported, whatever is installed
@@ -205,7 +205,7 @@ def preprocess(inputs: Tensor, statistics: dict[str, Tensor]) -> Tensor:
 
 
 @pytest.fixture
-def kept(fresh: Project) -> Kept:
+def kept(fresh: Project) -> StoredStrategy:
     """Measured, not accepted: statistics of a sample of the training part, batch normalisation, a helper."""
     path = fresh.root / "src/tasks/digits/learning.py"
     source = path.read_text().replace("nn.ReLU(), nn.Dropout", "nn.BatchNorm1d(hidden), nn.ReLU(), nn.Dropout")
@@ -216,7 +216,7 @@ def kept(fresh: Project) -> Kept:
     commit = fresh.commit("statistics")
     for stage in ("context", "prepare", "split", "train"):
         fresh.stage(stage)
-    nothing = Comparison(verdict="progress", candidate=Score(n=3))
+    nothing = RecordedComparison(verdict="progress", candidate=Score(n=3))
     event = Accepted(
         **dict.fromkeys(("metric", "metric_version", "baseline", "baseline_commit", "environment"), ""),
         **dict.fromkeys(("experiment", "experiment_commit"), ""),
@@ -230,10 +230,10 @@ def kept(fresh: Project) -> Kept:
         confirmation=nothing,
         seeds=Seeds(root=1, purpose="confirmation", n=3, candidate=0, baseline=9),
     )
-    return Kept("strategy/mean", commit, event, fresh.root, Layout(fresh.root))
+    return StoredStrategy("strategy/mean", commit, event, fresh.root, ProjectPaths(fresh.root))
 
 
-def test_statistics_come_from_the_examples_that_trained(kept: Kept, tmp_path: Path) -> None:
+def test_statistics_come_from_the_examples_that_trained(kept: StoredStrategy, tmp_path: Path) -> None:
     wanted = needed(kept.strategy, kept.tree)
     assert wanted == ["models/candidate", "predictions/candidate", "data/split/validation", "data/split/train"]
     assert pack(kept, tmp_path / "model", ensemble=True) <= 1e-6
@@ -243,7 +243,7 @@ def test_statistics_come_from_the_examples_that_trained(kept: Kept, tmp_path: Pa
         Predictor(tmp_path / "model")
 
 
-def test_a_model_that_predicts_otherwise_is_refused(kept: Kept, tmp_path: Path) -> None:
+def test_a_model_that_predicts_otherwise_is_refused(kept: StoredStrategy, tmp_path: Path) -> None:
     path = kept.fetched.predictions("candidate") / "predictions.npy"
     made = np.load(path)
     made[0, 5, 5] += 1e-4

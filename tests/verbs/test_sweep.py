@@ -10,7 +10,7 @@ import pytest
 from assay.commands import changes_without_effect, experiment_grid
 from assay.commands.sweep import combinations
 from assay.core.errors import UsageError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.history.experiments import read
 from assay.stats.multiple_comparisons import holm
 from support.project import Project
@@ -49,7 +49,7 @@ def test_values_are_judged_as_a_family_and_trained_together(ready: Project) -> N
 def test_the_baseline_itself_is_no_idea(ready: Project) -> None:
     """Asked for by itself it is refused; a grid goes on without it; other code makes the same value an idea."""
     ready.git("stash", "--quiet")
-    layout, said = Layout(ready.root), list[str]()
+    layout, said = ProjectPaths(ready.root), list[str]()
 
     def left(*settings: str) -> list[str]:
         made = [

@@ -35,7 +35,7 @@ NEEDED = ("params.yaml", "dvc.lock")
 _OWN = ("params.yaml", "dvc.lock", "src", "tasks")
 
 
-class Accepted(schemas.Record, frozen=True, kw_only=True):
+class AcceptedStrategy(schemas.Record, frozen=True, kw_only=True):
     """`context/baseline.json`: the baseline by name and commit; commit is "" for the floor.
 
     An accepted strategy stands with the replicates that confirmed it, `first` and following under
@@ -52,14 +52,14 @@ class Accepted(schemas.Record, frozen=True, kw_only=True):
     then: Score | None = None
 
 
-def resolve(run: Run, name: str) -> Accepted:
+def resolve(run: Run, name: str) -> AcceptedStrategy:
     """The baseline that `name` means today.
 
     Raises UsageError for a branch, a short hash, an unknown name, and for what today's library would not run as it was
     accepted.
     """
     if name == FLOOR:
-        return Accepted(name=FLOOR, commit="")
+        return AcceptedStrategy(name=FLOOR, commit="")
     home = run.home
     # The reference itself, not a path from it: strategy/first~1 would resolve as a revision, too.
     tagged = git.run(home, "for-each-ref", "--format=%(refname)", f"refs/tags/{name}", check=False)
@@ -77,10 +77,10 @@ def resolve(run: Run, name: str) -> Accepted:
     confirmed = event(home, name, commit) if tag else None
     if not isinstance(confirmed, Confirmed):
         resolved(home, name, commit)
-        return Accepted(name=name, commit=commit)
+        return AcceptedStrategy(name=name, commit=commit)
     _check_contract(home, name, confirmed)
     seeds = _confirming(home, name, commit, confirmed)
-    return Accepted(
+    return AcceptedStrategy(
         name=name,
         commit=commit,
         purpose=seeds.purpose,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from assay.core.errors import UsageError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.core.yaml12 import parse
 from assay.runtime import files, git
 from assay.runtime.commit_one_file import branch, commit_file
@@ -58,7 +58,7 @@ def _line(match: re.Match[str], name: str) -> str:
     return key + (name.ljust(max(column, len(name) + 1)) + rest if rest.startswith("#") else name + space + rest)
 
 
-def move(layout: Layout, name: str, message: str) -> str:
+def move(layout: ProjectPaths, name: str, message: str) -> str:
     """Commit `baseline: name` on the current branch and write it into the work tree; the commit's hash.
 
     Only this line changes in either place; other edits of params.yaml stay as they are.
@@ -69,7 +69,7 @@ def move(layout: Layout, name: str, message: str) -> str:
     return commit
 
 
-def plan(layout: Layout, name: str) -> Repointed:
+def plan(layout: ProjectPaths, name: str) -> Repointed:
     """What `move` would write. Raises UsageError where it cannot: for who writes something else before."""
     committed = git.read(layout.root, "HEAD", PARAMS)
     if committed is None:

@@ -8,15 +8,15 @@ import tempfile
 from pathlib import Path
 
 from assay.baseline import accepted_strategy
-from assay.baseline.accepted_strategy import Accepted
+from assay.baseline.accepted_strategy import AcceptedStrategy
 from assay.core.errors import UsageError
 from assay.data import storage
 from assay.runtime import cache_dirs, dvc_yaml, files, git
 from assay.runtime.dvc_fetch import fetch
-from assay.runtime.stage_setup import Start
+from assay.runtime.stage_setup import StageContext
 
 
-def own_training_data(begun: Start, named: Accepted, say: cache_dirs.Say = cache_dirs.unsaid) -> Path:
+def own_training_data(begun: StageContext, named: AcceptedStrategy, say: cache_dirs.Say = cache_dirs.unsaid) -> Path:
     """Folder of the training part that the accepted strategy was trained on, fetched through DVC if need be.
 
     `say` is told where our cache does not take it.
@@ -44,7 +44,7 @@ def _readable(folder: Path) -> bool:
     return True
 
 
-def _fetch(begun: Start, named: Accepted, path: str, folder: Path) -> Path:
+def _fetch(begun: StageContext, named: AcceptedStrategy, path: str, folder: Path) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new.") as scratch:
         cache_dirs.hold(Path(scratch))

@@ -13,10 +13,10 @@ from pathlib import Path
 import msgspec
 
 from assay.baseline import accepted_strategy
-from assay.baseline.accepted_strategy import FLOOR, Accepted
+from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
 from assay.core import schemas
 from assay.core.params_yaml import SPAN
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.core.schemas import Draw
 from assay.runtime import files, git
 from assay.tags.strategy_events import Accepted as Confirmed
@@ -26,12 +26,12 @@ CANDIDATE = "candidate"
 PAIRED = "paired"
 
 
-def of_candidates(home: Path, baseline: Accepted, test: str) -> Draw:
+def of_candidates(home: Path, baseline: AcceptedStrategy, test: str) -> Draw:
     """The draw of all candidates that are measured against `baseline`."""
     return Draw(purpose=PAIRED if test == PAIRED else CANDIDATE, first=place(home, baseline.commit))
 
 
-def of_baseline(baseline: Accepted, candidates: Draw) -> Accepted:
+def of_baseline(baseline: AcceptedStrategy, candidates: Draw) -> AcceptedStrategy:
     """`baseline` with the replicates that it trains: in a paired design those of the candidates."""
     if baseline.name == FLOOR or candidates.purpose != PAIRED:
         return baseline
@@ -55,7 +55,7 @@ def first(sequences: Sequence[int]) -> int:
     return SPAN * min(sequences, default=0)
 
 
-def today(layout: Layout) -> Draw:
+def today(layout: ProjectPaths) -> Draw:
     """The candidates' draw as `context` found it."""
     mend = "dvc repro context"
     return schemas.decode(files.read_bytes(layout.draw, mend), Draw, str(layout.draw), mend)

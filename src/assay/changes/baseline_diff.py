@@ -12,14 +12,14 @@ from shlex import quote
 from typing import Any
 
 from assay.core import ast_normal_form, params_yaml
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.runtime import dvc_yaml, git, import_closure, task_source, tracked_code_check
 
 #: between a parameter's old and new value
 ARROW = " → "
 
 
-def differences(layout: Layout, baseline: str) -> list[str]:
+def differences(layout: ProjectPaths, baseline: str) -> list[str]:
     """Changes of the work tree against the commit `baseline`, parameters first.
 
     All changed sources count as one change: they were written together, and no parameter takes them apart.
@@ -49,27 +49,27 @@ def parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> li
     return [f"{key}: {old.get(key, '–')}{ARROW}{new.get(key, '–')}" for key in keys if old.get(key) != new.get(key)]
 
 
-def changed_sources(layout: Layout, baseline: str, task: str) -> list[str]:
+def changed_sources(layout: ProjectPaths, baseline: str, task: str) -> list[str]:
     """Sources that a measurement reaches and that do something else than at `baseline`."""
     now = {path: (layout.root / path).read_bytes() for path in sorted(reached(layout, task))}
     then = {path: git.read(layout.root, baseline, path) for path in now}
     return [path for path in now if then[path] != now[path] and _meaning(then[path]) != _meaning(now[path])]
 
 
-def sources_between(layout: Layout, old: str, new: str, task: str) -> list[str]:
+def sources_between(layout: ProjectPaths, old: str, new: str, task: str) -> list[str]:
     """Sources that a measurement reaches and that do something else in one commit than in another."""
     pairs = {path: [git.read(layout.root, commit, path) for commit in (old, new)] for path in reached(layout, task)}
     return sorted(path for path, (one, other) in pairs.items() if one != other and _meaning(one) != _meaning(other))
 
 
-def untracked(layout: Layout, task: str) -> list[str]:
+def untracked(layout: ProjectPaths, task: str) -> list[str]:
     """Sources that a measurement reaches and that Git does not track."""
     wanted = reached(layout, task)
     return sorted(wanted - tracked_code_check.tracked(layout.root, wanted))
 
 
 @lru_cache(maxsize=8)
-def reached(layout: Layout, task: str) -> frozenset[str]:
+def reached(layout: ProjectPaths, task: str) -> frozenset[str]:
     """The user's own files that training, or preparing its data, imports; relative to the project."""
     entries = [task_source.path(layout.root, task, name) for name in ("data", "learning")]
     present = [entry for entry in entries if entry.is_file()]

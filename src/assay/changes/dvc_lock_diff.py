@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.core import schemas
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.core.yaml12 import parse
 from assay.core.yaml_limits import GENERATED
 from assay.runtime import stage_fingerprint
@@ -38,7 +38,7 @@ def changed_sources(root: Path, lock: Lock) -> dict[str, list[str]]:
     for stage, entry in lock.items():
         deps = {str(dep.get("path", "")): dep.get("md5") for dep in entry.get("deps") or []}
         listed = [path for path in deps if path.endswith(".py") and digest(root / path) != deps[path]]
-        code = Layout(root).code(stage).relative_to(root).as_posix()
+        code = ProjectPaths(root).code(stage).relative_to(root).as_posix()
         imported = _changed_code(root, stage, _at(present, "task.name"), deps[code]) if code in deps else []
         names = dict.fromkeys([*listed, *imported])
         found[stage] = [*names, *_changed_parameters(entry.get("params") or {}, present)]
@@ -47,7 +47,7 @@ def changed_sources(root: Path, lock: Lock) -> dict[str, list[str]]:
 
 def _changed_code(root: Path, stage: str, task: Any, md5: str | None) -> list[str]:
     """What a stage reaches and that is not as it was when `context` wrote the file with this hash."""
-    layout, now = Layout(root), stage_fingerprint.find(root, stage, str(task))
+    layout, now = ProjectPaths(root), stage_fingerprint.find(root, stage, str(task))
     if hashlib.md5(schemas.encode(now), usedforsecurity=False).hexdigest() == md5:
         return []  # also in a clone, where `context` never ran
     if digest(layout.code(stage)) != md5:  # `context` ran since

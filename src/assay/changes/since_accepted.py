@@ -9,14 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from assay.baseline import accepted_strategy
-from assay.baseline.accepted_strategy import Accepted
+from assay.baseline.accepted_strategy import AcceptedStrategy
 from assay.changes.strategy_diff import Changes, changes
 from assay.core import params_yaml
 from assay.runtime import dvc_yaml, import_closure, task_source
 from assay.runtime.dvc_yaml import Run
 
 
-def since(run: Run, named: Accepted, profile: str) -> Changes | None:
+def since(run: Run, named: AcceptedStrategy, profile: str) -> Changes | None:
     """Differences between `named` and the project's working tree; None for the floor, which has neither."""
     if named.name == accepted_strategy.FLOOR:
         return None

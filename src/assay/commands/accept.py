@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from assay.baseline.accepted_strategy import FLOOR
-from assay.baseline.accepted_strategy import Accepted as Named
+from assay.baseline.accepted_strategy import AcceptedStrategy as Named
 from assay.baseline.candidate_seeds import PAIRED
 from assay.commands import accept_alpha_check, accept_changed_metric, accept_checks
 from assay.commands.accept_evidence import comparison, confirmed, judge, selected
 from assay.core import params_yaml, schemas
 from assay.core.errors import GateError, UsageError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.core.schemas import Environment
 from assay.history import look_ledger, metrics_json, name_lookup
 from assay.history.experiments import Experiment, Repository, parse_metrics, read
@@ -46,17 +46,17 @@ from assay.strategies.confirmation_attempt import Attempt, Idea
 from assay.strategies.confirmation_run import Confirmation, rows
 from assay.strategies.merge_commit import Merge, merge
 from assay.strategies.write_tags import check_why, write
-from assay.tags.strategy_events import CONTRACT, Accepted, Attempted, Comparison, Score, check_name, tag_of
+from assay.tags.strategy_events import CONTRACT, Accepted, Attempted, RecordedComparison, Score, check_name, tag_of
 
 CONFIRMATION = "results/confirmation.csv"
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ExperimentToAccept:
     """What is to be accepted, and what it was admitted with."""
 
-    layout: Layout
+    layout: ProjectPaths
     repository: Repository
     state: State
     tried: Experiment
@@ -77,7 +77,7 @@ class Regenerated:
     named: Named
     metric: Metric  # judging by the baseline's terms
     metrics: dict[str, Any]
-    selection: Comparison
+    selection: RecordedComparison
     changed: list[str]
 
     @property
@@ -118,7 +118,7 @@ def accept(
 
 
 def _accept(
-    layout: Layout,
+    layout: ProjectPaths,
     wanted: str,
     name: str,
     allow: Collection[str],
@@ -141,12 +141,12 @@ def _accept(
         accept_checks.check_numbers(tried, tried.metrics, allow)
     head = git.run(layout.root, "rev-parse", "HEAD")
     brought = merge(layout.root, head, tried.commit, experiment=experiment)
-    candidate = Candidate(layout, repository, state, tried, name, head, brought, allow, why, replicates)
+    candidate = ExperimentToAccept(layout, repository, state, tried, name, head, brought, allow, why, replicates)
     _check_landing(candidate, _with_rows(layout, brought.tree, ""))
     return _confirm(candidate, dry_run, say)
 
 
-def _finish(layout: Layout, event: Accepted, say: Say) -> None:
+def _finish(layout: ProjectPaths, event: Accepted, say: Say) -> None:
     """What a killed command left undone, if there is anything."""
     outs = acceptance_transaction.finish(layout, event)
     if outs is None:
@@ -156,14 +156,14 @@ def _finish(layout: Layout, event: Accepted, say: Say) -> None:
     _check_out(layout, outs, say)
 
 
-def _check_landing(candidate: Candidate, tree: str) -> None:
+def _check_landing(candidate: ExperimentToAccept, tree: str) -> None:
     """Nothing in the work tree or in Git stands against landing `tree`: asked before anything is trained."""
     accept_checks.check_way(candidate.layout, candidate.head, tree, candidate.tried.commit)
     brought = replace(candidate.merge, tree=tree)
     acceptance_transaction.rehearse(candidate.layout, candidate.head, brought, candidate.name, candidate.tried.commit)
 
 
-def _confirm(candidate: Candidate, dry_run: bool, say: Say) -> Accepted | None:
+def _confirm(candidate: ExperimentToAccept, dry_run: bool, say: Say) -> Accepted | None:
     layout, tried = candidate.layout, candidate.tried
     commit = git_plumbing.commit(layout.root, candidate.merge.tree, candidate.merge.parents, f"Accept {candidate.name}")
     named = accept_checks.baseline(layout, candidate.state, tried, commit)
@@ -184,7 +184,7 @@ def _confirm(candidate: Candidate, dry_run: bool, say: Say) -> Accepted | None:
         scratch.remove()
 
 
-def _idea(candidate: Candidate, scratch: Scratch, named: Named, names: confirmation_attempt.Names) -> Idea:
+def _idea(candidate: ExperimentToAccept, scratch: Scratch, named: Named, names: confirmation_attempt.Names) -> Idea:
     """What is to be confirmed; `least` and `root` are those that the tree's params.yaml asks for."""
     asked = params_yaml.load(dvc_yaml.parameters(scratch.layout.root))
     return Idea(
@@ -199,7 +199,7 @@ def _idea(candidate: Candidate, scratch: Scratch, named: Named, names: confirmat
     )
 
 
-def _announce(candidate: Candidate, scratch: Scratch, named: Named, changed: list[str], say: Say) -> None:
+def _announce(candidate: ExperimentToAccept, scratch: Scratch, named: Named, changed: list[str], say: Say) -> None:
     """What would be done, line by line."""
     root = candidate.layout.root
     idea = _idea(candidate, scratch, named, confirmation_attempt.recorded_names(root, candidate.tried.commit))
@@ -221,7 +221,7 @@ def _announce(candidate: Candidate, scratch: Scratch, named: Named, changed: lis
 
 
 def _regenerate(
-    candidate: Candidate, scratch: Scratch, named: Named, standard: Metric, changed: list[str], say: Say
+    candidate: ExperimentToAccept, scratch: Scratch, named: Named, standard: Metric, changed: list[str], say: Say
 ) -> Regenerated:
     say("regenerating the tree to be tagged")
     parent = candidate.tried.base
@@ -238,12 +238,12 @@ def _regenerate(
     return Regenerated(scratch, tree, named, standard, metrics, chosen, changed)
 
 
-def _with_rows(layout: Layout, tree: str, rows: str) -> str:
+def _with_rows(layout: ProjectPaths, tree: str, rows: str) -> str:
     """`tree` with the fresh values of both arms."""
     return tree_with(layout.root, tree, {git.prefix(layout.root) + CONFIRMATION: rows.encode()})
 
 
-def _decide(candidate: Candidate, tree: Regenerated, say: Say) -> Accepted:
+def _decide(candidate: ExperimentToAccept, tree: Regenerated, say: Say) -> Accepted:
     """Measure both arms again, judge, open the test part, land. What is about to be seen is in the ledger before."""
     root, names = candidate.layout.root, confirmation_attempt.names(tree.scratch.layout)
     accept_alpha_check.check(tree.scratch.layout, root, names, tree.metrics)
@@ -269,7 +269,7 @@ def _decide(candidate: Candidate, tree: Regenerated, say: Say) -> Accepted:
     return _land(candidate, tree, event, fresh_rows, text, say)
 
 
-def _record(candidate: Candidate, tree: Regenerated, attempt: Attempt, fresh: Comparison) -> None:
+def _record(candidate: ExperimentToAccept, tree: Regenerated, attempt: Attempt, fresh: RecordedComparison) -> None:
     """Keep the failed attempt, and say so."""
     event = Attempted(
         name=candidate.name,
@@ -291,7 +291,9 @@ def _record(candidate: Candidate, tree: Regenerated, attempt: Attempt, fresh: Co
     )
 
 
-def _event(candidate: Candidate, tree: Regenerated, attempt: Attempt, fresh: Comparison, test: Score) -> Accepted:
+def _event(
+    candidate: ExperimentToAccept, tree: Regenerated, attempt: Attempt, fresh: RecordedComparison, test: Score
+) -> Accepted:
     environment = schemas.decode(files.read_bytes(tree.scratch.layout.environment), Environment, "environment")
     return Accepted(
         name=candidate.name,
@@ -322,7 +324,9 @@ def _event(candidate: Candidate, tree: Regenerated, attempt: Attempt, fresh: Com
     )
 
 
-def _land(candidate: Candidate, tree: Regenerated, event: Accepted, fresh: str, text: str, say: Say) -> Accepted:
+def _land(
+    candidate: ExperimentToAccept, tree: Regenerated, event: Accepted, fresh: str, text: str, say: Say
+) -> Accepted:
     """Write it all, then let the work tree follow."""
     layout, head, tried = candidate.layout, candidate.head, candidate.tried
     accept_checks.check_edits(layout, tried)  # it may be hours since
@@ -338,7 +342,7 @@ def _land(candidate: Candidate, tree: Regenerated, event: Accepted, fresh: str, 
     return done
 
 
-def _check_out(layout: Layout, outs: list[str], say: Say) -> None:
+def _check_out(layout: ProjectPaths, outs: list[str], say: Say) -> None:
     """Bring what DVC keeps, where the landing changed it, and say what stays as it was."""
     for out in update_dvc_outputs.check_out(layout, outs):
         mend = f"dvc pull {out}, or keep a copy of it and dvc checkout --force {out}"

@@ -14,14 +14,14 @@ import msgspec
 from assay.commands.compare_find_recorded_look import tags
 from assay.core import params_yaml
 from assay.core.errors import IncomparableError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.history import look_ledger, metrics_json, past_verdicts
 from assay.runtime import dvc_yaml, files, table_files
 from assay.stats.alpha_budget import metric_label
 from assay.strategies.confirmation_attempt import Names
 
 
-def check(layout: Layout, home: Path, called: Names, metrics: Mapping[str, Any]) -> None:
+def check(layout: ProjectPaths, home: Path, called: Names, metrics: Mapping[str, Any]) -> None:
     """Take the look behind the results of the project at `layout`, where nobody did.
 
     Raises IncomparableError where earlier looks left less for it than the verdict took.

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from assay.baseline.accepted_strategy import FLOOR, Accepted
+from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
 from assay.core import params_yaml
 from assay.core.errors import IncomparableError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.history import metric_changing_commits
 from assay.history.experiments import Experiment
 from assay.metrics import metric_definition, task_metrics, undeclared_file_reads
@@ -25,7 +25,12 @@ METRIC = "metric"
 
 
 def check(
-    tree: Layout, home: Layout, named: Accepted, tried: Experiment, head: str, allow: Collection[str]
+    tree: ProjectPaths,
+    home: ProjectPaths,
+    named: AcceptedStrategy,
+    tried: Experiment,
+    head: str,
+    allow: Collection[str],
 ) -> tuple[Metric, list[str]]:
     """The deciding metric of `tree`, the project to be tagged, with the terms of `named`; and what changed of it.
 
@@ -51,7 +56,7 @@ def check(
     return judged, [f"{METRIC}: {each}{told}" for each in found]
 
 
-def _today(tree: Layout) -> Metric:
+def _today(tree: ProjectPaths) -> Metric:
     asked = params_yaml.load(dvc_yaml.parameters(tree.root))
     where = task_source.where(tree.root, asked.task.name, "metrics")
     with undeclared_file_reads.watching():

@@ -14,7 +14,7 @@ from assay.baseline.accepted_strategy import FLOOR
 from assay.changes import baseline_diff
 from assay.core import params_yaml
 from assay.core.errors import IncomparableError, ProvenanceError, UsageError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.history import metrics_json
 from assay.history.experiments import Experiment, Repository
 from assay.history.single_change_experiments import measured_alone
@@ -32,7 +32,7 @@ ALLOWANCES = ("equivalent", "bundle", "metric")
 PROFILE = "full"
 
 
-def check_repository(layout: Layout, repository: Repository, name: str) -> None:
+def check_repository(layout: ProjectPaths, repository: Repository, name: str) -> None:
     """A free name, a known author, a branch to land on, an index that can be written."""
     check_free(repository.refs, "strategy", name)
     if there := name_conflicts.branch(layout.root, f"strategy/{name}"):
@@ -46,7 +46,7 @@ def check_repository(layout: Layout, repository: Repository, name: str) -> None:
         raise UsageError(f"{lock} is held by another Git command, or was left by a killed one", mend=f"rm '{lock}'")
 
 
-def check_edits(layout: Layout, tried: Experiment) -> None:
+def check_edits(layout: ProjectPaths, tried: Experiment) -> None:
     """Nothing in the work tree that is in neither HEAD nor the experiment."""
     edited = update_work_tree.foreign(layout.root, "HEAD", tried.commit)
     if edited:
@@ -71,7 +71,7 @@ def _put_aside(root: Path, edited: Sequence[str]) -> str:
     return "git stash, or run the experiment with these edits: dvc exp run"
 
 
-def check_way(layout: Layout, head: str, new: str, experiment: str) -> None:
+def check_way(layout: ProjectPaths, head: str, new: str, experiment: str) -> None:
     """Nothing untracked, and no data of the user's, stands where the tree `new` brings something."""
     in_the_way = update_work_tree.overwritten(layout.root, head, new, experiment)
     if in_the_way:
@@ -108,7 +108,7 @@ def check_version(tried: Experiment, today: str) -> None:
         )
 
 
-def baseline(layout: Layout, state: State, tried: Experiment, commit: str) -> accepted_strategy.Accepted:
+def baseline(layout: ProjectPaths, state: State, tried: Experiment, commit: str) -> accepted_strategy.AcceptedStrategy:
     """The baseline that `commit` is compared with: the one of HEAD, verified and standing."""
     name, wanted = baseline_param.at(layout.root, "HEAD"), baseline_param.at(layout.root, commit)
     if name != wanted:
@@ -127,7 +127,11 @@ def baseline(layout: Layout, state: State, tried: Experiment, commit: str) -> ac
 
 
 def check_bundle(
-    layout: Layout, repository: Repository, named: accepted_strategy.Accepted, version: str, allow: Collection[str]
+    layout: ProjectPaths,
+    repository: Repository,
+    named: accepted_strategy.AcceptedStrategy,
+    version: str,
+    allow: Collection[str],
 ) -> list[str]:
     """Changes against the baseline; more than one needs each to have been measured alone."""
     if named.name == FLOOR:

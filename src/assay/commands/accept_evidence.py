@@ -13,18 +13,18 @@ from typing import Any
 
 import msgspec
 
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.history import metrics_json
 from assay.history.attempt_and_family_entries import AttemptEntry
 from assay.runtime import files
 from assay.stats import cautions, confirmation_rule
 from assay.stats.arm_comparison import Comparison as Judged
 from assay.stats.arm_comparison import entered
-from assay.strategies.confirmation_run import PAIRED_PURPOSE, Confirmation, Group
-from assay.tags.strategy_events import Comparison, Score
+from assay.strategies.confirmation_run import PAIRED_PURPOSE, Confirmation, FreshReplicates
+from assay.tags.strategy_events import RecordedComparison, Score
 
 
-def selected(layout: Layout, metrics: Mapping[str, Any]) -> Comparison:
+def selected(layout: ProjectPaths, metrics: Mapping[str, Any]) -> RecordedComparison:
     """The comparison in the results of the project at `layout`, both arms with their spread."""
     found = metrics_json.comparison(metrics)
     assert found is not None  # a verdict was checked
@@ -37,7 +37,7 @@ def fixed(metrics: Mapping[str, Any]) -> Score:
     return Score(n=0, mean=metrics_json.number(metrics, "baseline"))
 
 
-def _scores(layout: Layout, metric: str) -> dict[str, Score]:
+def _scores(layout: ProjectPaths, metric: str) -> dict[str, Score]:
     """Arm → its numbers in results/replicates.csv."""
     found: dict[str, list[float]] = {}
     diverged: dict[str, int] = {}
@@ -60,7 +60,11 @@ def score(values: list[float], diverged: int) -> Score:
 
 
 def judge(
-    measuring: Confirmation, new: Group, old: Group | None, metrics: Mapping[str, Any], attempt: AttemptEntry
+    measuring: Confirmation,
+    new: FreshReplicates,
+    old: FreshReplicates | None,
+    metrics: Mapping[str, Any],
+    attempt: AttemptEntry,
 ) -> Judged:
     """Welch on different seeds, or the declared paired design on shared ones."""
     floor, worst, diverged = metrics_json.number(metrics, "baseline"), measuring.metric.worst, (0, new.diverged)
@@ -90,14 +94,14 @@ def judge(
     return _with_doubts(judged, {"candidate": new, "baseline": old})
 
 
-def _pairs(old: Group, new: Group, worst: float | None) -> tuple[list[float], list[float]]:
+def _pairs(old: FreshReplicates, new: FreshReplicates, worst: float | None) -> tuple[list[float], list[float]]:
     """Values of both arms by number, those that both have."""
     first, second = old.placed(worst), new.placed(worst)
     both = [number for number in first if number in second]
     return [first[number] for number in both], [second[number] for number in both]
 
 
-def _with_doubts(judged: Judged, groups: Mapping[str, Group | None]) -> Judged:
+def _with_doubts(judged: Judged, groups: Mapping[str, FreshReplicates | None]) -> Judged:
     """With a caution for each arm whose replicates repeat each other."""
     found = [(arm, group.repeats, len(group.measurement.replicates)) for arm, group in groups.items() if group]
     doubts = [cautions.counted_once(arm, runs, runs - repeats) for arm, repeats, runs in found if repeats]
@@ -109,9 +113,11 @@ def confirmed(judged: Judged, allow: Collection[str]) -> bool:
     return judged.verdict == "progress" or ("equivalent" in allow and judged.no_regression)
 
 
-def comparison(judged: Judged, new: Group, old: Group | None, metrics: Mapping[str, Any], level: float) -> Comparison:
+def comparison(
+    judged: Judged, new: FreshReplicates, old: FreshReplicates | None, metrics: Mapping[str, Any], level: float
+) -> RecordedComparison:
     finite = all(abs(end) < float("inf") for end in judged.ci)
-    return Comparison(
+    return RecordedComparison(
         verdict=judged.verdict,
         candidate=new.score,
         baseline=old.score if old else fixed(metrics),

@@ -11,25 +11,25 @@ from dataclasses import dataclass
 from datetime import date
 
 from assay.baseline import accepted_strategy
-from assay.baseline.accepted_strategy import Accepted
+from assay.baseline.accepted_strategy import AcceptedStrategy
 from assay.baseline.baseline_training_data import own_training_data
 from assay.changes import dvc_lock_diff
 from assay.commands.restore_weights import Stored, lost
 from assay.core import schemas
 from assay.core.errors import UsageError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.core.schemas import Arm, Environment, Measurement
 from assay.core.yaml12 import parse
 from assay.data import storage
 from assay.history.strategy_status import Strategy
 from assay.runtime import cache_dirs, files, task_source
-from assay.runtime.stage_setup import Start
+from assay.runtime.stage_setup import StageContext
 
 SCORE, INFER, TRAIN = "re-score", "re-infer", "re-train"
 
 
 @dataclass(frozen=True)
-class Plan:
+class RebaselinePlan:
     """The cheapest honest way and why no cheaper one is; `redraw`: the seeds it stands with are used up."""
 
     way: str
@@ -37,35 +37,39 @@ class Plan:
     redraw: bool = False
 
 
-def plan(begun: Start, named: Accepted, strategy: Strategy | None, say: cache_dirs.Say) -> Plan:
+def plan(
+    begun: StageContext, named: AcceptedStrategy, strategy: Strategy | None, say: cache_dirs.Say
+) -> RebaselinePlan:
     """How to bring the baseline `named` up to date. `strategy` is its evidence, where it has any.
 
     `say` is told when our cache takes nothing.
     """
     arm = record(begun.layout)
     if arm is None or arm.measurement is None or arm.name != named.name:
-        return Plan(TRAIN, [f"{named.name} was not measured here"])
+        return RebaselinePlan(TRAIN, [f"{named.name} was not measured here"])
     used_up = list(_used_up(begun, arm, strategy))
     if used_up and arm_is(arm, named):
-        return Plan(TRAIN, used_up, redraw=True)
+        return RebaselinePlan(TRAIN, used_up, redraw=True)
     other = [*used_up, *_other(begun, arm, arm.measurement, named)]
     if other:
-        return Plan(TRAIN, other)
+        return RebaselinePlan(TRAIN, other)
     if arm.evaluated == storage.read_manifest(begun.layout.part("validation")).content:
-        return Plan(SCORE, ["it was measured under today's environment, profile and draw, on today's examples"])
+        return RebaselinePlan(
+            SCORE, ["it was measured under today's environment, profile and draw, on today's examples"]
+        )
     why = _cannot_infer(begun, arm, arm.measurement, named, say)
     if why:
-        return Plan(TRAIN, ["the validation examples changed", why])
-    return Plan(INFER, ["the validation examples changed"])
+        return RebaselinePlan(TRAIN, ["the validation examples changed", why])
+    return RebaselinePlan(INFER, ["the validation examples changed"])
 
 
-def record(layout: Layout, name: str = "baseline") -> Arm | None:
+def record(layout: ProjectPaths, name: str = "baseline") -> Arm | None:
     """Who was measured last, None where nothing was."""
     path = layout.record(name)
     return schemas.decode(files.read_bytes(path), Arm, str(path), "dvc exp run") if path.is_file() else None
 
 
-def arm_is(arm: Arm, named: Accepted) -> bool:
+def arm_is(arm: Arm, named: AcceptedStrategy) -> bool:
     """Whether the measured replicates are those that the baseline stands with today."""
     if arm.measurement is None or arm.commit != named.commit:
         return False
@@ -73,7 +77,7 @@ def arm_is(arm: Arm, named: Accepted) -> bool:
     return (arm.measurement.purpose, first) == (named.purpose, named.first)
 
 
-def _used_up(begun: Start, arm: Arm, strategy: Strategy | None) -> Iterator[str]:
+def _used_up(begun: StageContext, arm: Arm, strategy: Strategy | None) -> Iterator[str]:
     """Reasons to measure the same thing once more: the old seeds would bring the old luck back."""
     where = begun.layout.environment
     today = schemas.decode(files.read_bytes(where), Environment, str(where))
@@ -85,7 +89,7 @@ def _used_up(begun: Start, arm: Arm, strategy: Strategy | None) -> Iterator[str]
         yield f"it is {age} days old, baseline_max_age is {most:g}"
 
 
-def _other(begun: Start, arm: Arm, measured: Measurement, named: Accepted) -> Iterator[str]:
+def _other(begun: StageContext, arm: Arm, measured: Measurement, named: AcceptedStrategy) -> Iterator[str]:
     """Reasons to measure something else: another commit, draw or amount. Its seeds are the ones it stands with."""
     if arm.commit != named.commit:
         yield f"{named.name} is another commit: {arm.commit[:12]} → {named.commit[:12]}"
@@ -106,7 +110,9 @@ def _at(values: object, key: str) -> object:
     return values
 
 
-def _cannot_infer(begun: Start, arm: Arm, measured: Measurement, named: Accepted, say: cache_dirs.Say) -> str:
+def _cannot_infer(
+    begun: StageContext, arm: Arm, measured: Measurement, named: AcceptedStrategy, say: cache_dirs.Say
+) -> str:
     """Why stored weights cannot predict today's examples, "" when they can.
 
     Raises UsageError when only a file is missing: fetching it costs less than training.

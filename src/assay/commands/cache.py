@@ -9,7 +9,7 @@ import msgspec
 
 from assay.core.schemas import Record
 from assay.replicates import cache_pruning
-from assay.replicates.cache_pruning import Entry, Pruned
+from assay.replicates.cache_pruning import CacheEntry, Pruned
 from assay.runtime import dvc_yaml, project_root
 
 
@@ -48,7 +48,7 @@ def cache(start: Path, keep: int | None = None) -> Cache:
     )
 
 
-def _kinds(found: Sequence[Entry]) -> dict[str, Share]:
+def _kinds(found: Sequence[CacheEntry]) -> dict[str, Share]:
     """What takes most first."""
     names = {one.kind for one in found}
     shares = {name: [one.size for one in found if one.kind == name] for name in names}

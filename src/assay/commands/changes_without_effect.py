@@ -14,11 +14,11 @@ from assay.commands.experiment_grid import Cell
 from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.runtime import dvc_yaml, git
 
 
-def check_parts(layout: Layout, base: Cell, parts: Sequence[Cell]) -> None:
+def check_parts(layout: ProjectPaths, base: Cell, parts: Sequence[Cell]) -> None:
     """Raises UsageError for a part of an ablation, a cell of one change, that leaves all as it is in `base`."""
     for part in parts:
         (change,) = part.changes
@@ -34,7 +34,7 @@ def check_parts(layout: Layout, base: Cell, parts: Sequence[Cell]) -> None:
             )
 
 
-def ideas(layout: Layout, made: Sequence[Cell], say: Callable[[str], None]) -> list[Cell]:
+def ideas(layout: ProjectPaths, made: Sequence[Cell], say: Callable[[str], None]) -> list[Cell]:
     """The cells of a sweep without the baseline itself. Raises UsageError where its value was asked for by itself."""
     found = []
     for one in made:
@@ -52,12 +52,12 @@ def ideas(layout: Layout, made: Sequence[Cell], say: Callable[[str], None]) -> l
     return found
 
 
-def _same_parameters(layout: Layout, one: Cell, other: Cell) -> bool:
+def _same_parameters(layout: ProjectPaths, one: Cell, other: Cell) -> bool:
     first, second = _asked(layout, one), _asked(layout, other)
     return first is not None and first == second
 
 
-def _asked(layout: Layout, one: Cell) -> Params | None:
+def _asked(layout: ProjectPaths, one: Cell) -> Params | None:
     """Its parameters; None where they are refused, which its run says better."""
     try:
         return experiment_grid.asked(layout, one)
@@ -65,11 +65,11 @@ def _asked(layout: Layout, one: Cell) -> Params | None:
         return None
 
 
-def _tree(layout: Layout, commit: str) -> str:
+def _tree(layout: ProjectPaths, commit: str) -> str:
     return git.run(layout.root, "rev-parse", f"{commit}^{{tree}}")
 
 
-def _is_baseline(layout: Layout, one: Cell) -> bool:
+def _is_baseline(layout: ProjectPaths, one: Cell) -> bool:
     """Whether the cell is the accepted strategy that it would be measured against: by parameters and sources."""
     asked = _asked(layout, one)
     if asked is None or asked.baseline == "floor":

@@ -19,9 +19,9 @@ from assay.changes import dvc_lock_diff
 from assay.core import params_yaml
 from assay.core.errors import IncomparableError, ProvenanceError, UsageError
 from assay.core.params_yaml import Params
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.data import storage
-from assay.history.cached_predictions import Kept
+from assay.history.cached_predictions import CachedArm
 from assay.metrics import evaluation_setup, ran_on_this_machine, task_metrics, undeclared_file_reads
 from assay.metrics.scored_arm import Ruler
 from assay.metrics.task_metrics import Metric
@@ -36,12 +36,12 @@ VALIDATION = "data/split/validation"
 class Today:
     """The ruler and its version."""
 
-    layout: Layout
+    layout: ProjectPaths
     asked: Params
     ruler: Ruler
     version: str
 
-    def score(self, found: Kept) -> Score:
+    def score(self, found: CachedArm) -> Score:
         """The group under this ruler.
 
         Raises IncomparableError when an example of today's was not predicted, UsageError when the metric fails.
@@ -55,7 +55,7 @@ class Today:
             diverged=len(found.predictions) - len(values),
         )
 
-    def values(self, found: Kept, metric: Metric) -> list[float | None]:
+    def values(self, found: CachedArm, metric: Metric) -> list[float | None]:
         """The metric of every replicate, None where it diverged. Raises as `score` does."""
         assert found.arm.measurement is not None
         return [
@@ -71,7 +71,7 @@ class Today:
         undeclared_file_reads.check(self.layout.root, self.asked.task.name)
         return found
 
-    def examples(self, found: Kept) -> NDArray[np.float64]:
+    def examples(self, found: CachedArm) -> NDArray[np.float64]:
         """Scores (R, N) of today's single examples, for replicates that did not diverge. Raises as `score` does."""
         assert found.arm.measurement is not None
         pairs = zip(found.arm.measurement.replicates, found.predictions, strict=True)
@@ -100,7 +100,7 @@ class Today:
         return task_source.said_by_task(self.layout.root, self.asked.task.name, "metrics")
 
 
-def load(layout: Layout, *, only_known: bool = False) -> Today:
+def load(layout: ProjectPaths, *, only_known: bool = False) -> Today:
     """Today's ruler; with `only_known` a task's code is imported only where an `evaluate` of this checkout ran it.
 
     Raises ProvenanceError where it did not, IncomparableError when the validation part is not today's, UsageError for
@@ -117,7 +117,7 @@ def load(layout: Layout, *, only_known: bool = False) -> Today:
     return Today(layout, asked, evaluation_setup.read(layout.root, asked, module, part.ids, part.targets), version)
 
 
-def _check_known(layout: Layout, task: str) -> None:
+def _check_known(layout: ProjectPaths, task: str) -> None:
     task_source.read(layout.root, task, "metrics")
     if not ran_on_this_machine.ran(layout.root, ran_on_this_machine.metrics_code(layout.root, task)):
         raise ProvenanceError(
@@ -127,7 +127,7 @@ def _check_known(layout: Layout, task: str) -> None:
         )
 
 
-def _check_data(layout: Layout) -> None:
+def _check_data(layout: ProjectPaths) -> None:
     source_analysis_cache.load(dvc_yaml.store(layout.root).sources)
     lock = dvc_lock_diff.read(files.read_bytes(layout.lock, "dvc repro split"))
     making = {stage: entry for stage, entry in lock.items() if stage in ("prepare", "split")}

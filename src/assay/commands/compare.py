@@ -19,12 +19,12 @@ from assay.commands.compare_find_recorded_look import NOT_ON, Accounted
 from assay.commands.compare_generalization import Side
 from assay.commands.compare_metric_options import MetricRow
 from assay.commands.compare_score_source import Rescoring
-from assay.commands.compare_sides import Source
+from assay.commands.compare_sides import SideSource
 from assay.core.errors import AssayError, UsageError
 from assay.stats import arm_comparison as judge
 from assay.stats import cautions, strategy_replicates, target_value_test, verdict_rule
 from assay.stats.arm_comparison import Comparison
-from assay.stats.strategy_replicates import DifferingRulers, Group
+from assay.stats.strategy_replicates import DifferingRulers, ReplicateGroup
 from assay.stats.target_value_test import Target
 from assay.stats.variance_components import NewExamples
 
@@ -85,7 +85,7 @@ class _Base:
     """What the candidate is compared with. `side` is where its predictions are, None where it has none."""
 
     name: str
-    numbers: Group | float
+    numbers: ReplicateGroup | float
     side: Side | None
     identity: str = ""  # of the strategy, where a record says it
     mend: str = "dvc exp run"  # the command after which both sides have one ruler
@@ -143,8 +143,8 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
 
 
 def _group(
-    source: Source, metric: str, direction: str, arm: str, again: Rescoring | None, options: Options
-) -> tuple[Group, Sequence[str]]:
+    source: SideSource, metric: str, direction: str, arm: str, again: Rescoring | None, options: Options
+) -> tuple[ReplicateGroup, Sequence[str]]:
     """One side, scored again where that is asked and it is a record; then with a caution where the record says else."""
     recorded = sides.group(source, metric, direction, arm, finished_only=options.finished_only)
     if again is None or scores.origin(source, again) != scores.RESCORED:
@@ -154,7 +154,7 @@ def _group(
 
 
 def _completed(
-    options: Options, candidate: Source, recorded: MetricRow, metric: str, again: Rescoring | None
+    options: Options, candidate: SideSource, recorded: MetricRow, metric: str, again: Rescoring | None
 ) -> Options:
     """With what the candidate's record, or today's ruler, says of its metric, where the user says nothing."""
     smallest, worst = recorded.min_effect, recorded.worst
@@ -165,13 +165,13 @@ def _completed(
     return replace(options, min_effect=smallest, worst=worst if options.worst is None else options.worst)
 
 
-def _mixed(base: _Base, candidate: Source) -> list[str]:
+def _mixed(base: _Base, candidate: SideSource) -> list[str]:
     """Cautions about a side whose replicates were made in different ways. That the sides differ in it is none."""
     made = {"baseline": base.executions, "candidate": sides.executions(candidate, "candidate")}
     return [line for arm, ways in made.items() for line in cautions.made_differently(arm, ways)]
 
 
-def _left_out(found: Sequence[Source]) -> list[str]:
+def _left_out(found: Sequence[SideSource]) -> list[str]:
     """Cautions about runs that had not ended, and count for nothing."""
     running = {source.name: sides.still_running(source) for source in found}
     return [f"{count} of {name} still running, and left out" for name, count in running.items() if count]
@@ -216,7 +216,9 @@ def _direction(name: str, recorded: MetricRow, options: Options, default: str = 
     return said or options.direction or default
 
 
-def _named_base(other: Source, candidate: Source, options: Options, direction: str, again: Rescoring | None) -> _Base:
+def _named_base(
+    other: SideSource, candidate: SideSource, options: Options, direction: str, again: Rescoring | None
+) -> _Base:
     """The candidate arm of another record, or the numbers of a file."""
     column = sides.column(other, options.column)
     recorded = sides.recorded(other, column)
@@ -227,7 +229,7 @@ def _named_base(other: Source, candidate: Source, options: Options, direction: s
     return _Base(other.name, group, side, identity, _mend(other, candidate), made, edited, other.told_apart)
 
 
-def _own_base(source: Source, metric: str, direction: str, options: Options, again: Rescoring | None) -> _Base:
+def _own_base(source: SideSource, metric: str, direction: str, options: Options, again: Rescoring | None) -> _Base:
     """What the candidate's own record was measured against: its baseline arm, else its best floor."""
     if options.fixed is not None:
         return _Base("fixed value", options.fixed, None)
@@ -250,7 +252,7 @@ def _own_base(source: Source, metric: str, direction: str, options: Options, aga
     )
 
 
-def _best_floor(source: Source, metric: str, direction: str, again: Rescoring | None) -> tuple[str, float] | None:
+def _best_floor(source: SideSource, metric: str, direction: str, again: Rescoring | None) -> tuple[str, float] | None:
     """Name and value of the best floor, scored again where that is asked."""
     if again is None or scores.origin(source, again) != scores.RESCORED:
         return sides.best_floor(source, metric, direction)
@@ -259,21 +261,21 @@ def _best_floor(source: Source, metric: str, direction: str, again: Rescoring | 
     return (best, found[best]) if found else None
 
 
-def _side(source: Source, name: str, arm: str, values: Sequence[float], diverged: int = 0) -> Side | None:
+def _side(source: SideSource, name: str, arm: str, values: Sequence[float], diverged: int = 0) -> Side | None:
     return Side(name, source.commit, arm, values, diverged) if source.commit else None
 
 
-def _measured_against(candidate: Source, base: Source) -> bool:
+def _measured_against(candidate: SideSource, base: SideSource) -> bool:
     """BASE is the strategy that the candidate's record measured anew: with seeds of its own, under the same ruler."""
     return bool(base.commit and candidate.is_record and _recorded_baseline(candidate) in (base.name, base.commit))
 
 
-def _decided(source: Source) -> str:
+def _decided(source: SideSource) -> str:
     """Version of the metric that the record's own verdict was given under, "" for a file."""
     return source.table["metric_version"][0] if source.is_record else ""
 
 
-def _accounted(root: Path, candidate: Source, metric: str, options: Options, own: bool, same: bool) -> Accounted:
+def _accounted(root: Path, candidate: SideSource, metric: str, options: Options, own: bool, same: bool) -> Accounted:
     """The look behind this comparison. Files are judged as given; a strategy and itself need no look."""
     alpha = ALPHA if options.alpha is None else options.alpha
     if not (candidate.commit and candidate.is_record):
@@ -285,19 +287,19 @@ def _accounted(root: Path, candidate: Source, metric: str, options: Options, own
     return Accounted(alpha, off=f"{NOT_ON}: no run measured these two against each other", others=found.others)
 
 
-def _recorded_baseline(source: Source) -> str:
+def _recorded_baseline(source: SideSource) -> str:
     """The strategy that the record was measured against; "floor" without one."""
     rows = [row for row, arm in enumerate(source.table["arm"]) if arm == "baseline"]
     return source.table["strategy"][rows[0]] if rows else "floor"
 
 
-def _judge(base: _Base, candidate: Group, options: Options, source: Source, hold: str) -> Comparison:
+def _judge(base: _Base, candidate: ReplicateGroup, options: Options, source: SideSource, hold: str) -> Comparison:
     """`source`: where the candidate's numbers are from."""
     test, values, baseline = options.test, candidate.values, base.numbers
     first: float | list[float] = baseline if isinstance(baseline, float) else baseline.values
-    diverged = baseline.diverged if isinstance(baseline, Group) else 0, candidate.diverged
+    diverged = baseline.diverged if isinstance(baseline, ReplicateGroup) else 0, candidate.diverged
     placed = test == "paired" and options.worst is not None  # diverged ones are in their places already
-    if isinstance(baseline, Group):
+    if isinstance(baseline, ReplicateGroup):
         if fields := baseline.ruler.differing(candidate.ruler):
             mend = AGAIN if set(fields) == {strategy_replicates.PACKAGES} else base.mend
             raise DifferingRulers(f"{baseline.name} and {candidate.name}", fields, mend)
@@ -323,7 +325,7 @@ def _judge(base: _Base, candidate: Group, options: Options, source: Source, hold
     return judge.entered(found, diverged) if placed else found
 
 
-def _mend(baseline: Source, candidate: Source) -> str:
+def _mend(baseline: SideSource, candidate: SideSource) -> str:
     """The command after which both sides have one ruler."""
     if not candidate.commit:
         return f"write both files with the same tool and ruler, or give {candidate.name} the same columns"

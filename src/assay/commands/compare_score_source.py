@@ -15,13 +15,13 @@ import numpy as np
 
 from assay.commands import check_evaluation_setup
 from assay.commands.check_evaluation_setup import Today
-from assay.commands.compare_sides import Source
+from assay.commands.compare_sides import SideSource
 from assay.core.errors import IncomparableError, UsageError
 from assay.history import cached_predictions
-from assay.history.cached_predictions import Kept, NotAtHandError
+from assay.history.cached_predictions import CachedArm, NotAtHandError
 from assay.metrics.task_metrics import Metric
 from assay.runtime import dvc_cache_dir, git, project_root
-from assay.stats.strategy_replicates import Group, Member, Ruler
+from assay.stats.strategy_replicates import Member, MetricConditions, ReplicateGroup
 
 #: where numbers come from: scored again in this call, by an `evaluate` on this machine, a record alone, a foreign file
 RESCORED, HERE, RECORDED, GIVEN = "rescored", "here", "recorded", "given"
@@ -30,7 +30,7 @@ HUMAN = "human"
 MEND = "dvc exp pull origin NAME for an experiment, else dvc fetch --all-commits"
 
 
-def origin(source: Source, again: Rescoring | None) -> str:
+def origin(source: SideSource, again: Rescoring | None) -> str:
     """Where the numbers of `source` come from."""
     record = bool(source.commit) and source.is_record
     if record and again:
@@ -48,7 +48,7 @@ class Rescoring:
     cache: Path
     today: Today
 
-    def metric(self, source: Source, name: str) -> Metric:
+    def metric(self, source: SideSource, name: str) -> Metric:
         """The metric called so. Raises IncomparableError where the record was made with another ruler than today's."""
         recorded = source.table["metric_version"][0]
         if recorded != self.today.version:
@@ -61,18 +61,20 @@ class Rescoring:
             raise UsageError(f"--rescore knows no metric {name!r}", allowed=", ".join(metrics))
         return metrics[name]
 
-    def group(self, source: Source, name: str, arm: str, version: str) -> Group:
+    def group(self, source: SideSource, name: str, arm: str, version: str) -> ReplicateGroup:
         """All replicates of one arm under the metric `version`, from its predictions and its own record alone."""
         metric, found = self.metric(source, name), self._kept(source, arm)
         assert found.arm.measurement is not None  # `kept.read` gives no other
         measured = found.arm.measurement
-        ruler = Ruler(version, measured.profile, found.arm.environment.key, metric.direction)
+        ruler = MetricConditions(version, measured.profile, found.arm.environment.key, metric.direction)
         values = self.today.values(found, metric)
         seeds = [str(one.seed) for one in measured.replicates]
         name = found.arm.name if arm == "baseline" else source.name
-        return Group(name, tuple(Member(value, seed, ruler) for value, seed in zip(values, seeds, strict=True)))
+        return ReplicateGroup(
+            name, tuple(Member(value, seed, ruler) for value, seed in zip(values, seeds, strict=True))
+        )
 
-    def floors(self, source: Source, name: str) -> dict[str, float]:
+    def floors(self, source: SideSource, name: str) -> dict[str, float]:
         """Value of each floor that the record names and that left predictions; a human's is given in params.yaml."""
         metric, today, lock = self.metric(source, name), self.today, self._lock(source)
         pairs = zip(source.table["arm"], source.table["strategy"], strict=True)
@@ -83,7 +85,7 @@ class Rescoring:
         human = today.asked.judge.human if name == today.ruler.decides else None
         return found if human is None else {**found, HUMAN: human}
 
-    def _kept(self, source: Source, arm: str) -> Kept:
+    def _kept(self, source: SideSource, arm: str) -> CachedArm:
         try:
             found = cached_predictions.read(self.cache, self._lock(source), arm)
         except NotAtHandError as error:
@@ -92,7 +94,7 @@ class Rescoring:
             raise UsageError(f"{source.name} records no predictions of its {arm}", mend="dvc exp run")
         return found
 
-    def _lock(self, source: Source) -> bytes:
+    def _lock(self, source: SideSource) -> bytes:
         return git.read(self.root, source.commit, "dvc.lock") or b""
 
 

@@ -19,7 +19,7 @@ from assay.metrics import ran_on_this_machine
 from assay.runtime import files, git, table_files
 from assay.runtime.table_files import Table
 from assay.stats import verdict_rule
-from assay.stats.strategy_replicates import Group, Member, Ruler
+from assay.stats.strategy_replicates import Member, MetricConditions, ReplicateGroup
 
 REPLICATES, METRICS = "results/replicates.csv", "results/metrics.json"
 SCHEMA = 1
@@ -33,7 +33,7 @@ RECORDED = (
 
 
 @dataclass(frozen=True)
-class Source:
+class SideSource:
     """What a user named: a table, and for a revision its commit and the table's hash; "" for a file.
 
     `computed_here`: an `evaluate` on this machine wrote this very table.
@@ -64,7 +64,7 @@ def home(start: Path) -> Path:
     return next((folder for folder in (start, *start.parents) if (folder / "dvc.yaml").is_file()), start)
 
 
-def find(root: Path, name: str) -> Source:
+def find(root: Path, name: str) -> SideSource:
     """The file at `name`, else the experiment or revision called so. Raises UsageError naming what is near."""
     path = Path(name)
     if path.is_file() or path.suffix.lower() in (".csv", ".json"):
@@ -79,7 +79,7 @@ def find(root: Path, name: str) -> Source:
         raise UsageError(f"there is no file, revision or experiment {name!r}", allowed=_near(root, name))
     content, rulers = _recorded(root, commit, name), git.read(root, commit, RULERS) or b""
     table = _counted(table_files.parse(content, f"{REPLICATES} of {name}"))
-    return Source(
+    return SideSource(
         name,
         table,
         commit,
@@ -107,10 +107,10 @@ def _fixed(root: Path, commit: str) -> bool:
     return isinstance(task, dict) and task.get("fixed") is True
 
 
-def _file(root: Path, name: str, path: Path) -> Source:
+def _file(root: Path, name: str, path: Path) -> SideSource:
     """A table on disk; one that `evaluate` wrote has its rulers beside it. One of another tool needs no Git."""
     content = files.read_bytes(path, mend="name an existing CSV or JSON file")
-    found = Source(name, table_files.parse(content, name))
+    found = SideSource(name, table_files.parse(content, name))
     if not found.is_record:
         compare_one_run_per_row.check(found.table, name)
         return found
@@ -151,7 +151,7 @@ def _check_schema(content: bytes | None, name: str) -> None:
         raise UsageError(f"{METRICS} of {name} has schema {schema}", allowed=f"schema {SCHEMA}", mend="update Assay")
 
 
-def column(source: Source, chosen: str) -> str:
+def column(source: SideSource, chosen: str) -> str:
     """The column to compare: the chosen one, the metric that decides, or the only one of numbers."""
     metrics = [name for name in source.table if name not in RECORDED]
     if chosen:
@@ -169,14 +169,14 @@ def column(source: Source, chosen: str) -> str:
     return compare_detect_column.only_one(source.table, source.name, RECORDED)
 
 
-def recorded(source: Source, metric: str) -> MetricRow:
+def recorded(source: SideSource, metric: str) -> MetricRow:
     """How `metric` is judged, as the record or the file says it. Raises UsageError for a metric without a row."""
     if not source.is_record:
         return compare_metric_options.of_file(source.table, source.name)
     return compare_metric_options.of_record(source.table, source.rulers, metric, source.name)
 
 
-def baseline_terms(root: Path, candidate: Source, named: Source | None, metric: str) -> MetricRow | None:
+def baseline_terms(root: Path, candidate: SideSource, named: SideSource | None, metric: str) -> MetricRow | None:
     """How the record of the baseline judges `metric`: of BASE, else of what the candidate was measured against.
 
     None where no such record says it. What the candidate's own tree says may have changed together with the idea.
@@ -204,7 +204,9 @@ def _rulers_at(root: Path, commit: str, name: str) -> Table | None:
     return None if content is None else table_files.parse(content, f"{RULERS} of {name}")
 
 
-def group(source: Source, name: str, direction: str, arm: str = "candidate", *, finished_only: bool = False) -> Group:
+def group(
+    source: SideSource, name: str, direction: str, arm: str = "candidate", *, finished_only: bool = False
+) -> ReplicateGroup:
     """All replicates of one side under the direction given: of a record one arm, of any other table all rows."""
     table = source.table
     rows = [row for row in range(len(table[name])) if not source.is_record or table["arm"][row] == arm]
@@ -219,10 +221,10 @@ def group(source: Source, name: str, direction: str, arm: str = "candidate", *, 
         raise UsageError(f"no run of {where} has ended", mend="wait for them")
     seeds = map(compare_one_run_per_row.seed, _cells(table, compare_one_run_per_row.seeds(table), rows))
     members = tuple(map(Member, map(values.get, rows), seeds, _rulers(source, name, rows, direction)))
-    return Group(table["strategy"][rows[0]] if arm == "baseline" else source.name, members)
+    return ReplicateGroup(table["strategy"][rows[0]] if arm == "baseline" else source.name, members)
 
 
-def _ended(source: Source, rows: list[int], cells: list[str], finished_only: bool) -> list[bool | None]:
+def _ended(source: SideSource, rows: list[int], cells: list[str], finished_only: bool) -> list[bool | None]:
     """For each row whether its run finished, None for one that is left out."""
     column = "status" if source.is_record else compare_one_run_per_row.state_column(source.table, source.name)
     if column is not None:
@@ -236,7 +238,7 @@ def _ended(source: Source, rows: list[int], cells: list[str], finished_only: boo
     return [True] * len(rows)
 
 
-def still_running(source: Source) -> int:
+def still_running(source: SideSource) -> int:
     """Runs of a table that have not ended."""
     column = None if source.is_record else compare_one_run_per_row.state_column(source.table, source.name)
     return (
@@ -246,7 +248,7 @@ def still_running(source: Source) -> int:
     )
 
 
-def _rulers(source: Source, metric: str, rows: list[int], direction: str) -> list[Ruler]:
+def _rulers(source: SideSource, metric: str, rows: list[int], direction: str) -> list[MetricConditions]:
     """The ruler of each row; rows under the same one share it. A record's other metrics have keys of their own."""
     versions = _cells(source.table, "metric_version", rows)
     said = recorded(source, metric) if source.is_record else MetricRow()
@@ -254,7 +256,7 @@ def _rulers(source: Source, metric: str, rows: list[int], direction: str) -> lis
         versions = [said.key] * len(rows)
     recorded_fields = _cells(source.table, "profile", rows), _cells(source.table, "environment", rows)
     fields = list(zip(versions, *recorded_fields, strict=True))
-    made = {one: Ruler(*one, direction=direction, metric_packages=said.packages) for one in set(fields)}
+    made = {one: MetricConditions(*one, direction=direction, metric_packages=said.packages) for one in set(fields)}
     return [made[one] for one in fields]
 
 
@@ -262,13 +264,13 @@ def _cells(table: Table, name: str | None, rows: list[int]) -> list[str]:
     return [table[name][row] for row in rows] if name is not None and name in table else [""] * len(rows)
 
 
-def executions(source: Source, arm: str) -> list[str]:
+def executions(source: SideSource, arm: str) -> list[str]:
     """How each replicate of one side was made, where the table says it: of a record one arm, of any other all rows."""
     recorded = source.table.get("execution", [])
     return [way for row, way in enumerate(recorded) if not source.is_record or source.table["arm"][row] == arm]
 
 
-def identity(source: Source, arm: str) -> str:
+def identity(source: SideSource, arm: str) -> str:
     """Hash of the strategy behind an arm of a record, "" where there is none."""
     if not source.is_record or "identity" not in source.table:
         return ""
@@ -276,7 +278,7 @@ def identity(source: Source, arm: str) -> str:
     return next((made for name, made in zip(table["arm"], table["identity"], strict=True) if name == arm), "")
 
 
-def best_floor(source: Source, name: str, direction: str) -> tuple[str, float] | None:
+def best_floor(source: SideSource, name: str, direction: str) -> tuple[str, float] | None:
     """Name and value of the best floor in a record, None without one."""
     table = source.table
     rows = [row for row, arm in enumerate(table["arm"]) if arm == "floor" and table[name][row]]

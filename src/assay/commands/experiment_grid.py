@@ -25,7 +25,7 @@ from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
 from assay.core.params_yaml import Judge, Params
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.core.yaml12 import parse
 from assay.runtime import dvc_yaml, environment, files, git, git_plumbing, library_fingerprint, parent_watch
 from assay.runtime.dvc_cli import DVC
@@ -97,7 +97,9 @@ class Wanted:
         return () if self.replicates is None else (f"replicates={self.replicates}",)
 
 
-def cell(layout: Layout, wanted: Wanted, changes: tuple[str, ...], branches: frozenset[str] = frozenset()) -> Cell:
+def cell(
+    layout: ProjectPaths, wanted: Wanted, changes: tuple[str, ...], branches: frozenset[str] = frozenset()
+) -> Cell:
     """The cell of `changes` on HEAD, some of which are branches."""
     base = git.run(layout.root, "rev-parse", "HEAD")
     for branch in (change for change in changes if change in branches):
@@ -116,7 +118,7 @@ def _with_branch(root: Path, base: str, branch: str) -> str:
     return git_plumbing.commit(root, brought.tree, (base, commit), f"Merge {branch}", newest_date(root, base, commit))
 
 
-def judging(layout: Layout, cells: Sequence[Cell]) -> Judge:
+def judging(layout: ProjectPaths, cells: Sequence[Cell]) -> Judge:
     """How the cells were judged. Raises UsageError where that differs from cell to cell."""
     found = {msgspec.json.encode(one.judge): one.judge for one in map(partial(asked, layout), cells)}
     if len(found) != 1:
@@ -124,7 +126,7 @@ def judging(layout: Layout, cells: Sequence[Cell]) -> Judge:
     return next(iter(found.values()))
 
 
-def asked(layout: Layout, one: Cell) -> Params:
+def asked(layout: ProjectPaths, one: Cell) -> Params:
     """All parameters of a cell."""
     return params_yaml.changed(dvc_yaml.parameters_at(layout.root, one.base) or b"", _values(one))
 
@@ -134,12 +136,12 @@ def _values(one: Cell) -> dict[str, Any]:
     return {key: parse(f"value: {text}")["value"] for key, _, text in pairs}
 
 
-def fixed(layout: Layout, cells: Sequence[Cell]) -> bool:
+def fixed(layout: ProjectPaths, cells: Sequence[Cell]) -> bool:
     """Whether all cells say that nothing in the task is random."""
     return all(asked(layout, one).task.fixed for one in cells)
 
 
-def measure(layout: Layout, cells: Sequence[Cell], say: Say) -> list[list[Row]]:
+def measure(layout: ProjectPaths, cells: Sequence[Cell], say: Say) -> list[list[Row]]:
     """Rows of results/replicates.csv of each cell, run unless it was. Raises UsageError for one that does not run."""
     found = attempt(layout, cells, say)
     for one in found:
@@ -148,7 +150,7 @@ def measure(layout: Layout, cells: Sequence[Cell], say: Say) -> list[list[Row]]:
     return [one for one in found if not isinstance(one, UsageError)]
 
 
-def attempt(layout: Layout, cells: Sequence[Cell], say: Say) -> list[list[Row] | UsageError]:
+def attempt(layout: ProjectPaths, cells: Sequence[Cell], say: Say) -> list[list[Row] | UsageError]:
     """As `measure`, but what does not run leaves its error, and the others go on."""
     _tidy(layout)
     missing = [one for one in cells if git.read(layout.root, one.ref, REPLICATES) is None]
@@ -158,26 +160,26 @@ def attempt(layout: Layout, cells: Sequence[Cell], say: Say) -> list[list[Row] |
         return list(pool.map(lambda one: _tried(layout, one, say), cells))
 
 
-def _tried(layout: Layout, one: Cell, say: Say) -> list[Row] | UsageError:
+def _tried(layout: ProjectPaths, one: Cell, say: Say) -> list[Row] | UsageError:
     try:
         return _rows(layout, one, say)
     except UsageError as error:
         return error
 
 
-def _scratch(layout: Layout, base: str, name: str) -> Path:
+def _scratch(layout: ProjectPaths, base: str, name: str) -> Path:
     """A folder of this process alone: two commands may measure the same cells."""
     return dvc_yaml.store(layout.root).cells / f"{base[:8]}-{name}-{os.getpid()}"
 
 
-def _tidy(layout: Layout) -> None:
+def _tidy(layout: ProjectPaths) -> None:
     """Remove what killed commands left."""
     for left in dvc_yaml.store(layout.root).cells.glob("*-*"):
         if left.name.rpartition("-")[2].isdigit() and not parent_watch.alive(int(left.name.rpartition("-")[2])):
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _room(layout: Layout) -> int:
+def _room(layout: ProjectPaths) -> int:
     """Cells at a time: one on an accelerator, else one for every two cores."""
     machine = params_yaml.load(dvc_yaml.parameters(layout.root)).machine
     if environment.find(machine.device, ()).device != "cpu":
@@ -185,7 +187,7 @@ def _room(layout: Layout) -> int:
     return max(1, parent_watch.processors() // 2)
 
 
-def _families(layout: Layout, cells: Sequence[Cell]) -> list[list[Cell]]:
+def _families(layout: ProjectPaths, cells: Sequence[Cell]) -> list[list[Cell]]:
     """Cells that can train together: the model and how it is trained may differ from their base's, nothing else."""
     found: dict[tuple[str, bytes], list[Cell]] = {}
     for one in cells:
@@ -202,7 +204,7 @@ def _families(layout: Layout, cells: Sequence[Cell]) -> list[list[Cell]]:
     return [family for family in found.values() if len(family) > 1]
 
 
-def _ahead(layout: Layout, family: Sequence[Cell], say: Say) -> None:
+def _ahead(layout: ProjectPaths, family: Sequence[Cell], say: Say) -> None:
     """Fill the cache of replicates. What goes wrong here costs time only: each run says it again."""
     settings = [json.dumps(_values(one)) for one in family]
     base, name = family[0].base, files.digest("".join(settings).encode())[:8]
@@ -227,7 +229,7 @@ def _ahead(layout: Layout, family: Sequence[Cell], say: Say) -> None:
         scratch.remove()
 
 
-def _rows(layout: Layout, one: Cell, say: Say) -> list[Row]:
+def _rows(layout: ProjectPaths, one: Cell, say: Say) -> list[Row]:
     known = git.read(layout.root, one.ref, REPLICATES)
     if known is None:
         say(f"running {one.label}")
@@ -241,7 +243,7 @@ def _rows(layout: Layout, one: Cell, say: Say) -> list[Row]:
     return [{**row, PACKAGES: packages} for row in rows if not row.get(SAME_AS)]
 
 
-def _run(layout: Layout, one: Cell) -> bytes:
+def _run(layout: ProjectPaths, one: Cell) -> bytes:
     scratch = lay_out(layout, one.base, _scratch(layout, one.base, one.name))
     try:
         furnish(scratch)
@@ -260,7 +262,7 @@ def _run(layout: Layout, one: Cell) -> bytes:
         scratch.remove()
 
 
-def _keep_base(layout: Layout, one: Cell) -> None:
+def _keep_base(layout: ProjectPaths, one: Cell) -> None:
     """DVC makes no experiment where nothing was to be run: the base's own results are the cell's, under its name."""
     tree = git.run(layout.root, "rev-parse", f"{one.base}^{{tree}}")
     date = newest_date(layout.root, one.base, one.base)

@@ -16,12 +16,12 @@ import torch
 
 from assay.baseline import accepted_strategy
 from assay.core.errors import UsageError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.history import dvc_outputs, name_lookup
 from assay.history.experiments import read
 from assay.history.strategy_status import Strategy, fold
 from assay.runtime import cache_dirs, dvc_yaml, project_root
-from assay.serving.export_folder import Kept, needed, pack
+from assay.serving.export_folder import StoredStrategy, needed, pack
 from assay.serving.predict import MODEL, BrokenError, Predictor
 
 
@@ -77,7 +77,7 @@ def load(name: str | Path, *, ensemble: bool = False, device: str = "cpu") -> Pr
     return Predictor(_cached(layout, strategy, folder, ensemble), device)
 
 
-def _cached(layout: Layout, strategy: Strategy, folder: Path, ensemble: bool) -> Path:
+def _cached(layout: ProjectPaths, strategy: Strategy, folder: Path, ensemble: bool) -> Path:
     """The model in `folder` of our cache, or where that takes nothing in one that ends with this process."""
 
     def make(where: Path) -> Path:
@@ -107,7 +107,7 @@ def _check_device(name: str) -> None:
         raise UsageError(f"device {name!r}: {said}", allowed="cpu, or an accelerator that torch sees") from error
 
 
-def _strategy(layout: Layout, name: str) -> Strategy:
+def _strategy(layout: ProjectPaths, name: str) -> Strategy:
     state = fold(read(layout.root, experiments=False).tags)
     found = name_lookup.strategy(state, name)
     if found.revoked is not None:
@@ -118,7 +118,7 @@ def _strategy(layout: Layout, name: str) -> Strategy:
     return found
 
 
-def _place(layout: Layout, strategy: Strategy, folder: Path, ensemble: bool, say: cache_dirs.Say) -> float:
+def _place(layout: ProjectPaths, strategy: Strategy, folder: Path, ensemble: bool, say: cache_dirs.Say) -> float:
     """Make the model beside `folder` and rename it: killed at any moment, there is no half of one.
 
     Raises OSError where `folder` cannot be written.
@@ -131,7 +131,7 @@ def _place(layout: Layout, strategy: Strategy, folder: Path, ensemble: bool, say
         cache_dirs.hold(Path(scratch))
         fetched = Path(scratch) / "fetched"
         dvc_outputs.fetch(layout.root, commit, tag, needed(tag, tree), fetched)
-        kept = Kept(tag, commit, strategy.accepted, tree, Layout(fetched))
+        kept = StoredStrategy(tag, commit, strategy.accepted, tree, ProjectPaths(fetched))
         difference = pack(kept, Path(scratch) / "model", ensemble)
         _put(Path(scratch) / "model", folder)
     return difference

@@ -20,7 +20,7 @@ from assay.changes import baseline_diff
 from assay.changes.trace_diff import Guarded, first_difference, guarded, ordered
 from assay.core import params_yaml, schemas
 from assay.core.errors import ProvenanceError, UsageError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.core.schemas import Trace, TraceRequest
 from assay.data import storage
 from assay.replicates.measure_request import training_closure
@@ -39,7 +39,7 @@ class Revision:
 
     name: str
     commit: str  # "" for the work tree
-    layout: Layout
+    layout: ProjectPaths
     modes: tuple[str, ...]
     task: str
 
@@ -98,16 +98,16 @@ def _baseline(named: str) -> str:
     return named
 
 
-def _revision(layout: Layout, name: str, say: cache_dirs.Say) -> Revision:
+def _revision(layout: ProjectPaths, name: str, say: cache_dirs.Say) -> Revision:
     """The files of a revision, unpacked."""
     commit = git.resolve(layout.root, name)
     if commit is None:
         raise UsageError(f"there is no revision {name!r}", allowed="a tag, branch or commit", mend="git fetch --tags")
     tree = accepted_strategy.unpack(dvc_yaml.current(layout.root), commit, say)
-    return _described(name, commit, Layout(tree))
+    return _described(name, commit, ProjectPaths(tree))
 
 
-def _work_tree(layout: Layout) -> Revision:
+def _work_tree(layout: ProjectPaths) -> Revision:
     found = _described(WORK_TREE, "", layout)
     untracked = baseline_diff.untracked(layout, found.task)
     if untracked:
@@ -117,14 +117,14 @@ def _work_tree(layout: Layout) -> Revision:
     return found
 
 
-def _described(name: str, commit: str, layout: Layout) -> Revision:
+def _described(name: str, commit: str, layout: ProjectPaths) -> Revision:
     where = "params.yaml" if not commit else f"params.yaml of {name}"
     checked = params_yaml.load(dvc_yaml.parameters(layout.root), where)
     return Revision(name, commit, layout, params_yaml.modes(checked), checked.task.name)
 
 
 def _compare(
-    layout: Layout, sides: tuple[Revision, Revision], modes: list[str], asked: params_yaml.Params, steps: int
+    layout: ProjectPaths, sides: tuple[Revision, Revision], modes: list[str], asked: params_yaml.Params, steps: int
 ) -> dict[str, Guarded]:
     """Every one of `modes` in both revisions; where they part, the first one once more against itself."""
     if not modes:
@@ -149,14 +149,14 @@ def _compare(
     return found
 
 
-def _traced(layout: Layout, sides: Sequence[Revision], request: TraceRequest) -> list[Trace]:
+def _traced(layout: ProjectPaths, sides: Sequence[Revision], request: TraceRequest) -> list[Trace]:
     """The answers of `sides`, each from a process of its own, at the same time."""
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor() as pool:
         folders = [Path(scratch) / str(number) for number in range(len(sides))]
         return list(pool.map(lambda side, folder: _ask(layout, side, request, folder), sides, folders))
 
 
-def _ask(layout: Layout, side: Revision, request: TraceRequest, folder: Path) -> Trace:
+def _ask(layout: ProjectPaths, side: Revision, request: TraceRequest, folder: Path) -> Trace:
     path, answer = folder / "request.json", folder / "answer.json"
     asked = msgspec.structs.replace(request, answer=str(answer))
     files.write_bytes(path, schemas.encode(asked))

@@ -16,13 +16,13 @@ from assay.history import metrics_json, rescored_metrics
 from assay.history.experiments import Experiment, Repository, Tag, read
 from assay.history.rescored_metrics import Tables
 from assay.history.strategy_status import State, Strategy, fold
-from assay.report.json_rows import Log, LogRow
+from assay.report.json_rows import LogRow, LogRows
 from assay.runtime import git, project_root
 from assay.runtime.git_objects import reading
-from assay.tags.strategy_events import Attempted, Comparison, Rejected, Revoked
+from assay.tags.strategy_events import Attempted, RecordedComparison, Rejected, Revoked
 
 
-def log(start: Path, everything: bool = False) -> Log:
+def log(start: Path, everything: bool = False) -> LogRows:
     """Strategies and revocations of the project at `start`, unverifiable tags first.
 
     With `everything` also attempts, rejected ideas and the experiments of all baselines.
@@ -33,7 +33,7 @@ def log(start: Path, everything: bool = False) -> Log:
     tables = rescored_metrics.tables(root) if everything else {}
     rows = _events(state, _current(root), everything, tables)
     experiments = _experiments(root, repository, tables) if everything else []
-    return Log(rows=[*map(_unverifiable, state.unverifiable), *rows, *experiments])
+    return LogRows(rows=[*map(_unverifiable, state.unverifiable), *rows, *experiments])
 
 
 def _current(root: Path) -> str:
@@ -159,7 +159,7 @@ def _again(tables: Tables, commit: str) -> dict[str, float | None]:
     return {version: table[commit].mean for version, table in tables.items() if commit in table}
 
 
-def _numbers(comparison: Comparison | None) -> dict[str, Any]:
+def _numbers(comparison: RecordedComparison | None) -> dict[str, Any]:
     if comparison is None:
         return {}
     candidate = comparison.candidate

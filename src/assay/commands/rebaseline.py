@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from assay.baseline.accepted_strategy import FLOOR, Accepted
+from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
 from assay.commands import check_evaluation_setup
-from assay.commands.baseline_staleness import INFER, SCORE, TRAIN, Plan, plan, record
+from assay.commands.baseline_staleness import INFER, SCORE, TRAIN, RebaselinePlan, plan, record
 from assay.core import params_yaml, schemas
 from assay.core.errors import IncomparableError, UsageError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.data.storage import read_manifest
 from assay.history import look_ledger, name_lookup
 from assay.history.experiments import read
@@ -28,7 +28,7 @@ from assay.metrics import scored_arm as scoring
 from assay.replicates.measure_request import ALONE
 from assay.runtime import dvc_yaml, files, project_root
 from assay.runtime.dvc_cli import DVC
-from assay.runtime.stage_setup import Start
+from assay.runtime.stage_setup import StageContext
 from assay.scratch.dvc_repro import last
 from assay.scratch.scratch_repo import failed, run
 from assay.strategies.confirmation_run import fresh_seeds
@@ -40,7 +40,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Done:
+class RebaselineResult:
     """How the baseline was brought up to date, why so, and its numbers under today's metric version.
 
     `trained` counts replicates that no cache had. `evaluated` says whether results/ was made again: it is not
@@ -58,7 +58,7 @@ class Done:
     evaluated: bool
 
 
-def rebaseline(start: Path, say: Say) -> Done:
+def rebaseline(start: Path, say: Say) -> RebaselineResult:
     """Measure the baseline of params.yaml as today asks for.
 
     Raises UsageError when it is the floor or weights are not at hand, IncomparableError when it is revoked.
@@ -72,12 +72,14 @@ def rebaseline(start: Path, say: Say) -> Done:
     state = fold(read(layout.root, experiments=False).tags)
     strategy = _strategy(state, asked.baseline)
     _repro(layout, "context", "split")
-    named = schemas.decode(files.read_bytes(layout.accepted), Accepted, str(layout.accepted), "dvc repro context")
-    begun = Start("rebaseline", dvc_yaml.current(layout.root), asked)
+    named = schemas.decode(
+        files.read_bytes(layout.accepted), AcceptedStrategy, str(layout.accepted), "dvc repro context"
+    )
+    begun = StageContext("rebaseline", dvc_yaml.current(layout.root), asked)
     chosen = plan(begun, named, strategy, say)
     if chosen.redraw and strategy is None:
         reason = "the same seeds, as no evidence of it could record a new draw"
-        chosen = Plan(TRAIN, [*chosen.reasons, reason])
+        chosen = RebaselinePlan(TRAIN, [*chosen.reasons, reason])
     say(f"{chosen.way}: {'; '.join(chosen.reasons)}")
     if chosen.redraw and strategy is not None:
         _draw(begun, state, strategy, "; ".join(chosen.reasons))
@@ -99,7 +101,7 @@ def _strategy(state: State, name: str) -> Strategy | None:
     return found
 
 
-def _draw(begun: Start, state: State, strategy: Strategy, why: str) -> None:
+def _draw(begun: StageContext, state: State, strategy: Strategy, why: str) -> None:
     """The tag first: killed after it, the next call or run measures this very draw."""
     root, asked = begun.layout.root, begun.params
     check_identity(root)
@@ -115,7 +117,7 @@ def _draw(begun: Start, state: State, strategy: Strategy, why: str) -> None:
     write(root, event, f"Measure {strategy.tag.name} again", why)
 
 
-def _done(layout: Layout, chosen: Plan, ran: bool, say: Say) -> Done:
+def _done(layout: ProjectPaths, chosen: RebaselinePlan, ran: bool, say: Say) -> RebaselineResult:
     """Its numbers, and results/ made again where the candidate allows."""
     arm, candidate, today = record(layout), record(layout, "candidate"), check_evaluation_setup.load(layout)
     with today.said_by_task():
@@ -131,7 +133,7 @@ def _done(layout: Layout, chosen: Plan, ran: bool, say: Say) -> Done:
     values, trained = scored.values(today.ruler.decides), sum(not one.reused for one in scored.replicates) * ran
     if chosen.way == INFER and trained:  # a cache may be deleted at any moment, even this one
         chosen = replace(chosen, way=TRAIN, reasons=[*chosen.reasons, "the cache lost replicates meanwhile"])
-    return Done(
+    return RebaselineResult(
         way=chosen.way,
         reasons=chosen.reasons,
         trained=trained,
@@ -144,7 +146,7 @@ def _done(layout: Layout, chosen: Plan, ran: bool, say: Say) -> Done:
     )
 
 
-def _repro(layout: Layout, *stages: str, alone: bool = False) -> str:
+def _repro(layout: ProjectPaths, *stages: str, alone: bool = False) -> str:
     """What `dvc repro` of these stages printed; with `alone` without what comes before them."""
     options = ["--single-item"] if alone else []
     command = [*DVC, "repro", *options, *stages]

@@ -17,10 +17,10 @@ from assay.baseline import baseline_param
 from assay.commands import check_evaluation_setup
 from assay.commands.check_evaluation_setup import Today
 from assay.core.errors import AssayError, UsageError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.core.schemas import Arm
 from assay.history import cached_predictions, metrics_json, rescored_metrics
-from assay.history.cached_predictions import Kept, NotAtHandError
+from assay.history.cached_predictions import CachedArm, NotAtHandError
 from assay.history.experiments import Repository, read
 from assay.history.strategy_status import State, Strategy, fold
 from assay.runtime import dvc_cache_dir, files, git, project_root
@@ -32,7 +32,7 @@ FETCH = "dvc fetch --all-tags arms/{arm}.json predictions/{arm}"
 
 
 @dataclass(frozen=True)
-class Done:
+class RescoreResult:
     """Scores by name, and what was not scored with the reason; `kept` is false for a dry run."""
 
     metric_version: str
@@ -45,17 +45,17 @@ class Done:
 class _Work:
     """What one call works with. `ruler` is the commit that holds today's metric, "" for a dry run."""
 
-    layout: Layout
+    layout: ProjectPaths
     repository: Repository
     state: State
     today: Today
     ruler: str
     cache: Path
     objects: Objects
-    done: Done
+    done: RescoreResult
 
 
-def rescore(start: Path, dry_run: bool = False) -> Done:
+def rescore(start: Path, dry_run: bool = False) -> RescoreResult:
     """Score every strategy and experiment that has no number under today's metric version.
 
     Raises IncomparableError when the validation part is not today's, ProvenanceError when the ruler is in no
@@ -67,7 +67,7 @@ def rescore(start: Path, dry_run: bool = False) -> Done:
     if not dry_run:
         check_identity(layout.root)
     repository = read(layout.root)
-    state, done = fold(repository.tags), Done(today.version, not dry_run)
+    state, done = fold(repository.tags), RescoreResult(today.version, not dry_run)
     with reading(layout.root) as objects:
         work = _Work(layout, repository, state, today, ruler, dvc_cache_dir.folder(layout.root), objects, done)
         _strategies(work)
@@ -97,7 +97,7 @@ def _strategies(work: _Work) -> None:
             write(work.layout.root, _event(strategy, sequence, work, found, score), f"Score {name} under {version}")
 
 
-def _event(strategy: Strategy, sequence: int, work: _Work, found: Kept, score: Score) -> Rescored:
+def _event(strategy: Strategy, sequence: int, work: _Work, found: CachedArm, score: Score) -> Rescored:
     return Rescored(
         name=strategy.accepted.name,
         sequence=sequence,
@@ -126,7 +126,7 @@ def _measured_against(work: _Work) -> dict[str, list[bytes]]:
     return found
 
 
-def _standing(strategy: Strategy, locks: list[bytes], cache: Path) -> Kept:
+def _standing(strategy: Strategy, locks: list[bytes], cache: Path) -> CachedArm:
     """The replicates that the strategy stands with, wherever they are kept; never those that selected it.
 
     Raises NotAtHandError when no run predicted them, or the cache has lost all that did.

@@ -17,7 +17,7 @@ from assay.core.errors import UsageError
 from assay.core.schemas import Measurement, Replicate
 from assay.data import storage
 from assay.data.storage import Examples
-from assay.replicates.replicate_cache import Names, Store
+from assay.replicates.replicate_cache import Names, ReplicateCache
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.train_and_eval_examples import sample, without
 from assay.runtime import files
@@ -57,7 +57,7 @@ def lost(stored: Stored, cache: Path, train: Examples, evaluated: Examples) -> d
     return reasons
 
 
-def _store(stored: Stored, cache: Path, used: Examples) -> Store:
+def _store(stored: Stored, cache: Path, used: Examples) -> ReplicateCache:
     measured = stored.measurement
     names = Names(
         code=measured.identity.code,
@@ -68,7 +68,7 @@ def _store(stored: Stored, cache: Path, used: Examples) -> Store:
         purpose=measured.purpose,
         seed=stored.seed,
     )
-    return Store(cache, names, "", list(measured.nondeterministic))
+    return ReplicateCache(cache, names, "", list(measured.nondeterministic))
 
 
 def _outcome(one: Replicate, path: Path, curves: Path) -> Outcome:

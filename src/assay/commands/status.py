@@ -18,7 +18,7 @@ from assay.commands import status_ledger, status_library
 from assay.core import params_yaml, schemas
 from assay.core.errors import AssayError
 from assay.core.params_yaml import Params
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.core.schemas import Arm, Environment, Part
 from assay.history import detached_head, killed_run_leftovers, metrics_json, work_tree_status
 from assay.history.experiments import Experiment, Repository, parse_metrics, read
@@ -52,7 +52,7 @@ def status(start: Path) -> Status:
     return Status(healthy=all(line.healthy for line in lines), lines=lines)
 
 
-def _landed(layout: Layout, state: State) -> bool:
+def _landed(layout: ProjectPaths, state: State) -> bool:
     """Whether the results at hand are those with which the baseline was accepted: they compare it with the one before,
     and until the next run that is as it should be.
     """
@@ -64,7 +64,7 @@ def _landed(layout: Layout, state: State) -> bool:
     return strategy is not None and not git.edited(layout.root, strategy.tag.commit, "dvc.lock", "results")
 
 
-def _with_parameters(layout: Layout, state: State, landed: bool) -> Iterator[StatusLine]:
+def _with_parameters(layout: ProjectPaths, state: State, landed: bool) -> Iterator[StatusLine]:
     """What needs a readable params.yaml: baseline, difference, freshness, untracked sources."""
     try:
         asked = params_yaml.load(dvc_yaml.parameters(layout.root))
@@ -80,7 +80,7 @@ def _with_parameters(layout: Layout, state: State, landed: bool) -> Iterator[Sta
         yield StatusLine(topic="code", text=text, mend=commit_command(layout.root, untracked))
 
 
-def _baseline(layout: Layout, asked: Params, state: State) -> Iterator[StatusLine]:
+def _baseline(layout: ProjectPaths, asked: Params, state: State) -> Iterator[StatusLine]:
     name = asked.baseline
     if name == "floor":
         newest = state.current
@@ -125,7 +125,7 @@ def _days(day: str) -> int:
     return (date.today() - date.fromisoformat(day)).days if day else 0
 
 
-def _difference(layout: Layout, name: str, commit: str) -> StatusLine:
+def _difference(layout: ProjectPaths, name: str, commit: str) -> StatusLine:
     try:
         found = baseline_diff.differences(layout, commit)
     except AssayError as error:
@@ -138,7 +138,7 @@ def _difference(layout: Layout, name: str, commit: str) -> StatusLine:
     return StatusLine(topic="difference", text=found[0] if found else f"the same strategy as {name}")
 
 
-def _fresh(layout: Layout, asked: Params) -> Iterator[StatusLine]:
+def _fresh(layout: ProjectPaths, asked: Params) -> Iterator[StatusLine]:
     """The measured baseline against today's environment, profile and data. Which packages count the last run knew."""
     path, topic = layout.record("baseline"), "baseline"
     if asked.baseline == "floor" or not path.is_file():
@@ -164,7 +164,7 @@ def _fresh(layout: Layout, asked: Params) -> Iterator[StatusLine]:
         yield StatusLine(topic=topic, text=f"{asked.baseline} is stale: {'; '.join(reasons)}", mend="dvc exp run")
 
 
-def _validation(layout: Layout) -> str:
+def _validation(layout: ProjectPaths) -> str:
     """Content hash of today's validation part, "" where it cannot be read."""
     path = layout.part("validation") / "manifest.json"  # `data.examples` would bring NumPy along
     try:
@@ -173,7 +173,7 @@ def _validation(layout: Layout) -> str:
         return ""
 
 
-def _verdict(layout: Layout, equal: Experiment | None) -> Iterator[StatusLine]:
+def _verdict(layout: ProjectPaths, equal: Experiment | None) -> Iterator[StatusLine]:
     if not layout.metrics.is_file():
         yield StatusLine(topic="verdict", text="no results in the work tree", mend="dvc exp run")
         return
@@ -194,7 +194,7 @@ def _verdict(layout: Layout, equal: Experiment | None) -> Iterator[StatusLine]:
         yield StatusLine(topic="verdict", text="measured under profile fast", mend="dvc exp run -S profile=full")
 
 
-def _work_tree(layout: Layout, tree: WorkTree, equal: Experiment | None, landed: bool) -> Iterator[StatusLine]:
+def _work_tree(layout: ProjectPaths, tree: WorkTree, equal: Experiment | None, landed: bool) -> Iterator[StatusLine]:
     edited = tree.edited if equal is None else []
     if edited:
         mend = "dvc exp run, or git stash"
@@ -227,7 +227,7 @@ def _work_tree(layout: Layout, tree: WorkTree, equal: Experiment | None, landed:
         yield StatusLine(topic="work tree", text="clean" if equal is None else f"clean, as experiment {equal.name}")
 
 
-def _leftovers(layout: Layout, tree: WorkTree, repository: Repository) -> Iterator[StatusLine]:
+def _leftovers(layout: ProjectPaths, tree: WorkTree, repository: Repository) -> Iterator[StatusLine]:
     folder = Path(git.run(layout.root, "rev-parse", "--absolute-git-dir"))
     found = killed_run_leftovers.find(layout.root, repository.refs, folder)
     log = detached_head.read(layout.root)
@@ -267,7 +267,7 @@ def _unproven(repository: Repository, state: State) -> Iterator[StatusLine]:
         yield StatusLine(topic="tags", text=text, mend=f"git show {quote(tag.name)}")
 
 
-def _unpushed(layout: Layout, tree: WorkTree, repository: Repository) -> Iterator[StatusLine]:
+def _unpushed(layout: ProjectPaths, tree: WorkTree, repository: Repository) -> Iterator[StatusLine]:
     fetched = any(name.startswith("refs/remotes/") for name in repository.refs)
     if not fetched and not git.run(layout.root, "remote", check=False):
         yield StatusLine(topic="remote", text="none is set: nothing is backed up")
@@ -297,7 +297,7 @@ def _unpushed(layout: Layout, tree: WorkTree, repository: Repository) -> Iterato
         yield StatusLine(topic="remote", text=text, mend=f"git push origin {shlex.join(missing[:5])}")
 
 
-def _tags_elsewhere(layout: Layout, repository: Repository) -> list[str]:
+def _tags_elsewhere(layout: ProjectPaths, repository: Repository) -> list[str]:
     """Tags of strategies whose commit no remote branch contains, as far as was last fetched."""
     tags = [tag for tag in repository.tags if tag.name.startswith("strategy/") and tag.event is not None]
     if not tags:

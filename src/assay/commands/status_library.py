@@ -10,7 +10,7 @@ from pathlib import Path
 from assay.core import schemas
 from assay.core.errors import AssayError
 from assay.core.params_yaml import Params
-from assay.core.paths import CODED, Layout
+from assay.core.paths import CODED, ProjectPaths
 from assay.core.schemas import Environment
 from assay.report.json_rows import StatusLine
 from assay.runtime import files, library_fingerprint, stage_fingerprint
@@ -21,7 +21,7 @@ def training() -> str:
     return library_fingerprint.fingerprints()[library_fingerprint.TRAINING]
 
 
-def upgraded(layout: Layout, asked: Params) -> Iterator[StatusLine]:
+def upgraded(layout: ProjectPaths, asked: Params) -> Iterator[StatusLine]:
     """What another Assay than that of the last run will run again, before it is spent."""
     try:
         last = {

@@ -57,7 +57,7 @@ class Train(Section, frozen=True, kw_only=True):
     deterministic: bool = True
 
 
-class Metric(Section, frozen=True, kw_only=True):
+class MetricSection(Section, frozen=True, kw_only=True):
     name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
     options: dict[str, Any] = {}
 
@@ -90,7 +90,7 @@ class Params(Section, frozen=True, kw_only=True):
     split: Split = Split()
     model: dict[str, Any] = {}
     train: Train = Train()
-    metric: Metric
+    metric: MetricSection
     judge: Judge = Judge()
     machine: Machine = Machine()
     profiles: dict[str, dict[str, Any]] = msgspec.field(default_factory=lambda: {"full": {}})

@@ -14,7 +14,7 @@ STAGES = ("context", *CODED, "verdict")
 
 
 @dataclass(frozen=True)
-class Layout:
+class ProjectPaths:
     """Paths of one project. `root` is the folder that holds dvc.yaml."""
 
     root: Path
@@ -124,7 +124,7 @@ KINDS = ("replicates", "checkpoints", "trees", "data", "exports", "cells")
 
 
 @dataclass(frozen=True)
-class Store:
+class CachePaths:
     """Our cache: a folder of ours in DVC's own tmp, shared by every kind of run; deletable at any moment.
 
     `home` is the folder with `.dvc` in the main work tree of the user's repository (`runtime.dvc_yaml.store` finds it).

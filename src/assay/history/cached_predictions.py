@@ -26,7 +26,7 @@ _DIGEST = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 @dataclass(frozen=True)
-class Kept:
+class CachedArm:
     """One arm as a commit left it."""
 
     arm: Arm
@@ -47,7 +47,7 @@ class NotAtHandError(UsageError):
     """Nothing is wrong with it, it only is not in DVC's cache here."""
 
 
-def read(cache: Path, lock: bytes, arm: str) -> Kept | None:
+def read(cache: Path, lock: bytes, arm: str) -> CachedArm | None:
     """The arm that `lock` records, None when it records none that was measured.
 
     Raises NotAtHandError, and UsageError for what is damaged or of another schema.
@@ -62,7 +62,7 @@ def read(cache: Path, lock: bytes, arm: str) -> Kept | None:
             f"the stored predictions {listed[:12]} have shape {rows.shape}",
             allowed=f"{len(known.measurement.replicates)} replicates of {len(ids)} examples",
         )
-    return Kept(known, listed, ids, rows)
+    return CachedArm(known, listed, ids, rows)
 
 
 def floor(cache: Path, lock: bytes, name: str) -> tuple[NDArray[np.str_], NDArray[np.float32]]:

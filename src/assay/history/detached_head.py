@@ -24,7 +24,7 @@ _MEASURED = "commit: dvc: commit experiment "
 
 
 @dataclass
-class Log:
+class HeadLog:
     """What Git's log of HEAD says of DVC's runs in the work tree."""
 
     branch: str = ""  # where HEAD was before the run that has not put it back; "" when none is open
@@ -42,10 +42,10 @@ class Log:
             self.commits.append(new)
 
 
-def read(root: Path) -> Log:
+def read(root: Path) -> HeadLog:
     """The log of HEAD, where Git keeps one as a file."""
     path = root / git.run(root, "rev-parse", "--git-path", "logs/HEAD")
-    found = Log()
+    found = HeadLog()
     for line in path.read_text("utf-8", "surrogateescape").split("\n") if path.is_file() else ():
         entry = _ENTRY.fullmatch(line)
         if entry:
@@ -84,7 +84,7 @@ def attach(root: Path, branch: str = "") -> str:
     return "git switch -c NAME"
 
 
-def sentence(root: Path, log: Log) -> str:
+def sentence(root: Path, log: HeadLog) -> str:
     """What is wrong with a HEAD that is detached, without its mend."""
     head = git.run(root, "rev-parse", "HEAD")
     lost = unreachable(root, [head])
@@ -106,7 +106,7 @@ def before_this_run(root: Path, experiment: str) -> str:
     return f"{sentence(root, log)}; next, after this run: {attach(root, log.branch)}"
 
 
-def _later(root: Path, log: Log) -> bool:
+def _later(root: Path, log: HeadLog) -> bool:
     """Whether the present run began after HEAD was detached: each writes this ref, and then detaches HEAD."""
     begun = root / git.run(root, "rev-parse", "--git-path", "refs/exps/exec/EXEC_HEAD")
     return begun.is_file() and begun.stat().st_mtime >= log.since + 1

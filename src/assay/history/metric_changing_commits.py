@@ -12,7 +12,7 @@ from assay.baseline.accepted_strategy import locked
 from assay.changes import baseline_diff
 from assay.core import ast_normal_form, params_yaml
 from assay.core.errors import UsageError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.metrics import metric_definition
 from assay.runtime import git
 from assay.runtime.git_objects import Objects, reading
@@ -20,7 +20,7 @@ from assay.runtime.git_objects import Objects, reading
 TRAINING_DATA = "data/split/train"
 
 
-def changed_alone(tree: Layout, home: Layout, since: str, until: Sequence[str], metric: str) -> list[str]:
+def changed_alone(tree: ProjectPaths, home: ProjectPaths, since: str, until: Sequence[str], metric: str) -> list[str]:
     """Commits after `since` up to `until` that changed the metric, oldest first; none where any did more than that.
 
     `tree` holds the files to be accepted: what training reaches there is what a strategy is made of.
@@ -53,7 +53,7 @@ def _definition(objects: Objects, prefix: str, commit: str, metric: str) -> tupl
     return found.decides, found.code, found.options, found.terms or found.source, found.reads
 
 
-def _touches_strategy(objects: Objects, home: Layout, parent: str, commit: str, sources: frozenset[str]) -> bool:
+def _touches_strategy(objects: Objects, home: ProjectPaths, parent: str, commit: str, sources: frozenset[str]) -> bool:
     """Whether the commit changed anything that training, or preparing its data, is made of."""
     before, after = (metric_definition.at(objects, git.prefix(home.root), one) for one in (parent, commit))
     listed = git.run(home.root, "diff-tree", "-r", "-z", "--name-only", "--relative", "--no-renames", parent, commit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from assay.tags.strategy_events import Comparison, Score
+from assay.tags.strategy_events import RecordedComparison, Score
 
 
 def text(metrics: Mapping[str, Any], key: str) -> str:
@@ -28,12 +28,12 @@ def metric_of(version: str) -> str:
     return version.rpartition("-")[0]
 
 
-def comparison(metrics: Mapping[str, Any]) -> Comparison | None:
+def comparison(metrics: Mapping[str, Any]) -> RecordedComparison | None:
     """The verdict in `metrics` and its numbers; None when no verdict was reached."""
     verdict = text(metrics, "verdict")
     if not verdict:
         return None
-    return Comparison(
+    return RecordedComparison(
         verdict=verdict,
         candidate=candidate(metrics),
         delta=number(metrics, "delta"),

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from assay.core.errors import AssayError
-from assay.core.params_yaml import Judge, Metric
+from assay.core.params_yaml import Judge, MetricSection
 from assay.core.schemas import DAMAGE
 from assay.core.yaml12 import parse
 from assay.runtime import files, git, table_files
@@ -59,7 +59,7 @@ def _sections(content: bytes) -> tuple[Judge, str]:
     try:
         raw = parse(content)
         judge = msgspec.convert(raw.get("judge") or {}, Judge)
-        decides = msgspec.convert(raw.get("metric"), Metric)
+        decides = msgspec.convert(raw.get("metric"), MetricSection)
     except (AssayError, *DAMAGE):
         return Judge(), ""
     return judge, metric_label(decides.name, decides.options)

@@ -16,7 +16,7 @@ from assay.changes import baseline_diff
 from assay.changes.baseline_diff import ARROW
 from assay.core import params_yaml
 from assay.core.errors import UsageError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.history import metrics_json
 from assay.history.experiments import Experiment
 from assay.runtime import dvc_yaml, git
@@ -42,7 +42,7 @@ def measured_alone(
     ]
     commits, prefix = [baseline, *judged], git.prefix(root)
     task = params_yaml.load(dvc_yaml.parameters(root)).task.name
-    paths = [posixpath.normpath(prefix + path) for path in sorted(baseline_diff.reached(Layout(root), task))]
+    paths = [posixpath.normpath(prefix + path) for path in sorted(baseline_diff.reached(ProjectPaths(root), task))]
     with reading(root) as objects:
         code = {commit: _names(objects.read([f"{commit}:{path}" for path in paths])) for commit in commits}
         alike = [commit for commit in commits if code[commit] == code[baseline]]

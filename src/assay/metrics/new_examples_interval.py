@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.metrics import candidate_verdict, result_tables, scored_arm, task_metrics
 from assay.metrics.result_files import Evaluated
 from assay.metrics.scored_arm import Array
@@ -16,7 +16,7 @@ from assay.stats.arm_comparison import Comparison
 from assay.stats.variance_components import NewExamples
 
 
-def interval(layout: Layout, found: Evaluated, result: Comparison, test: str) -> NewExamples | None:
+def interval(layout: ProjectPaths, found: Evaluated, result: Comparison, test: str) -> NewExamples | None:
     """The interval over new examples; None where the metric is no mean of a score per example."""
     metric, candidate = found.ruler.metric, found.candidate
     if metric.per_example is None or not len(candidate.finite):
@@ -35,7 +35,7 @@ def interval(layout: Layout, found: Evaluated, result: Comparison, test: str) ->
     return variance_components.new_examples(before, after, paired=paired)
 
 
-def _baseline_scores(layout: Layout, found: Evaluated) -> Array | None:
+def _baseline_scores(layout: ProjectPaths, found: Evaluated) -> Array | None:
     """Per-example scores of what the candidate was compared with: (R, N), or (N,) for a floor."""
     if found.baseline is not None:
         return result_tables.shares(found.baseline, found.ruler) if len(found.baseline.finite) else None

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.metrics import result_tables
 from assay.metrics.candidate_verdict import Judgement
 from assay.metrics.scored_arm import Ruler, Scored
@@ -46,7 +46,7 @@ class Evaluated:
         return [each for each in (self.candidate, self.baseline) if each]
 
 
-def write(layout: Layout, found: Evaluated) -> None:
+def write(layout: ProjectPaths, found: Evaluated) -> None:
     """The tables of replicates and metrics, the plots, the cases, last the numbers that `dvc exp show` reads."""
     files.write_text(layout.replicates, _replicates(found))
     files.write_text(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from assay.core import schemas
 from assay.core.errors import UsageError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.core.schemas import Arm, Replicate
 from assay.metrics import task_metrics
 from assay.metrics.task_metrics import Metric
@@ -98,7 +98,7 @@ class Scored:
         return self.predictions[self.counted]
 
 
-def load(layout: Layout, arm: Arm, ruler: Ruler) -> Scored | None:
+def load(layout: ProjectPaths, arm: Arm, ruler: Ruler) -> Scored | None:
     """The arm's predictions, scored; None for the floor, which has no replicates."""
     if arm.measurement is None:
         return None
@@ -119,18 +119,18 @@ def load(layout: Layout, arm: Arm, ruler: Ruler) -> Scored | None:
     return Scored(arm, found, predictions, scores)
 
 
-def _again(layout: Layout, output: Path, stage: str) -> str:
+def _again(layout: ProjectPaths, output: Path, stage: str) -> str:
     """What brings one output back; by name, as a checkout of all would take what somebody has not added elsewhere."""
     return f"dvc checkout --force {output.relative_to(layout.root).as_posix()}, or dvc repro -f -s {stage}"
 
 
-def record(layout: Layout, arm: str) -> Arm:
+def record(layout: ProjectPaths, arm: str) -> Arm:
     path = layout.record(arm)
     mend = _again(layout, path, "train" if arm == "candidate" else arm)
     return schemas.decode(files.read_bytes(path, mend), Arm, str(path), mend)
 
 
-def floors(layout: Layout, ruler: Ruler) -> dict[str, Array]:
+def floors(layout: ProjectPaths, ruler: Ruler) -> dict[str, Array]:
     """Name → predictions of each floor."""
     mend = _again(layout, layout.floors, "baseline")
     if not np.array_equal(npy_files.read(layout.floors / "ids.npy", mend), ruler.ids):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.core.errors import IncomparableError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.runtime import import_closure, metric_input_files, task_source
 from assay.runtime import source_roots as trees
 from assay.runtime.dvc_yaml import current
@@ -79,7 +79,7 @@ def check(root: Path, task: str) -> None:
 
 def _elsewhere(root: Path) -> tuple[str, ...]:
     """Folders, each with a separator, whose files are no part of the project although they may lie in it."""
-    paths = {str(trees.OURS), str(Layout(root).part("validation"))}  # the examples are in the version already
+    paths = {str(trees.OURS), str(ProjectPaths(root).part("validation"))}  # the examples are in the version already
     paths |= {path for name, path in sysconfig.get_paths().items() if name in ("stdlib", "platstdlib")}
     prefixes = {sys.prefix, sys.exec_prefix, sys.base_prefix}  # a project may lie in one, too: /usr/src/project
     paths |= {path for path in prefixes if not str(root).startswith(f"{path.rstrip(os.sep)}{os.sep}")}

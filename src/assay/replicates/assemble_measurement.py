@@ -20,20 +20,20 @@ from assay.core import params_yaml as parameters
 from assay.core import schemas
 from assay.core.errors import AssayError, UsageError
 from assay.core.params_yaml import Params
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.core.schemas import Identity, Measurement, MeasureRequest
 from assay.data.storage import Examples
 from assay.replicates import replicate_cache, safetensors_check
-from assay.replicates.replicate_cache import Store, Told
+from assay.replicates.replicate_cache import ReplicateCache, Told
 from assay.replicates.replicate_result import Outcome
-from assay.replicates.train_and_eval_examples import Sample
+from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.replicates.training_progress import Progress
 from assay.runtime import dvc_yaml, files, timing
 
 
 def requested(request: MeasureRequest, root: Path) -> Params:
     """The parameters of `root` under the profile of `request`."""
-    path = Layout(root).params
+    path = ProjectPaths(root).params
     return parameters.resolved(dvc_yaml.parameters(root), request.profile, str(path))
 
 
@@ -70,15 +70,15 @@ class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True)
-class Kept:
+class CachedReplicates:
     """A group that the cache has as a whole."""
 
-    store: Store
+    store: ReplicateCache
     outcomes: list[Outcome]
     told: Told
 
 
-def at_hand(request: MeasureRequest, settings: Params, sample: Sample) -> Kept | None:
+def at_hand(request: MeasureRequest, settings: Params, sample: ExampleSubset) -> CachedReplicates | None:
     """The group that `request` asks for, where the cache has every replicate with predictions, and what it told."""
     store = replicate_cache.store(request, settings, sample, [])
     told = store.told(request.replicates)
@@ -90,10 +90,10 @@ def at_hand(request: MeasureRequest, settings: Params, sample: Sample) -> Kept |
         if outcome is None or outcome.predictions is None:
             return None
         found.append(outcome)
-    return Kept(store, found, told)
+    return CachedReplicates(store, found, told)
 
 
-def write_kept(request: MeasureRequest, settings: Params, sample: Sample, kept: Kept) -> Measurement:
+def write_kept(request: MeasureRequest, settings: Params, sample: ExampleSubset, kept: CachedReplicates) -> Measurement:
     """The answer from the cache alone; torch is not imported for it, which would take longer than all the rest."""
     progress = watched(request, settings)
     try:
@@ -110,7 +110,7 @@ def write_kept(request: MeasureRequest, settings: Params, sample: Sample, kept: 
 
 
 def tell(
-    request: MeasureRequest, store: Store, outcomes: Sequence[Outcome], unproven: list[str], cost: Cost
+    request: MeasureRequest, store: ReplicateCache, outcomes: Sequence[Outcome], unproven: list[str], cost: Cost
 ) -> list[str]:
     """Keep what a finished training told, for whoever finds its replicates; the unproven modules of all of it.
 
@@ -129,7 +129,7 @@ def tell(
     return unproven
 
 
-def note(trained: Sequence[tuple[Store, Outcome]], unproven: list[str]) -> None:
+def note(trained: Sequence[tuple[ReplicateCache, Outcome]], unproven: list[str]) -> None:
     """Keep, for each replicate that was trained, what was noted meanwhile."""
     for store, one in trained:
         if one.reused:
@@ -141,9 +141,9 @@ def note(trained: Sequence[tuple[Store, Outcome]], unproven: list[str]) -> None:
 def write(
     request: MeasureRequest,
     settings: Params,
-    sample: Sample,
+    sample: ExampleSubset,
     outcomes: Sequence[Outcome],
-    store: Store,
+    store: ReplicateCache,
     progress: Progress,
     cost: Cost,
 ) -> Measurement:
@@ -177,7 +177,7 @@ def write(
     return answer
 
 
-def _notes(outcomes: Sequence[Outcome], store: Store) -> list[str]:
+def _notes(outcomes: Sequence[Outcome], store: ReplicateCache) -> list[str]:
     """What was noted now, and what was while those trained that came from the cache; each line once."""
     remembered = (store.recall(Notes, "notes", one.number) for one in outcomes if one.reused)
     return list(
@@ -185,7 +185,9 @@ def _notes(outcomes: Sequence[Outcome], store: Store) -> list[str]:
     )
 
 
-def _utilisation(request: MeasureRequest, outcomes: Sequence[Outcome], store: Store, cost: Cost) -> float | None:
+def _utilisation(
+    request: MeasureRequest, outcomes: Sequence[Outcome], store: ReplicateCache, cost: Cost
+) -> float | None:
     """Of today's training; where nothing trained, of the one that this group comes from."""
     if all(one.reused for one in outcomes) and (known := store.recall(Cost, "cost", request.replicates)):
         return known.utilisation

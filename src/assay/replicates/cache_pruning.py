@@ -29,7 +29,7 @@ _LOCKED = "replicates"
 
 
 @dataclass(frozen=True)
-class Entry:
+class CacheEntry:
     """One thing that is kept: where, of which kind, its bytes, and when it was last of use (seconds since 1970)."""
 
     path: Path
@@ -46,7 +46,7 @@ class Pruned:
     stayed: int
 
 
-def found(root: Path) -> list[Entry]:
+def found(root: Path) -> list[CacheEntry]:
     """Everything in the cache at `root` but locks, what was longest out of use first."""
     listed = []
     for path, kind in _paths(root):
@@ -56,7 +56,7 @@ def found(root: Path) -> list[Entry]:
         except OSError:
             continue  # another process is at work here
         used = max((one.st_mtime for one in stats), default=own) if kind in _SEALED else own
-        listed.append(Entry(path, kind, sum(one.st_size for one in stats), used))
+        listed.append(CacheEntry(path, kind, sum(one.st_size for one in stats), used))
     return sorted(listed, key=lambda one: (one.used, one.path))
 
 
@@ -101,12 +101,12 @@ def _stats(path: Path | str) -> Iterator[os.stat_result]:
                 yield one.stat(follow_symlinks=False)
 
 
-def _is_free(entry: Entry) -> bool:
+def _is_free(entry: CacheEntry) -> bool:
     with _alone(entry) as free:
         return free
 
 
-def _remove(entry: Entry) -> bool:
+def _remove(entry: CacheEntry) -> bool:
     """Whether it is gone."""
     with _alone(entry) as free:
         if not free:
@@ -117,7 +117,7 @@ def _remove(entry: Entry) -> bool:
 
 
 @contextmanager
-def _alone(entry: Entry) -> Iterator[bool]:
+def _alone(entry: CacheEntry) -> Iterator[bool]:
     """Whether nobody else needs `entry`, nor begins to inside of the block."""
     if entry.kind != _LOCKED:
         with cache_dirs.alone(entry.path) as free:

@@ -7,7 +7,7 @@ from pathlib import Path
 from assay.core import schemas
 from assay.core.schemas import Draw, Environment, MeasureRequest
 from assay.runtime import files, import_closure, task_source
-from assay.runtime.stage_setup import Start
+from assay.runtime.stage_setup import StageContext
 
 #: variable of the environment that is set where nobody will ask for the candidate: it is not trained ahead then
 ALONE = "ASSAY_ALONE"
@@ -18,12 +18,12 @@ def training_closure(root: Path, task: str) -> tuple[Path, ...]:
     return import_closure.import_closure(root, [task_source.path(root, task, "learning")])
 
 
-def today(begun: Start) -> Environment:
+def today(begun: StageContext) -> Environment:
     path = begun.layout.environment
     return schemas.decode(files.read_bytes(path, "dvc repro context"), Environment, str(path), "dvc repro context")
 
 
-def request(begun: Start, arm: str, draw: Draw, train: Path, code: str) -> MeasureRequest:
+def request(begun: StageContext, arm: str, draw: Draw, train: Path, code: str) -> MeasureRequest:
     """What `arm` is asked to do; `train` is the folder of its training part, `code` the hash of its closure."""
     layout, asked = begun.layout, begun.params
     return MeasureRequest(

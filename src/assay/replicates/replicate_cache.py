@@ -25,7 +25,7 @@ from assay.data import storage
 from assay.replicates import cache_entries, cache_pruning, safetensors_check
 from assay.replicates.cache_entries import Lock
 from assay.replicates.replicate_result import Outcome, Point
-from assay.replicates.train_and_eval_examples import Sample
+from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.runtime import files, npy_files
 from assay.runtime.cache_dirs import UNKEPT
 
@@ -82,7 +82,9 @@ class Names(msgspec.Struct, frozen=True):
         return files.digest(ingredients)
 
 
-def store(request: MeasureRequest, settings: Params, sample: Sample, nondeterministic: list[str]) -> Store:
+def store(
+    request: MeasureRequest, settings: Params, sample: ExampleSubset, nondeterministic: list[str]
+) -> ReplicateCache:
     """The cache of the replicates of `request` under `settings`."""
     names = Names(
         code=request.code,
@@ -94,10 +96,10 @@ def store(request: MeasureRequest, settings: Params, sample: Sample, nondetermin
         seed=request.seed,
     )
     folder = Path(request.cache) / "replicates" if request.cache else None
-    return Store(folder, names, sample.seen, nondeterministic)
+    return ReplicateCache(folder, names, sample.seen, nondeterministic)
 
 
-class Store:
+class ReplicateCache:
     """Cache of one group. Trouble with the disk never costs a result: it is noted once, and training goes on.
 
     `nondeterministic` is the list that training fills; what a replicate from the cache had met joins it.

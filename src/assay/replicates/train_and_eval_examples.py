@@ -22,7 +22,7 @@ NEEDED = ("ids", "inputs", "targets")
 
 
 @dataclass(frozen=True)
-class Sample:
+class ExampleSubset:
     """What every setting of a request shares, as long as `train.sample` is the same."""
 
     train: Examples  # those that really train
@@ -32,12 +32,12 @@ class Sample:
     left_out: int  # given examples that are also evaluated
 
 
-def read(request: MeasureRequest, settings: Params) -> Sample:
+def read(request: MeasureRequest, settings: Params) -> ExampleSubset:
     """Read what `request` names. Raises UsageError for what is wrong in it."""
     evaluated, today = storage.read(Path(request.evaluate), NEEDED)
     given, manifest = storage.read(Path(request.train), NEEDED)
     train, left_out = without(given, evaluated)
-    return Sample(sample(train, settings.train.sample), evaluated, manifest.content, today.content, left_out)
+    return ExampleSubset(sample(train, settings.train.sample), evaluated, manifest.content, today.content, left_out)
 
 
 def without(train: Examples, evaluated: Examples) -> tuple[Examples, int]:

@@ -33,7 +33,7 @@ class LogRow(msgspec.Struct, frozen=True, kw_only=True):
     state: str = ""
 
 
-class Log(Record, frozen=True, kw_only=True):
+class LogRows(Record, frozen=True, kw_only=True):
     """What `assay log --json` prints: rows, newest first."""
 
     rows: list[LogRow]

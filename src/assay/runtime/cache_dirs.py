@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from assay.core.errors import UsageError
-from assay.core.paths import Store
+from assay.core.paths import CachePaths
 
 try:
     import fcntl
@@ -101,7 +101,7 @@ def made(folder: Path) -> Path:
     return folder
 
 
-def trouble(store: Store) -> str:
+def trouble(store: CachePaths) -> str:
     """The sentence about a cache that takes nothing, "" for one that can be written."""
     for folder in (store.root, *(kind for kind in store.kinds if os.path.lexists(kind))):
         try:

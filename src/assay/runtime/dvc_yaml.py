@@ -14,7 +14,7 @@ import msgspec
 
 from assay.core import params_yaml
 from assay.core.errors import UsageError
-from assay.core.paths import STAGES, Layout, Store
+from assay.core.paths import STAGES, CachePaths, ProjectPaths
 from assay.core.yaml12 import parse
 from assay.core.yaml_limits import GENERATED
 from assay.runtime import files, git
@@ -25,12 +25,12 @@ from assay.runtime.source_roots import SEAL
 class Run:
     """The project that runs, and the real one behind a `--temp` or `--queue` copy of it."""
 
-    layout: Layout
+    layout: ProjectPaths
     home: Path  # the project in the user's checkout, a work tree of Git; equals layout.root in the workspace
     experiment: str  # DVC's name for the experiment, "" outside of one
 
     @property
-    def store(self) -> Store:
+    def store(self) -> CachePaths:
         return store(self.home)
 
 
@@ -40,7 +40,7 @@ def current(root: Path) -> Run:
     inside = Path(os.path.relpath(root.resolve(), own.resolve())) if own else Path()
     home = Path(os.path.normpath(Path(given) / inside)) if given else root
     return Run(
-        layout=Layout(root),
+        layout=ProjectPaths(root),
         home=root if home.resolve() == root.resolve() else home,
         experiment=os.environ.get("DVC_EXP_NAME", ""),
     )
@@ -56,10 +56,10 @@ def dvc_root(folder: Path) -> Path | None:
     return None
 
 
-def store(home: Path) -> Store:
+def store(home: Path) -> CachePaths:
     """The cache of the project at `home`: all work trees of a repository share the one of the main work tree."""
     place = main(home)
-    return Store(dvc_root(place) or place)
+    return CachePaths(dvc_root(place) or place)
 
 
 def main(home: Path) -> Path:
@@ -79,7 +79,7 @@ def _main(home: Path) -> Path | None:
     return place if dvc_root(place) and place != home else None
 
 
-def dependencies(layout: Layout, task: str) -> dict[str, list[str]]:
+def dependencies(layout: ProjectPaths, task: str) -> dict[str, list[str]]:
     """Stage → paths that dvc.yaml declares as its dependencies and that no stage makes, `${task.name}` filled in."""
     declared = {name: entry for name, entry in _stages(layout).items() if isinstance(entry, dict)}
     made = {path for entry in declared.values() for path in _paths(entry.get("outs"))}
@@ -101,7 +101,7 @@ def _paths(declared: Any) -> list[str]:
     return [str(next(iter(entry), "")) if isinstance(entry, dict) else str(entry) for entry in entries]
 
 
-def _stages(layout: Layout) -> dict[str, Any]:
+def _stages(layout: ProjectPaths) -> dict[str, Any]:
     stages = parse(files.read_bytes(layout.pipeline), "dvc.yaml", GENERATED).get("stages")
     if not isinstance(stages, dict):
         raise UsageError("dvc.yaml has no stages", mend="bring it back with `git checkout HEAD -- dvc.yaml`")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from assay.core.errors import UsageError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.runtime import git
 
 
-def find(start: Path) -> Layout:
+def find(start: Path) -> ProjectPaths:
     """The project that `start` lies in. Raises UsageError outside of one, or before its first commit."""
     here = start.resolve()
     root = next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").is_file()), None)
@@ -19,4 +19,4 @@ def find(start: Path) -> Layout:
         raise UsageError(f"{root} is in no Git repository", mend="git init && git add . && git commit -m Start")
     if git.resolve(root, "HEAD") is None:
         raise UsageError(f"{root} has no commit yet", mend="git add . && git commit -m Start")
-    return Layout(root)
+    return ProjectPaths(root)

@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from assay.core import schemas
 from assay.core.errors import ProvenanceError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.core.schemas import StageCode
 from assay.runtime import files, import_closure, library_fingerprint, metric_input_files, task_source
 from assay.runtime import source_roots as trees
@@ -39,7 +39,7 @@ def find(root: Path, stage: str, task: str, looked: import_closure.Looked | None
     return StageCode(stage=stage, library=library_fingerprint.fingerprints()[stage], files=own, reads=contents or UNSET)
 
 
-def recorded(layout: Layout, stage: str) -> StageCode:
+def recorded(layout: ProjectPaths, stage: str) -> StageCode:
     """What `context` found. Raises UsageError where it did not run yet."""
     path, mend = layout.code(stage), f"dvc repro context {stage}"
     return schemas.decode(files.read_bytes(path, mend), StageCode, str(path), mend)
@@ -55,7 +55,7 @@ def differences(before: StageCode, now: StageCode) -> Iterator[str]:
             yield name
 
 
-def check(layout: Layout, stage: str, task: str) -> StageCode:
+def check(layout: ProjectPaths, stage: str, task: str) -> StageCode:
     """The code of `stage`. Raises ProvenanceError where it is not what `context` saw."""
     found = recorded(layout, stage)
     changed = list(differences(found, find(layout.root, stage, task)))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from assay.core import sanitize_output
 from assay.core.errors import REFUSED, AssayError, Exit
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.runtime import cache_dirs, git_env_vars, parent_watch, standard_streams, sys_path, timing, utf8_mode
 
 #: what `assay stage NAME` runs. The last five are no stages of dvc.yaml: stages and commands start them
@@ -93,7 +93,7 @@ def _bug(name: str) -> int:
 
 def _lost(root: Path, stage: str) -> str:
     """How to bring back what DVC removed before it ran `stage`; "" where it did not."""
-    layout = Layout(root)
+    layout = ProjectPaths(root)
     written = {
         "prepare": layout.prepared,
         "split": layout.split_report,

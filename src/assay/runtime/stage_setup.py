@@ -11,13 +11,13 @@ from types import ModuleType
 
 from assay.core import params_yaml
 from assay.core.params_yaml import Params
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.core.schemas import StageCode
 from assay.runtime import dvc_yaml, source_analysis_cache, stage_fingerprint, task_source, tracked_code_check
 
 
 @dataclass(frozen=True)
-class Start:
+class StageContext:
     """One stage under way. `params` are resolved for the profile."""
 
     stage: str
@@ -25,7 +25,7 @@ class Start:
     params: Params
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> ProjectPaths:
         return self.run.layout
 
     @cached_property
@@ -65,9 +65,9 @@ class Start:
         return [*tracked_code_check.late(self.layout.root, self.dependencies, self.code.files), *elsewhere]
 
 
-def start(root: Path, stage: str) -> Start:
+def start(root: Path, stage: str) -> StageContext:
     """Read params.yaml as a whole, whatever part of it this stage needs."""
     content = dvc_yaml.parameters(root, "bring it back with `git checkout HEAD -- params.yaml`")
-    begun = Start(stage, dvc_yaml.current(root), params_yaml.resolved(content))
+    begun = StageContext(stage, dvc_yaml.current(root), params_yaml.resolved(content))
     source_analysis_cache.load(begun.run.store.sources)
     return begun

@@ -32,7 +32,7 @@ _SIMPLE: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "s
 
 
 @dataclass(frozen=True)
-class Source:
+class TaskModule:
     """One module of a task: `functions` and other names defined at its top level."""
 
     path: Path
@@ -57,7 +57,7 @@ def where(root: Path, task: str, name: str) -> str:
     return Path(os.path.relpath(path(root, task, name), root)).as_posix()
 
 
-def read(root: Path, task: str, name: str) -> Source:
+def read(root: Path, task: str, name: str) -> TaskModule:
     """The task's module, parsed. Raises UsageError when the task or a required member is missing."""
     file, called = path(root, task, name), where(root, task, name)
     if not file.is_file():
@@ -75,7 +75,7 @@ def read(root: Path, task: str, name: str) -> Source:
         at = f"{called}{f':{line}' if line else ''}"
         raise UsageError(f"{at} does not parse: {said}", mend="mend the file") from error
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    source = Source(file, tree, functions, _names(tree))
+    source = TaskModule(file, tree, functions, _names(tree))
     for members in REQUIRED[name]:
         if not source.names & set(members):
             raise UsageError(f"{called} defines no {members[0]}", mend="see docs/tasks.md for what a task defines")
@@ -95,7 +95,7 @@ def _names(tree: ast.Module) -> frozenset[str]:
     return frozenset(found)
 
 
-def check_options(source: Source, function: str, given: Mapping[str, Any], section: str) -> None:
+def check_options(source: TaskModule, function: str, given: Mapping[str, Any], section: str) -> None:
     """Refuse options that `function` does not take, or lacks, or of another simple type.
 
     Positional parameters are the library's to fill; keyword-only ones come from `section` of params.yaml.
@@ -133,7 +133,7 @@ def _check_type(annotation: ast.expr | None, value: object, key: str) -> None:
         raise UsageError(problem, allowed=f"a value of type {annotation.id}", mend=f"set {key} in params.yaml")
 
 
-def metrics(source: Source) -> dict[str, str | None] | None:
+def metrics(source: TaskModule) -> dict[str, str | None] | None:
     """Names in METRICS → name of the function, None where only running the file would tell."""
     for node in source.tree.body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):

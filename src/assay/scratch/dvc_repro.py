@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assay.core.paths import STAGES, Layout
+from assay.core.paths import STAGES, ProjectPaths
 from assay.metrics.metric_definition import PARENT
 from assay.runtime import dvc_yaml
 from assay.runtime.dvc_cli import DVC
@@ -10,7 +10,7 @@ from assay.scratch import linked_data
 from assay.scratch.scratch_repo import Scratch, failed, run, share_cache
 
 
-def last(layout: Layout) -> str:
+def last(layout: ProjectPaths) -> str:
     """Our last stage: `verdict`, or `evaluate` in a tree from before there was that one.
 
     The user's own beside or behind it, a deployment for example, never run in a scratch project.
@@ -22,7 +22,7 @@ def last(layout: Layout) -> str:
 def furnish(scratch: Scratch) -> None:
     """Let DVC find settings, caches and data as in the real project. Raises UsageError for data that are nowhere."""
     share_cache(scratch.home, scratch.layout.root)
-    linked_data.bring(Layout(scratch.home), scratch.top, scratch.layout, last(scratch.layout))
+    linked_data.bring(ProjectPaths(scratch.home), scratch.top, scratch.layout, last(scratch.layout))
 
 
 def reproduce(scratch: Scratch, parent: str, *, again: bool = False) -> None:

@@ -21,7 +21,7 @@ from dvc.repo import Repo
 from dvc.stage import Stage
 
 from assay.core.errors import UsageError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.core.yaml12 import parse
 from assay.runtime import dvc_yaml, files, git
 
@@ -31,7 +31,7 @@ _ONE = threading.Lock()
 _SOURCES = ("src", "tasks")
 
 
-def bring(home: Layout, top: Path, layout: Layout, stage: str) -> None:
+def bring(home: ProjectPaths, top: Path, layout: ProjectPaths, stage: str) -> None:
     """Link into the project at `layout`, in the repository at `top`, what `stage` depends on and a clone goes without.
 
     `home` is the user's project. Raises UsageError naming what is nowhere at hand.
@@ -66,7 +66,7 @@ def _called(stage: Stage) -> str:
     return str(getattr(stage, "name", None) or stage.path_in_repo)
 
 
-def _may_miss(home: Layout, top: Path, layout: Layout) -> bool:
+def _may_miss(home: ProjectPaths, top: Path, layout: ProjectPaths) -> bool:
     """Whether asking DVC, for half a second, could find anything to bring."""
     listed = git.run(top, "ls-files", "-z", "--", "*.dvc", "dvc.yaml", "*/dvc.yaml").split("\0")
     if {top / path for path in listed if path} - {layout.pipeline}:
@@ -79,7 +79,7 @@ def _may_miss(home: Layout, top: Path, layout: Layout) -> bool:
     return any(_lacks(home.root / path, layout.root / path) for path in asked)
 
 
-def _is_source(path: Path, layout: Layout) -> bool:
+def _is_source(path: Path, layout: ProjectPaths) -> bool:
     return path.suffix == ".py" or any(path.is_relative_to(layout.root / folder) for folder in _SOURCES)
 
 

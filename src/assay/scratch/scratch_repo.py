@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.core.errors import UsageError
-from assay.core.paths import Layout, Store
+from assay.core.paths import CachePaths, ProjectPaths
 from assay.runtime import cache_dirs, dvc_cache_dir, dvc_yaml, git, git_env_vars, git_plumbing
 from assay.runtime.git_objects import refs
 from assay.scratch import borrowed_objects
@@ -30,7 +30,7 @@ class Scratch:
     """`layout` is the project in the scratch repository, `home` the real project."""
 
     top: Path
-    layout: Layout
+    layout: ProjectPaths
     home: Path
 
     def changed_tree(self, tree: str) -> str:
@@ -54,7 +54,7 @@ class Scratch:
         shutil.rmtree(self.top, ignore_errors=True)
 
 
-def lay_out(layout: Layout, commit: str, top: Path) -> Scratch:
+def lay_out(layout: ProjectPaths, commit: str, top: Path) -> Scratch:
     """The files of `commit` in a fresh repository at `top`; whatever was there is gone."""
     shutil.rmtree(top, ignore_errors=True)
     cache_dirs.hold(cache_dirs.made(top))
@@ -64,12 +64,12 @@ def lay_out(layout: Layout, commit: str, top: Path) -> Scratch:
     git.run(top, "update-ref", "--stdin", stdin="\n".join([*tags, ""]), environment=ours)
     git.run(top, "update-ref", "--no-deref", "HEAD", commit, environment=ours)
     git.run(top, "reset", "--quiet", "--hard", commit, environment=ours)
-    return Scratch(top, Layout(top / git.prefix(layout.root)), layout.root)
+    return Scratch(top, ProjectPaths(top / git.prefix(layout.root)), layout.root)
 
 
 def share_cache(home: Path, root: Path) -> None:
     """The real project's local DVC configuration, its cache by absolute path, and our cache of replicates."""
-    ours = Store(dvc_yaml.dvc_root(root) or root).root
+    ours = CachePaths(dvc_yaml.dvc_root(root) or root).root
     ours.parent.mkdir(parents=True, exist_ok=True)
     if ours.is_symlink():
         return

@@ -23,7 +23,7 @@ from assay.core import params_yaml
 from assay.core.errors import AssayError, UsageError
 from assay.core.json_encoding import json_form
 from assay.core.params_yaml import SPAN, Params
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.data import storage
 from assay.data.storage import Examples
 from assay.replicates import safetensors_check
@@ -41,7 +41,7 @@ TOLERANCE = {"float64": 1e-5, "float32": 1e-5, "tf32": 5e-3, "bfloat16": 5e-2}
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredStrategy:
     """What Git and DVC keep of a strategy: its evidence, its files in `tree`, its outputs under their own paths in
     `fetched`."""
 
@@ -49,7 +49,7 @@ class Kept:
     commit: str
     accepted: Accepted
     tree: Path
-    fetched: Layout
+    fetched: ProjectPaths
 
     @property
     def params(self) -> Params:
@@ -81,14 +81,14 @@ def needed(strategy: str, tree: Path) -> list[str]:
             allowed="tasks with model() and loss()",
             mend=f"git checkout {strategy}, and call the task's own code",
         )
-    layout = Layout(Path())
+    layout = ProjectPaths(Path())
     paths = [layout.models("candidate"), layout.predictions("candidate"), layout.part("validation")]
     if "statistics" in members:
         paths.append(layout.part("train"))
     return [path.as_posix() for path in paths]
 
 
-def pack(kept: Kept, folder: Path, ensemble: bool) -> float:
+def pack(kept: StoredStrategy, folder: Path, ensemble: bool) -> float:
     """Write the model into `folder`, which must not exist yet; the largest difference to the stored predictions.
 
     Raises UsageError when it does not reproduce them within TOLERANCE.
@@ -108,7 +108,7 @@ def pack(kept: Kept, folder: Path, ensemble: bool) -> float:
     return _prove(kept, folder, evaluated)
 
 
-def _copy_source(kept: Kept, folder: Path) -> None:
+def _copy_source(kept: StoredStrategy, folder: Path) -> None:
     """The import closure of the task's learning.py, what it imports of Assay included.
 
     Each folder becomes a package of its own: one without an __init__.py would be completed by any folder of that name
@@ -128,7 +128,7 @@ def _copy_source(kept: Kept, folder: Path) -> None:
         (inner / "__init__.py").touch()
 
 
-def _preprocessing(kept: Kept, evaluated: Examples, folder: Path) -> tuple[int, ...]:
+def _preprocessing(kept: StoredStrategy, evaluated: Examples, folder: Path) -> tuple[int, ...]:
     """Write the statistics of the training part, where the task has any; the shape of a preprocessed example."""
     name, sources = kept.params.task.name, Sources(folder / predict.SOURCE)
     with _said(kept), sources.active(), torch.no_grad():
@@ -145,7 +145,7 @@ def _preprocessing(kept: Kept, evaluated: Examples, folder: Path) -> tuple[int, 
 
 
 @contextmanager
-def _said(kept: Kept) -> Iterator[None]:
+def _said(kept: StoredStrategy) -> Iterator[None]:
     """Around the strategy's own code in its new place: what it raises becomes one sentence."""
     try:
         yield
@@ -158,7 +158,7 @@ def _said(kept: Kept) -> Iterator[None]:
         ) from error
 
 
-def _training(kept: Kept, evaluated: Examples) -> Examples:
+def _training(kept: StoredStrategy, evaluated: Examples) -> Examples:
     """The examples that trained, as `training.train_and_predict` chooses them."""
     given, _ = storage.read(kept.fetched.part("train"), ["ids", "inputs", "targets"])
     train, _ = without(given, evaluated)
@@ -169,7 +169,9 @@ def _raw(array: NDArray[np.generic]) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(array))
 
 
-def _describe(kept: Kept, folder: Path, numbers: Sequence[int], evaluated: Examples, shape: tuple[int, ...]) -> None:
+def _describe(
+    kept: StoredStrategy, folder: Path, numbers: Sequence[int], evaluated: Examples, shape: tuple[int, ...]
+) -> None:
     settings = kept.params
     listed = sorted(path for path in folder.rglob("*") if path.is_file())
     info: dict[str, Any] = {
@@ -195,7 +197,7 @@ def _describe(kept: Kept, folder: Path, numbers: Sequence[int], evaluated: Examp
     files.write_text(folder / predict.MODEL, json.dumps(sealed, indent=2) + "\n")
 
 
-def _prove(kept: Kept, folder: Path, evaluated: Examples) -> float:
+def _prove(kept: StoredStrategy, folder: Path, evaluated: Examples) -> float:
     """Predict the validation part again, and hold it against what was stored when the strategy was measured."""
     with _said(kept):
         predictor = Predictor(folder)

@@ -17,16 +17,16 @@ from typing import Any, TypeVar
 import numpy as np
 
 from assay.baseline import accepted_strategy
-from assay.baseline.accepted_strategy import Accepted
+from assay.baseline.accepted_strategy import AcceptedStrategy
 from assay.baseline.baseline_training_data import own_training_data
 from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.core.schemas import Arm, Draw, Measurement
 from assay.data import storage
 from assay.replicates.measure_request import ALONE, request, today, training_closure
 from assay.runtime import cache_dirs, files, import_closure, library_fingerprint, npy_files, parent_watch
-from assay.runtime.stage_setup import Start, start
+from assay.runtime.stage_setup import StageContext, start
 
 ARM = "baseline"
 
@@ -36,7 +36,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     with Child("floors", cwd=root) as floors:
         path = begun.layout.accepted
         mend = "dvc repro context"
-        named = schemas.decode(files.read_bytes(path, mend), Accepted, str(path), mend)
+        named = schemas.decode(files.read_bytes(path, mend), AcceptedStrategy, str(path), mend)
         measured = _measured(begun, named, floors)
     for note in measured.notes if measured else ():
         if not note.startswith(cache_dirs.UNKEPT):  # the first stage said so
@@ -74,7 +74,7 @@ class Child:
             self.process.wait()
 
 
-class Candidate(Child):
+class CandidateWarmup(Child):
     """The candidate, trained into the cache beside the baseline where that costs nothing.
 
     Its own stage finds what is done, and does and says the rest: nothing depends on how this ends.
@@ -98,13 +98,13 @@ class Candidate(Child):
             self.process.wait()
 
 
-def _measured(begun: Start, named: Accepted, floors: Child) -> Measurement | None:
+def _measured(begun: StageContext, named: AcceptedStrategy, floors: Child) -> Measurement | None:
     if named.name == accepted_strategy.FLOOR:
         begun.prove()
         _nothing(begun.layout)
         _finish(floors)
         return None
-    with Candidate(begun.layout.root) as candidate:
+    with CandidateWarmup(begun.layout.root) as candidate:
         begun.prove()
         measured = Asked(begun, named).answer()
         _finish(floors)
@@ -117,7 +117,7 @@ def _finish(floors: Child) -> None:
         raise UsageError("the floors could not be fitted", mend="see the line above")
 
 
-def _nothing(layout: Layout) -> None:
+def _nothing(layout: ProjectPaths) -> None:
     """While the floor is the baseline its folders say so: dvc.yaml promises them, and DVC warns of empty ones."""
     for folder in (layout.models(ARM), layout.predictions(ARM)):
         files.write_text(folder / "README.txt", "baseline: floor; nothing was trained\n")
@@ -128,7 +128,7 @@ def _nothing(layout: Layout) -> None:
 class Asked:
     """The accepted strategy, and what it is asked: to be answered in a process of its own."""
 
-    def __init__(self, begun: Start, named: Accepted) -> None:
+    def __init__(self, begun: StageContext, named: AcceptedStrategy) -> None:
         self.named = named
         self.tree = accepted_strategy.unpack(begun.run, named.commit)
         task = accepted_strategy.resolved(begun.run.home, named.name, named.commit).task.name

@@ -36,7 +36,7 @@ from assay.runtime import (
     task_source,
     tracked_code_check,
 )
-from assay.runtime.stage_setup import Start, start
+from assay.runtime.stage_setup import StageContext, start
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
@@ -80,7 +80,7 @@ def packages(root: Path, code: StageCode) -> set[str]:
     return import_closure.third_party(root, [Path(file) for file in code.files])
 
 
-def check_task(begun: Start) -> None:
+def check_task(begun: StageContext) -> None:
     """The task's members, and the keyword arguments that params.yaml gives them, as its sources have them."""
     root, given = begun.layout.root, begun.params
     data, learning, metrics = (
@@ -101,7 +101,7 @@ def check_task(begun: Start) -> None:
         task_source.check_options(metrics, function, given.metric.options, "metric.options")
 
 
-def prove_all(begun: Start, code: Mapping[str, StageCode]) -> None:
+def prove_all(begun: StageContext, code: Mapping[str, StageCode]) -> None:
     """Every stage's sources, followed without running them, against Git."""
     root, home = begun.layout.root, begun.run.home
     declared = begun.declared

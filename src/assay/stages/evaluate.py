@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from msgspec import UNSET
 
-from assay.baseline.accepted_strategy import FLOOR, Accepted
+from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
 from assay.changes.since_accepted import since
 from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
@@ -40,7 +40,7 @@ from assay.metrics.scored_arm import Ruler, Scored
 from assay.metrics.task_metrics import Metric
 from assay.report import comparison_text
 from assay.runtime import files, git, task_source
-from assay.runtime.stage_setup import Start, start
+from assay.runtime.stage_setup import StageContext, start
 from assay.stats import baseline_drift, cautions, sequential_testing, training_cost
 from assay.stats.arm_comparison import Comparison
 from assay.stats.sequential_testing import Look
@@ -67,7 +67,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         files.write_text(begun.layout.verdict, "".join(f"{sanitize_output.lines(line)}\n" for line in said))
 
 
-def _standard(begun: Start) -> MetricDefinition:
+def _standard(begun: StageContext) -> MetricDefinition:
     path = begun.layout.baseline_metric
     return schemas.decode(files.read_bytes(path, "dvc repro -f context"), MetricDefinition, str(path))
 
@@ -78,7 +78,7 @@ def _packages(standard: MetricDefinition) -> str:
     return ", ".join(f"{name} {version}" for name, version in sorted(found.items()))
 
 
-def _metric_changes(begun: Start, own: Ruler, standard: MetricDefinition) -> Iterator[str]:
+def _metric_changes(begun: StageContext, own: Ruler, standard: MetricDefinition) -> Iterator[str]:
     """That the metric is another one than the baseline's, and by which terms the verdict was given."""
     name, metric = own.decides, own.metric
     terms = MetricTerms(metric.direction, metric.min_effect, metric.worst)
@@ -90,7 +90,12 @@ def _metric_changes(begun: Start, own: Ruler, standard: MetricDefinition) -> Ite
 
 
 def _evaluate(
-    begun: Start, today: Ruler, own: Mapping[str, Metric], versions: Mapping[str, str], packages: str, manifest: Part
+    begun: StageContext,
+    today: Ruler,
+    own: Mapping[str, Metric],
+    versions: Mapping[str, str],
+    packages: str,
+    manifest: Part,
 ) -> tuple[Evaluated, int]:
     """Everything found, and how many verdicts were given against the same baseline before."""
     candidate = scored_arm.load(begun.layout, scored_arm.record(begun.layout, "candidate"), today)
@@ -115,7 +120,7 @@ def _evaluate(
     return found, against
 
 
-def _note(begun: Start, found: Evaluated) -> None:
+def _note(begun: StageContext, found: Evaluated) -> None:
     """Keep where no clone brings it that this code ran here, and computed these numbers."""
     code = ran_on_this_machine.metrics_code(begun.layout.root, begun.params.task.name)
     ran_on_this_machine.note_code(begun.run.home, code)
@@ -126,7 +131,7 @@ def _note(begun: Start, found: Evaluated) -> None:
     ran_on_this_machine.note_scores(begun.run.home, tables, code, predictions)
 
 
-def _floors(begun: Start, today: Ruler) -> dict[str, dict[str, float]]:
+def _floors(begun: StageContext, today: Ruler) -> dict[str, dict[str, float]]:
     """Floor → its score under every metric; a human has one under the deciding metric only."""
     found = {name: today.scores(row, f"floor {name}") for name, row in scored_arm.floors(begun.layout, today).items()}
     human = begun.params.judge.human
@@ -134,7 +139,7 @@ def _floors(begun: Start, today: Ruler) -> dict[str, dict[str, float]]:
 
 
 def _judged(
-    begun: Start,
+    begun: StageContext,
     candidate: Scored,
     baseline: Scored | None,
     floors: Mapping[str, Mapping[str, float]],
@@ -160,7 +165,7 @@ def _judged(
 
 
 def _judge(
-    begun: Start,
+    begun: StageContext,
     candidate: Scored,
     baseline: Scored | None,
     floors: Mapping[str, Mapping[str, float]],
@@ -174,7 +179,7 @@ def _judge(
     return candidate_verdict.against_floor(candidate, scores, today.metric, test, look, fixed)
 
 
-def _lines(begun: Start, found: Evaluated, against: int) -> Iterator[str]:
+def _lines(begun: StageContext, found: Evaluated, against: int) -> Iterator[str]:
     """The verdict and everything that must not be overlooked beside it."""
     judged, ruler_ = found.judgement, found.ruler
     if judged.comparison is None:
@@ -197,12 +202,12 @@ def _lines(begun: Start, found: Evaluated, against: int) -> Iterator[str]:
     for late in found.candidate.arm.unproven:
         yield f"unproven: {late} was imported after the check; git add it, and add it to the stage's deps in dvc.yaml"
     path = begun.layout.accepted
-    named = schemas.decode(files.read_bytes(path, "dvc repro -f context"), Accepted, str(path))
+    named = schemas.decode(files.read_bytes(path, "dvc repro -f context"), AcceptedStrategy, str(path))
     yield from _drift(named, found, begun.params.judge.alpha)
     yield from _changes(begun, named)
 
 
-def _drift(named: Accepted, found: Evaluated, alpha: float) -> Iterator[str]:
+def _drift(named: AcceptedStrategy, found: Evaluated, alpha: float) -> Iterator[str]:
     """What the tag says of the baseline, where another version of the library measured it again."""
     then, arm_ = named.then, found.baseline
     if then is None or then.mean is None or arm_ is None or not arm_.values(found.ruler.decides):
@@ -214,7 +219,7 @@ def _drift(named: Accepted, found: Evaluated, alpha: float) -> Iterator[str]:
             yield f"{'':11}{line}"
 
 
-def _futility(begun: Start, result: Comparison) -> Iterator[str]:
+def _futility(begun: StageContext, result: Comparison) -> Iterator[str]:
     looks = begun.params.judge.looks
     n = result.candidate.n
     if looks and n < looks[-1]:
@@ -223,7 +228,7 @@ def _futility(begun: Start, result: Comparison) -> Iterator[str]:
             yield f"{'':11}futile: progress at n={looks[-1]} is unlikely; stopping here costs no error (non-binding)"
 
 
-def _cost(begun: Start, found: Evaluated) -> Iterator[str]:
+def _cost(begun: StageContext, found: Evaluated) -> Iterator[str]:
     """A gain that costs more than the project wants to pay."""
     most = begun.params.judge.max_cost
     if most is not None and found.baseline is not None and found.judgement.verdict == "progress":
@@ -231,6 +236,6 @@ def _cost(begun: Start, found: Evaluated) -> Iterator[str]:
             yield f"{'':11}caution: {line}"
 
 
-def _changes(begun: Start, named: Accepted) -> Iterator[str]:
+def _changes(begun: StageContext, named: AcceptedStrategy) -> Iterator[str]:
     if found := since(begun.run, named, begun.params.profile):
         yield f"changed against {named.name}: {found}"

@@ -17,7 +17,7 @@ from assay.data.storage import read_manifest
 from assay.replicates.assemble_measurement import Watch
 from assay.replicates.measure_request import request, today, training_closure
 from assay.runtime import cache_dirs, files, git, import_closure, source_analysis_cache
-from assay.runtime.stage_setup import Start, start
+from assay.runtime.stage_setup import StageContext, start
 from assay.stages.measure import measured
 
 ARM = "candidate"
@@ -66,7 +66,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     files.write_bytes(begun.layout.record(ARM), schemas.encode(arm))
 
 
-def candidate(begun: Start) -> tuple[MeasureRequest, Code]:
+def candidate(begun: StageContext) -> tuple[MeasureRequest, Code]:
     """What is asked of the tree as it stands, and the code that answers."""
     root = begun.layout.root
     reached = training_closure(root, begun.params.task.name)

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assay.core.errors import UsageError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.core.schemas import RECORD, UNRECORDED
 from assay.runtime import files
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
-    text = files.read_bytes(Layout(root).verdict, "dvc repro evaluate verdict").decode("utf-8", "surrogateescape")
+    text = files.read_bytes(ProjectPaths(root).verdict, "dvc repro evaluate verdict").decode("utf-8", "surrogateescape")
     print(text, end="")
     if text.startswith(f"inconclusive: {UNRECORDED}"):
         raise UsageError(f"{UNRECORDED}, so nothing counts as shown", mend=f"let Git write its refs, then {RECORD}")

@@ -14,7 +14,7 @@ from typing import get_args
 
 from assay.core.errors import UsageError
 from assay.stats import cautions, diverged_runs_test, effect_sizes, sample_size, serial_correlation, verdict_rule
-from assay.stats.arm_scores import LARGEST, Sample, Values, exponent, sample
+from assay.stats.arm_scores import LARGEST, ArmScores, Values, exponent, sample
 from assay.stats.hypothesis_tests import Inference, Test, difference, infer
 
 
@@ -175,7 +175,7 @@ def _check_numbers(alpha: float, min_effect: float) -> None:
         raise UsageError(f"min_effect is {min_effect}", allowed=f"0 to {LARGEST:g}, in the metric's units")
 
 
-def _check_fit(baseline: Sample, candidate: Sample, test: Test, fixed: bool) -> None:
+def _check_fit(baseline: ArmScores, candidate: ArmScores, test: Test, fixed: bool) -> None:
     if baseline.fixed and candidate.fixed and not fixed:
         raise UsageError(
             "both sides are fixed values",
@@ -190,7 +190,9 @@ def _check_fit(baseline: Sample, candidate: Sample, test: Test, fixed: bool) -> 
         )
 
 
-def _counted(baseline: Sample, candidate: Sample, entered: bool, fixed: bool, distinct: bool) -> tuple[Sample, Sample]:
+def _counted(
+    baseline: ArmScores, candidate: ArmScores, entered: bool, fixed: bool, distinct: bool
+) -> tuple[ArmScores, ArmScores]:
     """Both arms, runs that are all alike taken for one."""
     if distinct and not fixed:
         return baseline, candidate
@@ -202,7 +204,7 @@ def _counted(baseline: Sample, candidate: Sample, entered: bool, fixed: bool, di
     return found[0], found[1]
 
 
-def _held_back(found: Inference, baseline: Sample, candidate: Sample, direction: str, min_effect: float) -> str:
+def _held_back(found: Inference, baseline: ArmScores, candidate: ArmScores, direction: str, min_effect: float) -> str:
     """Why no verdict may be given; "" where one may."""
     if baseline.diverged or candidate.diverged:
         return "diverged replicates are results too, and no worst value is named for them"
@@ -213,7 +215,7 @@ def _held_back(found: Inference, baseline: Sample, candidate: Sample, direction:
     return found.reason
 
 
-def _summary(arm: Sample, diverged: int, power_of_two: int, entered: bool) -> ArmSummary:
+def _summary(arm: ArmScores, diverged: int, power_of_two: int, entered: bool) -> ArmSummary:
     below = None if arm.fixed else diverged_runs_test.failures_below(diverged, arm.n if entered else arm.n + diverged)
     mean, sd = _back(arm.mean, power_of_two), _back(arm.sd, power_of_two)
     return ArmSummary(mean, sd, arm.n, diverged, arm.fixed, below)
@@ -223,6 +225,6 @@ def _back(value: float | None, power_of_two: int) -> float | None:
     return None if value is None else math.ldexp(value, -power_of_two)
 
 
-def _in_order(arm: Sample, scaled: Sample) -> Sample:
+def _in_order(arm: ArmScores, scaled: ArmScores) -> ArmScores:
     """The runs as they were given: worst values that entered for diverged ones stand at the end, out of order."""
-    return Sample(scaled.values, arm.diverged, arm.fixed)
+    return ArmScores(scaled.values, arm.diverged, arm.fixed)

@@ -23,7 +23,7 @@ Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Sample:
+class ArmScores:
     """One arm: the metric of each finite replicate (n,), and how many diverged.
 
     `fixed`: a known number, no sample. `repeats`: so many runs gave one number and count as one; 0 where none did.
@@ -61,11 +61,11 @@ class Sample:
         variance = self.variance
         return None if variance is None or self.fixed else math.sqrt(variance)
 
-    def scaled(self, exponent: int) -> Sample:
+    def scaled(self, exponent: int) -> ArmScores:
         """The same arm in units of 2**-exponent, exactly."""
         return replace(self, values=np.ldexp(self.values, exponent))
 
-    def counted(self, entered: int, fixed: bool) -> Sample:
+    def counted(self, entered: int, fixed: bool) -> ArmScores:
         """With runs that are all alike taken for what they are: one run, or with `fixed` one known value.
 
         A script that ignores its seed prints one number as often as it is asked. Single ties are data: a metric on a
@@ -75,13 +75,13 @@ class Sample:
         if self.fixed or not finite.n or (finite.n > 1 and finite.variance):
             return self
         if fixed and not entered:
-            return Sample(self.values[:1], self.diverged, fixed=True)
+            return ArmScores(self.values[:1], self.diverged, fixed=True)
         if finite.n < 2:
             return self
-        return Sample(np.append(self.values[:1], self.values[finite.n :]), self.diverged, repeats=finite.n)
+        return ArmScores(np.append(self.values[:1], self.values[finite.n :]), self.diverged, repeats=finite.n)
 
 
-def sample(arm: str, values: float | Sequence[float] | Values, diverged: int, worst: float | None) -> Sample:
+def sample(arm: str, values: float | Sequence[float] | Values, diverged: int, worst: float | None) -> ArmScores:
     """The checked sample of `arm`. A bare number is a fixed value; with `worst`, diverged replicates enter as it.
 
     Raises UsageError naming the first entry that is not a finite number of at most 1e300.
@@ -94,7 +94,7 @@ def sample(arm: str, values: float | Sequence[float] | Values, diverged: int, wo
         numbers = np.append(numbers, np.full(diverged, _numbers("worst", [worst])[0]))
     if not len(numbers) and not diverged:
         raise UsageError(f"{arm} is empty", allowed="at least one replicate")
-    return Sample(numbers, diverged, fixed)
+    return ArmScores(numbers, diverged, fixed)
 
 
 def first_masked(values: object) -> int | None:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from scipy import special
 
-from assay.stats.arm_scores import Sample, Values
+from assay.stats.arm_scores import ArmScores, Values
 from assay.stats.hypothesis_tests import Test, differences
 
 #: Levels of the two looks at the data, each over both arms together.
@@ -25,7 +25,7 @@ SPREAD_ALPHA = 0.02
 LEAST_FOR_SKEW = 8
 
 
-def cautions(baseline: Sample, candidate: Sample, test: Test) -> tuple[str, ...]:
+def cautions(baseline: ArmScores, candidate: ArmScores, test: Test) -> tuple[str, ...]:
     """One sentence each."""
     return (
         *_alike(baseline, candidate),
@@ -56,11 +56,11 @@ def counted_once(arm: str, runs: int, distinct: int) -> str:
     )
 
 
-def _arms(baseline: Sample, candidate: Sample) -> list[tuple[str, Sample]]:
+def _arms(baseline: ArmScores, candidate: ArmScores) -> list[tuple[str, ArmScores]]:
     return [(name, arm) for name, arm in (("baseline", baseline), ("candidate", candidate)) if not arm.fixed]
 
 
-def _alike(baseline: Sample, candidate: Sample) -> Iterator[str]:
+def _alike(baseline: ArmScores, candidate: ArmScores) -> Iterator[str]:
     same = baseline.n == candidate.n >= 2 and np.array_equal(np.sort(baseline.values), np.sort(candidate.values))
     if same and not (baseline.fixed or candidate.fixed):
         yield "both arms hold the same numbers: does the change reach the training, and has each arm its own seeds?"
@@ -69,7 +69,7 @@ def _alike(baseline: Sample, candidate: Sample) -> Iterator[str]:
             yield f"all {arm.n} runs of the {name} give the same number, though they differ: the metric is too coarse"
 
 
-def _skewed(baseline: Sample, candidate: Sample, test: Test) -> Iterator[str]:
+def _skewed(baseline: ArmScores, candidate: ArmScores, test: Test) -> Iterator[str]:
     arms = _arms(baseline, candidate)
     if test in ("paired", "anytime") and baseline.n == candidate.n:
         arms = [("pairs", differences(baseline, candidate))]
@@ -78,7 +78,7 @@ def _skewed(baseline: Sample, candidate: Sample, test: Test) -> Iterator[str]:
             yield f"the runs of the {name} are lopsided or hold an outlier: the interval leans on normal runs"
 
 
-def _spreads(baseline: Sample, candidate: Sample, test: Test) -> Iterator[str]:
+def _spreads(baseline: ArmScores, candidate: ArmScores, test: Test) -> Iterator[str]:
     var_b, var_c = baseline.variance, candidate.variance
     if test in ("welch", "paired", "anytime") or baseline.fixed or candidate.fixed or not var_b or not var_c:
         return

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from assay.stats import diverged_runs_test, verdict_rule
-from assay.stats.arm_scores import Sample, Values
+from assay.stats.arm_scores import ArmScores, Values
 
 
 def superiority(baseline: Values, candidate: Values, direction: str) -> float:
@@ -24,7 +24,7 @@ def superiority(baseline: Values, candidate: Values, direction: str) -> float:
     return share if verdict_rule.sign(direction) > 0 else 1 - share
 
 
-def in_sd(delta: float | None, baseline: Sample, candidate: Sample) -> float | None:
+def in_sd(delta: float | None, baseline: ArmScores, candidate: ArmScores) -> float | None:
     """The difference over the root mean of both variances; None where there is no spread."""
     variances = [arm.variance for arm in (baseline, candidate) if not arm.fixed]
     if delta is None or None in variances or not any(variances):
@@ -32,7 +32,7 @@ def in_sd(delta: float | None, baseline: Sample, candidate: Sample) -> float | N
     return delta / math.sqrt(sum(v for v in variances if v is not None) / len(variances))
 
 
-def fisher_p(baseline: Sample, candidate: Sample, entered: bool) -> float | None:
+def fisher_p(baseline: ArmScores, candidate: ArmScores, entered: bool) -> float | None:
     """Fisher's p of equal divergence; None where nothing diverged. `entered`: n holds the diverged runs already."""
     if baseline.fixed or candidate.fixed or not (baseline.diverged or candidate.diverged):
         return None
@@ -41,7 +41,7 @@ def fisher_p(baseline: Sample, candidate: Sample, entered: bool) -> float | None
     return diverged_runs_test.fisher(baseline.diverged, total_b, candidate.diverged, total_c)
 
 
-def correlation(baseline: Sample, candidate: Sample) -> float | None:
+def correlation(baseline: ArmScores, candidate: ArmScores) -> float | None:
     """Pearson's r of the pairs; None where an arm has no spread."""
     if baseline.n != candidate.n or not baseline.variance or not candidate.variance:
         return None

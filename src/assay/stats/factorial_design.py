@@ -17,7 +17,7 @@ import numpy as np
 
 from assay.core.errors import UsageError
 from assay.stats import verdict_rule
-from assay.stats.arm_scores import Sample, sample
+from assay.stats.arm_scores import ArmScores, sample
 from assay.stats.difference_estimate import Array, Contrast, one_sample
 from assay.stats.multiple_comparisons import holm
 
@@ -83,14 +83,14 @@ def _label(cell: Cell) -> str:
     return "+".join(sorted(cell)) or "baseline"
 
 
-def _parts(cells: Mapping[Cell, Sample]) -> tuple[str, ...]:
+def _parts(cells: Mapping[Cell, ArmScores]) -> tuple[str, ...]:
     parts = tuple(dict.fromkeys(part for cell in cells for part in sorted(cell)))
     if not 2 <= len(parts) <= 3:
         raise UsageError(f"the design has {len(parts)} factors", allowed="two or three")
     return parts
 
 
-def _check(cells: Mapping[Cell, Sample], parts: tuple[str, ...], blocked: bool) -> None:
+def _check(cells: Mapping[Cell, ArmScores], parts: tuple[str, ...], blocked: bool) -> None:
     wanted = {frozenset(c) for size in range(len(parts) + 1) for c in itertools.combinations(parts, size)}
     missing = sorted(_label(cell) for cell in wanted - set(cells))
     if missing:
@@ -123,10 +123,10 @@ def _contrasts(parts: tuple[str, ...]) -> list[tuple[str, str, tuple[str, ...], 
     return [*found, ("all", "all", parts, {everything: 1.0, frozenset(): -1.0})]
 
 
-def _estimate(weights: Mapping[Cell, float], cells: Mapping[Cell, Sample], blocked: bool) -> Contrast:
+def _estimate(weights: Mapping[Cell, float], cells: Mapping[Cell, ArmScores], blocked: bool) -> Contrast:
     if blocked:
         per_seed: Array = np.sum([weight * cells[cell].values for cell, weight in weights.items()], axis=0)
-        whole = Sample(per_seed)
+        whole = ArmScores(per_seed)
         return one_sample(whole.mean or 0.0, whole.variance or 0.0, whole.n)
     delta, shares = 0.0, []
     for cell, weight in weights.items():

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from assay.stats import anytime_valid_test, difference_estimate, permutation_test, unequal_variances
-from assay.stats.arm_scores import ROUNDING, Sample
+from assay.stats.arm_scores import ROUNDING, ArmScores
 from assay.stats.difference_estimate import Contrast
 
 Test = Literal["welch", "student", "paired", "permutation", "anytime"]
@@ -54,7 +54,7 @@ def undecided(method: str, reason: str, smallest_p: float = 0.0) -> Inference:
     return Inference(method, 1.0, -math.inf, math.inf, smallest_p=smallest_p, reason=reason)
 
 
-def infer(baseline: Sample, candidate: Sample, test: Test, alpha: float) -> Inference:
+def infer(baseline: ArmScores, candidate: ArmScores, test: Test, alpha: float) -> Inference:
     """p and interval of candidate - baseline at 1 - alpha. Arms fit the test (`compare` has seen to it)."""
     for name, arm in (("baseline", baseline), ("candidate", candidate)):
         if arm.repeats:
@@ -82,13 +82,13 @@ def repeated(name: str, runs: int) -> str:
     )
 
 
-def _exact(baseline: Sample, candidate: Sample) -> Inference:
+def _exact(baseline: ArmScores, candidate: ArmScores) -> Inference:
     """Two known numbers: their difference is what it is. It says nothing about other examples."""
     delta = difference(baseline, candidate)
     return Inference("fixed values", 0.0 if delta else 1.0, delta, delta)
 
 
-def _anytime(baseline: Sample, candidate: Sample, alpha: float) -> Inference:
+def _anytime(baseline: ArmScores, candidate: ArmScores, alpha: float) -> Inference:
     """The e-process over differences of the i-th runs of both arms; runs without a partner wait for one."""
     if baseline.diverged or candidate.diverged:
         return undecided(NAMES["anytime"], "a diverged replicate leaves its place in the sequence empty")
@@ -106,16 +106,16 @@ def _anytime(baseline: Sample, candidate: Sample, alpha: float) -> Inference:
     return Inference(NAMES["anytime"], p, gaps.mean - half, gaps.mean + half, n - 1.0)
 
 
-def differences(baseline: Sample, candidate: Sample) -> Sample:
+def differences(baseline: ArmScores, candidate: ArmScores) -> ArmScores:
     """candidate - baseline, seed by seed; one side may be a fixed value. Rounding of the operands is no spread."""
     gaps = candidate.values - baseline.values
     noise = ROUNDING * max(float(np.max(np.abs(baseline.values))), float(np.max(np.abs(candidate.values))))
     if np.ptp(gaps) <= noise:
         gaps = np.full(len(gaps), 0.0 if abs(gaps[0]) <= noise else gaps[0])
-    return Sample(gaps)
+    return ArmScores(gaps)
 
 
-def _differences(method: str, baseline: Sample, candidate: Sample, alpha: float) -> Inference:
+def _differences(method: str, baseline: ArmScores, candidate: ArmScores, alpha: float) -> Inference:
     if min(baseline.n, candidate.n) == 0:
         return undecided(method, NO_FINITE)
     gaps = differences(baseline, candidate)
@@ -128,7 +128,7 @@ def _differences(method: str, baseline: Sample, candidate: Sample, alpha: float)
     return _from_contrast(method, difference_estimate.one_sample(delta, gaps.variance, gaps.n), alpha)
 
 
-def _two_arms(baseline: Sample, candidate: Sample, test: str, alpha: float) -> Inference:
+def _two_arms(baseline: ArmScores, candidate: ArmScores, test: str, alpha: float) -> Inference:
     method = test.capitalize()
     var_b, var_c, smallest = baseline.variance, candidate.variance, min(baseline.n, candidate.n)
     if smallest == 0:
@@ -151,7 +151,7 @@ def _two_arms(baseline: Sample, candidate: Sample, test: str, alpha: float) -> I
     return replace(_from_contrast(method, contrast, alpha), safe=safe, unsafe=unsafe)
 
 
-def difference(baseline: Sample, candidate: Sample) -> float:
+def difference(baseline: ArmScores, candidate: ArmScores) -> float:
     """Difference of the means; 0 where it is only rounding."""
     assert baseline.mean is not None and candidate.mean is not None
     delta = candidate.mean - baseline.mean
@@ -171,7 +171,7 @@ def _without_spread(method: str, delta: float, least_p: float, n: int, alpha: fl
     return Inference(method, least_p if delta else 1.0, delta, delta, smallest_p=least_p)
 
 
-def _permuted(baseline: Sample, candidate: Sample, alpha: float) -> Inference:
+def _permuted(baseline: ArmScores, candidate: ArmScores, alpha: float) -> Inference:
     n_b, n_c = baseline.n, candidate.n
     exact = permutation_test.assignments(n_b, n_c) <= permutation_test.EXACT
     method = "exact permutation" if exact else "Monte Carlo permutation"

@@ -10,13 +10,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from assay.stats import anytime_valid_test, permutation_test, statistical_power
-from assay.stats.arm_scores import Sample
+from assay.stats.arm_scores import ArmScores
 from assay.stats.hypothesis_tests import Test, differences
 
 MOST = 1_000_000
 
 
-class Plan(NamedTuple):
+class SampleSizePlan(NamedTuple):
     """`curve`: power of (true difference, n per arm); `here`: the same at the present n; `variance` of one pair."""
 
     curve: statistical_power.Curve
@@ -26,7 +26,7 @@ class Plan(NamedTuple):
     least: int
 
 
-def plan(baseline: Sample, candidate: Sample, test: Test, alpha: float) -> Plan | None:
+def plan(baseline: ArmScores, candidate: ArmScores, test: Test, alpha: float) -> SampleSizePlan | None:
     """None where the spread is unknown or 0."""
     if test == "anytime" and not (baseline.fixed or candidate.fixed):
         n = min(baseline.n, candidate.n)  # runs without a partner are not looked at
@@ -40,7 +40,7 @@ def plan(baseline: Sample, candidate: Sample, test: Test, alpha: float) -> Plan 
     pooled = math.sqrt(((n_b - 1) * var_b + (n_c - 1) * var_c) / (n_b + n_c - 2))
     pairs = (var_b + var_c) / (var_b / n_b + var_c / n_c)
     if test == "student":
-        return Plan(
+        return SampleSizePlan(
             lambda effect, n: statistical_power.student_power(
                 effect, pooled, n, n, statistical_power.student_level(n, n, alpha)
             ),
@@ -51,7 +51,7 @@ def plan(baseline: Sample, candidate: Sample, test: Test, alpha: float) -> Plan 
             pairs,
             2,
         )
-    return Plan(
+    return SampleSizePlan(
         lambda effect, n: statistical_power.welch_power(effect, sd_b, sd_c, n, n, alpha),
         lambda effect, _: statistical_power.welch_power(effect, sd_b, sd_c, n_b, n_c, alpha),
         var_b + var_c,
@@ -60,7 +60,7 @@ def plan(baseline: Sample, candidate: Sample, test: Test, alpha: float) -> Plan 
     )
 
 
-def _of_differences(baseline: Sample, candidate: Sample, test: Test, alpha: float) -> Plan | None:
+def _of_differences(baseline: ArmScores, candidate: ArmScores, test: Test, alpha: float) -> SampleSizePlan | None:
     if not baseline.n or not candidate.n or (baseline.n != candidate.n and not (baseline.fixed or candidate.fixed)):
         return None
     gaps = differences(baseline, candidate)
@@ -73,7 +73,7 @@ def _of_differences(baseline: Sample, candidate: Sample, test: Test, alpha: floa
             return statistical_power.one_sample_power(effect, sd, n, alpha, anytime_valid_test.critical(n, alpha))
         return statistical_power.one_sample_power(effect, sd, n, alpha)
 
-    return Plan(curve, curve, gaps.variance, gaps.n, 2)
+    return SampleSizePlan(curve, curve, gaps.variance, gaps.n, 2)
 
 
 def _least_permutation(alpha: float) -> int:
@@ -92,7 +92,7 @@ def pairing(correlation: float, alpha: float) -> tuple[int, int]:
     )
 
 
-def n_needed(design: Plan | None, min_effect: float, alpha: float) -> int | None:
+def n_needed(design: SampleSizePlan | None, min_effect: float, alpha: float) -> int | None:
     """Runs per arm that find `min_effect` with 80 % power.
 
     None without an effect that matters, without a spread, or beyond a million runs.
@@ -105,7 +105,7 @@ def n_needed(design: Plan | None, min_effect: float, alpha: float) -> int | None
     return statistical_power.n_for(design.curve, min_effect, max(math.ceil(guess), design.least), design.least)
 
 
-def detectable(design: Plan | None, n: int, alpha: float) -> float | None:
+def detectable(design: SampleSizePlan | None, n: int, alpha: float) -> float | None:
     """The smallest true difference that the present n finds with 80 % power."""
     if design is None:
         return None

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from assay.stats.arm_scores import Sample, Values
+from assay.stats.arm_scores import ArmScores, Values
 from assay.stats.hypothesis_tests import Test, differences
 
 #: Level of the caution. Both arms together spend two thirds of it, each arm by itself a sixth: what makes runs of both
@@ -22,7 +22,7 @@ ORDER_ALPHA, TOGETHER, SINGLE = 0.03, 2.0537, 2.5758
 LEAST_FOR_ORDER = 5
 
 
-def cautions(baseline: Sample, candidate: Sample, test: Test) -> tuple[str, ...]:
+def cautions(baseline: ArmScores, candidate: ArmScores, test: Test) -> tuple[str, ...]:
     """One sentence, or none. An arm with diverged runs has lost its order and is left out."""
     arms = [arm for arm in (baseline, candidate) if not arm.fixed and not arm.diverged]
     if test == "paired" and len(arms) == 2 and baseline.n == candidate.n:

@@ -18,7 +18,7 @@ PACKAGES = "metric_packages"
 
 
 @dataclass(frozen=True)
-class Ruler:
+class MetricConditions:
     """What must agree before two numbers may be subtracted. "" where nothing is recorded."""
 
     metric_version: str = ""
@@ -27,7 +27,7 @@ class Ruler:
     direction: str = ""
     metric_packages: str = ""  # versions of what the metric imports; older records say none, and agree with any
 
-    def differing(self, other: Ruler) -> dict[str, tuple[str, str]]:
+    def differing(self, other: MetricConditions) -> dict[str, tuple[str, str]]:
         """Field → both values, for every field that differs."""
         pairs = {name: (getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__}
         if "" in pairs[PACKAGES]:
@@ -40,7 +40,7 @@ class Member(NamedTuple):
 
     value: float | None
     seed: str
-    ruler: Ruler
+    ruler: MetricConditions
 
 
 class DifferingRulers(IncomparableError):
@@ -55,7 +55,7 @@ class DifferingRulers(IncomparableError):
 
 
 @dataclass(frozen=True)
-class Group:
+class ReplicateGroup:
     """All replicates of one strategy. Raises in its constructor for mixed rulers and for a seed that is there twice."""
 
     name: str
@@ -74,7 +74,7 @@ class Group:
             raise UsageError(f"{self.name} holds seed {twice[0]} {self.seeds.count(twice[0])} times", allowed="once")
 
     @property
-    def ruler(self) -> Ruler:
+    def ruler(self) -> MetricConditions:
         return self.members[0].ruler
 
     @property
@@ -96,7 +96,7 @@ class Group:
         return [(seed, value) for seed, value in found if value is not None]
 
 
-def check_independent(baseline: Group, candidate: Group) -> None:
+def check_independent(baseline: ReplicateGroup, candidate: ReplicateGroup) -> None:
     """Raises UsageError where runs share a seed although the test takes them for independent."""
     shared = [seed for seed in candidate.seeds if seed in set(baseline.seeds)]
     if shared:
@@ -108,7 +108,9 @@ def check_independent(baseline: Group, candidate: Group) -> None:
         )
 
 
-def matched(baseline: Group, candidate: Group, worst: float | None) -> tuple[list[float], list[float]]:
+def matched(
+    baseline: ReplicateGroup, candidate: ReplicateGroup, worst: float | None
+) -> tuple[list[float], list[float]]:
     """Values of both sides in the order of the shared seeds; in their own order where neither side has seeds.
 
     Diverged replicates enter as `worst`; without it only what both sides finished counts.

@@ -16,7 +16,7 @@ import msgspec
 
 from assay.baseline import baseline_param
 from assay.core.errors import UsageError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.runtime import git, git_plumbing
 from assay.runtime.commit_one_file import branch, tree_with
 from assay.strategies import name_conflicts, update_dvc_outputs, update_work_tree
@@ -33,7 +33,7 @@ class Message:
     text: str
 
 
-def land(layout: Layout, head: str, merge: Merge, event: Accepted, message: Message) -> Accepted:
+def land(layout: ProjectPaths, head: str, merge: Merge, event: Accepted, message: Message) -> Accepted:
     """Commit `merge`, tag it with `event`, move the baseline, move the branch; the event as tagged.
 
     Raises UsageError with Git's own reason when it refuses; then nothing has changed.
@@ -46,7 +46,7 @@ def land(layout: Layout, head: str, merge: Merge, event: Accepted, message: Mess
     return event
 
 
-def rehearse(layout: Layout, head: str, merge: Merge, name: str, experiment: str) -> None:
+def rehearse(layout: ProjectPaths, head: str, merge: Merge, name: str, experiment: str) -> None:
     """What `land` does, but for moving a ref: Git takes the locks, asks its hooks, and lets go.
 
     Raises UsageError where `land` would. What a server says to a push nobody can ask from here.
@@ -109,7 +109,7 @@ def _pointed(root: Path, commit: str, tag: str, when: str) -> str:
     return git_plumbing.commit(root, tree, [commit], name_conflicts.title(tag), when)
 
 
-def finish(layout: Layout, event: Accepted) -> list[str] | None:
+def finish(layout: ProjectPaths, event: Accepted) -> list[str] | None:
     """Complete an acceptance whose tag is there; outputs of DVC's to check out, None when nothing was left to do.
 
     Raises UsageError when the branch went another way meanwhile, or a file keeps the work tree from following.

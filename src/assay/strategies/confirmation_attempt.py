@@ -13,7 +13,7 @@ from pathlib import Path
 from assay.baseline.accepted_strategy import FLOOR
 from assay.core import schemas
 from assay.core.errors import AssayError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.core.schemas import Arm
 from assay.history import attempt_and_family_entries, look_ledger, strategy_hash
 from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry, OutcomeEntry
@@ -73,7 +73,7 @@ class Attempt:
         )
 
 
-def names(layout: Layout) -> Names:
+def names(layout: ProjectPaths) -> Names:
     """What the candidate of the project at `layout` is called."""
     path = layout.record("candidate")
     arm = schemas.decode(files.read_bytes(path, "dvc exp run"), Arm, str(path))

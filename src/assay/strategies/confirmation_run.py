@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from assay.baseline import accepted_strategy
-from assay.baseline.accepted_strategy import Accepted
+from assay.baseline.accepted_strategy import AcceptedStrategy
 from assay.baseline.baseline_training_data import own_training_data
 from assay.core import params_yaml, schemas
 from assay.core.errors import UsageError
@@ -27,7 +27,7 @@ from assay.metrics.task_metrics import Metric
 from assay.replicates.measure_request import request, training_closure
 from assay.runtime import cache_dirs, dvc_yaml, files, import_closure, library_fingerprint, npy_files, task_source
 from assay.runtime.dvc_yaml import Run
-from assay.runtime.stage_setup import Start
+from assay.runtime.stage_setup import StageContext
 from assay.scratch.scratch_repo import Scratch, failed, run
 from assay.tags.strategy_events import Score, Seeds
 
@@ -45,7 +45,7 @@ def fresh_seeds(root: int, n: int, sequence: int, paired: bool = False) -> Seeds
 
 
 @dataclass(frozen=True)
-class Group:
+class FreshReplicates:
     """One arm's fresh replicates under today's ruler, in the order of their numbers."""
 
     values: list[float]  # of those that did not diverge, each of the same predictions once
@@ -78,19 +78,19 @@ class Confirmation:
         content = dvc_yaml.parameters(scratch.layout.root)
         self.scratch = scratch
         self.seeds = seeds
-        self.begun = Start("confirmation", Run(scratch.layout, scratch.home, ""), params_yaml.resolved(content))
+        self.begun = StageContext("confirmation", Run(scratch.layout, scratch.home, ""), params_yaml.resolved(content))
         self.task = self.begun.params.task.name
         self.metric = metric
         ran_on_this_machine.note_code(scratch.home, ran_on_this_machine.metrics_code(scratch.layout.root, self.task))
 
-    def candidate(self, part: str = "validation") -> Group:
+    def candidate(self, part: str = "validation") -> FreshReplicates:
         """The tree's own strategy, predicting `part`."""
         root = self.scratch.layout.root
         code = import_closure.code_hash(root, training_closure(root, self.task))
         asked = request(self.begun, "candidate", self._draw("candidate"), self.begun.layout.part("train"), code)
         return self._measure(root, asked, "candidate", part)
 
-    def baseline(self, named: Accepted, say: cache_dirs.Say) -> Group:
+    def baseline(self, named: AcceptedStrategy, say: cache_dirs.Say) -> FreshReplicates:
         """The accepted strategy in its own tree, on its own training data."""
         tree = accepted_strategy.unpack(self.begun.run, named.commit, say)
         task = accepted_strategy.resolved(self.scratch.home, named.name, named.commit).task.name
@@ -102,7 +102,7 @@ class Confirmation:
         first = self.seeds.candidate if arm == "candidate" else self.seeds.baseline
         return Draw(purpose=self.seeds.purpose, first=first)
 
-    def _measure(self, tree: Path, asked: MeasureRequest, arm: str, part: str) -> Group:
+    def _measure(self, tree: Path, asked: MeasureRequest, arm: str, part: str) -> FreshReplicates:
         work = self.scratch.top.parent / f"{arm}-{part}"
         first = asked.replicates[0]
         evaluated = self.begun.layout.part(part)
@@ -121,7 +121,7 @@ class Confirmation:
         answer = schemas.decode(files.read_bytes(Path(asked.answer)), Measurement, asked.answer)
         return self._scored(answer, Path(asked.predictions), evaluated)
 
-    def _scored(self, answer: Measurement, predictions: Path, evaluated: Path) -> Group:
+    def _scored(self, answer: Measurement, predictions: Path, evaluated: Path) -> FreshReplicates:
         part, _ = storage.read(evaluated, ["ids", "targets"])
         if not np.array_equal(npy_files.read(predictions / "ids.npy"), part.ids):
             raise UsageError(f"{predictions} holds other examples than were asked for")
@@ -138,10 +138,10 @@ class Confirmation:
                 for one, row in distinct.values()
             ]
         undeclared_file_reads.check(self.scratch.layout.root, self.task)
-        return Group(values, [one.number for one, _ in distinct.values()], diverged, answer)
+        return FreshReplicates(values, [one.number for one, _ in distinct.values()], diverged, answer)
 
 
-def rows(groups: Sequence[tuple[str, Group]], metric: str, purpose: str = PURPOSE) -> str:
+def rows(groups: Sequence[tuple[str, FreshReplicates]], metric: str, purpose: str = PURPOSE) -> str:
     """results/confirmation.csv: every fresh value of both arms, so that anybody can judge again."""
     lines = [f"arm,purpose,replicate,{metric}"]
     for arm, group in groups:

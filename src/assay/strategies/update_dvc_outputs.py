@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from assay.core.errors import ProvenanceError, UsageError
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.core.yaml12 import parse
 from assay.runtime import git
 from assay.runtime.dvc_cli import DVC
@@ -23,7 +23,7 @@ from assay.strategies import update_work_tree
 _FILES = ("ls-tree", "-r", "-z", "--name-only", "--full-tree")
 
 
-def check(layout: Layout, old: str, new: str, experiment: str) -> None:
+def check(layout: ProjectPaths, old: str, new: str, experiment: str) -> None:
     """Refuse where the output of a `.dvc` file that `new` changes holds anything but what its `.dvc` file says.
 
     A checkout of it would replace what is in no commit and no cache. Raises ProvenanceError.
@@ -42,7 +42,7 @@ def check(layout: Layout, old: str, new: str, experiment: str) -> None:
                 raise ProvenanceError(f"{out} is there, and the strategy brings another", mend=f"mv '{out}' elsewhere")
 
 
-def outdated(layout: Layout, old: str, new: str, experiment: str) -> list[str]:
+def outdated(layout: ProjectPaths, old: str, new: str, experiment: str) -> list[str]:
     """Outputs, named from the project, whose hash in `new` is another than the work tree's records say: what a step to
     `new` changes. To be asked before the records follow.
     """
@@ -54,7 +54,7 @@ def outdated(layout: Layout, old: str, new: str, experiment: str) -> list[str]:
     return [os.path.relpath(git.top(root) / out, root) for out in found if out not in tracked]
 
 
-def check_out(layout: Layout, outs: list[str]) -> list[str]:
+def check_out(layout: ProjectPaths, outs: list[str]) -> list[str]:
     """Bring these outputs to what their records say; those that DVC left as they are, since they hold what its cache
     has not, or since its cache has not what should be there.
     """
@@ -63,7 +63,7 @@ def check_out(layout: Layout, outs: list[str]) -> list[str]:
     return [out for out in outs if not _checked_out(layout, out)]  # which of them it was
 
 
-def _records(layout: Layout, old: str, new: str, experiment: str) -> list[str]:
+def _records(layout: ProjectPaths, old: str, new: str, experiment: str) -> list[str]:
     """`.dvc` files and dvc.lock of the project that are to follow to `new`, named from the top."""
     wanted = update_work_tree.brought(layout.root, old, new, experiment)
     below, edited = git.prefix(layout.root), set(git.edited(layout.root, new))
@@ -72,7 +72,7 @@ def _records(layout: Layout, old: str, new: str, experiment: str) -> list[str]:
     return [path for path in ours if path.endswith(".dvc") or PurePosixPath(path).name == "dvc.lock"]
 
 
-def _edited(layout: Layout, paths: list[str]) -> list[str]:
+def _edited(layout: ProjectPaths, paths: list[str]) -> list[str]:
     """Outputs of these `.dvc` files that are there and not as the files say, or that no cache has."""
     if not paths:
         return []
@@ -92,7 +92,7 @@ def _changed(entry: object) -> list[tuple[str, str]]:
     return list(outs.items()) if isinstance(outs, dict) else []
 
 
-def _checked_out(layout: Layout, *outs: str) -> bool:
+def _checked_out(layout: ProjectPaths, *outs: str) -> bool:
     """Whether DVC brought these to what its files say. Without --force it replaces nothing that its cache has not."""
     code, _ = run([*DVC, "checkout", "--quiet", *outs], layout.root, layout.root)
     return code == 0

@@ -12,32 +12,32 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from assay.baseline.baseline_param import PARAMS
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.runtime import git, git_plumbing
 
 _SUBMODULE = "160000"
 _GONE = "000000"
 
 
-class Entry(NamedTuple):
+class TreeEntry(NamedTuple):
     """What stands at a path of a tree; mode 000000 for nothing."""
 
     mode: str
     object: str
 
 
-def changes(root: Path, old: str, new: str) -> dict[str, tuple[Entry, Entry]]:
+def changes(root: Path, old: str, new: str) -> dict[str, tuple[TreeEntry, TreeEntry]]:
     """Path from the top → its entry in the tree `old` and in the tree `new`, where these differ."""
     options = ("-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--no-relative", "--ignore-submodules=none")
     words = git.run(root, "diff-tree", *options, old, new).split("\0")
     found = {}
     for header, path in zip(words[::2], words[1::2], strict=False):
         before, after, was, now, _ = header.removeprefix(":").split(" ")
-        found[path] = Entry(before, was), Entry(after, now)
+        found[path] = TreeEntry(before, was), TreeEntry(after, now)
     return found
 
 
-def brought(root: Path, old: str, new: str, experiment: str) -> dict[str, Entry]:
+def brought(root: Path, old: str, new: str, experiment: str) -> dict[str, TreeEntry]:
     """Path → its entry in `new`, for all that the step from `old` or from `experiment` to `new` changes.
 
     After `dvc exp run` or `dvc exp apply` the work tree is the experiment's, and `old` is what HEAD was.
@@ -64,7 +64,7 @@ def overwritten(root: Path, old: str, new: str, experiment: str) -> list[str]:
     return sorted({blocker for path, blocker in there.items() if path not in free})
 
 
-def _replaces(before: Entry, after: Entry) -> bool:
+def _replaces(before: TreeEntry, after: TreeEntry) -> bool:
     """Whether a file is to come where a submodule stands."""
     return before.mode == _SUBMODULE and after.mode not in (_SUBMODULE, _GONE)
 
@@ -92,7 +92,7 @@ def _alike(root: Path, top: Path, path: str, commits: Iterable[str]) -> bool:
     return blob in named
 
 
-def follow(layout: Layout, old: str, experiment: str) -> list[str]:
+def follow(layout: ProjectPaths, old: str, experiment: str) -> list[str]:
     """Bring the paths that differ between `old` or `experiment` and HEAD to HEAD; the files that kept it from that.
 
     Only what is as in one of the three is replaced: all of it stays in Git. Killed before the index is written, the
@@ -113,7 +113,7 @@ def follow(layout: Layout, old: str, experiment: str) -> list[str]:
     return []
 
 
-def behind(layout: Layout, old: str, experiment: str) -> bool:
+def behind(layout: ProjectPaths, old: str, experiment: str) -> bool:
     """Whether the index still is, at the paths that HEAD changed against `old`, what it was before: a landing always
     changes params.yaml, and writes its index in one step.
     """
@@ -131,7 +131,7 @@ def _flags(root: Path, paths: Collection[str]) -> dict[str, str]:
     return {line[2:]: line[0] for line in lines if line[:1] in ("h", "s", "S") and line[2:] in paths}
 
 
-def _write(root: Path, wanted: dict[str, Entry]) -> None:
+def _write(root: Path, wanted: dict[str, TreeEntry]) -> None:
     """Make these paths of the work tree as `wanted`, what goes first, then the attributes that the others obey."""
     top = git.top(root)
     gone = [path for path, entry in wanted.items() if entry.mode == _GONE]
@@ -156,7 +156,7 @@ def _remove(top: Path, path: str) -> None:
         folder.rmdir()
 
 
-def _index(root: Path, wanted: dict[str, Entry], flags: dict[str, str]) -> None:
+def _index(root: Path, wanted: dict[str, TreeEntry], flags: dict[str, str]) -> None:
     """Make these paths of the repository's index as `wanted`, in one step; the flags stay."""
     top = git.top(root)
     git_plumbing.call(top, "update-index", "-z", "--index-info", stdin=_info(wanted))
@@ -167,7 +167,7 @@ def _index(root: Path, wanted: dict[str, Entry], flags: dict[str, str]) -> None:
     git.run(top, "update-index", "-q", "--refresh", check=False)  # it fails where anything is edited
 
 
-def _info(wanted: dict[str, Entry]) -> bytes:
+def _info(wanted: dict[str, TreeEntry]) -> bytes:
     """Lines for `git update-index --index-info`; what goes comes first, so that a folder can take its place."""
     order = sorted(wanted.items(), key=lambda item: item[1].mode != _GONE)
     return _bytes("".join(f"{int(entry.mode, 8):o} {entry.object}\t{path}\0" for path, entry in order))

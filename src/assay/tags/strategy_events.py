@@ -56,7 +56,7 @@ class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     diverged: int = 0
 
 
-class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RecordedComparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Candidate against baseline, in the metric's unit; `delta` is candidate − baseline."""
 
     verdict: str
@@ -99,8 +99,8 @@ class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
     experiment: str
     experiment_commit: str
     changed: list[str]  # one entry a change against the baseline
-    selection: Comparison  # the experiment's own verdict, which chose it
-    confirmation: Comparison  # fresh seeds on both arms: the numbers to believe
+    selection: RecordedComparison  # the experiment's own verdict, which chose it
+    confirmation: RecordedComparison  # fresh seeds on both arms: the numbers to believe
     attempts: int  # confirmations of this idea, this one included
     seeds: Seeds  # of the confirmation
     environment: str
@@ -119,7 +119,7 @@ class Attempted(Event, frozen=True, kw_only=True, tag="attempted"):
     metric_version: str
     identity: str  # of code, parameters and data: the idea, whatever its experiment is called
     experiment_commit: str
-    confirmation: Comparison
+    confirmation: RecordedComparison
     attempts: int
     seeds: Seeds
 
@@ -133,7 +133,7 @@ class Rejected(Event, frozen=True, kw_only=True, tag="rejected"):
     profile: str = ""
     baseline: str = ""
     changed: list[str] = msgspec.field(default_factory=list)
-    measured: Comparison | None = None
+    measured: RecordedComparison | None = None
 
 
 class Revoked(Event, frozen=True, kw_only=True, tag="revoked"):

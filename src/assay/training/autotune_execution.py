@@ -15,13 +15,13 @@ import msgspec
 import torch
 from torch import Tensor
 
-from assay.replicates.replicate_cache import Store
+from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.training_progress import Watcher
 from assay.runtime import parent_watch
 from assay.training import memory_estimate, random_streams, thread_count, worker_processes
 from assay.training.batches import Feed, cuts
 from assay.training.engine import Engine
-from assay.training.training_spec import Plan
+from assay.training.training_spec import TrainingPlan
 from assay.training.vmap import equivalence_check
 from assay.training.vmap.vmap_engine import Fused, NotFusable
 
@@ -59,7 +59,7 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str  # why replicates cannot be fused
 
 
-def way(plan: Plan, group: Sequence[int], wanted: str, store: Store, *, forks: bool = True) -> Way:
+def way(plan: TrainingPlan, group: Sequence[int], wanted: str, store: ReplicateCache, *, forks: bool = True) -> Way:
     """The way that `execution` asks for; a line in `store.notes` when another one has to be taken.
 
     Without `forks` only a training that is long enough for processes started afresh is spread over any.
@@ -81,7 +81,7 @@ def way(plan: Plan, group: Sequence[int], wanted: str, store: Store, *, forks: b
     return Way(made.chunk, made.workers)
 
 
-def _processes(plan: Plan, group: Sequence[int], notes: list[str]) -> Way:
+def _processes(plan: TrainingPlan, group: Sequence[int], notes: list[str]) -> Way:
     if plan.device.type != "cpu" or parent_watch.processors() == 1:
         notes.append("trained one after another, not in processes: there is one processor")
         return Way()
@@ -94,7 +94,7 @@ def _processes(plan: Plan, group: Sequence[int], notes: list[str]) -> Way:
     return Way(workers=min(parent_watch.processors(), len(group), room))
 
 
-def _several(plan: Plan, forks: bool) -> dict[int, float]:
+def _several(plan: TrainingPlan, forks: bool) -> dict[int, float]:
     """Numbers of worker processes that are worth a thought, and the seconds until they are ready.
 
     None for a model that keeps several processors busy by itself: workers would only be in each other's way.
@@ -107,7 +107,7 @@ def _several(plan: Plan, forks: bool) -> dict[int, float]:
     return {count: start for count, start in found.items() if count > 1}
 
 
-def _decide(plan: Plan, group: Sequence[int], several: dict[int, float], *, timed: bool) -> Decision:
+def _decide(plan: TrainingPlan, group: Sequence[int], several: dict[int, float], *, timed: bool) -> Decision:
     large = timed and plan.device.type == "cpu" and thread_count.multiply_adds(plan) >= thread_count.SMALL
     if large and not several:
         return Decision(1, 1, 0, "")
@@ -131,7 +131,7 @@ def _decide(plan: Plan, group: Sequence[int], several: dict[int, float], *, time
 
 
 def _soonest(
-    plan: Plan, group: Sequence[int], several: dict[int, float], need: int, largest: int, reason: str
+    plan: TrainingPlan, group: Sequence[int], several: dict[int, float], need: int, largest: int, reason: str
 ) -> Decision:
     starts, room = {Way(largest): 0.0, Way(): 0.0}, _room(plan, need)
     for processes, start in several.items():
@@ -148,7 +148,7 @@ def _soonest(
     return Decision(chosen.chunk, chosen.workers, need, reason)
 
 
-def _fusable(plan: Plan, group: Sequence[int], room: int) -> tuple[int, str]:
+def _fusable(plan: TrainingPlan, group: Sequence[int], room: int) -> tuple[int, str]:
     """How many replicates a chunk may have, or 1 and the reason."""
     try:
         equivalence_check.prove(plan, group)
@@ -165,31 +165,31 @@ def _crowded(need: int, largest: int) -> str:
     return f"one replicate takes {need / 2**20:.0f} MiB, and two do not fit" if largest == 1 else ""
 
 
-def _own(plan: Plan, start: float) -> int:
+def _own(plan: TrainingPlan, start: float) -> int:
     """Bytes that a worker started afresh has for itself: an interpreter with torch, and the data."""
     parts = (plan.train.inputs, plan.train.targets, plan.evaluate.inputs, plan.evaluate.targets)
     return 0 if start == FORK else AFRESH + sum(one.numel() * one.element_size() for one in parts)
 
 
-def _room(plan: Plan, need: int) -> int:
+def _room(plan: TrainingPlan, need: int) -> int:
     """Replicates of `need` bytes that fit into memory at once."""
     return max(1, memory_estimate.room(plan.device) // need)
 
 
-def needed(plan: Plan, number: int) -> int:
+def needed(plan: TrainingPlan, number: int) -> int:
     """Bytes of one replicate in training."""
     engine = equivalence_check.alone(plan, number)
     inputs, targets = next(_batches(plan, [number]))
     return memory_estimate.per_replicate(engine, memory_estimate.activations(engine, inputs, targets))
 
 
-def _uncompiled(plan: Plan) -> Plan:
+def _uncompiled(plan: TrainingPlan) -> TrainingPlan:
     """Trials take a few steps, and compiling takes longer than all of them."""
     machine = msgspec.structs.replace(plan.params.machine, compile=False)
     return replace(plan, params=msgspec.structs.replace(plan.params, machine=machine))
 
 
-def _times(plan: Plan, group: Sequence[int], chunks: Sequence[int], room: int) -> dict[int, float]:
+def _times(plan: TrainingPlan, group: Sequence[int], chunks: Sequence[int], room: int) -> dict[int, float]:
     """Seconds of a step of one replicate, in a chunk of each size; no more than `room` replicates at once."""
     if sum(chunks) <= room:
         return _in_turns(plan, group, chunks)
@@ -200,7 +200,7 @@ def _times(plan: Plan, group: Sequence[int], chunks: Sequence[int], room: int) -
     return found
 
 
-def _in_turns(plan: Plan, group: Sequence[int], chunks: Sequence[int]) -> dict[int, float]:
+def _in_turns(plan: TrainingPlan, group: Sequence[int], chunks: Sequence[int]) -> dict[int, float]:
     ways = [_Timed(plan, group[:chunk]) for chunk in chunks]
     for _ in range(1 + TIMED):  # in turns, so that other work on the machine meets each
         for one in ways:
@@ -219,7 +219,7 @@ def _spread(count: int, room: int, fusable: bool, processes: int) -> list[Way]:
 class _Timed:
     """A throw-away engine whose steps are timed; the first warms up and does not count, the fastest does."""
 
-    def __init__(self, plan: Plan, numbers: Sequence[int]) -> None:
+    def __init__(self, plan: TrainingPlan, numbers: Sequence[int]) -> None:
         self.engine: Engine = (
             equivalence_check.alone(plan, numbers[0]) if len(numbers) == 1 else equivalence_check.fused(plan, numbers)
         )
@@ -242,7 +242,7 @@ class _Timed:
         return min(self.times[1:]) / self.engine.lanes
 
 
-def _batches(plan: Plan, numbers: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(plan: TrainingPlan, numbers: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
     feed = Feed(plan.task, plan.train, plan.params.train.batch_size, [plan.streams(number) for number in numbers])
     while True:
         yield from feed.epoch(1)

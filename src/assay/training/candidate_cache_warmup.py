@@ -16,10 +16,10 @@ from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest
 from assay.replicates import assemble_measurement
 from assay.replicates.assemble_measurement import Cost, Watch
-from assay.replicates.train_and_eval_examples import Sample
+from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.runtime import parent_watch, timing
 from assay.training import autotune_execution, device, memory_estimate, model_init, thread_count
-from assay.training.missing_replicates import Group
+from assay.training.missing_replicates import RequestRun
 from assay.training.training_setup import prepare
 
 #: share of what a group may take of the memory at hand: the baseline takes as much
@@ -30,7 +30,7 @@ def train(
     request: MeasureRequest,
     root: Path,
     settings: Params,
-    sample: Sample,
+    sample: ExampleSubset,
     scratch: Path,
     watch: Watch,
     begin: Callable[[], object],
@@ -63,7 +63,7 @@ def train(
         timing.mark("training")
 
 
-def _costs_nothing(group: Group) -> bool:
+def _costs_nothing(group: RequestRun) -> bool:
     plan, numbers = group.plan, group.request.replicates
     model_init.check(plan)
     with thread_count.threads(plan):

@@ -41,14 +41,14 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Layout:
+class ParameterSlices:
     """Where each trained parameter lies in a row of `theta`."""
 
     places: tuple[Place, ...]
     width: int  # numbers in a row, padding included
 
     @classmethod
-    def of(cls, module: nn.Module) -> Layout:
+    def of(cls, module: nn.Module) -> ParameterSlices:
         places: list[Place] = []
         width = 0
         for name, one in module.named_parameters():
@@ -77,7 +77,7 @@ class Engine(ABC):
         self.task = task
         self.settings = settings
         self.masks = masks
-        self.layout = Layout.of(modules[0])
+        self.layout = ParameterSlices.of(modules[0])
         self.saved = frozenset(modules[0].state_dict(keep_vars=True))
         first = next(one for one in modules[0].parameters() if one.requires_grad)
         self.theta = torch.zeros(len(modules), self.layout.width, dtype=first.dtype.to_real(), device=first.device)

@@ -18,18 +18,18 @@ from assay.core import params_yaml as parameters
 from assay.core.params_yaml import Params
 from assay.core.schemas import PREDICTIONS, Divergence, MeasureRequest
 from assay.data.storage import Examples
-from assay.replicates.replicate_cache import Store
+from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.training_progress import Progress
 from assay.training import batches, custom_fit, device, model_init, run_replicates, training_loop
 from assay.training.checkpoint import Checkpoints
 from assay.training.random_streams import Streams
 from assay.training.task_interface import Task
-from assay.training.training_spec import Plan
+from assay.training.training_spec import TrainingPlan
 from assay.training.vmap import equivalence_check
 
 
-class Group:
+class RequestRun:
     """What is shared while one request is answered."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Group:
         where: torch.device,
         train: Examples,
         evaluated: Examples,
-        store: Store,
+        store: ReplicateCache,
         progress: Progress,
     ) -> None:
         self.request = request
@@ -130,10 +130,10 @@ class Group:
             outcome.diverged = Divergence(epoch=epochs, step=outcome.steps, tensor=PREDICTIONS)
 
     @cached_property
-    def plan(self) -> Plan:
+    def plan(self) -> TrainingPlan:
         dtype = device.DTYPES[self.settings.train.precision]
         train, evaluate = batches.tensors(self.task, self.train, self.evaluated, dtype)
-        return Plan(
+        return TrainingPlan(
             task=self.task,
             params=self.settings,
             device=self.device,

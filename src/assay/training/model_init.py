@@ -11,10 +11,10 @@ from torch import nn
 from assay.core.schemas import SAME_START
 from assay.training import device, dropout, random_streams, task_interface
 from assay.training.dropout import Masks
-from assay.training.training_spec import Plan
+from assay.training.training_spec import TrainingPlan
 
 
-def module(plan: Plan, number: int, masks: Masks) -> nn.Module:
+def module(plan: TrainingPlan, number: int, masks: Masks) -> nn.Module:
     """The untrained model of replicate `number`, on the device, its dropout drawing from `masks`.
 
     Leaves the global generators as the replicate's training starts with them.
@@ -28,7 +28,7 @@ def module(plan: Plan, number: int, masks: Masks) -> nn.Module:
     return made
 
 
-def same_start(plan: Plan, numbers: Sequence[int]) -> str:
+def same_start(plan: TrainingPlan, numbers: Sequence[int]) -> str:
     """A note where replicates begin with the same weights, "" where they do not: then runs differ too little.
 
     A linear model from zero and a fine-tuning do so by design, a seed that model() sets itself by accident. Two
@@ -47,7 +47,7 @@ def same_start(plan: Plan, numbers: Sequence[int]) -> str:
     return f"{SAME_START}: the spread of runs leaves out the luck of a start (none is meant in a fine-tuning)"
 
 
-def _start(plan: Plan, number: int) -> tuple[str, bool]:
+def _start(plan: TrainingPlan, number: int) -> tuple[str, bool]:
     """Hash of the weights that this replicate begins with, and whether model() seeded torch itself."""
     seed = plan.streams(number).integer("init")
     random_streams.seed_globals(plan.streams(number).display, seed)
@@ -61,11 +61,11 @@ def _start(plan: Plan, number: int) -> tuple[str, bool]:
     return found.hexdigest(), torch.initial_seed() != seed
 
 
-def masks(plan: Plan, numbers: list[int]) -> Masks:
+def masks(plan: TrainingPlan, numbers: list[int]) -> Masks:
     return Masks([plan.streams(number).generator("dropout", plan.device) for number in numbers])
 
 
-def check(plan: Plan) -> None:
+def check(plan: TrainingPlan) -> None:
     """Hold the task's members against the contract, on a model and a batch that are thrown away."""
     with random_streams.untouched():
         made = module(plan, 0, masks(plan, [0]))

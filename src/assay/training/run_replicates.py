@@ -9,7 +9,7 @@ from itertools import chain
 import torch
 
 from assay.core.errors import AssayError, UsageError
-from assay.replicates.replicate_cache import Store
+from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.training_progress import Only, Watcher
 from assay.runtime import task_source
@@ -22,13 +22,18 @@ from assay.training import (
     training_loop,
     worker_processes,
 )
-from assay.training.training_spec import Plan
+from assay.training.training_spec import TrainingPlan
 from assay.training.vmap import equivalence_check
 from assay.training.vmap.vmap_engine import NotFusable
 
 
 def run(
-    plan: Plan, group: Sequence[int], numbers: Sequence[int], execution: str, progress: Watcher, store: Store
+    plan: TrainingPlan,
+    group: Sequence[int],
+    numbers: Sequence[int],
+    execution: str,
+    progress: Watcher,
+    store: ReplicateCache,
 ) -> list[Outcome]:
     """Train the replicates `numbers` of `group`; their outcomes in that order.
 
@@ -49,13 +54,15 @@ def run(
     return [by_number[number] for number in numbers]
 
 
-def part(plan: Plan, numbers: Sequence[int], chunk: int, progress: Watcher, notes: list[str]) -> list[Outcome]:
+def part(plan: TrainingPlan, numbers: Sequence[int], chunk: int, progress: Watcher, notes: list[str]) -> list[Outcome]:
     """The share of one worker process, which knows from its parent that lanes can be trusted."""
     with _said(plan):
         return here(plan, numbers, chunk, progress, notes)
 
 
-def here(plan: Plan, numbers: Sequence[int], largest: int, progress: Watcher, notes: list[str]) -> list[Outcome]:
+def here(
+    plan: TrainingPlan, numbers: Sequence[int], largest: int, progress: Watcher, notes: list[str]
+) -> list[Outcome]:
     """Train in this process, `largest` at a time; a chunk that does not fit or breaks in lanes is cut up."""
     found: list[Outcome] = []
     waiting, lanes = memory_estimate.chunks(numbers, largest), largest > 1
@@ -77,7 +84,7 @@ def here(plan: Plan, numbers: Sequence[int], largest: int, progress: Watcher, no
     return found
 
 
-def _in_lanes(plan: Plan, numbers: Sequence[int], progress: Watcher) -> list[Outcome]:
+def _in_lanes(plan: TrainingPlan, numbers: Sequence[int], progress: Watcher) -> list[Outcome]:
     """Fresh lanes, trained to the end. NotFusable, naming module and reason, when what they run through breaks.
 
     One replicate alone is accompanied by another that is thrown away: torch takes a single lane for no batch, and
@@ -95,12 +102,12 @@ def _in_lanes(plan: Plan, numbers: Sequence[int], progress: Watcher) -> list[Out
         raise NotFusable(equivalence_check.blamed(engine, error)) from error
 
 
-def _alone(plan: Plan, number: int, progress: Watcher) -> list[Outcome]:
+def _alone(plan: TrainingPlan, number: int, progress: Watcher) -> list[Outcome]:
     return training_loop.train(plan, equivalence_check.alone(plan, number), [number], progress)
 
 
 @contextmanager
-def _said(plan: Plan) -> Iterator[None]:
+def _said(plan: TrainingPlan) -> Iterator[None]:
     """One sentence for what training raises: too little memory for one replicate, or the task's own failure."""
     try:
         yield

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from assay.core import params_yaml as parameters
 from assay.core.params_yaml import Machine, Params
-from assay.core.paths import Layout
+from assay.core.paths import ProjectPaths
 from assay.core.schemas import ModeTrace, Trace, TraceRequest
 from assay.data import storage
 from assay.data.storage import Examples
@@ -29,7 +29,7 @@ from assay.runtime import dvc_yaml, files
 from assay.training import batches, custom_fit, device, model_init, task_interface, training_loop
 from assay.training.random_streams import Streams
 from assay.training.task_interface import Task
-from assay.training.training_spec import Plan
+from assay.training.training_spec import TrainingPlan
 from assay.training.vmap import equivalence_check
 
 NEEDED = ("ids", "inputs", "targets")
@@ -41,7 +41,7 @@ PREDICTIONS = "predictions"
 
 def trace(request: TraceRequest, root: Path) -> Trace:
     """Answer `request` with the code and params.yaml of `root`. Raises UsageError for a mode that is not there."""
-    layout = Layout(root)
+    layout = ProjectPaths(root)
     content = dvc_yaml.parameters(root)
     given, _ = storage.read(Path(request.train), NEEDED)
     found = {}
@@ -78,10 +78,10 @@ def _fitted(task: Task, settings: Params, few: Examples, seed: int) -> list[dict
     return [{}, {**_hashes(safetensors.torch.load(made.weights)), PREDICTIONS: _hash(made.predictions)}]
 
 
-def _plan(task: Task, settings: Params, few: Examples, seed: int) -> Plan:
+def _plan(task: Task, settings: Params, few: Examples, seed: int) -> TrainingPlan:
     train, evaluate = batches.tensors(task, few, few, device.DTYPES[settings.train.precision])
     classes = None if few.classes is None else len(few.classes)
-    return Plan(
+    return TrainingPlan(
         task=task,
         params=settings,
         device=torch.device("cpu"),
@@ -97,7 +97,7 @@ def _plan(task: Task, settings: Params, few: Examples, seed: int) -> Plan:
 class Traced(training_loop.Training):
     """The training loop itself, looked at after each step: an edit of the loop shows, too."""
 
-    def __init__(self, plan: Plan, progress: Progress) -> None:
+    def __init__(self, plan: TrainingPlan, progress: Progress) -> None:
         model_init.check(plan)
         super().__init__(plan, equivalence_check.alone(plan, 0), [0], progress)
         self.states = [_hashes(self.engine.weights(0))]

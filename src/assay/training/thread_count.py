@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from assay.runtime import parent_watch
 from assay.training import device, model_init, random_streams
-from assay.training.training_spec import Plan
+from assay.training.training_spec import TrainingPlan
 
 #: multiply-adds of one replicate's forward pass below which a second thread gains little (see docs/execution.md)
 SMALL = 30_000_000
 
 
-def multiply_adds(plan: Plan) -> int:
+def multiply_adds(plan: TrainingPlan) -> int:
     """Multiply-adds of layers with a weight, in the forward pass of one replicate's batch."""
     found = 0
 
@@ -43,7 +43,7 @@ def multiply_adds(plan: Plan) -> int:
 
 
 @contextmanager
-def threads(plan: Plan) -> Iterator[None]:
+def threads(plan: TrainingPlan) -> Iterator[None]:
     """Run the block with as many threads as pay for this model: one, or torch's own choice within our limits."""
     small = plan.device.type == "cpu" and multiply_adds(plan) < SMALL
     with device.threads(1 if small else min(torch.get_num_threads(), parent_watch.processors())):

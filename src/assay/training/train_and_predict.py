@@ -15,10 +15,10 @@ from assay.core.schemas import Measurement, MeasureRequest
 from assay.replicates import assemble_measurement
 from assay.replicates import train_and_eval_examples as samples
 from assay.replicates.assemble_measurement import NOBODY, Cost, Watch
-from assay.replicates.train_and_eval_examples import Sample
+from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.runtime import timing
 from assay.training import device
-from assay.training.missing_replicates import Group
+from assay.training.missing_replicates import RequestRun
 from assay.training.training_setup import Prepared, prepare
 
 
@@ -37,7 +37,7 @@ def trained(
     request: MeasureRequest,
     root: Path,
     settings: Params,
-    sample: Sample,
+    sample: ExampleSubset,
     watch: Watch = NOBODY,
     report: Callable[[str], None] | None = None,
 ) -> tuple[Measurement, list[str]]:
@@ -65,7 +65,7 @@ def trained(
     return answer, unproven
 
 
-def _cost(ready: Prepared, group: Group, readings: list[int]) -> Cost:
+def _cost(ready: Prepared, group: RequestRun, readings: list[int]) -> Cost:
     """What the training took, for log and record; a note where a package is missing that would tell more."""
     mean = round(sum(readings) / len(readings), 1) if readings else None
     cost = Cost(device.peak_memory(ready.device), mean)

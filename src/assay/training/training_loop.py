@@ -21,10 +21,10 @@ from assay.training.checkpoint import Saver
 from assay.training.engine import Engine
 from assay.training.nan_detection import Monitor
 from assay.training.random_streams import Globals
-from assay.training.training_spec import Plan
+from assay.training.training_spec import TrainingPlan
 
 
-def train(plan: Plan, engine: Engine, numbers: Sequence[int], progress: Watcher) -> list[Outcome]:
+def train(plan: TrainingPlan, engine: Engine, numbers: Sequence[int], progress: Watcher) -> list[Outcome]:
     """Train the lanes of `engine`, which are the replicates `numbers`, to the end."""
     training = Training(plan, engine, numbers, progress)
     training.resume()
@@ -39,7 +39,7 @@ def train(plan: Plan, engine: Engine, numbers: Sequence[int], progress: Watcher)
 class Training:
     """Lanes under way: where they are, and all that is needed to go on from there."""
 
-    def __init__(self, plan: Plan, engine: Engine, numbers: Sequence[int], progress: Watcher) -> None:
+    def __init__(self, plan: TrainingPlan, engine: Engine, numbers: Sequence[int], progress: Watcher) -> None:
         self.plan = plan
         self.engine = engine
         self.progress = progress
@@ -183,7 +183,7 @@ class Training:
         self.progress.log(f"resumed after step {self.step} of {self.steps}")
 
 
-def predict(plan: Plan, engine: Engine) -> list[NDArray[np.float32]]:
+def predict(plan: TrainingPlan, engine: Engine) -> list[NDArray[np.float32]]:
     """Predictions of each lane for the evaluated part, (N, …) each."""
     outputs = engine.outputs(plan.evaluate.inputs)
     targets = plan.evaluate.targets

@@ -10,10 +10,10 @@ import torch
 from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest
 from assay.replicates import replicate_cache
-from assay.replicates.train_and_eval_examples import Sample
+from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.replicates.training_progress import Progress
 from assay.training import device, task_interface
-from assay.training.missing_replicates import Group
+from assay.training.missing_replicates import RequestRun
 from assay.training.task_interface import Task
 
 
@@ -23,18 +23,18 @@ class Prepared:
 
     task: Task
     device: torch.device
-    sample: Sample
+    sample: ExampleSubset
 
     def group(
         self, request: MeasureRequest, settings: Params, progress: Progress, nondeterministic: list[str]
-    ) -> Group:
+    ) -> RequestRun:
         """The replicates of `request` under `settings`, which may be others of the same task and sample."""
         store = replicate_cache.store(request, settings, self.sample, nondeterministic)
         train, evaluated = self.sample.train, self.sample.evaluated
-        return Group(request, settings, self.task, self.device, train, evaluated, store, progress)
+        return RequestRun(request, settings, self.task, self.device, train, evaluated, store, progress)
 
 
-def prepare(request: MeasureRequest, root: Path, settings: Params, sample: Sample) -> Prepared:
+def prepare(request: MeasureRequest, root: Path, settings: Params, sample: ExampleSubset) -> Prepared:
     """Load the task of `root` for what was read. Raises UsageError for what is wrong in it."""
     task = task_interface.load(settings.task.name, root, settings.model)
     return Prepared(task, device.choose(request.device), sample)

@@ -14,7 +14,7 @@ from assay.training.task_interface import Task
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """Task, parameters and data of a group, ready for the device."""
 
     task: Task

@@ -28,10 +28,10 @@ from assay.runtime import parent_watch, standard_streams, tracked_code_check
 from assay.training import device, task_interface
 from assay.training.batches import Tensors
 from assay.training.checkpoint import Checkpoints
-from assay.training.training_spec import Plan
+from assay.training.training_spec import TrainingPlan
 
 #: what trains in a worker: (plan, numbers, chunk, progress, notes) → outcomes
-Train = Callable[[Plan, Sequence[int], int, Watcher, list[str]], list[Outcome]]
+Train = Callable[[TrainingPlan, Sequence[int], int, Watcher, list[str]], list[Outcome]]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class _Parcel:
     threads: int
 
     @classmethod
-    def of(cls, plan: Plan) -> _Parcel:
+    def of(cls, plan: TrainingPlan) -> _Parcel:
         tensors = (plan.train.inputs, plan.train.targets, plan.evaluate.inputs, plan.evaluate.targets)
         arrays = [one.cpu().numpy() for one in tensors]
         return cls(
@@ -64,9 +64,9 @@ class _Parcel:
             threads=torch.get_num_threads(),
         )
 
-    def plan(self) -> Plan:
+    def plan(self) -> TrainingPlan:
         train_inputs, train_targets, inputs, targets = map(torch.from_numpy, self.arrays)
-        return Plan(
+        return TrainingPlan(
             task=task_interface.load(self.params.task.name, self.root, self.params.model),
             params=self.params,
             device=torch.device("cpu"),
@@ -117,7 +117,7 @@ class _Done(NamedTuple):
 
 
 def run(
-    plan: Plan, shares: Sequence[Sequence[int]], chunk: int, progress: Watcher, notes: list[str], train: Train
+    plan: TrainingPlan, shares: Sequence[Sequence[int]], chunk: int, progress: Watcher, notes: list[str], train: Train
 ) -> list[Outcome]:
     """Train each of `shares` in a process of its own, each `chunk` at a time; outcomes in no particular order.
 

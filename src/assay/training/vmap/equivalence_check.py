@@ -20,7 +20,7 @@ from assay.training import memory_estimate, model_init, task_interface
 from assay.training.batches import Feed
 from assay.training.random_streams import Globals
 from assay.training.sequential_engine import Sequential
-from assay.training.training_spec import Plan
+from assay.training.training_spec import TrainingPlan
 from assay.training.vmap.vmap_engine import Fused, NotFusable
 
 STEPS = 3
@@ -28,19 +28,19 @@ STEPS = 3
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4, "tf32": 1e-2, "bfloat16": 5e-2}
 
 
-def fused(plan: Plan, numbers: Sequence[int]) -> Fused:
+def fused(plan: TrainingPlan, numbers: Sequence[int]) -> Fused:
     """An engine of fresh lanes; NotFusable when the task does not allow it."""
     masks = model_init.masks(plan, list(numbers))
     return Fused(plan.task, [model_init.module(plan, number, masks) for number in numbers], plan.params, masks)
 
 
-def alone(plan: Plan, number: int) -> Sequential:
+def alone(plan: TrainingPlan, number: int) -> Sequential:
     """An engine of one fresh lane, the global generators seeded for it."""
     masks = model_init.masks(plan, [number])
     return Sequential(plan.task, [model_init.module(plan, number, masks)], plan.params, masks)
 
 
-def prove(plan: Plan, numbers: Sequence[int]) -> None:
+def prove(plan: TrainingPlan, numbers: Sequence[int]) -> None:
     """Raise NotFusable, naming module and reason, unless two of `numbers` train in lanes as they do alone."""
     pair = list(numbers[:2])
     twins = [alone(plan, number) for number in pair]

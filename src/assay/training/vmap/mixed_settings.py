@@ -18,20 +18,20 @@ from assay.replicates import assemble_measurement
 from assay.replicates.training_progress import Progress
 from assay.training import autotune_execution, memory_estimate, model_init, optimizers, thread_count, training_loop
 from assay.training.batches import cuts
-from assay.training.missing_replicates import Group
-from assay.training.training_spec import Plan
-from assay.training.vmap.vmap_engine import Fused, Part
+from assay.training.missing_replicates import RequestRun
+from assay.training.training_spec import TrainingPlan
+from assay.training.vmap.vmap_engine import Fused, LaneGroup
 
 
 @dataclass(frozen=True)
 class Lane:
     """One replicate of one setting."""
 
-    group: Group
+    group: RequestRun
     number: int
 
 
-def train(groups: Sequence[Group], progress: Progress, late: Callable[[], list[str]]) -> int:
+def train(groups: Sequence[RequestRun], progress: Progress, late: Callable[[], list[str]]) -> int:
     """Train what no cache holds of `groups`, which are alike, together; how many replicates that were.
 
     `late` tells modules imported meanwhile that nobody had seen: kept for the runs that find the replicates.
@@ -53,12 +53,12 @@ def train(groups: Sequence[Group], progress: Progress, late: Callable[[], list[s
             group.store.close()
 
 
-def _claimed(group: Group, progress: Progress) -> list[int]:
+def _claimed(group: RequestRun, progress: Progress) -> list[int]:
     progress.keep = group.keep
     return group.claim()
 
 
-def _chunks(plan: Plan, lanes: Sequence[Lane]) -> Iterator[list[Lane]]:
+def _chunks(plan: TrainingPlan, lanes: Sequence[Lane]) -> Iterator[list[Lane]]:
     """As many lanes as fit into memory, for as long as fusing them pays; one alone would not be a batch to torch."""
     group = lanes[0].group
     way = autotune_execution.way(
@@ -69,7 +69,7 @@ def _chunks(plan: Plan, lanes: Sequence[Lane]) -> Iterator[list[Lane]]:
         yield from ([lanes[index] for index in chunk] for chunk in chunks if len(chunk) > 1)
 
 
-def _train(plan: Plan, lanes: Sequence[Lane], progress: Progress, late: Callable[[], list[str]]) -> int:
+def _train(plan: TrainingPlan, lanes: Sequence[Lane], progress: Progress, late: Callable[[], list[str]]) -> int:
     try:
         found = training_loop.train(plan, _engine(plan, lanes), [lane.number for lane in lanes], progress)
     except (AssayError, OSError):
@@ -82,19 +82,19 @@ def _train(plan: Plan, lanes: Sequence[Lane], progress: Progress, late: Callable
     return len(found)
 
 
-def _engine(plan: Plan, lanes: Sequence[Lane]) -> Fused:
+def _engine(plan: TrainingPlan, lanes: Sequence[Lane]) -> Fused:
     numbers = [lane.number for lane in lanes]
     masks = model_init.masks(plan, numbers)
     modules = [model_init.module(plan, number, masks) for number in numbers]
     return Fused(plan.task, modules, plan.params, masks, list(_parts(plan, lanes)))
 
 
-def _parts(plan: Plan, lanes: Sequence[Lane]) -> Iterator[Part]:
+def _parts(plan: TrainingPlan, lanes: Sequence[Lane]) -> Iterator[LaneGroup]:
     """Neighbours of one setting, and how it updates them."""
     steps = plan.params.train.epochs * len(cuts(len(plan.train), plan.params.train.batch_size))
     start = 0
     for _, same in itertools.groupby(lanes, lambda lane: id(lane.group)):
         count, settings = len(list(same)), lanes[start].group.settings
         size = partial(optimizers.step_size, settings.lr, settings.train.schedule, steps=steps)
-        yield Part(slice(start, start + count), optimizers.rule(settings.train), size, settings.train.clip)
+        yield LaneGroup(slice(start, start + count), optimizers.rule(settings.train), size, settings.train.clip)
         start += count

@@ -34,7 +34,7 @@ class NotFusable(Exception):
 
 
 @dataclass(frozen=True)
-class Part:
+class LaneGroup:
     """Neighbouring lanes with an update rule, a step size and a largest gradient norm of their own."""
 
     rows: slice
@@ -49,7 +49,7 @@ class Fused(Engine):
     execution = "fused"
 
     def __init__(
-        self, task: Task, modules: Sequence[nn.Module], params: Params, masks: Masks, parts: Sequence[Part] = ()
+        self, task: Task, modules: Sequence[nn.Module], params: Params, masks: Masks, parts: Sequence[LaneGroup] = ()
     ) -> None:
         """`parts`: all lanes, where they differ in how they are updated; else `params` holds for every one."""
         if task.optimizer is not None:
