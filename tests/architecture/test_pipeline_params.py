@@ -46,8 +46,8 @@ def watched(stage: ModuleType, project: Project, monkeypatch: pytest.MonkeyPatch
     read: set[str] = set()
 
     def recording(root: Path, name: str) -> StageContext:
-        begun = really_start(root, name)
-        return dataclasses.replace(begun, params=Recorded(begun.params, read))  # type: ignore[arg-type]
+        ctx = really_start(root, name)
+        return dataclasses.replace(ctx, params=Recorded(ctx.params, read))  # type: ignore[arg-type]
 
     monkeypatch.setattr(stage, "start", recording)
     monkeypatch.chdir(project.root)

@@ -16,23 +16,23 @@ from assay.runtime.dvc_fetch import fetch
 from assay.runtime.stage_setup import StageContext
 
 
-def own_training_data(begun: StageContext, named: AcceptedStrategy, say: cache_dirs.Say = cache_dirs.unsaid) -> Path:
+def own_training_data(ctx: StageContext, named: AcceptedStrategy, say: cache_dirs.Say = cache_dirs.unsaid) -> Path:
     """Folder of the training part that the accepted strategy was trained on, fetched through DVC if need be.
 
     `say` is told where our cache does not take it.
     """
-    path = begun.layout.part("train").relative_to(begun.layout.root).as_posix()
-    then = accepted_strategy.locked(git.read(begun.run.home, named.commit, "dvc.lock") or b"{}", path)
+    path = ctx.layout.part("train").relative_to(ctx.layout.root).as_posix()
+    then = accepted_strategy.locked(git.read(ctx.run.home, named.commit, "dvc.lock") or b"{}", path)
     if then is None:
         raise UsageError(f"dvc.lock of baseline {named.name} does not know {path}", mend="accept a strategy again")
-    now = accepted_strategy.locked(files.read_bytes(begun.layout.lock), path) if begun.layout.lock.is_file() else None
+    now = accepted_strategy.locked(files.read_bytes(ctx.layout.lock), path) if ctx.layout.lock.is_file() else None
     if then == now:
-        return begun.layout.part("train")
-    folder = begun.run.store.foreign(then)
+        return ctx.layout.part("train")
+    folder = ctx.run.store.foreign(then)
     cache_dirs.hold(folder)
     if _readable(folder):
         return folder
-    return cache_dirs.place(lambda where: _fetch(begun, named, path, where), folder, say)
+    return cache_dirs.place(lambda where: _fetch(ctx, named, path, where), folder, say)
 
 
 def _readable(folder: Path) -> bool:
@@ -44,12 +44,12 @@ def _readable(folder: Path) -> bool:
     return True
 
 
-def _fetch(begun: StageContext, named: AcceptedStrategy, path: str, folder: Path) -> Path:
+def _fetch(ctx: StageContext, named: AcceptedStrategy, path: str, folder: Path) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new.") as scratch:
         cache_dirs.hold(Path(scratch))
         out = Path(scratch) / "part"
-        said = fetch((begun.run.home, dvc_yaml.main(begun.run.home)), path, named.commit, out)
+        said = fetch((ctx.run.home, dvc_yaml.main(ctx.run.home)), path, named.commit, out)
         if said:
             raise UsageError(
                 f"the training data of baseline {named.name} are not at hand ({said})",

@@ -87,7 +87,7 @@ def judge(
         min_effect=measuring.metric.min_effect,
         confirmation=attempt.confirmation,
         test=test,
-        fixed=measuring.begun.params.task.fixed and any(len(set(each)) == 1 for each in lists),
+        fixed=measuring.ctx.params.task.fixed and any(len(set(each)) == 1 for each in lists),
         distinct=True,
     )
     judged = entered(judged, diverged) if placed else judged

@@ -37,27 +37,25 @@ class RebaselinePlan:
     redraw: bool = False
 
 
-def plan(
-    begun: StageContext, named: AcceptedStrategy, strategy: Strategy | None, say: cache_dirs.Say
-) -> RebaselinePlan:
+def plan(ctx: StageContext, named: AcceptedStrategy, strategy: Strategy | None, say: cache_dirs.Say) -> RebaselinePlan:
     """How to bring the baseline `named` up to date. `strategy` is its evidence, where it has any.
 
     `say` is told when our cache takes nothing.
     """
-    arm = record(begun.layout)
+    arm = record(ctx.layout)
     if arm is None or arm.measurement is None or arm.name != named.name:
         return RebaselinePlan(TRAIN, [f"{named.name} was not measured here"])
-    used_up = list(_used_up(begun, arm, strategy))
+    used_up = list(_used_up(ctx, arm, strategy))
     if used_up and arm_is(arm, named):
         return RebaselinePlan(TRAIN, used_up, redraw=True)
-    other = [*used_up, *_other(begun, arm, arm.measurement, named)]
+    other = [*used_up, *_other(ctx, arm, arm.measurement, named)]
     if other:
         return RebaselinePlan(TRAIN, other)
-    if arm.evaluated == storage.read_manifest(begun.layout.part("validation")).content:
+    if arm.evaluated == storage.read_manifest(ctx.layout.part("validation")).content:
         return RebaselinePlan(
             SCORE, ["it was measured under today's environment, profile and draw, on today's examples"]
         )
-    why = _cannot_infer(begun, arm, arm.measurement, named, say)
+    why = _cannot_infer(ctx, arm, arm.measurement, named, say)
     if why:
         return RebaselinePlan(TRAIN, ["the validation examples changed", why])
     return RebaselinePlan(INFER, ["the validation examples changed"])
@@ -77,27 +75,27 @@ def arm_is(arm: Arm, named: AcceptedStrategy) -> bool:
     return (arm.measurement.purpose, first) == (named.purpose, named.first)
 
 
-def _used_up(begun: StageContext, arm: Arm, strategy: Strategy | None) -> Iterator[str]:
+def _used_up(ctx: StageContext, arm: Arm, strategy: Strategy | None) -> Iterator[str]:
     """Reasons to measure the same thing once more: the old seeds would bring the old luck back."""
-    where = begun.layout.environment
+    where = ctx.layout.environment
     today = schemas.decode(files.read_bytes(where), Environment, str(where))
     if arm.environment.key != today.key:
         yield f"environment: {arm.environment.key} → {today.key}"
-    most, day = begun.params.judge.baseline_max_age, (strategy.drawn or strategy.tag).stamp.date if strategy else ""
+    most, day = ctx.params.judge.baseline_max_age, (strategy.drawn or strategy.tag).stamp.date if strategy else ""
     age = (date.today() - date.fromisoformat(day)).days if day else 0
     if most is not None and age > most:
         yield f"it is {age} days old, baseline_max_age is {most:g}"
 
 
-def _other(begun: StageContext, arm: Arm, measured: Measurement, named: AcceptedStrategy) -> Iterator[str]:
+def _other(ctx: StageContext, arm: Arm, measured: Measurement, named: AcceptedStrategy) -> Iterator[str]:
     """Reasons to measure something else: another commit, draw or amount. Its seeds are the ones it stands with."""
     if arm.commit != named.commit:
         yield f"{named.name} is another commit: {arm.commit[:12]} → {named.commit[:12]}"
     elif not arm_is(arm, named):
         yield f"it stands with other replicates: {measured.purpose} → {named.purpose} from {named.first} on"
-    lock = dvc_lock_diff.read(files.read_bytes(begun.layout.lock, "dvc repro baseline"))
+    lock = dvc_lock_diff.read(files.read_bytes(ctx.layout.lock, "dvc repro baseline"))
     then = (lock.get("baseline", {}).get("params") or {}).get("params.yaml") or {}
-    present = parse(files.read_bytes(begun.layout.params))
+    present = parse(files.read_bytes(ctx.layout.params))
     for key, value in then.items():
         now = _at(present, key)
         if now != value:
@@ -111,22 +109,22 @@ def _at(values: object, key: str) -> object:
 
 
 def _cannot_infer(
-    begun: StageContext, arm: Arm, measured: Measurement, named: AcceptedStrategy, say: cache_dirs.Say
+    ctx: StageContext, arm: Arm, measured: Measurement, named: AcceptedStrategy, say: cache_dirs.Say
 ) -> str:
     """Why stored weights cannot predict today's examples, "" when they can.
 
     Raises UsageError when only a file is missing: fetching it costs less than training.
     """
-    tree, layout = accepted_strategy.unpack(begun.run, named.commit, say), begun.layout
-    task = accepted_strategy.resolved(begun.run.home, named.name, named.commit).task.name
+    tree, layout = accepted_strategy.unpack(ctx.run, named.commit, say), ctx.layout
+    task = accepted_strategy.resolved(ctx.run.home, named.name, named.commit).task.name
     if "fit" in task_source.read(tree, task, "learning").functions:
         return "its task trains and predicts in one function, fit()"
-    train, _ = storage.read(own_training_data(begun, named, say))
+    train, _ = storage.read(own_training_data(ctx, named, say))
     evaluated, _ = storage.read(layout.part("validation"), ["ids"])
     weights = Stored(
-        measured, layout.models("baseline"), layout.curves("baseline"), arm.environment.key, begun.params.seed
+        measured, layout.models("baseline"), layout.curves("baseline"), arm.environment.key, ctx.params.seed
     )
-    reasons = lost(weights, begun.run.store.replicates, train, evaluated)
+    reasons = lost(weights, ctx.run.store.replicates, train, evaluated)
     gone = next((why for why in reasons.values() if why.endswith("not at hand")), "")
     if gone:
         mend = "dvc pull models/baseline plots/curves-baseline.csv, or train it again with dvc repro -s baseline"

@@ -30,7 +30,7 @@ def ideas(home: Path, measured: Sequence[tuple[Sequence[Row], Params]], failed: 
     return [price for _, price in taken]
 
 
-def ablation(home: Path, cells: Mapping[tuple[str, ...], Sequence[Row]], settings: Params) -> Price:
+def ablation(home: Path, cells: Mapping[tuple[str, ...], Sequence[Row]], params: Params) -> Price:
     """The price of the look at all effects of a design, recorded. Another draw of the same cells is another look."""
     identities = {changes: rows[0]["identity"] for changes, rows in cells.items()}
     first = next(iter(cells.values()))
@@ -39,8 +39,8 @@ def ablation(home: Path, cells: Mapping[tuple[str, ...], Sequence[Row]], setting
         against=None,
         n=len(first),
         test="factorial",
-        alpha=settings.judge.alpha,
-        metric=metric_label(settings.metric.name, settings.metric.options),
+        alpha=params.judge.alpha,
+        metric=metric_label(params.metric.name, params.metric.options),
     )
     asked = LookEntry(
         identity=files.digest("\n".join(sorted(identities.values())).encode()),
@@ -55,10 +55,10 @@ def ablation(home: Path, cells: Mapping[tuple[str, ...], Sequence[Row]], setting
     return price
 
 
-def _look(rows: Sequence[Row], settings: Params, known: Mapping[str, str]) -> LookEntry:
+def _look(rows: Sequence[Row], params: Params, known: Mapping[str, str]) -> LookEntry:
     table = {name: [row[name] for row in rows] for name in rows[0]}
     return past_verdicts.recorded(
-        table, settings.judge, metric_label(settings.metric.name, settings.metric.options), known, ""
+        table, params.judge, metric_label(params.metric.name, params.metric.options), known, ""
     )
 
 

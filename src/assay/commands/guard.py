@@ -124,15 +124,15 @@ def _described(name: str, commit: str, layout: ProjectPaths) -> Revision:
 
 
 def _compare(
-    layout: ProjectPaths, sides: tuple[Revision, Revision], modes: list[str], asked: params_yaml.Params, steps: int
+    layout: ProjectPaths, sides: tuple[Revision, Revision], modes: list[str], params: params_yaml.Params, steps: int
 ) -> dict[str, Guarded]:
     """Every one of `modes` in both revisions; where they part, the first one once more against itself."""
     if not modes:
         return {}
     request = TraceRequest(
         modes=modes,
-        profile=asked.profile,
-        seed=asked.seed,
+        profile=params.profile,
+        seed=params.seed,
         steps=steps,
         train=str(layout.part("train").resolve()),
         answer="",

@@ -75,14 +75,14 @@ def rebaseline(start: Path, say: Say) -> RebaselineResult:
     named = schemas.decode(
         files.read_bytes(layout.accepted), AcceptedStrategy, str(layout.accepted), "dvc repro context"
     )
-    begun = StageContext("rebaseline", dvc_yaml.current(layout.root), asked)
-    chosen = plan(begun, named, strategy, say)
+    ctx = StageContext("rebaseline", dvc_yaml.current(layout.root), asked)
+    chosen = plan(ctx, named, strategy, say)
     if chosen.redraw and strategy is None:
         reason = "the same seeds, as no evidence of it could record a new draw"
         chosen = RebaselinePlan(TRAIN, [*chosen.reasons, reason])
     say(f"{chosen.way}: {'; '.join(chosen.reasons)}")
     if chosen.redraw and strategy is not None:
-        _draw(begun, state, strategy, "; ".join(chosen.reasons))
+        _draw(ctx, state, strategy, "; ".join(chosen.reasons))
         _repro(layout, "context")
     said = "" if chosen.way == SCORE else _repro(layout, "baseline", alone=True)
     return _done(layout, chosen, "Running stage 'baseline'" in said, say)
@@ -101,9 +101,9 @@ def _strategy(state: State, name: str) -> Strategy | None:
     return found
 
 
-def _draw(begun: StageContext, state: State, strategy: Strategy, why: str) -> None:
+def _draw(ctx: StageContext, state: State, strategy: Strategy, why: str) -> None:
     """The tag first: killed after it, the next call or run measures this very draw."""
-    root, asked = begun.layout.root, begun.params
+    root, asked = ctx.layout.root, ctx.params
     check_identity(root)
     sequence = next_sequence(state, look_ledger.read(root))
     event = Remeasured(

@@ -80,8 +80,8 @@ def _with_parameters(layout: ProjectPaths, state: State, landed: bool) -> Iterat
         yield StatusLine(topic="code", text=text, mend=commit_command(layout.root, untracked))
 
 
-def _baseline(layout: ProjectPaths, asked: Params, state: State) -> Iterator[StatusLine]:
-    name = asked.baseline
+def _baseline(layout: ProjectPaths, params: Params, state: State) -> Iterator[StatusLine]:
+    name = params.baseline
     if name == "floor":
         newest = state.current
         mend = f"set baseline: {newest.tag.name} in params.yaml" if newest else ""
@@ -93,11 +93,11 @@ def _baseline(layout: ProjectPaths, asked: Params, state: State) -> Iterator[Sta
         mend = "git fetch --unshallow --tags" if shallow else "git fetch --tags"
         yield StatusLine(topic="baseline", text=f"{name} is not in this repository", mend=mend)
         return
-    yield _evidence(name, state, asked)
+    yield _evidence(name, state, params)
     yield _difference(layout, name, commit)
 
 
-def _evidence(name: str, state: State, asked: Params) -> StatusLine:
+def _evidence(name: str, state: State, params: Params) -> StatusLine:
     strategy = state.strategies.get(name.removeprefix("strategy/"))
     bad = next((tag for tag in state.unverifiable if tag.name == name), None)
     if bad is not None:
@@ -114,7 +114,7 @@ def _evidence(name: str, state: State, asked: Params) -> StatusLine:
     score = accepted.confirmation.candidate
     text = f"{name} · {accepted.metric} {_number(score.mean)} ±{_number(score.sd)} (n={score.n})"
     text += f" · accepted {strategy.tag.stamp.date} by {strategy.tag.stamp.author}"
-    most = asked.judge.baseline_max_age
+    most = params.judge.baseline_max_age
     if most is not None and days > most:
         text += f", {days} days ago; baseline_max_age is {most:g}"
         return StatusLine(topic="baseline", text=text, mend="assay rebaseline")
@@ -138,30 +138,30 @@ def _difference(layout: ProjectPaths, name: str, commit: str) -> StatusLine:
     return StatusLine(topic="difference", text=found[0] if found else f"the same strategy as {name}")
 
 
-def _fresh(layout: ProjectPaths, asked: Params) -> Iterator[StatusLine]:
+def _fresh(layout: ProjectPaths, params: Params) -> Iterator[StatusLine]:
     """The measured baseline against today's environment, profile and data. Which packages count the last run knew."""
     path, topic = layout.record("baseline"), "baseline"
-    if asked.baseline == "floor" or not path.is_file():
+    if params.baseline == "floor" or not path.is_file():
         return
     try:
         arm = schemas.decode(path.read_bytes(), Arm, str(path), "dvc exp run")
         known = schemas.decode(files.read_bytes(layout.environment), Environment, str(layout.environment))
-        today = environment.find(asked.machine.device, known.packages, status_library.training())
+        today = environment.find(params.machine.device, known.packages, status_library.training())
     except AssayError as error:
         yield StatusLine(topic=topic, text=error.problem, mend="dvc exp run")
         return
     measured = arm.measurement
     reasons = []
-    if arm.name != asked.baseline:
+    if arm.name != params.baseline:
         reasons.append(f"the last run measured {arm.name}")
-    if measured is not None and measured.profile != asked.profile:
+    if measured is not None and measured.profile != params.profile:
         reasons.append(f"it was measured under profile {measured.profile}")
     if arm.environment.key != today.key:
         reasons.append(f"it was measured under {arm.environment.key}, today is {today.key}")
     if measured is not None and arm.evaluated != _validation(layout):
         reasons.append("the validation examples are others")
     if reasons:
-        yield StatusLine(topic=topic, text=f"{asked.baseline} is stale: {'; '.join(reasons)}", mend="dvc exp run")
+        yield StatusLine(topic=topic, text=f"{params.baseline} is stale: {'; '.join(reasons)}", mend="dvc exp run")
 
 
 def _validation(layout: ProjectPaths) -> str:

@@ -21,7 +21,7 @@ def training() -> str:
     return library_fingerprint.fingerprints()[library_fingerprint.TRAINING]
 
 
-def upgraded(layout: ProjectPaths, asked: Params) -> Iterator[StatusLine]:
+def upgraded(layout: ProjectPaths, params: Params) -> Iterator[StatusLine]:
     """What another Assay than that of the last run will run again, before it is spent."""
     try:
         last = {
@@ -36,8 +36,8 @@ def upgraded(layout: ProjectPaths, asked: Params) -> Iterator[StatusLine]:
         return
     cost = "nothing is trained"
     if known.library != now[library_fingerprint.TRAINING]:
-        arms = "the candidate is" if asked.baseline == "floor" else "both arms are"
-        cost = f"what trains changed, {arms} measured again ({asked.replicates} replicates each)"
+        arms = "the candidate is" if params.baseline == "floor" else "both arms are"
+        cost = f"what trains changed, {arms} measured again ({params.replicates} replicates each)"
     text = f"Assay changed since the last run: {', '.join(again)} will run again; {cost}"
     yield StatusLine(topic="library", text=text, mend="dvc exp run")
 

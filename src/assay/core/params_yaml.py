@@ -176,36 +176,36 @@ def changed(content: bytes | str, settings: Mapping[str, Any], profile: str | No
     return _resolved(raw, profile, "params.yaml")
 
 
-def alike(checked: Params) -> Params:
+def alike(params: Params) -> Params:
     """What settings must agree in to train together: all but step size, weight decay, clipping, and how much momentum.
 
     Without momentum a rule keeps nothing of earlier steps; with any it does.
     """
-    momentum = 0.5 if checked.train.momentum else 0.0
-    train = msgspec.structs.replace(checked.train, weight_decay=0.0, clip=0.0, momentum=momentum)
-    return msgspec.structs.replace(checked, lr=1.0, train=train)
+    momentum = 0.5 if params.train.momentum else 0.0
+    train = msgspec.structs.replace(params.train, weight_decay=0.0, clip=0.0, momentum=momentum)
+    return msgspec.structs.replace(params, lr=1.0, train=train)
 
 
-def modes(checked: Params) -> tuple[str, ...]:
+def modes(params: Params) -> tuple[str, ...]:
     """Names of all modes: the parameters as they stand, then those of the section `modes`."""
-    return (DEFAULT_MODE, *checked.modes)
+    return (DEFAULT_MODE, *params.modes)
 
 
-def strategy(checked: Params) -> dict[str, Any]:
+def strategy(params: Params) -> dict[str, Any]:
     """The resolved parameters that belong to a strategy's identity, in JSON's kinds alone."""
-    form: dict[str, Any] = json_form(as_given(checked))
+    form: dict[str, Any] = json_form(as_given(params))
     return form
 
 
-def as_given(checked: Params) -> dict[str, Any]:
+def as_given(params: Params) -> dict[str, Any]:
     """The parameters of a strategy as they were written, dates and keys of numbers included: for a task's own code."""
-    plain = msgspec.to_builtins(checked, builtin_types=(datetime.date, datetime.datetime))
+    plain = msgspec.to_builtins(params, builtin_types=(datetime.date, datetime.datetime))
     return {name: plain[name] for name in STRATEGY} | {"task": plain["task"]["name"]}
 
 
-def lines(checked: Params) -> list[str]:
+def lines(params: Params) -> list[str]:
     """The same, one `name: value` a leaf, values as JSON."""
-    return [f"{key}: {msgspec.json.encode(value).decode()}" for key, value in _leaves(strategy(checked))]
+    return [f"{key}: {msgspec.json.encode(value).decode()}" for key, value in _leaves(strategy(params))]
 
 
 def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

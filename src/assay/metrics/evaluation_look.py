@@ -14,24 +14,24 @@ from assay.stats.alpha_budget import LookEntry, LookKey, metric_label
 FLOOR = "floor"
 
 
-def asked(candidate: Scored, baseline: Scored | None, given: Params, names: tuple[str, tuple[str, ...]]) -> LookEntry:
+def asked(candidate: Scored, baseline: Scored | None, params: Params, names: tuple[str, tuple[str, ...]]) -> LookEntry:
     """The look at `candidate`, which is called `names`, against `baseline` or the floor; with no price yet."""
     numbers = [one.number for one in baseline.replicates] if baseline else []
     key = LookKey(
         candidate=candidate.replicates[0].seed,
         against=baseline.replicates[0].seed if baseline else None,
         n=len(candidate.replicates),
-        test=given.judge.test,
-        alpha=given.judge.alpha,
-        plan=tuple(given.judge.looks),
-        metric=metric_label(given.metric.name, given.metric.options),
+        test=params.judge.test,
+        alpha=params.judge.alpha,
+        plan=tuple(params.judge.looks),
+        metric=metric_label(params.metric.name, params.metric.options),
     )
     return LookEntry(
         identity=names[0],
         formerly=names[1],
         baseline=baseline.arm.commit if baseline else FLOOR,
         environment=(baseline or candidate).arm.environment.key,
-        place=min(numbers) if baseline and given.judge.test != PAIRED else None,
+        place=min(numbers) if baseline and params.judge.test != PAIRED else None,
         key=key,
         level=0.0,
         spends=0.0,

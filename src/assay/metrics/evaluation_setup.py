@@ -21,36 +21,36 @@ from assay.metrics.version.version_key import can_name, metric_version
 from assay.runtime import import_closure, metric_input_files, task_source
 
 
-def read(root: Path, asked: Params, module: object, ids: NDArray[np.str_], targets: NDArray[Any]) -> Ruler:
+def read(root: Path, params: Params, module: object, ids: NDArray[np.str_], targets: NDArray[Any]) -> Ruler:
     """The ruler of the project at `root` for examples with `ids` (N,) and `targets` (N, …).
 
     Raises UsageError for what METRICS gets wrong.
     """
-    where = task_source.where(root, asked.task.name, "metrics")
+    where = task_source.where(root, params.task.name, "metrics")
     metrics = task_metrics.read(module, where)
-    task_metrics.chosen(metrics, asked.metric.name, where)
-    return Ruler(metrics, asked.metric.name, asked.metric.options, ids, targets)
+    task_metrics.chosen(metrics, params.metric.name, where)
+    return Ruler(metrics, params.metric.name, params.metric.options, ids, targets)
 
 
-def version(root: Path, asked: Params, module: object, evaluated: str) -> str:
+def version(root: Path, params: Params, module: object, evaluated: str) -> str:
     """The metric version in the tree at `root`; `evaluated` is the content hash of the examples."""
-    return _version(root, asked, module, evaluated, asked.metric.name)
+    return _version(root, params, module, evaluated, params.metric.name)
 
 
-def versions(root: Path, asked: Params, module: object, evaluated: str, names: Iterable[str]) -> dict[str, str]:
+def versions(root: Path, params: Params, module: object, evaluated: str, names: Iterable[str]) -> dict[str, str]:
     """Metric → its version, for those of `names` that a version can begin with; only the deciding one has options."""
-    named = [name for name in names if name == asked.metric.name or can_name(name)]
-    return {name: _version(root, asked, module, evaluated, name) for name in named}
+    named = [name for name in names if name == params.metric.name or can_name(name)]
+    return {name: _version(root, params, module, evaluated, name) for name in named}
 
 
-def _version(root: Path, asked: Params, module: object, evaluated: str, name: str) -> str:
-    options: Mapping[str, Any] = asked.metric.options if name == asked.metric.name else {}
+def _version(root: Path, params: Params, module: object, evaluated: str, name: str) -> str:
+    options: Mapping[str, Any] = params.metric.options if name == params.metric.name else {}
     return metric_version(
         partial(import_closure.read_module, root),
-        task_source.module(asked.task.name, "metrics"),
+        task_source.module(params.task.name, "metrics"),
         name,
-        task_metrics.revision(module, task_source.where(root, asked.task.name, "metrics")),
+        task_metrics.revision(module, task_source.where(root, params.task.name, "metrics")),
         evaluated,
         options,
-        metric_input_files.contents(root, asked.task.name),
+        metric_input_files.contents(root, params.task.name),
     )

@@ -37,9 +37,9 @@ def requested(request: MeasureRequest, root: Path) -> Params:
     return parameters.resolved(dvc_yaml.parameters(root), request.profile, str(path))
 
 
-def watched(request: MeasureRequest, settings: Params, say: Callable[[str], None] | None = None) -> Progress:
+def watched(request: MeasureRequest, params: Params, say: Callable[[str], None] | None = None) -> Progress:
     """Curves and log where `request` wants them."""
-    total = settings.train.epochs * len(request.replicates)
+    total = params.train.epochs * len(request.replicates)
     return Progress(Path(request.curves), Path(request.log), total, say)
 
 
@@ -78,9 +78,9 @@ class CachedReplicates:
     told: Told
 
 
-def at_hand(request: MeasureRequest, settings: Params, sample: ExampleSubset) -> CachedReplicates | None:
+def at_hand(request: MeasureRequest, params: Params, sample: ExampleSubset) -> CachedReplicates | None:
     """The group that `request` asks for, where the cache has every replicate with predictions, and what it told."""
-    store = replicate_cache.store(request, settings, sample, [])
+    store = replicate_cache.store(request, params, sample, [])
     told = store.told(request.replicates)
     if told is None:
         return None
@@ -93,16 +93,16 @@ def at_hand(request: MeasureRequest, settings: Params, sample: ExampleSubset) ->
     return CachedReplicates(store, found, told)
 
 
-def write_kept(request: MeasureRequest, settings: Params, sample: ExampleSubset, kept: CachedReplicates) -> Measurement:
+def write_kept(request: MeasureRequest, params: Params, sample: ExampleSubset, kept: CachedReplicates) -> Measurement:
     """The answer from the cache alone; torch is not imported for it, which would take longer than all the rest."""
-    progress = watched(request, settings)
+    progress = watched(request, params)
     try:
         for line in kept.told.log:
             progress.log(line)
         for outcome in kept.outcomes:
             progress.finished(outcome)
         kept.store.notes += kept.told.notes
-        measured = write(request, settings, sample, kept.outcomes, kept.store, progress, Cost(kept.told.peak_memory))
+        measured = write(request, params, sample, kept.outcomes, kept.store, progress, Cost(kept.told.peak_memory))
         progress.log(f"seconds: writing {timing.mark('writing'):.2f}")
         return measured
     finally:
@@ -140,7 +140,7 @@ def note(trained: Sequence[tuple[ReplicateCache, Outcome]], unproven: list[str])
 
 def write(
     request: MeasureRequest,
-    settings: Params,
+    params: Params,
     sample: ExampleSubset,
     outcomes: Sequence[Outcome],
     store: ReplicateCache,
@@ -160,7 +160,7 @@ def write(
     for line in [*notes, *(f"{name} has no deterministic kernel" for name in nondeterministic)]:
         progress.say(line)
     answer = Measurement(
-        identity=Identity(code=request.code, parameters=parameters.strategy(settings), data=sample.data),
+        identity=Identity(code=request.code, parameters=parameters.strategy(params), data=sample.data),
         purpose=request.purpose,
         profile=request.profile,
         replicates=[one.record() for one in outcomes],

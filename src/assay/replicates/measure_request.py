@@ -18,21 +18,21 @@ def training_closure(root: Path, task: str) -> tuple[Path, ...]:
     return import_closure.import_closure(root, [task_source.path(root, task, "learning")])
 
 
-def today(begun: StageContext) -> Environment:
-    path = begun.layout.environment
+def today(ctx: StageContext) -> Environment:
+    path = ctx.layout.environment
     return schemas.decode(files.read_bytes(path, "dvc repro context"), Environment, str(path), "dvc repro context")
 
 
-def request(begun: StageContext, arm: str, draw: Draw, train: Path, code: str) -> MeasureRequest:
+def request(ctx: StageContext, arm: str, draw: Draw, train: Path, code: str) -> MeasureRequest:
     """What `arm` is asked to do; `train` is the folder of its training part, `code` the hash of its closure."""
-    layout, asked = begun.layout, begun.params
+    layout, asked = ctx.layout, ctx.params
     return MeasureRequest(
         profile=asked.profile,
         purpose=draw.purpose,
         seed=asked.seed,
         replicates=list(range(draw.first, draw.first + asked.replicates)),
         device=asked.machine.device,
-        environment=today(begun).key,
+        environment=today(ctx).key,
         code=code,
         execution=asked.machine.execution,
         train=str(train),
@@ -42,5 +42,5 @@ def request(begun: StageContext, arm: str, draw: Draw, train: Path, code: str) -
         curves=str(layout.curves(arm)),
         log=str(layout.log(arm)),
         answer=str(layout.record(arm).with_suffix(".answer.json")),
-        cache=str(begun.run.store.root),
+        cache=str(ctx.run.store.root),
     )

@@ -83,12 +83,12 @@ class Names(msgspec.Struct, frozen=True):
 
 
 def store(
-    request: MeasureRequest, settings: Params, sample: ExampleSubset, nondeterministic: list[str]
+    request: MeasureRequest, params: Params, sample: ExampleSubset, nondeterministic: list[str]
 ) -> ReplicateCache:
-    """The cache of the replicates of `request` under `settings`."""
+    """The cache of the replicates of `request` under `params`."""
     names = Names(
         code=request.code,
-        parameters=parameters.strategy(settings),
+        parameters=parameters.strategy(params),
         train=storage.content_digest(sample.train),
         profile=request.profile,
         environment=request.environment,

@@ -32,12 +32,12 @@ class ExampleSubset:
     left_out: int  # given examples that are also evaluated
 
 
-def read(request: MeasureRequest, settings: Params) -> ExampleSubset:
+def read(request: MeasureRequest, params: Params) -> ExampleSubset:
     """Read what `request` names. Raises UsageError for what is wrong in it."""
     evaluated, today = storage.read(Path(request.evaluate), NEEDED)
     given, manifest = storage.read(Path(request.train), NEEDED)
     train, left_out = without(given, evaluated)
-    return ExampleSubset(sample(train, settings.train.sample), evaluated, manifest.content, today.content, left_out)
+    return ExampleSubset(sample(train, params.train.sample), evaluated, manifest.content, today.content, left_out)
 
 
 def without(train: Examples, evaluated: Examples) -> tuple[Examples, int]:

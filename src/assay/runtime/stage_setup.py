@@ -68,6 +68,6 @@ class StageContext:
 def start(root: Path, stage: str) -> StageContext:
     """Read params.yaml as a whole, whatever part of it this stage needs."""
     content = dvc_yaml.parameters(root, "bring it back with `git checkout HEAD -- params.yaml`")
-    begun = StageContext(stage, dvc_yaml.current(root), params_yaml.resolved(content))
-    source_analysis_cache.load(begun.run.store.sources)
-    return begun
+    ctx = StageContext(stage, dvc_yaml.current(root), params_yaml.resolved(content))
+    source_analysis_cache.load(ctx.run.store.sources)
+    return ctx

@@ -32,12 +32,12 @@ ARM = "baseline"
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
-    begun = start(root, ARM)
+    ctx = start(root, ARM)
     with Child("floors", cwd=root) as floors:
-        path = begun.layout.accepted
+        path = ctx.layout.accepted
         mend = "dvc repro context"
         named = schemas.decode(files.read_bytes(path, mend), AcceptedStrategy, str(path), mend)
-        measured = _measured(begun, named, floors)
+        measured = _measured(ctx, named, floors)
     for note in measured.notes if measured else ():
         if not note.startswith(cache_dirs.UNKEPT):  # the first stage said so
             print(sanitize_output.line(f"{ARM}: {note}"))
@@ -46,12 +46,12 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         name=named.name,
         commit=named.commit,
         experiment="",
-        environment=today(begun),
-        evaluated=storage.read_manifest(begun.layout.part("validation")).content,
+        environment=today(ctx),
+        evaluated=storage.read_manifest(ctx.layout.part("validation")).content,
         measurement=measured,
-        unproven=begun.unproven(),
+        unproven=ctx.unproven(),
     )
-    files.write_bytes(begun.layout.record(ARM), schemas.encode(arm))
+    files.write_bytes(ctx.layout.record(ARM), schemas.encode(arm))
 
 
 C = TypeVar("C", bound="Child")
@@ -98,15 +98,15 @@ class CandidateWarmup(Child):
             self.process.wait()
 
 
-def _measured(begun: StageContext, named: AcceptedStrategy, floors: Child) -> Measurement | None:
+def _measured(ctx: StageContext, named: AcceptedStrategy, floors: Child) -> Measurement | None:
     if named.name == accepted_strategy.FLOOR:
-        begun.prove()
-        _nothing(begun.layout)
+        ctx.prove()
+        _nothing(ctx.layout)
         _finish(floors)
         return None
-    with CandidateWarmup(begun.layout.root) as candidate:
-        begun.prove()
-        measured = Asked(begun, named).answer()
+    with CandidateWarmup(ctx.layout.root) as candidate:
+        ctx.prove()
+        measured = Asked(ctx, named).answer()
         _finish(floors)
         candidate.wait_if_begun()
     return measured
@@ -128,14 +128,14 @@ def _nothing(layout: ProjectPaths) -> None:
 class Asked:
     """The accepted strategy, and what it is asked: to be answered in a process of its own."""
 
-    def __init__(self, begun: StageContext, named: AcceptedStrategy) -> None:
+    def __init__(self, ctx: StageContext, named: AcceptedStrategy) -> None:
         self.named = named
-        self.tree = accepted_strategy.unpack(begun.run, named.commit)
-        task = accepted_strategy.resolved(begun.run.home, named.name, named.commit).task.name
+        self.tree = accepted_strategy.unpack(ctx.run, named.commit)
+        task = accepted_strategy.resolved(ctx.run.home, named.name, named.commit).task.name
         code = import_closure.code_hash(self.tree, training_closure(self.tree, task))
         draw = Draw(purpose=named.purpose, first=named.first)
-        self.request = request(begun, ARM, draw, own_training_data(begun, named), code)
-        self.path = begun.layout.record(ARM).with_suffix(".request.json")
+        self.request = request(ctx, ARM, draw, own_training_data(ctx, named), code)
+        self.path = ctx.layout.record(ARM).with_suffix(".request.json")
         files.write_bytes(self.path, schemas.encode(self.request))
 
     def answer(self) -> Measurement:

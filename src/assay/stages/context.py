@@ -40,38 +40,38 @@ from assay.runtime.stage_setup import StageContext, start
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
-    begun = start(root, "context")
-    editable_install_check.check(root, begun.run.home)
-    check_task(begun)
+    ctx = start(root, "context")
+    editable_install_check.check(root, ctx.run.home)
+    check_task(ctx)
     looked = import_closure.Looked()
-    code = {stage: stage_fingerprint.find(root, stage, begun.params.task.name, looked) for stage in CODED}
+    code = {stage: stage_fingerprint.find(root, stage, ctx.params.task.name, looked) for stage in CODED}
     shadowed_modules.check(root, {package for one in code.values() for package in packages(root, one)})
-    prove_all(begun, code)
-    metric_input_files.check_known(root, begun.params.task.name)
+    prove_all(ctx, code)
+    metric_input_files.check_known(root, ctx.params.task.name)
     outside = packages(root, code["train"])
-    append_only_ref.check_writable(begun.run.home, append_only_ref.LOOKS)
-    if git_identity.ensure(begun.run.home):
+    append_only_ref.check_writable(ctx.run.home, append_only_ref.LOOKS)
+    if git_identity.ensure(ctx.run.home):
         print(f"context: Git knew no identity; this repository now has {git_identity.NAME} <{git_identity.EMAIL}>")
-    if begun.run.home == root and (note := detached_head.before_this_run(root, begun.run.experiment)):
+    if ctx.run.home == root and (note := detached_head.before_this_run(root, ctx.run.experiment)):
         print(sanitize_output.line(f"context: {note}"))
-    if note := cache_dirs.trouble(begun.run.store):
+    if note := cache_dirs.trouble(ctx.run.store):
         print(sanitize_output.line(f"context: {note}"))
     found = environment.find(
-        begun.params.machine.device, outside, library_fingerprint.fingerprints()[library_fingerprint.TRAINING]
+        ctx.params.machine.device, outside, library_fingerprint.fingerprints()[library_fingerprint.TRAINING]
     )
-    baseline = accepted_strategy.resolve(begun.run, begun.params.baseline)
+    baseline = accepted_strategy.resolve(ctx.run, ctx.params.baseline)
     metric = metric_definition.baseline_metric(
-        root, begun.run.home, baseline.name, baseline.commit, begun.params.metric.name
+        root, ctx.run.home, baseline.name, baseline.commit, ctx.params.metric.name
     )
     metric = msgspec.structs.replace(metric, packages=environment.versions(packages(root, code["evaluate"])))
-    candidates = candidate_seeds.of_candidates(begun.run.home, baseline, begun.params.judge.test)
+    candidates = candidate_seeds.of_candidates(ctx.run.home, baseline, ctx.params.judge.test)
     for stage, one in code.items():
-        files.write_bytes(begun.layout.code(stage), schemas.encode(one))
-    files.write_bytes(begun.layout.environment, schemas.encode(found))
-    files.write_bytes(begun.layout.baseline_metric, schemas.encode(metric))
-    files.write_bytes(begun.layout.accepted, schemas.encode(candidate_seeds.of_baseline(baseline, candidates)))
-    files.write_bytes(begun.layout.draw, schemas.encode(candidates))
-    source_analysis_cache.save(begun.run.store.sources)
+        files.write_bytes(ctx.layout.code(stage), schemas.encode(one))
+    files.write_bytes(ctx.layout.environment, schemas.encode(found))
+    files.write_bytes(ctx.layout.baseline_metric, schemas.encode(metric))
+    files.write_bytes(ctx.layout.accepted, schemas.encode(candidate_seeds.of_baseline(baseline, candidates)))
+    files.write_bytes(ctx.layout.draw, schemas.encode(candidates))
+    source_analysis_cache.save(ctx.run.store.sources)
     print(f"context: {found.key}; baseline {baseline.name} {baseline.commit[:12]}".rstrip())
 
 
@@ -80,9 +80,9 @@ def packages(root: Path, code: StageCode) -> set[str]:
     return import_closure.third_party(root, [Path(file) for file in code.files])
 
 
-def check_task(begun: StageContext) -> None:
+def check_task(ctx: StageContext) -> None:
     """The task's members, and the keyword arguments that params.yaml gives them, as its sources have them."""
-    root, given = begun.layout.root, begun.params
+    root, given = ctx.layout.root, ctx.params
     data, learning, metrics = (
         task_source.read(root, given.task.name, name) for name in ("data", "learning", "metrics")
     )
@@ -101,10 +101,10 @@ def check_task(begun: StageContext) -> None:
         task_source.check_options(metrics, function, given.metric.options, "metric.options")
 
 
-def prove_all(begun: StageContext, code: Mapping[str, StageCode]) -> None:
+def prove_all(ctx: StageContext, code: Mapping[str, StageCode]) -> None:
     """Every stage's sources, followed without running them, against Git."""
-    root, home = begun.layout.root, begun.run.home
-    declared = begun.declared
+    root, home = ctx.layout.root, ctx.run.home
+    declared = ctx.declared
     tracked_code_check.check_known(root, sorted({file for one in code.values() for file in one.files}))
     for stage, one in code.items():
         own = [path for path in declared.get(stage, []) if path not in one.files]

@@ -50,25 +50,25 @@ DIGITS = 4
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
-    begun = start(root, "evaluate")
+    ctx = start(root, "evaluate")
     with undeclared_file_reads.watching():
-        module = task_source.load(root, begun.params.task.name, "metrics")
-    begun.prove()
-    part, manifest = storage.read(begun.layout.part("validation"), ["ids", "targets"])
-    own = evaluation_setup.read(root, begun.params, module, part.ids, part.targets)
-    versions = evaluation_setup.versions(root, begun.params, module, manifest.content, own.metrics)
-    standard = _standard(begun)
+        module = task_source.load(root, ctx.params.task.name, "metrics")
+    ctx.prove()
+    part, manifest = storage.read(ctx.layout.part("validation"), ["ids", "targets"])
+    own = evaluation_setup.read(root, ctx.params, module, part.ids, part.targets)
+    versions = evaluation_setup.versions(root, ctx.params, module, manifest.content, own.metrics)
+    standard = _standard(ctx)
     today = own.judging_by(*standard.terms) if standard.terms else own
-    with begun.said_by_task("metrics"):
-        found, against = _evaluate(begun, today, own.metrics, versions, _packages(standard), manifest)
-        result_files.write(begun.layout, found)
-        _note(begun, found)
-        said = (*_lines(begun, found, against), *_metric_changes(begun, own, standard))
-        files.write_text(begun.layout.verdict, "".join(f"{sanitize_output.lines(line)}\n" for line in said))
+    with ctx.said_by_task("metrics"):
+        found, against = _evaluate(ctx, today, own.metrics, versions, _packages(standard), manifest)
+        result_files.write(ctx.layout, found)
+        _note(ctx, found)
+        said = (*_lines(ctx, found, against), *_metric_changes(ctx, own, standard))
+        files.write_text(ctx.layout.verdict, "".join(f"{sanitize_output.lines(line)}\n" for line in said))
 
 
-def _standard(begun: StageContext) -> MetricDefinition:
-    path = begun.layout.baseline_metric
+def _standard(ctx: StageContext) -> MetricDefinition:
+    path = ctx.layout.baseline_metric
     return schemas.decode(files.read_bytes(path, "dvc repro -f context"), MetricDefinition, str(path))
 
 
@@ -78,11 +78,11 @@ def _packages(standard: MetricDefinition) -> str:
     return ", ".join(f"{name} {version}" for name, version in sorted(found.items()))
 
 
-def _metric_changes(begun: StageContext, own: Ruler, standard: MetricDefinition) -> Iterator[str]:
+def _metric_changes(ctx: StageContext, own: Ruler, standard: MetricDefinition) -> Iterator[str]:
     """That the metric is another one than the baseline's, and by which terms the verdict was given."""
     name, metric = own.decides, own.metric
     terms = MetricTerms(metric.direction, metric.min_effect, metric.worst)
-    today = metric_definition.definition(metric_definition.on_disk(begun.layout.root), name, "", recorded=False)
+    today = metric_definition.definition(metric_definition.on_disk(ctx.layout.root), name, "", recorded=False)
     against = "the commit before" if standard.tree == FLOOR else standard.tree
     if found := metric_definition.changes(standard, today, terms):
         kept = standard.terms not in (None, terms)
@@ -90,7 +90,7 @@ def _metric_changes(begun: StageContext, own: Ruler, standard: MetricDefinition)
 
 
 def _evaluate(
-    begun: StageContext,
+    ctx: StageContext,
     today: Ruler,
     own: Mapping[str, Metric],
     versions: Mapping[str, str],
@@ -98,19 +98,19 @@ def _evaluate(
     manifest: Part,
 ) -> tuple[Evaluated, int]:
     """Everything found, and how many verdicts were given against the same baseline before."""
-    candidate = scored_arm.load(begun.layout, scored_arm.record(begun.layout, "candidate"), today)
-    baseline = scored_arm.load(begun.layout, scored_arm.record(begun.layout, "baseline"), today)
+    candidate = scored_arm.load(ctx.layout, scored_arm.record(ctx.layout, "candidate"), today)
+    baseline = scored_arm.load(ctx.layout, scored_arm.record(ctx.layout, "baseline"), today)
     assert candidate is not None  # only the baseline can be the floor
-    floors = _floors(begun, today)
-    judged, against = _judged(begun, candidate, baseline, floors, today)
+    floors = _floors(ctx, today)
+    judged, against = _judged(ctx, candidate, baseline, floors, today)
     found = Evaluated(
         ruler=today,
         own=own,
         versions=versions,
         packages=packages,
-        unseen=undeclared_file_reads.found(begun.layout.root, begun.params.task.name),
-        profile=begun.params.profile,
-        commit=git.run(begun.layout.root, "rev-parse", "HEAD"),
+        unseen=undeclared_file_reads.found(ctx.layout.root, ctx.params.task.name),
+        profile=ctx.params.profile,
+        commit=git.run(ctx.layout.root, "rev-parse", "HEAD"),
         classes=manifest.classes,
         candidate=candidate,
         baseline=baseline,
@@ -120,78 +120,78 @@ def _evaluate(
     return found, against
 
 
-def _note(begun: StageContext, found: Evaluated) -> None:
+def _note(ctx: StageContext, found: Evaluated) -> None:
     """Keep where no clone brings it that this code ran here, and computed these numbers."""
-    code = ran_on_this_machine.metrics_code(begun.layout.root, begun.params.task.name)
-    ran_on_this_machine.note_code(begun.run.home, code)
+    code = ran_on_this_machine.metrics_code(ctx.layout.root, ctx.params.task.name)
+    ran_on_this_machine.note_code(ctx.run.home, code)
     if found.unseen:
         return
     predictions = {each.arm.arm: files.digest(each.predictions.tobytes()) for each in found.arms}
-    tables = begun.layout.replicates.read_bytes(), begun.layout.rulers.read_bytes()
-    ran_on_this_machine.note_scores(begun.run.home, tables, code, predictions)
+    tables = ctx.layout.replicates.read_bytes(), ctx.layout.rulers.read_bytes()
+    ran_on_this_machine.note_scores(ctx.run.home, tables, code, predictions)
 
 
-def _floors(begun: StageContext, today: Ruler) -> dict[str, dict[str, float]]:
+def _floors(ctx: StageContext, today: Ruler) -> dict[str, dict[str, float]]:
     """Floor → its score under every metric; a human has one under the deciding metric only."""
-    found = {name: today.scores(row, f"floor {name}") for name, row in scored_arm.floors(begun.layout, today).items()}
-    human = begun.params.judge.human
+    found = {name: today.scores(row, f"floor {name}") for name, row in scored_arm.floors(ctx.layout, today).items()}
+    human = ctx.params.judge.human
     return found if human is None else {**found, "human": {today.decides: human}}
 
 
 def _judged(
-    begun: StageContext,
+    ctx: StageContext,
     candidate: Scored,
     baseline: Scored | None,
     floors: Mapping[str, Mapping[str, float]],
     today: Ruler,
 ) -> tuple[Judgement, int]:
     """The verdict at the level that earlier looks left, and how many other strategies were looked at before."""
-    root, task = begun.layout.root, begun.params.task.name
+    root, task = ctx.layout.root, ctx.params.task.name
     if unseen := undeclared_file_reads.found(root, task):
         against = baseline.arm.name if baseline else evaluation_look.FLOOR
         return candidate_verdict.unseen(against, unseen, undeclared_file_reads.mend(root, task, unseen)), 0
     if nothing := candidate_verdict.untested(candidate, baseline):
         return nothing, 0
     assert candidate.arm.measurement is not None
-    names = strategy_hash.names(candidate.arm.measurement.identity, begun.layout.root)
-    asked = evaluation_look.asked(candidate, baseline, begun.params, names)
+    names = strategy_hash.names(candidate.arm.measurement.identity, ctx.layout.root)
+    asked = evaluation_look.asked(candidate, baseline, ctx.params, names)
     try:
-        entry, price, known = look_ledger.look(begun.run.home, asked)
+        entry, price, known = look_ledger.look(ctx.run.home, asked)
     except UsageError as error:
         return candidate_verdict.unrecorded(baseline.arm.name if baseline else evaluation_look.FLOOR, error.problem), 0
     look = Look(price.level or asked.key.alpha, price.hold, price.number, len(asked.key.plan))
-    judged = _judge(begun, candidate, baseline, floors, today, look)
+    judged = _judge(ctx, candidate, baseline, floors, today, look)
     return replace(judged, level=price.level), look_ledger.others(known, entry)
 
 
 def _judge(
-    begun: StageContext,
+    ctx: StageContext,
     candidate: Scored,
     baseline: Scored | None,
     floors: Mapping[str, Mapping[str, float]],
     today: Ruler,
     look: Look,
 ) -> Judgement:
-    test, fixed = begun.params.judge.test, begun.params.task.fixed
+    test, fixed = ctx.params.judge.test, ctx.params.task.fixed
     if baseline is not None:
         return candidate_verdict.against_baseline(candidate, baseline, today.metric, test, look, fixed)
     scores = {name: score[today.decides] for name, score in floors.items()}
     return candidate_verdict.against_floor(candidate, scores, today.metric, test, look, fixed)
 
 
-def _lines(begun: StageContext, found: Evaluated, against: int) -> Iterator[str]:
+def _lines(ctx: StageContext, found: Evaluated, against: int) -> Iterator[str]:
     """The verdict and everything that must not be overlooked beside it."""
     judged, ruler_ = found.judgement, found.ruler
     if judged.comparison is None:
         yield f"{judged.verdict}: {judged.reason}" + (f"; next: {judged.mend}" if judged.mend else "")
     else:
         result, version = judged.comparison, found.metric_version
-        interval = new_examples_interval.interval(begun.layout, found, result, begun.params.judge.test)
+        interval = new_examples_interval.interval(ctx.layout, found, result, ctx.params.judge.test)
         yield comparison_text.verdict_lines(result, ruler_.decides, judged.against, version, against, interval)
         if interval is not None:
             yield f"{'':11}{comparison_text.new_examples_line(interval, comparison_text.decimals(result))}"
-        yield from _futility(begun, judged.comparison)
-        yield from _cost(begun, found)
+        yield from _futility(ctx, judged.comparison)
+        yield from _cost(ctx, found)
     for group in found.arms:
         for line in cautions.made_differently(group.arm.arm, (one.execution for one in group.replicates)):
             yield f"{'':11}caution: {line}"
@@ -201,10 +201,10 @@ def _lines(begun: StageContext, found: Evaluated, against: int) -> Iterator[str]
                 yield f"{'':11}caution: {group.arm.arm}: {note}"
     for late in found.candidate.arm.unproven:
         yield f"unproven: {late} was imported after the check; git add it, and add it to the stage's deps in dvc.yaml"
-    path = begun.layout.accepted
+    path = ctx.layout.accepted
     named = schemas.decode(files.read_bytes(path, "dvc repro -f context"), AcceptedStrategy, str(path))
-    yield from _drift(named, found, begun.params.judge.alpha)
-    yield from _changes(begun, named)
+    yield from _drift(named, found, ctx.params.judge.alpha)
+    yield from _changes(ctx, named)
 
 
 def _drift(named: AcceptedStrategy, found: Evaluated, alpha: float) -> Iterator[str]:
@@ -219,23 +219,23 @@ def _drift(named: AcceptedStrategy, found: Evaluated, alpha: float) -> Iterator[
             yield f"{'':11}{line}"
 
 
-def _futility(begun: StageContext, result: Comparison) -> Iterator[str]:
-    looks = begun.params.judge.looks
+def _futility(ctx: StageContext, result: Comparison) -> Iterator[str]:
+    looks = ctx.params.judge.looks
     n = result.candidate.n
     if looks and n < looks[-1]:
-        level = sequential_testing.look(begun.params.judge.alpha, looks[-1], looks).alpha
+        level = sequential_testing.look(ctx.params.judge.alpha, looks[-1], looks).alpha
         if sequential_testing.futile(result, looks[-1], level):
             yield f"{'':11}futile: progress at n={looks[-1]} is unlikely; stopping here costs no error (non-binding)"
 
 
-def _cost(begun: StageContext, found: Evaluated) -> Iterator[str]:
+def _cost(ctx: StageContext, found: Evaluated) -> Iterator[str]:
     """A gain that costs more than the project wants to pay."""
-    most = begun.params.judge.max_cost
+    most = ctx.params.judge.max_cost
     if most is not None and found.baseline is not None and found.judgement.verdict == "progress":
         for line in training_cost.over(arm_costs.of_both(found.baseline, found.candidate), most):
             yield f"{'':11}caution: {line}"
 
 
-def _changes(begun: StageContext, named: AcceptedStrategy) -> Iterator[str]:
-    if found := since(begun.run, named, begun.params.profile):
+def _changes(ctx: StageContext, named: AcceptedStrategy) -> Iterator[str]:
+    if found := since(ctx.run, named, ctx.params.profile):
         yield f"changed against {named.name}: {found}"

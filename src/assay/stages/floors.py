@@ -14,8 +14,8 @@ from assay.runtime.stage_setup import start
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
-    begun = start(root, "baseline")
-    begun.prove()
-    train, _ = storage.read(begun.layout.part("train"))
-    validation, _ = storage.read(begun.layout.part("validation"))
-    trivial_baselines.write(begun.layout.floors, validation.ids, trivial_baselines.floors(train, validation))
+    ctx = start(root, "baseline")
+    ctx.prove()
+    train, _ = storage.read(ctx.layout.part("train"))
+    validation, _ = storage.read(ctx.layout.part("validation"))
+    trivial_baselines.write(ctx.layout.floors, validation.ids, trivial_baselines.floors(train, validation))

@@ -30,23 +30,23 @@ OTHERWISE = (
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
-    begun = start(root, "prepare")
-    module = begun.task("data")
-    with begun.said_by_task("data"):
-        raw = module.prepare(**begun.params.data)
-    found = canonical(raw, task_source.where(root, begun.params.task.name, "data"))
-    content = storage.write(begun.layout.prepared, "all", found).content
+    ctx = start(root, "prepare")
+    module = ctx.task("data")
+    with ctx.said_by_task("data"):
+        raw = module.prepare(**ctx.params.data)
+    found = canonical(raw, task_source.where(root, ctx.params.task.name, "data"))
+    content = storage.write(ctx.layout.prepared, "all", found).content
     described = card(found)
-    files.write_text(begun.layout.prepared / CARD, json.dumps(described, indent=2) + "\n")
+    files.write_text(ctx.layout.prepared / CARD, json.dumps(described, indent=2) + "\n")
     kind = f"{len(found.classes)} classes" if found.classes else "regression"
     print(
         f"prepare: {len(found)} examples of shape {tuple(found.inputs.shape[1:])}, {kind}, "
         f"{described['exact_duplicates']} exact duplicates"
     )
-    source = task_source.path(root, begun.params.task.name, "data")
-    if _otherwise(root, source, begun.params.data, begun.dependencies, content):
+    source = task_source.path(root, ctx.params.task.name, "data")
+    if _otherwise(root, source, ctx.params.data, ctx.dependencies, content):
         print(OTHERWISE)
-    source_analysis_cache.save(begun.run.store.sources)
+    source_analysis_cache.save(ctx.run.store.sources)
 
 
 def _otherwise(root: Path, source: Path, given: object, dependencies: Iterable[str], content: str) -> bool:

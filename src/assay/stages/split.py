@@ -15,14 +15,14 @@ from assay.runtime.stage_setup import start
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
-    begun = start(root, "split")
-    begun.prove()
-    everything, _ = storage.read(begun.layout.prepared)
-    where = assign(everything, begun.params.split.validation, begun.params.split.test)
+    ctx = start(root, "split")
+    ctx.prove()
+    everything, _ = storage.read(ctx.layout.prepared)
+    where = assign(everything, ctx.params.split.validation, ctx.params.split.test)
     parts = {name: everything.take(where == name) for name in PARTS}
     for name, part in parts.items():
-        storage.write(begun.layout.part(name), name, part)
+        storage.write(ctx.layout.part(name), name, part)
     duplicates = len(everything) - len(set(content_keys(everything.inputs)))
     found = report(parts, duplicates)
-    files.write_text(begun.layout.split_report, json.dumps(found, indent=2) + "\n")
+    files.write_text(ctx.layout.split_report, json.dumps(found, indent=2) + "\n")
     print(f"split: {', '.join(f'{len(part)} {name}' for name, part in parts.items())}")

@@ -42,13 +42,13 @@ class Code:
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
-    begun = start(root, "train")
-    asked, code = candidate(begun)
-    begun.prove(code.files)
-    source_analysis_cache.save(begun.run.store.sources)
-    settings = {"parameters": msgspec.to_builtins(begun.params), "environment": msgspec.to_builtins(today(begun))}
-    files.write_text(begun.layout.settings("train"), json.dumps(settings, indent=2) + "\n")
-    found, unproven = measured(asked, root, Watch(code.check, begun.unproven))
+    ctx = start(root, "train")
+    asked, code = candidate(ctx)
+    ctx.prove(code.files)
+    source_analysis_cache.save(ctx.run.store.sources)
+    settings = {"parameters": msgspec.to_builtins(ctx.params), "environment": msgspec.to_builtins(today(ctx))}
+    files.write_text(ctx.layout.settings("train"), json.dumps(settings, indent=2) + "\n")
+    found, unproven = measured(asked, root, Watch(code.check, ctx.unproven))
     for note in found.notes:
         if not note.startswith(cache_dirs.UNKEPT):  # the first stage said so
             print(sanitize_output.line(f"{ARM}: {note}"))
@@ -57,18 +57,18 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         arm=ARM,
         name=ARM,
         commit=git.run(root, "rev-parse", "HEAD"),
-        experiment=begun.run.experiment,
-        environment=today(begun),
-        evaluated=read_manifest(begun.layout.part("validation")).content,
+        experiment=ctx.run.experiment,
+        environment=today(ctx),
+        evaluated=read_manifest(ctx.layout.part("validation")).content,
         measurement=found,
         unproven=unproven,
     )
-    files.write_bytes(begun.layout.record(ARM), schemas.encode(arm))
+    files.write_bytes(ctx.layout.record(ARM), schemas.encode(arm))
 
 
-def candidate(begun: StageContext) -> tuple[MeasureRequest, Code]:
+def candidate(ctx: StageContext) -> tuple[MeasureRequest, Code]:
     """What is asked of the tree as it stands, and the code that answers."""
-    root = begun.layout.root
-    reached = training_closure(root, begun.params.task.name)
+    root = ctx.layout.root
+    reached = training_closure(root, ctx.params.task.name)
     code = Code(root, reached, import_closure.code_hash(root, reached))
-    return request(begun, ARM, candidate_seeds.today(begun.layout), begun.layout.part("train"), code.digest), code
+    return request(ctx, ARM, candidate_seeds.today(ctx.layout), ctx.layout.part("train"), code.digest), code

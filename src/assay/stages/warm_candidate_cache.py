@@ -22,21 +22,21 @@ from assay.stages.train import candidate
 
 
 def main(root: Path, arguments: Sequence[str]) -> None:
-    begun = start(root, "train")
-    if ALONE in os.environ or parent_watch.processors() == 1 or today(begun).device != "cpu":
+    ctx = start(root, "train")
+    if ALONE in os.environ or parent_watch.processors() == 1 or today(ctx).device != "cpu":
         return
     parent = _to_parent_alone()
-    asked, code = candidate(begun)
-    begun.prove(code.files)
+    asked, code = candidate(ctx)
+    ctx.prove(code.files)
     settings = assemble_measurement.requested(asked, root)
     sample = samples.read(asked, settings)
     if assemble_measurement.at_hand(asked, settings, sample) is not None:
         return
     ahead = importlib.import_module("assay.training.candidate_cache_warmup")
-    own = set(begun.unproven())  # this module and what it is started for, which train no one
+    own = set(ctx.unproven())  # this module and what it is started for, which train no one
 
     def late() -> list[str]:
-        return [file for file in begun.unproven() if file not in own]
+        return [file for file in ctx.unproven() if file not in own]
 
     watch = Watch(code.check, late)
     ahead.train(asked, root, settings, sample, Path(arguments[0]), watch, lambda: os.write(parent, b"."))

@@ -21,19 +21,17 @@ from assay.training.grid_cache_warmup import ahead
 
 def main(root: Path, arguments: Sequence[str]) -> None:
     settings = [json.loads(argument) for argument in arguments]
-    begun = start(root, "train")
-    replicates = settings[0].get("replicates", begun.params.replicates)  # settings that train together agree in it
-    begun = dataclasses.replace(begun, params=msgspec.structs.replace(begun.params, replicates=replicates))
-    reached = training_closure(root, begun.params.task.name)
-    begun.prove([file.as_posix() for file in reached])
+    ctx = start(root, "train")
+    replicates = settings[0].get("replicates", ctx.params.replicates)  # settings that train together agree in it
+    ctx = dataclasses.replace(ctx, params=msgspec.structs.replace(ctx.params, replicates=replicates))
+    reached = training_closure(root, ctx.params.task.name)
+    ctx.prove([file.as_posix() for file in reached])
     code = import_closure.code_hash(root, reached)
-    asked = request(
-        begun, candidate_seeds.CANDIDATE, candidate_seeds.today(begun.layout), begun.layout.part("train"), code
-    )
-    source_analysis_cache.save(begun.run.store.sources)
-    own = set(begun.unproven())  # this module and what it is started for, which train no one
+    asked = request(ctx, candidate_seeds.CANDIDATE, candidate_seeds.today(ctx.layout), ctx.layout.part("train"), code)
+    source_analysis_cache.save(ctx.run.store.sources)
+    own = set(ctx.unproven())  # this module and what it is started for, which train no one
 
     def late() -> list[str]:
-        return [file for file in begun.unproven() if file not in own]
+        return [file for file in ctx.unproven() if file not in own]
 
     print(ahead(asked, root, settings, late))

@@ -78,8 +78,8 @@ class Confirmation:
         content = dvc_yaml.parameters(scratch.layout.root)
         self.scratch = scratch
         self.seeds = seeds
-        self.begun = StageContext("confirmation", Run(scratch.layout, scratch.home, ""), params_yaml.resolved(content))
-        self.task = self.begun.params.task.name
+        self.ctx = StageContext("confirmation", Run(scratch.layout, scratch.home, ""), params_yaml.resolved(content))
+        self.task = self.ctx.params.task.name
         self.metric = metric
         ran_on_this_machine.note_code(scratch.home, ran_on_this_machine.metrics_code(scratch.layout.root, self.task))
 
@@ -87,15 +87,15 @@ class Confirmation:
         """The tree's own strategy, predicting `part`."""
         root = self.scratch.layout.root
         code = import_closure.code_hash(root, training_closure(root, self.task))
-        asked = request(self.begun, "candidate", self._draw("candidate"), self.begun.layout.part("train"), code)
+        asked = request(self.ctx, "candidate", self._draw("candidate"), self.ctx.layout.part("train"), code)
         return self._measure(root, asked, "candidate", part)
 
     def baseline(self, named: AcceptedStrategy, say: cache_dirs.Say) -> FreshReplicates:
         """The accepted strategy in its own tree, on its own training data."""
-        tree = accepted_strategy.unpack(self.begun.run, named.commit, say)
+        tree = accepted_strategy.unpack(self.ctx.run, named.commit, say)
         task = accepted_strategy.resolved(self.scratch.home, named.name, named.commit).task.name
         code = import_closure.code_hash(tree, training_closure(tree, task))
-        asked = request(self.begun, "baseline", self._draw("baseline"), own_training_data(self.begun, named, say), code)
+        asked = request(self.ctx, "baseline", self._draw("baseline"), own_training_data(self.ctx, named, say), code)
         return self._measure(tree, asked, "baseline", "validation")
 
     def _draw(self, arm: str) -> Draw:
@@ -105,7 +105,7 @@ class Confirmation:
     def _measure(self, tree: Path, asked: MeasureRequest, arm: str, part: str) -> FreshReplicates:
         work = self.scratch.top.parent / f"{arm}-{part}"
         first = asked.replicates[0]
-        evaluated = self.begun.layout.part(part)
+        evaluated = self.ctx.layout.part(part)
         asked = msgspec.structs.replace(
             asked,
             seed=self.seeds.root,
@@ -131,7 +131,7 @@ class Confirmation:
         distinct: dict[bytes, tuple[Replicate, Any]] = {}
         for one, row in finite:
             distinct.setdefault(row.tobytes(), (one, row))
-        options = self.begun.params.metric.options
+        options = self.ctx.params.metric.options
         with task_source.said_by_task(self.scratch.layout.root, self.task, "metrics"):
             values = [
                 task_metrics.score(self.metric, options, part.targets, row, f"replicate {one.number}")

@@ -29,7 +29,7 @@ HALF = 0.5
 def train(
     request: MeasureRequest,
     root: Path,
-    settings: Params,
+    params: Params,
     sample: ExampleSubset,
     scratch: Path,
     watch: Watch,
@@ -40,18 +40,18 @@ def train(
     Only a brief training: under `auto`, one that is not worth processes of its own, and that keeps one processor busy
     and no more. Never a loop of the task's own: nobody knows what it uses.
     """
-    ready = prepare(request, root, settings, sample)
+    ready = prepare(request, root, params, sample)
     watch.ready()
     if ready.task.fit is not None or request.execution != "auto" or ready.device.type != "cpu":
         return
     request = msgspec.structs.replace(request, curves=str(scratch / "curves.csv"), log=str(scratch / "log"))
-    progress = assemble_measurement.watched(request, settings)
+    progress = assemble_measurement.watched(request, params)
     try:
         with (
-            device.products(settings.train.precision),
-            device.determinism(settings.train.deterministic) as nondeterministic,
+            device.products(params.train.precision),
+            device.determinism(params.train.deterministic) as nondeterministic,
         ):
-            group = ready.group(request, settings, progress, nondeterministic)
+            group = ready.group(request, params, progress, nondeterministic)
             if _costs_nothing(group):
                 begin()
                 outcomes = group.outcomes()

@@ -50,9 +50,9 @@ def ahead(
     return sum(_family(request, root, part, late) for part in parts if len(part) > 1)
 
 
-def _alike(settings: Params) -> bytes:
+def _alike(params: Params) -> bytes:
     """What settings that train together have in common."""
-    return msgspec.json.encode(json_form(msgspec.to_builtins(parameters.alike(settings))), order="deterministic")
+    return msgspec.json.encode(json_form(msgspec.to_builtins(parameters.alike(params))), order="deterministic")
 
 
 def _family(request: MeasureRequest, root: Path, same: Sequence[Params], late: Callable[[], list[str]]) -> int:

@@ -35,7 +35,7 @@ class RequestRun:
     def __init__(
         self,
         request: MeasureRequest,
-        settings: Params,
+        params: Params,
         task: Task,
         where: torch.device,
         train: Examples,
@@ -44,7 +44,7 @@ class RequestRun:
         progress: Progress,
     ) -> None:
         self.request = request
-        self.settings = settings
+        self.settings = params
         self.task = task
         self.device = where
         self.train = train

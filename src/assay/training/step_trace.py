@@ -54,36 +54,36 @@ def trace(request: TraceRequest, root: Path) -> Trace:
     return Trace(modes=found)
 
 
-def _states(request: TraceRequest, settings: Params, given: Examples, root: Path) -> list[dict[str, str]]:
+def _states(request: TraceRequest, params: Params, given: Examples, root: Path) -> list[dict[str, str]]:
     """Before the first step, and after each; the last holds what the model predicts by then."""
-    task = task_interface.load(settings.task.name, root, settings.model)
-    few = sample(given, settings.train.sample)
-    few = few.take(np.arange(min(len(few), request.steps * settings.train.batch_size)))
+    task = task_interface.load(params.task.name, root, params.model)
+    few = sample(given, params.train.sample)
+    few = few.take(np.arange(min(len(few), request.steps * params.train.batch_size)))
     with (
         device.threads(1),
-        device.products(settings.train.precision),
+        device.products(params.train.precision),
         device.determinism(True),
         tempfile.TemporaryDirectory() as scratch,
     ):
         if task.fit is not None:
-            return _fitted(task, settings, few, request.seed)
-        with closing(Progress(Path(scratch) / "curves.csv", Path(scratch) / "log", settings.train.epochs)) as progress:
-            return Traced(_plan(task, settings, few, request.seed), progress).states_after(request.steps)
+            return _fitted(task, params, few, request.seed)
+        with closing(Progress(Path(scratch) / "curves.csv", Path(scratch) / "log", params.train.epochs)) as progress:
+            return Traced(_plan(task, params, few, request.seed), progress).states_after(request.steps)
 
 
-def _fitted(task: Task, settings: Params, few: Examples, seed: int) -> list[dict[str, str]]:
+def _fitted(task: Task, params: Params, few: Examples, seed: int) -> list[dict[str, str]]:
     """A loop of the task's own is one step: all of it, on the few examples."""
-    made = custom_fit.fit(task, parameters.as_given(settings), few, few, Streams(seed, PURPOSE, 0))
+    made = custom_fit.fit(task, parameters.as_given(params), few, few, Streams(seed, PURPOSE, 0))
     assert made.predictions is not None
     return [{}, {**_hashes(safetensors.torch.load(made.weights)), PREDICTIONS: _hash(made.predictions)}]
 
 
-def _plan(task: Task, settings: Params, few: Examples, seed: int) -> TrainingPlan:
-    train, evaluate = batches.tensors(task, few, few, device.DTYPES[settings.train.precision])
+def _plan(task: Task, params: Params, few: Examples, seed: int) -> TrainingPlan:
+    train, evaluate = batches.tensors(task, few, few, device.DTYPES[params.train.precision])
     classes = None if few.classes is None else len(few.classes)
     return TrainingPlan(
         task=task,
-        params=settings,
+        params=params,
         device=torch.device("cpu"),
         seed=seed,
         purpose=PURPOSE,

@@ -36,28 +36,28 @@ def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] |
 def trained(
     request: MeasureRequest,
     root: Path,
-    settings: Params,
+    params: Params,
     sample: ExampleSubset,
     watch: Watch = NOBODY,
     report: Callable[[str], None] | None = None,
 ) -> tuple[Measurement, list[str]]:
     """`measure`, for whoever has read parameters and examples already; and modules that were imported unseen for it."""
-    ready = prepare(request, root, settings, sample)
+    ready = prepare(request, root, params, sample)
     watch.ready()
-    progress = assemble_measurement.watched(request, settings, report)
+    progress = assemble_measurement.watched(request, params, report)
     reading = timing.mark("data")
     try:
         with (
-            device.products(settings.train.precision),
-            device.determinism(settings.train.deterministic) as nondeterministic,
+            device.products(params.train.precision),
+            device.determinism(params.train.deterministic) as nondeterministic,
             device.metered() as readings,
         ):
-            group = ready.group(request, settings, progress, nondeterministic)
+            group = ready.group(request, params, progress, nondeterministic)
             outcomes = group.outcomes()
         training = timing.mark("training")
         cost = _cost(ready, group, readings)
         unproven = assemble_measurement.tell(request, group.store, outcomes, watch.late(), cost)
-        answer = assemble_measurement.write(request, settings, sample, outcomes, group.store, progress, cost)
+        answer = assemble_measurement.write(request, params, sample, outcomes, group.store, progress, cost)
         writing = timing.mark("writing")
         progress.log(f"seconds: reading {reading:.2f}, replicates {training:.2f}, writing {writing:.2f}")
     finally:

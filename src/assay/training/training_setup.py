@@ -26,15 +26,15 @@ class Prepared:
     sample: ExampleSubset
 
     def group(
-        self, request: MeasureRequest, settings: Params, progress: Progress, nondeterministic: list[str]
+        self, request: MeasureRequest, params: Params, progress: Progress, nondeterministic: list[str]
     ) -> RequestRun:
-        """The replicates of `request` under `settings`, which may be others of the same task and sample."""
-        store = replicate_cache.store(request, settings, self.sample, nondeterministic)
+        """The replicates of `request` under `params`, which may be others of the same task and sample."""
+        store = replicate_cache.store(request, params, self.sample, nondeterministic)
         train, evaluated = self.sample.train, self.sample.evaluated
-        return RequestRun(request, settings, self.task, self.device, train, evaluated, store, progress)
+        return RequestRun(request, params, self.task, self.device, train, evaluated, store, progress)
 
 
-def prepare(request: MeasureRequest, root: Path, settings: Params, sample: ExampleSubset) -> Prepared:
+def prepare(request: MeasureRequest, root: Path, params: Params, sample: ExampleSubset) -> Prepared:
     """Load the task of `root` for what was read. Raises UsageError for what is wrong in it."""
-    task = task_interface.load(settings.task.name, root, settings.model)
+    task = task_interface.load(params.task.name, root, params.model)
     return Prepared(task, device.choose(request.device), sample)
