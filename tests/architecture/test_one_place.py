@@ -13,8 +13,8 @@ PLACES = {
     r"click\.echo\(|\bprint\(|click\.secho\(": ("cli", {"cli/printing.py"}),
     r"np\.load\(|numpy\.load\(": (".", {"serving/predict.py"}),
     r"allow_pickle=True|pickle\.loads?\(|(?<!safetensors\.)torch\.load\(": (".", set()),
-    r"\.splitlines\(": ("lineage", set()),
-    r"stdout.*\.splitlines\(": ("history", set()),
+    r"\.splitlines\(": ("history", {"history/metric_changing_commits.py"}),
+    r"stdout.*\.splitlines\(": (".", {"runtime/environment.py"}),
 }
 
 

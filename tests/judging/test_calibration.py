@@ -84,7 +84,7 @@ def test_lopsided_runs_are_warned_of():
 def test_coverage_for_new_examples(runs, examples):
     rng, hits = np.random.default_rng(runs), 0
     for _ in range(400):
-        low, high = nulls.crossed.new_examples(*nulls.scores(rng, runs, examples)).ci
+        low, high = nulls.variance_components.new_examples(*nulls.scores(rng, runs, examples)).ci
         hits += low <= 0 <= high
     assert abs(hits / 400 - 0.95) < 0.02 + 3 * np.sqrt(0.05 * 0.95 / 400)
 

@@ -232,7 +232,7 @@ DAMAGE: list[tuple[str, Callable[[Path], object], str, str]] = [
     ("predictions/floors/ids.npy", fewer, "evaluate", "holds other examples"),
     ("predictions/floors/prior.npy", fewer, "evaluate", "prior"),
     ("context/environment.json", cut, "train", "is damaged"),
-    ("context/baseline.json", edited, "baseline", "is not a valid Accepted record"),
+    ("context/baseline.json", edited, "baseline", "is not a valid AcceptedStrategy record"),
 ]
 
 

@@ -219,7 +219,9 @@ def _ahead(layout: ProjectPaths, family: Sequence[Cell], say: Say) -> None:
     try:
         code, said = run([*DVC, "repro", "--quiet", "context", "split"], scratch.layout.root, layout.root)
         if not code:
-            code, said = run(library_fingerprint.command("ahead", *settings), scratch.layout.root, layout.root)
+            code, said = run(
+                library_fingerprint.command("warm_grid_cache", *settings), scratch.layout.root, layout.root
+            )
         last = (said.strip().splitlines() or ["no message"])[-1]
         if code:
             say(f"each of {len(family)} settings trains by itself: {last}")

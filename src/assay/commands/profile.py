@@ -21,7 +21,7 @@ from assay.runtime import project_root, timing
 from assay.runtime.dvc_cli import DVC
 
 #: processes that a stage starts beside itself; their time passes inside of that stage
-BESIDE = ("beside", "floors", "measure")
+BESIDE = ("warm_candidate_cache", "floors", "measure")
 #: options of `dvc exp run` whose runs are not over when it is, or are several at once
 LATER = ("--queue", "--run-all", "-j", "--jobs")
 

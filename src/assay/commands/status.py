@@ -185,7 +185,8 @@ def _verdict(layout: ProjectPaths, equal: Experiment | None) -> Iterator[StatusL
         return
     version = metrics_json.text(metrics, "metric_version")
     score = comparison.candidate
-    text = f"{comparison.verdict} · {metrics_json.metric_of(version)} {_number(score.mean)} ±{_number(score.sd)} (n={score.n})"
+    named = f"{comparison.verdict} · {metrics_json.metric_of(version)}"
+    text = f"{named} {_number(score.mean)} ±{_number(score.sd)} (n={score.n})"
     if comparison.delta is not None and comparison.ci_low is not None and comparison.ci_high is not None:
         text += f" · {comparison.delta:+.4f} [{comparison.ci_low:+.4f}, {comparison.ci_high:+.4f}]"
     where = f" · equals experiment {equal.name}" if equal else ""

@@ -1,7 +1,7 @@
 """Candidate against baseline: may they be subtracted at all, are they different strategies, and what then.
 
 Covers: the fields that must agree, the choice between a measured baseline and the best floor. Not covered:
-statistics (`judging`), text (`report`).
+statistics (`stats`), text (`report`).
 """
 
 from __future__ import annotations

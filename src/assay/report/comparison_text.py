@@ -1,7 +1,7 @@
 """A comparison as text, Markdown and JSON.
 
 Covers: the two lines that a run prints, everything that belongs beside them, number formats. Not covered: what
-the numbers mean (`judging`, docs/judge.md).
+the numbers mean (`stats`, docs/judge.md).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from assay.runtime import files
 
 #: beyond this many answers only those that the last run used are kept
 _MOST = 5_000
-_MADE_BY = (Path(__file__).with_name("closure.py"), Path(ast_normal_form.__file__))
+_MADE_BY = (Path(__file__).with_name("import_closure.py"), Path(ast_normal_form.__file__))
 
 
 _known: dict[str, list[str]] = {}

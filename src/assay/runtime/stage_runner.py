@@ -29,8 +29,8 @@ STAGES = {
     "evaluate": "assay.stages.evaluate",
     "verdict": "assay.stages.verdict",
     "floors": "assay.stages.floors",
-    "ahead": "assay.stages.warm_grid_cache",
-    "beside": "assay.stages.warm_candidate_cache",
+    "warm_grid_cache": "assay.stages.warm_grid_cache",
+    "warm_candidate_cache": "assay.stages.warm_candidate_cache",
     "measure": "assay.stages.measure",
     "trace": "assay.stages.trace",
 }

@@ -83,7 +83,7 @@ class CandidateWarmup(Child):
     def __init__(self, root: Path) -> None:
         self.scratch = tempfile.TemporaryDirectory(prefix="assay-beside-")
         quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        super().__init__("beside", self.scratch.name, cwd=root, **quiet)
+        super().__init__("warm_candidate_cache", self.scratch.name, cwd=root, **quiet)
         assert self.process.stdout is not None
         self.said = self.process.stdout
 

@@ -1,4 +1,5 @@
-"""beside: the candidate's replicates, trained into the cache while the baseline is trained; no stage of dvc.yaml.
+"""warm_candidate_cache: the candidate's replicates, trained into the cache while the baseline is trained; no stage of
+dvc.yaml.
 
 `assay stage beside SCRATCH`, started by the stage `baseline`, writes one byte to its stdout when it begins to
 train. It makes no output of a stage, so that no stage depends on it, and whatever becomes of it, the stage `train` does

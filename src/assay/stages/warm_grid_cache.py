@@ -1,4 +1,5 @@
-"""ahead: replicates of several settings at once, for `assay sweep` and `assay ablate`, whose runs then find them.
+"""warm_grid_cache: replicates of several settings at once, for `assay sweep` and `assay ablate`, whose runs then find
+them.
 
 `assay stage ahead SETTINGS...`, each a JSON object of dotted keys; no stage of dvc.yaml.
 """

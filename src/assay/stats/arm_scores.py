@@ -1,7 +1,7 @@
 """Samples: the numbers of one arm, checked, and brought to a scale on which arithmetic is safe.
 
 Covers: refusing what is no finite number, diverged replicates, mean and spread, rounding noise that
-must not pass for spread. Not covered: what the numbers say (`inference`, `compare`).
+must not pass for spread. Not covered: what the numbers say (`hypothesis_tests`, `arm_comparison`).
 """
 
 from __future__ import annotations

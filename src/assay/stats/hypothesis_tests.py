@@ -2,7 +2,7 @@
 
 Covers: which method serves which arms, samples without spread, refusing an n at which a method can decide
 nothing (infinite interval, p = 1, and the reason), the wider interval that a verdict must survive where spreads
-that differ would make the method err. Not covered: the word for it (`verdict`).
+that differ would make the method err. Not covered: the word for it (`verdict_rule`).
 """
 
 from __future__ import annotations

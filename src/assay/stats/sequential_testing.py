@@ -2,7 +2,7 @@
 
 Covers: declared plans (calibrated levels where tabulated, else a union bound), looks without a plan (the first may
 err four fifths of alpha, each later one nine tenths of what is left), and futility. Spending in proportion to n: Kim &
-DeMets 1987, Biometrika 74:149. Not covered: a look after every seed, which `anytime` is made for.
+DeMets 1987, Biometrika 74:149. Not covered: a look after every seed, which `anytime_valid_test` is made for.
 
 A look at grown arms repeats most of what the look before saw, and so may have a higher level than what it may err;
 by how much depends on how much it repeats (`_beside`). A look at newly drawn seeds repeats nothing that may be

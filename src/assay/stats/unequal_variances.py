@@ -1,7 +1,7 @@
 """Guards against spreads that differ: the wider interval that a verdict must survive beside its own.
 
 p and interval of a method stay what every other program gives. Covers: Welch at uneven n; Student and permutation,
-which take both spreads for equal and err up to .46 at 5:1. Not covered: the sizes themselves (`power`).
+which take both spreads for equal and err up to .46 at 5:1. Not covered: the sizes themselves (`statistical_power`).
 """
 
 from __future__ import annotations

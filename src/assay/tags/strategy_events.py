@@ -1,7 +1,7 @@
 """Evidence: what a tag says about a strategy, and what such tags are called.
 
 Covers: names, and the events accepted, attempted, rejected, revoked, rescored. Not covered: how an event
-is written (`tags.trailers`), reading and writing tags (`history`), whether the numbers are good (`judging`).
+is written (`tags.trailers`), reading and writing tags (`history`), whether the numbers are good (`stats`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The device: which one, how precise, how reproducible, and what it cost.
 
 Covers: choice of device, determinism without importing the compiler, precision, utilisation, peak memory.
-Not covered: how many replicates fit (`memory`).
+Not covered: how many replicates fit (`memory_estimate`).
 """
 
 from __future__ import annotations

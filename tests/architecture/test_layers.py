@@ -1,4 +1,4 @@
-"""The sources against docs/architecture.md: floors, circles, hidden imports, annotations, sizes."""
+"""The sources against docs/architecture.md: layers, circles, hidden imports, annotations, sizes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LONGEST_FILE = 350  # lines
 LONGEST_FUNCTION = 60  # lines without the docstring
 
 
-def floors() -> dict[str, set[str]]:
+def layers() -> dict[str, set[str]]:
     """Folder of src/assay → folders that it may import, as the table in docs/architecture.md says."""
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     allowed: dict[str, set[str]] = {}
@@ -43,7 +43,7 @@ def floors() -> dict[str, set[str]]:
 
 
 def folder(file: Path) -> str:
-    """words, outside, …; the file itself where it stands in no folder of the library."""
+    """core, runtime, …; the file itself where it stands in no folder of the library."""
     return file.parts[2] if file.parts[:2] == ("src", "assay") and len(file.parts) > 3 else file.as_posix()
 
 
@@ -64,9 +64,9 @@ def functions(file: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 
 def test_the_table_is_read_and_knows_every_folder() -> None:
-    table = floors()
-    assert table["words"] == set()
-    assert table["outside"] == {"words"}
+    table = layers()
+    assert table["core"] == set()
+    assert table["runtime"] == {"core"}
     found = {file.parts[2] for file in FILES if file.parts[1] == "assay" and len(file.parts) > 3}
     assert found <= set(table), f"docs/architecture.md has no row for {sorted(found - set(table))}"
 
@@ -74,7 +74,7 @@ def test_the_table_is_read_and_knows_every_folder() -> None:
 @pytest.mark.parametrize("file", FILES, ids=str)
 def test_imports_only_go_down(file: Path) -> None:
     own = folder(file)
-    table = floors()
+    table = layers()
     if own not in table:  # a task, or the entry points at the top
         return
     wrong = {path.as_posix() for path in imports(file) if folder(path) not in table[own] | {own}}
