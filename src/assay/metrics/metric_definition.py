@@ -9,7 +9,6 @@ which also counts the evaluated examples (`metrics.version.version_key`), and wh
 from __future__ import annotations
 
 import math
-import os
 import posixpath
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -24,14 +23,12 @@ from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
 from assay.core.yaml12 import parse
 from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision
-from assay.runtime import files, git, metric_input_files, table_files, task_source
+from assay.runtime import dvc_yaml, files, git, metric_input_files, table_files, task_source
 from assay.runtime.git_objects import Objects, reading
 
 #: path relative to the project → content, None where there is no such file
 ReadFile = Callable[[str], bytes | None]
 RULERS, REPLICATES = "results/rulers.csv", "results/replicates.csv"
-#: names the experiment's parent where HEAD is not it: `assay accept` runs the pipeline in a commit with the idea
-PARENT = "ASSAY_PARENT"
 
 
 class MetricTerms(NamedTuple):
@@ -91,7 +88,7 @@ def baseline_metric(root: Path, home: Path, baseline: str, commit: str, metric: 
     """
     if commit:
         return committed(home, commit, metric, baseline, recorded=True)
-    return committed(root, os.environ.get(PARENT, "HEAD"), metric, baseline, recorded=False)
+    return committed(root, dvc_yaml.parent(root), metric, baseline, recorded=False)
 
 
 def committed(root: Path, revision: str, metric: str, tree: str, *, recorded: bool) -> MetricDefinition:

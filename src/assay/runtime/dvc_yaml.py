@@ -20,6 +20,9 @@ from assay.core.yaml_limits import GENERATED
 from assay.runtime import files, git
 from assay.runtime.source_roots import SEAL
 
+#: names the experiment's parent where HEAD is not it: `assay accept` runs the pipeline in a commit with the idea
+PARENT = "ASSAY_PARENT"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -44,6 +47,11 @@ def current(root: Path) -> Run:
         home=root if home.resolve() == root.resolve() else home,
         experiment=os.environ.get("DVC_EXP_NAME", ""),
     )
+
+
+def parent(root: Path) -> str:
+    """The commit that the experiment started from: HEAD, but for a run that `assay accept` repeats."""
+    return os.environ.get(PARENT) or git.run(root, "rev-parse", "HEAD")
 
 
 def dvc_root(folder: Path) -> Path | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from assay.core.paths import STAGES, ProjectPaths
-from assay.metrics.metric_definition import PARENT
 from assay.runtime import dvc_yaml
 from assay.runtime.dvc_cli import DVC
 from assay.scratch import linked_data
@@ -35,7 +34,7 @@ def reproduce(scratch: Scratch, parent: str, *, again: bool = False) -> None:
         furnish(scratch)
     end = last(scratch.layout)
     asked = ["--force", "--single-item", *dict.fromkeys(("evaluate", end))] if again else [end]
-    code, said = run([*DVC, "repro", *asked], scratch.layout.root, scratch.home, **{PARENT: parent})
+    code, said = run([*DVC, "repro", *asked], scratch.layout.root, scratch.home, **{dvc_yaml.PARENT: parent})
     if code:
         mend = "name all that this stage reads under its deps in dvc.yaml, then dvc exp run, and accept that"
         raise failed("the tree to be accepted does not run", said, mend)

@@ -39,7 +39,7 @@ from assay.metrics.result_files import Evaluated
 from assay.metrics.scored_arm import Ruler, Scored
 from assay.metrics.task_metrics import Metric
 from assay.report import comparison_text
-from assay.runtime import files, git, task_source
+from assay.runtime import dvc_yaml, files, task_source
 from assay.runtime.stage_setup import StageContext, start
 from assay.stats import baseline_drift, cautions, sequential_testing, training_cost
 from assay.stats.arm_comparison import Comparison
@@ -110,7 +110,7 @@ def _evaluate(
         packages=packages,
         unseen=undeclared_file_reads.found(ctx.layout.root, ctx.params.task.name),
         profile=ctx.params.profile,
-        commit=git.run(ctx.layout.root, "rev-parse", "HEAD"),
+        commit=dvc_yaml.parent(ctx.layout.root),
         classes=manifest.classes,
         candidate=candidate,
         baseline=baseline,

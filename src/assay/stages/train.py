@@ -16,7 +16,7 @@ from assay.core.schemas import MeasureRequest
 from assay.data.storage import read_manifest
 from assay.replicates.assemble_measurement import Watch
 from assay.replicates.measure_request import request, today, training_closure
-from assay.runtime import cache_dirs, files, git, import_closure, source_analysis_cache
+from assay.runtime import cache_dirs, dvc_yaml, files, import_closure, source_analysis_cache
 from assay.runtime.stage_setup import StageContext, start
 from assay.stages.measure import measured
 
@@ -56,7 +56,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     arm = schemas.Arm(
         arm=ARM,
         name=ARM,
-        commit=git.run(root, "rev-parse", "HEAD"),
+        commit=dvc_yaml.parent(root),
         experiment=ctx.run.experiment,
         environment=today(ctx),
         evaluated=read_manifest(ctx.layout.part("validation")).content,
