@@ -99,10 +99,10 @@ def test_diverged_replicates_are_results(project: Project) -> None:
         assert f"(seed {row['seed']}): diverged at epoch 1, step 1: " in log, log
     assert len(list((project.root / "models/candidate").glob("*.safetensors"))) == 6 - len(gone)
 
-    # A worst value lets them enter; only the ruler changed, nothing trains.
-    project.edit("src/tasks/digits/metrics.py", '"min_effect": 0.005', '"min_effect": 0.005, "worst": 0.0')
-    project.commit("a metric changes in a commit of its own")
-    for stage in ("context", "evaluate"):
+    # A worst value lets them enter, where the baseline names one: today's alone would be laxer than what was accepted.
+    project.commit("weights that overflow")
+    name_a_worst_value(project, of="strategy/first")
+    for stage in ("context", "baseline", "evaluate"):
         project.stage(stage)
     entered = project.metrics
     assert entered["n"] == 6 and entered["diverged"] == len(gone)
@@ -120,12 +120,31 @@ def test_diverged_replicates_are_results(project: Project) -> None:
     assert_all_ways_agree(project, "paired")
 
 
+def name_a_worst_value(project: Project, of: str) -> None:
+    """Move the tag `of` to a commit whose metric, and record of it, names one; the branch gets the same metric."""
+    metric, worse = '"min_effect": 0.005', '"min_effect": 0.005, "worst": 0.0'
+    project.git("switch", "--quiet", "--detach", of)
+    project.edit("src/tasks/digits/metrics.py", metric, worse)
+    rows = list(csv.DictReader(project.read("results/rulers.csv").splitlines()))
+    with (project.root / "results/rulers.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({**row, "worst": "0.0" if row["metric"] == "accuracy" else row["worst"]} for row in rows)
+    project.commit("a worst value")
+    project.git("tag", "--delete", of)
+    project.tag(of)
+    project.git("switch", "--quiet", "main")
+    project.edit("src/tasks/digits/metrics.py", metric, worse)
+    project.commit("the same worst value")
+
+
 def assert_all_ways_agree(project: Project, test: Literal["welch", "paired"]) -> None:
     """`dvc exp run`, `assay compare` and `assay sweep` give one verdict on one table."""
     said = project.metrics
     compared = json.loads(project.assay("compare", "results/replicates.csv", "--test", test, "--json").stdout)
     rows = [row for arm in ("baseline", "candidate") for row in project.replicates(arm)]
-    swept = sweep._judged({Cell(("x",), "", ("x",), "x"): rows}, {}, params_yaml.Judge(test=test)).tried[0].alone
+    cell = Cell(("x",), "", ("x",), "x")
+    swept = sweep._judged({cell: rows}, {}, params_yaml.Judge(test=test), {}, fixed=False).tried[0].alone
     assert compared["candidate"]["diverged"] == swept.candidate.diverged == said["diverged"]
     assert compared["candidate"]["n"] == swept.candidate.n == said["n"] == 6
     assert compared["verdict"] == swept.verdict and compared["entered"] and swept.entered

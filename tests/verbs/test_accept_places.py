@@ -74,7 +74,7 @@ def test_a_folder_of_a_larger_repository(nested: Project, ready: Project) -> Non
     assert parse(here.git("show", "HEAD:vision/params.yaml"))["baseline"] == "strategy/fast"
     assert here.git("status", "--porcelain") == ""
 
-    said = below.run(*_assay("sweep", "-S", "lr=0.01,0.02", "--json"))
+    said = below.run(*_assay("sweep", "-S", "lr=0.01,0.03", "--json"))
     assert [one["candidate"]["n"] for one in json.loads(said.stdout)["tried"]] == [3, 3]
 
 
@@ -110,7 +110,7 @@ def test_a_cache_that_takes_nothing_is_refused_by_what_works_in_it(ready: Projec
     shutil.rmtree(cache)
     cache.write_text("mine", encoding="utf-8")
     sentence = f"assay: {cache} is no folder; next: rm '{cache}'"
-    for command in ("accept fast-lr fast", "sweep -S lr=0.01,0.02", "ablate -S lr=0.01 -S model.dropout=0.1"):
+    for command in ("accept fast-lr fast", "sweep -S lr=0.01,0.02", "ablate -S lr=0.01 -S model.dropout=0.2"):
         refused = ready.assay(*command.split(), ok=False)
         assert (refused.returncode, refused.stderr.splitlines()[-1]) == (2, sentence)
     assert ready.git("for-each-ref") == before
