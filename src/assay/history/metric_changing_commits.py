@@ -7,6 +7,7 @@ strategies are made of. Not covered: what the metric is (`metrics.metric_definit
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from assay.baseline.accepted_strategy import locked
 from assay.changes import baseline_diff
@@ -27,11 +28,11 @@ def changed_alone(tree: ProjectPaths, home: ProjectPaths, since: str, until: Seq
     """
     task = params_yaml.load(tree.params.read_bytes()).task.name
     listed = git.run(home.root, "rev-list", "--reverse", *until, f"^{since}", "--", "src", "params.yaml").split()
-    changed, prefix = [], git.prefix(home.root)
+    changed = []
     with reading(home.root) as objects:
         for commit in listed:
-            now, parents = _definition(objects, prefix, commit, metric), _parents(objects, commit)
-            if any(_definition(objects, prefix, parent, metric) == now for parent in parents):
+            now, parents = _definition(objects, home.root, commit, metric), _parents(objects, commit)
+            if any(_definition(objects, home.root, parent, metric) == now for parent in parents):
                 continue
             if len(parents) != 1 or _touches_strategy(
                 objects, home, parents[0], commit, baseline_diff.reached(tree, task)
@@ -47,15 +48,15 @@ def _parents(objects: Objects, commit: str) -> list[str]:
     return [line[7:].decode() for line in header.splitlines() if line.startswith(b"parent ")]
 
 
-def _definition(objects: Objects, prefix: str, commit: str, metric: str) -> tuple[object, ...]:
+def _definition(objects: Objects, root: Path, commit: str, metric: str) -> tuple[object, ...]:
     """What a commit defines the metric by, to be compared with another commit's."""
-    found = metric_definition.definition(metric_definition.at(objects, prefix, commit), metric, "", recorded=False)
+    found = metric_definition.definition(metric_definition.at(objects, root, commit), metric, "", recorded=False)
     return found.decides, found.code, found.options, found.terms or found.source, found.reads
 
 
 def _touches_strategy(objects: Objects, home: ProjectPaths, parent: str, commit: str, sources: frozenset[str]) -> bool:
     """Whether the commit changed anything that training, or preparing its data, is made of."""
-    before, after = (metric_definition.at(objects, git.prefix(home.root), one) for one in (parent, commit))
+    before, after = (metric_definition.at(objects, home.root, one) for one in (parent, commit))
     listed = git.run(home.root, "diff-tree", "-r", "-z", "--name-only", "--relative", "--no-renames", parent, commit)
     paths = [path for path in listed.split("\0") if path]
     if any(path.endswith(".dvc") or path == "dvc.yaml" for path in paths):

@@ -94,13 +94,16 @@ def baseline_metric(root: Path, home: Path, baseline: str, commit: str, metric: 
 def committed(root: Path, revision: str, metric: str, tree: str, *, recorded: bool) -> MetricDefinition:
     """`definition` of the project at `root` as of `revision`."""
     with reading(root) as objects:
-        return definition(at(objects, git.prefix(root), revision), metric, tree, recorded=recorded)
+        return definition(at(objects, root, revision), metric, tree, recorded=recorded)
 
 
-def at(objects: Objects, prefix: str, revision: str) -> ReadFile:
-    """Files of the project as of `revision`; `prefix` is its path inside the repository."""
+def at(objects: Objects, root: Path, revision: str) -> ReadFile:
+    """Files of the project at `root` as of `revision`, as a checkout writes them."""
+    prefix = git.prefix(root)
 
     def read(path: str) -> bytes | None:
+        if git.is_filtered(root, path):  # its blob is not what a checkout writes
+            return git.read(root, revision, path)
         found = objects.read([f"{revision}:{posixpath.normpath(prefix + path)}"])[0]
         return found.content if found is not None and found.kind == "blob" else None
 

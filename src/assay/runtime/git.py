@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from assay.core.errors import UsageError
@@ -139,6 +141,7 @@ def top(root: Path) -> Path:
     return Path(run(root, "rev-parse", "--show-toplevel"))
 
 
+@lru_cache(maxsize=64)
 def prefix(root: Path) -> str:
     """Path of `root` inside its Git work tree: "" at the top, else with a trailing slash."""
     return run(root, "rev-parse", "--show-prefix", check=False)
@@ -154,11 +157,50 @@ def read(root: Path, revision: str, path: str) -> bytes | None:
 
     Raises UsageError where it is there and its filter (Git LFS, git-crypt) fails.
     """
-    name = f"{revision}:{posixpath.normpath(prefix(root) + path)}"
-    done = subprocess.run(["git", "-C", str(root), "cat-file", "--filters", name], capture_output=True)
-    if not done.returncode:
-        return done.stdout
-    if subprocess.run(["git", "-C", str(root), "cat-file", "-e", name], capture_output=True).returncode:
+    full = posixpath.normpath(prefix(root) + path)
+    if run(root, "cat-file", "-t", f"{revision}:{full}", check=False) != "blob":
         return None
-    said = (done.stderr.decode(errors="replace").strip() or "no message").split("\n")[0]
-    raise UsageError(f"{path} at {revision[:40]} cannot be read: {said}", mend=f"git check-attr --all {path}")
+    if _has_other_attributes(root, revision):
+        return _checked_out(root, revision, full)
+    command = ["git", "-C", str(root), "cat-file", "--filters", f"{revision}:{full}"]
+    done = subprocess.run(command, capture_output=True)
+    if done.returncode:
+        raise _unreadable(full, revision, done.stderr)
+    return done.stdout
+
+
+@lru_cache(maxsize=256)
+def is_filtered(root: Path, path: str) -> bool:
+    """Whether a filter stands between the file at `path` (relative to `root`) and its blob."""
+    said = run(root, "check-attr", "-z", "filter", "--", path, check=False).split("\0")
+    return said[2:3] not in ([], ["unspecified"], ["unset"])
+
+
+@lru_cache(maxsize=64)
+def _has_other_attributes(root: Path, revision: str) -> bool:
+    """Whether `revision` says otherwise than the work tree which files a filter takes: `cat-file` asks the latter."""
+    attributes = ("--", ":(top,glob)**/.gitattributes")
+    return bool(run(root, "diff-index", "--name-only", "--ignore-submodules=all", revision, *attributes, check=False))
+
+
+def _checked_out(root: Path, revision: str, full: str) -> bytes:
+    """The file `full`, named from the top, written by a checkout of `revision` into an empty work tree."""
+    with tempfile.TemporaryDirectory() as folder:
+        places = {
+            "GIT_DIR": run(root, "rev-parse", "--absolute-git-dir"),
+            "GIT_INDEX_FILE": str(Path(folder, "index")),
+            "GIT_WORK_TREE": folder,
+        }
+        for command in (["read-tree", revision], ["checkout-index", "--quiet", "--", full]):
+            line = ["git", "-C", folder, *BESIDE, *command]
+            done = subprocess.run(line, env=os.environ | places, capture_output=True)
+            if done.returncode:
+                raise _unreadable(full, revision, done.stderr)
+        return Path(folder, full).read_bytes()
+
+
+def _unreadable(path: str, revision: str, said: bytes) -> UsageError:
+    first = (said.decode(errors="replace").strip() or "no message").split("\n")[0]
+    return UsageError(
+        f"{path} at {revision[:40]} cannot be read: {first}", mend=f"git check-attr --all {shlex.quote(path)}"
+    )
