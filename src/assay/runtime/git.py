@@ -141,7 +141,6 @@ def top(root: Path) -> Path:
     return Path(run(root, "rev-parse", "--show-toplevel"))
 
 
-@lru_cache(maxsize=64)
 def prefix(root: Path) -> str:
     """Path of `root` inside its Git work tree: "" at the top, else with a trailing slash."""
     return run(root, "rev-parse", "--show-prefix", check=False)
