@@ -28,7 +28,8 @@ Path("../said").write_text(detached.before_this_run(Path.cwd(), os.environ["DVC_
 def run(project: Project, work: str) -> str:
     """`dvc exp run` of a stage that does `work`; what a stage that asks was told.
 
-    On a busy machine DVC may not start after one of its runs was killed: then it is started again.
+    Beside busy processes a run after a killed one was seen to tell nothing; why is not known. A run in which no stage
+    wrote an answer is started again, with DVC's own words where none ever does; an empty answer counts as one.
     """
     said = project.path.parent / "said"
     said.unlink(missing_ok=True)
