@@ -6,7 +6,7 @@ change mattered, which only an experiment tells.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from shlex import quote
 from typing import Any
@@ -44,7 +44,7 @@ def settings(found: list[str]) -> str:
 
 def parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """`lr: 0.001 → 0.0003`, one entry a leaf; a leaf that is not there is shown as –."""
-    old, new = dict(_leaves(before)), dict(_leaves(after))
+    old, new = dict(params_yaml.leaves(before)), dict(params_yaml.leaves(after))
     keys = [*old, *(key for key in new if key not in old)]
     return [f"{key}: {old.get(key, '–')}{ARROW}{new.get(key, '–')}" for key in keys if old.get(key) != new.get(key)]
 
@@ -79,11 +79,3 @@ def reached(layout: ProjectPaths, task: str) -> frozenset[str]:
 def _meaning(source: bytes | None) -> str | None:
     """The source without comments and layout; None for a file that is not there."""
     return None if source is None else ast_normal_form.text(ast_normal_form.parse(source, "source"))
-
-
-def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from assay.core import ast_normal_form
+from assay.core import ast_normal_form, params_yaml
 from assay.core.errors import UsageError
 
 #: a parameter that one side does not have
@@ -91,7 +91,7 @@ def changes(
     before: Mapping[str, Any], after: Mapping[str, Any], code_before: Mapping[str, str], code_after: Mapping[str, str]
 ) -> Changes:
     """What differs between two strategies: nested parameters, and sources by path."""
-    old, new = dict(_leaves(before)), dict(_leaves(after))
+    old, new = dict(params_yaml.leaves(before)), dict(params_yaml.leaves(after))
     found = [
         ParameterChange(name, old.get(name, ABSENT), new.get(name, ABSENT))
         for name in sorted(old.keys() | new.keys())
@@ -103,15 +103,6 @@ def changes(
         removed=tuple(each for each in found if each.after is ABSENT),
         code=tuple(_files(code_before, code_after)),
     )
-
-
-def _leaves(parameters: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Parameters by dotted name. A list is one parameter; an empty section is none."""
-    for name, value in parameters.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{above}{name}.")
-        else:
-            yield f"{above}{name}", value
 
 
 def _same(one: object, other: object) -> bool:

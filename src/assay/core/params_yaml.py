@@ -205,13 +205,14 @@ def as_given(params: Params) -> dict[str, Any]:
 
 def lines(params: Params) -> list[str]:
     """The same, one `name: value` a leaf, values as JSON."""
-    return [f"{key}: {msgspec.json.encode(value).decode()}" for key, value in _leaves(strategy(params))]
+    return [f"{key}: {msgspec.json.encode(value).decode()}" for key, value in leaves(strategy(params))]
 
 
-def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Parameters by dotted name. A list is one parameter; an empty section is none."""
     for key, value in values.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{above}{key}.")
+            yield from leaves(value, f"{above}{key}.")
         else:
             yield f"{above}{key}", value
 
