@@ -30,7 +30,7 @@ from assay.data.validate_examples import canonical
 from assay.metrics import evaluation_setup, task_metrics
 from assay.metrics.scored_arm import Ruler
 from assay.replicates.train_and_eval_examples import sample, without
-from assay.runtime import dvc_yaml, npy_files, task_source, tracked_code_check
+from assay.runtime import dvc_yaml, npy_files, progress_line, task_source, tracked_code_check
 from assay.runtime.stage_setup import StageContext
 from assay.training import task_interface, train_and_predict
 
@@ -177,6 +177,7 @@ def main(root: Path, arguments: Sequence[str]) -> None:
     if not 1 <= len(arguments) <= 2:
         raise UsageError(f"check_run was given {len(arguments)} arguments", allowed="a path, and a stage")
     last = arguments[1] if len(arguments) > 1 else RUN[-1]
+    progress_line.off()
     _, params = params_problems.problems(dvc_yaml.parameters(root))
     if params is None:
         return  # said already

@@ -39,7 +39,7 @@ from assay.metrics.result_files import Evaluated
 from assay.metrics.scored_arm import Ruler, Scored
 from assay.metrics.task_metrics import Metric
 from assay.report import comparison_text
-from assay.runtime import dvc_yaml, files, task_source
+from assay.runtime import dvc_yaml, files, progress_line, task_source
 from assay.runtime.stage_setup import StageContext, start
 from assay.stats import baseline_drift, cautions, sequential_testing, training_cost
 from assay.stats.arm_comparison import Comparison
@@ -60,7 +60,8 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     standard = _standard(ctx)
     today = own.judging_by(*standard.terms) if standard.terms else own
     with ctx.said_by_task("metrics"):
-        found, against = _evaluate(ctx, today, own.metrics, versions, _packages(standard), manifest)
+        with progress_line.showing(progress_line.running("evaluate")):
+            found, against = _evaluate(ctx, today, own.metrics, versions, _packages(standard), manifest)
         result_files.write(ctx.layout, found)
         _note(ctx, found)
         said = (*_lines(ctx, found, against), *_metric_changes(ctx, own, standard))

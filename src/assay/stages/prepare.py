@@ -14,7 +14,7 @@ from assay.core.json_encoding import json_form
 from assay.data import storage
 from assay.data.data_card import card
 from assay.data.validate_examples import canonical
-from assay.runtime import files, import_closure, source_analysis_cache, task_code, task_source
+from assay.runtime import files, import_closure, progress_line, source_analysis_cache, task_code, task_source
 from assay.runtime.source_roots import LIBRARY_TREE
 from assay.runtime.stage_setup import start
 
@@ -32,11 +32,12 @@ OTHERWISE = (
 def main(root: Path, _arguments: Sequence[str]) -> None:
     ctx = start(root, "prepare")
     module = ctx.task("data")
-    with ctx.said_by_task("data"):
-        raw = module.prepare(**ctx.params.data)
-    found = canonical(raw, task_source.where(root, ctx.params.task.name, "data"))
-    content = storage.write(ctx.layout.prepared, "all", found).content
-    described = card(found)
+    with progress_line.showing(progress_line.running("prepare")):
+        with ctx.said_by_task("data"):
+            raw = module.prepare(**ctx.params.data)
+        found = canonical(raw, task_source.where(root, ctx.params.task.name, "data"))
+        content = storage.write(ctx.layout.prepared, "all", found).content
+        described = card(found)
     files.write_text(ctx.layout.prepared / CARD, json.dumps(described, indent=2) + "\n")
     kind = f"{len(found.classes)} classes" if found.classes else "regression"
     print(
