@@ -64,6 +64,22 @@ def test_an_acceptance_and_a_sweep_of_photos_in_a_folder(ready: Project) -> None
     assert photos.git("log", "--all", "--format=%H", "--", "photos") == "", "nothing of it got into Git"
 
 
+@pytest.mark.extra
+def test_a_baseline_of_photos_in_a_folder_is_measured_again(ready: Project) -> None:
+    """On other examples by its weights, and anew where those saw them; its own training data are of that folder."""
+    ready.git("checkout", "--quiet", "HEAD", "--", ".")
+    photos = of_photos(ready)
+    photos.dvc("exp", "run", "-S", "lr=0.02", "-n", "seen", "evaluate")
+    photos.assay("accept", "seen", "seen", "--allow", "bundle", "--why", "the examples are the same")
+    found = json.loads(photos.assay("rebaseline", "--json").stdout)
+    assert (found["way"], found["n"]) == ("re-train", 3), "a strategy that was never a baseline"
+    photos.edit("params.yaml", "test: 0.1", "test: 0.05")
+    assert json.loads(photos.assay("rebaseline", "--json").stdout)["way"] == "re-infer"
+    photos.edit("params.yaml", "validation: 0.2", "validation: 0.5")
+    assert json.loads(photos.assay("rebaseline", "--json").stdout)["way"] == "re-train"
+    assert photos.git("log", "--all", "--format=%H", "--", "photos") == ""
+
+
 def test_files_that_nobody_keeps_are_taken_as_dvc_lock_knows_them(fresh: Project) -> None:
     photos = of_photos(fresh)
     with pytest.raises(UsageError, match=r"photos, which prepare needs, .* is not in dvc.lock; next: dvc add 'photos'"):

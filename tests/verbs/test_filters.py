@@ -14,6 +14,8 @@ FILTERED = ("src/tasks/digits/*.py", "results/*.csv")
 WRITTEN = ("src/tasks/digits/metrics.py", "results/replicates.csv", "results/confirmation.csv")
 ROT13 = "tr A-Za-z N-ZA-Mn-za-m"
 
+pytestmark = pytest.mark.extra
+
 
 def filtered(project: Project, name: str) -> None:
     """`project`, whose code and tables go through the filter `name` from here on, committed."""
@@ -24,19 +26,20 @@ def filtered(project: Project, name: str) -> None:
     project.commit("filter code and tables")
 
 
-def accepted_and_swept(project: Project) -> dict[str, bytes]:
-    """Path → what Git holds of it, in the tree that `accept` tagged; nothing is edited, sweep and status go on."""
+def accepted(project: Project) -> dict[str, bytes]:
+    """Path → what Git holds of it, in the tree that `accept` tagged; nothing is edited, in no eyes."""
     project.dvc("exp", "run", "-S", "lr=0.02", "-n", "seen")
     project.assay("accept", "seen", "seen")
-    assert project.git("status", "--porcelain") == ""
-    assert "params.yaml" not in (said := project.assay("status").stdout) and "edited" not in said, said
-    found = json.loads(project.assay("sweep", "-S", "lr=0.01,0.003", "--json").stdout)
-    assert found["failed"] == {} and len(found["tried"]) == 2
-    assert project.git("status", "--porcelain") == ""
-    assert "edited" not in project.assay("status").stdout
     for path in WRITTEN:  # what people read is in the work tree, as it was before there was a filter
         assert project.read(path).startswith('"""' if path.endswith(".py") else "arm,")
+    check_unedited(project)
     return {path: blob(project, f"strategy/seen:{path}") for path in WRITTEN}
+
+
+def check_unedited(project: Project) -> None:
+    assert project.git("status", "--porcelain") == ""
+    said = project.assay("status").stdout
+    assert "edited" not in said and "params.yaml" not in said, said
 
 
 def blob(project: Project, name: str) -> bytes:
@@ -48,21 +51,22 @@ def test_accept_sweep_and_status_behind_a_filter_of_git_config(ready: Project) -
     for way in ("clean", "smudge"):
         ready.git("config", f"filter.rot13.{way}", ROT13)
     filtered(ready, "rot13")
-    code, *tables = accepted_and_swept(ready).values()
+    code, *tables = accepted(ready).values()
     assert b"vzcbeg ahzcl" in code and all(table.startswith(b"nez,") for table in tables)
+    found = json.loads(ready.assay("sweep", "-S", "lr=0.01,0.003", "--json").stdout)
+    assert found["failed"] == {} and len(found["tried"]) == 2
+    check_unedited(ready)
 
 
-@pytest.mark.extra
 @pytest.mark.skipif(shutil.which("git-lfs") is None, reason="git-lfs is not installed")
 def test_accept_sweep_and_status_under_git_lfs(ready: Project) -> None:
     ready.git("lfs", "install", "--local")
     filtered(ready, "lfs")
-    assert all(held.startswith(b"version https://git-lfs") for held in accepted_and_swept(ready).values())
+    assert all(held.startswith(b"version https://git-lfs") for held in accepted(ready).values())
 
 
-@pytest.mark.extra
 @pytest.mark.skipif(shutil.which("git-crypt") is None, reason="git-crypt is not installed")
 def test_accept_sweep_and_status_under_git_crypt(ready: Project) -> None:
     ready.run("git-crypt", "init")
     filtered(ready, "git-crypt")
-    assert all(held.startswith(b"\0GITCRYPT\0") for held in accepted_and_swept(ready).values())
+    assert all(held.startswith(b"\0GITCRYPT\0") for held in accepted(ready).values())
