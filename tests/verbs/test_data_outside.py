@@ -14,6 +14,7 @@ from assay.core.errors import UsageError
 from assay.runtime import project_root as projects
 from assay.scratch import scratch_repo
 from assay.scratch.dvc_repro import furnish
+from assay.stages import prepare
 from support.project import Project
 
 FOREIGN = """
@@ -78,6 +79,15 @@ def test_a_baseline_of_photos_in_a_folder_is_measured_again(ready: Project) -> N
     photos.edit("params.yaml", "validation: 0.2", "validation: 0.5")
     assert json.loads(photos.assay("rebaseline", "--json").stdout)["way"] == "re-train"
     assert photos.git("log", "--all", "--format=%H", "--", "photos") == ""
+
+
+def test_what_prepare_reads_may_lie_outside_of_the_project(tmp_path: Path) -> None:
+    """A dependency by its absolute path ended in a traceback."""
+    (tmp_path / "project").mkdir()
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.txt").write_text("a\n", encoding="utf-8")
+    (found,) = prepare._states(tmp_path / "project", str(tmp_path / "photos"))
+    assert found[:2] == ("../photos/a.txt", 2)
 
 
 def test_files_that_nobody_keeps_are_taken_as_dvc_lock_knows_them(fresh: Project) -> None:

@@ -39,7 +39,7 @@ from assay.metrics.result_files import Evaluated
 from assay.metrics.scored_arm import Ruler, Scored
 from assay.metrics.task_metrics import Metric
 from assay.report import comparison_text
-from assay.runtime import dvc_yaml, files, task_source
+from assay.runtime import dvc_yaml, environment, files, task_source
 from assay.runtime.stage_setup import StageContext, start
 from assay.stats import baseline_drift, cautions, sequential_testing, training_cost
 from assay.stats.arm_comparison import Comparison
@@ -74,8 +74,7 @@ def _standard(ctx: StageContext) -> MetricDefinition:
 
 def _packages(standard: MetricDefinition) -> str:
     """What the metrics import from elsewhere, as `context` found it, in one line."""
-    found = {} if standard.packages is UNSET else standard.packages
-    return ", ".join(f"{name} {version}" for name, version in sorted(found.items()))
+    return environment.listed({} if standard.packages is UNSET else standard.packages)
 
 
 def _metric_changes(ctx: StageContext, own: Ruler, standard: MetricDefinition) -> Iterator[str]:
