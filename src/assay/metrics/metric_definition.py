@@ -133,10 +133,11 @@ def changes(before: MetricDefinition, after: MetricDefinition, terms: MetricTerm
     ]
     old, new = ({} if one.reads is UNSET else one.reads for one in (before, after))
     found += [f"file {name}" for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
-    return found + _terms_changed(before, after, terms)
+    return found + terms_changed(before, after, terms)
 
 
-def _terms_changed(before: MetricDefinition, after: MetricDefinition, terms: MetricTerms) -> list[str]:
+def terms_changed(before: MetricDefinition, after: MetricDefinition, terms: MetricTerms) -> list[str]:
+    """What differs of direction, smallest effect and worst value, one short text each; `terms` are today's."""
     if before.terms is None:  # neither written out nor recorded
         same = before.source and before.source == after.source
         return [] if same else ["direction, min_effect and worst are not known there"]
