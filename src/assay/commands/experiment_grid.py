@@ -11,7 +11,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +27,7 @@ from assay.core.json_encoding import json_form
 from assay.core.params_yaml import Judge, Params
 from assay.core.paths import ProjectPaths
 from assay.core.yaml12 import parse
+from assay.metrics import result_tables
 from assay.runtime import dvc_yaml, environment, files, git, git_plumbing, library_fingerprint, parent_watch
 from assay.runtime.dvc_cli import DVC
 from assay.scratch.dvc_repro import furnish, last
@@ -136,9 +137,9 @@ def _values(one: Cell) -> dict[str, Any]:
     return {key: parse(f"value: {text}")["value"] for key, _, text in pairs}
 
 
-def fixed(layout: ProjectPaths, cells: Sequence[Cell]) -> bool:
-    """Whether all cells say that nothing in the task is random."""
-    return all(asked(layout, one).task.fixed for one in cells)
+def fixed(measured: Iterable[Sequence[Row]]) -> bool:
+    """Whether the records of all cells say that nothing in the task was random."""
+    return all(row.get("fixed") == result_tables.YES for rows in measured for row in rows)
 
 
 def measure(layout: ProjectPaths, cells: Sequence[Cell], say: Say) -> list[list[Row]]:

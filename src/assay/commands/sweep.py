@@ -77,7 +77,7 @@ def sweep(start: Path, settings: Sequence[str], say: Say, wanted: Wanted) -> Swe
     taken = grid_looks.ideas(
         layout.root, [(measured[one], experiment_grid.asked(layout, one)) for one in ideas], len(failed)
     )
-    fixed = experiment_grid.fixed(layout, list(measured))
+    fixed = experiment_grid.fixed(measured.values())
     return _judged(measured, failed, judge, dict(zip(ideas, taken, strict=True)), fixed)
 
 

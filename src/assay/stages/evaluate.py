@@ -135,6 +135,7 @@ def _evaluate(
         baseline=baseline,
         floors=floors,
         judgement=judged,
+        fixed=ctx.params.task.fixed,
     )
     return found, against
 
