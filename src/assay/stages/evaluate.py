@@ -253,7 +253,7 @@ def _cost(ctx: StageContext, found: Evaluated) -> Iterator[str]:
     most = ctx.params.judge.max_cost
     if most is not None and found.baseline is not None and found.judgement.verdict == "progress":
         for line in training_cost.over(arm_costs.of_both(found.baseline, found.candidate), most):
-            yield f"{'':11}caution: {line}"
+            yield f"{'':11}{line}"
 
 
 def _changes(ctx: StageContext, named: AcceptedStrategy) -> Iterator[str]:
