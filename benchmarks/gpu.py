@@ -4,7 +4,8 @@
 
 `precision` trains three replicates one after another in each precision, and says how busy the device was, by torch's
 own account; `determinism` trains the same replicates twice and compares all bytes; `verdict` times the pipeline, ten
-replicates an arm, from an empty cache and with a fresh baseline. `--quick` takes little of everything, to see that it runs.
+replicates an arm, from an empty cache and with a fresh baseline. `--quick` takes little of
+everything, to see that it runs.
 """
 
 from __future__ import annotations
