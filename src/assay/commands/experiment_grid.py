@@ -73,10 +73,20 @@ class Cell:
         return " ".join(self.changes) or "baseline"
 
 
-def check_settings(settings: Sequence[str]) -> None:
+def check_settings(layout: ProjectPaths, settings: Sequence[str]) -> None:
+    """Raises UsageError for what is no setting, and for a parameter that only stages of the user's own read."""
+    pipeline = parse(git.read(layout.root, "HEAD", "dvc.yaml") or b"{}", "dvc.yaml")
+    others = dvc_yaml.foreign(pipeline) - params_yaml.KEYS
     for setting in settings:
         if "=" not in setting or setting.startswith("-"):
             raise UsageError(f"-S {setting} is no setting", allowed="KEY=VALUE, as in `dvc exp run -S`")
+        key = setting.partition("=")[0]
+        if key.partition(".")[0] in others:
+            raise UsageError(
+                f"-S {setting}: {key} is read by stages of your own alone, and cells differ in what Assay's read",
+                allowed=f"keys under {', '.join(params_yaml.STRATEGY)}",
+                mend=f"dvc exp run -S {key}=VALUE for each value",
+            )
 
 
 @dataclass(frozen=True)
