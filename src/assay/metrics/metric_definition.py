@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 import posixpath
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,12 +24,9 @@ from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
 from assay.core.yaml12 import parse
 from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision
-from assay.runtime import dvc_yaml, files, git, metric_input_files, table_files, task_source
-from assay.runtime import source_roots as trees
+from assay.runtime import dvc_yaml, files, git, metric_input_files, source_roots, table_files, task_source
 from assay.runtime.git_objects import Objects, reading
 
-#: path relative to the project → content, None where there is no such file
-ReadFile = Callable[[str], bytes | None]
 #: what a task of one file is called where params.yaml does not say
 TASK = params_yaml.TaskSection().name
 RULERS, REPLICATES = "results/rulers.csv", "results/replicates.csv"
@@ -40,6 +38,17 @@ class MetricTerms(NamedTuple):
     direction: str
     min_effect: float
     worst: float | None
+
+
+@dataclass(frozen=True)
+class ReadFile:
+    """Files of a project by their paths relative to it, None where there is none; `folders` are where imports begin."""
+
+    read: Callable[[str], bytes | None]
+    folders: tuple[str, ...]
+
+    def __call__(self, path: str) -> bytes | None:
+        return self.read(path)
 
 
 class MetricDefinition(schemas.Record, frozen=True, kw_only=True):
@@ -61,15 +70,10 @@ class MetricDefinition(schemas.Record, frozen=True, kw_only=True):
         return MetricTerms(self.direction, self.min_effect, self.worst) if self.direction else None
 
 
-def definition(
-    read: ReadFile, metric: str, tree: str, *, recorded: bool, folders: Sequence[str] = (".", "src")
-) -> MetricDefinition:
-    """How the tree that `read` reads defines `metric`; with `recorded` its results speak before its sources.
-
-    `folders` are where imports begin, as seen from the folder of dvc.yaml.
-    """
+def definition(read: ReadFile, metric: str, tree: str, *, recorded: bool) -> MetricDefinition:
+    """How the tree that `read` reads defines `metric`; with `recorded` its results speak before its sources."""
     task, decides, options = _asked(read)
-    modules = partial(_module, read, folders)
+    modules = partial(_module, read)
     module, label = _place(modules, task)
     try:
         code = files.digest((metric_code(modules, module, metric, label) + metric_revision(modules, module)).encode())
@@ -84,7 +88,7 @@ def definition(
         code=code,
         source=source,
         options=mine,
-        reads=_reads(read, folders, modules, module) or UNSET,
+        reads=_reads(read, modules, module) or UNSET,
         **terms._asdict(),
     )
 
@@ -101,14 +105,13 @@ def baseline_metric(root: Path, home: Path, baseline: str, commit: str, metric: 
 
 def present(root: Path, metric: str, tree: str) -> MetricDefinition:
     """`definition` of the project at `root` as it stands."""
-    return definition(on_disk(root), metric, tree, recorded=False, folders=trees.project(root).folders)
+    return definition(on_disk(root), metric, tree, recorded=False)
 
 
 def committed(root: Path, revision: str, metric: str, tree: str, *, recorded: bool) -> MetricDefinition:
     """`definition` of the project at `root` as of `revision`."""
     with reading(root) as objects:
-        folders = trees.project(root).folders
-        return definition(at(objects, root, revision), metric, tree, recorded=recorded, folders=folders)
+        return definition(at(objects, root, revision), metric, tree, recorded=recorded)
 
 
 def at(objects: Objects, root: Path, revision: str) -> ReadFile:
@@ -116,20 +119,21 @@ def at(objects: Objects, root: Path, revision: str) -> ReadFile:
     prefix = git.prefix(root)
 
     def read(path: str) -> bytes | None:
-        if git.is_filtered(root, path):  # its blob is not what a checkout writes
-            return git.read(root, revision, path)
-        full = posixpath.normpath(prefix + path)
-        found = None if full.startswith("../") else objects.read([f"{revision}:{full}"])[0]
-        return found.content if found is not None and found.kind == "blob" else None
+        within = posixpath.normpath(prefix + path)
+        found = None if within.startswith("../") else objects.read([f"{revision}:{within}"])[0]
+        if found is None or found.kind != "blob":
+            return None
+        # What a filter stands before: its blob is not what a checkout writes.
+        return git.read(root, revision, path) if git.is_filtered(root, path) else found.content
 
-    return read
+    return ReadFile(read, source_roots.project(root).folders)
 
 
 def on_disk(root: Path) -> ReadFile:
     def read(path: str) -> bytes | None:
         return (root / path).read_bytes() if (root / path).is_file() else None
 
-    return read
+    return ReadFile(read, source_roots.project(root).folders)
 
 
 def changes(before: MetricDefinition, after: MetricDefinition, terms: MetricTerms) -> list[str]:
@@ -148,10 +152,11 @@ def changes(before: MetricDefinition, after: MetricDefinition, terms: MetricTerm
     ]
     old, new = ({} if one.reads is UNSET else one.reads for one in (before, after))
     found += [f"file {name}" for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
-    return found + _terms_changed(before, after, terms)
+    return found + terms_changed(before, after, terms)
 
 
-def _terms_changed(before: MetricDefinition, after: MetricDefinition, terms: MetricTerms) -> list[str]:
+def terms_changed(before: MetricDefinition, after: MetricDefinition, terms: MetricTerms) -> list[str]:
+    """What differs of direction, smallest effect and worst value, one short text each; `terms` are today's."""
     if before.terms is None:  # neither written out nor recorded
         same = before.source and before.source == after.source
         return [] if same else ["direction, min_effect and worst are not known there"]
@@ -181,17 +186,17 @@ def _place(modules: Callable[[str], Source | None], task: str) -> tuple[str, str
     return (task_source.SINGLE, named) if alone else (named, "")
 
 
-def _module(read: ReadFile, folders: Sequence[str], name: str) -> Source | None:
+def _module(read: ReadFile, name: str) -> Source | None:
     """Source of a module of the tree or of Assay, as `import_closure.read_module` finds it on disk."""
     parts = name.split(".")
-    if parts[0] == trees.LIBRARY:
-        ours = trees.LIBRARY_TREE.find(name)
-        return None if ours is None else Source((trees.PLACE / ours).read_bytes(), ours.name == "__init__.py")
+    if parts[0] == source_roots.LIBRARY:
+        ours = source_roots.LIBRARY_TREE.find(name)
+        return None if ours is None else Source((source_roots.PLACE / ours).read_bytes(), ours.name == "__init__.py")
     if parts[0] in sys.stdlib_module_names or not all(part.isidentifier() for part in parts):
         return None
-    for folder in folders:
+    for folder in read.folders:
         for ending in ("/__init__.py", ".py"):
-            content = read(posixpath.normpath(f"{folder}/{'/'.join(parts)}{ending}"))
+            content = read(posixpath.join(folder, f"{'/'.join(parts)}{ending}"))
             if content is not None:
                 return Source(content, ending == "/__init__.py")
     return None
@@ -209,9 +214,7 @@ def _source(modules: Callable[[str], Source | None], module: str) -> str:
         return ""
 
 
-def _reads(
-    read: ReadFile, folders: Sequence[str], modules: Callable[[str], Source | None], module: str
-) -> dict[str, str]:
+def _reads(read: ReadFile, modules: Callable[[str], Source | None], module: str) -> dict[str, str]:
     """Name in READS → hash of the content; of what DVC tracks the hash of what Git holds about it."""
     source, folder = modules(module), module.rpartition(".")[0].replace(".", "/")
     try:
@@ -220,7 +223,7 @@ def _reads(
         return {}
     found = {}
     for name in names:
-        paths = [posixpath.normpath(posixpath.join(top, folder, name)) for top in folders]
+        paths = [posixpath.normpath(posixpath.join(top, folder, name)) for top in read.folders]
         contents = (read(place) for path in paths for place in (*metric_input_files.pointers(path), path))
         found[name] = files.digest(next((content for content in contents if content is not None), b""))
     return found
