@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
 
-from assay.commands import compare_find_recorded_look, compare_generalization
+from assay.commands import compare_direction, compare_find_recorded_look, compare_generalization
 from assay.commands import compare_score_source as scores
 from assay.commands import compare_sides as sides
 from assay.commands.compare_find_recorded_look import NOT_ON, Accounted
@@ -103,7 +103,8 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
     candidate = found[-1]
     metric = sides.column(candidate, options.column)
     recorded = sides.recorded(candidate, metric)
-    direction = _direction(candidate.name, recorded, options)
+    guess = "" if recorded.direction or options.direction else compare_direction.guess(metric)
+    direction = _direction(candidate.name, recorded, options, guess)
     again = scores.rescoring(root) if options.rescore else None
     group, edited = _group(candidate, metric, direction, "candidate", again, options)
     used = [candidate]
@@ -119,7 +120,8 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
     terms = sides.baseline_terms(root, candidate, None if own or len(named) == 1 else found[0], metric) or recorded
     told = replace(_completed(options, candidate, terms, metric, again), alpha=look.level)
     result = _judge(base, group, told, candidate, SAME if same else look.hold)
-    doubts = (*_mixed(base, candidate), *base.edited, *edited, *_left_out(found))
+    told_direction = [compare_direction.guessed(metric, direction)] if guess else []
+    doubts = (*_mixed(base, candidate), *base.edited, *edited, *_left_out(found), *told_direction)
     result = replace(result, warnings=(*result.warnings, *doubts))
     if same:  # a strategy is no worse than itself, and no number of runs would find a difference
         result = replace(result, no_regression=True, n_needed=None)
@@ -298,6 +300,7 @@ def _judge(base: _Base, candidate: ReplicateGroup, options: Options, source: Sid
     test, values, baseline = options.test, candidate.values, base.numbers
     first: float | list[float] = baseline if isinstance(baseline, float) else baseline.values
     diverged = baseline.diverged if isinstance(baseline, ReplicateGroup) else 0, candidate.diverged
+    missing = ""
     placed = test == "paired" and options.worst is not None  # diverged ones are in their places already
     if isinstance(baseline, ReplicateGroup):
         if fields := baseline.ruler.differing(candidate.ruler):
@@ -305,7 +308,7 @@ def _judge(base: _Base, candidate: ReplicateGroup, options: Options, source: Sid
             raise DifferingRulers(f"{baseline.name} and {candidate.name}", fields, mend)
         if test == "paired":
             first, values = strategy_replicates.matched(baseline, candidate, options.worst)
-        else:
+        elif source.commit or not (missing := strategy_replicates.missing_pairs(baseline, candidate)):
             strategy_replicates.check_independent(baseline, candidate)
     lists = [values, *([first] if isinstance(first, list) else [])]
     found = judge.compare(
@@ -322,6 +325,8 @@ def _judge(base: _Base, candidate: ReplicateGroup, options: Options, source: Sid
         fixed=source.fixed and any(len(set(each)) == 1 for each in lists),
         distinct=source.told_apart and (base.told_apart or isinstance(first, float)),
     )
+    if isinstance(baseline, ReplicateGroup) and test != "paired" and missing:
+        found = replace(found, warnings=(*found.warnings, missing))
     return judge.entered(found, diverged) if placed else found
 
 
