@@ -19,14 +19,17 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET, UnsetType
 
-from assay.core import ast_normal_form, schemas
+from assay.core import ast_normal_form, params_yaml, schemas
 from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
 from assay.core.yaml12 import parse
 from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision
-from assay.runtime import dvc_yaml, files, git, metric_input_files, source_roots, table_files, task_source
+from assay.runtime import dvc_yaml, files, git, metric_input_files, table_files, task_source
+from assay.runtime import source_roots as trees
 from assay.runtime.git_objects import Objects, reading
 
+#: what a task of one file is called where params.yaml does not say
+TASK = params_yaml.TaskSection().name
 RULERS, REPLICATES = "results/rulers.csv", "results/replicates.csv"
 
 
@@ -71,10 +74,10 @@ class MetricDefinition(schemas.Record, frozen=True, kw_only=True):
 def definition(read: ReadFile, metric: str, tree: str, *, recorded: bool) -> MetricDefinition:
     """How the tree that `read` reads defines `metric`; with `recorded` its results speak before its sources."""
     task, decides, options = _asked(read)
-    module = task_source.module(task, "metrics")
     modules = partial(_module, read)
+    module, label = _place(modules, task)
     try:
-        code = files.digest((metric_code(modules, module, metric) + metric_revision(modules, module)).encode())
+        code = files.digest((metric_code(modules, module, metric, label) + metric_revision(modules, module)).encode())
     except UsageError:
         code = ""
     ways = [partial(_recorded, read, metric), partial(_written, modules, module, metric)]
@@ -101,6 +104,11 @@ def baseline_metric(root: Path, home: Path, baseline: str, commit: str, metric: 
     return committed(root, dvc_yaml.parent(root), metric, baseline, recorded=False)
 
 
+def present(root: Path, metric: str, tree: str) -> MetricDefinition:
+    """`definition` of the project at `root` as it stands."""
+    return definition(on_disk(root), metric, tree, recorded=False)
+
+
 def committed(root: Path, revision: str, metric: str, tree: str, *, recorded: bool) -> MetricDefinition:
     """`definition` of the project at `root` as of `revision`."""
     with reading(root) as objects:
@@ -119,14 +127,14 @@ def at(objects: Objects, root: Path, revision: str) -> ReadFile:
         # What a filter stands before: its blob is not what a checkout writes.
         return git.read(root, revision, path) if git.is_filtered(root, path) else found.content
 
-    return ReadFile(read, source_roots.project(root).folders)
+    return ReadFile(read, trees.project(root).folders)
 
 
 def on_disk(root: Path) -> ReadFile:
     def read(path: str) -> bytes | None:
         return (root / path).read_bytes() if (root / path).is_file() else None
 
-    return ReadFile(read, source_roots.project(root).folders)
+    return ReadFile(read, trees.project(root).folders)
 
 
 def changes(before: MetricDefinition, after: MetricDefinition, terms: MetricTerms) -> list[str]:
@@ -168,18 +176,28 @@ def _asked(read: ReadFile) -> tuple[str, str, dict[str, Any]]:
     except UsageError:
         raw = {}
     task, metric = (raw[key] if isinstance(raw.get(key), Mapping) else {} for key in ("task", "metric"))
-    options = metric.get("options")
-    return str(task.get("name", "")), str(metric.get("name", "")), dict(options) if isinstance(options, Mapping) else {}
+    options = metric.get("options") if isinstance(metric.get("options"), Mapping) else {}
+    return str(task.get("name", TASK)), str(metric.get("name", "")), dict(options or {})
+
+
+def _place(modules: Callable[[str], Source | None], task: str) -> tuple[str, str]:
+    """The module with METRICS, and what it would be called if it held nothing else ("" where it does)."""
+    named = f"tasks.{task}.metrics"
+    alone = modules(named) is None and (found := modules(task_source.SINGLE)) is not None and not found.package
+    return (task_source.SINGLE, named) if alone else (named, "")
 
 
 def _module(read: ReadFile, name: str) -> Source | None:
-    """Source of a module of the project, as `import_closure.read_module` finds it on disk."""
+    """Source of a module of the tree or of Assay, as `import_closure.read_module` finds it on disk."""
     parts = name.split(".")
+    if parts[0] == trees.LIBRARY:
+        ours = trees.LIBRARY_TREE.find(name)
+        return None if ours is None else Source((trees.PLACE / ours).read_bytes(), ours.name == "__init__.py")
     if parts[0] in sys.stdlib_module_names or not all(part.isidentifier() for part in parts):
         return None
     for folder in read.folders:
         for ending in ("/__init__.py", ".py"):
-            content = read(posixpath.join(folder, f"{'/'.join(parts)}{ending}"))
+            content = read(posixpath.normpath(f"{folder}/{'/'.join(parts)}{ending}"))
             if content is not None:
                 return Source(content, ending == "/__init__.py")
     return None

@@ -40,7 +40,7 @@ from assay.metrics.result_files import Evaluated
 from assay.metrics.scored_arm import Ruler, Scored
 from assay.metrics.task_metrics import Metric
 from assay.report import comparison_text
-from assay.runtime import dvc_yaml, environment, files, task_source
+from assay.runtime import dvc_yaml, environment, files, progress_line, task_source
 from assay.runtime.stage_setup import StageContext, start
 from assay.stats import baseline_drift, cautions, sequential_testing, training_cost
 from assay.stats.arm_comparison import Comparison
@@ -62,7 +62,8 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     standard = _since_first_look(ctx, parents)
     today = own.judging_by(*standard.terms) if standard.terms else own
     with ctx.said_by_task("metrics"):
-        found, against = _evaluate(ctx, today, own.metrics, versions, _packages(standard), manifest)
+        with progress_line.showing(progress_line.running("evaluate")):
+            found, against = _evaluate(ctx, today, own.metrics, versions, _packages(standard), manifest)
         result_files.write(ctx.layout, found)
         _note(ctx, found)
         said = (*_lines(ctx, found, against), *_metric_changes(ctx, own, parents, standard))
@@ -98,7 +99,7 @@ def _metric_changes(
     """
     name, metric = own.decides, own.metric
     terms = MetricTerms(metric.direction, metric.min_effect, metric.worst)
-    today = metric_definition.definition(metric_definition.on_disk(ctx.layout.root), name, "", recorded=False)
+    today = metric_definition.present(ctx.layout.root, name, "")
     against = "the commit before" if parents.tree == FLOOR else parents.tree
     if found := metric_definition.changes(parents, today, terms):
         kept = standard.terms == parents.terms and standard.terms not in (None, terms)
@@ -169,7 +170,8 @@ def _judged(
     root, task = ctx.layout.root, ctx.params.task.name
     if unseen := undeclared_file_reads.found(root, task):
         against = baseline.arm.name if baseline else evaluation_look.FLOOR
-        return candidate_verdict.unseen(against, unseen, undeclared_file_reads.mend(root, task, unseen)), 0
+        source, mend = task_source.path(root, task, "metrics").name, undeclared_file_reads.mend(root, task, unseen)
+        return candidate_verdict.unseen(against, source, unseen, mend), 0
     if nothing := candidate_verdict.untested(candidate, baseline):
         return nothing, 0
     assert candidate.arm.measurement is not None
