@@ -16,7 +16,6 @@ from typing import Any
 
 from assay.baseline.accepted_strategy import FLOOR
 from assay.baseline.accepted_strategy import AcceptedStrategy as Named
-from assay.baseline.candidate_seeds import PAIRED
 from assay.commands import accept_alpha_check, accept_changed_metric, accept_checks
 from assay.commands.accept_evidence import comparison, confirmed, judge, selected
 from assay.core import params_yaml, schemas
@@ -195,7 +194,8 @@ def _idea(candidate: ExperimentToAccept, scratch: Scratch, named: Named, names: 
         root=asked.seed,
         least=asked.replicates,
         asked=candidate.replicates,
-        paired=asked.judge.test == PAIRED and named.name != FLOOR,
+        test=asked.judge.test,
+        pairs=confirmation_attempt.recorded_pairs(candidate.layout.root, candidate.tried.commit, asked.metric.name),
     )
 
 

@@ -1,12 +1,14 @@
 """Selection and confirmation: which experiment may ask to be accepted, and when fresh seeds say yes.
 
-An experiment is selected because it looks good, so its own numbers overstate it; what is accepted is
-measured again, both arms, with seeds that chose nothing. Covers: the levels of repeated attempts, how many replicates
-they take, the decision, vectorised so that a simulation runs the very rule that decides. Not covered: measuring.
+An experiment is selected because it looks good, so its own numbers overstate it; what is accepted is measured again,
+both arms, with seeds that chose nothing. Covers: the levels of repeated attempts, how many replicates they take in the
+design that was declared, the decision, vectorised so that a simulation runs the very rule that decides. Not covered:
+measuring, what pairs correlate (`stats.pair_correlation`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -38,24 +40,26 @@ def level(attempt: int, confirmation: int = 1) -> float:
     return min(float(np.ldexp(ALPHA, -attempt)), 2 * ALPHA / (confirmation * (confirmation + 1)))
 
 
-def replicates(one_sided: float, least: int, *, fixed: bool = False) -> int:
+def replicates(one_sided: float, least: int, *, fixed: bool = False, pairs: float | None = None) -> int:
     """The smallest number an arm, `least` or more, that confirms a gain of two standard deviations with 90 % power.
 
-    `fixed`: the baseline is a floor, which has no replicates.
+    `fixed`: the baseline is a floor, which has no replicates. `pairs`: in a paired design what its pairs correlate at
+    least (`stats.pair_correlation`), None without one. The level holds at any n: fresh seeds chose nothing, their
+    number included.
     """
     return statistical_power.n_for(
-        lambda gain, n: chance(one_sided, n, gain, fixed=fixed), GAIN, max(least, 2), max(least, 2), POWER
+        lambda gain, n: chance(one_sided, n, gain, fixed=fixed, pairs=pairs), GAIN, max(least, 2), max(least, 2), POWER
     )
 
 
-def chance(one_sided: float, n: int, gain: float, *, fixed: bool = False) -> float:
-    """How likely n replicates an arm confirm a true gain of so many standard deviations."""
+def chance(one_sided: float, n: int, gain: float, *, fixed: bool = False, pairs: float | None = None) -> float:
+    """How likely n replicates an arm confirm a true gain of so many standard deviations; options as in `replicates`."""
     alpha = 2 * one_sided
-    return (
-        statistical_power.one_sample_power(gain, 1.0, n, alpha)
-        if fixed
-        else statistical_power.welch_power(gain, 1.0, 1.0, n, n, alpha)
-    )
+    if fixed:
+        return statistical_power.one_sample_power(gain, 1.0, n, alpha)
+    if pairs is not None:
+        return statistical_power.one_sample_power(gain, math.sqrt(max(2 * (1 - pairs), 1e-6)), n, alpha)
+    return statistical_power.welch_power(gain, 1.0, 1.0, n, n, alpha)
 
 
 def confirm(
