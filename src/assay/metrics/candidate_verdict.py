@@ -33,6 +33,7 @@ class Judgement:
     reason: str = ""  # why nothing was tested
     mend: str = ""  # the command that makes it testable
     level: float | None = None  # that p was held against, None where there was no test
+    last_level: float | None = None  # of the last look of a declared plan, None without one
 
 
 def against_floor(

@@ -128,6 +128,16 @@ def price(looks: Sequence[LookEntry], key: LookKey) -> Price:
     return _planned(looks, key, left) if key.plan else _undeclared(looks, key, left)
 
 
+def last_level(entries: Iterable[LookEntry], taken: LookEntry) -> float:
+    """The level that the last look of the plan of `taken` will have, if nothing else is looked at until then."""
+    own = [
+        one
+        for one in entries
+        if (one.baseline, one.epoch) == (taken.baseline, taken.epoch) and not names(one).isdisjoint(names(taken))
+    ]
+    return price([*own, taken], msgspec.structs.replace(taken.key, n=taken.key.plan[-1])).level
+
+
 def _unplanned(key: LookKey) -> str:
     sequential_testing.check(key.plan)
     if not key.plan or key.n in key.plan:
