@@ -20,11 +20,8 @@ def test_a_paired_experiment_is_confirmed_on_shared_fresh_seeds(project: Project
     project.git("config", "user.email", "ada@example.org")
     project.dvc("exp", "run", "-S", "lr=0.02", "-S", "judge.test=paired", "-S", "replicates=5", "-n", "pair")
     dry = project.assay("accept", "pair", "pair", "--dry-run").stdout
-    pairs = recorded_pairs(
-        project.root,
-        git.run(project.root, "for-each-ref", "--format=%(objectname)", "refs/exps/*/*/pair").strip(),
-        "accuracy",
-    )
+    commit = project.git("for-each-ref", "--format=%(objectname)", "refs/exps/*/*/pair")
+    pairs = recorded_pairs(project.root, commit, "accuracy")
     assert pairs.pairs == 5 and f"if pairs correlate at least {pairs.least:+.2f} (measured {pairs.measured:+.2f}" in dry
     n = replicates(level(1), 5, pairs=pairs.least)  # as many as find +2 sd
     seeds = fresh_seeds(1, n, 1, paired=True)
