@@ -149,3 +149,11 @@ def test_futility_asks_for_the_level_that_this_account_leaves_for_the_last_look_
         for level in (whole, left)
     ]
     assert said[0] == [] and "futile: progress at n=20 is unlikely" in said[1][0]
+
+
+@pytest.mark.parametrize("name", ["top 5", "accuracy", "loss (mean)"])
+def test_the_name_of_a_metric_is_found_in_its_label_whatever_it_holds(name):
+    for options in ({}, {"k": 5, "of": "a b"}):
+        label = alpha_budget.metric_label(name, options)
+        assert alpha_budget.labels(label, name)
+        assert not any(alpha_budget.labels(label, other) for other in ("top", "top 50", "acc", "loss", "accuracy k"))

@@ -14,6 +14,7 @@ from pathlib import Path
 from assay.commands import changes_without_effect, experiment_grid, grid_looks
 from assay.commands.experiment_grid import Row, Say, Wanted
 from assay.core.errors import IncomparableError, UsageError
+from assay.core.metric_version import metric_name
 from assay.runtime import project_root
 from assay.stats.factorial_design import Factorial, factorial
 
@@ -57,7 +58,7 @@ def ablate(start: Path, settings: Sequence[str], branches: Sequence[str], say: S
 
 def _judged(found: dict[tuple[str, ...], list[Row]], alpha: float) -> Ablation:
     version = experiment_grid.version(list(found.values()))
-    metric = version.rpartition("-")[0]
+    metric = metric_name(version)
     counted = {changes: _values(rows, metric) for changes, rows in found.items()}
     common = set.intersection(*map(set, counted.values()))
     every = {row["replicate"] for rows in found.values() for row in rows}

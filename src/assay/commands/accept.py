@@ -20,6 +20,7 @@ from assay.commands import accept_alpha_check, accept_changed_metric, accept_che
 from assay.commands.accept_evidence import comparison, confirmed, judge, selected
 from assay.core import params_yaml, schemas
 from assay.core.errors import GateError, UsageError
+from assay.core.metric_version import metric_name
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Environment
 from assay.history import look_ledger, metrics_json, name_lookup
@@ -299,7 +300,7 @@ def _event(
         name=candidate.name,
         sequence=max(attempt.entry.sequence, candidate.state.sequence + 1),
         commit="",  # known when it is made
-        metric=metrics_json.metric_of(tree.version),
+        metric=metric_name(tree.version),
         metric_version=tree.version,
         profile=metrics_json.text(tree.metrics, "profile"),
         baseline=tree.named.name,

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from assay.core.metric_version import metric_name
 from assay.core.paths import ProjectPaths
 from assay.history import metrics_json
 from assay.history.attempt_and_family_entries import AttemptEntry
@@ -28,7 +29,7 @@ def selected(layout: ProjectPaths, metrics: Mapping[str, Any]) -> RecordedCompar
     """The comparison in the results of the project at `layout`, both arms with their spread."""
     found = metrics_json.comparison(metrics)
     assert found is not None  # a verdict was checked
-    scores = _scores(layout, metrics_json.metric_of(metrics_json.text(metrics, "metric_version")))
+    scores = _scores(layout, metric_name(metrics_json.text(metrics, "metric_version")))
     return msgspec.structs.replace(found, baseline=scores.get("baseline") or fixed(metrics))
 
 

@@ -61,7 +61,7 @@ def _is(one: LookEntry, wanted: LookEntry, alpha: float | None) -> bool:
         second.n,
         second.test,
     )
-    asked = first.metric.split(" ")[0] == second.metric and alpha in (None, first.alpha)
+    asked = alpha_budget.labels(first.metric, second.metric) and alpha in (None, first.alpha)
     return (
         sets
         and asked

@@ -14,6 +14,7 @@ from pathlib import Path
 from assay.commands import compare_detect_column, compare_metric_options, compare_one_run_per_row
 from assay.commands.compare_metric_options import RULERS, MetricRow
 from assay.core.errors import UsageError
+from assay.core.metric_version import metric_name
 from assay.core.yaml12 import parse
 from assay.metrics import ran_on_this_machine
 from assay.runtime import files, git, table_files
@@ -160,7 +161,7 @@ def column(source: SideSource, chosen: str) -> str:
             raise UsageError(f"{source.name} has no column {chosen!r}", allowed=listed, mend="--column NAME")
         return chosen
     if source.is_record:
-        decides = source.table["metric_version"][0].rpartition("-")[0]
+        decides = metric_name(source.table["metric_version"][0])
         if decides not in source.table:
             raise UsageError(
                 f"{source.name} has no column {decides!r}", allowed=", ".join(metrics), mend="--column NAME"

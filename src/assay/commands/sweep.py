@@ -16,6 +16,7 @@ from pathlib import Path
 from assay.commands import changes_without_effect, experiment_grid, grid_looks
 from assay.commands.experiment_grid import Cell, Row, Say, Wanted
 from assay.core.errors import UsageError
+from assay.core.metric_version import metric_name
 from assay.core.params_yaml import Judge
 from assay.core.yaml12 import parse
 from assay.metrics import candidate_verdict
@@ -114,7 +115,7 @@ def _judged(
     """Each idea is held against Holm's p at the level that its own account gives it."""
     found = list(measured.values())
     version = experiment_grid.version(found)
-    metric = version.rpartition("-")[0]
+    metric = metric_name(version)
     names = {row["strategy"] for rows in found for row in rows if row["arm"] == "baseline"}
     if len(names) > 1:
         raise UsageError(f"the cells have the baselines {', '.join(sorted(names))}", mend="dvc exp remove the old")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from assay.core.metric_version import metric_name
 from assay.tags.strategy_events import RecordedComparison, Score
 
 
@@ -21,11 +22,6 @@ def number(metrics: Mapping[str, Any], key: str) -> float | None:
         return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
     except OverflowError:  # an integer of 400 digits, which no metric gives
         return None
-
-
-def metric_of(version: str) -> str:
-    """Name of the metric in a metric version such as accuracy-1.5f3c9a2e."""
-    return version.rpartition("-")[0]
 
 
 def comparison(metrics: Mapping[str, Any]) -> RecordedComparison | None:
@@ -45,7 +41,7 @@ def comparison(metrics: Mapping[str, Any]) -> RecordedComparison | None:
 
 def candidate(metrics: Mapping[str, Any]) -> Score:
     """The candidate group's own numbers."""
-    metric = metric_of(text(metrics, "metric_version"))
+    metric = metric_name(text(metrics, "metric_version"))
     return Score(
         n=int(number(metrics, "n") or 0),
         mean=number(metrics, metric),

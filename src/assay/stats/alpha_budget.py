@@ -57,6 +57,12 @@ def metric_label(name: str, options: Mapping[str, object]) -> str:
     return f"{name} {', '.join(f'{key}={options[key]}' for key in sorted(options))}".rstrip()
 
 
+def labels(label: str, metric: str) -> bool:
+    """Whether `label` is the metric called so, with whatever options. A name may hold spaces, an option has a `=`."""
+    rest = label.removeprefix(metric)
+    return label.startswith(metric) and (not rest or (rest[0] == " " and "=" in rest.split()[0]))
+
+
 @dataclass(frozen=True)
 class Price:
     """What a look costs. `hold`: why no verdict may be read; "" where it may. `known`: it was taken before."""
