@@ -13,6 +13,7 @@ from scipy import stats
 from assay.core.errors import UsageError
 from assay.stats import anytime_valid_test, pair_correlation, statistical_power
 from assay.stats.arm_comparison import compare
+from assay.stats.compare_arms import MeasuredArm
 from assay.stats.confirmation_rule import ALPHA, better, chance, confirm, level, replicates
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
@@ -118,9 +119,13 @@ def test_the_simulated_rule_is_the_rule_of_compare(direction):
     assert 0 < better(baseline, candidate, "maximize", 0.05).sum() < 300
 
 
+def arm(values, diverged=0):
+    return MeasuredArm([*enumerate(values), *((-one - 1, None) for one in range(diverged))])
+
+
 def test_confirmation_is_judged_at_the_level_of_its_attempt():
     rng = np.random.default_rng(4)
-    baseline, candidate = rng.normal(size=10).tolist(), rng.normal(1.35, 1, size=10).tolist()
+    baseline, candidate = arm(rng.normal(size=10)), arm(rng.normal(1.35, 1, size=10))
     words = [confirm(baseline, candidate, "maximize", attempt).verdict for attempt in (1, 2, 3, 4, 8)]
     assert words[0] == "progress" and words[-1] == "inconclusive"
     assert confirm(baseline, candidate, "maximize", 2).alpha == 2 * level(2)
@@ -128,6 +133,6 @@ def test_confirmation_is_judged_at_the_level_of_its_attempt():
 
 def test_a_diverged_replicate_confirms_nothing():
     low, high = [0.0, 0.1, 0.2, 0.3, 0.1], [9.0, 9.1, 9.2, 9.3, 9.1]
-    assert confirm(low, high, "maximize", 1).verdict == "progress"
-    assert confirm(low, high, "maximize", 1, diverged=(0, 1)).verdict == "inconclusive"
-    assert confirm(low, high, "maximize", 1, diverged=(1, 0), worst=0.0).verdict == "progress"
+    assert confirm(arm(low), arm(high), "maximize", 1).verdict == "progress"
+    assert confirm(arm(low), arm(high, 1), "maximize", 1).verdict == "inconclusive"
+    assert confirm(arm(low, 1), arm(high), "maximize", 1, worst=0.0).verdict == "progress"

@@ -9,6 +9,7 @@ import pytest
 
 from assay.history.experiments import read
 from assay.history.strategy_status import fold
+from assay.stats.compare_arms import MeasuredArm
 from assay.stats.confirmation_rule import confirm, level, replicates
 from assay.strategies.confirmation_attempt import recorded_pairs
 from assay.strategies.confirmation_run import fresh_seeds
@@ -38,7 +39,9 @@ def test_a_paired_experiment_is_confirmed_on_shared_fresh_seeds(project: Project
     assert drawn["baseline"] == drawn["candidate"] == list(range(seeds.candidate, seeds.candidate + n))
     assert {row["purpose"] for row in rows} == {"paired-confirmation"}
     values = {arm: [float(row["accuracy"]) for row in rows if row["arm"] == arm] for arm in drawn}
-    again = confirm(values["baseline"], values["candidate"], "maximize", 1, test="paired")
+    again = confirm(
+        *(MeasuredArm([*enumerate(values[arm])]) for arm in ("baseline", "candidate")), "maximize", 1, test="paired"
+    )
     assert (again.method, again.p) == ("paired t", found.confirmation.p)
     assert again.correlation == pytest.approx(found.confirmation.correlation)
     selected = [float(row["accuracy"]) for row in project.replicates("candidate")]

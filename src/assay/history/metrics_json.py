@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from assay.core.metric_version import metric_name
+from assay.stats.arm_scores import mean_and_sd
+from assay.stats.compare_arms import MeasuredArm
 from assay.tags.strategy_events import RecordedComparison, Score
 
 
@@ -37,6 +39,12 @@ def comparison(metrics: Mapping[str, Any]) -> RecordedComparison | None:
         ci_high=number(metrics, "ci_high"),
         p=number(metrics, "p"),
     )
+
+
+def score(arm: MeasuredArm) -> Score:
+    """The numbers of one group as evidence holds them."""
+    mean, sd = mean_and_sd(arm.values)
+    return Score(n=len(arm.values), mean=mean, sd=sd, diverged=arm.diverged)
 
 
 def candidate(metrics: Mapping[str, Any]) -> Score:

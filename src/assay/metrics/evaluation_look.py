@@ -7,9 +7,9 @@ Covers: what makes it the look it is. Not covered: what it costs (`stats.alpha_b
 from __future__ import annotations
 
 from assay.core.params_yaml import Params
-from assay.metrics.candidate_verdict import PAIRED
 from assay.metrics.scored_arm import Scored
 from assay.stats.alpha_budget import LookEntry, LookKey, metric_label
+from assay.stats.compare_arms import PAIRED
 
 FLOOR = "floor"
 

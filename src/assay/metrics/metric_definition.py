@@ -220,6 +220,12 @@ def _recorded(read: ReadFile, metric: str) -> MetricTerms | None:
     return found or _row(read(REPLICATES), REPLICATES, lambda row: metric_name(row["metric_version"]) == metric)
 
 
+def recorded_terms(root: Path, revision: str, metric: str) -> MetricTerms | None:
+    """By which terms the results at `revision` judge `metric`; None where they do not say it."""
+    with reading(root) as objects:
+        return _recorded(at(objects, root, revision), metric)
+
+
 def _row(content: bytes | None, where: str, wanted: Callable[[dict[str, str]], bool]) -> MetricTerms | None:
     """The terms in the first row that is `wanted`; None for a table that cannot be read or says none."""
     try:

@@ -9,14 +9,14 @@ measuring, what pairs correlate (`stats.pair_correlation`).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from assay.core.errors import UsageError
 from assay.stats import statistical_power
-from assay.stats.arm_comparison import Comparison, compare
+from assay.stats.arm_comparison import Comparison
+from assay.stats.compare_arms import MeasuredArm, compare_arms
 from assay.stats.difference_estimate import welch
 from assay.stats.verdict_rule import sign
 
@@ -63,36 +63,31 @@ def chance(one_sided: float, n: int, gain: float, *, fixed: bool = False, pairs:
 
 
 def confirm(
-    baseline: float | Sequence[float],
-    candidate: Sequence[float],
+    baseline: float | MeasuredArm,
+    candidate: MeasuredArm,
     direction: str,
     attempt: int,
-    diverged: tuple[int, int] = (0, 0),
+    confirmation: int = 1,
+    *,
     worst: float | None = None,
     min_effect: float = 0.0,
-    confirmation: int = 1,
     test: str = "welch",
     fixed: bool = False,
     distinct: bool = False,
 ) -> Comparison:
-    """Fresh values of both arms, judged for the `attempt`-th time; confirmed where the verdict is `progress`.
+    """Fresh replicates of both arms, judged for the `attempt`-th time; confirmed where the verdict is `progress`.
 
-    `confirmation` counts all attempts against this baseline, of whatever idea.
+    `confirmation` counts all attempts against this baseline, of whatever idea. A bare number as baseline is a fixed
+    value, such as a floor. `test` is welch or paired, as the design was declared; the rest as in `compare_arms`.
 
-    A bare number as baseline is a fixed value, such as a floor. `test` is welch or paired, as the design was declared;
-    `fixed` and `distinct` as in `compare`.
-
-    The interval is two-sided at twice the level, so that its better end is the one-sided bound. `diverged`
-    counts replicates of (baseline, candidate); `worst` is the task's value for them, if it has one.
+    The interval is two-sided at twice the level, so that its better end is the one-sided bound.
     """
-    return compare(
-        baseline=baseline,
-        candidate=candidate,
-        direction=direction,
+    return compare_arms(
+        baseline,
+        candidate,
+        direction,
         alpha=2 * level(attempt, confirmation),
         min_effect=min_effect,
-        diverged_baseline=diverged[0],
-        diverged_candidate=diverged[1],
         worst=worst,
         test=test,
         fixed=fixed,

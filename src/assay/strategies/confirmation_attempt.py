@@ -19,12 +19,12 @@ from assay.core import schemas
 from assay.core.errors import AssayError
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Arm
-from assay.history import attempt_and_family_entries, look_ledger, strategy_hash
+from assay.history import attempt_and_family_entries, look_ledger, replicates_csv, strategy_hash
 from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry, OutcomeEntry
 from assay.history.look_ledger import Ledger
 from assay.history.strategy_status import State
 from assay.runtime import files, git, table_files
-from assay.stats import confirmation_rule, pair_correlation
+from assay.stats import compare_arms, confirmation_rule, pair_correlation
 from assay.stats.pair_correlation import PairCorrelation
 from assay.strategies import earlier_attempts as before
 from assay.strategies.confirmation_run import fresh_seeds
@@ -131,7 +131,7 @@ def recorded_names(root: Path, commit: str) -> Names:
 
 
 def recorded_pairs(root: Path, commit: str, metric: str) -> PairCorrelation:
-    """How the pairs of an experiment correlate, by the seeds that both arms of its record share.
+    """How the pairs of an experiment correlate, as its record says.
 
     The record as it is: an edited one changes how many replicates are trained, and no level.
     """
@@ -139,17 +139,13 @@ def recorded_pairs(root: Path, commit: str, metric: str) -> PairCorrelation:
 
 
 def pairs_in(content: bytes | None, metric: str) -> PairCorrelation:
-    """How the pairs in a results/replicates.csv correlate."""
+    """How the pairs in a results/replicates.csv correlate, by the seeds that both arms share."""
     try:
-        table = table_files.parse(content or b"", "results/replicates.csv")
-        counted = [not same for same in table.get("same_as", [""] * len(table["arm"]))]
-        cells = zip(table["arm"], table["seed"], table[metric], table["status"], counted, strict=True)
-        kept = [(arm, seed, float(value)) for arm, seed, value, status, counts in cells if status == "ok" and counts]
-    except (AssayError, KeyError, ValueError):
+        rows = replicates_csv.rows(content or b"")
+        arms = [replicates_csv.arm(rows, name, metric, key="seed") for name in ("baseline", "candidate")]
+    except (KeyError, ValueError):
         return pair_correlation.UNKNOWN
-    first, second = ({seed: value for one, seed, value in kept if one == arm} for arm in ("baseline", "candidate"))
-    both = [seed for seed in first if seed in second]
-    return pair_correlation.measured(np.array([first[s] for s in both]), np.array([second[s] for s in both]))
+    return pair_correlation.measured(*map(np.array, compare_arms.matched(arms[0], arms[1], None)))
 
 
 def begin(root: Path, state: State, idea: Idea) -> Attempt:
