@@ -138,7 +138,7 @@ def test_the_same_numbers_give_the_same_answer():
 
 
 def test_the_caution_about_order_keeps_its_level_and_speaks_where_runs_resemble_each_other():
-    rows = check(judge_order.order_cautions(1000), without=("errs",))
+    rows = check(judge_order.order_cautions(500), without=("errs",))
     told = [row.measured for row in rows if row.what.startswith("each run")]
     assert told == sorted(told) and told[0] < 0.15, "with few runs its silence says nothing"
 
