@@ -62,3 +62,9 @@ def test_runs_without_a_partner_are_refused():
 def test_mean_and_sd_of_what_is_there():
     assert mean_and_sd([]) == (None, None) and mean_and_sd([2.0]) == (2.0, None)
     assert mean_and_sd([1.0, 3.0]) == (2.0, pytest.approx(2**0.5))
+
+
+def test_an_n_at_which_the_anytime_test_decides_nothing_is_answered():
+    """It looked for ever for a difference that two runs find."""
+    found = compare([1.0, 2.0], [3.0, 4.5], test="anytime")
+    assert found.reason.startswith("n=2 cannot give p below") and found.min_detectable_effect is None
