@@ -22,6 +22,7 @@ class Index:
 
     def __init__(self, root: Path, path: Path, environment: Mapping[str, str]) -> None:
         self.root = root
+        self.path = path
         self._environment = {**environment, "GIT_INDEX_FILE": str(path)}
 
     def run(self, *arguments: str, stdin: bytes = b"", **more: str) -> str:
