@@ -46,7 +46,7 @@ def command(
 def _text(done: Setup) -> str:
     lines = [f"took {done.took}; template {done.template}" if done.template else done.took]
     if done.diff:
-        lines.append(done.diff)
+        lines += [done.diff, f"would write {', '.join(done.files)}"]
     elif done.files:
         listed = ", ".join(done.files)
         lines.append(f"committed as {done.commit[:12]}: {listed}" if done.commit else f"wrote {listed}")

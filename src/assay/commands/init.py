@@ -11,7 +11,15 @@ from pathlib import Path
 from assay.commands import status_library
 from assay.core.errors import UsageError
 from assay.core.schemas import Record
-from assay.project_setup import commit_changes, file_changes, guess_data, output_conflicts, setup_plan, setup_removal
+from assay.project_setup import (
+    commit_changes,
+    file_changes,
+    guess_data,
+    ignore_rules,
+    output_conflicts,
+    setup_plan,
+    setup_removal,
+)
 from assay.project_setup.file_changes import FileChange
 from assay.project_setup.guess_data import Guess
 from assay.project_setup.setup_plan import Place, SetupPlan
@@ -63,6 +71,9 @@ def _set_up(here: Path, top: Path, wishes: Wishes, inside: bool) -> Setup:
     there = setup_plan.existing(here, top)
     if there and _is_committed(there, top):
         return _nothing(there, top, here, wishes)
+    if not inside and not wishes.dry_run:
+        guess_data.guess(here, wishes.paths, wishes.template)  # refuses before there is a repository
+        git.run(here, "init", "--quiet")
     guess = guess_data.guess(here, wishes.paths, wishes.template)
     plan = (
         setup_plan.again(setup_plan.place_of(here, top, there), guess)
@@ -80,8 +91,6 @@ def _set_up(here: Path, top: Path, wishes: Wishes, inside: bool) -> Setup:
     if wishes.dry_run:
         diff = file_changes.diff(plan.changes)
     else:
-        if not inside:
-            git.run(here, "init", "--quiet")
         commit = _land(top, plan.changes, message, wishes)
     commands = _commands(plan, here)
     if plan.changes and not wishes.commit:
@@ -142,8 +151,9 @@ def _about_data(place: Place, guess: Guess, inside: bool) -> list[str]:
         return [f"{name} lies outside of this repository: other clones cannot repeat what is measured on it"]
     if not untracked_data.is_untracked(place.here, name, inside):
         return []
-    known = [f"{name}.dvc", os.path.join(os.path.dirname(name), ".gitignore")]  # noqa: PTH118, PTH120
-    files = shlex.join(known)
+    ignored = bool(setup_plan.data_line(place, guess.path)) or bool(ignore_rules.ignored(place.here, [name]))
+    beside = [] if ignored else [os.path.join(os.path.dirname(name), ".gitignore")]  # noqa: PTH118, PTH120
+    files = shlex.join([f"{name}.dvc", *beside])
     track = f"dvc add {shlex.quote(name)} && git add {files} && git commit -m {shlex.quote(f'Track {name}')} -- {files}"
     return [
         f"{name} is in neither Git nor DVC: runs and accept work in this checkout, other clones cannot repeat them "

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.core.errors import UsageError
-from assay.project_setup import guess_columns
-from assay.project_setup.templates import TEMPLATES
+from assay.project_setup import guess_columns, own_task
 
 IMAGES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 TABLES = {".csv", ".tsv"}
@@ -35,6 +34,8 @@ class Guess:
     says: str
     data: dict[str, Any] = field(default_factory=dict)
     others: tuple[str, ...] = ()  # data that were found, too, and not taken
+    task: str = ""  # of the user's own: its name
+    metric: str = ""  # of the user's own task: its first
 
 
 def guess(folder: Path, paths: Sequence[str], template: str = "") -> Guess:
@@ -44,6 +45,9 @@ def guess(folder: Path, paths: Sequence[str], template: str = "") -> Guess:
     """
     if len(paths) > 1:
         raise UsageError(f"{len(paths)} paths were given", allowed="one, or none to have Assay look for data")
+    if not paths and not template and (own := own_task.find(folder)):
+        name, file, metric = own
+        return Guess("own", "", f"{file}, which is there, with its metric {metric}", task=name, metric=metric)
     if paths:
         return _at(folder, paths[0], template)
     found = [one for place in _places(folder) if (one := _taken(folder, place, template))]
@@ -155,8 +159,3 @@ def _size(place: Path) -> int:
     if place.is_file():
         return place.stat().st_size
     return sum(len(names) for _, _, names in os.walk(place))
-
-
-def names() -> list[str]:
-    """Names of all templates."""
-    return list(TEMPLATES)

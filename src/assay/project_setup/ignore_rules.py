@@ -33,23 +33,30 @@ def hidden_folders(folder: Path, wanted: Sequence[str]) -> list[str]:
 def lines(folder: Path, outputs: Sequence[StageOutput], wanted: Sequence[str]) -> list[str]:
     """Lines that .gitignore in `folder` lacks, so that Git leaves out what DVC keeps and holds `wanted`."""
     kept = {one.pattern.lstrip("/"): one.pattern for one in outputs if one.cached}
-    there = ignored(folder, [*kept, BYPRODUCTS])
-    found = [pattern for path, pattern in kept.items() if path not in there]
+    patterns = {BYPRODUCTS: BYPRODUCTS, **kept}
+    there, written = ignored(folder, patterns), _lines(folder / ".gitignore")  # HEAD may lack what was written
+    found = [pattern for path, pattern in patterns.items() if path not in there or pattern in written]
     back = hidden_folders(folder, wanted) + sorted(ignored(folder, wanted))
-    return [*([] if BYPRODUCTS in there else [BYPRODUCTS]), *found, *(f"!/{path}" for path in back)]
+    return [*found, *(f"!/{path}" for path in back)]
+
+
+def _lines(place: Path) -> set[str]:
+    text = place.read_text(encoding="utf-8", errors="surrogateescape") if place.is_file() else ""
+    return {line.strip() for line in text.split("\n")}
 
 
 def with_lines(content: bytes | None, lacking: Sequence[str], heading: str) -> bytes | None:
     """`content` with those of `lacking` behind that it does not have, below `heading`."""
     text = (content or b"").decode("utf-8", "surrogateescape")
-    present = {line.strip() for line in text.splitlines()}
+    present = {line.strip() for line in text.split("\n")}
     added = [line for line in lacking if line not in present]
     if not added:
         return content
     newline = "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
     ended = not text or text.endswith("\n")
-    block = newline.join([*([""] if text and ended else []), *([heading] if heading else []), *added])
-    block = block + newline if ended else newline * 2 + block
+    above = ["", heading] if heading and text else [heading] if heading else []
+    block = newline.join([*above, *added])
+    block = block + newline if ended else newline + block
     return (text + block).encode("utf-8", "surrogateescape")
 
 

@@ -7,6 +7,7 @@ data there are (`project_setup.guess_data`), writing (`project_setup.commit_chan
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,12 +28,13 @@ from assay.project_setup.file_changes import find as find_changes
 from assay.project_setup.guess_data import Guess
 from assay.project_setup.templates import Template
 from assay.project_setup.yaml_insertion import UnsafeInsertionError
-from assay.runtime import dvc_yaml, git
+from assay.runtime import dvc_yaml, git, untracked_data
 
 #: folder of our own where there is no room beside the user's stages
 APART = "assay"
 #: what Git must hold, so no pattern may leave it out
 _HELD = ("dvc.yaml", "dvc.lock", "params.yaml", "task.py")
+_DATA_HEADING = "# data that are in neither Git nor DVC: kept out of the commits of experiments"
 _HEADING = "# outputs of Assay's stages, which DVC keeps"
 
 
@@ -111,11 +113,12 @@ def again(place: Place, guess: Guess) -> SetupPlan:
 
 
 def _in(place: Place, guess: Guess, apart: str = "", *, begun: bool = False) -> SetupPlan:
-    template = templates.TEMPLATES[guess.template]
+    template = templates.named(guess.template)
     pipeline = templates.pipeline(template, reads=bool(guess.path))
     wanted = [*_HELD, *(one.path for one in output_conflicts.outputs(pipeline) if not one.cached)]
     if not begun:
         _check_room(place, template, pipeline, [] if apart else wanted)
+        _check_parameters(place, parameters(place, guess, template))
     edits = edits_of(place, guess, template, pipeline, wanted)
     commit = git.resolve(place.top, "HEAD")
     try:
@@ -136,6 +139,15 @@ def _check_room(place: Place, template: Template, pipeline: str, wanted: Sequenc
         raise NoRoomError(f"Git leaves {hidden[0]} out (.gitignore), where results belong")
 
 
+def _check_parameters(place: Place, ours: str) -> None:
+    """Raise NoRoomError where our parameters cannot stand beside the user's."""
+    file = place.folder / ("params.yaml" if not place.hydra else f"{place.hydra.folder}/assay.yaml")
+    if place.hydra and file.exists():
+        raise NoRoomError(f"{place.hydra.folder}/assay.yaml is there already")
+    if file.is_file() and (why := parameter_conflicts.find(place.folder, file.read_bytes(), ours)):
+        raise NoRoomError(why)
+
+
 def edits_of(place: Place, guess: Guess, template: Template, pipeline: str, wanted: Sequence[str]) -> dict[str, Edit]:
     """File from the top → what is done to it."""
     edits: dict[str, Edit] = {}
@@ -153,6 +165,9 @@ def edits_of(place: Place, guess: Guess, template: Template, pipeline: str, want
             edits[place.named(name)] = _whole(_packed(source))
     lacking = ignore_rules.lines(place.folder, output_conflicts.outputs(pipeline), wanted)
     edits[place.named(".gitignore")] = _lines(lacking, _HEADING)
+    if line := data_line(place, guess.path):
+        name = place.named(place.here / ".gitignore")
+        edits[name] = _then(edits.get(name), _lines([line], _DATA_HEADING))
     if requirements.is_open(place.here):
         edits[place.named(place.here / requirements.FILE)] = _lines([requirements.line(template.extra)], "")
     return edits
@@ -160,18 +175,21 @@ def edits_of(place: Place, guess: Guess, template: Template, pipeline: str, want
 
 def _parameters(place: Place, guess: Guess, template: Template) -> dict[str, Edit]:
     """params.yaml, or the file from which Hydra makes it."""
-    path = seen_from(place, guess.path)
-    data = {"path": path, **guess.data} if guess.path else guess.data
-    ours = templates.params(template, templates.task_name(guess.path or guess.template), data)
+    ours = parameters(place, guess, template)
     if place.hydra:
         return {place.named(f"{place.hydra.folder}/assay.yaml"): _whole(f"# @package _global_\n{ours}".encode())}
-    file = place.folder / "params.yaml"
-    if file.is_file() and (why := parameter_conflicts.find(place.folder, file.read_bytes(), ours)):
-        raise NoRoomError(why)
     chunks = yaml_insertion.chunks(ours)
     return {
         place.named("params.yaml"): lambda old: ours.encode() if old is None else yaml_insertion.with_keys(old, chunks)
     }
+
+
+def parameters(place: Place, guess: Guess, template: Template) -> str:
+    """The text of a params.yaml with nothing but our keys."""
+    path = seen_from(place, guess.path)
+    data = {"path": path, **guess.data} if guess.path else guess.data
+    task = guess.task or templates.task_name(guess.path or guess.template)
+    return templates.params(template, task, data, guess.metric)
 
 
 def seen_from(place: Place, path: str) -> str:
@@ -201,6 +219,25 @@ def _stages(pipeline: str) -> Edit:
 
 def _lines(lacking: Sequence[str], heading: str) -> Callable[[bytes | None], bytes | None]:
     return lambda old: ignore_rules.with_lines(old, lacking, heading)
+
+
+def _then(first: Edit | None, second: Edit) -> Edit:
+    return second if first is None else lambda old: second(first(old))
+
+
+def data_line(place: Place, path: str) -> str:
+    """The line of .gitignore for data that are in neither Git nor DVC; "" for others, and where code lies among them.
+
+    Without it DVC would put them into the commit of each experiment, all 10 GB of them.
+    """
+    data = place.here / path
+    if not path or Path(path).is_absolute() or any(data.rglob("*.py")):
+        return ""
+    if (place.top / ".git").exists():
+        tracked = git.run(place.here, "--literal-pathspecs", "ls-files", "--", path)
+        if tracked or not untracked_data.is_untracked(place.here, path) or ignore_rules.ignored(place.here, [path]):
+            return ""
+    return "/" + re.sub(r"([\\*?\[ ])", r"\\\1", path)
 
 
 def notes(place: Place, template: Template) -> list[str]:

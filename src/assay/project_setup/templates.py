@@ -75,6 +75,9 @@ TEMPLATES: dict[str, Template] = {
     ),
 }
 
+#: for a task that the user has written: nothing is written for it
+OWN = Template("a task of your own", {}, metric="", epochs=20)
+
 #: what a few keys of `data:` and `model:` mean, beside their values in params.yaml
 _MEANINGS = {
     "path": "where the data lie, as seen from this file",
@@ -89,9 +92,19 @@ _MEANINGS = {
 }
 
 
+def named(name: str) -> Template:
+    return TEMPLATES.get(name, OWN)
+
+
 def text(name: str) -> str:
     """A file of the package data."""
     return (PLACE / name).read_text(encoding="utf-8")
+
+
+def is_ours(content: bytes) -> bool:
+    """Whether it is a file that a template writes, unchanged."""
+    names = (name for template in TEMPLATES.values() for name in template.files.values())
+    return any(content == (PLACE / name).read_bytes() for name in names)
 
 
 def pipeline(template: Template, *, reads: bool) -> str:

@@ -58,9 +58,11 @@ def with_keys(content: bytes, chunks: Mapping[str, str], name: str = "params.yam
     if not missing:
         return content
     text, added = _text(content, name), "".join(missing.values()).rstrip("\n") + "\n"
-    made = _inserted(text, _last(text), f"\n{added}" if text.strip() else added)
-    if _same(made, {**old, **parse(added, name)}, name):
-        return made
+    wanted = {**old, **parse(added, name)}
+    for gap in ("\n", "") if text.strip() else ("",):  # a blank line would belong to a block of text that keeps them
+        made = _inserted(text, _last(text), gap + added)
+        if _same(made, wanted, name):
+            return made
     raise UnsafeInsertionError(f"{name} is written in a way that leaves no line to append ours at")
 
 
