@@ -20,9 +20,9 @@ from assay.project_setup import (
     setup_plan,
     setup_removal,
 )
-from assay.project_setup.file_changes import FileChange
+from assay.project_setup.file_changes import EditedFile
 from assay.project_setup.guess_data import Guess
-from assay.project_setup.setup_plan import Place, SetupPlan
+from assay.project_setup.setup_plan import ProjectPlace, SetupPlan
 from assay.runtime import commit_one_file, git, git_operation, untracked_data
 
 
@@ -62,8 +62,8 @@ def init(start: Path, wishes: Wishes) -> Setup:
         raise UsageError(f"{here} is in no Git repository", mend=shlex.join(["assay", "init", "--git", *wishes.paths]))
     top = git.top(here).resolve() if inside else here
     if inside:
-        commit_one_file.branch(top)
         git_operation.refuse_under_way(top)
+        commit_one_file.branch(top)
     return _remove(top, wishes) if wishes.remove else _set_up(here, top, wishes, inside)
 
 
@@ -107,7 +107,7 @@ def _set_up(here: Path, top: Path, wishes: Wishes, inside: bool) -> Setup:
     )
 
 
-def _land(top: Path, changes: list[FileChange], message: str, wishes: Wishes) -> str:
+def _land(top: Path, changes: list[EditedFile], message: str, wishes: Wishes) -> str:
     return commit_changes.land(top, changes, message, commit=wishes.commit) if changes else ""
 
 
@@ -142,11 +142,11 @@ def _message(guess: Guess) -> str:
     return f"Set up Assay{what}\n\n{commit_changes.TRAILER}: {guess.template} {version}"
 
 
-def _about_data(place: Place, guess: Guess, inside: bool) -> list[str]:
+def _about_data(place: ProjectPlace, guess: Guess, inside: bool) -> list[str]:
     """Whether other clones can repeat what is measured on these data, and what makes it so."""
     if not guess.path:
         return []
-    name = setup_plan.seen_from(Place(place.top, place.here, place.here, place.dvc), guess.path)
+    name = setup_plan.seen_from(ProjectPlace(place.top, place.here, place.here, place.dvc), guess.path)
     if Path(name).is_absolute():
         return [f"{name} lies outside of this repository: other clones cannot repeat what is measured on it"]
     if not untracked_data.is_untracked(place.here, name, inside):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from assay.core.errors import ProvenanceError
 from assay.project_setup import file_changes
-from assay.project_setup.file_changes import FileChange
+from assay.project_setup.file_changes import EditedFile
 from assay.runtime import git, git_identity, git_plumbing
 from assay.runtime.git_plumbing import Index
 
@@ -27,7 +27,7 @@ RECORD = "refs/assay/init"
 REMOVED = "removed"
 
 
-def land(top: Path, changes: Sequence[FileChange], message: str, *, commit: bool) -> str:
+def land(top: Path, changes: Sequence[EditedFile], message: str, *, commit: bool) -> str:
     """Write the changes, and commit them unless told otherwise; the new commit's hash, or "".
 
     Raises ProvenanceError, with nothing written, where Git or a hook refuses.
@@ -36,8 +36,7 @@ def land(top: Path, changes: Sequence[FileChange], message: str, *, commit: bool
         head = git.resolve(top, "HEAD")
         if head:
             index.read(head)
-        for change in changes:
-            _put(index, change.path, change.after.head)
+        _put(index, changes)
         tree = index.write()
         file_changes.write(top, changes)
         if not commit:
@@ -54,11 +53,11 @@ def land(top: Path, changes: Sequence[FileChange], message: str, *, commit: bool
     return made
 
 
-def _put(index: Index, path: str, content: bytes | None) -> None:
-    if content is not None:
-        index.put(path, content)
-    else:
-        index.run("rm", "-q", "--cached", "--ignore-unmatch", "--", path)
+def _put(index: Index, changes: Sequence[EditedFile]) -> None:
+    contents = {change.path: change.after.head for change in changes if change.commits}
+    index.put_all({path: content for path, content in contents.items() if content is not None})
+    if gone := [path for path, content in contents.items() if content is None]:
+        index.run("rm", "-q", "--cached", "--ignore-unmatch", "--", *gone)
 
 
 def _unborn(top: Path, tree: str, head: str | None, message: str) -> str:
@@ -88,18 +87,19 @@ def _commit(top: Path, index: Index, message: str) -> None:
         )
 
 
-def _follow(top: Path, changes: Sequence[FileChange], made: str) -> None:
+def _follow(top: Path, changes: Sequence[EditedFile], made: str) -> None:
     """Bring the index along: what was staged of a file stays staged, with our lines in it."""
+    plain = {change.path for change in changes if change.before.index == change.before.head}
     for change in changes:
-        staged = change.before.index != change.before.head
-        if staged and change.after.index is not None:
+        if change.path not in plain and change.after.index is not None:
             _stage(top, change.path, change.after.index)
-            continue
-        entry = git.run(top, "ls-tree", "--full-tree", made, "--", change.path).split()
-        if entry:
-            git.run(top, "update-index", "--add", "--cacheinfo", f"{entry[0]},{entry[2]},{change.path}")
-        else:
-            git.run(top, "update-index", "--force-remove", "--", change.path)
+    listed = git.run(top, "--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", made, "--", *sorted(plain))
+    entries = {path: entry for entry, _, path in (line.partition("\t") for line in listed.split("\0") if line)}
+    nothing = f"000000 {'0' * len(made)}"
+    lines = "".join(f"{entries.get(path, nothing).replace(' blob ', ' ')}\t{path}\0" for path in sorted(plain))
+    git_plumbing.call(
+        top, "update-index", "-z", "--index-info", stdin="".join(lines).encode("utf-8", "surrogateescape")
+    )
 
 
 def _stage(top: Path, path: str, content: bytes) -> None:
@@ -111,7 +111,7 @@ def _stage(top: Path, path: str, content: bytes) -> None:
     git.run(top, "update-index", "--add", "--cacheinfo", f"{mode[0]},{blob},{path}")
 
 
-def by_hand(changes: Sequence[FileChange], message: str, before: str = "") -> str:
+def by_hand(changes: Sequence[EditedFile], message: str, before: str = "") -> str:
     """The command that commits the changes; `before` is a `cd` where it is needed."""
     names = shlex.join(change.path for change in changes)
     subject, _, trailer = message.partition("\n\n")

@@ -30,7 +30,7 @@ class Versions:
 
 
 @dataclass(frozen=True)
-class FileChange:
+class EditedFile:
     """One file, named from the top of the repository."""
 
     path: str
@@ -48,18 +48,13 @@ class FileChange:
         return self.before.tree != self.after.tree
 
 
-def versions(top: Path, path: str, commit: str | None) -> Versions:
-    """The file at `path` as it is; `commit` is HEAD, None before the first commit."""
+def versions(top: Path, path: str, commit: str, index: bool) -> Versions:
+    """The file at `path` as it is; `commit` is HEAD, "" where that has no such file, `index` whether Git tracks one."""
     place = top / path
     if place.is_symlink() or (place.exists() and not place.is_file()) or not _reachable(top, place):
         raise UsageError(f"{path} is no plain file of this repository", mend=f"move {path} elsewhere, then run again")
-    head = git.read(top, commit, path) if commit else None
-    staged = git.run(top, "rev-parse", "--verify", "--quiet", f":{path}", check=False) if _is_repository(top) else ""
-    return Versions(head, git.read(top, "", path) if staged else None, place.read_bytes() if place.exists() else None)
-
-
-def _is_repository(top: Path) -> bool:
-    return (top / ".git").exists()
+    head, staged = git.read(top, commit, path) if commit else None, git.read(top, "", path) if index else None
+    return Versions(head, staged, place.read_bytes() if place.exists() else None)
 
 
 def _reachable(top: Path, place: Path) -> bool:
@@ -68,28 +63,41 @@ def _reachable(top: Path, place: Path) -> bool:
     return all(not folder.is_symlink() and (folder.is_dir() or not os.path.lexists(folder)) for folder in above[:-1])
 
 
-def find(top: Path, edits: Mapping[str, Edit], commit: str | None) -> list[FileChange]:
+def find(top: Path, edits: Mapping[str, Edit], commit: str | None) -> list[EditedFile]:
     """What `edits` change, in the order in which they are given."""
     found = []
+    tracked = _listed(top, "ls-files", "--full-name", "-z", "--", *edits)
+    committed = (
+        _listed(top, "ls-tree", "-r", "--full-tree", "--name-only", "-z", commit, "--", *edits) if commit else ()
+    )
     for path, edit in edits.items():
-        before = versions(top, path, commit)
+        before = versions(top, path, commit if commit and path in committed else "", index=path in tracked)
         after = Versions(edit(before.head), edit(before.index), edit(before.tree))
         if before.head is None and before.index is None:  # a file that Git does not know yet
             after = Versions(after.head, after.head, after.tree)
-        change = FileChange(path, before, after)
+        change = EditedFile(path, before, after)
         if change.commits or change.writes:
             found.append(change)
     return found
 
 
-def write(top: Path, changes: Iterable[FileChange]) -> None:
+def in_commit(top: Path, commit: str, paths: Iterable[str]) -> set[str]:
+    """Those of `paths` that a commit has."""
+    return _listed(top, "ls-tree", "-r", "--full-tree", "--name-only", "-z", commit, "--", *paths)
+
+
+def _listed(top: Path, *command: str) -> set[str]:
+    return set(git.run(top, "--literal-pathspecs", *command, check=False).split("\0"))
+
+
+def write(top: Path, changes: Iterable[EditedFile]) -> None:
     """Bring the work tree to what the changes say."""
     for change in changes:
         if change.writes:
             _put(top, change.path, change.before.tree, change.after.tree)
 
 
-def restore(top: Path, changes: Iterable[FileChange]) -> None:
+def restore(top: Path, changes: Iterable[EditedFile]) -> None:
     """Take `write` back, where the file still is as it left it."""
     for change in changes:
         place = top / change.path
@@ -113,7 +121,7 @@ def _put(top: Path, path: str, old: bytes | None, content: bytes | None) -> None
         folder.rmdir()
 
 
-def diff(changes: Iterable[FileChange]) -> str:
+def diff(changes: Iterable[EditedFile]) -> str:
     """What the work tree would see, as a unified diff."""
     return "".join(
         _one(change.path, change.before.tree, change.after.tree) for change in changes if change.writes

@@ -19,9 +19,11 @@ BYPRODUCTS = "__pycache__/"
 
 def ignored(folder: Path, paths: Iterable[str]) -> set[str]:
     """Those of `paths`, relative to `folder` and folders with a slash behind, that Git leaves out."""
-    asked = "\0".join(paths)
-    said = git.run(folder, "check-ignore", "-z", "--no-index", "--stdin", stdin=asked, check=False) if asked else ""
-    return {path for path in said.split("\0") if path}
+    there = next(place for place in (folder, *folder.parents) if place.is_dir())  # Git cannot start in a folder to come
+    inside = f"{folder.relative_to(there).as_posix()}/" if there != folder else ""
+    asked = "\0".join(f"{inside}{path}" for path in paths)
+    said = git.run(there, "check-ignore", "-z", "--no-index", "--stdin", stdin=asked, check=False) if asked else ""
+    return {path.removeprefix(inside) for path in said.split("\0") if path}
 
 
 def hidden_folders(folder: Path, wanted: Sequence[str]) -> list[str]:

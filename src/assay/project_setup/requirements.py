@@ -25,9 +25,10 @@ def to_name(folder: Path, extra: str) -> str:
     """What a person should add by hand; "" where nothing is lacking or nobody lists requirements."""
     if is_open(folder) or any(_asks(folder / name) for name in (FILE, "pyproject.toml")):
         return ""
-    if (folder / "pyproject.toml").is_file():
-        return f'add "{line(extra)}" to the dependencies in pyproject.toml'
-    return f"add {line(extra)} with its hash to {FILE}" if (folder / FILE).is_file() else ""
+    if (folder / FILE).is_file():
+        return f"add {line(extra)} with its hash to {FILE}"
+    there = (folder / "pyproject.toml").is_file()
+    return f'add "{line(extra)}" to the dependencies in pyproject.toml' if there else ""
 
 
 def _asks(place: Path) -> bool:

@@ -23,7 +23,7 @@ from assay.project_setup import (
     yaml_insertion,
 )
 from assay.project_setup.dvc_setup import Hydra
-from assay.project_setup.file_changes import Edit, FileChange
+from assay.project_setup.file_changes import Edit, EditedFile
 from assay.project_setup.file_changes import find as find_changes
 from assay.project_setup.guess_data import Guess
 from assay.project_setup.templates import Template
@@ -39,7 +39,7 @@ _HEADING = "# outputs of Assay's stages, which DVC keeps"
 
 
 @dataclass(frozen=True)
-class Place:
+class ProjectPlace:
     """Where the project goes. All paths are absolute and without links."""
 
     top: Path  # of the Git work tree
@@ -57,17 +57,17 @@ class Place:
 class SetupPlan:
     """Everything that is to be done; nothing is where Assay is set up already."""
 
-    place: Place
-    changes: list[FileChange]
+    place: ProjectPlace
+    changes: list[EditedFile]
     apart: str = ""  # why the project has a folder of its own
     notes: list[str] = field(default_factory=list)
 
 
-def place_of(here: Path, top: Path, folder: Path) -> Place:
+def place_of(here: Path, top: Path, folder: Path) -> ProjectPlace:
     """The place of a project in `folder`, for a command that runs in `here`."""
     found = dvc_yaml.dvc_root(folder)
     root = found if found and found.is_relative_to(top) else None
-    return Place(top, here, folder, root, dvc_setup.hydra(root) if root == folder else None)
+    return ProjectPlace(top, here, folder, root, dvc_setup.hydra(root) if root == folder else None)
 
 
 def existing(here: Path, top: Path) -> Path | None:
@@ -95,7 +95,7 @@ class NoRoomError(UsageError):
 
 
 def _apart(here: Path, top: Path, guess: Guess, name: str, why: str) -> SetupPlan:
-    folder = here / os.path.normpath(name)
+    folder = Path(os.path.normpath(here / name))
     if not folder.is_relative_to(here) or folder == here:
         raise UsageError(f"--in is {name!r}", allowed="a folder below this one", mend=f"assay init --in {APART}")
     place = place_of(here, top, folder)
@@ -107,12 +107,12 @@ def _apart(here: Path, top: Path, guess: Guess, name: str, why: str) -> SetupPla
         raise UsageError(f"{name}/ has no room either: {error.problem}", mend=f"assay init --in {name}-runs") from error
 
 
-def again(place: Place, guess: Guess) -> SetupPlan:
+def again(place: ProjectPlace, guess: Guess) -> SetupPlan:
     """What is lacking of a setup whose files are written and not committed."""
     return _in(place, guess, begun=True)
 
 
-def _in(place: Place, guess: Guess, apart: str = "", *, begun: bool = False) -> SetupPlan:
+def _in(place: ProjectPlace, guess: Guess, apart: str = "", *, begun: bool = False) -> SetupPlan:
     template = templates.named(guess.template)
     pipeline = templates.pipeline(template, reads=bool(guess.path))
     wanted = [*_HELD, *(one.path for one in output_conflicts.outputs(pipeline) if not one.cached)]
@@ -128,7 +128,7 @@ def _in(place: Place, guess: Guess, apart: str = "", *, begun: bool = False) -> 
     return SetupPlan(place, changes, apart, notes(place, template))
 
 
-def _check_room(place: Place, template: Template, pipeline: str, wanted: Sequence[str]) -> None:
+def _check_room(place: ProjectPlace, template: Template, pipeline: str, wanted: Sequence[str]) -> None:
     """Raise NoRoomError for the first thing that is in the way."""
     if why := output_conflicts.find(place.folder, place.top, pipeline):
         raise NoRoomError(why)
@@ -139,7 +139,7 @@ def _check_room(place: Place, template: Template, pipeline: str, wanted: Sequenc
         raise NoRoomError(f"Git leaves {hidden[0]} out (.gitignore), where results belong")
 
 
-def _check_parameters(place: Place, ours: str) -> None:
+def _check_parameters(place: ProjectPlace, ours: str) -> None:
     """Raise NoRoomError where our parameters cannot stand beside the user's."""
     file = place.folder / ("params.yaml" if not place.hydra else f"{place.hydra.folder}/assay.yaml")
     if place.hydra and file.exists():
@@ -148,7 +148,9 @@ def _check_parameters(place: Place, ours: str) -> None:
         raise NoRoomError(why)
 
 
-def edits_of(place: Place, guess: Guess, template: Template, pipeline: str, wanted: Sequence[str]) -> dict[str, Edit]:
+def edits_of(
+    place: ProjectPlace, guess: Guess, template: Template, pipeline: str, wanted: Sequence[str]
+) -> dict[str, Edit]:
     """File from the top → what is done to it."""
     edits: dict[str, Edit] = {}
     if place.dvc is None:
@@ -173,7 +175,7 @@ def edits_of(place: Place, guess: Guess, template: Template, pipeline: str, want
     return edits
 
 
-def _parameters(place: Place, guess: Guess, template: Template) -> dict[str, Edit]:
+def _parameters(place: ProjectPlace, guess: Guess, template: Template) -> dict[str, Edit]:
     """params.yaml, or the file from which Hydra makes it."""
     ours = parameters(place, guess, template)
     if place.hydra:
@@ -184,7 +186,7 @@ def _parameters(place: Place, guess: Guess, template: Template) -> dict[str, Edi
     }
 
 
-def parameters(place: Place, guess: Guess, template: Template) -> str:
+def parameters(place: ProjectPlace, guess: Guess, template: Template) -> str:
     """The text of a params.yaml with nothing but our keys."""
     path = seen_from(place, guess.path)
     data = {"path": path, **guess.data} if guess.path else guess.data
@@ -192,7 +194,7 @@ def parameters(place: Place, guess: Guess, template: Template) -> str:
     return templates.params(template, task, data, guess.metric)
 
 
-def seen_from(place: Place, path: str) -> str:
+def seen_from(place: ProjectPlace, path: str) -> str:
     """The data's path from the folder with params.yaml."""
     if not path or Path(path).is_absolute():
         return path
@@ -225,7 +227,7 @@ def _then(first: Edit | None, second: Edit) -> Edit:
     return second if first is None else lambda old: second(first(old))
 
 
-def data_line(place: Place, path: str) -> str:
+def data_line(place: ProjectPlace, path: str) -> str:
     """The line of .gitignore for data that are in neither Git nor DVC; "" for others, and where code lies among them.
 
     Without it DVC would put them into the commit of each experiment, all 10 GB of them.
@@ -240,7 +242,7 @@ def data_line(place: Place, path: str) -> str:
     return "/" + re.sub(r"([\\*?\[ ])", r"\\\1", path)
 
 
-def notes(place: Place, template: Template) -> list[str]:
+def notes(place: ProjectPlace, template: Template) -> list[str]:
     """What a person has to do, and what was left as it is."""
     found = []
     if place.hydra:

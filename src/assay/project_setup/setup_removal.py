@@ -14,7 +14,7 @@ from pathlib import Path
 from assay.core.errors import ProvenanceError, UsageError
 from assay.project_setup import file_changes
 from assay.project_setup.commit_changes import RECORD, REMOVED, TRAILER
-from assay.project_setup.file_changes import Edit, FileChange
+from assay.project_setup.file_changes import Edit, EditedFile
 from assay.runtime import git
 
 
@@ -26,7 +26,7 @@ class ChangedSinceError(Exception):
 class Removal:
     """What is to be done, and files of ours that stay."""
 
-    changes: list[FileChange]
+    changes: list[EditedFile]
     kept: list[str]
 
 
@@ -79,9 +79,11 @@ def _taken_back(top: Path, commit: str) -> dict[str, Edit]:
     parent = git.resolve(top, f"{commit}^")
     empty = git.run(top, "hash-object", "-t", "tree", "/dev/null")
     names = git.run(top, "diff-tree", "-r", *git.NAMES, "--no-relative", parent or empty, commit).split("\0")
+    paths = [name for name in names if name]
+    changed = file_changes.in_commit(top, parent, paths) if parent else set()
     found = {}
-    for path in filter(None, names):
-        before = git.read(top, parent, path) if parent else None
+    for path in paths:
+        before = git.read(top, parent or "", path) if path in changed else None
         after = git.read(top, commit, path) or b""
         found[path] = _without_file(after) if before is None else _without_block(_block(before, after))
     return found
