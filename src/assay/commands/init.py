@@ -68,7 +68,7 @@ def init(start: Path, wishes: Wishes) -> Setup:
 
 
 def _set_up(here: Path, top: Path, wishes: Wishes, inside: bool) -> Setup:
-    there = setup_plan.existing(here, top)
+    there = setup_plan.existing(here, top, wishes.folder)
     if there and _is_committed(there, top):
         return _nothing(there, top, here, wishes)
     if not inside and not wishes.dry_run:

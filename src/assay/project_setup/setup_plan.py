@@ -28,7 +28,7 @@ from assay.project_setup.file_changes import find as find_changes
 from assay.project_setup.guess_data import Guess
 from assay.project_setup.templates import Template
 from assay.project_setup.yaml_insertion import UnsafeInsertionError
-from assay.runtime import dvc_yaml, git, untracked_data
+from assay.runtime import dvc_yaml, git, project_root, untracked_data
 
 #: folder of our own where there is no room beside the user's stages
 APART = "assay"
@@ -70,11 +70,12 @@ def place_of(here: Path, top: Path, folder: Path) -> ProjectPlace:
     return ProjectPlace(top, here, folder, root, dvc_setup.hydra(root) if root == folder else None)
 
 
-def existing(here: Path, top: Path) -> Path | None:
-    """The folder that is set up already: `here`, one above it in the repository, or the one below it by our name."""
-    above = [one for one in (here, *here.parents) if one.is_relative_to(top)]
-    places = (one / "dvc.yaml" for one in (*above, here / APART))
-    return next((one.parent for one in places if one.is_file() and output_conflicts.is_set_up(one.read_bytes())), None)
+def existing(here: Path, top: Path, own_folder: str = "") -> Path | None:
+    """The folder that is set up already: `own_folder` if that is asked for, else `here`, one above it, or one below."""
+    above = [one for one in (here, *here.parents) if one.is_relative_to(top) and (one / "dvc.yaml").is_file()]
+    asked = [here / own_folder] if own_folder and (here / own_folder / "dvc.yaml").is_file() else []
+    places = asked if own_folder else [*above, *project_root.below(here)]
+    return next((one for one in places if output_conflicts.is_set_up((one / "dvc.yaml").read_bytes())), None)
 
 
 def plan(here: Path, top: Path, guess: Guess, own_folder: str = "") -> SetupPlan:
