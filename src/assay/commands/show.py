@@ -11,6 +11,7 @@ from pathlib import Path
 from assay.baseline import baseline_param
 from assay.changes.experiment_diffs import changes
 from assay.core.errors import AssayError
+from assay.core.metric_version import metric_name
 from assay.history import metrics_json, running_experiments
 from assay.history.experiments import Experiment, read
 from assay.history.running_experiments import RunningExperiment
@@ -55,7 +56,7 @@ def _row(item: Experiment, changed: list[str]) -> ShowRow:
     return ShowRow(
         name=item.name,
         changed=changed,
-        metric=metrics_json.metric_of(version),
+        metric=metric_name(version),
         mean=candidate.mean,
         sd=candidate.sd,
         n=candidate.n or None,

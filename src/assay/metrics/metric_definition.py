@@ -22,9 +22,11 @@ from msgspec import UNSET, UnsetType
 from assay.core import ast_normal_form, params_yaml, schemas
 from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
+from assay.core.metric_version import metric_name
 from assay.core.yaml12 import parse
 from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision
-from assay.runtime import dvc_yaml, files, git, metric_input_files, source_roots, table_files, task_source
+from assay.runtime import dvc_yaml, files, git, metric_input_files, table_files, task_source
+from assay.runtime import source_roots as trees
 from assay.runtime.git_objects import Objects, reading
 
 #: what a task of one file is called where params.yaml does not say
@@ -126,14 +128,14 @@ def at(objects: Objects, root: Path, revision: str) -> ReadFile:
         # What a filter stands before: its blob is not what a checkout writes.
         return git.read(root, revision, path) if git.is_filtered(root, path) else found.content
 
-    return ReadFile(read, source_roots.project(root).folders)
+    return ReadFile(read, trees.project(root).folders)
 
 
 def on_disk(root: Path) -> ReadFile:
     def read(path: str) -> bytes | None:
         return (root / path).read_bytes() if (root / path).is_file() else None
 
-    return ReadFile(read, source_roots.project(root).folders)
+    return ReadFile(read, trees.project(root).folders)
 
 
 def changes(before: MetricDefinition, after: MetricDefinition, terms: MetricTerms) -> list[str]:
@@ -189,14 +191,14 @@ def _place(modules: Callable[[str], Source | None], task: str) -> tuple[str, str
 def _module(read: ReadFile, name: str) -> Source | None:
     """Source of a module of the tree or of Assay, as `import_closure.read_module` finds it on disk."""
     parts = name.split(".")
-    if parts[0] == source_roots.LIBRARY:
-        ours = source_roots.LIBRARY_TREE.find(name)
-        return None if ours is None else Source((source_roots.PLACE / ours).read_bytes(), ours.name == "__init__.py")
+    if parts[0] == trees.LIBRARY:
+        ours = trees.LIBRARY_TREE.find(name)
+        return None if ours is None else Source((trees.PLACE / ours).read_bytes(), ours.name == "__init__.py")
     if parts[0] in sys.stdlib_module_names or not all(part.isidentifier() for part in parts):
         return None
     for folder in read.folders:
         for ending in ("/__init__.py", ".py"):
-            content = read(posixpath.join(folder, f"{'/'.join(parts)}{ending}"))
+            content = read(posixpath.normpath(f"{folder}/{'/'.join(parts)}{ending}"))
             if content is not None:
                 return Source(content, ending == "/__init__.py")
     return None
@@ -246,7 +248,13 @@ def _written(modules: Callable[[str], Source | None], module: str, metric: str) 
 def _recorded(read: ReadFile, metric: str) -> MetricTerms | None:
     """As that tree's results say them: its row in rulers.csv, for an older tree replicates.csv, if it decided there."""
     found = _row(read(RULERS), RULERS, lambda row: row["metric"] == metric)
-    return found or _row(read(REPLICATES), REPLICATES, lambda row: row["metric_version"].rpartition("-")[0] == metric)
+    return found or _row(read(REPLICATES), REPLICATES, lambda row: metric_name(row["metric_version"]) == metric)
+
+
+def recorded_terms(root: Path, revision: str, metric: str) -> MetricTerms | None:
+    """By which terms the results at `revision` judge `metric`; None where they do not say it."""
+    with reading(root) as objects:
+        return _recorded(at(objects, root, revision), metric)
 
 
 def _row(content: bytes | None, where: str, wanted: Callable[[dict[str, str]], bool]) -> MetricTerms | None:

@@ -42,7 +42,7 @@ from assay.metrics.task_metrics import Metric
 from assay.report import comparison_text
 from assay.runtime import dvc_yaml, environment, files, progress_line, task_source
 from assay.runtime.stage_setup import StageContext, start
-from assay.stats import baseline_drift, cautions, sequential_testing, training_cost
+from assay.stats import alpha_budget, baseline_drift, cautions, sequential_testing, training_cost
 from assay.stats.arm_comparison import Comparison
 from assay.stats.sequential_testing import Look
 
@@ -99,7 +99,7 @@ def _metric_changes(
     """
     name, metric = own.decides, own.metric
     terms = MetricTerms(metric.direction, metric.min_effect, metric.worst)
-    today = metric_definition.definition(metric_definition.on_disk(ctx.layout.root), name, "", recorded=False)
+    today = metric_definition.present(ctx.layout.root, name, "")
     against = "the commit before" if parents.tree == FLOOR else parents.tree
     if found := metric_definition.changes(parents, today, terms):
         kept = standard.terms == parents.terms and standard.terms not in (None, terms)
@@ -183,7 +183,8 @@ def _judged(
         return candidate_verdict.unrecorded(baseline.arm.name if baseline else evaluation_look.FLOOR, error.problem), 0
     look = Look(price.level or asked.key.alpha, price.hold, price.number, len(asked.key.plan))
     judged = _judge(ctx, candidate, baseline, floors, today, look)
-    return replace(judged, level=price.level), look_ledger.others(known, entry)
+    last = alpha_budget.last_level(known.looks, entry) if entry.key.plan else None
+    return replace(judged, level=price.level, last_level=last), look_ledger.others(known, entry)
 
 
 def _judge(
@@ -212,7 +213,7 @@ def _lines(ctx: StageContext, found: Evaluated, against: int) -> Iterator[str]:
         yield comparison_text.verdict_lines(result, ruler_.decides, judged.against, version, against, interval)
         if interval is not None:
             yield f"{'':11}{comparison_text.new_examples_line(interval, comparison_text.decimals(result))}"
-        yield from _futility(ctx, judged.comparison)
+        yield from _futility(ctx, judged, result)
         yield from _cost(ctx, found)
     for group in found.arms:
         for line in cautions.made_differently(group.arm.arm, (one.execution for one in group.replicates)):
@@ -241,13 +242,13 @@ def _drift(named: AcceptedStrategy, found: Evaluated, alpha: float) -> Iterator[
             yield f"{'':11}{line}"
 
 
-def _futility(ctx: StageContext, result: Comparison) -> Iterator[str]:
-    looks = ctx.params.judge.looks
-    n = result.candidate.n
-    if looks and n < looks[-1]:
-        level = sequential_testing.look(ctx.params.judge.alpha, looks[-1], looks).alpha
-        if sequential_testing.futile(result, looks[-1], level):
-            yield f"{'':11}futile: progress at n={looks[-1]} is unlikely; stopping here costs no error (non-binding)"
+def _futility(ctx: StageContext, judged: Judgement, result: Comparison) -> Iterator[str]:
+    """That progress at the last look of the plan is unlikely, at the level which this account leaves for that look."""
+    looks, level = ctx.params.judge.looks, judged.last_level
+    if level is None or not looks or result.candidate.n >= looks[-1]:
+        return
+    if sequential_testing.futile(result, looks[-1], level):
+        yield f"{'':11}futile: progress at n={looks[-1]} is unlikely; stopping here costs no error (non-binding)"
 
 
 def _cost(ctx: StageContext, found: Evaluated) -> Iterator[str]:
