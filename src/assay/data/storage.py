@@ -1,23 +1,25 @@
 """Examples on disk: one folder a part, one `.npy` file an array, a manifest with content hashes.
 
-Covers: stable ids, writing, reading with checks. Not covered: which example goes into which part
-(`data.train_test_split`), and normalisation, which belongs to training.
+Covers: writing, reading with checks. Large arrays are mapped into memory, and copied piece by piece. Not covered: which
+example goes into which part (`data.train_test_split`), and normalisation, which belongs to training.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 from typing import IO, Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from assay.core import schemas
 from assay.core.errors import UsageError
+from assay.data import content_hash, example_ids
+from assay.data.content_hash import array_digest
 from assay.runtime import files, npy_files
 
 MANIFEST = "manifest.json"
@@ -46,30 +48,38 @@ class Examples:
         return Examples(self.ids[rows], self.inputs[rows], self.targets[rows], groups, self.classes)
 
 
-def array_digest(array: NDArray[np.generic]) -> str:
-    """Hash of dtype, shape and values; byte order does not matter."""
-    little = np.ascontiguousarray(array)
-    little = little.astype(little.dtype.newbyteorder("<"), copy=False)
-    header = f"{little.dtype.str}{little.shape}".encode()
-    return hashlib.blake2b(header + little.tobytes(), digest_size=16).hexdigest()
-
-
 def content_digest(examples: Examples) -> str:
     """Hash of everything in the part; the order of examples matters."""
-    named = "".join(f"{name}={array_digest(array)};" for name, array in sorted(examples.arrays().items()))
-    return files.digest((named + "|".join(examples.classes or ())).encode())
+    return _combined({name: array_digest(array) for name, array in examples.arrays().items()}, examples.classes)
 
 
-def write(folder: Path, part: str, examples: Examples) -> schemas.Part:
-    """Write `examples` into `folder`; its manifest."""
+def _combined(digests: dict[str, str], classes: Sequence[str] | None) -> str:
+    named = "".join(f"{name}={digest};" for name, digest in sorted(digests.items()))
+    return files.digest((named + "|".join(classes or ())).encode())
+
+
+def write(
+    folder: Path, part: str, examples: Examples, rows: NDArray[np.integer] | NDArray[np.bool_] | None = None
+) -> schemas.Part:
+    """Write `examples`, or those at `rows` (indices or mask), into `folder`; its manifest.
+
+    What is chosen of a large array is never in memory as a whole.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for name, array in examples.arrays().items():
-        write_array(folder / f"{name}.npy", array)
+    chosen = None if rows is None else np.arange(len(examples))[rows]
+    some = examples if chosen is None else replace(examples, inputs=np.empty((len(examples), 0))).take(chosen)
+    for name, array in some.arrays().items():
+        if name == "inputs":
+            _write_rows(folder / "inputs.npy", examples.inputs, chosen)
+        else:
+            write_array(folder / f"{name}.npy", example_ids.packed(some.ids) if name == "ids" else array)
+    written = some if chosen is None else replace(some, inputs=npy_files.read(folder / "inputs.npy", mapped=True))
+    digests = {name: array_digest(array) for name, array in written.arrays().items()}
     manifest = schemas.Part(
         part=part,
-        examples=len(examples),
-        content=content_digest(examples),
-        arrays={name: array_digest(array) for name, array in examples.arrays().items()},
+        examples=len(some),
+        content=_combined(digests, examples.classes),
+        arrays=digests,
         classes=None if examples.classes is None else list(examples.classes),
     )
     files.write_bytes(folder / MANIFEST, schemas.encode(manifest))
@@ -89,6 +99,18 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
         np.save(_Writer(stream), array, allow_pickle=False)
 
 
+def _write_rows(path: Path, array: NDArray[Any], rows: NDArray[np.integer] | None) -> None:
+    """Some rows of `array` (all of them where None), copied piece by piece."""
+    if rows is None:
+        write_array(path, array)
+        return
+    header = {"descr": npy.dtype_to_descr(array.dtype), "fortran_order": False, "shape": (len(rows), *array.shape[1:])}
+    with files.replacing(path) as stream:
+        npy.write_array_header_1_0(stream, header)
+        for piece in content_hash.pieces(len(rows), content_hash.row_bytes(array)):
+            stream.write(np.ascontiguousarray(array[rows[piece]]).data)
+
+
 def read_manifest(folder: Path) -> schemas.Part:
     path = folder / MANIFEST
     mend = "bring the data back with `dvc checkout`, or make it again with `dvc repro -f split`"
@@ -96,7 +118,8 @@ def read_manifest(folder: Path) -> schemas.Part:
 
 
 def read(folder: Path, names: Sequence[str] = ("ids", "inputs", "targets", "groups")) -> tuple[Examples, schemas.Part]:
-    """The part in `folder`, checked against its manifest; arrays not in `names` come back empty.
+    """The part in `folder`, checked against its manifest; arrays not in `names` come back empty. Large inputs are
+    mapped: they take memory of the page cache alone.
 
     Raises UsageError naming the first array that is missing or was changed.
     """
@@ -107,14 +130,15 @@ def read(folder: Path, names: Sequence[str] = ("ids", "inputs", "targets", "grou
             continue
         path = folder / f"{name}.npy"
         mend = f"bring it back with `dvc checkout --force {quote(str(folder))}`"
-        array = npy_files.read(path, mend)
+        array = npy_files.read(path, mend, mapped=name == "inputs")
+        array = example_ids.unpacked(array) if name == "ids" else array
         if array_digest(array) != expected or len(array) != manifest.examples:
             raise UsageError(f"{path} does not match its manifest", mend=mend)
         found[name] = array
     empty = np.empty((manifest.examples, 0))
     return (
         Examples(
-            ids=found.get("ids", np.empty(manifest.examples, dtype="U1")).astype(np.str_),
+            ids=found.get("ids", np.empty(manifest.examples, dtype="U1")).astype(np.str_, copy=False),
             inputs=found.get("inputs", empty),
             targets=found.get("targets", empty),
             groups=found["groups"].astype(np.str_) if "groups" in found else None,

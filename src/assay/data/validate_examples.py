@@ -6,8 +6,6 @@ is dropped or repaired: whether a bad example goes is for a person to decide.
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
+from assay.data import content_hash, example_ids
 from assay.data.storage import Examples
 
 KEYS = ("inputs", "targets", "classes", "groups")
@@ -41,23 +40,11 @@ def canonical(raw: object, where: str) -> Examples:
     )
 
 
-def content_keys(rows: NDArray[np.generic]) -> list[str]:
-    """One hash per row, from its dtype, shape and values alone."""
-    little = np.ascontiguousarray(rows)
-    little = little.astype(little.dtype.newbyteorder("<"), copy=False)
-    header = f"{little.dtype.str}{little.shape[1:]}".encode()
-    return [hashlib.blake2b(header + row.tobytes(), digest_size=16).hexdigest() for row in little]
-
-
 def identify(inputs: NDArray[np.generic], targets: NDArray[np.generic]) -> NDArray[np.str_]:
     """Stable ids (N,): from an example's own input and target; exact repeats get -1, -2, … in order."""
-    seen: Counter[str] = Counter()
-    ids = []
-    for first, second in zip(content_keys(inputs), content_keys(targets), strict=True):
-        key = hashlib.blake2b(f"{first}{second}".encode(), digest_size=16).hexdigest()
-        ids.append(f"{key}-{seen[key]}" if seen[key] else key)
-        seen[key] += 1
-    return np.array(ids, dtype=np.str_)
+    return example_ids.from_keys(
+        content_hash.combined_keys(content_hash.row_keys(inputs), content_hash.row_keys(targets))
+    )
 
 
 def _unmasked(values: Any, name: str, where: str) -> None:
@@ -89,10 +76,12 @@ def _numeric(values: Any, name: str, where: str) -> NDArray[np.generic]:
 def _finite(array: NDArray[np.generic], name: str, where: str) -> None:
     if array.dtype.kind != "f":
         return
-    flat = array.reshape(len(array), -1)
-    bad = np.flatnonzero(~np.isfinite(flat).all(axis=1))
+    pieces = content_hash.pieces(len(array), content_hash.row_bytes(array))
+    fine = [np.isfinite(array[piece]).reshape(piece.stop - piece.start, -1).all(axis=1) for piece in pieces]
+    bad = np.flatnonzero(~np.concatenate(fine))
     if len(bad):
-        value = flat[bad[0]][~np.isfinite(flat[bad[0]])][0]
+        row = array[bad[0]].reshape(-1)
+        value = row[~np.isfinite(row)][0]
         raise UsageError(
             f"{where}: the {name} of example {bad[0]} contains {value} ({len(bad)} such of {len(array)})",
             allowed="finite numbers",

@@ -15,7 +15,7 @@ import numpy as np
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest
-from assay.data import storage
+from assay.data import example_ids, storage
 from assay.data.storage import Examples
 
 NEEDED = ("ids", "inputs", "targets")
@@ -45,9 +45,7 @@ def without(train: Examples, evaluated: Examples) -> tuple[Examples, int]:
 
     Exact repeats share an id up to a suffix "-k", and leave together.
     """
-    ids = np.array([name.partition("-")[0] for name in train.ids.tolist()])
-    others = {name.partition("-")[0] for name in evaluated.ids.tolist()}
-    keep = np.array([name not in others for name in ids.tolist()], dtype=bool)
+    keep = ~np.isin(example_ids.bases(train.ids), example_ids.bases(evaluated.ids))
     left_out = int(len(keep) - keep.sum())
     if left_out == len(keep):
         raise UsageError("every training example is among the evaluated ones", mend="split the data again")
