@@ -30,6 +30,7 @@ class ExampleSubset:
     data: str  # content of the training part as it was given
     seen: str  # content of the evaluated part
     left_out: int  # given examples that are also evaluated
+    used: str  # content of the examples that really train
 
 
 def read(request: MeasureRequest, params: Params) -> ExampleSubset:
@@ -37,7 +38,10 @@ def read(request: MeasureRequest, params: Params) -> ExampleSubset:
     evaluated, today = storage.read(Path(request.evaluate), NEEDED)
     given, manifest = storage.read(Path(request.train), NEEDED)
     train, left_out = without(given, evaluated)
-    return ExampleSubset(sample(train, params.train.sample), evaluated, manifest.content, today.content, left_out)
+    chosen = sample(train, params.train.sample)
+    whole = chosen is given and given.groups is None and "groups" not in manifest.arrays
+    used = manifest.content if whole else storage.content_digest(chosen)
+    return ExampleSubset(chosen, evaluated, manifest.content, today.content, left_out, used)
 
 
 def without(train: Examples, evaluated: Examples) -> tuple[Examples, int]:
