@@ -47,10 +47,11 @@ def _version(root: Path, params: Params, module: object, evaluated: str, name: s
     options: Mapping[str, Any] = params.metric.options if name == params.metric.name else {}
     return metric_version(
         partial(import_closure.read_module, root),
-        task_source.module(params.task.name, "metrics"),
+        task_source.module(root, params.task.name, "metrics"),
         name,
         task_metrics.revision(module, task_source.where(root, params.task.name, "metrics")),
         evaluated,
         options,
         metric_input_files.contents(root, params.task.name),
+        task_source.label(root, params.task.name, "metrics"),
     )

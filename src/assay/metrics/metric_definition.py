@@ -11,23 +11,26 @@ from __future__ import annotations
 import math
 import posixpath
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from msgspec import UNSET, UnsetType
 
-from assay.core import ast_normal_form, schemas
+from assay.core import ast_normal_form, params_yaml, schemas
 from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
 from assay.core.yaml12 import parse
 from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision
 from assay.runtime import dvc_yaml, files, git, metric_input_files, table_files, task_source
+from assay.runtime import source_roots as trees
 from assay.runtime.git_objects import Objects, reading
 
 #: path relative to the project → content, None where there is no such file
 ReadFile = Callable[[str], bytes | None]
+#: what a task of one file is called where params.yaml does not say
+TASK = params_yaml.TaskSection().name
 RULERS, REPLICATES = "results/rulers.csv", "results/replicates.csv"
 
 
@@ -58,13 +61,18 @@ class MetricDefinition(schemas.Record, frozen=True, kw_only=True):
         return MetricTerms(self.direction, self.min_effect, self.worst) if self.direction else None
 
 
-def definition(read: ReadFile, metric: str, tree: str, *, recorded: bool) -> MetricDefinition:
-    """How the tree that `read` reads defines `metric`; with `recorded` its results speak before its sources."""
+def definition(
+    read: ReadFile, metric: str, tree: str, *, recorded: bool, folders: Sequence[str] = (".", "src")
+) -> MetricDefinition:
+    """How the tree that `read` reads defines `metric`; with `recorded` its results speak before its sources.
+
+    `folders` are where imports begin, as seen from the folder of dvc.yaml.
+    """
     task, decides, options = _asked(read)
-    module = task_source.module(task, "metrics")
-    modules = partial(_module, read)
+    modules = partial(_module, read, folders)
+    module, label = _place(modules, task)
     try:
-        code = files.digest((metric_code(modules, module, metric) + metric_revision(modules, module)).encode())
+        code = files.digest((metric_code(modules, module, metric, label) + metric_revision(modules, module)).encode())
     except UsageError:
         code = ""
     ways = [partial(_recorded, read, metric), partial(_written, modules, module, metric)]
@@ -76,7 +84,7 @@ def definition(read: ReadFile, metric: str, tree: str, *, recorded: bool) -> Met
         code=code,
         source=source,
         options=mine,
-        reads=_reads(read, modules, module) or UNSET,
+        reads=_reads(read, folders, modules, module) or UNSET,
         **terms._asdict(),
     )
 
@@ -91,10 +99,16 @@ def baseline_metric(root: Path, home: Path, baseline: str, commit: str, metric: 
     return committed(root, dvc_yaml.parent(root), metric, baseline, recorded=False)
 
 
+def present(root: Path, metric: str, tree: str) -> MetricDefinition:
+    """`definition` of the project at `root` as it stands."""
+    return definition(on_disk(root), metric, tree, recorded=False, folders=trees.project(root).folders)
+
+
 def committed(root: Path, revision: str, metric: str, tree: str, *, recorded: bool) -> MetricDefinition:
     """`definition` of the project at `root` as of `revision`."""
     with reading(root) as objects:
-        return definition(at(objects, root, revision), metric, tree, recorded=recorded)
+        folders = trees.project(root).folders
+        return definition(at(objects, root, revision), metric, tree, recorded=recorded, folders=folders)
 
 
 def at(objects: Objects, root: Path, revision: str) -> ReadFile:
@@ -104,7 +118,8 @@ def at(objects: Objects, root: Path, revision: str) -> ReadFile:
     def read(path: str) -> bytes | None:
         if git.is_filtered(root, path):  # its blob is not what a checkout writes
             return git.read(root, revision, path)
-        found = objects.read([f"{revision}:{posixpath.normpath(prefix + path)}"])[0]
+        full = posixpath.normpath(prefix + path)
+        found = None if full.startswith("../") else objects.read([f"{revision}:{full}"])[0]
         return found.content if found is not None and found.kind == "blob" else None
 
     return read
@@ -155,18 +170,28 @@ def _asked(read: ReadFile) -> tuple[str, str, dict[str, Any]]:
     except UsageError:
         raw = {}
     task, metric = (raw[key] if isinstance(raw.get(key), Mapping) else {} for key in ("task", "metric"))
-    options = metric.get("options")
-    return str(task.get("name", "")), str(metric.get("name", "")), dict(options) if isinstance(options, Mapping) else {}
+    options = metric.get("options") if isinstance(metric.get("options"), Mapping) else {}
+    return str(task.get("name", TASK)), str(metric.get("name", "")), dict(options or {})
 
 
-def _module(read: ReadFile, name: str) -> Source | None:
-    """Source of a module in the folder of dvc.yaml or its `src`, as `closure.read_module` finds it on disk."""
+def _place(modules: Callable[[str], Source | None], task: str) -> tuple[str, str]:
+    """The module with METRICS, and what it would be called if it held nothing else ("" where it does)."""
+    named = f"tasks.{task}.metrics"
+    alone = modules(named) is None and (found := modules(task_source.SINGLE)) is not None and not found.package
+    return (task_source.SINGLE, named) if alone else (named, "")
+
+
+def _module(read: ReadFile, folders: Sequence[str], name: str) -> Source | None:
+    """Source of a module of the tree or of Assay, as `import_closure.read_module` finds it on disk."""
     parts = name.split(".")
+    if parts[0] == trees.LIBRARY:
+        ours = trees.LIBRARY_TREE.find(name)
+        return None if ours is None else Source((trees.PLACE / ours).read_bytes(), ours.name == "__init__.py")
     if parts[0] in sys.stdlib_module_names or not all(part.isidentifier() for part in parts):
         return None
-    for folder in ("", "src/"):
+    for folder in folders:
         for ending in ("/__init__.py", ".py"):
-            content = read(f"{folder}{'/'.join(parts)}{ending}")
+            content = read(posixpath.normpath(f"{folder}/{'/'.join(parts)}{ending}"))
             if content is not None:
                 return Source(content, ending == "/__init__.py")
     return None
@@ -184,7 +209,9 @@ def _source(modules: Callable[[str], Source | None], module: str) -> str:
         return ""
 
 
-def _reads(read: ReadFile, modules: Callable[[str], Source | None], module: str) -> dict[str, str]:
+def _reads(
+    read: ReadFile, folders: Sequence[str], modules: Callable[[str], Source | None], module: str
+) -> dict[str, str]:
     """Name in READS → hash of the content; of what DVC tracks the hash of what Git holds about it."""
     source, folder = modules(module), module.rpartition(".")[0].replace(".", "/")
     try:
@@ -193,7 +220,7 @@ def _reads(read: ReadFile, modules: Callable[[str], Source | None], module: str)
         return {}
     found = {}
     for name in names:
-        paths = [posixpath.normpath(posixpath.join(top, folder, name)) for top in ("", "src")]
+        paths = [posixpath.normpath(posixpath.join(top, folder, name)) for top in folders]
         contents = (read(place) for path in paths for place in (*metric_input_files.pointers(path), path))
         found[name] = files.digest(next((content for content in contents if content is not None), b""))
     return found

@@ -74,7 +74,8 @@ def mend(root: Path, task: str, names: list[str]) -> str:
 def check(root: Path, task: str) -> None:
     """Refuse numbers of metrics that read what their version does not cover."""
     if names := found(root, task):
-        raise IncomparableError(f"metrics.py reads {', '.join(names)}", mend=mend(root, task, names))
+        name = task_source.path(root, task, "metrics").name
+        raise IncomparableError(f"{name} reads {', '.join(names)}", mend=mend(root, task, names))
 
 
 def _elsewhere(root: Path) -> tuple[str, ...]:

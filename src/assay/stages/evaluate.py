@@ -82,7 +82,7 @@ def _metric_changes(ctx: StageContext, own: Ruler, standard: MetricDefinition) -
     """That the metric is another one than the baseline's, and by which terms the verdict was given."""
     name, metric = own.decides, own.metric
     terms = MetricTerms(metric.direction, metric.min_effect, metric.worst)
-    today = metric_definition.definition(metric_definition.on_disk(ctx.layout.root), name, "", recorded=False)
+    today = metric_definition.present(ctx.layout.root, name, "")
     against = "the commit before" if standard.tree == FLOOR else standard.tree
     if found := metric_definition.changes(standard, today, terms):
         kept = standard.terms not in (None, terms)
@@ -149,7 +149,8 @@ def _judged(
     root, task = ctx.layout.root, ctx.params.task.name
     if unseen := undeclared_file_reads.found(root, task):
         against = baseline.arm.name if baseline else evaluation_look.FLOOR
-        return candidate_verdict.unseen(against, unseen, undeclared_file_reads.mend(root, task, unseen)), 0
+        source, mend = task_source.path(root, task, "metrics").name, undeclared_file_reads.mend(root, task, unseen)
+        return candidate_verdict.unseen(against, source, unseen, mend), 0
     if nothing := candidate_verdict.untested(candidate, baseline):
         return nothing, 0
     assert candidate.arm.measurement is not None

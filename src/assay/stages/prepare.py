@@ -14,7 +14,7 @@ from assay.core.json_encoding import json_form
 from assay.data import storage
 from assay.data.data_card import card
 from assay.data.validate_examples import canonical
-from assay.runtime import files, import_closure, source_analysis_cache, task_source
+from assay.runtime import files, import_closure, source_analysis_cache, task_code, task_source
 from assay.runtime.source_roots import LIBRARY_TREE
 from assay.runtime.stage_setup import start
 
@@ -43,22 +43,21 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         f"prepare: {len(found)} examples of shape {tuple(found.inputs.shape[1:])}, {kind}, "
         f"{described['exact_duplicates']} exact duplicates"
     )
-    source = task_source.path(root, ctx.params.task.name, "data")
-    if _otherwise(root, source, ctx.params.data, ctx.dependencies, content):
+    if _otherwise(root, ctx.params.task.name, ctx.params.data, ctx.dependencies, content):
         print(OTHERWISE)
     source_analysis_cache.save(ctx.run.store.sources)
 
 
-def _otherwise(root: Path, source: Path, given: object, dependencies: Iterable[str], content: str) -> bool:
+def _otherwise(root: Path, task: str, given: object, dependencies: Iterable[str], content: str) -> bool:
     """Whether examples other than `content` (a digest) came of this before; takes note of these.
 
-    `source` is the task's data.py, `given` the parameters of its prepare(), `dependencies` what the stage
-    watches: files that are no sources count by their size and time, since DVC runs the stage again for their content.
+    `given` are the parameters of the task's prepare(), `dependencies` what the stage watches: files that are no sources
+    count by their size and time, since DVC runs the stage again for their content.
     """
-    own, ours = import_closure.import_closure(root, [source]), import_closure.import_closure(LIBRARY_TREE, OURS)
+    own, ours = task_code.closure(root, task, task_code.DATA), import_closure.import_closure(LIBRARY_TREE, OURS)
     packages = import_closure.third_party(root, own) | import_closure.third_party(LIBRARY_TREE, ours)
     versions = {name: str(getattr(sys.modules.get(name), "__version__", "")) for name in packages}
-    code = import_closure.code_hash(root, own) + import_closure.code_hash(LIBRARY_TREE, ours)
+    code = task_code.digest(root, task, task_code.DATA) + import_closure.code_hash(LIBRARY_TREE, ours)
     watched = [state for path in dependencies if not path.endswith(".py") for state in _states(root, path)]
     key = files.digest(
         msgspec.json.encode(["prepared", code, versions, json_form(given), watched], order="deterministic")
