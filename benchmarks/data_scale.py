@@ -70,7 +70,8 @@ def run(bench: Bench, root: Path, examples: int, threads: str) -> None:
     rows = [[stage, f"{peak / 2**20:.0f}", f"{sampler.cpu[stage]:.1f}"] for stage, peak in sampler.peaks.items()]
     print(tabulate(rows, ["stage", "MiB beyond the page cache", "CPU s"], tablefmt="pipe", disable_numparse=True))
     stored = sum(path.stat().st_size for path in (root / ".dvc" / "cache" / "files").rglob("*") if path.is_file())
-    print(f"\n{examples} examples, {size / 1e6:.0f} MB; all in all {cpu:.1f} s of CPU; DVC keeps {stored / size:.2f} times")
+    print(f"\n{examples} examples, {size / 1e6:.0f} MB; all in all {cpu:.1f} s of CPU")
+    print(f"DVC keeps {stored / size:.2f} times the input, models and predictions included")
 
 
 class Sampler:

@@ -66,13 +66,13 @@ _TRANSFORM = '''
         )
 '''
 
-_FILES = '''
+_FILES = """
     from assay.ready.image_folder import prepare
-'''
+"""
 
-_FOLDER = '''
+_FOLDER = """
     from assay.ready.image_folder import augment, decode, loss, model, preprocess, statistics
-'''
+"""
 
 
 @dataclass(frozen=True)

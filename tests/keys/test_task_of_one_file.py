@@ -13,7 +13,7 @@ from assay.metrics.version.version_key import metric_version
 from assay.runtime import import_closure, task_code, task_source
 from assay.training.task_interface import MEMBERS
 
-METRIC = '''import numpy as np
+METRIC = """import numpy as np
 
 REVISION = 2
 
@@ -30,7 +30,7 @@ METRICS = {
     "right": {"function": right, "direction": "maximize", "min_effect": 0.01},
     "wrong": {"function": wrong, "direction": "minimize"},
 }
-'''
+"""
 TASK = f'''"""A whole task."""
 
 import numpy as np
@@ -64,7 +64,7 @@ def loss(outputs, targets):
 
 
 {METRIC}'''
-BLOCKS = '''from torch import nn
+BLOCKS = """from torch import nn
 
 
 class Block(nn.Linear):
@@ -73,7 +73,7 @@ class Block(nn.Linear):
 
 def unused():
     return 1
-'''
+"""
 PARTS = tuple(task_code.MEMBERS)
 
 
@@ -111,7 +111,11 @@ def key(root: Path, name: str = "right", task: str = "rings") -> str:
         ("REVISION = 2", "REVISION = 3", {"metrics"}),
         ("def _points(n):", "def _points(n):  # in the plane", set()),
         ("def loss(", "def spare():\n    return 3\n\n\ndef loss(", set()),
-        ("import blocks\n", "import blocks\n\ntorch.set_default_dtype(torch.float64)\n", {"data", "learning", "metrics"}),
+        (
+            "import blocks\n",
+            "import blocks\n\ntorch.set_default_dtype(torch.float64)\n",
+            {"data", "learning", "metrics"},
+        ),
         ("import blocks\n", "import blocks\n\nDEVICE = torch.device('cpu')\n", {"data", "learning", "metrics"}),
         ("class Net(", "@torch.jit.script\nclass Net(", {"data", "learning", "metrics"}),
         ('"targets": np', '"targets": globals()["np"]', {"data"}),

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
 
 from assay.data import column_statistics, content_hash
 from assay.data.content_hash import Keys
-from assay.data.storage import Examples
+from assay.data.storage import Examples, arrow, input_keys
 
 
 def card(examples: Examples) -> dict[str, Any]:
     """Counts, shapes, ranges, labels and exact duplicates, as plain JSON values."""
-    keys = content_hash.row_keys(examples.inputs)
+    keys, stored = input_keys(examples), arrow(examples.inputs)
     return {
         "schema": 1,
         "examples": len(examples),
-        "inputs": _array(examples.inputs),
+        "inputs": _inputs(examples),
         "targets": _array(examples.targets) | ({"labels": labels(examples)} if examples.classes else {}),
         "groups": None if examples.groups is None else len(np.unique(examples.groups)),
         "exact_duplicates": duplicates(keys),
         "duplicates_with_other_target": _conflicting(keys, content_hash.row_keys(examples.targets)),
-        "missing_nan_inf": 0,  # anything else was refused
+        "missing_nan_inf": 0 if stored is None else _arrow_card().missing(stored),  # others than a table's were refused
     }
 
 
@@ -40,6 +41,16 @@ def label_counts(targets: np.ndarray[Any, Any], classes: tuple[str, ...]) -> dic
 def duplicates(keys: Keys) -> int:
     """How many examples have the key of an earlier one."""
     return len(keys) - len(np.unique(keys))
+
+
+def _inputs(examples: Examples) -> dict[str, Any]:
+    stored = arrow(examples.inputs)
+    found: dict[str, Any] = _array(examples.inputs) if stored is None else _arrow_card().described(stored)
+    return found
+
+
+def _arrow_card() -> Any:
+    return importlib.import_module("assay.data.arrow_card")
 
 
 def _array(array: np.ndarray[Any, Any]) -> dict[str, Any]:

@@ -6,23 +6,30 @@ example goes into which part (`data.train_test_split`), and normalisation, which
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import UNSET
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.data import content_hash, example_ids
-from assay.data.content_hash import array_digest
+from assay.data.content_hash import Keys, array_digest
 from assay.runtime import files, npy_files
 
+if TYPE_CHECKING:
+    from assay.data.arrow_rows import ArrowRows
+
 MANIFEST = "manifest.json"
+#: inputs that are no array
+ARROW = "inputs.arrow"
 
 
 @dataclass(frozen=True)
@@ -30,10 +37,11 @@ class Examples:
     """N examples. Rows of all arrays belong together."""
 
     ids: NDArray[np.str_]  # (N,) 32 hex digits, "-k" added to the k-th exact repeat
-    inputs: NDArray[np.generic]  # (N, …) raw, as prepared
+    inputs: NDArray[np.generic]  # (N, …) raw, as prepared; rows of a table, texts or files are an ArrowRows
     targets: NDArray[np.generic]  # (N, …) integers from 0 for classes, floats for regression
     groups: NDArray[np.str_] | None = None  # (N,) examples that must stay in one part
     classes: tuple[str, ...] | None = None  # names; None for regression
+    decode: dict[str, Any] | None = None  # keyword arguments of the task's decode()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -45,17 +53,36 @@ class Examples:
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Examples:
         """The examples at `rows` (indices or mask), in that order."""
         groups = None if self.groups is None else self.groups[rows]
-        return Examples(self.ids[rows], self.inputs[rows], self.targets[rows], groups, self.classes)
+        stored = arrow(self.inputs)
+        inputs: Any = self.inputs[rows] if stored is None else stored.take(rows)
+        return replace(self, ids=self.ids[rows], inputs=inputs, targets=self.targets[rows], groups=groups)
+
+
+def arrow(inputs: object) -> ArrowRows | None:
+    """`inputs` where they are no array, None where they are one."""
+    return None if isinstance(inputs, np.ndarray) else inputs  # type: ignore[return-value]
+
+
+def input_keys(examples: Examples) -> Keys:
+    """(N,) a hash of each input, from its content alone."""
+    rows = arrow(examples.inputs)
+    return content_hash.row_keys(examples.inputs) if rows is None else rows.keys()
 
 
 def content_digest(examples: Examples) -> str:
     """Hash of everything in the part; the order of examples matters."""
-    return _combined({name: array_digest(array) for name, array in examples.arrays().items()}, examples.classes)
+    return _combined({name: _digest(array) for name, array in examples.arrays().items()}, examples)
 
 
-def _combined(digests: dict[str, str], classes: Sequence[str] | None) -> str:
+def _digest(array: NDArray[np.generic]) -> str:
+    rows = arrow(array)
+    return array_digest(array) if rows is None else rows.digest()
+
+
+def _combined(digests: dict[str, str], examples: Examples) -> str:
     named = "".join(f"{name}={digest};" for name, digest in sorted(digests.items()))
-    return files.digest((named + "|".join(classes or ())).encode())
+    decode = "" if examples.decode is None else schemas.as_json(sorted(examples.decode.items())).decode()
+    return files.digest((named + "|".join(examples.classes or ()) + decode).encode())
 
 
 def write(
@@ -67,20 +94,23 @@ def write(
     """
     folder.mkdir(parents=True, exist_ok=True)
     chosen = None if rows is None else np.arange(len(examples))[rows]
+    form = None if (stored := arrow(examples.inputs)) is None else stored.form
     some = examples if chosen is None else replace(examples, inputs=np.empty((len(examples), 0))).take(chosen)
     for name, array in some.arrays().items():
         if name == "inputs":
-            _write_rows(folder / "inputs.npy", examples.inputs, chosen)
+            _write_inputs(folder, examples.inputs, chosen)
         else:
             write_array(folder / f"{name}.npy", example_ids.packed(some.ids) if name == "ids" else array)
-    written = some if chosen is None else replace(some, inputs=npy_files.read(folder / "inputs.npy", mapped=True))
-    digests = {name: array_digest(array) for name, array in written.arrays().items()}
+    written = some if chosen is None else replace(some, inputs=_inputs(folder, "", form is not None))
+    digests = {name: _digest(array) for name, array in written.arrays().items()}
     manifest = schemas.Part(
         part=part,
         examples=len(some),
-        content=_combined(digests, examples.classes),
+        content=_combined(digests, examples),
         arrays=digests,
         classes=None if examples.classes is None else list(examples.classes),
+        form=form or UNSET,
+        decode=UNSET if examples.decode is None else examples.decode,
     )
     files.write_bytes(folder / MANIFEST, schemas.encode(manifest))
     return manifest
@@ -97,6 +127,24 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
     """`array` as an .npy file, whole or not at all."""
     with files.replacing(path) as stream:
         np.save(_Writer(stream), array, allow_pickle=False)
+
+
+def _write_inputs(folder: Path, inputs: NDArray[Any], rows: NDArray[np.integer] | None) -> None:
+    stored = arrow(inputs)
+    if stored is None:
+        _write_rows(folder / "inputs.npy", inputs, rows)
+        (folder / ARROW).unlink(missing_ok=True)
+        return
+    (folder / "inputs.npy").unlink(missing_ok=True)
+    if rows is not None or stored.path != folder / ARROW:  # else they were gathered there
+        stored.write(folder / ARROW, rows)
+
+
+def _inputs(folder: Path, mend: str, in_arrow: bool) -> NDArray[Any]:
+    if not in_arrow:
+        return npy_files.read(folder / "inputs.npy", mend, mapped=True)
+    rows: NDArray[Any] = importlib.import_module("assay.data.arrow_rows").read(folder / ARROW, mend)
+    return rows
 
 
 def _write_rows(path: Path, array: NDArray[Any], rows: NDArray[np.integer] | None) -> None:
@@ -130,9 +178,10 @@ def read(folder: Path, names: Sequence[str] = ("ids", "inputs", "targets", "grou
             continue
         path = folder / f"{name}.npy"
         mend = f"bring it back with `dvc checkout --force {quote(str(folder))}`"
-        array = npy_files.read(path, mend, mapped=name == "inputs")
+        in_arrow = manifest.form is not UNSET
+        array = _inputs(folder, mend, in_arrow) if name == "inputs" else npy_files.read(path, mend)
         array = example_ids.unpacked(array) if name == "ids" else array
-        if array_digest(array) != expected or len(array) != manifest.examples:
+        if _digest(array) != expected or len(array) != manifest.examples:
             raise UsageError(f"{path} does not match its manifest", mend=mend)
         found[name] = array
     empty = np.empty((manifest.examples, 0))
@@ -143,6 +192,7 @@ def read(folder: Path, names: Sequence[str] = ("ids", "inputs", "targets", "grou
             targets=found.get("targets", empty),
             groups=found["groups"].astype(np.str_) if "groups" in found else None,
             classes=None if manifest.classes is None else tuple(manifest.classes),
+            decode=None if manifest.decode is UNSET else manifest.decode,
         ),
         manifest,
     )

@@ -21,7 +21,7 @@ from assay.data import column_statistics, content_hash
 from assay.data.column_statistics import ColumnStatistics
 from assay.data.content_hash import Keys
 from assay.data.data_card import duplicates, label_counts
-from assay.data.storage import Examples
+from assay.data.storage import Examples, arrow, input_keys
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.integer]
@@ -35,7 +35,7 @@ def assign(examples: Examples, validation: float, test: float, keys: Keys | None
     `validation` and `test` are shares of the examples, both > 0 with a sum below 1; `keys` are those of the inputs,
     where they are at hand.
     """
-    units, numbers = _units(examples, content_hash.row_keys(examples.inputs) if keys is None else keys)
+    units, numbers = _units(examples, input_keys(examples) if keys is None else keys)
     sizes, strata = np.bincount(units), _strata(examples, units)
     parts = np.full(len(numbers), "train", dtype="U10")
     for stratum in np.unique(strata):
@@ -125,7 +125,7 @@ def report(examples: Examples, where: NDArray[np.str_], keys: Keys) -> dict[str,
     `where` (N,) is the part of each example, `keys` (N,) are those of their inputs.
     """
     rows = {name: np.flatnonzero(where == name) for name in PARTS}
-    described = {name: column_statistics.statistics(examples.inputs, found) for name, found in rows.items()}
+    described = {name: _described(examples, found) for name, found in rows.items()}
     counts = {name: label_counts(examples.targets[found], examples.classes or ()) for name, found in rows.items()}
     pairs = [("train", "validation"), ("train", "test"), ("validation", "test")]
     return {
@@ -140,6 +140,11 @@ def report(examples: Examples, where: NDArray[np.str_], keys: Keys) -> dict[str,
             for one, two in pairs
         },
     }
+
+
+def _described(examples: Examples, rows: Rows) -> ColumnStatistics:
+    stored = arrow(examples.inputs)
+    return column_statistics.statistics(examples.inputs, rows) if stored is None else stored.statistics(rows)
 
 
 def _overlap(examples: Examples, keys: Keys, first: Rows, second: Rows) -> dict[str, int]:

@@ -7,44 +7,57 @@ is dropped or repaired: whether a bad example goes is for a person to decide.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
-from assay.data import content_hash, example_ids
-from assay.data.storage import Examples
+from assay.core.json_encoding import json_form
+from assay.data import content_hash, example_ids, prepared_sources
+from assay.data.storage import Examples, input_keys
 
-KEYS = ("inputs", "targets", "classes", "groups")
+KEYS = ("inputs", "targets", "classes", "groups", "decode")
 
 
-def canonical(raw: object, where: str) -> Examples:
-    """Check what `prepare()` returned and give every example an id. `where` names the file in errors."""
+def canonical(raw: object, where: str, folder: Path | None = None) -> Examples:
+    """Check what `prepare()` returned and give every example an id. `where` names the file in errors.
+
+    Inputs that are no array are written into `folder` at once, and mapped.
+    """
+    raw = prepared_sources.plain(raw, where, folder)
     if not isinstance(raw, Mapping) or not {"inputs", "targets"} <= set(raw) <= set(KEYS):
         found = ", ".join(map(str, raw)) if isinstance(raw, Mapping) else type(raw).__name__
         raise UsageError(
-            f"{where}: prepare() returned {found}", allowed=f"a dict with {', '.join(KEYS)} (last two optional)"
+            f"{where}: prepare() returned {found}", allowed=f"a dict with {', '.join(KEYS)} (the first two required)"
         )
-    inputs, targets = _numeric(raw["inputs"], "inputs", where), _numeric(raw["targets"], "targets", where)
+    stored = hasattr(raw["inputs"], "form")
+    inputs = raw["inputs"] if stored else _numeric(raw["inputs"], "inputs", where)
+    targets = _numeric(raw["targets"], "targets", where)
     if len(inputs) == 0:
         raise UsageError(f"{where}: prepare() returned no examples", allowed="at least one example in each part")
     if len(inputs) != len(targets):
         raise UsageError(f"{where}: {len(inputs)} inputs but {len(targets)} targets", allowed="as many of each")
-    _finite(inputs, "input", where)
+    if not stored:
+        _finite(inputs, "input", where)
     _finite(targets, "target", where)
     classes = _classes(raw.get("classes"), targets, where)
     groups = _groups(raw.get("groups"), len(inputs), where)
-    return Examples(
-        identify(inputs, targets), inputs, targets.astype(np.int64) if classes else targets, groups, classes
+    examples = Examples(
+        np.empty(0, dtype=np.str_), inputs, targets.astype(np.int64) if classes else targets, groups, classes
     )
+    keys = content_hash.combined_keys(input_keys(examples), content_hash.row_keys(targets))
+    return replace(examples, ids=example_ids.from_keys(keys), decode=_decode(raw.get("decode"), where))
 
 
-def identify(inputs: NDArray[np.generic], targets: NDArray[np.generic]) -> NDArray[np.str_]:
-    """Stable ids (N,): from an example's own input and target; exact repeats get -1, -2, … in order."""
-    return example_ids.from_keys(
-        content_hash.combined_keys(content_hash.row_keys(inputs), content_hash.row_keys(targets))
-    )
+def _decode(given: Any, where: str) -> dict[str, Any] | None:
+    if given is None:
+        return None
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise UsageError(f"{where}: decode is {given!r:.80}", allowed="a dict of keyword arguments of decode()")
+    return {name: json_form(value) for name, value in given.items()}
 
 
 def _unmasked(values: Any, name: str, where: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assay.core.paths import PARTS
-from assay.data import content_hash, storage
+from assay.data import storage
 from assay.data.train_test_split import assign, report
 from assay.runtime import files
 from assay.runtime.stage_setup import start
@@ -17,7 +17,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     ctx = start(root, "split")
     ctx.prove()
     everything, _ = storage.read(ctx.layout.prepared)
-    keys = content_hash.row_keys(everything.inputs)
+    keys = storage.input_keys(everything)
     where = assign(everything, ctx.params.split.validation, ctx.params.split.test, keys)
     for name in PARTS:
         storage.write(ctx.layout.part(name), name, everything, where == name)
