@@ -193,7 +193,7 @@ TASKS = {
         table,
         {"data.py": _TABLE, "learning.py": _TRANSFORM, "perceptron.py": _PERCEPTRON, "metrics.py": _METRICS},
         {"data: {}": "data: {file: raw/table.csv}", "  epochs: 20": "  epochs: 1"},
-        stages=("prepare", "split"),
+        stages=("context", "prepare", "split"),
     ),
     "files": Bench(
         50_000,

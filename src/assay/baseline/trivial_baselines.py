@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from assay.data import content_hash
-from assay.data.storage import Examples, write_array
+from assay.data.storage import Examples, arrow, write_array
 
 Predictions = NDArray[np.float32]
 Array = NDArray[np.float64]
@@ -31,6 +31,9 @@ MOST_NUMBERS = 2**23
 
 def floors(train: Examples, evaluated: Examples) -> dict[str, Predictions]:
     """Name → predictions for `evaluated`: class probabilities (N, C), or values of the targets' shape."""
+    if arrow(train.inputs) is not None:  # of what is no array a linear model knows nothing
+        prior = _prior(train, len(evaluated)) if train.classes else _mean(train, evaluated)
+        return {"prior" if train.classes else "mean": prior}
     few = train.take(np.arange(_few(train)))
     x, new = _standardised(few, evaluated)
     if train.classes:
@@ -38,7 +41,7 @@ def floors(train: Examples, evaluated: Examples) -> dict[str, Predictions]:
         present, targets = np.unique(few.targets, return_inverse=True)
         linear[:, present] = _logistic(x, targets, new)
         return {"prior": _prior(train, len(evaluated)), "linear": linear}
-    mean = np.broadcast_to(train.targets.mean(axis=0), evaluated.targets.shape).astype(np.float32)
+    mean = _mean(train, evaluated)
     linear = _ridge(x, few.targets.reshape(len(few), -1).astype(np.float64), new)
     return {"mean": mean, "linear": linear.reshape(evaluated.targets.shape)}
 
@@ -78,6 +81,10 @@ def _standardised(train: Examples, evaluated: Examples) -> tuple[Array, Standard
     x -= mean
     x /= spread
     return x, Standardised(evaluated.inputs, mean, spread)
+
+
+def _mean(train: Examples, evaluated: Examples) -> Predictions:
+    return np.broadcast_to(train.targets.mean(axis=0), evaluated.targets.shape).astype(np.float32)
 
 
 def _prior(train: Examples, count: int) -> Predictions:

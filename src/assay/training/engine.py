@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from assay.core.params_yaml import Train
-from assay.training import optimizers, random_streams
+from assay.training import example_batch, optimizers, random_streams
 from assay.training.device import Compiled
 from assay.training.dropout import Masks
 from assay.training.model_inputs import Inputs
@@ -135,7 +135,7 @@ class Engine(ABC):
         with torch.no_grad(), random_streams.untouched():
             for start in range(0, len(targets), self.portion):
                 part = slice(start, start + self.portion)
-                found = self.losses(inputs[part].to(place), targets[part].to(place)).double().cpu()
+                found = self.losses(example_batch.moved(inputs[part], place), targets[part].to(place)).double().cpu()
                 total += found * len(targets[part])
         return total / len(targets)
 
@@ -143,7 +143,9 @@ class Engine(ABC):
         """(lanes, N, …) outputs for N examples, on the host."""
         with torch.no_grad(), random_streams.untouched():
             starts = range(0, len(inputs), self.portion)
-            portions = (inputs[start : start + self.portion].to(self.theta.device) for start in starts)
+            portions = (
+                example_batch.moved(inputs[start : start + self.portion], self.theta.device) for start in starts
+            )
             parts = [self.forward(part).float().cpu() for part in portions]
         return torch.cat(parts, dim=1)
 
