@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from miniature import Make, Project
+from PIL import Image
 
 from assay.core.errors import AssayError, UsageError
 from assay.data.validate_examples import canonical
-from learning.miniature import Make, Project
+from assay.ready import image_folder
 
 MODEL = """
     import os
@@ -260,3 +262,25 @@ def test_a_preprocess_of_all_examples_at_once_is_refused_by_batch(make: Make, mo
     monkeypatch.setattr("assay.training.batches.BY_BATCH", 100)
     with pytest.raises(UsageError, match=r"preprocess\(\) gives an example other values among other examples"):
         project.measure([0])
+
+
+def test_the_ready_task_for_images_learns(make: Make, tmp_path: Path) -> None:
+    """Bright above, or bright below; decoded to one size, fused."""
+    chance = np.random.default_rng(0)
+    for label, name in enumerate(("above", "below")):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(30):
+            shown = chance.integers(0, 100, (20 + number, 24, 3), dtype=np.uint8)
+            shown[label * len(shown) // 2 :][: len(shown) // 2] += 150
+            Image.fromarray(shown).save(tmp_path / "photos" / name / f"{number:03}.png")
+    project = make(
+        "from assay.ready.image_folder import METRICS, augment, decode, loss, model, prepare, preprocess, statistics"
+    )
+    examples = canonical(image_folder.prepare(folder=str(tmp_path / "photos"), size=16), "test", project.root / "all")
+    rows = chance.permutation(60)
+    project.part("train", examples.take(np.sort(rows[:40])))
+    project.part("validation", examples.take(np.sort(rows[40:])))
+    project.set(lr=0.01, model={"width": 4}, train={"epochs": 8, "batch_size": 10})
+    found = project.measure([0, 1], execution="fused")
+    assert {one.execution for one in found.replicates} == {"fused"}
+    assert (project.predictions().argmax(axis=2) == examples.take(np.sort(rows[40:])).targets).mean() > 0.9
