@@ -7,13 +7,16 @@ this, 1.1 s). A human score is a number in params.yaml, and enters in `evaluate`
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from assay.data.storage import Examples, write_array
+from assay.data import content_hash
+from assay.data.storage import Examples, arrow, write_array
 
 Predictions = NDArray[np.float32]
 Array = NDArray[np.float64]
@@ -22,29 +25,66 @@ Array = NDArray[np.float64]
 OPTIONS = {"maxiter": 200, "gtol": 1e-4, "ftol": 64 * np.finfo(float).eps, "maxls": 50}
 #: a linear floor needs no more than this; it keeps the floor cheap on large data
 MOST_EXAMPLES = 20_000
+#: the same for inputs of many numbers: images of 3 × 32 × 32 are 2,730
+MOST_NUMBERS = 2**23
 
 
 def floors(train: Examples, evaluated: Examples) -> dict[str, Predictions]:
     """Name → predictions for `evaluated`: class probabilities (N, C), or values of the targets' shape."""
-    few = train.take(np.arange(min(len(train), MOST_EXAMPLES)))
+    if arrow(train.inputs) is not None:  # of what is no array a linear model knows nothing
+        prior = _prior(train, len(evaluated)) if train.classes else _mean(train, evaluated)
+        return {"prior" if train.classes else "mean": prior}
+    few = train.take(np.arange(_few(train)))
     x, new = _standardised(few, evaluated)
     if train.classes:
-        linear = np.zeros((len(new), len(train.classes)), dtype=np.float32)
+        linear = np.zeros((len(evaluated), len(train.classes)), dtype=np.float32)
         present, targets = np.unique(few.targets, return_inverse=True)
         linear[:, present] = _logistic(x, targets, new)
         return {"prior": _prior(train, len(evaluated)), "linear": linear}
-    mean = np.broadcast_to(train.targets.mean(axis=0), evaluated.targets.shape).astype(np.float32)
+    mean = _mean(train, evaluated)
     linear = _ridge(x, few.targets.reshape(len(few), -1).astype(np.float64), new)
     return {"mean": mean, "linear": linear.reshape(evaluated.targets.shape)}
 
 
-def _standardised(train: Examples, evaluated: Examples) -> tuple[Array, Array]:
-    """(N, D) inputs of both parts, mean 0 and standard deviation 1 in the training part; constant ones stay 0."""
-    x, new = (part.inputs.reshape(len(part), -1).astype(np.float64) for part in (train, evaluated))
+def _few(train: Examples) -> int:
+    """How many examples the linear floor is fitted to."""
+    return min(len(train), MOST_EXAMPLES, max(1000, MOST_NUMBERS // max(1, train.inputs[:1].size)))
+
+
+@dataclass(frozen=True)
+class Standardised:
+    """Inputs (N, …) as rows (N, D) of double precision, a piece at a time: all of them take eight bytes a number."""
+
+    inputs: NDArray[np.generic]
+    mean: Array  # (D,)
+    spread: Array  # (D,)
+
+    def map(self, predict: Callable[[Array], Array]) -> Predictions:
+        """(N, …) what `predict` makes of all rows."""
+        pieces = content_hash.pieces(len(self.inputs), 8 * len(self.mean))
+        made = [predict(self._piece(self.inputs[piece])).astype(np.float32) for piece in pieces]
+        return np.concatenate(made)
+
+    def _piece(self, inputs: NDArray[np.generic]) -> Array:
+        found: Array = inputs.reshape(len(inputs), -1).astype(np.float64)
+        found -= self.mean
+        found /= self.spread
+        return found
+
+
+def _standardised(train: Examples, evaluated: Examples) -> tuple[Array, Standardised]:
+    """Inputs of both parts, mean 0 and standard deviation 1 in the training part; constant ones stay 0."""
+    x = train.inputs.reshape(len(train), -1).astype(np.float64)
     mean, spread, eps = x.mean(axis=0), x.std(axis=0), np.finfo(float).eps
     # What rounding leaves of a constant is no spread; the bound is scikit-learn's.
     spread[spread**2 <= len(x) * eps * spread**2 + (len(x) * mean * eps) ** 2] = 1
-    return (x - mean) / spread, (new - mean) / spread
+    x -= mean
+    x /= spread
+    return x, Standardised(evaluated.inputs, mean, spread)
+
+
+def _mean(train: Examples, evaluated: Examples) -> Predictions:
+    return np.broadcast_to(train.targets.mean(axis=0), evaluated.targets.shape).astype(np.float32)
 
 
 def _prior(train: Examples, count: int) -> Predictions:
@@ -53,7 +93,7 @@ def _prior(train: Examples, count: int) -> Predictions:
     return np.tile(shares.astype(np.float32), (count, 1))
 
 
-def _logistic(x: Array, targets: NDArray[np.integer], new: Array) -> Predictions:
+def _logistic(x: Array, targets: NDArray[np.integer], new: Standardised) -> Predictions:
     """Class probabilities for `new`; a floor that is not quite at its optimum is still a floor."""
     count, features = x.shape
     ones = np.eye(targets.max() + 1)[targets]
@@ -70,8 +110,7 @@ def _logistic(x: Array, targets: NDArray[np.integer], new: Array) -> Predictions
     start = np.zeros((features + 1) * ones.shape[1])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options=OPTIONS)
     made = found.x.reshape(features + 1, -1)
-    chances: Predictions = _softmax(new @ made[:-1] + made[-1]).astype(np.float32)
-    return chances
+    return new.map(lambda rows: _softmax(rows @ made[:-1] + made[-1]))
 
 
 def _softmax(logits: Array) -> Array:
@@ -80,15 +119,14 @@ def _softmax(logits: Array) -> Array:
     return shares
 
 
-def _ridge(x: Array, targets: Array, new: Array) -> Predictions:
+def _ridge(x: Array, targets: Array, new: Standardised) -> Predictions:
     """Values for `new`; the mean carries no penalty, as inputs are centred."""
     mean = targets.mean(axis=0)
     if x.shape[1] <= len(x):
         weights = np.linalg.solve(x.T @ x + np.eye(x.shape[1]), x.T @ (targets - mean))
     else:  # the same by the kernel trick
         weights = x.T @ np.linalg.solve(x @ x.T + np.eye(len(x)), targets - mean)
-    values: Predictions = (new @ weights + mean).astype(np.float32)
-    return values
+    return new.map(lambda rows: rows @ weights + mean)
 
 
 def write(folder: Path, ids: NDArray[np.str_], named: dict[str, Predictions]) -> None:

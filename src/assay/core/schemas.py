@@ -72,6 +72,8 @@ class Part(Record, frozen=True, kw_only=True):
     content: str  # hash over ids, inputs, targets and groups
     arrays: dict[str, str]  # file name → content hash
     classes: list[str] | None = None  # class names; None for regression
+    form: str | UnsetType = UNSET  # of inputs in inputs.arrow: table, texts, files, ragged; left out for arrays
+    decode: dict[str, Any] | UnsetType = UNSET  # keyword arguments of decode(); left out where prepare() gave none
 
 
 class Environment(Record, frozen=True, kw_only=True):

@@ -9,7 +9,6 @@ from pathlib import Path
 from assay.core.paths import PARTS
 from assay.data import storage
 from assay.data.train_test_split import assign, report
-from assay.data.validate_examples import content_keys
 from assay.runtime import files, progress_line
 from assay.runtime.stage_setup import start
 
@@ -19,11 +18,10 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     ctx.prove()
     with progress_line.showing(progress_line.running("split")):
         everything, _ = storage.read(ctx.layout.prepared)
-        where = assign(everything, ctx.params.split.validation, ctx.params.split.test)
-        parts = {name: everything.take(where == name) for name in PARTS}
-        for name, part in parts.items():
-            storage.write(ctx.layout.part(name), name, part)
-        duplicates = len(everything) - len(set(content_keys(everything.inputs)))
-        found = report(parts, duplicates)
+        keys = storage.input_keys(everything)
+        where = assign(everything, ctx.params.split.validation, ctx.params.split.test, keys)
+        for name in PARTS:
+            storage.write(ctx.layout.part(name), name, everything, where == name)
+        found = report(everything, where, keys)
         files.write_text(ctx.layout.split_report, json.dumps(found, indent=2) + "\n")
-    print(f"split: {', '.join(f'{len(part)} {name}' for name, part in parts.items())}")
+    print(f"split: {', '.join(f'{size} {name}' for name, size in found['sizes'].items())}")

@@ -45,7 +45,7 @@ class Training:
         self.progress = progress
         self.settings = plan.params.train
         self.streams = [plan.streams(number) for number in numbers]
-        self.feed = Feed(plan.task, plan.train, self.settings.batch_size, self.streams)
+        self.feed = Feed(plan.task, plan.train, self.settings.batch_size, self.streams, plan.params.machine.loaders)
         self.monitor = Monitor(engine)
         self.saver = Saver(plan.checkpoints, numbers, engine.execution)
         self.steps = self.settings.epochs * self.feed.steps
