@@ -149,8 +149,8 @@ def _not_finite(subject: Subject, at: int, level: str) -> Problem:
 
 def _classification(subject: Subject) -> list[Operation]:
     found = [call for call in subject.traced.of_loss if call.name in ("cross_entropy", "nll_loss")]
-    if not found:
-        raise NotApplicableError("the loss calls neither cross_entropy nor nll_loss")
+    if not any(subject.traced.is_target(call.argument(1, "target")) for call in found):
+        raise NotApplicableError("the loss does not give the loader's targets to cross_entropy or nll_loss")
     return found
 
 
@@ -170,7 +170,7 @@ def _key(tree: Any) -> bytes:
     for one in _numbers(tree):
         array = np.ascontiguousarray(one.detach().cpu().numpy() if isinstance(one, torch.Tensor) else one)
         digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(array.tobytes())
+        digest.update((array + 0).tobytes() if array.dtype.kind == "f" else array.tobytes())  # -0.0 is 0.0
     if not _numbers(tree):
         digest.update(repr(tree).encode())
     return digest.digest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,8 @@ def examine(
     if not callable(loss):
         raise TypeError(f"loss is {type(loss).__name__}; allowed: a function loss(output, target)")
     touched = [one for one in (model, loss, metric) if isinstance(one, nn.Module)]
-    with generators_put_back():
+    with generators_put_back(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the user's code, which says them again when it runs
         before = [ModuleState(one) for one in touched]
         try:
             seed_all()

@@ -40,6 +40,13 @@ class LossTrace:
     def of_loss(self) -> list[operation_trace.Operation]:
         return self.operations[self.first_of_loss :]
 
+    def is_target(self, given: Any) -> bool:
+        """Whether a loss function was given the batch's own targets, in whatever shape."""
+        own = self.target
+        if not isinstance(given, Tensor) or not isinstance(own, Tensor) or given.numel() != own.numel():
+            return False
+        return torch.equal(given.detach().flatten().double(), own.detach().flatten().double())
+
     @property
     def of_model(self) -> list[operation_trace.Operation]:
         return self.operations[: self.first_of_loss]

@@ -160,6 +160,8 @@ def class_weights(subject: Subject) -> list[Problem]:
     for call in _calls(subject, "cross_entropy", "nll_loss", "binary_cross_entropy_with_logits"):
         binary = call.name == "binary_cross_entropy_with_logits"
         weight = call.named.get("pos_weight") if binary else call.argument(2, "weight")
+        if not subject.traced.is_target(call.argument(1, "target")):
+            continue
         if not isinstance(weight, Tensor) or weight.ndim > 1 or weight.numel() != (1 if binary else weight.numel()):
             continue
         counts = torch.bincount(labels, minlength=2 if binary else weight.numel()).double()
