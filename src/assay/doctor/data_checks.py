@@ -26,13 +26,11 @@ def finite(subject: Subject) -> list[Problem]:
     found = [at for at, one in enumerate(subject.train.examples or subject.train.batches) if not _finite(one)]
     if not found:
         return []
-    holder = next((one for one in subject.train.batches if not _finite(one)), None)
-    if holder is None:
-        return [_not_finite(subject, found[0], "warning")]
+    holder = subject.train.batch_with(found[0]) if subject.train.examples else subject.train.batches[found[0]]
     subject.model.train()
     if math.isfinite(float(subject.value(holder).detach())):
         return []  # masked, as missing values are
-    return [_not_finite(subject, found[0], "error")]
+    return [_not_finite(subject, found[0])]
 
 
 def one_label(subject: Subject) -> list[Problem]:
@@ -134,7 +132,7 @@ def _numbers(tree: Any) -> list[Any]:
     return [one for value in tree for one in _numbers(value)] if isinstance(tree, list | tuple) else []
 
 
-def _not_finite(subject: Subject, at: int, level: str) -> Problem:
+def _not_finite(subject: Subject, at: int) -> Problem:
     index = subject.train.indices[at] if subject.train.indices else at
     inputs, _ = input_and_target((subject.train.examples or subject.train.batches)[at])
     place = "targets" if _finite(inputs) else "inputs"
@@ -143,7 +141,6 @@ def _not_finite(subject: Subject, at: int, level: str) -> Problem:
         places=[f"train_loader {place}"],
         reason=f"{what} {index} has a value that is not finite",
         next_step="leave it out, or fill it from training rows",
-        level=level,
     )
 
 

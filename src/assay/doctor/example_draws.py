@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset
+
+from assay.doctor import tensor_tree
 
 #: most examples that are drawn of one part
 MOST = 2048
@@ -26,6 +28,14 @@ class ExampleDraws:
     examples: list[Any] | None = None
     indices: list[int] | None = None
     why: str = ""
+    collate: Callable[[list[Any]], Any] | None = None
+
+    def batch_with(self, at: int) -> Any | None:
+        """A batch like the first that begins with example `at` of `examples`; None where examples cannot be had."""
+        if self.examples is None or self.collate is None or not self.batches:
+            return None
+        size = min(tensor_tree.rows(self.batches[0], 0) or 8, len(self.examples))
+        return self.collate([self.examples[(at + step) % len(self.examples)] for step in range(size)])
 
 
 def draw(loader: Any, batches: int = 3) -> ExampleDraws:
@@ -89,7 +99,7 @@ def _of_dataset(loader: DataLoader[Any], batches: int) -> ExampleDraws:
         # every k-th example, so that sorted classes are mixed
         members = [indices[int(place)] for place in _strided(len(indices), count, first)]
         drawn.append(loader.collate_fn([fetched[index] for index in members]))
-    return ExampleDraws(drawn, [fetched[index] for index in indices], indices)
+    return ExampleDraws(drawn, [fetched[index] for index in indices], indices, collate=loader.collate_fn)
 
 
 def _spread(size: int, most: int) -> list[int]:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from assay.doctor import tensor_tree
+from assay.doctor import start_checks, tensor_tree
 from assay.doctor.example_draws import input_and_target
 from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, Subject
@@ -22,6 +22,7 @@ def between_examples(subject: Subject) -> list[Problem]:
     """In evaluation, changing one example must change no other example's output."""
     batch, size = _few(subject)
     _not_coupled(subject, size)
+    start_checks.take_steps_if_constant(subject)
     base = subject.outputs(batch)
     if not tensor_tree.same(base, subject.outputs(batch)):
         raise NotApplicableError("the output differs from call to call")

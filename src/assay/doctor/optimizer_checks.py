@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import nn
 
+from assay.doctor import start_checks
 from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, NotRunError, Subject
 
@@ -97,6 +98,7 @@ def cut_gradient(subject: Subject) -> list[Problem]:
     names = [(name, one) for name, one in subject.trained if id(one) in subject.held]
     if not names:
         raise NotApplicableError("no optimizer holds a parameter of the model")
+    start_checks.take_steps_if_constant(subject)
     subject.model.train()
     silent = {name for name, _ in names}
     for seed, batch in enumerate(subject.train.batches):
@@ -175,8 +177,11 @@ def _order_of_use(subject: Subject) -> dict[str, int]:
     found: dict[str, int] = {}
     handles = []
 
-    def note(name: str) -> Any:
-        return lambda *_: found.setdefault(name, len(found))
+    def note(name: str) -> Callable[..., None]:
+        def hook(*_: Any) -> None:  # what a hook returns would replace the input
+            found.setdefault(name, len(found))
+
+        return hook
 
     for name, module in subject.model.named_modules():
         handles.append(module.register_forward_pre_hook(note(name)))

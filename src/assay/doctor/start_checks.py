@@ -109,6 +109,14 @@ def stacked_linear(subject: Subject) -> list[Problem]:
     return found
 
 
+def take_steps_if_constant(subject: Subject) -> None:
+    """Move the copy away from a start at which nothing shows, such as a head of zeros, as far as the budget allows."""
+    first = subject.outputs(subject.batch)[:1]
+    shown = not first or first[0].ndim <= subject.batch_dim or _spread(first[0], subject.batch_dim) > 0
+    if not shown and subject.budget >= STEPS and subject.trained:
+        _steps(subject)
+
+
 def _steps(subject: Subject) -> None:
     subject.model.train()
     for step in range(STEPS):
