@@ -1,0 +1,31 @@
+"""`assay doctor` on the project's own task: its report, its exit codes, and nothing changed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+from support.project import Project
+
+
+def test_on_the_task_and_on_a_broken_one(project: Project) -> None:
+    shutil.rmtree(project.root / "data/split/test")  # closed: it need not be there
+    before = project.git("status", "--porcelain", "--ignored")
+    done = project.assay("doctor")
+    assert done.stdout.startswith("doctor: 0 findings, ")
+    project.edit(
+        "src/tasks/digits/learning.py", "nn.Linear(width, outputs))", "nn.Linear(width, outputs), nn.Softmax(-1))"
+    )
+    done = project.assay("doctor", "--json", ok=False)
+    assert done.returncode == 5
+    first = json.loads(done.stdout)["findings"][0]
+    assert (first["check"], first["level"], first["result"]) == ("loss-wants-logits", "error", "fail")
+    assert "! error loss-wants-logits at model, loss" in project.assay("doctor", "--require", "never").stdout
+    project.git("checkout", "--", "src")
+    assert project.git("status", "--porcelain", "--ignored") == before
+
+
+def test_before_there_is_a_split(fresh: Project) -> None:
+    refused = fresh.assay("doctor", ok=False)
+    assert refused.returncode == 2 and "data/split/validation is not there; next: dvc repro split" in refused.stderr
+    assert not refused.stdout
