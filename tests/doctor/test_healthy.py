@@ -13,6 +13,9 @@ from torch import nn
 from assay.doctor import examine
 from support.doctor_healthy import PROGRAMS
 
+#: programs whose batches have to be explained by forward=
+GUESSED = {"target_before_the_index"}
+
 
 def built(name: str) -> dict[str, Any]:
     random.seed(5)
@@ -45,4 +48,6 @@ def test_quiet_and_without_a_trace(name: str) -> None:
     report = examine(**given)
     assert footprint(given) == before
     assert not [str(one) for one in report.failed if one.level in ("error", "warning")]
+    if name not in GUESSED:  # an exception of the doctor's own would hide here
+        assert not [str(one) for one in report.findings if one.result == "not run"]
     assert all(one.reason for one in report.findings if one.result in ("not run", "not applicable"))

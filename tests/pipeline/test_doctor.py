@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+from assay.commands.doctor import Examined
 from support.project import Project
 
 
@@ -20,12 +21,21 @@ def test_on_the_task_and_on_a_broken_one(project: Project) -> None:
     assert done.returncode == 5
     first = json.loads(done.stdout)["findings"][0]
     assert (first["check"], first["level"], first["result"]) == ("loss-wants-logits", "error", "fail")
-    assert "! error loss-wants-logits at model, loss" in project.assay("doctor", "--require", "never").stdout
     project.git("checkout", "--", "src")
     assert project.git("status", "--porcelain", "--ignored") == before
 
 
+def test_exit_codes() -> None:
+    def found(*levels: str, result: str = "fail", code: int = 0) -> Examined:
+        return Examined({"findings": [{"level": one, "result": result} for one in levels]}, code)
+
+    assert [found("advice", "error").exit_code(one) for one in ("error", "warning", "never")] == [5, 5, 0]
+    assert [found("warning").exit_code(one) for one in ("error", "warning", "never")] == [0, 5, 0]
+    assert found("error", result="not run").exit_code("warning") == 0
+    assert found("error", code=2).exit_code("never") == 2
+
+
 def test_before_there_is_a_split(fresh: Project) -> None:
     refused = fresh.assay("doctor", ok=False)
-    assert refused.returncode == 2 and "data/split/validation is not there; next: dvc repro split" in refused.stderr
+    assert refused.returncode == 2 and "data/split/train is not there; next: dvc repro split" in refused.stderr
     assert not refused.stdout

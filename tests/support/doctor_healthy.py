@@ -587,6 +587,56 @@ def forecasting_in_bidirectional_context():
 
 
 @program
+def texts_beside_numbers():
+    """Texts differ where numbers repeat, in validation as in training."""
+    model = nn.EmbeddingBag(64, 2)
+    data = [{"text": f"case {one}", "length": 6, "labels": one % 2} for one in range(96)]
+
+    def collate(chosen):
+        codes = [[ord(letter) % 64 for letter in one["text"][-6:].ljust(6)] for one in chosen]
+        return torch.tensor(codes), torch.tensor([one["labels"] for one in chosen])
+
+    loaders = [DataLoader(part, batch_size=8, shuffle=True, collate_fn=collate) for part in (data[:64], data[64:])]
+    given = {"model": model, "loss": F.cross_entropy, "optimizer": torch.optim.SGD(model.parameters(), 0.1)}
+    return {**given, "train_loader": loaders[0], "val_loader": loaders[1]}
+
+
+@program
+def target_before_the_index():
+    x, y = rows()
+    return parts(mlp(), F.cross_entropy, x, y, torch.arange(96))
+
+
+@program
+def negatives_from_the_same_batch():
+    class Ranked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = mlp(outputs=4)
+
+        def forward(self, x):
+            z = F.normalize(self.inner(x), dim=1)
+            near = F.normalize(self.inner(x + 0.1 * torch.randn_like(x)), dim=1)
+            return torch.stack([(z * near).sum(1), (z * near.roll(1, 0)).sum(1)], 1) * 5
+
+    x = torch.randn(64, 8)
+    return parts(Ranked(), lambda o, _: F.cross_entropy(o, torch.zeros(len(o)).long()), x, torch.zeros(64))
+
+
+@program
+def mask_beside_the_result():
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = mlp()
+
+        def forward(self, x):
+            return torch.ones(len(x), 4), self.inner(x)
+
+    return parts(Both(), lambda o, t: F.cross_entropy(o[1], t), *rows())
+
+
+@program
 def masked_language_model():
     class Masked(nn.Module):
         def __init__(self):

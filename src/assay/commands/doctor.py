@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assay.core.errors import Exit
+from assay.core.errors import Exit, UsageError
 from assay.runtime import library_fingerprint, project_root
 
 #: gravest first; `never` asks for nothing
@@ -50,7 +50,11 @@ class Examined:
 
 def doctor(start: Path) -> Examined:
     """Examine the task of the project around `start`; what the process refuses it says itself on stderr."""
-    root = project_root.find(start).root
+    layout = project_root.find(start)
+    for part in (layout.part("train"), layout.part("validation")):
+        if not part.is_dir():
+            raise UsageError(f"{part.relative_to(layout.root)} is not there", mend="dvc repro split")
+    root = layout.root
     with tempfile.TemporaryDirectory(prefix="assay-doctor-") as folder:
         answer = Path(folder) / "report.json"
         command = library_fingerprint.command("examine_task", str(answer))

@@ -28,8 +28,11 @@ def finite(subject: Subject) -> list[Problem]:
         return []
     holder = subject.train.batch_with(found[0]) if subject.train.examples else subject.train.batches[found[0]]
     subject.model.train()
-    if math.isfinite(float(subject.value(holder).detach())):
-        return []  # masked, as missing values are
+    try:
+        if math.isfinite(float(subject.value(holder).detach())):
+            return []  # masked, as missing values are
+    except (ValueError, RuntimeError):
+        pass  # a loss that refuses it
     return [_not_finite(subject, found[0])]
 
 
@@ -120,16 +123,16 @@ def copies_across_parts(subject: Subject) -> list[Problem]:
 
 
 def _finite(example: Any) -> bool:
-    arrays = [torch.as_tensor(one) for one in _numbers(example)]
+    numbers = (one for one in _values(example) if isinstance(one, torch.Tensor | np.ndarray | float))
+    arrays = [torch.as_tensor(one) for one in numbers if not isinstance(one, np.ndarray) or one.dtype.kind in "fc"]
     return all(bool(one.isfinite().all()) for one in arrays if one.is_floating_point())
 
 
-def _numbers(tree: Any) -> list[Any]:
-    if isinstance(tree, torch.Tensor | np.ndarray | float | int | np.number):
-        return [tree]
+def _values(tree: Any) -> list[Any]:
+    """What stands in nested dicts, lists and tuples."""
     if isinstance(tree, dict):
-        return [one for value in tree.values() for one in _numbers(value)]
-    return [one for value in tree for one in _numbers(value)] if isinstance(tree, list | tuple) else []
+        return [one for value in tree.values() for one in _values(value)]
+    return [one for value in tree for one in _values(value)] if isinstance(tree, list | tuple) else [tree]
 
 
 def _not_finite(subject: Subject, at: int) -> Problem:
@@ -164,12 +167,13 @@ def _class_numbers(part: ExampleDraws) -> list[int]:
 def _key(tree: Any) -> bytes:
     """Hash of an example's numbers and texts."""
     digest = hashlib.blake2b(digest_size=12)
-    for one in _numbers(tree):
+    for one in _values(tree):
+        if not isinstance(one, torch.Tensor | np.ndarray | float | int | np.number):
+            digest.update(repr(one).encode())
+            continue
         array = np.ascontiguousarray(one.detach().cpu().numpy() if isinstance(one, torch.Tensor) else one)
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update((array + 0).tobytes() if array.dtype.kind == "f" else array.tobytes())  # -0.0 is 0.0
-    if not _numbers(tree):
-        digest.update(repr(tree).encode())
     return digest.digest()
 
 

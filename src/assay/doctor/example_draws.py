@@ -18,6 +18,8 @@ from assay.doctor import tensor_tree
 MOST = 2048
 #: bytes of a dataset up to which it is copied whole; a larger one shares its arrays with the doctor, who reads only
 COPIED_BYTES = 2**28
+#: of the order in which examples are drawn
+SEED = 11
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,10 @@ def _of_dataset(loader: DataLoader[Any], batches: int) -> ExampleDraws:
         return ExampleDraws([], why=f"the dataset cannot be read by number ({type(error).__name__}: {error})")
     count = min(loader.batch_size or 8, size)
     drawn = []
-    for first in range(min(batches, max(size // count, 1))):
-        # every k-th example, so that sorted classes are mixed
-        members = [indices[int(place)] for place in _strided(len(indices), count, first)]
+    # by chance, so that neither sorted labels nor those that alternate fill a batch with one
+    order = torch.randperm(len(indices), generator=torch.Generator().manual_seed(SEED)).tolist()
+    for first in range(min(batches, max(len(indices) // count, 1))):
+        members = [indices[place] for place in order[first * count : (first + 1) * count]]
         drawn.append(loader.collate_fn([fetched[index] for index in members]))
     return ExampleDraws(drawn, [fetched[index] for index in indices], indices, collate=loader.collate_fn)
 
@@ -105,11 +108,6 @@ def _of_dataset(loader: DataLoader[Any], batches: int) -> ExampleDraws:
 def _spread(size: int, most: int) -> list[int]:
     """Up to `most` indices, evenly over `size`."""
     return list(range(size)) if size <= most else sorted({int(index * size / most) for index in range(most)})
-
-
-def _strided(size: int, count: int, first: int) -> list[int]:
-    step = max(size // count, 1)
-    return [(index * step + first) % size for index in range(min(count, size))]
 
 
 def input_and_target(example: Any) -> tuple[Any, Any]:

@@ -28,11 +28,14 @@ def dropout_in_evaluation(subject: Subject) -> list[Problem]:
     found = {}
     for call in seen.calls:
         rate, training = call.argument(1, "p", 0.5), call.argument(2, "training", True)
-        if call.name in DROPOUTS and training and float(rate) > 0 and not call.training:
+        attention = call.name == "scaled_dot_product_attention"
+        if attention:
+            rate, training = call.argument(4, "dropout_p", 0.0), True
+        if (attention or call.name in DROPOUTS) and training and float(rate) > 0 and not call.training:
             found[call.module] = Problem(
                 places=[call.module],
                 reason="dropout goes on in evaluation mode: results differ from call to call and are worse",
-                measured=f"{call.name}(p={float(rate):g}, training=True)",
+                measured=f"{call.name} with p={float(rate):g}",
                 threshold="training=self.training",
                 next_step="pass training=self.training, or use nn.Dropout",
             )

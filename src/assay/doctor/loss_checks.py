@@ -35,6 +35,8 @@ def runs(subject: Subject) -> list[Problem]:
     try:
         subject.loss(output, target)
     except Exception as error:
+        if subject.forward is None and isinstance(batch, list | tuple) and len(batch) != 2:
+            raise NotRunError(f"the last of {len(batch)} entries is a guess for the targets; pass forward=") from error
         shapes = " and ".join(str(tuple(one.shape)) for one in tensor_tree.leaves([output, target]))
         reason = f"the loss raises {_brief(error)}"
         return [Problem(places=["loss"], reason=reason, measured=shapes, next_step="give the loss what it wants")]

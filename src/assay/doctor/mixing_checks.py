@@ -23,6 +23,8 @@ def between_examples(subject: Subject) -> list[Problem]:
     batch, size = _few(subject)
     _not_coupled(subject, size)
     start_checks.take_steps_if_constant(subject)
+    if not _uses_targets(subject, batch):
+        raise NotApplicableError("the loss does not use the targets: it may compare examples with each other")
     base = subject.outputs(batch)
     if not tensor_tree.same(base, subject.outputs(batch)):
         raise NotApplicableError("the output differs from call to call")
@@ -121,6 +123,16 @@ def _few(subject: Subject) -> tuple[Any, int]:
     if isinstance(declared, int) and size != min(declared, _length(subject.train_loader.dataset) or declared):
         raise NotApplicableError("the first dimension is not the loader's batch size; pass batch_dim=")
     return tensor_tree.first_rows(subject.batch, FEW, subject.batch_dim), min(size, FEW)
+
+
+def _uses_targets(subject: Subject, batch: Any) -> bool:
+    """Whether the loss moves when targets are given to other examples."""
+    with torch.no_grad():
+        output, target = subject.run(batch)
+        one = subject.loss(output, target)
+        dim = subject.batch_dim
+        other = subject.loss(output, tensor_tree.mapped(lambda each: each.roll(1, dim) if each.ndim else each, target))
+    return not torch.equal(one, other)
 
 
 def _length(dataset: Any) -> int | None:

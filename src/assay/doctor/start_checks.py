@@ -23,14 +23,14 @@ def constant_output(subject: Subject) -> list[Problem]:
     outputs = subject.outputs(subject.batch)
     if not outputs or not _differ(subject.batch, subject.batch_dim):
         raise NotApplicableError("the first batch holds no two different examples")
-    if not _constant(outputs[0], subject.batch_dim):
+    if not _constant(outputs, subject.batch_dim):
         return []
     if subject.budget < STEPS:
         raise NotRunError(f"the budget allows {subject.budget} rehearsal steps, this takes {STEPS}")
     if not subject.trained:
         raise NotApplicableError("the model has no parameter to train")
     _steps(subject)
-    if not _constant(subject.outputs(subject.batch)[0], subject.batch_dim):
+    if not _constant(subject.outputs(subject.batch), subject.batch_dim):
         return []
     return [
         Problem(
@@ -128,12 +128,13 @@ def _spread(output: Tensor, batch_dim: int) -> float:
     return float((output - first).abs().max()) if output.is_floating_point() else 0.0
 
 
-def _constant(output: Tensor, batch_dim: int) -> bool:
-    if output.ndim <= batch_dim or output.shape[batch_dim] < 2 or not output.is_floating_point():
-        raise NotApplicableError("the first output has no row for each example")
-    if not bool(output.isfinite().all()):
+def _constant(outputs: list[Tensor], batch_dim: int) -> bool:
+    """Whether every output has the same row for all examples."""
+    if not all(one.ndim > batch_dim and one.shape[batch_dim] > 1 and one.is_floating_point() for one in outputs):
+        raise NotApplicableError("not every output has a row for each example")
+    if not all(bool(one.isfinite().all()) for one in outputs):
         raise NotApplicableError("the output is not finite")
-    return _spread(output, batch_dim) <= 1e-7 * float(output.abs().max())
+    return all(_spread(one, batch_dim) <= 1e-7 * float(one.abs().max()) for one in outputs)
 
 
 def _differ(batch: object, batch_dim: int) -> bool:

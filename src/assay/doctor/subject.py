@@ -45,6 +45,8 @@ class LossTrace:
         own = self.target
         if not isinstance(given, Tensor) or not isinstance(own, Tensor) or given.numel() != own.numel():
             return False
+        if own.numel() and bool((own == own.flatten()[0]).all()):  # a loss may make such labels itself
+            return given.data_ptr() == own.data_ptr()
         return torch.equal(given.detach().flatten().double(), own.detach().flatten().double())
 
     @property

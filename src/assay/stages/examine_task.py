@@ -81,10 +81,7 @@ def examined(root: Path, params: Params) -> Report:
 
 
 def _part(layout: ProjectPaths, name: str) -> Examples:
-    folder = layout.part(name)
-    if not folder.is_dir():
-        raise UsageError(f"{folder.relative_to(layout.root)} is not there", mend="dvc repro split")
-    return storage.read(folder, NEEDED)[0]
+    return storage.read(layout.part(name), NEEDED)[0]
 
 
 def _loader(part: Tensors, size: int) -> Any:
@@ -92,7 +89,7 @@ def _loader(part: Tensors, size: int) -> Any:
     count = min(size, len(part))
     if isinstance(part.inputs, Tensor):
         return DataLoader(TensorDataset(part.inputs, part.targets), batch_size=count, shuffle=True, drop_last=True)
-    chosen = torch.arange(len(part)).split(count)[:3]
+    chosen = torch.split(torch.arange(len(part)), count)[:3]
     return [(part.inputs[rows], part.targets[rows]) for rows in chosen]
 
 
