@@ -15,7 +15,7 @@ from support.weights import shapes
 
 #: texts of the library → another text: the first is said by reports alone, the second decides what is trained
 REPORTS = {"report/comparison_text.py": ('% CI"', '% INTERVAL"')}
-TRAINING = {"training/random_streams.py": ('key = f"', 'key = f"another root/')}
+TRAINING = {"replicates/replicate_seeds.py": ('key = f"', 'key = f"another root/')}
 ARMS = ("baseline", "train", "evaluate")
 
 

@@ -71,10 +71,11 @@ def _found(run: Run, commit: str, path: str, known: str, say: cache_dirs.Say) ->
         return kept
     if dvc_hash.digest(run.home / path) == known:
         return run.home / path
-    return cache_dirs.place(lambda where: _fetched(run, commit, path, where), kept, say)
+    return cache_dirs.place(lambda where: fetched(run, commit, path, where), kept, say)
 
 
-def _fetched(run: Run, commit: str, path: str, kept: Path) -> Path:
+def fetched(run: Run, commit: str, path: str, kept: Path) -> Path:
+    """`kept`, with what DVC has at `path` as of `commit`. Raises UsageError where no cache and no remote has it."""
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".new.") as scratch:
         out = Path(scratch) / "out"

@@ -13,7 +13,7 @@ from typing import Any
 
 from assay.core import ast_normal_form, params_yaml
 from assay.core.paths import ProjectPaths
-from assay.runtime import dvc_yaml, git, import_closure, task_source, tracked_code_check
+from assay.runtime import dvc_yaml, git, import_closure, script_source, task_source, tracked_code_check
 
 #: between a parameter's old and new value
 ARROW = " → "
@@ -53,13 +53,13 @@ def changed_sources(layout: ProjectPaths, baseline: str, task: str) -> list[str]
     """Sources that a measurement reaches and that do something else than at `baseline`."""
     now = {path: (layout.root / path).read_bytes() for path in sorted(reached(layout, task))}
     then = {path: git.read(layout.root, baseline, path) for path in now}
-    return [path for path in now if then[path] != now[path] and _meaning(then[path]) != _meaning(now[path])]
+    return [path for path in now if _differ(path, then[path], now[path])]
 
 
 def sources_between(layout: ProjectPaths, old: str, new: str, task: str) -> list[str]:
     """Sources that a measurement reaches and that do something else in one commit than in another."""
     pairs = {path: [git.read(layout.root, commit, path) for commit in (old, new)] for path in reached(layout, task)}
-    return sorted(path for path, (one, other) in pairs.items() if one != other and _meaning(one) != _meaning(other))
+    return sorted(path for path, (one, other) in pairs.items() if _differ(path, one, other))
 
 
 def untracked(layout: ProjectPaths, task: str) -> list[str]:
@@ -71,9 +71,17 @@ def untracked(layout: ProjectPaths, task: str) -> list[str]:
 @lru_cache(maxsize=8)
 def reached(layout: ProjectPaths, task: str) -> frozenset[str]:
     """The user's own files that training, or preparing its data, imports; relative to the project."""
+    if script := script_source.task(layout.root):
+        ruler = script_source.ruler(layout.root, script)  # the same for both arms, and a change of the metric
+        return frozenset(file.as_posix() for file in script_source.closure(layout.root, script) if file not in ruler)
     entries = [task_source.path(layout.root, task, name) for name in ("data", "learning")]
     present = [entry for entry in entries if entry.is_file()]
     return frozenset(file.as_posix() for file in import_closure.import_closure(layout.root, present))
+
+
+def _differ(path: str, one: bytes | None, other: bytes | None) -> bool:
+    """Whether two versions of a file do something else; byte for byte where it is no Python."""
+    return one != other and (not path.endswith(".py") or _meaning(one) != _meaning(other))
 
 
 def _meaning(source: bytes | None) -> str | None:

@@ -17,10 +17,13 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from assay.core import script_section, task_section
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
 from assay.core.normalize_identifiers import as_python_reads
+from assay.core.params_section import Section as Section
 from assay.core.short_repr import excerpt, excerpt_of_name
+from assay.core.task_section import TaskSection
 from assay.core.yaml12 import parse
 
 #: replicates that a group has at most: numbers of different draws lie this far apart
@@ -28,15 +31,6 @@ SPAN = 10_000
 Share = Annotated[float, Meta(gt=0, lt=1)]
 Count = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[float, Meta(ge=0)]
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of all sections: a key that nobody reads is an error, not a comment."""
-
-
-class TaskSection(Section, frozen=True, kw_only=True):
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-    fixed: bool = False
 
 
 class Split(Section, frozen=True, kw_only=True):
@@ -67,6 +61,7 @@ class Judge(Section, frozen=True, kw_only=True):
     alpha: Annotated[float, Meta(gt=0, le=0.2)] = 0.05
     looks: list[Annotated[int, Meta(ge=2)]] = []
     human: float | None = None
+    floor: float | None = None
     baseline_max_age: Annotated[float, Meta(gt=0)] | None = None
     max_cost: Annotated[float, Meta(gt=0)] | None = None
 
@@ -95,10 +90,16 @@ class Params(Section, frozen=True, kw_only=True):
     machine: Machine = Machine()
     profiles: dict[str, dict[str, Any]] = msgspec.field(default_factory=lambda: {"full": {}})
     modes: dict[str, dict[str, Any]] = {}
+    own: dict[str, Any] = {}  # parameters of a script: no key of the file, but all of its keys that are not Assay's
+
+    @property
+    def is_script(self) -> bool:
+        """Whether the task is a command, and not modules of its own."""
+        return bool(self.task.command)
 
 
 #: top-level names of params.yaml that are ours; another is the user's own where a stage of his declares it
-KEYS = frozenset(field.name for field in msgspec.structs.fields(Params))
+KEYS = frozenset(field.name for field in msgspec.structs.fields(Params)) - {script_section.OWN}
 #: sections and keys that make a strategy what it is; the rest says how much, where and against what
 STRATEGY = ("lr", "data", "split", "model", "train")
 #: what an overlay may change
@@ -200,6 +201,8 @@ def strategy(params: Params) -> dict[str, Any]:
 def as_given(params: Params) -> dict[str, Any]:
     """The parameters of a strategy as they were written, dates and keys of numbers included: for a task's own code."""
     plain = msgspec.to_builtins(params, builtin_types=(datetime.date, datetime.datetime))
+    if params.is_script:
+        return {**plain[script_section.OWN], "task": params.task.name, "task.command": params.task.command}
     return {name: plain[name] for name in STRATEGY} | {"task": plain["task"]["name"]}
 
 
@@ -219,7 +222,8 @@ def leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, An
 
 def _overlaid(raw: dict[str, Any], overlay: Mapping[str, Any], name: str, where: str) -> Params:
     """`raw` with the overlay called `name` laid over it. A key that nobody knows is refused as one of the file."""
-    fixed = [key for key in overlay if key not in OVERLAID and key in _fields("")]
+    ours = script_section.RESERVED if script_section.is_script(raw) else _fields("")
+    fixed = [key for key in overlay if key not in OVERLAID and key in ours]
     if fixed:
         allowed = ", ".join(OVERLAID)
         raise UsageError(f"{where}: {name} changes {fixed[0]!r}", allowed=allowed, mend="remove it in params.yaml")
@@ -237,10 +241,15 @@ def merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any
 
 def _convert(raw: dict[str, Any], where: str) -> Params:
     _refuse_nonfinite(raw, where, "")
+    if script_section.OWN in raw and not script_section.is_script(raw):
+        raise _unknown(script_section.OWN, "", where)
+    given = script_section.typed(raw, where) if script_section.is_script(raw) else raw
     try:
-        return msgspec.convert(raw, Params)
+        found = msgspec.convert(given, Params)
     except msgspec.ValidationError as error:
-        raise _sentence(raw, error, where) from error
+        raise _sentence(given, error, where) from error
+    task_section.check(found.task, dict(leaves(found.own)), where)
+    return found
 
 
 def _refuse_nonfinite(value: Any, where: str, path: str) -> None:
@@ -307,11 +316,12 @@ def _allowed(said: str, path: str) -> str:
 
 
 def _fields(path: str) -> list[str]:
-    return [field.name for field in msgspec.structs.fields(_struct(path))]
+    return [field.name for field in msgspec.structs.fields(_struct(path)) if field.name != script_section.OWN]
 
 
 def _struct(path: str) -> type[Section]:
     kind: Any = Params
     for key in filter(None, path.split(".")):
-        kind = {field.name: field.type for field in msgspec.structs.fields(kind)}.get(key, Params)
+        found = {field.name: field.type for field in msgspec.structs.fields(kind)}.get(key, Params)
+        kind = next((one for one in get_args(found) if isinstance(one, type) and issubclass(one, Section)), found)
     return kind if isinstance(kind, type) and issubclass(kind, Section) else Params

@@ -79,6 +79,14 @@ class ProjectPaths:
         """Identity and environment of one arm: who was measured, on what."""
         return self.root / "arms" / f"{arm}.json"
 
+    def script(self, arm: str) -> Path:
+        """What a script's arm depends on beside its code."""
+        return self.root / "context" / f"script-{arm}.json"
+
+    def logs(self, arm: str) -> Path:
+        """What each replicate of a script printed, a file each."""
+        return self.root / "logs" / arm
+
     @property
     def results(self) -> Path:
         return self.root / "results"
@@ -120,7 +128,7 @@ class ProjectPaths:
 
 
 #: folders of the cache that hold one thing in each of their entries
-KINDS = ("replicates", "checkpoints", "trees", "data", "exports", "cells")
+KINDS = ("replicates", "checkpoints", "trees", "data", "exports", "cells", "scripts")
 
 
 @dataclass(frozen=True)
@@ -178,6 +186,11 @@ class CachePaths:
     def cells(self) -> Path:
         """Where `assay sweep` and `assay ablate` run, a folder for each run under way."""
         return self.root / "cells"
+
+    @property
+    def scripts(self) -> Path:
+        """Copies of a project in which its script runs, a folder for each arm under way."""
+        return self.root / "scripts"
 
     @property
     def accept(self) -> Path:

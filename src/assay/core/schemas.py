@@ -115,6 +115,15 @@ class StageCode(Record, frozen=True, kw_only=True):
         return self.files | ({} if self.reads is UNSET else self.reads)
 
 
+class ScriptInputs(Record, frozen=True, kw_only=True):
+    """`context/script-ARM.json`: what a script's arm depends on beside its code, and DVC cannot see by itself."""
+
+    parameters: dict[str, Any]
+    files: dict[str, str]  # name under `files:` → hash of the content
+    ruler: dict[str, str]  # file of today's ruler → hash of the content
+    python_path: list[str]  # folders of this project, from the top of the repository, that an editable install imports
+
+
 class Identity(Record, frozen=True, kw_only=True):
     """What makes a strategy the strategy it is: two arms with equal identities are the same strategy."""
 
@@ -170,6 +179,7 @@ class Replicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: float  # of training, its share when trained together
     steps: int
     diverged: Divergence | None = None
+    reported: float | UnsetType = UNSET  # what a script said; left out where there are predictions
 
 
 #: how a note begins that says that seeds do not reach the weights a training starts from
@@ -236,3 +246,4 @@ class Arm(Record, frozen=True, kw_only=True):
     evaluated: str  # content hash of the predicted part
     measurement: Measurement | None  # None while the baseline is the floor
     unproven: list[str]  # files imported late that provenance had not seen
+    incomparable: str | UnsetType = UNSET  # why a script's baseline could not be measured under today's ruler

@@ -19,6 +19,8 @@ from assay.stats.sequential_testing import Look
 #: verdicts that no test gave
 INCOMPARABLE, SAME = "incomparable", "same"
 PAIRED = "paired"
+#: why the first run of a script has no verdict
+NOTHING = "nothing to compare with"
 #: tests that one arm and a fixed value can have: nothing to pair with, or to permute
 ALONE = ("welch", "student", "anytime")
 
@@ -61,6 +63,17 @@ def untested(candidate: Scored, baseline: Scored | None) -> Judgement | None:
 def unseen(against: str, names: Sequence[str], mend: str) -> Judgement:
     """No verdict: the metric read files that its version does not cover."""
     return Judgement(INCOMPARABLE, against, None, f"metrics.py reads {', '.join(names)}; {mend}")
+
+
+def unmeasured(against: str, why: str) -> Judgement:
+    """No verdict: the baseline's script could not be measured by today's ruler."""
+    return Judgement(INCOMPARABLE, against, None, why, "set another baseline:, or accept the ruler by itself first")
+
+
+def nothing_to_compare() -> Judgement:
+    """No verdict: nothing is accepted, and a reported number has no floor of its own."""
+    mend = "judge.floor: VALUE to beat, or assay accept EXPERIMENT NAME --first --why REASON"
+    return Judgement("inconclusive", "floor", None, NOTHING, mend)
 
 
 def unrecorded(against: str, why: str) -> Judgement:

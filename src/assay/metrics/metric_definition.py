@@ -18,10 +18,12 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET, UnsetType
 
-from assay.core import ast_normal_form, schemas
+from assay.core import ast_normal_form, params_yaml, schemas, script_section
 from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
+from assay.core.params_yaml import Params
 from assay.core.yaml12 import parse
+from assay.metrics import reported_scores
 from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision
 from assay.runtime import dvc_yaml, files, git, metric_input_files, table_files, task_source
 from assay.runtime.git_objects import Objects, reading
@@ -60,6 +62,8 @@ class MetricDefinition(schemas.Record, frozen=True, kw_only=True):
 
 def definition(read: ReadFile, metric: str, tree: str, *, recorded: bool) -> MetricDefinition:
     """How the tree that `read` reads defines `metric`; with `recorded` its results speak before its sources."""
+    if script := _script(read):
+        return _reported(read, metric, tree, script, recorded=recorded)
     task, decides, options = _asked(read)
     module = task_source.module(task, "metrics")
     modules = partial(_module, read)
@@ -146,6 +150,34 @@ def _terms_changed(before: MetricDefinition, after: MetricDefinition, terms: Met
 
 def _shown(value: object) -> str:
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _script(read: ReadFile) -> Params | None:
+    """The parameters of a tree whose task is a script; None for any other, and where they cannot be read."""
+    content = read("params.yaml") or b""
+    try:
+        if b"command" not in content or not script_section.is_script(parse(content, "params.yaml")):
+            return None
+        return params_yaml.load(dvc_yaml.own_parameters(content, read("dvc.yaml") or b""))
+    except UsageError:
+        return None
+
+
+def _reported(read: ReadFile, metric: str, tree: str, params: Params, *, recorded: bool) -> MetricDefinition:
+    """How a script's tree defines its number: `task.result`, and the files of `task.ruler`."""
+    name, result = params.metric.name, params.task.reported
+    written = MetricTerms(result.direction, result.min_effect, result.worst)
+    terms = (_recorded(read, metric) if recorded else None) or written
+    code = reported_scores.result_digest(params.task) + str(result.revision)
+    return MetricDefinition(
+        tree=tree,
+        decides=name,
+        code=files.digest(code.encode()) if name == metric else "",
+        source="",
+        options={},
+        reads={file: files.digest(read(file) or b"") for file in params.task.ruler} or UNSET,
+        **terms._asdict(),
+    )
 
 
 def _asked(read: ReadFile) -> tuple[str, str, dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from assay.core import reported_key
 from assay.core.paths import ProjectPaths
 from assay.metrics import result_tables
 from assay.metrics.candidate_verdict import Judgement
@@ -52,10 +53,15 @@ def write(layout: ProjectPaths, found: Evaluated) -> None:
     files.write_text(
         layout.rulers, result_tables.rulers(found.own, found.versions, found.packages, ", ".join(found.unseen))
     )
+    if not reported_key.is_reported(found.metric_version):
+        _write_of_predictions(layout, found)
+    files.write_bytes(layout.metrics, msgspec.json.format(msgspec.json.encode(_flat(found))) + b"\n")
+
+
+def _write_of_predictions(layout: ProjectPaths, found: Evaluated) -> None:
     files.write_text(layout.cases, _cases(found))
     files.write_text(layout.plots / "confusion.csv", _confusion(found))
     files.write_text(layout.plots / "reliability.csv", _reliability(found))
-    files.write_bytes(layout.metrics, msgspec.json.format(msgspec.json.encode(_flat(found))) + b"\n")
 
 
 def _replicates(found: Evaluated) -> str:
@@ -103,7 +109,7 @@ def _flat(found: Evaluated) -> Flat:
     values = found.candidate.values(name)
     flat: Flat = {
         "schema": 1,
-        name: float(np.mean(values)),
+        name: float(np.mean(values)) if values else None,
         "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
         "n": len(values),
         "diverged": found.candidate.diverged,

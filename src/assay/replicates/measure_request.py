@@ -6,7 +6,7 @@ from pathlib import Path
 
 from assay.core import schemas
 from assay.core.schemas import Draw, Environment, MeasureRequest
-from assay.runtime import files, import_closure, task_source
+from assay.runtime import files, import_closure, script_source, task_source
 from assay.runtime.stage_setup import StageContext
 
 #: variable of the environment that is set where nobody will ask for the candidate: it is not trained ahead then
@@ -15,6 +15,8 @@ ALONE = "ASSAY_ALONE"
 
 def training_closure(root: Path, task: str) -> tuple[Path, ...]:
     """Sources of the task that decide an arm's numbers, in the tree at `root`; Assay's own are environment."""
+    if script := script_source.task(root):
+        return script_source.closure(root, script)
     return import_closure.import_closure(root, [task_source.path(root, task, "learning")])
 
 

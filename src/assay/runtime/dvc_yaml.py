@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from assay.core import params_yaml
+from assay.core import params_yaml, script_section
 from assay.core.errors import UsageError
 from assay.core.paths import STAGES, CachePaths, ProjectPaths
 from assay.core.yaml12 import parse
@@ -138,7 +138,7 @@ def own_parameters(content: bytes, pipeline: bytes) -> bytes:
         raw, declared = parse(content), foreign(parse(pipeline, "dvc.yaml")) if pipeline else set()
     except UsageError:
         return content
-    strange = (raw.keys() & declared) - params_yaml.KEYS
+    strange = (raw.keys() & declared) - params_yaml.KEYS - script_section.named(raw)
     if not strange:
         return content
     names = b"|".join(re.escape(key.encode()) for key in sorted(strange))

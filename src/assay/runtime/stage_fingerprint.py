@@ -16,7 +16,7 @@ from assay.core import schemas
 from assay.core.errors import ProvenanceError
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import StageCode
-from assay.runtime import files, import_closure, library_fingerprint, metric_input_files, task_source
+from assay.runtime import files, import_closure, library_fingerprint, metric_input_files, script_source, task_source
 from assay.runtime import source_roots as trees
 
 #: stage → module of the task that it imports
@@ -25,6 +25,8 @@ TASK_MODULES = {"prepare": "data", "train": "learning", "evaluate": "metrics"}
 
 def reached(root: Path, stage: str, task: str, looked: import_closure.Looked | None = None) -> tuple[Path, ...]:
     """The user's own files that `stage` imports, relative to `root`."""
+    if script := script_source.task(root):
+        return script_source.closure(root, script) if stage == "train" else ()
     if stage not in TASK_MODULES:
         return ()
     entry = task_source.path(root, task, TASK_MODULES[stage])

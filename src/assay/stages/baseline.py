@@ -27,16 +27,18 @@ from assay.data import storage
 from assay.replicates.measure_request import ALONE, request, today, training_closure
 from assay.runtime import cache_dirs, files, import_closure, library_fingerprint, npy_files, parent_watch
 from assay.runtime.stage_setup import StageContext, start
+from assay.stages import script_baseline
 
 ARM = "baseline"
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
     ctx = start(root, ARM)
+    if ctx.params.is_script:
+        script_baseline.baseline(ctx, _named(ctx))
+        return
     with Child("floors", cwd=root) as floors:
-        path = ctx.layout.accepted
-        mend = "dvc repro context"
-        named = schemas.decode(files.read_bytes(path, mend), AcceptedStrategy, str(path), mend)
+        named = _named(ctx)
         measured = _measured(ctx, named, floors)
     for note in measured.notes if measured else ():
         if not note.startswith(cache_dirs.UNKEPT):  # the first stage said so
@@ -52,6 +54,12 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         unproven=ctx.unproven(),
     )
     files.write_bytes(ctx.layout.record(ARM), schemas.encode(arm))
+
+
+def _named(ctx: StageContext) -> AcceptedStrategy:
+    """The accepted strategy that `context` found."""
+    path, mend = ctx.layout.accepted, "dvc repro context"
+    return schemas.decode(files.read_bytes(path, mend), AcceptedStrategy, str(path), mend)
 
 
 C = TypeVar("C", bound="Child")

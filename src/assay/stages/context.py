@@ -14,19 +14,15 @@ from pathlib import Path
 import msgspec
 
 from assay.baseline import accepted_strategy, candidate_seeds
-from assay.core import sanitize_output, schemas
+from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.core.paths import CODED
 from assay.core.schemas import StageCode
-from assay.history import detached_head
 from assay.metrics import metric_definition
 from assay.runtime import (
-    append_only_ref,
-    cache_dirs,
     editable_install_check,
     environment,
     files,
-    git_identity,
     import_closure,
     library_fingerprint,
     metric_input_files,
@@ -37,10 +33,14 @@ from assay.runtime import (
     tracked_code_check,
 )
 from assay.runtime.stage_setup import StageContext, start
+from assay.stages import repository_checks, script_context
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
     ctx = start(root, "context")
+    if ctx.params.is_script:
+        script_context.settle(ctx)
+        return
     editable_install_check.check(root, ctx.run.home)
     check_task(ctx)
     looked = import_closure.Looked()
@@ -49,13 +49,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     prove_all(ctx, code)
     metric_input_files.check_known(root, ctx.params.task.name)
     outside = packages(root, code["train"])
-    append_only_ref.check_writable(ctx.run.home, append_only_ref.LOOKS)
-    if git_identity.ensure(ctx.run.home):
-        print(f"context: Git knew no identity; this repository now has {git_identity.NAME} <{git_identity.EMAIL}>")
-    if ctx.run.home == root and (note := detached_head.before_this_run(root, ctx.run.experiment)):
-        print(sanitize_output.line(f"context: {note}"))
-    if note := cache_dirs.trouble(ctx.run.store):
-        print(sanitize_output.line(f"context: {note}"))
+    repository_checks.check(ctx)
     found = environment.find(
         ctx.params.machine.device, outside, library_fingerprint.fingerprints()[library_fingerprint.TRAINING]
     )

@@ -18,6 +18,7 @@ from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
 from assay.changes.since_accepted import since
 from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
+from assay.core.paths import ARMS
 from assay.core.schemas import Part
 from assay.data import storage
 from assay.history import look_ledger, strategy_hash
@@ -29,6 +30,7 @@ from assay.metrics import (
     metric_definition,
     new_examples_interval,
     ran_on_this_machine,
+    reported_scores,
     result_files,
     scored_arm,
     undeclared_file_reads,
@@ -45,12 +47,21 @@ from assay.stats import baseline_drift, cautions, sequential_testing, training_c
 from assay.stats.arm_comparison import Comparison
 from assay.stats.sequential_testing import Look
 
+BASELINE = "baseline"
+#: what a reported number cannot say
+NO_PREDICTIONS = (
+    "new examples: not known, a reported number has no predictions, and no test part; fit() in a task gives both "
+    "for about eight lines (docs/tasks.md)"
+)
 #: digits of a score that stands outside of a comparison
 DIGITS = 4
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
     ctx = start(root, "evaluate")
+    if ctx.params.is_script:
+        _of_script(ctx)
+        return
     with undeclared_file_reads.watching():
         module = task_source.load(root, ctx.params.task.name, "metrics")
     ctx.prove()
@@ -65,6 +76,43 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         _note(ctx, found)
         said = (*_lines(ctx, found, against), *_metric_changes(ctx, own, standard))
         files.write_text(ctx.layout.verdict, "".join(f"{sanitize_output.lines(line)}\n" for line in said))
+
+
+def _of_script(ctx: StageContext) -> None:
+    """The same of numbers that scripts reported: no predictions, nothing to compute."""
+    ctx.prove()
+    own, standard = reported_scores.ruler(ctx.params), _standard(ctx)
+    today = own.judging_by(*standard.terms) if standard.terms else own
+    records = {arm: scored_arm.record(ctx.layout, arm) for arm in ARMS}
+    candidate, baseline = (
+        reported_scores.load(ctx.layout, records[arm], ctx.params) for arm in ("candidate", BASELINE)
+    )
+    assert candidate is not None  # only a baseline can be the floor
+    floors = _given(ctx, today)
+    version = reported_scores.version(ctx.layout.root, ctx.params)
+    if (why := records[BASELINE].incomparable) is not UNSET:
+        judged, against = candidate_verdict.unmeasured(records[BASELINE].name, why), 0
+    elif baseline is None and not floors:
+        judged, against = candidate_verdict.nothing_to_compare(), 0
+    else:
+        judged, against = _judged(ctx, candidate, baseline, floors, today)
+    found = Evaluated(
+        ruler=today,
+        own=own.metrics,
+        versions={own.decides: version},
+        packages="",
+        unseen=(),
+        profile=ctx.params.profile,
+        commit=dvc_yaml.parent(ctx.layout.root),
+        classes=None,
+        candidate=candidate,
+        baseline=baseline,
+        floors=floors,
+        judgement=judged,
+    )
+    result_files.write(ctx.layout, found)
+    said = (*_lines(ctx, found, against), *_metric_changes(ctx, own, standard))
+    files.write_text(ctx.layout.verdict, "".join(f"{sanitize_output.lines(line)}\n" for line in said))
 
 
 def _standard(ctx: StageContext) -> MetricDefinition:
@@ -134,8 +182,13 @@ def _note(ctx: StageContext, found: Evaluated) -> None:
 def _floors(ctx: StageContext, today: Ruler) -> dict[str, dict[str, float]]:
     """Floor → its score under every metric; a human has one under the deciding metric only."""
     found = {name: today.scores(row, f"floor {name}") for name, row in scored_arm.floors(ctx.layout, today).items()}
-    human = ctx.params.judge.human
-    return found if human is None else {**found, "human": {today.decides: human}}
+    return {**found, **_given(ctx, today)}
+
+
+def _given(ctx: StageContext, today: Ruler) -> dict[str, dict[str, float]]:
+    """Floors that params.yaml names: a person's score, and a value to beat."""
+    named = {"human": ctx.params.judge.human, "given": ctx.params.judge.floor}
+    return {name: {today.decides: value} for name, value in named.items() if value is not None}
 
 
 def _judged(
@@ -184,12 +237,17 @@ def _lines(ctx: StageContext, found: Evaluated, against: int) -> Iterator[str]:
     judged, ruler_ = found.judgement, found.ruler
     if judged.comparison is None:
         yield f"{judged.verdict}: {judged.reason}" + (f"; next: {judged.mend}" if judged.mend else "")
+        if ctx.params.is_script:
+            values = found.candidate.values(ruler_.decides)
+            yield f"{'':11}{comparison_text.alone(values, ruler_.decides, found.metric_version)}"
     else:
         result, version = judged.comparison, found.metric_version
         interval = new_examples_interval.interval(ctx.layout, found, result, ctx.params.judge.test)
         yield comparison_text.verdict_lines(result, ruler_.decides, judged.against, version, against, interval)
         if interval is not None:
             yield f"{'':11}{comparison_text.new_examples_line(interval, comparison_text.decimals(result))}"
+        if ctx.params.is_script:
+            yield f"{'':11}{NO_PREDICTIONS}"
         yield from _futility(ctx, judged.comparison)
         yield from _cost(ctx, found)
     for group in found.arms:

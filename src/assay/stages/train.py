@@ -18,6 +18,7 @@ from assay.replicates.assemble_measurement import Watch
 from assay.replicates.measure_request import request, today, training_closure
 from assay.runtime import cache_dirs, dvc_yaml, files, import_closure, source_analysis_cache
 from assay.runtime.stage_setup import StageContext, start
+from assay.stages import script_train
 from assay.stages.measure import measured
 
 ARM = "candidate"
@@ -43,6 +44,9 @@ class Code:
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
     ctx = start(root, "train")
+    if ctx.params.is_script:
+        script_train.train(ctx)
+        return
     asked, code = candidate(ctx)
     ctx.prove(code.files)
     source_analysis_cache.save(ctx.run.store.sources)
