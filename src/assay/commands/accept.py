@@ -18,7 +18,7 @@ from assay.baseline.accepted_strategy import FLOOR
 from assay.baseline.accepted_strategy import AcceptedStrategy as Named
 from assay.baseline.candidate_seeds import PAIRED
 from assay.commands import accept_alpha_check, accept_changed_metric, accept_checks
-from assay.commands.accept_evidence import comparison, confirmed, judge, selected
+from assay.commands.accept_evidence import selected, settled
 from assay.core import params_yaml, schemas
 from assay.core.errors import GateError, UsageError
 from assay.core.paths import ProjectPaths
@@ -28,7 +28,6 @@ from assay.history.experiments import Experiment, Repository, parse_metrics, rea
 from assay.history.strategy_status import State, fold
 from assay.metrics.task_metrics import Metric
 from assay.replicates.cache_entries import Lock
-from assay.report.comparison_text import verdict_lines
 from assay.runtime import cache_dirs, dvc_yaml, files, git, git_plumbing, project_root
 from assay.runtime.commit_one_file import tree_with
 from assay.scratch.dvc_repro import reproduce
@@ -194,7 +193,7 @@ def _idea(candidate: ExperimentToAccept, scratch: Scratch, named: Named, names: 
         baseline=named.commit or FLOOR,
         root=asked.seed,
         least=asked.replicates,
-        asked=candidate.replicates,
+        asked=candidate.replicates or (asked.replicates if accept_checks.FIRST in candidate.allow else None),
         paired=asked.judge.test == PAIRED and named.name != FLOOR,
     )
 
@@ -246,23 +245,24 @@ def _with_rows(layout: ProjectPaths, tree: str, rows: str) -> str:
 def _decide(candidate: ExperimentToAccept, tree: Regenerated, say: Say) -> Accepted:
     """Measure both arms again, judge, open the test part, land. What is about to be seen is in the ledger before."""
     root, names = candidate.layout.root, confirmation_attempt.names(tree.scratch.layout)
-    accept_alpha_check.check(tree.scratch.layout, root, names, tree.metrics)
+    if accept_checks.FIRST not in candidate.allow:  # nobody looked at a comparison
+        accept_alpha_check.check(tree.scratch.layout, root, names, tree.metrics)
     attempt = confirmation_attempt.begin(root, candidate.state, _idea(candidate, tree.scratch, tree.named, names))
     measuring = Confirmation(tree.scratch, attempt.seeds, tree.metric)
     say(attempt.price)
     new = measuring.candidate()
     old = None if tree.named.name == FLOOR else measuring.baseline(tree.named, say)
-    judged = judge(measuring, new, old, tree.metrics, attempt.entry)
-    passed = confirmed(judged, candidate.allow)
-    confirmation_attempt.end(root, attempt, judged.verdict, passed)
-    text = verdict_lines(judged, measuring.metric.name, tree.named.name, tree.version)
+    recorded = tree.metrics, tree.named.name, tree.version
+    text, fresh, passed = settled(measuring, new, old, recorded, attempt.entry, candidate.allow)
+    confirmation_attempt.end(root, attempt, fresh.verdict, passed)
     say(text)
-    fresh = comparison(judged, new, old, tree.metrics, attempt.entry.level)
     if not passed:
         _record(candidate, tree, attempt, fresh)
-    say("opening the sealed test part")
-    confirmation_attempt.opening(root, attempt)
-    test = measuring.candidate("test").score
+    test = None
+    if measuring.has_test_part:
+        say("opening the sealed test part")
+        confirmation_attempt.opening(root, attempt)
+        test = measuring.candidate("test").score
     groups = [("candidate", new), *([("baseline", old)] if old else [])]
     event = _event(candidate, tree, attempt, fresh, test)
     fresh_rows = rows(groups, measuring.metric.name, attempt.seeds.purpose)
@@ -292,7 +292,7 @@ def _record(candidate: ExperimentToAccept, tree: Regenerated, attempt: Attempt, 
 
 
 def _event(
-    candidate: ExperimentToAccept, tree: Regenerated, attempt: Attempt, fresh: RecordedComparison, test: Score
+    candidate: ExperimentToAccept, tree: Regenerated, attempt: Attempt, fresh: RecordedComparison, test: Score | None
 ) -> Accepted:
     environment = schemas.decode(files.read_bytes(tree.scratch.layout.environment), Environment, "environment")
     return Accepted(

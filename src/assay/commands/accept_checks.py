@@ -12,7 +12,7 @@ from pathlib import Path
 from assay.baseline import accepted_strategy, baseline_param
 from assay.baseline.accepted_strategy import FLOOR
 from assay.changes import baseline_diff
-from assay.core import params_yaml
+from assay.core import params_yaml, reported_key
 from assay.core.errors import IncomparableError, ProvenanceError, UsageError
 from assay.core.paths import ProjectPaths
 from assay.history import metrics_json
@@ -29,6 +29,9 @@ from assay.tags.strategy_events import NO_EVIDENCE, UnverifiableError
 
 #: rules that may be set aside with a reason
 ALLOWANCES = ("equivalent", "bundle", "metric")
+METRIC = "metric"
+#: what `--first` allows: a starting point that claims no gain
+FIRST = "first"
 PROFILE = "full"
 
 
@@ -92,10 +95,32 @@ def check_numbers(tried: Experiment, metrics: dict[str, object], allow: Collecti
             allowed=PROFILE,
             mend=f"dvc exp run -S profile={PROFILE}",
         )
+    version = metrics_json.text(metrics, "metric_version")
+    if reported_key.is_unproven(version) and METRIC not in allow:
+        raise IncomparableError(
+            f"{tried.name} reports its number, whose ruler is unproven: task.ruler names no file that computes it",
+            allowed="a number with a ruler",
+            mend="name its files under task.ruler and dvc exp run, or --allow metric --why REASON",
+        )
+    if FIRST in allow:
+        _check_first(tried, metrics)
+        return
     good = {"progress", *({"equivalent"} & set(allow))}
     if verdict not in good:
         mend = "--allow equivalent --why REASON, for a simplification" if verdict == "equivalent" else "assay log --all"
+        if verdict == "inconclusive" and metrics_json.number(metrics, "baseline") is None:
+            mend = "--first --why REASON, for a starting point; or judge.floor: VALUE in params.yaml, then dvc exp run"
         raise IncomparableError(f"the verdict of {tried.name} is {verdict}", allowed=", ".join(sorted(good)), mend=mend)
+
+
+def _check_first(tried: Experiment, metrics: dict[str, object]) -> None:
+    """A starting point is what nothing was compared with."""
+    if metrics_json.number(metrics, "baseline") is not None or metrics_json.text(metrics, "verdict") != "inconclusive":
+        raise IncomparableError(
+            f"{tried.name} was compared, with verdict {metrics_json.text(metrics, 'verdict')}",
+            allowed="--first where there is nothing to compare with",
+            mend="the same command without --first",
+        )
 
 
 def check_version(tried: Experiment, today: str) -> None:

@@ -13,9 +13,11 @@ from typing import Any
 
 import msgspec
 
+from assay.commands.accept_checks import FIRST
 from assay.core.paths import ProjectPaths
 from assay.history import metrics_json
 from assay.history.attempt_and_family_entries import AttemptEntry
+from assay.report.comparison_text import alone, verdict_lines
 from assay.runtime import files
 from assay.stats import cautions, confirmation_rule
 from assay.stats.arm_comparison import Comparison as Judged
@@ -57,6 +59,25 @@ def score(values: list[float], diverged: int) -> Score:
     spread = sum((value - mean) ** 2 for value in values)
     sd = (spread / (len(values) - 1)) ** 0.5 if len(values) > 1 else None
     return Score(n=len(values), mean=mean, sd=sd, diverged=diverged)
+
+
+def settled(
+    measuring: Confirmation,
+    new: FreshReplicates,
+    old: FreshReplicates | None,
+    tree: tuple[Mapping[str, Any], str, str],
+    attempt: AttemptEntry,
+    allow: Collection[str],
+) -> tuple[str, RecordedComparison, bool]:
+    """What fresh replicates say, in words and as evidence, and whether that is enough; `tree`: metrics, the baseline's
+    name, the metric version. A starting point is compared with nothing."""
+    metrics, against, version = tree
+    if FIRST in allow:
+        text = f"a starting point, no gain is claimed: {alone(new.values, measuring.metric.name, version)}"
+        return text, RecordedComparison(verdict="inconclusive", candidate=new.score), bool(new.values)
+    judged = judge(measuring, new, old, metrics, attempt)
+    text = verdict_lines(judged, measuring.metric.name, against, version)
+    return text, comparison(judged, new, old, metrics, attempt.level), confirmed(judged, allow)
 
 
 def judge(

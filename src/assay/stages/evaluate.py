@@ -73,7 +73,9 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     with ctx.said_by_task("metrics"):
         found, against = _evaluate(ctx, today, own.metrics, versions, _packages(standard), manifest)
         result_files.write(ctx.layout, found)
-        _note(ctx, found)
+        code = ran_on_this_machine.metrics_code(root, ctx.params.task.name)
+        ran_on_this_machine.note_code(ctx.run.home, code)
+        _note(ctx, found, code)
         said = (*_lines(ctx, found, against), *_metric_changes(ctx, own, standard))
         files.write_text(ctx.layout.verdict, "".join(f"{sanitize_output.lines(line)}\n" for line in said))
 
@@ -111,6 +113,7 @@ def _of_script(ctx: StageContext) -> None:
         judgement=judged,
     )
     result_files.write(ctx.layout, found)
+    _note(ctx, found, version)
     said = (*_lines(ctx, found, against), *_metric_changes(ctx, own, standard))
     files.write_text(ctx.layout.verdict, "".join(f"{sanitize_output.lines(line)}\n" for line in said))
 
@@ -168,10 +171,8 @@ def _evaluate(
     return found, against
 
 
-def _note(ctx: StageContext, found: Evaluated) -> None:
-    """Keep where no clone brings it that this code ran here, and computed these numbers."""
-    code = ran_on_this_machine.metrics_code(ctx.layout.root, ctx.params.task.name)
-    ran_on_this_machine.note_code(ctx.run.home, code)
+def _note(ctx: StageContext, found: Evaluated, code: str) -> None:
+    """Keep where no clone brings it that this code computed these numbers here."""
     if found.unseen:
         return
     predictions = {each.arm.arm: files.digest(each.predictions.tobytes()) for each in found.arms}

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from assay.baseline import accepted_strategy
 from assay.baseline.accepted_strategy import AcceptedStrategy
@@ -29,6 +30,8 @@ from assay.runtime import cache_dirs, dvc_yaml, files, import_closure, library_f
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.stage_setup import StageContext
 from assay.scratch.scratch_repo import Scratch, failed, run
+from assay.script import script_arm, script_strategies
+from assay.script.script_arm import ScriptArm, ScriptOutputs
 from assay.tags.strategy_events import Score, Seeds
 
 PURPOSE = "confirmation"
@@ -81,10 +84,20 @@ class Confirmation:
         self.ctx = StageContext("confirmation", Run(scratch.layout, scratch.home, ""), params_yaml.resolved(content))
         self.task = self.ctx.params.task.name
         self.metric = metric
-        ran_on_this_machine.note_code(scratch.home, ran_on_this_machine.metrics_code(scratch.layout.root, self.task))
+        if not self.ctx.params.is_script:
+            code = ran_on_this_machine.metrics_code(scratch.layout.root, self.task)
+            ran_on_this_machine.note_code(scratch.home, code)
+
+    @property
+    def has_test_part(self) -> bool:
+        """A script's number has none: nobody but the script knows its examples."""
+        return not self.ctx.params.is_script
 
     def candidate(self, part: str = "validation") -> FreshReplicates:
         """The tree's own strategy, predicting `part`."""
+        if self.ctx.params.is_script:
+            draw, out, n = self._draw("candidate"), self._outputs("candidate"), self.seeds.n
+            return self._reported(script_strategies.candidate(self.ctx, draw, out, self.seeds.root, n))
         root = self.scratch.layout.root
         code = import_closure.code_hash(root, training_closure(root, self.task))
         asked = request(self.ctx, "candidate", self._draw("candidate"), self.ctx.layout.part("train"), code)
@@ -92,6 +105,9 @@ class Confirmation:
 
     def baseline(self, named: AcceptedStrategy, say: cache_dirs.Say) -> FreshReplicates:
         """The accepted strategy in its own tree, on its own training data."""
+        if self.ctx.params.is_script:
+            draw, out, n = self._draw("baseline"), self._outputs("baseline"), self.seeds.n
+            return self._reported(script_strategies.baseline(self.ctx, named, draw, out, self.seeds.root, n))
         tree = accepted_strategy.unpack(self.ctx.run, named.commit, say)
         task = accepted_strategy.resolved(self.scratch.home, named.name, named.commit).task.name
         code = import_closure.code_hash(tree, training_closure(tree, task))
@@ -101,6 +117,18 @@ class Confirmation:
     def _draw(self, arm: str) -> Draw:
         first = self.seeds.candidate if arm == "candidate" else self.seeds.baseline
         return Draw(purpose=self.seeds.purpose, first=first)
+
+    def _outputs(self, arm: str) -> ScriptOutputs:
+        work = self.scratch.top.parent / f"{arm}-script"
+        return ScriptOutputs(work / "models", work / "logs", work / "log")
+
+    def _reported(self, asked: ScriptArm) -> FreshReplicates:
+        """The numbers that a script reports; runs that are all alike count once."""
+        answer = script_arm.measure(asked, cache_dirs.unsaid)
+        finite = [(one.reported, one.number) for one in answer.replicates if one.reported is not UNSET]
+        diverged = len(answer.replicates) - len(finite)
+        counted = finite[:1] if len({value for value, _ in finite}) == 1 and not diverged else finite
+        return FreshReplicates([value for value, _ in counted], [number for _, number in counted], diverged, answer)
 
     def _measure(self, tree: Path, asked: MeasureRequest, arm: str, part: str) -> FreshReplicates:
         work = self.scratch.top.parent / f"{arm}-{part}"
