@@ -25,7 +25,16 @@ from assay.history.cached_predictions import CachedArm
 from assay.metrics import evaluation_setup, ran_on_this_machine, task_metrics, undeclared_file_reads
 from assay.metrics.scored_arm import Ruler
 from assay.metrics.task_metrics import Metric
-from assay.runtime import dvc_yaml, files, git, import_closure, metric_input_files, source_analysis_cache, task_source
+from assay.runtime import (
+    dvc_yaml,
+    files,
+    git,
+    import_closure,
+    metric_input_files,
+    script_source,
+    source_analysis_cache,
+    task_source,
+)
 from assay.runtime.git_commit_hint import commit_command, named
 from assay.tags.strategy_events import Score
 
@@ -106,6 +115,8 @@ def load(layout: ProjectPaths, *, only_known: bool = False) -> Today:
     Raises ProvenanceError where it did not, IncomparableError when the validation part is not today's, UsageError for
     bad sources.
     """
+    again = "its number is reported, and there are no predictions to score again"
+    script_source.refuse(layout.root, again, "dvc exp run, which measures both arms under today's ruler")
     asked = params_yaml.resolved(dvc_yaml.parameters(layout.root))
     if only_known:
         _check_known(layout, asked.task.name)

@@ -20,9 +20,12 @@ from assay.core.paths import ProjectPaths
 from assay.history import dvc_outputs, name_lookup
 from assay.history.experiments import read
 from assay.history.strategy_status import Strategy, fold
-from assay.runtime import cache_dirs, dvc_yaml, project_root
+from assay.runtime import cache_dirs, dvc_yaml, project_root, script_source
 from assay.serving.export_folder import StoredStrategy, needed, pack
 from assay.serving.predict import MODEL, BrokenError, Predictor
+
+#: why a script's strategy is no model
+NOT_OPENED = "the files of task.keep are its own, and are never opened here"
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ def export(start: Path, name: str, folder: Path, ensemble: bool, say: cache_dirs
     not predict what it predicted.
     """
     layout = project_root.find(start)
+    script_source.refuse(layout.root, NOT_OPENED, "dvc get . models/candidate --rev strategy/NAME")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise UsageError(f"{folder} is there already", allowed="a new or an empty folder", mend=f"rm -r '{folder}'")
     strategy = _strategy(layout, name)
@@ -67,6 +71,7 @@ def load(name: str | Path, *, ensemble: bool = False, device: str = "cpu") -> Pr
     if (Path(name) / MODEL).is_file():
         return _open_exported(Path(name), ensemble, device)
     layout = project_root.find(Path.cwd())
+    script_source.refuse(layout.root, NOT_OPENED, "dvc get . models/candidate --rev strategy/NAME")
     strategy = _strategy(layout, str(name))
     folder = dvc_yaml.store(layout.root).export(strategy.tag.object, ensemble)
     cache_dirs.hold(folder)

@@ -24,7 +24,7 @@ from assay.core.paths import ProjectPaths
 from assay.core.schemas import Trace, TraceRequest
 from assay.data import storage
 from assay.replicates.measure_request import training_closure
-from assay.runtime import cache_dirs, dvc_yaml, files, git, library_fingerprint, project_root
+from assay.runtime import cache_dirs, dvc_yaml, files, git, library_fingerprint, project_root, script_source
 from assay.runtime.git_commit_hint import commit_command
 from assay.scratch.scratch_repo import failed, run
 
@@ -77,6 +77,7 @@ def guard(
     if not 1 <= steps <= MOST_STEPS:
         raise UsageError(f"--steps is {steps}", allowed=f"1 to {MOST_STEPS}")
     layout = project_root.find(start)
+    script_source.refuse(layout.root, "nobody but the script sees its training steps", "dvc exp run, on both revisions")
     asked = params_yaml.resolved(dvc_yaml.parameters(layout.root))
     before = _revision(layout, base or _baseline(asked.baseline), say)
     after = _revision(layout, head, say) if head else _work_tree(layout)

@@ -26,7 +26,7 @@ from assay.history.experiments import read
 from assay.history.strategy_status import State, Strategy, fold
 from assay.metrics import scored_arm as scoring
 from assay.replicates.measure_request import ALONE
-from assay.runtime import dvc_yaml, files, project_root
+from assay.runtime import dvc_yaml, files, project_root, script_source
 from assay.runtime.dvc_cli import DVC
 from assay.runtime.stage_setup import StageContext
 from assay.scratch.dvc_repro import last
@@ -64,6 +64,8 @@ def rebaseline(start: Path, say: Say) -> RebaselineResult:
     Raises UsageError when it is the floor or weights are not at hand, IncomparableError when it is revoked.
     """
     layout = project_root.find(start)
+    again = "each run measures its baseline under today's ruler where that is another one"
+    script_source.refuse(layout.root, again, "dvc exp run, or dvc repro -f -s baseline for the same seeds once more")
     asked = params_yaml.resolved(dvc_yaml.parameters(layout.root))
     if asked.baseline == FLOOR:
         raise UsageError(

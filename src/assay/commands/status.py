@@ -15,7 +15,7 @@ from shlex import quote
 from assay.baseline import baseline_param
 from assay.changes import baseline_diff, dvc_lock_diff
 from assay.commands import status_ledger, status_library
-from assay.core import params_yaml, schemas
+from assay.core import params_yaml, reported_key, schemas
 from assay.core.errors import AssayError
 from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
@@ -112,7 +112,8 @@ def _evidence(name: str, state: State, params: Params) -> StatusLine:
         return StatusLine(topic="baseline", text=f"{name} is revoked", mend=mend)
     days = _days((strategy.drawn or strategy.tag).stamp.date)
     score = accepted.confirmation.candidate
-    text = f"{name} · {accepted.metric} {_number(score.mean)} ±{_number(score.sd)} (n={score.n})"
+    metric = reported_key.label(accepted.metric, accepted.metric_version)
+    text = f"{name} · {metric} {_number(score.mean)} ±{_number(score.sd)} (n={score.n})"
     text += f" · accepted {strategy.tag.stamp.date} by {strategy.tag.stamp.author}"
     most = params.judge.baseline_max_age
     if most is not None and days > most:
@@ -146,7 +147,9 @@ def _fresh(layout: ProjectPaths, params: Params) -> Iterator[StatusLine]:
     try:
         arm = schemas.decode(path.read_bytes(), Arm, str(path), "dvc exp run")
         known = schemas.decode(files.read_bytes(layout.environment), Environment, str(layout.environment))
-        today = environment.find(params.machine.device, known.packages, status_library.training())
+        today = known  # a script's interpreter is asked by a run alone
+        if not params.is_script:
+            today = environment.find(params.machine.device, known.packages, status_library.training())
     except AssayError as error:
         yield StatusLine(topic=topic, text=error.problem, mend="dvc exp run")
         return
@@ -158,7 +161,7 @@ def _fresh(layout: ProjectPaths, params: Params) -> Iterator[StatusLine]:
         reasons.append(f"it was measured under profile {measured.profile}")
     if arm.environment.key != today.key:
         reasons.append(f"it was measured under {arm.environment.key}, today is {today.key}")
-    if measured is not None and arm.evaluated != _validation(layout):
+    if measured is not None and not params.is_script and arm.evaluated != _validation(layout):
         reasons.append("the validation examples are others")
     if reasons:
         yield StatusLine(topic=topic, text=f"{params.baseline} is stale: {'; '.join(reasons)}", mend="dvc exp run")
@@ -185,7 +188,7 @@ def _verdict(layout: ProjectPaths, equal: Experiment | None) -> Iterator[StatusL
         return
     version = metrics_json.text(metrics, "metric_version")
     score = comparison.candidate
-    named = f"{comparison.verdict} · {metrics_json.metric_of(version)}"
+    named = f"{comparison.verdict} · {reported_key.label(metrics_json.metric_of(version), version)}"
     text = f"{named} {_number(score.mean)} ±{_number(score.sd)} (n={score.n})"
     if comparison.delta is not None and comparison.ci_low is not None and comparison.ci_high is not None:
         text += f" · {comparison.delta:+.4f} [{comparison.ci_low:+.4f}, {comparison.ci_high:+.4f}]"

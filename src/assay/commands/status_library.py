@@ -35,7 +35,7 @@ def upgraded(layout: ProjectPaths, params: Params) -> Iterator[StatusLine]:
     if not again:
         return
     cost = "nothing is trained"
-    if known.library != now[library_fingerprint.TRAINING]:
+    if not params.is_script and known.library != now[library_fingerprint.TRAINING]:
         arms = "the candidate is" if params.baseline == "floor" else "both arms are"
         cost = f"what trains changed, {arms} measured again ({params.replicates} replicates each)"
     text = f"Assay changed since the last run: {', '.join(again)} will run again; {cost}"

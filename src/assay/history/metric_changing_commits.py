@@ -15,7 +15,7 @@ from assay.core import ast_normal_form, params_yaml
 from assay.core.errors import UsageError
 from assay.core.paths import ProjectPaths
 from assay.metrics import metric_definition
-from assay.runtime import git
+from assay.runtime import git, script_source
 from assay.runtime.git_objects import Objects, reading
 
 TRAINING_DATA = "data/split/train"
@@ -27,7 +27,7 @@ def changed_alone(tree: ProjectPaths, home: ProjectPaths, since: str, until: Seq
     `tree` holds the files to be accepted: what training reaches there is what a strategy is made of.
     """
     task = params_yaml.load(tree.params.read_bytes()).task.name
-    listed = git.run(home.root, "rev-list", "--reverse", *until, f"^{since}", "--", "src", "params.yaml").split()
+    listed = git.run(home.root, "rev-list", "--reverse", *until, f"^{since}", "--", *_places(tree)).split()
     changed = []
     with reading(home.root) as objects:
         for commit in listed:
@@ -40,6 +40,11 @@ def changed_alone(tree: ProjectPaths, home: ProjectPaths, since: str, until: Seq
                 return []
             changed.append(commit)
     return changed
+
+
+def _places(tree: ProjectPaths) -> tuple[str, ...]:
+    """Where a metric can be defined; the ruler of a script lies anywhere."""
+    return (".",) if script_source.task(tree.root) else ("src", "params.yaml")
 
 
 def _parents(objects: Objects, commit: str) -> list[str]:
@@ -61,7 +66,7 @@ def _touches_strategy(objects: Objects, home: ProjectPaths, parent: str, commit:
     paths = [path for path in listed.split("\0") if path]
     if any(path.endswith(".dvc") or path == "dvc.yaml" for path in paths):
         return True
-    if any(path in sources and _meaning(before(path)) != _meaning(after(path)) for path in paths):
+    if any(path in sources and _meaning(path, before(path)) != _meaning(path, after(path)) for path in paths):
         return True
     try:
         if baseline_diff.between(before("params.yaml") or b"", after("params.yaml") or b""):
@@ -71,5 +76,7 @@ def _touches_strategy(objects: Objects, home: ProjectPaths, parent: str, commit:
         return True  # nobody can tell
 
 
-def _meaning(source: bytes | None) -> str | None:
-    return None if source is None else ast_normal_form.text(ast_normal_form.parse(source, "source"))
+def _meaning(path: str, source: bytes | None) -> str | bytes | None:
+    if source is None or not path.endswith(".py"):
+        return source
+    return ast_normal_form.text(ast_normal_form.parse(source, "source"))

@@ -64,6 +64,12 @@ def _task(content: bytes) -> TaskSection | None:
     return found.task if found.is_script else None
 
 
+def refuse(root: Path, why: str, mend: str) -> None:
+    """For commands that need a task's modules: raises UsageError where the project at `root` has a script."""
+    if task(root) is not None:
+        raise UsageError(f"task.command is a script: {why}", mend=mend)
+
+
 def words(command: str) -> list[str]:
     """The words of a command line. Raises UsageError for quotes that do not close."""
     try:
