@@ -74,10 +74,10 @@ def commit(root: Path) -> str:
     return git(root, "rev-parse", "HEAD")
 
 
-def project(root: Path, files: Mapping[str, str] | None = None, **task: Any) -> Path:
-    """A repository at `root` with the script, and `files` beside or in place of its own."""
+def project(root: Path, beside: Mapping[str, str] | None = None, /, **task: Any) -> Path:
+    """A repository at `root` with the script, and files `beside` or in place of its own."""
     root.mkdir(exist_ok=True)
-    write(root, {**FILES, "params.yaml": params(**task), **(files or {})})
+    write(root, {**FILES, "params.yaml": params(**task), **(beside or {})})
     git(root, "init", "--quiet", "--initial-branch=main")
     commit(root)
     return root

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -140,7 +141,9 @@ class ScriptRun:
 
     def _ended(self, end: CommandEnd) -> UsageError:
         code = end.code or 0
-        return self._failed(f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}")
+        number = -code if code < 0 else code - 128  # as a shell tells of a command that a signal ended
+        signaled = number in signal.valid_signals()
+        return self._failed(f"was ended by signal {number}" if signaled else f"ended with exit code {code}")
 
     def _failed(self, what: str) -> UsageError:
         lines = masked_log.last_lines(self.log, _SHOWN)
