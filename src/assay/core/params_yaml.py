@@ -60,6 +60,7 @@ class Train(Section, frozen=True, kw_only=True):
 class MetricSection(Section, frozen=True, kw_only=True):
     name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
     options: dict[str, Any] = {}
+    min_effect: NotNegative | None = None
 
 
 class Judge(Section, frozen=True, kw_only=True):

@@ -27,8 +27,7 @@ def read(root: Path, params: Params, module: object, ids: NDArray[np.str_], targ
     Raises UsageError for what METRICS gets wrong.
     """
     where = task_source.where(root, params.task.name, "metrics")
-    metrics = task_metrics.read(module, where)
-    task_metrics.chosen(metrics, params.metric.name, where)
+    metrics = task_metrics.asked(module, params.metric, where)
     return Ruler(metrics, params.metric.name, params.metric.options, ids, targets)
 
 

@@ -23,7 +23,16 @@ from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
 from assay.core.yaml12 import parse
 from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision
-from assay.runtime import dvc_yaml, files, git, metric_input_files, table_files, task_source
+from assay.runtime import (
+    dvc_yaml,
+    files,
+    git,
+    import_closure,
+    metric_input_files,
+    source_roots,
+    table_files,
+    task_source,
+)
 from assay.runtime.git_objects import Objects, reading
 
 #: path relative to the project → content, None where there is no such file
@@ -60,7 +69,8 @@ class MetricDefinition(schemas.Record, frozen=True, kw_only=True):
 
 def definition(read: ReadFile, metric: str, tree: str, *, recorded: bool) -> MetricDefinition:
     """How the tree that `read` reads defines `metric`; with `recorded` its results speak before its sources."""
-    task, decides, options = _asked(read)
+    task, decides, given = _asked(read)
+    options = given.get("options")
     module = task_source.module(task, "metrics")
     modules = partial(_module, read)
     try:
@@ -69,7 +79,11 @@ def definition(read: ReadFile, metric: str, tree: str, *, recorded: bool) -> Met
         code = ""
     ways = [partial(_recorded, read, metric), partial(_written, modules, module, metric)]
     terms = next(filter(None, (way() for way in (ways if recorded else reversed(ways)))), MetricTerms("", 0.0, None))
-    mine, source = options if metric == decides else {}, _source(modules, module)
+    smallest = given.get("min_effect")
+    if metric == decides and isinstance(smallest, int | float) and terms.direction:
+        terms = terms._replace(min_effect=float(smallest))
+    mine = dict(options) if metric == decides and isinstance(options, Mapping) else {}
+    source = _source(modules, module)
     return MetricDefinition(
         tree=tree,
         decides=decides,
@@ -149,19 +163,23 @@ def _shown(value: object) -> str:
 
 
 def _asked(read: ReadFile) -> tuple[str, str, dict[str, Any]]:
-    """Task, deciding metric and its options. All else in that params.yaml is for that tree's own code to read."""
+    """Task, deciding metric and its section. All else in that params.yaml is for that tree's own code to read."""
     try:
         raw = parse(read("params.yaml") or b"", "params.yaml")
     except UsageError:
         raw = {}
     task, metric = (raw[key] if isinstance(raw.get(key), Mapping) else {} for key in ("task", "metric"))
-    options = metric.get("options")
-    return str(task.get("name", "")), str(metric.get("name", "")), dict(options) if isinstance(options, Mapping) else {}
+    return str(task.get("name", "")), str(metric.get("name", "")), dict(metric)
 
 
 def _module(read: ReadFile, name: str) -> Source | None:
-    """Source of a module in the folder of dvc.yaml or its `src`, as `closure.read_module` finds it on disk."""
+    """Source of a module in the folder of dvc.yaml or its `src`, as `closure.read_module` finds it on disk.
+
+    Assay's own modules are today's, whatever the tree: the library is environment.
+    """
     parts = name.split(".")
+    if parts[0] == source_roots.LIBRARY:
+        return import_closure.read_module(source_roots.LIBRARY_TREE, name)
     if parts[0] in sys.stdlib_module_names or not all(part.isidentifier() for part in parts):
         return None
     for folder in ("", "src/"):

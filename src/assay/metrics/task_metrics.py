@@ -7,15 +7,18 @@ ruler's version (`metrics.version.version_key`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
+from assay.core.params_yaml import MetricSection
 from assay.metrics import undeclared_file_reads
+from assay.ready import metrics as ready
 from assay.stats.arm_scores import first_masked
 
 Score = Callable[..., float]
@@ -40,6 +43,7 @@ class Metric:
     min_effect: float = 0.0
     worst: float | None = None  # what a diverged replicate counts as; None: it holds the verdict back
     per_example: Callable[[Array, Array], Array] | None = None  # → (N,) scores, whose mean may be the metric
+    beside: bool = False  # shown beside the one that decides, and left out where it does not apply
 
 
 def read(module: object, where: str) -> dict[str, Metric]:
@@ -54,6 +58,21 @@ def read(module: object, where: str) -> dict[str, Metric]:
             f"{where}: METRICS has the name {strange[0]!r}", allowed="letters, digits, space, _ . - / @ % ()"
         )
     return {str(name): _metric(str(name), entry, f"{where}: METRICS[{name!r}]") for name, entry in table.items()}
+
+
+def asked(module: object, given: MetricSection, where: str) -> dict[str, Metric]:
+    """The metrics of a task as params.yaml asks for them: all in METRICS, or a ready one with those shown beside it.
+
+    Raises UsageError for what METRICS gets wrong, and where it has no `metric.name`.
+    """
+    found = read(module, where)
+    decides = chosen(found, given.name, where)
+    if given.min_effect is not None:
+        decides = replace(decides, min_effect=given.min_effect)
+    if module is not ready:
+        return {**found, given.name: decides}
+    others = ready.BESIDE.get(given.name, ())
+    return {given.name: decides} | {name: replace(found[name], beside=True) for name in others}
 
 
 def revision(module: object, where: str) -> int:
@@ -72,7 +91,7 @@ def chosen(metrics: Mapping[str, Metric], name: str, where: str) -> Metric:
 
 def score(metric: Metric, options: Mapping[str, Any], targets: Array, predictions: Array, who: str) -> float:
     """One number for one replicate. Raises UsageError when it is not a finite number."""
-    with undeclared_file_reads.watching():
+    with undeclared_file_reads.watching(), _said(metric, who):
         value = metric.function(targets, predictions, **options)
     try:
         number = float(value)
@@ -86,7 +105,8 @@ def score(metric: Metric, options: Mapping[str, Any], targets: Array, prediction
 def per_example(metric: Metric, targets: Array, predictions: Array, who: str) -> NDArray[np.float64]:
     """Scores (N,) of single examples. Raises UsageError when the shape or a value is wrong."""
     assert metric.per_example is not None
-    made = metric.per_example(targets, predictions)
+    with _said(metric, who):
+        made = metric.per_example(targets, predictions)
     masked = first_masked(made)
     if masked is not None:
         problem = f"per_example of metric {metric.name} masks example {masked} for {who}"
@@ -98,6 +118,19 @@ def per_example(metric: Metric, targets: Array, predictions: Array, who: str) ->
             allowed=f"{len(targets)} finite numbers",
         )
     return values
+
+
+@contextmanager
+def _said(metric: Metric, who: str) -> Iterator[None]:
+    """What a ready metric refuses, as a sentence; a task's own errors are told with its file and line elsewhere."""
+    try:
+        yield
+    except ValueError as error:
+        if getattr(metric.function, "__module__", "") != ready.__name__:
+            raise
+        raise UsageError(
+            f"metric {metric.name} for {who}: {error}", mend="another metric.name in params.yaml"
+        ) from error
 
 
 def _metric(name: str, entry: object, where: str) -> Metric:

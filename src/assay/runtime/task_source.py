@@ -28,6 +28,8 @@ REQUIRED: dict[str, tuple[tuple[str, ...], ...]] = {
     "learning": (("model", "fit"), ("loss", "fit")),
     "metrics": (("METRICS",),),
 }
+#: ready metrics: they stand where a task has no metrics.py
+READY = "assay.ready.metrics"
 _SIMPLE: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 
 
@@ -58,8 +60,13 @@ def where(root: Path, task: str, name: str) -> str:
 
 
 def read(root: Path, task: str, name: str) -> TaskModule:
-    """The task's module, parsed. Raises UsageError when the task or a required member is missing."""
+    """The task's module, parsed; the ready metrics where a task has no metrics.py.
+
+    Raises UsageError when the task or a required member is missing.
+    """
     file, called = path(root, task, name), where(root, task, name)
+    if not file.is_file() and name == "metrics":
+        return _parsed(trees.OURS / "ready" / "metrics.py", READY)
     if not file.is_file():
         folders = (root / folder / "tasks" for folder in trees.project(root).folders)
         tasks = sorted({found.parent.name for folder in folders for found in folder.glob("*/data.py")})
@@ -68,6 +75,19 @@ def read(root: Path, task: str, name: str) -> TaskModule:
             allowed=", ".join(tasks) or "no task is there",
             mend="set task.name in params.yaml, or write the file (docs/tasks.md)",
         )
+    source = _parsed(file, called)
+    for members in REQUIRED[name]:
+        if not source.names & set(members):
+            raise UsageError(f"{called} defines no {members[0]}", mend="see docs/tasks.md for what a task defines")
+    return source
+
+
+def is_ready(source: TaskModule) -> bool:
+    """Whether this is the ready metrics, as the task has no metrics.py."""
+    return source.path == trees.OURS / "ready" / "metrics.py"
+
+
+def _parsed(file: Path, called: str) -> TaskModule:
     try:
         tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError) as error:
@@ -75,11 +95,7 @@ def read(root: Path, task: str, name: str) -> TaskModule:
         at = f"{called}{f':{line}' if line else ''}"
         raise UsageError(f"{at} does not parse: {said}", mend="mend the file") from error
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    source = TaskModule(file, tree, functions, _names(tree))
-    for members in REQUIRED[name]:
-        if not source.names & set(members):
-            raise UsageError(f"{called} defines no {members[0]}", mend="see docs/tasks.md for what a task defines")
-    return source
+    return TaskModule(file, tree, functions, _names(tree))
 
 
 def _names(tree: ast.Module) -> frozenset[str]:
@@ -157,7 +173,8 @@ def _function(entry: ast.expr) -> str | None:
 
 def load(root: Path, task: str, name: str) -> ModuleType:
     """Import a task's module from the tree around `root`. Raises UsageError with file and line of what went wrong."""
-    read(root, task, name)
+    if is_ready(read(root, task, name)):
+        return importlib.import_module(READY)
     with sys_path.active(root), said_by_task(root, task, name):
         return importlib.import_module(module(task, name))
 

@@ -17,6 +17,10 @@ from assay.metrics.version.top_level_statements import Unit, units_of
 Reader = Callable[[str], Source | None]
 
 
+#: first name of this library's own modules
+LIBRARY = "assay"
+
+
 class Hit(NamedTuple):
     """A unit that a chain leads to."""
 
@@ -50,11 +54,16 @@ class Project:
         return [unit for unit in self.units(module) if name in unit.binds]
 
     def executed(self, module: str) -> list[str]:
-        """Modules of the project that importing `module` runs, itself and packages included, sorted."""
+        """Modules of the project that importing `module` runs, itself and packages included, sorted.
+
+        Not those of Assay: their names are followed, and what their import does is the same for every task.
+        """
         found: set[str] = set()
         waiting = {module}
         while waiting:
             parts = waiting.pop().split(".")
+            if parts[0] == LIBRARY:
+                continue
             packages = {".".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
             new = {name for name in packages - found if self.has(name)}
             found |= new

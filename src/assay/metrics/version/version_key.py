@@ -24,6 +24,8 @@ from assay.metrics.version.top_level_statements import Unit
 from assay.metrics.version.used_and_mutated_names import scan
 
 REGISTRY, REVISION, READS = "METRICS", "REVISION", "READS"
+#: module of this library whose METRICS stands where a task has none
+READY = "assay.ready.metrics"
 
 #: entries of a metric that say how its numbers are judged or shown, not what they are
 NOT_THE_RULER = frozenset({"min_effect", "per_example"})
@@ -84,6 +86,8 @@ def metric_code(read: Reader, module: str, name: str) -> str:
     project = Project(read)
     found = project.lookup(module, (REGISTRY,))
     registry = [hit.unit for hit in found if not hit.unit.is_import]
+    if not registry and module != READY and project.has(READY):
+        return metric_code(read, READY, name)
     if not registry:
         raise UsageError(f"{module} has no {REGISTRY}", allowed=f"{REGISTRY} = {{NAME: {{'function': …}}}}")
     table = _table(getattr(registry[0].node, "value", None)) if len(registry) == 1 else None
@@ -103,7 +107,8 @@ def metric_revision(read: Reader, module: str) -> str:
 
 def metric_fields(read: Reader, module: str, name: str, fields: Sequence[str]) -> dict[str, Any] | None:
     """Those of `fields` that METRICS gives to metric `name`; None where only running the module would tell."""
-    units = Project(read).binding(module, REGISTRY)
+    project = Project(read)
+    units = project.binding(module, REGISTRY) or project.binding(READY, REGISTRY)
     entries = _table(getattr(units[0].node, "value", None)) if len(units) == 1 else None
     entry = _table((entries or {}).get(name))
     if entry is None:
