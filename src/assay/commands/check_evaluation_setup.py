@@ -122,7 +122,7 @@ def load(layout: ProjectPaths, *, only_known: bool = False) -> Today:
     with undeclared_file_reads.watching():
         module = task_source.load(layout.root, asked.task.name, "metrics")
     version = evaluation_setup.version(layout.root, asked, module, manifest.content)
-    return Today(layout, asked, evaluation_setup.read(layout.root, asked, module, part.ids, part.targets), version)
+    return Today(layout, asked, evaluation_setup.read(layout.root, asked, module, part.ids, part.seen_targets), version)
 
 
 def _check_known(layout: ProjectPaths, task: str) -> None:

@@ -72,6 +72,8 @@ class Part(Record, frozen=True, kw_only=True):
     content: str  # hash over ids, inputs, targets and groups
     arrays: dict[str, str]  # file name → content hash
     classes: list[str] | None = None  # class names; None for regression
+    several: list[list[Any]] | UnsetType = UNSET  # name, shape and dtype of each of several targets
+    kind: str | UnsetType = UNSET  # tokens or series, where prepare() says so
 
 
 class Environment(Record, frozen=True, kw_only=True):

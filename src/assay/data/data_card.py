@@ -28,8 +28,9 @@ def card(examples: Examples) -> dict[str, Any]:
 
 
 def labels(examples: Examples) -> dict[str, int]:
-    """How many examples each class has."""
-    counts = np.bincount(examples.targets.astype(np.int64), minlength=len(examples.classes or ()))
+    """How many examples each class has; in sequences and masks how many entries."""
+    targets = examples.targets.astype(np.int64).ravel()
+    counts = np.bincount(targets[targets >= 0], minlength=len(examples.classes or ()))
     return {name: int(count) for name, count in zip(examples.classes or (), counts, strict=True)}
 
 

@@ -7,20 +7,24 @@ Covers: stable ids, writing, reading with checks. Not covered: which example goe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
 from typing import IO, Any
 
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from assay.core import schemas
 from assay.core.errors import UsageError
+from assay.data import example_notes, target_parts
+from assay.data.target_parts import TargetPart
 from assay.runtime import files, npy_files
 
 MANIFEST = "manifest.json"
+EVERYTHING = ("ids", "inputs", "targets", "groups", *example_notes.ARRAYS)
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,9 @@ class Examples:
     targets: NDArray[np.generic]  # (N, …) integers from 0 for classes, floats for regression
     groups: NDArray[np.str_] | None = None  # (N,) examples that must stay in one part
     classes: tuple[str, ...] | None = None  # names; None for regression
+    several: tuple[TargetPart, ...] | None = None  # columns of targets (N, K), where an example has several
+    notes: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # (N, …) each: slices, second_labels, order
+    kind: str = ""  # tokens or series, where prepare() says so
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -40,10 +47,22 @@ class Examples:
         named: dict[str, NDArray[np.generic]] = {"ids": self.ids, "inputs": self.inputs, "targets": self.targets}
         return named if self.groups is None else {**named, "groups": self.groups}
 
+    @property
+    def seen_targets(self) -> Any:
+        """Targets as a task sees them: an array (N, …), or a dict of arrays where an example has several."""
+        return self.targets if self.several is None else target_parts.unpacked(self.targets, self.several)
+
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Examples:
         """The examples at `rows` (indices or mask), in that order."""
         groups = None if self.groups is None else self.groups[rows]
-        return Examples(self.ids[rows], self.inputs[rows], self.targets[rows], groups, self.classes)
+        return replace(
+            self,
+            ids=self.ids[rows],
+            inputs=self.inputs[rows],
+            targets=self.targets[rows],
+            groups=groups,
+            notes={name: array[rows] for name, array in self.notes.items()},
+        )
 
 
 def array_digest(array: NDArray[np.generic]) -> str:
@@ -55,22 +74,26 @@ def array_digest(array: NDArray[np.generic]) -> str:
 
 
 def content_digest(examples: Examples) -> str:
-    """Hash of everything in the part; the order of examples matters."""
+    """Hash of everything in the part but notes; the order of examples matters."""
     named = "".join(f"{name}={array_digest(array)};" for name, array in sorted(examples.arrays().items()))
-    return files.digest((named + "|".join(examples.classes or ())).encode())
+    several = "" if examples.several is None else repr(target_parts.described(examples.several))
+    return files.digest((named + "|".join(examples.classes or ()) + several).encode())
 
 
 def write(folder: Path, part: str, examples: Examples) -> schemas.Part:
     """Write `examples` into `folder`; its manifest."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, array in examples.arrays().items():
+    arrays = {**examples.arrays(), **examples.notes}
+    for name, array in arrays.items():
         write_array(folder / f"{name}.npy", array)
     manifest = schemas.Part(
         part=part,
         examples=len(examples),
         content=content_digest(examples),
-        arrays={name: array_digest(array) for name, array in examples.arrays().items()},
+        arrays={name: array_digest(array) for name, array in arrays.items()},
         classes=None if examples.classes is None else list(examples.classes),
+        several=UNSET if examples.several is None else target_parts.described(examples.several),
+        kind=examples.kind or UNSET,
     )
     files.write_bytes(folder / MANIFEST, schemas.encode(manifest))
     return manifest
@@ -95,7 +118,7 @@ def read_manifest(folder: Path) -> schemas.Part:
     return schemas.decode(files.read_bytes(path, mend), schemas.Part, str(path), mend)
 
 
-def read(folder: Path, names: Sequence[str] = ("ids", "inputs", "targets", "groups")) -> tuple[Examples, schemas.Part]:
+def read(folder: Path, names: Sequence[str] = EVERYTHING) -> tuple[Examples, schemas.Part]:
     """The part in `folder`, checked against its manifest; arrays not in `names` come back empty.
 
     Raises UsageError naming the first array that is missing or was changed.
@@ -119,6 +142,9 @@ def read(folder: Path, names: Sequence[str] = ("ids", "inputs", "targets", "grou
             targets=found.get("targets", empty),
             groups=found["groups"].astype(np.str_) if "groups" in found else None,
             classes=None if manifest.classes is None else tuple(manifest.classes),
+            several=None if manifest.several is UNSET else target_parts.read(manifest.several),
+            notes={name: found[name] for name in example_notes.ARRAYS if name in found},
+            kind="" if manifest.kind is UNSET else manifest.kind,
         ),
         manifest,
     )

@@ -86,7 +86,7 @@ def _strata(examples: Examples, units: list[str]) -> dict[int, list[tuple[float,
         rows.setdefault(unit, []).append(row)
     strata: dict[int, list[tuple[float, list[int]]]] = {}
     for unit, members in rows.items():
-        stratum = _majority(examples.targets[members]) if examples.classes else 0
+        stratum = _majority(examples.targets[members]) if examples.classes and examples.targets.ndim == 1 else 0
         strata.setdefault(stratum, []).append((_number(unit), members))
     return strata
 
@@ -137,6 +137,7 @@ def _drift(first: Examples, second: Examples) -> dict[str, float]:
     shift = np.abs(a.mean(axis=0) - b.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     found = {"largest_mean_shift_sd": round(float(shift.max(initial=0.0)), 4)}
     if first.classes:
-        shares = [np.array(list(labels(part).values())) / len(part) for part in (first, second)]
+        counts = [np.array(list(labels(part).values())) for part in (first, second)]
+        shares = [count / max(1, count.sum()) for count in counts]
         found["label_total_variation"] = round(float(np.abs(shares[0] - shares[1]).sum() / 2), 4)
     return found

@@ -63,6 +63,13 @@ def unseen(against: str, names: Sequence[str], mend: str) -> Judgement:
     return Judgement(INCOMPARABLE, against, None, f"metrics.py reads {', '.join(names)}; {mend}")
 
 
+def scored_otherwise(against: str) -> Judgement:
+    """No verdict: what the metric gets of both arms was made by different code."""
+    why = f"score() of learning.py is not that of {against}, and their stored scores mean different things"
+    mend = f"write score() as {against} has it, or accept this tree as a new start with baseline: floor"
+    return Judgement(INCOMPARABLE, against, None, why, mend)
+
+
 def unrecorded(against: str, why: str) -> Judgement:
     """No verdict: nobody could be told later that somebody looked."""
     return Judgement("inconclusive", against, None, f"{UNRECORDED}: {why}", RECORD)

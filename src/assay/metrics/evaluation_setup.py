@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from assay.core.params_yaml import Params
 from assay.metrics import task_metrics
 from assay.metrics.scored_arm import Ruler
-from assay.metrics.version.version_key import can_name, metric_version
-from assay.runtime import import_closure, metric_input_files, task_source
+from assay.metrics.version.version_key import can_name, metric_version, score_code
+from assay.runtime import files, import_closure, metric_input_files, task_source
 
 
-def read(root: Path, params: Params, module: object, ids: NDArray[np.str_], targets: NDArray[Any]) -> Ruler:
+def read(root: Path, params: Params, module: object, ids: NDArray[np.str_], targets: Any) -> Ruler:
     """The ruler of the project at `root` for examples with `ids` (N,) and `targets` (N, …).
 
     Raises UsageError for what METRICS gets wrong.
@@ -51,5 +51,11 @@ def _version(root: Path, params: Params, module: object, evaluated: str, name: s
         task_metrics.revision(module, task_source.where(root, params.task.name, "metrics")),
         evaluated,
         options,
-        metric_input_files.contents(root, params.task.name),
+        metric_input_files.contents(root, params.task.name) | _scored(root, params.task.name),
     )
+
+
+def _scored(root: Path, task: str) -> dict[str, str]:
+    """What stands for predictions, where the task keeps scores: a hash of the code that makes them."""
+    code = score_code(partial(import_closure.read_module, root), task_source.module(task, "learning"))
+    return {"score()": files.digest(code.encode())} if code else {}

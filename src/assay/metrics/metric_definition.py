@@ -22,7 +22,7 @@ from assay.core import ast_normal_form, schemas
 from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
 from assay.core.yaml12 import parse
-from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision
+from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision, score_code
 from assay.runtime import (
     dvc_yaml,
     files,
@@ -60,6 +60,7 @@ class MetricDefinition(schemas.Record, frozen=True, kw_only=True):
     min_effect: float
     worst: float | None
     reads: dict[str, str] | UnsetType = UNSET  # file that the metric says it reads → hash; left out where there is none
+    score: str | UnsetType = UNSET  # hash of the code of score(), whose results the metric gets; left out without one
     packages: dict[str, str] | UnsetType = UNSET  # that today's metrics import → version; another makes evaluate run
 
     @property
@@ -91,6 +92,7 @@ def definition(read: ReadFile, metric: str, tree: str, *, recorded: bool) -> Met
         source=source,
         options=mine,
         reads=_reads(read, modules, module) or UNSET,
+        score=_score(modules, task_source.module(task, "learning")) or UNSET,
         **terms._asdict(),
     )
 
@@ -109,6 +111,11 @@ def committed(root: Path, revision: str, metric: str, tree: str, *, recorded: bo
     """`definition` of the project at `root` as of `revision`."""
     with reading(root) as objects:
         return definition(at(objects, root, revision), metric, tree, recorded=recorded)
+
+
+def scores_differ(before: MetricDefinition, root: Path, metric: str) -> bool:
+    """Whether the tree at `root` keeps other scores than `before`, by the code that makes them."""
+    return definition(on_disk(root), metric, "", recorded=False).score != before.score
 
 
 def at(objects: Objects, root: Path, revision: str) -> ReadFile:
@@ -140,6 +147,8 @@ def changes(before: MetricDefinition, after: MetricDefinition, terms: MetricTerm
         return [*found, f"{after.decides} is new"]
     if before.code != after.code:
         found.append(f"code of {after.decides}")
+    if before.score != after.score:
+        found.append("score(), whose results it gets")
     found += [
         f"options.{key} {before.options.get(key, '–')} → {after.options.get(key, '–')}"
         for key in sorted(before.options.keys() | after.options.keys())
@@ -200,6 +209,15 @@ def _source(modules: Callable[[str], Source | None], module: str) -> str:
         )
     except UsageError:
         return ""
+
+
+def _score(modules: Callable[[str], Source | None], module: str) -> str:
+    """Hash of the code that makes scores in place of predictions; "" where there is none."""
+    try:
+        code = score_code(modules, module)
+    except UsageError:
+        return ""
+    return files.digest(code.encode()) if code else ""
 
 
 def _reads(read: ReadFile, modules: Callable[[str], Source | None], module: str) -> dict[str, str]:

@@ -83,7 +83,8 @@ def _cases(found: Evaluated) -> str:
 
 def _probabilities(found: Evaluated) -> bool:
     """Whether predictions are a probability per class, as the two class plots need them."""
-    return found.classes is not None and found.candidate.predictions.ndim == 3
+    shape = found.candidate.predictions.shape[2:]
+    return found.classes is not None and shape == (len(found.classes),) and np.ndim(found.ruler.targets) == 1
 
 
 def _confusion(found: Evaluated) -> str:

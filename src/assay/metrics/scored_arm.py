@@ -33,7 +33,7 @@ class Ruler:
     decides: str
     options: Mapping[str, Any]  # of the deciding metric
     ids: NDArray[np.str_]
-    targets: Array
+    targets: Any  # (N, …), or a dict of such arrays where examples have several
 
     @property
     def metric(self) -> Metric:

@@ -151,6 +151,18 @@ def _check_type(annotation: ast.expr | None, value: object, key: str) -> None:
 
 def metrics(source: TaskModule) -> dict[str, str | None] | None:
     """Names in METRICS → name of the function, None where only running the file would tell."""
+    entries = _entries(source)
+    return None if entries is None else {name: _function(entry) for name, entry in entries.items()}
+
+
+def lacks_function(source: TaskModule, metric: str) -> bool:
+    """Whether METRICS, as it is written, names no function for a metric."""
+    entry = (_entries(source) or {}).get(metric)
+    keys = entry.keys if isinstance(entry, ast.Dict) else [None]
+    return all(isinstance(key, ast.Constant) and key.value != "function" for key in keys)
+
+
+def _entries(source: TaskModule) -> dict[str, ast.expr] | None:
     for node in source.tree.body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -158,7 +170,7 @@ def metrics(source: TaskModule) -> dict[str, str | None] | None:
                 keys = [key.value if isinstance(key, ast.Constant) else None for key in node.value.keys]
                 if not all(isinstance(key, str) for key in keys):
                     return None
-                return {str(key): _function(value) for key, value in zip(keys, node.value.values, strict=True)}
+                return dict(zip(map(str, keys), node.value.values, strict=True))
     return None
 
 

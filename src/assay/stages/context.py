@@ -106,6 +106,11 @@ def check_task(ctx: StageContext) -> None:
         )
     if function := known[given.metric.name]:
         task_source.check_options(metrics, function, given.metric.options, "metric.options")
+    elif "score" not in learning.names and task_source.lacks_function(metrics, given.metric.name):
+        raise UsageError(
+            f"METRICS[{given.metric.name!r}] in {where} has no function",
+            mend="name one, or write score(outputs, targets) in learning.py, whose mean the metric then is",
+        )
 
 
 def prove_all(ctx: StageContext, code: Mapping[str, StageCode]) -> None:

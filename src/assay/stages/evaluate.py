@@ -55,12 +55,12 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         module = task_source.load(root, ctx.params.task.name, "metrics")
     ctx.prove()
     part, manifest = storage.read(ctx.layout.part("validation"), ["ids", "targets"])
-    own = evaluation_setup.read(root, ctx.params, module, part.ids, part.targets)
+    own = evaluation_setup.read(root, ctx.params, module, part.ids, part.seen_targets)
     versions = evaluation_setup.versions(root, ctx.params, module, manifest.content, own.metrics)
     standard = _standard(ctx)
     today = own.judging_by(*standard.terms) if standard.terms else own
     with ctx.said_by_task("metrics"):
-        found, against = _evaluate(ctx, today, own.metrics, versions, _packages(standard), manifest)
+        found, against = _evaluate(ctx, today, own.metrics, versions, standard, manifest)
         result_files.write(ctx.layout, found)
         _note(ctx, found)
         said = (*_lines(ctx, found, against), *_metric_changes(ctx, own, standard))
@@ -94,7 +94,7 @@ def _evaluate(
     today: Ruler,
     own: Mapping[str, Metric],
     versions: Mapping[str, str],
-    packages: str,
+    standard: MetricDefinition,
     manifest: Part,
 ) -> tuple[Evaluated, int]:
     """Everything found, and how many verdicts were given against the same baseline before."""
@@ -102,12 +102,12 @@ def _evaluate(
     baseline = scored_arm.load(ctx.layout, scored_arm.record(ctx.layout, "baseline"), today)
     assert candidate is not None  # only the baseline can be the floor
     floors = _floors(ctx, today)
-    judged, against = _judged(ctx, candidate, baseline, floors, today)
+    judged, against = _judged(ctx, candidate, baseline, floors, today, standard)
     found = Evaluated(
         ruler=today,
         own=own,
         versions=versions,
-        packages=packages,
+        packages=_packages(standard),
         unseen=undeclared_file_reads.found(ctx.layout.root, ctx.params.task.name),
         profile=ctx.params.profile,
         commit=dvc_yaml.parent(ctx.layout.root),
@@ -144,12 +144,15 @@ def _judged(
     baseline: Scored | None,
     floors: Mapping[str, Mapping[str, float]],
     today: Ruler,
+    standard: MetricDefinition,
 ) -> tuple[Judgement, int]:
     """The verdict at the level that earlier looks left, and how many other strategies were looked at before."""
     root, task = ctx.layout.root, ctx.params.task.name
     if unseen := undeclared_file_reads.found(root, task):
         against = baseline.arm.name if baseline else evaluation_look.FLOOR
         return candidate_verdict.unseen(against, unseen, undeclared_file_reads.mend(root, task, unseen)), 0
+    if baseline is not None and metric_definition.scores_differ(standard, root, today.decides):
+        return candidate_verdict.scored_otherwise(baseline.arm.name), 0
     if nothing := candidate_verdict.untested(candidate, baseline):
         return nothing, 0
     assert candidate.arm.measurement is not None

@@ -76,13 +76,16 @@ def tensors(task: Task, train: Examples, evaluated: Examples, dtype: torch.dtype
             shape = tuple(ready.shape) if isinstance(ready, Tensor) else type(ready).__name__
             raise task.refuse(f"preprocess() returns {shape} for {len(part)} examples", "a Tensor with a row for each")
         targets = _raw(part.targets, task, "targets")
-        targets = targets.long() if part.classes is not None else targets.to(dtype)
+        if part.several is None:  # else one table of whole and other numbers, which float64 keeps exactly
+            targets = targets.long() if part.classes is not None else targets.to(dtype)
         found.append(Tensors(_as(ready, dtype), targets))
     return found[0], found[1]
 
 
-def outputs(examples: Examples) -> int:
-    """How many numbers the model returns for one example: classes, or entries of a target."""
+def outputs(examples: Examples) -> int | dict[str, int]:
+    """How many numbers the model returns for one example: classes, or entries of a target, of several by name."""
+    if examples.several is not None:
+        return {one.name: one.end - one.first for one in examples.several}
     return int(np.prod(examples.targets.shape[1:])) if examples.classes is None else len(examples.classes)
 
 

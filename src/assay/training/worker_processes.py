@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 
 from assay.core.errors import AssayError
 from assay.core.params_yaml import Params
+from assay.data.target_parts import TargetPart
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Watcher
 from assay.runtime import parent_watch, standard_streams, tracked_code_check
-from assay.training import device, task_interface
+from assay.training import device, target_tensors, task_interface
 from assay.training.batches import Tensors
 from assay.training.checkpoint import Checkpoints
 from assay.training.training_spec import TrainingPlan
@@ -44,7 +45,8 @@ class _Parcel:
     purpose: str
     arrays: list[NDArray[Any]]
     classes: int | None
-    outputs: int
+    outputs: int | dict[str, int]
+    parts: tuple[TargetPart, ...] | None
     checkpoints: Checkpoints | None
     threads: int
 
@@ -60,6 +62,7 @@ class _Parcel:
             arrays=arrays,
             classes=plan.classes,
             outputs=plan.outputs,
+            parts=plan.task.parts,
             checkpoints=plan.checkpoints,
             threads=torch.get_num_threads(),
         )
@@ -67,7 +70,9 @@ class _Parcel:
     def plan(self) -> TrainingPlan:
         train_inputs, train_targets, inputs, targets = map(torch.from_numpy, self.arrays)
         return TrainingPlan(
-            task=task_interface.load(self.params.task.name, self.root, self.params.model),
+            task=target_tensors.with_parts(
+                task_interface.load(self.params.task.name, self.root, self.params.model), self.parts
+            ),
             params=self.params,
             device=torch.device("cpu"),
             seed=self.seed,

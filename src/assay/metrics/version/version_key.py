@@ -24,6 +24,8 @@ from assay.metrics.version.top_level_statements import Unit
 from assay.metrics.version.used_and_mutated_names import scan
 
 REGISTRY, REVISION, READS = "METRICS", "REVISION", "READS"
+#: member of a task's learning.py whose results stand for predictions
+SCORE = "score"
 #: module of this library whose METRICS stands where a task has none
 READY = "assay.ready.metrics"
 
@@ -98,6 +100,16 @@ def metric_code(read: Reader, module: str, name: str) -> str:
     if name not in table:
         raise UsageError(f"metric {name!r} is not in {REGISTRY} of {module}", allowed=", ".join(table))
     return Reach(project, module, [_entry(registry[0], table[name])], {}).text()
+
+
+def score_code(read: Reader, module: str) -> str:
+    """Normal form of `score` in `module` and of all definitions that it reaches; "" where there is none.
+
+    What a metric is given is part of the ruler. What importing the module does besides is not: the model stands there.
+    """
+    project = Project(read)
+    units = [hit.unit for hit in project.lookup(module, (SCORE,))]
+    return Reach(project, "", units, {}).text() if units else ""
 
 
 def metric_revision(read: Reader, module: str) -> str:
