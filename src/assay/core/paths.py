@@ -7,6 +7,8 @@ from pathlib import Path
 
 PARTS = ("train", "validation", "test")
 ARMS = ("baseline", "candidate")
+#: file beside the predictions of floors: why some are not there
+ABSENT = "absent.json"
 #: stages of dvc.yaml that depend on code, in their order; `context` runs before them and `verdict` behind, always
 CODED = ("prepare", "split", "baseline", "train", "evaluate")
 #: all stages of ours; a stage of another name is the user's own

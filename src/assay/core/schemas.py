@@ -76,6 +76,12 @@ class Part(Record, frozen=True, kw_only=True):
     kind: str | UnsetType = UNSET  # tokens or series, where prepare() says so
 
 
+class AbsentFloors(Record, frozen=True, kw_only=True):
+    """`predictions/floors/absent.json`: floors that would mean nothing on these data."""
+
+    absent: dict[str, str]  # name → why
+
+
 class Environment(Record, frozen=True, kw_only=True):
     """What decides whether two numbers come from the same machine, as far as numbers care."""
 

@@ -109,24 +109,25 @@ def _second_labels(values: Any, targets: Array, classes: Sequence[str] | None, w
 
 def _order(values: Any, count: int, where: str) -> Array:
     """(N,) where each example stands in time; dates become seconds."""
-    array: Any = np.asarray(values)
-    if array.dtype.kind == "O":
-        try:
-            array = array.astype("datetime64[us]")
-        except (TypeError, ValueError) as error:
-            raise UsageError(
-                f"{where}: order holds {array.dtype}", allowed="numbers or dates, one an example"
-            ) from error
-    if array.dtype.kind == "M":
-        missing = np.flatnonzero(np.isnat(array))
-        array = np.asarray(array.astype("datetime64[us]").astype(np.int64) / 1e6)
-    else:
-        missing = np.flatnonzero(~np.isfinite(array)) if array.dtype.kind == "f" else np.empty(0)
+    given = np.asarray(values)
+    array = _seconds(given, where) if given.dtype.kind in "OM" else given
     if array.shape != (count,) or array.dtype.kind not in "iuf":
         raise UsageError(
             f"{where}: order is {array.dtype} of shape {array.shape}",
             allowed=f"{count} numbers or dates, one an example",
         )
+    found: Array = array.astype(np.float64)
+    missing = np.flatnonzero(~np.isfinite(found))
     if len(missing):
         raise UsageError(f"{where}: order of example {missing[0]} is missing ({len(missing)} such of {count})")
-    return np.asarray(array, dtype=np.float64)
+    return found
+
+
+def _seconds(dates: Array, where: str) -> Array:
+    """Seconds since 1970, NaN for a date that is missing."""
+    try:
+        exact = dates.astype("datetime64[us]")
+    except (TypeError, ValueError) as error:
+        problem = f"{where}: order holds {dates.dtype}"
+        raise UsageError(problem, allowed="numbers or dates, one an example") from error
+    return np.where(np.isnat(exact), np.nan, exact.astype(np.int64) / 1e6)

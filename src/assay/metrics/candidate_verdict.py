@@ -63,6 +63,12 @@ def unseen(against: str, names: Sequence[str], mend: str) -> Judgement:
     return Judgement(INCOMPARABLE, against, None, f"metrics.py reads {', '.join(names)}; {mend}")
 
 
+def alone() -> Judgement:
+    """No verdict: there is neither a baseline nor a floor."""
+    mend = "assay accept, for a first strategy that claims no gain; or set judge.human in params.yaml"
+    return Judgement("inconclusive", "floor", None, "nothing to compare with", mend)
+
+
 def scored_otherwise(against: str) -> Judgement:
     """No verdict: what the metric gets of both arms was made by different code."""
     why = f"score() of learning.py is not that of {against}, and their stored scores mean different things"

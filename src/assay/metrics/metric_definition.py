@@ -118,6 +118,11 @@ def scores_differ(before: MetricDefinition, root: Path, metric: str) -> bool:
     return definition(on_disk(root), metric, "", recorded=False).score != before.score
 
 
+def keeps_scores(root: Path, metric: str) -> bool:
+    """Whether the metric in the tree at `root` gets what score() of the task made of predictions."""
+    return definition(on_disk(root), metric, "", recorded=False).score is not UNSET
+
+
 def at(objects: Objects, root: Path, revision: str) -> ReadFile:
     """Files of the project at `root` as of `revision`, as a checkout writes them."""
     prefix = git.prefix(root)

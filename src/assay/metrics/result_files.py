@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from assay.core.paths import ProjectPaths
 from assay.metrics import result_tables
@@ -34,6 +35,8 @@ class Evaluated:
     candidate: Scored
     baseline: Scored | None  # None while the baseline is the floor
     floors: Mapping[str, Mapping[str, float]]
+    floor_predictions: Mapping[str, NDArray[Any]]  # of those that have any
+    absent_floors: Mapping[str, str]  # name → why
     judgement: Judgement
 
     @property

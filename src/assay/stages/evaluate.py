@@ -18,14 +18,15 @@ from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
 from assay.changes.since_accepted import since
 from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
-from assay.core.schemas import Part
-from assay.data import storage
+from assay.data import example_notes, storage
+from assay.data.storage import Examples
 from assay.history import look_ledger, strategy_hash
 from assay.metrics import (
     arm_costs,
     candidate_verdict,
     evaluation_look,
     evaluation_setup,
+    floor_scores,
     metric_definition,
     new_examples_interval,
     ran_on_this_machine,
@@ -34,6 +35,7 @@ from assay.metrics import (
     undeclared_file_reads,
 )
 from assay.metrics.candidate_verdict import Judgement
+from assay.metrics.floor_scores import Wanted
 from assay.metrics.metric_definition import MetricDefinition, MetricTerms
 from assay.metrics.result_files import Evaluated
 from assay.metrics.scored_arm import Ruler, Scored
@@ -54,13 +56,13 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     with undeclared_file_reads.watching():
         module = task_source.load(root, ctx.params.task.name, "metrics")
     ctx.prove()
-    part, manifest = storage.read(ctx.layout.part("validation"), ["ids", "targets"])
+    part, manifest = storage.read(ctx.layout.part("validation"), ["ids", "targets", *example_notes.ARRAYS])
     own = evaluation_setup.read(root, ctx.params, module, part.ids, part.seen_targets)
     versions = evaluation_setup.versions(root, ctx.params, module, manifest.content, own.metrics)
     standard = _standard(ctx)
     today = own.judging_by(*standard.terms) if standard.terms else own
     with ctx.said_by_task("metrics"):
-        found, against = _evaluate(ctx, today, own.metrics, versions, standard, manifest)
+        found, against = _evaluate(ctx, today, own.metrics, versions, standard, part)
         result_files.write(ctx.layout, found)
         _note(ctx, found)
         said = (*_lines(ctx, found, against), *_metric_changes(ctx, own, standard))
@@ -95,14 +97,17 @@ def _evaluate(
     own: Mapping[str, Metric],
     versions: Mapping[str, str],
     standard: MetricDefinition,
-    manifest: Part,
+    part: Examples,
 ) -> tuple[Evaluated, int]:
     """Everything found, and how many verdicts were given against the same baseline before."""
     candidate = scored_arm.load(ctx.layout, scored_arm.record(ctx.layout, "candidate"), today)
     baseline = scored_arm.load(ctx.layout, scored_arm.record(ctx.layout, "baseline"), today)
     assert candidate is not None  # only the baseline can be the floor
-    floors = _floors(ctx, today)
-    judged, against = _judged(ctx, candidate, baseline, floors, today, standard)
+    scored = metric_definition.keeps_scores(ctx.layout.root, today.decides)
+    wanted = Wanted(candidate.predictions.shape[1:], None if part.classes is None else len(part.classes), scored)
+    second = part.notes.get(example_notes.SECOND)
+    floors = floor_scores.read(ctx.layout, today, wanted, second, ctx.params.judge.human)
+    judged, against = _judged(ctx, candidate, baseline, floors.scores, today, standard)
     found = Evaluated(
         ruler=today,
         own=own,
@@ -111,10 +116,12 @@ def _evaluate(
         unseen=undeclared_file_reads.found(ctx.layout.root, ctx.params.task.name),
         profile=ctx.params.profile,
         commit=dvc_yaml.parent(ctx.layout.root),
-        classes=manifest.classes,
+        classes=None if part.classes is None else list(part.classes),
         candidate=candidate,
         baseline=baseline,
-        floors=floors,
+        floors=floors.scores,
+        floor_predictions=floors.predictions,
+        absent_floors=floors.absent,
         judgement=judged,
     )
     return found, against
@@ -129,13 +136,6 @@ def _note(ctx: StageContext, found: Evaluated) -> None:
     predictions = {each.arm.arm: files.digest(each.predictions.tobytes()) for each in found.arms}
     tables = ctx.layout.replicates.read_bytes(), ctx.layout.rulers.read_bytes()
     ran_on_this_machine.note_scores(ctx.run.home, tables, code, predictions)
-
-
-def _floors(ctx: StageContext, today: Ruler) -> dict[str, dict[str, float]]:
-    """Floor → its score under every metric; a human has one under the deciding metric only."""
-    found = {name: today.scores(row, f"floor {name}") for name, row in scored_arm.floors(ctx.layout, today).items()}
-    human = ctx.params.judge.human
-    return found if human is None else {**found, "human": {today.decides: human}}
 
 
 def _judged(
@@ -153,6 +153,8 @@ def _judged(
         return candidate_verdict.unseen(against, unseen, undeclared_file_reads.mend(root, task, unseen)), 0
     if baseline is not None and metric_definition.scores_differ(standard, root, today.decides):
         return candidate_verdict.scored_otherwise(baseline.arm.name), 0
+    if baseline is None and not floors:
+        return candidate_verdict.alone(), 0
     if nothing := candidate_verdict.untested(candidate, baseline):
         return nothing, 0
     assert candidate.arm.measurement is not None
@@ -189,12 +191,14 @@ def _lines(ctx: StageContext, found: Evaluated, against: int) -> Iterator[str]:
         yield f"{judged.verdict}: {judged.reason}" + (f"; next: {judged.mend}" if judged.mend else "")
     else:
         result, version = judged.comparison, found.metric_version
-        interval = new_examples_interval.interval(ctx.layout, found, result, ctx.params.judge.test)
+        interval = new_examples_interval.interval(found, result, ctx.params.judge.test)
         yield comparison_text.verdict_lines(result, ruler_.decides, judged.against, version, against, interval)
         if interval is not None:
             yield f"{'':11}{comparison_text.new_examples_line(interval, comparison_text.decimals(result))}"
         yield from _futility(ctx, judged.comparison)
         yield from _cost(ctx, found)
+    if found.baseline is None:
+        yield from (f"{'':11}{line}" for line in floor_scores.reasons(found.absent_floors))
     for group in found.arms:
         for line in cautions.made_differently(group.arm.arm, (one.execution for one in group.replicates)):
             yield f"{'':11}caution: {line}"
