@@ -20,3 +20,13 @@ def test_a_name_alone_decides(tried: Project) -> None:
     row = tried.replicates("candidate")[0]
     assert abs(float(row["macro_f1"]) - float(row["balanced_accuracy"])) < 0.1 and float(row["log_loss"]) > 0
     assert "metric changed against strategy/first" in said
+
+    slices = '"slices": ["odd" if n % 2 else "even" for n in table[:, 64]],\n        "classes": ['
+    tried.edit("src/tasks/digits/data.py", '"classes": [', slices)
+    for stage in ("prepare", "split"):
+        tried.stage(stage)
+    said = tried.judged()
+    assert "2 slices, each with Holm's correction" in said and "macro_f1-1." in said
+    rows = [line.split(",") for line in tried.read("results/slices.csv").splitlines()]
+    assert [row[:2] for row in rows[1:4]] == [["slice", "even"], ["slice", "odd"], ["class", "0"]]
+    assert "slices" in tried.metrics and len(rows) == 1 + 2 + 30

@@ -104,6 +104,11 @@ class ProjectPaths:
         return self.results / "rulers.csv"
 
     @property
+    def slices(self) -> Path:
+        """The deciding metric by slice, and each class by itself."""
+        return self.results / "slices.csv"
+
+    @property
     def cases(self) -> Path:
         return self.results / "cases.csv"
 

@@ -33,6 +33,7 @@ class Judgement:
     reason: str = ""  # why nothing was tested
     mend: str = ""  # the command that makes it testable
     level: float | None = None  # that p was held against, None where there was no test
+    look: Look | None = None  # by which it was tested; slices are tested by the same
 
 
 def against_floor(

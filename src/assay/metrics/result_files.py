@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.core.paths import ProjectPaths
-from assay.metrics import result_tables
+from assay.metrics import result_tables, slice_losses, slice_table
 from assay.metrics.candidate_verdict import Judgement
 from assay.metrics.scored_arm import Ruler, Scored
+from assay.metrics.slice_scores import SliceFinding
 from assay.metrics.task_metrics import Metric
 from assay.runtime import files
 
@@ -38,6 +39,12 @@ class Evaluated:
     floor_predictions: Mapping[str, NDArray[Any]]  # of those that have any
     absent_floors: Mapping[str, str]  # name → why
     judgement: Judgement
+    slices: Sequence[SliceFinding]  # none where prepare() names none, or nothing was compared
+
+    @property
+    def lost(self) -> str:
+        """Slices with a significant loss, as the verdict says them: `small -0.03, night -0.05`."""
+        return slice_losses.said(self.slices)
 
     @property
     def metric_version(self) -> str:
@@ -55,10 +62,24 @@ def write(layout: ProjectPaths, found: Evaluated) -> None:
     files.write_text(
         layout.rulers, result_tables.rulers(found.own, found.versions, found.packages, ", ".join(found.unseen))
     )
+    if declares_slices(layout):
+        files.write_text(layout.slices, _slices(found))
     files.write_text(layout.cases, _cases(found))
     files.write_text(layout.plots / "confusion.csv", _confusion(found))
     files.write_text(layout.plots / "reliability.csv", _reliability(found))
     files.write_bytes(layout.metrics, msgspec.json.format(msgspec.json.encode(_flat(found))) + b"\n")
+
+
+def declares_slices(layout: ProjectPaths) -> bool:
+    """Whether dvc.yaml has results/slices.csv: older ones do not, and nobody tracks what they do not name."""
+    name = layout.slices.relative_to(layout.root).as_posix()
+    return name in layout.pipeline.read_text(encoding="utf-8", errors="replace")
+
+
+def _slices(found: Evaluated) -> str:
+    classes = found.classes or []
+    arms = {each.arm.arm: [each.predictions[row] for row in np.flatnonzero(each.counted)] for each in found.arms}
+    return slice_table.text(found.ruler, found.slices, classes, arms)
 
 
 def _replicates(found: Evaluated) -> str:
@@ -119,6 +140,8 @@ def _flat(found: Evaluated) -> Flat:
         flat |= {"ci_high": result.ci[1], "p": result.p, "level": found.judgement.level}
     flat |= {"verdict": found.judgement.verdict, "metric_version": found.metric_version}
     flat |= {"profile": found.profile, "commit": found.commit}
+    if found.slices:  # a column only where there are any
+        flat["slices"] = found.lost or "none lost"
     if found.candidate.arm.unproven:  # a column only where there is something to say
         flat["unproven"] = ", ".join(found.candidate.arm.unproven)
     finite = {key: value for key, value in flat.items() if not isinstance(value, float) or np.isfinite(value)}

@@ -32,6 +32,8 @@ from assay.metrics import (
     ran_on_this_machine,
     result_files,
     scored_arm,
+    slice_losses,
+    slice_scores,
     undeclared_file_reads,
 )
 from assay.metrics.candidate_verdict import Judgement
@@ -39,6 +41,7 @@ from assay.metrics.floor_scores import Wanted
 from assay.metrics.metric_definition import MetricDefinition, MetricTerms
 from assay.metrics.result_files import Evaluated
 from assay.metrics.scored_arm import Ruler, Scored
+from assay.metrics.slice_scores import SliceFinding, SliceJudge
 from assay.metrics.task_metrics import Metric
 from assay.report import comparison_text
 from assay.runtime import dvc_yaml, files, task_source
@@ -123,8 +126,26 @@ def _evaluate(
         floor_predictions=floors.predictions,
         absent_floors=floors.absent,
         judgement=judged,
+        slices=(),
     )
-    return found, against
+    return replace(found, slices=_slices(ctx, found, part)), against
+
+
+def _slices(ctx: StageContext, found: Evaluated, part: Examples) -> list[SliceFinding]:
+    """The deciding metric by slice, where prepare() names slices and a verdict was given."""
+    names, look = part.notes.get(example_notes.SLICES), found.judgement.look
+    if found.judgement.comparison is None or look is None or names is None:
+        return []
+    judge = SliceJudge(
+        ruler=found.ruler,
+        candidate=found.candidate,
+        baseline=found.baseline,
+        floor=slice_scores.floor_predictions(found.floors, found.floor_predictions, found.ruler),
+        test=ctx.params.judge.test,
+        look=look,
+        fixed=ctx.params.task.fixed,
+    )
+    return judge.findings(names)
 
 
 def _note(ctx: StageContext, found: Evaluated) -> None:
@@ -166,7 +187,7 @@ def _judged(
         return candidate_verdict.unrecorded(baseline.arm.name if baseline else evaluation_look.FLOOR, error.problem), 0
     look = Look(price.level or asked.key.alpha, price.hold, price.number, len(asked.key.plan))
     judged = _judge(ctx, candidate, baseline, floors, today, look)
-    return replace(judged, level=price.level), look_ledger.others(known, entry)
+    return replace(judged, level=price.level, look=look), look_ledger.others(known, entry)
 
 
 def _judge(
@@ -192,9 +213,14 @@ def _lines(ctx: StageContext, found: Evaluated, against: int) -> Iterator[str]:
     else:
         result, version = judged.comparison, found.metric_version
         interval = new_examples_interval.interval(found, result, ctx.params.judge.test)
-        yield comparison_text.verdict_lines(result, ruler_.decides, judged.against, version, against, interval)
+        name = ruler_.decides
+        yield comparison_text.verdict_lines(result, name, judged.against, version, against, interval, found.lost)
         if interval is not None:
             yield f"{'':11}{comparison_text.new_examples_line(interval, comparison_text.decimals(result))}"
+        yield from (f"{'':11}{line}" for line in slice_losses.remarks(found.slices))
+        if found.slices and not result_files.declares_slices(ctx.layout):
+            entry = "`- results/slices.csv: {cache: false}` under stages.evaluate.plots in dvc.yaml"
+            yield f"{'':11}for a table of them add {entry}"
         yield from _futility(ctx, judged.comparison)
         yield from _cost(ctx, found)
     if found.baseline is None:
