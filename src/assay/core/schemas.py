@@ -178,6 +178,8 @@ class Replicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: float  # of training, its share when trained together
     steps: int
     diverged: Divergence | None = None
+    # seconds an example of predicting right after training, its share when predicted together; None in older records
+    inference: float | None = None
 
 
 #: how a note begins that says that seeds do not reach the weights a training starts from

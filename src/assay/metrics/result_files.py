@@ -40,6 +40,7 @@ class Evaluated:
     absent_floors: Mapping[str, str]  # name → why
     judgement: Judgement
     slices: Sequence[SliceFinding]  # none where prepare() names none, or nothing was compared
+    fixed: bool = False  # task.fixed: nothing in it is random
 
     @property
     def lost(self) -> str:
@@ -84,13 +85,15 @@ def _slices(found: Evaluated) -> str:
 
 def _replicates(found: Evaluated) -> str:
     names, metric = list(found.ruler.metrics), found.ruler.metric
-    common = {
+    common: dict[str, object] = {
         "metric_version": found.metric_version,
         "profile": found.profile,
         "direction": metric.direction,
         "min_effect": metric.min_effect,
         "worst": "" if metric.worst is None else metric.worst,
     }
+    if found.fixed:  # a column only where there is something to say
+        common["fixed"] = result_tables.YES
     rows = [row for each in found.arms for row in result_tables.replicate_rows(each, common, names)]
     rows += [{"arm": "floor", "strategy": name, "status": "ok", **common, **at} for name, at in found.floors.items()]
     columns = list(rows[0])
