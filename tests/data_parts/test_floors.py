@@ -13,7 +13,7 @@ from assay.core.paths import ProjectPaths
 from assay.data.storage import Examples
 from assay.data.validate_examples import canonical
 from assay.metrics import floor_scores, task_metrics
-from assay.metrics.floor_scores import Floors, Wanted
+from assay.metrics.floor_scores import Floors, PredictionForm
 from assay.metrics.scored_arm import Ruler
 from assay.ready import metrics as ready
 
@@ -101,7 +101,7 @@ def test_images_that_are_too_large_have_no_linear_model() -> None:
     assert set(found) == {"prior"} and "30000 inputs" in absent["linear"]
 
 
-def scored(folder: Path, decides: str, targets: np.ndarray, wanted: Wanted, **more: object) -> Floors:
+def scored(folder: Path, decides: str, targets: np.ndarray, wanted: PredictionForm, **more: object) -> Floors:
     """What `evaluate` makes of the floors in a folder."""
     metrics = {decides: task_metrics.read(ready, "ready")[decides]}
     ids = np.array([f"{row:032x}" for row in range(len(targets))])
@@ -115,27 +115,30 @@ def test_floors_take_the_form_of_predictions_or_are_left_out(tmp_path: Path) -> 
     masks = np.array([[[0, 1], [1, 1]]])
     majority = {"majority": np.ones((1, 2, 2), np.float32)}
     for shape in ((1, 2, 2), (1, 2, 2, 2)):  # class numbers, probabilities
-        found = scored(tmp_path, "accuracy", masks, Wanted(shape, 2, False), made=majority)
+        found = scored(tmp_path, "accuracy", masks, PredictionForm(shape, 2, False), made=majority)
         assert found.scores == {"majority": {"accuracy": 0.75}} and found.predictions["majority"].shape == shape
         assert floor_scores.reasons(found.absent) == ["no floor linear: too large"]
-    found = scored(tmp_path, "accuracy", masks, Wanted((1, 5), 2, False), made=majority)
+    found = scored(tmp_path, "accuracy", masks, PredictionForm((1, 5), 2, False), made=majority)
     assert not found.scores and "shape (2, 2) an example" in found.absent["majority"]
-    kept = scored(tmp_path, "accuracy", masks, Wanted((1, 2, 2), 2, True), made=majority)
+    kept = scored(tmp_path, "accuracy", masks, PredictionForm((1, 2, 2), 2, True), made=majority)
     assert not kept.scores and "score()" in kept.absent["majority"]
     text = {"unigram": np.full((1, 4), 0.5, np.float32)}
-    for wanted in (Wanted((1, 4), 9, True), Wanted((1, 4, 9), 9, False)):  # the metric takes nats either way
+    for wanted in (
+        PredictionForm((1, 4), 9, True),
+        PredictionForm((1, 4, 9), 9, False),
+    ):  # the metric takes nats either way
         found = scored(tmp_path, "nats_per_token", np.zeros((1, 4), int), wanted, made=text)
         assert found.scores == {"unigram": {"nats_per_token": 0.5}}
 
 
 def test_a_second_persons_labels_are_a_floor_under_the_same_metric(tmp_path: Path) -> None:
     targets, second = np.array([0, 1, 1, 1]), np.array([0, 1, 1, 0])
-    wanted = Wanted((4, 2), 2, False)
+    wanted = PredictionForm((4, 2), 2, False)
     found = scored(tmp_path, "macro_f1", targets, wanted, second=second)
     assert found.scores["human"]["macro_f1"] == pytest.approx((2 / 3 + 4 / 5) / 2)
     both = scored(tmp_path, "macro_f1", targets, wanted, second=second, human=0.9)
     assert both.scores["human"] == {"macro_f1": 0.9} and set(both.scores) == {"human", "second labels"}
     graded = scored(tmp_path, "log_loss", targets, wanted, second=second)
     assert not graded.scores and "a person gave labels" in graded.absent["human"]
-    values = scored(tmp_path, "mae", targets + 0.5, Wanted((4,), None, False), second=targets + 1.5)
+    values = scored(tmp_path, "mae", targets + 0.5, PredictionForm((4,), None, False), second=targets + 1.5)
     assert values.scores["human"]["mae"] == 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.data.storage import Examples
+from assay.data.storage import Examples, arrow
 
 Nats = NDArray[np.float32]
 Array = NDArray[np.float64]
@@ -45,12 +45,11 @@ def absent(train: Examples) -> dict[str, str]:
     """Why there is no bigram, where there is none."""
     if _are_ids(train):
         return {}
-    shapes = f"{train.inputs.dtype} {train.inputs.shape[1:]} and {train.targets.shape[1:]}"
-    return {"bigram": f"inputs are not the token before each target ({shapes})"}
+    return {"bigram": "inputs are not the token before each target, as whole numbers in the targets' shape"}
 
 
 def _are_ids(train: Examples) -> bool:
-    return train.inputs.dtype.kind in "ui" and train.inputs.shape == train.targets.shape
+    return arrow(train.inputs) is None and train.inputs.dtype.kind in "ui" and train.inputs.shape == train.targets.shape
 
 
 def _after(train: Examples, evaluated: Examples, chances: Array) -> Array:

@@ -9,8 +9,8 @@ of their own (`baseline.token_baselines`). A person's labels or score enter in `
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,21 +20,20 @@ from assay.baseline import token_baselines
 from assay.core import schemas
 from assay.core.paths import ABSENT
 from assay.core.schemas import AbsentFloors
-from assay.data.storage import Examples, write_array
+from assay.data import content_hash
+from assay.data.storage import Examples, arrow, write_array
 from assay.runtime import files
 
 Predictions = NDArray[np.float32]
 Array = NDArray[np.float64]
-#: inputs (N, …) → something of each example, (N, …)
-Predict = Callable[[Any], NDArray[Any]]
 
 #: where scikit-learn's logistic regression stops
 OPTIONS = {"maxiter": 200, "gtol": 1e-4, "ftol": 64 * np.finfo(float).eps, "maxls": 50}
 #: a floor needs no more than this; it keeps the floor cheap on large data
 MOST_EXAMPLES = 20_000
 MOST_FEATURES = 20_000
-#: numbers that are in memory as float64 at once, 160 MB
-MOST_NUMBERS = 20_000_000
+#: the same for inputs of many numbers: images of 3 × 32 × 32 are 2,730
+MOST_NUMBERS = 2**23
 
 
 def floors(train: Examples, evaluated: Examples) -> dict[str, Predictions]:
@@ -79,8 +78,8 @@ def _no_linear(train: Examples) -> str:
         return "inputs are token ids, whose size means nothing"
     if train.classes and train.targets.ndim > 1:
         return f"targets are a class for each of {train.targets.shape[1:]} entries"
-    if train.inputs.dtype.kind not in "buif":
-        return f"inputs are {train.inputs.dtype}"
+    if (stored := arrow(train.inputs)) is not None:
+        return f"inputs are {stored.form}, and no array"
     features = int(np.prod(train.inputs.shape[1:]))
     return f"{features} inputs an example are more than {MOST_FEATURES}" if features > MOST_FEATURES else ""
 
@@ -90,35 +89,53 @@ def _first(train: Examples) -> NDArray[np.int64]:
 
 
 def _linear(train: Examples, evaluated: Examples) -> Predictions:
-    """Logistic regression of classes, else ridge regression, piece by piece for `evaluated`."""
-    rows = max(1, MOST_NUMBERS // max(1, int(np.prod(train.inputs.shape[1:]))))
-    few = train.take(_first(train)[:rows])
-    x, scale = _standardised(few)
+    """Logistic regression of classes, else ridge regression."""
+    few = train.take(np.arange(_few(train)))
+    x, new = _standardised(few, evaluated)
     if train.classes:
+        linear = np.zeros((len(evaluated), len(train.classes)), dtype=np.float32)
         present, targets = np.unique(few.targets, return_inverse=True)
-        predict = _logistic(x, targets)
-    else:
-        predict = _ridge(x, few.targets.reshape(len(few), -1).astype(np.float64))
-    pieces = [scale(evaluated.inputs[start : start + rows]) for start in range(0, len(evaluated), rows)]
-    made = np.concatenate([predict(piece) for piece in pieces])
-    if not train.classes:
-        return made.reshape(evaluated.targets.shape)
-    linear = np.zeros((len(evaluated), len(train.classes)), dtype=np.float32)
-    linear[:, present] = made
-    return linear
+        linear[:, present] = _logistic(x, targets, new)
+        return linear
+    made = _ridge(x, few.targets.reshape(len(few), -1).astype(np.float64), new)
+    return made.reshape(evaluated.targets.shape)
 
 
-def _standardised(train: Examples) -> tuple[Array, Predict]:
-    """(N, D) inputs, mean 0 and standard deviation 1, constant ones 0; and what brings others to the same scale."""
-    x, eps = _flat(train.inputs), np.finfo(float).eps
-    mean, spread = x.mean(axis=0), x.std(axis=0)
+def _few(train: Examples) -> int:
+    """How many examples the linear floor is fitted to."""
+    return min(len(train), MOST_EXAMPLES, max(1000, MOST_NUMBERS // max(1, train.inputs[:1].size)))
+
+
+@dataclass(frozen=True)
+class Standardised:
+    """Inputs (N, …) as rows (N, D) of double precision, a piece at a time: all of them take eight bytes a number."""
+
+    inputs: NDArray[np.generic]
+    mean: Array  # (D,)
+    spread: Array  # (D,)
+
+    def map(self, predict: Callable[[Array], Array]) -> Predictions:
+        """(N, …) what `predict` makes of all rows."""
+        pieces = content_hash.pieces(len(self.inputs), 8 * len(self.mean))
+        made = [predict(self._piece(self.inputs[piece])).astype(np.float32) for piece in pieces]
+        return np.concatenate(made)
+
+    def _piece(self, inputs: NDArray[np.generic]) -> Array:
+        found: Array = inputs.reshape(len(inputs), -1).astype(np.float64)
+        found -= self.mean
+        found /= self.spread
+        return found
+
+
+def _standardised(train: Examples, evaluated: Examples) -> tuple[Array, Standardised]:
+    """Inputs of both parts, mean 0 and standard deviation 1 in the training part; constant ones stay 0."""
+    x = train.inputs.reshape(len(train), -1).astype(np.float64)
+    mean, spread, eps = x.mean(axis=0), x.std(axis=0), np.finfo(float).eps
     # What rounding leaves of a constant is no spread; the bound is scikit-learn's.
     spread[spread**2 <= len(x) * eps * spread**2 + (len(x) * mean * eps) ** 2] = 1
-    return (x - mean) / spread, lambda inputs: (_flat(inputs) - mean) / spread
-
-
-def _flat(inputs: NDArray[Any]) -> Array:
-    return inputs.reshape(len(inputs), -1).astype(np.float64)
+    x -= mean
+    x /= spread
+    return x, Standardised(evaluated.inputs, mean, spread)
 
 
 def _last_value(part: Examples) -> Predictions | None:
@@ -149,8 +166,8 @@ def _prior(train: Examples, count: int) -> Predictions:
     return np.tile(shares.astype(np.float32), (count, 1))
 
 
-def _logistic(x: Array, targets: NDArray[np.integer]) -> Predict:
-    """What gives class probabilities; a floor that is not quite at its optimum is still a floor."""
+def _logistic(x: Array, targets: NDArray[np.integer], new: Standardised) -> Predictions:
+    """Class probabilities for `new`; a floor that is not quite at its optimum is still a floor."""
     count, features = x.shape
     ones = np.eye(targets.max() + 1)[targets]
     penalty = 2 if ones.shape[1] == 2 else 1  # scikit-learn describes two classes by one column of weights
@@ -166,7 +183,7 @@ def _logistic(x: Array, targets: NDArray[np.integer]) -> Predict:
     start = np.zeros((features + 1) * ones.shape[1])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options=OPTIONS)
     made = found.x.reshape(features + 1, -1)
-    return lambda new: _softmax(new @ made[:-1] + made[-1]).astype(np.float32)
+    return new.map(lambda rows: _softmax(rows @ made[:-1] + made[-1]))
 
 
 def _softmax(logits: Array) -> Array:
@@ -175,14 +192,14 @@ def _softmax(logits: Array) -> Array:
     return shares
 
 
-def _ridge(x: Array, targets: Array) -> Predict:
-    """What gives values; the mean carries no penalty, as inputs are centred."""
+def _ridge(x: Array, targets: Array, new: Standardised) -> Predictions:
+    """Values for `new`; the mean carries no penalty, as inputs are centred."""
     mean = targets.mean(axis=0)
     if x.shape[1] <= len(x):
         weights = np.linalg.solve(x.T @ x + np.eye(x.shape[1]), x.T @ (targets - mean))
     else:  # the same by the kernel trick
         weights = x.T @ np.linalg.solve(x @ x.T + np.eye(len(x)), targets - mean)
-    return lambda new: (new @ weights + mean).astype(np.float32)
+    return new.map(lambda rows: rows @ weights + mean)
 
 
 def write(folder: Path, ids: NDArray[np.str_], named: dict[str, Predictions], absent: Mapping[str, str]) -> None:

@@ -43,7 +43,7 @@ def check(
     metric = _today(tree)
     commit, recorded = (tried.base, False) if named.name == FLOOR else (named.commit, True)
     before = metric_definition.committed(home.root, commit, metric.name, named.name, recorded=recorded)
-    after = metric_definition.definition(metric_definition.on_disk(tree.root), metric.name, tried.name, recorded=False)
+    after = metric_definition.present(tree.root, metric.name, tried.name)
     found = metric_definition.changes(before, after, MetricTerms(metric.direction, metric.min_effect, metric.worst))
     judged, since = _terms(home, named, tried, metric, before)
     if not found:

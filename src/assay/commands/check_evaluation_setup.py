@@ -31,7 +31,7 @@ from assay.runtime import (
     git,
     metric_input_files,
     source_analysis_cache,
-    stage_fingerprint,
+    task_code,
     task_source,
 )
 from assay.runtime.git_commit_hint import commit_command, named
@@ -155,7 +155,7 @@ def _check_data(layout: ProjectPaths) -> None:
 def check_committed(today: Today) -> str:
     """The commit that holds today's ruler: HEAD. Raises ProvenanceError naming what is in no commit."""
     root, task = today.layout.root, today.asked.task.name
-    reached = stage_fingerprint.reached(root, "evaluate", task)
+    reached = task_code.closure(root, task, task_code.METRICS)
     paths = [file.as_posix() for file in (*reached, *metric_input_files.metric_reads(root, task))]
     new = git.run(root, "ls-files", "-z", "--others", "--", *paths).split("\0")
     missing = [*git.edited(root, "HEAD", *paths), *filter(None, new)]

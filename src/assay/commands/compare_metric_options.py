@@ -82,7 +82,7 @@ def own(rulers: Table, metric: str, where: str) -> MetricRow:
         if unseen := rulers.get("unseen", [""] * len(names))[row]:
             raise IncomparableError(
                 f"{metric} of {where} was computed from {unseen}, which {rulers['key'][row]} does not cover",
-                mend="name what metrics.py reads in READS, then measure it again with `dvc exp run`",
+                mend="name what the metric reads in READS, then measure it again with `dvc exp run`",
             )
         return MetricRow(
             key=rulers["key"][row],

@@ -146,7 +146,7 @@ def _fresh(layout: ProjectPaths, params: Params) -> Iterator[StatusLine]:
     try:
         arm = schemas.decode(path.read_bytes(), Arm, str(path), "dvc exp run")
         known = schemas.decode(files.read_bytes(layout.environment), Environment, str(layout.environment))
-        today = environment.find(params.machine.device, known.packages, status_library.training())
+        today = environment.find(params.machine.device, known.packages, status_library.training(layout, params))
     except AssayError as error:
         yield StatusLine(topic=topic, text=error.problem, mend="dvc exp run")
         return

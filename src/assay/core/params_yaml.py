@@ -35,7 +35,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class TaskSection(Section, frozen=True, kw_only=True):
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "task"  # of a folder; of a task.py a label
     fixed: bool = False
 
 
@@ -90,7 +90,7 @@ class Params(Section, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0, lt=2**53)]
     profile: str = "full"
     baseline: str = "floor"
-    task: TaskSection
+    task: TaskSection = TaskSection()
     data: dict[str, Any] = {}
     split: Split = Split()
     model: dict[str, Any] = {}

@@ -74,6 +74,8 @@ class Part(Record, frozen=True, kw_only=True):
     classes: list[str] | None = None  # class names; None for regression
     several: list[list[Any]] | UnsetType = UNSET  # name, shape and dtype of each of several targets
     kind: str | UnsetType = UNSET  # tokens or series, where prepare() says so
+    form: str | UnsetType = UNSET  # of inputs in inputs.arrow: table, texts, files, ragged; left out for arrays
+    decode: dict[str, Any] | UnsetType = UNSET  # keyword arguments of decode(); left out where prepare() gave none
 
 
 class AbsentFloors(Record, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from assay.baseline.accepted_strategy import locked
 from assay.changes import baseline_diff
@@ -16,7 +17,7 @@ from assay.core import ast_normal_form, params_yaml
 from assay.core.errors import UsageError
 from assay.core.paths import ProjectPaths
 from assay.metrics import metric_definition
-from assay.runtime import git
+from assay.runtime import git, task_source
 from assay.runtime.git_objects import Objects, reading
 
 TRAINING_DATA = "data/split/train"
@@ -31,18 +32,24 @@ def changed_alone(tree: ProjectPaths, home: ProjectPaths, since: str, until: Seq
     """
     task = params_yaml.load(tree.params.read_bytes()).task.name
     listed = git.run(home.root, "rev-list", "--reverse", *until, f"^{since}", "--", *_SOURCES).split()
+    sources = _Sources(baseline_diff.reached(tree, task), task if task_source.is_single(tree.root, task) else "")
     changed = []
     with reading(home.root) as objects:
         for commit in listed:
             now, parents = _definition(objects, home.root, commit, metric), _parents(objects, commit)
             if any(_definition(objects, home.root, parent, metric) == now for parent in parents):
                 continue
-            if len(parents) != 1 or _touches_strategy(
-                objects, home, parents[0], commit, baseline_diff.reached(tree, task)
-            ):
+            if len(parents) != 1 or _touches_strategy(objects, home, parents[0], commit, sources):
                 return []
             changed.append(commit)
     return changed
+
+
+class _Sources(NamedTuple):
+    """What strategies are made of: files that training and preparing reach, and the name of a task of one file."""
+
+    paths: frozenset[str]
+    single: str
 
 
 def _parents(objects: Objects, commit: str) -> list[str]:
@@ -54,10 +61,10 @@ def _parents(objects: Objects, commit: str) -> list[str]:
 def _definition(objects: Objects, root: Path, commit: str, metric: str) -> tuple[object, ...]:
     """What a commit defines the metric by, to be compared with another commit's."""
     found = metric_definition.definition(metric_definition.at(objects, root, commit), metric, "", recorded=False)
-    return found.decides, found.code, found.options, found.terms or found.source, found.reads
+    return found.decides, found.code, found.options, found.terms or found.source, found.reads, found.score
 
 
-def _touches_strategy(objects: Objects, home: ProjectPaths, parent: str, commit: str, sources: frozenset[str]) -> bool:
+def _touches_strategy(objects: Objects, home: ProjectPaths, parent: str, commit: str, sources: _Sources) -> bool:
     """Whether the commit changed anything that training, or preparing its data, is made of."""
     before, after = (metric_definition.at(objects, home.root, one) for one in (parent, commit))
     listed = git.run(home.root, "diff-tree", "-r", "-z", "--name-only", "--no-relative", "--no-renames", parent, commit)
@@ -66,7 +73,10 @@ def _touches_strategy(objects: Objects, home: ProjectPaths, parent: str, commit:
     own = (path for path in paths if not path.startswith("../"))
     if any(path.endswith(".dvc") or path == "dvc.yaml" for path in own):
         return True
-    if any(path in sources and _meaning(before(path)) != _meaning(after(path)) for path in paths):
+    mine = [path for path in paths if path in sources.paths]
+    if sources.single and mine and baseline_diff.sources_between(home, parent, commit, sources.single):
+        return True
+    if not sources.single and any(_meaning(before(path)) != _meaning(after(path)) for path in mine):
         return True
     try:
         if baseline_diff.between(before("params.yaml") or b"", after("params.yaml") or b""):

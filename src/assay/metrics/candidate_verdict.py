@@ -59,9 +59,9 @@ def untested(candidate: Scored, baseline: Scored | None) -> Judgement | None:
     return None
 
 
-def unseen(against: str, names: Sequence[str], mend: str) -> Judgement:
-    """No verdict: the metric read files that its version does not cover."""
-    return Judgement(INCOMPARABLE, against, None, f"metrics.py reads {', '.join(names)}; {mend}")
+def unseen(against: str, source: str, names: Sequence[str], mend: str) -> Judgement:
+    """No verdict: the metric in the file `source` read files that its version does not cover."""
+    return Judgement(INCOMPARABLE, against, None, f"{source} reads {', '.join(names)}; {mend}")
 
 
 def alone() -> Judgement:

@@ -46,16 +46,17 @@ def _version(root: Path, params: Params, module: object, evaluated: str, name: s
     options: Mapping[str, Any] = params.metric.options if name == params.metric.name else {}
     return metric_version(
         partial(import_closure.read_module, root),
-        task_source.module(params.task.name, "metrics"),
+        task_source.module(root, params.task.name, "metrics"),
         name,
         task_metrics.revision(module, task_source.where(root, params.task.name, "metrics")),
         evaluated,
         options,
         metric_input_files.contents(root, params.task.name) | _scored(root, params.task.name),
+        task_source.label(root, params.task.name, "metrics"),
     )
 
 
 def _scored(root: Path, task: str) -> dict[str, str]:
     """What stands for predictions, where the task keeps scores: a hash of the code that makes them."""
-    code = score_code(partial(import_closure.read_module, root), task_source.module(task, "learning"))
+    code = score_code(partial(import_closure.read_module, root), task_source.module(root, task, "learning"))
     return {"score()": files.digest(code.encode())} if code else {}

@@ -38,7 +38,7 @@ class Floors:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PredictionForm:
     """The form that predictions have: the candidate's."""
 
     shape: tuple[int, ...]  # (N, …)
@@ -46,7 +46,9 @@ class Wanted:
     scored: bool  # they are what score() of the task keeps
 
 
-def read(layout: ProjectPaths, ruler: Ruler, wanted: Wanted, second: Array | None, human: float | None) -> Floors:
+def read(
+    layout: ProjectPaths, ruler: Ruler, wanted: PredictionForm, second: Array | None, human: float | None
+) -> Floors:
     """All floors for the ruler's examples; `second` are a second person's labels (N, …), `human` a person's score."""
     found = Floors(absent=_absent(layout))
     for name, array in scored_arm.floors(layout, ruler).items():
@@ -62,7 +64,7 @@ def read(layout: ProjectPaths, ruler: Ruler, wanted: Wanted, second: Array | Non
     return found
 
 
-def _add(found: Floors, name: str, array: Array, ruler: Ruler, wanted: Wanted) -> None:
+def _add(found: Floors, name: str, array: Array, ruler: Ruler, wanted: PredictionForm) -> None:
     fitted = _fitted(array, wanted, ruler)
     if isinstance(fitted, str):
         found.absent[name] = fitted
@@ -74,7 +76,7 @@ def _add(found: Floors, name: str, array: Array, ruler: Ruler, wanted: Wanted) -
         found.absent[name] = error.problem
 
 
-def _fitted(array: Array, wanted: Wanted, ruler: Ruler) -> Array | str:
+def _fitted(array: Array, wanted: PredictionForm, ruler: Ruler) -> Array | str:
     """The floor's predictions in the wanted form, or why they cannot be had in it."""
     if ruler.metric.function is ready.nats_per_token and array.shape == np.shape(ruler.targets):
         return array  # which takes nats and probabilities

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET, UnsetType
 
-from assay.core import ast_normal_form, schemas
+from assay.core import ast_normal_form, params_yaml, schemas
 from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
 from assay.core.yaml12 import parse
@@ -36,6 +36,8 @@ from assay.runtime import (
 )
 from assay.runtime.git_objects import Objects, reading
 
+#: what a task of one file is called where params.yaml does not say
+TASK = params_yaml.TaskSection().name
 RULERS, REPLICATES = "results/rulers.csv", "results/replicates.csv"
 
 
@@ -82,10 +84,10 @@ def definition(read: ReadFile, metric: str, tree: str, *, recorded: bool) -> Met
     """How the tree that `read` reads defines `metric`; with `recorded` its results speak before its sources."""
     task, decides, given = _asked(read)
     options = given.get("options")
-    module = task_source.module(task, "metrics")
     modules = partial(_module, read)
+    module, label = _place(modules, task)
     try:
-        code = files.digest((metric_code(modules, module, metric) + metric_revision(modules, module)).encode())
+        code = files.digest((metric_code(modules, module, metric, label) + metric_revision(modules, module)).encode())
     except UsageError:
         code = ""
     ways = [partial(_recorded, read, metric), partial(_written, modules, module, metric)]
@@ -102,7 +104,7 @@ def definition(read: ReadFile, metric: str, tree: str, *, recorded: bool) -> Met
         source=source,
         options=mine,
         reads=_reads(read, modules, module) or UNSET,
-        score=_score(modules, task_source.module(task, "learning")) or UNSET,
+        score=_score(modules, _place(modules, task, "learning")[0]) or UNSET,
         **terms._asdict(),
     )
 
@@ -117,6 +119,11 @@ def baseline_metric(root: Path, home: Path, baseline: str, commit: str, metric: 
     return committed(root, dvc_yaml.parent(root), metric, baseline, recorded=False)
 
 
+def present(root: Path, metric: str, tree: str) -> MetricDefinition:
+    """`definition` of the project at `root` as it stands."""
+    return definition(on_disk(root), metric, tree, recorded=False)
+
+
 def committed(root: Path, revision: str, metric: str, tree: str, *, recorded: bool) -> MetricDefinition:
     """`definition` of the project at `root` as of `revision`."""
     with reading(root) as objects:
@@ -125,12 +132,12 @@ def committed(root: Path, revision: str, metric: str, tree: str, *, recorded: bo
 
 def scores_differ(before: MetricDefinition, root: Path, metric: str) -> bool:
     """Whether the tree at `root` keeps other scores than `before`, by the code that makes them."""
-    return definition(on_disk(root), metric, "", recorded=False).score != before.score
+    return present(root, metric, "").score != before.score
 
 
 def keeps_scores(root: Path, metric: str) -> bool:
     """Whether the metric in the tree at `root` gets what score() of the task made of predictions."""
-    return definition(on_disk(root), metric, "", recorded=False).score is not UNSET
+    return present(root, metric, "").score is not UNSET
 
 
 def at(objects: Objects, root: Path, revision: str) -> ReadFile:
@@ -196,7 +203,14 @@ def _asked(read: ReadFile) -> tuple[str, str, dict[str, Any]]:
     except UsageError:
         raw = {}
     task, metric = (raw[key] if isinstance(raw.get(key), Mapping) else {} for key in ("task", "metric"))
-    return str(task.get("name", "")), str(metric.get("name", "")), dict(metric)
+    return str(task.get("name", TASK)), str(metric.get("name", "")), dict(metric)
+
+
+def _place(modules: Callable[[str], Source | None], task: str, part: str = "metrics") -> tuple[str, str]:
+    """The module with a part of the task, and what it would be called if it held nothing else ("" where it does)."""
+    named = f"tasks.{task}.{part}"
+    alone = modules(named) is None and (found := modules(task_source.SINGLE)) is not None and not found.package
+    return (task_source.SINGLE, named) if alone else (named, "")
 
 
 def _module(read: ReadFile, name: str) -> Source | None:

@@ -69,7 +69,7 @@ def guarded(given: Sequence[str]) -> int:
             return Exit.USAGE
         return _bug(name)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("", "assay", "tasks"):
+        if (error.name or "").partition(".")[0] in ("", "assay", "tasks", "task"):
             return _bug(name)
         mend = f"install it for {sys.executable}"
         _say(f"{name}: there is no module {error.name}; next: {mend}{_lost(root, name)}")

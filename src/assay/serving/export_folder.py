@@ -182,7 +182,7 @@ def _describe(
         "test": None if kept.accepted.test is None else kept.accepted.test.mean,  # mean score on the sealed part
         "replicates": list(numbers),
         "classes": None if evaluated.classes is None else list(evaluated.classes),
-        "module": task_source.module(settings.task.name, "learning"),
+        "module": task_source.module(kept.tree, settings.task.name, "learning"),
         "parameters": settings.model,
         "shape": list(shape),
         "outputs": batches.outputs(evaluated),

@@ -56,9 +56,8 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         print(sanitize_output.line(f"context: {note}"))
     if note := cache_dirs.trouble(ctx.run.store):
         print(sanitize_output.line(f"context: {note}"))
-    found = environment.find(
-        ctx.params.machine.device, outside, library_fingerprint.fingerprints()[library_fingerprint.TRAINING]
-    )
+    training = stage_fingerprint.library_of(root, library_fingerprint.TRAINING, ctx.params.task.name)
+    found = environment.find(ctx.params.machine.device, outside, training)
     baseline = accepted_strategy.resolve(ctx.run, ctx.params.baseline)
     metric = metric_definition.baseline_metric(
         root, ctx.run.home, baseline.name, baseline.commit, ctx.params.metric.name

@@ -38,7 +38,7 @@ from assay.metrics import (
     undeclared_file_reads,
 )
 from assay.metrics.candidate_verdict import Judgement
-from assay.metrics.floor_scores import Wanted
+from assay.metrics.floor_scores import PredictionForm
 from assay.metrics.metric_definition import MetricDefinition, MetricTerms
 from assay.metrics.result_files import Evaluated
 from assay.metrics.scored_arm import Ruler, Scored
@@ -103,7 +103,7 @@ def _metric_changes(
     """
     name, metric = own.decides, own.metric
     terms = MetricTerms(metric.direction, metric.min_effect, metric.worst)
-    today = metric_definition.definition(metric_definition.on_disk(ctx.layout.root), name, "", recorded=False)
+    today = metric_definition.present(ctx.layout.root, name, "")
     against = "the commit before" if parents.tree == FLOOR else parents.tree
     if found := metric_definition.changes(parents, today, terms):
         kept = standard.terms == parents.terms and standard.terms not in (None, terms)
@@ -126,7 +126,9 @@ def _evaluate(
     baseline = scored_arm.load(ctx.layout, scored_arm.record(ctx.layout, "baseline"), today)
     assert candidate is not None  # only the baseline can be the floor
     scored = metric_definition.keeps_scores(ctx.layout.root, today.decides)
-    wanted = Wanted(candidate.predictions.shape[1:], None if part.classes is None else len(part.classes), scored)
+    wanted = PredictionForm(
+        candidate.predictions.shape[1:], None if part.classes is None else len(part.classes), scored
+    )
     second = part.notes.get(example_notes.SECOND)
     floors = floor_scores.read(ctx.layout, today, wanted, second, ctx.params.judge.human)
     judged, against = _judged(ctx, candidate, baseline, floors.scores, today, standard)
@@ -191,7 +193,8 @@ def _judged(
     root, task = ctx.layout.root, ctx.params.task.name
     if unseen := undeclared_file_reads.found(root, task):
         against = baseline.arm.name if baseline else evaluation_look.FLOOR
-        return candidate_verdict.unseen(against, unseen, undeclared_file_reads.mend(root, task, unseen)), 0
+        source, mend = task_source.path(root, task, "metrics").name, undeclared_file_reads.mend(root, task, unseen)
+        return candidate_verdict.unseen(against, source, unseen, mend), 0
     if baseline is not None and metric_definition.scores_differ(standard, root, today.decides):
         return candidate_verdict.scored_otherwise(baseline.arm.name), 0
     if baseline is None and not floors:

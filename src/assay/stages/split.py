@@ -16,7 +16,6 @@ from assay.core.params_yaml import Split
 from assay.core.paths import PARTS
 from assay.data import contiguous_split, storage
 from assay.data.train_test_split import assign, report
-from assay.data.validate_examples import content_keys
 from assay.runtime import files
 from assay.runtime.stage_setup import start
 
@@ -25,19 +24,18 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     ctx = start(root, "split")
     ctx.prove()
     everything, _ = storage.read(ctx.layout.prepared)
+    keys = storage.input_keys(everything)
     asked, by = ctx.params.split, contiguous_split.way(everything, ctx.params.split)
     if by == "content":
         _check_content(asked)
-        where = assign(everything, asked.validation, asked.test)
+        where = assign(everything, asked.validation, asked.test, keys)
     else:
         where = contiguous_split.assign(everything, asked, by)
-    parts = {name: everything.take(where == name) for name in PARTS}
-    for name, part in parts.items():
-        storage.write(ctx.layout.part(name), name, part)
-    duplicates = len(everything) - len(set(content_keys(everything.inputs)))
-    found = report(parts, duplicates)
+    for name in PARTS:
+        storage.write(ctx.layout.part(name), name, everything, where == name)
+    found = report(everything, where, keys)
     files.write_text(ctx.layout.split_report, json.dumps(found, indent=2) + "\n")
-    print(f"split: {', '.join(f'{len(part)} {name}' for name, part in parts.items())}{_said(by, where, found)}")
+    print(f"split: {', '.join(f'{size} {name}' for name, size in found['sizes'].items())}{_said(by, where, found)}")
 
 
 def _check_content(asked: Split) -> None:

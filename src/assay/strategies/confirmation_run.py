@@ -24,8 +24,8 @@ from assay.core.schemas import Draw, Measurement, MeasureRequest, Replicate
 from assay.data import storage
 from assay.metrics import ran_on_this_machine, task_metrics, undeclared_file_reads
 from assay.metrics.task_metrics import Metric
-from assay.replicates.measure_request import request, training_closure
-from assay.runtime import cache_dirs, dvc_yaml, files, import_closure, library_fingerprint, npy_files, task_source
+from assay.replicates.measure_request import request, training_code
+from assay.runtime import cache_dirs, dvc_yaml, files, library_fingerprint, npy_files, task_source
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.stage_setup import StageContext
 from assay.scratch.scratch_repo import Scratch, failed, run
@@ -86,7 +86,7 @@ class Confirmation:
     def candidate(self, part: str = "validation") -> FreshReplicates:
         """The tree's own strategy, predicting `part`."""
         root = self.scratch.layout.root
-        code = import_closure.code_hash(root, training_closure(root, self.task))
+        code = training_code(root, self.task)
         asked = request(self.ctx, "candidate", self._draw("candidate"), self.ctx.layout.part("train"), code)
         return self._measure(root, asked, "candidate", part)
 
@@ -94,7 +94,7 @@ class Confirmation:
         """The accepted strategy in its own tree, on its own training data."""
         tree = accepted_strategy.unpack(self.ctx.run, named.commit, say)
         task = accepted_strategy.resolved(self.scratch.home, named.name, named.commit).task.name
-        code = import_closure.code_hash(tree, training_closure(tree, task))
+        code = training_code(tree, task)
         asked = request(self.ctx, "baseline", self._draw("baseline"), own_training_data(self.ctx, named, say), code)
         return self._measure(tree, asked, "baseline", "validation")
 

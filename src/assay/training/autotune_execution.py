@@ -167,8 +167,7 @@ def _crowded(need: int, largest: int) -> str:
 
 def _own(plan: TrainingPlan, start: float) -> int:
     """Bytes that a worker started afresh has for itself: an interpreter with torch, and the data."""
-    parts = (plan.train.inputs, plan.train.targets, plan.evaluate.inputs, plan.evaluate.targets)
-    return 0 if start == FORK else AFRESH + sum(one.numel() * one.element_size() for one in parts)
+    return 0 if start == FORK else AFRESH + plan.train.resident + plan.evaluate.resident
 
 
 def _room(plan: TrainingPlan, need: int) -> int:

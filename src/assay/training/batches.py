@@ -16,12 +16,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from assay.data.storage import Examples
-from assay.training import memory_estimate, random_streams
+from assay.training import memory_estimate, model_inputs, random_streams
+from assay.training.model_inputs import Inputs, MappedInputs, Preprocessing
 from assay.training.random_streams import Globals, Streams
 from assay.training.task_interface import Task
 
 #: bytes of input that one gather of an epoch may copy; larger epochs are gathered step by step
 GATHER = 64 * 2**20
+#: bytes of preprocessed inputs from which they are preprocessed batch by batch
+BY_BATCH = 256 * 2**20
+#: examples on which `preprocess` is tried, as a whole and in two halves, before it is called batch by batch
+TRIED = 64
 
 _HOST = torch.device("cpu")
 
@@ -30,7 +35,7 @@ _HOST = torch.device("cpu")
 class Tensors:
     """N examples ready for the model."""
 
-    inputs: Tensor  # (N, …)
+    inputs: Inputs  # (N, …)
     targets: Tensor  # (N, …) int64 classes, or floating point
     place: torch.device = _HOST  # where batches are wanted
 
@@ -42,10 +47,17 @@ class Tensors:
         """Shape of one example."""
         return tuple(self.inputs.shape[1:])
 
+    @property
+    def resident(self) -> int:
+        """Bytes in memory; what is mapped takes that of the page cache."""
+        inputs = 0 if isinstance(self.inputs, MappedInputs) else model_inputs.size(self.inputs)
+        return inputs + self.targets.numel() * self.targets.element_size()
+
     def to(self, device: torch.device) -> Tensors:
         """Move to the device where all of it fits into half of the free memory; else batches move one by one."""
-        size = sum(one.numel() * one.element_size() for one in (self.inputs, self.targets))
-        if device.type != "cpu" and size > memory_estimate.available(device) // 2:
+        if not isinstance(self.inputs, Tensor):
+            return replace(self, place=device)
+        if device.type != "cpu" and self.resident > memory_estimate.available(device) // 2:
             return replace(self, place=device)
         return Tensors(self.inputs.to(device), self.targets.to(device), device)
 
@@ -59,27 +71,49 @@ def _raw(array: NDArray[np.generic], task: Task, what: str) -> Tensor:
         ) from error
 
 
-def _as(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    if tensor.is_complex():
-        return tensor.to(dtype.to_complex())
-    return tensor.to(dtype) if tensor.is_floating_point() else tensor
-
-
 def tensors(task: Task, train: Examples, evaluated: Examples, dtype: torch.dtype) -> tuple[Tensors, Tensors]:
-    """Both parts, preprocessed; statistics come from the training part alone."""
-    raw = [_raw(part.inputs, task, "inputs") for part in (train, evaluated)]
+    """Both parts, preprocessed; statistics come from the training part alone.
+
+    Where that takes more than BY_BATCH bytes, inputs stay as they are, mapped where they were, until a batch is taken.
+    """
+    parts = (train, evaluated)
+    raw = [_raw(part.inputs, task, "inputs") for part in parts]
     extra = () if task.statistics is None else (task.call("statistics", raw[0]),)
-    found = []
-    for part, inputs in zip((train, evaluated), raw, strict=True):
-        ready = inputs if task.preprocess is None else task.call("preprocess", inputs, *extra)
-        if not isinstance(ready, Tensor) or len(ready) != len(part):
-            shape = tuple(ready.shape) if isinstance(ready, Tensor) else type(ready).__name__
-            raise task.refuse(f"preprocess() returns {shape} for {len(part)} examples", "a Tensor with a row for each")
-        targets = _raw(part.targets, task, "targets")
-        if part.several is None:  # else one table of whole and other numbers, which float64 keeps exactly
-            targets = targets.long() if part.classes is not None else targets.to(dtype)
-        found.append(Tensors(_as(ready, dtype), targets))
+
+    ready = Preprocessing(task, extra, dtype)
+    large = sum(_ready_bytes(ready, one) for one in raw) > BY_BATCH
+    if large:
+        _refuse_joint(task, ready, raw[0][:TRIED])
+    found = [
+        Tensors(MappedInputs(inputs, ready) if large else ready(inputs), _targets(task, part, dtype))
+        for part, inputs in zip(parts, raw, strict=True)
+    ]
     return found[0], found[1]
+
+
+def _targets(task: Task, part: Examples, dtype: torch.dtype) -> Tensor:
+    targets = _raw(part.targets, task, "targets")
+    if part.several is not None:  # one table of whole and other numbers, which float64 keeps exactly
+        return targets
+    return targets.long() if part.classes is not None else targets.to(dtype)
+
+
+def _ready_bytes(ready: Preprocessing, raw: Tensor) -> int:
+    """Bytes of all inputs once preprocessed, as a first one tells; 0 where they are few as they are."""
+    if raw.numel() * 8 <= BY_BATCH:
+        return 0
+    return model_inputs.size(MappedInputs(raw, ready))
+
+
+def _refuse_joint(task: Task, ready: Preprocessing, few: Tensor) -> None:
+    """Raise UsageError where an example is preprocessed otherwise among others: batches would give other inputs."""
+    half = len(few) // 2
+    whole, apart = ready(few), torch.cat([ready(few[:half]), ready(few[half:])])
+    if whole.shape != apart.shape or not torch.allclose(whole, apart, rtol=1e-4, atol=1e-6, equal_nan=True):
+        raise task.refuse(
+            "preprocess() gives an example other values among other examples, and these are too many for one call",
+            "each row by itself; what follows from the training part belongs to statistics()",
+        )
 
 
 def outputs(examples: Examples) -> int | dict[str, int]:
@@ -109,8 +143,7 @@ class Feed:
         self.cuts = cuts(len(data), batch_size)
         self.augmenting = [one.generator("augmentation", self.device) for one in streams] if task.augment else []
         self.globals = self._globals() if task.augment and len(streams) > 1 else []
-        size = data.inputs[:1].numel() * data.inputs.element_size() * len(data) * len(streams)
-        self.whole = size <= GATHER
+        self.whole = isinstance(data.inputs, Tensor) and model_inputs.size(data.inputs) * len(streams) <= GATHER
 
     @property
     def steps(self) -> int:

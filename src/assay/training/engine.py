@@ -20,6 +20,7 @@ from assay.core.params_yaml import Train
 from assay.training import optimizers, random_streams
 from assay.training.device import Compiled
 from assay.training.dropout import Masks
+from assay.training.model_inputs import Inputs
 from assay.training.task_interface import Task
 
 ALIGN = 16
@@ -128,7 +129,7 @@ class Engine(ABC):
     def apply(self, lr: float, step: int) -> None:
         self.rule.update(self.theta, self.grad, self.slots, lr, step)
 
-    def mean_losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
+    def mean_losses(self, inputs: Inputs, targets: Tensor) -> Tensor:
         """(lanes,) mean loss over all examples."""
         total, place = torch.zeros(self.lanes, dtype=torch.float64), self.theta.device
         with torch.no_grad(), random_streams.untouched():
@@ -138,10 +139,11 @@ class Engine(ABC):
                 total += found * len(targets[part])
         return total / len(targets)
 
-    def outputs(self, inputs: Tensor) -> Tensor:
+    def outputs(self, inputs: Inputs) -> Tensor:
         """(lanes, N, …) outputs for N examples, on the host."""
         with torch.no_grad(), random_streams.untouched():
-            portions = (part.to(self.theta.device) for part in torch.split(inputs, self.portion))
+            starts = range(0, len(inputs), self.portion)
+            portions = (inputs[start : start + self.portion].to(self.theta.device) for start in starts)
             parts = [self.forward(part).float().cpu() for part in portions]
         return torch.cat(parts, dim=1)
 

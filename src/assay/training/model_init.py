@@ -22,7 +22,7 @@ def module(plan: TrainingPlan, number: int, masks: Masks) -> nn.Module:
     streams = plan.streams(number)
     random_streams.seed_globals(streams.display, streams.integer("init"))
     made = task_interface.build(plan.task, plan.train.shape, plan.outputs, plan.params.model)
-    made = task_interface.shaped(plan.task, dropout.install(made, masks), plan.train.inputs)
+    made = task_interface.shaped(plan.task, dropout.install(made, masks), plan.train.inputs[:2])
     made = device.cast(made, plan.device, device.DTYPES[plan.params.train.precision])
     random_streams.seed_globals(streams.display)
     return made

@@ -22,6 +22,7 @@ from assay.core.params_yaml import Machine, Params
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import ModeTrace, Trace, TraceRequest
 from assay.data import storage
+from assay.data.content_hash import array_digest
 from assay.data.storage import Examples
 from assay.replicates.train_and_eval_examples import sample
 from assay.replicates.training_progress import Progress
@@ -127,4 +128,4 @@ def _tensor_hash(tensor: Tensor) -> str:
 
 
 def _hash(array: NDArray[np.generic]) -> str:
-    return storage.array_digest(array)
+    return array_digest(array)

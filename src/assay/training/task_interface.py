@@ -77,13 +77,14 @@ class Task:
         except AssayError:
             raise
         except Exception as error:
-            raise self.refuse(f"{member}() fails with {brief(error)}", _form(member)) from error
+            problem = f"{member}() fails with {brief(error)}{task_source.at_line(self.root, error)}"
+            raise self.refuse(problem, _form(member)) from error
 
 
 def load(name: str, root: Path, model_parameters: Mapping[str, Any]) -> Task:
     """The task `tasks.NAME.learning` of the project at `root`; UsageError when it breaks the contract."""
     file = task_source.where(root, name, "learning")
-    module = _import(task_source.module(name, "learning"), file, root)
+    module = _import(task_source.module(root, name, "learning"), file, root)
     members = {member: getattr(module, member) for member in MEMBERS if callable(getattr(module, member, None))}
     task = Task(name=name, file=file, root=root, **members)
     if task.fit is None:
@@ -104,7 +105,8 @@ def _import(module: str, file: str, root: Path) -> ModuleType:
     except AssayError:
         raise
     except Exception as error:
-        raise UsageError(f"{file} does not import: {brief(error)}", mend="mend the import, then run again") from error
+        problem = f"{file} does not import: {brief(error)}{task_source.at_line(root, error)}"
+        raise UsageError(problem, mend="mend the import, then run again") from error
 
 
 def _check_signature(task: Task, member: str, function: Callable[..., Any], named: Mapping[str, Any]) -> None:

@@ -18,10 +18,10 @@ from typing import Any
 from assay.core import ast_normal_form
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
-from assay.metrics.version.module_graph import Project, Reader
-from assay.metrics.version.reachable_code import Reach
-from assay.metrics.version.top_level_statements import Unit
-from assay.metrics.version.used_and_mutated_names import scan
+from assay.core.reachability.module_graph import Project, Reader
+from assay.core.reachability.reachable_code import Reach
+from assay.core.reachability.top_level_statements import Unit
+from assay.core.reachability.used_and_mutated_names import scan
 
 REGISTRY, REVISION, READS = "METRICS", "REVISION", "READS"
 #: member of a task's learning.py whose results stand for predictions
@@ -68,8 +68,9 @@ def metric_version(
     evaluated: str,
     options: Mapping[str, Any],
     reads: Mapping[str, str] | None = None,
+    label: str = "",
 ) -> str:
-    """The version of metric `name` in `METRICS` of `module`.
+    """The version of metric `name` in `METRICS` of `module`; `label` as for `metric_code`.
 
     `read` gives the source of a module of the project by its dotted name, None for all others;
     `evaluated` is the content hash of the evaluated examples, `options` the metric's keyword arguments,
@@ -78,14 +79,19 @@ def metric_version(
     """
     settings = json.dumps(json_form(options), sort_keys=True, separators=(",", ":"))
     contents = [f"{READS} {file} {content}" for file, content in sorted((reads or {}).items())]
-    ruler = "\n".join([evaluated, settings, metric_code(read, module, name), *contents])
+    ruler = "\n".join([evaluated, settings, metric_code(read, module, name, label), *contents])
     digest = hashlib.blake2b(ruler.encode(), digest_size=4).hexdigest()
     return str(MetricVersion.parse(f"{name}-{revision}.{digest}"))
 
 
-def metric_code(read: Reader, module: str, name: str) -> str:
-    """Normal form of the metric's entry in `METRICS` and of everything of the project that it reaches."""
+def metric_code(read: Reader, module: str, name: str, label: str = "") -> str:
+    """Normal form of the metric's entry in `METRICS` and of everything of the project that it reaches.
+
+    `label` is given for a file that holds a whole task: what the module with the same metric alone would be called.
+    There effects of importing count statement by statement, not the model beside the metric.
+    """
     project = Project(read)
+    effects, names = (project.acting(module), {module: label}) if label else (None, {})
     found = project.lookup(module, (REGISTRY,))
     registry = [hit.unit for hit in found if not hit.unit.is_import]
     if not registry and module != READY and project.has(READY):
@@ -94,12 +100,19 @@ def metric_code(read: Reader, module: str, name: str) -> str:
         raise UsageError(f"{module} has no {REGISTRY}", allowed=f"{REGISTRY} = {{NAME: {{'function': …}}}}")
     table = _table(getattr(registry[0].node, "value", None)) if len(registry) == 1 else None
     if table is None:  # not written out at once: it counts as it stands
-        return Reach(project, module, registry, {}).text()
-    if registry[0].module in project.with_effects(module):  # which may change any entry
-        return Reach(project, module, registry, {registry[0]: _entries(registry[0], table)}).text()
+        return Reach(project, module, registry, {}, effects).text(names)
+    if _is_changed(project, module, registry[0], effects):  # which may change any entry
+        return Reach(project, module, registry, {registry[0]: _entries(registry[0], table)}, effects).text(names)
     if name not in table:
         raise UsageError(f"metric {name!r} is not in {REGISTRY} of {module}", allowed=", ".join(table))
-    return Reach(project, module, [_entry(registry[0], table[name])], {}).text()
+    return Reach(project, module, [_entry(registry[0], table[name])], {}, effects).text(names)
+
+
+def _is_changed(project: Project, module: str, registry: Unit, effects: list[Unit] | None) -> bool:
+    """Whether what importing does may change the table after it was written."""
+    if effects is None:
+        return registry.module in project.with_effects(module)
+    return registry in Reach(project, module, (), {}, effects).units
 
 
 def score_code(read: Reader, module: str) -> str:
