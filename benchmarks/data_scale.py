@@ -26,6 +26,44 @@ from tabulate import tabulate
 
 ROOT = Path(__file__).resolve().parents[1]
 DVC = [sys.executable, "-m", "dvc"]
+#: batches alone, and steps of one replicate alone on a batch that is at hand, in processor seconds
+_LOADER = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from assay.core.params_yaml import resolved
+from assay.core.schemas import MeasureRequest
+from assay.replicates import train_and_eval_examples as samples
+from assay.replicates.training_progress import Progress
+from assay.training import training_setup
+from assay.training.batches import Feed
+from assay.training.vmap import equivalence_check
+
+root = Path.cwd()
+words = {name: str(root / "out") for name in ("models", "predictions", "curves", "log", "answer")}
+request = MeasureRequest(
+    profile="full", purpose="candidate", seed=1, replicates=[0], device="cpu", environment="", code="",
+    execution="sequential", train=str(root / "data/split/train"), evaluate=str(root / "data/split/validation"),
+    cache=str(root / ".dvc/tmp/assay"), **words,
+)
+params = resolved(Path("params.yaml").read_bytes())
+sample = samples.read(request, params)
+progress = Progress(root / "curves.csv", root / "log.txt", 1)
+plan = training_setup.prepare(request, root, params, sample).group(request, params, progress, []).plan
+feed = Feed(plan.task, plan.train, params.train.batch_size, [plan.streams(0)])
+started = time.process_time()
+for inputs, targets in feed.epoch(1):
+    pass
+loading = time.process_time() - started
+engine, steps = equivalence_check.alone(plan, 0), min(100, feed.steps)
+inputs, targets = next(feed.epoch(1))
+started = time.process_time()
+for step in range(steps):
+    engine.step(inputs, targets, 1e-3, step + 1)
+training = (time.process_time() - started) / steps / len(targets[0])
+rate = len(plan.train) / loading
+print(f"the loader gives {rate:.0f} examples a CPU second, the model takes {1 / training:.0f}: {rate * training:.1f} x")
+"""
 
 
 def main() -> None:
@@ -72,6 +110,8 @@ def run(bench: Bench, root: Path, examples: int, threads: str) -> None:
     stored = sum(path.stat().st_size for path in (root / ".dvc" / "cache" / "files").rglob("*") if path.is_file())
     print(f"\n{examples} examples, {size / 1e6:.0f} MB; all in all {cpu:.1f} s of CPU")
     print(f"DVC keeps {stored / size:.2f} times the input, models and predictions included")
+    if bench.loader:
+        subprocess.run([sys.executable, "-c", _LOADER, str(ROOT / "src")], cwd=root, env=environment, check=True)
 
 
 class Sampler:

@@ -75,6 +75,12 @@ _FOLDER = """
 """
 
 
+_WIDTH = {
+    "  hidden: 128\n  layers: 1\n  dropout: 0.1\n": "  width: 32\n",
+    "    model:\n      hidden: 64\n": "    model:\n      width: 16\n",
+}
+
+
 @dataclass(frozen=True)
 class Bench:
     """One kind of data: how it is made, and the run that is measured."""
@@ -85,6 +91,7 @@ class Bench:
     params: dict[str, str]  # line of params.yaml → what stands there instead
     strategy: bool = False  # whether an accepted strategy is the baseline
     stages: Sequence[str] = field(default_factory=tuple)  # what is measured; all where none is named
+    loader: bool = False  # whether batches are timed against the model's steps
 
     @property
     def setup(self) -> list[list[str]]:
@@ -193,12 +200,13 @@ TASKS = {
         table,
         {"data.py": _TABLE, "learning.py": _TRANSFORM, "perceptron.py": _PERCEPTRON, "metrics.py": _METRICS},
         {"data: {}": "data: {file: raw/table.csv}", "  epochs: 20": "  epochs: 1"},
-        stages=("prepare", "split"),
+        stages=("context", "prepare", "split"),
     ),
     "files": Bench(
         50_000,
         files,
         {"data.py": _FILES, "learning.py": _FOLDER, "metrics.py": _METRICS},
-        {"data: {}": "data: {folder: raw, size: 48}", "  epochs: 20": "  epochs: 1", "  hidden: 128": "  width: 32"},
+        {"data: {}": "data: {folder: raw, size: 48}", "  epochs: 20": "  epochs: 1", **_WIDTH},
+        loader=True,
     ),
 }

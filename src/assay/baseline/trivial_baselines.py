@@ -141,7 +141,7 @@ def _standardised(train: Examples, evaluated: Examples) -> tuple[Array, Standard
 def _last_value(part: Examples) -> Predictions | None:
     """The last step of each input, for all that is to come; None where nothing says which of its values that is."""
     inputs, wanted = part.inputs, part.targets.shape
-    if inputs.ndim < 2 or part.classes:
+    if arrow(inputs) is not None or inputs.ndim < 2 or part.classes:
         return None
     last = inputs[:, -1].astype(np.float32)
     if last.ndim == 2 and last.shape[1] == 1:

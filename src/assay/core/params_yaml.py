@@ -80,6 +80,7 @@ class Machine(Section, frozen=True, kw_only=True):
     device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
     execution: Literal["auto", "fused", "sequential", "processes"] = "auto"
     compile: bool = False
+    loaders: Annotated[int, Meta(ge=0, le=64)] = 0
 
 
 class Params(Section, frozen=True, kw_only=True):

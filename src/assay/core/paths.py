@@ -127,7 +127,7 @@ class ProjectPaths:
 
 
 #: folders of the cache that hold one thing in each of their entries
-KINDS = ("replicates", "checkpoints", "trees", "data", "exports", "cells")
+KINDS = ("replicates", "checkpoints", "trees", "data", "decoded", "exports", "cells")
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,11 @@ from assay.runtime import (
     task_source,
     tracked_code_check,
 )
+from assay.runtime import source_roots as trees
 from assay.runtime.stage_setup import StageContext, start
+
+#: how the names of ready tasks begin
+READY = "assay.ready."
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
@@ -75,8 +79,12 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
 
 
 def packages(root: Path, code: StageCode) -> set[str]:
-    """First names of packages from elsewhere that the user's own files import."""
-    return import_closure.third_party(root, [Path(file) for file in code.files])
+    """First names of packages from elsewhere that the user's own files import, and ready tasks that these import."""
+    own = [Path(file) for file in code.files]
+    names = {name for file in own if file.suffix == ".py" for name in import_closure.imported_names(root, file)}
+    found = {file for name in names if name.startswith(READY) and (file := trees.LIBRARY_TREE.find(name))}
+    ready = import_closure.import_closure(trees.LIBRARY_TREE, sorted(found))
+    return import_closure.third_party(root, own) | import_closure.third_party(trees.LIBRARY_TREE, ready)
 
 
 def check_task(ctx: StageContext) -> None:

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from assay.data.storage import Examples
-from assay.training import memory_estimate, model_inputs, random_streams
-from assay.training.model_inputs import Inputs, MappedInputs, Preprocessing
+from assay.training import example_batch, example_inputs, example_loader, memory_estimate, model_inputs, random_streams
+from assay.training.example_inputs import DecodeCache
+from assay.training.model_inputs import CollatedInputs, Inputs, MappedInputs, Preprocessing
 from assay.training.random_streams import Globals, Streams
 from assay.training.task_interface import Task
 
@@ -43,14 +43,14 @@ class Tensors:
         return len(self.targets)
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one example."""
-        return tuple(self.inputs.shape[1:])
+    def shape(self) -> Any:
+        """Shape of one example; of what is collated -1 where examples differ, and by name where they are dicts."""
+        return self.inputs.shape if isinstance(self.inputs, CollatedInputs) else tuple(self.inputs.shape[1:])
 
     @property
     def resident(self) -> int:
         """Bytes in memory; what is mapped takes that of the page cache."""
-        inputs = 0 if isinstance(self.inputs, MappedInputs) else model_inputs.size(self.inputs)
+        inputs = model_inputs.size(self.inputs) if isinstance(self.inputs, Tensor) else 0
         return inputs + self.targets.numel() * self.targets.element_size()
 
     def to(self, device: torch.device) -> Tensors:
@@ -62,25 +62,24 @@ class Tensors:
         return Tensors(self.inputs.to(device), self.targets.to(device), device)
 
 
-def _raw(array: NDArray[np.generic], task: Task, what: str) -> Tensor:
-    try:
-        return torch.from_numpy(np.ascontiguousarray(array))
-    except TypeError as error:
-        raise task.refuse(
-            f"{what} have type {array.dtype}", "numbers; turn others into numbers in prepare()"
-        ) from error
-
-
-def tensors(task: Task, train: Examples, evaluated: Examples, dtype: torch.dtype) -> tuple[Tensors, Tensors]:
+def tensors(
+    task: Task, train: Examples, evaluated: Examples, dtype: torch.dtype, cache: DecodeCache | None = None
+) -> tuple[Tensors, Tensors]:
     """Both parts, preprocessed; statistics come from the training part alone.
 
     Where that takes more than BY_BATCH bytes, inputs stay as they are, mapped where they were, until a batch is taken.
     """
     parts = (train, evaluated)
-    raw = [_raw(part.inputs, task, "inputs") for part in parts]
+    raw = example_inputs.prepared(task, train, evaluated, cache)
     extra = () if task.statistics is None else (task.call("statistics", raw[0]),)
 
     ready = Preprocessing(task, extra, dtype)
+    if task.collate is not None:
+        made = [
+            Tensors(CollatedInputs(one, ready), _targets(task, part, dtype))
+            for one, part in zip(raw, parts, strict=True)
+        ]
+        return made[0], made[1]
     large = sum(_ready_bytes(ready, one) for one in raw) > BY_BATCH
     if large:
         _refuse_joint(task, ready, raw[0][:TRIED])
@@ -92,7 +91,7 @@ def tensors(task: Task, train: Examples, evaluated: Examples, dtype: torch.dtype
 
 
 def _targets(task: Task, part: Examples, dtype: torch.dtype) -> Tensor:
-    targets = _raw(part.targets, task, "targets")
+    targets = example_inputs.tensor(part.targets, task, "targets")
     if part.several is not None:  # one table of whole and other numbers, which float64 keeps exactly
         return targets
     return targets.long() if part.classes is not None else targets.to(dtype)
@@ -135,10 +134,14 @@ def cuts(examples: int, batch_size: int) -> list[tuple[int, int]]:
 class Feed:
     """Batches for `lanes` replicates, each in an order of its own."""
 
-    def __init__(self, task: Task, data: Tensors, batch_size: int, streams: Sequence[Streams]) -> None:
+    def __init__(
+        self, task: Task, data: Tensors, batch_size: int, streams: Sequence[Streams], loaders: int = 0
+    ) -> None:
+        """`loaders`: processes that collate batches of one lane; 0 is this one."""
         self.task = task
         self.data = data
         self.streams = streams
+        self.loaders = loaders
         self.device = data.place
         self.cuts = cuts(len(data), batch_size)
         self.augmenting = [one.generator("augmentation", self.device) for one in streams] if task.augment else []
@@ -150,8 +153,11 @@ class Feed:
         """Steps of an epoch."""
         return len(self.cuts)
 
-    def epoch(self, number: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def epoch(self, number: int, skip: int = 0) -> Iterator[tuple[Any, Tensor]]:
         """(lanes, batch, …) inputs and targets of each step of epoch `number` (from 1), without the first `skip`."""
+        if isinstance(self.data.inputs, CollatedInputs):
+            yield from self._collated(self.data.inputs, number, skip)
+            return
         order = np.stack([one.order(number, len(self.data)) for one in self.streams])
         rows = torch.from_numpy(order).to(self.data.targets.device)
         if self.whole:
@@ -163,6 +169,17 @@ class Feed:
                 batch = self.data.inputs[rows[:, start:end]], self.data.targets[rows[:, start:end]]
             moved = batch[0].to(self.device), batch[1].to(self.device)
             yield self._augmented(*moved) if self.augmenting else moved
+
+    def _collated(self, inputs: CollatedInputs, number: int, skip: int) -> Iterator[tuple[Any, Tensor]]:
+        """The only lane of batches of unequal examples."""
+        (stream,) = self.streams
+        order = torch.from_numpy(stream.order(number, len(self.data)))
+        rows = [order[start:end] for start, end in self.cuts]
+        seeds = [stream.integer("loader", number, step) for step in range(len(rows))]
+        for step, batch in enumerate(example_loader.batches(inputs, rows, seeds, skip, self.loaders), skip):
+            targets = self.data.targets[rows[step]].to(self.device)[None]
+            lane = example_batch.as_lane(example_batch.moved(batch, self.device))
+            yield self._augmented(lane, targets) if self.augmenting else (lane, targets)
 
     def state(self) -> dict[str, Any]:
         """Streams that an epoch draws from; orders are drawn anew for each epoch and need none."""
@@ -185,14 +202,18 @@ class Feed:
                 found.append(Globals())
         return found
 
-    def _augmented(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        made = [self._augment(lane, inputs[lane], targets[lane]) for lane in range(len(self.streams))]
+    def _augmented(self, inputs: Any, targets: Tensor) -> tuple[Any, Tensor]:
+        lanes = range(len(self.streams))
+        made = [self._augment(lane, example_batch.lane(inputs, lane), targets[lane]) for lane in lanes]
         for pair in made:
-            if not (isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(part, Tensor) for part in pair)):
+            if not (isinstance(pair, tuple) and len(pair) == 2 and all(map(example_batch.is_batch, pair))):
                 raise self.task.refuse("augment() does not return two Tensors", "(inputs, targets)")
+        if isinstance(self.data.inputs, CollatedInputs):
+            ((batch, aims),) = made
+            return example_batch.as_lane(batch), aims[None]
         return torch.stack([one for one, _ in made]), torch.stack([two for _, two in made])
 
-    def _augment(self, lane: int, inputs: Tensor, targets: Tensor) -> Any:
+    def _augment(self, lane: int, inputs: Any, targets: Tensor) -> Any:
         if not self.globals:
             return self.task.call("augment", inputs, targets, self.augmenting[lane])
         self.globals[lane].restore()

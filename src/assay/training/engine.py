@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from assay.core.params_yaml import Train
-from assay.training import optimizers, random_streams
+from assay.training import example_batch, optimizers, random_streams
 from assay.training.device import Compiled
 from assay.training.dropout import Masks
 from assay.training.model_inputs import Inputs
@@ -135,17 +135,21 @@ class Engine(ABC):
         with torch.no_grad(), random_streams.untouched():
             for start in range(0, len(targets), self.portion):
                 part = slice(start, start + self.portion)
-                found = self.losses(inputs[part].to(place), targets[part].to(place)).double().cpu()
+                found = self.losses(example_batch.moved(inputs[part], place), targets[part].to(place)).double().cpu()
                 total += found * len(targets[part])
         return total / len(targets)
 
     def outputs(self, inputs: Inputs) -> Tensor:
         """(lanes, N, …) outputs for N examples, on the host."""
-        with torch.no_grad(), random_streams.untouched():
-            starts = range(0, len(inputs), self.portion)
-            portions = (inputs[start : start + self.portion].to(self.theta.device) for start in starts)
-            parts = [self.forward(part).float().cpu() for part in portions]
-        return torch.cat(parts, dim=1)
+        return torch.cat([part for _, part in self.portions(inputs)], dim=1)
+
+    def portions(self, inputs: Inputs) -> Iterator[tuple[slice, Tensor]]:
+        """Rows, and (lanes, rows, …) outputs for them, on the host: as many at a time as memory is meant for."""
+        for start in range(0, len(inputs), self.portion):
+            part = slice(start, start + self.portion)
+            with torch.no_grad(), random_streams.untouched():
+                made = self.forward(example_batch.moved(inputs[part], self.theta.device)).float().cpu()
+            yield part, made
 
     def weights(self, lane: int) -> dict[str, Tensor]:
         """Parameters and buffers of one lane by name, on the host, in the names of `state_dict`: plain copies, however

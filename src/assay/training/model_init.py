@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from assay.core.schemas import SAME_START
-from assay.training import device, dropout, random_streams, task_interface
+from assay.training import device, dropout, example_batch, random_streams, task_interface
 from assay.training.dropout import Masks
 from assay.training.training_spec import TrainingPlan
 
@@ -72,6 +72,7 @@ def check(plan: TrainingPlan) -> None:
         count = min(plan.params.train.batch_size, len(plan.train), 8)
         part = slice(0, count)
         with device.autocast(plan.device, plan.params.train.precision):
-            inputs, targets = plan.train.inputs[part].to(plan.device), plan.train.targets[part].to(plan.device)
+            inputs = example_batch.moved(plan.train.inputs[part], plan.device)
+            targets = plan.train.targets[part].to(plan.device)
             task_interface.probe(plan.task, made, inputs, targets, plan.classes)
         task_interface.check_storable(plan.task, made)

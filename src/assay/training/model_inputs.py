@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from assay.training import example_batch
+from assay.training.example_batch import Batch
 from assay.training.task_interface import Task
 
 #: rows of inputs, as a slice, (B,), or (lanes, B)
@@ -28,14 +30,16 @@ class Preprocessing:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Raw inputs (B, …) → inputs (B, …) of the model."""
-        made: Any = inputs
-        if self.task.preprocess is not None:
-            made = self.task.call("preprocess", inputs, *self.statistics)
+        made = self.applied(inputs)
         if not isinstance(made, Tensor) or len(made) != len(inputs):
             shape = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
             problem = f"preprocess() returns {shape} for {len(inputs)} examples"
             raise self.task.refuse(problem, "a Tensor with a row for each")
         return cast(made, self.dtype)
+
+    def applied(self, inputs: Any) -> Any:
+        """What `preprocess()` makes of a batch, a dict included."""
+        return inputs if self.task.preprocess is None else self.task.call("preprocess", inputs, *self.statistics)
 
 
 def cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
@@ -69,11 +73,39 @@ class MappedInputs:
         return torch.Size([len(self.raw), *self[:1].shape[1:]])
 
 
+@dataclass(frozen=True)
+class CollatedInputs:
+    """N examples of unequal shapes; `collate()` makes a batch of those that are taken, in their order."""
+
+    examples: Any  # DecodedExamples, or a Tensor (N, …)
+    ready: Preprocessing
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, rows: Rows) -> Batch:
+        """Inputs of the model for a slice or (B,) rows."""
+        wanted = range(len(self))[rows] if isinstance(rows, slice) else rows.tolist()
+        task = self.ready.task
+        made = task.call("collate", [self.examples[row] for row in wanted])
+        if example_batch.is_batch(made):
+            made = self.ready.applied(made)
+        if not example_batch.is_batch(made):
+            raise task.refuse(f"collate() returns {type(made).__name__}", "a Tensor, or a dict of Tensors")
+        found: Batch = example_batch.mapped(lambda tensor: cast(tensor, self.ready.dtype), made)
+        return found
+
+    @property
+    def shape(self) -> Any:
+        """Of one example, before it is collated; -1 where examples differ, by name where they are dicts."""
+        return self.examples.shape if not isinstance(self.examples, Tensor) else tuple(self.examples.shape[1:])
+
+
 #: inputs (N, …) of the model, taken by `inputs[rows]`
-Inputs: TypeAlias = Tensor | MappedInputs
+Inputs: TypeAlias = Tensor | MappedInputs | CollatedInputs
 
 
-def size(inputs: Inputs) -> int:
+def size(inputs: Tensor | MappedInputs) -> int:
     """Bytes of all inputs, as the model gets them."""
     one = inputs[:1]
     return one.numel() * one.element_size() * len(inputs)

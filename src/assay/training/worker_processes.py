@@ -60,7 +60,8 @@ class _Parcel:
         for part in (plan.train, plan.evaluate):
             mapped = part.inputs if isinstance(part.inputs, MappedInputs) else None
             statistics = mapped.ready.statistics if mapped else None
-            raw = mapped.raw if mapped else part.inputs[:]
+            raw = mapped.raw if mapped else part.inputs
+            assert isinstance(raw, Tensor)  # what is collated trains in one process
             arrays += [raw.cpu().numpy(), part.targets.cpu().numpy()]
         return cls(
             root=plan.task.root,
