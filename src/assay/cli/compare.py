@@ -14,8 +14,9 @@ from click.core import ParameterSource
 
 from assay.cli.printing import examples, show, show_json
 from assay.commands import compare as verb
-from assay.commands.compare import Compared, Options
+from assay.commands.compare import Compared
 from assay.commands.compare_many import FamilyMember, compare_family
+from assay.commands.compare_options import Options
 from assay.commands.compare_score_source import RECORDED
 from assay.core import sanitize_output
 from assay.core.errors import GateError

@@ -14,6 +14,8 @@ from pathlib import Path
 from assay.commands import compare_detect_column, compare_metric_options, compare_one_run_per_row
 from assay.commands.compare_metric_options import RULERS, MetricRow
 from assay.core.errors import UsageError
+from assay.core.metric_version import metric_name
+from assay.history.replicates_csv import SAME_AS
 from assay.metrics import ran_on_this_machine, result_tables
 from assay.runtime import files, git, table_files
 from assay.runtime.table_files import Table
@@ -22,8 +24,6 @@ from assay.stats.strategy_replicates import Member, MetricConditions, ReplicateG
 
 REPLICATES, METRICS = "results/replicates.csv", "results/metrics.json"
 SCHEMA = 1
-#: column that names an earlier replicate with the same predictions
-SAME_AS = "same_as"
 #: columns of a record that are no metric
 RECORDED = (
     *("arm", "strategy", "identity", "replicate", "seed", "status", "metric_version", "profile"),
@@ -155,7 +155,7 @@ def column(source: SideSource, chosen: str) -> str:
             raise UsageError(f"{source.name} has no column {chosen!r}", allowed=listed, mend="--column NAME")
         return chosen
     if source.is_record:
-        decides = source.table["metric_version"][0].rpartition("-")[0]
+        decides = metric_name(source.table["metric_version"][0])
         if decides not in source.table:
             raise UsageError(
                 f"{source.name} has no column {decides!r}", allowed=", ".join(metrics), mend="--column NAME"
@@ -169,34 +169,6 @@ def recorded(source: SideSource, metric: str) -> MetricRow:
     if not source.is_record:
         return compare_metric_options.of_file(source.table, source.name)
     return compare_metric_options.of_record(source.table, source.rulers, metric, source.name)
-
-
-def baseline_terms(root: Path, candidate: SideSource, named: SideSource | None, metric: str) -> MetricRow | None:
-    """How the record of the baseline judges `metric`: of BASE, else of what the candidate was measured against.
-
-    None where no such record says it. What the candidate's own tree says may have changed together with the idea.
-    """
-    if named is not None:
-        return recorded(named, column(named, metric)) if named.is_record else None
-    if not candidate.is_record or metric == column(candidate, ""):
-        return None  # its replicates.csv holds the baseline's terms
-    against = next(
-        (
-            one
-            for one, arm in zip(candidate.table["strategy"], candidate.table["arm"], strict=True)
-            if arm == "baseline"
-        ),
-        "",
-    )
-    rulers = _rulers_at(root, against, against) if against else None
-    return (
-        compare_metric_options.own(rulers, metric, against) if rulers and metric in rulers.get("metric", []) else None
-    )
-
-
-def _rulers_at(root: Path, commit: str, name: str) -> Table | None:
-    content = git.read(root, commit, RULERS)
-    return None if content is None else table_files.parse(content, f"{RULERS} of {name}")
 
 
 def group(
@@ -271,6 +243,12 @@ def identity(source: SideSource, arm: str) -> str:
         return ""
     table = source.table
     return next((made for name, made in zip(table["arm"], table["identity"], strict=True) if name == arm), "")
+
+
+def strategy(source: SideSource, arm: str) -> str:
+    """Name of the strategy behind an arm of a record, "" where it has no such arm."""
+    pairs = zip(source.table["strategy"], source.table["arm"], strict=True)
+    return next((name for name, one in pairs if one == arm), "")
 
 
 def best_floor(source: SideSource, name: str, direction: str) -> tuple[str, float] | None:

@@ -27,7 +27,7 @@ from assay.history.cached_predictions import CachedArm, NotAtHandError
 from assay.history.experiments import Repository, read
 from assay.history.rescored_metrics import RescoredScore
 from assay.history.strategy_status import State, Strategy, fold
-from assay.runtime import dvc_cache_dir, environment, files, git, import_closure, project_root, task_code
+from assay.runtime import dvc_cache_dir, environment, files, git, import_closure, project_root, stage_fingerprint
 from assay.runtime.git_objects import Objects, reading
 from assay.strategies.write_tags import check_identity, write
 from assay.tags.strategy_events import Rejected, Rescored, Score
@@ -83,8 +83,9 @@ def rescore(start: Path, dry_run: bool = False) -> RescoreResult:
 
 def _packages(layout: ProjectPaths, today: Today) -> str:
     """What today's metrics import from elsewhere, as `context` notes it for `evaluate`."""
-    reached = task_code.closure(layout.root, today.asked.task.name, task_code.METRICS)
-    return environment.listed(environment.versions(import_closure.third_party(layout.root, reached)))
+    code = stage_fingerprint.find(layout.root, "evaluate", today.asked.task.name)
+    imported = import_closure.third_party(layout.root, [Path(file) for file in code.files])
+    return environment.listed(environment.versions(imported))
 
 
 def _holds(work: _Work, version: str, packages: str | None) -> bool:

@@ -159,6 +159,16 @@ def resolved(
     return _resolved(_read(content, where), profile, where, mode)
 
 
+def read(content: bytes | str, where: str = "params.yaml") -> dict[str, Any]:
+    """The file as Python values, as DVC reads them, not validated."""
+    return _read(content, where)
+
+
+def resolved_values(raw: dict[str, Any], where: str = "params.yaml") -> Params:
+    """`resolved` of what `read` gave."""
+    return _resolved(raw, None, where)
+
+
 def _resolved(raw: dict[str, Any], profile: str | None, where: str, mode: str = DEFAULT_MODE) -> Params:
     checked = _checked(raw, where)
     name = checked.profile if profile is None else profile

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.core.metric_version import can_name
 from assay.core.params_yaml import Params
 from assay.metrics import task_metrics
 from assay.metrics.scored_arm import Ruler
-from assay.metrics.version.version_key import can_name, metric_version, score_code
+from assay.metrics.version.version_key import metric_version, score_code
 from assay.runtime import files, import_closure, metric_input_files, task_source
 
 

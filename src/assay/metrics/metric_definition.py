@@ -1,7 +1,7 @@
 """What defines the metric that decides, in any tree of the project: compared, so that it cannot change with an idea.
 
 Covers: code, options and name of the metric, read without running anything; direction, smallest effect and worst value
-as `evaluate` recorded them, or as METRICS writes them; what differs between two trees. Not covered: the metric version,
+as `evaluate` recorded them, or as METRICS writes them; what differs between two source_roots. Not covered: the metric version,
 which also counts the evaluated examples (`metrics.version.version_key`), and what follows from a difference
 (`stages.evaluate`, `commands.accept_changed_metric`).
 """
@@ -22,6 +22,7 @@ from msgspec import UNSET, UnsetType
 from assay.core import ast_normal_form, params_yaml, schemas
 from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
+from assay.core.metric_version import metric_name
 from assay.core.yaml12 import parse
 from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision, score_code
 from assay.runtime import (
@@ -284,7 +285,13 @@ def _written(modules: Callable[[str], Source | None], module: str, metric: str) 
 def _recorded(read: ReadFile, metric: str) -> MetricTerms | None:
     """As that tree's results say them: its row in rulers.csv, for an older tree replicates.csv, if it decided there."""
     found = _row(read(RULERS), RULERS, lambda row: row["metric"] == metric)
-    return found or _row(read(REPLICATES), REPLICATES, lambda row: row["metric_version"].rpartition("-")[0] == metric)
+    return found or _row(read(REPLICATES), REPLICATES, lambda row: metric_name(row["metric_version"]) == metric)
+
+
+def recorded_terms(root: Path, revision: str, metric: str) -> MetricTerms | None:
+    """By which terms the results at `revision` judge `metric`; None where they do not say it."""
+    with reading(root) as objects:
+        return _recorded(at(objects, root, revision), metric)
 
 
 def _row(content: bytes | None, where: str, wanted: Callable[[dict[str, str]], bool]) -> MetricTerms | None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from assay.metrics import candidate_verdict, result_tables, task_metrics
+from assay.metrics import result_tables, task_metrics
 from assay.metrics.result_files import Evaluated
 from assay.metrics.scored_arm import Array
 from assay.stats import variance_components, verdict_rule
 from assay.stats.arm_comparison import Comparison
+from assay.stats.compare_arms import PAIRED
 from assay.stats.variance_components import NewExamples
 
 
@@ -26,7 +27,7 @@ def interval(found: Evaluated, result: Comparison, test: str) -> NewExamples | N
     before = _baseline_scores(found)
     if before is None:
         return None
-    paired = test == candidate_verdict.PAIRED and before.shape == after.shape
+    paired = test == PAIRED and before.shape == after.shape
     if result.baseline.fixed and before.ndim > 1:  # no seed moves it: one row speaks for all, as for a floor
         before, paired = before[0], False
     if result.candidate.fixed:

@@ -17,6 +17,7 @@ from assay.metrics.scored_arm import Ruler, Scored
 from assay.metrics.slice_scores import SliceFinding
 from assay.metrics.task_metrics import Metric
 from assay.runtime import files
+from assay.stats.arm_scores import mean_and_sd
 
 Flat = dict[str, Any]
 
@@ -129,10 +130,11 @@ def _flat(found: Evaluated) -> Flat:
     """results/metrics.json: flat, with neither nulls nor NaN, which `dvc exp show` would lose or choke on."""
     name = found.ruler.decides
     values = found.candidate.values(name)
+    mean, sd = mean_and_sd(values)
     flat: Flat = {
         "schema": 1,
-        name: float(np.mean(values)),
-        "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        name: mean,
+        "sd": sd,
         "n": len(values),
         "diverged": found.candidate.diverged,
     }

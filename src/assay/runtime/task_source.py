@@ -158,7 +158,13 @@ def _names(tree: ast.Module) -> frozenset[str]:
 
 
 def check_options(source: TaskModule, function: str, given: Mapping[str, Any], section: str) -> None:
-    """Refuse options that `function` does not take, or lacks, or of another simple type.
+    """Refuse the first option that `option_problems` finds."""
+    for problem in option_problems(source, function, given, section):
+        raise problem
+
+
+def option_problems(source: TaskModule, function: str, given: Mapping[str, Any], section: str) -> Iterator[UsageError]:
+    """Options that `function` does not take, or lacks, or of another simple type.
 
     Positional parameters are the library's to fill; keyword-only ones come from `section` of params.yaml.
     """
@@ -170,12 +176,12 @@ def check_options(source: TaskModule, function: str, given: Mapping[str, Any], s
     for key, value in given.items():
         if key not in taken and node.args.kwarg is None:
             problem = f"params.yaml: nobody reads '{section}.{key}'"
-            raise UsageError(problem, allowed=_listed(taken, where), mend="remove it, or add it to the function")
-        _check_type(taken.get(key), value, f"{section}.{key}")
+            yield UsageError(problem, allowed=_listed(taken, where), mend="remove it, or add it to the function")
+        yield from _type_problem(taken.get(key), value, f"{section}.{key}")
     for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
         if default is None and argument.arg not in given:
             problem = f"params.yaml lacks {section}.{argument.arg}, which {where} needs"
-            raise UsageError(problem, mend="add it, or give the argument a default")
+            yield UsageError(problem, mend="add it, or give the argument a default")
 
 
 def _listed(taken: Mapping[str, object], where: str) -> str:
@@ -186,13 +192,13 @@ def _listed(taken: Mapping[str, object], where: str) -> str:
     )
 
 
-def _check_type(annotation: ast.expr | None, value: object, key: str) -> None:
+def _type_problem(annotation: ast.expr | None, value: object, key: str) -> Iterator[UsageError]:
     if not isinstance(annotation, ast.Name) or annotation.id not in _SIMPLE:
         return
     kinds = _SIMPLE[annotation.id]
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         problem = f"params.yaml: {key} is {value!r}"
-        raise UsageError(problem, allowed=f"a value of type {annotation.id}", mend=f"set {key} in params.yaml")
+        yield UsageError(problem, allowed=f"a value of type {annotation.id}", mend=f"set {key} in params.yaml")
 
 
 def metrics(source: TaskModule) -> dict[str, str | None] | None:

@@ -45,9 +45,9 @@ from assay.metrics.scored_arm import Ruler, Scored
 from assay.metrics.slice_scores import SliceFinding, SliceJudge
 from assay.metrics.task_metrics import Metric
 from assay.report import comparison_text
-from assay.runtime import dvc_yaml, environment, files, task_source
+from assay.runtime import dvc_yaml, environment, files, progress_line, task_source
 from assay.runtime.stage_setup import StageContext, start
-from assay.stats import baseline_drift, cautions, sequential_testing, training_cost
+from assay.stats import alpha_budget, baseline_drift, cautions, sequential_testing, training_cost
 from assay.stats.arm_comparison import Comparison
 from assay.stats.sequential_testing import Look
 
@@ -67,7 +67,8 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     standard = _since_first_look(ctx, parents)
     today = own.judging_by(*standard.terms) if standard.terms else own
     with ctx.said_by_task("metrics"):
-        found, against = _evaluate(ctx, today, own.metrics, versions, standard, part)
+        with progress_line.showing(progress_line.running("evaluate")):
+            found, against = _evaluate(ctx, today, own.metrics, versions, standard, part)
         result_files.write(ctx.layout, found)
         _note(ctx, found)
         said = (*_lines(ctx, found, against), *_metric_changes(ctx, own, parents, standard))
@@ -210,7 +211,8 @@ def _judged(
         return candidate_verdict.unrecorded(baseline.arm.name if baseline else evaluation_look.FLOOR, error.problem), 0
     look = Look(price.level or asked.key.alpha, price.hold, price.number, len(asked.key.plan))
     judged = _judge(ctx, candidate, baseline, floors, today, look)
-    return replace(judged, level=price.level, look=look), look_ledger.others(known, entry)
+    last = alpha_budget.last_level(known.looks, entry) if entry.key.plan else None
+    return replace(judged, level=price.level, last_level=last, look=look), look_ledger.others(known, entry)
 
 
 def _judge(
@@ -244,7 +246,7 @@ def _lines(ctx: StageContext, found: Evaluated, against: int) -> Iterator[str]:
         if found.slices and not result_files.declares_slices(ctx.layout):
             entry = "`- results/slices.csv: {cache: false}` under stages.evaluate.plots in dvc.yaml"
             yield f"{'':11}for a table of them add {entry}"
-        yield from _futility(ctx, judged.comparison)
+        yield from _futility(ctx, judged, result)
         yield from _cost(ctx, found)
     if found.baseline is None:
         yield from (f"{'':11}{line}" for line in floor_scores.reasons(found.absent_floors))
@@ -275,13 +277,13 @@ def _drift(named: AcceptedStrategy, found: Evaluated, alpha: float) -> Iterator[
             yield f"{'':11}{line}"
 
 
-def _futility(ctx: StageContext, result: Comparison) -> Iterator[str]:
-    looks = ctx.params.judge.looks
-    n = result.candidate.n
-    if looks and n < looks[-1]:
-        level = sequential_testing.look(ctx.params.judge.alpha, looks[-1], looks).alpha
-        if sequential_testing.futile(result, looks[-1], level):
-            yield f"{'':11}futile: progress at n={looks[-1]} is unlikely; stopping here costs no error (non-binding)"
+def _futility(ctx: StageContext, judged: Judgement, result: Comparison) -> Iterator[str]:
+    """That progress at the last look of the plan is unlikely, at the level which this account leaves for that look."""
+    looks, level = ctx.params.judge.looks, judged.last_level
+    if level is None or not looks or result.candidate.n >= looks[-1]:
+        return
+    if sequential_testing.futile(result, looks[-1], level):
+        yield f"{'':11}futile: progress at n={looks[-1]} is unlikely; stopping here costs no error (non-binding)"
 
 
 def _cost(ctx: StageContext, found: Evaluated) -> Iterator[str]:

@@ -15,7 +15,7 @@ from assay.data import storage
 from assay.data.data_card import card
 from assay.data.storage import Examples
 from assay.data.validate_examples import canonical
-from assay.runtime import files, import_closure, source_analysis_cache, task_code, task_source
+from assay.runtime import files, import_closure, progress_line, source_analysis_cache, task_code, task_source
 from assay.runtime.source_roots import LIBRARY_TREE
 from assay.runtime.stage_setup import start
 
@@ -34,10 +34,11 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     ctx = start(root, "prepare")
     module = ctx.task("data")
     where = task_source.where(root, ctx.params.task.name, "data")
-    with ctx.said_by_task("data"):  # a Dataset computes its items while they are stored
-        found = canonical(module.prepare(**ctx.params.data), where, ctx.layout.prepared)
-    content = storage.write(ctx.layout.prepared, "all", found).content
-    described = card(found)
+    with progress_line.showing(progress_line.running("prepare")):
+        with ctx.said_by_task("data"):  # a Dataset computes its items while they are stored
+            found = canonical(module.prepare(**ctx.params.data), where, ctx.layout.prepared)
+        content = storage.write(ctx.layout.prepared, "all", found).content
+        described = card(found)
     files.write_text(ctx.layout.prepared / CARD, json.dumps(described, indent=2) + "\n")
     kind = f"{len(found.classes)} classes" if found.classes else "regression"
     print(f"prepare: {len(found)} examples{_shape(found)}, {kind}, {described['exact_duplicates']} exact duplicates")

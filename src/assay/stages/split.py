@@ -16,25 +16,26 @@ from assay.core.params_yaml import Split
 from assay.core.paths import PARTS
 from assay.data import contiguous_split, storage
 from assay.data.train_test_split import assign, report
-from assay.runtime import files
+from assay.runtime import files, progress_line
 from assay.runtime.stage_setup import start
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
     ctx = start(root, "split")
     ctx.prove()
-    everything, _ = storage.read(ctx.layout.prepared)
-    keys = storage.input_keys(everything)
-    asked, by = ctx.params.split, contiguous_split.way(everything, ctx.params.split)
-    if by == "content":
-        _check_content(asked)
-        where = assign(everything, asked.validation, asked.test, keys)
-    else:
-        where = contiguous_split.assign(everything, asked, by)
-    for name in PARTS:
-        storage.write(ctx.layout.part(name), name, everything, where == name)
-    found = report(everything, where, keys)
-    files.write_text(ctx.layout.split_report, json.dumps(found, indent=2) + "\n")
+    with progress_line.showing(progress_line.running("split")):
+        everything, _ = storage.read(ctx.layout.prepared)
+        keys = storage.input_keys(everything)
+        asked, by = ctx.params.split, contiguous_split.way(everything, ctx.params.split)
+        if by == "content":
+            _check_content(asked)
+            where = assign(everything, asked.validation, asked.test, keys)
+        else:
+            where = contiguous_split.assign(everything, asked, by)
+        for name in PARTS:
+            storage.write(ctx.layout.part(name), name, everything, where == name)
+        found = report(everything, where, keys)
+        files.write_text(ctx.layout.split_report, json.dumps(found, indent=2) + "\n")
     print(f"split: {', '.join(f'{size} {name}' for name, size in found['sizes'].items())}{_said(by, where, found)}")
 
 

@@ -26,7 +26,7 @@ from assay.core.params_yaml import Params
 from assay.data.target_parts import TargetPart
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Watcher
-from assay.runtime import parent_watch, standard_streams, tracked_code_check
+from assay.runtime import parent_watch, progress_line, standard_streams, tracked_code_check
 from assay.training import device, target_tensors, task_interface
 from assay.training.batches import Tensors
 from assay.training.checkpoint import Checkpoints
@@ -125,7 +125,7 @@ def forks() -> bool:
     Torch does without them where it keeps to one, also after it has used more. Where there is an accelerator, used or
     not, autograd has threads of its own and refuses to work in a copy; and nobody knows what a task's threads are for.
     """
-    others = {one.name for one in threading.enumerate()} - {"MainThread", parent_watch.NAME}
+    others = {one.name for one in threading.enumerate()} - {"MainThread", parent_watch.NAME, progress_line.NAME}
     single = torch.get_num_threads() == 1 and not torch.accelerator.is_available()
     return sys.platform == "linux" and single and not others
 

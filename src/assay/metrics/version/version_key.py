@@ -1,8 +1,8 @@
 """The metric version: a short key that is the same exactly when the ruler is.
 
-Covers: the key `NAME-REVISION.HEX8` as a value (format and parse), and the fingerprint in it of the
-evaluated examples, the metric's options, the files it says it reads, and its code with everything of the project that
-the code reaches. Not covered: reading sources and files (the caller hands in a reader and hashes), and numbers.
+Covers: the fingerprint in it of the evaluated examples, the metric's options, the files it says it reads, and its code
+with everything of the project that the code reaches. Not covered: the key as a value (`core.metric_version`), reading
+sources and files (the caller hands in a reader and hashes), and numbers.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from assay.core import ast_normal_form
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
+from assay.core.metric_version import MetricVersion
 from assay.core.reachability.module_graph import Project, Reader
 from assay.core.reachability.reachable_code import Reach
 from assay.core.reachability.top_level_statements import Unit
@@ -31,33 +31,6 @@ READY = "assay.ready.metrics"
 
 #: entries of a metric that say how its numbers are judged or shown, not what they are
 NOT_THE_RULER = frozenset({"min_effect", "per_example"})
-
-_GRAMMAR = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)-(?P<revision>0|[1-9][0-9]*)\.(?P<digest>[0-9a-f]{8})")
-
-
-@dataclass(frozen=True)
-class MetricVersion:
-    """`accuracy-1.5f3c9a2e`: numbers under different versions are never subtracted."""
-
-    name: str
-    revision: int  # raised by a person when the meaning changes in a way that code does not show
-    digest: str  # 8 hex digits over examples, options and code
-
-    def __str__(self) -> str:
-        return f"{self.name}-{self.revision}.{self.digest}"
-
-    @classmethod
-    def parse(cls, text: str) -> MetricVersion:
-        """The inverse of `str`. Raises UsageError when `text` is no metric version."""
-        found = _GRAMMAR.fullmatch(text)
-        if found is None:
-            raise UsageError(f"{text!r} is not a metric version", allowed="NAME-REVISION.HEX8: accuracy-1.5f3c9a2e")
-        return cls(found["name"], int(found["revision"]), found["digest"])
-
-
-def can_name(metric: str) -> bool:
-    """Whether a metric version can begin with the name of this metric."""
-    return _GRAMMAR.fullmatch(f"{metric}-1.00000000") is not None
 
 
 def metric_version(
