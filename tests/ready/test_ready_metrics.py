@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import warnings
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn import metrics as oracle
 from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
 from assay.core.params_yaml import MetricSection
-from assay.metrics import task_metrics
+from assay.metrics import metric_definition, task_metrics
 from assay.metrics.version.version_key import metric_code, metric_version
 from assay.ready import metrics as ready
 from assay.runtime import import_closure
@@ -168,3 +169,35 @@ def test_the_version_follows_the_code_of_its_metric_alone(way: str) -> None:
     assert version.startswith("macro_f1-1.") and version != metric_version(
         library(*own), "task", "macro_f1", 1, "examples", {}
     )
+
+
+LEARNING = """
+import torch
+from torch import nn
+SCALE = 2.0
+class Net(nn.Module):
+    width = 3
+def scaled(x): return x * SCALE
+def score(outputs, targets): return scaled(outputs)
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [("SCALE = 2.0", "SCALE = 3.0", True), ("x * SCALE", "x + SCALE", True), ("width = 3", "width = 4", False)],
+)
+def test_what_makes_scores_is_part_of_the_ruler_and_the_model_beside_it_is_not(
+    old: str, new: str, changed: bool
+) -> None:
+    def defined(learning: str) -> metric_definition.MetricDefinition:
+        params = "task: {name: t}\nmetric: {name: loss, min_effect: 0.25}\n"
+        metrics = "METRICS = {'loss': {'direction': 'minimize'}}\n"
+        tree = {"params.yaml": params, "tasks/t/metrics.py": metrics, "tasks/t/learning.py": learning}
+        files = {name: text.encode() for name, text in tree.items()}
+        read = metric_definition.ReadFile(lambda path: files.get(posixpath.normpath(path)), (".", "src"))
+        return metric_definition.definition(read, "loss", "here", recorded=False)
+
+    before, after = defined(LEARNING), defined(LEARNING.replace(old, new))
+    assert before.terms is not None and before.min_effect == 0.25 and before.code
+    found = metric_definition.changes(before, after, before.terms)
+    assert found == (["score(), whose results it gets"] if changed else [])

@@ -1,7 +1,7 @@
 """What defines the metric that decides, in any tree of the project: compared, so that it cannot change with an idea.
 
 Covers: code, options and name of the metric, read without running anything; direction, smallest effect and worst value
-as `evaluate` recorded them, or as METRICS writes them; what differs between two source_roots. Not covered: the metric version,
+as `evaluate` recorded them, or as METRICS writes them; what differs between two trees. Not covered: the metric version,
 which also counts the evaluated examples (`metrics.version.version_key`), and what follows from a difference
 (`stages.evaluate`, `commands.accept_changed_metric`).
 """
