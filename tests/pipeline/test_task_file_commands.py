@@ -54,6 +54,7 @@ def test_the_first_stage_takes_it_and_refuses_with_its_line(fresh: Project) -> N
     assert done.returncode == 2 and re.search(r"nobody reads 'data.persons'.* of task.py:\d+: prepare\(\)", done.stderr)
 
 
+@pytest.mark.extra
 def test_an_error_of_the_task_names_its_line(fresh: Project) -> None:
     project = alone(
         fresh, task=TASK.replace("    chance = np", "    raise OSError('no such scanner')\n    chance = np")
