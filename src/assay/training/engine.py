@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -141,13 +141,15 @@ class Engine(ABC):
 
     def outputs(self, inputs: Inputs) -> Tensor:
         """(lanes, N, …) outputs for N examples, on the host."""
-        with torch.no_grad(), random_streams.untouched():
-            starts = range(0, len(inputs), self.portion)
-            portions = (
-                example_batch.moved(inputs[start : start + self.portion], self.theta.device) for start in starts
-            )
-            parts = [self.forward(part).float().cpu() for part in portions]
-        return torch.cat(parts, dim=1)
+        return torch.cat([part for _, part in self.portions(inputs)], dim=1)
+
+    def portions(self, inputs: Inputs) -> Iterator[tuple[slice, Tensor]]:
+        """Rows, and (lanes, rows, …) outputs for them, on the host: as many at a time as memory is meant for."""
+        for start in range(0, len(inputs), self.portion):
+            part = slice(start, start + self.portion)
+            with torch.no_grad(), random_streams.untouched():
+                made = self.forward(example_batch.moved(inputs[part], self.theta.device)).float().cpu()
+            yield part, made
 
     def weights(self, lane: int) -> dict[str, Tensor]:
         """Parameters and buffers of one lane by name, on the host, in the names of `state_dict`: plain copies, however
