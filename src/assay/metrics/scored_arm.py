@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +33,7 @@ class Ruler:
     decides: str
     options: Mapping[str, Any]  # of the deciding metric
     ids: NDArray[np.str_]
-    targets: Array
+    targets: Any  # (N, …), or a dict of such arrays where examples have several
 
     @property
     def metric(self) -> Metric:
@@ -44,13 +45,13 @@ class Ruler:
         return replace(self, metrics={**self.metrics, self.decides: judged})
 
     def scores(self, predictions: Array, who: str) -> dict[str, float]:
-        """Every metric of one replicate's predictions (N, …)."""
-        return {
-            name: task_metrics.score(
-                metric, self.options if name == self.decides else {}, self.targets, predictions, who
-            )
-            for name, metric in self.metrics.items()
-        }
+        """Every metric of one replicate's predictions (N, …); one that is only shown where it applies."""
+        found = {}
+        for name, metric in self.metrics.items():
+            options = self.options if name == self.decides else {}
+            with suppress(UsageError) if metric.beside else nullcontext():
+                found[name] = task_metrics.score(metric, options, self.targets, predictions, who)
+        return found
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ class Confirmation:
         options = self.ctx.params.metric.options
         with task_source.said_by_task(self.scratch.layout.root, self.task, "metrics"):
             values = [
-                task_metrics.score(self.metric, options, part.targets, row, f"replicate {one.number}")
+                task_metrics.score(self.metric, options, part.seen_targets, row, f"replicate {one.number}")
                 for one, row in distinct.values()
             ]
         undeclared_file_reads.check(self.scratch.layout.root, self.task)

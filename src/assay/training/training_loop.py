@@ -130,8 +130,11 @@ class Training:
         )
 
     def outcomes(self) -> list[Outcome]:
+        began = time.perf_counter()
         predicted = predict(self.plan, self.engine)
-        share = (self.spent + time.perf_counter() - self.started) / len(self.streams)
+        ended, lanes = time.perf_counter(), len(self.streams)
+        share = (self.spent + ended - self.started) / lanes
+        inference = (ended - began) / lanes / len(self.plan.evaluate.targets)
         found = []
         for lane, stream in enumerate(self.streams):
             finite = bool(np.isfinite(predicted[lane]).all())
@@ -148,6 +151,7 @@ class Training:
                     curve=self.curves[lane],
                     predictions=predicted[lane],
                     diverged=where,
+                    inference=inference,
                 )
             )
         return found
@@ -184,10 +188,24 @@ class Training:
 
 
 def predict(plan: TrainingPlan, engine: Engine) -> list[NDArray[np.float32]]:
-    """Predictions of each lane for the evaluated part, (N, …) each."""
+    """Predictions of each lane for the evaluated part, (N, …) each, or what score() keeps of them, batch by batch."""
+    if plan.task.score is not None:
+        return _scores(plan, engine)
     outputs = engine.outputs(plan.evaluate.inputs)
     targets = plan.evaluate.targets
     return [
         task_interface.predictions(plan.task, lane, targets.cpu(), plan.classes).detach().numpy().astype(np.float32)
         for lane in outputs
     ]
+
+
+def _scores(plan: TrainingPlan, engine: Engine) -> list[NDArray[np.float32]]:
+    """Scores of each lane; outputs of more than a batch, too large to keep, are never there."""
+    found: list[list[NDArray[np.float32]]] = [[] for _ in range(engine.lanes)]
+    for start in range(0, len(plan.evaluate), engine.portion):
+        part = slice(start, start + engine.portion)
+        targets = plan.evaluate.targets[part].cpu()
+        for lane, outputs in zip(found, engine.batch_outputs(plan.evaluate.inputs[part]), strict=True):
+            made = task_interface.predictions(plan.task, outputs, targets, plan.classes)
+            lane.append(made.detach().numpy().astype(np.float32))
+    return [np.concatenate(lane) for lane in found]
