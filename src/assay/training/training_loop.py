@@ -15,7 +15,7 @@ from torch import Tensor
 from assay.core.schemas import Divergence
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Watcher
-from assay.training import device, optimizers, task_interface
+from assay.training import device, optimizers, random_streams, task_interface
 from assay.training.batches import Feed
 from assay.training.checkpoint import Saver
 from assay.training.engine import Engine
@@ -205,7 +205,9 @@ def _scores(plan: TrainingPlan, engine: Engine) -> list[NDArray[np.float32]]:
     for start in range(0, len(plan.evaluate), engine.portion):
         part = slice(start, start + engine.portion)
         targets = plan.evaluate.targets[part].cpu()
-        for lane, outputs in zip(found, engine.batch_outputs(plan.evaluate.inputs[part]), strict=True):
+        with random_streams.untouched():
+            made_by_lane = engine.batch_outputs(plan.evaluate.inputs[part])
+        for lane, outputs in zip(found, made_by_lane, strict=True):
             made = task_interface.predictions(plan.task, outputs, targets, plan.classes)
             lane.append(made.detach().numpy().astype(np.float32))
     return [np.concatenate(lane) for lane in found]
