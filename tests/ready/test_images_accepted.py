@@ -30,7 +30,11 @@ def test_images_in_files_are_accepted_and_measured_against(tmp_path: Path) -> No
     (folder / "learning.py").write_text(f"from assay.ready.image_folder import {MEMBERS}\n", encoding="utf-8")
     (folder / "metrics.py").write_text("from assay.ready.class_metrics import METRICS as METRICS\n", encoding="utf-8")
     project.edit("params.yaml", "name: digits", "name: photos")
-    for old, new in {"lr: 0.003": "lr: 0.02", "  epochs: 3": "  epochs: 15", "batch_size: 64": "batch_size: 16"}.items():
+    for old, new in {
+        "lr: 0.003": "lr: 0.02",
+        "  epochs: 3": "  epochs: 15",
+        "batch_size: 64": "batch_size: 16",
+    }.items():
         project.edit("params.yaml", old, new)
     project.edit("params.yaml", "  name: accuracy", "  name: log_loss")
     project.edit("params.yaml", "data: {}", "data: {folder: photos, size: 16}")
