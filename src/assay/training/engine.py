@@ -20,6 +20,7 @@ from assay.core.params_yaml import Train
 from assay.training import example_batch, optimizers, random_streams
 from assay.training.device import Compiled
 from assay.training.dropout import Masks
+from assay.training.example_batch import Batch
 from assay.training.model_inputs import Inputs
 from assay.training.task_interface import Task
 
@@ -147,9 +148,14 @@ class Engine(ABC):
         """Rows, and (lanes, rows, …) outputs for them, on the host: as many at a time as memory is meant for."""
         for start in range(0, len(inputs), self.portion):
             part = slice(start, start + self.portion)
-            with torch.no_grad(), random_streams.untouched():
-                made = self.forward(example_batch.moved(inputs[part], self.theta.device)).float().cpu()
+            with random_streams.untouched():
+                made = self.batch_outputs(inputs[part])
             yield part, made
+
+    def batch_outputs(self, batch: Batch) -> Tensor:
+        """(lanes, B, …) outputs for one batch, on the host."""
+        with torch.no_grad():
+            return self.forward(example_batch.moved(batch, self.theta.device)).float().cpu()
 
     def weights(self, lane: int) -> dict[str, Tensor]:
         """Parameters and buffers of one lane by name, on the host, in the names of `state_dict`: plain copies, however
