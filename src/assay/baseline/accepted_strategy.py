@@ -32,7 +32,7 @@ FLOOR = "floor"
 #: what a strategy must bring along to be run again
 NEEDED = ("params.yaml", "dvc.lock")
 #: what runs of an unpacked tree
-_OWN = ("params.yaml", "dvc.lock", "src", "tasks")
+_OWN = ("params.yaml", "dvc.lock", "src", "tasks", "task.py")
 
 
 class AcceptedStrategy(schemas.Record, frozen=True, kw_only=True):

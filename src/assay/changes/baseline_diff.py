@@ -13,8 +13,10 @@ from typing import Any
 
 from assay.core import ast_normal_form, params_yaml
 from assay.core.paths import ProjectPaths
-from assay.runtime import dvc_yaml, git, import_closure, script_source, task_source, tracked_code_check
+from assay.runtime import committed_task, dvc_yaml, git, script_source, task_code, task_source, tracked_code_check
 
+#: parts of a task that make up a strategy; its metrics are the ruler
+PARTS = (task_code.DATA, task_code.LEARNING)
 #: between a parameter's old and new value
 ARROW = " → "
 
@@ -51,6 +53,8 @@ def parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> li
 
 def changed_sources(layout: ProjectPaths, baseline: str, task: str) -> list[str]:
     """Sources that a measurement reaches and that do something else than at `baseline`."""
+    if not script_source.task(layout.root) and task_source.is_single(layout.root, task):
+        return _differing(committed_task.texts(layout.root, baseline, PARTS), _present(layout, task))
     now = {path: (layout.root / path).read_bytes() for path in sorted(reached(layout, task))}
     then = {path: git.read(layout.root, baseline, path) for path in now}
     return [path for path in now if _differ(path, then[path], now[path])]
@@ -58,6 +62,8 @@ def changed_sources(layout: ProjectPaths, baseline: str, task: str) -> list[str]
 
 def sources_between(layout: ProjectPaths, old: str, new: str, task: str) -> list[str]:
     """Sources that a measurement reaches and that do something else in one commit than in another."""
+    if not script_source.task(layout.root) and task_source.is_single(layout.root, task):
+        return _differing(*(committed_task.texts(layout.root, commit, PARTS) for commit in (old, new)))
     pairs = {path: [git.read(layout.root, commit, path) for commit in (old, new)] for path in reached(layout, task)}
     return sorted(path for path, (one, other) in pairs.items() if _differ(path, one, other))
 
@@ -71,12 +77,20 @@ def untracked(layout: ProjectPaths, task: str) -> list[str]:
 @lru_cache(maxsize=8)
 def reached(layout: ProjectPaths, task: str) -> frozenset[str]:
     """The user's own files that training, or preparing its data, imports; relative to the project."""
-    if script := script_source.task(layout.root):
-        ruler = script_source.ruler(layout.root, script)  # the same for both arms, and a change of the metric
-        return frozenset(file.as_posix() for file in script_source.closure(layout.root, script) if file not in ruler)
-    entries = [task_source.path(layout.root, task, name) for name in ("data", "learning")]
-    present = [entry for entry in entries if entry.is_file()]
-    return frozenset(file.as_posix() for file in import_closure.import_closure(layout.root, present))
+    found = {file.as_posix() for part in PARTS for file in task_code.closure(layout.root, task, part)}
+    if script := script_source.task(layout.root):  # its ruler is the same for both arms, and a change of the metric
+        found -= {file.as_posix() for file in script_source.ruler(layout.root, script)}
+    return frozenset(found)
+
+
+def _present(layout: ProjectPaths, task: str) -> dict[str, str]:
+    return task_code.texts(layout.root, task, PARTS)
+
+
+def _differing(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Paths whose text does something else; one that is not there does nothing."""
+    pairs = {path: [each.get(path, "").encode() for each in (before, after)] for path in sorted(before.keys() | after)}
+    return [path for path, (one, other) in pairs.items() if one != other and _meaning(one) != _meaning(other)]
 
 
 def _differ(path: str, one: bytes | None, other: bytes | None) -> bool:

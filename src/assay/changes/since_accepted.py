@@ -12,7 +12,7 @@ from assay.baseline import accepted_strategy
 from assay.baseline.accepted_strategy import AcceptedStrategy
 from assay.changes.strategy_diff import Changes, changes
 from assay.core import params_yaml
-from assay.runtime import dvc_yaml, import_closure, script_source, task_source
+from assay.runtime import dvc_yaml, script_source, task_code
 from assay.runtime.dvc_yaml import Run
 
 
@@ -27,12 +27,11 @@ def since(run: Run, named: AcceptedStrategy, profile: str) -> Changes | None:
 def strategy_sources(root: Path) -> dict[str, str]:
     """Path → text of every source of the user's that prepares or trains in the tree at `root`."""
     task = params_yaml.load(dvc_yaml.parameters(root), str(root / "params.yaml")).task.name
-    if script := script_source.task(root):
-        ruler = script_source.ruler(root, script)  # the same for both arms, and a change of the metric
-        own = (file for file in script_source.closure(root, script) if file not in ruler)
-        return {file.as_posix(): (root / file).read_text(encoding="utf-8", errors="replace") for file in own}
-    reached = import_closure.import_closure(root, [task_source.path(root, task, name) for name in ("data", "learning")])
-    return {file.as_posix(): (root / file).read_text(encoding="utf-8", errors="replace") for file in reached}
+    found = task_code.texts(root, task, (task_code.DATA, task_code.LEARNING))
+    if script := script_source.task(root):  # its ruler is the same for both arms, and a change of the metric
+        ruler = {file.as_posix() for file in script_source.ruler(root, script)}
+        found = {path: text for path, text in found.items() if path not in ruler}
+    return found
 
 
 def _parameters(root: Path, profile: str) -> dict[str, object]:

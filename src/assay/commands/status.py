@@ -17,6 +17,7 @@ from assay.changes import baseline_diff, dvc_lock_diff
 from assay.commands import status_ledger, status_library
 from assay.core import params_yaml, reported_key, schemas
 from assay.core.errors import AssayError
+from assay.core.metric_version import metric_name
 from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Arm, Environment, Part
@@ -149,7 +150,7 @@ def _fresh(layout: ProjectPaths, params: Params) -> Iterator[StatusLine]:
         known = schemas.decode(files.read_bytes(layout.environment), Environment, str(layout.environment))
         today = known  # a script's interpreter is asked by a run alone
         if not params.is_script:
-            today = environment.find(params.machine.device, known.packages, status_library.training())
+            today = environment.find(params.machine.device, known.packages, status_library.training(layout, params))
     except AssayError as error:
         yield StatusLine(topic=topic, text=error.problem, mend="dvc exp run")
         return
@@ -188,7 +189,7 @@ def _verdict(layout: ProjectPaths, equal: Experiment | None) -> Iterator[StatusL
         return
     version = metrics_json.text(metrics, "metric_version")
     score = comparison.candidate
-    named = f"{comparison.verdict} · {reported_key.label(metrics_json.metric_of(version), version)}"
+    named = f"{comparison.verdict} · {reported_key.label(metric_name(version), version)}"
     text = f"{named} {_number(score.mean)} ±{_number(score.sd)} (n={score.n})"
     if comparison.delta is not None and comparison.ci_low is not None and comparison.ci_high is not None:
         text += f" · {comparison.delta:+.4f} [{comparison.ci_low:+.4f}, {comparison.ci_high:+.4f}]"

@@ -16,9 +16,9 @@ from assay.report.json_rows import StatusLine
 from assay.runtime import files, library_fingerprint, stage_fingerprint
 
 
-def training() -> str:
+def training(layout: ProjectPaths, params: Params) -> str:
     """Fingerprint of what trains in the Assay that runs."""
-    return library_fingerprint.fingerprints()[library_fingerprint.TRAINING]
+    return stage_fingerprint.library_of(layout.root, library_fingerprint.TRAINING, params.task.name)
 
 
 def upgraded(layout: ProjectPaths, params: Params) -> Iterator[StatusLine]:
@@ -30,12 +30,12 @@ def upgraded(layout: ProjectPaths, params: Params) -> Iterator[StatusLine]:
         known = schemas.decode(files.read_bytes(layout.environment), Environment, str(layout.environment))
     except AssayError:
         return  # `context` was never run, or will write them anew
-    now = library_fingerprint.fingerprints()
-    again = [stage for stage, found in last.items() if found != now[stage]]
+    task = params.task.name
+    again = [stage for stage, found in last.items() if found != stage_fingerprint.library_of(layout.root, stage, task)]
     if not again:
         return
     cost = "nothing is trained"
-    if not params.is_script and known.library != now[library_fingerprint.TRAINING]:
+    if not params.is_script and known.library != training(layout, params):
         arms = "the candidate is" if params.baseline == "floor" else "both arms are"
         cost = f"what trains changed, {arms} measured again ({params.replicates} replicates each)"
     text = f"Assay changed since the last run: {', '.join(again)} will run again; {cost}"

@@ -1,32 +1,39 @@
-"""The key of a number that a script reports itself: `NAME-REV.reported.HEX8`.
+"""What is said of a number that a script reports itself: in its key, and beside it in every line.
 
-Covers: the key, and what every line says beside such a number. Revision 0 is that of a number without ruler: nobody
-named the files that compute it. Not covered: keys of metrics that Assay computes (`metrics.version.version_key`).
+Covers: the key `NAME-REV.reported.HEX8`, the rank of a number by its metric version. Revision 0 is that of a number
+without ruler: nobody named the files that compute it. Not covered: the grammar (`core.metric_version`).
 """
 
 from __future__ import annotations
 
-import re
+from assay.core.errors import UsageError
+from assay.core.metric_version import MetricVersion
 
-#: in the key, and in every line that shows the number
-REPORTED = "reported"
-UNPROVEN = "ruler unproven"
-_KEY = re.compile(rf"(?P<name>.+)-(?P<revision>[0-9]+)\.{REPORTED}\.[0-9a-f]{{8}}")
+#: in every line that shows such a number
+REPORTED, UNPROVEN = "reported", "ruler unproven"
 
 
 def key(name: str, revision: int, digest: str) -> str:
     """The key of the number `name`; `digest` is a hash in hex over its ruler. Revision 0: no ruler is named."""
-    return f"{name}-{revision}.{REPORTED}.{digest[:8]}"
+    return str(MetricVersion(name, revision, digest[:8], reported=True))
+
+
+def _parsed(version: str) -> MetricVersion | None:
+    try:
+        return MetricVersion.parse(version)
+    except UsageError:
+        return None
 
 
 def is_reported(version: str) -> bool:
-    return _KEY.fullmatch(version) is not None
+    found = _parsed(version)
+    return found is not None and found.reported
 
 
 def is_unproven(version: str) -> bool:
     """Whether the number was reported and nobody named what computes it."""
-    match = _KEY.fullmatch(version)
-    return match is not None and int(match["revision"]) == 0
+    found = _parsed(version)
+    return found is not None and found.reported and found.revision == 0
 
 
 def rank(version: str) -> str:

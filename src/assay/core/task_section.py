@@ -17,7 +17,7 @@ _OF_SCRIPT = ("result", "files", "ruler", "keep", "parallel", "timeout", "seed")
 
 
 class TaskSection(Section, frozen=True, kw_only=True):
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "task"  # of a folder; of a task.py a label
     fixed: bool = False
     command: str = ""  # a script of the user's own in place of a task's modules; what follows belongs to it
     result: ReportedResult | None = None

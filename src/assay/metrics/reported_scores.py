@@ -7,6 +7,7 @@ came to its number (`assay.script`).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from assay.core import reported_key
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
-from assay.core.schemas import Arm, Measurement
+from assay.core.schemas import Arm, Measurement, Replicate
 from assay.core.task_section import TaskSection
+from assay.metrics.candidate_verdict import Judgement
+from assay.metrics.result_files import Evaluated
 from assay.metrics.scored_arm import Ruler, Scored
 from assay.metrics.task_metrics import Array, Metric
 from assay.runtime import files, import_closure, script_source
@@ -56,20 +59,51 @@ def ruler(params: Params) -> Ruler:
     return Ruler({params.metric.name: metric(params)}, params.metric.name, {}, nothing.astype(np.str_), nothing)
 
 
+def same_as(replicates: Sequence[Replicate]) -> dict[int, int]:
+    """Replicate → the first one, where all said the same: a script that ignores its seed. Some equal numbers are data,
+    as a metric on a grid has them."""
+    numbers = [one.number for one in replicates if one.reported is not UNSET]
+    alike = len({one.reported for one in replicates}) == 1 and len(numbers) == len(replicates)
+    return dict.fromkeys(numbers[1:], numbers[0]) if alike else {}
+
+
 class ReportedArm(Scored):
     """An arm whose replicates reported one number each; `predictions` (R, 1) are these numbers."""
 
     @cached_property
     def same_as(self) -> dict[int, int]:
-        """Replicate → the first one, where all said the same: a script that ignores its seed. Some equal numbers are
-        data, as a metric on a grid has them."""
-        numbers = [one.number for one in self.replicates if one.diverged is None]
-        values = {score[self.arm_metric] for score in self.scores if score}
-        return dict.fromkeys(numbers[1:], numbers[0]) if len(values) == 1 and not self.diverged else {}
+        """Replicate → the first one, where all said the same."""
+        return same_as(self.replicates)
 
-    @property
-    def arm_metric(self) -> str:
-        return next(name for score in self.scores for name in score)
+
+def evaluated(
+    rulers: tuple[Ruler, Ruler],
+    version: str,
+    arms: tuple[ReportedArm, ReportedArm | None],
+    floors: Mapping[str, Mapping[str, float]],
+    judged: Judgement,
+    params: Params,
+) -> Evaluated:
+    """What an evaluation found; `rulers`: today's own, and the one whose terms judge."""
+    own, today = rulers
+    return Evaluated(
+        ruler=today,
+        own=own.metrics,
+        versions={own.decides: version},
+        packages="",
+        unseen=(),
+        profile=params.profile,
+        commit="",
+        classes=None,
+        candidate=arms[0],
+        baseline=arms[1],
+        floors=floors,
+        floor_predictions={},
+        absent_floors={},
+        judgement=judged,
+        slices=(),
+        fixed=params.task.fixed,
+    )
 
 
 def load(layout: ProjectPaths, arm: Arm, params: Params) -> ReportedArm | None:

@@ -21,6 +21,7 @@ from assay.runtime import (
     script_source,
     source_analysis_cache,
     stage_fingerprint,
+    task_code,
     tracked_code_check,
 )
 from assay.runtime import source_roots as trees
@@ -93,7 +94,7 @@ def _interpreter(ctx: StageContext) -> interpreter.Interpreter:
 def _own(root: Path) -> set[str]:
     """First names of the modules that the script's files are."""
     tree = trees.project(root)
-    reached = stage_fingerprint.reached(root, "train", "")
+    reached = task_code.closure(root, "", task_code.LEARNING)
     return {tree.module(file).partition(".")[0] for file in reached if file.suffix == ".py"}
 
 
