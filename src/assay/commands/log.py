@@ -61,6 +61,8 @@ def _events(state: State, current: str, everything: bool, tables: Tables) -> lis
 def _strategy(strategy: Strategy, current: str) -> LogRow:
     accepted = strategy.accepted
     standing = "baseline" if strategy.tag.name == current else "accepted"
+    if accepted.confirmation.delta is None:  # compared with nothing
+        standing += ", a starting point that claims no gain"
     return LogRow(
         kind="strategy",
         name=accepted.name,

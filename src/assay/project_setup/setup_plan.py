@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,6 +190,11 @@ def _parameters(place: ProjectPlace, guess: Guess, template: Template) -> dict[s
 
 def parameters(place: ProjectPlace, guess: Guess, template: Template) -> str:
     """The text of a params.yaml with nothing but our keys."""
+    if "script" in guess.data:
+        above = seen_from(place, ".")
+        lead = "" if above == "." else f"cd {shlex.quote(above)} && "
+        command = f"{lead}python {shlex.quote(str(guess.data['script']))}"
+        return templates.params(template, guess.template, {"command": command})
     path = seen_from(place, guess.path)
     data = {"path": path, **guess.data} if guess.path else guess.data
     task = guess.task or templates.task_name(guess.path or guess.template)

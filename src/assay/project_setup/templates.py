@@ -33,9 +33,10 @@ class Template:
     epochs: int = 20
     extra: str = ""  # extra of dvc-assay that it needs
     pipeline: str = "dvc.yaml"
+    parameters: str = "params.yaml"
 
 
-#: name → template. The ready tasks and `script` take their place here; files of tests that come with one, too.
+#: name → template. The ready tasks take their place here; files of tests that come with one, too.
 TEMPLATES: dict[str, Template] = {
     "image": Template(
         "images, a folder for each class",
@@ -72,6 +73,13 @@ TEMPLATES: dict[str, Template] = {
         metric="accuracy",
         model={"hidden": 32},
         epochs=5,
+    ),
+    "script": Template(
+        "a script of your own, which reports its number",
+        {},
+        metric="",
+        pipeline="script/dvc.yaml",
+        parameters="script/params.yaml",
     ),
 }
 
@@ -115,13 +123,14 @@ def pipeline(template: Template, *, reads: bool) -> str:
 
 def params(template: Template, task: str, data: Mapping[str, Any], metric: str = "") -> str:
     """params.yaml of a task called `task`, with these keyword arguments of its prepare()."""
-    filled = text("params.yaml")
+    filled = text(template.parameters)
     values = {
         "TASK": task,
         "DATA": _lines({**data, **template.data} if "path" in data else data),
         "MODEL": _lines(template.model),
         "EPOCHS": str(template.epochs),
         "METRIC": metric or template.metric,
+        "COMMAND": str(data.get("command", "")),
     }
     for name, value in values.items():
         filled = filled.replace(f"@{name}@", value)

@@ -51,10 +51,10 @@ def of_commit(run: Run, tree: Path, commit: str, names: list[str]) -> list[Input
 
 def _checked(name: str) -> str:
     path = os.path.normpath(name)
-    if not name.strip() or path == "." or path.startswith(".."):
+    if not name.strip() or path in (".", ".."):
         raise UsageError(
             f"params.yaml: task.files names {name!r}",
-            allowed="files and folders below the folder of dvc.yaml, or absolute paths",
+            allowed="files and folders, as seen from the folder of dvc.yaml",
         )
     return path
 
@@ -63,7 +63,7 @@ def _entry(run: Run, tree: Path, commit: str, name: str) -> InputFile:
     if not Path(name).is_absolute():
         if known := _recorded(tree, name):
             return InputFile(name, DVC_KEEPS, known[1], _kept(run, commit, name, known))
-        if _is_tracked(tree, name):
+        if not name.startswith("..") and _is_tracked(tree, name):  # a copy has no other files from above its folder
             return InputFile(name, GIT, content(tree / name), None)
     place = _here(run, name)
     if place is None:
