@@ -250,7 +250,7 @@ def _decide(candidate: ExperimentToAccept, tree: Regenerated, say: Say) -> Accep
         accept_alpha_check.check(tree.scratch.layout, root, names, tree.metrics)
     attempt = confirmation_attempt.begin(root, candidate.state, _idea(candidate, tree.scratch, tree.named, names))
     measuring = Confirmation(tree.scratch, attempt.seeds, tree.metric)
-    say(attempt.price)
+    say(f"{attempt.entry.n} fresh runs" if accept_checks.FIRST in candidate.allow else attempt.price)
     new = measuring.candidate()
     old = None if tree.named.name == FLOOR else measuring.baseline(tree.named, say)
     recorded = tree.metrics, tree.named.name, tree.version

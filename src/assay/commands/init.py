@@ -92,7 +92,7 @@ def _set_up(here: Path, top: Path, wishes: Wishes, inside: bool) -> Setup:
         diff = file_changes.diff(plan.changes)
     else:
         commit = _land(top, plan.changes, message, wishes)
-    commands = _commands(plan, here)
+    commands = _commands(plan, here, guess.template)
     if plan.changes and not wishes.commit:
         commands.insert(0, commit_changes.by_hand(plan.changes, message, _cd(here, top)))
     return Setup(
@@ -161,13 +161,14 @@ def _about_data(place: ProjectPlace, guess: Guess, inside: bool) -> list[str]:
     ]
 
 
-def _commands(plan: SetupPlan, here: Path) -> list[str]:
+def _commands(plan: SetupPlan, here: Path, template: str = "") -> list[str]:
     """What to run next, from the current folder: the first run, then one with a change."""
     pipeline = os.path.relpath(plan.place.folder / "dvc.yaml", here)
+    change = "" if template == "script" else "lr=0.001"  # a script's parameters are its own
     if pipeline == "dvc.yaml":
-        return ["dvc exp run", "dvc exp run -S lr=0.001"]
+        return ["dvc exp run", *([f"dvc exp run -S {change}"] if change else [])]
     name, given = shlex.quote(pipeline), shlex.quote(pipeline.replace("dvc.yaml", "params.yaml"))
-    return [f"dvc exp run {name}", f"dvc exp run {name} -S {given}:lr=0.001"]
+    return [f"dvc exp run {name}", *([f"dvc exp run {name} -S {given}:{change}"] if change else [])]
 
 
 def _cd(here: Path, top: Path) -> str:
