@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.core import schemas
-from assay.core.paths import ProjectPaths
+from assay.core.paths import PARAMS, ProjectPaths
 from assay.core.yaml12 import parse
 from assay.core.yaml_limits import GENERATED
 from assay.runtime import stage_fingerprint
@@ -39,9 +39,9 @@ def changed_sources(root: Path, lock: Lock) -> dict[str, list[str]]:
         deps = {str(dep.get("path", "")): dep.get("md5") for dep in entry.get("deps") or []}
         listed = [path for path in deps if path.endswith(".py") and digest(root / path) != deps[path]]
         code = ProjectPaths(root).code(stage).relative_to(root).as_posix()
-        imported = _changed_code(root, stage, _at(present, "task.name"), deps[code]) if code in deps else []
+        imported = _changed_code(root, stage, parameter(present, "task.name"), deps[code]) if code in deps else []
         names = dict.fromkeys([*listed, *imported])
-        found[stage] = [*names, *_changed_parameters(entry.get("params") or {}, present)]
+        found[stage] = [*names, *_changed_parameters(locked_parameters(entry), present)]
     return {stage: names for stage, names in found.items() if names}
 
 
@@ -56,11 +56,16 @@ def _changed_code(root: Path, stage: str, task: Any, md5: str | None) -> list[st
 
 
 def _changed_parameters(params: dict[str, Any], present: dict[str, Any]) -> list[str]:
-    locked = params.get("params.yaml") or {}
-    return [key for key, value in locked.items() if _at(present, key) != value]
+    return [key for key, value in params.items() if parameter(present, key) != value]
 
 
-def _at(values: Any, key: str) -> Any:
+def locked_parameters(entry: dict[str, Any]) -> dict[str, Any]:
+    """The parameters that a stage last ran with, by dotted key: its entry in dvc.lock."""
+    return (entry.get("params") or {}).get(PARAMS) or {}
+
+
+def parameter(values: Any, key: str) -> Any:
+    """The value at a dotted key of params.yaml, None where there is none."""
     for part in key.split("."):
         values = values.get(part) if isinstance(values, dict) else None
     return values

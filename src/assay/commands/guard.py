@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from assay.baseline import accepted_strategy
-from assay.changes import baseline_diff
+from assay.changes import strategy_content
 from assay.changes.trace_diff import Guarded, first_difference, guarded, ordered
 from assay.core import params_yaml, schemas
 from assay.core.errors import ProvenanceError, UsageError
@@ -109,7 +109,7 @@ def _revision(layout: ProjectPaths, name: str, say: cache_dirs.Say) -> Revision:
 
 def _work_tree(layout: ProjectPaths) -> Revision:
     found = _described(WORK_TREE, "", layout)
-    untracked = baseline_diff.untracked(layout, found.task)
+    untracked = strategy_content.untracked(layout.root, found.task)
     if untracked:
         raise ProvenanceError(
             f"{untracked[0]} is imported but Git does not track it", mend=commit_command(layout.root, untracked)

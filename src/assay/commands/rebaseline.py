@@ -2,7 +2,7 @@
 
 Re-score stored predictions where only the metric changed; re-infer from stored weights where the
 validation examples changed; re-train otherwise, on a new draw of seeds where environment or age ask for the
-same measurement once more. Not covered: which way it is (`commands.baseline_staleness`), other strategies
+same measurement once more. Not covered: which way it is (`commands.rebaseline_plan`), other strategies
 (`commands.rescore`).
 """
 
@@ -16,10 +16,12 @@ import numpy as np
 
 from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
 from assay.commands import check_evaluation_setup
-from assay.commands.baseline_staleness import INFER, SCORE, TRAIN, RebaselinePlan, plan, record
+from assay.commands.baseline_staleness import AskedBaseline, record
+from assay.commands.rebaseline_plan import INFER, SCORE, TRAIN, RebaselinePlan, plan
 from assay.core import params_yaml, schemas
 from assay.core.errors import IncomparableError, UsageError
 from assay.core.paths import ProjectPaths
+from assay.core.schemas import Environment
 from assay.data.storage import read_manifest
 from assay.history import look_ledger, name_lookup
 from assay.history.experiments import read
@@ -76,7 +78,8 @@ def rebaseline(start: Path, say: Say) -> RebaselineResult:
         files.read_bytes(layout.accepted), AcceptedStrategy, str(layout.accepted), "dvc repro context"
     )
     ctx = StageContext("rebaseline", dvc_yaml.current(layout.root), asked)
-    chosen = plan(ctx, named, strategy, say)
+    today = schemas.decode(files.read_bytes(layout.environment), Environment, str(layout.environment))
+    chosen = plan(ctx, AskedBaseline(named, asked, today, strategy), say)
     if chosen.redraw and strategy is None:
         reason = "the same seeds, as no evidence of it could record a new draw"
         chosen = RebaselinePlan(TRAIN, [*chosen.reasons, reason])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+PARAMS = "params.yaml"
+
 PARTS = ("train", "validation", "test")
 ARMS = ("baseline", "candidate")
 #: stages of dvc.yaml that depend on code, in their order; `context` runs before them and `verdict` behind, always
@@ -42,6 +44,10 @@ class ProjectPaths:
     def part(self, name: str) -> Path:
         """Folder of one part: train, validation or test."""
         return self.root / "data" / "split" / name
+
+    def manifest(self, name: str) -> Path:
+        """What a part holds, with a hash of its content."""
+        return self.part(name) / "manifest.json"
 
     @property
     def environment(self) -> Path:

@@ -6,11 +6,11 @@ strategies are made of. Not covered: what the metric is (`metrics.metric_definit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from assay.baseline.accepted_strategy import locked
-from assay.changes import baseline_diff
+from assay.changes import strategy_content
 from assay.core import ast_normal_form, params_yaml
 from assay.core.errors import UsageError
 from assay.core.paths import ProjectPaths
@@ -28,15 +28,13 @@ def changed_alone(tree: ProjectPaths, home: ProjectPaths, since: str, until: Seq
     """
     task = params_yaml.load(tree.params.read_bytes()).task.name
     listed = git.run(home.root, "rev-list", "--reverse", *until, f"^{since}", "--", "src", "params.yaml").split()
-    changed = []
+    changed, sources = [], strategy_content.reached(tree.root, task)
     with reading(home.root) as objects:
         for commit in listed:
             now, parents = _definition(objects, home.root, commit, metric), _parents(objects, commit)
             if any(_definition(objects, home.root, parent, metric) == now for parent in parents):
                 continue
-            if len(parents) != 1 or _touches_strategy(
-                objects, home, parents[0], commit, baseline_diff.reached(tree, task)
-            ):
+            if len(parents) != 1 or _touches_strategy(objects, home, parents[0], commit, sources):
                 return []
             changed.append(commit)
     return changed
@@ -54,7 +52,7 @@ def _definition(objects: Objects, root: Path, commit: str, metric: str) -> tuple
     return found.decides, found.code, found.options, found.terms or found.source, found.reads
 
 
-def _touches_strategy(objects: Objects, home: ProjectPaths, parent: str, commit: str, sources: frozenset[str]) -> bool:
+def _touches_strategy(objects: Objects, home: ProjectPaths, parent: str, commit: str, sources: Collection[str]) -> bool:
     """Whether the commit changed anything that training, or preparing its data, is made of."""
     before, after = (metric_definition.at(objects, home.root, one) for one in (parent, commit))
     listed = git.run(home.root, "diff-tree", "-r", "-z", "--name-only", "--relative", "--no-renames", parent, commit)
@@ -64,11 +62,15 @@ def _touches_strategy(objects: Objects, home: ProjectPaths, parent: str, commit:
     if any(path in sources and _meaning(before(path)) != _meaning(after(path)) for path in paths):
         return True
     try:
-        if baseline_diff.between(before("params.yaml") or b"", after("params.yaml") or b""):
+        if params_yaml.strategy(_params(before)) != params_yaml.strategy(_params(after)):
             return True
         return locked(before("dvc.lock") or b"{}", TRAINING_DATA) != locked(after("dvc.lock") or b"{}", TRAINING_DATA)
     except UsageError:
         return True  # nobody can tell
+
+
+def _params(read: metric_definition.ReadFile) -> params_yaml.Params:
+    return params_yaml.resolved(read("params.yaml") or b"")
 
 
 def _meaning(source: bytes | None) -> str | None:

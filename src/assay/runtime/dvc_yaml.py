@@ -135,7 +135,8 @@ def own_parameters(content: bytes, pipeline: bytes) -> bytes:
     The very bytes where there are none. What cannot be read is left to whoever reads it next.
     """
     try:
-        raw, declared = parse(content), foreign(parse(pipeline, "dvc.yaml")) if pipeline else set()
+        declared = foreign(parse(pipeline, "dvc.yaml")) if pipeline else set()
+        raw = parse(content) if declared else {}
     except UsageError:
         return content
     strange = (raw.keys() & declared) - params_yaml.KEYS

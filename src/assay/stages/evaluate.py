@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import UNSET
 
 from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
-from assay.changes.since_accepted import since
+from assay.changes import strategy_content
 from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
 from assay.core.schemas import Part
@@ -237,5 +237,7 @@ def _cost(ctx: StageContext, found: Evaluated) -> Iterator[str]:
 
 
 def _changes(ctx: StageContext, named: AcceptedStrategy) -> Iterator[str]:
-    if found := since(ctx.run, named, ctx.params.profile):
+    if named.name != FLOOR:
+        profile = ctx.params.profile
+        found = strategy_content.changes_since(ctx.layout, ctx.run.home, named.commit, profile)
         yield f"changed against {named.name}: {found}"
