@@ -33,6 +33,7 @@ class Judgement:
     reason: str = ""  # why nothing was tested
     mend: str = ""  # the command that makes it testable
     level: float | None = None  # that p was held against, None where there was no test
+    recorded: bool = True  # False where the ledger could not take the look
 
 
 def against_floor(
@@ -65,7 +66,7 @@ def unseen(against: str, names: Sequence[str], mend: str) -> Judgement:
 
 def unrecorded(against: str, why: str) -> Judgement:
     """No verdict: nobody could be told later that somebody looked."""
-    return Judgement("inconclusive", against, None, f"{UNRECORDED}: {why}", RECORD)
+    return Judgement("inconclusive", against, None, f"{UNRECORDED}: {why}", RECORD, recorded=False)
 
 
 def against_baseline(

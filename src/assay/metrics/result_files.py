@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from assay.core.paths import ProjectPaths
+from assay.core.schemas import NOT_RECORDED
 from assay.metrics import result_tables
 from assay.metrics.candidate_verdict import Judgement
 from assay.metrics.scored_arm import Ruler, Scored
@@ -115,6 +116,8 @@ def _flat(found: Evaluated) -> Flat:
         flat |= {"ci_high": result.ci[1], "p": result.p, "level": found.judgement.level}
     flat |= {"verdict": found.judgement.verdict, "metric_version": found.metric_version}
     flat |= {"profile": found.profile, "commit": found.commit}
+    if not found.judgement.recorded:
+        flat["look"] = NOT_RECORDED
     if found.candidate.arm.unproven:  # a column only where there is something to say
         flat["unproven"] = ", ".join(found.candidate.arm.unproven)
     finite = {key: value for key, value in flat.items() if not isinstance(value, float) or np.isfinite(value)}

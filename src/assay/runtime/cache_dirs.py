@@ -33,9 +33,6 @@ _temporary: list[Path] = []
 _said: set[str] = set()
 _held: dict[tuple[int, int], int] = {}  # device and number of a folder → descriptor
 
-#: how a sentence about a cache that takes nothing begins
-UNKEPT = "nothing is kept for re-use"
-
 
 def hold(folder: Path) -> None:
     """Keep `folder` from whoever makes the cache smaller until this process ends, and note that it was of use.
@@ -111,6 +108,11 @@ def trouble(store: CachePaths) -> str:
     return ""
 
 
+def unkept(why: str) -> str:
+    """The sentence about a cache that takes nothing."""
+    return f"nothing is kept for re-use: {why}"
+
+
 def clear() -> None:
     """Remove the temporary folders of this process; for who leaves without an `atexit`."""
     while _temporary:
@@ -150,8 +152,7 @@ def _try(folder: Path) -> None:
 
 
 def _note(folder: Path, error: OSError) -> str:
-    refused = _refused(folder, error)
-    return f"{UNKEPT}: {refused.sentence}"
+    return unkept(_refused(folder, error).sentence)
 
 
 def _refused(folder: Path, error: OSError) -> UsageError:

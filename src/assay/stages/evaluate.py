@@ -195,10 +195,8 @@ def _lines(ctx: StageContext, found: Evaluated, against: int) -> Iterator[str]:
     for group in found.arms:
         for line in cautions.made_differently(group.arm.arm, (one.execution for one in group.replicates)):
             yield f"{'':11}caution: {line}"
-        notes = group.arm.measurement.notes if group.arm.measurement else []
-        for note in notes:
-            if note.startswith(schemas.SAME_START):
-                yield f"{'':11}caution: {group.arm.arm}: {note}"
+        for note in group.arm.measurement.texts("caution") if group.arm.measurement else ():
+            yield f"{'':11}caution: {group.arm.arm}: {note}"
     for late in found.candidate.arm.unproven:
         yield f"unproven: {late} was imported after the check; git add it, and add it to the stage's deps in dvc.yaml"
     path = ctx.layout.accepted

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from assay.core.errors import AssayError
 from assay.core.params_yaml import Params
+from assay.core.schemas import Note
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Watcher
 from assay.runtime import parent_watch, standard_streams, tracked_code_check
@@ -31,7 +32,7 @@ from assay.training.checkpoint import Checkpoints
 from assay.training.training_spec import TrainingPlan
 
 #: what trains in a worker: (plan, numbers, chunk, progress, notes) → outcomes
-Train = Callable[[TrainingPlan, Sequence[int], int, Watcher, list[str]], list[Outcome]]
+Train = Callable[[TrainingPlan, Sequence[int], int, Watcher, list[Note]], list[Outcome]]
 
 
 @dataclass(frozen=True)
@@ -112,12 +113,12 @@ class _Done(NamedTuple):
     """What a worker says at its end."""
 
     nondeterministic: list[str]
-    notes: list[str]
+    notes: list[Note]
     imported: list[str]
 
 
 def run(
-    plan: TrainingPlan, shares: Sequence[Sequence[int]], chunk: int, progress: Watcher, notes: list[str], train: Train
+    plan: TrainingPlan, shares: Sequence[Sequence[int]], chunk: int, progress: Watcher, notes: list[Note], train: Train
 ) -> list[Outcome]:
     """Train each of `shares` in a process of its own, each `chunk` at a time; outcomes in no particular order.
 
@@ -179,7 +180,7 @@ def _work(parcel: _Parcel, numbers: list[int], chunk: int, pipe: Connection, tra
     starter = multiprocessing.parent_process()
     parent_watch.hold(starter.pid if starter else None)
     standard_streams.make_lenient()
-    notes: list[str] = []
+    notes: list[Note] = []
     try:
         plan = parcel.plan()
         with (
