@@ -103,6 +103,11 @@ class ProjectPaths:
         return self.results / "verdict.txt"
 
     @property
+    def confirmation(self) -> Path:
+        """Fresh replicates of both arms, in the tree of an accepted strategy."""
+        return self.results / "confirmation.csv"
+
+    @property
     def rulers(self) -> Path:
         """One row a metric: what its numbers may be compared with, and how they are judged."""
         return self.results / "rulers.csv"

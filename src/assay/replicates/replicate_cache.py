@@ -23,10 +23,10 @@ from assay.core.params_yaml import Params
 from assay.core.schemas import DAMAGE, PREDICTIONS, Divergence, MeasureRequest, Note, Replicate
 from assay.data import storage
 from assay.replicates import cache_entries, cache_pruning, safetensors_check
-from assay.replicates.cache_entries import Lock
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.runtime import cache_dirs, files, npy_files
+from assay.runtime.file_locks import Lock
 
 VERSION = 2
 
