@@ -14,7 +14,7 @@ from typing import Any
 from assay.changes.strategy_diff import Changes, changes
 from assay.core import params_yaml
 from assay.core.params_yaml import Params
-from assay.core.paths import ProjectPaths
+from assay.core.paths import PARAMS, ProjectPaths
 from assay.runtime import dvc_yaml, import_closure, task_source, tracked_code_check
 from assay.runtime import source_roots as trees
 from assay.runtime.commit_sources import commit_tree
@@ -34,7 +34,7 @@ class StrategyContent:
 
 def in_work_tree(root: Path, profile: str) -> StrategyContent:
     """The strategy of the project at `root`, as it stands there."""
-    asked = params_yaml.resolved(dvc_yaml.parameters(root), profile, str(root / "params.yaml"))
+    asked = params_yaml.resolved(dvc_yaml.parameters(root), profile, str(root / PARAMS))
     return StrategyContent(params_yaml.strategy(asked), sources(trees.project(root), asked.task.name))
 
 

@@ -21,7 +21,7 @@ from assay.core.paths import ProjectPaths
 from assay.core.schemas import Arm, Environment, Part
 from assay.core.yaml12 import parse
 from assay.history.strategy_status import Strategy
-from assay.runtime import files
+from assay.runtime import dvc_lock, files
 
 
 class Stale(Enum):
@@ -100,9 +100,9 @@ def _parameters(layout: ProjectPaths) -> Iterator[str]:
     """What the stage was run with, by dvc.lock, and is asked for otherwise."""
     if not layout.lock.is_file():
         return
-    locked = dvc_lock_diff.read(layout.lock.read_bytes()).get("baseline", {})
+    locked = dvc_lock.stages(layout.lock.read_bytes()).get("baseline", {})
     present: dict[str, Any] = parse(files.read_bytes(layout.params))
-    for key, value in dvc_lock_diff.locked_parameters(locked).items():
+    for key, value in dvc_lock.parameters(locked).items():
         if (now := dvc_lock_diff.parameter(present, key)) != value:
             yield f"{key}: {value} → {now}"
 

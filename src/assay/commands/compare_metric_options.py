@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from assay.core.errors import IncomparableError, UsageError
+from assay.core.paths import RULERS
 from assay.runtime import table_files
 from assay.runtime.table_files import Table
 
-RULERS = "results/rulers.csv"
 DIRECTIONS = ("maximize", "minimize")
 
 

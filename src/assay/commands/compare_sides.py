@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assay.commands import compare_detect_column, compare_metric_options, compare_one_run_per_row
-from assay.commands.compare_metric_options import RULERS, MetricRow
+from assay.commands.compare_metric_options import MetricRow
 from assay.core.errors import UsageError
+from assay.core.paths import METRICS, PARAMS, PIPELINE, REPLICATES, RULERS
 from assay.core.yaml12 import parse
 from assay.metrics import ran_on_this_machine
 from assay.runtime import files, git, table_files
@@ -21,7 +22,6 @@ from assay.runtime.table_files import Table
 from assay.stats import verdict_rule
 from assay.stats.strategy_replicates import Member, MetricConditions, ReplicateGroup
 
-REPLICATES, METRICS = "results/replicates.csv", "results/metrics.json"
 SCHEMA = 1
 #: column that names an earlier replicate with the same predictions
 SAME_AS = "same_as"
@@ -61,7 +61,7 @@ class SideSource:
 
 def home(start: Path) -> Path:
     """The project that `start` lies in, so that records are found from its subfolders too; else `start`."""
-    return next((folder for folder in (start, *start.parents) if (folder / "dvc.yaml").is_file()), start)
+    return next((folder for folder in (start, *start.parents) if (folder / PIPELINE).is_file()), start)
 
 
 def find(root: Path, name: str) -> SideSource:
@@ -102,7 +102,7 @@ def _counted(table: Table) -> Table:
 
 def _fixed(root: Path, commit: str) -> bool:
     """Whether the record's own params.yaml says that nothing in its task is random."""
-    content = git.read(root, commit, "params.yaml")
+    content = git.read(root, commit, PARAMS)
     task = parse(content).get("task") if content else None
     return isinstance(task, dict) and task.get("fixed") is True
 

@@ -25,7 +25,7 @@ from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
 from assay.core.params_yaml import Judge, Params
-from assay.core.paths import ProjectPaths
+from assay.core.paths import REPLICATES, RULERS, ProjectPaths
 from assay.core.yaml12 import parse
 from assay.runtime import dvc_yaml, environment, files, git, git_plumbing, library_fingerprint, parent_watch
 from assay.runtime.dvc_cli import DVC
@@ -35,7 +35,6 @@ from assay.strategies.acceptance_transaction import newest_date
 from assay.strategies.merge_commit import merge
 from assay.tags.strategy_events import NAMES, is_name
 
-REPLICATES = "results/replicates.csv"
 #: column that names an earlier replicate with the same predictions
 SAME_AS = "same_as"
 #: column of ours, not of the file: what the metric imported
@@ -239,7 +238,7 @@ def _rows(layout: ProjectPaths, one: Cell, say: Say) -> list[Row]:
     else:
         say(f"{one.label} is measured: {one.name}")
     rows = csv.DictReader(io.StringIO(known.decode()))
-    content, metric = git.read(layout.root, one.ref, compare_metric_options.RULERS), asked(layout, one).metric.name
+    content, metric = git.read(layout.root, one.ref, RULERS), asked(layout, one).metric.name
     packages = compare_metric_options.packages(content, metric, one.name)
     # the same predictions are one replicate
     return [{**row, PACKAGES: packages} for row in rows if not row.get(SAME_AS)]

@@ -20,7 +20,7 @@ from assay.changes import strategy_content
 from assay.changes.trace_diff import Guarded, first_difference, guarded, ordered
 from assay.core import params_yaml, schemas
 from assay.core.errors import ProvenanceError, UsageError
-from assay.core.paths import ProjectPaths
+from assay.core.paths import PARAMS, ProjectPaths
 from assay.core.schemas import Trace, TraceRequest
 from assay.data import storage
 from assay.replicates.measure_request import training_closure
@@ -118,7 +118,7 @@ def _work_tree(layout: ProjectPaths) -> Revision:
 
 
 def _described(name: str, commit: str, layout: ProjectPaths) -> Revision:
-    where = "params.yaml" if not commit else f"params.yaml of {name}"
+    where = PARAMS if not commit else f"params.yaml of {name}"
     checked = params_yaml.load(dvc_yaml.parameters(layout.root), where)
     return Revision(name, commit, layout, params_yaml.modes(checked), checked.task.name)
 

@@ -13,6 +13,7 @@ from assay.baseline import baseline_param
 from assay.changes.experiment_diffs import changes
 from assay.changes.strategy_diff import SEPARATOR, Changes
 from assay.core.errors import AssayError
+from assay.core.paths import PARAMS
 from assay.history import metrics_json, rescored_metrics
 from assay.history.experiments import Experiment, Repository, Tag, read
 from assay.history.rescored_metrics import Tables
@@ -40,7 +41,7 @@ def log(start: Path, everything: bool = False) -> LogRows:
 def _current(root: Path) -> str:
     """The baseline that params.yaml names, "" when it cannot be read: the log must not depend on it."""
     try:
-        return baseline_param.baseline((root / "params.yaml").read_bytes())
+        return baseline_param.baseline((root / PARAMS).read_bytes())
     except (OSError, AssayError):
         return ""
 

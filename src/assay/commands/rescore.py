@@ -17,13 +17,13 @@ from assay.baseline import baseline_param
 from assay.commands import check_evaluation_setup
 from assay.commands.check_evaluation_setup import Today
 from assay.core.errors import AssayError, UsageError
-from assay.core.paths import ProjectPaths
+from assay.core.paths import IN_PROJECT, LOCK, PARAMS, ProjectPaths
 from assay.core.schemas import Arm
 from assay.history import cached_predictions, metrics_json, rescored_metrics
 from assay.history.cached_predictions import CachedArm, NotAtHandError
 from assay.history.experiments import Repository, read
 from assay.history.strategy_status import State, Strategy, fold
-from assay.runtime import dvc_cache_dir, files, git, project_root
+from assay.runtime import dvc_cache_dir, dvc_lock, files, git, project_root
 from assay.runtime.git_objects import Objects, reading
 from assay.strategies.write_tags import check_identity, write
 from assay.tags.strategy_events import Rejected, Rescored, Score
@@ -116,8 +116,8 @@ def _measured_against(work: _Work) -> dict[str, list[bytes]]:
     commits = [item.commit for item in work.repository.experiments]
     commits += [strategy.tag.commit for strategy in work.state.strategies.values()]
     commits += [*(tag.commit for tag in work.state.rejected.values()), "HEAD"]
-    params_files = work.objects.read([f"{commit}:{prefix}{baseline_param.PARAMS}" for commit in commits])
-    locks = work.objects.read([f"{commit}:{prefix}dvc.lock" for commit in commits])
+    params_files = work.objects.read([f"{commit}:{prefix}{PARAMS}" for commit in commits])
+    locks = work.objects.read([f"{commit}:{prefix}{LOCK}" for commit in commits])
     pairs = [(one.content, two.content) for one, two in zip(params_files, locks, strict=True) if one and two]
     pairs.append((files.read_bytes(layout.params), files.read_bytes(layout.lock)))
     found: dict[str, list[bytes]] = {}
@@ -132,7 +132,7 @@ def _standing(strategy: Strategy, locks: list[bytes], cache: Path) -> CachedArm:
     Raises NotAtHandError when no run predicted them, or the cache has lost all that did.
     """
     name, lost = strategy.tag.name, None
-    for lock in {cached_predictions.locked(lock, "arms/baseline.json"): lock for lock in locks}.values():
+    for lock in {dvc_lock.output_hash(lock, IN_PROJECT.record("baseline").as_posix()): lock for lock in locks}.values():
         try:
             if _stands(cached_predictions.record(cache, lock, "baseline"), strategy) and (
                 found := cached_predictions.read(cache, lock, "baseline")
@@ -164,7 +164,7 @@ def _experiments(work: _Work) -> None:
     due = {commit: name for commit, name in _due(work) if commit not in known}
     names = Counter(due.values())
     due = {commit: name if names[name] == 1 else f"{name} ({commit[:12]})" for commit, name in due.items()}
-    locks = work.objects.read([f"{commit}:{git.prefix(work.layout.root)}dvc.lock" for commit in due])
+    locks = work.objects.read([f"{commit}:{git.prefix(work.layout.root)}{LOCK}" for commit in due])
     scores = dict(known)
     for (commit, name), lock in zip(due.items(), locks, strict=True):
         try:

@@ -13,7 +13,7 @@ from assay.baseline import baseline_param
 from assay.core import params_yaml
 from assay.core.errors import AssayError
 from assay.core.params_yaml import Params
-from assay.core.paths import ProjectPaths
+from assay.core.paths import LOCK, RESULTS, ProjectPaths
 from assay.history import work_tree_status
 from assay.history.experiments import Experiment, Repository, parse_metrics, read
 from assay.history.strategy_status import State, Strategy, fold
@@ -71,7 +71,7 @@ def _accepted(layout: ProjectPaths, state: State) -> bool:
     except AssayError:
         return False
     strategy = state.strategies.get(name.removeprefix("strategy/"))
-    return strategy is not None and not git.edited(layout.root, strategy.tag.commit, "dvc.lock", "results")
+    return strategy is not None and not git.edited(layout.root, strategy.tag.commit, LOCK, RESULTS)
 
 
 def few(names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from assay.changes import dvc_lock_diff
 from assay.commands.status_project import StatusProject, few
 from assay.core.errors import AssayError
 from assay.report.json_rows import StatusLine
+from assay.runtime import dvc_lock
 
 
 def lines(project: StatusProject) -> Iterator[StatusLine]:
@@ -23,7 +24,7 @@ def lines(project: StatusProject) -> Iterator[StatusLine]:
     if not layout.metrics.is_file():  # as in a fresh clone: the run that brings results brings all the rest
         return
     try:
-        lock = dvc_lock_diff.read(layout.lock.read_bytes())
+        lock = dvc_lock.stages(layout.lock.read_bytes())
         stale = dvc_lock_diff.changed_sources(layout.root, lock)
     except AssayError as error:
         yield StatusLine(topic="work tree", text=error.problem, mend="git checkout HEAD -- dvc.lock")

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PARAMS = "params.yaml"
+#: in a folder of examples: what it holds, with a hash of it
+MANIFEST = "manifest.json"
+PIPELINE = "dvc.yaml"
+LOCK = "dvc.lock"
 
 PARTS = ("train", "validation", "test")
 ARMS = ("baseline", "candidate")
@@ -23,15 +27,15 @@ class ProjectPaths:
 
     @property
     def params(self) -> Path:
-        return self.root / "params.yaml"
+        return self.root / PARAMS
 
     @property
     def pipeline(self) -> Path:
-        return self.root / "dvc.yaml"
+        return self.root / PIPELINE
 
     @property
     def lock(self) -> Path:
-        return self.root / "dvc.lock"
+        return self.root / LOCK
 
     @property
     def prepared(self) -> Path:
@@ -47,7 +51,7 @@ class ProjectPaths:
 
     def manifest(self, name: str) -> Path:
         """What a part holds, with a hash of its content."""
-        return self.part(name) / "manifest.json"
+        return self.part(name) / MANIFEST
 
     @property
     def environment(self) -> Path:
@@ -128,6 +132,15 @@ class ProjectPaths:
 
     def curves(self, arm: str) -> Path:
         return self.plots / f"curves-{arm}.csv"
+
+
+#: the same as Git and DVC name them, from the folder of dvc.yaml
+IN_PROJECT = ProjectPaths(Path())
+METRICS = IN_PROJECT.metrics.as_posix()
+REPLICATES = IN_PROJECT.replicates.as_posix()
+RULERS = IN_PROJECT.rulers.as_posix()
+RESULTS, PLOTS = IN_PROJECT.results.as_posix(), IN_PROJECT.plots.as_posix()
+TRAINING_PART, VALIDATION_PART = (IN_PROJECT.part(name).as_posix() for name in PARTS[:2])
 
 
 #: folders of the cache that hold one thing in each of their entries

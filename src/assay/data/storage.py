@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 
 from assay.core import schemas
 from assay.core.errors import UsageError
+from assay.core.paths import MANIFEST
 from assay.runtime import files, npy_files
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)

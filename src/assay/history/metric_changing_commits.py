@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from assay.baseline.accepted_strategy import locked
 from assay.changes import strategy_content
 from assay.core import ast_normal_form, params_yaml
 from assay.core.errors import UsageError
-from assay.core.paths import ProjectPaths
+from assay.core.paths import LOCK, PARAMS, PIPELINE, TRAINING_PART, ProjectPaths
 from assay.metrics import metric_definition
-from assay.runtime import git
+from assay.runtime import dvc_lock, git
 from assay.runtime.git_objects import Objects, reading
-
-TRAINING_DATA = "data/split/train"
 
 
 def changed_alone(tree: ProjectPaths, home: ProjectPaths, since: str, until: Sequence[str], metric: str) -> list[str]:
@@ -27,7 +24,7 @@ def changed_alone(tree: ProjectPaths, home: ProjectPaths, since: str, until: Seq
     `tree` holds the files to be accepted: what training reaches there is what a strategy is made of.
     """
     task = params_yaml.load(tree.params.read_bytes()).task.name
-    listed = git.run(home.root, "rev-list", "--reverse", *until, f"^{since}", "--", "src", "params.yaml").split()
+    listed = git.run(home.root, "rev-list", "--reverse", *until, f"^{since}", "--", "src", PARAMS).split()
     changed, sources = [], strategy_content.reached(tree.root, task)
     with reading(home.root) as objects:
         for commit in listed:
@@ -57,20 +54,21 @@ def _touches_strategy(objects: Objects, home: ProjectPaths, parent: str, commit:
     before, after = (metric_definition.at(objects, home.root, one) for one in (parent, commit))
     listed = git.run(home.root, "diff-tree", "-r", "-z", "--name-only", "--relative", "--no-renames", parent, commit)
     paths = [path for path in listed.split("\0") if path]
-    if any(path.endswith(".dvc") or path == "dvc.yaml" for path in paths):
+    if any(path.endswith(".dvc") or path == PIPELINE for path in paths):
         return True
     if any(path in sources and _meaning(before(path)) != _meaning(after(path)) for path in paths):
         return True
     try:
         if params_yaml.strategy(_params(before)) != params_yaml.strategy(_params(after)):
             return True
-        return locked(before("dvc.lock") or b"{}", TRAINING_DATA) != locked(after("dvc.lock") or b"{}", TRAINING_DATA)
+        then, now = (dvc_lock.output_hash(read(LOCK) or b"", TRAINING_PART) for read in (before, after))
+        return then != now
     except UsageError:
         return True  # nobody can tell
 
 
 def _params(read: metric_definition.ReadFile) -> params_yaml.Params:
-    return params_yaml.resolved(read("params.yaml") or b"")
+    return params_yaml.resolved(read(PARAMS) or b"")
 
 
 def _meaning(source: bytes | None) -> str | None:

@@ -21,6 +21,7 @@ from msgspec import UNSET, UnsetType
 from assay.core import ast_normal_form, schemas
 from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
+from assay.core.paths import PARAMS, REPLICATES, RULERS
 from assay.core.yaml12 import parse
 from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision
 from assay.runtime import dvc_yaml, files, git, metric_input_files, table_files, task_source
@@ -28,7 +29,6 @@ from assay.runtime.git_objects import Objects, reading
 
 #: path relative to the project → content, None where there is no such file
 ReadFile = Callable[[str], bytes | None]
-RULERS, REPLICATES = "results/rulers.csv", "results/replicates.csv"
 
 
 class MetricTerms(NamedTuple):
@@ -151,7 +151,7 @@ def _shown(value: object) -> str:
 def _asked(read: ReadFile) -> tuple[str, str, dict[str, Any]]:
     """Task, deciding metric and its options. All else in that params.yaml is for that tree's own code to read."""
     try:
-        raw = parse(read("params.yaml") or b"", "params.yaml")
+        raw = parse(read(PARAMS) or b"", PARAMS)
     except UsageError:
         raw = {}
     task, metric = (raw[key] if isinstance(raw.get(key), Mapping) else {} for key in ("task", "metric"))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from assay.core.errors import UsageError
-from assay.core.paths import ProjectPaths
+from assay.core.paths import PIPELINE, ProjectPaths
 from assay.runtime import git
 
 
 def find(start: Path) -> ProjectPaths:
     """The project that `start` lies in. Raises UsageError outside of one, or before its first commit."""
     here = start.resolve()
-    root = next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").is_file()), None)
+    root = next((folder for folder in (here, *here.parents) if (folder / PIPELINE).is_file()), None)
     if root is None:
         raise UsageError(f"no dvc.yaml in {here} or above it", mend="change to the project's folder")
     if not git.inside(root):

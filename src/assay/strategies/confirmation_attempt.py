@@ -13,7 +13,7 @@ from pathlib import Path
 from assay.baseline.accepted_strategy import FLOOR
 from assay.core import schemas
 from assay.core.errors import AssayError
-from assay.core.paths import ProjectPaths
+from assay.core.paths import REPLICATES, ProjectPaths
 from assay.core.schemas import Arm
 from assay.history import attempt_and_family_entries, look_ledger, strategy_hash
 from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry, OutcomeEntry
@@ -83,9 +83,9 @@ def names(layout: ProjectPaths) -> Names:
 
 def recorded_names(root: Path, commit: str) -> Names:
     """What the candidate of an experiment's own record is called, as far as that says: its tree is not made yet."""
-    content = git.read(root, commit, "results/replicates.csv")
+    content = git.read(root, commit, REPLICATES)
     try:
-        table = table_files.parse(content or b"", "results/replicates.csv")
+        table = table_files.parse(content or b"", REPLICATES)
         return table["identity"][table["arm"].index("candidate")], ()
     except (AssayError, KeyError, ValueError):
         return "", ()
