@@ -39,7 +39,7 @@ def ablate(start: Path, settings: Sequence[str], branches: Sequence[str], say: S
     changes = [*settings, *branches]
     if not 2 <= len(set(changes)) == len(changes) <= 3:
         raise UsageError(f"the changes are {', '.join(changes) or 'none'}", allowed="two or three different ones")
-    experiment_grid.check_settings(settings)
+    experiment_grid.check_settings(layout, settings)
     subsets = [subset for size in range(len(changes) + 1) for subset in itertools.combinations(changes, size)]
     made = [experiment_grid.cell(layout, wanted, subset, frozenset(branches)) for subset in subsets]
     changes_without_effect.check_parts(layout, made[0], made[1 : 1 + len(changes)])

@@ -14,9 +14,8 @@ from pathlib import Path
 from assay.commands import compare_detect_column, compare_metric_options, compare_one_run_per_row
 from assay.commands.compare_metric_options import MetricRow
 from assay.core.errors import UsageError
-from assay.core.paths import METRICS, PARAMS, PIPELINE, REPLICATES, RULERS
-from assay.core.yaml12 import parse
-from assay.metrics import ran_on_this_machine
+from assay.core.paths import METRICS, PIPELINE, REPLICATES, RULERS
+from assay.metrics import ran_on_this_machine, result_tables
 from assay.runtime import files, git, table_files
 from assay.runtime.table_files import Table
 from assay.stats import verdict_rule
@@ -28,7 +27,7 @@ SAME_AS = "same_as"
 #: columns of a record that are no metric
 RECORDED = (
     *("arm", "strategy", "identity", "replicate", "seed", "status", "metric_version", "profile"),
-    *("environment", "direction", "min_effect", "worst", "execution", "same_as"),
+    *("environment", "direction", "min_effect", "worst", "execution", "same_as", "fixed"),
 )
 
 
@@ -45,13 +44,17 @@ class SideSource:
     digest: str = ""
     experiment: bool = False
     computed_here: bool = False
-    fixed: bool = False  # nothing in its task is random
     rulers: Table | None = None  # its results/rulers.csv
 
     @property
     def is_record(self) -> bool:
         """Written by `evaluate`: several arms under one metric version."""
         return "arm" in self.table and "metric_version" in self.table
+
+    @property
+    def fixed(self) -> bool:
+        """Nothing in its task was random when it ran; what its params.yaml says may be of later."""
+        return self.is_record and set(self.table.get("fixed", ())) == {result_tables.YES}
 
     @property
     def told_apart(self) -> bool:
@@ -86,7 +89,6 @@ def find(root: Path, name: str) -> SideSource:
         files.digest(content),
         bool(refs),
         ran_on_this_machine.computed(root, (content, rulers)),
-        _fixed(root, commit),
         table_files.parse(rulers, f"{RULERS} of {name}") if rulers else None,
     )
 
@@ -98,13 +100,6 @@ def _counted(table: Table) -> Table:
         return table
     kept = [row for row, earlier in enumerate(same) if not earlier]
     return {name: [cells[row] for row in kept] for name, cells in table.items()}
-
-
-def _fixed(root: Path, commit: str) -> bool:
-    """Whether the record's own params.yaml says that nothing in its task is random."""
-    content = git.read(root, commit, PARAMS)
-    task = parse(content).get("task") if content else None
-    return isinstance(task, dict) and task.get("fixed") is True
 
 
 def _file(root: Path, name: str, path: Path) -> SideSource:

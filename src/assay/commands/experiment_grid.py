@@ -11,7 +11,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -25,8 +25,9 @@ from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
 from assay.core.params_yaml import Judge, Params
-from assay.core.paths import REPLICATES, RULERS, ProjectPaths
+from assay.core.paths import PIPELINE, REPLICATES, RULERS, ProjectPaths
 from assay.core.yaml12 import parse
+from assay.metrics import result_tables
 from assay.runtime import dvc_yaml, environment, files, git, git_plumbing, library_fingerprint, parent_watch
 from assay.runtime.dvc_cli import DVC
 from assay.scratch.dvc_repro import furnish, last
@@ -71,10 +72,20 @@ class Cell:
         return " ".join(self.changes) or "baseline"
 
 
-def check_settings(settings: Sequence[str]) -> None:
+def check_settings(layout: ProjectPaths, settings: Sequence[str]) -> None:
+    """Raises UsageError for what is no setting, and for a parameter that only stages of the user's own read."""
+    pipeline = parse(git.read(layout.root, "HEAD", PIPELINE) or b"{}", PIPELINE)
+    others = dvc_yaml.foreign(pipeline) - params_yaml.KEYS
     for setting in settings:
         if "=" not in setting or setting.startswith("-"):
             raise UsageError(f"-S {setting} is no setting", allowed="KEY=VALUE, as in `dvc exp run -S`")
+        key = setting.partition("=")[0]
+        if key.partition(".")[0] in others:
+            raise UsageError(
+                f"-S {setting}: {key} is read by stages of your own alone, and cells differ in what Assay's read",
+                allowed=f"keys under {', '.join(params_yaml.STRATEGY)}",
+                mend=f"dvc exp run -S {key}=VALUE for each value",
+            )
 
 
 @dataclass(frozen=True)
@@ -135,9 +146,9 @@ def _values(one: Cell) -> dict[str, Any]:
     return {key: parse(f"value: {text}")["value"] for key, _, text in pairs}
 
 
-def fixed(layout: ProjectPaths, cells: Sequence[Cell]) -> bool:
-    """Whether all cells say that nothing in the task is random."""
-    return all(asked(layout, one).task.fixed for one in cells)
+def fixed(measured: Iterable[Sequence[Row]]) -> bool:
+    """Whether the records of all cells say that nothing in the task was random."""
+    return all(row.get("fixed") == result_tables.YES for rows in measured for row in rows)
 
 
 def measure(layout: ProjectPaths, cells: Sequence[Cell], say: Say) -> list[list[Row]]:

@@ -61,7 +61,7 @@ def sweep(start: Path, settings: Sequence[str], say: Say, wanted: Wanted) -> Swe
     settings that change how cells are judged, and where none of them runs.
     """
     layout = project_root.find(start)
-    experiment_grid.check_settings(settings)
+    experiment_grid.check_settings(layout, settings)
     made = changes_without_effect.ideas(
         layout, [experiment_grid.cell(layout, wanted, chosen) for chosen in combinations(settings)], say
     )
@@ -77,7 +77,7 @@ def sweep(start: Path, settings: Sequence[str], say: Say, wanted: Wanted) -> Swe
     taken = grid_looks.ideas(
         layout.root, [(measured[one], experiment_grid.asked(layout, one)) for one in ideas], len(failed)
     )
-    fixed = experiment_grid.fixed(layout, list(measured))
+    fixed = experiment_grid.fixed(measured.values())
     return _judged(measured, failed, judge, dict(zip(ideas, taken, strict=True)), fixed)
 
 

@@ -170,6 +170,8 @@ class Replicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: float  # of training, its share when trained together
     steps: int
     diverged: Divergence | None = None
+    # seconds an example of predicting right after training, its share when predicted together; None in older records
+    inference: float | None = None
 
 
 #: what a verdict says where the ledger took no look, and the command to run once it can be written

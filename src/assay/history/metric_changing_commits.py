@@ -6,6 +6,7 @@ strategies are made of. Not covered: what the metric is (`metrics.metric_definit
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from assay.metrics import metric_definition
 from assay.runtime import dvc_lock, git
 from assay.runtime.git_objects import Objects, reading
 
+#: where a metric can be defined: sources may lie above the folder of dvc.yaml
+_SOURCES = ("src", PARAMS, ":(top,glob)**/*.py")
+
 
 def changed_alone(tree: ProjectPaths, home: ProjectPaths, since: str, until: Sequence[str], metric: str) -> list[str]:
     """Commits after `since` up to `until` that changed the metric, oldest first; none where any did more than that.
@@ -24,7 +28,7 @@ def changed_alone(tree: ProjectPaths, home: ProjectPaths, since: str, until: Seq
     `tree` holds the files to be accepted: what training reaches there is what a strategy is made of.
     """
     task = params_yaml.load(tree.params.read_bytes()).task.name
-    listed = git.run(home.root, "rev-list", "--reverse", *until, f"^{since}", "--", "src", PARAMS).split()
+    listed = git.run(home.root, "rev-list", "--reverse", *until, f"^{since}", "--", *_SOURCES).split()
     changed, sources = [], strategy_content.reached(tree.root, task)
     with reading(home.root) as objects:
         for commit in listed:
@@ -52,9 +56,11 @@ def _definition(objects: Objects, root: Path, commit: str, metric: str) -> tuple
 def _touches_strategy(objects: Objects, home: ProjectPaths, parent: str, commit: str, sources: Collection[str]) -> bool:
     """Whether the commit changed anything that training, or preparing its data, is made of."""
     before, after = (metric_definition.at(objects, home.root, one) for one in (parent, commit))
-    listed = git.run(home.root, "diff-tree", "-r", "-z", "--name-only", "--relative", "--no-renames", parent, commit)
-    paths = [path for path in listed.split("\0") if path]
-    if any(path.endswith(".dvc") or path == PIPELINE for path in paths):
+    listed = git.run(home.root, "diff-tree", "-r", "-z", "--name-only", "--no-relative", "--no-renames", parent, commit)
+    start = git.prefix(home.root) or "."
+    paths = [posixpath.relpath(path, start) for path in listed.split("\0") if path]
+    own = (path for path in paths if not path.startswith("../"))
+    if any(path.endswith(".dvc") or path == PIPELINE for path in own):
         return True
     if any(path in sources and _meaning(before(path)) != _meaning(after(path)) for path in paths):
         return True

@@ -12,6 +12,7 @@ import math
 import posixpath
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,11 +25,8 @@ from assay.core.errors import UsageError
 from assay.core.paths import PARAMS, REPLICATES, RULERS
 from assay.core.yaml12 import parse
 from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision
-from assay.runtime import dvc_yaml, files, git, metric_input_files, table_files, task_source
+from assay.runtime import dvc_yaml, files, git, metric_input_files, source_roots, table_files, task_source
 from assay.runtime.git_objects import Objects, reading
-
-#: path relative to the project → content, None where there is no such file
-ReadFile = Callable[[str], bytes | None]
 
 
 class MetricTerms(NamedTuple):
@@ -37,6 +35,17 @@ class MetricTerms(NamedTuple):
     direction: str
     min_effect: float
     worst: float | None
+
+
+@dataclass(frozen=True)
+class ReadFile:
+    """Files of a project by their paths relative to it, None where there is none; `folders` are where imports begin."""
+
+    read: Callable[[str], bytes | None]
+    folders: tuple[str, ...]
+
+    def __call__(self, path: str) -> bytes | None:
+        return self.read(path)
 
 
 class MetricDefinition(schemas.Record, frozen=True, kw_only=True):
@@ -102,19 +111,21 @@ def at(objects: Objects, root: Path, revision: str) -> ReadFile:
     prefix = git.prefix(root)
 
     def read(path: str) -> bytes | None:
-        if git.is_filtered(root, path):  # its blob is not what a checkout writes
-            return git.read(root, revision, path)
-        found = objects.read([f"{revision}:{posixpath.normpath(prefix + path)}"])[0]
-        return found.content if found is not None and found.kind == "blob" else None
+        within = posixpath.normpath(prefix + path)
+        found = None if within.startswith("../") else objects.read([f"{revision}:{within}"])[0]
+        if found is None or found.kind != "blob":
+            return None
+        # What a filter stands before: its blob is not what a checkout writes.
+        return git.read(root, revision, path) if git.is_filtered(root, path) else found.content
 
-    return read
+    return ReadFile(read, source_roots.project(root).folders)
 
 
 def on_disk(root: Path) -> ReadFile:
     def read(path: str) -> bytes | None:
         return (root / path).read_bytes() if (root / path).is_file() else None
 
-    return read
+    return ReadFile(read, source_roots.project(root).folders)
 
 
 def changes(before: MetricDefinition, after: MetricDefinition, terms: MetricTerms) -> list[str]:
@@ -133,10 +144,11 @@ def changes(before: MetricDefinition, after: MetricDefinition, terms: MetricTerm
     ]
     old, new = ({} if one.reads is UNSET else one.reads for one in (before, after))
     found += [f"file {name}" for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
-    return found + _terms_changed(before, after, terms)
+    return found + terms_changed(before, after, terms)
 
 
-def _terms_changed(before: MetricDefinition, after: MetricDefinition, terms: MetricTerms) -> list[str]:
+def terms_changed(before: MetricDefinition, after: MetricDefinition, terms: MetricTerms) -> list[str]:
+    """What differs of direction, smallest effect and worst value, one short text each; `terms` are today's."""
     if before.terms is None:  # neither written out nor recorded
         same = before.source and before.source == after.source
         return [] if same else ["direction, min_effect and worst are not known there"]
@@ -160,13 +172,13 @@ def _asked(read: ReadFile) -> tuple[str, str, dict[str, Any]]:
 
 
 def _module(read: ReadFile, name: str) -> Source | None:
-    """Source of a module in the folder of dvc.yaml or its `src`, as `closure.read_module` finds it on disk."""
+    """Source of a module of the project, as `import_closure.read_module` finds it on disk."""
     parts = name.split(".")
     if parts[0] in sys.stdlib_module_names or not all(part.isidentifier() for part in parts):
         return None
-    for folder in ("", "src/"):
+    for folder in read.folders:
         for ending in ("/__init__.py", ".py"):
-            content = read(f"{folder}{'/'.join(parts)}{ending}")
+            content = read(posixpath.join(folder, f"{'/'.join(parts)}{ending}"))
             if content is not None:
                 return Source(content, ending == "/__init__.py")
     return None
@@ -193,7 +205,7 @@ def _reads(read: ReadFile, modules: Callable[[str], Source | None], module: str)
         return {}
     found = {}
     for name in names:
-        paths = [posixpath.normpath(posixpath.join(top, folder, name)) for top in ("", "src")]
+        paths = [posixpath.normpath(posixpath.join(top, folder, name)) for top in read.folders]
         contents = (read(place) for path in paths for place in (*metric_input_files.pointers(path), path))
         found[name] = files.digest(next((content for content in contents if content is not None), b""))
     return found

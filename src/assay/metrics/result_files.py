@@ -36,6 +36,7 @@ class Evaluated:
     baseline: Scored | None  # None while the baseline is the floor
     floors: Mapping[str, Mapping[str, float]]
     judgement: Judgement
+    fixed: bool = False  # task.fixed: nothing in it is random
 
     @property
     def metric_version(self) -> str:
@@ -61,13 +62,15 @@ def write(layout: ProjectPaths, found: Evaluated) -> None:
 
 def _replicates(found: Evaluated) -> str:
     names, metric = list(found.ruler.metrics), found.ruler.metric
-    common = {
+    common: dict[str, object] = {
         "metric_version": found.metric_version,
         "profile": found.profile,
         "direction": metric.direction,
         "min_effect": metric.min_effect,
         "worst": "" if metric.worst is None else metric.worst,
     }
+    if found.fixed:  # a column only where there is something to say
+        common["fixed"] = result_tables.YES
     rows = [row for each in found.arms for row in result_tables.replicate_rows(each, common, names)]
     rows += [{"arm": "floor", "strategy": name, "status": "ok", **common, **at} for name, at in found.floors.items()]
     columns = list(rows[0])

@@ -15,6 +15,8 @@ from assay.metrics.scored_arm import Ruler, Scored
 from assay.metrics.task_metrics import Metric, per_example
 
 Array = NDArray[Any]
+#: what a column says that stands there for this alone
+YES = "true"
 
 #: bins of the reliability diagram; fifteen is what Guo et al. (ICML 2017, section 3) use
 BINS = 15

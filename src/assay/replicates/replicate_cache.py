@@ -139,6 +139,7 @@ class ReplicateCache:
             predictions=predictions,
             diverged=found.diverged or diverged,
             reused=True,
+            inference=found.inference,
         )
 
     def _seen(

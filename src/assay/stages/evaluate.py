@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from msgspec import UNSET
 
@@ -20,7 +21,7 @@ from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
 from assay.core.schemas import Part
 from assay.data import storage
-from assay.history import look_ledger, strategy_hash
+from assay.history import first_look_terms, look_ledger, strategy_hash
 from assay.metrics import (
     arm_costs,
     candidate_verdict,
@@ -39,7 +40,7 @@ from assay.metrics.result_files import Evaluated
 from assay.metrics.scored_arm import Ruler, Scored
 from assay.metrics.task_metrics import Metric
 from assay.report import comparison_text
-from assay.runtime import dvc_yaml, files, task_source
+from assay.runtime import dvc_yaml, environment, files, task_source
 from assay.runtime.stage_setup import StageContext, start
 from assay.stats import baseline_drift, cautions, sequential_testing, training_cost
 from assay.stats.arm_comparison import Comparison
@@ -57,13 +58,14 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     part, manifest = storage.read(ctx.layout.part("validation"), ["ids", "targets"])
     own = evaluation_setup.read(root, ctx.params, module, part.ids, part.targets)
     versions = evaluation_setup.versions(root, ctx.params, module, manifest.content, own.metrics)
-    standard = _standard(ctx)
+    parents = _standard(ctx)
+    standard = _since_first_look(ctx, parents)
     today = own.judging_by(*standard.terms) if standard.terms else own
     with ctx.said_by_task("metrics"):
         found, against = _evaluate(ctx, today, own.metrics, versions, _packages(standard), manifest)
         result_files.write(ctx.layout, found)
         _note(ctx, found)
-        said = (*_lines(ctx, found, against), *_metric_changes(ctx, own, standard))
+        said = (*_lines(ctx, found, against), *_metric_changes(ctx, own, parents, standard))
         files.write_text(ctx.layout.verdict, "".join(f"{sanitize_output.lines(line)}\n" for line in said))
 
 
@@ -72,21 +74,38 @@ def _standard(ctx: StageContext) -> MetricDefinition:
     return schemas.decode(files.read_bytes(path, "dvc repro -f context"), MetricDefinition, str(path))
 
 
+def _since_first_look(ctx: StageContext, standard: MetricDefinition) -> MetricDefinition:
+    """`standard`; for a floor with the terms by which this idea was first judged, whatever was committed since."""
+    arm = scored_arm.record(ctx.layout, "candidate")
+    if standard.tree != FLOOR or arm.measurement is None:
+        return standard
+    name, formerly = strategy_hash.names(arm.measurement.identity, ctx.layout.root)
+    terms = first_look_terms.first(ctx.run.home, {name, *formerly}, FLOOR, ctx.params.metric.name)
+    return standard if terms is None else msgspec.structs.replace(standard, **terms._asdict())
+
+
 def _packages(standard: MetricDefinition) -> str:
     """What the metrics import from elsewhere, as `context` found it, in one line."""
-    found = {} if standard.packages is UNSET else standard.packages
-    return ", ".join(f"{name} {version}" for name, version in sorted(found.items()))
+    return environment.listed({} if standard.packages is UNSET else standard.packages)
 
 
-def _metric_changes(ctx: StageContext, own: Ruler, standard: MetricDefinition) -> Iterator[str]:
-    """That the metric is another one than the baseline's, and by which terms the verdict was given."""
+def _metric_changes(
+    ctx: StageContext, own: Ruler, parents: MetricDefinition, standard: MetricDefinition
+) -> Iterator[str]:
+    """That the metric is another one than the baseline's, and by which terms the verdict was given.
+
+    For a floor that is the metric of the experiment's parent; `standard` has the terms of the first look at the idea.
+    """
     name, metric = own.decides, own.metric
     terms = MetricTerms(metric.direction, metric.min_effect, metric.worst)
     today = metric_definition.definition(metric_definition.on_disk(ctx.layout.root), name, "", recorded=False)
-    against = "the commit before" if standard.tree == FLOOR else standard.tree
-    if found := metric_definition.changes(standard, today, terms):
-        kept = standard.terms not in (None, terms)
+    against = "the commit before" if parents.tree == FLOOR else parents.tree
+    if found := metric_definition.changes(parents, today, terms):
+        kept = standard.terms == parents.terms and standard.terms not in (None, terms)
         yield f"metric changed against {against}: {' · '.join(found)}" + (" (judged by the former)" if kept else "")
+    if standard.terms not in (None, parents.terms, terms):
+        found = metric_definition.terms_changed(standard, today, terms)
+        yield f"metric changed since the first look at this idea: {' · '.join(found)} (judged by the former)"
 
 
 def _evaluate(
@@ -116,6 +135,7 @@ def _evaluate(
         baseline=baseline,
         floors=floors,
         judgement=judged,
+        fixed=ctx.params.task.fixed,
     )
     return found, against
 
@@ -154,7 +174,7 @@ def _judged(
         return nothing, 0
     assert candidate.arm.measurement is not None
     names = strategy_hash.names(candidate.arm.measurement.identity, ctx.layout.root)
-    asked = evaluation_look.asked(candidate, baseline, ctx.params, names)
+    asked = evaluation_look.asked(candidate, baseline, ctx.params, names, today.metric)
     try:
         entry, price, known = look_ledger.look(ctx.run.home, asked)
     except UsageError as error:
@@ -231,7 +251,7 @@ def _cost(ctx: StageContext, found: Evaluated) -> Iterator[str]:
     most = ctx.params.judge.max_cost
     if most is not None and found.baseline is not None and found.judgement.verdict == "progress":
         for line in training_cost.over(arm_costs.of_both(found.baseline, found.candidate), most):
-            yield f"{'':11}caution: {line}"
+            yield f"{'':11}{line}"
 
 
 def _changes(ctx: StageContext, named: AcceptedStrategy) -> Iterator[str]:

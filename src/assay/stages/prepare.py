@@ -70,9 +70,9 @@ def _otherwise(root: Path, source: Path, given: object, dependencies: Iterable[s
 
 
 def _states(root: Path, path: str) -> Iterator[tuple[str, int, int]]:
-    """Path, size and time of a file, or of each file in a folder."""
+    """Path, size and time of a file, or of each file in a folder; it may be given by an absolute path elsewhere."""
     place = root / path
     inside = sorted(Path(folder, name) for folder, _, names in os.walk(place) for name in names)
     for file in [place] if place.is_file() else inside:
         state = file.stat()
-        yield file.relative_to(root).as_posix(), state.st_size, state.st_mtime_ns
+        yield Path(os.path.relpath(file, root)).as_posix(), state.st_size, state.st_mtime_ns

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from assay.core.schemas import Record
 from assay.stats import sequential_testing
@@ -50,6 +51,10 @@ class LookEntry(Record, frozen=True, kw_only=True, tag_field="kind", tag="look")
     level: float
     spends: float
     budget: float = 0.0  # of the whole declared plan
+    # by which terms it was judged; against a floor alone, and left out in entries of before they were recorded
+    direction: str | UnsetType = UNSET
+    min_effect: float | UnsetType = UNSET
+    worst: float | UnsetType | None = UNSET
 
 
 def metric_label(name: str, options: Mapping[str, object]) -> str:

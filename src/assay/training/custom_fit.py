@@ -29,7 +29,9 @@ def fit(task: Task, parameters: dict[str, Any], train: Examples, evaluated: Exam
     predictor = task.call("fit", parameters, train, streams.display)
     if not callable(predictor):
         raise task.refuse(f"fit() returns {type(predictor).__name__}", "a function from inputs to predictions")
+    began = time.perf_counter()
     predicted = _predict(task, predictor, evaluated)
+    inference = (time.perf_counter() - began) / len(evaluated)
     diverged = None if np.isfinite(predicted).all() else Divergence(epoch=0, step=0, tensor=PREDICTIONS)
     return Outcome(
         number=streams.number,
@@ -40,6 +42,7 @@ def fit(task: Task, parameters: dict[str, Any], train: Examples, evaluated: Exam
         weights=safetensors.torch.save(_weights(predictor)),
         predictions=predicted,
         diverged=diverged,
+        inference=inference,
     )
 
 

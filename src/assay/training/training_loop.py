@@ -130,8 +130,11 @@ class Training:
         )
 
     def outcomes(self) -> list[Outcome]:
+        began = time.perf_counter()
         predicted = predict(self.plan, self.engine)
-        share = (self.spent + time.perf_counter() - self.started) / len(self.streams)
+        ended, lanes = time.perf_counter(), len(self.streams)
+        share = (self.spent + ended - self.started) / lanes
+        inference = (ended - began) / lanes / len(self.plan.evaluate.targets)
         found = []
         for lane, stream in enumerate(self.streams):
             finite = bool(np.isfinite(predicted[lane]).all())
@@ -148,6 +151,7 @@ class Training:
                     curve=self.curves[lane],
                     predictions=predicted[lane],
                     diverged=where,
+                    inference=inference,
                 )
             )
         return found
