@@ -12,7 +12,6 @@ PIPELINE = "dvc.yaml"
 LOCK = "dvc.lock"
 
 PARTS = ("train", "validation", "test")
-ARMS = ("baseline", "candidate")
 #: stages of dvc.yaml that depend on code, in their order; `context` runs before them and `verdict` behind, always
 CODED = ("prepare", "split", "baseline", "train", "evaluate")
 #: all stages of ours; a stage of another name is the user's own

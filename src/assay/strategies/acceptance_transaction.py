@@ -86,7 +86,7 @@ def _refused(root: Path, head: str, tag: str, error: UsageError) -> UsageError:
         said = f"{tag} exists"
     elif git.resolve(root, "refs/tags/strategy"):
         mend = "git tag old-strategy strategy && git tag -d strategy"
-    elif "hook" in said or _hook(root).is_file():
+    elif _hook(root).is_file():
         mend = f"look at {_hook(root)}"
     return UsageError(f"Git refuses to write {tag} and to move {short} ({said})", mend=mend)
 
