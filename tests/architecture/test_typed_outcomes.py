@@ -13,6 +13,7 @@ SENTENCES = {"said", "note", "why", "reason", "problem", "sentence", "message", 
 NOTHING_ELSE = {
     "runtime/git_checkout.py": "Git's exit code is 128 for a full disk and for a missing filter",
     "training/memory_estimate.py": "torch raises RuntimeError, and no subclass, where a CPU's memory is used up",
+    "training/example_loader.py": "torch raises RuntimeError, and no subclass, where a worker of a DataLoader died",
     "history/detached_head.py": "a reflog holds words alone",
     "core/params_yaml.py": "msgspec tells in words what it expected; they become words of ours",
     "scratch/scratch_repo.py": "a child's output becomes one sentence; that it failed, its exit code told",

@@ -133,5 +133,5 @@ def test_numbers_of_a_metric_that_read_what_no_version_covers_are_refused(reposi
         code, out, err = assay(side)
         assert (code, out) == (3, "")
         assert (
-            f"was computed from w.npy, which {VERSION} does not cover; next: name what metrics.py reads in READS" in err
+            f"was computed from w.npy, which {VERSION} does not cover; next: name what the metric reads in READS" in err
         )

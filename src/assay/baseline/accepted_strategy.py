@@ -31,7 +31,7 @@ FLOOR = "floor"
 #: what a strategy must bring along to be run again
 NEEDED = (PARAMS, LOCK)
 #: what runs of an unpacked tree
-_OWN = (PARAMS, LOCK, "src", "tasks")
+_OWN = (PARAMS, LOCK, "src", "tasks", "task.py")
 
 
 class AcceptedStrategy(schemas.Record, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ from assay.core import params_yaml
 from assay.core.errors import AssayError, UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import PARAMS, ProjectPaths
-from assay.runtime import dvc_yaml, git
+from assay.runtime import dvc_yaml, git, task_source
 from assay.runtime.git_objects import Objects
 
 
@@ -69,7 +69,8 @@ def _changes(
     try:
         new = reader.params(commit)
         old = reader.params(base, new.profile)
-        if not all(path in trains or (root / path).is_file() for path in paths):  # its own imports have to be followed
+        known = all(path in trains or (root / path).is_file() for path in paths)  # else its own imports are followed
+        if not known or (paths and task_source.is_single(root, new.task.name)):
             before, after = (strategy_content.with_params(root, *each) for each in ((base, old), (commit, new)))
             return after.since(before)
     except UsageError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from assay.changes.strategy_diff import Changes, changes
 from assay.core import params_yaml
 from assay.core.params_yaml import Params
 from assay.core.paths import PARAMS, ProjectPaths
-from assay.runtime import dvc_yaml, import_closure, task_source, tracked_code_check
+from assay.runtime import dvc_yaml, import_closure, task_code, task_source, tracked_code_check
 from assay.runtime import source_roots as trees
 from assay.runtime.commit_sources import commit_tree
 from assay.runtime.source_roots import Tree
+
+#: parts of a task that make up a strategy; its metrics are the ruler
+PARTS = (task_code.DATA, task_code.LEARNING)
 
 
 @dataclass(frozen=True)
@@ -55,15 +59,28 @@ def changes_since(layout: ProjectPaths, home: Path, commit: str, profile: str) -
 
 
 def sources(tree: Tree, task: str) -> dict[str, str]:
-    """Path → text of the user's own files that training, or preparing its data, imports."""
+    """Path → text of the user's own files that training, or preparing its data, imports.
+
+    Of a task of one file, and of what it imports, only the statements that they reach: the metric in it is the ruler.
+    """
+    if _is_single(tree, task):
+        return task_code.reached_texts(tree.root, partial(import_closure.read_module, tree), PARTS)
     return {path: tree.read(Path(path)).decode("utf-8", "surrogateescape") for path in reached(tree, task)}
 
 
 def reached(where: Path | Tree, task: str) -> list[str]:
     """Their paths, relative to the project, in order."""
     tree = where if isinstance(where, Tree) else trees.project(where)
-    entries = [file for name in ("data", "learning") if (file := tree.find(task_source.module(task, name)))]
+    modules = [task_source.SINGLE] if _is_single(tree, task) else [f"tasks.{task}.{part}" for part in PARTS]
+    entries = [file for module in modules if (file := tree.find(module))]
     return [file.as_posix() for file in import_closure.import_closure(tree, entries)]
+
+
+def _is_single(tree: Tree, task: str) -> bool:
+    """Whether the task is a task.py there."""
+    file = tree.find(task_source.SINGLE)
+    folder = (tree.find(f"tasks.{task}.{part}") for part in task_source.REQUIRED)
+    return file is not None and file.name != "__init__.py" and not any(folder)
 
 
 def untracked(root: Path, task: str) -> list[str]:

@@ -6,18 +6,19 @@ import json
 
 import click
 
+from assay.cli.located_commands import located
 from assay.core import sanitize_output
 
 
 def show(text: str, *, err: bool = False) -> None:
     """Print lines of text, on stderr if `err`."""
-    click.echo(sanitize_output.lines(text), err=err)
+    click.echo(sanitize_output.lines(located(text)), err=err)
 
 
 def show_json(content: str | bytes) -> None:
     """Print one JSON object; what a terminal or an HTML page would obey is written as \\u and its number."""
     text = content if isinstance(content, str) else content.decode()
-    click.echo("".join(map(_inert, text.removesuffix("\n"))))
+    click.echo("".join(map(_inert, located(text.removesuffix("\n")))))
 
 
 def _inert(letter: str) -> str:

@@ -43,7 +43,7 @@ def check(
     metric = _today(tree)
     commit, recorded = (tried.base, False) if named.name == FLOOR else (named.commit, True)
     before = metric_definition.committed(home.root, commit, metric.name, named.name, recorded=recorded)
-    after = metric_definition.definition(metric_definition.on_disk(tree.root), metric.name, tried.name, recorded=False)
+    after = metric_definition.present(tree.root, metric.name, tried.name)
     found = metric_definition.changes(before, after, MetricTerms(metric.direction, metric.min_effect, metric.worst))
     judged, since = _terms(home, named, tried, metric, before)
     if not found:
@@ -83,4 +83,4 @@ def _today(tree: ProjectPaths) -> Metric:
     where = task_source.where(tree.root, asked.task.name, "metrics")
     with undeclared_file_reads.watching():
         module = task_source.load(tree.root, asked.task.name, "metrics")
-    return task_metrics.chosen(task_metrics.read(module, where), asked.metric.name, where)
+    return task_metrics.asked(module, asked.metric, where)[asked.metric.name]

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from assay.baseline.accepted_strategy import FLOOR
-from assay.baseline.candidate_seeds import PAIRED
 from assay.commands import accept_alpha_check
 from assay.commands.accept_admission import Admitted
 from assay.commands.accept_evidence import comparison, confirmed, judge
@@ -107,7 +106,8 @@ def _idea(admitted: Admitted, names: confirmation_attempt.Names) -> Idea:
         root=asked.seed,
         least=asked.replicates,
         asked=wanted.options.replicates,
-        paired=asked.judge.test == PAIRED and named.name != FLOOR,
+        test=asked.judge.test,
+        pairs=confirmation_attempt.recorded_pairs(wanted.layout.root, wanted.tried.commit, asked.metric.name),
     )
 
 

@@ -12,6 +12,7 @@ from importlib import metadata
 from assay.commands import accept_admission, accept_checks
 from assay.commands.accept_confirmation import Confirmed
 from assay.core import params_yaml, schemas
+from assay.core.metric_version import metric_name
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Environment
 from assay.history import look_ledger, metrics_json
@@ -61,7 +62,7 @@ def _event(found: Confirmed, test: Score) -> Accepted:
         name=wanted.name,
         sequence=max(attempt.entry.sequence, wanted.state.sequence + 1),
         commit="",  # known when it is made
-        metric=metrics_json.metric_of(tree.version),
+        metric=metric_name(tree.version),
         metric_version=tree.version,
         profile=metrics_json.text(tree.metrics, "profile"),
         baseline=admitted.named.name,

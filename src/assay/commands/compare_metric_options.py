@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from assay.core.errors import IncomparableError, UsageError
+from assay.core.metric_version import metric_name
 from assay.core.paths import RULERS
 from assay.runtime import table_files
 from assay.runtime.table_files import Table
@@ -42,7 +43,7 @@ def of_record(table: Table, rulers: Table | None, metric: str, where: str) -> Me
     The columns of results/replicates.csv are about the metric that decides, and about no other.
     """
     version = table["metric_version"][0]
-    decides = version.rpartition("-")[0]
+    decides = metric_name(version)
     if rulers is None:
         if metric != decides:
             raise UsageError(
@@ -82,7 +83,7 @@ def own(rulers: Table, metric: str, where: str) -> MetricRow:
         if unseen := rulers.get("unseen", [""] * len(names))[row]:
             raise IncomparableError(
                 f"{metric} of {where} was computed from {unseen}, which {rulers['key'][row]} does not cover",
-                mend="name what metrics.py reads in READS, then measure it again with `dvc exp run`",
+                mend="name what the metric reads in READS, then measure it again with `dvc exp run`",
             )
         return MetricRow(
             key=rulers["key"][row],

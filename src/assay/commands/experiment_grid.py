@@ -6,8 +6,6 @@ already are read, not run. Settings that differ in nothing but step size and wei
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import shutil
@@ -27,6 +25,8 @@ from assay.core.json_encoding import json_form
 from assay.core.params_yaml import Judge, Params
 from assay.core.paths import PIPELINE, REPLICATES, RULERS, ProjectPaths
 from assay.core.yaml12 import parse
+from assay.history import replicates_csv
+from assay.history.replicates_csv import Row
 from assay.metrics import result_tables
 from assay.runtime import dvc_yaml, environment, files, git, git_plumbing, library_fingerprint, parent_watch
 from assay.runtime.dvc_cli import DVC
@@ -36,8 +36,6 @@ from assay.strategies.acceptance_transaction import newest_date
 from assay.strategies.merge_commit import merge
 from assay.tags.strategy_events import NAMES, is_name
 
-#: column that names an earlier replicate with the same predictions
-SAME_AS = "same_as"
 #: column of ours, not of the file: what the metric imported
 PACKAGES = "packages"
 #: one ref, whatever else the user's settings make a fetch do
@@ -50,7 +48,6 @@ _FETCH = (
     "--no-write-fetch-head",
     "--no-auto-gc",
 )
-Row = dict[str, str]
 Say = Callable[[str], None]
 
 
@@ -248,11 +245,9 @@ def _rows(layout: ProjectPaths, one: Cell, say: Say) -> list[Row]:
         known = _run(layout, one)
     else:
         say(f"{one.label} is measured: {one.name}")
-    rows = csv.DictReader(io.StringIO(known.decode()))
     content, metric = git.read(layout.root, one.ref, RULERS), asked(layout, one).metric.name
     packages = compare_metric_options.packages(content, metric, one.name)
-    # the same predictions are one replicate
-    return [{**row, PACKAGES: packages} for row in rows if not row.get(SAME_AS)]
+    return [{**row, PACKAGES: packages} for row in replicates_csv.rows(known)]
 
 
 def _run(layout: ProjectPaths, one: Cell) -> bytes:

@@ -23,8 +23,7 @@ from assay.core.errors import ProvenanceError, UsageError
 from assay.core.paths import PARAMS, ProjectPaths
 from assay.core.schemas import Trace, TraceRequest
 from assay.data import storage
-from assay.replicates.measure_request import training_closure
-from assay.runtime import cache_dirs, dvc_yaml, files, git, library_fingerprint, project_root
+from assay.runtime import cache_dirs, dvc_yaml, files, git, library_fingerprint, project_root, task_code
 from assay.runtime.git_commit_hint import commit_command
 from assay.scratch.scratch_repo import failed, run
 
@@ -46,9 +45,7 @@ class Revision:
     @property
     def sources(self) -> dict[str, str]:
         """Path → text of every source that its training reaches."""
-        root = self.layout.root
-        reached = training_closure(root, self.task)
-        return {file.as_posix(): (root / file).read_text(encoding="utf-8", errors="replace") for file in reached}
+        return task_code.texts(self.layout.root, self.task, [task_code.LEARNING])
 
 
 @dataclass(frozen=True)

@@ -92,8 +92,9 @@ def rescore(start: Path, dry_run: bool = False) -> RescoreResult:
 
 def _packages(layout: ProjectPaths, today: Today) -> str:
     """What today's metrics import from elsewhere, as `context` notes it for `evaluate`."""
-    reached = stage_fingerprint.reached(layout.root, "evaluate", today.asked.task.name)
-    return environment.listed(environment.versions(import_closure.third_party(layout.root, reached)))
+    code = stage_fingerprint.find(layout.root, "evaluate", today.asked.task.name)
+    imported = import_closure.third_party(layout.root, [Path(file) for file in code.files])
+    return environment.listed(environment.versions(imported))
 
 
 def _holds(work: _Work, version: str, packages: str | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from assay.baseline.accepted_strategy import FLOOR
 from assay.commands.status_project import StatusProject
@@ -12,6 +13,11 @@ from assay.core.paths import CODED
 from assay.core.schemas import Environment
 from assay.report.json_rows import StatusLine
 from assay.runtime import files, library_fingerprint, stage_fingerprint
+
+
+def training(root: Path, task: str) -> str:
+    """Fingerprint of what trains in the Assay that runs."""
+    return stage_fingerprint.library_of(root, library_fingerprint.TRAINING, task)
 
 
 def lines(project: StatusProject) -> Iterator[StatusLine]:
@@ -26,12 +32,12 @@ def lines(project: StatusProject) -> Iterator[StatusLine]:
         known = schemas.decode(files.read_bytes(layout.environment), Environment, str(layout.environment))
     except AssayError:
         return  # `context` was never run, or will write them anew
-    now = library_fingerprint.fingerprints()
-    again = [stage for stage, found in last.items() if found != now[stage]]
+    task = params.task.name
+    again = [stage for stage, found in last.items() if found != stage_fingerprint.library_of(layout.root, stage, task)]
     if not again:
         return
     cost = "nothing is trained"
-    if known.library != now[library_fingerprint.TRAINING]:
+    if known.library != training(layout.root, task):
         arms = "the candidate is" if params.baseline == FLOOR else "both arms are"
         cost = f"what trains changed, {arms} measured again ({params.replicates} replicates each)"
     text = f"Assay changed since the last run: {', '.join(again)} will run again; {cost}"

@@ -12,6 +12,11 @@ from assay.report.json_rows import StatusLine
 
 
 def lines(_project: StatusProject) -> Iterator[StatusLine]:
+    return programs()
+
+
+def programs() -> Iterator[StatusLine]:
+    """One line for each; `assay init` says them, too."""
     own = Path(sys.executable).parent
     dvc, assay = shutil.which("dvc"), shutil.which("assay")
     if dvc and Path(dvc).parent != own:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from assay.commands.status_project import StatusProject, number
+from assay.core.metric_version import metric_name
 from assay.history import metrics_json
 from assay.report.json_rows import StatusLine
 
@@ -22,7 +23,7 @@ def lines(project: StatusProject) -> Iterator[StatusLine]:
         return
     version = metrics_json.text(metrics, "metric_version")
     score = comparison.candidate
-    named = f"{comparison.verdict} · {metrics_json.metric_of(version)}"
+    named = f"{comparison.verdict} · {metric_name(version)}"
     text = f"{named} {number(score.mean)} ±{number(score.sd)} (n={score.n})"
     if comparison.delta is not None and comparison.ci_low is not None and comparison.ci_high is not None:
         text += f" · {comparison.delta:+.4f} [{comparison.ci_low:+.4f}, {comparison.ci_high:+.4f}]"

@@ -12,6 +12,9 @@ PIPELINE = "dvc.yaml"
 LOCK = "dvc.lock"
 
 PARTS = ("train", "validation", "test")
+ARMS = ("baseline", "candidate")
+#: file beside the predictions of floors: why some are not there
+ABSENT = "absent.json"
 #: stages of dvc.yaml that depend on code, in their order; `context` runs before them and `verdict` behind, always
 CODED = ("prepare", "split", "baseline", "train", "evaluate")
 #: all stages of ours; a stage of another name is the user's own
@@ -116,6 +119,11 @@ class ProjectPaths:
         return self.results / "rulers.csv"
 
     @property
+    def slices(self) -> Path:
+        """The deciding metric by slice, and each class by itself."""
+        return self.results / "slices.csv"
+
+    @property
     def cases(self) -> Path:
         return self.results / "cases.csv"
 
@@ -143,7 +151,7 @@ TRAINING_PART, VALIDATION_PART = (IN_PROJECT.part(name).as_posix() for name in P
 
 
 #: folders of the cache that hold one thing in each of their entries
-KINDS = ("replicates", "checkpoints", "trees", "data", "exports", "cells")
+KINDS = ("replicates", "checkpoints", "trees", "data", "decoded", "exports", "cells")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from assay.history import look_ledger
 from assay.metrics.metric_definition import MetricTerms
-from assay.stats.alpha_budget import LookEntry, names
+from assay.stats.alpha_budget import LookEntry, labels, names
 
 
 def first(home: Path, called: Collection[str], baseline: str, metric: str) -> MetricTerms | None:
@@ -24,7 +24,7 @@ def first(home: Path, called: Collection[str], baseline: str, metric: str) -> Me
     account = [
         one for one in look_ledger.read(home).looks if one.baseline == baseline and not names(one).isdisjoint(called)
     ]
-    found = [(one, terms) for one in account if one.key.metric.split(" ")[0] == metric and (terms := _terms(one))]
+    found = [(one, terms) for one in account if labels(one.key.metric, metric) and (terms := _terms(one))]
     # No entry has a date. The first look is the one with most of alpha; of two clones' the smaller effect counts.
     return min(found, key=lambda pair: (-pair[0].level, pair[1].min_effect), default=(None, None))[1]
 

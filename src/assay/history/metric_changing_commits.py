@@ -7,15 +7,17 @@ strategies are made of. Not covered: what the metric is (`metrics.metric_definit
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from assay.changes import strategy_content
+from assay.changes import strategy_content, strategy_diff
 from assay.core import ast_normal_form, params_yaml
 from assay.core.errors import UsageError
 from assay.core.paths import LOCK, PARAMS, PIPELINE, TRAINING_PART, ProjectPaths
 from assay.metrics import metric_definition
-from assay.runtime import dvc_lock, git
+from assay.runtime import dvc_lock, git, task_source
+from assay.runtime.commit_sources import commit_tree
 from assay.runtime.git_objects import Objects, reading
 
 #: where a metric can be defined: sources may lie above the folder of dvc.yaml
@@ -29,7 +31,9 @@ def changed_alone(tree: ProjectPaths, home: ProjectPaths, since: str, until: Seq
     """
     task = params_yaml.load(tree.params.read_bytes()).task.name
     listed = git.run(home.root, "rev-list", "--reverse", *until, f"^{since}", "--", *_SOURCES).split()
-    changed, sources = [], strategy_content.reached(tree.root, task)
+    paths = frozenset(strategy_content.reached(tree.root, task))
+    sources = _Sources(paths, task if task_source.is_single(tree.root, task) else "")
+    changed = []
     with reading(home.root) as objects:
         for commit in listed:
             now, parents = _definition(objects, home.root, commit, metric), _parents(objects, commit)
@@ -41,6 +45,13 @@ def changed_alone(tree: ProjectPaths, home: ProjectPaths, since: str, until: Seq
     return changed
 
 
+class _Sources(NamedTuple):
+    """What strategies are made of: files that training and preparing reach, and the name of a task of one file."""
+
+    paths: frozenset[str]
+    single: str
+
+
 def _parents(objects: Objects, commit: str) -> list[str]:
     found = objects.read([commit])[0]
     header = b"" if found is None else found.content.partition(b"\n\n")[0]
@@ -50,10 +61,10 @@ def _parents(objects: Objects, commit: str) -> list[str]:
 def _definition(objects: Objects, root: Path, commit: str, metric: str) -> tuple[object, ...]:
     """What a commit defines the metric by, to be compared with another commit's."""
     found = metric_definition.definition(metric_definition.at(objects, root, commit), metric, "", recorded=False)
-    return found.decides, found.code, found.options, found.terms or found.source, found.reads
+    return found.decides, found.code, found.options, found.terms or found.source, found.reads, found.score
 
 
-def _touches_strategy(objects: Objects, home: ProjectPaths, parent: str, commit: str, sources: Collection[str]) -> bool:
+def _touches_strategy(objects: Objects, home: ProjectPaths, parent: str, commit: str, sources: _Sources) -> bool:
     """Whether the commit changed anything that training, or preparing its data, is made of."""
     before, after = (metric_definition.at(objects, home.root, one) for one in (parent, commit))
     listed = git.run(home.root, "diff-tree", "-r", "-z", "--name-only", "--no-relative", "--no-renames", parent, commit)
@@ -62,7 +73,10 @@ def _touches_strategy(objects: Objects, home: ProjectPaths, parent: str, commit:
     own = (path for path in paths if not path.startswith("../"))
     if any(path.endswith(".dvc") or path == PIPELINE for path in own):
         return True
-    if any(path in sources and _meaning(before(path)) != _meaning(after(path)) for path in paths):
+    mine = [path for path in paths if path in sources.paths]
+    if sources.single and mine and _does_more(home.root, parent, commit, sources.single):
+        return True
+    if not sources.single and any(_meaning(before(path)) != _meaning(after(path)) for path in mine):
         return True
     try:
         if params_yaml.strategy(_params(before)) != params_yaml.strategy(_params(after)):
@@ -71,6 +85,12 @@ def _touches_strategy(objects: Objects, home: ProjectPaths, parent: str, commit:
         return then != now
     except UsageError:
         return True  # nobody can tell
+
+
+def _does_more(root: Path, parent: str, commit: str, task: str) -> bool:
+    """Whether what training reaches in a task of one file does something else in one commit than in the other."""
+    before, after = (strategy_content.sources(commit_tree(root, one), task) for one in (parent, commit))
+    return bool(strategy_diff.changes({}, {}, before, after).edited)
 
 
 def _params(read: metric_definition.ReadFile) -> params_yaml.Params:

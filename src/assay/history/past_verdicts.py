@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from assay.core.errors import AssayError
+from assay.core.metric_version import metric_name
 from assay.core.params_yaml import Judge, MetricSection
 from assay.core.paths import PARAMS, REPLICATES
 from assay.core.schemas import DAMAGE
@@ -103,7 +104,7 @@ def recorded(table: Table, judge: Judge, metric: str, tags: Mapping[str, str], u
         test=judge.test,
         alpha=judge.alpha,
         plan=tuple(judge.looks),
-        metric=metric or table["metric_version"][0].rpartition("-")[0],
+        metric=metric or metric_name(table["metric_version"][0]),
     )
     return LookEntry(
         identity=table["identity"][first] if "identity" in table else unnamed,

@@ -9,10 +9,10 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from assay.core.params_yaml import Params
-from assay.metrics.candidate_verdict import PAIRED
 from assay.metrics.scored_arm import Scored
 from assay.metrics.task_metrics import Metric
 from assay.stats.alpha_budget import LookEntry, LookKey, metric_label
+from assay.stats.compare_arms import PAIRED
 
 FLOOR = "floor"
 

@@ -19,14 +19,27 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET, UnsetType
 
-from assay.core import ast_normal_form, schemas
+from assay.core import ast_normal_form, params_yaml, schemas
 from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
+from assay.core.metric_version import metric_name
 from assay.core.paths import PARAMS, REPLICATES, RULERS
 from assay.core.yaml12 import parse
-from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision
-from assay.runtime import dvc_yaml, files, git, metric_input_files, source_roots, table_files, task_source
+from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision, score_code
+from assay.runtime import (
+    dvc_yaml,
+    files,
+    git,
+    import_closure,
+    metric_input_files,
+    source_roots,
+    table_files,
+    task_source,
+)
 from assay.runtime.git_objects import Objects, reading
+
+#: what a task of one file is called where params.yaml does not say
+TASK = params_yaml.TaskSection().name
 
 
 class MetricTerms(NamedTuple):
@@ -60,6 +73,7 @@ class MetricDefinition(schemas.Record, frozen=True, kw_only=True):
     min_effect: float
     worst: float | None
     reads: dict[str, str] | UnsetType = UNSET  # file that the metric says it reads → hash; left out where there is none
+    score: str | UnsetType = UNSET  # hash of the code of score(), whose results the metric gets; left out without one
     packages: dict[str, str] | UnsetType = UNSET  # that today's metrics import → version; another makes evaluate run
 
     @property
@@ -69,16 +83,21 @@ class MetricDefinition(schemas.Record, frozen=True, kw_only=True):
 
 def definition(read: ReadFile, metric: str, tree: str, *, recorded: bool) -> MetricDefinition:
     """How the tree that `read` reads defines `metric`; with `recorded` its results speak before its sources."""
-    task, decides, options = _asked(read)
-    module = task_source.module(task, "metrics")
+    task, decides, given = _asked(read)
+    options = given.get("options")
     modules = partial(_module, read)
+    module, label = _place(modules, task)
     try:
-        code = files.digest((metric_code(modules, module, metric) + metric_revision(modules, module)).encode())
+        code = files.digest((metric_code(modules, module, metric, label) + metric_revision(modules, module)).encode())
     except UsageError:
         code = ""
     ways = [partial(_recorded, read, metric), partial(_written, modules, module, metric)]
     terms = next(filter(None, (way() for way in (ways if recorded else reversed(ways)))), MetricTerms("", 0.0, None))
-    mine, source = options if metric == decides else {}, _source(modules, module)
+    smallest = given.get("min_effect")
+    if metric == decides and isinstance(smallest, int | float) and terms.direction:
+        terms = terms._replace(min_effect=float(smallest))
+    mine = dict(options) if metric == decides and isinstance(options, Mapping) else {}
+    source = _source(modules, module)
     return MetricDefinition(
         tree=tree,
         decides=decides,
@@ -86,6 +105,7 @@ def definition(read: ReadFile, metric: str, tree: str, *, recorded: bool) -> Met
         source=source,
         options=mine,
         reads=_reads(read, modules, module) or UNSET,
+        score=_score(modules, _place(modules, task, "learning")[0]) or UNSET,
         **terms._asdict(),
     )
 
@@ -100,10 +120,25 @@ def baseline_metric(root: Path, home: Path, baseline: str, commit: str, metric: 
     return committed(root, dvc_yaml.parent(root), metric, baseline, recorded=False)
 
 
+def present(root: Path, metric: str, tree: str) -> MetricDefinition:
+    """`definition` of the project at `root` as it stands."""
+    return definition(on_disk(root), metric, tree, recorded=False)
+
+
 def committed(root: Path, revision: str, metric: str, tree: str, *, recorded: bool) -> MetricDefinition:
     """`definition` of the project at `root` as of `revision`."""
     with reading(root) as objects:
         return definition(at(objects, root, revision), metric, tree, recorded=recorded)
+
+
+def scores_differ(before: MetricDefinition, root: Path, metric: str) -> bool:
+    """Whether the tree at `root` keeps other scores than `before`, by the code that makes them."""
+    return present(root, metric, "").score != before.score
+
+
+def keeps_scores(root: Path, metric: str) -> bool:
+    """Whether the metric in the tree at `root` gets what score() of the task made of predictions."""
+    return present(root, metric, "").score is not UNSET
 
 
 def at(objects: Objects, root: Path, revision: str) -> ReadFile:
@@ -137,6 +172,8 @@ def changes(before: MetricDefinition, after: MetricDefinition, terms: MetricTerm
         return [*found, f"{after.decides} is new"]
     if before.code != after.code:
         found.append(f"code of {after.decides}")
+    if before.score != after.score:
+        found.append("score(), whose results it gets")
     found += [
         f"options.{key} {before.options.get(key, '–')} → {after.options.get(key, '–')}"
         for key in sorted(before.options.keys() | after.options.keys())
@@ -161,19 +198,30 @@ def _shown(value: object) -> str:
 
 
 def _asked(read: ReadFile) -> tuple[str, str, dict[str, Any]]:
-    """Task, deciding metric and its options. All else in that params.yaml is for that tree's own code to read."""
+    """Task, deciding metric and its section. All else in that params.yaml is for that tree's own code to read."""
     try:
         raw = parse(read(PARAMS) or b"", PARAMS)
     except UsageError:
         raw = {}
     task, metric = (raw[key] if isinstance(raw.get(key), Mapping) else {} for key in ("task", "metric"))
-    options = metric.get("options")
-    return str(task.get("name", "")), str(metric.get("name", "")), dict(options) if isinstance(options, Mapping) else {}
+    return str(task.get("name", TASK)), str(metric.get("name", "")), dict(metric)
+
+
+def _place(modules: Callable[[str], Source | None], task: str, part: str = "metrics") -> tuple[str, str]:
+    """The module with a part of the task, and what it would be called if it held nothing else ("" where it does)."""
+    named = f"tasks.{task}.{part}"
+    alone = modules(named) is None and (found := modules(task_source.SINGLE)) is not None and not found.package
+    return (task_source.SINGLE, named) if alone else (named, "")
 
 
 def _module(read: ReadFile, name: str) -> Source | None:
-    """Source of a module of the project, as `import_closure.read_module` finds it on disk."""
+    """Source of a module of the project, as `import_closure.read_module` finds it on disk.
+
+    Assay's own modules are today's, whatever the tree: the library is environment.
+    """
     parts = name.split(".")
+    if parts[0] == source_roots.LIBRARY:
+        return import_closure.read_module(source_roots.LIBRARY_TREE, name)
     if parts[0] in sys.stdlib_module_names or not all(part.isidentifier() for part in parts):
         return None
     for folder in read.folders:
@@ -194,6 +242,15 @@ def _source(modules: Callable[[str], Source | None], module: str) -> str:
         )
     except UsageError:
         return ""
+
+
+def _score(modules: Callable[[str], Source | None], module: str) -> str:
+    """Hash of the code that makes scores in place of predictions; "" where there is none."""
+    try:
+        code = score_code(modules, module)
+    except UsageError:
+        return ""
+    return files.digest(code.encode()) if code else ""
 
 
 def _reads(read: ReadFile, modules: Callable[[str], Source | None], module: str) -> dict[str, str]:
@@ -228,7 +285,13 @@ def _written(modules: Callable[[str], Source | None], module: str, metric: str) 
 def _recorded(read: ReadFile, metric: str) -> MetricTerms | None:
     """As that tree's results say them: its row in rulers.csv, for an older tree replicates.csv, if it decided there."""
     found = _row(read(RULERS), RULERS, lambda row: row["metric"] == metric)
-    return found or _row(read(REPLICATES), REPLICATES, lambda row: row["metric_version"].rpartition("-")[0] == metric)
+    return found or _row(read(REPLICATES), REPLICATES, lambda row: metric_name(row["metric_version"]) == metric)
+
+
+def recorded_terms(root: Path, revision: str, metric: str) -> MetricTerms | None:
+    """By which terms the results at `revision` judge `metric`; None where they do not say it."""
+    with reading(root) as objects:
+        return _recorded(at(objects, root, revision), metric)
 
 
 def _row(content: bytes | None, where: str, wanted: Callable[[dict[str, str]], bool]) -> MetricTerms | None:

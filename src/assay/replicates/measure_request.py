@@ -6,7 +6,7 @@ from pathlib import Path
 
 from assay.core import schemas
 from assay.core.schemas import Draw, Environment, MeasureRequest
-from assay.runtime import files, import_closure, task_source
+from assay.runtime import files, task_code
 from assay.runtime.stage_setup import StageContext
 
 #: variable of the environment that is set where nobody will ask for the candidate: it is not trained ahead then
@@ -16,8 +16,13 @@ RAN = "ASSAY_RAN"
 
 
 def training_closure(root: Path, task: str) -> tuple[Path, ...]:
-    """Sources of the task that decide an arm's numbers, in the tree at `root`; Assay's own are environment."""
-    return import_closure.import_closure(root, [task_source.path(root, task, "learning")])
+    """Sources of the task that training imports, in the tree at `root`; Assay's own are environment."""
+    return task_code.closure(root, task, task_code.LEARNING)
+
+
+def training_code(root: Path, task: str) -> str:
+    """Hash of what decides an arm's numbers in these sources."""
+    return task_code.digest(root, task, task_code.LEARNING)
 
 
 def today(ctx: StageContext) -> Environment:

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from assay.core import params_yaml as parameters
 from assay.core.params_yaml import Params
 from assay.core.schemas import DAMAGE, PREDICTIONS, Divergence, MeasureRequest, Note, Replicate
-from assay.data import storage
 from assay.replicates import cache_entries, cache_pruning, safetensors_check
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.train_and_eval_examples import ExampleSubset
@@ -87,7 +86,7 @@ def store(
     names = Names(
         code=request.code,
         parameters=parameters.strategy(params),
-        train=storage.content_digest(sample.train),
+        train=sample.used,
         profile=request.profile,
         environment=request.environment,
         purpose=request.purpose,

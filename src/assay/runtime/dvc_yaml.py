@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -88,14 +88,28 @@ def _main(home: Path) -> Path | None:
 
 
 def dependencies(layout: ProjectPaths, task: str) -> dict[str, list[str]]:
-    """Stage → paths that dvc.yaml declares as its dependencies and that no stage makes, `${task.name}` filled in."""
+    """Stage → paths that dvc.yaml declares as its dependencies and that no stage makes, `${…}` filled in."""
     declared = {name: entry for name, entry in _stages(layout).items() if isinstance(entry, dict)}
-    made = {path for entry in declared.values() for path in _paths(entry.get("outs"))}
+    made = {path for entry in declared.values() for path in paths(entry.get("outs"))}
     read = {
-        stage: [path for path in _paths(entry.get("deps")) if not within(path, made)]
+        stage: [path for path in paths(entry.get("deps")) if not within(path, made)]
         for stage, entry in declared.items()
     }
-    return {stage: [re.sub(r"\$\{\s*task\.name\s*\}", task, path) for path in paths] for stage, paths in read.items()}
+    given = {**_given(layout), "task.name": task}
+    return {stage: [_filled(path, given) for path in paths] for stage, paths in read.items()}
+
+
+def _given(layout: ProjectPaths) -> dict[str, Any]:
+    """Parameters by dotted name, as far as they can be read."""
+    try:
+        return dict(params_yaml.leaves(parse(layout.params.read_bytes()))) if layout.params.is_file() else {}
+    except UsageError:
+        return {}
+
+
+def _filled(path: str, given: Mapping[str, Any]) -> str:
+    """`path` with each `${name}` that is a parameter filled in, as DVC does."""
+    return re.sub(r"\$\{\s*([\w.]+)\s*\}", lambda found: str(given.get(found[1], found[0])), path)
 
 
 def within(path: str, made: Collection[str]) -> bool:
@@ -103,7 +117,7 @@ def within(path: str, made: Collection[str]) -> bool:
     return any(str(one) in made for one in (PurePosixPath(path), *PurePosixPath(path).parents))
 
 
-def _paths(declared: Any) -> list[str]:
+def paths(declared: Any) -> list[str]:
     """Paths of a list in dvc.yaml; one with options is a mapping of a single key."""
     entries = declared if isinstance(declared, list) else []
     return [str(next(iter(entry), "")) if isinstance(entry, dict) else str(entry) for entry in entries]

@@ -22,6 +22,7 @@ class Index:
 
     def __init__(self, root: Path, path: Path, environment: Mapping[str, str]) -> None:
         self.root = root
+        self.path = path
         self._environment = {**environment, "GIT_INDEX_FILE": str(path)}
 
     def run(self, *arguments: str, stdin: bytes = b"", **more: str) -> str:
@@ -31,17 +32,24 @@ class Index:
         self.run("read-tree", "--no-recurse-submodules", tree)
 
     def put(self, path: str, content: bytes) -> None:
-        """`content` as the file `path`, relative to the repository's top.
+        """`content` as the file `path`, relative to the repository's top."""
+        self.put_all({path: content})
 
-        It is added from a work tree that holds nothing else: attributes are those of the tree in this index, whatever
-        the user's work tree holds.
+    def put_all(self, files: Mapping[str, bytes]) -> None:
+        """Files by their paths, relative to the repository's top.
+
+        They are added from a work tree that holds nothing else: attributes are those of the tree in this index,
+        whatever the user's work tree holds.
         """
         with tempfile.TemporaryDirectory() as folder:
-            place = Path(folder, path)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(content)
+            for path, content in files.items():
+                place = Path(folder, path)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(content)
             own = call(self.root, "rev-parse", "--absolute-git-dir")
-            self.run("update-index", "--add", "--", path, GIT_DIR=own, GIT_WORK_TREE=folder)
+            listed = "".join(f"{path}\0" for path in files).encode("utf-8", "surrogateescape")
+            places = {"GIT_DIR": own, "GIT_WORK_TREE": folder}
+            self.run("update-index", "--add", "-z", "--stdin", stdin=listed, **places)
 
     def add(self, paths: Sequence[str]) -> None:
         """Files of the work tree, as it has them; `paths` are relative to `root`."""

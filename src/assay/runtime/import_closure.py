@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,7 +83,12 @@ def code_hash(where: Where, files: Iterable[Path]) -> str:
 
     Python sources count in their normal form, everything else byte by byte.
     """
-    lines = (f"{hashed} {name}\n" for name, hashed in code_hashes(where, files).items())
+    return combined(code_hashes(where, files))
+
+
+def combined(hashes: Mapping[str, str]) -> str:
+    """One hash of several: path → hash, in the order of paths."""
+    lines = (f"{hashed} {name}\n" for name, hashed in hashes.items())
     return disk.digest("".join(lines).encode("utf-8", "surrogateescape"))
 
 

@@ -53,7 +53,7 @@ def check_known(root: Path, task: str) -> None:
     tracked = set(git.run(root, "ls-files", "-z", "--cached", "--", *wanted).split("\0"))
     unknown = [path for path in paths if not tracked & {path, *pointers(path)}]
     if unknown:
-        problem = f"metrics.py reads {unknown[0]}, which Git does not track"
+        problem = f"{task_source.path(root, task, 'metrics').name} reads {unknown[0]}, which Git does not track"
         raise ProvenanceError(problem, mend=f"{commit_command(root, unknown)}, or dvc add {unknown[0]}")
 
 
@@ -89,5 +89,5 @@ def _names(value: ast.expr | None, where: str) -> list[str]:
     if not isinstance(value, (ast.List, ast.Tuple)) or len(written) < len(names):
         raise UsageError(f"{where}: READS is computed", allowed=_WRITTEN)
     if strange := [name for name in written if not name or "\0" in name or posixpath.isabs(name)]:
-        raise UsageError(f"{where}: READS names {strange[0]!r}", allowed="paths as seen from metrics.py")
+        raise UsageError(f"{where}: READS names {strange[0]!r}", allowed="paths as seen from the file's folder")
     return [posixpath.normpath(name) for name in written]

@@ -16,27 +16,30 @@ from assay.core import schemas
 from assay.core.errors import ProvenanceError
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import StageCode
-from assay.runtime import files, import_closure, library_fingerprint, metric_input_files, task_source
+from assay.runtime import files, import_closure, library_fingerprint, metric_input_files, task_code
 from assay.runtime import source_roots as trees
 
-#: stage → module of the task that it imports
-TASK_MODULES = {"prepare": "data", "train": "learning", "evaluate": "metrics"}
-
-
-def reached(root: Path, stage: str, task: str, looked: import_closure.Looked | None = None) -> tuple[Path, ...]:
-    """The user's own files that `stage` imports, relative to `root`."""
-    if stage not in TASK_MODULES:
-        return ()
-    entry = task_source.path(root, task, TASK_MODULES[stage])
-    return import_closure.import_closure(root, [entry], looked) if entry.is_file() else ()
+#: stage → part of the task that it imports: a module of a folder, or some members of a task.py
+TASK_MODULES = {"prepare": task_code.DATA, "train": task_code.LEARNING, "evaluate": task_code.METRICS}
+_PARTS = TASK_MODULES | {library_fingerprint.TRAINING: task_code.LEARNING}
 
 
 def find(root: Path, stage: str, task: str, looked: import_closure.Looked | None = None) -> StageCode:
     """The code of `stage` as it is now."""
-    own = import_closure.code_hashes(root, reached(root, stage, task, looked))
-    reads = metric_input_files.metric_reads(root, task) if TASK_MODULES.get(stage) == "metrics" else []
+    library, part = library_of(root, stage, task), TASK_MODULES.get(stage)
+    if part is None:
+        return StageCode(stage=stage, library=library, files={})
+    own = task_code.hashes(root, task, part, looked)
+    reads = metric_input_files.metric_reads(root, task) if part == task_code.METRICS else []
     contents = {path.as_posix(): files.digest((root / path).read_bytes()) for path in reads}
-    return StageCode(stage=stage, library=library_fingerprint.fingerprints()[stage], files=own, reads=contents or UNSET)
+    return StageCode(stage=stage, library=library, files=own, reads=contents or UNSET)
+
+
+def library_of(root: Path, name: str, task: str) -> str:
+    """Fingerprint of the library's code in a stage, or in training: what all tasks need, and what this one imports."""
+    ours, part = library_fingerprint.fingerprints()[name], _PARTS.get(name)
+    imported = task_code.library(root, task, part) if part else ""
+    return files.digest(f"{ours} {imported}".encode()) if imported else ours
 
 
 def recorded(layout: ProjectPaths, stage: str) -> StageCode:

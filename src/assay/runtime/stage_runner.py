@@ -28,7 +28,7 @@ from assay.runtime import (
     utf8_mode,
 )
 
-#: what `assay stage NAME` runs. The last five are no stages of dvc.yaml: stages and commands start them
+#: what `assay stage NAME` runs. The last six are no stages of dvc.yaml: stages and commands start them
 STAGES = {
     "context": "assay.stages.context",
     "prepare": "assay.stages.prepare",
@@ -42,6 +42,7 @@ STAGES = {
     "warm_candidate_cache": "assay.stages.warm_candidate_cache",
     "measure": "assay.stages.measure",
     "trace": "assay.stages.trace",
+    "check_run": "assay.stages.check_run",
 }
 
 
@@ -78,7 +79,7 @@ def guarded(given: Sequence[str]) -> int:
             return Exit.USAGE
         return _bug(name)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("", "assay", "tasks"):
+        if (error.name or "").partition(".")[0] in ("", "assay", "tasks", "task"):
             return _bug(name)
         mend = f"install it for {sys.executable}"
         _say(f"{name}: there is no module {error.name}; next: {mend}{_lost(root, name)}")

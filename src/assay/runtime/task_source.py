@@ -28,6 +28,10 @@ REQUIRED: dict[str, tuple[tuple[str, ...], ...]] = {
     "learning": (("model", "fit"), ("loss", "fit")),
     "metrics": (("METRICS",),),
 }
+#: ready metrics: they stand where a task has none of its own
+READY = "assay.ready.metrics"
+#: import name of a task of one file, whatever params.yaml calls it
+SINGLE = "task"
 _SIMPLE: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 
 
@@ -41,14 +45,38 @@ class TaskModule:
     names: frozenset[str]
 
 
-def module(task: str, name: str) -> str:
-    """Import name of a task's module."""
-    return f"tasks.{task}.{name}"
+def module(root: Path, task: str, name: str) -> str:
+    """Import name of a task's module in the project at `root`: the same for all three where one file holds them."""
+    return SINGLE if is_single(root, task) else f"tasks.{task}.{name}"
+
+
+def label(root: Path, task: str, name: str) -> str:
+    """What a module is called that stands for part `name` of a task of one file; "" for one of a folder."""
+    return f"tasks.{task}.{name}" if is_single(root, task) else ""
+
+
+def single(root: Path) -> Path | None:
+    """The task.py of the project at `root`, relative to it; None where there is none."""
+    found = trees.project(root).find(SINGLE)
+    return found if found is not None and found.name != "__init__.py" else None
+
+
+def is_single(root: Path, task: str) -> bool:
+    """Whether the task is a task.py. Where a folder is there as well, `read` refuses."""
+    return single(root) is not None and not _parts(root, task)
+
+
+def _parts(root: Path, task: str) -> list[Path]:
+    """Those of the three files of `tasks/NAME` that are there, relative to `root`."""
+    tree = trees.project(root)
+    return [found for name in REQUIRED if (found := tree.find(f"tasks.{task}.{name}"))]
 
 
 def path(root: Path, task: str, name: str) -> Path:
     """The file of a task's module in the project at `root`; where it belongs when there is none."""
-    found = trees.project(root).find(module(task, name))
+    if is_single(root, task):
+        return root / (single(root) or "")
+    found = trees.project(root).find(f"tasks.{task}.{name}")
     return root / (found or Path("src", "tasks", task, f"{name}.py"))
 
 
@@ -58,16 +86,31 @@ def where(root: Path, task: str, name: str) -> str:
 
 
 def read(root: Path, task: str, name: str) -> TaskModule:
-    """The task's module, parsed. Raises UsageError when the task or a required member is missing."""
+    """The task's module, parsed; the ready metrics where a task has neither metrics.py nor METRICS in task.py.
+
+    Raises UsageError when the task or a required member is missing.
+    """
+    _check_one(root, task)
     file, called = path(root, task, name), where(root, task, name)
+    if not file.is_file() and name == "metrics":
+        return _parsed(trees.OURS / "ready" / "metrics.py", READY)
     if not file.is_file():
-        folders = (root / folder / "tasks" for folder in trees.project(root).folders)
-        tasks = sorted({found.parent.name for folder in folders for found in folder.glob("*/data.py")})
-        raise UsageError(
-            f"task {task!r} has no {called}",
-            allowed=", ".join(tasks) or "no task is there",
-            mend="set task.name in params.yaml, or write the file (docs/tasks.md)",
-        )
+        raise _missing(root, task, called)
+    source = _parsed(file, called)
+    for members in REQUIRED[name]:
+        if not source.names & {*members, "*"}:
+            if name == "metrics" and is_single(root, task):
+                return _parsed(trees.OURS / "ready" / "metrics.py", READY)
+            raise UsageError(f"{called} defines no {members[0]}", mend="see docs/tasks.md for what a task defines")
+    return source
+
+
+def is_ready(source: TaskModule) -> bool:
+    """Whether this is the ready metrics, as the task has none of its own."""
+    return source.path == trees.OURS / "ready" / "metrics.py"
+
+
+def _parsed(file: Path, called: str) -> TaskModule:
     try:
         tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError) as error:
@@ -75,15 +118,34 @@ def read(root: Path, task: str, name: str) -> TaskModule:
         at = f"{called}{f':{line}' if line else ''}"
         raise UsageError(f"{at} does not parse: {said}", mend="mend the file") from error
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    source = TaskModule(file, tree, functions, _names(tree))
-    for members in REQUIRED[name]:
-        if not source.names & set(members):
-            raise UsageError(f"{called} defines no {members[0]}", mend="see docs/tasks.md for what a task defines")
-    return source
+    return TaskModule(file, tree, functions, _names(tree))
+
+
+def _check_one(root: Path, task: str) -> None:
+    """Refuse two tasks of one name: a file and a folder."""
+    alone, parts = single(root), _parts(root, task)
+    if alone is not None and parts:
+        folder = parts[0].parent.as_posix()
+        raise UsageError(
+            f"the task is both {alone.as_posix()} and {folder}",
+            allowed="one of them",
+            mend=f"git rm -r {folder}, or git mv {alone.as_posix()} elsewhere",
+        )
+
+
+def _missing(root: Path, task: str, called: str) -> UsageError:
+    folders = (root / folder / "tasks" for folder in trees.project(root).folders)
+    tasks = sorted({found.parent.name for folder in folders for found in folder.glob("*/data.py")})
+    return UsageError(
+        f"task {task!r} has no {called}, and there is no {SINGLE}.py",
+        allowed=", ".join(tasks) or "no task is there",
+        mend="set task.name in params.yaml, or write the file (docs/tasks.md)",
+    )
 
 
 def _names(tree: ast.Module) -> frozenset[str]:
-    """Names that the module's top level may bind, imports and conditional definitions included."""
+    """Names that the module's top level may bind, imports and conditional definitions included; `*` where it takes in
+    all of another module."""
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
@@ -96,7 +158,13 @@ def _names(tree: ast.Module) -> frozenset[str]:
 
 
 def check_options(source: TaskModule, function: str, given: Mapping[str, Any], section: str) -> None:
-    """Refuse options that `function` does not take, or lacks, or of another simple type.
+    """Refuse the first option that `option_problems` finds."""
+    for problem in option_problems(source, function, given, section):
+        raise problem
+
+
+def option_problems(source: TaskModule, function: str, given: Mapping[str, Any], section: str) -> Iterator[UsageError]:
+    """Options that `function` does not take, or lacks, or of another simple type.
 
     Positional parameters are the library's to fill; keyword-only ones come from `section` of params.yaml.
     """
@@ -104,16 +172,16 @@ def check_options(source: TaskModule, function: str, given: Mapping[str, Any], s
     if node is None:
         return
     taken = {argument.arg: argument.annotation for argument in node.args.kwonlyargs}
-    where = f"{source.path.name}: {function}()"
+    where = f"{source.path.name}:{node.lineno}: {function}()"
     for key, value in given.items():
         if key not in taken and node.args.kwarg is None:
             problem = f"params.yaml: nobody reads '{section}.{key}'"
-            raise UsageError(problem, allowed=_listed(taken, where), mend="remove it, or add it to the function")
-        _check_type(taken.get(key), value, f"{section}.{key}")
+            yield UsageError(problem, allowed=_listed(taken, where), mend="remove it, or add it to the function")
+        yield from _type_problem(taken.get(key), value, f"{section}.{key}")
     for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
         if default is None and argument.arg not in given:
             problem = f"params.yaml lacks {section}.{argument.arg}, which {where} needs"
-            raise UsageError(problem, mend="add it, or give the argument a default")
+            yield UsageError(problem, mend="add it, or give the argument a default")
 
 
 def _listed(taken: Mapping[str, object], where: str) -> str:
@@ -124,17 +192,29 @@ def _listed(taken: Mapping[str, object], where: str) -> str:
     )
 
 
-def _check_type(annotation: ast.expr | None, value: object, key: str) -> None:
+def _type_problem(annotation: ast.expr | None, value: object, key: str) -> Iterator[UsageError]:
     if not isinstance(annotation, ast.Name) or annotation.id not in _SIMPLE:
         return
     kinds = _SIMPLE[annotation.id]
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         problem = f"params.yaml: {key} is {value!r}"
-        raise UsageError(problem, allowed=f"a value of type {annotation.id}", mend=f"set {key} in params.yaml")
+        yield UsageError(problem, allowed=f"a value of type {annotation.id}", mend=f"set {key} in params.yaml")
 
 
 def metrics(source: TaskModule) -> dict[str, str | None] | None:
     """Names in METRICS → name of the function, None where only running the file would tell."""
+    entries = _entries(source)
+    return None if entries is None else {name: _function(entry) for name, entry in entries.items()}
+
+
+def lacks_function(source: TaskModule, metric: str) -> bool:
+    """Whether METRICS, as it is written, names no function for a metric."""
+    entry = (_entries(source) or {}).get(metric)
+    keys = entry.keys if isinstance(entry, ast.Dict) else [None]
+    return all(isinstance(key, ast.Constant) and key.value != "function" for key in keys)
+
+
+def _entries(source: TaskModule) -> dict[str, ast.expr] | None:
     for node in source.tree.body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -142,7 +222,7 @@ def metrics(source: TaskModule) -> dict[str, str | None] | None:
                 keys = [key.value if isinstance(key, ast.Constant) else None for key in node.value.keys]
                 if not all(isinstance(key, str) for key in keys):
                     return None
-                return {str(key): _function(value) for key, value in zip(keys, node.value.values, strict=True)}
+                return dict(zip(map(str, keys), node.value.values, strict=True))
     return None
 
 
@@ -157,9 +237,18 @@ def _function(entry: ast.expr) -> str | None:
 
 def load(root: Path, task: str, name: str) -> ModuleType:
     """Import a task's module from the tree around `root`. Raises UsageError with file and line of what went wrong."""
-    read(root, task, name)
+    if is_ready(read(root, task, name)):
+        return importlib.import_module(READY)
     with sys_path.active(root), said_by_task(root, task, name):
-        return importlib.import_module(module(task, name))
+        return importlib.import_module(module(root, task, name))
+
+
+def at_line(root: Path, error: BaseException) -> str:
+    """` at FILE:LINE`, the last of the project's own that `error` came through; "" where it came through none."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if trees.own(root, frame.filename)]
+    if not frames:
+        return ""
+    return f" at {Path(os.path.relpath(frames[-1].filename, root.resolve())).as_posix()}:{frames[-1].lineno}"
 
 
 @contextmanager
@@ -174,15 +263,11 @@ def said_by_task(root: Path, task: str, name: str) -> Iterator[None]:
     except AssayError:
         raise
     except Exception as error:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if trees.own(root, frame.filename)]
-        if not frames and not isinstance(error, TypeError | ImportError):
+        at = at_line(root, error)
+        if not at and not isinstance(error, TypeError | ImportError):
             raise
-        at = (
-            f"{Path(os.path.relpath(frames[-1].filename, root.resolve())).as_posix()}:{frames[-1].lineno}"
-            if frames
-            else f"{task}/{name}.py"
-        )
+        at = at or f" at {where(root, task, name)}"
         said = " ".join(str(error).split())
         raise UsageError(
-            f"the task failed at {at}: {type(error).__name__}: {said}", mend="mend the task, then run again"
+            f"the task failed{at}: {type(error).__name__}: {said}", mend="mend the task, then run again"
         ) from error

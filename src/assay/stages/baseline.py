@@ -24,8 +24,8 @@ from assay.core.errors import UsageError
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Arm, Draw, Measurement
 from assay.data import storage
-from assay.replicates.measure_request import ALONE, RAN, request, today, training_closure
-from assay.runtime import files, import_closure, library_fingerprint, npy_files, parent_watch
+from assay.replicates.measure_request import ALONE, RAN, request, today, training_code
+from assay.runtime import files, library_fingerprint, npy_files, parent_watch, progress_line
 from assay.runtime.stage_setup import StageContext, start
 
 ARM = "baseline"
@@ -96,7 +96,8 @@ class CandidateWarmup(Child):
         """Until it is trained; what has not begun by now is not worth waiting for."""
         os.set_blocking(self.said.fileno(), False)
         if self.said.read():
-            self.process.wait()
+            with progress_line.showing(progress_line.running("baseline: done; the candidate trains beside it")):
+                self.process.wait()
 
 
 def _measured(ctx: StageContext, named: AcceptedStrategy, floors: Child) -> Measurement | None:
@@ -114,7 +115,9 @@ def _measured(ctx: StageContext, named: AcceptedStrategy, floors: Child) -> Meas
 
 
 def _finish(floors: Child) -> None:
-    if floors.process.wait():
+    with progress_line.showing(progress_line.running("baseline: floors")):
+        code = floors.process.wait()
+    if code:
         raise UsageError("the floors could not be fitted", mend="see the line above")
 
 
@@ -133,7 +136,7 @@ class Asked:
         self.named = named
         self.tree = accepted_strategy.unpack(ctx.run, named.commit)
         task = accepted_strategy.resolved(ctx.run.home, named.name, named.commit).task.name
-        code = import_closure.code_hash(self.tree, training_closure(self.tree, task))
+        code = training_code(self.tree, task)
         draw = Draw(purpose=named.purpose, first=named.first)
         self.request = request(ctx, ARM, draw, own_training_data(ctx, named), code)
         self.path = ctx.layout.record(ARM).with_suffix(".request.json")

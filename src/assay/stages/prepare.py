@@ -13,8 +13,9 @@ import msgspec
 from assay.core.json_encoding import json_form
 from assay.data import storage
 from assay.data.data_card import card
+from assay.data.storage import Examples
 from assay.data.validate_examples import canonical
-from assay.runtime import files, import_closure, source_analysis_cache, task_source
+from assay.runtime import files, import_closure, progress_line, source_analysis_cache, task_code, task_source
 from assay.runtime.source_roots import LIBRARY_TREE
 from assay.runtime.stage_setup import start
 
@@ -32,33 +33,39 @@ OTHERWISE = (
 def main(root: Path, _arguments: Sequence[str]) -> None:
     ctx = start(root, "prepare")
     module = ctx.task("data")
-    with ctx.said_by_task("data"):
-        raw = module.prepare(**ctx.params.data)
-    found = canonical(raw, task_source.where(root, ctx.params.task.name, "data"))
-    content = storage.write(ctx.layout.prepared, "all", found).content
-    described = card(found)
+    where = task_source.where(root, ctx.params.task.name, "data")
+    with progress_line.showing(progress_line.running("prepare")):
+        with ctx.said_by_task("data"):  # a Dataset computes its items while they are stored
+            found = canonical(module.prepare(**ctx.params.data), where, ctx.layout.prepared)
+        content = storage.write(ctx.layout.prepared, "all", found).content
+        described = card(found)
     files.write_text(ctx.layout.prepared / CARD, json.dumps(described, indent=2) + "\n")
     kind = f"{len(found.classes)} classes" if found.classes else "regression"
-    print(
-        f"prepare: {len(found)} examples of shape {tuple(found.inputs.shape[1:])}, {kind}, "
-        f"{described['exact_duplicates']} exact duplicates"
-    )
-    source = task_source.path(root, ctx.params.task.name, "data")
-    if _otherwise(root, source, ctx.params.data, ctx.dependencies, content):
+    print(f"prepare: {len(found)} examples{_shape(found)}, {kind}, {described['exact_duplicates']} exact duplicates")
+    if _otherwise(root, ctx.params.task.name, ctx.params.data, ctx.dependencies, content):
         print(OTHERWISE)
     source_analysis_cache.save(ctx.run.store.sources)
 
 
-def _otherwise(root: Path, source: Path, given: object, dependencies: Iterable[str], content: str) -> bool:
+def _shape(found: Examples) -> str:
+    """What one input is, in words."""
+    stored = storage.arrow(found.inputs)
+    if stored is None:
+        return f" of shape {tuple(found.inputs.shape[1:])}"
+    words = {"table": f" of {len(stored.columns)} columns", "texts": ", texts", "files": ", files"}
+    return words.get(stored.form, " of different shapes")
+
+
+def _otherwise(root: Path, task: str, given: object, dependencies: Iterable[str], content: str) -> bool:
     """Whether examples other than `content` (a digest) came of this before; takes note of these.
 
-    `source` is the task's data.py, `given` the parameters of its prepare(), `dependencies` what the stage
-    watches: files that are no sources count by their size and time, since DVC runs the stage again for their content.
+    `given` are the parameters of the task's prepare(), `dependencies` what the stage watches: files that are no sources
+    count by their size and time, since DVC runs the stage again for their content.
     """
-    own, ours = import_closure.import_closure(root, [source]), import_closure.import_closure(LIBRARY_TREE, OURS)
+    own, ours = task_code.closure(root, task, task_code.DATA), import_closure.import_closure(LIBRARY_TREE, OURS)
     packages = import_closure.third_party(root, own) | import_closure.third_party(LIBRARY_TREE, ours)
     versions = {name: str(getattr(sys.modules.get(name), "__version__", "")) for name in packages}
-    code = import_closure.code_hash(root, own) + import_closure.code_hash(LIBRARY_TREE, ours)
+    code = task_code.digest(root, task, task_code.DATA) + import_closure.code_hash(LIBRARY_TREE, ours)
     watched = [state for path in dependencies if not path.endswith(".py") for state in _states(root, path)]
     key = files.digest(
         msgspec.json.encode(["prepared", code, versions, json_form(given), watched], order="deterministic")

@@ -15,8 +15,8 @@ from assay.core.errors import UsageError
 from assay.core.schemas import MeasureRequest
 from assay.data.storage import read_manifest
 from assay.replicates.assemble_measurement import Watch
-from assay.replicates.measure_request import request, today, training_closure
-from assay.runtime import dvc_yaml, files, import_closure, source_analysis_cache
+from assay.replicates.measure_request import request, today, training_closure, training_code
+from assay.runtime import dvc_yaml, files, source_analysis_cache
 from assay.runtime.stage_setup import StageContext, start
 from assay.stages.measure import measured
 
@@ -28,6 +28,7 @@ class Code:
     """The sources that train, and the hash that replicates are kept under."""
 
     root: Path
+    task: str
     reached: tuple[Path, ...]
     digest: str
 
@@ -37,7 +38,7 @@ class Code:
 
     def check(self) -> None:
         """Once they are imported: raises UsageError where they are not those that were hashed."""
-        if import_closure.code_hash(self.root, self.reached) != self.digest:
+        if training_code(self.root, self.task) != self.digest:
             raise UsageError("sources were edited while the training began", mend="run the same command again")
 
 
@@ -67,7 +68,6 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
 
 def candidate(ctx: StageContext) -> tuple[MeasureRequest, Code]:
     """What is asked of the tree as it stands, and the code that answers."""
-    root = ctx.layout.root
-    reached = training_closure(root, ctx.params.task.name)
-    code = Code(root, reached, import_closure.code_hash(root, reached))
+    root, task = ctx.layout.root, ctx.params.task.name
+    code = Code(root, task, training_closure(root, task), training_code(root, task))
     return request(ctx, ARM, candidate_seeds.today(ctx.layout), ctx.layout.part("train"), code.digest), code

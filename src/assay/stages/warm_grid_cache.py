@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 
 from assay.baseline import candidate_seeds
-from assay.replicates.measure_request import request, training_closure
-from assay.runtime import import_closure, source_analysis_cache
+from assay.replicates.measure_request import request, training_closure, training_code
+from assay.runtime import source_analysis_cache
 from assay.runtime.stage_setup import start
 from assay.training.grid_cache_warmup import ahead
 
@@ -27,7 +27,7 @@ def main(root: Path, arguments: Sequence[str]) -> None:
     ctx = dataclasses.replace(ctx, params=msgspec.structs.replace(ctx.params, replicates=replicates))
     reached = training_closure(root, ctx.params.task.name)
     ctx.prove([file.as_posix() for file in reached])
-    code = import_closure.code_hash(root, reached)
+    code = training_code(root, ctx.params.task.name)
     asked = request(ctx, candidate_seeds.CANDIDATE, candidate_seeds.today(ctx.layout), ctx.layout.part("train"), code)
     source_analysis_cache.save(ctx.run.store.sources)
     own = set(ctx.unproven())  # this module and what it is started for, which train no one

@@ -2,7 +2,7 @@
 
 Covers: what is known to have none, statement by statement and call by call. Everything else counts as an effect: a list
 of what changes objects (items, bound methods, loops over classes, contexts of other packages) would never be complete.
-Not covered: what follows from an effect (`metrics.version.reachable_code`).
+Not covered: what follows from an effect (`core.reachability.reachable_code`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable
 
-from assay.metrics.version.python_scopes import FUNCTIONS, Chain, chain_of
+from assay.core.reachability.python_scopes import FUNCTIONS, Chain, chain_of
 
 #: names in a module → dotted name in Python or another package, "" for the project's own, "?" for what nobody can tell
 Resolve = Callable[[Chain], str]
@@ -38,6 +38,26 @@ INERT_BASES = frozenset(
 _ACTING = frozenset({"key", "out"})
 #: parts of a property that a class defines: `@scale.setter`
 _ACCESSORS = frozenset({"deleter", "getter", "setter"})
+
+
+def acts(statement: ast.stmt, resolve: Resolve) -> bool:
+    """The same, where deriving a class from one of another package is no more than defining it.
+
+    So that a file with `class Net(nn.Module)` in it can be told apart, definition by definition.
+    """
+    if not isinstance(statement, ast.ClassDef):
+        return has_effects(statement, resolve)
+    if any(not _is_inert_decorator(each, resolve) for each in statement.decorator_list) or meets_others(statement):
+        return True
+    passed = [*statement.bases, *(keyword.value for keyword in statement.keywords)]
+    return _acts(passed, resolve) or any(has_effects(line, resolve) for line in statement.body)
+
+
+def meets_others(node: ast.stmt) -> bool:
+    """Whether a class may run code of its own when other classes are defined: nobody can say with which result."""
+    return isinstance(node, ast.ClassDef) and (
+        _meets_others(node) or any(keyword.arg in (None, "metaclass") for keyword in node.keywords)
+    )
 
 
 def has_effects(statement: ast.stmt, resolve: Resolve) -> bool:

@@ -1,7 +1,7 @@
 """One piece of a module's code: the global names it uses, and the modules that it imports inside.
 
 Covers: Python's scopes (parameters, locals, comprehensions, `global`), chains such as `helpers.table.x`. Not covered:
-which module or definition a name stands for (`metrics.version.reachable_code`), what code does to what it uses.
+which module or definition a name stands for (`core.reachability.reachable_code`), what code does to what it uses.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from assay.metrics.version.python_scopes import (
+from assay.core.reachability.python_scopes import (
     COMPREHENSIONS,
     FUNCTIONS,
     Chain,

@@ -1,7 +1,7 @@
 """Modules of a project and the names in them, followed through imports.
 
 Covers: which modules an import runs, which definitions a name leads to, aliases and packages included.
-Not covered: what code does with them (`metrics.version.reachable_code`).
+Not covered: what code does with them (`core.reachability.reachable_code`).
 """
 
 from __future__ import annotations
@@ -10,11 +10,16 @@ from collections.abc import Callable, Iterator, Set
 from typing import NamedTuple
 
 from assay.core.ast_normal_form import Source
-from assay.metrics.version.python_scopes import Chain
-from assay.metrics.version.top_level_statements import Unit, units_of
+from assay.core.reachability.import_side_effects import meets_others
+from assay.core.reachability.python_scopes import Chain
+from assay.core.reachability.top_level_statements import Unit, units_of
 
 #: module name → its source, None when the project has no such module
 Reader = Callable[[str], Source | None]
+
+
+#: first name of this library's own modules
+LIBRARY = "assay"
 
 
 class Hit(NamedTuple):
@@ -50,11 +55,16 @@ class Project:
         return [unit for unit in self.units(module) if name in unit.binds]
 
     def executed(self, module: str) -> list[str]:
-        """Modules of the project that importing `module` runs, itself and packages included, sorted."""
+        """Modules of the project that importing `module` runs, itself and packages included, sorted.
+
+        Not those of Assay: their names are followed, and what their import does is the same for every task.
+        """
         found: set[str] = set()
         waiting = {module}
         while waiting:
             parts = waiting.pop().split(".")
+            if parts[0] == LIBRARY:
+                continue
             packages = {".".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
             new = {name for name in packages - found if self.has(name)}
             found |= new
@@ -70,6 +80,23 @@ class Project:
             found |= new
             new = {name for name in executed if self._imports(name) & found} - found
         return sorted(found)
+
+    def acting(self, module: str) -> list[Unit]:
+        """Statements that importing `module` runs and that may do more than bind names, wherever they stand.
+
+        A module whose classes meet other classes counts whole, and so does one that imports it.
+        """
+        executed = self.executed(module)
+        found = {name for name in executed if any(self._meets(unit) for unit in self.units(name))}
+        new = found
+        while new:
+            new = {name for name in executed if self._imports(name) & found} - found
+            found |= new
+        return [unit for name in executed for unit in self.units(name) if unit.acts or name in found]
+
+    @staticmethod
+    def _meets(unit: Unit) -> bool:
+        return unit.node is not None and meets_others(unit.node)
 
     def _imports(self, module: str) -> set[str]:
         """Dotted names that running `module` imports, where they are modules."""

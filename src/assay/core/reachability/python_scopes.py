@@ -1,7 +1,7 @@
 """Names in Python code: which ones a scope binds, what an import statement makes them stand for.
 
 Covers: targets of every kind, comprehensions, walrus, relative imports, chains such as `a.b.c`.
-Not covered: what code does with the names (`metrics.version.used_and_mutated_names`).
+Not covered: what code does with the names (`core.reachability.used_and_mutated_names`).
 """
 
 from __future__ import annotations

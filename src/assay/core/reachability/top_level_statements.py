@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from assay.core import ast_normal_form
-from assay.metrics.version.import_side_effects import Resolve, has_effects
-from assay.metrics.version.python_scopes import Chain, bound_names, imported, loaded
-from assay.metrics.version.used_and_mutated_names import Scan, scan
+from assay.core.reachability.import_side_effects import Resolve, acts, has_effects
+from assay.core.reachability.python_scopes import Chain, bound_names, imported, loaded
+from assay.core.reachability.used_and_mutated_names import Scan, scan
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,9 @@ class Unit:
     scan: Scan
     executed: bool  # by importing the module
     effects: bool  # importing may do more here than bind names
+    acts: bool  # the same, where a class may derive from any other
     node: ast.stmt | None  # where it is a whole statement
+    lines: tuple[int, int]  # of the source, from 1, both inclusive
 
     @property
     def is_import(self) -> bool:
@@ -45,7 +47,7 @@ def units_of(module: str, source: ast_normal_form.Source, owns: Callable[[str], 
     return [Unit(module, place, *piece) for place, piece in enumerate(pieces)]
 
 
-_Piece = tuple[str, frozenset[str], Scan, bool, bool, "ast.stmt | None"]
+_Piece = tuple[str, frozenset[str], Scan, bool, bool, bool, "ast.stmt | None", tuple[int, int]]
 
 
 def _statements(body: Iterable[ast.stmt], executed: bool) -> Iterator[tuple[ast.stmt, bool]]:
@@ -79,13 +81,21 @@ def _resolver(lines: list[ast.stmt], package: str, owns: Callable[[str], bool]) 
 
 
 def _pieces(line: ast.stmt, package: str, executed: bool, resolve: Resolve) -> Iterator[_Piece]:
+    lines = _lines(line)
     if not isinstance(line, (ast.Import, ast.ImportFrom)):
-        effects = executed and has_effects(line, resolve)
-        yield ast_normal_form.text(line), frozenset(bound_names([line])), scan([line], package), executed, effects, line
+        effects = executed and has_effects(line, resolve), executed and acts(line, resolve)
+        text, found = ast_normal_form.text(line), scan([line], package)
+        yield text, frozenset(bound_names([line])), found, executed, *effects, line, lines
         return
     for name, target in imported(line, package).items():
         if name == "*":
-            yield f"from {target}", frozenset(), scan([line], package), executed, executed, None
+            yield f"from {target}", frozenset(), scan([line], package), executed, executed, executed, None, lines
         else:
             found = Scan(imports={name: {target}}, loads=loaded(line, package))
-            yield f"{name} = {target}", frozenset({name}), found, executed, False, None
+            yield f"{name} = {target}", frozenset({name}), found, executed, False, False, None, lines
+
+
+def _lines(line: ast.stmt) -> tuple[int, int]:
+    """First and last line, decorators included."""
+    above = [decorator.lineno for decorator in getattr(line, "decorator_list", [])]
+    return min([line.lineno, *above]), line.end_lineno or line.lineno
