@@ -23,6 +23,7 @@ from assay.core import ast_normal_form, params_yaml, schemas
 from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
 from assay.core.metric_version import metric_name
+from assay.core.paths import PARAMS, REPLICATES, RULERS
 from assay.core.yaml12 import parse
 from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision, score_code
 from assay.runtime import (
@@ -39,7 +40,6 @@ from assay.runtime.git_objects import Objects, reading
 
 #: what a task of one file is called where params.yaml does not say
 TASK = params_yaml.TaskSection().name
-RULERS, REPLICATES = "results/rulers.csv", "results/replicates.csv"
 
 
 class MetricTerms(NamedTuple):
@@ -200,7 +200,7 @@ def _shown(value: object) -> str:
 def _asked(read: ReadFile) -> tuple[str, str, dict[str, Any]]:
     """Task, deciding metric and its section. All else in that params.yaml is for that tree's own code to read."""
     try:
-        raw = parse(read("params.yaml") or b"", "params.yaml")
+        raw = parse(read(PARAMS) or b"", PARAMS)
     except UsageError:
         raw = {}
     task, metric = (raw[key] if isinstance(raw.get(key), Mapping) else {} for key in ("task", "metric"))

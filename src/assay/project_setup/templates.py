@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from assay.core.paths import PARAMS, PIPELINE
+
 #: folder of the package data
 PLACE = Path(__file__).resolve().parents[1] / "templates"
 #: line of dvc.yaml that makes the data a dependency of `prepare`
@@ -32,7 +34,7 @@ class Template:
     data: Mapping[str, Any] = field(default_factory=dict)
     epochs: int = 20
     extra: str = ""  # extra of dvc-assay that it needs
-    pipeline: str = "dvc.yaml"
+    pipeline: str = PIPELINE
 
 
 #: name → template. The ready tasks and `script` take their place here; files of tests that come with one, too.
@@ -115,7 +117,7 @@ def pipeline(template: Template, *, reads: bool) -> str:
 
 def params(template: Template, task: str, data: Mapping[str, Any], metric: str = "") -> str:
     """params.yaml of a task called `task`, with these keyword arguments of its prepare()."""
-    filled = text("params.yaml")
+    filled = text(PARAMS)
     values = {
         "TASK": task,
         "DATA": _lines({**data, **template.data} if "path" in data else data),
