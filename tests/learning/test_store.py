@@ -213,7 +213,7 @@ def test_a_cache_that_cannot_be_written_costs_no_result(make: Make) -> None:
     (project.root / "cache").write_text("a file where a folder should be")
     answer = cached(project, [0, 1])
     assert trained(answer) == [0, 1] and len(answer.notes) == 1
-    assert "cannot be written" in answer.notes[0]
+    assert "cannot be written" in answer.texts("uncached")[0]
 
 
 def test_a_full_disk_costs_no_result_and_leaves_nothing_half_written(
@@ -226,7 +226,7 @@ def test_a_full_disk_costs_no_result_and_leaves_nothing_half_written(
 
     monkeypatch.setattr(cache_entries, "seal", full)
     answer = cached(project, [0, 1])
-    assert answer.notes == [
+    assert answer.texts("uncached") == [
         f"nothing is kept for re-use: {project.root}/cache/replicates cannot be written (No space left on device)"
     ]
     assert [path for path in cached_files(project) if path.suffix != ".lock"] == []

@@ -14,6 +14,7 @@ import pytest
 from msgspec import UNSET
 
 from assay.core.errors import AssayError, UsageError
+from assay.core.schemas import Note
 from assay.runtime import parent_watch
 from support import scripted
 from support.scripted import measured, project
@@ -143,7 +144,9 @@ def test_it_may_read_what_files_names(tmp_path: Path) -> None:
     root = short(tmp_path, body, {".gitignore": "/data\n", "configs/a": ""}, files=["data/raw", "configs"])
     scripted.write(root, {"data/raw/a": "1", "configs/b": "2"})
     found = measured(root, 1)
-    assert found.notes == ["data/raw, configs: in neither Git nor DVC, so that another clone cannot repeat this"]
+    assert [one.text for one in found.notes if isinstance(one, Note)] == [
+        "data/raw, configs: in neither Git nor DVC, so that another clone cannot repeat this"
+    ]
 
 
 def test_a_limit_of_time(tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ def test_an_accepted_script_sees_what_dvc_kept_for_its_commit(tmp_path: Path) ->
 def test_accepting_a_number_whose_ruler_is_unproven_is_asked_for() -> None:
     tried = Experiment(**dict.fromkeys(Experiment.__dataclass_fields__, ""))
     metrics = {"verdict": "progress", "profile": "full", "metric_version": "accuracy-0.reported.01234567"}
-    with pytest.raises(IncomparableError, match="whose ruler is unproven.*--allow metric"):
+    with pytest.raises(IncomparableError, match=r"whose ruler is unproven.*--allow metric"):
         accept_checks.check_numbers(tried, metrics, ())
     accept_checks.check_numbers(tried, metrics, ("metric",))
     accept_checks.check_numbers(tried, {**metrics, "metric_version": "accuracy-1.reported.01234567"}, ())

@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.baseline.accepted_strategy import locked as locked_hash
 from assay.changes import dvc_lock_diff
 from assay.core import params_yaml
 from assay.core.errors import IncomparableError, ProvenanceError, UsageError
 from assay.core.params_yaml import Params
-from assay.core.paths import ProjectPaths
+from assay.core.paths import LOCK, PARAMS, VALIDATION_PART, ProjectPaths
 from assay.data import storage
 from assay.history import metrics_json
 from assay.history.cached_predictions import CachedArm
@@ -27,6 +26,7 @@ from assay.metrics import evaluation_setup, ran_on_this_machine, replicate_score
 from assay.metrics.scored_arm import Ruler
 from assay.metrics.task_metrics import Metric
 from assay.runtime import (
+    dvc_lock,
     dvc_yaml,
     files,
     git,
@@ -39,8 +39,6 @@ from assay.runtime import (
 from assay.runtime.git_commit_hint import commit_command, named
 from assay.stats.compare_arms import MeasuredArm
 from assay.tags.strategy_events import Score
-
-VALIDATION = "data/split/validation"
 
 
 @dataclass(frozen=True)
@@ -140,18 +138,18 @@ def _check_known(layout: ProjectPaths, task: str) -> None:
 
 def _check_data(layout: ProjectPaths) -> None:
     source_analysis_cache.load(dvc_yaml.store(layout.root).sources)
-    lock = dvc_lock_diff.read(files.read_bytes(layout.lock, "dvc repro split"))
+    lock = dvc_lock.stages(files.read_bytes(layout.lock, "dvc repro split"))
     making = {stage: entry for stage, entry in lock.items() if stage in ("prepare", "split")}
     changed = dvc_lock_diff.changed_sources(layout.root, making)
     if changed:
         stage, names = next(iter(changed.items()))
         raise IncomparableError(
-            f"{VALIDATION} is not today's: {stage} last ran with another {', '.join(names[:3])}",
+            f"{VALIDATION_PART} is not today's: {stage} last ran with another {', '.join(names[:3])}",
             mend="dvc repro split",
         )
-    if VALIDATION in dvc_lock_diff.changed_outputs(layout.root, making):
+    if VALIDATION_PART in dvc_lock_diff.changed_outputs(layout.root, making):
         raise IncomparableError(
-            f"{VALIDATION} is not the one of dvc.lock", mend=f"dvc checkout --force {VALIDATION}, or dvc pull"
+            f"{VALIDATION_PART} is not the one of dvc.lock", mend=f"dvc checkout --force {VALIDATION_PART}, or dvc pull"
         )
 
 
@@ -165,10 +163,10 @@ def check_committed(today: Today) -> str:
     committed = dvc_yaml.parameters_at(root, "HEAD")
     then = params_yaml.load(committed, "params.yaml at HEAD") if committed else None
     if then is None or (then.metric, then.task) != (today.asked.metric, today.asked.task):
-        missing.append("params.yaml")
-    lock = git.read(root, "HEAD", "dvc.lock") or b"{}"
-    if locked_hash(lock, VALIDATION) != locked_hash(files.read_bytes(today.layout.lock), VALIDATION):
-        missing.append("dvc.lock")
+        missing.append(PARAMS)
+    locks = git.read(root, "HEAD", LOCK) or b"", files.read_bytes(today.layout.lock)
+    if len({dvc_lock.output_hash(lock, VALIDATION_PART) for lock in locks}) > 1:
+        missing.append(LOCK)
     if missing:
         raise ProvenanceError(
             f"{today.version} is in no commit yet, evidence could not refer to it: {named(missing)}",

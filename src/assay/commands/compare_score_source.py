@@ -18,6 +18,7 @@ from assay.commands import compare_sides as sides
 from assay.commands.check_evaluation_setup import Today
 from assay.commands.compare_sides import SideSource
 from assay.core.errors import IncomparableError, UsageError
+from assay.core.paths import LOCK
 from assay.history import cached_predictions
 from assay.history.cached_predictions import CachedArm, NotAtHandError
 from assay.metrics.task_metrics import Metric
@@ -98,7 +99,7 @@ class Rescoring:
         return found
 
     def _lock(self, source: SideSource) -> bytes:
-        return git.read(self.root, source.commit, "dvc.lock") or b""
+        return git.read(self.root, source.commit, LOCK) or b""
 
 
 def rescoring(root: Path) -> Rescoring:

@@ -16,11 +16,11 @@ from pathlib import Path
 import msgspec
 
 from assay.baseline import accepted_strategy
-from assay.changes import baseline_diff
+from assay.changes import strategy_content
 from assay.changes.trace_diff import Guarded, first_difference, guarded, ordered
 from assay.core import params_yaml, schemas
 from assay.core.errors import ProvenanceError, UsageError
-from assay.core.paths import ProjectPaths
+from assay.core.paths import PARAMS, ProjectPaths
 from assay.core.schemas import Trace, TraceRequest
 from assay.data import storage
 from assay.runtime import cache_dirs, dvc_yaml, files, git, library_fingerprint, project_root, script_source, task_code
@@ -107,7 +107,7 @@ def _revision(layout: ProjectPaths, name: str, say: cache_dirs.Say) -> Revision:
 
 def _work_tree(layout: ProjectPaths) -> Revision:
     found = _described(WORK_TREE, "", layout)
-    untracked = baseline_diff.untracked(layout, found.task)
+    untracked = strategy_content.untracked(layout.root, found.task)
     if untracked:
         raise ProvenanceError(
             f"{untracked[0]} is imported but Git does not track it", mend=commit_command(layout.root, untracked)
@@ -116,7 +116,7 @@ def _work_tree(layout: ProjectPaths) -> Revision:
 
 
 def _described(name: str, commit: str, layout: ProjectPaths) -> Revision:
-    where = "params.yaml" if not commit else f"params.yaml of {name}"
+    where = PARAMS if not commit else f"params.yaml of {name}"
     checked = params_yaml.load(dvc_yaml.parameters(layout.root), where)
     return Revision(name, commit, layout, params_yaml.modes(checked), checked.task.name)
 

@@ -22,6 +22,7 @@ from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
 from assay.core.normalize_identifiers import as_python_reads
 from assay.core.params_section import Section as Section
+from assay.core.paths import PARAMS
 from assay.core.short_repr import excerpt, excerpt_of_name
 from assay.core.task_section import TaskSection as TaskSection
 from assay.core.yaml12 import parse
@@ -116,7 +117,7 @@ OVERLAYS = 100
 DEFAULT_MODE = "default"
 
 
-def load(content: bytes | str, where: str = "params.yaml") -> Params:
+def load(content: bytes | str, where: str = PARAMS) -> Params:
     """All parameters, validated, profiles included. Raises UsageError with the offending key and value."""
     return _checked(_read(content, where), where)
 
@@ -153,19 +154,17 @@ def _checked(raw: dict[str, Any], where: str) -> Params:
     return checked
 
 
-def resolved(
-    content: bytes | str, profile: str | None = None, where: str = "params.yaml", mode: str = DEFAULT_MODE
-) -> Params:
+def resolved(content: bytes | str, profile: str | None = None, where: str = PARAMS, mode: str = DEFAULT_MODE) -> Params:
     """Parameters with the overlays of `profile` (default: the file's own) and of `mode` laid over them."""
     return _resolved(_read(content, where), profile, where, mode)
 
 
-def read(content: bytes | str, where: str = "params.yaml") -> dict[str, Any]:
+def read(content: bytes | str, where: str = PARAMS) -> dict[str, Any]:
     """The file as Python values, as DVC reads them, not validated."""
     return _read(content, where)
 
 
-def resolved_values(raw: dict[str, Any], where: str = "params.yaml") -> Params:
+def resolved_values(raw: dict[str, Any], where: str = PARAMS) -> Params:
     """`resolved` of what `read` gave."""
     return _resolved(raw, None, where)
 
@@ -184,13 +183,13 @@ def _resolved(raw: dict[str, Any], profile: str | None, where: str, mode: str = 
 
 def changed(content: bytes | str, settings: Mapping[str, Any], profile: str | None = None) -> Params:
     """`resolved`, after `settings` (dotted key → value) were written into the file, as `dvc exp run -S` does."""
-    raw = _read(content, "params.yaml")
+    raw = _read(content, PARAMS)
     for key, value in settings.items():
         nested: Any = value
         for part in reversed(key.split(".")):
             nested = {part: nested}
-        raw = merged(raw, as_python_reads(nested, "params.yaml"))
-    return _resolved(raw, profile, "params.yaml")
+        raw = merged(raw, as_python_reads(nested, PARAMS))
+    return _resolved(raw, profile, PARAMS)
 
 
 def alike(params: Params) -> Params:

@@ -6,7 +6,7 @@ hand. Not covered: files (`runtime.files`) and paths (`core.paths`).
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -194,13 +194,21 @@ class Replicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reported: float | UnsetType = UNSET  # what a script said; left out where there are predictions
 
 
-#: how a note begins that says that seeds do not reach the weights a training starts from
-SAME_START = "replicates begin with the same weights"
-
-
-#: how a verdict says that the ledger took no look, and the command to run once it can be written
-UNRECORDED = "look not recorded"
+#: what a verdict says where the ledger took no look, and the command to run once it can be written
+NOT_RECORDED = "not recorded"
+UNRECORDED = f"look {NOT_RECORDED}"
 RECORD = "dvc repro -f -s evaluate verdict"
+
+
+class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that was noted while replicates trained, in one sentence.
+
+    `kind`: a `remark` is for the log; a `caution` stands beside the verdict, too; `uncached` says that this process
+    could keep nothing for re-use, which the first stage of a run says, and nobody later needs to know.
+    """
+
+    text: str
+    kind: Literal["remark", "caution", "uncached"] = "remark"
 
 
 class Measurement(Record, frozen=True, kw_only=True):
@@ -213,11 +221,16 @@ class Measurement(Record, frozen=True, kw_only=True):
     left_out: int  # training examples dropped because they are among the evaluated ones
     nondeterministic: list[str]  # operations without a deterministic kernel
     peak_memory: int  # bytes on the device, or of the process on CPU
-    notes: list[str]  # e.g. why a model could not be fused
+    notes: list[Note | str]  # e.g. why a model could not be fused; text alone in records of before
     # mean percent of time in which the GPU was busy while these trained, one reading an epoch; None on a CPU, where
     # nobody could tell, and in answers of strategies that were accepted before it was asked for
     utilisation: float | None = None
     weights: int | None = None  # numbers in the weights of one replicate; None where none are kept, or nobody counted
+
+    def texts(self, *kinds: str) -> list[str]:
+        """Sentences of the notes of these kinds; a record of before knew remarks alone."""
+        known = [note if isinstance(note, Note) else Note(note) for note in self.notes]
+        return [note.text for note in known if note.kind in kinds]
 
 
 class TraceRequest(Record, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from assay.core import schemas
 from assay.core.errors import UsageError
+from assay.core.paths import MANIFEST
 from assay.data import content_hash, example_ids, example_notes, target_parts
 from assay.data.content_hash import Keys, array_digest
 from assay.data.target_parts import TargetPart
@@ -28,7 +29,6 @@ from assay.runtime import files, npy_files
 if TYPE_CHECKING:
     from assay.data.arrow_rows import ArrowRows
 
-MANIFEST = "manifest.json"
 EVERYTHING = ("ids", "inputs", "targets", "groups", *example_notes.ARRAYS)
 #: inputs that are no array
 ARROW = "inputs.arrow"

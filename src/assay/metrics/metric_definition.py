@@ -24,6 +24,7 @@ from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
 from assay.core.metric_version import metric_name
 from assay.core.params_yaml import Params
+from assay.core.paths import PARAMS, PIPELINE, REPLICATES, RULERS
 from assay.core.yaml12 import parse
 from assay.metrics import reported_scores
 from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision, score_code
@@ -41,7 +42,6 @@ from assay.runtime.git_objects import Objects, reading
 
 #: what a task of one file is called where params.yaml does not say
 TASK = params_yaml.TaskSection().name
-RULERS, REPLICATES = "results/rulers.csv", "results/replicates.csv"
 
 
 class MetricTerms(NamedTuple):
@@ -203,11 +203,11 @@ def _shown(value: object) -> str:
 
 def _script(read: ReadFile) -> Params | None:
     """The parameters of a tree whose task is a script; None for any other, and where they cannot be read."""
-    content = read("params.yaml") or b""
+    content = read(PARAMS) or b""
     try:
-        if b"command" not in content or not script_section.is_script(parse(content, "params.yaml")):
+        if b"command" not in content or not script_section.is_script(parse(content, PARAMS)):
             return None
-        return params_yaml.load(dvc_yaml.own_parameters(content, read("dvc.yaml") or b""))
+        return params_yaml.load(dvc_yaml.own_parameters(content, read(PIPELINE) or b""))
     except UsageError:
         return None
 
@@ -232,7 +232,7 @@ def _reported(read: ReadFile, metric: str, tree: str, params: Params, *, recorde
 def _asked(read: ReadFile) -> tuple[str, str, dict[str, Any]]:
     """Task, deciding metric and its section. All else in that params.yaml is for that tree's own code to read."""
     try:
-        raw = parse(read("params.yaml") or b"", "params.yaml")
+        raw = parse(read(PARAMS) or b"", PARAMS)
     except UsageError:
         raw = {}
     task, metric = (raw[key] if isinstance(raw.get(key), Mapping) else {} for key in ("task", "metric"))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from assay.core import reported_key
 from assay.core.paths import ProjectPaths
+from assay.core.schemas import NOT_RECORDED
 from assay.metrics import result_tables, slice_losses, slice_table
 from assay.metrics.candidate_verdict import Judgement
 from assay.metrics.scored_arm import Ruler, Scored
@@ -151,6 +152,8 @@ def _flat(found: Evaluated) -> Flat:
         flat |= {"ci_high": result.ci[1], "p": result.p, "level": found.judgement.level}
     flat |= {"verdict": found.judgement.verdict, "metric_version": found.metric_version}
     flat |= {"profile": found.profile, "commit": found.commit}
+    if not found.judgement.recorded:
+        flat["look"] = NOT_RECORDED
     if found.slices:  # a column only where there are any
         flat["slices"] = found.lost or "none lost"
     if found.candidate.arm.unproven:  # a column only where there is something to say

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from assay.core import params_yaml
 from assay.core.errors import UsageError
+from assay.core.paths import PARAMS, PIPELINE
 from assay.core.yaml12 import parse
 from assay.core.yaml_limits import GENERATED
 from assay.project_setup import yaml_insertion
@@ -18,10 +19,10 @@ _OF_A_TASK = ("task", "data", "model", "metric", "profiles", "modes")
 def find(folder: Path, content: bytes, ours: str) -> str:
     """The first reason why `content` cannot hold the keys of `ours`, the text of our params.yaml; "" for none."""
     try:
-        old = yaml_insertion.read(content, "params.yaml")
+        old = yaml_insertion.read(content, PARAMS)
     except UsageError as error:
         return error.problem
-    pipeline = folder / "dvc.yaml"
+    pipeline = folder / PIPELINE
     declared = dvc_yaml.foreign(_stages(pipeline)) if pipeline.is_file() else set()
     if strange := sorted(old.keys() - params_yaml.KEYS - declared):
         return f"params.yaml has {strange[0]}, which no stage in dvc.yaml lists under its params"
@@ -44,6 +45,6 @@ def _without(content: bytes, declared: set[str]) -> bytes:
 
 def _stages(pipeline: Path) -> dict[str, object]:
     try:
-        return parse(pipeline.read_bytes(), "dvc.yaml", GENERATED)
+        return parse(pipeline.read_bytes(), PIPELINE, GENERATED)
     except UsageError:
         return {}

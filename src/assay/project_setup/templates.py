@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from assay.core.paths import PARAMS, PIPELINE
+
 #: folder of the package data
 PLACE = Path(__file__).resolve().parents[1] / "templates"
 #: line of dvc.yaml that makes the data a dependency of `prepare`
@@ -32,8 +34,8 @@ class Template:
     data: Mapping[str, Any] = field(default_factory=dict)
     epochs: int = 20
     extra: str = ""  # extra of dvc-assay that it needs
-    pipeline: str = "dvc.yaml"
-    parameters: str = "params.yaml"
+    pipeline: str = PIPELINE
+    parameters: str = PARAMS
 
 
 #: name → template. The ready tasks take their place here; files of tests that come with one, too.

@@ -59,9 +59,12 @@ def _cells(row: ShowRow) -> tuple[str, ...]:
 
 
 def _change(line: str) -> str:
-    """`train.epochs: 3` as `epochs 3`; a file by its name."""
-    key, colon, value = line.partition(": ")
-    return f"{key.rpartition('.')[2]} {value}" if colon else line.rpartition("/")[2]
+    """`train.epochs 20 → 3` as `epochs 3`; files of code by their names."""
+    before, arrow, value = line.partition(" → ")
+    if arrow:
+        return f"{before.split(' ')[0].rpartition('.')[2]} {value}"
+    named, code, files = line.partition("code: ")
+    return named + ", ".join(file.split(" ")[0].rpartition("/")[2] for file in files.split(", ")) if code else line
 
 
 def _verdict(row: ShowRow) -> str:

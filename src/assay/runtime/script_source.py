@@ -16,6 +16,7 @@ from pathlib import Path
 
 from assay.core import params_yaml
 from assay.core.errors import UsageError
+from assay.core.paths import PARAMS, PIPELINE
 from assay.core.task_section import TaskSection
 from assay.runtime import dvc_yaml, git, import_closure
 from assay.runtime import source_roots as trees
@@ -24,21 +25,23 @@ from assay.runtime.source_roots import Tree
 
 @dataclass(frozen=True)
 class ScriptTree(Tree):
-    """A tree whose first folder is that of a script, where modules may be called like Python's own."""
+    """The tree `base`, whose first folder is that of a script, where modules may be called like Python's own."""
+
+    base: Tree | None = None
 
     def find(self, module: str) -> Path | None:
-        top, *_ = parts = module.split(".")
-        if top in sys.stdlib_module_names and top not in sys.builtin_module_names:
-            beside = Tree(self.root, self.folders[:1], library=False)
-            return next((file for place in beside.folders if (file := self._file(place, parts)) is not None), None)
+        first, *_ = parts = module.split(".")
+        if first in sys.stdlib_module_names and first not in sys.builtin_module_names:
+            place = Path(self.folders[0], *parts)
+            beside = (place / "__init__.py", place.with_name(place.name + ".py"))
+            return next((self.named(file) for file in beside if self.has(file)), None)
         return super().find(module)
 
-    def _file(self, folder: str, parts: list[str]) -> Path | None:
-        place = Path(folder, *parts)
-        for file in (place / "__init__.py", place.with_name(place.name + ".py")):
-            if (self.root / file).is_file():
-                return self.named(file)
-        return None
+    def has(self, file: Path) -> bool:
+        return super().has(file) if self.base is None else self.base.has(file)
+
+    def read(self, file: Path) -> bytes:
+        return super().read(file) if self.base is None else self.base.read(file)
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,16 @@ class CommandFiles:
 
 def task(root: Path) -> TaskSection | None:
     """The section `task` of the project at `root` where it is a script; None for a task of modules."""
-    path = root / "params.yaml"
+    path = root / PARAMS
     return _task(dvc_yaml.parameters(root)) if path.is_file() else None
+
+
+def of_tree(where: Tree) -> TaskSection | None:
+    """The same of any tree of a project."""
+    if not where.has(Path(PARAMS)):
+        return None
+    pipeline = where.read(Path(PIPELINE)) if where.has(Path(PIPELINE)) else b""
+    return _task(dvc_yaml.own_parameters(where.read(Path(PARAMS)), pipeline))
 
 
 @lru_cache(maxsize=32)
@@ -78,8 +89,8 @@ def words(command: str) -> list[str]:
         raise UsageError(f"params.yaml: task.command cannot be read: {error}", mend="close its quotes") from error
 
 
-def named(root: Path, command: str) -> CommandFiles:
-    """Files of the tree at `root` that `command` names."""
+def named(where: Tree, command: str) -> CommandFiles:
+    """Files of the tree that `command` names."""
     scripts: list[Path] = []
     modules: list[str] = []
     others: list[Path] = []
@@ -90,24 +101,30 @@ def named(root: Path, command: str) -> CommandFiles:
         elif before == "-m":
             modules.append(word)
         path = Path(os.path.normpath(Path(folder, word.rpartition("=")[2])))
-        if before != "cd" and not path.is_absolute() and (root / path).is_file():
+        if before != "cd" and not path.is_absolute() and path.name and where.has(path):
             (scripts if path.suffix == ".py" else others).append(path)
         before = word
-    return CommandFiles(tuple(scripts), tuple(modules), _known(root, others))
+    return CommandFiles(tuple(scripts), tuple(modules), _known(where, others))
 
 
-def _known(root: Path, paths: list[Path]) -> tuple[Path, ...]:
+def _known(where: Tree, paths: list[Path]) -> tuple[Path, ...]:
     """Those that Git tracks; data that a command names are no source."""
-    if not paths or (trees.top(root) / trees.SEAL).exists():
-        return tuple(path for path in paths if not (root / path).is_symlink())
-    listed = git.run(root, "--literal-pathspecs", "ls-files", "-z", "--", *map(str, paths)).split("\0")
+    if not paths or type(where) is not Tree or (trees.top(where.root) / trees.SEAL).exists():
+        return tuple(path for path in paths if not (where.root / path).is_symlink())
+    listed = git.run(where.root, "--literal-pathspecs", "ls-files", "-z", "--", *map(str, paths)).split("\0")
     return tuple(path for path in paths if path.as_posix() in listed)
 
 
-def tree(root: Path, found: CommandFiles) -> ScriptTree:
+def beside(where: Tree, found: CommandFiles) -> ScriptTree:
     """Where the imports of these scripts are looked for: beside the script, then where a project's modules lie."""
     first = found.scripts[0].parent.as_posix() if found.scripts else "."
-    return ScriptTree(root, tuple(dict.fromkeys([first, *trees.project(root).folders])))
+    return ScriptTree(where.root, tuple(dict.fromkeys([first, *where.folders])), base=where)
+
+
+def tree(root: Path, section: TaskSection) -> ScriptTree:
+    """The same of the project at `root`."""
+    where = trees.project(root)
+    return beside(where, named(where, section.command))
 
 
 def closure(root: Path, section: TaskSection) -> tuple[Path, ...]:
@@ -115,8 +132,13 @@ def closure(root: Path, section: TaskSection) -> tuple[Path, ...]:
 
     Raises UsageError where the command names none.
     """
-    found = named(root, section.command)
-    where = tree(root, found)
+    return closure_in(trees.project(root), section)
+
+
+def closure_in(tree_: Tree, section: TaskSection) -> tuple[Path, ...]:
+    """The same in any tree of a project."""
+    found = named(tree_, section.command)
+    where = beside(tree_, found)
     modules = [file for name in found.modules for file in (where.find(f"{name}.__main__"), where.find(name)) if file]
     entries = [*found.scripts, *modules]
     if not entries and not found.others:
@@ -131,8 +153,7 @@ def closure(root: Path, section: TaskSection) -> tuple[Path, ...]:
 
 def packages(root: Path, section: TaskSection) -> set[str]:
     """First names of packages from elsewhere that the script's files import."""
-    found = named(root, section.command)
-    return import_closure.third_party(tree(root, found), closure(root, section))
+    return import_closure.third_party(tree(root, section), closure(root, section))
 
 
 def ruler(root: Path, section: TaskSection) -> list[Path]:

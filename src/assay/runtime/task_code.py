@@ -110,15 +110,15 @@ def _of_library(unit: Unit) -> bool:
 def _cut(read: Reader, inside: Iterable[Unit]) -> Iterator[str]:
     """The lines of the units, each line once."""
     lines: dict[str, list[str]] = {}
-    said: set[tuple[str, int]] = set()
+    yielded: set[tuple[str, int]] = set()
     for unit in inside:
         if unit.module not in lines:
             source = read(unit.module)
             lines[unit.module] = [] if source is None else _text(source.text).splitlines(keepends=True)
         first, last = unit.lines
         for number in range(first, last + 1):
-            if (unit.module, number) not in said and number <= len(lines[unit.module]):
-                said.add((unit.module, number))
+            if (unit.module, number) not in yielded and number <= len(lines[unit.module]):
+                yielded.add((unit.module, number))
                 yield lines[unit.module][number - 1]
 
 

@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.baseline import accepted_strategy, untracked_training_inputs
+from assay.baseline import untracked_training_inputs
 from assay.core.errors import UsageError
+from assay.core.paths import LOCK
 from assay.core.yaml12 import parse
-from assay.runtime import cache_dirs, dvc_hash, files, git, metric_input_files, source_analysis_cache
+from assay.runtime import cache_dirs, dvc_hash, dvc_lock, files, git, metric_input_files, source_analysis_cache
 from assay.runtime import source_roots as trees
 from assay.runtime.dvc_cli import DVC
 from assay.runtime.dvc_yaml import Run
@@ -93,15 +94,15 @@ def _recorded(tree: Path, name: str) -> tuple[str, str] | None:
         if (tree / pointer).is_file():
             outs = parse((tree / pointer).read_bytes(), pointer).get("outs") or []
             return pointer, str(next((out.get("md5") for out in outs), ""))
-    lock = tree / "dvc.lock"
-    known = accepted_strategy.locked(lock.read_bytes(), name) if lock.is_file() else None
-    return ("dvc.lock", known) if known else None
+    lock = tree / LOCK
+    known = dvc_lock.output_hash(lock.read_bytes(), name) if lock.is_file() else ""
+    return (LOCK, known) if known else None
 
 
 def _kept(run: Run, commit: str, name: str, known: tuple[str, str]) -> Path:
     """Where content with this hash lies: today's, or brought through DVC. Raises UsageError where it is edited."""
     pointer, digest = known
-    tracked = pointer.removesuffix(".dvc") if pointer != "dvc.lock" else name
+    tracked = pointer.removesuffix(".dvc") if pointer != LOCK else name
     place = _here(run, tracked)
     if place is not None and _as_dvc(place) == digest:
         return place.parent / os.path.relpath(name, Path(tracked).parent)

@@ -21,7 +21,7 @@ import msgspec
 
 from assay.core.errors import AssayError, UsageError
 from assay.core.params_yaml import Params, leaves, strategy
-from assay.core.schemas import Draw, Identity, Measurement
+from assay.core.schemas import Draw, Identity, Measurement, Note
 from assay.core.task_section import TaskSection
 from assay.replicates import replicate_seeds
 from assay.replicates.replicate_cache import Names
@@ -80,7 +80,7 @@ class ScriptArm:
 def code_of(root: Path, task: TaskSection) -> str:
     """Hash of the files that decide what a script computes and how its number comes about, in the tree at `root`."""
     reached = {*script_source.closure(root, task), *script_source.ruler(root, task)}
-    return import_closure.code_hash(script_source.tree(root, script_source.named(root, task.command)), reached)
+    return import_closure.code_hash(script_source.tree(root, task), reached)
 
 
 def measure(asked: ScriptArm, say: Say) -> Measurement:
@@ -99,7 +99,7 @@ def measure(asked: ScriptArm, say: Say) -> Measurement:
         try:
             done = _Arm(asked, cache, workshop, say).all()
             _refuse_all_diverged(done)
-            return _answer(asked, workshop.code, done, cache.trouble)
+            return _answer(asked, workshop.code, done, cache.notes)
         finally:
             cache.close()
 
@@ -241,7 +241,7 @@ def _refuse_all_diverged(done: Sequence[ScriptReplicate]) -> None:
         )
 
 
-def _answer(asked: ScriptArm, code: str, done: Sequence[ScriptReplicate], trouble: Sequence[str]) -> Measurement:
+def _answer(asked: ScriptArm, code: str, done: Sequence[ScriptReplicate], trouble: Sequence[Note]) -> Measurement:
     """Logs and kept files where they belong, and the record."""
     shutil.rmtree(asked.outputs.models, ignore_errors=True)
     for one in done:
@@ -265,7 +265,7 @@ def _answer(asked: ScriptArm, code: str, done: Sequence[ScriptReplicate], troubl
         left_out=0,
         nondeterministic=[],
         peak_memory=0,
-        notes=list(dict.fromkeys([*notes, *(note for one in done for note in one.notes), *trouble])),
+        notes=[*map(Note, dict.fromkeys([*notes, *(note for one in done for note in one.notes)])), *trouble],
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.core.errors import UsageError
+from assay.core.paths import PIPELINE
 from assay.runtime import git
 from assay.runtime import source_roots as trees
 
@@ -142,7 +143,7 @@ def _alike(path: Path, original: Path) -> bool:
 def refuse_changed(names: list[str], who: str) -> None:
     """Raise UsageError for the tracked files `names`, which a script changed."""
     if names:
-        live = " (DVCLive does with its default: Live(dvcyaml=None))" if "dvc.yaml" in names else ""
+        live = " (DVCLive does with its default: Live(dvcyaml=None))" if PIPELINE in names else ""
         raise UsageError(
             f"{who} changed {', '.join(names[:3])}, which Git tracks{live}",
             allowed="new files, best in {out}",

@@ -23,7 +23,7 @@ from assay.core import params_yaml
 from assay.core.errors import AssayError, UsageError
 from assay.core.json_encoding import json_form
 from assay.core.params_yaml import SPAN, Params
-from assay.core.paths import ProjectPaths
+from assay.core.paths import IN_PROJECT, ProjectPaths
 from assay.data import storage
 from assay.data.storage import Examples
 from assay.replicates import safetensors_check
@@ -105,7 +105,9 @@ def pack(kept: StoredStrategy, folder: Path, ensemble: bool) -> float:
     for number in numbers:
         path = kept.fetched.models("candidate") / f"{number}.safetensors"
         if damage := safetensors_check.trouble(files.read_bytes(path)):
-            raise UsageError(f"models/candidate/{path.name} of {kept.strategy} is damaged: {damage}", mend="dvc pull")
+            raise UsageError(
+                f"{IN_PROJECT.models('candidate')}/{path.name} of {kept.strategy} is damaged: {damage}", mend="dvc pull"
+            )
         shutil.copyfile(path, folder / predict.WEIGHTS / path.name)
     _copy_source(kept, folder / predict.SOURCE)
     shutil.copyfile(Path(predict.__file__), folder / "predict.py")

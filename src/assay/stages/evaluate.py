@@ -16,7 +16,7 @@ import numpy as np
 from msgspec import UNSET
 
 from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
-from assay.changes.since_accepted import since
+from assay.changes import strategy_content
 from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
 from assay.core.paths import ARMS
@@ -300,10 +300,8 @@ def _lines(ctx: StageContext, found: Evaluated, against: int) -> Iterator[str]:
     for group in found.arms:
         for line in cautions.made_differently(group.arm.arm, (one.execution for one in group.replicates)):
             yield f"{'':11}caution: {line}"
-        notes = group.arm.measurement.notes if group.arm.measurement else []
-        for note in notes:
-            if note.startswith(schemas.SAME_START):
-                yield f"{'':11}caution: {group.arm.arm}: {note}"
+        for note in group.arm.measurement.texts("caution") if group.arm.measurement else ():
+            yield f"{'':11}caution: {group.arm.arm}: {note}"
     for late in found.candidate.arm.unproven:
         yield f"unproven: {late} was imported after the check; git add it, and add it to the stage's deps in dvc.yaml"
     path = ctx.layout.accepted
@@ -342,5 +340,7 @@ def _cost(ctx: StageContext, found: Evaluated) -> Iterator[str]:
 
 
 def _changes(ctx: StageContext, named: AcceptedStrategy) -> Iterator[str]:
-    if found := since(ctx.run, named, ctx.params.profile):
+    if named.name != FLOOR:
+        profile = ctx.params.profile
+        found = strategy_content.changes_since(ctx.layout, ctx.run.home, named.commit, profile)
         yield f"changed against {named.name}: {found}"

@@ -12,7 +12,7 @@ from assay.core.errors import AssayError
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Arm, Draw, Measurement
 from assay.replicates.measure_request import today
-from assay.runtime import cache_dirs, files
+from assay.runtime import files
 from assay.runtime.stage_setup import StageContext
 from assay.script import script_arm, script_strategies
 from assay.stages.script_train import say
@@ -24,9 +24,8 @@ def baseline(ctx: StageContext, named: AcceptedStrategy) -> None:
     measured, why = (None, "") if named.name == FLOOR else _measured(ctx, named)
     if measured is None:
         _nothing(ctx.layout, why or "floor; nothing ran")
-    for note in measured.notes if measured else ():
-        if not note.startswith(cache_dirs.UNKEPT):  # the first stage said so
-            say(ARM, note)
+    for note in measured.texts("remark", "caution") if measured else ():  # the first stage said what is not kept
+        say(ARM, note)
     record = Arm(
         arm=ARM,
         name=named.name,

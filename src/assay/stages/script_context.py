@@ -120,7 +120,7 @@ def _notes(ctx: StageContext) -> Iterable[str]:
     if unnamed:
         yield f"task.command does not name {', '.join(unnamed[:5])}: a change of it changes nothing"
     ruler = script_source.ruler(root, task)
-    tree = script_source.tree(root, script_source.named(root, task.command))
+    tree = script_source.tree(root, task)
     sources = [file for file in ruler if file.suffix == ".py"]
     beside = sorted(set(import_closure.import_closure(tree, sources)) - set(ruler)) if sources else []
     if beside:

@@ -11,7 +11,7 @@ from assay.baseline import candidate_seeds
 from assay.core import sanitize_output, schemas
 from assay.core.schemas import Arm
 from assay.replicates.measure_request import today
-from assay.runtime import cache_dirs, dvc_yaml, files, source_analysis_cache
+from assay.runtime import dvc_yaml, files, source_analysis_cache
 from assay.runtime.stage_setup import StageContext
 from assay.script import script_arm, script_strategies
 
@@ -31,9 +31,8 @@ def train(ctx: StageContext) -> None:
     arm = script_strategies.candidate(ctx, draw, out, asked.seed, asked.replicates)
     source_analysis_cache.save(ctx.run.store.sources)
     found = script_arm.measure(arm, partial(say, "train"))
-    for note in found.notes:
-        if not note.startswith(cache_dirs.UNKEPT):  # the first stage said so
-            say(ARM, note)
+    for note in found.texts("remark", "caution"):  # the first stage said what is not kept
+        say(ARM, note)
     record = Arm(
         arm=ARM,
         name=ARM,

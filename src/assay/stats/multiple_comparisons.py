@@ -30,8 +30,3 @@ def decided(alone: str, p_holm: float, alpha: float, strict: str) -> str:
     if alone in ("progress", "regression"):
         return alone if p_holm <= alpha else "inconclusive"
     return alone if alone == strict else "inconclusive"
-
-
-def chance_of_luck(comparisons: int, alpha: float) -> float:
-    """Chance that at least one of so many strategies without effect is called progress (independent comparisons)."""
-    return float(1 - (1 - alpha / 2) ** comparisons)

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from assay.core.errors import AssayError
 from assay.core.params_yaml import Params
+from assay.core.schemas import Note
 from assay.data.target_parts import TargetPart
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Watcher
@@ -35,7 +36,7 @@ from assay.training.task_interface import Task
 from assay.training.training_spec import TrainingPlan
 
 #: what trains in a worker: (plan, numbers, chunk, progress, notes) → outcomes
-Train = Callable[[TrainingPlan, Sequence[int], int, Watcher, list[str]], list[Outcome]]
+Train = Callable[[TrainingPlan, Sequence[int], int, Watcher, list[Note]], list[Outcome]]
 
 
 @dataclass(frozen=True)
@@ -134,12 +135,12 @@ class _Done(NamedTuple):
     """What a worker says at its end."""
 
     nondeterministic: list[str]
-    notes: list[str]
+    notes: list[Note]
     imported: list[str]
 
 
 def run(
-    plan: TrainingPlan, shares: Sequence[Sequence[int]], chunk: int, progress: Watcher, notes: list[str], train: Train
+    plan: TrainingPlan, shares: Sequence[Sequence[int]], chunk: int, progress: Watcher, notes: list[Note], train: Train
 ) -> list[Outcome]:
     """Train each of `shares` in a process of its own, each `chunk` at a time; outcomes in no particular order.
 
@@ -201,7 +202,7 @@ def _work(parcel: _Parcel, numbers: list[int], chunk: int, pipe: Connection, tra
     starter = multiprocessing.parent_process()
     parent_watch.hold(starter.pid if starter else None)
     standard_streams.make_lenient()
-    notes: list[str] = []
+    notes: list[Note] = []
     try:
         plan = parcel.plan()
         with (
