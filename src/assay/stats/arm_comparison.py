@@ -96,7 +96,7 @@ def compare(
 
     Diverged replicates are counted, and hold the verdict back unless `worst` is the value that each of them enters as;
     in a paired design their place matters, so there the caller puts the worst value into the list, or the verdict
-    stays held back. `hold`: a reason known to the caller why no verdict may be read (`sequential.look`).
+    stays held back. `hold`: a reason known to the caller why no verdict may be read (`sequential_testing.look`).
 
     Raises UsageError naming the argument that cannot be used.
     """
