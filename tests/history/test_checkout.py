@@ -133,9 +133,7 @@ def test_what_training_reads_and_nobody_keeps_is_the_users_own_while_it_is_the_s
     assert (tree / "pretrained").readlink() == weights
     assert unpacked(project.path) == tree, "a link makes no other tree of it"
     (weights / "net.bin").write_bytes(b"others")
-    said = (
-        r"pretrained, which the training of \w{12} reads, is not at hand \(.*\); next: git checkout \w{12} && dvc pull"
-    )
+    said = r"pretrained, which the training of \w{12} reads, is not available .*; next: git checkout \w{12} && dvc pull"
     with pytest.raises(UsageError, match=said):
         unpacked(project.path)
 

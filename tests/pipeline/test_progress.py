@@ -90,6 +90,7 @@ def test_one_line_of_a_terminal() -> None:
     assert "\n" not in said.removesuffix("\n")
 
 
+@pytest.mark.extra
 def test_a_terminal_without_movement() -> None:
     said = on_a_terminal([sys.executable, "-c", SLEEP], Path.cwd(), {**os.environ, "TERM": "dumb"})
     assert "\x1b" not in said and said.count("so far\r\n") >= 3

@@ -83,4 +83,4 @@ def _today(tree: ProjectPaths) -> Metric:
     where = task_source.where(tree.root, asked.task.name, "metrics")
     with undeclared_file_reads.watching():
         module = task_source.load(tree.root, asked.task.name, "metrics")
-    return task_metrics.chosen(task_metrics.read(module, where), asked.metric.name, where)
+    return task_metrics.asked(module, asked.metric, where)[asked.metric.name]

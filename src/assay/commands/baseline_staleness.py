@@ -92,7 +92,7 @@ def _other(ctx: StageContext, arm: Arm, measured: Measurement, named: AcceptedSt
     if arm.commit != named.commit:
         yield f"{named.name} is another commit: {arm.commit[:12]} → {named.commit[:12]}"
     elif not arm_is(arm, named):
-        yield f"it stands with other replicates: {measured.purpose} → {named.purpose} from {named.first} on"
+        yield f"the last run used other seeds: {measured.purpose} → {named.purpose} from {named.first} on"
     lock = dvc_lock_diff.read(files.read_bytes(ctx.layout.lock, "dvc repro baseline"))
     then = (lock.get("baseline", {}).get("params") or {}).get("params.yaml") or {}
     present = parse(files.read_bytes(ctx.layout.params))
@@ -125,7 +125,7 @@ def _cannot_infer(
         measured, layout.models("baseline"), layout.curves("baseline"), arm.environment.key, ctx.params.seed
     )
     reasons = lost(weights, ctx.run.store.replicates, train, evaluated)
-    gone = next((why for why in reasons.values() if why.endswith("not at hand")), "")
+    gone = next((why for why in reasons.values() if why.endswith("not available")), "")
     if gone:
         mend = "dvc pull models/baseline plots/curves-baseline.csv, or train it again with dvc repro -s baseline"
         raise UsageError(gone, mend=mend)

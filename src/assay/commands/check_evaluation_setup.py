@@ -26,7 +26,15 @@ from assay.history.cached_predictions import CachedArm
 from assay.metrics import evaluation_setup, ran_on_this_machine, replicate_scores, task_metrics, undeclared_file_reads
 from assay.metrics.scored_arm import Ruler
 from assay.metrics.task_metrics import Metric
-from assay.runtime import dvc_yaml, files, git, import_closure, metric_input_files, source_analysis_cache, task_source
+from assay.runtime import (
+    dvc_yaml,
+    files,
+    git,
+    metric_input_files,
+    source_analysis_cache,
+    task_code,
+    task_source,
+)
 from assay.runtime.git_commit_hint import commit_command, named
 from assay.stats.compare_arms import MeasuredArm
 from assay.tags.strategy_events import Score
@@ -114,7 +122,7 @@ def load(layout: ProjectPaths, *, only_known: bool = False) -> Today:
     with undeclared_file_reads.watching():
         module = task_source.load(layout.root, asked.task.name, "metrics")
     version = evaluation_setup.version(layout.root, asked, module, manifest.content)
-    return Today(layout, asked, evaluation_setup.read(layout.root, asked, module, part.ids, part.targets), version)
+    return Today(layout, asked, evaluation_setup.read(layout.root, asked, module, part.ids, part.seen_targets), version)
 
 
 def _check_known(layout: ProjectPaths, task: str) -> None:
@@ -147,7 +155,7 @@ def _check_data(layout: ProjectPaths) -> None:
 def check_committed(today: Today) -> str:
     """The commit that holds today's ruler: HEAD. Raises ProvenanceError naming what is in no commit."""
     root, task = today.layout.root, today.asked.task.name
-    reached = import_closure.import_closure(root, [task_source.path(root, task, "metrics")])
+    reached = task_code.closure(root, task, task_code.METRICS)
     paths = [file.as_posix() for file in (*reached, *metric_input_files.metric_reads(root, task))]
     new = git.run(root, "ls-files", "-z", "--others", "--", *paths).split("\0")
     missing = [*git.edited(root, "HEAD", *paths), *filter(None, new)]

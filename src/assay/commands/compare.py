@@ -11,7 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from assay.commands import compare_baseline, compare_find_recorded_look, compare_generalization, compare_terms
+from assay.commands import (
+    compare_baseline,
+    compare_direction,
+    compare_find_recorded_look,
+    compare_generalization,
+    compare_terms,
+)
 from assay.commands import compare_score_source as scores
 from assay.commands import compare_sides as sides
 from assay.commands.compare_baseline import Base
@@ -76,7 +82,8 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
     terms = compare_terms.terms(root, candidate, other, metric)
     # another record has a direction of its own, and is refused where that differs
     recorded = terms if other is None else sides.recorded(candidate, metric)
-    direction = compare_baseline.direction_of(candidate.name, recorded, options)
+    guess = "" if recorded.direction or options.direction else compare_direction.guess(metric)
+    direction = compare_baseline.direction_of(candidate.name, recorded, options, guess)
 
     group, edited = scores.group(candidate, metric, direction, "candidate", again, finished_only=options.finished_only)
     base = (
@@ -90,7 +97,11 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
     look = compare_find_recorded_look.look(root, candidate, metric, options, own=own, same=same)
 
     result = _judge(base, group, candidate, options, terms, look, same)
-    doubts = (*_mixed(base, candidate), *base.edited, *edited, *_left_out(found))
+    told = (
+        *([compare_direction.guessed(metric, guess)] if guess else ()),
+        *_missing_pairs(base, group, candidate, options),
+    )
+    doubts = (*_mixed(base, candidate), *base.edited, *edited, *_left_out(found), *told)
     examples, why = _new_examples(root, base, candidate, group, options, again)
     return Compared(
         result=replace(result, warnings=(*result.warnings, *doubts)),
@@ -117,7 +128,8 @@ def _judge(
 ) -> Comparison:
     """The verdict at the level of the look. `source`: where the candidate's numbers are from."""
     if isinstance(base.numbers, ReplicateGroup):
-        _check_subtractable(base.numbers, candidate, options.test, base.mend)
+        paired = not _missing_pairs(base, candidate, source, options)
+        _check_subtractable(base.numbers, candidate, options.test, base.mend, paired=paired)
     smallest = terms.min_effect if options.min_effect is None else options.min_effect
     found = compare_arms(
         base.numbers.arm if isinstance(base.numbers, ReplicateGroup) else base.numbers,
@@ -135,13 +147,26 @@ def _judge(
     return replace(found, no_regression=True, n_needed=None) if same else found
 
 
-def _check_subtractable(baseline: ReplicateGroup, candidate: ReplicateGroup, test: str, mend: str) -> None:
-    """Raises DifferingRulers where they were measured differently, UsageError where seeds do not fit the test."""
+def _missing_pairs(base: Base, candidate: ReplicateGroup, source: SideSource, options: Options) -> list[str]:
+    """The caution about files that share some seeds and not all; none for records, whose seeds follow a design."""
+    if source.commit or options.test == PAIRED or not isinstance(base.numbers, ReplicateGroup):
+        return []
+    return list(filter(None, [strategy_replicates.missing_pairs(base.numbers, candidate)]))
+
+
+def _check_subtractable(
+    baseline: ReplicateGroup, candidate: ReplicateGroup, test: str, mend: str, *, paired: bool
+) -> None:
+    """Raises DifferingRulers where they were measured differently, UsageError where seeds do not fit the test.
+
+    Without `paired` a pair is missing in files, and a caution says so.
+    """
     if fields := baseline.ruler.differing(candidate.ruler):
         mend = AGAIN if set(fields) == {strategy_replicates.PACKAGES} else mend
         raise DifferingRulers(f"{baseline.name} and {candidate.name}", fields, mend)
     check = strategy_replicates.check_paired if test == PAIRED else strategy_replicates.check_independent
-    check(baseline, candidate)
+    if paired:
+        check(baseline, candidate)
 
 
 def _mixed(base: Base, candidate: SideSource) -> list[str]:

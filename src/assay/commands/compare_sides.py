@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from assay.commands import compare_detect_column, compare_metric_options, compare_one_run_per_row
+from assay.commands import compare_detect_column, compare_metric_options, compare_one_run_per_row, compare_run_files
 from assay.commands.compare_metric_options import RULERS, MetricRow
 from assay.core.errors import UsageError
 from assay.core.metric_version import metric_name
@@ -70,6 +70,10 @@ def home(start: Path) -> Path:
 def find(root: Path, name: str) -> SideSource:
     """The file at `name`, else the experiment or revision called so. Raises UsageError naming what is near."""
     path = Path(name)
+    if compare_run_files.is_pattern(name):
+        return _checked(SideSource(name, compare_run_files.matching(name)))
+    if (arm := compare_run_files.arm(name)) is not None:
+        return _checked(SideSource(name, compare_run_files.rows_of(*arm)))
     if path.is_file() or path.suffix.lower() in (".csv", ".json"):
         return _file(root, name, path)
     if not git.inside(root):
@@ -105,14 +109,20 @@ def _counted(table: Table) -> Table:
 def _file(root: Path, name: str, path: Path) -> SideSource:
     """A table on disk; one that `evaluate` wrote has its rulers beside it. One of another tool needs no Git."""
     content = files.read_bytes(path, mend="name an existing CSV or JSON file")
-    found = SideSource(name, table_files.parse(content, name))
+    alone = compare_run_files.single(path, content)
+    found = SideSource(name, alone or table_files.parse(content, name))
     if not found.is_record:
-        compare_one_run_per_row.check(found.table, name)
-        return found
+        return _checked(found)
     beside = path.with_name(Path(RULERS).name)
     rulers = files.read_bytes(beside) if beside.is_file() else b""
     table = table_files.parse(rulers, str(beside)) if rulers else None
     return replace(found, computed_here=ran_on_this_machine.computed(root, (content, rulers)), rulers=table)
+
+
+def _checked(found: SideSource) -> SideSource:
+    """A table of another tool, whose rows are runs."""
+    compare_one_run_per_row.check(found.table, found.name)
+    return found
 
 
 def _near(root: Path, name: str) -> str:

@@ -113,7 +113,7 @@ def _strategy(layout: ProjectPaths, name: str) -> Strategy:
     if found.revoked is not None:
         standing = [one.tag.name for one in state.strategies.values() if one.revoked is None]
         raise UsageError(
-            f"{found.tag.name} was revoked", allowed=", ".join(standing) or "none stands", mend="assay log"
+            f"{found.tag.name} was revoked", allowed=", ".join(standing) or "no strategy", mend="assay log"
         )
     return found
 

@@ -51,7 +51,7 @@ def lost(stored: Stored, cache: Path, train: Examples, evaluated: Examples) -> d
         elif one.diverged is not None:
             reasons[one.number] = "it diverged, and left no weights"
         elif not path.is_file():
-            reasons[one.number] = f"{path} is not at hand"
+            reasons[one.number] = f"{path} is not available"
         else:
             store.save(_outcome(one, path, stored.curves))
     return reasons

@@ -12,10 +12,10 @@ import difflib
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
@@ -43,6 +43,12 @@ class TaskSection(Section, frozen=True, kw_only=True):
 class Split(Section, frozen=True, kw_only=True):
     validation: Share = 0.2  # share of the examples that verdicts are about; the rest trains
     test: Share = 0.1  # share of the examples that stays sealed until `assay accept` opens it
+    # left out of a strategy's identity where they are not set: the first releases knew none of them
+    #: what decides an example's part: its content, its place, or its time
+    by: Literal["content", "order", "time"] | UnsetType = UNSET
+    #: left out before each border: so many rows, or by time so much time (seconds for dates)
+    gap: NotNegative | UnsetType = UNSET
+    blocks: Count | UnsetType = UNSET  # with `by: order`: as many blocks of rows, drawn whole
 
 
 class Train(Section, frozen=True, kw_only=True):
@@ -61,6 +67,7 @@ class Train(Section, frozen=True, kw_only=True):
 class MetricSection(Section, frozen=True, kw_only=True):
     name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
     options: dict[str, Any] = {}
+    min_effect: NotNegative | None = None  # smallest difference that matters, in place of the one in METRICS
 
 
 class Judge(Section, frozen=True, kw_only=True):
@@ -296,7 +303,7 @@ def _unknown(key: str, path: str, where: str) -> UsageError:
     near = difflib.get_close_matches(key, known, 1)
     full = f"{path}.{key}" if path else key
     return UsageError(
-        f"{where}: nobody reads {excerpt(full)}",
+        f"{where}: unknown parameter {excerpt(full)}",
         allowed=", ".join(known),
         mend=f"did you mean {near[0]!r}?" if near else "remove it, or read it in your task under model: or data:",
     )
@@ -309,7 +316,9 @@ def _allowed(said: str, path: str) -> str:
     """What msgspec expected, in words: "Expected `int` >= 1" becomes "a whole number >= 1"."""
     if "enum value" in said:
         section, _, key = path.rpartition(".")
-        return ", ".join(map(str, get_args(get_type_hints(_struct(section))[key])))
+        kind = get_type_hints(_struct(section))[key]
+        kinds = [kind, *get_args(kind)] if get_origin(kind) is not Literal else [kind]
+        return ", ".join(str(one) for each in kinds if get_origin(each) is Literal for one in get_args(each))
     if "matching regex" in said:
         return "auto, cpu, cuda, cuda:0, cuda:1, …" if path.endswith("device") else "a name of letters, digits and _"
     expected = said.removeprefix("Expected ").split(", got")[0]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 PARTS = ("train", "validation", "test")
 ARMS = ("baseline", "candidate")
+#: file beside the predictions of floors: why some are not there
+ABSENT = "absent.json"
 #: stages of dvc.yaml that depend on code, in their order; `context` runs before them and `verdict` behind, always
 CODED = ("prepare", "split", "baseline", "train", "evaluate")
 #: all stages of ours; a stage of another name is the user's own
@@ -100,6 +102,11 @@ class ProjectPaths:
     def rulers(self) -> Path:
         """One row a metric: what its numbers may be compared with, and how they are judged."""
         return self.results / "rulers.csv"
+
+    @property
+    def slices(self) -> Path:
+        """The deciding metric by slice, and each class by itself."""
+        return self.results / "slices.csv"
 
     @property
     def cases(self) -> Path:

@@ -72,8 +72,16 @@ class Part(Record, frozen=True, kw_only=True):
     content: str  # hash over ids, inputs, targets and groups
     arrays: dict[str, str]  # file name → content hash
     classes: list[str] | None = None  # class names; None for regression
+    several: list[list[Any]] | UnsetType = UNSET  # name, shape and dtype of each of several targets
+    kind: str | UnsetType = UNSET  # tokens or series, where prepare() says so
     form: str | UnsetType = UNSET  # of inputs in inputs.arrow: table, texts, files, ragged; left out for arrays
     decode: dict[str, Any] | UnsetType = UNSET  # keyword arguments of decode(); left out where prepare() gave none
+
+
+class AbsentFloors(Record, frozen=True, kw_only=True):
+    """`predictions/floors/absent.json`: floors that would mean nothing on these data."""
+
+    absent: dict[str, str]  # name → why
 
 
 class Environment(Record, frozen=True, kw_only=True):

@@ -61,7 +61,7 @@ def _parents(objects: Objects, commit: str) -> list[str]:
 def _definition(objects: Objects, root: Path, commit: str, metric: str) -> tuple[object, ...]:
     """What a commit defines the metric by, to be compared with another commit's."""
     found = metric_definition.definition(metric_definition.at(objects, root, commit), metric, "", recorded=False)
-    return found.decides, found.code, found.options, found.terms or found.source, found.reads
+    return found.decides, found.code, found.options, found.terms or found.source, found.reads, found.score
 
 
 def _touches_strategy(objects: Objects, home: ProjectPaths, parent: str, commit: str, sources: _Sources) -> bool:

@@ -31,6 +31,7 @@ class Judgement:
     reason: str = ""  # why nothing was tested
     mend: str = ""  # the command that makes it testable
     level: float | None = None  # that p was held against, None where there was no test
+    look: Look | None = None  # by which it was tested; slices are tested by the same
     last_level: float | None = None  # of the last look of a declared plan, None without one
 
 
@@ -59,6 +60,19 @@ def untested(candidate: Scored, baseline: Scored | None) -> Judgement | None:
 def unseen(against: str, source: str, names: Sequence[str], mend: str) -> Judgement:
     """No verdict: the metric in the file `source` read files that its version does not cover."""
     return Judgement(INCOMPARABLE, against, None, f"{source} reads {', '.join(names)}; {mend}")
+
+
+def alone() -> Judgement:
+    """No verdict: there is neither a baseline nor a floor."""
+    mend = "assay accept, for a first strategy that claims no gain; or set judge.human in params.yaml"
+    return Judgement("inconclusive", "floor", None, "nothing to compare with", mend)
+
+
+def scored_otherwise(against: str) -> Judgement:
+    """No verdict: what the metric gets of both arms was made by different code."""
+    why = f"score() of learning.py is not that of {against}, and their stored scores mean different things"
+    mend = f"write score() as {against} has it, or accept this tree as a new start with baseline: floor"
+    return Judgement(INCOMPARABLE, against, None, why, mend)
 
 
 def unrecorded(against: str, why: str) -> Judgement:

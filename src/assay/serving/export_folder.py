@@ -77,7 +77,7 @@ def needed(strategy: str, tree: Path) -> list[str]:
     members = task_source.read(tree, task, "learning").names
     if "fit" in members:
         raise UsageError(
-            f"{strategy}: task {task!r} trains with a loop of its own, fit(), whose predictor nobody can build again",
+            f"{strategy}: task {task!r} trains with a loop of its own, fit(), so its model cannot be rebuilt",
             allowed="tasks with model() and loss()",
             mend=f"git checkout {strategy}, and call the task's own code",
         )

@@ -112,6 +112,18 @@ def check_independent(baseline: ReplicateGroup, candidate: ReplicateGroup) -> No
         )
 
 
+def missing_pairs(baseline: ReplicateGroup, candidate: ReplicateGroup) -> str:
+    """A caution where the sides share some seeds and not all, which is no design of pairs; "" anywhere else."""
+    one, other = set(baseline.seeds), set(candidate.seeds)
+    alone = sorted(one ^ other)
+    if not one & other or not alone:
+        return ""
+    return (
+        f"{len(one & other)} seeds stand on both sides and {', '.join(alone[:3])}{', …' * (len(alone) > 3)} on one: "
+        "judged unpaired, as a pair is missing"
+    )
+
+
 def check_paired(baseline: ReplicateGroup, candidate: ReplicateGroup) -> None:
     """Raises UsageError where runs of one side have no partner: by seed, by number of runs where none is recorded."""
     wanted = "the same seeds {}on both sides of a paired comparison"

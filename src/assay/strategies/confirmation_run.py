@@ -120,7 +120,11 @@ class Confirmation:
             raise UsageError(f"{predictions} holds other examples than were asked for")
         rows, found = npy_files.read(predictions / "predictions.npy"), answer.replicates
         ruler = Ruler(
-            {self.metric.name: self.metric}, self.metric.name, self.ctx.params.metric.options, part.ids, part.targets
+            {self.metric.name: self.metric},
+            self.metric.name,
+            self.ctx.params.metric.options,
+            part.ids,
+            part.seen_targets,
         )
         with task_source.said_by_task(self.scratch.layout.root, self.task, "metrics"):
             values = replicate_scores.scored(found, rows, partial(ruler.score, self.metric), "replicate")

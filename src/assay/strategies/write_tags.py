@@ -26,7 +26,7 @@ def check_identity(root: Path) -> None:
 def check_why(why: str) -> str:
     """The reason without surrounding space; UsageError when there is none."""
     if not why.strip():
-        raise UsageError("--why is empty", allowed="a reason that helps whoever reads it in a year")
+        raise UsageError("--why is empty", allowed="a reason, for those who read it in a year")
     return why.strip()
 
 

@@ -23,10 +23,11 @@ from torch import Tensor
 
 from assay.core.errors import AssayError
 from assay.core.params_yaml import Params
+from assay.data.target_parts import TargetPart
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Watcher
 from assay.runtime import parent_watch, progress_line, standard_streams, tracked_code_check
-from assay.training import device, task_interface
+from assay.training import device, target_tensors, task_interface
 from assay.training.batches import Tensors
 from assay.training.checkpoint import Checkpoints
 from assay.training.model_inputs import MappedInputs, Preprocessing
@@ -48,7 +49,8 @@ class _Parcel:
     arrays: list[NDArray[Any]]  # inputs and targets of both parts
     statistics: tuple[dict[str, Tensor], ...] | None  # where inputs are preprocessed batch by batch
     classes: int | None
-    outputs: int
+    outputs: int | dict[str, int]
+    parts: tuple[TargetPart, ...] | None
     checkpoints: Checkpoints | None
     threads: int
 
@@ -70,12 +72,14 @@ class _Parcel:
             statistics=statistics,
             classes=plan.classes,
             outputs=plan.outputs,
+            parts=plan.task.parts,
             checkpoints=plan.checkpoints,
             threads=torch.get_num_threads(),
         )
 
     def plan(self) -> TrainingPlan:
         task = task_interface.load(self.params.task.name, self.root, self.params.model)
+        task = target_tensors.with_parts(task, self.parts)
         tensors = [torch.from_numpy(array) for array in self.arrays]
         train, evaluate = (self._part(task, *tensors[start : start + 2]) for start in (0, 2))
         return TrainingPlan(
