@@ -92,8 +92,8 @@ def compare(
 
     `baseline`, `candidate`: (n,) and (m,) numbers, one per finite replicate, in the metric's units. A bare number on
     one side is a fixed value, such as a floor. `direction`: `maximize` or `minimize`. `alpha`: chance of a wrong
-    verdict where there is no difference, above 0 and below 1. `min_effect`: smallest difference that matters, in the metric's
-    units.
+    verdict where there is no difference, above 0 and below 1. `min_effect`: smallest difference that matters,
+    in the metric's units.
 
     `test`: `welch` (Welch 1947), `student`, `paired` (the same seeds in the same order on both sides; also
     `paired=True`), `permutation` (Ernst 2004), or `anytime` (an e-process: may be read after every seed; runs in the
