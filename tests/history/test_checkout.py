@@ -73,7 +73,7 @@ def test_a_pointer_in_place_of_code_or_weights_is_named(project: Project) -> Non
     """Of a larger repository it was never replaced: git-lfs/git-lfs#5343. Elsewhere a pointer is nobody's business."""
     project.commit({"docs/film.mp4": POINTER})
     assert (unpacked(project.path) / "docs/film.mp4").read_text() == POINTER
-    said = " is a pointer: the filter that puts its content there is not at work; next: git lfs install"
+    said = " is a pointer: the Git filter that fetches its content did not run; next: git lfs install"
     project.commit({"dvc.lock": LOCK, "weights/a.bin": "a", "weights/b.bin": POINTER})
     with pytest.raises(UsageError, match=f"^weights/b.bin of {project.head[:12]}{said}"):
         unpacked(project.path)

@@ -173,4 +173,4 @@ def restore(project: Project) -> None:
 def test_the_floor_needs_no_baseline(done: Project) -> None:
     done.edit("params.yaml", "baseline: strategy/fast", "baseline: floor")
     found = done.assay("rebaseline", ok=False)
-    assert found.returncode == 2 and "the baseline is the floor, which every run measures anew" in found.stderr
+    assert found.returncode == 2 and "the baseline is the floor, which every run measures again" in found.stderr

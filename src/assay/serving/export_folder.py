@@ -219,7 +219,7 @@ def _prove(kept: StoredStrategy, folder: Path, evaluated: Examples) -> float:
     limit = TOLERANCE[kept.params.train.precision] * max(1.0, float(np.abs(expected).max(initial=0.0)))
     if not difference <= limit:
         raise UsageError(
-            f"{kept.strategy} made again predicts otherwise than when it was measured: by up to {difference:.3g}",
+            f"{kept.strategy} now predicts other numbers than when it was measured: by up to {difference:.3g}",
             allowed=f"{limit:.3g}",
             mend="look for files that its model reads and no import reaches, or for another version of torch",
         )

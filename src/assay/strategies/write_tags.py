@@ -18,7 +18,7 @@ def check_identity(root: Path) -> None:
     """UsageError when Git does not know who writes."""
     if not git.run(root, "var", "GIT_COMMITTER_IDENT", check=False):
         raise UsageError(
-            "Git knows no identity to sign the evidence with",
+            "Git has no user name and e-mail address",
             mend='git config user.name "Your Name" && git config user.email you@example.org',
         )
 
