@@ -36,7 +36,7 @@ IN_THE_WAY = {
     "a file": (mine("models", "weights"), "models is there"),
     "vars": (mine("dvc.yaml", "vars:\n  - seed: 3\nstages:\n  fetch:\n    cmd: ./a\n"), "vars of dvc.yaml set seed"),
     "a section of params.yaml": (mine("params.yaml", "model: {width: 3}\n"), "a section model of its own"),
-    "a value that we refuse": (mine("params.yaml", "train: {layers: 3}\n"), "nobody reads 'train.layers'"),
+    "a value that we refuse": (mine("params.yaml", "train: {layers: 3}\n"), "unknown parameter 'train.layers'"),
     "a key that no stage declares": (mine("params.yaml", "detector: 3\n"), "has detector, which no stage"),
     "params.yaml in flow style": (mine("params.yaml", "{lr: 0.1}\n"), "leaves no line to append ours"),
     "an ignored folder": (mine(".gitignore", "results/\n"), "Git leaves results/ out"),
