@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,17 +26,10 @@ from assay.tags.strategy_events import Accepted, RecordedComparison, Score, Seed
 from assay.tags.trailers import format_event
 
 SOURCE = Path(__file__).resolve().parents[1]
-#: what a project consists of
-PARTS = (
-    "src/tasks",
-    ".dvc/config",
-    ".dvc/.gitignore",
-    ".dvc/plots",
-    ".dvcignore",
-    ".gitignore",
-    "dvc.yaml",
-    "params.yaml",
-)
+sys.path.insert(0, str(SOURCE / "tests"))
+
+from support.project import PARTS  # noqa: E402
+
 WHO = "Ada <ada@example.org> {when} +0000"
 
 
@@ -173,16 +167,7 @@ def timed(root: Path, *arguments: str) -> float:
 
 def real(root: Path) -> None:
     """The project of this checkout, run once."""
-    for part in (
-        "src/tasks",
-        ".dvc/config",
-        ".dvc/.gitignore",
-        ".dvc/plots",
-        ".dvcignore",
-        ".gitignore",
-        "dvc.yaml",
-        "params.yaml",
-    ):
+    for part in PARTS:
         source, target = SOURCE / part, root / part
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
@@ -217,17 +202,24 @@ def judged_again(root: Path, number: int) -> tuple[float, float]:
 
 
 def stages(root: Path, experiments: int, repeats: int) -> None:
-    real(root)
-    number = 0
-    for present in (0, experiments):
-        populate(root, present)
-        rounds = []
-        for _ in range(repeats + 1):  # the first after the experiments came reads them, as after a fetch
-            number += 1
-            rounds.append(judged_again(root, number))
-        first, *rest = rounds
-        ours, theirs = (sorted(column)[len(rest) // 2] for column in zip(*rest, strict=True))
+    """Two copies of one project, with experiments and without, measured in turns: other work slows both alike."""
+    empty, full = root / "empty", root / "full"
+    empty.mkdir()
+    real(empty)
+    shutil.copytree(empty, full, symlinks=True)
+    populate(full, experiments)
+    rounds: dict[Path, list[tuple[float, float]]] = {empty: [], full: []}
+    for number in range(repeats + 1):  # the first after the experiments came reads them, as after a fetch
+        for project, found in rounds.items():
+            found.append(judged_again(project, 1 + number))
+    for project, present in ((empty, 0), (full, experiments)):
+        first, *rest = rounds[project]
+        ours, theirs = (statistics.median(column) for column in zip(*rest, strict=True))
         print(f"{present} experiments: our stages {ours:.2f} s (the first time {first[0]:.2f} s), DVC {theirs:.2f} s")
+    pairs = [(many[0] / none[0], many[1] / none[1]) for none, many in zip(rounds[empty], rounds[full], strict=True)][1:]
+    ratios = [sorted(column) for column in zip(*pairs, strict=True)]
+    for name, column in zip(("our stages", "DVC"), ratios, strict=True):
+        print(f"{name}: ratio {statistics.median(column):.2f} ({column[0]:.2f}–{column[-1]:.2f})")
 
 
 def main() -> None:

@@ -1,20 +1,31 @@
-"""Every number that the judge promises, measured; one table in Markdown.
+"""Every number that the judge promises, measured, part by part; one table in Markdown for each part.
 
-OMP_NUM_THREADS=1 PYTHONPATH=src python benchmarks/judge.py [DRAWS]      # 20,000 draws
+OMP_NUM_THREADS=1 python benchmarks/judge.py --write docs/judge.md        # all parts: about 7 minutes of one core
+OMP_NUM_THREADS=1 python benchmarks/judge.py --parts order,guarded        # some; `--list` names them
+OMP_NUM_THREADS=1 python benchmarks/judge.py --draws 2000                 # a tenth of the draws
+
+Seeds are fixed: the same draws give the same numbers, but for seconds. `--write` replaces the tables of the parts that
+ran, between their marks in that page, with the day, the machine and the draws above each, and leaves all else there.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
+import platform
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import judge_nulls as nulls
+import judge_order
 import numpy as np
+import scipy
 from judge_nulls import Row
 from tabulate import tabulate
 
@@ -54,31 +65,88 @@ def _process() -> tuple[float, float]:
         return wall, cpu
 
 
-def rows(draws: int) -> Iterator[Row]:
-    yield from nulls.null_pairs(draws)
-    yield from nulls.uneven(draws)
-    yield from nulls.guarded(draws // 5)
-    yield from nulls.alike(draws // 20)
-    yield from nulls.broken_nulls(draws // 5)
-    yield from nulls.failure_bounds(draws)
-    yield from nulls.cautions_on_normal(draws // 4)
-    yield from nulls.new_example_coverage(draws // 4)
-    yield from nulls.resampling(draws // 4)
-    yield from nulls.look_errors(draws)
-    yield from nulls.second_looks(draws)
-    yield from nulls.anytime_errors(draws)
-    yield from nulls.look_savings(draws // 4)
-    yield from nulls.factorial_errors(draws // 5)
-    yield from seconds(draws)
+class Simulation(NamedTuple):
+    """`rows` of so many draws; `share` of the draws asked for, where each is expensive."""
+
+    rows: Callable[[int], Iterable[Row]]
+    share: float
+    what: str
+
+
+PARTS = {
+    "pairs": Simulation(nulls.null_pairs, 1, "Pairs of real runs of one recipe: every method and n"),
+    "uneven": Simulation(nulls.uneven, 1, "Normal arms of unequal n and spread, Welch"),
+    "guarded": Simulation(nulls.guarded, 1 / 5, "Spreads 5:1, Student and permutation behind their guards"),
+    "alike": Simulation(nulls.alike, 1 / 20, "Runs that are all alike"),
+    "shapes": Simulation(nulls.broken_nulls, 1 / 5, "Nulls of another shape, which no test can hold"),
+    "failures": Simulation(nulls.failure_bounds, 1, "The bound on failures beside n"),
+    "cautions": Simulation(nulls.cautions_on_normal, 1 / 4, "Cautions where there is nothing to warn of"),
+    "order": Simulation(judge_order.order_cautions, 1, "Order: what resembling runs do, and how often it is said"),
+    "examples": Simulation(nulls.new_example_coverage, 1 / 4, "New examples"),
+    "splits": Simulation(nulls.resampling, 1 / 4, "Resampled splits"),
+    "looks": Simulation(nulls.look_errors, 1, "Looks, declared and not"),
+    "second": Simulation(nulls.second_looks, 1, "A second look"),
+    "anytime": Simulation(nulls.anytime_errors, 1, "The anytime test"),
+    "futility": Simulation(nulls.look_savings, 1 / 4, "Looks with futility"),
+    "factorial": Simulation(nulls.factorial_errors, 1 / 5, "Factorial designs"),
+    "seconds": Simulation(seconds, 1, "Seconds"),
+}
 
 
 def main() -> None:
-    draws = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--draws", type=int, default=20_000)
+    parser.add_argument("--parts", default=",".join(PARTS), help="names between commas; default: all of them")
+    parser.add_argument("--list", action="store_true", help="name the parts and what their rows are about")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the tables into this page, too")
+    asked = parser.parse_args()
+    if asked.list:
+        print("\n".join(f"{name:10} {part.what}" for name, part in PARTS.items()))
+        return
+    chosen = asked.parts.split(",")
+    if unknown := set(chosen) - set(PARTS):
+        parser.error(f"unknown parts {', '.join(sorted(unknown))}; allowed: {', '.join(PARTS)}")
+    begin = time.process_time()
+    for name in chosen:
+        text = measured(name, max(1, round(asked.draws * PARTS[name].share)))
+        print(f"{text}\n", flush=True)
+        if asked.write:  # part by part: a run that is stopped leaves what it has
+            page = asked.write.read_text(encoding="utf-8")
+            asked.write.write_text(written(page, name, text), encoding="utf-8")
+    print(f"{time.process_time() - begin:.0f} s of processor time in all", file=sys.stderr)
+
+
+def measured(name: str, draws: int) -> str:
+    """The section of one part: what it is, when and where it ran, its table."""
+    begin = time.process_time()
     table = []
-    for row in rows(draws):
+    for row in PARTS[name].rows(draws):
         print(row, file=sys.stderr, flush=True)
         table.append((row.what, f"{row.measured:.4f}", row.bound, "yes" if row.holds else "NO"))
-    print(tabulate(table, ("what", "measured", "bound", "holds"), tablefmt="github", disable_numparse=True))
+    spent = time.process_time() - begin
+    day = datetime.now(tz=UTC).strftime("%-d %B %Y")
+    where = f"{day}, {machine()}; {draws:,} draws, {spent:.0f} s of one core"
+    body = tabulate(table, ("what", "measured", "bound", "holds"), tablefmt="github", disable_numparse=True)
+    return f"### {PARTS[name].what}\n\n`{name}`: {where}\n\n{body}"
+
+
+def machine() -> str:
+    """Processor and versions that numbers and seconds depend on."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").split("\n") if info.is_file() else []
+    named = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    versions = f"Python {platform.python_version()}, NumPy {np.__version__}, SciPy {scipy.__version__}"
+    return f"{named or platform.machine()} ({os.cpu_count()} cores), {versions}"
+
+
+def written(page: str, name: str, text: str) -> str:
+    """`page` with `text` between the marks of that part; the part is added at the end where it has no marks yet."""
+    first, last = f"<!-- judge.py {name} -->", f"<!-- end of {name} -->"
+    block = f"{first}\n{text}\n{last}"
+    if first not in page:
+        return f"{page.rstrip()}\n\n{block}\n"
+    before, _, rest = page.partition(first)
+    return f"{before}{block}{rest.partition(last)[2]}"
 
 
 if __name__ == "__main__":

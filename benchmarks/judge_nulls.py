@@ -24,6 +24,7 @@ from assay.stats import (
     factorial_design,
     hypothesis_tests,
     sequential_testing,
+    serial_correlation,
     variance_components,
 )
 from assay.stats.arm_comparison import compare
@@ -201,7 +202,9 @@ def cautions_on_normal(draws: int, sizes: Sequence[int] = (3, 5, 10, 20, 30)) ->
             fired = np.zeros(len(tests))
             for _ in range(draws):
                 arms = ArmScores(rng.normal(size=n)), ArmScores(rng.normal(effect, 1, n))
-                fired += [bool(cautions.cautions(*arms, test)) for test in tests]
+                fired += [
+                    bool(cautions.cautions(*arms, test) or serial_correlation.cautions(*arms, test)) for test in tests
+                ]
             for test, count in zip(tests, fired, strict=True):
                 what = f"normal data, +{effect:g} sd, {test}, n={n}: any caution"
                 yield within(what, float(count) / draws, 0, 0.10)

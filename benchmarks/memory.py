@@ -70,9 +70,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replicates", type=int, default=16)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--nets", nargs="+", default=NETS, choices=NETS)
     given = parser.parse_args()
     rows = []
-    for net in NETS:
+    for net in given.nets:
         for batch_size in (64, 512):
             bench = Bench(net, epochs=1, batch_size=batch_size)
             one = taken(bench, 1, "sequential", given.device)

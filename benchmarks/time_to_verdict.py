@@ -61,9 +61,10 @@ def dvc(*arguments: str) -> list[str]:
 class Assay:
     """This pipeline with a tagged baseline; `threads` is passed on as OMP_NUM_THREADS."""
 
-    def __init__(self, where: Path, seeds: int) -> None:
+    def __init__(self, where: Path, seeds: int, device: str = "auto") -> None:
         self.made = create(where, "template")
         text = self.made.read("params.yaml").replace("replicates: 3", f"replicates: {seeds}")
+        text = text.replace("  device: cpu", f"  device: {device}").replace("  device: auto", f"  device: {device}")
         text = text.replace("  epochs: 3", "  epochs: 20").replace("baseline: floor", "baseline: strategy/first")
         self.made.git("config", "user.name", "bench")
         self.made.git("config", "user.email", "bench@localhost")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+
+import walkthrough
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -36,7 +39,12 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_ci_walks_the_day_before_it() -> None:
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").strip().splitlines()
-    assert lines[-2] == ".venv/bin/python tests/walkthrough.py"
+    assert lines[-3] == ".venv/bin/python tests/walkthrough.py"
+
+
+def test_ci_runs_the_extra_tests_before_it() -> None:
+    lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").strip().splitlines()
+    assert lines[-2].endswith("python -m pytest -n 2 -m extra")
 
 
 def words() -> list[str]:
@@ -62,3 +70,16 @@ def test_the_picture_has_every_stage_in_its_order() -> None:
     stages = re.findall(r"^  (\w+):", (ROOT / "dvc.yaml").read_text(encoding="utf-8"), re.MULTILINE)
     places = [picture.index(f" {stage} ─") for stage in stages]
     assert len(stages) >= 6 and places == sorted(places)
+
+
+@pytest.mark.extra
+def test_the_table_of_experiments_fits_130_columns(tmp_path: Path) -> None:
+    """With what the README drops, two experiments in a fresh clone."""
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    command = next(line for line in page.splitlines() if line.startswith("    dvc exp show"))
+    project = walkthrough.clone(tmp_path)
+    for lr in ("1e-3", "1e-2"):
+        project.dvc("exp", "run", "-S", f"lr={lr}", "-S", "replicates=3")
+    shown = project.run(*shlex.split(command), "--no-pager", COLUMNS="400").stdout
+    assert shown.count("accuracy-1.") == 3
+    assert max(len(line.rstrip()) for line in shown.splitlines()) <= 130

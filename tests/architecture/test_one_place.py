@@ -1,4 +1,5 @@
-"""What stands at one place, so that no other can forget it: printing, reading arrays, splitting Git's text."""
+"""What stands at one place, so that no other can forget it: printing, reading arrays, splitting Git's text, the ways
+to a score and to a comparison."""
 
 from __future__ import annotations
 
@@ -14,6 +15,10 @@ PLACES = {
     r"np\.load\(|numpy\.load\(": (".", {"serving/predict.py"}),
     r"allow_pickle=True|pickle\.loads?\(|(?<!safetensors\.)torch\.load\(": (".", set()),
     r"\.splitlines\(": ("history", {"history/metric_changing_commits.py"}),
+    r"rpartition\(\"-\"\)\[0\]|metric_version.*split\(": (".", set()),
+    r"std\(.*ddof=1": (".", {"stats/arm_scores.py"}),
+    r"hashlib.*row\.tobytes\(": (".", {"metrics/replicate_scores.py", "data/validate_examples.py"}),
+    r"[^_\w.]entered\(": (".", {"stats/arm_comparison.py", "stats/compare_arms.py"}),
     r"stdout.*\.splitlines\(": (".", {"runtime/environment.py"}),
 }
 

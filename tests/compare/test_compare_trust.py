@@ -131,3 +131,21 @@ def test_scores_computed_again_are_the_recorded_ones(tried: Project) -> None:
         assert tried.assay("compare", *sides, "--rescore").stdout == tried.assay("compare", *sides).stdout
     target = ["compare", "tried", "--target", "0.2", "--require", "progress"]
     assert tried.assay(*target).stdout == tried.assay(*target, "--rescore").stdout
+
+
+def test_the_terms_are_the_baselines_whatever_the_candidate_or_this_checkout_says(tried: Project) -> None:
+    """Neither `min_effect` of today's METRICS nor an edited column of the record; direction and worst value alike."""
+    before = json.loads(tried.assay("compare", "tried", "--rescore", "--json").stdout)
+    assert (before["min_effect"], before["direction"]) == (0.005, "maximize")
+    tried.edit(METRICS, '"min_effect": 0.005', '"min_effect": 0.5')
+    again = json.loads(tried.assay("compare", "tried", "--rescore", "--json").stdout)
+    assert {key: again[key] for key in before} == before
+    tried.git("checkout", "--quiet", "--", METRICS)
+    tried.git("switch", "--quiet", "--create", "edited")
+    table = tried.root / "results/replicates.csv"
+    table.write_text(table.read_text().replace(",maximize,0.005,", ",minimize,0.5,"))
+    tried.commit("worse is better, and all is equivalent")
+    edited = json.loads(tried.assay("compare", "HEAD", "--rescore", "--json").stdout)
+    assert {key: edited[key] for key in ("min_effect", "direction", "delta", "verdict")} == {
+        key: before[key] for key in ("min_effect", "direction", "delta", "verdict")
+    }

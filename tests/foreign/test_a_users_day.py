@@ -13,6 +13,8 @@ from support.shop import Shop
 from support.stages import stages
 from support.weights import shapes
 
+pytestmark = pytest.mark.extra  # a whole foreign project in an environment of its own
+
 #: texts of the library → another text: the first is said by reports alone, the second decides what is trained
 REPORTS = {"report/comparison_text.py": ('% CI"', '% INTERVAL"')}
 TRAINING = {"training/random_streams.py": ('key = f"', 'key = f"another root/')}

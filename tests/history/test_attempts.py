@@ -113,3 +113,48 @@ def test_an_opening_is_known_although_no_strategy_came_of_it(project):
     assert len(known.all(OpeningEntry)) == 1
     assert earlier_attempts.openings(state(project), known, 99) == ["fast (sequence 1, never accepted)"]
     assert earlier_attempts.openings(state(project), known, attempt.entry.sequence) == []
+
+
+ARMS = ("baseline", "candidate")
+
+
+def record(*pairs: tuple[float, float]) -> bytes:
+    """results/replicates.csv of a paired experiment."""
+    head = "arm,seed,status,same_as,accuracy\n"
+    arms = [[f"{arm},{i},ok,,{pair[k]}" for i, pair in enumerate(pairs)] for k, arm in enumerate(ARMS)]
+    rows = [line for arm in arms for line in arm]
+    return (head + "\n".join([*rows, "floor,,ok,,0.1"]) + "\n").encode()
+
+
+ALIKE = [(i + 0.3 * (-1) ** i, i + 2 + 0.3 * (-1) ** (i // 2)) for i in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "n", "said"),
+    [
+        (ALIKE, 3, "if pairs correlate at least +0.97 (measured +0.99 on 10)"),
+        (ALIKE[:3], 9, "if pairs correlate at least +0.00 (measured +0.84 on 3)"),  # so few tell nothing
+        ([], 9, "if pairs correlate at least +0.00 (nothing is known of it)"),
+        ([(b, -c) for b, c in ALIKE[:4]], 15, "if pairs correlate at least -0.9"),
+    ],
+)
+def test_a_paired_design_is_sized_by_how_its_own_pairs_correlate(project, pairs, n, said):
+    seen = confirmation_attempt.pairs_in(record(*pairs) if pairs else b"", "accuracy")
+    attempt = begin(project, pairs=seen, test="paired", least=2)
+    assert (attempt.entry.n, said in attempt.price) == (n, True), attempt.price
+    again = begin(project, pairs=seen, test="paired", least=2)
+    assert again.resumed and said in again.price, "its price is the same when it goes on"
+    assert begin(project, names=("unpaired", ()), pairs=seen).entry.n == 9, "another design, the second attempt"
+
+
+@pytest.mark.parametrize(
+    ("test", "baseline", "said"),
+    [
+        ("welch", "b", ""),
+        ("anytime", "b", "; by Welch's t, which fits one look at an n fixed beforehand, not by judge.test: anytime"),
+        ("anytime", "floor", "; by a one-sample t, which fits a floor, not by judge.test: anytime"),
+    ],
+)
+def test_it_says_which_test_decides_where_another_was_declared(project, test, baseline, said):
+    price = begin(project, test=test, baseline=baseline).price
+    assert price.endswith(f"of +2 sd{said}")

@@ -14,8 +14,9 @@ import pytest
 from gitproject import Project, metrics
 
 from assay.core.schemas import Identity
-from assay.history import look_ledger, strategy_hash
+from assay.history import first_look_terms, look_ledger, strategy_hash
 from assay.history.attempt_and_family_entries import OpeningEntry
+from assay.metrics.metric_definition import MetricTerms
 from assay.runtime import append_only_ref
 from assay.stats.alpha_budget import LookEntry, LookKey
 
@@ -166,3 +167,20 @@ def test_an_opening_is_an_entry_like_any_other(project):
     for _ in range(2):
         known = look_ledger.add(project.path, lambda _: [entry])
     assert known.all(OpeningEntry) == [entry] and known.looks == []
+
+
+def test_the_terms_of_a_floor_are_those_of_the_first_look(project):
+    """Found by any name of the idea; entries of before terms were recorded say none, and their content stays."""
+    old = asked(1, baseline="floor")
+    assert b"min_effect" not in look_ledger.content_of(old)
+    look_ledger.look(project.path, old)
+    assert first_look_terms.first(project.path, {old.identity}, "floor", "accuracy") is None
+    for seed, smallest in ((2, 0.005), (3, 0.5)):
+        entry = msgspec.structs.replace(
+            asked(seed, baseline="floor"), direction="maximize", min_effect=smallest, worst=None
+        )
+        look_ledger.look(project.path, entry)
+        found = first_look_terms.first(project.path, {"another", old.identity}, "floor", "accuracy")
+        assert found == MetricTerms("maximize", 0.005, None)
+    assert first_look_terms.first(project.path, {old.identity}, "floor", "loss") is None
+    assert first_look_terms.first(project.path, {"another"}, "floor", "accuracy") is None

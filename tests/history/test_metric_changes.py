@@ -11,7 +11,7 @@ from assay.core.errors import IncomparableError
 from assay.core.paths import ProjectPaths
 from assay.history.experiments import Experiment, Stamp
 from assay.history.metric_changing_commits import changed_alone
-from assay.metrics.metric_definition import MetricTerms, changes, committed
+from assay.metrics.metric_definition import MetricTerms, changes, committed, definition, on_disk
 
 METRICS = """\
 from tasks.digits import helpers
@@ -140,3 +140,24 @@ def test_admission_compares_with_the_baseline_or_the_parent(task, baseline):
         accept_changed_metric.check(project, project, named, tried, task.head, ())
     metric, found = accept_changed_metric.check(project, project, named, tried, task.head, ("metric",))
     assert found == ["metric: min_effect 0.005 → 0.5"] and metric.min_effect == 0.005
+
+
+def test_a_helper_above_the_folder_of_dvc_yaml_is_followed(project):
+    """A project in a folder of a larger repository imports what lies at its top: an edit there went unseen."""
+    inside = {f"vision/{path}": text for path, text in SOURCES.items() if path != HELPERS}
+    inside[f"vision/{MODULE}"] = METRICS.replace("from tasks.digits import helpers", "from shared import helpers")
+    above = {"shared/helpers.py": SOURCES[HELPERS], "vision/dvc.yaml": "stages: {}\n", "vision/params.yaml": PARAMS}
+    before = project.commit({**inside, **above})
+    vision = project.path / "vision"
+
+    def said(then):
+        old = committed(vision, then, "accuracy", "then", recorded=False)
+        assert old.code
+        return changes(old, definition(on_disk(vision), "accuracy", "now", recorded=False), TERMS)
+
+    assert said(before) == []
+    after = project.commit({"shared/helpers.py": "def share(right):\n    return right.sum()\n"})
+    assert said(before) == ["code of accuracy"] and said(after) == []
+    assert changed_alone(ProjectPaths(vision), ProjectPaths(vision), before, [after], "accuracy") == [after]
+    both = {"shared/helpers.py": SOURCES[HELPERS], f"vision/{LEARNING}": "def model():\n    return 2\n"}
+    assert changed_alone(ProjectPaths(vision), ProjectPaths(vision), after, [project.commit(both)], "accuracy") == []

@@ -36,7 +36,7 @@ def test_the_list_is_read_and_not_run():
     ):
         with pytest.raises(AssayError, match=r"READS is (computed|added to); allowed: a list written out"):
             listed(source, "m")
-    with pytest.raises(AssayError, match=r"READS names '/data/w\.npy'; allowed: paths as seen from metrics.py"):
+    with pytest.raises(AssayError, match=r"READS names '/data/w\.npy'; allowed: paths as seen from the file's folder"):
         listed('READS = ["/data/w.npy"]', "m")
 
 

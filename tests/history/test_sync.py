@@ -9,6 +9,7 @@ from gitproject import Project
 from test_ledger import asked
 
 from assay.history import look_ledger, rescored_metrics
+from assay.history.rescored_metrics import RescoredScore
 from assay.runtime import append_only_ref
 from assay.tags.strategy_events import Score
 
@@ -55,7 +56,7 @@ def test_a_plain_fetch_cannot_replace_what_is_here(clones):
     two.assay("sync")
     with pytest.raises(AssertionError, match="rejected"):
         one.git("fetch", "origin", "refs/assay/*:refs/assay/*")
-    assert rescored_metrics.tables(one.path) == {"accuracy-2.0": {"aa11": Score(n=3, mean=0.5)}}
+    assert rescored_metrics.tables(one.path) == {"accuracy-2.0": {"aa11": RescoredScore(n=3, mean=0.5)}}
     one.assay("sync")
     two.assay("sync")
     assert all(set(rescored_metrics.tables(each.path)["accuracy-2.0"]) == {"aa11", "bb22"} for each in clones)

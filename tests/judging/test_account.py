@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import msgspec
 import pytest
 
+from assay.metrics.candidate_verdict import Judgement
+from assay.stages import evaluate
 from assay.stats import alpha_budget
 from assay.stats.alpha_budget import LookEntry, LookKey, take
+from assay.stats.arm_comparison import compare
 from assay.stats.sequential_levels_table import LEVELS
 
 
@@ -124,3 +129,31 @@ def test_a_draw_in_an_environment_that_the_baseline_never_had_opens_an_account_o
     assert level(seed=7, environment="torch 6", place=None) == 0.00009, "nor does a floor or a paired design"
     assert level(seed=1, environment="torch 4") == 0.04, "nor does a look that was taken cost anything there"
     assert level(seed=8, identity="other", **new) == 0.04
+
+
+def test_futility_asks_for_the_level_that_this_account_leaves_for_the_last_look_of_the_plan():
+    plan = (5, 10, 20)
+    first = take([], asked(5, plan=plan))[0]
+    whole = alpha_budget.last_level([first], first)
+    assert whole == LEVELS[plan][-1]
+    before = [take([], asked(seed=seed))[0] for seed in (2,)]
+    late = take(before, asked(5, plan=plan))[0]
+    left = alpha_budget.last_level([*before, late], late)
+    assert left == pytest.approx(0.009 * 10 / 20) == take([*before, late], asked(20, plan=plan))[0].level
+    other = asked(5, plan=plan, identity="other")
+    assert alpha_budget.last_level([*before, late, take([*before, late], other)[0]], take([], other)[0]) == whole
+    result = compare([1.0, 2.0, 3.0, 4.0, 5.0], [1.3, 2.0, 3.2, 4.1, 5.2])
+    ctx = SimpleNamespace(params=SimpleNamespace(judge=SimpleNamespace(looks=plan, alpha=0.05)))
+    said = [
+        list(evaluate._futility(ctx, Judgement("inconclusive", "b", result, last_level=level), result))
+        for level in (whole, left)
+    ]
+    assert said[0] == [] and "futile: progress at n=20 is unlikely" in said[1][0]
+
+
+@pytest.mark.parametrize("name", ["top 5", "accuracy", "loss (mean)"])
+def test_the_name_of_a_metric_is_found_in_its_label_whatever_it_holds(name):
+    for options in ({}, {"k": 5, "of": "a b"}):
+        label = alpha_budget.metric_label(name, options)
+        assert alpha_budget.labels(label, name)
+        assert not any(alpha_budget.labels(label, other) for other in ("top", "top 50", "acc", "loss", "accuracy k"))

@@ -16,7 +16,9 @@ from assay.stats.arm_scores import ArmScores
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
+import judge
 import judge_nulls as nulls
+import judge_order
 
 
 def check(rows, *, without=("coverage",)):
@@ -133,3 +135,26 @@ def test_the_same_numbers_give_the_same_answer():
         hypothesis_tests.infer(ArmScores(baseline), ArmScores(candidate), "permutation", 0.05) for _ in range(2)
     )
     assert one == two
+
+
+def test_the_caution_about_order_keeps_its_level_and_speaks_where_runs_resemble_each_other():
+    rows = check(judge_order.order_cautions(500), without=("errs",))
+    told = [row.measured for row in rows if row.what.startswith("each run")]
+    assert told == sorted(told) and told[0] < 0.15, "with few runs its silence says nothing"
+
+
+def test_the_benchmark_replaces_the_tables_of_the_parts_that_ran_and_nothing_else():
+    page = (Path(__file__).parents[2] / "docs" / "judge.md").read_text(encoding="utf-8")
+    names = list(judge.PARTS)
+    assert [page.count(f"<!-- judge.py {name} -->") for name in names] == [1] * len(names)
+    text = judge.measured("failures", 50)
+    assert text.startswith(f"### {judge.PARTS['failures'].what}\n\n`failures`: ") and "; 50 draws, " in text
+    found = judge.written(page, "failures", text)
+    assert judge.written(found, "failures", text) == found and text in found
+    first, last = "<!-- judge.py failures -->", "<!-- end of failures -->"
+    assert found.partition(first)[0] == page.partition(first)[0]
+    assert found.partition(last)[2] == page.partition(last)[2]
+    assert (
+        judge.written("# Page\n", "order", text)
+        == f"# Page\n\n<!-- judge.py order -->\n{text}\n<!-- end of order -->\n"
+    )

@@ -12,7 +12,8 @@ from interpreters import SERIES, output
 
 from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
-from assay.metrics.version.version_key import MetricVersion, metric_code, metric_version
+from assay.core.metric_version import MetricVersion
+from assay.metrics.version.version_key import metric_code, metric_version
 from assay.runtime import import_closure
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from assay.metrics.version.version_key import metric_version
 from assay.runtime import import_closure, task_code, task_source
 from assay.training.task_interface import MEMBERS
 
-METRIC = '''import numpy as np
+METRIC = """import numpy as np
 
 REVISION = 2
 
@@ -30,7 +30,7 @@ METRICS = {
     "right": {"function": right, "direction": "maximize", "min_effect": 0.01},
     "wrong": {"function": wrong, "direction": "minimize"},
 }
-'''
+"""
 TASK = f'''"""A whole task."""
 
 import numpy as np
@@ -64,7 +64,7 @@ def loss(outputs, targets):
 
 
 {METRIC}'''
-BLOCKS = '''from torch import nn
+BLOCKS = """from torch import nn
 
 
 class Block(nn.Linear):
@@ -73,8 +73,9 @@ class Block(nn.Linear):
 
 def unused():
     return 1
-'''
+"""
 PARTS = tuple(task_code.MEMBERS)
+ALL = set(PARTS)
 
 
 def write(root: Path, task: str = TASK, blocks: str = BLOCKS) -> Path:
@@ -111,9 +112,13 @@ def key(root: Path, name: str = "right", task: str = "rings") -> str:
         ("REVISION = 2", "REVISION = 3", {"metrics"}),
         ("def _points(n):", "def _points(n):  # in the plane", set()),
         ("def loss(", "def spare():\n    return 3\n\n\ndef loss(", set()),
-        ("import blocks\n", "import blocks\n\ntorch.set_default_dtype(torch.float64)\n", {"data", "learning", "metrics"}),
-        ("import blocks\n", "import blocks\n\nDEVICE = torch.device('cpu')\n", {"data", "learning", "metrics"}),
-        ("class Net(", "@torch.jit.script\nclass Net(", {"data", "learning", "metrics"}),
+        (
+            "import blocks\n",
+            "import blocks\n\ntorch.set_default_dtype(torch.float64)\n",
+            ALL,
+        ),
+        ("import blocks\n", "import blocks\n\nDEVICE = torch.device('cpu')\n", ALL),
+        ("class Net(", "@torch.jit.script\nclass Net(", ALL),
         ('"targets": np', '"targets": globals()["np"]', {"data"}),
         ("return outputs.mean()", "return globals()['_points'](1)", {"learning"}),
     ],
@@ -129,8 +134,8 @@ def test_an_edit_changes_the_parts_that_reach_it(tmp_path: Path, old: str, new: 
     [
         ("bias = 0", "bias = 1", {"learning"}),
         ("return 1", "return 2", set()),
-        ("bias = 0\n", "bias = 0\n\n\nnn.Block = Block\n", {"data", "learning", "metrics"}),
-        ("bias = 0\n", "bias = 0\n\n    def __init_subclass__(cls):\n        pass\n", {"data", "learning", "metrics"}),
+        ("bias = 0\n", "bias = 0\n\n\nnn.Block = Block\n", ALL),
+        ("bias = 0\n", "bias = 0\n\n    def __init_subclass__(cls):\n        pass\n", ALL),
     ],
 )
 def test_an_edit_of_what_it_imports(tmp_path: Path, old: str, new: str, changed: set[str]) -> None:
@@ -204,7 +209,7 @@ def test_both_are_refused(tmp_path: Path) -> None:
     (root / "src/tasks/rings").mkdir(parents=True)
     (root / "src/tasks/rings/metrics.py").write_text(METRIC, encoding="utf-8")
     for part in PARTS:
-        with pytest.raises(UsageError, match="the task is both task.py and src/tasks/rings") as error:
+        with pytest.raises(UsageError, match=r"the task is both task.py and src/tasks/rings") as error:
             task_source.read(root, "rings", part)
         assert "next: git rm -r src/tasks/rings, or git mv task.py" in error.value.sentence
     assert task_source.is_single(root, "circles"), "another task's folder is no rival"

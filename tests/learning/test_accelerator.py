@@ -131,6 +131,7 @@ def test_a_replicate_alone_trains_on_arranged_batches(make: Make, monkeypatch: p
     assert torch.allclose(plain, there, atol=1e-4)
 
 
+@pytest.mark.extra  # a compiler runs for half a minute
 def test_a_step_really_compiles(make: Make) -> None:
     """By torch's own compiler, in a process of its own, which keeps it out of this one."""
     source = """

@@ -34,6 +34,10 @@ def test_what_ignores_its_seed_counts_once(tried: Project) -> None:
     tried.commit("as a script that ignores its seed would have it")
     found = json.loads(tried.assay("compare", "HEAD", "--json").stdout)
     assert (found["verdict"], found["candidate"]["n"]) == ("inconclusive", 1)
+    tried.edit("params.yaml", "name: digits", "name: digits\n  fixed: true\n #")
+    tried.commit("said after the run")
+    assert json.loads(tried.assay("compare", "HEAD", "--json").stdout)["verdict"] == "inconclusive"
+    tried.edit("params.yaml", "  fixed: true\n #", "")
 
     tried.edit("params.yaml", "name: digits", "name: digits\n  fixed: true\n #")
     said = tried.judged()
@@ -43,6 +47,9 @@ def test_what_ignores_its_seed_counts_once(tried: Project) -> None:
     tried.commit("no chance by design")
     found = json.loads(tried.assay("compare", "HEAD", "--json").stdout)
     assert (found["verdict"], found["candidate"]["fixed"]) == (tried.metrics["verdict"], True)
+    tried.edit("params.yaml", "  fixed: true\n #", "")
+    tried.commit("an edit after the run")
+    assert json.loads(tried.assay("compare", "HEAD", "--json").stdout) == found, "the run's record says it"
 
 
 def test_a_fixed_task_whose_replicates_differ_is_judged_as_it_is(tried: Project) -> None:

@@ -10,7 +10,7 @@ from support.project import CHECKOUT, Project
 
 def test_the_task_of_the_page(fresh: Project) -> None:
     page = (CHECKOUT / "docs/tasks.md").read_text(encoding="utf-8")
-    data, network, loop, metrics = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    _alone, data, network, loop, metrics = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     for name, text in (("data", data), ("learning", network), ("metrics", metrics)):
         file = fresh.root / f"src/tasks/rings/{name}.py"
         file.parent.mkdir(exist_ok=True)

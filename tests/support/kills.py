@@ -130,6 +130,7 @@ def _mended(project: Project, said: str, before: Sequence[str]) -> str:
 
 def _mend(project: Project, said: str) -> str:
     """What one command of docs/troubles.md mended, "" when none did."""
+    settle(project)  # while something runs, `assay status` calls no lock a dead one
     if "uncommitted changes exist in the index" in said:
         project.git("reset", "--quiet")
         return "the index"

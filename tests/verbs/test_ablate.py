@@ -87,7 +87,7 @@ def test_a_diverged_replicate_is_left_out_or_the_worst_value(worst: str, lost: i
     def rows(value: float, diverged: str) -> list[Row]:
         seeds = {str(seed): f"{value + seed / 100}" for seed in range(4)} | ({diverged: ""} if diverged else {})
         return [
-            {"replicate": seed, "accuracy": text, "status": "ok" if text else "diverged", **common}
+            {"arm": "candidate", "replicate": seed, "accuracy": text, "status": "ok" if text else "diverged", **common}
             for seed, text in seeds.items()
         ]
 

@@ -15,6 +15,7 @@ from assay.history import look_ledger
 from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry, OutcomeEntry
 from assay.history.experiments import read
 from assay.history.strategy_status import State, fold
+from assay.stats.compare_arms import MeasuredArm
 from assay.stats.confirmation_rule import confirm, level
 from assay.strategies.confirmation_run import fresh_seeds
 from support.project import Project
@@ -41,7 +42,7 @@ def test_the_evidence_is_in_the_tag_and_in_the_tree(done: Project) -> None:
     assert found.environment.startswith("numpy ") and found.metric_version.startswith("accuracy-1.")
     rows = list(csv.DictReader(io.StringIO(done.git("show", "strategy/fast:results/confirmation.csv"))))
     values = {arm: [float(row["accuracy"]) for row in rows if row["arm"] == arm] for arm in ("baseline", "candidate")}
-    again = confirm(values["baseline"], values["candidate"], "maximize", 1)
+    again = confirm(*(MeasuredArm([*enumerate(values[arm])]) for arm in ("baseline", "candidate")), "maximize", 1)
     assert again.delta == found.confirmation.delta and again.p == found.confirmation.p
     seeds = found.seeds
     drawn = {(row["arm"], int(row["replicate"])) for row in rows}

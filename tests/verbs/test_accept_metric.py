@@ -60,11 +60,19 @@ def test_a_metric_that_changed_in_a_commit_of_its_own_is_named_in_evidence_and_l
 
 
 def test_against_the_floor_the_metric_is_that_of_the_commit_before(fresh: Project) -> None:
-    """Once the new terms are committed they count, although no stage but `context` could see that."""
+    """Once the new terms are committed they count, although no stage but `context` could see that; not for an idea
+    that somebody looked at before."""
     fresh.edit(MODULE, '"min_effect": 0.005', '"min_effect": 0.9')
     said = fresh.dvc("repro").stdout
     assert fresh.metrics["verdict"] != "equivalent", "as 0.9 would have made it"
     assert "metric changed against the commit before: min_effect 0.005 → 0.9 (judged by the former)" in said
     fresh.commit("Gains below 0.9 do not matter")
     said = fresh.dvc("repro").stdout
-    assert fresh.metrics["verdict"] == "equivalent" and "metric changed" not in said
+    assert fresh.metrics["verdict"] != "equivalent" and column(fresh, "replicates", "min_effect") == {"0.005"}
+    since = "metric changed since the first look at this idea: min_effect 0.005 → 0.9 (judged by the former)"
+    assert since in said and "the commit before" not in said
+    fresh.git("commit", "--quiet", "--all", "--message", "results")
+    said = fresh.assay("accept", "main", "same", "--allow", "equivalent", "--why", "as good", "--dry-run").stdout
+    assert "metric: min_effect 0.005 → 0.9 since the first look (judged by the former)" in said
+    said = fresh.dvc("exp", "run", "-S", "lr=0.004").stdout
+    assert fresh.metrics["verdict"] == "equivalent" and "metric changed" not in said, "another idea"

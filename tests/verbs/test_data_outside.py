@@ -14,6 +14,7 @@ from assay.core.errors import UsageError
 from assay.runtime import project_root as projects
 from assay.scratch import scratch_repo
 from assay.scratch.dvc_repro import furnish
+from assay.stages import prepare
 from support.project import Project
 
 FOREIGN = """
@@ -62,6 +63,31 @@ def test_an_acceptance_and_a_sweep_of_photos_in_a_folder(ready: Project) -> None
     assert json.loads(photos.assay("sweep", "-S", "lr=0.01,0.003", "--json").stdout)["failed"] == {}
     assert not (photos.root.parent / "published").exists() and not (photos.root.parent / "beside").exists()
     assert photos.git("log", "--all", "--format=%H", "--", "photos") == "", "nothing of it got into Git"
+
+
+@pytest.mark.extra
+def test_a_baseline_of_photos_in_a_folder_is_measured_again(ready: Project) -> None:
+    """On other examples by its weights, and anew where those saw them; its own training data are of that folder."""
+    ready.git("checkout", "--quiet", "HEAD", "--", ".")
+    photos = of_photos(ready)
+    photos.dvc("exp", "run", "-S", "lr=0.02", "-n", "seen", "evaluate")
+    photos.assay("accept", "seen", "seen", "--allow", "bundle", "--why", "the examples are the same")
+    found = json.loads(photos.assay("rebaseline", "--json").stdout)
+    assert (found["way"], found["n"]) == ("re-train", 3), "a strategy that was never a baseline"
+    photos.edit("params.yaml", "test: 0.1", "test: 0.05")
+    assert json.loads(photos.assay("rebaseline", "--json").stdout)["way"] == "re-infer"
+    photos.edit("params.yaml", "validation: 0.2", "validation: 0.5")
+    assert json.loads(photos.assay("rebaseline", "--json").stdout)["way"] == "re-train"
+    assert photos.git("log", "--all", "--format=%H", "--", "photos") == ""
+
+
+def test_what_prepare_reads_may_lie_outside_of_the_project(tmp_path: Path) -> None:
+    """A dependency by its absolute path ended in a traceback."""
+    (tmp_path / "project").mkdir()
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.txt").write_text("a\n", encoding="utf-8")
+    (found,) = prepare._states(tmp_path / "project", str(tmp_path / "photos"))
+    assert found[:2] == ("../photos/a.txt", 2)
 
 
 def test_files_that_nobody_keeps_are_taken_as_dvc_lock_knows_them(fresh: Project) -> None:

@@ -11,6 +11,7 @@ from statistics import fmean
 
 import pytest
 
+from assay.commands import rescore as command
 from assay.history.experiments import read
 from assay.history.strategy_status import fold
 from support.project import Project
@@ -73,6 +74,26 @@ def test_a_strategy_speaks_by_the_replicates_that_confirmed_it(measured: Project
     assert rescore(measured)["scored"] == {}, "everything has a number now"
     event = fold(read(measured.root).tags).strategies["fast"].rescored[str(found["metric_version"])]
     assert event.ruler == measured.git("rev-parse", "HEAD") and event.score.n == 3
+
+
+def test_numbers_of_other_packages_are_made_again(measured: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version stays, as the metric's code does: what it imports is noted beside it."""
+    assert rescore(measured)["scored"] == {}
+    for packages, tags in (("numpy 99", 1), ("numpy 99", 1), ("numpy 100", 2)):
+        monkeypatch.setattr(command, "_packages", lambda *_of, found=packages: found)
+        before = len(rescored_tags(measured))
+        again = command.rescore(measured.root)
+        assert set(again.scored) == ({"strategy/fast", "fast-lr"} if tags > before else set())
+        assert len(rescored_tags(measured)) == tags and set(again.left) == {"strategy/first"}
+    first, second = rescored_tags(measured)
+    assert second.removeprefix(f"{first}-").isdigit()
+    state = fold(read(measured.root).tags)
+    assert not [tag for tag in state.unverifiable if tag.name.startswith("rescored/")]
+    assert state.strategies["fast"].rescored[again.metric_version].packages == "numpy 100"
+
+
+def rescored_tags(project: Project) -> list[str]:
+    return project.git("tag", "--list", "rescored/*").splitlines()
 
 
 def test_what_cannot_be_scored_is_named(measured: Project) -> None:

@@ -46,6 +46,18 @@ def test_values_are_judged_as_a_family_and_trained_together(ready: Project) -> N
     assert "against strategy/first" in again.stdout and "p (Holm)" in again.stdout
 
 
+def test_a_parameter_of_the_users_own_stages_is_refused_in_plain_words(fresh: Project) -> None:
+    """A cell is judged by what Assay's stages read; that nobody reads the key would be false."""
+    stage = "\n  publish:\n    cmd: echo ${shop.port}\n    params: [shop.port]\n    deps: [results/metrics.json]\n"
+    for path, more in {"dvc.yaml": stage, "params.yaml": "shop:\n  port: 80\n"}.items():
+        (fresh.root / path).write_text(fresh.read(path) + more, encoding="utf-8")
+    fresh.commit("a stage of my own")
+    for command in ("sweep -S shop.port=81,82", "ablate -S shop.port=81 -S lr=0.01"):
+        done = fresh.assay(*command.split(), ok=False)
+        assert done.returncode == 2 and "shop.port is read by stages of your own alone" in done.stderr, done.stderr
+        assert "next: dvc exp run -S shop.port=VALUE for each value" in done.stderr
+
+
 def test_the_baseline_itself_is_no_idea(ready: Project) -> None:
     """Asked for by itself it is refused; a grid goes on without it; other code makes the same value an idea."""
     ready.git("stash", "--quiet")

@@ -53,7 +53,7 @@ def _fetch(ctx: StageContext, named: AcceptedStrategy, path: str, folder: Path) 
         if said:
             raise UsageError(
                 f"the training data of baseline {named.name} are not at hand ({said})",
-                mend=f"git checkout {named.commit[:12]} && dvc pull {path} && git checkout -",
+                mend=f"git checkout {named.commit[:12]} && (dvc pull {path} || dvc repro split) && git checkout -",
             )
         if not _readable(folder):  # else another run was faster, and reads it
             shutil.rmtree(folder, ignore_errors=True)

@@ -14,11 +14,13 @@ from click.core import ParameterSource
 
 from assay.cli.printing import examples, show, show_json
 from assay.commands import compare as verb
-from assay.commands.compare import Compared, Options
+from assay.commands import compare_run_files
+from assay.commands.compare import Compared
 from assay.commands.compare_many import FamilyMember, compare_family
+from assay.commands.compare_options import Options
 from assay.commands.compare_score_source import RECORDED
 from assay.core import sanitize_output
-from assay.core.errors import GateError
+from assay.core.errors import GateError, UsageError
 from assay.report import comparison_text as report
 from assay.report import family_table
 from assay.report.family_table import FamilyLine
@@ -29,6 +31,8 @@ EPILOG = examples(
     "assay compare strategy/adam HEAD --require progress",
     "assay compare base.csv a.csv b.csv c.csv --direction minimize",
     "assay compare before.csv after.csv --column loss --direction minimize",
+    "assay compare 'base/*/metrics.json' 'wide/*/metrics.json' --column val.accuracy",
+    "assay compare runs.csv --by optimizer",
 )
 
 
@@ -42,6 +46,7 @@ EPILOG = examples(
 )
 @click.option("--min-effect", type=float, help="Smallest difference that matters; default: as recorded, else 0.")
 @click.option("--worst", type=float, help="What a diverged replicate counts as; default: as recorded.")
+@click.option("--by", default="", metavar="COLUMN", help="Split one file into arms; the first value is BASE.")
 @click.option("--fixed", type=float, help="Compare CAND with this number instead of runs.")
 @click.option("--finished-only", is_flag=True, help="Leave out runs of a file that have not ended.")
 @click.option("--target", type=float, help="Ask whether the mean of CAND reaches this number at p < 0.01.")
@@ -51,13 +56,17 @@ EPILOG = examples(
 @click.option("--require", type=click.Choice(["progress", "no-regression"]), help="Leave with code 5 unless shown.")
 @click.option("--markdown", "form", flag_value="markdown", help="Print Markdown, for a pull request.")
 @click.option("--json", "form", flag_value="json", help="Print one JSON object.")
-def command(sides: tuple[str, ...], target: float | None, require: str | None, form: str | None, **given: Any) -> None:
+def command(
+    sides: tuple[str, ...], by: str, target: float | None, require: str | None, form: str | None, **given: Any
+) -> None:
     """Compare CAND with BASE: Git revisions, experiments, or CSV and JSON files of numbers.
 
     BASE defaults to what the record of CAND was measured against. Several CAND are one family: p is adjusted for all of
     them, and --require asks it of each. Reads and never writes; runs code of the project only where it ran on this
     machine before, or with --rescore.
     """
+    if by:
+        sides = _arms(sides, by)
     options = Options(**{**given, "direction": given["direction"] or ""})
     if target is not None:
         _target(sides, options, target, require, form)
@@ -80,6 +89,12 @@ def command(sides: tuple[str, ...], target: float | None, require: str | None, f
         raise GateError(f"{require} is required, and the verdict is {found.result.verdict}{why}")
     if require:
         _check_computed(found.origins)
+
+
+def _arms(sides: tuple[str, ...], by: str) -> tuple[str, ...]:
+    if len(sides) != 1:
+        raise UsageError(f"--by splits one file, and {len(sides)} sides are named", allowed="one file")
+    return tuple(compare_run_files.arms(sides[0], by))
 
 
 def _check_computed(origins: Mapping[str, str]) -> None:

@@ -30,7 +30,9 @@ class Command(NamedTuple):
 #: name → module that defines a click command called `command`, and its line of `assay --help`; in the order of use
 COMMANDS: dict[str, Command] = {
     "init": Command("assay.cli.init", "Make a repository of yours ready for `dvc exp run`, or take that out again."),
+    "check": Command("assay.cli.check", "List everything that a run would refuse, within seconds; writes nothing."),
     "status": Command("assay.cli.status", "Show what is clean, stale or left over, and the command that mends it."),
+    "show": Command("assay.cli.show", "Show experiments as a table that fits a terminal, running ones too."),
     "compare": Command("assay.cli.compare", "Compare two revisions, experiments or files of numbers."),
     "sweep": Command("assay.cli.sweep", "Measure several values of parameters and judge them as one family."),
     "ablate": Command("assay.cli.ablate", "Measure changes alone and in all combinations: what brings the gain?"),

@@ -7,14 +7,18 @@ the statistics (`stats.factorial_design`).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from assay.commands import changes_without_effect, experiment_grid, grid_looks
-from assay.commands.experiment_grid import Row, Say, Wanted
+from assay.commands.experiment_grid import Say, Wanted
 from assay.core.errors import IncomparableError, UsageError
+from assay.core.metric_version import metric_name
+from assay.history import replicates_csv
+from assay.history.replicates_csv import Row
 from assay.runtime import project_root
+from assay.stats.compare_arms import Key
 from assay.stats.factorial_design import Factorial, factorial
 
 
@@ -39,7 +43,7 @@ def ablate(start: Path, settings: Sequence[str], branches: Sequence[str], say: S
     changes = [*settings, *branches]
     if not 2 <= len(set(changes)) == len(changes) <= 3:
         raise UsageError(f"the changes are {', '.join(changes) or 'none'}", allowed="two or three different ones")
-    experiment_grid.check_settings(settings)
+    experiment_grid.check_settings(layout, settings)
     subsets = [subset for size in range(len(changes) + 1) for subset in itertools.combinations(changes, size)]
     made = [experiment_grid.cell(layout, wanted, subset, frozenset(branches)) for subset in subsets]
     changes_without_effect.check_parts(layout, made[0], made[1 : 1 + len(changes)])
@@ -57,7 +61,7 @@ def ablate(start: Path, settings: Sequence[str], branches: Sequence[str], say: S
 
 def _judged(found: dict[tuple[str, ...], list[Row]], alpha: float) -> Ablation:
     version = experiment_grid.version(list(found.values()))
-    metric = version.rpartition("-")[0]
+    metric = metric_name(version)
     counted = {changes: _values(rows, metric) for changes, rows in found.items()}
     common = set.intersection(*map(set, counted.values()))
     every = {row["replicate"] for rows in found.values() for row in rows}
@@ -72,12 +76,12 @@ def _judged(found: dict[tuple[str, ...], list[Row]], alpha: float) -> Ablation:
         blocked=True,
         alpha=alpha,
         min_effect=float(first["min_effect"]),
-        distinct=experiment_grid.SAME_AS in first,
+        distinct=replicates_csv.SAME_AS in first,
     )
     return Ablation(metric, version, values, len(every - common), result)
 
 
-def _values(rows: Sequence[Row], metric: str) -> dict[str, float]:
+def _values(rows: Sequence[Row], metric: str) -> Mapping[Key, float]:
     """Replicate → value; a diverged one is the metric's worst value, or left out where none is named."""
-    found = {row["replicate"]: row[metric] if row["status"] == "ok" else row.get("worst") for row in rows}
-    return {replicate: float(text) for replicate, text in found.items() if text}
+    worst = rows[0].get("worst")
+    return replicates_csv.arm(rows, "candidate", metric).placed(float(worst) if worst else None)

@@ -16,11 +16,11 @@ from typing import Any
 
 from assay.baseline.accepted_strategy import FLOOR
 from assay.baseline.accepted_strategy import AcceptedStrategy as Named
-from assay.baseline.candidate_seeds import PAIRED
 from assay.commands import accept_alpha_check, accept_changed_metric, accept_checks
 from assay.commands.accept_evidence import comparison, confirmed, judge, selected
 from assay.core import params_yaml, schemas
 from assay.core.errors import GateError, UsageError
+from assay.core.metric_version import metric_name
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Environment
 from assay.history import look_ledger, metrics_json, name_lookup
@@ -195,7 +195,8 @@ def _idea(candidate: ExperimentToAccept, scratch: Scratch, named: Named, names: 
         root=asked.seed,
         least=asked.replicates,
         asked=candidate.replicates,
-        paired=asked.judge.test == PAIRED and named.name != FLOOR,
+        test=asked.judge.test,
+        pairs=confirmation_attempt.recorded_pairs(candidate.layout.root, candidate.tried.commit, asked.metric.name),
     )
 
 
@@ -299,7 +300,7 @@ def _event(
         name=candidate.name,
         sequence=max(attempt.entry.sequence, candidate.state.sequence + 1),
         commit="",  # known when it is made
-        metric=metrics_json.metric_of(tree.version),
+        metric=metric_name(tree.version),
         metric_version=tree.version,
         profile=metrics_json.text(tree.metrics, "profile"),
         baseline=tree.named.name,

@@ -1,7 +1,8 @@
 """What `assay accept` says to a metric that changed: by which terms the idea is judged, and whether it may land.
 
 A metric that changes together with an idea can make any idea look good. Covers: the comparison with the metric of the
-baseline, for the floor with that of the experiment's parent; changes that came in commits of their own. Not covered:
+baseline, for the floor with that of the experiment's parent and the terms of the first look at the idea; changes that
+came in commits of their own. Not covered:
 what else is refused (`commands.accept_checks`).
 """
 
@@ -10,16 +11,19 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+import msgspec
+
 from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
 from assay.core import params_yaml
 from assay.core.errors import IncomparableError
 from assay.core.paths import ProjectPaths
-from assay.history import metric_changing_commits
+from assay.history import first_look_terms, metric_changing_commits
 from assay.history.experiments import Experiment
 from assay.metrics import metric_definition, task_metrics, undeclared_file_reads
-from assay.metrics.metric_definition import MetricTerms
+from assay.metrics.metric_definition import MetricDefinition, MetricTerms
 from assay.metrics.task_metrics import Metric
 from assay.runtime import dvc_yaml, task_source
+from assay.strategies import confirmation_attempt
 
 METRIC = "metric"
 
@@ -41,9 +45,9 @@ def check(
     before = metric_definition.committed(home.root, commit, metric.name, named.name, recorded=recorded)
     after = metric_definition.present(tree.root, metric.name, tried.name)
     found = metric_definition.changes(before, after, MetricTerms(metric.direction, metric.min_effect, metric.worst))
-    judged = metric if before.terms is None else replace(metric, **before.terms._asdict())
+    judged, since = _terms(home, named, tried, metric, before)
     if not found:
-        return judged, []
+        return judged, since
     alone = metric_changing_commits.changed_alone(tree, home, commit, (head, tried.commit), metric.name)
     if not alone and METRIC not in allow:
         against = f"the commit that {tried.name} was run on" if named.name == FLOOR else named.name
@@ -53,7 +57,25 @@ def check(
             mend="--allow metric --why REASON",
         )
     told = f" (commit {', '.join(one[:8] for one in alone)}, of its own)" if alone else ""
-    return judged, [f"{METRIC}: {each}{told}" for each in found]
+    return judged, [*(f"{METRIC}: {each}{told}" for each in found), *since]
+
+
+def _terms(
+    home: ProjectPaths, named: AcceptedStrategy, tried: Experiment, metric: Metric, before: MetricDefinition
+) -> tuple[Metric, list[str]]:
+    """`metric` with the terms that count, those of `before`, for a floor of the first look at the idea; what these
+    say otherwise than the tree before."""
+    terms, own = before.terms, MetricTerms(metric.direction, metric.min_effect, metric.worst)
+    if named.name == FLOOR:
+        name, formerly = confirmation_attempt.recorded_names(home.root, tried.commit)
+        terms = first_look_terms.first(home.root, {name, *formerly}, FLOOR, metric.name) or terms
+    if terms is None:
+        return metric, []
+    judged = replace(metric, **terms._asdict())
+    if terms in (before.terms, own):
+        return judged, []
+    changed = metric_definition.terms_changed(msgspec.structs.replace(before, **terms._asdict()), before, own)
+    return judged, [f"{METRIC}: {each} since the first look (judged by the former)" for each in changed]
 
 
 def _today(tree: ProjectPaths) -> Metric:
@@ -61,4 +83,4 @@ def _today(tree: ProjectPaths) -> Metric:
     where = task_source.where(tree.root, asked.task.name, "metrics")
     with undeclared_file_reads.watching():
         module = task_source.load(tree.root, asked.task.name, "metrics")
-    return task_metrics.chosen(task_metrics.read(module, where), asked.metric.name, where)
+    return task_metrics.asked(module, asked.metric, where)[asked.metric.name]

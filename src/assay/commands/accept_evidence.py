@@ -5,21 +5,19 @@ Covers: from replicates and verdicts to what the evidence holds. Not covered: me
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
+from assay.core.metric_version import metric_name
 from assay.core.paths import ProjectPaths
-from assay.history import metrics_json
+from assay.history import metrics_json, replicates_csv
 from assay.history.attempt_and_family_entries import AttemptEntry
 from assay.runtime import files
 from assay.stats import cautions, confirmation_rule
 from assay.stats.arm_comparison import Comparison as Judged
-from assay.stats.arm_comparison import entered
 from assay.strategies.confirmation_run import PAIRED_PURPOSE, Confirmation, FreshReplicates
 from assay.tags.strategy_events import RecordedComparison, Score
 
@@ -28,7 +26,7 @@ def selected(layout: ProjectPaths, metrics: Mapping[str, Any]) -> RecordedCompar
     """The comparison in the results of the project at `layout`, both arms with their spread."""
     found = metrics_json.comparison(metrics)
     assert found is not None  # a verdict was checked
-    scores = _scores(layout, metrics_json.metric_of(metrics_json.text(metrics, "metric_version")))
+    scores = _scores(layout, metric_name(metrics_json.text(metrics, "metric_version")))
     return msgspec.structs.replace(found, baseline=scores.get("baseline") or fixed(metrics))
 
 
@@ -39,24 +37,9 @@ def fixed(metrics: Mapping[str, Any]) -> Score:
 
 def _scores(layout: ProjectPaths, metric: str) -> dict[str, Score]:
     """Arm → its numbers in results/replicates.csv."""
-    found: dict[str, list[float]] = {}
-    diverged: dict[str, int] = {}
-    for row in csv.DictReader(io.StringIO(files.read_bytes(layout.replicates).decode())):
-        if row.get("same_as"):  # the same predictions are one replicate
-            continue
-        if row["status"] == "ok":
-            found.setdefault(row["arm"], []).append(float(row[metric]))
-        else:
-            diverged[row["arm"]] = diverged.get(row["arm"], 0) + 1
-    return {arm: score(values, diverged.get(arm, 0)) for arm, values in found.items()}
-
-
-def score(values: list[float], diverged: int) -> Score:
-    """Mean and spread of one group's finite values."""
-    mean = sum(values) / len(values)
-    spread = sum((value - mean) ** 2 for value in values)
-    sd = (spread / (len(values) - 1)) ** 0.5 if len(values) > 1 else None
-    return Score(n=len(values), mean=mean, sd=sd, diverged=diverged)
+    rows = replicates_csv.rows(files.read_bytes(layout.replicates))
+    arms = {name: replicates_csv.arm(rows, name, metric) for name in {row["arm"] for row in rows}}
+    return {name: metrics_json.score(arm) for name, arm in arms.items()}
 
 
 def judge(
@@ -67,38 +50,21 @@ def judge(
     attempt: AttemptEntry,
 ) -> Judged:
     """Welch on different seeds, or the declared paired design on shared ones."""
-    floor, worst, diverged = metrics_json.number(metrics, "baseline"), measuring.metric.worst, (0, new.diverged)
+    floor = metrics_json.number(metrics, "baseline")
     assert old is not None or floor is not None
-    first: float | list[float] = float(floor or 0.0)
-    second, test = new.values, "welch"
-    if old is not None:
-        first, diverged = old.values, (old.diverged, new.diverged)
-        if measuring.seeds.purpose == PAIRED_PURPOSE:
-            first, second, test = *_pairs(old, new, worst), "paired"
-    placed = test == "paired" and worst is not None  # diverged ones are in their places already
-    lists = [second, *([first] if isinstance(first, list) else [])]
     judged = confirmation_rule.confirm(
-        first,
-        second,
+        old.arm if old is not None else float(floor or 0.0),
+        new.arm,
         measuring.metric.direction,
         attempt.attempt,
-        diverged=(0, 0) if placed else diverged,
-        worst=worst,
-        min_effect=measuring.metric.min_effect,
         confirmation=attempt.confirmation,
-        test=test,
-        fixed=measuring.ctx.params.task.fixed and any(len(set(each)) == 1 for each in lists),
+        worst=measuring.metric.worst,
+        min_effect=measuring.metric.min_effect,
+        test="paired" if old is not None and measuring.seeds.purpose == PAIRED_PURPOSE else "welch",
+        fixed=measuring.ctx.params.task.fixed,
         distinct=True,
     )
-    judged = entered(judged, diverged) if placed else judged
     return _with_doubts(judged, {"candidate": new, "baseline": old})
-
-
-def _pairs(old: FreshReplicates, new: FreshReplicates, worst: float | None) -> tuple[list[float], list[float]]:
-    """Values of both arms by number, those that both have."""
-    first, second = old.placed(worst), new.placed(worst)
-    both = [number for number in first if number in second]
-    return [first[number] for number in both], [second[number] for number in both]
 
 
 def _with_doubts(judged: Judged, groups: Mapping[str, FreshReplicates | None]) -> Judged:

@@ -21,12 +21,22 @@ from assay.core.errors import IncomparableError, ProvenanceError, UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
 from assay.data import storage
+from assay.history import metrics_json
 from assay.history.cached_predictions import CachedArm
-from assay.metrics import evaluation_setup, ran_on_this_machine, task_metrics, undeclared_file_reads
+from assay.metrics import evaluation_setup, ran_on_this_machine, replicate_scores, task_metrics, undeclared_file_reads
 from assay.metrics.scored_arm import Ruler
 from assay.metrics.task_metrics import Metric
-from assay.runtime import dvc_yaml, files, git, import_closure, metric_input_files, source_analysis_cache, task_source
+from assay.runtime import (
+    dvc_yaml,
+    files,
+    git,
+    metric_input_files,
+    source_analysis_cache,
+    task_code,
+    task_source,
+)
 from assay.runtime.git_commit_hint import commit_command, named
+from assay.stats.compare_arms import MeasuredArm
 from assay.tags.strategy_events import Score
 
 VALIDATION = "data/split/validation"
@@ -46,36 +56,34 @@ class Today:
 
         Raises IncomparableError when an example of today's was not predicted, UsageError when the metric fails.
         """
-        assert found.arm.measurement is not None  # `kept.read` gives no other
-        values = [value for value in self.values(found, self.ruler.metric) if value is not None]
-        return Score(
-            n=len(values),
-            mean=float(np.mean(values)) if values else None,
-            sd=float(np.std(values, ddof=1)) if len(values) > 1 else None,
-            diverged=len(found.predictions) - len(values),
-        )
+        return metrics_json.score(self.measured(found, self.ruler.metric))
 
-    def values(self, found: CachedArm, metric: Metric) -> list[float | None]:
-        """The metric of every replicate, None where it diverged. Raises as `score` does."""
-        assert found.arm.measurement is not None
-        return [
-            None if one.diverged else self.value(found.ids, row, metric, f"stored replicate {one.number}")
-            for one, row in zip(found.arm.measurement.replicates, found.predictions, strict=True)
-        ]
+    def measured(self, found: CachedArm, metric: Metric) -> MeasuredArm:
+        """The metric of every replicate by its number, those with the same predictions once. Raises as `score` does."""
+        assert found.arm.measurement is not None  # `kept.read` gives no other
+        replicates, rows = found.arm.measurement.replicates, found.predictions
+        values = replicate_scores.scored(
+            replicates, rows, lambda row, who: self.value(found.ids, row, metric, who), "stored replicate"
+        )
+        same, pairs = replicate_scores.same_as(replicates, rows), zip(replicates, values, strict=True)
+        return MeasuredArm([(one.number, value) for one, value in pairs if one.number not in same])
 
     def value(self, ids: NDArray[np.str_], predictions: NDArray[Any], metric: Metric, who: str) -> float:
         """The metric of predictions (M, …) for examples `ids` (M,). Raises as `score` does."""
-        options = self.ruler.options if metric.name == self.ruler.decides else {}
         with self.said_by_task():
-            found = task_metrics.score(metric, options, self.ruler.targets, predictions[self._rows(ids)], who)
+            found = self.ruler.score(metric, predictions[self._rows(ids)], who)
         undeclared_file_reads.check(self.layout.root, self.asked.task.name)
         return found
 
     def examples(self, found: CachedArm) -> NDArray[np.float64]:
-        """Scores (R, N) of today's single examples, for replicates that did not diverge. Raises as `score` does."""
+        """Scores (R, N) of today's single examples, for the replicates that `score` counts. Raises as it does."""
         assert found.arm.measurement is not None
-        pairs = zip(found.arm.measurement.replicates, found.predictions, strict=True)
-        finite = [row for one, row in pairs if one.diverged is None]
+        replicates = found.arm.measurement.replicates
+        same, pairs = (
+            replicate_scores.same_as(replicates, found.predictions),
+            zip(replicates, found.predictions, strict=True),
+        )
+        finite = [row for one, row in pairs if one.diverged is None and one.number not in same]
         if not finite:
             raise UsageError(f"every replicate of {found.arm.name} diverged", mend="lower lr, or set train.clip")
         return np.stack([self.each_example(found.ids, row, f"the {found.arm.arm}") for row in finite])
@@ -114,7 +122,7 @@ def load(layout: ProjectPaths, *, only_known: bool = False) -> Today:
     with undeclared_file_reads.watching():
         module = task_source.load(layout.root, asked.task.name, "metrics")
     version = evaluation_setup.version(layout.root, asked, module, manifest.content)
-    return Today(layout, asked, evaluation_setup.read(layout.root, asked, module, part.ids, part.targets), version)
+    return Today(layout, asked, evaluation_setup.read(layout.root, asked, module, part.ids, part.seen_targets), version)
 
 
 def _check_known(layout: ProjectPaths, task: str) -> None:
@@ -147,7 +155,7 @@ def _check_data(layout: ProjectPaths) -> None:
 def check_committed(today: Today) -> str:
     """The commit that holds today's ruler: HEAD. Raises ProvenanceError naming what is in no commit."""
     root, task = today.layout.root, today.asked.task.name
-    reached = import_closure.import_closure(root, [task_source.path(root, task, "metrics")])
+    reached = task_code.closure(root, task, task_code.METRICS)
     paths = [file.as_posix() for file in (*reached, *metric_input_files.metric_reads(root, task))]
     new = git.run(root, "ls-files", "-z", "--others", "--", *paths).split("\0")
     missing = [*git.edited(root, "HEAD", *paths), *filter(None, new)]

@@ -7,9 +7,11 @@ Covers: finding the look behind a record among those of the ledger. Not covered:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from assay.commands.compare_options import ALPHA, Options
+from assay.commands.compare_sides import SideSource
 from assay.core.params_yaml import Judge
 from assay.history import look_ledger, past_verdicts
 from assay.history.look_ledger import Ledger
@@ -32,6 +34,21 @@ class Accounted:
     hold: str = ""
     off: str = ""
     others: int = 0
+
+
+def look(root: Path, candidate: SideSource, metric: str, options: Options, *, own: bool, same: bool) -> Accounted:
+    """The look behind a comparison. Files are judged as given; a strategy and itself need no look.
+
+    `own`: the candidate is compared with what its record was measured against. `same`: with itself.
+    """
+    alpha = ALPHA if options.alpha is None else options.alpha
+    if not (candidate.commit and candidate.is_record):
+        return Accounted(alpha)
+    asked = (metric, options.test, options.alpha)
+    found = find(root, candidate.table, candidate.digest, asked, alpha)
+    if own or same:
+        return replace(found, off="") if same else found
+    return Accounted(alpha, off=f"{NOT_ON}: no run measured these two against each other", others=found.others)
 
 
 def find(root: Path, table: Table, digest: str, asked: tuple[str, str, float | None], alpha: float) -> Accounted:
@@ -61,7 +78,7 @@ def _is(one: LookEntry, wanted: LookEntry, alpha: float | None) -> bool:
         second.n,
         second.test,
     )
-    asked = first.metric.split(" ")[0] == second.metric and alpha in (None, first.alpha)
+    asked = alpha_budget.labels(first.metric, second.metric) and alpha in (None, first.alpha)
     return (
         sets
         and asked

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from assay.commands.compare import Compared, Options, compare
+from assay.commands.compare import Compared, compare
+from assay.commands.compare_options import Options
 from assay.core.errors import UsageError
 from assay.stats import multiple_comparisons
 from assay.stats.arm_comparison import Comparison

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from assay.core.errors import IncomparableError, UsageError
+from assay.core.metric_version import metric_name
 from assay.runtime import table_files
 from assay.runtime.table_files import Table
 
@@ -42,7 +43,7 @@ def of_record(table: Table, rulers: Table | None, metric: str, where: str) -> Me
     The columns of results/replicates.csv are about the metric that decides, and about no other.
     """
     version = table["metric_version"][0]
-    decides = version.rpartition("-")[0]
+    decides = metric_name(version)
     if rulers is None:
         if metric != decides:
             raise UsageError(

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from assay.commands import check_evaluation_setup
+from assay.commands import compare_sides as sides
 from assay.commands.check_evaluation_setup import Today
 from assay.commands.compare_sides import SideSource
 from assay.core.errors import IncomparableError, UsageError
@@ -21,6 +22,7 @@ from assay.history import cached_predictions
 from assay.history.cached_predictions import CachedArm, NotAtHandError
 from assay.metrics.task_metrics import Metric
 from assay.runtime import dvc_cache_dir, git, project_root
+from assay.stats import verdict_rule
 from assay.stats.strategy_replicates import Member, MetricConditions, ReplicateGroup
 
 #: where numbers come from: scored again in this call, by an `evaluate` on this machine, a record alone, a foreign file
@@ -61,18 +63,19 @@ class Rescoring:
             raise UsageError(f"--rescore knows no metric {name!r}", allowed=", ".join(metrics))
         return metrics[name]
 
-    def group(self, source: SideSource, name: str, arm: str, version: str) -> ReplicateGroup:
-        """All replicates of one arm under the metric `version`, from its predictions and its own record alone."""
+    def group(self, source: SideSource, name: str, arm: str, recorded: ReplicateGroup) -> ReplicateGroup:
+        """All replicates of one arm, from its predictions and its own record alone.
+
+        `recorded`: the same as the table has it, which says version and direction.
+        """
         metric, found = self.metric(source, name), self._kept(source, arm)
         assert found.arm.measurement is not None  # `kept.read` gives no other
-        measured = found.arm.measurement
-        ruler = MetricConditions(version, measured.profile, found.arm.environment.key, metric.direction)
-        values = self.today.values(found, metric)
-        seeds = [str(one.seed) for one in measured.replicates]
-        name = found.arm.name if arm == "baseline" else source.name
-        return ReplicateGroup(
-            name, tuple(Member(value, seed, ruler) for value, seed in zip(values, seeds, strict=True))
-        )
+        measured, said = found.arm.measurement, recorded.ruler
+        ruler = MetricConditions(said.metric_version, measured.profile, found.arm.environment.key, said.direction)
+        seeds = {one.number: str(one.seed) for one in measured.replicates}
+        values = self.today.measured(found, metric).replicates
+        members = tuple(Member(value, seeds[int(number)], ruler) for number, value in values)
+        return ReplicateGroup(found.arm.name if arm == "baseline" else source.name, members)
 
     def floors(self, source: SideSource, name: str) -> dict[str, float]:
         """Value of each floor that the record names and that left predictions; a human's is given in params.yaml."""
@@ -103,7 +106,27 @@ def rescoring(root: Path) -> Rescoring:
     return Rescoring(root, dvc_cache_dir.folder(root), check_evaluation_setup.load(project_root.find(root)))
 
 
-def edited(name: str, recorded: Sequence[float], computed: Sequence[float]) -> list[str]:
+def group(
+    source: SideSource, metric: str, direction: str, arm: str, again: Rescoring | None, *, finished_only: bool = False
+) -> tuple[ReplicateGroup, Sequence[str]]:
+    """One side, scored again where that is asked and it is a record; then with a caution where the record says else."""
+    recorded = sides.group(source, metric, direction, arm, finished_only=finished_only)
+    if again is None or origin(source, again) != RESCORED:
+        return recorded, ()
+    computed = again.group(source, metric, arm, recorded)
+    return computed, _edited(f"{source.name}, {arm}", recorded.values, computed.values)
+
+
+def best_floor(source: SideSource, metric: str, direction: str, again: Rescoring | None) -> tuple[str, float] | None:
+    """Name and value of the best floor, scored again where that is asked."""
+    if again is None or origin(source, again) != RESCORED:
+        return sides.best_floor(source, metric, direction)
+    found = again.floors(source, metric)
+    best = verdict_rule.best(found, direction) if found else ""
+    return (best, found[best]) if found else None
+
+
+def _edited(name: str, recorded: Sequence[float], computed: Sequence[float]) -> list[str]:
     """A caution where a record says other numbers than its predictions score."""
     same = len(recorded) == len(computed) and np.allclose(recorded, computed, rtol=0, atol=1e-9)
     return [] if same else [f"results/replicates.csv of {name} is not what its predictions score; these count"]

@@ -11,11 +11,12 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from assay.commands import compare_detect_column, compare_metric_options, compare_one_run_per_row
+from assay.commands import compare_detect_column, compare_metric_options, compare_one_run_per_row, compare_run_files
 from assay.commands.compare_metric_options import RULERS, MetricRow
 from assay.core.errors import UsageError
-from assay.core.yaml12 import parse
-from assay.metrics import ran_on_this_machine
+from assay.core.metric_version import metric_name
+from assay.history.replicates_csv import SAME_AS
+from assay.metrics import ran_on_this_machine, result_tables
 from assay.runtime import files, git, table_files
 from assay.runtime.table_files import Table
 from assay.stats import verdict_rule
@@ -23,12 +24,10 @@ from assay.stats.strategy_replicates import Member, MetricConditions, ReplicateG
 
 REPLICATES, METRICS = "results/replicates.csv", "results/metrics.json"
 SCHEMA = 1
-#: column that names an earlier replicate with the same predictions
-SAME_AS = "same_as"
 #: columns of a record that are no metric
 RECORDED = (
     *("arm", "strategy", "identity", "replicate", "seed", "status", "metric_version", "profile"),
-    *("environment", "direction", "min_effect", "worst", "execution", "same_as"),
+    *("environment", "direction", "min_effect", "worst", "execution", "same_as", "fixed"),
 )
 
 
@@ -45,13 +44,17 @@ class SideSource:
     digest: str = ""
     experiment: bool = False
     computed_here: bool = False
-    fixed: bool = False  # nothing in its task is random
     rulers: Table | None = None  # its results/rulers.csv
 
     @property
     def is_record(self) -> bool:
         """Written by `evaluate`: several arms under one metric version."""
         return "arm" in self.table and "metric_version" in self.table
+
+    @property
+    def fixed(self) -> bool:
+        """Nothing in its task was random when it ran; what its params.yaml says may be of later."""
+        return self.is_record and set(self.table.get("fixed", ())) == {result_tables.YES}
 
     @property
     def told_apart(self) -> bool:
@@ -67,6 +70,10 @@ def home(start: Path) -> Path:
 def find(root: Path, name: str) -> SideSource:
     """The file at `name`, else the experiment or revision called so. Raises UsageError naming what is near."""
     path = Path(name)
+    if compare_run_files.is_pattern(name):
+        return _checked(SideSource(name, compare_run_files.matching(name)))
+    if (arm := compare_run_files.arm(name)) is not None:
+        return _checked(SideSource(name, compare_run_files.rows_of(*arm)))
     if path.is_file() or path.suffix.lower() in (".csv", ".json"):
         return _file(root, name, path)
     if not git.inside(root):
@@ -86,7 +93,6 @@ def find(root: Path, name: str) -> SideSource:
         files.digest(content),
         bool(refs),
         ran_on_this_machine.computed(root, (content, rulers)),
-        _fixed(root, commit),
         table_files.parse(rulers, f"{RULERS} of {name}") if rulers else None,
     )
 
@@ -100,24 +106,23 @@ def _counted(table: Table) -> Table:
     return {name: [cells[row] for row in kept] for name, cells in table.items()}
 
 
-def _fixed(root: Path, commit: str) -> bool:
-    """Whether the record's own params.yaml says that nothing in its task is random."""
-    content = git.read(root, commit, "params.yaml")
-    task = parse(content).get("task") if content else None
-    return isinstance(task, dict) and task.get("fixed") is True
-
-
 def _file(root: Path, name: str, path: Path) -> SideSource:
     """A table on disk; one that `evaluate` wrote has its rulers beside it. One of another tool needs no Git."""
     content = files.read_bytes(path, mend="name an existing CSV or JSON file")
-    found = SideSource(name, table_files.parse(content, name))
+    alone = compare_run_files.single(path, content)
+    found = SideSource(name, alone or table_files.parse(content, name))
     if not found.is_record:
-        compare_one_run_per_row.check(found.table, name)
-        return found
+        return _checked(found)
     beside = path.with_name(Path(RULERS).name)
     rulers = files.read_bytes(beside) if beside.is_file() else b""
     table = table_files.parse(rulers, str(beside)) if rulers else None
     return replace(found, computed_here=ran_on_this_machine.computed(root, (content, rulers)), rulers=table)
+
+
+def _checked(found: SideSource) -> SideSource:
+    """A table of another tool, whose rows are runs."""
+    compare_one_run_per_row.check(found.table, found.name)
+    return found
 
 
 def _near(root: Path, name: str) -> str:
@@ -160,7 +165,7 @@ def column(source: SideSource, chosen: str) -> str:
             raise UsageError(f"{source.name} has no column {chosen!r}", allowed=listed, mend="--column NAME")
         return chosen
     if source.is_record:
-        decides = source.table["metric_version"][0].rpartition("-")[0]
+        decides = metric_name(source.table["metric_version"][0])
         if decides not in source.table:
             raise UsageError(
                 f"{source.name} has no column {decides!r}", allowed=", ".join(metrics), mend="--column NAME"
@@ -174,34 +179,6 @@ def recorded(source: SideSource, metric: str) -> MetricRow:
     if not source.is_record:
         return compare_metric_options.of_file(source.table, source.name)
     return compare_metric_options.of_record(source.table, source.rulers, metric, source.name)
-
-
-def baseline_terms(root: Path, candidate: SideSource, named: SideSource | None, metric: str) -> MetricRow | None:
-    """How the record of the baseline judges `metric`: of BASE, else of what the candidate was measured against.
-
-    None where no such record says it. What the candidate's own tree says may have changed together with the idea.
-    """
-    if named is not None:
-        return recorded(named, column(named, metric)) if named.is_record else None
-    if not candidate.is_record or metric == column(candidate, ""):
-        return None  # its replicates.csv holds the baseline's terms
-    against = next(
-        (
-            one
-            for one, arm in zip(candidate.table["strategy"], candidate.table["arm"], strict=True)
-            if arm == "baseline"
-        ),
-        "",
-    )
-    rulers = _rulers_at(root, against, against) if against else None
-    return (
-        compare_metric_options.own(rulers, metric, against) if rulers and metric in rulers.get("metric", []) else None
-    )
-
-
-def _rulers_at(root: Path, commit: str, name: str) -> Table | None:
-    content = git.read(root, commit, RULERS)
-    return None if content is None else table_files.parse(content, f"{RULERS} of {name}")
 
 
 def group(
@@ -276,6 +253,12 @@ def identity(source: SideSource, arm: str) -> str:
         return ""
     table = source.table
     return next((made for name, made in zip(table["arm"], table["identity"], strict=True) if name == arm), "")
+
+
+def strategy(source: SideSource, arm: str) -> str:
+    """Name of the strategy behind an arm of a record, "" where it has no such arm."""
+    pairs = zip(source.table["strategy"], source.table["arm"], strict=True)
+    return next((name for name, one in pairs if one == arm), "")
 
 
 def best_floor(source: SideSource, name: str, direction: str) -> tuple[str, float] | None:

@@ -6,12 +6,10 @@ already are read, not run. Settings that differ in nothing but step size and wei
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +25,9 @@ from assay.core.json_encoding import json_form
 from assay.core.params_yaml import Judge, Params
 from assay.core.paths import ProjectPaths
 from assay.core.yaml12 import parse
+from assay.history import replicates_csv
+from assay.history.replicates_csv import Row
+from assay.metrics import result_tables
 from assay.runtime import dvc_yaml, environment, files, git, git_plumbing, library_fingerprint, parent_watch
 from assay.runtime.dvc_cli import DVC
 from assay.scratch.dvc_repro import furnish, last
@@ -36,8 +37,6 @@ from assay.strategies.merge_commit import merge
 from assay.tags.strategy_events import NAMES, is_name
 
 REPLICATES = "results/replicates.csv"
-#: column that names an earlier replicate with the same predictions
-SAME_AS = "same_as"
 #: column of ours, not of the file: what the metric imported
 PACKAGES = "packages"
 #: one ref, whatever else the user's settings make a fetch do
@@ -50,7 +49,6 @@ _FETCH = (
     "--no-write-fetch-head",
     "--no-auto-gc",
 )
-Row = dict[str, str]
 Say = Callable[[str], None]
 
 
@@ -72,10 +70,20 @@ class Cell:
         return " ".join(self.changes) or "baseline"
 
 
-def check_settings(settings: Sequence[str]) -> None:
+def check_settings(layout: ProjectPaths, settings: Sequence[str]) -> None:
+    """Raises UsageError for what is no setting, and for a parameter that only stages of the user's own read."""
+    pipeline = parse(git.read(layout.root, "HEAD", "dvc.yaml") or b"{}", "dvc.yaml")
+    others = dvc_yaml.foreign(pipeline) - params_yaml.KEYS
     for setting in settings:
         if "=" not in setting or setting.startswith("-"):
             raise UsageError(f"-S {setting} is no setting", allowed="KEY=VALUE, as in `dvc exp run -S`")
+        key = setting.partition("=")[0]
+        if key.partition(".")[0] in others:
+            raise UsageError(
+                f"-S {setting}: {key} is read by stages of your own alone, and cells differ in what Assay's read",
+                allowed=f"keys under {', '.join(params_yaml.STRATEGY)}",
+                mend=f"dvc exp run -S {key}=VALUE for each value",
+            )
 
 
 @dataclass(frozen=True)
@@ -136,9 +144,9 @@ def _values(one: Cell) -> dict[str, Any]:
     return {key: parse(f"value: {text}")["value"] for key, _, text in pairs}
 
 
-def fixed(layout: ProjectPaths, cells: Sequence[Cell]) -> bool:
-    """Whether all cells say that nothing in the task is random."""
-    return all(asked(layout, one).task.fixed for one in cells)
+def fixed(measured: Iterable[Sequence[Row]]) -> bool:
+    """Whether the records of all cells say that nothing in the task was random."""
+    return all(row.get("fixed") == result_tables.YES for rows in measured for row in rows)
 
 
 def measure(layout: ProjectPaths, cells: Sequence[Cell], say: Say) -> list[list[Row]]:
@@ -238,11 +246,9 @@ def _rows(layout: ProjectPaths, one: Cell, say: Say) -> list[Row]:
         known = _run(layout, one)
     else:
         say(f"{one.label} is measured: {one.name}")
-    rows = csv.DictReader(io.StringIO(known.decode()))
     content, metric = git.read(layout.root, one.ref, compare_metric_options.RULERS), asked(layout, one).metric.name
     packages = compare_metric_options.packages(content, metric, one.name)
-    # the same predictions are one replicate
-    return [{**row, PACKAGES: packages} for row in rows if not row.get(SAME_AS)]
+    return [{**row, PACKAGES: packages} for row in replicates_csv.rows(known)]
 
 
 def _run(layout: ProjectPaths, one: Cell) -> bytes:

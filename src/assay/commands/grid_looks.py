@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from assay.commands.compare_find_recorded_look import tags
-from assay.commands.experiment_grid import Row
 from assay.core.params_yaml import Params
 from assay.history import look_ledger, past_verdicts
 from assay.history.attempt_and_family_entries import FamilyEntry
+from assay.history.replicates_csv import Row
 from assay.runtime import files
 from assay.stats.alpha_budget import LookEntry, LookKey, Price, metric_label
 

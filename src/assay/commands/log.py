@@ -12,6 +12,7 @@ from typing import Any
 from assay.baseline import baseline_param
 from assay.changes.experiment_diffs import changes
 from assay.core.errors import AssayError
+from assay.core.metric_version import metric_name
 from assay.history import metrics_json, rescored_metrics
 from assay.history.experiments import Experiment, Repository, Tag, read
 from assay.history.rescored_metrics import Tables
@@ -95,7 +96,7 @@ def _attempt(tag: Tag, event: Attempted) -> LogRow:
         name=event.name,
         date=tag.stamp.date,
         author=tag.stamp.author,
-        metric=metrics_json.metric_of(event.metric_version),
+        metric=metric_name(event.metric_version),
         metric_version=event.metric_version,
         state=f"not confirmed (attempt {event.attempts}): {event.confirmation.verdict}",
         **_numbers(event.confirmation),
@@ -145,7 +146,7 @@ def _experiment(item: Experiment, changed: str, tables: Tables) -> LogRow:
         date=item.stamp.date,
         author=item.stamp.author,
         changed=changed,
-        metric=metrics_json.metric_of(version),
+        metric=metric_name(version),
         baseline=item.baseline,
         rescored=_again(tables, item.commit),
         metric_version=version,

@@ -12,8 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
 from assay.commands import check_evaluation_setup
 from assay.commands.baseline_staleness import INFER, SCORE, TRAIN, RebaselinePlan, plan, record
@@ -21,7 +19,7 @@ from assay.core import params_yaml, schemas
 from assay.core.errors import IncomparableError, UsageError
 from assay.core.paths import ProjectPaths
 from assay.data.storage import read_manifest
-from assay.history import look_ledger, name_lookup
+from assay.history import look_ledger, metrics_json, name_lookup
 from assay.history.experiments import read
 from assay.history.strategy_status import State, Strategy, fold
 from assay.metrics import scored_arm as scoring
@@ -130,7 +128,8 @@ def _done(layout: ProjectPaths, chosen: RebaselinePlan, ran: bool, say: Say) -> 
         _repro(layout, *dict.fromkeys(("evaluate", last(layout))), alone=True)
     else:
         say("results/ stays as it is: the candidate was not measured on today's examples; next: dvc exp run")
-    values, trained = scored.values(today.ruler.decides), sum(not one.reused for one in scored.replicates) * ran
+    score = metrics_json.score(scored.measured(today.ruler.decides))
+    trained = sum(not one.reused for one in scored.replicates) * ran
     if chosen.way == INFER and trained:  # a cache may be deleted at any moment, even this one
         chosen = replace(chosen, way=TRAIN, reasons=[*chosen.reasons, "the cache lost replicates meanwhile"])
     return RebaselineResult(
@@ -138,10 +137,10 @@ def _done(layout: ProjectPaths, chosen: RebaselinePlan, ran: bool, say: Say) -> 
         reasons=chosen.reasons,
         trained=trained,
         metric_version=today.version,
-        n=len(values),
-        mean=float(np.mean(values)) if values else None,
-        sd=float(np.std(values, ddof=1)) if len(values) > 1 else None,
-        diverged=scored.diverged,
+        n=score.n,
+        mean=score.mean,
+        sd=score.sd,
+        diverged=score.diverged,
         evaluated=evaluated,
     )
 

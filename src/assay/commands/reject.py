@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from assay.changes.experiment_diffs import changes
+from assay.core.metric_version import metric_name
 from assay.history import metrics_json, name_lookup
 from assay.history.experiments import Experiment, read
 from assay.history.strategy_status import fold
@@ -37,7 +38,7 @@ def _event(root: Path, tried: Experiment, why: str, sequence: int) -> Rejected:
         sequence=sequence,
         commit=tried.commit,
         why=why,
-        metric=metrics_json.metric_of(version),
+        metric=metric_name(version),
         metric_version=version,
         profile=metrics_json.text(tried.metrics, "profile"),
         baseline=tried.baseline,

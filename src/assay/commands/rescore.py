@@ -1,20 +1,23 @@
 """`assay rescore`: stored predictions under today's metric version; nothing is trained, nothing predicted.
 
 A strategy is scored by the replicates that it stands with, which whatever was measured against it keeps
-as its baseline; an experiment by its own. Scores of strategies become tags (`rescored/NAME/VERSION`), those
-of experiments one ref a version. Not covered: verdicts, which `evaluate` alone gives.
+as its baseline; an experiment by its own. A number whose metric imported other versions of packages than today's is
+made again, too. Scores of strategies become tags (`rescored/NAME/VERSION`), those of experiments one ref a version.
+Not covered: verdicts, which `evaluate` alone gives.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 
+import msgspec
+
 from assay.baseline import baseline_param
-from assay.commands import check_evaluation_setup
+from assay.commands import check_evaluation_setup, compare_metric_options
 from assay.commands.check_evaluation_setup import Today
 from assay.core.errors import AssayError, UsageError
 from assay.core.paths import ProjectPaths
@@ -22,8 +25,9 @@ from assay.core.schemas import Arm
 from assay.history import cached_predictions, metrics_json, rescored_metrics
 from assay.history.cached_predictions import CachedArm, NotAtHandError
 from assay.history.experiments import Repository, read
+from assay.history.rescored_metrics import RescoredScore
 from assay.history.strategy_status import State, Strategy, fold
-from assay.runtime import dvc_cache_dir, files, git, project_root
+from assay.runtime import dvc_cache_dir, environment, files, git, import_closure, project_root, stage_fingerprint
 from assay.runtime.git_objects import Objects, reading
 from assay.strategies.write_tags import check_identity, write
 from assay.tags.strategy_events import Rejected, Rescored, Score
@@ -49,6 +53,7 @@ class _Work:
     repository: Repository
     state: State
     today: Today
+    packages: str  # that today's metric imports, with their versions
     ruler: str
     cache: Path
     objects: Objects
@@ -56,7 +61,7 @@ class _Work:
 
 
 def rescore(start: Path, dry_run: bool = False) -> RescoreResult:
-    """Score every strategy and experiment that has no number under today's metric version.
+    """Score every strategy and experiment that has no number under today's metric version and its packages.
 
     Raises IncomparableError when the validation part is not today's, ProvenanceError when the ruler is in no
     commit, which evidence could refer to.
@@ -69,10 +74,40 @@ def rescore(start: Path, dry_run: bool = False) -> RescoreResult:
     repository = read(layout.root)
     state, done = fold(repository.tags), RescoreResult(today.version, not dry_run)
     with reading(layout.root) as objects:
-        work = _Work(layout, repository, state, today, ruler, dvc_cache_dir.folder(layout.root), objects, done)
+        packages, cache = _packages(layout, today), dvc_cache_dir.folder(layout.root)
+        work = _Work(layout, repository, state, today, packages, ruler, cache, objects, done)
         _strategies(work)
         _experiments(work)
     return done
+
+
+def _packages(layout: ProjectPaths, today: Today) -> str:
+    """What today's metrics import from elsewhere, as `context` notes it for `evaluate`."""
+    code = stage_fingerprint.find(layout.root, "evaluate", today.asked.task.name)
+    imported = import_closure.third_party(layout.root, [Path(file) for file in code.files])
+    return environment.listed(environment.versions(imported))
+
+
+def _holds(work: _Work, version: str, packages: str | None) -> bool:
+    """Whether a number under `version` is today's; one of before packages were noted agrees with any."""
+    return version == work.today.version and packages in (None, "", work.packages)
+
+
+def _recorded(work: _Work, commits: Sequence[str]) -> list[str | None]:
+    """What the deciding metric imported by the results of each commit; None where they do not say it.
+
+    Of a record that cannot be read nothing is known, and so it is scored again: "?" is no package.
+    """
+    where = git.prefix(work.layout.root) + compare_metric_options.RULERS
+    found = work.objects.read([f"{commit}:{where}" for commit in commits])
+    return [None if one is None else _imported(one.content, work.today.ruler.decides) for one in found]
+
+
+def _imported(content: bytes, metric: str) -> str:
+    try:
+        return compare_metric_options.packages(content, metric, "")
+    except AssayError:
+        return "?"
 
 
 def _strategies(work: _Work) -> None:
@@ -83,7 +118,7 @@ def _strategies(work: _Work) -> None:
             work.done.left[tag.name] = f"it is not verifiable: {tag.problem}; next: git show {quote(tag.name)}"
     for strategy in state.strategies.values():
         name = strategy.tag.name
-        if version in (strategy.accepted.metric_version, *strategy.rescored):
+        if _is_scored(work, strategy):
             continue
         try:
             found = _standing(strategy, measured.get(name, []), work.cache)
@@ -107,7 +142,17 @@ def _event(strategy: Strategy, sequence: int, work: _Work, found: CachedArm, sco
         predictions=found.digest,
         ruler=work.ruler,
         score=score,
+        packages=work.packages or None,
+        again=True if work.today.version in strategy.rescored else None,
     )
+
+
+def _is_scored(work: _Work, strategy: Strategy) -> bool:
+    """Whether the strategy's newest number under today's version is today's."""
+    if again := strategy.rescored.get(work.today.version):
+        return _holds(work, again.metric_version, again.packages)
+    (packages,) = _recorded(work, [strategy.tag.commit])
+    return _holds(work, strategy.accepted.metric_version, packages)
 
 
 def _measured_against(work: _Work) -> dict[str, list[bytes]]:
@@ -161,14 +206,16 @@ def _experiments(work: _Work) -> None:
     """Experiments, and rejected ones that only their tag keeps."""
     version = work.today.version
     known = rescored_metrics.tables(work.layout.root).get(version, {})
-    due = {commit: name for commit, name in _due(work) if commit not in known}
+    scored = {commit for commit, score in known.items() if _holds(work, version, score.packages)}
+    due = {commit: name for commit, name in _due(work, known) if commit not in scored}
     names = Counter(due.values())
     due = {commit: name if names[name] == 1 else f"{name} ({commit[:12]})" for commit, name in due.items()}
     locks = work.objects.read([f"{commit}:{git.prefix(work.layout.root)}dvc.lock" for commit in due])
     scores = dict(known)
     for (commit, name), lock in zip(due.items(), locks, strict=True):
         try:
-            scores[commit] = work.done.scored[name] = _experiment(work, name, lock.content if lock else b"")
+            found = work.done.scored[name] = _experiment(work, name, lock.content if lock else b"")
+            scores[commit] = RescoredScore(**msgspec.structs.asdict(found), packages=work.packages)
         except AssayError as error:
             work.done.left[name] = error.sentence
     if scores != known and work.ruler:
@@ -187,12 +234,18 @@ def _experiment(work: _Work, name: str, lock: bytes) -> Score:
     return work.today.score(found)
 
 
-def _due(work: _Work) -> Iterator[tuple[str, str]]:
-    """Commit and name of what was measured under another version."""
-    version = work.today.version
-    for tag in work.state.rejected.values():
-        if isinstance(tag.event, Rejected) and tag.event.metric_version != version:
-            yield tag.commit, tag.name
-    for item in work.repository.experiments:
-        if metrics_json.text(item.metrics, "metric_version") != version:
-            yield item.commit, item.name
+def _due(work: _Work, known: Mapping[str, Score]) -> Iterator[tuple[str, str]]:
+    """Commit and name of what was measured under another version, or with other packages.
+
+    What is `known` was made again before, whatever it was measured under.
+    """
+    rejected = [(tag, tag.event) for tag in work.state.rejected.values() if isinstance(tag.event, Rejected)]
+    measured = [(tag.commit, tag.name, event.metric_version) for tag, event in rejected]
+    measured += [
+        (item.commit, item.name, metrics_json.text(item.metrics, "metric_version"))
+        for item in work.repository.experiments
+    ]
+    imported = _recorded(work, [commit for commit, _, _ in measured])
+    for (commit, name, version), packages in zip(measured, imported, strict=True):
+        if commit in known or not _holds(work, version, packages):
+            yield commit, name

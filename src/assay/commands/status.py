@@ -17,6 +17,7 @@ from assay.changes import baseline_diff, dvc_lock_diff
 from assay.commands import status_ledger, status_library
 from assay.core import params_yaml, schemas
 from assay.core.errors import AssayError
+from assay.core.metric_version import metric_name
 from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Arm, Environment, Part
@@ -185,7 +186,7 @@ def _verdict(layout: ProjectPaths, equal: Experiment | None) -> Iterator[StatusL
         return
     version = metrics_json.text(metrics, "metric_version")
     score = comparison.candidate
-    named = f"{comparison.verdict} · {metrics_json.metric_of(version)}"
+    named = f"{comparison.verdict} · {metric_name(version)}"
     text = f"{named} {_number(score.mean)} ±{_number(score.sd)} (n={score.n})"
     if comparison.delta is not None and comparison.ci_low is not None and comparison.ci_high is not None:
         text += f" · {comparison.delta:+.4f} [{comparison.ci_low:+.4f}, {comparison.ci_high:+.4f}]"

@@ -14,15 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.commands import changes_without_effect, experiment_grid, grid_looks
-from assay.commands.experiment_grid import Cell, Row, Say, Wanted
+from assay.commands.experiment_grid import Cell, Say, Wanted
 from assay.core.errors import UsageError
+from assay.core.metric_version import metric_name
 from assay.core.params_yaml import Judge
 from assay.core.yaml12 import parse
-from assay.metrics import candidate_verdict
+from assay.history import replicates_csv
+from assay.history.replicates_csv import Row
 from assay.runtime import project_root
-from assay.stats import multiple_comparisons, verdict_rule
+from assay.stats import compare_arms, multiple_comparisons, verdict_rule
 from assay.stats.alpha_budget import Price
-from assay.stats.arm_comparison import Comparison, compare, entered
+from assay.stats.arm_comparison import Comparison
 from assay.stats.sequential_testing import look
 
 LARGEST = 64
@@ -61,7 +63,7 @@ def sweep(start: Path, settings: Sequence[str], say: Say, wanted: Wanted) -> Swe
     settings that change how cells are judged, and where none of them runs.
     """
     layout = project_root.find(start)
-    experiment_grid.check_settings(settings)
+    experiment_grid.check_settings(layout, settings)
     made = changes_without_effect.ideas(
         layout, [experiment_grid.cell(layout, wanted, chosen) for chosen in combinations(settings)], say
     )
@@ -77,7 +79,7 @@ def sweep(start: Path, settings: Sequence[str], say: Say, wanted: Wanted) -> Swe
     taken = grid_looks.ideas(
         layout.root, [(measured[one], experiment_grid.asked(layout, one)) for one in ideas], len(failed)
     )
-    fixed = experiment_grid.fixed(layout, list(measured))
+    fixed = experiment_grid.fixed(measured.values())
     return _judged(measured, failed, judge, dict(zip(ideas, taken, strict=True)), fixed)
 
 
@@ -114,7 +116,7 @@ def _judged(
     """Each idea is held against Holm's p at the level that its own account gives it."""
     found = list(measured.values())
     version = experiment_grid.version(found)
-    metric = version.rpartition("-")[0]
+    metric = metric_name(version)
     names = {row["strategy"] for rows in found for row in rows if row["arm"] == "baseline"}
     if len(names) > 1:
         raise UsageError(f"the cells have the baselines {', '.join(sorted(names))}", mend="dvc exp remove the old")
@@ -151,42 +153,20 @@ def _same(rows: Sequence[Row]) -> bool:
 
 def _alone(rows: Sequence[Row], metric: str, alpha: float, test: str, hold: str, fixed: bool) -> Comparison:
     """The candidate of one cell against its baseline; against a floor there is nothing to pair with or to permute."""
-    recorded = rows[0].get("worst")
-    worst = float(recorded) if recorded else None
+    worst = rows[0].get("worst")
     floor = not any(row["arm"] == "baseline" for row in rows)
-    paired = test == "paired" and not floor
-    placed = worst if paired else None  # in a paired design each has its place
-    candidate, first = _values(rows, "candidate", metric, placed), _values(rows, "baseline", metric, placed)
-    if paired:
-        both = sorted(first.keys() & candidate.keys())
-        first, candidate = ({seed: arm[seed] for seed in both} for arm in (first, candidate))
-    diverged = _diverged(rows, "baseline"), _diverged(rows, "candidate")
-    found = compare(
-        _floor(rows, metric)[1] if floor else list(first.values()),
-        list(candidate.values()),
+    return compare_arms.compare_arms(
+        _floor(rows, metric)[1] if floor else replicates_csv.arm(rows, "baseline", metric),
+        replicates_csv.arm(rows, "candidate", metric),
         rows[0]["direction"],
+        test=compare_arms.fitting_test(test, fixed_value=floor),
         alpha=alpha,
         min_effect=float(rows[0]["min_effect"]),
-        test="welch" if floor and test not in candidate_verdict.ALONE else test,
-        diverged_baseline=diverged[0] if placed is None else 0,
-        diverged_candidate=diverged[1] if placed is None else 0,
-        worst=worst,
+        worst=float(worst) if worst else None,
         hold=hold,
-        fixed=fixed and any(len(set(arm.values())) == 1 for arm in (first, candidate)),
-        distinct=experiment_grid.SAME_AS in rows[0],
+        fixed=fixed,
+        distinct=replicates_csv.SAME_AS in rows[0],
     )
-    return found if placed is None else entered(found, diverged)
-
-
-def _values(rows: Sequence[Row], arm: str, metric: str, worst: float | None) -> dict[int, float]:
-    """Number → value; those that diverged are `worst`, or left out without it."""
-    mine = [row for row in rows if row["arm"] == arm]
-    found = {int(row["replicate"]): float(row[metric]) for row in mine if row["status"] == "ok"}
-    return found if worst is None else {int(row["replicate"]): worst for row in mine} | found
-
-
-def _diverged(rows: Sequence[Row], arm: str) -> int:
-    return sum(row["arm"] == arm and row["status"] == "diverged" for row in rows)
 
 
 def _floor(rows: Sequence[Row], metric: str) -> tuple[str, float]:

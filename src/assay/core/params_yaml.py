@@ -12,10 +12,10 @@ import difflib
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
@@ -42,6 +42,10 @@ class TaskSection(Section, frozen=True, kw_only=True):
 class Split(Section, frozen=True, kw_only=True):
     validation: Share = 0.2
     test: Share = 0.1
+    # left out of a strategy's identity where they are not set: the first releases knew none of them
+    by: Literal["content", "order", "time"] | UnsetType = UNSET
+    gap: NotNegative | UnsetType = UNSET
+    blocks: Count | UnsetType = UNSET
 
 
 class Train(Section, frozen=True, kw_only=True):
@@ -60,6 +64,7 @@ class Train(Section, frozen=True, kw_only=True):
 class MetricSection(Section, frozen=True, kw_only=True):
     name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
     options: dict[str, Any] = {}
+    min_effect: NotNegative | None = None
 
 
 class Judge(Section, frozen=True, kw_only=True):
@@ -75,6 +80,7 @@ class Machine(Section, frozen=True, kw_only=True):
     device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
     execution: Literal["auto", "fused", "sequential", "processes"] = "auto"
     compile: bool = False
+    loaders: Annotated[int, Meta(ge=0, le=64)] = 0
 
 
 class Params(Section, frozen=True, kw_only=True):
@@ -151,6 +157,16 @@ def resolved(
 ) -> Params:
     """Parameters with the overlays of `profile` (default: the file's own) and of `mode` laid over them."""
     return _resolved(_read(content, where), profile, where, mode)
+
+
+def read(content: bytes | str, where: str = "params.yaml") -> dict[str, Any]:
+    """The file as Python values, as DVC reads them, not validated."""
+    return _read(content, where)
+
+
+def resolved_values(raw: dict[str, Any], where: str = "params.yaml") -> Params:
+    """`resolved` of what `read` gave."""
+    return _resolved(raw, None, where)
 
 
 def _resolved(raw: dict[str, Any], profile: str | None, where: str, mode: str = DEFAULT_MODE) -> Params:
@@ -297,7 +313,9 @@ def _allowed(said: str, path: str) -> str:
     """What msgspec expected, in words: "Expected `int` >= 1" becomes "a whole number >= 1"."""
     if "enum value" in said:
         section, _, key = path.rpartition(".")
-        return ", ".join(map(str, get_args(get_type_hints(_struct(section))[key])))
+        kind = get_type_hints(_struct(section))[key]
+        kinds = [kind, *get_args(kind)] if get_origin(kind) is not Literal else [kind]
+        return ", ".join(str(one) for each in kinds if get_origin(each) is Literal for one in get_args(each))
     if "matching regex" in said:
         return "auto, cpu, cuda, cuda:0, cuda:1, …" if path.endswith("device") else "a name of letters, digits and _"
     expected = said.removeprefix("Expected ").split(", got")[0]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 PARTS = ("train", "validation", "test")
 ARMS = ("baseline", "candidate")
+#: file beside the predictions of floors: why some are not there
+ABSENT = "absent.json"
 #: stages of dvc.yaml that depend on code, in their order; `context` runs before them and `verdict` behind, always
 CODED = ("prepare", "split", "baseline", "train", "evaluate")
 #: all stages of ours; a stage of another name is the user's own
@@ -102,6 +104,11 @@ class ProjectPaths:
         return self.results / "rulers.csv"
 
     @property
+    def slices(self) -> Path:
+        """The deciding metric by slice, and each class by itself."""
+        return self.results / "slices.csv"
+
+    @property
     def cases(self) -> Path:
         return self.results / "cases.csv"
 
@@ -120,7 +127,7 @@ class ProjectPaths:
 
 
 #: folders of the cache that hold one thing in each of their entries
-KINDS = ("replicates", "checkpoints", "trees", "data", "exports", "cells")
+KINDS = ("replicates", "checkpoints", "trees", "data", "decoded", "exports", "cells")
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,16 @@ class Part(Record, frozen=True, kw_only=True):
     content: str  # hash over ids, inputs, targets and groups
     arrays: dict[str, str]  # file name → content hash
     classes: list[str] | None = None  # class names; None for regression
+    several: list[list[Any]] | UnsetType = UNSET  # name, shape and dtype of each of several targets
+    kind: str | UnsetType = UNSET  # tokens or series, where prepare() says so
+    form: str | UnsetType = UNSET  # of inputs in inputs.arrow: table, texts, files, ragged; left out for arrays
+    decode: dict[str, Any] | UnsetType = UNSET  # keyword arguments of decode(); left out where prepare() gave none
+
+
+class AbsentFloors(Record, frozen=True, kw_only=True):
+    """`predictions/floors/absent.json`: floors that would mean nothing on these data."""
+
+    absent: dict[str, str]  # name → why
 
 
 class Environment(Record, frozen=True, kw_only=True):
@@ -170,6 +180,8 @@ class Replicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: float  # of training, its share when trained together
     steps: int
     diverged: Divergence | None = None
+    # seconds an example of predicting right after training, its share when predicted together; None in older records
+    inference: float | None = None
 
 
 #: how a note begins that says that seeds do not reach the weights a training starts from

@@ -1,26 +1,37 @@
 """Examples on disk: one folder a part, one `.npy` file an array, a manifest with content hashes.
 
-Covers: stable ids, writing, reading with checks. Not covered: which example goes into which part
-(`data.train_test_split`), and normalisation, which belongs to training.
+Covers: writing, reading with checks. Large arrays are mapped into memory, and copied piece by piece. Not covered: which
+example goes into which part (`data.train_test_split`), and normalisation, which belongs to training.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import UNSET
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from assay.core import schemas
 from assay.core.errors import UsageError
+from assay.data import content_hash, example_ids, example_notes, target_parts
+from assay.data.content_hash import Keys, array_digest
+from assay.data.target_parts import TargetPart
 from assay.runtime import files, npy_files
 
+if TYPE_CHECKING:
+    from assay.data.arrow_rows import ArrowRows
+
 MANIFEST = "manifest.json"
+EVERYTHING = ("ids", "inputs", "targets", "groups", *example_notes.ARRAYS)
+#: inputs that are no array
+ARROW = "inputs.arrow"
 
 
 @dataclass(frozen=True)
@@ -28,10 +39,14 @@ class Examples:
     """N examples. Rows of all arrays belong together."""
 
     ids: NDArray[np.str_]  # (N,) 32 hex digits, "-k" added to the k-th exact repeat
-    inputs: NDArray[np.generic]  # (N, …) raw, as prepared
+    inputs: NDArray[np.generic]  # (N, …) raw, as prepared; rows of a table, texts or files are an ArrowRows
     targets: NDArray[np.generic]  # (N, …) integers from 0 for classes, floats for regression
     groups: NDArray[np.str_] | None = None  # (N,) examples that must stay in one part
     classes: tuple[str, ...] | None = None  # names; None for regression
+    decode: dict[str, Any] | None = None  # keyword arguments of the task's decode()
+    several: tuple[TargetPart, ...] | None = None  # columns of targets (N, K), where an example has several
+    notes: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # (N, …) each: slices, second_labels, order
+    kind: str = ""  # tokens or series, where prepare() says so
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -40,37 +55,83 @@ class Examples:
         named: dict[str, NDArray[np.generic]] = {"ids": self.ids, "inputs": self.inputs, "targets": self.targets}
         return named if self.groups is None else {**named, "groups": self.groups}
 
+    @property
+    def seen_targets(self) -> Any:
+        """Targets as a task sees them: an array (N, …), or a dict of arrays where an example has several."""
+        return self.targets if self.several is None else target_parts.unpacked(self.targets, self.several)
+
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Examples:
         """The examples at `rows` (indices or mask), in that order."""
         groups = None if self.groups is None else self.groups[rows]
-        return Examples(self.ids[rows], self.inputs[rows], self.targets[rows], groups, self.classes)
+        stored = arrow(self.inputs)
+        inputs: Any = self.inputs[rows] if stored is None else stored.take(rows)
+        return replace(
+            self,
+            ids=self.ids[rows],
+            inputs=inputs,
+            targets=self.targets[rows],
+            groups=groups,
+            notes={name: array[rows] for name, array in self.notes.items()},
+        )
 
 
-def array_digest(array: NDArray[np.generic]) -> str:
-    """Hash of dtype, shape and values; byte order does not matter."""
-    little = np.ascontiguousarray(array)
-    little = little.astype(little.dtype.newbyteorder("<"), copy=False)
-    header = f"{little.dtype.str}{little.shape}".encode()
-    return hashlib.blake2b(header + little.tobytes(), digest_size=16).hexdigest()
+def arrow(inputs: object) -> ArrowRows | None:
+    """`inputs` where they are no array, None where they are one."""
+    return None if isinstance(inputs, np.ndarray) else inputs  # type: ignore[return-value]
+
+
+def input_keys(examples: Examples) -> Keys:
+    """(N,) a hash of each input, from its content alone."""
+    rows = arrow(examples.inputs)
+    return content_hash.row_keys(examples.inputs) if rows is None else rows.keys()
 
 
 def content_digest(examples: Examples) -> str:
-    """Hash of everything in the part; the order of examples matters."""
-    named = "".join(f"{name}={array_digest(array)};" for name, array in sorted(examples.arrays().items()))
-    return files.digest((named + "|".join(examples.classes or ())).encode())
+    """Hash of everything in the part but notes; the order of examples matters."""
+    return _combined({name: _digest(array) for name, array in examples.arrays().items()}, examples)
 
 
-def write(folder: Path, part: str, examples: Examples) -> schemas.Part:
-    """Write `examples` into `folder`; its manifest."""
+def _digest(array: NDArray[np.generic]) -> str:
+    rows = arrow(array)
+    return array_digest(array) if rows is None else rows.digest()
+
+
+def _combined(digests: dict[str, str], examples: Examples) -> str:
+    named = "".join(f"{name}={digest};" for name, digest in sorted(digests.items()))
+    decode = "" if examples.decode is None else schemas.as_json(sorted(examples.decode.items())).decode()
+    several = "" if examples.several is None else repr(target_parts.described(examples.several))
+    return files.digest((named + "|".join(examples.classes or ()) + several + decode).encode())
+
+
+def write(
+    folder: Path, part: str, examples: Examples, rows: NDArray[np.integer] | NDArray[np.bool_] | None = None
+) -> schemas.Part:
+    """Write `examples`, or those at `rows` (indices or mask), into `folder`; its manifest.
+
+    What is chosen of a large array is never in memory as a whole.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for name, array in examples.arrays().items():
-        write_array(folder / f"{name}.npy", array)
+    chosen = None if rows is None else np.arange(len(examples))[rows]
+    form = None if (stored := arrow(examples.inputs)) is None else stored.form
+    some = examples if chosen is None else replace(examples, inputs=np.empty((len(examples), 0))).take(chosen)
+    for name, array in {**some.arrays(), **some.notes}.items():
+        if name == "inputs":
+            _write_inputs(folder, examples.inputs, chosen)
+        else:
+            write_array(folder / f"{name}.npy", example_ids.packed(some.ids) if name == "ids" else array)
+    written = some if chosen is None else replace(some, inputs=_inputs(folder, "", form is not None))
+    digests = {name: _digest(array) for name, array in written.arrays().items()}
+    noted = {name: array_digest(array) for name, array in some.notes.items()}
     manifest = schemas.Part(
         part=part,
-        examples=len(examples),
-        content=content_digest(examples),
-        arrays={name: array_digest(array) for name, array in examples.arrays().items()},
+        examples=len(some),
+        content=_combined(digests, examples),
+        arrays={**digests, **noted},
         classes=None if examples.classes is None else list(examples.classes),
+        several=UNSET if examples.several is None else target_parts.described(examples.several),
+        kind=examples.kind or UNSET,
+        form=form or UNSET,
+        decode=UNSET if examples.decode is None else examples.decode,
     )
     files.write_bytes(folder / MANIFEST, schemas.encode(manifest))
     return manifest
@@ -89,14 +150,45 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
         np.save(_Writer(stream), array, allow_pickle=False)
 
 
+def _write_inputs(folder: Path, inputs: NDArray[Any], rows: NDArray[np.integer] | None) -> None:
+    stored = arrow(inputs)
+    if stored is None:
+        _write_rows(folder / "inputs.npy", inputs, rows)
+        (folder / ARROW).unlink(missing_ok=True)
+        return
+    (folder / "inputs.npy").unlink(missing_ok=True)
+    if rows is not None or stored.path != folder / ARROW:  # else they were gathered there
+        stored.write(folder / ARROW, rows)
+
+
+def _inputs(folder: Path, mend: str, in_arrow: bool) -> NDArray[Any]:
+    if not in_arrow:
+        return npy_files.read(folder / "inputs.npy", mend, mapped=True)
+    rows: NDArray[Any] = importlib.import_module("assay.data.arrow_rows").read(folder / ARROW, mend)
+    return rows
+
+
+def _write_rows(path: Path, array: NDArray[Any], rows: NDArray[np.integer] | None) -> None:
+    """Some rows of `array` (all of them where None), copied piece by piece."""
+    if rows is None:
+        write_array(path, array)
+        return
+    header = {"descr": npy.dtype_to_descr(array.dtype), "fortran_order": False, "shape": (len(rows), *array.shape[1:])}
+    with files.replacing(path) as stream:
+        npy.write_array_header_1_0(stream, header)
+        for piece in content_hash.pieces(len(rows), content_hash.row_bytes(array)):
+            stream.write(np.ascontiguousarray(array[rows[piece]]).data)
+
+
 def read_manifest(folder: Path) -> schemas.Part:
     path = folder / MANIFEST
     mend = "bring the data back with `dvc checkout`, or make it again with `dvc repro -f split`"
     return schemas.decode(files.read_bytes(path, mend), schemas.Part, str(path), mend)
 
 
-def read(folder: Path, names: Sequence[str] = ("ids", "inputs", "targets", "groups")) -> tuple[Examples, schemas.Part]:
-    """The part in `folder`, checked against its manifest; arrays not in `names` come back empty.
+def read(folder: Path, names: Sequence[str] = EVERYTHING) -> tuple[Examples, schemas.Part]:
+    """The part in `folder`, checked against its manifest; arrays not in `names` come back empty. Large inputs are
+    mapped: they take memory of the page cache alone.
 
     Raises UsageError naming the first array that is missing or was changed.
     """
@@ -107,18 +199,24 @@ def read(folder: Path, names: Sequence[str] = ("ids", "inputs", "targets", "grou
             continue
         path = folder / f"{name}.npy"
         mend = f"bring it back with `dvc checkout --force {quote(str(folder))}`"
-        array = npy_files.read(path, mend)
-        if array_digest(array) != expected or len(array) != manifest.examples:
+        in_arrow = manifest.form is not UNSET
+        array = _inputs(folder, mend, in_arrow) if name == "inputs" else npy_files.read(path, mend)
+        array = example_ids.unpacked(array) if name == "ids" else array
+        if _digest(array) != expected or len(array) != manifest.examples:
             raise UsageError(f"{path} does not match its manifest", mend=mend)
         found[name] = array
     empty = np.empty((manifest.examples, 0))
     return (
         Examples(
-            ids=found.get("ids", np.empty(manifest.examples, dtype="U1")).astype(np.str_),
+            ids=found.get("ids", np.empty(manifest.examples, dtype="U1")).astype(np.str_, copy=False),
             inputs=found.get("inputs", empty),
             targets=found.get("targets", empty),
             groups=found["groups"].astype(np.str_) if "groups" in found else None,
             classes=None if manifest.classes is None else tuple(manifest.classes),
+            decode=None if manifest.decode is UNSET else manifest.decode,
+            several=None if manifest.several is UNSET else target_parts.read(manifest.several),
+            notes={name: found[name] for name in example_notes.ARRAYS if name in found},
+            kind="" if manifest.kind is UNSET else manifest.kind,
         ),
         manifest,
     )

@@ -10,7 +10,6 @@ nothing is ever tested, however the data grow.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -18,82 +17,97 @@ from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
 from assay.core.paths import PARTS
-from assay.data.data_card import labels
-from assay.data.storage import Examples
-from assay.data.validate_examples import content_keys
+from assay.data import column_statistics, content_hash
+from assay.data.column_statistics import ColumnStatistics
+from assay.data.content_hash import Keys
+from assay.data.data_card import duplicates, label_counts
+from assay.data.storage import Examples, arrow, input_keys
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.integer]
 
 _SALT = "assay split 1"
 
 
-def assign(examples: Examples, validation: float, test: float) -> NDArray[np.str_]:
+def assign(examples: Examples, validation: float, test: float, keys: Keys | None = None) -> NDArray[np.str_]:
     """The part of each example (N,): "train", "validation" or "test".
 
-    `validation` and `test` are shares of the examples, both > 0 with a sum below 1.
+    `validation` and `test` are shares of the examples, both > 0 with a sum below 1; `keys` are those of the inputs,
+    where they are at hand.
     """
-    units = _units(examples)
+    units, numbers = _units(examples, input_keys(examples) if keys is None else keys)
+    sizes, strata = np.bincount(units), _strata(examples, units)
+    parts = np.full(len(numbers), "train", dtype="U10")
+    for stratum in np.unique(strata):
+        members = np.flatnonzero(strata == stratum)
+        members = members[np.argsort(numbers[members], kind="stable")]
+        filled = np.cumsum(sizes[members])
+        middle = (filled - sizes[members] + sizes[members] / 2) / filled[-1]
+        parts[members] = _parts(numbers[members], middle, validation, test)
+    found = parts[units]
+    _all_filled(found)
+    return found
+
+
+def _parts(numbers: Array, middle: Array, validation: float, test: float) -> NDArray[np.str_]:
+    """(U,) parts of units with these `numbers`, which have the shares `middle` of their stratum before them."""
     fence = test + validation / 2
-    parts = np.full(len(examples), "train", dtype="U10")
-    for members in _strata(examples, units).values():
-        size, filled = sum(len(rows) for _, rows in members), 0
-        for number, rows in sorted(members, key=lambda member: member[0]):
-            middle = (filled + len(rows) / 2) / size
-            filled += len(rows)
-            parts[rows] = _part(number, middle, validation, test, fence)
-    _all_filled(parts)
-    return parts
+    tested = (middle < test) & (numbers < fence)
+    chosen = np.where((middle < test + validation) | (numbers < fence), "validation", "train")
+    return np.where(tested, "test", chosen)
 
 
-def _part(number: float, middle: float, validation: float, test: float, fence: float) -> str:
-    if middle < test and number < fence:
-        return "test"
-    return "validation" if middle < test + validation or number < fence else "train"
+def _units(examples: Examples, keys: Keys) -> tuple[NDArray[np.int64], Array]:
+    """What must stay together: (N,) the unit of each example, (U,) the number of each unit, uniform in [0, 1).
 
-
-def _units(examples: Examples) -> list[str]:
-    """What must stay together with each example (N,), by name: its input's copies, or its group.
-
-    Groups that hold copies of the same input are one unit. Its name is the one with the smallest number, so that
-    groups which later turn out to belong together move towards test, and never from it into train.
+    A unit is an input with its copies, or a group. Groups that hold copies of the same input are one unit. Its number
+    is the smallest of theirs, so that groups which later turn out to belong together move towards test, and never from
+    it into train.
     """
-    keys = content_keys(examples.inputs)
+    distinct, which = np.unique(keys, return_inverse=True)
     if examples.groups is None:
-        return keys
-    names = [f"group {name}" for name in examples.groups]
-    lead = {name: name for name in names}
-    holder: dict[str, str] = {}
-    for name, key in zip(names, keys, strict=True):
-        pair = (_leader(lead, name), _leader(lead, holder.setdefault(key, name)))
-        one, other = sorted(pair, key=_number)
-        lead[other] = one
-    return [_leader(lead, name) for name in names]
+        return which, _numbers(content_hash.hex_names(distinct).tolist())
+    names, groups = np.unique(examples.groups, return_inverse=True)
+    numbers = _numbers([f"group {name}" for name in names.tolist()])
+    lead = _leaders(which, groups, numbers)
+    leaders, units = np.unique(lead[groups], return_inverse=True)
+    return units, numbers[leaders]
 
 
-def _leader(lead: dict[str, str], name: str) -> str:
-    while lead[name] != name:
-        lead[name] = name = lead[lead[name]]
-    return name
+def _leaders(which: NDArray[np.int64], groups: NDArray[np.int64], numbers: Array) -> NDArray[np.int64]:
+    """(G,) for each group the one with the smallest number among those that share inputs, over however many others."""
+    lead = list(range(len(numbers)))
+
+    def leader(group: int) -> int:
+        while lead[group] != group:
+            lead[group] = group = lead[lead[group]]
+        return group
+
+    pairs = np.unique(np.stack([which, groups]), axis=1)  # by input
+    shared = np.flatnonzero(pairs[0, 1:] == pairs[0, :-1])
+    for one, other in pairs[1, np.stack([shared, shared + 1], axis=1)].tolist():
+        first, second = sorted((leader(one), leader(other)), key=numbers.__getitem__)
+        lead[second] = first
+    return np.array([leader(group) for group in range(len(numbers))], dtype=np.int64)
 
 
-def _number(unit: str) -> float:
-    """Uniform in [0, 1), from the unit's content alone."""
-    return int.from_bytes(hashlib.blake2b(f"{_SALT}{unit}".encode(), digest_size=7).digest(), "big") / 2**56
+def _numbers(units: list[str]) -> Array:
+    """(U,) a number uniform in [0, 1) for each unit, from its name alone."""
+    hashes = (hashlib.blake2b(f"{_SALT}{unit}".encode(), digest_size=7).digest() for unit in units)
+    return np.fromiter((int.from_bytes(found, "big") / 2**56 for found in hashes), np.float64, len(units))
 
 
-def _strata(examples: Examples, units: list[str]) -> dict[int, list[tuple[float, list[int]]]]:
-    """Stratum → its units as (number, rows). A unit of several classes belongs to its most frequent one."""
-    rows: dict[str, list[int]] = {}
-    for row, unit in enumerate(units):
-        rows.setdefault(unit, []).append(row)
-    strata: dict[int, list[tuple[float, list[int]]]] = {}
-    for unit, members in rows.items():
-        stratum = _majority(examples.targets[members]) if examples.classes else 0
-        strata.setdefault(stratum, []).append((_number(unit), members))
-    return strata
-
-
-def _majority(targets: NDArray[np.generic]) -> int:
-    counts = Counter(int(target) for target in targets)
-    return min(counts, key=lambda label: (-counts[label], label))
+def _strata(examples: Examples, units: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(U,) the stratum of each unit: its most frequent class, of equals the first; all are one where there is none."""
+    if examples.classes is None or examples.targets.ndim > 1:
+        return np.zeros(int(units.max()) + 1, dtype=np.int64)
+    labels = examples.targets.astype(np.int64)
+    pairs, counts = np.unique(units * len(examples.classes) + labels, return_counts=True)
+    owners, kinds = np.divmod(pairs, len(examples.classes))
+    order = np.lexsort((kinds, -counts, owners))
+    _, first = np.unique(owners[order], return_index=True)
+    found: NDArray[np.int64] = kinds[order][first]
+    return found
 
 
 def _all_filled(parts: NDArray[np.str_]) -> None:
@@ -105,38 +119,50 @@ def _all_filled(parts: NDArray[np.str_]) -> None:
             )
 
 
-def report(parts: dict[str, Examples], duplicates: int) -> dict[str, Any]:
-    """What a person asks of a split: sizes, labels, overlap of parts, and how far they drifted apart."""
+def report(examples: Examples, where: NDArray[np.str_], keys: Keys) -> dict[str, Any]:
+    """What a person asks of a split: sizes, labels, overlap of parts, and how far they drifted apart.
+
+    `where` (N,) is the part of each example, `keys` (N,) are those of their inputs.
+    """
+    rows = {name: np.flatnonzero(where == name) for name in PARTS}
+    described = {name: _described(examples, found) for name, found in rows.items()}
+    counts = {name: label_counts(examples.targets[found], examples.classes or ()) for name, found in rows.items()}
+    pairs = [("train", "validation"), ("train", "test"), ("validation", "test")]
     return {
         "schema": 1,
-        "sizes": {name: len(part) for name, part in parts.items()},
-        "labels": {name: labels(part) for name, part in parts.items() if part.classes},
-        "exact_duplicates_within": duplicates,
-        "overlap": {f"{first}-{second}": _overlap(parts[first], parts[second]) for first, second in _pairs()},
-        "drift": {f"{first}-{second}": _drift(parts[first], parts[second]) for first, second in _pairs()},
+        "sizes": {name: len(found) for name, found in rows.items()},
+        "labels": counts if examples.classes else {},
+        "exact_duplicates_within": duplicates(keys),
+        "overlap": {f"{one}-{two}": _overlap(examples, keys, rows[one], rows[two]) for one, two in pairs},
+        "drift": {
+            f"{one}-{two}": _drift(described[one], described[two])
+            | (_label_drift(counts[one], counts[two]) if examples.classes else {})
+            for one, two in pairs
+        },
     }
 
 
-def _pairs() -> list[tuple[str, str]]:
-    return [("train", "validation"), ("train", "test"), ("validation", "test")]
+def _described(examples: Examples, rows: Rows) -> ColumnStatistics:
+    stored = arrow(examples.inputs)
+    return column_statistics.statistics(examples.inputs, rows) if stored is None else stored.statistics(rows)
 
 
-def _overlap(first: Examples, second: Examples) -> dict[str, int]:
+def _overlap(examples: Examples, keys: Keys, first: Rows, second: Rows) -> dict[str, int]:
     """How many inputs, and groups, two parts have in common."""
-    shared = len(set(content_keys(first.inputs)) & set(content_keys(second.inputs)))
-    if first.groups is None or second.groups is None:
-        return {"inputs": shared}
-    return {"inputs": shared, "groups": len(set(first.groups) & set(second.groups))}
-
-
-def _drift(first: Examples, second: Examples) -> dict[str, float]:
-    """Total variation between label shares; the largest shift of an input's mean, in standard deviations."""
-    a = first.inputs.reshape(len(first), -1).astype(np.float64)
-    b = second.inputs.reshape(len(second), -1).astype(np.float64)
-    spread = np.concatenate([a, b]).std(axis=0)
-    shift = np.abs(a.mean(axis=0) - b.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    found = {"largest_mean_shift_sd": round(float(shift.max(initial=0.0)), 4)}
-    if first.classes:
-        shares = [np.array(list(labels(part).values())) / len(part) for part in (first, second)]
-        found["label_total_variation"] = round(float(np.abs(shares[0] - shares[1]).sum() / 2), 4)
+    found = {"inputs": len(np.intersect1d(keys[first], keys[second]))}
+    if examples.groups is not None:
+        found["groups"] = len(np.intersect1d(examples.groups[first], examples.groups[second]))
     return found
+
+
+def _drift(first: ColumnStatistics, second: ColumnStatistics) -> dict[str, float]:
+    """The largest shift of an input's mean, in standard deviations."""
+    spread = first.merged(second).spread
+    shift = np.abs(first.mean - second.mean) / np.where(spread > 0, spread, 1.0)
+    return {"largest_mean_shift_sd": round(float(shift.max(initial=0.0)), 4)}
+
+
+def _label_drift(first: dict[str, int], second: dict[str, int]) -> dict[str, float]:
+    """Total variation between label shares."""
+    one, two = (np.array(list(counts.values())) / max(1, sum(counts.values())) for counts in (first, second))
+    return {"label_total_variation": round(float(np.abs(one - two).sum() / 2), 4)}

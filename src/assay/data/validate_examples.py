@@ -6,58 +6,69 @@ is dropped or repaired: whether a bad example goes is for a person to decide.
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
-from assay.data.storage import Examples
+from assay.core.json_encoding import json_form
+from assay.data import content_hash, example_ids, example_notes, prepared_sources, target_parts
+from assay.data.storage import Examples, input_keys
+from assay.data.target_parts import TargetPart
 
-KEYS = ("inputs", "targets", "classes", "groups")
+KEYS = ("inputs", "targets", "classes", "groups", "decode", *example_notes.KEYS)
 
 
-def canonical(raw: object, where: str) -> Examples:
-    """Check what `prepare()` returned and give every example an id. `where` names the file in errors."""
+def canonical(raw: object, where: str, folder: Path | None = None) -> Examples:
+    """Check what `prepare()` returned and give every example an id. `where` names the file in errors.
+
+    Inputs that are no array are written into `folder` at once, and mapped.
+    """
+    raw = prepared_sources.plain(raw, where, folder)
     if not isinstance(raw, Mapping) or not {"inputs", "targets"} <= set(raw) <= set(KEYS):
         found = ", ".join(map(str, raw)) if isinstance(raw, Mapping) else type(raw).__name__
         raise UsageError(
-            f"{where}: prepare() returned {found}", allowed=f"a dict with {', '.join(KEYS)} (last two optional)"
+            f"{where}: prepare() returned {found}", allowed=f"a dict with {', '.join(KEYS)} (the first two required)"
         )
-    inputs, targets = _numeric(raw["inputs"], "inputs", where), _numeric(raw["targets"], "targets", where)
+    stored = hasattr(raw["inputs"], "form")
+    inputs = raw["inputs"] if stored else _numeric(raw["inputs"], "inputs", where)
+    targets, several = _targets(raw["targets"], where)
     if len(inputs) == 0:
         raise UsageError(f"{where}: prepare() returned no examples", allowed="at least one example in each part")
     if len(inputs) != len(targets):
         raise UsageError(f"{where}: {len(inputs)} inputs but {len(targets)} targets", allowed="as many of each")
-    _finite(inputs, "input", where)
+    if not stored:
+        _finite(inputs, "input", where)
     _finite(targets, "target", where)
+    extra = [name for name in ("classes", "second_labels") if raw.get(name) is not None]
+    if several is not None and extra:
+        raise UsageError(f"{where}: {extra[0]} are given, and targets are a dict", allowed="classes of one target")
     classes = _classes(raw.get("classes"), targets, where)
     groups = _groups(raw.get("groups"), len(inputs), where)
-    return Examples(
-        identify(inputs, targets), inputs, targets.astype(np.int64) if classes else targets, groups, classes
+    examples = Examples(
+        np.empty(0, dtype=np.str_),
+        inputs,
+        targets.astype(np.int64) if classes else targets,
+        groups,
+        classes,
+        several=several,
+        notes=example_notes.notes(raw, targets, classes, where),
+        kind=example_notes.kind(raw, where),
     )
+    keys = content_hash.combined_keys(input_keys(examples), content_hash.row_keys(targets))
+    return replace(examples, ids=example_ids.from_keys(keys), decode=_decode(raw.get("decode"), where))
 
 
-def content_keys(rows: NDArray[np.generic]) -> list[str]:
-    """One hash per row, from its dtype, shape and values alone."""
-    little = np.ascontiguousarray(rows)
-    little = little.astype(little.dtype.newbyteorder("<"), copy=False)
-    header = f"{little.dtype.str}{little.shape[1:]}".encode()
-    return [hashlib.blake2b(header + row.tobytes(), digest_size=16).hexdigest() for row in little]
-
-
-def identify(inputs: NDArray[np.generic], targets: NDArray[np.generic]) -> NDArray[np.str_]:
-    """Stable ids (N,): from an example's own input and target; exact repeats get -1, -2, … in order."""
-    seen: Counter[str] = Counter()
-    ids = []
-    for first, second in zip(content_keys(inputs), content_keys(targets), strict=True):
-        key = hashlib.blake2b(f"{first}{second}".encode(), digest_size=16).hexdigest()
-        ids.append(f"{key}-{seen[key]}" if seen[key] else key)
-        seen[key] += 1
-    return np.array(ids, dtype=np.str_)
+def _decode(given: Any, where: str) -> dict[str, Any] | None:
+    if given is None:
+        return None
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise UsageError(f"{where}: decode is {given!r:.80}", allowed="a dict of keyword arguments of decode()")
+    return {name: json_form(value) for name, value in given.items()}
 
 
 def _unmasked(values: Any, name: str, where: str) -> None:
@@ -86,13 +97,28 @@ def _numeric(values: Any, name: str, where: str) -> NDArray[np.generic]:
     return array.astype(np.uint8) if array.dtype.kind == "b" else array
 
 
+def _targets(values: Any, where: str) -> tuple[NDArray[np.generic], tuple[TargetPart, ...] | None]:
+    """One array of targets, and how several of them lie in it."""
+    if not isinstance(values, Mapping):
+        return _numeric(values, "targets", where), None
+    named = {str(name): _numeric(array, f"targets[{name!r}]", where) for name, array in values.items()}
+    lengths = {name: len(array) for name, array in named.items()}
+    if len(set(lengths.values())) != 1:
+        raise UsageError(
+            f"{where}: targets have the lengths {lengths}", allowed="at least one, a row an example in each"
+        )
+    return target_parts.packed(named, where)
+
+
 def _finite(array: NDArray[np.generic], name: str, where: str) -> None:
     if array.dtype.kind != "f":
         return
-    flat = array.reshape(len(array), -1)
-    bad = np.flatnonzero(~np.isfinite(flat).all(axis=1))
+    pieces = content_hash.pieces(len(array), content_hash.row_bytes(array))
+    fine = [np.isfinite(array[piece]).reshape(piece.stop - piece.start, -1).all(axis=1) for piece in pieces]
+    bad = np.flatnonzero(~np.concatenate(fine))
     if len(bad):
-        value = flat[bad[0]][~np.isfinite(flat[bad[0]])][0]
+        row = array[bad[0]].reshape(-1)
+        value = row[~np.isfinite(row)][0]
         raise UsageError(
             f"{where}: the {name} of example {bad[0]} contains {value} ({len(bad)} such of {len(array)})",
             allowed="finite numbers",
@@ -105,21 +131,26 @@ def _classes(names: Any, targets: NDArray[np.generic], where: str) -> tuple[str,
         return None
     if isinstance(names, str) or not isinstance(names, Sequence) or len(set(map(str, names))) != len(names):
         raise UsageError(f"{where}: classes are {names!r}", allowed="a list of different names")
-    if targets.ndim != 1 or targets.dtype.kind not in "ui":
+    if targets.dtype.kind not in "ui":
         raise UsageError(
             f"{where}: targets are {targets.dtype} of shape {targets.shape}",
-            allowed="whole numbers of shape (N,), as classes are given",
+            allowed="whole numbers, as classes are given: (N,), or (N, …) for sequences and masks",
         )
-    numbers = targets.astype(np.int64)
-    bad = np.flatnonzero((numbers < 0) | (numbers >= len(names)))
+    several = targets.ndim > 1
+    rows = targets.reshape(len(targets), -1).astype(np.int64)
+    wrong = (rows < (-1 if several else 0)) | (rows >= len(names))
+    bad = np.flatnonzero(wrong.any(axis=1))
     if len(bad):
         raise UsageError(
-            f"{where}: the label of example {bad[0]} is {targets[bad[0]]}",
-            allowed=f"0 to {len(names) - 1}, as classes has {len(names)} names",
+            f"{where}: the label of example {bad[0]} is {rows[bad[0]][wrong[bad[0]]][0]} "
+            f"({len(bad)} such of {len(targets)})",
+            allowed=f"0 to {len(names) - 1}, as classes has {len(names)} names"
+            + (", and -1 for padding" if several else ""),
         )
-    if len(np.unique(targets)) < 2:
+    if len(found := np.unique(rows[rows >= 0])) < 2:
         raise UsageError(
-            f"{where}: all {len(targets)} examples have the label {targets[0]}", allowed="two classes or more"
+            f"{where}: all {len(targets)} examples have the label {found[0] if len(found) else -1}",
+            allowed="two classes or more",
         )
     return tuple(map(str, names))
 

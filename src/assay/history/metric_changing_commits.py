@@ -6,6 +6,7 @@ strategies are made of. Not covered: what the metric is (`metrics.metric_definit
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,10 +18,11 @@ from assay.core.errors import UsageError
 from assay.core.paths import ProjectPaths
 from assay.metrics import metric_definition
 from assay.runtime import git, task_source
-from assay.runtime import source_roots as trees
 from assay.runtime.git_objects import Objects, reading
 
 TRAINING_DATA = "data/split/train"
+#: where a metric can be defined: sources may lie above the folder of dvc.yaml
+_SOURCES = ("src", "params.yaml", ":(top,glob)**/*.py")
 
 
 def changed_alone(tree: ProjectPaths, home: ProjectPaths, since: str, until: Sequence[str], metric: str) -> list[str]:
@@ -29,8 +31,7 @@ def changed_alone(tree: ProjectPaths, home: ProjectPaths, since: str, until: Seq
     `tree` holds the files to be accepted: what training reaches there is what a strategy is made of.
     """
     task = params_yaml.load(tree.params.read_bytes()).task.name
-    paths = ("src", "params.yaml", ":(top)*.py")  # what a metric can be made of
-    listed = git.run(home.root, "rev-list", "--reverse", *until, f"^{since}", "--", *paths).split()
+    listed = git.run(home.root, "rev-list", "--reverse", *until, f"^{since}", "--", *_SOURCES).split()
     sources = _Sources(baseline_diff.reached(tree, task), task if task_source.is_single(tree.root, task) else "")
     changed = []
     with reading(home.root) as objects:
@@ -59,17 +60,18 @@ def _parents(objects: Objects, commit: str) -> list[str]:
 
 def _definition(objects: Objects, root: Path, commit: str, metric: str) -> tuple[object, ...]:
     """What a commit defines the metric by, to be compared with another commit's."""
-    read, folders = metric_definition.at(objects, root, commit), trees.project(root).folders
-    found = metric_definition.definition(read, metric, "", recorded=False, folders=folders)
-    return found.decides, found.code, found.options, found.terms or found.source, found.reads
+    found = metric_definition.definition(metric_definition.at(objects, root, commit), metric, "", recorded=False)
+    return found.decides, found.code, found.options, found.terms or found.source, found.reads, found.score
 
 
 def _touches_strategy(objects: Objects, home: ProjectPaths, parent: str, commit: str, sources: _Sources) -> bool:
     """Whether the commit changed anything that training, or preparing its data, is made of."""
     before, after = (metric_definition.at(objects, home.root, one) for one in (parent, commit))
-    listed = git.run(home.root, "diff-tree", "-r", "-z", "--name-only", "--relative", "--no-renames", parent, commit)
-    paths = [path for path in listed.split("\0") if path]
-    if any(path.endswith(".dvc") or path == "dvc.yaml" for path in paths):
+    listed = git.run(home.root, "diff-tree", "-r", "-z", "--name-only", "--no-relative", "--no-renames", parent, commit)
+    start = git.prefix(home.root) or "."
+    paths = [posixpath.relpath(path, start) for path in listed.split("\0") if path]
+    own = (path for path in paths if not path.startswith("../"))
+    if any(path.endswith(".dvc") or path == "dvc.yaml" for path in own):
         return True
     mine = [path for path in paths if path in sources.paths]
     if sources.single and mine and baseline_diff.sources_between(home, parent, commit, sources.single):

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from assay.core.metric_version import metric_name
+from assay.stats.arm_scores import mean_and_sd
+from assay.stats.compare_arms import MeasuredArm
 from assay.tags.strategy_events import RecordedComparison, Score
 
 
@@ -23,11 +26,6 @@ def number(metrics: Mapping[str, Any], key: str) -> float | None:
         return None
 
 
-def metric_of(version: str) -> str:
-    """Name of the metric in a metric version such as accuracy-1.5f3c9a2e."""
-    return version.rpartition("-")[0]
-
-
 def comparison(metrics: Mapping[str, Any]) -> RecordedComparison | None:
     """The verdict in `metrics` and its numbers; None when no verdict was reached."""
     verdict = text(metrics, "verdict")
@@ -43,9 +41,15 @@ def comparison(metrics: Mapping[str, Any]) -> RecordedComparison | None:
     )
 
 
+def score(arm: MeasuredArm) -> Score:
+    """The numbers of one group as evidence holds them."""
+    mean, sd = mean_and_sd(arm.values)
+    return Score(n=len(arm.values), mean=mean, sd=sd, diverged=arm.diverged)
+
+
 def candidate(metrics: Mapping[str, Any]) -> Score:
     """The candidate group's own numbers."""
-    metric = metric_of(text(metrics, "metric_version"))
+    metric = metric_name(text(metrics, "metric_version"))
     return Score(
         n=int(number(metrics, "n") or 0),
         mean=number(metrics, metric),

@@ -10,10 +10,12 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from assay.core.errors import AssayError
+from assay.core.metric_version import metric_name
 from assay.core.params_yaml import Judge, MetricSection
 from assay.core.schemas import DAMAGE
 from assay.core.yaml12 import parse
@@ -23,7 +25,10 @@ from assay.runtime.table_files import Table
 from assay.stats.alpha_budget import LookEntry, LookKey, metric_label
 
 #: columns that say which look it was
-_ASKED = ("arm", "strategy", "identity", "replicate", "seed", "metric_version", "environment")
+_ASKED = (
+    *("arm", "strategy", "identity", "replicate", "seed", "metric_version", "environment"),
+    *("direction", "min_effect", "worst"),
+)
 PATTERNS = ("refs/exps", "refs/tags/strategy", "refs/tags/rejected")
 FLOOR = "floor"
 #: the sections of params.yaml that say how a verdict was to be given
@@ -98,7 +103,7 @@ def recorded(table: Table, judge: Judge, metric: str, tags: Mapping[str, str], u
         test=judge.test,
         alpha=judge.alpha,
         plan=tuple(judge.looks),
-        metric=metric or table["metric_version"][0].rpartition("-")[0],
+        metric=metric or metric_name(table["metric_version"][0]),
     )
     return LookEntry(
         identity=table["identity"][first] if "identity" in table else unnamed,
@@ -108,7 +113,20 @@ def recorded(table: Table, judge: Judge, metric: str, tags: Mapping[str, str], u
         key=key,
         level=0.0,
         spends=0.0,
+        **({} if base else _terms(table, first)),
     )
+
+
+def _terms(table: Table, row: int) -> dict[str, Any]:
+    """By which terms the verdict against a floor was given, where the table says them."""
+    if not {"direction", "min_effect", "worst"} <= table.keys():
+        return {}
+    worst = table["worst"][row]
+    return {
+        "direction": table["direction"][row],
+        "min_effect": float(table["min_effect"][row]),
+        "worst": float(worst) if worst else None,
+    }
 
 
 def _seed(table: Table, row: int) -> int:

@@ -18,8 +18,16 @@ from assay.runtime.git_objects import refs
 from assay.tags.strategy_events import Score
 
 FOLDER = "refs/assay/rescored"
+
+
+class RescoredScore(Score, frozen=True, omit_defaults=True):
+    """A score, and what the metric imported for it, "" where an earlier version did not note it."""
+
+    packages: str = ""  # with their versions
+
+
 #: metric version → commit → score
-Tables = dict[str, dict[str, Score]]
+Tables = dict[str, dict[str, RescoredScore]]
 
 
 def tables(root: Path) -> Tables:
@@ -29,11 +37,11 @@ def tables(root: Path) -> Tables:
     return {name.removeprefix(f"{FOLDER}/"): _table(scored) for name, scored in every}
 
 
-def _table(found: Grown) -> dict[str, Score]:
+def _table(found: Grown) -> dict[str, RescoredScore]:
     table = {}
     for path, content in files(found).items():
         try:
-            table[path.replace("/", "").removesuffix(".json")] = msgspec.json.decode(content, type=Score)
+            table[path.replace("/", "").removesuffix(".json")] = msgspec.json.decode(content, type=RescoredScore)
         except DAMAGE:
             continue
     return table
@@ -44,7 +52,7 @@ def files(found: Grown) -> Mapping[str, bytes]:
     if found.blob is None:
         return found.files
     try:
-        return _files(msgspec.json.decode(found.blob, type=dict[str, Score]))
+        return _files(msgspec.json.decode(found.blob, type=dict[str, RescoredScore]))
     except DAMAGE:
         return {}
 

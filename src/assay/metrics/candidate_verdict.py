@@ -12,15 +12,13 @@ from dataclasses import dataclass, replace
 from assay.core.schemas import RECORD, UNRECORDED
 from assay.metrics.scored_arm import Scored
 from assay.metrics.task_metrics import Metric
-from assay.stats import cautions, verdict_rule
-from assay.stats.arm_comparison import Comparison, compare, entered
+from assay.stats import cautions, compare_arms, verdict_rule
+from assay.stats.arm_comparison import Comparison
+from assay.stats.compare_arms import MeasuredArm
 from assay.stats.sequential_testing import Look
 
 #: verdicts that no test gave
 INCOMPARABLE, SAME = "incomparable", "same"
-PAIRED = "paired"
-#: tests that one arm and a fixed value can have: nothing to pair with, or to permute
-ALONE = ("welch", "student", "anytime")
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,8 @@ class Judgement:
     reason: str = ""  # why nothing was tested
     mend: str = ""  # the command that makes it testable
     level: float | None = None  # that p was held against, None where there was no test
+    look: Look | None = None  # by which it was tested; slices are tested by the same
+    last_level: float | None = None  # of the last look of a declared plan, None without one
 
 
 def against_floor(
@@ -40,10 +40,9 @@ def against_floor(
 ) -> Judgement:
     """Against the best floor, a fixed value: no seeds stand behind it. `fixed`: nor behind a task without chance."""
     best = verdict_rule.best(floors, metric.direction)
-    test = test if test in ALONE else "welch"
-    constant = fixed and _constant(candidate, metric)
-    found = _compare(floors[best], candidate.values(metric.name), metric, test, look, (0, candidate.diverged), constant)
-    return Judgement(found.verdict, f"floor {best}", _with_doubts(found, (candidate,), fixed, constant))
+    test = compare_arms.fitting_test(test, fixed_value=True)
+    found = _compare(floors[best], candidate.measured(metric.name), metric, test, look, fixed)
+    return Judgement(found.verdict, f"floor {best}", _with_doubts(found, (candidate,), metric, fixed))
 
 
 def untested(candidate: Scored, baseline: Scored | None) -> Judgement | None:
@@ -63,6 +62,19 @@ def unseen(against: str, source: str, names: Sequence[str], mend: str) -> Judgem
     return Judgement(INCOMPARABLE, against, None, f"{source} reads {', '.join(names)}; {mend}")
 
 
+def alone() -> Judgement:
+    """No verdict: there is neither a baseline nor a floor."""
+    mend = "assay accept, for a first strategy that claims no gain; or set judge.human in params.yaml"
+    return Judgement("inconclusive", "floor", None, "nothing to compare with", mend)
+
+
+def scored_otherwise(against: str) -> Judgement:
+    """No verdict: what the metric gets of both arms was made by different code."""
+    why = f"score() of learning.py is not that of {against}, and their stored scores mean different things"
+    mend = f"write score() as {against} has it, or accept this tree as a new start with baseline: floor"
+    return Judgement(INCOMPARABLE, against, None, why, mend)
+
+
 def unrecorded(against: str, why: str) -> Judgement:
     """No verdict: nobody could be told later that somebody looked."""
     return Judgement("inconclusive", against, None, f"{UNRECORDED}: {why}", RECORD)
@@ -72,25 +84,14 @@ def against_baseline(
     candidate: Scored, baseline: Scored, metric: Metric, test: str, look: Look, fixed: bool = False
 ) -> Judgement:
     """Against the accepted strategy's own replicates, measured under the same ruler."""
-    name = baseline.arm.name
-    first, second = baseline.values(metric.name), candidate.values(metric.name)
-    diverged = baseline.diverged, candidate.diverged
-    if test == PAIRED:
-        first, second = _matched(baseline, candidate, metric)
-    placed = test == PAIRED and metric.worst is not None  # diverged ones are in their places already
-    constant = fixed and any(_constant(arm, metric) for arm in (baseline, candidate))
-    found = _compare(first, second, metric, test, look, (0, 0) if placed else diverged, constant)
-    found = entered(found, diverged) if placed else found
-    return Judgement(found.verdict, name, _with_doubts(found, (baseline, candidate), fixed, constant))
+    arms = baseline.measured(metric.name), candidate.measured(metric.name)
+    found = _compare(*arms, metric, test, look, fixed)
+    return Judgement(found.verdict, baseline.arm.name, _with_doubts(found, (baseline, candidate), metric, fixed))
 
 
-def _constant(arm: Scored, metric: Metric) -> bool:
-    """Whether all replicates are one value: what a task without chance gives."""
-    return len(set(arm.values(metric.name))) == 1 and not arm.diverged
-
-
-def _with_doubts(found: Comparison, arms: Sequence[Scored], fixed: bool, constant: bool) -> Comparison:
+def _with_doubts(found: Comparison, arms: Sequence[Scored], metric: Metric, fixed: bool) -> Comparison:
     """With a caution for each arm whose replicates repeat each other although nobody said that they would."""
+    constant = fixed and any(arm.measured(metric.name).constant for arm in arms)
     doubts = [
         cautions.counted_once(arm.arm.arm, len(arm.replicates), len(arm.replicates) - len(arm.same_as))
         for arm in arms
@@ -114,39 +115,17 @@ def differences(baseline: Scored, candidate: Scored) -> list[str]:
 
 
 def _compare(
-    baseline: float | list[float],
-    candidate: list[float],
-    metric: Metric,
-    test: str,
-    look: Look,
-    diverged: tuple[int, int],
-    fixed: bool,
+    baseline: float | MeasuredArm, candidate: MeasuredArm, metric: Metric, test: str, look: Look, fixed: bool
 ) -> Comparison:
-    return compare(
+    return compare_arms.compare_arms(
         baseline,
         candidate,
         metric.direction,
+        test=test,
         alpha=look.alpha,
         min_effect=metric.min_effect,
-        test=test,
-        diverged_baseline=diverged[0],
-        diverged_candidate=diverged[1],
         worst=metric.worst,
         hold=look.hold,
         fixed=fixed,
         distinct=True,  # same predictions are counted once already; other ties are data
     )
-
-
-def _matched(baseline: Scored, candidate: Scored, metric: Metric) -> tuple[list[float], list[float]]:
-    """Values matched by number, as a paired design shares seeds: where a worst value is named it stands for a
-    replicate that diverged, else only replicates that both arms finished count."""
-    first, second = _by_number(baseline, metric), _by_number(candidate, metric)
-    both = [number for number in first if number in second]
-    return [first[number] for number in both], [second[number] for number in both]
-
-
-def _by_number(arm: Scored, metric: Metric) -> dict[int, float]:
-    scored = zip(arm.replicates, arm.scores, strict=True)
-    values = {r.number: s[metric.name] if s else metric.worst for r, s in scored if r.number not in arm.same_as}
-    return {number: value for number, value in values.items() if value is not None}

@@ -6,16 +6,24 @@ Covers: what makes it the look it is. Not covered: what it costs (`stats.alpha_b
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from assay.core.params_yaml import Params
-from assay.metrics.candidate_verdict import PAIRED
 from assay.metrics.scored_arm import Scored
+from assay.metrics.task_metrics import Metric
 from assay.stats.alpha_budget import LookEntry, LookKey, metric_label
+from assay.stats.compare_arms import PAIRED
 
 FLOOR = "floor"
 
 
-def asked(candidate: Scored, baseline: Scored | None, params: Params, names: tuple[str, tuple[str, ...]]) -> LookEntry:
-    """The look at `candidate`, which is called `names`, against `baseline` or the floor; with no price yet."""
+def asked(
+    candidate: Scored, baseline: Scored | None, params: Params, names: tuple[str, tuple[str, ...]], metric: Metric
+) -> LookEntry:
+    """The look at `candidate`, which is called `names`, against `baseline` or the floor; with no price yet.
+
+    Against the floor it says by which terms of `metric` it judges: no baseline's record does.
+    """
     numbers = [one.number for one in baseline.replicates] if baseline else []
     key = LookKey(
         candidate=candidate.replicates[0].seed,
@@ -35,4 +43,7 @@ def asked(candidate: Scored, baseline: Scored | None, params: Params, names: tup
         key=key,
         level=0.0,
         spends=0.0,
+        direction=UNSET if baseline else metric.direction,
+        min_effect=UNSET if baseline else metric.min_effect,
+        worst=UNSET if baseline else metric.worst,
     )

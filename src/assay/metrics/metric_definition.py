@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 import posixpath
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,14 +22,21 @@ from msgspec import UNSET, UnsetType
 from assay.core import ast_normal_form, params_yaml, schemas
 from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
+from assay.core.metric_version import metric_name
 from assay.core.yaml12 import parse
-from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision
-from assay.runtime import dvc_yaml, files, git, metric_input_files, table_files, task_source
-from assay.runtime import source_roots as trees
+from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision, score_code
+from assay.runtime import (
+    dvc_yaml,
+    files,
+    git,
+    import_closure,
+    metric_input_files,
+    source_roots,
+    table_files,
+    task_source,
+)
 from assay.runtime.git_objects import Objects, reading
 
-#: path relative to the project → content, None where there is no such file
-ReadFile = Callable[[str], bytes | None]
 #: what a task of one file is called where params.yaml does not say
 TASK = params_yaml.TaskSection().name
 RULERS, REPLICATES = "results/rulers.csv", "results/replicates.csv"
@@ -40,6 +48,17 @@ class MetricTerms(NamedTuple):
     direction: str
     min_effect: float
     worst: float | None
+
+
+@dataclass(frozen=True)
+class ReadFile:
+    """Files of a project by their paths relative to it, None where there is none; `folders` are where imports begin."""
+
+    read: Callable[[str], bytes | None]
+    folders: tuple[str, ...]
+
+    def __call__(self, path: str) -> bytes | None:
+        return self.read(path)
 
 
 class MetricDefinition(schemas.Record, frozen=True, kw_only=True):
@@ -54,6 +73,7 @@ class MetricDefinition(schemas.Record, frozen=True, kw_only=True):
     min_effect: float
     worst: float | None
     reads: dict[str, str] | UnsetType = UNSET  # file that the metric says it reads → hash; left out where there is none
+    score: str | UnsetType = UNSET  # hash of the code of score(), whose results the metric gets; left out without one
     packages: dict[str, str] | UnsetType = UNSET  # that today's metrics import → version; another makes evaluate run
 
     @property
@@ -61,15 +81,11 @@ class MetricDefinition(schemas.Record, frozen=True, kw_only=True):
         return MetricTerms(self.direction, self.min_effect, self.worst) if self.direction else None
 
 
-def definition(
-    read: ReadFile, metric: str, tree: str, *, recorded: bool, folders: Sequence[str] = (".", "src")
-) -> MetricDefinition:
-    """How the tree that `read` reads defines `metric`; with `recorded` its results speak before its sources.
-
-    `folders` are where imports begin, as seen from the folder of dvc.yaml.
-    """
-    task, decides, options = _asked(read)
-    modules = partial(_module, read, folders)
+def definition(read: ReadFile, metric: str, tree: str, *, recorded: bool) -> MetricDefinition:
+    """How the tree that `read` reads defines `metric`; with `recorded` its results speak before its sources."""
+    task, decides, given = _asked(read)
+    options = given.get("options")
+    modules = partial(_module, read)
     module, label = _place(modules, task)
     try:
         code = files.digest((metric_code(modules, module, metric, label) + metric_revision(modules, module)).encode())
@@ -77,14 +93,19 @@ def definition(
         code = ""
     ways = [partial(_recorded, read, metric), partial(_written, modules, module, metric)]
     terms = next(filter(None, (way() for way in (ways if recorded else reversed(ways)))), MetricTerms("", 0.0, None))
-    mine, source = options if metric == decides else {}, _source(modules, module)
+    smallest = given.get("min_effect")
+    if metric == decides and isinstance(smallest, int | float) and terms.direction:
+        terms = terms._replace(min_effect=float(smallest))
+    mine = dict(options) if metric == decides and isinstance(options, Mapping) else {}
+    source = _source(modules, module)
     return MetricDefinition(
         tree=tree,
         decides=decides,
         code=code,
         source=source,
         options=mine,
-        reads=_reads(read, folders, modules, module) or UNSET,
+        reads=_reads(read, modules, module) or UNSET,
+        score=_score(modules, _place(modules, task, "learning")[0]) or UNSET,
         **terms._asdict(),
     )
 
@@ -101,14 +122,23 @@ def baseline_metric(root: Path, home: Path, baseline: str, commit: str, metric: 
 
 def present(root: Path, metric: str, tree: str) -> MetricDefinition:
     """`definition` of the project at `root` as it stands."""
-    return definition(on_disk(root), metric, tree, recorded=False, folders=trees.project(root).folders)
+    return definition(on_disk(root), metric, tree, recorded=False)
 
 
 def committed(root: Path, revision: str, metric: str, tree: str, *, recorded: bool) -> MetricDefinition:
     """`definition` of the project at `root` as of `revision`."""
     with reading(root) as objects:
-        folders = trees.project(root).folders
-        return definition(at(objects, root, revision), metric, tree, recorded=recorded, folders=folders)
+        return definition(at(objects, root, revision), metric, tree, recorded=recorded)
+
+
+def scores_differ(before: MetricDefinition, root: Path, metric: str) -> bool:
+    """Whether the tree at `root` keeps other scores than `before`, by the code that makes them."""
+    return present(root, metric, "").score != before.score
+
+
+def keeps_scores(root: Path, metric: str) -> bool:
+    """Whether the metric in the tree at `root` gets what score() of the task made of predictions."""
+    return present(root, metric, "").score is not UNSET
 
 
 def at(objects: Objects, root: Path, revision: str) -> ReadFile:
@@ -116,20 +146,21 @@ def at(objects: Objects, root: Path, revision: str) -> ReadFile:
     prefix = git.prefix(root)
 
     def read(path: str) -> bytes | None:
-        if git.is_filtered(root, path):  # its blob is not what a checkout writes
-            return git.read(root, revision, path)
-        full = posixpath.normpath(prefix + path)
-        found = None if full.startswith("../") else objects.read([f"{revision}:{full}"])[0]
-        return found.content if found is not None and found.kind == "blob" else None
+        within = posixpath.normpath(prefix + path)
+        found = None if within.startswith("../") else objects.read([f"{revision}:{within}"])[0]
+        if found is None or found.kind != "blob":
+            return None
+        # What a filter stands before: its blob is not what a checkout writes.
+        return git.read(root, revision, path) if git.is_filtered(root, path) else found.content
 
-    return read
+    return ReadFile(read, source_roots.project(root).folders)
 
 
 def on_disk(root: Path) -> ReadFile:
     def read(path: str) -> bytes | None:
         return (root / path).read_bytes() if (root / path).is_file() else None
 
-    return read
+    return ReadFile(read, source_roots.project(root).folders)
 
 
 def changes(before: MetricDefinition, after: MetricDefinition, terms: MetricTerms) -> list[str]:
@@ -141,6 +172,8 @@ def changes(before: MetricDefinition, after: MetricDefinition, terms: MetricTerm
         return [*found, f"{after.decides} is new"]
     if before.code != after.code:
         found.append(f"code of {after.decides}")
+    if before.score != after.score:
+        found.append("score(), whose results it gets")
     found += [
         f"options.{key} {before.options.get(key, '–')} → {after.options.get(key, '–')}"
         for key in sorted(before.options.keys() | after.options.keys())
@@ -148,10 +181,11 @@ def changes(before: MetricDefinition, after: MetricDefinition, terms: MetricTerm
     ]
     old, new = ({} if one.reads is UNSET else one.reads for one in (before, after))
     found += [f"file {name}" for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
-    return found + _terms_changed(before, after, terms)
+    return found + terms_changed(before, after, terms)
 
 
-def _terms_changed(before: MetricDefinition, after: MetricDefinition, terms: MetricTerms) -> list[str]:
+def terms_changed(before: MetricDefinition, after: MetricDefinition, terms: MetricTerms) -> list[str]:
+    """What differs of direction, smallest effect and worst value, one short text each; `terms` are today's."""
     if before.terms is None:  # neither written out nor recorded
         same = before.source and before.source == after.source
         return [] if same else ["direction, min_effect and worst are not known there"]
@@ -164,34 +198,35 @@ def _shown(value: object) -> str:
 
 
 def _asked(read: ReadFile) -> tuple[str, str, dict[str, Any]]:
-    """Task, deciding metric and its options. All else in that params.yaml is for that tree's own code to read."""
+    """Task, deciding metric and its section. All else in that params.yaml is for that tree's own code to read."""
     try:
         raw = parse(read("params.yaml") or b"", "params.yaml")
     except UsageError:
         raw = {}
     task, metric = (raw[key] if isinstance(raw.get(key), Mapping) else {} for key in ("task", "metric"))
-    options = metric.get("options") if isinstance(metric.get("options"), Mapping) else {}
-    return str(task.get("name", TASK)), str(metric.get("name", "")), dict(options or {})
+    return str(task.get("name", TASK)), str(metric.get("name", "")), dict(metric)
 
 
-def _place(modules: Callable[[str], Source | None], task: str) -> tuple[str, str]:
-    """The module with METRICS, and what it would be called if it held nothing else ("" where it does)."""
-    named = f"tasks.{task}.metrics"
+def _place(modules: Callable[[str], Source | None], task: str, part: str = "metrics") -> tuple[str, str]:
+    """The module with a part of the task, and what it would be called if it held nothing else ("" where it does)."""
+    named = f"tasks.{task}.{part}"
     alone = modules(named) is None and (found := modules(task_source.SINGLE)) is not None and not found.package
     return (task_source.SINGLE, named) if alone else (named, "")
 
 
-def _module(read: ReadFile, folders: Sequence[str], name: str) -> Source | None:
-    """Source of a module of the tree or of Assay, as `import_closure.read_module` finds it on disk."""
+def _module(read: ReadFile, name: str) -> Source | None:
+    """Source of a module of the project, as `import_closure.read_module` finds it on disk.
+
+    Assay's own modules are today's, whatever the tree: the library is environment.
+    """
     parts = name.split(".")
-    if parts[0] == trees.LIBRARY:
-        ours = trees.LIBRARY_TREE.find(name)
-        return None if ours is None else Source((trees.PLACE / ours).read_bytes(), ours.name == "__init__.py")
+    if parts[0] == source_roots.LIBRARY:
+        return import_closure.read_module(source_roots.LIBRARY_TREE, name)
     if parts[0] in sys.stdlib_module_names or not all(part.isidentifier() for part in parts):
         return None
-    for folder in folders:
+    for folder in read.folders:
         for ending in ("/__init__.py", ".py"):
-            content = read(posixpath.normpath(f"{folder}/{'/'.join(parts)}{ending}"))
+            content = read(posixpath.join(folder, f"{'/'.join(parts)}{ending}"))
             if content is not None:
                 return Source(content, ending == "/__init__.py")
     return None
@@ -209,9 +244,16 @@ def _source(modules: Callable[[str], Source | None], module: str) -> str:
         return ""
 
 
-def _reads(
-    read: ReadFile, folders: Sequence[str], modules: Callable[[str], Source | None], module: str
-) -> dict[str, str]:
+def _score(modules: Callable[[str], Source | None], module: str) -> str:
+    """Hash of the code that makes scores in place of predictions; "" where there is none."""
+    try:
+        code = score_code(modules, module)
+    except UsageError:
+        return ""
+    return files.digest(code.encode()) if code else ""
+
+
+def _reads(read: ReadFile, modules: Callable[[str], Source | None], module: str) -> dict[str, str]:
     """Name in READS → hash of the content; of what DVC tracks the hash of what Git holds about it."""
     source, folder = modules(module), module.rpartition(".")[0].replace(".", "/")
     try:
@@ -220,7 +262,7 @@ def _reads(
         return {}
     found = {}
     for name in names:
-        paths = [posixpath.normpath(posixpath.join(top, folder, name)) for top in folders]
+        paths = [posixpath.normpath(posixpath.join(top, folder, name)) for top in read.folders]
         contents = (read(place) for path in paths for place in (*metric_input_files.pointers(path), path))
         found[name] = files.digest(next((content for content in contents if content is not None), b""))
     return found
@@ -243,7 +285,13 @@ def _written(modules: Callable[[str], Source | None], module: str, metric: str) 
 def _recorded(read: ReadFile, metric: str) -> MetricTerms | None:
     """As that tree's results say them: its row in rulers.csv, for an older tree replicates.csv, if it decided there."""
     found = _row(read(RULERS), RULERS, lambda row: row["metric"] == metric)
-    return found or _row(read(REPLICATES), REPLICATES, lambda row: row["metric_version"].rpartition("-")[0] == metric)
+    return found or _row(read(REPLICATES), REPLICATES, lambda row: metric_name(row["metric_version"]) == metric)
+
+
+def recorded_terms(root: Path, revision: str, metric: str) -> MetricTerms | None:
+    """By which terms the results at `revision` judge `metric`; None where they do not say it."""
+    with reading(root) as objects:
+        return _recorded(at(objects, root, revision), metric)
 
 
 def _row(content: bytes | None, where: str, wanted: Callable[[dict[str, str]], bool]) -> MetricTerms | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +17,10 @@ from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Arm, Replicate
-from assay.metrics import task_metrics
+from assay.metrics import replicate_scores, task_metrics
 from assay.metrics.task_metrics import Metric
 from assay.runtime import files, npy_files
+from assay.stats.compare_arms import MeasuredArm
 
 Array = NDArray[Any]
 
@@ -32,7 +33,7 @@ class Ruler:
     decides: str
     options: Mapping[str, Any]  # of the deciding metric
     ids: NDArray[np.str_]
-    targets: Array
+    targets: Any  # (N, …), or a dict of such arrays where examples have several
 
     @property
     def metric(self) -> Metric:
@@ -43,14 +44,18 @@ class Ruler:
         judged = replace(self.metric, direction=direction, min_effect=min_effect, worst=worst)
         return replace(self, metrics={**self.metrics, self.decides: judged})
 
+    def score(self, metric: Metric, predictions: Array, who: str) -> float:
+        """One metric of one replicate's predictions (N, …), with its options."""
+        options = self.options if metric.name == self.decides else {}
+        return task_metrics.score(metric, options, self.targets, predictions, who)
+
     def scores(self, predictions: Array, who: str) -> dict[str, float]:
-        """Every metric of one replicate's predictions (N, …)."""
-        return {
-            name: task_metrics.score(
-                metric, self.options if name == self.decides else {}, self.targets, predictions, who
-            )
-            for name, metric in self.metrics.items()
-        }
+        """Every metric of one replicate's predictions (N, …); one that is only shown where it applies."""
+        found = {}
+        for name, metric in self.metrics.items():
+            with suppress(UsageError) if metric.beside else nullcontext():
+                found[name] = self.score(metric, predictions, who)
+        return found
 
 
 @dataclass(frozen=True)
@@ -68,20 +73,19 @@ class Scored:
         assert self.arm.measurement is not None
         return files.digest(msgspec.json.encode(self.arm.measurement.identity, order="deterministic"))
 
+    def measured(self, metric: str) -> MeasuredArm:
+        """The metric of each replicate by its number, those with the same predictions once."""
+        scored = zip(self.replicates, self.scores, strict=True)
+        return MeasuredArm([(one.number, of.get(metric)) for one, of in scored if one.number not in self.same_as])
+
     def values(self, metric: str) -> list[float]:
         """The metric over the replicates that did not diverge, those with the same predictions once."""
-        return [score[metric] for score, counts in zip(self.scores, self.counted, strict=True) if counts]
+        return self.measured(metric).values
 
     @cached_property
     def same_as(self) -> dict[int, int]:
         """Replicate → the earlier one with the same predictions, bit for bit: its seed did not reach the training."""
-        seen: dict[bytes, int] = {}
-        found = {}
-        for replicate, row in zip(self.replicates, self.predictions, strict=True):
-            first = seen.setdefault(hashlib.blake2b(row.tobytes()).digest(), replicate.number)
-            if first != replicate.number and replicate.diverged is None:
-                found[replicate.number] = first
-        return found
+        return replicate_scores.same_as(self.replicates, self.predictions)
 
     @property
     def counted(self) -> list[bool]:
@@ -112,11 +116,8 @@ def load(layout: ProjectPaths, arm: Arm, ruler: Ruler) -> Scored | None:
         raise UsageError(f"{folder} holds {len(predictions)} replicates, its record {len(found)}", mend=mend)
     if predictions.ndim < 2 or predictions.shape[1] != len(ids):
         raise UsageError(f"{folder} holds predictions of shape {predictions.shape} for {len(ids)} examples", mend=mend)
-    scores = [
-        {} if replicate.diverged else ruler.scores(row, f"{arm.arm} replicate {replicate.number}")
-        for replicate, row in zip(found, predictions, strict=True)
-    ]
-    return Scored(arm, found, predictions, scores)
+    scores = replicate_scores.scored(found, predictions, ruler.scores, f"{arm.arm} replicate")
+    return Scored(arm, found, predictions, [one or {} for one in scores])
 
 
 def _again(layout: ProjectPaths, output: Path, stage: str) -> str:

@@ -30,6 +30,9 @@ from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.replicates.training_progress import Progress
 from assay.runtime import dvc_yaml, files, timing
 
+#: folder of an arm's weights → what the lines about its training begin with
+ARMS = {"baseline": "baseline", "candidate": "train"}
+
 
 def requested(request: MeasureRequest, root: Path) -> Params:
     """The parameters of `root` under the profile of `request`."""
@@ -39,8 +42,12 @@ def requested(request: MeasureRequest, root: Path) -> Params:
 
 def watched(request: MeasureRequest, params: Params, say: Callable[[str], None] | None = None) -> Progress:
     """Curves and log where `request` wants them."""
-    total = params.train.epochs * len(request.replicates)
-    return Progress(Path(request.curves), Path(request.log), total, say)
+    count = len(request.replicates)
+    name = ARMS.get(Path(request.models).name, request.purpose)
+    if params.baseline != "floor" and name != request.purpose:
+        name = f"{name} (arm {1 + (name == ARMS['candidate'])} of 2)"
+    total = params.train.epochs * count
+    return Progress(Path(request.curves), Path(request.log), total, say, replicates=count, name=name)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from assay.core import params_yaml as parameters
 from assay.core.params_yaml import Params
 from assay.core.schemas import DAMAGE, PREDICTIONS, Divergence, MeasureRequest, Replicate
-from assay.data import storage
 from assay.replicates import cache_entries, cache_pruning, safetensors_check
 from assay.replicates.cache_entries import Lock
 from assay.replicates.replicate_result import Outcome, Point
@@ -89,7 +88,7 @@ def store(
     names = Names(
         code=request.code,
         parameters=parameters.strategy(params),
-        train=storage.content_digest(sample.train),
+        train=sample.used,
         profile=request.profile,
         environment=request.environment,
         purpose=request.purpose,
@@ -142,6 +141,7 @@ class ReplicateCache:
             predictions=predictions,
             diverged=found.diverged or diverged,
             reused=True,
+            inference=found.inference,
         )
 
     def _seen(

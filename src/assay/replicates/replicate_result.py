@@ -33,6 +33,7 @@ class Outcome:
     predictions: NDArray[np.float32] | None = None
     diverged: Divergence | None = None
     reused: bool = False
+    inference: float | None = None  # seconds an example; None where it was predicted by itself, or nobody measured
 
     def record(self) -> Replicate:
         return Replicate(
@@ -43,6 +44,7 @@ class Outcome:
             seconds=round(self.seconds, 3),
             steps=self.steps,
             diverged=self.diverged,
+            inference=None if self.inference is None else float(f"{self.inference:.3g}"),
         )
 
     @property

@@ -15,7 +15,7 @@ import numpy as np
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest
-from assay.data import storage
+from assay.data import example_ids, storage
 from assay.data.storage import Examples
 
 NEEDED = ("ids", "inputs", "targets")
@@ -30,6 +30,7 @@ class ExampleSubset:
     data: str  # content of the training part as it was given
     seen: str  # content of the evaluated part
     left_out: int  # given examples that are also evaluated
+    used: str  # content of the examples that really train
 
 
 def read(request: MeasureRequest, params: Params) -> ExampleSubset:
@@ -37,7 +38,10 @@ def read(request: MeasureRequest, params: Params) -> ExampleSubset:
     evaluated, today = storage.read(Path(request.evaluate), NEEDED)
     given, manifest = storage.read(Path(request.train), NEEDED)
     train, left_out = without(given, evaluated)
-    return ExampleSubset(sample(train, params.train.sample), evaluated, manifest.content, today.content, left_out)
+    chosen = sample(train, params.train.sample)
+    whole = chosen is given and given.groups is None and "groups" not in manifest.arrays
+    used = manifest.content if whole else storage.content_digest(chosen)
+    return ExampleSubset(chosen, evaluated, manifest.content, today.content, left_out, used)
 
 
 def without(train: Examples, evaluated: Examples) -> tuple[Examples, int]:
@@ -45,9 +49,7 @@ def without(train: Examples, evaluated: Examples) -> tuple[Examples, int]:
 
     Exact repeats share an id up to a suffix "-k", and leave together.
     """
-    ids = np.array([name.partition("-")[0] for name in train.ids.tolist()])
-    others = {name.partition("-")[0] for name in evaluated.ids.tolist()}
-    keep = np.array([name not in others for name in ids.tolist()], dtype=bool)
+    keep = ~np.isin(example_ids.bases(train.ids), example_ids.bases(evaluated.ids))
     left_out = int(len(keep) - keep.sum())
     if left_out == len(keep):
         raise UsageError("every training example is among the evaluated ones", mend="split the data again")

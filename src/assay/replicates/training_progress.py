@@ -1,4 +1,5 @@
-"""What one can watch while training runs: curves as CSV, a log of plain lines, a bar on a terminal.
+"""What one can watch while training runs: curves as CSV, a log of plain lines, a bar on a terminal, else a line now and
+then.
 
 Watching changes nothing: no random number is drawn and no tensor touched here.
 """
@@ -6,15 +7,16 @@ Watching changes nothing: no random number is drawn and no tensor touched here.
 from __future__ import annotations
 
 import math
-import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Protocol
 
 from tqdm import tqdm
 
 from assay.replicates.replicate_result import Outcome, Point
-from assay.runtime import files
+from assay.runtime import files, progress_line
 
 HEADER = "replicate,seed,epoch,train_loss,validation_loss\n"
 
@@ -51,10 +53,66 @@ class Only:
             self.watcher.finished(outcome)
 
 
+class TrainingTime:
+    """How far a training is, and how long it may still take; `total` counts the epochs of all replicates."""
+
+    def __init__(self, name: str, replicates: int, total: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name, self.replicates, self.total = name, replicates, total
+        self._clock, self._began = clock, clock()
+        self._epoch = self._seen = self._reused = self._trained = 0
+
+    def trained(self, epochs: int, epoch: int) -> None:
+        """So many replicates are through epoch number `epoch`."""
+        self._seen += epochs
+        self._epoch = epoch
+
+    def finished(self, *, reused: bool) -> None:
+        """One replicate is at its end; with `reused` it came from the cache."""
+        self._reused += reused
+        self._trained += not reused
+
+    def line(self, columns: int) -> str:
+        """A bar for a terminal; for `columns` 0 `train: 3 of 10 replicates, 12 s each, about 1 min 24 s left`."""
+        done, spent = self._reused + self._trained, self._clock() - self._began
+        said = f"{self.name}: {done} of {self.replicates} replicates"
+        each = self.total // self.replicates if self.replicates else 0
+        running = done < self.replicates and self._epoch
+        said += f", epoch {self._epoch} of {each}" if running else ""
+        units = max(self._seen, self._trained * each)
+        left = (self.total - self._reused * each - units) * spent / units if units else None
+        if columns:
+            return tqdm.format_meter(
+                min(units + self._reused * each, self.total),
+                self.total,
+                spent,
+                ncols=columns - 1,
+                prefix=said,
+                bar_format="{l_bar}{bar}| {elapsed}" + ("" if left is None or left < 0 else f"<{_clock(left)}"),
+            )
+        said += f", {progress_line.duration(spent / self._trained)} each" if self._trained else ""
+        if left is None or left < 0:
+            return f"{said}, {progress_line.duration(spent)} so far"
+        return f"{said}, about {progress_line.duration(left)} left"
+
+
+def _clock(seconds: float) -> str:
+    return str(tqdm.format_interval(seconds))
+
+
 class Progress:
     """Curves and log of one measurement. Every write is whole lines, so a reader never sees half of one."""
 
-    def __init__(self, curves: Path, log: Path, total: int, say: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        curves: Path,
+        log: Path,
+        total: int,
+        say: Callable[[str], None] | None = None,
+        *,
+        replicates: int = 1,
+        name: str = "train",
+    ) -> None:
+        """`total` epochs of `replicates` together; `name` is what the lines about them begin with."""
         for path in (curves, log):
             path.parent.mkdir(parents=True, exist_ok=True)
         self.curves = curves
@@ -63,14 +121,15 @@ class Progress:
         self._say = say
         self.keep: Callable[[Outcome], None] = lambda outcome: None
         self._write(self._curves, HEADER)
-        tqdm.monitor_interval = 0  # its thread would keep this process from being copied into workers
-        self.bar = tqdm(total=total, unit="epoch", disable=None, file=sys.stderr, leave=False)
+        self.done = TrainingTime(name, replicates, total)
+        self._shown = ExitStack()
+        self._shown.enter_context(progress_line.showing(self.done.line))
 
     def points(self, rows: Sequence[tuple[int, int, Point]]) -> None:
         """Take the (replicate, seed, point) of one epoch of every lane in training."""
         self._write(self._curves, "".join(row(*one) for one in rows))
-        self.bar.update(len(rows))
         if rows:
+            self.done.trained(len(rows), rows[0][2].epoch)
             train, validation = (
                 sum(getattr(point, name) for _, _, point in rows) / len(rows) for name in ("train", "validation")
             )
@@ -83,6 +142,7 @@ class Progress:
             self.say(outcome.sentence)
         else:
             self.log(outcome.sentence)
+        self.done.finished(reused=outcome.reused)
         self.keep(outcome)
 
     def log(self, line: str) -> None:
@@ -95,7 +155,7 @@ class Progress:
             self._say(line)
 
     def close(self) -> None:
-        self.bar.close()
+        self._shown.close()
         self._curves.close()
         self._log.close()
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from tabulate import tabulate
 
 from assay.report.comparison_text import p_value
+from assay.stats.arm_scores import mean_and_sd
 from assay.stats.factorial_design import Factorial
 
 
@@ -29,4 +29,5 @@ def text(cells: Mapping[tuple[str, ...], Sequence[float]], result: Factorial, me
 
 
 def _summary(values: Sequence[float]) -> tuple[str, str]:
-    return f"{np.mean(values):.4f}", f"{np.std(values, ddof=1):.4f}"
+    mean, sd = mean_and_sd(values)
+    return f"{mean:.4f}", f"{sd:.4f}"

@@ -31,12 +31,16 @@ def verdict_lines(
     metric_version: str = "",
     comparisons: int = 0,
     examples: NewExamples | None = None,
+    lost: str = "",
 ) -> str:
     """The verdict on two lines, then one line for everything that must not be overlooked.
 
+    `lost` names slices with a significant loss, which stand beside the verdict's word.
+
     `comparisons` counts the verdicts already given against the same baseline; 0 says nothing.
     """
-    return _text(result, metric, baseline_name, metric_version, remarks(result, comparisons), reach(result, examples))
+    said, reached = remarks(result, comparisons), reach(result, examples)
+    return _text(result, metric, baseline_name, metric_version, said, reached, lost)
 
 
 def reach(result: Comparison, examples: NewExamples | None) -> str:
@@ -67,17 +71,24 @@ def full(
 
 
 def _text(
-    result: Comparison, metric: str, baseline_name: str, metric_version: str, said: list[str], reached: str
+    result: Comparison,
+    metric: str,
+    baseline_name: str,
+    metric_version: str,
+    said: list[str],
+    reached: str,
+    lost: str = "",
 ) -> str:
     digits = decimals(result)
     word = f"{result.verdict:<10}"
+    head = sanitize_output.line(f"{result.verdict}; {lost} ") if lost else word
     lines = [
         f"{metric} {arm(result.candidate, digits)} vs {baseline_name} {arm(result.baseline, digits)}{reached}",
         difference(result, digits) + (f" · {metric_version}" if metric_version else ""),
         *said,
     ]
     lines = [sanitize_output.line(each) for each in lines]
-    return f"{word} " + f"\n{' ' * len(word)} ".join(lines)
+    return f"{head} " + f"\n{' ' * len(word)} ".join(lines)
 
 
 def drift_lines(found: Drift, name: str, library: str, alpha: float, digits: int) -> list[str]:

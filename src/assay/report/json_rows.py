@@ -39,6 +39,31 @@ class LogRows(Record, frozen=True, kw_only=True):
     rows: list[LogRow]
 
 
+class ShowRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One experiment of `assay show`. None where unknown."""
+
+    name: str
+    changed: list[str] = msgspec.field(default_factory=list)  # `lr: 0.01`, then files
+    metric: str = ""
+    mean: float | None = None
+    sd: float | None = None
+    n: int | None = None
+    delta: float | None = None  # against the baseline of its time, under its own metric version
+    ci_low: float | None = None
+    ci_high: float | None = None
+    verdict: str = ""  # "" where none was reached, and while it runs
+    baseline: str = ""
+    metric_version: str = ""
+    state: str = ""  # done, running, or why there is no verdict
+    stage: str = ""  # of one that runs
+
+
+class ShowRows(Record, frozen=True, kw_only=True):
+    """What `assay show --json` prints: running experiments, then groups that can be compared, the best first."""
+
+    rows: list[ShowRow]
+
+
 class StatusLine(msgspec.Struct, frozen=True, kw_only=True):
     """One finding. An unhealthy one says in `mend` which command makes it healthy."""
 

@@ -61,6 +61,11 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
     return {name: version for name in sorted(packages) if (version := _version(name))}
 
 
+def listed(found: Mapping[str, str]) -> str:
+    """Packages with their versions in one line, the same for the same ones."""
+    return ", ".join(f"{name} {version}" for name, version in sorted(found.items()))
+
+
 def variables(found: Mapping[str, str]) -> dict[str, str]:
     """Those of the process's variables that change numbers where they are set."""
     return {name: value for name, value in found.items() if value and _counts(name) and OURS.get(name) != value}

@@ -19,7 +19,7 @@ from assay.core.errors import REFUSED, AssayError, Exit
 from assay.core.paths import ProjectPaths
 from assay.runtime import cache_dirs, git_env_vars, parent_watch, standard_streams, sys_path, timing, utf8_mode
 
-#: what `assay stage NAME` runs. The last five are no stages of dvc.yaml: stages and commands start them
+#: what `assay stage NAME` runs. The last six are no stages of dvc.yaml: stages and commands start them
 STAGES = {
     "context": "assay.stages.context",
     "prepare": "assay.stages.prepare",
@@ -33,6 +33,7 @@ STAGES = {
     "warm_candidate_cache": "assay.stages.warm_candidate_cache",
     "measure": "assay.stages.measure",
     "trace": "assay.stages.trace",
+    "check_run": "assay.stages.check_run",
 }
 
 

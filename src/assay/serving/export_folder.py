@@ -81,6 +81,13 @@ def needed(strategy: str, tree: Path) -> list[str]:
             allowed="tasks with model() and loss()",
             mend=f"git checkout {strategy}, and call the task's own code",
         )
+    unknown = sorted({"transform", "decode", "collate"} & members)
+    if unknown:
+        raise UsageError(
+            f"{strategy}: its task has {unknown[0]}(), and an exported model takes arrays alone",
+            allowed="tasks whose prepare() returns arrays",
+            mend=f"git checkout {strategy}, and call the task's own code",
+        )
     layout = ProjectPaths(Path())
     paths = [layout.models("candidate"), layout.predictions("candidate"), layout.part("validation")]
     if "statistics" in members:

@@ -25,7 +25,7 @@ from assay.core.paths import ProjectPaths
 from assay.core.schemas import Arm, Draw, Measurement
 from assay.data import storage
 from assay.replicates.measure_request import ALONE, request, today, training_code
-from assay.runtime import cache_dirs, files, library_fingerprint, npy_files, parent_watch
+from assay.runtime import cache_dirs, files, library_fingerprint, npy_files, parent_watch, progress_line
 from assay.runtime.stage_setup import StageContext, start
 
 ARM = "baseline"
@@ -95,7 +95,8 @@ class CandidateWarmup(Child):
         """Until it is trained; what has not begun by now is not worth waiting for."""
         os.set_blocking(self.said.fileno(), False)
         if self.said.read():
-            self.process.wait()
+            with progress_line.showing(progress_line.running("baseline: done; the candidate trains beside it")):
+                self.process.wait()
 
 
 def _measured(ctx: StageContext, named: AcceptedStrategy, floors: Child) -> Measurement | None:
@@ -113,7 +114,9 @@ def _measured(ctx: StageContext, named: AcceptedStrategy, floors: Child) -> Meas
 
 
 def _finish(floors: Child) -> None:
-    if floors.process.wait():
+    with progress_line.showing(progress_line.running("baseline: floors")):
+        code = floors.process.wait()
+    if code:
         raise UsageError("the floors could not be fitted", mend="see the line above")
 
 

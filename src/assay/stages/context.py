@@ -36,7 +36,11 @@ from assay.runtime import (
     task_source,
     tracked_code_check,
 )
+from assay.runtime import source_roots as trees
 from assay.runtime.stage_setup import StageContext, start
+
+#: how the names of ready tasks begin
+READY = "assay.ready."
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
@@ -75,8 +79,12 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
 
 
 def packages(root: Path, code: StageCode) -> set[str]:
-    """First names of packages from elsewhere that the user's own files import."""
-    return import_closure.third_party(root, [Path(file) for file in code.files])
+    """First names of packages from elsewhere that the user's own files import, and ready tasks that these import."""
+    own = [Path(file) for file in code.files]
+    names = {name for file in own if file.suffix == ".py" for name in import_closure.imported_names(root, file)}
+    found = {file for name in names if name.startswith(READY) and (file := trees.LIBRARY_TREE.find(name))}
+    ready = import_closure.import_closure(trees.LIBRARY_TREE, sorted(found))
+    return import_closure.third_party(root, own) | import_closure.third_party(trees.LIBRARY_TREE, ready)
 
 
 def check_task(ctx: StageContext) -> None:
@@ -87,17 +95,29 @@ def check_task(ctx: StageContext) -> None:
     )
     task_source.check_options(data, "prepare", given.data, "data")
     task_source.check_options(learning, "model", given.model, "model")
+    where = task_source.where(root, given.task.name, "metrics")
+    if task_source.is_ready(metrics) and where in ctx.declared.get("evaluate", ()):
+        raise UsageError(
+            f"dvc.yaml: stage evaluate depends on {where}, which is not there",
+            mend=f"write it, or remove `- {where}` under stages.evaluate.deps to use the ready metrics",
+        )
     known = task_source.metrics(metrics)
     if known is None:
         return
     if given.metric.name not in known:
+        where = f"ready metrics, as there is no {where}" if task_source.is_ready(metrics) else f"METRICS in {where}"
         raise UsageError(
             f"params.yaml: metric.name is {given.metric.name!r}",
-            allowed=f"{', '.join(known)} (METRICS in {task_source.where(root, given.task.name, 'metrics')})",
+            allowed=f"{', '.join(known)} ({where})",
             mend="set metric.name in params.yaml",
         )
     if function := known[given.metric.name]:
         task_source.check_options(metrics, function, given.metric.options, "metric.options")
+    elif "score" not in learning.names and task_source.lacks_function(metrics, given.metric.name):
+        raise UsageError(
+            f"METRICS[{given.metric.name!r}] in {where} has no function",
+            mend="name one, or write score(outputs, targets) in learning.py, whose mean the metric then is",
+        )
 
 
 def prove_all(ctx: StageContext, code: Mapping[str, StageCode]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from msgspec import UNSET
 
@@ -18,30 +19,35 @@ from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
 from assay.changes.since_accepted import since
 from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
-from assay.core.schemas import Part
-from assay.data import storage
-from assay.history import look_ledger, strategy_hash
+from assay.data import example_notes, storage
+from assay.data.storage import Examples
+from assay.history import first_look_terms, look_ledger, strategy_hash
 from assay.metrics import (
     arm_costs,
     candidate_verdict,
     evaluation_look,
     evaluation_setup,
+    floor_scores,
     metric_definition,
     new_examples_interval,
     ran_on_this_machine,
     result_files,
     scored_arm,
+    slice_losses,
+    slice_scores,
     undeclared_file_reads,
 )
 from assay.metrics.candidate_verdict import Judgement
+from assay.metrics.floor_scores import PredictionForm
 from assay.metrics.metric_definition import MetricDefinition, MetricTerms
 from assay.metrics.result_files import Evaluated
 from assay.metrics.scored_arm import Ruler, Scored
+from assay.metrics.slice_scores import SliceFinding, SliceJudge
 from assay.metrics.task_metrics import Metric
 from assay.report import comparison_text
-from assay.runtime import dvc_yaml, files, task_source
+from assay.runtime import dvc_yaml, environment, files, progress_line, task_source
 from assay.runtime.stage_setup import StageContext, start
-from assay.stats import baseline_drift, cautions, sequential_testing, training_cost
+from assay.stats import alpha_budget, baseline_drift, cautions, sequential_testing, training_cost
 from assay.stats.arm_comparison import Comparison
 from assay.stats.sequential_testing import Look
 
@@ -54,16 +60,18 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     with undeclared_file_reads.watching():
         module = task_source.load(root, ctx.params.task.name, "metrics")
     ctx.prove()
-    part, manifest = storage.read(ctx.layout.part("validation"), ["ids", "targets"])
-    own = evaluation_setup.read(root, ctx.params, module, part.ids, part.targets)
+    part, manifest = storage.read(ctx.layout.part("validation"), ["ids", "targets", *example_notes.ARRAYS])
+    own = evaluation_setup.read(root, ctx.params, module, part.ids, part.seen_targets)
     versions = evaluation_setup.versions(root, ctx.params, module, manifest.content, own.metrics)
-    standard = _standard(ctx)
+    parents = _standard(ctx)
+    standard = _since_first_look(ctx, parents)
     today = own.judging_by(*standard.terms) if standard.terms else own
     with ctx.said_by_task("metrics"):
-        found, against = _evaluate(ctx, today, own.metrics, versions, _packages(standard), manifest)
+        with progress_line.showing(progress_line.running("evaluate")):
+            found, against = _evaluate(ctx, today, own.metrics, versions, standard, part)
         result_files.write(ctx.layout, found)
         _note(ctx, found)
-        said = (*_lines(ctx, found, against), *_metric_changes(ctx, own, standard))
+        said = (*_lines(ctx, found, against), *_metric_changes(ctx, own, parents, standard))
         files.write_text(ctx.layout.verdict, "".join(f"{sanitize_output.lines(line)}\n" for line in said))
 
 
@@ -72,21 +80,38 @@ def _standard(ctx: StageContext) -> MetricDefinition:
     return schemas.decode(files.read_bytes(path, "dvc repro -f context"), MetricDefinition, str(path))
 
 
+def _since_first_look(ctx: StageContext, standard: MetricDefinition) -> MetricDefinition:
+    """`standard`; for a floor with the terms by which this idea was first judged, whatever was committed since."""
+    arm = scored_arm.record(ctx.layout, "candidate")
+    if standard.tree != FLOOR or arm.measurement is None:
+        return standard
+    name, formerly = strategy_hash.names(arm.measurement.identity, ctx.layout.root)
+    terms = first_look_terms.first(ctx.run.home, {name, *formerly}, FLOOR, ctx.params.metric.name)
+    return standard if terms is None else msgspec.structs.replace(standard, **terms._asdict())
+
+
 def _packages(standard: MetricDefinition) -> str:
     """What the metrics import from elsewhere, as `context` found it, in one line."""
-    found = {} if standard.packages is UNSET else standard.packages
-    return ", ".join(f"{name} {version}" for name, version in sorted(found.items()))
+    return environment.listed({} if standard.packages is UNSET else standard.packages)
 
 
-def _metric_changes(ctx: StageContext, own: Ruler, standard: MetricDefinition) -> Iterator[str]:
-    """That the metric is another one than the baseline's, and by which terms the verdict was given."""
+def _metric_changes(
+    ctx: StageContext, own: Ruler, parents: MetricDefinition, standard: MetricDefinition
+) -> Iterator[str]:
+    """That the metric is another one than the baseline's, and by which terms the verdict was given.
+
+    For a floor that is the metric of the experiment's parent; `standard` has the terms of the first look at the idea.
+    """
     name, metric = own.decides, own.metric
     terms = MetricTerms(metric.direction, metric.min_effect, metric.worst)
     today = metric_definition.present(ctx.layout.root, name, "")
-    against = "the commit before" if standard.tree == FLOOR else standard.tree
-    if found := metric_definition.changes(standard, today, terms):
-        kept = standard.terms not in (None, terms)
+    against = "the commit before" if parents.tree == FLOOR else parents.tree
+    if found := metric_definition.changes(parents, today, terms):
+        kept = standard.terms == parents.terms and standard.terms not in (None, terms)
         yield f"metric changed against {against}: {' · '.join(found)}" + (" (judged by the former)" if kept else "")
+    if standard.terms not in (None, parents.terms, terms):
+        found = metric_definition.terms_changed(standard, today, terms)
+        yield f"metric changed since the first look at this idea: {' · '.join(found)} (judged by the former)"
 
 
 def _evaluate(
@@ -94,30 +119,56 @@ def _evaluate(
     today: Ruler,
     own: Mapping[str, Metric],
     versions: Mapping[str, str],
-    packages: str,
-    manifest: Part,
+    standard: MetricDefinition,
+    part: Examples,
 ) -> tuple[Evaluated, int]:
     """Everything found, and how many verdicts were given against the same baseline before."""
     candidate = scored_arm.load(ctx.layout, scored_arm.record(ctx.layout, "candidate"), today)
     baseline = scored_arm.load(ctx.layout, scored_arm.record(ctx.layout, "baseline"), today)
     assert candidate is not None  # only the baseline can be the floor
-    floors = _floors(ctx, today)
-    judged, against = _judged(ctx, candidate, baseline, floors, today)
+    scored = metric_definition.keeps_scores(ctx.layout.root, today.decides)
+    wanted = PredictionForm(
+        candidate.predictions.shape[1:], None if part.classes is None else len(part.classes), scored
+    )
+    second = part.notes.get(example_notes.SECOND)
+    floors = floor_scores.read(ctx.layout, today, wanted, second, ctx.params.judge.human)
+    judged, against = _judged(ctx, candidate, baseline, floors.scores, today, standard)
     found = Evaluated(
         ruler=today,
         own=own,
         versions=versions,
-        packages=packages,
+        packages=_packages(standard),
         unseen=undeclared_file_reads.found(ctx.layout.root, ctx.params.task.name),
         profile=ctx.params.profile,
         commit=dvc_yaml.parent(ctx.layout.root),
-        classes=manifest.classes,
+        classes=None if part.classes is None else list(part.classes),
         candidate=candidate,
         baseline=baseline,
-        floors=floors,
+        floors=floors.scores,
+        floor_predictions=floors.predictions,
+        absent_floors=floors.absent,
         judgement=judged,
+        slices=(),
+        fixed=ctx.params.task.fixed,
     )
-    return found, against
+    return replace(found, slices=_slices(ctx, found, part)), against
+
+
+def _slices(ctx: StageContext, found: Evaluated, part: Examples) -> list[SliceFinding]:
+    """The deciding metric by slice, where prepare() names slices and a verdict was given."""
+    names, look = part.notes.get(example_notes.SLICES), found.judgement.look
+    if found.judgement.comparison is None or look is None or names is None:
+        return []
+    judge = SliceJudge(
+        ruler=found.ruler,
+        candidate=found.candidate,
+        baseline=found.baseline,
+        floor=slice_scores.floor_predictions(found.floors, found.floor_predictions, found.ruler),
+        test=ctx.params.judge.test,
+        look=look,
+        fixed=ctx.params.task.fixed,
+    )
+    return judge.findings(names)
 
 
 def _note(ctx: StageContext, found: Evaluated) -> None:
@@ -131,19 +182,13 @@ def _note(ctx: StageContext, found: Evaluated) -> None:
     ran_on_this_machine.note_scores(ctx.run.home, tables, code, predictions)
 
 
-def _floors(ctx: StageContext, today: Ruler) -> dict[str, dict[str, float]]:
-    """Floor → its score under every metric; a human has one under the deciding metric only."""
-    found = {name: today.scores(row, f"floor {name}") for name, row in scored_arm.floors(ctx.layout, today).items()}
-    human = ctx.params.judge.human
-    return found if human is None else {**found, "human": {today.decides: human}}
-
-
 def _judged(
     ctx: StageContext,
     candidate: Scored,
     baseline: Scored | None,
     floors: Mapping[str, Mapping[str, float]],
     today: Ruler,
+    standard: MetricDefinition,
 ) -> tuple[Judgement, int]:
     """The verdict at the level that earlier looks left, and how many other strategies were looked at before."""
     root, task = ctx.layout.root, ctx.params.task.name
@@ -151,18 +196,23 @@ def _judged(
         against = baseline.arm.name if baseline else evaluation_look.FLOOR
         source, mend = task_source.path(root, task, "metrics").name, undeclared_file_reads.mend(root, task, unseen)
         return candidate_verdict.unseen(against, source, unseen, mend), 0
+    if baseline is not None and metric_definition.scores_differ(standard, root, today.decides):
+        return candidate_verdict.scored_otherwise(baseline.arm.name), 0
+    if baseline is None and not floors:
+        return candidate_verdict.alone(), 0
     if nothing := candidate_verdict.untested(candidate, baseline):
         return nothing, 0
     assert candidate.arm.measurement is not None
     names = strategy_hash.names(candidate.arm.measurement.identity, ctx.layout.root)
-    asked = evaluation_look.asked(candidate, baseline, ctx.params, names)
+    asked = evaluation_look.asked(candidate, baseline, ctx.params, names, today.metric)
     try:
         entry, price, known = look_ledger.look(ctx.run.home, asked)
     except UsageError as error:
         return candidate_verdict.unrecorded(baseline.arm.name if baseline else evaluation_look.FLOOR, error.problem), 0
     look = Look(price.level or asked.key.alpha, price.hold, price.number, len(asked.key.plan))
     judged = _judge(ctx, candidate, baseline, floors, today, look)
-    return replace(judged, level=price.level), look_ledger.others(known, entry)
+    last = alpha_budget.last_level(known.looks, entry) if entry.key.plan else None
+    return replace(judged, level=price.level, last_level=last, look=look), look_ledger.others(known, entry)
 
 
 def _judge(
@@ -187,12 +237,19 @@ def _lines(ctx: StageContext, found: Evaluated, against: int) -> Iterator[str]:
         yield f"{judged.verdict}: {judged.reason}" + (f"; next: {judged.mend}" if judged.mend else "")
     else:
         result, version = judged.comparison, found.metric_version
-        interval = new_examples_interval.interval(ctx.layout, found, result, ctx.params.judge.test)
-        yield comparison_text.verdict_lines(result, ruler_.decides, judged.against, version, against, interval)
+        interval = new_examples_interval.interval(found, result, ctx.params.judge.test)
+        name = ruler_.decides
+        yield comparison_text.verdict_lines(result, name, judged.against, version, against, interval, found.lost)
         if interval is not None:
             yield f"{'':11}{comparison_text.new_examples_line(interval, comparison_text.decimals(result))}"
-        yield from _futility(ctx, judged.comparison)
+        yield from (f"{'':11}{line}" for line in slice_losses.remarks(found.slices))
+        if found.slices and not result_files.declares_slices(ctx.layout):
+            entry = "`- results/slices.csv: {cache: false}` under stages.evaluate.plots in dvc.yaml"
+            yield f"{'':11}for a table of them add {entry}"
+        yield from _futility(ctx, judged, result)
         yield from _cost(ctx, found)
+    if found.baseline is None:
+        yield from (f"{'':11}{line}" for line in floor_scores.reasons(found.absent_floors))
     for group in found.arms:
         for line in cautions.made_differently(group.arm.arm, (one.execution for one in group.replicates)):
             yield f"{'':11}caution: {line}"
@@ -220,13 +277,13 @@ def _drift(named: AcceptedStrategy, found: Evaluated, alpha: float) -> Iterator[
             yield f"{'':11}{line}"
 
 
-def _futility(ctx: StageContext, result: Comparison) -> Iterator[str]:
-    looks = ctx.params.judge.looks
-    n = result.candidate.n
-    if looks and n < looks[-1]:
-        level = sequential_testing.look(ctx.params.judge.alpha, looks[-1], looks).alpha
-        if sequential_testing.futile(result, looks[-1], level):
-            yield f"{'':11}futile: progress at n={looks[-1]} is unlikely; stopping here costs no error (non-binding)"
+def _futility(ctx: StageContext, judged: Judgement, result: Comparison) -> Iterator[str]:
+    """That progress at the last look of the plan is unlikely, at the level which this account leaves for that look."""
+    looks, level = ctx.params.judge.looks, judged.last_level
+    if level is None or not looks or result.candidate.n >= looks[-1]:
+        return
+    if sequential_testing.futile(result, looks[-1], level):
+        yield f"{'':11}futile: progress at n={looks[-1]} is unlikely; stopping here costs no error (non-binding)"
 
 
 def _cost(ctx: StageContext, found: Evaluated) -> Iterator[str]:
@@ -234,7 +291,7 @@ def _cost(ctx: StageContext, found: Evaluated) -> Iterator[str]:
     most = ctx.params.judge.max_cost
     if most is not None and found.baseline is not None and found.judgement.verdict == "progress":
         for line in training_cost.over(arm_costs.of_both(found.baseline, found.candidate), most):
-            yield f"{'':11}caution: {line}"
+            yield f"{'':11}{line}"
 
 
 def _changes(ctx: StageContext, named: AcceptedStrategy) -> Iterator[str]:

@@ -13,8 +13,9 @@ import msgspec
 from assay.core.json_encoding import json_form
 from assay.data import storage
 from assay.data.data_card import card
+from assay.data.storage import Examples
 from assay.data.validate_examples import canonical
-from assay.runtime import files, import_closure, source_analysis_cache, task_code, task_source
+from assay.runtime import files, import_closure, progress_line, source_analysis_cache, task_code, task_source
 from assay.runtime.source_roots import LIBRARY_TREE
 from assay.runtime.stage_setup import start
 
@@ -32,20 +33,27 @@ OTHERWISE = (
 def main(root: Path, _arguments: Sequence[str]) -> None:
     ctx = start(root, "prepare")
     module = ctx.task("data")
-    with ctx.said_by_task("data"):
-        raw = module.prepare(**ctx.params.data)
-    found = canonical(raw, task_source.where(root, ctx.params.task.name, "data"))
-    content = storage.write(ctx.layout.prepared, "all", found).content
-    described = card(found)
+    where = task_source.where(root, ctx.params.task.name, "data")
+    with progress_line.showing(progress_line.running("prepare")):
+        with ctx.said_by_task("data"):  # a Dataset computes its items while they are stored
+            found = canonical(module.prepare(**ctx.params.data), where, ctx.layout.prepared)
+        content = storage.write(ctx.layout.prepared, "all", found).content
+        described = card(found)
     files.write_text(ctx.layout.prepared / CARD, json.dumps(described, indent=2) + "\n")
     kind = f"{len(found.classes)} classes" if found.classes else "regression"
-    print(
-        f"prepare: {len(found)} examples of shape {tuple(found.inputs.shape[1:])}, {kind}, "
-        f"{described['exact_duplicates']} exact duplicates"
-    )
+    print(f"prepare: {len(found)} examples{_shape(found)}, {kind}, {described['exact_duplicates']} exact duplicates")
     if _otherwise(root, ctx.params.task.name, ctx.params.data, ctx.dependencies, content):
         print(OTHERWISE)
     source_analysis_cache.save(ctx.run.store.sources)
+
+
+def _shape(found: Examples) -> str:
+    """What one input is, in words."""
+    stored = storage.arrow(found.inputs)
+    if stored is None:
+        return f" of shape {tuple(found.inputs.shape[1:])}"
+    words = {"table": f" of {len(stored.columns)} columns", "texts": ", texts", "files": ", files"}
+    return words.get(stored.form, " of different shapes")
 
 
 def _otherwise(root: Path, task: str, given: object, dependencies: Iterable[str], content: str) -> bool:
@@ -69,9 +77,9 @@ def _otherwise(root: Path, task: str, given: object, dependencies: Iterable[str]
 
 
 def _states(root: Path, path: str) -> Iterator[tuple[str, int, int]]:
-    """Path, size and time of a file, or of each file in a folder."""
+    """Path, size and time of a file, or of each file in a folder; it may be given by an absolute path elsewhere."""
     place = root / path
     inside = sorted(Path(folder, name) for folder, _, names in os.walk(place) for name in names)
     for file in [place] if place.is_file() else inside:
         state = file.stat()
-        yield file.relative_to(root).as_posix(), state.st_size, state.st_mtime_ns
+        yield Path(os.path.relpath(file, root)).as_posix(), state.st_size, state.st_mtime_ns

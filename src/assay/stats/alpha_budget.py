@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from assay.core.schemas import Record
 from assay.stats import sequential_testing
@@ -50,11 +51,21 @@ class LookEntry(Record, frozen=True, kw_only=True, tag_field="kind", tag="look")
     level: float
     spends: float
     budget: float = 0.0  # of the whole declared plan
+    # by which terms it was judged; against a floor alone, and left out in entries of before they were recorded
+    direction: str | UnsetType = UNSET
+    min_effect: float | UnsetType = UNSET
+    worst: float | UnsetType | None = UNSET
 
 
 def metric_label(name: str, options: Mapping[str, object]) -> str:
     """A metric as a look names it: whatever its version, but with its options."""
     return f"{name} {', '.join(f'{key}={options[key]}' for key in sorted(options))}".rstrip()
+
+
+def labels(label: str, metric: str) -> bool:
+    """Whether `label` is the metric called so, with whatever options. A name may hold spaces, an option has a `=`."""
+    rest = label.removeprefix(metric)
+    return label.startswith(metric) and (not rest or (rest[0] == " " and "=" in rest.split()[0]))
 
 
 @dataclass(frozen=True)
@@ -126,6 +137,16 @@ def price(looks: Sequence[LookEntry], key: LookKey) -> Price:
     if key.test == ANYTIME:
         return _anytime(looks, key, left)
     return _planned(looks, key, left) if key.plan else _undeclared(looks, key, left)
+
+
+def last_level(entries: Iterable[LookEntry], taken: LookEntry) -> float:
+    """The level that the last look of the plan of `taken` will have, if nothing else is looked at until then."""
+    own = [
+        one
+        for one in entries
+        if (one.baseline, one.epoch) == (taken.baseline, taken.epoch) and not names(one).isdisjoint(names(taken))
+    ]
+    return price([*own, taken], msgspec.structs.replace(taken.key, n=taken.key.plan[-1])).level
 
 
 def _unplanned(key: LookKey) -> str:

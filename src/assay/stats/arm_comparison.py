@@ -1,20 +1,21 @@
 """`assay.compare`: is the candidate better than the baseline, or lucky?
 
-Covers: two lists of numbers, one per replicate, to a verdict with everything that belongs beside it. Not
-covered: whether the two may be compared at all (`rulers`), new examples (`crossed`), several looks
-(`sequential`), several comparisons (`families`).
+Covers: two lists of numbers, one per replicate, to a verdict with everything that belongs beside it, in the five steps
+of docs/judge.md: check, count, test, decide, describe. Not covered: whether the two may be compared at all
+(`strategy_replicates`), pairs and places of replicates (`compare_arms`), new examples (`variance_components`), several
+looks (`sequential_testing`), several comparisons (`multiple_comparisons`).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
 from assay.core.errors import UsageError
 from assay.stats import cautions, diverged_runs_test, effect_sizes, sample_size, serial_correlation, verdict_rule
-from assay.stats.arm_scores import LARGEST, ArmScores, Values, exponent, sample
+from assay.stats.arm_scores import LARGEST, Values
+from assay.stats.counted_arms import CountedArms, counted
 from assay.stats.hypothesis_tests import Inference, Test, difference, infer
 
 
@@ -99,55 +100,111 @@ def compare(
 
     Raises UsageError naming the argument that cannot be used.
     """
-    chosen = _test(test, paired)
+    asked = _checked(test, paired, direction, alpha, min_effect)
+    arms = counted(
+        baseline,
+        candidate,
+        asked.test,
+        (diverged_baseline, diverged_candidate),
+        worst,
+        fixed=fixed,
+        distinct=distinct,
+    )
+    found = infer(arms.baseline, arms.candidate, asked.test, alpha)
+    decided = _decided(asked, arms, found, hold)
+    return _described(asked, arms, found, decided)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The options of a comparison, checked."""
+
+    test: Test
+    direction: str
+    alpha: float
+    min_effect: float
+
+
+@dataclass(frozen=True)
+class _Decided:
+    """The word; `reason`: why it is held back, "" where it is not."""
+
+    verdict: verdict_rule.Verdict
+    reason: str
+    no_regression: bool
+
+
+def _checked(test: str, paired: bool, direction: str, alpha: float, min_effect: float) -> _Asked:
+    """Step 1 of docs/judge.md. Raises UsageError naming the option that cannot be used."""
+    if test not in get_args(Test):
+        raise UsageError(f"test is {test!r}", allowed=", ".join(get_args(Test)))
+    if paired and test not in ("welch", "paired"):
+        raise UsageError(f"paired=True does not go with test={test!r}", allowed="test='paired'")
     verdict_rule.sign(direction)
-    _check_numbers(alpha, min_effect)
-    entering = None if chosen == "paired" else worst
-    arm_b = sample("baseline", baseline, diverged_baseline, entering)
-    arm_c = sample("candidate", candidate, diverged_candidate, entering)
-    _check_fit(arm_b, arm_c, chosen, fixed)
-    power_of_two = exponent(arm_b.values, arm_c.values)
-    scaled_b, scaled_c = arm_b.scaled(power_of_two), arm_c.scaled(power_of_two)
-    scaled_b, scaled_c = _counted(scaled_b, scaled_c, entering is not None, fixed, distinct)
-    if entering is not None:  # they are in the numbers now, and no longer missing
-        scaled_b, scaled_c = replace(scaled_b, diverged=0), replace(scaled_c, diverged=0)
-    found = infer(scaled_b, scaled_c, chosen, alpha)
-    smallest = math.ldexp(min_effect, power_of_two)
-    reason = hold or _held_back(found, scaled_b, scaled_c, direction, smallest)
-    word: verdict_rule.Verdict = "inconclusive"
-    if not reason:
-        word = verdict_rule.verdict(*found.ends, direction, smallest)
-    planned = sample_size.plan(scaled_b, scaled_c, chosen, alpha)
-    finite = min(arm_b.n, arm_c.n) > 0
-    delta = difference(scaled_b, scaled_c) if finite else None
-    detectable = sample_size.detectable(planned, scaled_c.n, alpha)
+    if not 0 < alpha < 1:
+        raise UsageError(f"alpha is {alpha}", allowed="between 0 and 1, exclusive")
+    if not 0 <= min_effect <= LARGEST:
+        raise UsageError(f"min_effect is {min_effect}", allowed=f"0 to {LARGEST:g}, in the metric's units")
+    return _Asked("paired" if paired else test, direction, alpha, min_effect)  # type: ignore[arg-type]
+
+
+def _decided(asked: _Asked, arms: CountedArms, found: Inference, hold: str) -> _Decided:
+    """Step 4: the word for the interval, unless something holds it back."""
+    rule = asked.direction, arms.to_scale(asked.min_effect)
+    word = verdict_rule.verdict(*found.ends, *rule)
+    reason = hold
+    if not reason and (arms.baseline.diverged or arms.candidate.diverged):
+        reason = "diverged replicates are results too, and no worst value is named for them"
+    if not reason and found.safe and not found.reason:
+        reason = "" if word in ("inconclusive", verdict_rule.verdict(*found.safe, *rule)) else found.unsafe
+    if reason := reason or found.reason:
+        return _Decided("inconclusive", reason, False)
+    return _Decided(word, "", verdict_rule.no_regression(*(found.safe or found.ends), *rule))
+
+
+def _described(asked: _Asked, arms: CountedArms, found: Inference, decided: _Decided) -> Comparison:
+    """Step 5: what stands beside the word, in the metric's units."""
+    first, second, finite = arms.baseline, arms.candidate, arms.finite
+    delta = difference(first, second) if finite else None
+    planned = sample_size.plan(first, second, asked.test, asked.alpha)
+    detectable = sample_size.detectable(planned, second.n, asked.alpha)
     return Comparison(
-        verdict=word,
-        delta=_back(delta, power_of_two),
-        ci=(math.ldexp(found.low, -power_of_two), math.ldexp(found.high, -power_of_two)),
+        verdict=decided.verdict,
+        delta=_back(delta, arms),
+        ci=(arms.from_scale(found.low), arms.from_scale(found.high)),
         p=found.p,
-        no_regression=not reason and verdict_rule.no_regression(*(found.safe or found.ends), direction, smallest),
-        baseline=_summary(scaled_b, arm_b.diverged, power_of_two, entering is not None),
-        candidate=_summary(scaled_c, arm_c.diverged, power_of_two, entering is not None),
-        direction=direction,
-        min_effect=min_effect,
-        alpha=alpha,
+        no_regression=decided.no_regression,
+        baseline=_summary(arms, 0),
+        candidate=_summary(arms, 1),
+        direction=asked.direction,
+        min_effect=asked.min_effect,
+        alpha=asked.alpha,
         method=found.method,
         df=found.df,
         smallest_p=found.smallest_p,
-        effect_sd=effect_sizes.in_sd(delta, scaled_b, scaled_c),
-        superiority=effect_sizes.superiority(scaled_b.values, scaled_c.values, direction) if finite else None,
-        n_needed=sample_size.n_needed(planned, smallest, alpha),
-        min_detectable_effect=_back(detectable, power_of_two),
-        entered=entering is not None,
-        fisher_p=effect_sizes.fisher_p(arm_b, arm_c, entering is not None),
-        correlation=effect_sizes.correlation(scaled_b, scaled_c) if chosen == "paired" else None,
-        reason=reason,
+        effect_sd=effect_sizes.in_sd(delta, first, second),
+        superiority=effect_sizes.superiority(first.values, second.values, asked.direction) if finite else None,
+        n_needed=sample_size.n_needed(planned, arms.to_scale(asked.min_effect), asked.alpha),
+        min_detectable_effect=_back(detectable, arms),
+        entered=arms.entered,
+        fisher_p=effect_sizes.fisher_p(*arms.given, arms.entered),
+        correlation=effect_sizes.correlation(first, second) if asked.test == "paired" else None,
+        reason=decided.reason,
         warnings=(
-            *cautions.cautions(scaled_b, scaled_c, chosen),
-            *serial_correlation.cautions(_in_order(arm_b, scaled_b), _in_order(arm_c, scaled_c), chosen),
+            *cautions.cautions(first, second, asked.test),
+            *serial_correlation.cautions(*arms.in_order(), asked.test),
         ),
     )
+
+
+def _summary(arms: CountedArms, place: int) -> ArmSummary:
+    arm = (arms.baseline, arms.candidate)[place]
+    mean, sd = _back(arm.mean, arms), _back(arm.sd, arms)
+    return ArmSummary(mean, sd, arm.n, arms.given[place].diverged, arm.fixed, arms.failures_below(place))
+
+
+def _back(value: float | None, arms: CountedArms) -> float | None:
+    return None if value is None else arms.from_scale(value)
 
 
 def entered(found: Comparison, diverged: tuple[int, int]) -> Comparison:
@@ -158,73 +215,3 @@ def entered(found: Comparison, diverged: tuple[int, int]) -> Comparison:
     )
     baseline, candidate = sides
     return replace(found, baseline=baseline, candidate=candidate, entered=any(diverged))
-
-
-def _test(test: str, paired: bool) -> Test:
-    if test not in get_args(Test):
-        raise UsageError(f"test is {test!r}", allowed=", ".join(get_args(Test)))
-    if paired and test not in ("welch", "paired"):
-        raise UsageError(f"paired=True does not go with test={test!r}", allowed="test='paired'")
-    return "paired" if paired else test  # type: ignore[return-value]
-
-
-def _check_numbers(alpha: float, min_effect: float) -> None:
-    if not 0 < alpha < 1:
-        raise UsageError(f"alpha is {alpha}", allowed="between 0 and 1, exclusive")
-    if not 0 <= min_effect <= LARGEST:
-        raise UsageError(f"min_effect is {min_effect}", allowed=f"0 to {LARGEST:g}, in the metric's units")
-
-
-def _check_fit(baseline: ArmScores, candidate: ArmScores, test: Test, fixed: bool) -> None:
-    if baseline.fixed and candidate.fixed and not fixed:
-        raise UsageError(
-            "both sides are fixed values",
-            allowed="a list of runs on at least one side; fixed=True where none is random",
-        )
-    if (baseline.fixed or candidate.fixed) and test not in ("welch", "student", "anytime"):
-        raise UsageError(f"test {test} cannot use a fixed value", allowed="test='welch' (it becomes a one-sample t)")
-    if test == "paired" and baseline.n != candidate.n and not (baseline.diverged or candidate.diverged):
-        raise UsageError(
-            f"a paired comparison has {baseline.n} baseline and {candidate.n} candidate replicates",
-            allowed="the same seeds in the same order on both sides",
-        )
-
-
-def _counted(
-    baseline: ArmScores, candidate: ArmScores, entered: bool, fixed: bool, distinct: bool
-) -> tuple[ArmScores, ArmScores]:
-    """Both arms, runs that are all alike taken for one."""
-    if distinct and not fixed:
-        return baseline, candidate
-    found = tuple(arm.counted(arm.diverged if entered else 0, fixed) for arm in (baseline, candidate))
-    if fixed and not any(arm.fixed for arm in found):
-        raise UsageError(
-            "fixed=True, but the runs of both arms differ", allowed="an arm whose runs are all alike, or fixed=False"
-        )
-    return found[0], found[1]
-
-
-def _held_back(found: Inference, baseline: ArmScores, candidate: ArmScores, direction: str, min_effect: float) -> str:
-    """Why no verdict may be given; "" where one may."""
-    if baseline.diverged or candidate.diverged:
-        return "diverged replicates are results too, and no worst value is named for them"
-    if found.safe and not found.reason:
-        word = verdict_rule.verdict(*found.ends, direction, min_effect)
-        if word not in ("inconclusive", verdict_rule.verdict(*found.safe, direction, min_effect)):
-            return found.unsafe
-    return found.reason
-
-
-def _summary(arm: ArmScores, diverged: int, power_of_two: int, entered: bool) -> ArmSummary:
-    below = None if arm.fixed else diverged_runs_test.failures_below(diverged, arm.n if entered else arm.n + diverged)
-    mean, sd = _back(arm.mean, power_of_two), _back(arm.sd, power_of_two)
-    return ArmSummary(mean, sd, arm.n, diverged, arm.fixed, below)
-
-
-def _back(value: float | None, power_of_two: int) -> float | None:
-    return None if value is None else math.ldexp(value, -power_of_two)
-
-
-def _in_order(arm: ArmScores, scaled: ArmScores) -> ArmScores:
-    """The runs as they were given: worst values that entered for diverged ones stand at the end, out of order."""
-    return ArmScores(scaled.values, arm.diverged, arm.fixed)

@@ -81,6 +81,12 @@ class ArmScores:
         return ArmScores(np.append(self.values[:1], self.values[finite.n :]), self.diverged, repeats=finite.n)
 
 
+def mean_and_sd(values: Sequence[float] | Values) -> tuple[float | None, float | None]:
+    """Mean and sample standard deviation of (n,) values, as they are recorded; None where n is too small for them."""
+    mean = float(np.mean(values)) if len(values) else None
+    return mean, float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
 def sample(arm: str, values: float | Sequence[float] | Values, diverged: int, worst: float | None) -> ArmScores:
     """The checked sample of `arm`. A bare number is a fixed value; with `worst`, diverged replicates enter as it.
 

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from assay.stats import difference_estimate
-from assay.stats.arm_scores import Values
+from assay.stats.arm_scores import Values, mean_and_sd
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,9 @@ class Drift:
 def drift(then: tuple[float, float | None, int], values: Values) -> Drift:
     """`then` is mean, standard deviation and n as the tag has them; `values` are today's (n,), at least one."""
     mean, sd, n = then
-    today = float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None, len(values)
+    mean_today, sd_today = mean_and_sd(values)
+    assert mean_today is not None
+    today = mean_today, sd_today, len(values)
     p = None
     if sd is not None and today[1] is not None and (sd or today[1]):
         p = float(difference_estimate.welch(today[0] - mean, sd**2, n, today[1] ** 2, today[2]).p)

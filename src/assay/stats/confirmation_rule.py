@@ -1,20 +1,22 @@
 """Selection and confirmation: which experiment may ask to be accepted, and when fresh seeds say yes.
 
-An experiment is selected because it looks good, so its own numbers overstate it; what is accepted is
-measured again, both arms, with seeds that chose nothing. Covers: the levels of repeated attempts, how many replicates
-they take, the decision, vectorised so that a simulation runs the very rule that decides. Not covered: measuring.
+An experiment is selected because it looks good, so its own numbers overstate it; what is accepted is measured again,
+both arms, with seeds that chose nothing. Covers: the levels of repeated attempts, how many replicates they take in the
+design that was declared, the decision, vectorised so that a simulation runs the very rule that decides. Not covered:
+measuring, what pairs correlate (`stats.pair_correlation`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from assay.core.errors import UsageError
 from assay.stats import statistical_power
-from assay.stats.arm_comparison import Comparison, compare
+from assay.stats.arm_comparison import Comparison
+from assay.stats.compare_arms import MeasuredArm, compare_arms
 from assay.stats.difference_estimate import welch
 from assay.stats.verdict_rule import sign
 
@@ -38,57 +40,54 @@ def level(attempt: int, confirmation: int = 1) -> float:
     return min(float(np.ldexp(ALPHA, -attempt)), 2 * ALPHA / (confirmation * (confirmation + 1)))
 
 
-def replicates(one_sided: float, least: int, *, fixed: bool = False) -> int:
+def replicates(one_sided: float, least: int, *, fixed: bool = False, pairs: float | None = None) -> int:
     """The smallest number an arm, `least` or more, that confirms a gain of two standard deviations with 90 % power.
 
-    `fixed`: the baseline is a floor, which has no replicates.
+    `fixed`: the baseline is a floor, which has no replicates. `pairs`: in a paired design what its pairs correlate at
+    least (`stats.pair_correlation`), None without one. The level holds at any n: fresh seeds chose nothing, their
+    number included.
     """
     return statistical_power.n_for(
-        lambda gain, n: chance(one_sided, n, gain, fixed=fixed), GAIN, max(least, 2), max(least, 2), POWER
+        lambda gain, n: chance(one_sided, n, gain, fixed=fixed, pairs=pairs), GAIN, max(least, 2), max(least, 2), POWER
     )
 
 
-def chance(one_sided: float, n: int, gain: float, *, fixed: bool = False) -> float:
-    """How likely n replicates an arm confirm a true gain of so many standard deviations."""
+def chance(one_sided: float, n: int, gain: float, *, fixed: bool = False, pairs: float | None = None) -> float:
+    """How likely n replicates an arm confirm a true gain of so many standard deviations; options as in `replicates`."""
     alpha = 2 * one_sided
-    return (
-        statistical_power.one_sample_power(gain, 1.0, n, alpha)
-        if fixed
-        else statistical_power.welch_power(gain, 1.0, 1.0, n, n, alpha)
-    )
+    if fixed:
+        return statistical_power.one_sample_power(gain, 1.0, n, alpha)
+    if pairs is not None:
+        return statistical_power.one_sample_power(gain, math.sqrt(max(2 * (1 - pairs), 1e-6)), n, alpha)
+    return statistical_power.welch_power(gain, 1.0, 1.0, n, n, alpha)
 
 
 def confirm(
-    baseline: float | Sequence[float],
-    candidate: Sequence[float],
+    baseline: float | MeasuredArm,
+    candidate: MeasuredArm,
     direction: str,
     attempt: int,
-    diverged: tuple[int, int] = (0, 0),
+    confirmation: int = 1,
+    *,
     worst: float | None = None,
     min_effect: float = 0.0,
-    confirmation: int = 1,
     test: str = "welch",
     fixed: bool = False,
     distinct: bool = False,
 ) -> Comparison:
-    """Fresh values of both arms, judged for the `attempt`-th time; confirmed where the verdict is `progress`.
+    """Fresh replicates of both arms, judged for the `attempt`-th time; confirmed where the verdict is `progress`.
 
-    `confirmation` counts all attempts against this baseline, of whatever idea.
+    `confirmation` counts all attempts against this baseline, of whatever idea. A bare number as baseline is a fixed
+    value, such as a floor. `test` is welch or paired, as the design was declared; the rest as in `compare_arms`.
 
-    A bare number as baseline is a fixed value, such as a floor. `test` is welch or paired, as the design was declared;
-    `fixed` and `distinct` as in `compare`.
-
-    The interval is two-sided at twice the level, so that its better end is the one-sided bound. `diverged`
-    counts replicates of (baseline, candidate); `worst` is the task's value for them, if it has one.
+    The interval is two-sided at twice the level, so that its better end is the one-sided bound.
     """
-    return compare(
-        baseline=baseline,
-        candidate=candidate,
-        direction=direction,
+    return compare_arms(
+        baseline,
+        candidate,
+        direction,
         alpha=2 * level(attempt, confirmation),
         min_effect=min_effect,
-        diverged_baseline=diverged[0],
-        diverged_candidate=diverged[1],
         worst=worst,
         test=test,
         fixed=fixed,

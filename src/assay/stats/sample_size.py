@@ -106,8 +106,9 @@ def n_needed(design: SampleSizePlan | None, min_effect: float, alpha: float) -> 
 
 
 def detectable(design: SampleSizePlan | None, n: int, alpha: float) -> float | None:
-    """The smallest true difference that the present n finds with 80 % power."""
+    """The smallest true difference that the present n finds with 80 % power; None where it can find none."""
     if design is None:
         return None
     guess = 2.8 * math.sqrt(design.variance / design.n)  # the normal quantiles of 5 % and 80 % together
-    return statistical_power.effect_for(design.here, n, guess)
+    found = statistical_power.effect_for(design.here, n, guess)
+    return found if math.isfinite(found) else None

@@ -27,6 +27,8 @@ _FINE_NODES, _FINE_WEIGHTS = (_FINE_NODES + 1) / 2, _FINE_WEIGHTS / 2
 
 #: A test whose worst size is below so many alpha is trusted as it is.
 TOLERANCE = 1.05
+#: So many times the first guess no difference was ever found that was not found before.
+FARTHEST = 1e9
 _RATIOS = tuple(float(ratio) for ratio in np.exp(np.linspace(-3, 3, 13)))
 
 #: (true difference, n) → power
@@ -133,9 +135,14 @@ def n_for(curve: Curve, effect: float, guess: int, least: int = 2, power: float 
 
 
 def effect_for(curve: Curve, n: int, guess: float, power: float = POWER) -> float:
-    """The smallest true difference with curve(·, n) ≥ power, to 1e-6 of itself; `guess` > 0 starts the search."""
+    """The smallest true difference with curve(·, n) ≥ power, to 1e-6 of itself; `guess` > 0 starts the search.
+
+    Infinite where no difference has that power: a test for many looks that this n cannot decide.
+    """
     low, below, high = 0.0, -power, guess  # the exact power at 0 does not matter, its sign does
     while (above := curve(high, n) - power) < 0:
+        if high > FARTHEST * guess:
+            return math.inf
         low, below, high = high, above, 2 * high
     while high - low > 1e-6 * high:
         middle = (low * above - high * below) / (above - below)  # regula falsi, Illinois weights

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from assay.core.errors import IncomparableError, UsageError
+from assay.stats.compare_arms import MeasuredArm
 
 #: field of a ruler that says which versions of packages the metric imported
 PACKAGES = "metric_packages"
@@ -90,10 +91,13 @@ class ReplicateGroup:
     def diverged(self) -> int:
         return sum(member.value is None for member in self.members)
 
-    def placed(self, worst: float | None) -> list[tuple[str, float]]:
-        """(seed, value) of each replicate, for a paired design; a diverged one is `worst`, or left out without it."""
-        found = ((one.seed, worst if one.value is None else one.value) for one in self.members)
-        return [(seed, value) for seed, value in found if value is not None]
+    @property
+    def arm(self) -> MeasuredArm:
+        """As `compare_arms` takes it: by seed, by place where no seed is recorded."""
+        named = bool(self.seeds)
+        return MeasuredArm(
+            [(member.seed if named else place, member.value) for place, member in enumerate(self.members)]
+        )
 
 
 def check_independent(baseline: ReplicateGroup, candidate: ReplicateGroup) -> None:
@@ -108,25 +112,29 @@ def check_independent(baseline: ReplicateGroup, candidate: ReplicateGroup) -> No
         )
 
 
-def matched(
-    baseline: ReplicateGroup, candidate: ReplicateGroup, worst: float | None
-) -> tuple[list[float], list[float]]:
-    """Values of both sides in the order of the shared seeds; in their own order where neither side has seeds.
+def missing_pairs(baseline: ReplicateGroup, candidate: ReplicateGroup) -> str:
+    """A caution where the sides share some seeds and not all, which is no design of pairs; "" anywhere else."""
+    one, other = set(baseline.seeds), set(candidate.seeds)
+    alone = sorted(one ^ other)
+    if not one & other or not alone:
+        return ""
+    return (
+        f"{len(one & other)} seeds stand on both sides and {', '.join(alone[:3])}{', …' * (len(alone) > 3)} on one: "
+        "judged unpaired, as a pair is missing"
+    )
 
-    Diverged replicates enter as `worst`; without it only what both sides finished counts.
 
-    Raises UsageError naming the seeds that only one side has.
-    """
-    placed = baseline.placed(worst), candidate.placed(worst)
+def check_paired(baseline: ReplicateGroup, candidate: ReplicateGroup) -> None:
+    """Raises UsageError where runs of one side have no partner: by seed, by number of runs where none is recorded."""
+    wanted = "the same seeds {}on both sides of a paired comparison"
     if not baseline.seeds and not candidate.seeds:
-        first, second = ([value for _, value in side] for side in placed)
-        return first, second
-    alone = sorted(set(baseline.seeds) ^ set(candidate.seeds))
-    if alone:
+        runs = len(baseline.members), len(candidate.members)
+        if runs[0] != runs[1]:
+            told = f"a paired comparison has {runs[0]} baseline and {runs[1]} candidate replicates"
+            raise UsageError(told, allowed=wanted.format("in the same order "))
+        return
+    if alone := sorted(set(baseline.seeds) ^ set(candidate.seeds)):
         raise UsageError(
             f"only one of {baseline.name} and {candidate.name} has seeds {', '.join(alone[:5])}",
-            allowed="the same seeds on both sides of a paired comparison",
+            allowed=wanted.format(""),
         )
-    before, after = map(dict, placed)
-    both = [seed for seed in before if seed in after]
-    return [before[seed] for seed in both], [after[seed] for seed in both]

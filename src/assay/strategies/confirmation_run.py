@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,15 +20,18 @@ from assay.baseline.baseline_training_data import own_training_data
 from assay.core import params_yaml, schemas
 from assay.core.errors import UsageError
 from assay.core.params_yaml import SPAN
-from assay.core.schemas import Draw, Measurement, MeasureRequest, Replicate
+from assay.core.schemas import Draw, Measurement, MeasureRequest
 from assay.data import storage
-from assay.metrics import ran_on_this_machine, task_metrics, undeclared_file_reads
+from assay.history import metrics_json
+from assay.metrics import ran_on_this_machine, replicate_scores, undeclared_file_reads
+from assay.metrics.scored_arm import Ruler
 from assay.metrics.task_metrics import Metric
 from assay.replicates.measure_request import request, training_code
 from assay.runtime import cache_dirs, dvc_yaml, files, library_fingerprint, npy_files, task_source
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.stage_setup import StageContext
 from assay.scratch.scratch_repo import Scratch, failed, run
+from assay.stats.compare_arms import MeasuredArm
 from assay.tags.strategy_events import Score, Seeds
 
 PURPOSE = "confirmation"
@@ -46,29 +49,19 @@ def fresh_seeds(root: int, n: int, sequence: int, paired: bool = False) -> Seeds
 
 @dataclass(frozen=True)
 class FreshReplicates:
-    """One arm's fresh replicates under today's ruler, in the order of their numbers."""
+    """One arm's fresh replicates under today's ruler, by their numbers, those with the same predictions once."""
 
-    values: list[float]  # of those that did not diverge, each of the same predictions once
-    numbers: list[int]  # their replicates
-    diverged: int
+    arm: MeasuredArm
     measurement: Measurement
 
     @property
     def repeats(self) -> int:
         """Replicates with the predictions of another one, which count once."""
-        return len(self.measurement.replicates) - self.diverged - len(self.numbers)
-
-    def placed(self, worst: float | None) -> dict[int, float]:
-        """Number → value, for a paired design; a diverged one is `worst`, or left out without it."""
-        diverged = [one.number for one in self.measurement.replicates if one.diverged is not None]
-        lost = {} if worst is None else dict.fromkeys(diverged, worst)
-        return lost | dict(zip(self.numbers, self.values, strict=True))
+        return len(self.measurement.replicates) - len(self.arm.replicates)
 
     @property
     def score(self) -> Score:
-        mean = float(np.mean(self.values)) if self.values else None
-        sd = float(np.std(self.values, ddof=1)) if len(self.values) > 1 else None
-        return Score(n=len(self.values), mean=mean, sd=sd, diverged=self.diverged)
+        return metrics_json.score(self.arm)
 
 
 class Confirmation:
@@ -125,25 +118,26 @@ class Confirmation:
         part, _ = storage.read(evaluated, ["ids", "targets"])
         if not np.array_equal(npy_files.read(predictions / "ids.npy"), part.ids):
             raise UsageError(f"{predictions} holds other examples than were asked for")
-        rows = npy_files.read(predictions / "predictions.npy")
-        finite = [(one, row) for one, row in zip(answer.replicates, rows, strict=True) if one.diverged is None]
-        diverged = len(answer.replicates) - len(finite)
-        distinct: dict[bytes, tuple[Replicate, Any]] = {}
-        for one, row in finite:
-            distinct.setdefault(row.tobytes(), (one, row))
-        options = self.ctx.params.metric.options
+        rows, found = npy_files.read(predictions / "predictions.npy"), answer.replicates
+        ruler = Ruler(
+            {self.metric.name: self.metric},
+            self.metric.name,
+            self.ctx.params.metric.options,
+            part.ids,
+            part.seen_targets,
+        )
         with task_source.said_by_task(self.scratch.layout.root, self.task, "metrics"):
-            values = [
-                task_metrics.score(self.metric, options, part.targets, row, f"replicate {one.number}")
-                for one, row in distinct.values()
-            ]
+            values = replicate_scores.scored(found, rows, partial(ruler.score, self.metric), "replicate")
         undeclared_file_reads.check(self.scratch.layout.root, self.task)
-        return FreshReplicates(values, [one.number for one, _ in distinct.values()], diverged, answer)
+        same = replicate_scores.same_as(found, rows)
+        numbered = zip(found, values, strict=True)
+        arm = MeasuredArm([(one.number, value) for one, value in numbered if one.number not in same])
+        return FreshReplicates(arm, answer)
 
 
 def rows(groups: Sequence[tuple[str, FreshReplicates]], metric: str, purpose: str = PURPOSE) -> str:
     """results/confirmation.csv: every fresh value of both arms, so that anybody can judge again."""
     lines = [f"arm,purpose,replicate,{metric}"]
     for arm, group in groups:
-        lines += [f"{arm},{purpose},{n},{value!r}" for n, value in zip(group.numbers, group.values, strict=True)]
+        lines += [f"{arm},{purpose},{n},{value!r}" for n, value in group.arm.replicates if value is not None]
     return "\n".join(lines) + "\n"

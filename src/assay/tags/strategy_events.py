@@ -153,13 +153,18 @@ class Remeasured(Event, frozen=True, kw_only=True, tag="remeasured"):
 
 
 class Rescored(Event, frozen=True, kw_only=True, tag="rescored"):
-    """`rescored/NAME/METRIC-VERSION`: stored predictions under another ruler."""
+    """`rescored/NAME/METRIC-VERSION`: stored predictions under another ruler; `…-SEQUENCE` where it has such a tag.
+
+    Readers of before there were `packages` and `again` call a tag with one of them unverifiable.
+    """
 
     metric: str
     metric_version: str
     predictions: str  # DVC's hash of the folder that was scored
     ruler: str  # commit whose metrics.py it was
     score: Score
+    packages: str | None = None  # that the metric imported, with their versions; None where nobody noted them
+    again: bool | None = None  # the same version once more, with other packages
 
 
 #: folder of tags → what stands in it
@@ -214,7 +219,8 @@ def tag_of(event: Event) -> str:
     if isinstance(event, Attempted | Remeasured):
         return f"{folder}/{check_spelling(event.name)}-{event.sequence}"
     if isinstance(event, Rescored):
-        return f"{folder}/{check_spelling(event.name)}/{check_spelling(event.metric_version)}"
+        number = f"-{event.sequence}" if event.again else ""
+        return f"{folder}/{check_spelling(event.name)}/{check_spelling(event.metric_version)}{number}"
     return f"{folder}/{check_spelling(event.name)}"
 
 

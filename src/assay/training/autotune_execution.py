@@ -21,6 +21,7 @@ from assay.runtime import parent_watch
 from assay.training import memory_estimate, random_streams, thread_count, worker_processes
 from assay.training.batches import Feed, cuts
 from assay.training.engine import Engine
+from assay.training.model_inputs import CollatedInputs
 from assay.training.training_spec import TrainingPlan
 from assay.training.vmap import equivalence_check
 from assay.training.vmap.vmap_engine import Fused, NotFusable
@@ -65,6 +66,10 @@ def way(plan: TrainingPlan, group: Sequence[int], wanted: str, store: ReplicateC
     Without `forks` only a training that is long enough for processes started afresh is spread over any.
     """
     if len(group) == 1 or wanted == "sequential":
+        return Way()
+    if isinstance(plan.train.inputs, CollatedInputs):
+        if wanted != "auto":
+            store.notes.append("trained one after another, not fused: collate() makes batches of unequal examples")
         return Way()
     if wanted == "processes":
         return _processes(plan, group, store.notes)
@@ -167,8 +172,7 @@ def _crowded(need: int, largest: int) -> str:
 
 def _own(plan: TrainingPlan, start: float) -> int:
     """Bytes that a worker started afresh has for itself: an interpreter with torch, and the data."""
-    parts = (plan.train.inputs, plan.train.targets, plan.evaluate.inputs, plan.evaluate.targets)
-    return 0 if start == FORK else AFRESH + sum(one.numel() * one.element_size() for one in parts)
+    return 0 if start == FORK else AFRESH + plan.train.resident + plan.evaluate.resident
 
 
 def _room(plan: TrainingPlan, need: int) -> int:

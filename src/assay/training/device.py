@@ -116,9 +116,9 @@ def products(precision: str) -> Iterator[None]:
         matmul.allow_tf32, cudnn.allow_tf32 = before
 
 
-def arranged(inputs: Tensor, precision: str) -> Tensor:
+def arranged(inputs: Any, precision: str) -> Any:
     """Images of a half-precision step on a GPU, channels last as its tensor cores read them; others as they are."""
-    if inputs.ndim == 4 and inputs.is_cuda and precision == "bfloat16":
+    if isinstance(inputs, Tensor) and inputs.ndim == 4 and inputs.is_cuda and precision == "bfloat16":
         return inputs.contiguous(memory_format=torch.channels_last)
     return inputs
 

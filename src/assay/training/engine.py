@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,9 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from assay.core.params_yaml import Train
-from assay.training import optimizers, random_streams
+from assay.training import example_batch, optimizers, random_streams
 from assay.training.device import Compiled
 from assay.training.dropout import Masks
+from assay.training.example_batch import Batch
+from assay.training.model_inputs import Inputs
 from assay.training.task_interface import Task
 
 ALIGN = 16
@@ -128,22 +130,32 @@ class Engine(ABC):
     def apply(self, lr: float, step: int) -> None:
         self.rule.update(self.theta, self.grad, self.slots, lr, step)
 
-    def mean_losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
+    def mean_losses(self, inputs: Inputs, targets: Tensor) -> Tensor:
         """(lanes,) mean loss over all examples."""
         total, place = torch.zeros(self.lanes, dtype=torch.float64), self.theta.device
         with torch.no_grad(), random_streams.untouched():
             for start in range(0, len(targets), self.portion):
                 part = slice(start, start + self.portion)
-                found = self.losses(inputs[part].to(place), targets[part].to(place)).double().cpu()
+                found = self.losses(example_batch.moved(inputs[part], place), targets[part].to(place)).double().cpu()
                 total += found * len(targets[part])
         return total / len(targets)
 
-    def outputs(self, inputs: Tensor) -> Tensor:
+    def outputs(self, inputs: Inputs) -> Tensor:
         """(lanes, N, …) outputs for N examples, on the host."""
-        with torch.no_grad(), random_streams.untouched():
-            portions = (part.to(self.theta.device) for part in torch.split(inputs, self.portion))
-            parts = [self.forward(part).float().cpu() for part in portions]
-        return torch.cat(parts, dim=1)
+        return torch.cat([part for _, part in self.portions(inputs)], dim=1)
+
+    def portions(self, inputs: Inputs) -> Iterator[tuple[slice, Tensor]]:
+        """Rows, and (lanes, rows, …) outputs for them, on the host: as many at a time as memory is meant for."""
+        for start in range(0, len(inputs), self.portion):
+            part = slice(start, start + self.portion)
+            with random_streams.untouched():
+                made = self.batch_outputs(inputs[part])
+            yield part, made
+
+    def batch_outputs(self, batch: Batch) -> Tensor:
+        """(lanes, B, …) outputs for one batch, on the host."""
+        with torch.no_grad():
+            return self.forward(example_batch.moved(batch, self.theta.device)).float().cpu()
 
     def weights(self, lane: int) -> dict[str, Tensor]:
         """Parameters and buffers of one lane by name, on the host, in the names of `state_dict`: plain copies, however

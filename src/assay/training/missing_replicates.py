@@ -23,6 +23,7 @@ from assay.replicates.replicate_result import Outcome
 from assay.replicates.training_progress import Progress
 from assay.training import batches, custom_fit, device, model_init, run_replicates, training_loop
 from assay.training.checkpoint import Checkpoints
+from assay.training.example_inputs import DecodeCache
 from assay.training.random_streams import Streams
 from assay.training.task_interface import Task
 from assay.training.training_spec import TrainingPlan
@@ -132,7 +133,8 @@ class RequestRun:
     @cached_property
     def plan(self) -> TrainingPlan:
         dtype = device.DTYPES[self.settings.train.precision]
-        train, evaluate = batches.tensors(self.task, self.train, self.evaluated, dtype)
+        cache = DecodeCache(Path(self.request.cache), self.request.environment) if self.request.cache else None
+        train, evaluate = batches.tensors(self.task, self.train, self.evaluated, dtype, cache)
         return TrainingPlan(
             task=self.task,
             params=self.settings,

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from assay.core.schemas import SAME_START
-from assay.training import device, dropout, random_streams, task_interface
+from assay.training import device, dropout, example_batch, random_streams, task_interface
 from assay.training.dropout import Masks
 from assay.training.training_spec import TrainingPlan
 
@@ -22,7 +22,7 @@ def module(plan: TrainingPlan, number: int, masks: Masks) -> nn.Module:
     streams = plan.streams(number)
     random_streams.seed_globals(streams.display, streams.integer("init"))
     made = task_interface.build(plan.task, plan.train.shape, plan.outputs, plan.params.model)
-    made = task_interface.shaped(plan.task, dropout.install(made, masks), plan.train.inputs)
+    made = task_interface.shaped(plan.task, dropout.install(made, masks), plan.train.inputs[:2])
     made = device.cast(made, plan.device, device.DTYPES[plan.params.train.precision])
     random_streams.seed_globals(streams.display)
     return made
@@ -72,6 +72,7 @@ def check(plan: TrainingPlan) -> None:
         count = min(plan.params.train.batch_size, len(plan.train), 8)
         part = slice(0, count)
         with device.autocast(plan.device, plan.params.train.precision):
-            inputs, targets = plan.train.inputs[part].to(plan.device), plan.train.targets[part].to(plan.device)
+            inputs = example_batch.moved(plan.train.inputs[part], plan.device)
+            targets = plan.train.targets[part].to(plan.device)
             task_interface.probe(plan.task, made, inputs, targets, plan.classes)
         task_interface.check_storable(plan.task, made)

@@ -4,7 +4,11 @@
     loss(outputs, targets) -> scalar mean                         required
     preprocess(inputs) -> Tensor                                  default: as they are
     statistics(train inputs) -> dict of Tensor                    then preprocess(inputs, statistics)
+    transform() -> a scikit-learn transformer                     fitted on training rows; or the transformer itself
+    decode(example) -> Tensor or dict of Tensors                  once, kept in a cache; default: none
+    collate(list of examples) -> Tensor or dict of Tensors        a batch of unequal ones; default: none
     predict(outputs) -> Tensor                                    default: softmax for classes, else as they are
+    score(outputs, targets) -> Tensor (N, …)                      kept instead of predictions, which are too large
     augment(inputs, targets, generator) -> (inputs, targets)      default: none
     optimizer(parameters, settings) -> torch.optim.Optimizer      default: train.optimizer
     fit(params, data, seed) -> predictor                          replaces all of the above by a loop of its own
@@ -28,7 +32,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from assay.core.errors import AssayError, UsageError
+from assay.data.target_parts import TargetPart
 from assay.runtime import sys_path, task_source
+from assay.training import example_batch
 
 #: member → arguments as the contract names them
 MEMBERS: dict[str, tuple[str, ...]] = {
@@ -36,7 +42,11 @@ MEMBERS: dict[str, tuple[str, ...]] = {
     "loss": ("outputs", "targets"),
     "preprocess": ("inputs",),
     "statistics": ("inputs",),
+    "transform": (),
+    "decode": ("example",),
+    "collate": ("examples",),
     "predict": ("outputs",),
+    "score": ("outputs", "targets"),
     "augment": ("inputs", "targets", "generator"),
     "optimizer": ("parameters", "settings"),
     "fit": ("params", "data", "seed"),
@@ -57,18 +67,27 @@ class Task:
     loss: Callable[[Tensor, Tensor], Tensor] | None = None
     preprocess: Callable[..., Tensor] | None = None
     statistics: Callable[[Tensor], dict[str, Tensor]] | None = None
+    transform: Any = None  # a function, or what has fit() and transform()
+    decode: Callable[..., Any] | None = None
+    collate: Callable[[list[Any]], Any] | None = None
     predict: Callable[[Tensor], Tensor] | None = None
+    score: Callable[[Tensor, Tensor], Tensor] | None = None
     augment: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None
     optimizer: Callable[..., torch.optim.Optimizer] | None = None
     fit: Callable[..., Any] | None = None
+    parts: tuple[TargetPart, ...] | None = None  # of a target, where an example has several
 
     def refuse(self, problem: str, expected: str = "") -> UsageError:
         return UsageError(f"{self.file}: {problem}", allowed=expected)
 
     def call(self, member: str, *arguments: Any, **named: Any) -> Any:
         """Call a member; what it raises becomes one sentence that names it."""
+        return self.guarded(member, lambda: getattr(self, member)(*arguments, **named))
+
+    def guarded(self, member: str, action: Callable[[], Any]) -> Any:
+        """What `action` gives, which runs code of `member`."""
         try:
-            return getattr(self, member)(*arguments, **named)
+            return action()
         except AssayError:
             raise
         except Exception as error:
@@ -81,12 +100,16 @@ def load(name: str, root: Path, model_parameters: Mapping[str, Any]) -> Task:
     file = task_source.where(root, name, "learning")
     module = _import(task_source.module(root, name, "learning"), file, root)
     members = {member: getattr(module, member) for member in MEMBERS if callable(getattr(module, member, None))}
+    if hasattr(getattr(module, "transform", None), "fit"):
+        members["transform"] = module.transform
     task = Task(name=name, file=file, root=root, **members)
     if task.fit is None:
         for required in ("model", "loss"):
             if getattr(task, required) is None:
                 raise task.refuse(f"lacks {required}()", _form(required))
     for member, function in members.items():
+        if hasattr(function, "fit"):  # a transformer, not a function that returns one
+            continue
         _check_signature(task, member, function, model_parameters if member == "model" else {})
     return task
 
@@ -145,7 +168,7 @@ def brief(error: BaseException) -> str:
     return f"{type(error).__name__}: {said[:300]}" if said else type(error).__name__
 
 
-def build(task: Task, shape: tuple[int, ...], outputs: int, parameters: Mapping[str, Any]) -> nn.Module:
+def build(task: Task, shape: Any, outputs: int | dict[str, int], parameters: Mapping[str, Any]) -> nn.Module:
     """A fresh model, drawn from the global torch generator as it stands."""
     module = task.call("model", shape, outputs, **parameters)
     if not isinstance(module, nn.Module):
@@ -155,17 +178,17 @@ def build(task: Task, shape: tuple[int, ...], outputs: int, parameters: Mapping[
     return module
 
 
-def shaped(task: Task, module: nn.Module, inputs: Tensor) -> nn.Module:
+def shaped(task: Task, module: nn.Module, inputs: Any) -> nn.Module:
     """`module`, whose lazy parameters have been given their shapes and values by a first batch, in evaluation mode."""
     if not any(is_lazy(one) for one in (*module.parameters(), *module.buffers())):
         return module
     modes = [(one, one.training) for one in module.modules()]
-    few = inputs[:2].cpu()
+    few = example_batch.mapped(_default_precision, inputs)
     try:
         with torch.no_grad():
-            module.eval()(few.to(torch.get_default_dtype()) if few.is_floating_point() else few)
+            module.eval()(few)
     except Exception as error:
-        shape = tuple(few.shape)
+        shape = example_batch.shape(few)
         raise task.refuse(f"the model fails on inputs of shape {shape} with {brief(error)}") from error
     for one, training in modes:
         one.training = training
@@ -173,6 +196,10 @@ def shaped(task: Task, module: nn.Module, inputs: Tensor) -> nn.Module:
     if lazy:
         raise task.refuse(f"the model's forward pass leaves {lazy[0]!r} without a shape", "layers that are used")
     return module
+
+
+def _default_precision(tensor: Tensor) -> Tensor:
+    return tensor.cpu().to(torch.get_default_dtype()) if tensor.is_floating_point() else tensor.cpu()
 
 
 def storable(tensor: Tensor) -> bool:
@@ -195,32 +222,62 @@ def check_storable(task: Task, module: nn.Module) -> None:
 
 
 def predictions(task: Task, outputs: Tensor, targets: Tensor, classes: int | None) -> Tensor:
-    """(N, …) predictions from model outputs of N examples; classes get probabilities (N, K)."""
+    """(N, …) predictions from model outputs of N examples, or what `score` keeps of them.
+
+    Classes get probabilities (N, K), in sequences and masks (N, …, K), or class numbers in the targets' shape.
+    """
+    if task.score is not None:
+        return _scores(task, task.call("score", outputs, targets), len(targets))
     if task.predict is not None:
         made = task.call("predict", outputs)
     elif classes is not None:
-        made = outputs.softmax(-1)
+        made = _chances(outputs, tuple(targets.shape), classes)
+    elif task.parts is not None:
+        made = outputs
     else:
         made = outputs.reshape(targets.shape) if outputs.numel() == targets.numel() else outputs
     if not isinstance(made, Tensor) or made.ndim == 0 or len(made) != len(targets):
         found = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
         raise task.refuse(f"predict() returns {found} for {len(targets)} examples", "a Tensor with a row for each")
-    if classes is not None and tuple(made.shape[1:]) != (classes,):
-        expected = f"({len(targets)}, {classes}), a probability for each class"
+    shape = tuple(targets.shape)
+    if classes is not None and tuple(made.shape) not in allowed_shapes(shape, classes):
+        expected = f"({', '.join(map(str, (*shape, classes)))}), a probability for each class"
         raise task.refuse(f"predictions have shape {tuple(made.shape)}", expected)
     return made
 
 
-def probe(task: Task, module: nn.Module, inputs: Tensor, targets: Tensor, classes: int | None) -> None:
+def allowed_shapes(targets: tuple[int, ...], classes: int) -> list[tuple[int, ...]]:
+    """Shapes that predictions of classes may have: probabilities, or class numbers of sequences and masks."""
+    return [(*targets, classes), *([targets] if len(targets) > 1 else [])]
+
+
+def _chances(outputs: Tensor, targets: tuple[int, ...], classes: int) -> Tensor:
+    """Probabilities (N, …, K) from outputs with classes in the last place, or in the second as convolutions have it."""
+    second = (targets[0], classes, *targets[1:])
+    if len(targets) > 1 and tuple(outputs.shape) == second != (*targets, classes):
+        return outputs.softmax(1).movedim(1, -1)
+    return outputs.softmax(-1)
+
+
+def _scores(task: Task, made: Any, count: int) -> Tensor:
+    if not isinstance(made, Tensor) or made.ndim == 0 or len(made) != count:
+        found = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
+        raise task.refuse(f"score() returns {found} for {count} examples", "a Tensor with a row for each")
+    if made.is_complex():
+        raise task.refuse("score() returns complex numbers", "real ones")
+    return made
+
+
+def probe(task: Task, module: nn.Module, inputs: Any, targets: Tensor, classes: int | None) -> None:
     """Run a first batch through model, loss and predict; UsageError naming what has the wrong shape."""
     try:
         outputs = module(inputs)
     except Exception as error:
-        shape = tuple(inputs.shape)
+        shape = example_batch.shape(inputs)
         raise task.refuse(f"the model fails on inputs of shape {shape} with {brief(error)}") from error
-    if not isinstance(outputs, Tensor) or outputs.ndim == 0 or len(outputs) != len(inputs):
+    if not isinstance(outputs, Tensor) or outputs.ndim == 0 or len(outputs) != len(targets):
         found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-        raise task.refuse(f"the model returns {found} for {len(inputs)} examples", "a Tensor with a row for each")
+        raise task.refuse(f"the model returns {found} for {len(targets)} examples", "a Tensor with a row for each")
     if outputs.is_complex():
         raise task.refuse(
             "the model returns complex numbers", "real ones, as .abs() or torch.view_as_real() makes them"

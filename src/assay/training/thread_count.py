@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from assay.runtime import parent_watch
-from assay.training import device, model_init, random_streams
+from assay.training import device, example_batch, model_init, random_streams
 from assay.training.training_spec import TrainingPlan
 
 #: multiply-adds of one replicate's forward pass below which a second thread gains little (see docs/execution.md)
@@ -38,7 +38,7 @@ def multiply_adds(plan: TrainingPlan) -> int:
             if not isinstance(one, torch.jit.ScriptModule):  # takes no hooks: what it holds counts as small
                 one.register_forward_hook(count)
         with device.autocast(plan.device, plan.params.train.precision):
-            module(plan.train.inputs[:rows].to(plan.device))
+            module(example_batch.moved(plan.train.inputs[:rows], plan.device))
     return found * plan.params.train.batch_size // rows
 
 

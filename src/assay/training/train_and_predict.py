@@ -22,13 +22,18 @@ from assay.training.missing_replicates import RequestRun
 from assay.training.training_setup import Prepared, prepare
 
 
-def measure(request: MeasureRequest, root: Path, report: Callable[[str], None] | None = None) -> Measurement:
-    """Answer `request` with the code and params.yaml of `root`.
+def measure(
+    request: MeasureRequest,
+    root: Path,
+    report: Callable[[str], None] | None = None,
+    params: Params | None = None,
+) -> Measurement:
+    """Answer `request` with the code of `root`, and `params` or those of its params.yaml.
 
     Raises UsageError for what the task, the parameters or the data get wrong, AssayError when every
     replicate diverges; then no answer is written.
     """
-    settings = assemble_measurement.requested(request, root)
+    settings = params or assemble_measurement.requested(request, root)
     answer, _ = trained(request, root, settings, samples.read(request, settings), report=report)
     return answer
 

@@ -45,7 +45,7 @@ class Training:
         self.progress = progress
         self.settings = plan.params.train
         self.streams = [plan.streams(number) for number in numbers]
-        self.feed = Feed(plan.task, plan.train, self.settings.batch_size, self.streams)
+        self.feed = Feed(plan.task, plan.train, self.settings.batch_size, self.streams, plan.params.machine.loaders)
         self.monitor = Monitor(engine)
         self.saver = Saver(plan.checkpoints, numbers, engine.execution)
         self.steps = self.settings.epochs * self.feed.steps
@@ -130,8 +130,11 @@ class Training:
         )
 
     def outcomes(self) -> list[Outcome]:
+        began = time.perf_counter()
         predicted = predict(self.plan, self.engine)
-        share = (self.spent + time.perf_counter() - self.started) / len(self.streams)
+        ended, lanes = time.perf_counter(), len(self.streams)
+        share = (self.spent + ended - self.started) / lanes
+        inference = (ended - began) / lanes / len(self.plan.evaluate.targets)
         found = []
         for lane, stream in enumerate(self.streams):
             finite = bool(np.isfinite(predicted[lane]).all())
@@ -148,6 +151,7 @@ class Training:
                     curve=self.curves[lane],
                     predictions=predicted[lane],
                     diverged=where,
+                    inference=inference,
                 )
             )
         return found
@@ -184,10 +188,23 @@ class Training:
 
 
 def predict(plan: TrainingPlan, engine: Engine) -> list[NDArray[np.float32]]:
-    """Predictions of each lane for the evaluated part, (N, …) each."""
+    """Predictions of each lane for the evaluated part, (N, …) each, or what score() keeps of them, batch by batch."""
+    if plan.task.score is not None:
+        return _scores(plan, engine)
     outputs = engine.outputs(plan.evaluate.inputs)
     targets = plan.evaluate.targets
     return [
         task_interface.predictions(plan.task, lane, targets.cpu(), plan.classes).detach().numpy().astype(np.float32)
         for lane in outputs
     ]
+
+
+def _scores(plan: TrainingPlan, engine: Engine) -> list[NDArray[np.float32]]:
+    """Scores of each lane; outputs of more than a batch, too large to keep, are never there."""
+    found: list[list[NDArray[np.float32]]] = [[] for _ in range(engine.lanes)]
+    for part, lanes in engine.portions(plan.evaluate.inputs):
+        targets = plan.evaluate.targets[part].cpu()
+        for lane, outputs in zip(found, lanes, strict=True):
+            made = task_interface.predictions(plan.task, outputs, targets, plan.classes)
+            lane.append(made.detach().numpy().astype(np.float32))
+    return [np.concatenate(lane) for lane in found]

@@ -19,15 +19,19 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from assay.core.errors import AssayError
 from assay.core.params_yaml import Params
+from assay.data.target_parts import TargetPart
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Watcher
-from assay.runtime import parent_watch, standard_streams, tracked_code_check
-from assay.training import device, task_interface
+from assay.runtime import parent_watch, progress_line, standard_streams, tracked_code_check
+from assay.training import device, target_tensors, task_interface
 from assay.training.batches import Tensors
 from assay.training.checkpoint import Checkpoints
+from assay.training.model_inputs import MappedInputs, Preprocessing
+from assay.training.task_interface import Task
 from assay.training.training_spec import TrainingPlan
 
 #: what trains in a worker: (plan, numbers, chunk, progress, notes) → outcomes
@@ -42,42 +46,60 @@ class _Parcel:
     params: Params
     seed: int
     purpose: str
-    arrays: list[NDArray[Any]]
+    arrays: list[NDArray[Any]]  # inputs and targets of both parts
+    statistics: tuple[dict[str, Tensor], ...] | None  # where inputs are preprocessed batch by batch
     classes: int | None
-    outputs: int
+    outputs: int | dict[str, int]
+    parts: tuple[TargetPart, ...] | None
     checkpoints: Checkpoints | None
     threads: int
 
     @classmethod
     def of(cls, plan: TrainingPlan) -> _Parcel:
-        tensors = (plan.train.inputs, plan.train.targets, plan.evaluate.inputs, plan.evaluate.targets)
-        arrays = [one.cpu().numpy() for one in tensors]
+        arrays, statistics = [], None
+        for part in (plan.train, plan.evaluate):
+            mapped = part.inputs if isinstance(part.inputs, MappedInputs) else None
+            statistics = mapped.ready.statistics if mapped else None
+            raw = mapped.raw if mapped else part.inputs
+            assert isinstance(raw, Tensor)  # what is collated trains in one process
+            arrays += [raw.cpu().numpy(), part.targets.cpu().numpy()]
         return cls(
             root=plan.task.root,
             params=plan.params,
             seed=plan.seed,
             purpose=plan.purpose,
             arrays=arrays,
+            statistics=statistics,
             classes=plan.classes,
             outputs=plan.outputs,
+            parts=plan.task.parts,
             checkpoints=plan.checkpoints,
             threads=torch.get_num_threads(),
         )
 
     def plan(self) -> TrainingPlan:
-        train_inputs, train_targets, inputs, targets = map(torch.from_numpy, self.arrays)
+        task = task_interface.load(self.params.task.name, self.root, self.params.model)
+        task = target_tensors.with_parts(task, self.parts)
+        tensors = [torch.from_numpy(array) for array in self.arrays]
+        train, evaluate = (self._part(task, *tensors[start : start + 2]) for start in (0, 2))
         return TrainingPlan(
-            task=task_interface.load(self.params.task.name, self.root, self.params.model),
+            task=task,
             params=self.params,
             device=torch.device("cpu"),
             seed=self.seed,
             purpose=self.purpose,
-            train=Tensors(train_inputs, train_targets),
-            evaluate=Tensors(inputs, targets),
+            train=train,
+            evaluate=evaluate,
             classes=self.classes,
             outputs=self.outputs,
             checkpoints=self.checkpoints,
         )
+
+    def _part(self, task: Task, inputs: Tensor, targets: Tensor) -> Tensors:
+        if self.statistics is None:
+            return Tensors(inputs, targets)
+        ready = Preprocessing(task, self.statistics, device.DTYPES[self.params.train.precision])
+        return Tensors(MappedInputs(inputs, ready), targets)
 
 
 class _Relay:
@@ -103,7 +125,7 @@ def forks() -> bool:
     Torch does without them where it keeps to one, also after it has used more. Where there is an accelerator, used or
     not, autograd has threads of its own and refuses to work in a copy; and nobody knows what a task's threads are for.
     """
-    others = {one.name for one in threading.enumerate()} - {"MainThread", parent_watch.NAME}
+    others = {one.name for one in threading.enumerate()} - {"MainThread", parent_watch.NAME, progress_line.NAME}
     single = torch.get_num_threads() == 1 and not torch.accelerator.is_available()
     return sys.platform == "linux" and single and not others
 

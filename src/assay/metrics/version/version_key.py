@@ -1,8 +1,8 @@
 """The metric version: a short key that is the same exactly when the ruler is.
 
-Covers: the key `NAME-REVISION.HEX8` as a value (format and parse), and the fingerprint in it of the
-evaluated examples, the metric's options, the files it says it reads, and its code with everything of the project that
-the code reaches. Not covered: reading sources and files (the caller hands in a reader and hashes), and numbers.
+Covers: the fingerprint in it of the evaluated examples, the metric's options, the files it says it reads, and its code
+with everything of the project that the code reaches. Not covered: the key as a value (`core.metric_version`), reading
+sources and files (the caller hands in a reader and hashes), and numbers.
 """
 
 from __future__ import annotations
@@ -10,50 +10,27 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from assay.core import ast_normal_form
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
+from assay.core.metric_version import MetricVersion
 from assay.core.reachability.module_graph import Project, Reader
 from assay.core.reachability.reachable_code import Reach
 from assay.core.reachability.top_level_statements import Unit
 from assay.core.reachability.used_and_mutated_names import scan
 
 REGISTRY, REVISION, READS = "METRICS", "REVISION", "READS"
+#: member of a task's learning.py whose results stand for predictions
+SCORE = "score"
+#: module of this library whose METRICS stands where a task has none
+READY = "assay.ready.metrics"
 
 #: entries of a metric that say how its numbers are judged or shown, not what they are
 NOT_THE_RULER = frozenset({"min_effect", "per_example"})
-
-_GRAMMAR = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)-(?P<revision>0|[1-9][0-9]*)\.(?P<digest>[0-9a-f]{8})")
-
-
-@dataclass(frozen=True)
-class MetricVersion:
-    """`accuracy-1.5f3c9a2e`: numbers under different versions are never subtracted."""
-
-    name: str
-    revision: int  # raised by a person when the meaning changes in a way that code does not show
-    digest: str  # 8 hex digits over examples, options and code
-
-    def __str__(self) -> str:
-        return f"{self.name}-{self.revision}.{self.digest}"
-
-    @classmethod
-    def parse(cls, text: str) -> MetricVersion:
-        """The inverse of `str`. Raises UsageError when `text` is no metric version."""
-        found = _GRAMMAR.fullmatch(text)
-        if found is None:
-            raise UsageError(f"{text!r} is not a metric version", allowed="NAME-REVISION.HEX8: accuracy-1.5f3c9a2e")
-        return cls(found["name"], int(found["revision"]), found["digest"])
-
-
-def can_name(metric: str) -> bool:
-    """Whether a metric version can begin with the name of this metric."""
-    return _GRAMMAR.fullmatch(f"{metric}-1.00000000") is not None
 
 
 def metric_version(
@@ -90,6 +67,8 @@ def metric_code(read: Reader, module: str, name: str, label: str = "") -> str:
     effects, names = (project.acting(module), {module: label}) if label else (None, {})
     found = project.lookup(module, (REGISTRY,))
     registry = [hit.unit for hit in found if not hit.unit.is_import]
+    if not registry and module != READY and project.has(READY):
+        return metric_code(read, READY, name)
     if not registry:
         raise UsageError(f"{module} has no {REGISTRY}", allowed=f"{REGISTRY} = {{NAME: {{'function': …}}}}")
     table = _table(getattr(registry[0].node, "value", None)) if len(registry) == 1 else None
@@ -109,6 +88,16 @@ def _is_changed(project: Project, module: str, registry: Unit, effects: list[Uni
     return registry in Reach(project, module, (), {}, effects).units
 
 
+def score_code(read: Reader, module: str) -> str:
+    """Normal form of `score` in `module` and of all definitions that it reaches; "" where there is none.
+
+    What a metric is given is part of the ruler. What importing the module does besides is not: the model stands there.
+    """
+    project = Project(read)
+    units = [hit.unit for hit in project.lookup(module, (SCORE,))]
+    return Reach(project, "", units, {}).text() if units else ""
+
+
 def metric_revision(read: Reader, module: str) -> str:
     """Normal form of what sets REVISION in `module`; "" where nothing does."""
     return "".join(unit.text for unit in Project(read).binding(module, REVISION))
@@ -116,7 +105,8 @@ def metric_revision(read: Reader, module: str) -> str:
 
 def metric_fields(read: Reader, module: str, name: str, fields: Sequence[str]) -> dict[str, Any] | None:
     """Those of `fields` that METRICS gives to metric `name`; None where only running the module would tell."""
-    units = Project(read).binding(module, REGISTRY)
+    project = Project(read)
+    units = project.binding(module, REGISTRY) or project.binding(READY, REGISTRY)
     entries = _table(getattr(units[0].node, "value", None)) if len(units) == 1 else None
     entry = _table((entries or {}).get(name))
     if entry is None:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from assay.core.errors import AssayError
-from assay.training import memory_estimate, model_init, task_interface
+from assay.training import example_batch, memory_estimate, model_init, task_interface
 from assay.training.batches import Feed
 from assay.training.random_streams import Globals
 from assay.training.sequential_engine import Sequential
@@ -58,7 +58,7 @@ def prove(plan: TrainingPlan, numbers: Sequence[int]) -> None:
             _agree("the gradient", lanes.grad[part], twin.grad, tolerance)
             for name, kept in twin.buffers().items():
                 _agree(f"buffer {name!r}", lanes.buffers()[name][part], kept, tolerance)
-    inputs = plan.evaluate.inputs[:64].to(plan.device)
+    inputs = example_batch.moved(plan.evaluate.inputs[:64], plan.device)
     with torch.no_grad():
         outputs = guarded(lanes, partial(lanes.forward, inputs))
         for lane, twin in enumerate(twins):

@@ -1,0 +1,220 @@
+"""`assay check`: everything that a run would refuse, at once, before one is spent on it.
+
+Covers: what can be read (repository, dvc.yaml, params.yaml, the task's members, Git), then one replicate and two
+batches in a process of its own (`stages.check_run`), which writes nothing into the project. Not covered: whether the
+idea is any good.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from assay.baseline import accepted_strategy
+from assay.core import params_problems
+from assay.core.errors import AssayError, Exit, ProvenanceError, UsageError
+from assay.core.params_yaml import Params
+from assay.core.paths import STAGES, ProjectPaths
+from assay.core.schemas import Record
+from assay.core.yaml12 import parse
+from assay.runtime import (
+    dvc_yaml,
+    editable_install_check,
+    files,
+    git,
+    import_closure,
+    library_fingerprint,
+    metric_input_files,
+    shadowed_modules,
+    task_code,
+    task_source,
+    tracked_code_check,
+)
+
+#: function of the task → (part of the task, section of params.yaml with its keyword arguments)
+OPTIONS = {"prepare": (task_code.DATA, "data"), "model": (task_code.LEARNING, "model")}
+
+
+class Refusal(Record, frozen=True, kw_only=True):
+    """One thing that a run would refuse, with the exit code that it would have had."""
+
+    topic: str
+    text: str
+    code: int
+
+
+class Checked(Record, frozen=True, kw_only=True):
+    """What `assay check --json` prints."""
+
+    stages: list[str]
+    refusals: list[Refusal]
+
+    @property
+    def code(self) -> int:
+        """That of the worst: code that Git does not know, then what is not comparable, then wrong usage."""
+        return max((one.code for one in self.refusals), default=int(Exit.DONE))
+
+
+def check(start: Path, stage: str | None, quiet: bool) -> Checked:
+    """Look at the project around `start`, then run it in small as far as `stage` (default: all).
+
+    `quiet` sends what the stages print to stderr. Raises UsageError where there is no dvc.yaml to begin with.
+    """
+    root = _root(start)
+    found: list[Refusal] = []
+    for topic, look in _looks(root):
+        found += _collected(topic, look)
+    run = list(_run(root, stage, quiet)) if (root / "params.yaml").is_file() else []
+    known = {one.text for one in found}
+    return Checked(stages=_stages(stage), refusals=[*found, *(one for one in run if one.text not in known)])
+
+
+def _stages(stage: str | None) -> list[str]:
+    run = ["prepare", "split", "train", "evaluate"]
+    return run[: run.index(stage) + 1] if stage else run
+
+
+def _root(start: Path) -> Path:
+    here = start.resolve()
+    root = next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").is_file()), None)
+    if root is None:
+        raise UsageError(f"no dvc.yaml in {here} or above it", mend="change to the project's folder, or assay init")
+    return root
+
+
+def _collected(topic: str, look: Callable[[], Iterator[AssayError]]) -> Iterator[Refusal]:
+    """What `look` yields, and what it raises: then it saw no further."""
+    try:
+        for error in look():
+            yield Refusal(topic=topic, text=error.sentence, code=int(error.exit_code))
+    except AssayError as error:
+        yield Refusal(topic=topic, text=error.sentence, code=int(error.exit_code))
+
+
+def _looks(root: Path) -> Iterator[tuple[str, Callable[[], Iterator[AssayError]]]]:
+    yield "git", lambda: _repository(root)
+    yield "dvc", lambda: _pipeline(root)
+    yield "params", lambda: _parameters(root)
+    params = _params(root)
+    if params is None:
+        return
+    yield "task", lambda: _task(root, params)
+    yield "metric", lambda: _metric(root, params)
+    if git.inside(root):
+        yield "code", lambda: _code(root, params)
+        yield "baseline", lambda: _baseline(root, params)
+
+
+def _params(root: Path) -> Params | None:
+    try:
+        return params_problems.problems(dvc_yaml.parameters(root))[1]
+    except AssayError:
+        return None
+
+
+def _repository(root: Path) -> Iterator[AssayError]:
+    if not git.inside(root):
+        yield UsageError(f"{root} is in no Git repository", mend="git init && git add . && git commit -m Start")
+    elif git.resolve(root, "HEAD") is None:
+        yield UsageError(f"{root} has no commit yet", mend="git add . && git commit -m Start")
+    if dvc_yaml.dvc_root(root) is None:
+        inside = git.inside(root) and git.top(root).resolve() != root.resolve()
+        yield UsageError(f"{root} is in no DVC repository", mend=f"dvc init{' --subdir' if inside else ''}")
+
+
+def _pipeline(root: Path) -> Iterator[AssayError]:
+    layout = ProjectPaths(root)
+    stages = parse(files.read_bytes(layout.pipeline), "dvc.yaml").get("stages")
+    declared = stages if isinstance(stages, dict) else {}
+    if missing := [name for name in STAGES if name not in declared]:
+        yield UsageError(
+            f"dvc.yaml has no stage {', '.join(missing)}",
+            allowed=", ".join(STAGES),
+            mend="assay init, or take them from the dvc.yaml of Assay",
+        )
+    params = _params(root)
+    listed = dvc_yaml.dependencies(layout, params.task.name if params else "")
+    for stage in (name for name in STAGES if name in listed):
+        for path in listed[stage]:
+            if not (root / path).exists() and not path.startswith("context/"):
+                yield UsageError(
+                    f"stage {stage} depends on {path}, which is not there",
+                    mend=f"bring it back, or take the line out of stages.{stage}.deps in dvc.yaml",
+                )
+
+
+def _parameters(root: Path) -> Iterator[AssayError]:
+    yield from params_problems.problems(dvc_yaml.parameters(root, "write it, as in the README"))[0]
+
+
+def _task(root: Path, params: Params) -> Iterator[AssayError]:
+    for part in task_code.MEMBERS:
+        try:
+            task_source.read(root, params.task.name, part)
+        except UsageError as error:
+            yield error
+    given = {"data": params.data, "model": params.model}
+    for function, (part, section) in OPTIONS.items():
+        try:
+            source = task_source.read(root, params.task.name, part)
+        except UsageError:
+            continue
+        yield from task_source.option_problems(source, function, given[section], section)
+
+
+def _metric(root: Path, params: Params) -> Iterator[AssayError]:
+    if params.metric.name == params_problems.STAND_INS["metric.name"]:
+        return  # said of params.yaml
+    try:
+        source = task_source.read(root, params.task.name, task_code.METRICS)
+    except UsageError:
+        return
+    known = task_source.metrics(source)
+    if known is not None and params.metric.name not in known:
+        yield UsageError(
+            f"params.yaml: metric.name is {params.metric.name!r}",
+            allowed=f"{', '.join(known)} (METRICS in {task_source.where(root, params.task.name, task_code.METRICS)})",
+            mend="set metric.name in params.yaml",
+        )
+    elif known and (function := known[params.metric.name]):
+        yield from task_source.option_problems(source, function, params.metric.options, "metric.options")
+
+
+def _code(root: Path, params: Params) -> Iterator[AssayError]:
+    task = params.task.name
+    paths = sorted({file for part in task_code.MEMBERS for file in task_code.closure(root, task, part)})
+    looks: tuple[Callable[[], None], ...] = (
+        lambda: tracked_code_check.check_known(root, [path.as_posix() for path in paths]),
+        lambda: metric_input_files.check_known(root, task),
+        lambda: shadowed_modules.check(root, import_closure.third_party(root, paths)),
+        lambda: editable_install_check.check(root, root),
+    )
+    for look in looks:
+        try:
+            look()
+        except (UsageError, ProvenanceError) as error:
+            yield error
+
+
+def _baseline(root: Path, params: Params) -> Iterator[AssayError]:
+    accepted_strategy.resolve(dvc_yaml.current(root), params.baseline)
+    yield from ()
+
+
+def _run(root: Path, stage: str | None, quiet: bool) -> Iterator[Refusal]:
+    """What refuses when it runs: a child in the foreground, with this terminal, so that a debugger can talk."""
+    with tempfile.TemporaryDirectory(prefix="assay-check-") as folder:
+        answer = Path(folder) / "problems.json"
+        command = library_fingerprint.command("check_run", str(answer), *([stage] if stage else []))
+        own = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(command, cwd=root, env=own, stdout=sys.stderr if quiet else None)
+        if done.returncode:
+            text = "the run in small ended early, see the lines above"
+            yield Refusal(topic="run", text=text, code=max(done.returncode, int(Exit.BUG)))
+        for one in json.loads(answer.read_text(encoding="utf-8")) if answer.is_file() else []:
+            yield Refusal(topic=one["topic"], text=one["sentence"], code=one["code"])

@@ -1,0 +1,74 @@
+"""`assay show`: experiments with their numbers, and those that run now.
+
+Covers: reading them in a few calls of Git however many there are; the order. Not covered: printing
+(`report.experiment_table`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from assay.baseline import baseline_param
+from assay.changes.experiment_diffs import changes
+from assay.core.errors import AssayError
+from assay.core.metric_version import metric_name
+from assay.history import metrics_json, running_experiments
+from assay.history.experiments import Experiment, read
+from assay.history.running_experiments import RunningExperiment
+from assay.report.json_rows import ShowRow, ShowRows
+from assay.runtime import git, project_root
+from assay.runtime.git_objects import reading
+
+DONE, RUNNING = "done", "running"
+
+
+def show(start: Path) -> ShowRows:
+    """The experiments of the project at `start`: running ones, those against today's baseline, then the others."""
+    root = project_root.find(start).root
+    found = read(root).experiments
+    with reading(root) as objects:
+        changed = changes(root, git.prefix(root), [(item.base, item.commit) for item in found], objects)
+    rows = [_row(item, changed.get(item.commit, [])) for item in found]
+    today = _baseline(root)
+    rows.sort(key=lambda row: _place(row, today))
+    running = [_running(one) for one in running_experiments.find(root)]
+    names = {row.name for row in running}
+    return ShowRows(rows=[*running, *(row for row in rows if row.name not in names)])
+
+
+def _place(row: ShowRow, today: str) -> tuple[bool, bool, str, str, float, str]:
+    """What rows are ordered by: those without numbers stand last."""
+    bare = not row.metric_version
+    return bare, row.baseline != today, row.baseline, row.metric_version, -(row.delta or 0.0), row.name
+
+
+def _baseline(root: Path) -> str:
+    try:
+        return baseline_param.baseline((root / "params.yaml").read_bytes())
+    except (OSError, AssayError):
+        return ""
+
+
+def _row(item: Experiment, changed: list[str]) -> ShowRow:
+    version = metrics_json.text(item.metrics, "metric_version")
+    candidate = metrics_json.candidate(item.metrics)
+    verdict = metrics_json.text(item.metrics, "verdict")
+    return ShowRow(
+        name=item.name,
+        changed=changed,
+        metric=metric_name(version),
+        mean=candidate.mean,
+        sd=candidate.sd,
+        n=candidate.n or None,
+        delta=metrics_json.number(item.metrics, "delta"),
+        ci_low=metrics_json.number(item.metrics, "ci_low"),
+        ci_high=metrics_json.number(item.metrics, "ci_high"),
+        verdict=verdict,
+        baseline=item.baseline,
+        metric_version=version,
+        state=DONE if verdict else f"no verdict: {item.problem or 'none in its metrics'}",
+    )
+
+
+def _running(one: RunningExperiment) -> ShowRow:
+    return ShowRow(name=one.name, changed=one.changed, state=RUNNING, stage=one.stage)

@@ -1,0 +1,75 @@
+"""Ids of examples: 32 hex digits from an example's own content, "-k" added to the k-th exact repeat.
+
+In a file an id takes 16 bytes. Repeats lie there in their order, so that counting them gives each its number back.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.data import content_hash
+from assay.data.content_hash import KEY, Keys
+
+_DIGITS = np.full(128, 255, dtype=np.uint8)
+for _value, _digit in enumerate("0123456789abcdef"):
+    _DIGITS[ord(_digit)] = _value
+
+
+def from_keys(keys: Keys) -> NDArray[np.str_]:
+    """(N,) ids of examples with these content hashes (N,)."""
+    names = content_hash.hex_names(keys)
+    numbers = _repeats(keys)
+    repeated = np.flatnonzero(numbers)
+    if not len(repeated):
+        return names
+    marked = [f"{names[row]}-{numbers[row]}" for row in repeated.tolist()]
+    found = names.astype(f"U{max(map(len, marked))}")
+    found[repeated] = marked
+    return found
+
+
+def packed(ids: NDArray[np.str_]) -> NDArray[Any]:
+    """What a file keeps of `ids`: their keys where these give them back, else the ids themselves."""
+    keys = _keys(ids)
+    return keys if keys is not None and np.array_equal(from_keys(keys), ids) else ids
+
+
+def unpacked(kept: NDArray[Any]) -> NDArray[np.str_]:
+    """The inverse of `packed`."""
+    return from_keys(kept) if kept.dtype == np.dtype(f"S{KEY}") else kept.astype(np.str_, copy=False)
+
+
+def bases(ids: NDArray[np.str_]) -> NDArray[np.str_]:
+    """(N,) ids without the numbers of repeats: exact repeats have the same."""
+    return ids.astype(f"U{2 * KEY}")
+
+
+def _keys(ids: NDArray[np.str_]) -> Keys | None:
+    """The 32 hex digits that each id begins with, as keys; None where one begins otherwise."""
+    width = 2 * KEY
+    if ids.dtype.kind != "U" or ids.dtype.itemsize < 4 * width or not len(ids):
+        return None
+    points = np.ascontiguousarray(ids.astype(ids.dtype.newbyteorder("<"), copy=False)).view("<u4")
+    digits = points.reshape(len(ids), -1)[:, :width]
+    if int(digits.max()) > 127:
+        return None
+    values = _DIGITS[digits]
+    if int(values.max()) > 15:
+        return None
+    joined = np.ascontiguousarray((values[:, ::2] << 4) | values[:, 1::2])
+    found: Keys = joined.view(f"S{KEY}").reshape(len(ids))
+    return found
+
+
+def _repeats(keys: Keys) -> NDArray[np.int64]:
+    """(N,) how many equal keys stand before each."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    first = np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(keys)]
+    begins = np.maximum.accumulate(np.where(first, np.arange(len(keys)), 0))
+    found = np.empty(len(keys), dtype=np.int64)
+    found[order] = np.arange(len(keys)) - begins
+    return found

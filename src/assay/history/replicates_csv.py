@@ -1,0 +1,31 @@
+"""Rows of a recorded results/replicates.csv: the replicates of one arm, those with the same predictions once.
+
+Covers: tables that `evaluate` wrote. Not covered: tables of other tools (`commands.compare_sides`).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+
+from assay.stats.compare_arms import MeasuredArm
+
+#: column that names an earlier replicate with the same predictions
+SAME_AS = "same_as"
+Row = dict[str, str]
+
+
+def rows(content: bytes) -> list[Row]:
+    """All rows but those of replicates that are an earlier one again."""
+    return [row for row in csv.DictReader(io.StringIO(content.decode())) if not row.get(SAME_AS)]
+
+
+def arm(rows: Iterable[Mapping[str, str]], name: str, metric: str, key: str = "replicate") -> MeasuredArm:
+    """The metric of each replicate of one arm. `key`: the column that pairs it with one of the other arm.
+
+    Raises KeyError, ValueError for a table that `evaluate` did not write.
+    """
+    return MeasuredArm(
+        [(row[key], float(row[metric]) if row["status"] == "ok" else None) for row in rows if row["arm"] == name]
+    )

@@ -1,0 +1,209 @@
+"""check_run: one replicate and two batches through prepare, split, train and evaluate, in a temporary place.
+
+`assay stage check_run PROBLEMS.json [STAGE]`, started by `assay check`; no stage of dvc.yaml. One process, in the
+foreground, so that a breakpoint in the task works. Every refusal is written to PROBLEMS.json, and a stage whose
+forerunner failed is left out. Covers: running. Not covered: what can be said without running (`commands.check`).
+"""
+
+from __future__ import annotations
+
+import bdb
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from assay.baseline import trivial_baselines
+from assay.core import params_problems, sanitize_output
+from assay.core.errors import REFUSED, AssayError, Exit, UsageError
+from assay.core.params_yaml import Params
+from assay.core.schemas import MeasureRequest
+from assay.data import storage
+from assay.data.storage import Examples
+from assay.data.train_test_split import assign
+from assay.data.validate_examples import canonical
+from assay.metrics import evaluation_setup, task_metrics
+from assay.metrics.scored_arm import Ruler
+from assay.replicates.train_and_eval_examples import sample, without
+from assay.runtime import dvc_yaml, npy_files, progress_line, task_source, tracked_code_check
+from assay.runtime.stage_setup import StageContext
+from assay.training import task_interface, train_and_predict
+
+#: in the order in which they run
+RUN = ("prepare", "split", "train", "evaluate")
+BATCHES = 2
+#: most examples that are predicted and scored
+EVALUATED = 512
+
+
+class CheckRun:
+    """What the stages found so far. `problems`: stage, sentence and exit code of each refusal."""
+
+    def __init__(self, root: Path, params: Params, scratch: Path) -> None:
+        self.root, self.params, self.scratch = root, params, scratch
+        self.ctx = StageContext("check_run", dvc_yaml.current(root), params)
+        self.problems: list[dict[str, object]] = []
+        self.examples: Examples | None = None
+        self.train: Examples | None = None
+        self.evaluated: Examples | None = None
+        self.predictions: np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None = None
+
+    @contextmanager
+    def collecting(self, stage: str) -> Iterator[None]:
+        """Around one step: what it refuses is noted, and the next step goes on."""
+        try:
+            yield
+        except AssayError as error:
+            if _left_debugger(error):
+                raise bdb.BdbQuit from error
+            self.problems.append({"topic": stage, "sentence": error.sentence, "code": int(error.exit_code)})
+        except OSError as error:
+            if error.errno not in REFUSED:
+                raise
+            said = f"{error.strerror} at {error.filename or self.root}"
+            self.problems.append({"topic": stage, "sentence": said, "code": int(Exit.USAGE)})
+
+    def prepare(self) -> str:
+        task = self.params.task.name
+        module = task_source.load(self.root, task, "data")
+        with self.ctx.said_by_task("data"):
+            raw = module.prepare(**self.params.data)
+        self.examples = canonical(raw, task_source.where(self.root, task, "data"))
+        return f"{len(self.examples)} examples of shape {tuple(self.examples.inputs.shape[1:])}"
+
+    def split(self) -> str:
+        assert self.examples is not None
+        where = assign(self.examples, self.params.split.validation, self.params.split.test)
+        parts = {name: self.examples.take(where == name) for name in ("train", "validation")}
+        train, _ = without(parts["train"], parts["validation"])
+        batch = min(self.params.train.batch_size, len(train))
+        self.train = few(sample(train, self.params.train.sample), BATCHES * batch)
+        self.evaluated = few(parts["validation"], EVALUATED)
+        for name, part in (("train", self.train), ("validation", self.evaluated)):
+            storage.write(self.scratch / name, name, part)
+        return f"{len(parts['train'])} train, {len(parts['validation'])} validation"
+
+    def fit(self) -> str:
+        if self.train is None:  # the data failed: what can be said of the code alone
+            task_interface.load(self.params.task.name, self.root, self.params.model)
+            return "imported; nothing to train on"
+        train_and_predict.measure(self._request(), self.root, params=self._short())
+        self.predictions = npy_files.read(self.scratch / "predictions" / "predictions.npy")[0]
+        return f"1 replicate, {BATCHES} batches of {min(self.params.train.batch_size, len(self.train))}"
+
+    def _short(self) -> Params:
+        train = msgspec.structs.replace(self.params.train, epochs=1, sample=1.0)
+        return msgspec.structs.replace(self.params, train=train, replicates=1)
+
+    def _request(self) -> MeasureRequest:
+        place = self.scratch
+        return MeasureRequest(
+            profile=self.params.profile,
+            purpose="check",
+            seed=self.params.seed,
+            replicates=[0],
+            device=self.params.machine.device,
+            environment="",
+            code="",
+            execution="sequential",
+            train=str(place / "train"),
+            evaluate=str(place / "validation"),
+            cache="",
+            models=str(place / "models"),
+            predictions=str(place / "predictions"),
+            curves=str(place / "curves.csv"),
+            log=str(place / "log.txt"),
+            answer=str(place / "answer.json"),
+        )
+
+    def evaluate(self) -> str:
+        """Every metric of METRICS, on the replicate's predictions, or a floor's where it gave none."""
+        module = task_source.load(self.root, self.params.task.name, "metrics")
+        where = task_source.where(self.root, self.params.task.name, "metrics")
+        metrics = task_metrics.read(module, where)
+        with self.collecting("evaluate"):
+            task_metrics.chosen(metrics, self.params.metric.name, where)
+        if self.train is None or self.evaluated is None:
+            return f"{len(metrics)} metrics; nothing to score"
+        made = self.predictions
+        if made is None:
+            made = next(iter(trivial_baselines.floors(self.train, self.evaluated).values()))
+        decides = self.params.metric.name if self.params.metric.name in metrics else next(iter(metrics))
+        ruler = Ruler(metrics, decides, self.params.metric.options, self.evaluated.ids, self.evaluated.targets)
+        return self._scores(ruler, made)
+
+    def _scores(self, ruler: Ruler, made: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> str:
+        shown = ""
+        for name, metric in ruler.metrics.items():
+            options = ruler.options if name == ruler.decides else {}
+            with self.collecting("evaluate"), self.ctx.said_by_task("metrics"):
+                value = task_metrics.score(metric, options, ruler.targets, made, "the replicate")
+                shown = f"{name} {value:.4g}" if name == ruler.decides else shown
+                if metric.per_example is not None:
+                    task_metrics.per_example(metric, ruler.targets, made, "the replicate")
+        with self.collecting("evaluate"):
+            evaluation_setup.version(self.root, self.params, task_source.load(*self._metrics()), "")
+        return f"{shown} after two batches: no result, a sign of life" if shown else "no number"
+
+    def _metrics(self) -> tuple[Path, str, str]:
+        return self.root, self.params.task.name, "metrics"
+
+    def code(self) -> str:
+        """What was imported by now and that Git does not track: no import statement told it beforehand."""
+        tracked_code_check.check_known(self.root, tracked_code_check.imported(self.root))
+        return ""
+
+
+def few(examples: Examples, count: int) -> Examples:
+    """About `count` examples, of each class in its share, in the order in which they stand."""
+    if len(examples) <= count:
+        return examples
+    order = np.argsort(examples.targets, kind="stable") if examples.classes else np.arange(len(examples))
+    return examples.take(np.sort(order[np.linspace(0, len(order) - 1, count).astype(np.int64)]))
+
+
+def _left_debugger(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, bdb.BdbQuit):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def main(root: Path, arguments: Sequence[str]) -> None:
+    if not 1 <= len(arguments) <= 2:
+        raise UsageError(f"check_run was given {len(arguments)} arguments", allowed="a path, and a stage")
+    last = arguments[1] if len(arguments) > 1 else RUN[-1]
+    progress_line.off()
+    _, params = params_problems.problems(dvc_yaml.parameters(root))
+    if params is None:
+        return  # said already
+    with tempfile.TemporaryDirectory(prefix="assay-check-") as scratch:
+        found = CheckRun(root, params, Path(scratch))
+        try:
+            _all(found, last)
+        except bdb.BdbQuit:
+            print("check: left from the debugger")
+        Path(arguments[0]).write_text(json.dumps(found.problems), encoding="utf-8")
+
+
+def _all(found: CheckRun, last: str) -> None:
+    steps: dict[str, Callable[[], str]] = {
+        "prepare": found.prepare,
+        "split": found.split,
+        "train": found.fit,
+        "evaluate": found.evaluate,
+    }
+    for stage in RUN[: RUN.index(last) + 1]:
+        if stage == "split" and found.examples is None:
+            continue
+        began = time.perf_counter()
+        with found.collecting(stage):
+            said = steps[stage]()
+            taken = time.perf_counter() - began
+            print(sanitize_output.line(f"check: {stage:<8} {said}, {taken:.1f} s"), flush=True)
+    with found.collecting("code"):
+        found.code()

@@ -1,0 +1,121 @@
+"""Long work is never silent: a bar on a terminal, a whole line now and then elsewhere."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from assay.replicates.training_progress import TrainingTime
+from assay.runtime.progress_line import duration
+from support.project import Project, environment
+
+#: stages with less patience: a line each tenth of a second
+QUICK = """
+import sys, time
+from assay.runtime import progress_line
+progress_line.TERMINAL = progress_line.ELSEWHERE = 0.1
+"""
+SLEEP = QUICK + "with progress_line.showing(progress_line.running('prepare')):\n    time.sleep(0.75)\nprint('done')\n"
+STAGE = QUICK + "from assay.runtime import stage_runner\nstage_runner.leave(stage_runner.guarded(sys.argv[1:]))\n"
+
+
+def on_a_terminal(command: list[str], folder: Path, env: dict[str, str]) -> str:
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(command, cwd=folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    said = b""
+    while True:
+        try:
+            found = os.read(ours, 4096)
+        except OSError:
+            break
+        if not found:
+            break
+        said += found
+    assert child.wait() == 0, said
+    return said.decode()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (59.7, "1 min 0 s"), (84, "1 min 24 s"), (7500, "2 h 5 min")]
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def clock(*times: float) -> Iterator[float]:
+    return iter(times)
+
+
+def test_what_is_said_of_training() -> None:
+    now = clock(0.0, 30.0, 36.0, 36.0)
+    done = TrainingTime("train", 10, 200, lambda: next(now))
+    assert done.line(0) == "train: 0 of 10 replicates, 30 s so far"
+    for _ in range(3):
+        for epoch in range(1, 21):
+            done.trained(1, epoch)
+        done.finished(reused=False)
+    assert done.line(0) == "train: 3 of 10 replicates, epoch 20 of 20, 12 s each, about 1 min 24 s left"
+    bar = done.line(80)
+    assert bar.startswith("train: 3 of 10 replicates, epoch 20 of 20: ") and len(bar) < 80
+    assert "30%" in bar and "00:36<01:24" in bar
+
+
+def test_replicates_from_the_cache_take_no_time() -> None:
+    now = clock(0.0, 10.0)
+    done = TrainingTime("train (arm 2 of 2)", 4, 40, lambda: next(now))
+    done.finished(reused=True)
+    done.finished(reused=True)
+    done.finished(reused=False)
+    assert done.line(0) == "train (arm 2 of 2): 3 of 4 replicates, 10 s each, about 10 s left"
+
+
+def test_whole_lines_in_a_file(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", SLEEP], capture_output=True, env={**os.environ, "TERM": "xterm"})
+    assert done.stdout == b"done\n"
+    lines = done.stderr.decode().splitlines()
+    assert len(lines) >= 3 and all(re.fullmatch(r"prepare: \d s so far", line) for line in lines)
+
+
+def test_one_line_of_a_terminal() -> None:
+    said = on_a_terminal([sys.executable, "-c", SLEEP], Path.cwd(), {**os.environ, "TERM": "xterm"})
+    assert said.count("\rprepare: ") >= 3 and said.endswith("\r\x1b[Kdone\r\n")
+    assert "\n" not in said.removesuffix("\n")
+
+
+@pytest.mark.extra
+def test_a_terminal_without_movement() -> None:
+    said = on_a_terminal([sys.executable, "-c", SLEEP], Path.cwd(), {**os.environ, "TERM": "dumb"})
+    assert "\x1b" not in said and said.count("so far\r\n") >= 3
+
+
+@pytest.mark.extra
+def test_stages(fresh: Project) -> None:
+    """Train and prepare of a real project, on a terminal and into a pipe; the weights are the same bit for bit."""
+    fresh.edit("params.yaml", "  epochs: 3", "  epochs: 80")
+    fresh.edit(
+        "src/tasks/digits/data.py", "    package = find", "    import time\n\n    time.sleep(1)\n    package = find"
+    )
+    fresh.commit("slow")
+    fresh.stage("context")
+    env = environment(fresh.home) | {"TERM": "xterm"}
+    prepare = [sys.executable, "-c", STAGE, "prepare"]
+    assert "\rprepare: " in on_a_terminal(prepare, fresh.root, env)
+    fresh.stage("split")
+    train = [sys.executable, "-c", STAGE, "train"]
+    said = on_a_terminal(train, fresh.root, env)
+    assert re.search(r"\rtrain: 0 of 3 replicates, epoch \d+ of 80: +\d+%", said), said[-3000:]
+    weights = {path.name: path.read_bytes() for path in (fresh.root / "models/candidate").iterdir()}
+    (cache,) = (fresh.root / ".dvc/tmp").glob("assay/replicates")
+    subprocess.run(["rm", "-r", str(cache)], check=True)
+    done = subprocess.run(train, cwd=fresh.root, env=env, capture_output=True, text=True, encoding="utf-8")
+    assert re.search(r"^train: \d of 3 replicates, .*about \d+ s left$", done.stderr, re.MULTILINE), done.stderr
+    assert not [line for line in done.stderr.splitlines() if not line.startswith("train: ")]
+    assert weights == {path.name: path.read_bytes() for path in (fresh.root / "models/candidate").iterdir()}
