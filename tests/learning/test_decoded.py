@@ -171,7 +171,7 @@ def test_a_loading_process_that_dies_is_one_sentence(make: Make) -> None:
     )
     given(project, sentences(), LABELS)
     project.set(machine={"loaders": 1})
-    with pytest.raises(AssayError, match=r"ended before its time.*next: set machine.loaders to 0"):
+    with pytest.raises(AssayError, match=r"loads examples was killed.*next: set machine.loaders to 0"):
         project.measure([0])
 
 

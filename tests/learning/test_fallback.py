@@ -165,7 +165,7 @@ def test_a_loss_that_fails_is_named_with_its_line(make: Make, execution: str) ->
         assert len(targets) != 13, "thirteen examples"
 """
     project = make(source, examples=205)  # six batches of 32 and one of 13
-    with pytest.raises(UsageError, match=r"learning.py:\d+: AssertionError: thirteen examples; next: mend the task"):
+    with pytest.raises(UsageError, match=r"learning.py:\d+: AssertionError: thirteen examples; next: fix the task"):
         project.measure([0, 1], execution=execution)
 
 

@@ -51,7 +51,7 @@ def test_growing_from_3_to_10_trains_exactly_7(make: Make) -> None:
     assert (project.root / "more/curves.csv").read_text() == (project.root / "afresh/curves.csv").read_text()
     cached(project, list(range(10)), "third")
     assert (project.root / "third/curves.csv").read_text() == (project.root / "afresh/curves.csv").read_text()
-    assert any("3 of 10 replicates were at hand" in line for line in project.report)
+    assert any("3 of 10 replicates were trained before" in line for line in project.report)
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_a_section_that_a_foreign_stage_declares_is_read_where_the_command_names
         ({"result": {**scripted.RESULT, "file": "{lr}/a.json"}}, "task.result.file names {lr}; allowed: {out}, {seed}"),
         ({"parallel": 0}, "task.parallel is 0"),
         ({"timeout": -1}, "task.timeout is -1"),
-        ({"rulers": []}, "nobody reads 'task.rulers'"),
+        ({"rulers": []}, "unknown parameter 'task.rulers'"),
         ({"command": None}, "has task.result and no task.command"),
     ],
 )
@@ -77,14 +77,14 @@ def test_what_is_refused(task: dict[str, object], said: str) -> None:
 
 
 def test_a_key_that_is_nearly_ours_is_no_parameter() -> None:
-    with pytest.raises(UsageError, match=r"nobody reads 'replicats'.*did you mean 'replicates'"):
+    with pytest.raises(UsageError, match=r"unknown parameter 'replicats'.*did you mean 'replicates'"):
         resolved(scripted.params().replace('"seed"', '"replicats": 9, "seed"'))
 
 
 def test_a_task_of_modules_has_no_field_of_a_script() -> None:
     text = "lr: 0.1\nreplicates: 2\nseed: 1\nmetric: {name: a}\ntask: {name: digits}\n"
     assert not resolved(text).is_script
-    with pytest.raises(UsageError, match="nobody reads 'own'"):
+    with pytest.raises(UsageError, match="unknown parameter 'own'"):
         resolved(f"{text}own: {{a: 1}}\n")
     with pytest.raises(UsageError, match=r"task\.keep and no task\.command"):
         resolved(text.replace("digits}", "digits, keep: [a]}"))

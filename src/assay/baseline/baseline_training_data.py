@@ -52,7 +52,7 @@ def _fetch(ctx: StageContext, named: AcceptedStrategy, path: str, folder: Path) 
         said = fetch((ctx.run.home, dvc_yaml.main(ctx.run.home)), path, named.commit, out)
         if said:
             raise UsageError(
-                f"the training data of baseline {named.name} are not at hand ({said})",
+                f"the training data of baseline {named.name} are not available ({said})",
                 mend=f"git checkout {named.commit[:12]} && (dvc pull {path} || dvc repro split) && git checkout -",
             )
         if not _readable(folder):  # else another run was faster, and reads it

@@ -74,7 +74,7 @@ def fetched(run: Run, commit: str, path: str, kept: Path) -> Path:
         out = Path(scratch) / "out"
         if said := fetch((run.home, dvc_yaml.main(run.home)), path, commit, out):
             raise UsageError(
-                f"{path}, which the training of {commit[:12]} reads, is not at hand ({said[:200]})",
+                f"{path}, which the training of {commit[:12]} reads, is not available ({said[:200]})",
                 mend=f"git checkout {commit[:12]} && dvc pull {path} && git checkout -",
             )
         if not kept.exists():  # else another run was faster

@@ -48,7 +48,7 @@ def new_examples(
     """
     today = today or check_evaluation_setup.load(project_root.find(root), only_known=True)
     if today.version != version:
-        raise IncomparableError(f"they were measured under {version}, and the ruler at hand is {today.version}")
+        raise IncomparableError(f"they were measured under {version}, and today's metric version is {today.version}")
     if today.ruler.metric.per_example is None:
         return None
     cache = dvc_cache_dir.folder(root)

@@ -56,7 +56,7 @@ class Rescoring:
         recorded = source.table["metric_version"][0]
         if recorded != self.today.version:
             raise IncomparableError(
-                f"{source.name} was measured under {recorded}, and the ruler at hand is {self.today.version}",
+                f"{source.name} was measured under {recorded}, and today's metric version is {self.today.version}",
                 mend=f"git switch --detach {source.commit[:12]}, or assay rescore",
             )
         metrics = self.today.ruler.metrics

@@ -258,7 +258,7 @@ def _run(layout: ProjectPaths, one: Cell) -> bytes:
         command = [*DVC, "exp", "run", last(scratch.layout), "--name", one.name, *options]
         code, said = run(command, scratch.layout.root, layout.root)
         if code:
-            raise failed(f"{one.label} does not run", said, "mend it, then run the command again")
+            raise failed(f"{one.label} does not run", said, "fix it, then run the command again")
         content = files.read_bytes(scratch.layout.replicates)
         if git.resolve(scratch.top, one.ref):
             git_plumbing.call(layout.root, *_FETCH, str(scratch.top), f"{one.ref}:{one.ref}")

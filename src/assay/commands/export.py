@@ -61,11 +61,14 @@ def export(start: Path, name: str, folder: Path, ensemble: bool, say: cache_dirs
 
 
 def load(name: str | Path, *, ensemble: bool = False, device: str = "cpu") -> Predictor:
-    """The model of the accepted strategy `strategy/NAME` of the project around here, or an exported folder.
+    """Model of the accepted strategy `strategy/NAME` in the project around here, or of an exported folder.
 
-    `predict(inputs)` takes raw examples (N, …) and gives predictions (N, …) of the first replicate, drawn by
-    lot and not by score; with `ensemble` the mean over all replicates. A folder holds what it was exported
-    with. Raises UsageError as `export` does, for a damaged folder, and for a device that torch lacks.
+    Its `predict(inputs)` takes raw examples (N, …) as `prepare()` makes them. It gives class probabilities (N,
+    classes), or values (N, …), of the first replicate, drawn by lot and not by score; with `ensemble` the mean over
+    all replicates. A folder holds what it was exported with. `device`: `cpu`, or an accelerator that torch sees.
+
+    Raises `UsageError` for a strategy that is not there or was revoked, outputs that are nowhere to be had (with the
+    `dvc pull` to run), a damaged folder, and a device that torch lacks.
     """
     _check_device(device)
     if (Path(name) / MODEL).is_file():
@@ -118,7 +121,7 @@ def _strategy(layout: ProjectPaths, name: str) -> Strategy:
     if found.revoked is not None:
         standing = [one.tag.name for one in state.strategies.values() if one.revoked is None]
         raise UsageError(
-            f"{found.tag.name} was revoked", allowed=", ".join(standing) or "none stands", mend="assay log"
+            f"{found.tag.name} was revoked", allowed=", ".join(standing) or "no strategy", mend="assay log"
         )
     return found
 

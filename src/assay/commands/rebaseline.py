@@ -70,7 +70,7 @@ def rebaseline(start: Path, say: Say) -> RebaselineResult:
     asked = params_yaml.resolved(dvc_yaml.parameters(layout.root))
     if asked.baseline == FLOOR:
         raise UsageError(
-            "the baseline is the floor, which every run measures anew", mend="assay accept EXPERIMENT NAME"
+            "the baseline is the floor, which every run measures again", mend="assay accept EXPERIMENT NAME"
         )
     state = fold(read(layout.root, experiments=False).tags)
     strategy = _strategy(state, asked.baseline)

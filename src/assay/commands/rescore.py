@@ -195,7 +195,7 @@ def _standing(strategy: Strategy, locks: list[bytes], cache: Path) -> CachedArm:
         except NotAtHandError as error:
             lost = NotAtHandError(error.problem, mend=FETCH.format(arm="baseline"))
     raise lost or NotAtHandError(
-        "no run at hand predicted with the replicates that it stands with", mend=f"dvc exp run -S baseline={name}"
+        "no stored run predicted with its accepted replicates", mend=f"dvc exp run -S baseline={name}"
     )
 
 

@@ -59,7 +59,7 @@ def lost(stored: Stored, cache: Path, train: Examples, evaluated: Examples) -> d
         elif one.diverged is not None:
             reasons[one.number] = LostWeights("it diverged, and left no weights")
         elif not path.is_file():
-            reasons[one.number] = LostWeights(f"{path} is not at hand", fetchable=True)
+            reasons[one.number] = LostWeights(f"{path} is not available", fetchable=True)
         else:
             store.save(_outcome(one, path, stored.curves))
     return reasons

@@ -6,4 +6,4 @@ import msgspec
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of all sections: a key that nobody reads is an error, not a comment."""
+    """Base of all sections: an unknown key is an error. docs/generate.py prints the comments beside the fields."""

@@ -35,48 +35,50 @@ NotNegative = Annotated[float, Meta(ge=0)]
 
 
 class Split(Section, frozen=True, kw_only=True):
-    validation: Share = 0.2
-    test: Share = 0.1
+    validation: Share = 0.2  # share of the examples that verdicts are about; the rest trains
+    test: Share = 0.1  # share of the examples that stays sealed until `assay accept` opens it
     # left out of a strategy's identity where they are not set: the first releases knew none of them
+    #: what decides an example's part: its content, its place, or its time
     by: Literal["content", "order", "time"] | UnsetType = UNSET
+    #: left out before each border: so many rows, or by time so much time (seconds for dates)
     gap: NotNegative | UnsetType = UNSET
-    blocks: Count | UnsetType = UNSET
+    blocks: Count | UnsetType = UNSET  # with `by: order`: as many blocks of rows, drawn whole
 
 
 class Train(Section, frozen=True, kw_only=True):
-    epochs: Count = 20
-    batch_size: Count = 64
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.0
-    weight_decay: NotNegative = 0.0
-    schedule: Literal["constant", "cosine"] = "constant"
+    epochs: Count = 20  # times that each training example is visited
+    batch_size: Count = 64  # training examples a step
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"  # update rule; a task may bring an `optimizer()` of its own
+    momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.0  # for sgd only
+    weight_decay: NotNegative = 0.0  # as in torch.optim: an L2 penalty; decoupled for adamw
+    schedule: Literal["constant", "cosine"] = "constant"  # of the step size; cosine falls to 0
     clip: NotNegative = 0.0
     sample: Annotated[float, Meta(gt=0, le=1)] = 1.0
     precision: Literal["float32", "tf32", "bfloat16", "float64"] = "float32"
-    deterministic: bool = True
+    deterministic: bool = True  # deterministic kernels; an operation without one is named in the log
 
 
 class MetricSection(Section, frozen=True, kw_only=True):
     name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
     options: dict[str, Any] = {}
-    min_effect: NotNegative | None = None
+    min_effect: NotNegative | None = None  # smallest difference that matters, in place of the one in METRICS
 
 
 class Judge(Section, frozen=True, kw_only=True):
-    test: Literal["welch", "student", "paired", "permutation", "anytime"] = "welch"
+    test: Literal["welch", "student", "paired", "permutation", "anytime"] = "welch"  # how p and interval are computed
     alpha: Annotated[float, Meta(gt=0, le=0.2)] = 0.05
     looks: list[Annotated[int, Meta(ge=2)]] = []
     human: float | None = None
-    floor: float | None = None
+    floor: float | None = None  # a value to beat while nothing is accepted
     baseline_max_age: Annotated[float, Meta(gt=0)] | None = None
     max_cost: Annotated[float, Meta(gt=0)] | None = None
 
 
 class Machine(Section, frozen=True, kw_only=True):
     device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
-    execution: Literal["auto", "fused", "sequential", "processes"] = "auto"
+    execution: Literal["auto", "fused", "sequential", "processes"] = "auto"  # how replicates train: docs/execution.md
     compile: bool = False
-    loaders: Annotated[int, Meta(ge=0, le=64)] = 0
+    loaders: Annotated[int, Meta(ge=0, le=64)] = 0  # processes that collate batches ahead, for tasks with `collate`
 
 
 class Params(Section, frozen=True, kw_only=True):
@@ -308,7 +310,7 @@ def _unknown(key: str, path: str, where: str) -> UsageError:
     near = difflib.get_close_matches(key, known, 1)
     full = f"{path}.{key}" if path else key
     return UsageError(
-        f"{where}: nobody reads {excerpt(full)}",
+        f"{where}: unknown parameter {excerpt(full)}",
         allowed=", ".join(known),
         mend=f"did you mean {near[0]!r}?" if near else "remove it, or read it in your task under model: or data:",
     )

@@ -26,12 +26,12 @@ OWN = "own"
 class ReportedResult(Section, frozen=True, kw_only=True):
     """Where the number stands that a script reports: one file, one key, and which way is better."""
 
-    file: Annotated[str, Meta(min_length=1)]
-    key: Annotated[str, Meta(min_length=1)]
-    direction: Literal["maximize", "minimize"]
-    revision: Annotated[int, Meta(ge=1)] = 1
-    min_effect: Annotated[float, Meta(ge=0)] = 0.0
-    worst: float | None = None
+    file: Annotated[str, Meta(min_length=1)]  # JSON file that a replicate writes, such as {out}/metrics.json
+    key: Annotated[str, Meta(min_length=1)]  # dotted name of the number in that file
+    direction: Literal["maximize", "minimize"]  # which way is better
+    revision: Annotated[int, Meta(ge=1)] = 1  # raised when the number means something else
+    min_effect: Annotated[float, Meta(ge=0)] = 0.0  # the smallest difference that matters
+    worst: float | None = None  # what a diverged replicate counts as
 
 
 def is_script(raw: Mapping[str, Any]) -> bool:
@@ -72,5 +72,5 @@ def _refuse_misspelt(own: Mapping[str, Any], by_command: set[str], where: str) -
         near = difflib.get_close_matches(str(key), RESERVED, 1, 0.85)
         if near and key not in by_command:
             raise UsageError(
-                f"{where}: nobody reads {key!r}", allowed=", ".join(RESERVED), mend=f"did you mean {near[0]!r}?"
+                f"{where}: unknown parameter {key!r}", allowed=", ".join(RESERVED), mend=f"did you mean {near[0]!r}?"
             )

@@ -17,16 +17,17 @@ _OF_SCRIPT = ("result", "files", "ruler", "keep", "parallel", "timeout", "seed")
 
 
 class TaskSection(Section, frozen=True, kw_only=True):
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "task"  # of a folder; of a task.py a label
-    fixed: bool = False
-    command: str = ""  # a script of the user's own in place of a task's modules; what follows belongs to it
+    #: which folder of tasks; where the task is a task.py, a label
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "task"
+    fixed: bool = False  # nothing in the task is random: replicates that are all alike count as one fixed value
+    command: str = ""  # a script of your own in place of a task's modules; what follows belongs to it
     result: ReportedResult | None = None
-    files: list[str] = []
-    ruler: list[str] = []
-    keep: list[str] = []
-    parallel: Annotated[int, Meta(ge=1)] = 1
-    timeout: Annotated[float, Meta(gt=0)] | None = None  # seconds a replicate
-    seed: Literal["none"] | None = None
+    files: list[str] = []  # files and folders that the script reads besides what it imports
+    ruler: list[str] = []  # files that compute the number; without any its ruler is unproven
+    keep: list[str] = []  # files to keep of each replicate, such as weights: copied, never opened
+    parallel: Annotated[int, Meta(ge=1)] = 1  # replicates at a time
+    timeout: Annotated[float, Meta(gt=0)] | None = None  # seconds that a replicate may take
+    seed: Literal["none"] | None = None  # the command takes no {seed}
 
     @property
     def reported(self) -> ReportedResult:

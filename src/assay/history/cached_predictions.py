@@ -1,7 +1,7 @@
 """Predictions that DVC's cache still holds, of any commit: read without a checkout and without starting DVC.
 
 Covers: the hash in a commit's dvc.lock, files and folders in the cache, each checked against its hash: opening a
-revision through DVC takes 0.3 s. Not covered: fetching what is not at hand (`dvc fetch`), and what the
+revision through DVC takes 0.3 s. Not covered: fetching what is not available (`dvc fetch`), and what the
 predictions are worth.
 """
 

@@ -40,7 +40,7 @@ def fetch(root: Path, commit: str, name: str, paths: Sequence[str], folder: Path
 def _missing(name: str, path: str, paths: Sequence[str], why: str) -> UsageError:
     said = " ".join(why.split())
     return UsageError(
-        f"{path} of {name} is not at hand ({said[:200]})",
+        f"{path} of {name} is not available ({said[:200]})",
         mend=f"git checkout {name} && dvc pull {' '.join(paths)} && git checkout -",
     )
 

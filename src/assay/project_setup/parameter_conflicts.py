@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.paths import PARAMS, PIPELINE
@@ -14,6 +16,8 @@ from assay.runtime import dvc_yaml
 
 #: sections whose keys are those of one task
 _OF_A_TASK = ("task", "data", "model", "metric", "profiles", "modes")
+#: keys of a file of Hydra's that are none of a parameter
+_HYDRA = ("defaults", "hydra")
 
 
 def find(folder: Path, content: bytes, ours: str) -> str:
@@ -22,6 +26,9 @@ def find(folder: Path, content: bytes, ours: str) -> str:
         old = yaml_insertion.read(content, PARAMS)
     except UsageError as error:
         return error.problem
+    if "defaults" in old:  # of Hydra, which leaves its own keys out of params.yaml
+        old = {key: value for key, value in old.items() if key not in _HYDRA}
+        content = b"".join(b"%s: %s\n" % (msgspec.json.encode(key), msgspec.json.encode(old[key])) for key in old)
     pipeline = folder / PIPELINE
     declared = dvc_yaml.foreign(_stages(pipeline)) if pipeline.is_file() else set()
     if strange := sorted(old.keys() - params_yaml.KEYS - declared):

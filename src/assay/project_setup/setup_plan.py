@@ -144,11 +144,19 @@ def _check_room(place: ProjectPlace, template: Template, pipeline: str, wanted: 
 
 def _check_parameters(place: ProjectPlace, ours: str) -> None:
     """Raise NoRoomError where our parameters cannot stand beside the user's."""
-    file = place.folder / (PARAMS if not place.hydra else f"{place.hydra.folder}/assay.yaml")
-    if place.hydra and file.exists():
+    if not place.hydra:
+        _check_beside(place, place.folder / PARAMS, ours)
+        return
+    folder = place.folder / place.hydra.folder
+    if (folder / "assay.yaml").exists():
         raise NoRoomError(f"{place.hydra.folder}/assay.yaml is there already")
+    _check_beside(place, folder / f"{place.hydra.config}.yaml", ours)  # what Hydra writes into params.yaml
+    _check_beside(place, place.folder / PARAMS, ours)
+
+
+def _check_beside(place: ProjectPlace, file: Path, ours: str) -> None:
     if file.is_file() and (why := parameter_conflicts.find(place.folder, file.read_bytes(), ours)):
-        raise NoRoomError(why)
+        raise NoRoomError(why if file.parent == place.folder else f"{why} ({file.relative_to(place.folder)})")
 
 
 def edits_of(

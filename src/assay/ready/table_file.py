@@ -39,7 +39,7 @@ class Unusable:
             raise UsageError(
                 f"{self.file}, {first}: {why} ({count} such of {self.rows} rows)",
                 allowed=f"a share of at most {self.share:g} that cannot be used (data.unusable)",
-                mend="mend the file, or raise data.unusable in params.yaml",
+                mend="fix the file, or raise data.unusable in params.yaml",
             )
 
     def sentences(self) -> Iterator[str]:
@@ -75,7 +75,7 @@ def _csv(path: Path, share: float) -> tuple[Any, Unusable]:
             convert_options=arrow.csv.ConvertOptions(strings_can_be_null=True, auto_dict_encode=False),
         )
     except (arrow.pyarrow.ArrowException, OSError) as error:
-        raise UsageError(f"{_place(path)}: {' '.join(str(error).split())[:200]}", mend="mend the file") from error
+        raise UsageError(f"{_place(path)}: {' '.join(str(error).split())[:200]}", mend="fix the file") from error
     if len(set(table.column_names)) < len(table.column_names):
         twice = next(name for name in table.column_names if table.column_names.count(name) > 1)
         raise UsageError(f"{path} has two columns {twice!r}", allowed="a name for each column")

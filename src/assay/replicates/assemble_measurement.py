@@ -161,7 +161,7 @@ def write(
     _refuse_all_diverged(outcomes)
     reused = sum(one.reused for one in outcomes)
     if reused:
-        progress.say(f"{reused} of {len(outcomes)} replicates were at hand, none of them trained again")
+        progress.say(f"{reused} of {len(outcomes)} replicates were trained before and are used again")
     nondeterministic = sorted(store.nondeterministic)
     notes = _notes(outcomes, store)
     for line in [*(each.text for each in notes), *(f"{name} has no deterministic kernel" for name in nondeterministic)]:

@@ -116,7 +116,7 @@ def _parsed(file: Path, called: str) -> TaskModule:
     except (SyntaxError, ValueError) as error:
         line, said = getattr(error, "lineno", None), getattr(error, "msg", str(error))
         at = f"{called}{f':{line}' if line else ''}"
-        raise UsageError(f"{at} does not parse: {said}", mend="mend the file") from error
+        raise UsageError(f"{at} does not parse: {said}", mend="fix the file") from error
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     return TaskModule(file, tree, functions, _names(tree))
 
@@ -175,7 +175,7 @@ def option_problems(source: TaskModule, function: str, given: Mapping[str, Any],
     where = f"{source.path.name}:{node.lineno}: {function}()"
     for key, value in given.items():
         if key not in taken and node.args.kwarg is None:
-            problem = f"params.yaml: nobody reads '{section}.{key}'"
+            problem = f"params.yaml: unknown parameter '{section}.{key}'"
             yield UsageError(problem, allowed=_listed(taken, where), mend="remove it, or add it to the function")
         yield from _type_problem(taken.get(key), value, f"{section}.{key}")
     for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
@@ -269,5 +269,5 @@ def said_by_task(root: Path, task: str, name: str) -> Iterator[None]:
         at = at or f" at {where(root, task, name)}"
         said = " ".join(str(error).split())
         raise UsageError(
-            f"the task failed{at}: {type(error).__name__}: {said}", mend="mend the task, then run again"
+            f"the task failed{at}: {type(error).__name__}: {said}", mend="fix the task, then run again"
         ) from error

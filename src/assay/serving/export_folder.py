@@ -77,7 +77,7 @@ def needed(strategy: str, tree: Path) -> list[str]:
     members = task_source.read(tree, task, "learning").names
     if "fit" in members:
         raise UsageError(
-            f"{strategy}: task {task!r} trains with a loop of its own, fit(), whose predictor nobody can build again",
+            f"{strategy}: task {task!r} trains with a loop of its own, fit(), so its model cannot be rebuilt",
             allowed="tasks with model() and loss()",
             mend=f"git checkout {strategy}, and call the task's own code",
         )
@@ -221,7 +221,7 @@ def _prove(kept: StoredStrategy, folder: Path, evaluated: Examples) -> float:
     limit = TOLERANCE[kept.params.train.precision] * max(1.0, float(np.abs(expected).max(initial=0.0)))
     if not difference <= limit:
         raise UsageError(
-            f"{kept.strategy} made again predicts otherwise than when it was measured: by up to {difference:.3g}",
+            f"{kept.strategy} now predicts other numbers than when it was measured: by up to {difference:.3g}",
             allowed=f"{limit:.3g}",
             mend="look for files that its model reads and no import reaches, or for another version of torch",
         )

@@ -130,7 +130,7 @@ def finish(layout: ProjectPaths, event: Accepted) -> list[str] | None:
     outs = update_dvc_outputs.outdated(layout, old, "HEAD", event.experiment_commit)
     if kept := update_work_tree.follow(layout, old, event.experiment_commit):
         raise UsageError(
-            f"{tag} is accepted, but {kept[0]} is edited, and keeps the work tree from following",
+            f"{tag} is accepted, but {kept[0]} is edited, so the work tree cannot be updated",
             mend=f"keep a copy of it elsewhere, git checkout {old[:12]} -- '{kept[0]}', then run the command again",
         )
     return outs

@@ -124,7 +124,7 @@ def _import(module: str, file: str, root: Path) -> ModuleType:
         raise
     except Exception as error:
         problem = f"{file} does not import: {brief(error)}{task_source.at_line(root, error)}"
-        raise UsageError(problem, mend="mend the import, then run again") from error
+        raise UsageError(problem, mend="fix the import, then run again") from error
 
 
 def _check_signature(task: Task, member: str, function: Callable[..., Any], named: Mapping[str, Any]) -> None:

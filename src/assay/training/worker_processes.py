@@ -178,9 +178,7 @@ def _take(pipe: Any, root: Path, progress: Watcher, found: list[Outcome]) -> _Do
     try:
         kind, content = pipe.recv()
     except EOFError as error:
-        raise AssayError(
-            "a worker process ended before its time", mend="set machine.execution to sequential"
-        ) from error
+        raise AssayError("a worker process was killed", mend="set machine.execution to sequential") from error
     if kind == "points":
         progress.points(content)
     elif kind == "log":
