@@ -68,6 +68,7 @@ def test_another_helper_parameter_file_or_environment_is_another_replicate(tmp_p
         assert not measured(root, 1).replicates[0].reused, name
 
 
+@pytest.mark.extra
 def test_a_damaged_entry_runs_again(tmp_path: Path) -> None:
     root = short(tmp_path, '(out / "w").write_bytes(b"1")', keep=["{out}/w"])
     measured(root, 1)
@@ -96,7 +97,7 @@ def test_a_signal_is_a_crash(tmp_path: Path) -> None:
     assert "was ended by signal 9" in said(short(tmp_path, "os.kill(os.getpid(), 9)"))
 
 
-@pytest.mark.parametrize("end", ["", "sys.exit(1)"])
+@pytest.mark.parametrize("end", [pytest.param("", marks=pytest.mark.extra), "sys.exit(1)"])
 def test_nan_diverges_however_the_script_ends(tmp_path: Path, end: str) -> None:
     body = f"""if seed % 2:
     (out / "metrics.json").write_text('{{"val": {{"accuracy": NaN}}}}'); {end or "sys.exit(0)"}"""
@@ -107,6 +108,7 @@ def test_nan_diverges_however_the_script_ends(tmp_path: Path, end: str) -> None:
         assert (one.diverged is not None) == (one.seed % 2 == 1) == (one.reported is UNSET)
 
 
+@pytest.mark.extra
 def test_all_diverged(tmp_path: Path) -> None:
     root = short(tmp_path, "(out / 'metrics.json').write_text('{\"val\": {\"accuracy\": NaN}}'); sys.exit()")
     with pytest.raises(AssayError, match="all 2 replicates diverged"):
@@ -163,6 +165,7 @@ def test_modules_that_are_called_like_pythons_own(tmp_path: Path) -> None:
     assert not measured(root, 1).replicates[0].reused
 
 
+@pytest.mark.extra
 def test_several_at_a_time_end_together(tmp_path: Path) -> None:
     bad = "if seed == int(os.environ.get('BAD', 0)): raise SystemExit('bad')"
     body = f"import time\n{bad}\ntime.sleep(float(os.environ.get('LONG', 0)))"
@@ -186,6 +189,7 @@ def test_a_script_with_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (root / "logs/candidate/0.log").read_text() == "*** False\n"
 
 
+@pytest.mark.extra
 def test_a_script_in_a_folder_of_a_larger_repository(tmp_path: Path) -> None:
     """Files beside the folder of dvc.yaml are there, and `python -m` finds the module from that folder."""
     root = short(tmp_path, "sys.path.insert(0, '..'); import shared", command="python -m train {seed} {out}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from assay.baseline import accepted_strategy
 from assay.baseline.accepted_strategy import AcceptedStrategy
@@ -13,7 +14,7 @@ from assay.commands import accept_checks
 from assay.core import params_yaml, schemas
 from assay.core.errors import IncomparableError, UsageError
 from assay.core.paths import ProjectPaths
-from assay.core.schemas import Draw, Environment
+from assay.core.schemas import Divergence, Draw, Environment, Replicate
 from assay.history.experiments import Experiment
 from assay.metrics import metric_definition, reported_scores
 from assay.runtime import dvc_hash
@@ -78,6 +79,7 @@ def test_todays_ruler_is_laid_over_the_accepted_tree(tmp_path: Path) -> None:
     assert numbers(root, named) == pytest.approx({"candidate": 6, "baseline": 5})
 
 
+@pytest.mark.extra
 def test_what_is_no_ruler_is_the_accepted_ones_own(tmp_path: Path) -> None:
     root, named = made(tmp_path, ruler=[])
     scripted.write(root, {"scoring.py": "NUMBER = 5\n"})
@@ -121,6 +123,7 @@ def test_a_file_in_neither_git_nor_dvc_is_todays(tmp_path: Path) -> None:
     assert numbers(root, named) == pytest.approx({"candidate": 21, "baseline": 21}), "hashed again, and run again"
 
 
+@pytest.mark.extra
 def test_a_tracked_file_is_that_of_each_tree(tmp_path: Path) -> None:
     root, named = made(tmp_path, {"data/raw/a": "1", ".gitignore": "__pycache__/\n"}, files=["data"])
     scripted.write(root, {"data/raw/a": "2"})
@@ -157,14 +160,21 @@ def test_what_changed_of_the_ruler_is_named(tmp_path: Path) -> None:
     assert metric_definition.changes(before, after, before.terms) == ["file scoring.py"]
 
 
-def test_runs_that_are_all_alike_count_once(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_runs_that_are_all_alike_count_once() -> None:
     """A script that ignores its seed; equal numbers among others are data, as of a share of 100 examples."""
-    alike = SAYS.replace(" + int(sys.argv[1]) % 7 / 100", "")
-    root, _ = made(tmp_path, {"train.py": alike})
-    assert reported_scores.same_as(scripted.measured(root, 3).replicates) == {1: 0, 2: 0}
-    root, _ = made(tmp_path_factory.mktemp("grid"), {"train.py": SAYS.replace("% 7", "% 2")})
-    found = scripted.measured(root, 8).replicates
-    assert len({one.reported for one in found}) == 2 and reported_scores.same_as(found) == {}
+
+    def alike(*values: float | None) -> dict[int, int]:
+        lost = Divergence(epoch=0, step=0, tensor="a")
+        made = [(number, UNSET if value is None else value) for number, value in enumerate(values)]
+        return reported_scores.same_as(
+            [
+                Replicate(n, n, "script", False, 0.0, 0, lost if value is UNSET else None, reported=value)
+                for n, value in made
+            ]
+        )
+
+    assert alike(0.5, 0.5, 0.5) == {1: 0, 2: 0}
+    assert alike(0.5, 0.25, 0.5) == alike(0.5) == alike(0.5, 0.5, None) == alike(None, None) == {}
 
 
 def test_dvc_counts_by_its_own_hash(tmp_path: Path) -> None:
