@@ -128,7 +128,7 @@ def test_a_collated_task_trains_one_after_another(make: Make) -> None:
     project.set(lr=0.1, train={"epochs": 3, "batch_size": 16})
     found = project.measure([0, 1], execution="fused")
     assert {one.execution for one in found.replicates} == {"sequential"}
-    assert any("collate() makes batches" in note for note in found.notes)
+    assert any("collate() makes batches" in note for note in found.texts())
     assert (project.predictions().argmax(axis=2) == np.array(LABELS[-20:])).mean() > 0.9
     whole = project.predictions()
     project.measure([1])

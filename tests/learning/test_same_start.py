@@ -26,7 +26,7 @@ def test_a_seed_that_model_sets_is_named_also_where_replicates_are_reused(make: 
     found = toy.predictions()
     assert (found[0] != found[1]).any()  # order and dropout still differ
     again = toy.measure([0, 1, 2], "again", execution=execution, cache=str(toy.root / "cache"))
-    assert again.notes == first.notes
+    assert again.texts() == first.texts()
 
 
 def test_a_start_without_chance_is_told_and_an_ordinary_one_is_not(make: Make) -> None:
@@ -35,6 +35,6 @@ def test_a_start_without_chance_is_told_and_an_ordinary_one_is_not(make: Make) -
     (note,) = make(linear).measure([0, 1]).texts("caution")
     assert note.startswith(SAME_START)
     assert "manual_seed" not in note
-    assert make(linear).measure([0]).notes == []  # nothing to compare it with
+    assert make(linear).measure([0]).texts() == []  # nothing to compare it with
     plain = make()
-    assert plain.measure([0, 1]).notes == []
+    assert plain.measure([0, 1]).texts() == []

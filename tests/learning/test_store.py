@@ -19,8 +19,8 @@ from miniature import Make, Project, digits
 from assay.core.schemas import Measurement
 from assay.replicates import assemble_measurement, cache_entries, cache_pruning, replicate_cache
 from assay.replicates import train_and_eval_examples as samples
-from assay.replicates.cache_entries import Lock
 from assay.replicates.cache_pruning import Pruned
+from assay.runtime.file_locks import Lock
 from assay.training import autotune_execution, missing_replicates, training_loop
 from assay.training.train_and_predict import measure
 
@@ -212,7 +212,7 @@ def test_a_cache_that_cannot_be_written_costs_no_result(make: Make) -> None:
     project = make()
     (project.root / "cache").write_text("a file where a folder should be")
     answer = cached(project, [0, 1])
-    assert trained(answer) == [0, 1] and len(answer.notes) == 1
+    assert trained(answer) == [0, 1] and len(answer.texts()) == 1
     assert "cannot be written" in answer.texts("uncached")[0]
 
 
@@ -323,7 +323,7 @@ def test_who_waits_for_another_process_says_so(make: Make) -> None:
 def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
     code = (
         f"import sys, time; sys.path.insert(0, {str(SOURCE)!r})\n"
-        "from pathlib import Path\nfrom assay.replicates.cache_entries import Lock\n"
+        "from pathlib import Path\nfrom assay.runtime.file_locks import Lock\n"
         f"lock = Lock.take(Path({str(tmp_path / 'entry')!r}), wait=True)\nprint('held', flush=True)\ntime.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

@@ -172,7 +172,7 @@ REFUSALS = {
             p.git("config", "--remove-section", "user"),
             p.git("config", "user.useConfigOnly", "true"),
         ),
-        "Git knows no identity",
+        "Git has no user name and e-mail address",
         2,
     ),
     "taken": (run("git", "tag", "strategy/fast"), "the tag strategy/fast exists", 2),

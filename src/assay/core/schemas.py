@@ -228,9 +228,9 @@ class Measurement(Record, frozen=True, kw_only=True):
     weights: int | None = None  # numbers in the weights of one replicate; None where none are kept, or nobody counted
 
     def texts(self, *kinds: str) -> list[str]:
-        """Sentences of the notes of these kinds; a record of before knew remarks alone."""
+        """Sentences of the notes of these kinds, of all where none is named; a record of before knew remarks alone."""
         known = [note if isinstance(note, Note) else Note(note) for note in self.notes]
-        return [note.text for note in known if note.kind in kinds]
+        return [note.text for note in known if not kinds or note.kind in kinds]
 
 
 class TraceRequest(Record, frozen=True, kw_only=True):
