@@ -96,7 +96,7 @@ def test_a_run_under_way(fresh: Project, where: tuple[str, ...]) -> None:
         while time.monotonic() < deadline and not (rows and rows[0]["stage"] == "prepare"):
             rows = json.loads(fresh.assay("show", "--json").stdout)["rows"]
         assert rows[0]["name"] == "slow" and rows[0]["state"] == "running"
-        assert rows[0]["changed"] == ["lr 0.001 → 0.25"]
+        assert rows[0]["changed"] == ["lr 0.003 → 0.25"]
         assert "running: prepare" in fresh.assay("show").stdout
     finally:
         os.killpg(run.pid, signal.SIGKILL)

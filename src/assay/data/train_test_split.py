@@ -126,7 +126,8 @@ def report(examples: Examples, where: NDArray[np.str_], keys: Keys) -> dict[str,
     """
     rows = {name: np.flatnonzero(where == name) for name in PARTS}
     described = {name: _described(examples, found) for name, found in rows.items()}
-    counts = {name: label_counts(examples.targets[found], examples.classes or ()) for name, found in rows.items()}
+    names = examples.classes or ()
+    counts = {name: label_counts(examples.targets[found], names) if names else {} for name, found in rows.items()}
     pairs = [("train", "validation"), ("train", "test"), ("validation", "test")]
     return {
         "schema": 1,
