@@ -87,7 +87,7 @@ def test_a_draw_that_another_clone_brought(measured: Project) -> None:
     )
     measured.tag(event)
     (text,) = stale(measured)
-    assert text == "strategy/adam is stale: it stands with other replicates: confirmation → confirmation from 40000 on"
+    assert text == "strategy/adam is stale: the last run used other seeds: confirmation → confirmation from 40000 on"
 
 
 def test_what_params_yaml_asks_of_it(measured: Project) -> None:

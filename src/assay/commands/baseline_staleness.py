@@ -67,7 +67,7 @@ def reasons(layout: ProjectPaths, arm: Arm | None, asked: AskedBaseline) -> Iter
         text = f"{named.name} is another commit: {arm.commit[:12]} → {named.commit[:12]}"
         yield StaleReason(Stale.COMMIT, text)
     elif not has_replicates_of(arm, named):
-        text = f"it stands with other replicates: {arm.measurement.purpose} → {named.purpose} from {named.first} on"
+        text = f"the last run used other seeds: {arm.measurement.purpose} → {named.purpose} from {named.first} on"
         yield StaleReason(Stale.REPLICATES, text)
     for change in _parameters(layout):
         yield StaleReason(Stale.PARAMETER, change)
