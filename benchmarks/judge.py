@@ -1,6 +1,6 @@
 """Every number that the judge promises, measured, part by part; one table in Markdown for each part.
 
-OMP_NUM_THREADS=1 python benchmarks/judge.py --write docs/judge.md        # all parts: about 7 minutes of one core
+OMP_NUM_THREADS=1 python benchmarks/judge.py --write docs/measured/judge.md  # all parts: about 7 minutes of one core
 OMP_NUM_THREADS=1 python benchmarks/judge.py --parts order,guarded        # some; `--list` names them
 OMP_NUM_THREADS=1 python benchmarks/judge.py --draws 2000                 # a tenth of the draws
 

@@ -3,8 +3,8 @@
     python benchmarks/memory.py [--replicates 16] [--device cuda]
 
 Each is a training of one epoch with its evaluation and predictions, in a process of its own. On a CPU the account is
-the profiler's, of what torch's allocator has given out: what malloc keeps besides is in docs/execution.md. Chunks are
-made by what is `counted`.
+the profiler's, of what torch's allocator has given out: what malloc keeps besides is in docs/design/training.md. Chunks
+are made by what is `counted`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How cost grows: CPU seconds and memory of one measurement over the number of replicates and of examples.
 
-    python benchmarks/scaling.py [--rounds 5] [--device cuda] [--plot docs/scaling.svg]
+    python benchmarks/scaling.py [--rounds 5] [--device cuda] [--plot docs/measured/scaling.svg]
 
 Prints two tables in Markdown; --plot draws both, as a picture or as an .html page that needs no network.
 """

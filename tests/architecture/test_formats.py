@@ -82,6 +82,7 @@ def test_a_clone_has_every_folder_of_the_layout() -> None:
             "docs",
             "dvc.lock",
             "dvc.yaml",
+            "mkdocs.yml",
             "params.yaml",
             "pyproject.toml",
             "src",

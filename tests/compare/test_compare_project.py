@@ -74,7 +74,7 @@ def test_why_new_examples_are_not_known(project):
     assert found["new_examples"] is None and found["ci_low"] == whole["ci_low"]
     other = project.assay("compare", "HEAD", "--rescore", ok=False)
     assert other.returncode == 3
-    assert re.search(r"measured under accuracy-1\.\w+, and the ruler .* accuracy-7\.\w+; next: ", other.stderr)
+    assert re.search(r"measured under accuracy-1\.\w+, and today.s metric .* accuracy-7\.\w+; next: ", other.stderr)
     project.git("checkout", "--quiet", "HEAD", "--", "src")
     shutil.rmtree(project.root / ".dvc/cache")
     assert "is not in DVC's cache here" in said(project.assay("compare", "HEAD").stdout)

@@ -172,3 +172,11 @@ def test_parts_are_copied_without_being_in_memory(tmp_path: Path) -> None:
     chosen = everything.take(where == "train")
     assert np.array_equal(part.inputs, chosen.inputs) and np.array_equal(part.ids, chosen.ids)
     assert manifest.content == storage.content_digest(chosen)
+
+
+def test_numbers_as_targets_have_no_labels_to_count() -> None:
+    values = CHANCE.normal(size=(60, 2)).astype(np.float32)
+    everything = canonical({"inputs": values, "targets": (values[:, 0] * 9).astype(np.float32)}, "task.py")
+    keys = storage.input_keys(everything)
+    told = report(everything, assign(everything, 0.2, 0.1, keys), keys)
+    assert told["labels"] == {} and sum(told["sizes"].values()) == 60

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.extra  # a whole foreign project in an environment of i
 
 #: texts of the library → another text: the first is said by reports alone, the second decides what is trained
 REPORTS = {"report/comparison_text.py": ('% CI"', '% INTERVAL"')}
-TRAINING = {"training/random_streams.py": ('key = f"', 'key = f"another root/')}
+TRAINING = {"replicates/replicate_seeds.py": ('key = f"', 'key = f"another root/')}
 ARMS = ("baseline", "train", "evaluate")
 
 

@@ -1,4 +1,4 @@
-"""Which changes experiments made alone: the same answer as parsing everything, in a few processes for any number."""
+"""Which changes experiments made alone, in a few processes for any number of them."""
 
 from __future__ import annotations
 
@@ -7,44 +7,55 @@ import sys
 from pathlib import Path
 
 import pytest
-from gitproject import PARAMS, Project, metrics
+from gitproject import PARAMS, VERSION, Project, metrics
 
-from assay.changes import baseline_diff
-from assay.history import single_change_experiments
+from assay.changes.strategy_content import StrategyContent
+from assay.core import params_yaml
 from assay.history.experiments import read
 from assay.history.single_change_experiments import measured_alone
 
 CODE = "src/tasks/digits/learning.py"
-VERSION = "accuracy-1.5f3c9a2e"
+BEFORE = StrategyContent(params_yaml.strategy(params_yaml.resolved(PARAMS.encode())), {CODE: "x = 1\n"})
+WANTED = PARAMS.replace("lr: 0.001 ", "lr: 0.01 ").replace("epochs: 20", "epochs: 30").replace("constant", "cosine")
+AFTER = StrategyContent(params_yaml.strategy(params_yaml.resolved(WANTED.encode())), {CODE: "x = 3\n"})
+#: old → new in params.yaml, and the change that is found alone
 EDITS = {
-    "lr": ("lr: 0.001 ", "lr: 0.01 "),
-    "lr written otherwise": ("lr: 0.001 ", "lr: 1e-2 "),
-    "lr as it was": ("lr: 0.001 ", "lr: 1.0e-3 "),
-    "another lr": ("lr: 0.001 ", "lr: 0.02 "),
-    "epochs": ("epochs: 20", "epochs: 30"),
-    "a section on one line": ("train:\n  epochs: 20\n  schedule: constant", "train: {epochs: 30, schedule: constant}"),
-    "no epochs": ("  epochs: 20\n", ""),
-    "text": ("schedule: constant", "schedule: cosine"),
-    "two": ("epochs: 20\n  schedule: constant", "epochs: 30\n  schedule: cosine"),
-    "a comment": ("# step size", "# the step"),
-    "a profile": ("profile: full", "profiles: {full: {train: {epochs: 30}}}\nprofile: full"),
-    "an anchor": ("lr: 0.001 ", "lr: &a 0.01 "),
-    "not valid": ("lr: 0.001", "lr: ["),
-    "judge": ("metric:", "judge: {alpha: 0.04}\nmetric:"),
+    "lr": ("lr: 0.001 ", "lr: 0.01 ", "lr 0.001 → 0.01"),
+    "lr written otherwise": ("lr: 0.001 ", "lr: 1e-2 ", "lr 0.001 → 0.01"),
+    "lr as it was": ("lr: 0.001 ", "lr: 1.0e-3 ", ""),
+    "another lr": ("lr: 0.001 ", "lr: 0.02 ", ""),
+    "epochs": ("epochs: 20", "epochs: 30", "train.epochs 20 → 30"),
+    "a section on one line": (
+        "train:\n  epochs: 20\n  schedule: constant",
+        "train: {epochs: 30, schedule: constant}",
+        "train.epochs 20 → 30",
+    ),
+    "text": ("schedule: constant", "schedule: cosine", "train.schedule constant → cosine"),
+    "two": ("epochs: 20\n  schedule: constant", "epochs: 30\n  schedule: cosine", ""),
+    "a comment": ("# step size", "# the step", ""),
+    "a profile": (
+        "profile: full",
+        "profiles: {full: {train: {epochs: 30}}}\nprofile: full",
+        "train.epochs 20 → 30",
+    ),
+    "an anchor": ("lr: 0.001 ", "lr: &a 0.01 ", "lr 0.001 → 0.01"),
+    "not valid": ("lr: 0.001", "lr: [", ""),
+    "judge": ("metric:", "judge: {alpha: 0.04}\nmetric:", ""),
 }
-WANTED = ["lr: 0.001 → 0.01", "train.epochs: 20 → 30", "train.schedule: constant → cosine", "code: src/code.py"]
 
 
-@pytest.mark.parametrize(("old", "new"), EDITS.values(), ids=EDITS)
-def test_what_is_not_parsed_could_not_have_mattered(old: str, new: str) -> None:
-    before, after = PARAMS.encode(), PARAMS.replace(old, new).encode()
-    assert before != after
-    try:
-        found = baseline_diff.between(before, after)
-    except Exception:
-        found = []
-    expected = found if len(found) == 1 and found[0] in WANTED else []
-    assert single_change_experiments._alone(before, after, WANTED[:3]) == expected
+def found(project: Project) -> set[str]:
+    return measured_alone(project.path, read(project.path).experiments, VERSION, BEFORE, AFTER)
+
+
+@pytest.mark.parametrize(("old", "new", "alone"), EDITS.values(), ids=EDITS)
+def test_one_parameter_of_the_baseline(project: Project, old: str, new: str, alone: str) -> None:
+    assert PARAMS.replace(old, new) != PARAMS
+    edited = {"params.yaml": PARAMS.replace(old, new), "results/metrics.json": metrics()}
+    project.experiment("tried", {**edited, CODE: "x = 1  # why\n"})
+    assert found(project) == ({alone} if alone else set())
+    project.experiment("tried", {**edited, CODE: "x = 2\n"})
+    assert not found(project), "its code is neither the baseline's nor the candidate's"
 
 
 def test_a_few_processes_for_any_number_of_experiments(project: Project, tmp_path: Path, monkeypatch) -> None:
@@ -65,6 +76,6 @@ def test_a_few_processes_for_any_number_of_experiments(project: Project, tmp_pat
     wrapper.chmod(0o755)
     repository = read(project.path)
     monkeypatch.setenv("PATH", f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}")
-    found = measured_alone(project.path, repository.experiments, project.head, VERSION, WANTED)
-    assert found == {"lr: 0.001 → 0.01"}
+    alone = measured_alone(project.path, repository.experiments, VERSION, BEFORE, AFTER)
+    assert alone == {"lr 0.001 → 0.01"}
     assert len(log.read_text()) <= 4

@@ -73,7 +73,7 @@ def test_a_pointer_in_place_of_code_or_weights_is_named(project: Project) -> Non
     """Of a larger repository it was never replaced: git-lfs/git-lfs#5343. Elsewhere a pointer is nobody's business."""
     project.commit({"docs/film.mp4": POINTER})
     assert (unpacked(project.path) / "docs/film.mp4").read_text() == POINTER
-    said = " is a pointer: the filter that puts its content there is not at work; next: git lfs install"
+    said = " is a pointer: the Git filter that fetches its content did not run; next: git lfs install"
     project.commit({"dvc.lock": LOCK, "weights/a.bin": "a", "weights/b.bin": POINTER})
     with pytest.raises(UsageError, match=f"^weights/b.bin of {project.head[:12]}{said}"):
         unpacked(project.path)
@@ -133,9 +133,7 @@ def test_what_training_reads_and_nobody_keeps_is_the_users_own_while_it_is_the_s
     assert (tree / "pretrained").readlink() == weights
     assert unpacked(project.path) == tree, "a link makes no other tree of it"
     (weights / "net.bin").write_bytes(b"others")
-    said = (
-        r"pretrained, which the training of \w{12} reads, is not at hand \(.*\); next: git checkout \w{12} && dvc pull"
-    )
+    said = r"pretrained, which the training of \w{12} reads, is not available .*; next: git checkout \w{12} && dvc pull"
     with pytest.raises(UsageError, match=said):
         unpacked(project.path)
 

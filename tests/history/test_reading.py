@@ -11,7 +11,7 @@ from gitproject import PARAMS, VERSION, accepted, metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay.changes.experiment_diffs import changes, parameter_lines
+from assay.changes.experiment_diffs import changes
 from assay.history.experiments import Stamp, Tag, read
 from assay.history.strategy_status import fold
 from assay.runtime import git_objects
@@ -141,17 +141,14 @@ def test_a_revocation_of_another_tag_of_that_name_is_not_one():
 def test_what_changed_is_named_with_its_section(project):
     base = project.head
     new = PARAMS.replace("lr: 0.001 ", "lr: 0.01 ").replace("schedule: constant", "schedule: cosine  # slow")
-    first = project.experiment("one", {"params.yaml": new, "src/new file.py": "x", "results/metrics.json": metrics()})
+    first = project.experiment("one", {"params.yaml": new, "docs/new file.py": "x", "results/metrics.json": metrics()})
     second = project.experiment("same", {"results/metrics.json": metrics()})
     with reading(project.path) as batch:
-        found = changes(project.path, "", [(base, first), (base, second), ("f" * 40, first + "0")], batch)
-    assert found == {first: ["lr: 0.01", "train.schedule: cosine", "src/new file.py"], second: []}
-
-
-def test_parameter_lines_follow_indentation():
-    before = "a:\n  b:\n    c: 1\n  d: 2\ne: 3\n"
-    after = "a:\n  b:\n    c: 1\n    d: 2\n  d: 2\n# e: 4\ne: 4 # why\n"
-    assert parameter_lines(before, after) == ["a.b.d: 2", "e: 4"]
+        found = changes(project.path, [(base, first), (base, second), ("f" * 40, first + "0")], batch)
+    assert {commit: str(each) for commit, each in found.items()} == {
+        first: "lr 0.001 → 0.01 · train.schedule constant → cosine · 2 changes bundled",
+        second: "no difference",
+    }
 
 
 def test_refs_are_peeled(two_strategies):

@@ -141,7 +141,7 @@ def test_without_an_identity(project, capsys, monkeypatch):
     project.git("config", "--unset", "user.email")
     project.git("config", "user.useConfigOnly", "true")
     assert project.assay("reject", "e", "--why", "x") == 2
-    assert "Git knows no identity to sign the evidence with; next: git config user.name" in capsys.readouterr().err
+    assert "Git has no user name and e-mail address; next: git config user.name" in capsys.readouterr().err
 
 
 def test_revoking_moves_the_baseline_back_and_nothing_else(two_strategies, capsys):

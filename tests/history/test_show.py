@@ -29,7 +29,7 @@ broken                                          no verdict
 
 def tried(project) -> None:
     slower = PARAMS.replace("0.001 ", "0.02 ")
-    several = PARAMS.replace("0.001 ", "0.5 ").replace("20", "5").replace("constant", "a-schedule-of-a-long-name")
+    several = PARAMS.replace("0.001 ", "0.5 ").replace("20", "5").replace("constant", "cosine")
     result = "results/metrics.json"
     longer = {"params.yaml": PARAMS.replace("20", "5"), "src/tasks/digits/learning.py": "x = 1\n"}
     project.experiment("short", {**longer, result: metrics(verdict="inconclusive", delta=0.01)})
@@ -65,7 +65,7 @@ def test_json(project, capsys) -> None:
     assert project.assay("show", "--json") == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [row["name"] for row in rows][:2] == ["wide", "short"]
-    assert rows[0]["changed"] == ["lr: 0.02"] and rows[0]["ci_low"] == pytest.approx(0.026)
+    assert rows[0]["changed"] == ["lr 0.001 → 0.02"] and rows[0]["ci_low"] == pytest.approx(0.026)
     assert rows[3]["state"].startswith("no verdict: its results/metrics.json is damaged")
 
 
@@ -96,7 +96,7 @@ def test_a_run_under_way(fresh: Project, where: tuple[str, ...]) -> None:
         while time.monotonic() < deadline and not (rows and rows[0]["stage"] == "prepare"):
             rows = json.loads(fresh.assay("show", "--json").stdout)["rows"]
         assert rows[0]["name"] == "slow" and rows[0]["state"] == "running"
-        assert rows[0]["changed"] == ["lr: 0.25"]
+        assert rows[0]["changed"] == ["lr 0.003 → 0.25"]
         assert "running: prepare" in fresh.assay("show").stdout
     finally:
         os.killpg(run.pid, signal.SIGKILL)

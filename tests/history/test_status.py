@@ -104,7 +104,7 @@ def test_the_experiment_that_the_work_tree_equals(clean, capsys):
     clean.write(files)
     lines = [line["text"] for line in findings(clean, capsys)]
     assert any(line.endswith("equals experiment wavy") for line in lines) and "clean, as experiment wavy" in lines
-    assert "lr: 0.001 → 0.01" in lines
+    assert "lr 0.001 → 0.01" in lines
     clean.write({"src/code.py": "x = 2\n"})
     ((topic, text, _), _) = wrong(clean, capsys)
     assert (topic, text.startswith("edited, in no commit and no experiment: ")) == ("work tree", True)
@@ -114,7 +114,7 @@ def test_a_bundle_of_changes_asks_for_an_ablation(clean, capsys):
     text = (clean.path / "params.yaml").read_text()
     clean.write({"params.yaml": text.replace("lr: 0.001", "lr: 0.01").replace("epochs: 20", "epochs: 30")})
     bundled = next(item for item in wrong(clean, capsys) if item[0] == "difference")
-    assert bundled[1] == "2 changes against strategy/cosine at once: lr: 0.001 → 0.01; train.epochs: 20 → 30"
+    assert bundled[1] == "lr 0.001 → 0.01 · train.epochs 20 → 30 · 2 changes bundled"
     assert bundled[2] == "assay ablate -S lr=0.01 -S train.epochs=30"
 
 

@@ -144,7 +144,7 @@ def test_the_caution_about_order_keeps_its_level_and_speaks_where_runs_resemble_
 
 
 def test_the_benchmark_replaces_the_tables_of_the_parts_that_ran_and_nothing_else():
-    page = (Path(__file__).parents[2] / "docs" / "judge.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "measured" / "judge.md").read_text(encoding="utf-8")
     names = list(judge.PARTS)
     assert [page.count(f"<!-- judge.py {name} -->") for name in names] == [1] * len(names)
     text = judge.measured("failures", 50)

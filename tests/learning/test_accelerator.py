@@ -90,7 +90,7 @@ def test_a_forward_pass_that_draws_from_the_gpus_generator_is_not_fused(make: Ma
     def noise():
         torch.cuda.standin.manual_seed(3)  # a draw itself would be refused by torch first
     """
-    (note,) = make(source).measure([0, 1, 2], execution="fused").notes
+    (note,) = make(source).measure([0, 1, 2], execution="fused").texts()
     assert "not fused: the forward pass draws from the global generators" in note
 
 

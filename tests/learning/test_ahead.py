@@ -196,17 +196,17 @@ def test_why_nothing_was_fused_is_told_once_wherever_it_trained(make: Make, monk
     assert one.train()
     kept = one.kept()
     assert kept is not None
-    (note,) = assemble_measurement.write_kept(one.asked, one.settings, one.sample, kept).notes
+    (note,) = assemble_measurement.write_kept(one.asked, one.settings, one.sample, kept).texts()
     assert note.startswith("trained one after another, not fused: GRU 'rnn'")
     cache = str(one.project.root / "cache")
     for asked in ([1, 2], [0, 1, 2, 3], [0, 1, 2, 3, 4, 5]):
         answer = one.project.measure(asked, "later", execution="auto", cache=cache)
-        assert answer.notes == [note], f"replicates {asked}"
+        assert answer.texts() == [note], f"replicates {asked}"
         assert (one.project.root / "later/train.log").read_text().count(note) == 1
     for weights in (one.project.root / "cache").rglob("weights"):
         weights.unlink()
-    assert one.project.measure([1], "again", execution="auto", cache=cache).notes == []
-    assert one.project.measure([1], "again", execution="auto", cache=cache).notes == [], "one alone needed no other way"
+    assert one.project.measure([1], "again", execution="auto", cache=cache).texts() == []
+    assert one.project.measure([1], "again", execution="auto", cache=cache).texts() == [], "one needs no other way"
 
 
 def test_an_answer_without_torch_is_the_answer(make: Make) -> None:

@@ -103,7 +103,7 @@ HOLDING = f"""
 import sys, time
 sys.path.insert(0, {str(Path(cache_pruning.__file__).parents[2])!r})
 from pathlib import Path
-from assay.replicates.cache_entries import Lock
+from assay.runtime.file_locks import Lock
 from assay.runtime import cache_dirs as places
 for path in sys.argv[1:-1]: places.hold(Path(path))
 Lock.take(Path(sys.argv[-1]), wait=True)

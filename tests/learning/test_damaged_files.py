@@ -152,4 +152,4 @@ def test_a_huge_shape_takes_no_memory(tmp_path: Path) -> None:
         text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30)),
     )
-    assert "UsageError" in done.stderr and "16000000000 bytes, there are 0" in done.stderr
+    assert "UsageError" in done.stderr and "16000000000 bytes, the file has 0" in done.stderr

@@ -128,7 +128,7 @@ def test_a_collated_task_trains_one_after_another(make: Make) -> None:
     project.set(lr=0.1, train={"epochs": 3, "batch_size": 16})
     found = project.measure([0, 1], execution="fused")
     assert {one.execution for one in found.replicates} == {"sequential"}
-    assert any("collate() makes batches" in note for note in found.notes)
+    assert any("collate() makes batches" in note for note in found.texts())
     assert (project.predictions().argmax(axis=2) == np.array(LABELS[-20:])).mean() > 0.9
     whole = project.predictions()
     project.measure([1])
@@ -171,7 +171,7 @@ def test_a_loading_process_that_dies_is_one_sentence(make: Make) -> None:
     )
     given(project, sentences(), LABELS)
     project.set(machine={"loaders": 1})
-    with pytest.raises(AssayError, match=r"ended before its time.*next: set machine.loaders to 0"):
+    with pytest.raises(AssayError, match=r"loads examples was killed.*next: set machine.loaders to 0"):
         project.measure([0])
 
 

@@ -19,7 +19,7 @@ from zoo import FUSABLE, TASK
 
 from assay.core import schemas
 from assay.core.errors import UsageError
-from assay.core.schemas import Measurement
+from assay.core.schemas import Measurement, Note
 from assay.replicates import assemble_measurement
 from assay.replicates import train_and_eval_examples as samples
 from assay.training import autotune_execution, device, memory_estimate, thread_count
@@ -80,7 +80,7 @@ def test_bfloat16_trains_close_to_float32(make: Make, execution: str) -> None:
     project.measure([0, 1], "whole")
     project.set(train={"precision": "bfloat16"})
     answer = project.measure([0, 1], "half", execution=execution)
-    assert [one.execution for one in answer.replicates] == [execution] * 2 and not answer.notes
+    assert [one.execution for one in answer.replicates] == [execution] * 2 and not answer.texts()
     difference = np.abs(project.predictions("half") - project.predictions("whole"))
     assert 0 < difference.mean() < 0.05
 
@@ -136,7 +136,7 @@ def test_chunks_follow_from_memory(make: Make, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(memory_estimate, "available", lambda where: row)
     answer = project.measure([0, 1, 2], execution="fused")
     assert {one.execution for one in answer.replicates} == {"sequential"}
-    assert "two do not fit" in answer.notes[0]
+    assert "two do not fit" in answer.texts()[0]
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_how_busy_a_gpu_is_comes_from_torch_and_never_ends_a_training(monkeypatc
 def test_the_package_that_knows_is_named_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "find_spec", lambda name: None)
     (note,) = device.unmetered(GPU)
-    assert "nvidia-ml-py" in note and "pip install nvidia-ml-py" in note
+    assert "nvidia-ml-py" in note.text and "pip install nvidia-ml-py" in note.text
     assert device.unmetered(torch.device("cpu")) == []
     monkeypatch.setattr(device, "find_spec", lambda name: object() if name == "pynvml" else None)
     assert device.unmetered(GPU) == []
@@ -210,12 +210,12 @@ def test_mean_utilisation_is_in_log_and_record_also_from_the_cache(make: Make, m
     """One reading an epoch; the note on the missing package stands where there was none."""
     readings = iter([80, 60, 10, 21, 1])
     monkeypatch.setattr(device, "_busy", lambda where: next(readings))
-    monkeypatch.setattr(device, "unmetered", lambda where: ["no package"])
+    monkeypatch.setattr(device, "unmetered", lambda where: [Note("no package")])
     project = make()
     cache = str(project.root / "cache")
     for _ in ("trained", "at hand"):
         answer = project.measure([0, 1], cache=cache)
-        assert answer.utilisation == 42.8 and answer.notes == []
+        assert answer.utilisation == 42.8 and answer.texts() == []
     asked = project.request([0, 1], cache=cache)
     settings = assemble_measurement.requested(asked, project.root)
     kept = assemble_measurement.at_hand(asked, settings, samples.read(asked, settings))
@@ -227,9 +227,9 @@ def test_mean_utilisation_is_in_log_and_record_also_from_the_cache(make: Make, m
 
     monkeypatch.setattr(device, "_busy", lambda where: None)
     blind = project.measure([2], cache=cache)
-    assert blind.utilisation is None and blind.notes == ["no package"]
+    assert blind.utilisation is None and blind.texts() == ["no package"]
     monkeypatch.setattr(device, "unmetered", lambda where: pytest.fail("nothing trained"))
-    assert project.measure([2], cache=cache).notes == ["no package"]
+    assert project.measure([2], cache=cache).texts() == ["no package"]
 
 
 def test_an_answer_that_does_not_know_utilisation_is_read(make: Make) -> None:

@@ -107,7 +107,7 @@ def test_what_breaks_in_lanes_later_trains_one_after_another(
     monkeypatch.setattr(autotune_execution, "way", lambda *_asked, **_more: Way(2, workers))
     answer = project.measure([0, 1, 2, 3], "lanes", execution="auto")
     assert not {"fused"} & {one.execution for one in answer.replicates}
-    (note,) = answer.notes
+    (note,) = answer.texts()
     assert note.startswith("trained one after another, not fused: ") and ("item()" in note or "'shift'" in note)
     assert np.array_equal(project.predictions("alone"), project.predictions("lanes"))
 
@@ -143,7 +143,7 @@ def test_lanes_that_do_not_fit_from_the_start(
     monkeypatch.setattr(equivalence_check.Fused, "differentiate", full)
     answer = project.measure([0, 1, 2], execution=execution)
     assert {one.execution for one in answer.replicates} == {"sequential"}
-    assert answer.notes == ["trained one after another, not fused: two replicates at a time do not fit into memory"]
+    assert answer.texts() == ["trained one after another, not fused: two replicates at a time do not fit into memory"]
 
 
 def test_one_that_does_not_fit_is_one_sentence(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +165,7 @@ def test_a_loss_that_fails_is_named_with_its_line(make: Make, execution: str) ->
         assert len(targets) != 13, "thirteen examples"
 """
     project = make(source, examples=205)  # six batches of 32 and one of 13
-    with pytest.raises(UsageError, match=r"learning.py:\d+: AssertionError: thirteen examples; next: mend the task"):
+    with pytest.raises(UsageError, match=r"learning.py:\d+: AssertionError: thirteen examples; next: fix the task"):
         project.measure([0, 1], execution=execution)
 
 
@@ -309,7 +309,7 @@ def test_trouble_with_the_disk_is_not_remembered(make: Make, monkeypatch: pytest
 
     monkeypatch.setattr(cache_entries, "seal", once)
     cache = str(project.root / "cache")
-    notes = [project.measure([0, 1, 2], cache=cache, execution="fused").notes for _ in range(3)]
+    notes = [project.measure([0, 1, 2], cache=cache, execution="fused").texts() for _ in range(3)]
     assert ["nothing is kept" in " ".join(one) for one in notes] == [True, False, False]
 
 

@@ -115,9 +115,9 @@ def test_others_fall_back_with_the_reason_and_the_same_numbers(make: Make, net: 
     alone = project.measure([0, 1], "alone")
     answer = project.measure([0, 1], "asked", execution="fused")
     assert [one.execution for one in answer.replicates] == ["sequential"] * 2
-    (note,) = answer.notes
+    (note,) = answer.texts()
     assert "not fused" in note and BREAKING[net] in note
-    assert not alone.notes
+    assert not alone.texts()
     assert project.weights(1, "alone") == project.weights(1, "asked")
 
 

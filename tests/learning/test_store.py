@@ -19,8 +19,8 @@ from miniature import Make, Project, digits
 from assay.core.schemas import Measurement
 from assay.replicates import assemble_measurement, cache_entries, cache_pruning, replicate_cache
 from assay.replicates import train_and_eval_examples as samples
-from assay.replicates.cache_entries import Lock
 from assay.replicates.cache_pruning import Pruned
+from assay.runtime.file_locks import Lock
 from assay.training import autotune_execution, missing_replicates, training_loop
 from assay.training.train_and_predict import measure
 
@@ -51,7 +51,7 @@ def test_growing_from_3_to_10_trains_exactly_7(make: Make) -> None:
     assert (project.root / "more/curves.csv").read_text() == (project.root / "afresh/curves.csv").read_text()
     cached(project, list(range(10)), "third")
     assert (project.root / "third/curves.csv").read_text() == (project.root / "afresh/curves.csv").read_text()
-    assert any("3 of 10 replicates were at hand" in line for line in project.report)
+    assert any("3 of 10 replicates were trained before" in line for line in project.report)
 
 
 @pytest.mark.parametrize(
@@ -212,8 +212,8 @@ def test_a_cache_that_cannot_be_written_costs_no_result(make: Make) -> None:
     project = make()
     (project.root / "cache").write_text("a file where a folder should be")
     answer = cached(project, [0, 1])
-    assert trained(answer) == [0, 1] and len(answer.notes) == 1
-    assert "cannot be written" in answer.notes[0]
+    assert trained(answer) == [0, 1] and len(answer.texts()) == 1
+    assert "cannot be written" in answer.texts("uncached")[0]
 
 
 def test_a_full_disk_costs_no_result_and_leaves_nothing_half_written(
@@ -226,7 +226,7 @@ def test_a_full_disk_costs_no_result_and_leaves_nothing_half_written(
 
     monkeypatch.setattr(cache_entries, "seal", full)
     answer = cached(project, [0, 1])
-    assert answer.notes == [
+    assert answer.texts("uncached") == [
         f"nothing is kept for re-use: {project.root}/cache/replicates cannot be written (No space left on device)"
     ]
     assert [path for path in cached_files(project) if path.suffix != ".lock"] == []
@@ -323,7 +323,7 @@ def test_who_waits_for_another_process_says_so(make: Make) -> None:
 def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
     code = (
         f"import sys, time; sys.path.insert(0, {str(SOURCE)!r})\n"
-        "from pathlib import Path\nfrom assay.replicates.cache_entries import Lock\n"
+        "from pathlib import Path\nfrom assay.runtime.file_locks import Lock\n"
         f"lock = Lock.take(Path({str(tmp_path / 'entry')!r}), wait=True)\nprint('held', flush=True)\ntime.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

@@ -57,7 +57,7 @@ WAYS = ("sequential", "fused", "processes")
 def measured(project: Project, way: str) -> tuple[np.ndarray, dict[str, torch.Tensor]]:
     """Predictions of two replicates, and the weights of the second."""
     found = project.measure([0, 1], way, execution=way)
-    assert {one.execution for one in found.replicates} == {way}, found.notes
+    assert {one.execution for one in found.replicates} == {way}, found.texts()
     return project.predictions(way), safetensors.torch.load(project.weights(1, way))
 
 

@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 
-from assay.core.schemas import SAME_START
 from support.project import Project
 
 
@@ -55,7 +54,7 @@ def test_what_ignores_its_seed_counts_once(tried: Project) -> None:
 def test_a_fixed_task_whose_replicates_differ_is_judged_as_it_is(tried: Project) -> None:
     before = tried.metrics
     record = json.loads(tried.read("arms/candidate.json"))
-    record["measurement"]["notes"].append(f"{SAME_START}: model() sets a seed")
+    record["measurement"]["notes"].append({"text": "replicates begin with the same weights", "kind": "caution"})
     (tried.root / "arms/candidate.json").write_text(json.dumps(record), encoding="utf-8")
     tried.edit("params.yaml", "name: digits", "name: digits\n  fixed: true\n #")
     said = tried.judged()
@@ -63,4 +62,4 @@ def test_a_fixed_task_whose_replicates_differ_is_judged_as_it_is(tried: Project)
         key: before[key] for key in ("verdict", "p", "n")
     }
     assert "caution: task.fixed is true, but replicates differ" in said
-    assert f"caution: candidate: {SAME_START}: model() sets a seed" in said
+    assert "caution: candidate: replicates begin with the same weights" in said

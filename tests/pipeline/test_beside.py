@@ -48,7 +48,7 @@ def test_its_stage_finds_what_it_would_have_trained(project: Project) -> None:
     project.edit("src/tasks/digits/learning.py", "def loss(", "print('x' * 1_000_000)\n\n\ndef loss(")
     run_beside(project)
     log, found = project.read("results/candidate.log"), project.read("results/replicates.csv")
-    assert "execution auto: " in log and "train loss" in log and "3 of 3 replicates were at hand" in log
+    assert "execution auto: " in log and "train loss" in log and "3 of 3 replicates were trained before" in log
 
     # Nobody asks for the candidate: its stage trains it, the same way, to the same numbers.
     for kept in (project.root / ".dvc/tmp/assay/replicates").glob("*/weights"):

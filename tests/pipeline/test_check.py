@@ -53,8 +53,8 @@ def test_everything_at_once(fresh: Project) -> None:
     assert state(fresh) == before
     assert code == 4
     assert len(found["params"]) == 2 and any("seed is -1" in text for text in found["params"])
-    assert any("nobody reads 'colour'" in text for text in found["params"])
-    assert any("nobody reads 'model.hiden'" in text for text in found["task"])
+    assert any("unknown parameter 'colour'" in text for text in found["params"])
+    assert any("unknown parameter 'model.hiden'" in text for text in found["task"])
     assert any("metric.name is 'precision'" in text for text in found["metric"])
     assert any("src/tasks/digits/extra.py is imported but Git does not track it" in text for text in found["code"])
     assert any(

@@ -35,7 +35,14 @@ def test_exit_codes() -> None:
     assert found("error", code=2).exit_code("never") == 2
 
 
-def test_before_there_is_a_split(fresh: Project) -> None:
+def test_a_script_and_before_there_is_a_split(fresh: Project) -> None:
     refused = fresh.assay("doctor", ok=False)
     assert refused.returncode == 2 and "data/split/train is not there; next: dvc repro split" in refused.stderr
     assert not refused.stdout
+    script = (
+        "  name: digits\n  command: python train.py --seed {seed}\n"
+        "  result: {file: '{out}/m.json', key: a, direction: maximize} "
+    )
+    fresh.edit("params.yaml", "  name: digits ", script)
+    refused = fresh.assay("doctor", ok=False)
+    assert refused.returncode == 2 and "call assay.doctor.examine in it" in refused.stderr

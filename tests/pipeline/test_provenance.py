@@ -122,6 +122,7 @@ def test_outputs_stay_out_of_git(fresh: Project) -> None:
         "results/metrics.json",
         "results/replicates.csv",
         "results/rulers.csv",
+        "results/slices.csv",
         "results/cases.csv",
         "plots/confusion.csv",
         "plots/reliability.csv",

@@ -51,7 +51,9 @@ def test_the_first_stage_takes_it_and_refuses_with_its_line(fresh: Project) -> N
     assert '"src/task.py": ' in project.read("context/code-prepare.json")
     project.edit("params.yaml", "data: {}", "data: {persons: 3}")
     done = project.stage("context", ok=False)
-    assert done.returncode == 2 and re.search(r"nobody reads 'data.persons'.* of task.py:\d+: prepare\(\)", done.stderr)
+    assert done.returncode == 2 and re.search(
+        r"unknown parameter 'data.persons'.* of task.py:\d+: prepare\(\)", done.stderr
+    )
 
 
 @pytest.mark.extra

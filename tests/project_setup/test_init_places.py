@@ -36,7 +36,7 @@ IN_THE_WAY = {
     "a file": (mine("models", "weights"), "models is there"),
     "vars": (mine("dvc.yaml", "vars:\n  - seed: 3\nstages:\n  fetch:\n    cmd: ./a\n"), "vars of dvc.yaml set seed"),
     "a section of params.yaml": (mine("params.yaml", "model: {width: 3}\n"), "a section model of its own"),
-    "a value that we refuse": (mine("params.yaml", "train: {layers: 3}\n"), "nobody reads 'train.layers'"),
+    "a value that we refuse": (mine("params.yaml", "train: {layers: 3}\n"), "unknown parameter 'train.layers'"),
     "a key that no stage declares": (mine("params.yaml", "detector: 3\n"), "has detector, which no stage"),
     "params.yaml in flow style": (mine("params.yaml", "{lr: 0.1}\n"), "leaves no line to append ours"),
     "an ignored folder": (mine(".gitignore", "results/\n"), "Git leaves results/ out"),
@@ -140,6 +140,7 @@ def test_hydra(user: Repository) -> None:
     assert done.notes[0].startswith(
         "Hydra writes params.yaml: add the line `  - assay` under `defaults:` in conf/config.yaml"
     )
+    user.git("checkout", "--quiet", "--", "conf")
     user.init(remove=True)
     assert not (user.root / "conf/assay.yaml").exists() and user.read("conf/config.yaml") == "defaults:\n  - _self_\n"
 
@@ -152,3 +153,14 @@ def test_what_requires_assay(user: Repository) -> None:
     user.write("requirements.txt", "torch==2 --hash=sha256:00\n")
     user.commit("pinned")
     assert "add dvc-assay with its hash to requirements.txt" in user.init(dry_run=True).notes
+
+
+def test_hydra_whose_parameters_are_in_the_way(user: Repository) -> None:
+    """In a folder of its own params.yaml is ours, and Hydra writes none there."""
+    user.write(".dvc/config", "[hydra]\n    enabled = True\n")
+    user.write("conf/config.yaml", "defaults:\n  - _self_\ndetector: 3\nlr: 0.1\n")
+    user.commit("mine")
+    done = user.init(dry_run=True)
+    assert "params.yaml has detector, which no stage in dvc.yaml" in done.notes[0] and "assay/params.yaml" in done.files
+    user.write("conf/config.yaml", "defaults:\n  - _self_\nlr: 0.1\n")
+    assert "conf/assay.yaml" in user.init(dry_run=True).files

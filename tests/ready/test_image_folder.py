@@ -15,6 +15,7 @@ from PIL import Image
 from assay.core.errors import UsageError
 from assay.data.encoded_file import EncodedFile
 from assay.ready import image_files, image_folder
+from assay.ready.metrics import METRICS as READY
 
 
 def photos(folder: Path, count: int = 12) -> Path:
@@ -151,3 +152,7 @@ def test_augment_mirrors_and_shifts() -> None:
 
 def test_most_pixels_is_said_with_the_number() -> None:
     assert f"{image_files.MOST_PIXELS:,}" in image_files.HUGE
+
+
+def test_its_metrics_are_the_ready_ones() -> None:
+    assert all(READY[name] == entry for name, entry in image_folder.METRICS.items())

@@ -37,7 +37,7 @@ def test_the_evidence_is_in_the_tag_and_in_the_tree(done: Project) -> None:
     found = evidence(done)
     assert found.selection.verdict == found.confirmation.verdict == "progress"
     assert found.baseline == "strategy/first" and found.baseline_commit == done.git("rev-parse", "strategy/first^{}")
-    assert found.changed == ["lr: 0.003 → 0.02"] and found.experiment == "fast-lr" and found.attempts == 1
+    assert found.changed == ["lr 0.003 → 0.02"] and found.experiment == "fast-lr" and found.attempts == 1
     assert found.confirmation.alpha == level(1) and found.test is not None and found.openings == []
     assert found.environment.startswith("numpy ") and found.metric_version.startswith("accuracy-1.")
     rows = list(csv.DictReader(io.StringIO(done.git("show", "strategy/fast:results/confirmation.csv"))))
@@ -113,7 +113,7 @@ def test_a_dry_run_says_everything_and_does_nothing(ready: Project) -> None:
     said = ready.assay("accept", "fast-lr", "fast", "--dry-run").stdout
     seeds = fresh_seeds(1, 8, 1)
     for part in (
-        "change against strategy/first: lr: 0.003 → 0.02",
+        "change against strategy/first: lr 0.003 → 0.02",
         f"candidate {seeds.candidate}–{seeds.candidate + 7}, strategy/first {seeds.baseline}–{seeds.baseline + 7}",
         "confirming on 8 fresh replicates an arm, attempt 1, level 0.0125 one-sided",
         "confirmation 1 against this baseline",
@@ -135,7 +135,7 @@ def test_a_branch_is_taken_like_an_experiment(ready: Project) -> None:
     ready.git("commit", "--quiet", "--allow-empty", "-m", "go on")
     said = ready.assay("accept", "feature", "drop", "--dry-run").stdout
     assert "tree: the merge of it with HEAD" in said
-    assert "change against strategy/first: model.dropout: 0.1 → 0.2" in said
+    assert "change against strategy/first: model.dropout 0.1 → 0.2" in said
 
 
 def edit(path: str, old: str, new: str):
@@ -172,7 +172,7 @@ REFUSALS = {
             p.git("config", "--remove-section", "user"),
             p.git("config", "user.useConfigOnly", "true"),
         ),
-        "Git knows no identity",
+        "Git has no user name and e-mail address",
         2,
     ),
     "taken": (run("git", "tag", "strategy/fast"), "the tag strategy/fast exists", 2),
@@ -258,7 +258,7 @@ def test_a_bundle_needs_an_ablation_or_a_reason(ready: Project) -> None:
     doctored(ready, '"progress"', '"progress"', "bundle")
     found = ready.assay("accept", "bundle", "both", "--dry-run", ok=False)
     assert found.returncode == Exit.INCOMPARABLE
-    assert "2 changes at once against strategy/first, not measured alone: model.layers: 1 → 2" in found.stderr
+    assert "2 changes at once against strategy/first, not measured alone: model.layers 1 → 2" in found.stderr
     assert "assay ablate -S lr=0.02 -S model.layers=2" in found.stderr
     needs = ready.assay("accept", "bundle", "both", "--allow", "bundle", "--dry-run", ok=False)
     assert "--why is empty" in needs.stderr

@@ -8,7 +8,8 @@ import json
 
 import pytest
 
-from assay.commands import accept
+from assay.commands import accept, accept_confirmation
+from assay.commands.accept_tree import Regenerated
 from assay.tags.strategy_events import RecordedComparison
 from support.project import Project, environment
 
@@ -47,8 +48,14 @@ def test_edited_numbers_do_not_reach_the_selection(ready: Project, monkeypatch: 
     true, seen = forged(ready), list[RecordedComparison]()
     for name, value in environment(ready.home).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(accept, "_decide", lambda _idea, tree, _say: seen.append(tree.selection))  # before it trains
-    accept.accept(ready.root, "forged", "forged", [], "", False, print)
+
+    def stop(tree: Regenerated, _say: object) -> None:  # before it trains
+        seen.append(tree.selection)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(accept_confirmation, "confirm", stop)
+    with pytest.raises(KeyboardInterrupt):
+        accept.accept(ready.root, "forged", "forged", [], "", False, print)
     (selection,) = seen
     assert (selection.candidate.mean, selection.baseline.mean) == pytest.approx(true, abs=1e-9)
     assert selection.delta == pytest.approx(true[0] - true[1], abs=1e-9)

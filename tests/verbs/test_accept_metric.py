@@ -45,7 +45,7 @@ def test_a_metric_that_changed_with_the_idea_needs_a_reason(ready: Project) -> N
     assert "the metric of half is not that of strategy/first: code of accuracy; allowed: the same" in done.stderr
     assert "next: --allow metric --why REASON" in done.stderr
     said = ready.assay("accept", "half", "half", "--allow", "metric", "--why", "odd rows repeat", "--dry-run").stdout
-    assert "change against strategy/first: lr: 0.003 → 0.02; metric: code of accuracy\n" in said
+    assert "change against strategy/first: lr 0.003 → 0.02; metric: code of accuracy\n" in said
 
 
 def test_a_metric_that_changed_in_a_commit_of_its_own_is_named_in_evidence_and_log(ready: Project) -> None:
@@ -55,7 +55,7 @@ def test_a_metric_that_changed_in_a_commit_of_its_own_is_named_in_evidence_and_l
     ready.dvc("exp", "run", "-n", "anew", "-S", "lr=0.02")
     ready.assay("accept", "anew", "anew")
     found = fold(read(ready.root).tags).strategies["anew"].accepted
-    assert found.changed == ["lr: 0.003 → 0.02", f"metric: code of accuracy (commit {alone[:8]}, of its own)"]
+    assert found.changed == ["lr 0.003 → 0.02", f"metric: code of accuracy (commit {alone[:8]}, of its own)"]
     assert found.allowed == "" and "metric: code of accuracy" in ready.assay("log").stdout
 
 

@@ -157,7 +157,7 @@ def test_a_second_clone_fetches_from_the_remote(done: Project, tmp_path: Path) -
     clone = Project(tmp_path / "clone", done.home)
     missing = clone.assay("export", "fast", "--to", "model", ok=False)
     assert missing.returncode == 2 and len(missing.stderr.splitlines()) == 1, missing.stderr
-    assert "models/candidate of strategy/fast is not at hand" in missing.stderr
+    assert "models/candidate of strategy/fast is not available" in missing.stderr
     assert "git checkout strategy/fast && dvc pull models/candidate predictions/candidate" in missing.stderr
     assert not [path for path in clone.root.iterdir() if "model" in path.name], "nothing half-written"
     clone.dvc("remote", "add", "--default", "--local", "store", str(tmp_path / "remote"))
@@ -188,7 +188,7 @@ def test_refusals(done: Project) -> None:
     assert found.returncode == 2 and "params.yaml/model cannot be written" in found.stderr
     refused("'../x' is not a name for a strategy", "../x")
     done.assay("revoke", "fast", "--why", "it was luck after all")
-    refused("strategy/fast was revoked; allowed: none stands", "fast")
+    refused("strategy/fast was revoked; allowed: no strategy", "fast")
 
 
 STATISTICS = """

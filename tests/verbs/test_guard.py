@@ -132,7 +132,7 @@ def test_two_builds_of_the_library(split: Project, tmp_path: Path) -> None:
     comment = ("from collections.abc", "# a comment\nfrom collections.abc")
     assert traced("same", **build(tmp_path / "same", {"training/training_loop.py": comment})) == own
     other = traced(
-        "other", **build(tmp_path / "other", {"training/random_streams.py": ('key = f"', 'key = f"another/')})
+        "other", **build(tmp_path / "other", {"replicates/replicate_seeds.py": ('key = f"', 'key = f"another/')})
     )
     assert other[0].keys() == own[0].keys() and other[0] != own[0]
 

@@ -68,7 +68,9 @@ def test_other_examples_are_an_inference_from_weights_that_dvc_kept(done: Projec
     aside = done.root.parent / "aside"
     (done.root / "models/baseline").rename(aside)
     moved = done.assay("rebaseline", ok=False)
-    assert moved.returncode == 2 and "20000.safetensors is not at hand; next: dvc pull models/baseline" in moved.stderr
+    assert (
+        moved.returncode == 2 and "20000.safetensors is not available; next: dvc pull models/baseline" in moved.stderr
+    )
     aside.rename(done.root / "models/baseline")
     results = done.read("results/metrics.json")
     found = way(done)
@@ -125,7 +127,7 @@ rebaseline.rebaseline(Path.cwd(), print)
     (tag,) = done.git("tag", "--list", "remeasured/*").split()
     found = way(done)
     assert found["way"] == "re-train" and found["trained"] == 3
-    assert "it stands with other replicates: confirmation → confirmation from 40000 on" in str(found["reasons"])
+    assert "the last run used other seeds: confirmation → confirmation from 40000 on" in str(found["reasons"])
     assert done.git("tag", "--list", "remeasured/*").split() == [tag]
     strategy = fold(read(done.root).tags).strategies["fast"]
     assert replicates(done) == [strategy.seeds.candidate + k for k in range(3)] == [40000, 40001, 40002]
@@ -171,4 +173,4 @@ def restore(project: Project) -> None:
 def test_the_floor_needs_no_baseline(done: Project) -> None:
     done.edit("params.yaml", "baseline: strategy/fast", "baseline: floor")
     found = done.assay("rebaseline", ok=False)
-    assert found.returncode == 2 and "the baseline is the floor, which every run measures anew" in found.stderr
+    assert found.returncode == 2 and "the baseline is the floor, which every run measures again" in found.stderr

@@ -19,8 +19,7 @@ from assay.baseline import untracked_training_inputs
 from assay.core import params_yaml, schemas
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
-from assay.core.yaml12 import parse
-from assay.core.yaml_limits import GENERATED
+from assay.core.paths import LOCK, PARAMS
 from assay.runtime import cache_dirs, dvc_yaml, files, git, git_checkout
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.source_roots import SEAL
@@ -30,9 +29,9 @@ from assay.tags.trailers import parse_event
 
 FLOOR = "floor"
 #: what a strategy must bring along to be run again
-NEEDED = ("params.yaml", "dvc.lock")
+NEEDED = (PARAMS, LOCK)
 #: what runs of an unpacked tree
-_OWN = ("params.yaml", "dvc.lock", "src", "tasks", "task.py")
+_OWN = (PARAMS, LOCK, "src", "tasks", "task.py")
 
 
 class AcceptedStrategy(schemas.Record, frozen=True, kw_only=True):
@@ -197,7 +196,7 @@ def _unpacked(home: Path, commit: str, tree: Path) -> Path:
 def _check_pointers(tree: Path, commit: str) -> None:
     """Refuse pointers in what the strategy's own code is, and reads."""
     git_checkout.check_pointers(tree, _OWN, commit[:12])
-    lock = tree / "dvc.lock"
+    lock = tree / LOCK
     read = untracked_training_inputs.training_files(lock.read_bytes()) if lock.is_file() else {}
     git_checkout.check_pointers(tree, read, commit[:12])
 
@@ -235,12 +234,3 @@ def _contents(tree: Path) -> str:
         elif path.is_file():
             found.append(f"{files.digest(path.read_bytes())} {name.as_posix()}\n")
     return files.digest("".join(found).encode("utf-8", "surrogateescape"))
-
-
-def locked(content: bytes, path: str) -> str | None:
-    """DVC's hash of the output `path` in a dvc.lock, or None."""
-    for stage in (parse(content, "dvc.lock", GENERATED).get("stages") or {}).values():
-        for out in stage.get("outs") or []:
-            if out.get("path") == path:
-                return str(out.get("md5"))
-    return None

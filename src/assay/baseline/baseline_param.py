@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from assay.core.errors import UsageError
-from assay.core.paths import ProjectPaths
+from assay.core.paths import PARAMS, ProjectPaths
 from assay.core.yaml12 import parse
 from assay.runtime import files, git
 from assay.runtime.commit_one_file import branch, commit_file
 
-PARAMS = "params.yaml"
 _LINE = re.compile(r"^(baseline[ \t]*:[ \t]*)([^\s#]+)([ \t]*)(.*)$", re.MULTILINE)
 
 

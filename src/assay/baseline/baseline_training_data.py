@@ -7,11 +7,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from assay.baseline import accepted_strategy
 from assay.baseline.accepted_strategy import AcceptedStrategy
 from assay.core.errors import UsageError
+from assay.core.paths import LOCK
 from assay.data import storage
-from assay.runtime import cache_dirs, dvc_yaml, files, git
+from assay.runtime import cache_dirs, dvc_lock, dvc_yaml, git
 from assay.runtime.dvc_fetch import fetch
 from assay.runtime.stage_setup import StageContext
 
@@ -22,10 +22,10 @@ def own_training_data(ctx: StageContext, named: AcceptedStrategy, say: cache_dir
     `say` is told where our cache does not take it.
     """
     path = ctx.layout.part("train").relative_to(ctx.layout.root).as_posix()
-    then = accepted_strategy.locked(git.read(ctx.run.home, named.commit, "dvc.lock") or b"{}", path)
-    if then is None:
+    then = dvc_lock.output_hash(git.read(ctx.run.home, named.commit, LOCK) or b"", path)
+    if not then:
         raise UsageError(f"dvc.lock of baseline {named.name} does not know {path}", mend="accept a strategy again")
-    now = accepted_strategy.locked(files.read_bytes(ctx.layout.lock), path) if ctx.layout.lock.is_file() else None
+    now = dvc_lock.output_hash(ctx.layout.lock.read_bytes(), path) if ctx.layout.lock.is_file() else ""
     if then == now:
         return ctx.layout.part("train")
     folder = ctx.run.store.foreign(then)
@@ -52,7 +52,7 @@ def _fetch(ctx: StageContext, named: AcceptedStrategy, path: str, folder: Path) 
         said = fetch((ctx.run.home, dvc_yaml.main(ctx.run.home)), path, named.commit, out)
         if said:
             raise UsageError(
-                f"the training data of baseline {named.name} are not at hand ({said})",
+                f"the training data of baseline {named.name} are not available ({said})",
                 mend=f"git checkout {named.commit[:12]} && (dvc pull {path} || dvc repro split) && git checkout -",
             )
         if not _readable(folder):  # else another run was faster, and reads it

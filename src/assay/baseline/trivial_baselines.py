@@ -2,12 +2,13 @@
 
 Covers: predictions of the prior and of a linear model, trained on today's training part: logistic or ridge regression
 on standardised inputs with a penalty of 1, as scikit-learn has them by default (importing it takes longer than all of
-this, 1.1 s). A human score is a number in params.yaml, and enters in `evaluate`.
+this, 1.1 s); the last value of a series, the majority of each pixel; and why one would mean nothing. Tokens have floors
+of their own (`baseline.token_baselines`). A person's labels or score enter in `evaluate`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,35 +16,89 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from assay.baseline import token_baselines
+from assay.core import schemas
+from assay.core.paths import ABSENT
+from assay.core.schemas import AbsentFloors
 from assay.data import content_hash
 from assay.data.storage import Examples, arrow, write_array
+from assay.runtime import files
 
 Predictions = NDArray[np.float32]
 Array = NDArray[np.float64]
 
 #: where scikit-learn's logistic regression stops
 OPTIONS = {"maxiter": 200, "gtol": 1e-4, "ftol": 64 * np.finfo(float).eps, "maxls": 50}
-#: a linear floor needs no more than this; it keeps the floor cheap on large data
+#: a floor needs no more than this; it keeps the floor cheap on large data
 MOST_EXAMPLES = 20_000
+MOST_FEATURES = 20_000
 #: the same for inputs of many numbers: images of 3 × 32 × 32 are 2,730
 MOST_NUMBERS = 2**23
 
 
 def floors(train: Examples, evaluated: Examples) -> dict[str, Predictions]:
-    """Name → predictions for `evaluated`: class probabilities (N, C), or values of the targets' shape."""
-    if arrow(train.inputs) is not None:  # of what is no array a linear model knows nothing
-        prior = _prior(train, len(evaluated)) if train.classes else _mean(train, evaluated)
-        return {"prior" if train.classes else "mean": prior}
+    """Name → predictions for `evaluated`, of every floor that means something there.
+
+    Classes: probabilities (N, C). Masks and sequences: class numbers in the targets' shape. Tokens: nats of each token
+    in the targets' shape. Else values in the targets' shape.
+    """
+    found: dict[str, Predictions] = {}
+    if train.several is not None:
+        return found
+    if token_baselines.applies(train):
+        return token_baselines.floors(train.take(_first(train)), evaluated)
+    if train.classes and train.targets.ndim > 1:
+        return {"majority": _majority(train, len(evaluated))}
+    if train.classes:
+        found["prior"] = _prior(train, len(evaluated))
+    else:
+        found["mean"] = np.broadcast_to(train.targets.mean(axis=0), evaluated.targets.shape).astype(np.float32)
+    if not _no_linear(train):
+        found["linear"] = _linear(train, evaluated)
+    last = _last_value(evaluated) if train.kind == "series" else None
+    return found if last is None else {**found, "last value": last}
+
+
+def absent(train: Examples) -> dict[str, str]:
+    """Name → why that floor is not there, of those that somebody could look for."""
+    if train.several is not None:
+        return {"mean": "an example has several targets"}
+    found = {"linear": reason} if (reason := _no_linear(train)) else {}
+    if token_baselines.applies(train):
+        return found | token_baselines.absent(train)
+    if train.kind == "series" and _last_value(train) is None:
+        shapes = f"inputs {train.inputs.shape[1:]} and targets {train.targets.shape[1:]}"
+        found["last value"] = f"nothing says which of the inputs goes on in the targets ({shapes})"
+    return found
+
+
+def _no_linear(train: Examples) -> str:
+    """Why a linear model of the inputs would mean nothing; "" where it does."""
+    if train.kind == "tokens" or token_baselines.applies(train):
+        return "inputs are token ids, whose size means nothing"
+    if train.classes and train.targets.ndim > 1:
+        return f"targets are a class for each of {train.targets.shape[1:]} entries"
+    if (stored := arrow(train.inputs)) is not None:
+        return f"inputs are {stored.form}, and no array"
+    features = int(np.prod(train.inputs.shape[1:]))
+    return f"{features} inputs an example are more than {MOST_FEATURES}" if features > MOST_FEATURES else ""
+
+
+def _first(train: Examples) -> NDArray[np.int64]:
+    return np.arange(min(len(train), MOST_EXAMPLES))
+
+
+def _linear(train: Examples, evaluated: Examples) -> Predictions:
+    """Logistic regression of classes, else ridge regression."""
     few = train.take(np.arange(_few(train)))
     x, new = _standardised(few, evaluated)
     if train.classes:
         linear = np.zeros((len(evaluated), len(train.classes)), dtype=np.float32)
         present, targets = np.unique(few.targets, return_inverse=True)
         linear[:, present] = _logistic(x, targets, new)
-        return {"prior": _prior(train, len(evaluated)), "linear": linear}
-    mean = _mean(train, evaluated)
-    linear = _ridge(x, few.targets.reshape(len(few), -1).astype(np.float64), new)
-    return {"mean": mean, "linear": linear.reshape(evaluated.targets.shape)}
+        return linear
+    made = _ridge(x, few.targets.reshape(len(few), -1).astype(np.float64), new)
+    return made.reshape(evaluated.targets.shape)
 
 
 def _few(train: Examples) -> int:
@@ -83,8 +138,26 @@ def _standardised(train: Examples, evaluated: Examples) -> tuple[Array, Standard
     return x, Standardised(evaluated.inputs, mean, spread)
 
 
-def _mean(train: Examples, evaluated: Examples) -> Predictions:
-    return np.broadcast_to(train.targets.mean(axis=0), evaluated.targets.shape).astype(np.float32)
+def _last_value(part: Examples) -> Predictions | None:
+    """The last step of each input, for all that is to come; None where nothing says which of its values that is."""
+    inputs, wanted = part.inputs, part.targets.shape
+    if arrow(inputs) is not None or inputs.ndim < 2 or part.classes:
+        return None
+    last = inputs[:, -1].astype(np.float32)
+    if last.ndim == 2 and last.shape[1] == 1:
+        last = last[:, 0]
+    if last.ndim == 1:  # one value a step
+        return np.broadcast_to(last.reshape(-1, *[1] * (len(wanted) - 1)), wanted).copy()
+    if wanted[-last.ndim + 1 :] != last.shape[1:] or len(wanted) > last.ndim + 1:
+        return None
+    return np.broadcast_to(last if len(wanted) == last.ndim else last[:, None], wanted).copy()
+
+
+def _majority(train: Examples, count: int) -> Predictions:
+    """For each place its most frequent class in the training part, as class numbers for every example."""
+    counts = [(train.targets == label).sum(axis=0) for label in range(len(train.classes or ()))]
+    most = np.argmax(np.stack(counts), axis=0).astype(np.float32)
+    return np.broadcast_to(most, (count, *most.shape)).copy()
 
 
 def _prior(train: Examples, count: int) -> Predictions:
@@ -129,7 +202,10 @@ def _ridge(x: Array, targets: Array, new: Standardised) -> Predictions:
     return new.map(lambda rows: rows @ weights + mean)
 
 
-def write(folder: Path, ids: NDArray[np.str_], named: dict[str, Predictions]) -> None:
-    """One `NAME.npy` a floor, beside the ids of the examples."""
+def write(folder: Path, ids: NDArray[np.str_], named: dict[str, Predictions], absent: Mapping[str, str]) -> None:
+    """One `NAME.npy` a floor, beside the ids of the examples; and why other floors are absent."""
     for name, array in {"ids": ids, **named}.items():
         write_array(folder / f"{name}.npy", array)
+    (folder / ABSENT).unlink(missing_ok=True)
+    if absent:
+        files.write_bytes(folder / ABSENT, schemas.encode(AbsentFloors(absent=dict(absent))))

@@ -10,14 +10,11 @@ import errno
 import os
 import re
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from assay.core.errors import UsageError
-from assay.core.yaml12 import parse
-from assay.core.yaml_limits import GENERATED
-from assay.runtime import cache_dirs, dvc_hash, dvc_yaml
+from assay.core.paths import LOCK
+from assay.runtime import cache_dirs, dvc_hash, dvc_lock, dvc_yaml
 from assay.runtime.dvc_fetch import fetch
 from assay.runtime.dvc_yaml import Run
 
@@ -26,14 +23,10 @@ _HASH = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 def training_files(content: bytes) -> dict[str, str]:
     """Path → DVC's hash of what the stage `train` depends on and no stage writes, by a dvc.lock."""
-    stages = parse(content, "dvc.lock", GENERATED).get("stages") or {}
-    written = {path for stage in stages.values() for path, _ in _entries(stage, "outs")}
-    read = _entries(stages.get("train") or {}, "deps")
-    return {path: known for path, known in read if not dvc_yaml.within(path, written)}
-
-
-def _entries(stage: dict[str, Any], kind: str) -> Iterator[tuple[str, str]]:
-    return ((str(one.get("path")), str(one.get("md5"))) for one in stage.get(kind) or [])
+    stages = dvc_lock.stages(content)
+    written = {path for stage in stages.values() for path in dvc_lock.hashes(stage, "outs")}
+    read = dvc_lock.hashes(stages.get("train", {}), "deps")
+    return {path: known for path, known in read.items() if not dvc_yaml.within(path, written)}
 
 
 def link(run: Run, commit: str, tree: Path, say: cache_dirs.Say) -> None:
@@ -41,7 +34,7 @@ def link(run: Run, commit: str, tree: Path, say: cache_dirs.Say) -> None:
 
     Raises UsageError naming what is nowhere at hand. `say` is told where our cache does not take it.
     """
-    lock = tree / "dvc.lock"
+    lock = tree / LOCK
     for path, known in training_files(lock.read_bytes()).items() if lock.is_file() else ():
         place = tree / path
         if Path(path).is_absolute() or (place.exists() and not _leads(place, run.home / path)):
@@ -71,16 +64,17 @@ def _found(run: Run, commit: str, path: str, known: str, say: cache_dirs.Say) ->
         return kept
     if dvc_hash.digest(run.home / path) == known:
         return run.home / path
-    return cache_dirs.place(lambda where: _fetched(run, commit, path, where), kept, say)
+    return cache_dirs.place(lambda where: fetched(run, commit, path, where), kept, say)
 
 
-def _fetched(run: Run, commit: str, path: str, kept: Path) -> Path:
+def fetched(run: Run, commit: str, path: str, kept: Path) -> Path:
+    """`kept`, with what DVC has at `path` as of `commit`. Raises UsageError where no cache and no remote has it."""
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".new.") as scratch:
         out = Path(scratch) / "out"
         if said := fetch((run.home, dvc_yaml.main(run.home)), path, commit, out):
             raise UsageError(
-                f"{path}, which the training of {commit[:12]} reads, is not at hand ({said[:200]})",
+                f"{path}, which the training of {commit[:12]} reads, is not available ({said[:200]})",
                 mend=f"git checkout {commit[:12]} && dvc pull {path} && git checkout -",
             )
         if not kept.exists():  # else another run was faster

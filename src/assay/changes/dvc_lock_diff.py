@@ -12,36 +12,27 @@ from pathlib import Path
 from typing import Any
 
 from assay.core import schemas
-from assay.core.paths import ProjectPaths
+from assay.core.paths import PARAMS, ProjectPaths
 from assay.core.yaml12 import parse
-from assay.core.yaml_limits import GENERATED
-from assay.runtime import stage_fingerprint
+from assay.runtime import dvc_lock, stage_fingerprint
 from assay.runtime.dvc_hash import digest, inside
+from assay.runtime.dvc_lock import Stages
 
 #: an output of more bytes than this is compared by size alone
 HASHED = 1_000_000
 
-Lock = dict[str, dict[str, Any]]
 
-
-def read(content: bytes) -> Lock:
-    """Stage → its entry in a dvc.lock."""
-    stages = parse(content, "dvc.lock", GENERATED).get("stages")
-    entries = stages.items() if isinstance(stages, dict) else ()
-    return {str(stage): entry for stage, entry in entries if isinstance(entry, dict)}
-
-
-def changed_sources(root: Path, lock: Lock) -> dict[str, list[str]]:
+def changed_sources(root: Path, lock: Stages) -> dict[str, list[str]]:
     """Stage → sources and parameters that are not what its last run used; `assay` where it is the library's."""
-    present = parse((root / "params.yaml").read_bytes()) if (root / "params.yaml").is_file() else {}
+    present = parse((root / PARAMS).read_bytes()) if (root / PARAMS).is_file() else {}
     found = {}
     for stage, entry in lock.items():
-        deps = {str(dep.get("path", "")): dep.get("md5") for dep in entry.get("deps") or []}
+        deps = dvc_lock.hashes(entry, "deps")
         listed = [path for path in deps if path.endswith(".py") and digest(root / path) != deps[path]]
         code = ProjectPaths(root).code(stage).relative_to(root).as_posix()
-        imported = _changed_code(root, stage, _at(present, "task.name"), deps[code]) if code in deps else []
+        imported = _changed_code(root, stage, parameter(present, "task.name"), deps[code]) if code in deps else []
         names = dict.fromkeys([*listed, *imported])
-        found[stage] = [*names, *_changed_parameters(entry.get("params") or {}, present)]
+        found[stage] = [*names, *_changed_parameters(dvc_lock.parameters(entry), present)]
     return {stage: names for stage, names in found.items() if names}
 
 
@@ -56,17 +47,17 @@ def _changed_code(root: Path, stage: str, task: Any, md5: str | None) -> list[st
 
 
 def _changed_parameters(params: dict[str, Any], present: dict[str, Any]) -> list[str]:
-    locked = params.get("params.yaml") or {}
-    return [key for key, value in locked.items() if _at(present, key) != value]
+    return [key for key, value in params.items() if parameter(present, key) != value]
 
 
-def _at(values: Any, key: str) -> Any:
+def parameter(values: Any, key: str) -> Any:
+    """The value at a dotted key of params.yaml, None where there is none."""
     for part in key.split("."):
         values = values.get(part) if isinstance(values, dict) else None
     return values
 
 
-def changed_outputs(root: Path, lock: Lock) -> list[str]:
+def changed_outputs(root: Path, lock: Stages) -> list[str]:
     """Outputs in the work tree that are missing or differ from what `lock` says of them."""
     outs = (out for entry in lock.values() for out in entry.get("outs") or [])
     return [str(out["path"]) for out in outs if not _as_locked(root / str(out["path"]), out)]

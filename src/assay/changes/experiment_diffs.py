@@ -1,86 +1,98 @@
-"""What an experiment changed against the commit that it was run on, for hundreds of experiments at once.
+"""What experiments changed, each against a commit of its own, for hundreds of them at once.
 
-Covers: changed files through one `git diff-tree --stdin`, changed lines of params.yaml with the sections
-they stand in. Not covered: parsing YAML: a thousand files would take seconds, and this is for reading only.
+Covers: parameters by the rule of `changes.strategy_diff`; sources by one `git diff-tree --stdin`, so that only those
+that differ are read. Which of them train is taken from the work tree: a module that an experiment began to import is
+counted with the file that imports it, and not named. Not covered: experiments whose parameters cannot be read.
 """
 
 from __future__ import annotations
 
+import posixpath
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from assay.runtime import git
+from assay.changes import strategy_content, strategy_diff
+from assay.changes.strategy_diff import Changes
+from assay.core import params_yaml
+from assay.core.errors import AssayError, UsageError
+from assay.core.params_yaml import Params
+from assay.core.paths import PARAMS, ProjectPaths
+from assay.runtime import dvc_yaml, git, task_source
 from assay.runtime.git_objects import Objects
 
-PARAMS = "params.yaml"
-#: files that follow from a run and say nothing about what was tried
-FOLLOWING = ("dvc.lock", "results/", "plots/", "context/", "arms/")
 
-
-def changes(root: Path, prefix: str, pairs: Sequence[tuple[str, str]], objects: Objects) -> dict[str, list[str]]:
-    """Commit → changed parameters as `lr: 0.01`, then changed files, for each pair (base commit, commit).
-
-    `prefix` is the project's path inside the repository. A commit whose base is not here is left out.
-    """
-    wanted = {commit: base for base, commit in pairs}
-    asked = list(dict.fromkeys([*wanted.values(), *wanted]))  # many experiments share a base
-    found = zip(asked, objects.read([f"{commit}:{prefix}{PARAMS}" for commit in asked]), strict=True)
-    known = {commit: item.content.decode(errors="replace") for commit, item in found if item is not None}
-    params = {
-        commit: parameter_lines(known[base], known[commit])
-        for commit, base in wanted.items()
-        if base in known and commit in known
+def changes(root: Path, pairs: Sequence[tuple[str, str]], objects: Objects) -> dict[str, Changes]:
+    """Commit → what it changes, for each pair (base commit, commit) of the project at `root`."""
+    reader, trains = _ParamsReader(root, objects, pairs), _reached(root)
+    return {
+        commit: found
+        for base, commit, paths in _sources(root, pairs)
+        if (found := _changes(root, base, commit, paths, reader, trains)) is not None
     }
-    files = _files(root, prefix, [(wanted[commit], commit) for commit in params])
-    return {commit: lines + files[commit] for commit, lines in params.items()}
 
 
-def parameter_lines(before: str, after: str) -> list[str]:
-    """Lines of `after` that are not in `before`, sections as a dotted path, comments and blanks left out."""
-    known, lines = set(_lines(before)), list(_lines(after))
-    return [line for line in lines if line not in known]
+class _ParamsReader:
+    """params.yaml of many commits, each read once and parsed when it is asked for."""
+
+    def __init__(self, root: Path, objects: Objects, pairs: Sequence[tuple[str, str]]) -> None:
+        commits, prefix = list(dict.fromkeys(commit for pair in pairs for commit in pair)), git.prefix(root)
+        read = zip(commits, objects.read([f"{commit}:{prefix}{PARAMS}" for commit in commits]), strict=True)
+        self.contents = {commit: found.content for commit, found in read if found is not None}
+        self.objects, self.prefix = objects, prefix
+        pipeline = ProjectPaths(root).pipeline
+        self.pipeline = pipeline.read_bytes() if pipeline.is_file() else b""
+
+    def params(self, commit: str, profile: str | None = None) -> Params:
+        """Parameters of a commit; sections of the user's own are those that today's dvc.yaml tells."""
+        return params_yaml.resolved(dvc_yaml.own_parameters(self.contents[commit], self.pipeline), profile)
+
+    def texts(self, commit: str, paths: Sequence[str]) -> dict[str, str]:
+        names = [f"{commit}:{posixpath.normpath(self.prefix + path)}" for path in paths]
+        found = zip(paths, self.objects.read(names), strict=True)
+        return {path: one.content.decode("utf-8", "surrogateescape") for path, one in found if one is not None}
 
 
-def _lines(content: str) -> Iterator[str]:
-    above: list[tuple[int, str]] = []
-    for line in content.split("\n"):
-        bare = line.split(" #", 1)[0].rstrip()
-        key = bare.strip()
-        if not key or key.startswith("#"):
-            continue
-        indent = len(bare) - len(bare.lstrip())
-        above = [(depth, name) for depth, name in above if depth < indent]
-        if key.endswith(":"):
-            above.append((indent, key[:-1]))
-        else:
-            yield ".".join([*(name for _, name in above), key])
+def _reached(root: Path) -> frozenset[str]:
+    """Sources that train in the work tree; none where its parameters cannot be read, on which nothing here depends."""
+    try:
+        return frozenset(strategy_content.reached(root, params_yaml.load(dvc_yaml.parameters(root)).task.name))
+    except AssayError:
+        return frozenset()
 
 
-def _files(root: Path, prefix: str, pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
-    """Changed files of each commit, relative to the project, without those that follow from a run."""
+def _changes(
+    root: Path, base: str, commit: str, paths: Sequence[str], reader: _ParamsReader, trains: frozenset[str]
+) -> Changes | None:
+    if base not in reader.contents or commit not in reader.contents:
+        return None
+    try:
+        new = reader.params(commit)
+        old = reader.params(base, new.profile)
+        known = all(path in trains or (root / path).is_file() for path in paths)  # else its own imports are followed
+        if not known or (paths and task_source.is_single(root, new.task.name)):
+            before, after = (strategy_content.with_params(root, *each) for each in ((base, old), (commit, new)))
+            return after.since(before)
+    except UsageError:
+        return None
+    edited = [path for path in paths if path in trains]
+    return strategy_diff.changes(
+        params_yaml.strategy(old), params_yaml.strategy(new), reader.texts(base, edited), reader.texts(commit, edited)
+    )
+
+
+def _sources(root: Path, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, list[str]]]:
+    """Each pair with its changed Python files, relative to the project."""
     asked = "".join(f"{commit} {base}\n" for base, commit in pairs)
-    command = [
-        "git",
-        "-C",
-        str(root),
-        "diff-tree",
-        "--stdin",
-        "-r",
-        "--no-relative",
-        "--ignore-submodules=none",
-        *git.NAMES,
-    ]
+    options = ["--stdin", "-r", "--no-relative", "--ignore-submodules=all", *git.NAMES]
+    command = ["git", "-C", str(root), "diff-tree", *options]
     done = subprocess.run(command, input=asked.encode(), capture_output=True)
     found: dict[str, list[str]] = {commit: [] for _, commit in pairs}
-    current: list[str] = []
+    current, prefix = [""], git.prefix(root) or "."
     for word in done.stdout.decode("utf-8", "surrogateescape").split("\0"):
         if word in found:  # a commit's hash stands before its files
             current = found[word]
-        elif word.startswith(prefix) and not _follows(word[len(prefix) :]):
-            current.append(word[len(prefix) :])
-    return found
-
-
-def _follows(path: str) -> bool:
-    return path in ("", PARAMS) or path.startswith(FOLLOWING)
+        elif word.endswith(".py"):
+            current.append(posixpath.relpath(word, prefix))
+    for base, commit in pairs:
+        yield base, commit, found[commit]

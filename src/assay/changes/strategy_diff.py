@@ -12,10 +12,10 @@ one; two or more are bundled. Parameters that come or go while no code differs c
 
 from __future__ import annotations
 
-import ast
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 from assay.core import ast_normal_form, params_yaml
@@ -23,6 +23,8 @@ from assay.core.errors import UsageError
 
 #: a parameter that one side does not have
 ABSENT = object()
+#: between two changes
+SEPARATOR = " · "
 
 
 @dataclass(frozen=True)
@@ -67,24 +69,37 @@ class Changes:
     @property
     def count(self) -> int:
         """Number of changes by the rule at the top of this module."""
-        edited = any(not file.cosmetic for file in self.code)
-        return len(self.changed) + bool(edited or self.introduced or self.removed)
+        return len(self.changed) + bool(self.edited or self.introduced or self.removed)
 
     @property
     def bundled(self) -> bool:
         return self.count > 1
 
     @property
-    def parts(self) -> list[str]:
-        """The differences, one short text each: parameters, then code."""
+    def edited(self) -> dict[str, FileChange]:
+        """Path → change of every file that does something else."""
+        return {file.path: file for file in self.code if not file.cosmetic}
+
+    @property
+    def code_change(self) -> str:
+        """All edits of code with the parameters that come or go with them, which are one change; "" for none."""
         files = ", ".join(map(str, self.code))
-        parameters = [str(change) for change in (*self.changed, *self.introduced, *self.removed)]
-        return [*parameters, *([f"code: {files}"] if files else [])]
+        return SEPARATOR.join([*map(str, (*self.introduced, *self.removed)), *([f"code: {files}"] if files else [])])
+
+    @property
+    def parts(self) -> list[str]:
+        """The differences, one text a change: each parameter that was there before, then the code."""
+        return [*map(str, self.changed), *([self.code_change] if self.code_change else [])]
+
+    @property
+    def settings(self) -> str:
+        """The changed parameters as `-S key=value`."""
+        return " ".join(f"-S {quote(f'{change.name}={_shown(change.after)}')}" for change in self.changed)
 
     def __str__(self) -> str:
         """`lr 0.001 → 0.0003 · code: src/tasks/digits/learning.py +12 −3 · 2 changes bundled`."""
         bundled = [f"{self.count} changes bundled"] if self.bundled else []
-        return " · ".join([*self.parts, *bundled]) or "no difference"
+        return SEPARATOR.join([*self.parts, *bundled]) or "no difference"
 
 
 def changes(
@@ -119,7 +134,7 @@ def _files(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[File
         old, new = before.get(path, ""), after.get(path, "")
         if old != new or (path in before) != (path in after):
             added, removed = _lines(old, new)
-            yield FileChange(path, added, removed, cosmetic=_form(path, old) == _form(path, new))
+            yield FileChange(path, added, removed, cosmetic=form(path, old) == form(path, new))
 
 
 def _lines(old: str, new: str) -> tuple[int, int]:
@@ -129,13 +144,14 @@ def _lines(old: str, new: str) -> tuple[int, int]:
     return sum(new for _, new in blocks), sum(old for old, _ in blocks)
 
 
-def _form(path: str, source: str) -> str:
+def form(path: str, source: str) -> str:
     """What the file does; its very text where that is not Python."""
-    try:
-        tree: ast.AST | None = ast_normal_form.parse(source, path) if path.endswith(".py") else None
+    if not path.endswith(".py"):
+        return source
+    try:  # as bytes, which may say in what encoding they are
+        return ast_normal_form.text(ast_normal_form.parse(source.encode("utf-8", "surrogateescape"), path))
     except UsageError:
-        tree = None
-    return source if tree is None else ast_normal_form.text(tree)
+        return source
 
 
 def _shown(value: object) -> str:

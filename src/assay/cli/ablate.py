@@ -11,7 +11,7 @@ import msgspec
 from assay.cli.printing import examples, show, show_json
 from assay.commands.ablate import ablate
 from assay.commands.experiment_grid import Wanted
-from assay.core import schemas
+from assay.core import reported_key, schemas
 from assay.core.params_yaml import SPAN
 from assay.report import ablation_table as report
 
@@ -32,4 +32,5 @@ def command(
         plain = {"schema": 1, "metric_version": found.metric_version, "cells": cells, "lost": found.lost}
         show_json(schemas.as_json({**plain, **msgspec.to_builtins(found.result)}))
     else:
-        show(report.text(found.cells, found.result, found.metric, found.lost))
+        metric = reported_key.label(found.metric, found.metric_version)
+        show(report.text(found.cells, found.result, metric, found.lost))

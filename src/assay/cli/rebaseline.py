@@ -9,8 +9,8 @@ import click
 import msgspec
 
 from assay.cli.printing import examples, show, show_json
-from assay.commands.baseline_staleness import TRAIN
 from assay.commands.rebaseline import rebaseline
+from assay.commands.rebaseline_plan import TRAIN
 from assay.core import schemas
 
 

@@ -14,7 +14,7 @@ from assay.tags.strategy_events import tag_of
 
 @click.command(epilog=examples('assay reject wavy-pita --why "no gain at ten seeds, twice the time"'))
 @click.argument("experiment")
-@click.option("--why", required=True, help="The reason, for whoever has the same idea.")
+@click.option("--why", required=True, help="The reason, for those who have the same idea.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(experiment: str, why: str, as_json: bool) -> None:
     """Keep EXPERIMENT as the tag rejected/EXPERIMENT, with its verdict."""

@@ -10,7 +10,7 @@ import click
 from assay.cli.printing import examples, show, show_json
 from assay.commands.experiment_grid import Wanted
 from assay.commands.sweep import sweep
-from assay.core import schemas
+from assay.core import reported_key, schemas
 from assay.core.params_yaml import SPAN
 from assay.report import comparison_text
 from assay.report import sweep_table as report
@@ -40,4 +40,5 @@ def command(settings: tuple[str, ...], name: str, replicates: int | None, as_jso
         show_json(schemas.as_json(plain))
     else:
         lines = [(" ".join(one.settings), one.experiment, one.alone, one.p_holm, one.verdict) for one in found.tried]
-        show(report.text(lines, found.failed, found.metric, found.baseline))
+        metric = reported_key.label(found.metric, found.metric_version)
+        show(report.text(lines, found.failed, metric, found.baseline))

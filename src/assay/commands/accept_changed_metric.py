@@ -19,7 +19,7 @@ from assay.core.errors import IncomparableError
 from assay.core.paths import ProjectPaths
 from assay.history import first_look_terms, metric_changing_commits
 from assay.history.experiments import Experiment
-from assay.metrics import metric_definition, task_metrics, undeclared_file_reads
+from assay.metrics import metric_definition, reported_scores, task_metrics, undeclared_file_reads
 from assay.metrics.metric_definition import MetricDefinition, MetricTerms
 from assay.metrics.task_metrics import Metric
 from assay.runtime import dvc_yaml, task_source
@@ -80,7 +80,9 @@ def _terms(
 
 def _today(tree: ProjectPaths) -> Metric:
     asked = params_yaml.load(dvc_yaml.parameters(tree.root))
+    if asked.is_script:
+        return reported_scores.metric(asked)
     where = task_source.where(tree.root, asked.task.name, "metrics")
     with undeclared_file_reads.watching():
         module = task_source.load(tree.root, asked.task.name, "metrics")
-    return task_metrics.chosen(task_metrics.read(module, where), asked.metric.name, where)
+    return task_metrics.asked(module, asked.metric, where)[asked.metric.name]

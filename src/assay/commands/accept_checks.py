@@ -11,13 +11,13 @@ from pathlib import Path
 
 from assay.baseline import accepted_strategy, baseline_param
 from assay.baseline.accepted_strategy import FLOOR
-from assay.changes import baseline_diff
-from assay.core import params_yaml
+from assay.changes import strategy_content
+from assay.core import params_yaml, reported_key
 from assay.core.errors import IncomparableError, ProvenanceError, UsageError
 from assay.core.paths import ProjectPaths
 from assay.history import metrics_json
 from assay.history.experiments import Experiment, Repository
-from assay.history.single_change_experiments import measured_alone
+from assay.history.single_change_experiments import PROFILE, ablation, measured_alone
 from assay.history.strategy_status import State
 from assay.runtime import dvc_yaml, git
 from assay.runtime.commit_one_file import branch
@@ -29,7 +29,9 @@ from assay.tags.strategy_events import NO_EVIDENCE, UnverifiableError
 
 #: rules that may be set aside with a reason
 ALLOWANCES = ("equivalent", "bundle", "metric")
-PROFILE = "full"
+METRIC = "metric"
+#: what `--first` allows: a starting point that claims no gain
+FIRST = "first"
 
 
 def check_repository(layout: ProjectPaths, repository: Repository, name: str) -> None:
@@ -55,7 +57,7 @@ def check_edits(layout: ProjectPaths, tried: Experiment) -> None:
             mend=_put_aside(layout.root, edited),
         )
     task = params_yaml.load(dvc_yaml.parameters(layout.root)).task.name
-    if untracked := baseline_diff.untracked(layout, task):
+    if untracked := strategy_content.untracked(layout.root, task):
         mend = f"{commit_command(layout.root, untracked)}, then dvc exp run"
         raise ProvenanceError(f"{untracked[0]} is imported but Git does not track it", mend=mend)
 
@@ -92,10 +94,32 @@ def check_numbers(tried: Experiment, metrics: dict[str, object], allow: Collecti
             allowed=PROFILE,
             mend=f"dvc exp run -S profile={PROFILE}",
         )
+    version = metrics_json.text(metrics, "metric_version")
+    if reported_key.is_unproven(version) and METRIC not in allow:
+        raise IncomparableError(
+            f"{tried.name} reports its number, whose ruler is unproven: task.ruler names no file that computes it",
+            allowed="a number with a ruler",
+            mend="name its files under task.ruler and dvc exp run, or --allow metric --why REASON",
+        )
+    if FIRST in allow:
+        _check_first(tried, metrics)
+        return
     good = {"progress", *({"equivalent"} & set(allow))}
     if verdict not in good:
         mend = "--allow equivalent --why REASON, for a simplification" if verdict == "equivalent" else "assay log --all"
+        if verdict == "inconclusive" and metrics_json.number(metrics, "baseline") is None:
+            mend = "--first --why REASON, for a starting point; or judge.floor: VALUE in params.yaml, then dvc exp run"
         raise IncomparableError(f"the verdict of {tried.name} is {verdict}", allowed=", ".join(sorted(good)), mend=mend)
+
+
+def _check_first(tried: Experiment, metrics: dict[str, object]) -> None:
+    """A starting point is what nothing was compared with."""
+    if metrics_json.number(metrics, "baseline") is not None or metrics_json.text(metrics, "verdict") != "inconclusive":
+        raise IncomparableError(
+            f"{tried.name} was compared, with verdict {metrics_json.text(metrics, 'verdict')}",
+            allowed="--first where there is nothing to compare with",
+            mend="the same command without --first",
+        )
 
 
 def check_version(tried: Experiment, today: str) -> None:
@@ -136,15 +160,17 @@ def check_bundle(
     """Changes against the baseline; more than one needs each to have been measured alone."""
     if named.name == FLOOR:
         return []
-    found = baseline_diff.differences(layout, named.commit)
-    if not found:
+    before = strategy_content.in_commit(layout.root, named.commit, PROFILE)
+    after = strategy_content.in_work_tree(layout.root, PROFILE)
+    found = after.since(before)
+    if not found.count:
         raise IncomparableError(f"nothing differs from {named.name}", mend="dvc exp run -S lr=…")
-    if len(found) > 1 and "bundle" not in allow:
-        alone = measured_alone(layout.root, repository.experiments, named.commit, version, found)
-        missing = [change for change in found if change not in alone]
+    if found.bundled and "bundle" not in allow:
+        alone = measured_alone(layout.root, repository.experiments, version, before, after)
+        missing = [part for part in found.parts if part not in alone]
         if missing:
             raise IncomparableError(
-                f"{len(found)} changes at once against {named.name}, not measured alone: {'; '.join(missing)}",
-                mend=f"assay ablate {baseline_diff.settings(found)}, or --allow bundle --why REASON",
+                f"{found.count} changes at once against {named.name}, not measured alone: {'; '.join(missing)}",
+                mend=f"{ablation(found)}, or --allow bundle --why REASON",
             )
-    return found
+    return found.parts

@@ -11,10 +11,12 @@ from typing import Any
 
 import msgspec
 
+from assay.commands.accept_checks import FIRST
 from assay.core.metric_version import metric_name
 from assay.core.paths import ProjectPaths
 from assay.history import metrics_json, replicates_csv
 from assay.history.attempt_and_family_entries import AttemptEntry
+from assay.report.comparison_text import alone, verdict_lines
 from assay.runtime import files
 from assay.stats import cautions, confirmation_rule
 from assay.stats.arm_comparison import Comparison as Judged
@@ -40,6 +42,25 @@ def _scores(layout: ProjectPaths, metric: str) -> dict[str, Score]:
     rows = replicates_csv.rows(files.read_bytes(layout.replicates))
     arms = {name: replicates_csv.arm(rows, name, metric) for name in {row["arm"] for row in rows}}
     return {name: metrics_json.score(arm) for name, arm in arms.items()}
+
+
+def settled(
+    measuring: Confirmation,
+    new: FreshReplicates,
+    old: FreshReplicates | None,
+    tree: tuple[Mapping[str, Any], str, str],
+    attempt: AttemptEntry,
+    allow: Collection[str],
+) -> tuple[str, RecordedComparison, bool]:
+    """What fresh replicates say, in words and as evidence, and whether that is enough; `tree`: metrics, the baseline's
+    name, the metric version. A starting point is compared with nothing."""
+    metrics, against, version = tree
+    if FIRST in allow:
+        text = f"a starting point, no gain is claimed: {alone(new.arm.values, measuring.metric.name, version)}"
+        return text, RecordedComparison(verdict="inconclusive", candidate=new.score), bool(new.arm.values)
+    judged = judge(measuring, new, old, metrics, attempt)
+    text = verdict_lines(judged, measuring.metric.name, against, version)
+    return text, comparison(judged, new, old, metrics, attempt.level), confirmed(judged, allow)
 
 
 def judge(

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from assay.changes import baseline_diff
+from assay.changes import strategy_content
 from assay.commands import experiment_grid
 from assay.commands.experiment_grid import Cell
-from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
-from assay.runtime import dvc_yaml, git
+from assay.runtime import git
 
 
 def check_parts(layout: ProjectPaths, base: Cell, parts: Sequence[Cell]) -> None:
@@ -76,13 +75,11 @@ def _is_baseline(layout: ProjectPaths, one: Cell) -> bool:
         return False
     name = asked.baseline
     commit = git.resolve(layout.root, f"refs/tags/{name}") or git.resolve(layout.root, name)
-    content = commit and dvc_yaml.parameters_at(layout.root, commit)
-    if not commit or not content:
+    if not commit:
         return False
     try:
-        then = params_yaml.resolved(content, asked.profile)
+        then = strategy_content.in_commit(layout.root, commit, asked.profile)
     except UsageError:
         return False
-    return params_yaml.strategy(then) == params_yaml.strategy(asked) and not baseline_diff.sources_between(
-        layout, commit, one.base, asked.task.name
-    )
+    now = strategy_content.with_params(layout.root, one.base, asked)
+    return not now.since(then).count

@@ -19,7 +19,7 @@ from assay.baseline import accepted_strategy
 from assay.core import params_problems
 from assay.core.errors import AssayError, Exit, ProvenanceError, UsageError
 from assay.core.params_yaml import Params
-from assay.core.paths import STAGES, ProjectPaths
+from assay.core.paths import IN_PROJECT, PARAMS, PIPELINE, STAGES, ProjectPaths
 from assay.core.schemas import Record
 from assay.core.yaml12 import parse
 from assay.runtime import (
@@ -69,7 +69,7 @@ def check(start: Path, stage: str | None, quiet: bool) -> Checked:
     found: list[Refusal] = []
     for topic, look in _looks(root):
         found += _collected(topic, look)
-    run = list(_run(root, stage, quiet)) if (root / "params.yaml").is_file() else []
+    run = list(_run(root, stage, quiet)) if (root / PARAMS).is_file() else []
     known = {one.text for one in found}
     return Checked(stages=_stages(stage), refusals=[*found, *(one for one in run if one.text not in known)])
 
@@ -81,7 +81,7 @@ def _stages(stage: str | None) -> list[str]:
 
 def _root(start: Path) -> Path:
     here = start.resolve()
-    root = next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").is_file()), None)
+    root = next((folder for folder in (here, *here.parents) if (folder / PIPELINE).is_file()), None)
     if root is None:
         raise UsageError(f"no dvc.yaml in {here} or above it", mend="change to the project's folder, or assay init")
     return root
@@ -129,7 +129,7 @@ def _repository(root: Path) -> Iterator[AssayError]:
 
 def _pipeline(root: Path) -> Iterator[AssayError]:
     layout = ProjectPaths(root)
-    stages = parse(files.read_bytes(layout.pipeline), "dvc.yaml").get("stages")
+    stages = parse(files.read_bytes(layout.pipeline), PIPELINE).get("stages")
     declared = stages if isinstance(stages, dict) else {}
     if missing := [name for name in STAGES if name not in declared]:
         yield UsageError(
@@ -141,7 +141,7 @@ def _pipeline(root: Path) -> Iterator[AssayError]:
     listed = dvc_yaml.dependencies(layout, params.task.name if params else "")
     for stage in (name for name in STAGES if name in listed):
         for path in listed[stage]:
-            if not (root / path).exists() and not path.startswith("context/"):
+            if not (root / path).exists() and not Path(path).is_relative_to(IN_PROJECT.environment.parent):
                 yield UsageError(
                     f"stage {stage} depends on {path}, which is not there",
                     mend=f"bring it back, or take the line out of stages.{stage}.deps in dvc.yaml",

@@ -14,24 +14,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.baseline.accepted_strategy import locked as locked_hash
 from assay.changes import dvc_lock_diff
 from assay.core import params_yaml
 from assay.core.errors import IncomparableError, ProvenanceError, UsageError
 from assay.core.params_yaml import Params
-from assay.core.paths import ProjectPaths
+from assay.core.paths import LOCK, PARAMS, VALIDATION_PART, ProjectPaths
 from assay.data import storage
 from assay.history import metrics_json
 from assay.history.cached_predictions import CachedArm
 from assay.metrics import evaluation_setup, ran_on_this_machine, replicate_scores, task_metrics, undeclared_file_reads
 from assay.metrics.scored_arm import Ruler
 from assay.metrics.task_metrics import Metric
-from assay.runtime import dvc_yaml, files, git, import_closure, metric_input_files, source_analysis_cache, task_source
+from assay.runtime import (
+    dvc_lock,
+    dvc_yaml,
+    files,
+    git,
+    metric_input_files,
+    script_source,
+    source_analysis_cache,
+    task_code,
+    task_source,
+)
 from assay.runtime.git_commit_hint import commit_command, named
 from assay.stats.compare_arms import MeasuredArm
 from assay.tags.strategy_events import Score
-
-VALIDATION = "data/split/validation"
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,8 @@ def load(layout: ProjectPaths, *, only_known: bool = False) -> Today:
     Raises ProvenanceError where it did not, IncomparableError when the validation part is not today's, UsageError for
     bad sources.
     """
+    again = "its number is reported, and there are no predictions to score again"
+    script_source.refuse(layout.root, again, "dvc exp run, which measures both arms under today's ruler")
     asked = params_yaml.resolved(dvc_yaml.parameters(layout.root))
     if only_known:
         _check_known(layout, asked.task.name)
@@ -114,7 +123,7 @@ def load(layout: ProjectPaths, *, only_known: bool = False) -> Today:
     with undeclared_file_reads.watching():
         module = task_source.load(layout.root, asked.task.name, "metrics")
     version = evaluation_setup.version(layout.root, asked, module, manifest.content)
-    return Today(layout, asked, evaluation_setup.read(layout.root, asked, module, part.ids, part.targets), version)
+    return Today(layout, asked, evaluation_setup.read(layout.root, asked, module, part.ids, part.seen_targets), version)
 
 
 def _check_known(layout: ProjectPaths, task: str) -> None:
@@ -129,35 +138,35 @@ def _check_known(layout: ProjectPaths, task: str) -> None:
 
 def _check_data(layout: ProjectPaths) -> None:
     source_analysis_cache.load(dvc_yaml.store(layout.root).sources)
-    lock = dvc_lock_diff.read(files.read_bytes(layout.lock, "dvc repro split"))
+    lock = dvc_lock.stages(files.read_bytes(layout.lock, "dvc repro split"))
     making = {stage: entry for stage, entry in lock.items() if stage in ("prepare", "split")}
     changed = dvc_lock_diff.changed_sources(layout.root, making)
     if changed:
         stage, names = next(iter(changed.items()))
         raise IncomparableError(
-            f"{VALIDATION} is not today's: {stage} last ran with another {', '.join(names[:3])}",
+            f"{VALIDATION_PART} is not today's: {stage} last ran with another {', '.join(names[:3])}",
             mend="dvc repro split",
         )
-    if VALIDATION in dvc_lock_diff.changed_outputs(layout.root, making):
+    if VALIDATION_PART in dvc_lock_diff.changed_outputs(layout.root, making):
         raise IncomparableError(
-            f"{VALIDATION} is not the one of dvc.lock", mend=f"dvc checkout --force {VALIDATION}, or dvc pull"
+            f"{VALIDATION_PART} is not the one of dvc.lock", mend=f"dvc checkout --force {VALIDATION_PART}, or dvc pull"
         )
 
 
 def check_committed(today: Today) -> str:
     """The commit that holds today's ruler: HEAD. Raises ProvenanceError naming what is in no commit."""
     root, task = today.layout.root, today.asked.task.name
-    reached = import_closure.import_closure(root, [task_source.path(root, task, "metrics")])
+    reached = task_code.closure(root, task, task_code.METRICS)
     paths = [file.as_posix() for file in (*reached, *metric_input_files.metric_reads(root, task))]
     new = git.run(root, "ls-files", "-z", "--others", "--", *paths).split("\0")
     missing = [*git.edited(root, "HEAD", *paths), *filter(None, new)]
     committed = dvc_yaml.parameters_at(root, "HEAD")
     then = params_yaml.load(committed, "params.yaml at HEAD") if committed else None
     if then is None or (then.metric, then.task) != (today.asked.metric, today.asked.task):
-        missing.append("params.yaml")
-    lock = git.read(root, "HEAD", "dvc.lock") or b"{}"
-    if locked_hash(lock, VALIDATION) != locked_hash(files.read_bytes(today.layout.lock), VALIDATION):
-        missing.append("dvc.lock")
+        missing.append(PARAMS)
+    locks = git.read(root, "HEAD", LOCK) or b"", files.read_bytes(today.layout.lock)
+    if len({dvc_lock.output_hash(lock, VALIDATION_PART) for lock in locks}) > 1:
+        missing.append(LOCK)
     if missing:
         raise ProvenanceError(
             f"{today.version} is in no commit yet, evidence could not refer to it: {named(missing)}",

@@ -15,6 +15,7 @@ import numpy as np
 from assay.commands import check_evaluation_setup
 from assay.commands.check_evaluation_setup import Today
 from assay.core.errors import IncomparableError, UsageError
+from assay.core.paths import LOCK
 from assay.history import cached_predictions
 from assay.history.cached_predictions import NotAtHandError
 from assay.runtime import dvc_cache_dir, git, project_root
@@ -47,7 +48,7 @@ def new_examples(
     """
     today = today or check_evaluation_setup.load(project_root.find(root), only_known=True)
     if today.version != version:
-        raise IncomparableError(f"they were measured under {version}, and the ruler at hand is {today.version}")
+        raise IncomparableError(f"they were measured under {version}, and today's metric version is {today.version}")
     if today.ruler.metric.per_example is None:
         return None
     cache = dvc_cache_dir.folder(root)
@@ -61,7 +62,7 @@ def new_examples(
 
 def _scores(root: Path, cache: Path, side: Side, today: Today) -> Array:
     """(R, N) scores of single examples, (N,) for a floor."""
-    lock = git.read(root, side.commit, "dvc.lock") or b""
+    lock = git.read(root, side.commit, LOCK) or b""
     try:
         if side.arm not in ("candidate", "baseline"):
             return today.each_example(*cached_predictions.floor(cache, lock, side.arm), f"floor {side.arm}")

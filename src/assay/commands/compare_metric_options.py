@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from assay.core.errors import IncomparableError, UsageError
 from assay.core.metric_version import metric_name
+from assay.core.paths import RULERS
 from assay.runtime import table_files
 from assay.runtime.table_files import Table
 
-RULERS = "results/rulers.csv"
 DIRECTIONS = ("maximize", "minimize")
 
 

@@ -18,6 +18,7 @@ from assay.commands import compare_sides as sides
 from assay.commands.check_evaluation_setup import Today
 from assay.commands.compare_sides import SideSource
 from assay.core.errors import IncomparableError, UsageError
+from assay.core.paths import LOCK
 from assay.history import cached_predictions
 from assay.history.cached_predictions import CachedArm, NotAtHandError
 from assay.metrics.task_metrics import Metric
@@ -55,7 +56,7 @@ class Rescoring:
         recorded = source.table["metric_version"][0]
         if recorded != self.today.version:
             raise IncomparableError(
-                f"{source.name} was measured under {recorded}, and the ruler at hand is {self.today.version}",
+                f"{source.name} was measured under {recorded}, and today's metric version is {self.today.version}",
                 mend=f"git switch --detach {source.commit[:12]}, or assay rescore",
             )
         metrics = self.today.ruler.metrics
@@ -98,7 +99,7 @@ class Rescoring:
         return found
 
     def _lock(self, source: SideSource) -> bytes:
-        return git.read(self.root, source.commit, "dvc.lock") or b""
+        return git.read(self.root, source.commit, LOCK) or b""
 
 
 def rescoring(root: Path) -> Rescoring:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assay.commands import compare_detect_column, compare_metric_options, compare_one_run_per_row, compare_run_files
-from assay.commands.compare_metric_options import RULERS, MetricRow
+from assay.commands.compare_metric_options import MetricRow
 from assay.core.errors import UsageError
 from assay.core.metric_version import metric_name
+from assay.core.paths import METRICS, PIPELINE, REPLICATES, RULERS
 from assay.history.replicates_csv import SAME_AS
 from assay.metrics import ran_on_this_machine, result_tables
 from assay.runtime import files, git, table_files
@@ -22,7 +23,6 @@ from assay.runtime.table_files import Table
 from assay.stats import verdict_rule
 from assay.stats.strategy_replicates import Member, MetricConditions, ReplicateGroup
 
-REPLICATES, METRICS = "results/replicates.csv", "results/metrics.json"
 SCHEMA = 1
 #: columns of a record that are no metric
 RECORDED = (
@@ -64,7 +64,7 @@ class SideSource:
 
 def home(start: Path) -> Path:
     """The project that `start` lies in, so that records are found from its subfolders too; else `start`."""
-    return next((folder for folder in (start, *start.parents) if (folder / "dvc.yaml").is_file()), start)
+    return next((folder for folder in (start, *start.parents) if (folder / PIPELINE).is_file()), start)
 
 
 def find(root: Path, name: str) -> SideSource:

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from assay.core import params_problems
 from assay.core.errors import Exit, UsageError
-from assay.runtime import library_fingerprint, project_root
+from assay.runtime import dvc_yaml, library_fingerprint, project_root
 
 #: gravest first; `never` asks for nothing
 REQUIRED = {"error": ("error",), "warning": ("error", "warning"), "never": ()}
@@ -51,12 +52,20 @@ class Examined:
 def doctor(start: Path) -> Examined:
     """Examine the task of the project around `start`; what the process refuses it says itself on stderr."""
     layout = project_root.find(start)
+    problems, params = params_problems.problems(dvc_yaml.parameters(layout.root))
+    if problems:
+        raise problems[0]
+    if params is not None and params.is_script:
+        raise UsageError(
+            f"the task is a script, {params.task.command!r}: its model and loss are its own",
+            mend="call assay.doctor.examine in it, with your model, loss, optimizer and loaders",
+        )
     for part in (layout.part("train"), layout.part("validation")):
         if not part.is_dir():
             raise UsageError(f"{part.relative_to(layout.root)} is not there", mend="dvc repro split")
     root = layout.root
     with tempfile.TemporaryDirectory(prefix="assay-doctor-") as folder:
-        answer = Path(folder) / "report.json"
+        answer = Path(folder) / "examined.json"
         command = library_fingerprint.command("examine_task", str(answer))
         # what the task prints must not stand among the lines of --json
         done = subprocess.run(command, cwd=root, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, stdout=sys.stderr)

@@ -23,7 +23,7 @@ from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
 from assay.core.params_yaml import Judge, Params
-from assay.core.paths import ProjectPaths
+from assay.core.paths import PIPELINE, REPLICATES, RULERS, ProjectPaths
 from assay.core.yaml12 import parse
 from assay.history import replicates_csv
 from assay.history.replicates_csv import Row
@@ -36,7 +36,6 @@ from assay.strategies.acceptance_transaction import newest_date
 from assay.strategies.merge_commit import merge
 from assay.tags.strategy_events import NAMES, is_name
 
-REPLICATES = "results/replicates.csv"
 #: column of ours, not of the file: what the metric imported
 PACKAGES = "packages"
 #: one ref, whatever else the user's settings make a fetch do
@@ -72,7 +71,7 @@ class Cell:
 
 def check_settings(layout: ProjectPaths, settings: Sequence[str]) -> None:
     """Raises UsageError for what is no setting, and for a parameter that only stages of the user's own read."""
-    pipeline = parse(git.read(layout.root, "HEAD", "dvc.yaml") or b"{}", "dvc.yaml")
+    pipeline = parse(git.read(layout.root, "HEAD", PIPELINE) or b"{}", PIPELINE)
     others = dvc_yaml.foreign(pipeline) - params_yaml.KEYS
     for setting in settings:
         if "=" not in setting or setting.startswith("-"):
@@ -246,7 +245,7 @@ def _rows(layout: ProjectPaths, one: Cell, say: Say) -> list[Row]:
         known = _run(layout, one)
     else:
         say(f"{one.label} is measured: {one.name}")
-    content, metric = git.read(layout.root, one.ref, compare_metric_options.RULERS), asked(layout, one).metric.name
+    content, metric = git.read(layout.root, one.ref, RULERS), asked(layout, one).metric.name
     packages = compare_metric_options.packages(content, metric, one.name)
     return [{**row, PACKAGES: packages} for row in replicates_csv.rows(known)]
 
@@ -259,7 +258,7 @@ def _run(layout: ProjectPaths, one: Cell) -> bytes:
         command = [*DVC, "exp", "run", last(scratch.layout), "--name", one.name, *options]
         code, said = run(command, scratch.layout.root, layout.root)
         if code:
-            raise failed(f"{one.label} does not run", said, "mend it, then run the command again")
+            raise failed(f"{one.label} does not run", said, "fix it, then run the command again")
         content = files.read_bytes(scratch.layout.replicates)
         if git.resolve(scratch.top, one.ref):
             git_plumbing.call(layout.root, *_FETCH, str(scratch.top), f"{one.ref}:{one.ref}")

@@ -20,9 +20,12 @@ from assay.core.paths import ProjectPaths
 from assay.history import dvc_outputs, name_lookup
 from assay.history.experiments import read
 from assay.history.strategy_status import Strategy, fold
-from assay.runtime import cache_dirs, dvc_yaml, project_root
+from assay.runtime import cache_dirs, dvc_yaml, project_root, script_source
 from assay.serving.export_folder import StoredStrategy, needed, pack
 from assay.serving.predict import MODEL, BrokenError, Predictor
+
+#: why a script's strategy is no model
+NOT_OPENED = "the files of task.keep are its own, and are never opened here"
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ def export(start: Path, name: str, folder: Path, ensemble: bool, say: cache_dirs
     not predict what it predicted.
     """
     layout = project_root.find(start)
+    script_source.refuse(layout.root, NOT_OPENED, "dvc get . models/candidate --rev strategy/NAME")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise UsageError(f"{folder} is there already", allowed="a new or an empty folder", mend=f"rm -r '{folder}'")
     strategy = _strategy(layout, name)
@@ -57,16 +61,20 @@ def export(start: Path, name: str, folder: Path, ensemble: bool, say: cache_dirs
 
 
 def load(name: str | Path, *, ensemble: bool = False, device: str = "cpu") -> Predictor:
-    """The model of the accepted strategy `strategy/NAME` of the project around here, or an exported folder.
+    """Model of the accepted strategy `strategy/NAME` in the project around here, or of an exported folder.
 
-    `predict(inputs)` takes raw examples (N, …) and gives predictions (N, …) of the first replicate, drawn by
-    lot and not by score; with `ensemble` the mean over all replicates. A folder holds what it was exported
-    with. Raises UsageError as `export` does, for a damaged folder, and for a device that torch lacks.
+    Its `predict(inputs)` takes raw examples (N, …) as `prepare()` makes them. It gives class probabilities (N,
+    classes), or values (N, …), of the first replicate, drawn by lot and not by score; with `ensemble` the mean over
+    all replicates. A folder holds what it was exported with. `device`: `cpu`, or an accelerator that torch sees.
+
+    Raises `UsageError` for a strategy that is not there or was revoked, outputs that are nowhere to be had (with the
+    `dvc pull` to run), a damaged folder, and a device that torch lacks.
     """
     _check_device(device)
     if (Path(name) / MODEL).is_file():
         return _open_exported(Path(name), ensemble, device)
     layout = project_root.find(Path.cwd())
+    script_source.refuse(layout.root, NOT_OPENED, "dvc get . models/candidate --rev strategy/NAME")
     strategy = _strategy(layout, str(name))
     folder = dvc_yaml.store(layout.root).export(strategy.tag.object, ensemble)
     cache_dirs.hold(folder)
@@ -113,7 +121,7 @@ def _strategy(layout: ProjectPaths, name: str) -> Strategy:
     if found.revoked is not None:
         standing = [one.tag.name for one in state.strategies.values() if one.revoked is None]
         raise UsageError(
-            f"{found.tag.name} was revoked", allowed=", ".join(standing) or "none stands", mend="assay log"
+            f"{found.tag.name} was revoked", allowed=", ".join(standing) or "no strategy", mend="assay log"
         )
     return found
 

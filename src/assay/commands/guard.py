@@ -16,14 +16,14 @@ from pathlib import Path
 import msgspec
 
 from assay.baseline import accepted_strategy
-from assay.changes import baseline_diff
+from assay.changes import strategy_content
 from assay.changes.trace_diff import Guarded, first_difference, guarded, ordered
 from assay.core import params_yaml, schemas
 from assay.core.errors import ProvenanceError, UsageError
-from assay.core.paths import ProjectPaths
+from assay.core.paths import PARAMS, ProjectPaths
 from assay.core.schemas import Trace, TraceRequest
 from assay.data import storage
-from assay.runtime import cache_dirs, dvc_yaml, files, git, library_fingerprint, project_root, task_code
+from assay.runtime import cache_dirs, dvc_yaml, files, git, library_fingerprint, project_root, script_source, task_code
 from assay.runtime.git_commit_hint import commit_command
 from assay.scratch.scratch_repo import failed, run
 
@@ -74,6 +74,7 @@ def guard(
     if not 1 <= steps <= MOST_STEPS:
         raise UsageError(f"--steps is {steps}", allowed=f"1 to {MOST_STEPS}")
     layout = project_root.find(start)
+    script_source.refuse(layout.root, "nobody but the script sees its training steps", "dvc exp run, on both revisions")
     asked = params_yaml.resolved(dvc_yaml.parameters(layout.root))
     before = _revision(layout, base or _baseline(asked.baseline), say)
     after = _revision(layout, head, say) if head else _work_tree(layout)
@@ -106,7 +107,7 @@ def _revision(layout: ProjectPaths, name: str, say: cache_dirs.Say) -> Revision:
 
 def _work_tree(layout: ProjectPaths) -> Revision:
     found = _described(WORK_TREE, "", layout)
-    untracked = baseline_diff.untracked(layout, found.task)
+    untracked = strategy_content.untracked(layout.root, found.task)
     if untracked:
         raise ProvenanceError(
             f"{untracked[0]} is imported but Git does not track it", mend=commit_command(layout.root, untracked)
@@ -115,7 +116,7 @@ def _work_tree(layout: ProjectPaths) -> Revision:
 
 
 def _described(name: str, commit: str, layout: ProjectPaths) -> Revision:
-    where = "params.yaml" if not commit else f"params.yaml of {name}"
+    where = PARAMS if not commit else f"params.yaml of {name}"
     checked = params_yaml.load(dvc_yaml.parameters(layout.root), where)
     return Revision(name, commit, layout, params_yaml.modes(checked), checked.task.name)
 

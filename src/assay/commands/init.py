@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from assay.commands import status_library
+from assay.commands import status_programs
 from assay.core.errors import UsageError
+from assay.core.paths import PARAMS, PIPELINE
 from assay.core.schemas import Record
 from assay.project_setup import (
     commit_changes,
@@ -80,7 +81,7 @@ def _set_up(here: Path, top: Path, wishes: Wishes, inside: bool) -> Setup:
         if there
         else setup_plan.plan(here, top, guess, wishes.folder)
     )
-    notes = [*plan.notes, *_about_data(plan.place, guess, inside), *(line.text for line in status_library.programs())]
+    notes = [*plan.notes, *_about_data(plan.place, guess, inside), *(line.text for line in status_programs.programs())]
     if guess.others:
         notes.insert(0, f"not taken: {', '.join(guess.others[:5])}; assay init PATH takes another")
     if plan.apart:
@@ -92,7 +93,7 @@ def _set_up(here: Path, top: Path, wishes: Wishes, inside: bool) -> Setup:
         diff = file_changes.diff(plan.changes)
     else:
         commit = _land(top, plan.changes, message, wishes)
-    commands = _commands(plan, here)
+    commands = _commands(plan, here, guess.template)
     if plan.changes and not wishes.commit:
         commands.insert(0, commit_changes.by_hand(plan.changes, message, _cd(here, top)))
     return Setup(
@@ -112,7 +113,7 @@ def _land(top: Path, changes: list[EditedFile], message: str, wishes: Wishes) ->
 
 
 def _is_committed(folder: Path, top: Path) -> bool:
-    content = git.read(folder, "HEAD", "dvc.yaml") if git.resolve(top, "HEAD") else None
+    content = git.read(folder, "HEAD", PIPELINE) if git.resolve(top, "HEAD") else None
     return output_conflicts.is_set_up(content)
 
 
@@ -120,7 +121,7 @@ def _nothing(folder: Path, top: Path, here: Path, wishes: Wishes) -> Setup:
     if wishes.template or wishes.folder:
         asked = f"--template {wishes.template}" if wishes.template else f"--in {wishes.folder}"
         raise UsageError(
-            f"{os.path.relpath(folder / 'dvc.yaml', here)} is set up already, {asked} changes nothing",
+            f"{os.path.relpath(folder / PIPELINE, here)} is set up already, {asked} changes nothing",
             mend=f"assay init --remove, then assay init {asked}",
         )
     plan = SetupPlan(setup_plan.place_of(here, top, folder), [])
@@ -130,7 +131,7 @@ def _nothing(folder: Path, top: Path, here: Path, wishes: Wishes) -> Setup:
         took="set up already; nothing was changed",
         files=[],
         commit="",
-        notes=[line.text for line in status_library.programs()],
+        notes=[line.text for line in status_programs.programs()],
         next=_commands(plan, here),
         diff="",
     )
@@ -161,13 +162,14 @@ def _about_data(place: ProjectPlace, guess: Guess, inside: bool) -> list[str]:
     ]
 
 
-def _commands(plan: SetupPlan, here: Path) -> list[str]:
+def _commands(plan: SetupPlan, here: Path, template: str = "") -> list[str]:
     """What to run next, from the current folder: the first run, then one with a change."""
-    pipeline = os.path.relpath(plan.place.folder / "dvc.yaml", here)
-    if pipeline == "dvc.yaml":
-        return ["dvc exp run", "dvc exp run -S lr=0.001"]
-    name, given = shlex.quote(pipeline), shlex.quote(pipeline.replace("dvc.yaml", "params.yaml"))
-    return [f"dvc exp run {name}", f"dvc exp run {name} -S {given}:lr=0.001"]
+    pipeline = os.path.relpath(plan.place.folder / PIPELINE, here)
+    change = "" if template == "script" else "lr=0.001"  # a script's parameters are its own
+    if pipeline == PIPELINE:
+        return ["dvc exp run", *([f"dvc exp run -S {change}"] if change else [])]
+    name, given = shlex.quote(pipeline), shlex.quote(pipeline.replace(PIPELINE, PARAMS))
+    return [f"dvc exp run {name}", *([f"dvc exp run {name} -S {given}:{change}"] if change else [])]
 
 
 def _cd(here: Path, top: Path) -> str:

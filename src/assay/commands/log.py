@@ -11,14 +11,16 @@ from typing import Any
 
 from assay.baseline import baseline_param
 from assay.changes.experiment_diffs import changes
+from assay.changes.strategy_diff import SEPARATOR, Changes
 from assay.core.errors import AssayError
 from assay.core.metric_version import metric_name
+from assay.core.paths import PARAMS
 from assay.history import metrics_json, rescored_metrics
 from assay.history.experiments import Experiment, Repository, Tag, read
 from assay.history.rescored_metrics import Tables
 from assay.history.strategy_status import State, Strategy, fold
 from assay.report.json_rows import LogRow, LogRows
-from assay.runtime import git, project_root
+from assay.runtime import project_root
 from assay.runtime.git_objects import reading
 from assay.tags.strategy_events import Attempted, RecordedComparison, Rejected, Revoked
 
@@ -40,7 +42,7 @@ def log(start: Path, everything: bool = False) -> LogRows:
 def _current(root: Path) -> str:
     """The baseline that params.yaml names, "" when it cannot be read: the log must not depend on it."""
     try:
-        return baseline_param.baseline((root / "params.yaml").read_bytes())
+        return baseline_param.baseline((root / PARAMS).read_bytes())
     except (OSError, AssayError):
         return ""
 
@@ -61,12 +63,14 @@ def _events(state: State, current: str, everything: bool, tables: Tables) -> lis
 def _strategy(strategy: Strategy, current: str) -> LogRow:
     accepted = strategy.accepted
     standing = "baseline" if strategy.tag.name == current else "accepted"
+    if accepted.confirmation.delta is None:  # compared with nothing
+        standing += ", a starting point that claims no gain"
     return LogRow(
         kind="strategy",
         name=accepted.name,
         date=strategy.tag.stamp.date,
         author=strategy.tag.stamp.author,
-        changed=", ".join(accepted.changed),
+        changed=SEPARATOR.join(accepted.changed),
         metric=accepted.metric,
         baseline=accepted.baseline,
         metric_version=accepted.metric_version,
@@ -111,7 +115,7 @@ def _rejected(tag: Tag, tables: Tables) -> LogRow:
         name=event.name,
         date=tag.stamp.date,
         author=tag.stamp.author,
-        changed=", ".join(event.changed),
+        changed=SEPARATOR.join(event.changed),
         metric=event.metric,
         baseline=event.baseline,
         metric_version=event.metric_version,
@@ -131,10 +135,21 @@ def _unverifiable(tag: Tag) -> LogRow:
 
 def _experiments(root: Path, repository: Repository, tables: Tables) -> list[LogRow]:
     found = repository.experiments
+    pairs = [(_against(repository, item), item.commit) for item in found]
     with reading(root) as objects:
-        changed = changes(root, git.prefix(root), [(item.base, item.commit) for item in found], objects)
-    rows = [_experiment(item, ", ".join(changed.get(item.commit, [])), tables) for item in found]
+        changed = changes(root, pairs, objects)
+    rows = [_experiment(item, _text(changed.get(item.commit)), tables) for item in found]
     return sorted(rows, key=lambda row: (row.metric_version, row.baseline, row.delta or 0.0, row.name), reverse=True)
+
+
+def _against(repository: Repository, item: Experiment) -> str:
+    """The commit that an experiment was measured against: its baseline's; for the floor the one that it was run on."""
+    tag = repository.refs.get(f"refs/tags/{item.baseline}")
+    return tag.peeled if tag else item.base
+
+
+def _text(found: Changes | None) -> str:
+    return str(found) if found and found.parts else ""
 
 
 def _experiment(item: Experiment, changed: str, tables: Tables) -> LogRow:

@@ -2,29 +2,32 @@
 
 Re-score stored predictions where only the metric changed; re-infer from stored weights where the
 validation examples changed; re-train otherwise, on a new draw of seeds where environment or age ask for the
-same measurement once more. Not covered: which way it is (`commands.baseline_staleness`), other strategies
+same measurement once more. Not covered: which way it is (`commands.rebaseline_plan`), other strategies
 (`commands.rescore`).
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
 from assay.commands import check_evaluation_setup
-from assay.commands.baseline_staleness import INFER, SCORE, TRAIN, RebaselinePlan, plan, record
+from assay.commands.baseline_staleness import AskedBaseline, record
+from assay.commands.rebaseline_plan import INFER, SCORE, TRAIN, RebaselinePlan, plan
 from assay.core import params_yaml, schemas
 from assay.core.errors import IncomparableError, UsageError
 from assay.core.paths import ProjectPaths
+from assay.core.schemas import Environment
 from assay.data.storage import read_manifest
 from assay.history import look_ledger, metrics_json, name_lookup
 from assay.history.experiments import read
 from assay.history.strategy_status import State, Strategy, fold
 from assay.metrics import scored_arm as scoring
-from assay.replicates.measure_request import ALONE
-from assay.runtime import dvc_yaml, files, project_root
+from assay.replicates.measure_request import ALONE, RAN
+from assay.runtime import dvc_yaml, files, project_root, script_source
 from assay.runtime.dvc_cli import DVC
 from assay.runtime.stage_setup import StageContext
 from assay.scratch.dvc_repro import last
@@ -62,10 +65,12 @@ def rebaseline(start: Path, say: Say) -> RebaselineResult:
     Raises UsageError when it is the floor or weights are not at hand, IncomparableError when it is revoked.
     """
     layout = project_root.find(start)
+    again = "each run measures its baseline under today's ruler where that is another one"
+    script_source.refuse(layout.root, again, "dvc exp run, or dvc repro -f -s baseline for the same seeds once more")
     asked = params_yaml.resolved(dvc_yaml.parameters(layout.root))
     if asked.baseline == FLOOR:
         raise UsageError(
-            "the baseline is the floor, which every run measures anew", mend="assay accept EXPERIMENT NAME"
+            "the baseline is the floor, which every run measures again", mend="assay accept EXPERIMENT NAME"
         )
     state = fold(read(layout.root, experiments=False).tags)
     strategy = _strategy(state, asked.baseline)
@@ -74,7 +79,8 @@ def rebaseline(start: Path, say: Say) -> RebaselineResult:
         files.read_bytes(layout.accepted), AcceptedStrategy, str(layout.accepted), "dvc repro context"
     )
     ctx = StageContext("rebaseline", dvc_yaml.current(layout.root), asked)
-    chosen = plan(ctx, named, strategy, say)
+    today = schemas.decode(files.read_bytes(layout.environment), Environment, str(layout.environment))
+    chosen = plan(ctx, AskedBaseline(named, asked, today, strategy), say)
     if chosen.redraw and strategy is None:
         reason = "the same seeds, as no evidence of it could record a new draw"
         chosen = RebaselinePlan(TRAIN, [*chosen.reasons, reason])
@@ -82,8 +88,8 @@ def rebaseline(start: Path, say: Say) -> RebaselineResult:
     if chosen.redraw and strategy is not None:
         _draw(ctx, state, strategy, "; ".join(chosen.reasons))
         _repro(layout, "context")
-    said = "" if chosen.way == SCORE else _repro(layout, "baseline", alone=True)
-    return _done(layout, chosen, "Running stage 'baseline'" in said, say)
+    ran = chosen.way != SCORE and _measured(layout)
+    return _done(layout, chosen, ran, say)
 
 
 def _strategy(state: State, name: str) -> Strategy | None:
@@ -145,11 +151,18 @@ def _done(layout: ProjectPaths, chosen: RebaselinePlan, ran: bool, say: Say) -> 
     )
 
 
-def _repro(layout: ProjectPaths, *stages: str, alone: bool = False) -> str:
-    """What `dvc repro` of these stages printed; with `alone` without what comes before them."""
+def _measured(layout: ProjectPaths) -> bool:
+    """Have the baseline measured; whether its stage ran, and DVC did not find what an earlier run left."""
+    with tempfile.TemporaryDirectory() as folder:
+        mark = Path(folder, "ran")
+        _repro(layout, "baseline", alone=True, **{RAN: str(mark)})
+        return mark.exists()
+
+
+def _repro(layout: ProjectPaths, *stages: str, alone: bool = False, **more: str) -> None:
+    """`dvc repro` of these stages; with `alone` without what comes before them. `more` joins its environment."""
     options = ["--single-item"] if alone else []
     command = [*DVC, "repro", *options, *stages]
-    code, said = run(command, layout.root, layout.root, **{ALONE: "1"})
+    code, said = run(command, layout.root, layout.root, **{ALONE: "1"}, **more)
     if code:
         raise failed(f"{' and '.join(stages)} did not run", said, "dvc repro")
-    return said

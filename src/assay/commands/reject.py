@@ -9,7 +9,7 @@ from assay.core.metric_version import metric_name
 from assay.history import metrics_json, name_lookup
 from assay.history.experiments import Experiment, read
 from assay.history.strategy_status import fold
-from assay.runtime import git, project_root
+from assay.runtime import project_root
 from assay.runtime.git_objects import reading
 from assay.strategies.write_tags import check_free, check_identity, check_why, write
 from assay.tags.strategy_events import Rejected, check_name
@@ -32,7 +32,7 @@ def reject(start: Path, name: str, why: str) -> Rejected:
 def _event(root: Path, tried: Experiment, why: str, sequence: int) -> Rejected:
     version = metrics_json.text(tried.metrics, "metric_version")
     with reading(root) as objects:
-        changed = changes(root, git.prefix(root), [(tried.base, tried.commit)], objects)
+        changed = changes(root, [(tried.base, tried.commit)], objects)
     return Rejected(
         name=tried.name,
         sequence=sequence,
@@ -42,6 +42,6 @@ def _event(root: Path, tried: Experiment, why: str, sequence: int) -> Rejected:
         metric_version=version,
         profile=metrics_json.text(tried.metrics, "profile"),
         baseline=tried.baseline,
-        changed=changed.get(tried.commit, []),
+        changed=changed[tried.commit].parts if tried.commit in changed else [],
         measured=metrics_json.comparison(tried.metrics),
     )

@@ -20,14 +20,23 @@ from assay.baseline import baseline_param
 from assay.commands import check_evaluation_setup, compare_metric_options
 from assay.commands.check_evaluation_setup import Today
 from assay.core.errors import AssayError, UsageError
-from assay.core.paths import ProjectPaths
+from assay.core.paths import IN_PROJECT, LOCK, PARAMS, RULERS, ProjectPaths
 from assay.core.schemas import Arm
 from assay.history import cached_predictions, metrics_json, rescored_metrics
 from assay.history.cached_predictions import CachedArm, NotAtHandError
 from assay.history.experiments import Repository, read
 from assay.history.rescored_metrics import RescoredScore
 from assay.history.strategy_status import State, Strategy, fold
-from assay.runtime import dvc_cache_dir, environment, files, git, import_closure, project_root, stage_fingerprint
+from assay.runtime import (
+    dvc_cache_dir,
+    dvc_lock,
+    environment,
+    files,
+    git,
+    import_closure,
+    project_root,
+    stage_fingerprint,
+)
 from assay.runtime.git_objects import Objects, reading
 from assay.strategies.write_tags import check_identity, write
 from assay.tags.strategy_events import Rejected, Rescored, Score
@@ -98,7 +107,7 @@ def _recorded(work: _Work, commits: Sequence[str]) -> list[str | None]:
 
     Of a record that cannot be read nothing is known, and so it is scored again: "?" is no package.
     """
-    where = git.prefix(work.layout.root) + compare_metric_options.RULERS
+    where = git.prefix(work.layout.root) + RULERS
     found = work.objects.read([f"{commit}:{where}" for commit in commits])
     return [None if one is None else _imported(one.content, work.today.ruler.decides) for one in found]
 
@@ -161,8 +170,8 @@ def _measured_against(work: _Work) -> dict[str, list[bytes]]:
     commits = [item.commit for item in work.repository.experiments]
     commits += [strategy.tag.commit for strategy in work.state.strategies.values()]
     commits += [*(tag.commit for tag in work.state.rejected.values()), "HEAD"]
-    params_files = work.objects.read([f"{commit}:{prefix}{baseline_param.PARAMS}" for commit in commits])
-    locks = work.objects.read([f"{commit}:{prefix}dvc.lock" for commit in commits])
+    params_files = work.objects.read([f"{commit}:{prefix}{PARAMS}" for commit in commits])
+    locks = work.objects.read([f"{commit}:{prefix}{LOCK}" for commit in commits])
     pairs = [(one.content, two.content) for one, two in zip(params_files, locks, strict=True) if one and two]
     pairs.append((files.read_bytes(layout.params), files.read_bytes(layout.lock)))
     found: dict[str, list[bytes]] = {}
@@ -177,7 +186,7 @@ def _standing(strategy: Strategy, locks: list[bytes], cache: Path) -> CachedArm:
     Raises NotAtHandError when no run predicted them, or the cache has lost all that did.
     """
     name, lost = strategy.tag.name, None
-    for lock in {cached_predictions.locked(lock, "arms/baseline.json"): lock for lock in locks}.values():
+    for lock in {dvc_lock.output_hash(lock, IN_PROJECT.record("baseline").as_posix()): lock for lock in locks}.values():
         try:
             if _stands(cached_predictions.record(cache, lock, "baseline"), strategy) and (
                 found := cached_predictions.read(cache, lock, "baseline")
@@ -186,7 +195,7 @@ def _standing(strategy: Strategy, locks: list[bytes], cache: Path) -> CachedArm:
         except NotAtHandError as error:
             lost = NotAtHandError(error.problem, mend=FETCH.format(arm="baseline"))
     raise lost or NotAtHandError(
-        "no run at hand predicted with the replicates that it stands with", mend=f"dvc exp run -S baseline={name}"
+        "no stored run predicted with its accepted replicates", mend=f"dvc exp run -S baseline={name}"
     )
 
 
@@ -210,7 +219,7 @@ def _experiments(work: _Work) -> None:
     due = {commit: name for commit, name in _due(work, known) if commit not in scored}
     names = Counter(due.values())
     due = {commit: name if names[name] == 1 else f"{name} ({commit[:12]})" for commit, name in due.items()}
-    locks = work.objects.read([f"{commit}:{git.prefix(work.layout.root)}dvc.lock" for commit in due])
+    locks = work.objects.read([f"{commit}:{git.prefix(work.layout.root)}{LOCK}" for commit in due])
     scores = dict(known)
     for (commit, name), lock in zip(due.items(), locks, strict=True):
         try:

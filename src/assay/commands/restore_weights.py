@@ -2,7 +2,7 @@
 
 The cache of replicates may be deleted at any moment; models and curves are DVC's. Covers: which replicates can
 predict new examples, and putting those back that the cache has lost. Not covered: whether the arm is the
-strategy that is asked for (`commands.baseline_staleness`).
+strategy that is asked for (`commands.rebaseline_plan`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
@@ -34,7 +35,14 @@ class Stored:
     seed: int  # root of its streams
 
 
-def lost(stored: Stored, cache: Path, train: Examples, evaluated: Examples) -> dict[int, str]:
+class LostWeights(NamedTuple):
+    """Why a replicate's weights cannot be used, and whether DVC may have them elsewhere."""
+
+    why: str
+    fetchable: bool = False
+
+
+def lost(stored: Stored, cache: Path, train: Examples, evaluated: Examples) -> dict[int, LostWeights]:
     """Replicate → why its weights cannot predict `evaluated`; empty when all can, and then the cache has them.
 
     `train` is the training part that they were made from. Raises UsageError when a file of weights is damaged.
@@ -47,11 +55,11 @@ def lost(stored: Stored, cache: Path, train: Examples, evaluated: Examples) -> d
             continue
         path = stored.models / f"{one.number}.safetensors"
         if left_out or stored.measurement.left_out:
-            reasons[one.number] = "validation examples were among those it was trained on, or are now"
+            reasons[one.number] = LostWeights("validation examples were among those it was trained on, or are now")
         elif one.diverged is not None:
-            reasons[one.number] = "it diverged, and left no weights"
+            reasons[one.number] = LostWeights("it diverged, and left no weights")
         elif not path.is_file():
-            reasons[one.number] = f"{path} is not at hand"
+            reasons[one.number] = LostWeights(f"{path} is not available", fetchable=True)
         else:
             store.save(_outcome(one, path, stored.curves))
     return reasons

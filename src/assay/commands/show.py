@@ -12,11 +12,12 @@ from assay.baseline import baseline_param
 from assay.changes.experiment_diffs import changes
 from assay.core.errors import AssayError
 from assay.core.metric_version import metric_name
+from assay.core.paths import PARAMS
 from assay.history import metrics_json, running_experiments
 from assay.history.experiments import Experiment, read
 from assay.history.running_experiments import RunningExperiment
 from assay.report.json_rows import ShowRow, ShowRows
-from assay.runtime import git, project_root
+from assay.runtime import project_root
 from assay.runtime.git_objects import reading
 
 DONE, RUNNING = "done", "running"
@@ -27,8 +28,8 @@ def show(start: Path) -> ShowRows:
     root = project_root.find(start).root
     found = read(root).experiments
     with reading(root) as objects:
-        changed = changes(root, git.prefix(root), [(item.base, item.commit) for item in found], objects)
-    rows = [_row(item, changed.get(item.commit, [])) for item in found]
+        changed = changes(root, [(item.base, item.commit) for item in found], objects)
+    rows = [_row(item, one.parts if (one := changed.get(item.commit)) else []) for item in found]
     today = _baseline(root)
     rows.sort(key=lambda row: _place(row, today))
     running = [_running(one) for one in running_experiments.find(root)]
@@ -44,7 +45,7 @@ def _place(row: ShowRow, today: str) -> tuple[bool, bool, str, str, float, str]:
 
 def _baseline(root: Path) -> str:
     try:
-        return baseline_param.baseline((root / "params.yaml").read_bytes())
+        return baseline_param.baseline((root / PARAMS).read_bytes())
     except (OSError, AssayError):
         return ""
 

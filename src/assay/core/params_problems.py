@@ -15,6 +15,7 @@ import msgspec
 from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
+from assay.core.paths import PARAMS
 
 #: keys without a default → a value that stands in for one that is missing or wrong
 STAND_INS: dict[str, Any] = {"lr": 0.001, "replicates": 1, "seed": 0, "metric": {"name": "none"}, "metric.name": "none"}
@@ -22,7 +23,7 @@ STAND_INS: dict[str, Any] = {"lr": 0.001, "replicates": 1, "seed": 0, "metric": 
 MOST = 20
 
 
-def problems(content: bytes, where: str = "params.yaml") -> tuple[list[UsageError], Params | None]:
+def problems(content: bytes, where: str = PARAMS) -> tuple[list[UsageError], Params | None]:
     """All problems, and the parameters with each wrong value at its default; None where even that cannot be had."""
     found: list[UsageError] = []
     try:

@@ -12,15 +12,19 @@ import difflib
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
+from assay.core import script_section, task_section
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
 from assay.core.normalize_identifiers import as_python_reads
+from assay.core.params_section import Section as Section
+from assay.core.paths import PARAMS
 from assay.core.short_repr import excerpt, excerpt_of_name
+from assay.core.task_section import TaskSection as TaskSection
 from assay.core.yaml12 import parse
 
 #: replicates that a group has at most: numbers of different draws lie this far apart
@@ -30,52 +34,51 @@ Count = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[float, Meta(ge=0)]
 
 
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of all sections: a key that nobody reads is an error, not a comment."""
-
-
-class TaskSection(Section, frozen=True, kw_only=True):
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "task"  # of a folder; of a task.py a label
-    fixed: bool = False
-
-
 class Split(Section, frozen=True, kw_only=True):
-    validation: Share = 0.2
-    test: Share = 0.1
+    validation: Share = 0.2  # share of the examples that verdicts are about; the rest trains
+    test: Share = 0.1  # share of the examples that stays sealed until `assay accept` opens it
+    # left out of a strategy's identity where they are not set: the first releases knew none of them
+    #: what decides an example's part: its content, its place, or its time
+    by: Literal["content", "order", "time"] | UnsetType = UNSET
+    #: left out before each border: so many rows, or by time so much time (seconds for dates)
+    gap: NotNegative | UnsetType = UNSET
+    blocks: Count | UnsetType = UNSET  # with `by: order`: as many blocks of rows, drawn whole
 
 
 class Train(Section, frozen=True, kw_only=True):
-    epochs: Count = 20
-    batch_size: Count = 64
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.0
-    weight_decay: NotNegative = 0.0
-    schedule: Literal["constant", "cosine"] = "constant"
+    epochs: Count = 20  # times that each training example is visited
+    batch_size: Count = 64  # training examples a step
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"  # update rule; a task may bring an `optimizer()` of its own
+    momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.0  # for sgd only
+    weight_decay: NotNegative = 0.0  # as in torch.optim: an L2 penalty; decoupled for adamw
+    schedule: Literal["constant", "cosine"] = "constant"  # of the step size; cosine falls to 0
     clip: NotNegative = 0.0
     sample: Annotated[float, Meta(gt=0, le=1)] = 1.0
     precision: Literal["float32", "tf32", "bfloat16", "float64"] = "float32"
-    deterministic: bool = True
+    deterministic: bool = True  # deterministic kernels; an operation without one is named in the log
 
 
 class MetricSection(Section, frozen=True, kw_only=True):
     name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
     options: dict[str, Any] = {}
+    min_effect: NotNegative | None = None  # smallest difference that matters, in place of the one in METRICS
 
 
 class Judge(Section, frozen=True, kw_only=True):
-    test: Literal["welch", "student", "paired", "permutation", "anytime"] = "welch"
+    test: Literal["welch", "student", "paired", "permutation", "anytime"] = "welch"  # how p and interval are computed
     alpha: Annotated[float, Meta(gt=0, le=0.2)] = 0.05
     looks: list[Annotated[int, Meta(ge=2)]] = []
     human: float | None = None
+    floor: float | None = None  # a value to beat while nothing is accepted
     baseline_max_age: Annotated[float, Meta(gt=0)] | None = None
     max_cost: Annotated[float, Meta(gt=0)] | None = None
 
 
 class Machine(Section, frozen=True, kw_only=True):
     device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
-    execution: Literal["auto", "fused", "sequential", "processes"] = "auto"
+    execution: Literal["auto", "fused", "sequential", "processes"] = "auto"  # how replicates train: docs/execution.md
     compile: bool = False
-    loaders: Annotated[int, Meta(ge=0, le=64)] = 0
+    loaders: Annotated[int, Meta(ge=0, le=64)] = 0  # processes that collate batches ahead, for tasks with `collate`
 
 
 class Params(Section, frozen=True, kw_only=True):
@@ -96,10 +99,16 @@ class Params(Section, frozen=True, kw_only=True):
     machine: Machine = Machine()
     profiles: dict[str, dict[str, Any]] = msgspec.field(default_factory=lambda: {"full": {}})
     modes: dict[str, dict[str, Any]] = {}
+    own: dict[str, Any] = {}  # parameters of a script: no key of the file, but all of its keys that are not Assay's
+
+    @property
+    def is_script(self) -> bool:
+        """Whether the task is a command, and not modules of its own."""
+        return bool(self.task.command)
 
 
 #: top-level names of params.yaml that are ours; another is the user's own where a stage of his declares it
-KEYS = frozenset(field.name for field in msgspec.structs.fields(Params))
+KEYS = frozenset(field.name for field in msgspec.structs.fields(Params)) - {script_section.OWN}
 #: sections and keys that make a strategy what it is; the rest says how much, where and against what
 STRATEGY = ("lr", "data", "split", "model", "train")
 #: what an overlay may change
@@ -110,7 +119,7 @@ OVERLAYS = 100
 DEFAULT_MODE = "default"
 
 
-def load(content: bytes | str, where: str = "params.yaml") -> Params:
+def load(content: bytes | str, where: str = PARAMS) -> Params:
     """All parameters, validated, profiles included. Raises UsageError with the offending key and value."""
     return _checked(_read(content, where), where)
 
@@ -147,19 +156,17 @@ def _checked(raw: dict[str, Any], where: str) -> Params:
     return checked
 
 
-def resolved(
-    content: bytes | str, profile: str | None = None, where: str = "params.yaml", mode: str = DEFAULT_MODE
-) -> Params:
+def resolved(content: bytes | str, profile: str | None = None, where: str = PARAMS, mode: str = DEFAULT_MODE) -> Params:
     """Parameters with the overlays of `profile` (default: the file's own) and of `mode` laid over them."""
     return _resolved(_read(content, where), profile, where, mode)
 
 
-def read(content: bytes | str, where: str = "params.yaml") -> dict[str, Any]:
+def read(content: bytes | str, where: str = PARAMS) -> dict[str, Any]:
     """The file as Python values, as DVC reads them, not validated."""
     return _read(content, where)
 
 
-def resolved_values(raw: dict[str, Any], where: str = "params.yaml") -> Params:
+def resolved_values(raw: dict[str, Any], where: str = PARAMS) -> Params:
     """`resolved` of what `read` gave."""
     return _resolved(raw, None, where)
 
@@ -178,13 +185,13 @@ def _resolved(raw: dict[str, Any], profile: str | None, where: str, mode: str = 
 
 def changed(content: bytes | str, settings: Mapping[str, Any], profile: str | None = None) -> Params:
     """`resolved`, after `settings` (dotted key → value) were written into the file, as `dvc exp run -S` does."""
-    raw = _read(content, "params.yaml")
+    raw = _read(content, PARAMS)
     for key, value in settings.items():
         nested: Any = value
         for part in reversed(key.split(".")):
             nested = {part: nested}
-        raw = merged(raw, as_python_reads(nested, "params.yaml"))
-    return _resolved(raw, profile, "params.yaml")
+        raw = merged(raw, as_python_reads(nested, PARAMS))
+    return _resolved(raw, profile, PARAMS)
 
 
 def alike(params: Params) -> Params:
@@ -211,6 +218,8 @@ def strategy(params: Params) -> dict[str, Any]:
 def as_given(params: Params) -> dict[str, Any]:
     """The parameters of a strategy as they were written, dates and keys of numbers included: for a task's own code."""
     plain = msgspec.to_builtins(params, builtin_types=(datetime.date, datetime.datetime))
+    if params.is_script:
+        return {**plain[script_section.OWN], "task": params.task.name, "task.command": params.task.command}
     return {name: plain[name] for name in STRATEGY} | {"task": plain["task"]["name"]}
 
 
@@ -230,7 +239,8 @@ def leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, An
 
 def _overlaid(raw: dict[str, Any], overlay: Mapping[str, Any], name: str, where: str) -> Params:
     """`raw` with the overlay called `name` laid over it. A key that nobody knows is refused as one of the file."""
-    fixed = [key for key in overlay if key not in OVERLAID and key in _fields("")]
+    ours = script_section.RESERVED if script_section.is_script(raw) else _fields("")
+    fixed = [key for key in overlay if key not in OVERLAID and key in ours]
     if fixed:
         allowed = ", ".join(OVERLAID)
         raise UsageError(f"{where}: {name} changes {fixed[0]!r}", allowed=allowed, mend="remove it in params.yaml")
@@ -248,10 +258,15 @@ def merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any
 
 def _convert(raw: dict[str, Any], where: str) -> Params:
     _refuse_nonfinite(raw, where, "")
+    if script_section.OWN in raw and not script_section.is_script(raw):
+        raise _unknown(script_section.OWN, "", where)
+    given = script_section.typed(raw, where) if script_section.is_script(raw) else raw
     try:
-        return msgspec.convert(raw, Params)
+        found = msgspec.convert(given, Params)
     except msgspec.ValidationError as error:
-        raise _sentence(raw, error, where) from error
+        raise _sentence(given, error, where) from error
+    task_section.check(found.task, dict(leaves(found.own)), where)
+    return found
 
 
 def _refuse_nonfinite(value: Any, where: str, path: str) -> None:
@@ -295,7 +310,7 @@ def _unknown(key: str, path: str, where: str) -> UsageError:
     near = difflib.get_close_matches(key, known, 1)
     full = f"{path}.{key}" if path else key
     return UsageError(
-        f"{where}: nobody reads {excerpt(full)}",
+        f"{where}: unknown parameter {excerpt(full)}",
         allowed=", ".join(known),
         mend=f"did you mean {near[0]!r}?" if near else "remove it, or read it in your task under model: or data:",
     )
@@ -308,7 +323,9 @@ def _allowed(said: str, path: str) -> str:
     """What msgspec expected, in words: "Expected `int` >= 1" becomes "a whole number >= 1"."""
     if "enum value" in said:
         section, _, key = path.rpartition(".")
-        return ", ".join(map(str, get_args(get_type_hints(_struct(section))[key])))
+        kind = get_type_hints(_struct(section))[key]
+        kinds = [kind, *get_args(kind)] if get_origin(kind) is not Literal else [kind]
+        return ", ".join(str(one) for each in kinds if get_origin(each) is Literal for one in get_args(each))
     if "matching regex" in said:
         return "auto, cpu, cuda, cuda:0, cuda:1, …" if path.endswith("device") else "a name of letters, digits and _"
     expected = said.removeprefix("Expected ").split(", got")[0]
@@ -318,11 +335,12 @@ def _allowed(said: str, path: str) -> str:
 
 
 def _fields(path: str) -> list[str]:
-    return [field.name for field in msgspec.structs.fields(_struct(path))]
+    return [field.name for field in msgspec.structs.fields(_struct(path)) if field.name != script_section.OWN]
 
 
 def _struct(path: str) -> type[Section]:
     kind: Any = Params
     for key in filter(None, path.split(".")):
-        kind = {field.name: field.type for field in msgspec.structs.fields(kind)}.get(key, Params)
+        found = {field.name: field.type for field in msgspec.structs.fields(kind)}.get(key, Params)
+        kind = next((one for one in get_args(found) if isinstance(one, type) and issubclass(one, Section)), found)
     return kind if isinstance(kind, type) and issubclass(kind, Section) else Params

@@ -5,10 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+PARAMS = "params.yaml"
+#: in a folder of examples: what it holds, with a hash of it
+MANIFEST = "manifest.json"
+PIPELINE = "dvc.yaml"
+LOCK = "dvc.lock"
+
 PARTS = ("train", "validation", "test")
 ARMS = ("baseline", "candidate")
+#: file beside the predictions of floors: why some are not there
+ABSENT = "absent.json"
 #: stages of dvc.yaml that depend on code, in their order; `context` runs before them and `verdict` behind, always
 CODED = ("prepare", "split", "baseline", "train", "evaluate")
+#: stages that a script's pipeline goes without
+OF_DATA = ("prepare", "split")
 #: all stages of ours; a stage of another name is the user's own
 STAGES = ("context", *CODED, "verdict")
 
@@ -21,15 +31,15 @@ class ProjectPaths:
 
     @property
     def params(self) -> Path:
-        return self.root / "params.yaml"
+        return self.root / PARAMS
 
     @property
     def pipeline(self) -> Path:
-        return self.root / "dvc.yaml"
+        return self.root / PIPELINE
 
     @property
     def lock(self) -> Path:
-        return self.root / "dvc.lock"
+        return self.root / LOCK
 
     @property
     def prepared(self) -> Path:
@@ -42,6 +52,10 @@ class ProjectPaths:
     def part(self, name: str) -> Path:
         """Folder of one part: train, validation or test."""
         return self.root / "data" / "split" / name
+
+    def manifest(self, name: str) -> Path:
+        """What a part holds, with a hash of its content."""
+        return self.part(name) / MANIFEST
 
     @property
     def environment(self) -> Path:
@@ -79,6 +93,14 @@ class ProjectPaths:
         """Identity and environment of one arm: who was measured, on what."""
         return self.root / "arms" / f"{arm}.json"
 
+    def script(self, arm: str) -> Path:
+        """What a script's arm depends on beside its code."""
+        return self.root / "context" / f"script-{arm}.json"
+
+    def logs(self, arm: str) -> Path:
+        """What each replicate of a script printed, a file each."""
+        return self.root / "logs" / arm
+
     @property
     def results(self) -> Path:
         return self.root / "results"
@@ -97,9 +119,19 @@ class ProjectPaths:
         return self.results / "verdict.txt"
 
     @property
+    def confirmation(self) -> Path:
+        """Fresh replicates of both arms, in the tree of an accepted strategy."""
+        return self.results / "confirmation.csv"
+
+    @property
     def rulers(self) -> Path:
         """One row a metric: what its numbers may be compared with, and how they are judged."""
         return self.results / "rulers.csv"
+
+    @property
+    def slices(self) -> Path:
+        """The deciding metric by slice, and each class by itself."""
+        return self.results / "slices.csv"
 
     @property
     def cases(self) -> Path:
@@ -119,8 +151,17 @@ class ProjectPaths:
         return self.plots / f"curves-{arm}.csv"
 
 
+#: the same as Git and DVC name them, from the folder of dvc.yaml
+IN_PROJECT = ProjectPaths(Path())
+METRICS = IN_PROJECT.metrics.as_posix()
+REPLICATES = IN_PROJECT.replicates.as_posix()
+RULERS = IN_PROJECT.rulers.as_posix()
+RESULTS, PLOTS = IN_PROJECT.results.as_posix(), IN_PROJECT.plots.as_posix()
+TRAINING_PART, VALIDATION_PART = (IN_PROJECT.part(name).as_posix() for name in PARTS[:2])
+
+
 #: folders of the cache that hold one thing in each of their entries
-KINDS = ("replicates", "checkpoints", "trees", "data", "decoded", "exports", "cells")
+KINDS = ("replicates", "checkpoints", "trees", "data", "decoded", "exports", "cells", "scripts")
 
 
 @dataclass(frozen=True)
@@ -178,6 +219,11 @@ class CachePaths:
     def cells(self) -> Path:
         """Where `assay sweep` and `assay ablate` run, a folder for each run under way."""
         return self.root / "cells"
+
+    @property
+    def scripts(self) -> Path:
+        """Copies of a project in which its script runs, a folder for each arm under way."""
+        return self.root / "scripts"
 
     @property
     def accept(self) -> Path:

@@ -6,7 +6,7 @@ hand. Not covered: files (`runtime.files`) and paths (`core.paths`).
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -72,8 +72,16 @@ class Part(Record, frozen=True, kw_only=True):
     content: str  # hash over ids, inputs, targets and groups
     arrays: dict[str, str]  # file name → content hash
     classes: list[str] | None = None  # class names; None for regression
+    several: list[list[Any]] | UnsetType = UNSET  # name, shape and dtype of each of several targets
+    kind: str | UnsetType = UNSET  # tokens or series, where prepare() says so
     form: str | UnsetType = UNSET  # of inputs in inputs.arrow: table, texts, files, ragged; left out for arrays
     decode: dict[str, Any] | UnsetType = UNSET  # keyword arguments of decode(); left out where prepare() gave none
+
+
+class AbsentFloors(Record, frozen=True, kw_only=True):
+    """`predictions/floors/absent.json`: floors that would mean nothing on these data."""
+
+    absent: dict[str, str]  # name → why
 
 
 class Environment(Record, frozen=True, kw_only=True):
@@ -115,6 +123,15 @@ class StageCode(Record, frozen=True, kw_only=True):
     def hashes(self) -> dict[str, str]:
         """Both kinds of files → hash."""
         return self.files | ({} if self.reads is UNSET else self.reads)
+
+
+class ScriptInputs(Record, frozen=True, kw_only=True):
+    """`context/script-ARM.json`: what a script's arm depends on beside its code, and DVC cannot see by itself."""
+
+    parameters: dict[str, Any]
+    files: dict[str, str]  # name under `files:` → hash of the content
+    ruler: dict[str, str]  # file of today's ruler → hash of the content
+    python_path: list[str]  # folders of this project, from the top of the repository, that an editable install imports
 
 
 class Identity(Record, frozen=True, kw_only=True):
@@ -174,15 +191,24 @@ class Replicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     diverged: Divergence | None = None
     # seconds an example of predicting right after training, its share when predicted together; None in older records
     inference: float | None = None
+    reported: float | UnsetType = UNSET  # what a script said; left out where there are predictions
 
 
-#: how a note begins that says that seeds do not reach the weights a training starts from
-SAME_START = "replicates begin with the same weights"
-
-
-#: how a verdict says that the ledger took no look, and the command to run once it can be written
-UNRECORDED = "look not recorded"
+#: what a verdict says where the ledger took no look, and the command to run once it can be written
+NOT_RECORDED = "not recorded"
+UNRECORDED = f"look {NOT_RECORDED}"
 RECORD = "dvc repro -f -s evaluate verdict"
+
+
+class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that was noted while replicates trained, in one sentence.
+
+    `kind`: a `remark` is for the log; a `caution` stands beside the verdict, too; `uncached` says that this process
+    could keep nothing for re-use, which the first stage of a run says, and nobody later needs to know.
+    """
+
+    text: str
+    kind: Literal["remark", "caution", "uncached"] = "remark"
 
 
 class Measurement(Record, frozen=True, kw_only=True):
@@ -195,11 +221,16 @@ class Measurement(Record, frozen=True, kw_only=True):
     left_out: int  # training examples dropped because they are among the evaluated ones
     nondeterministic: list[str]  # operations without a deterministic kernel
     peak_memory: int  # bytes on the device, or of the process on CPU
-    notes: list[str]  # e.g. why a model could not be fused
+    notes: list[Note | str]  # e.g. why a model could not be fused; text alone in records of before
     # mean percent of time in which the GPU was busy while these trained, one reading an epoch; None on a CPU, where
     # nobody could tell, and in answers of strategies that were accepted before it was asked for
     utilisation: float | None = None
     weights: int | None = None  # numbers in the weights of one replicate; None where none are kept, or nobody counted
+
+    def texts(self, *kinds: str) -> list[str]:
+        """Sentences of the notes of these kinds, of all where none is named; a record of before knew remarks alone."""
+        known = [note if isinstance(note, Note) else Note(note) for note in self.notes]
+        return [note.text for note in known if not kinds or note.kind in kinds]
 
 
 class TraceRequest(Record, frozen=True, kw_only=True):
@@ -240,3 +271,4 @@ class Arm(Record, frozen=True, kw_only=True):
     evaluated: str  # content hash of the predicted part
     measurement: Measurement | None  # None while the baseline is the floor
     unproven: list[str]  # files imported late that provenance had not seen
+    incomparable: str | UnsetType = UNSET  # why a script's baseline could not be measured under today's ruler

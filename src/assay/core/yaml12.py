@@ -15,6 +15,7 @@ import yaml
 
 from assay.core import yaml_limits
 from assay.core.errors import UsageError
+from assay.core.paths import PARAMS
 from assay.core.short_repr import excerpt
 from assay.core.yaml_limits import Limits, RefusedError
 from assay.core.yaml_scalars import PLAIN, READERS, WHOLE, LargeError
@@ -28,7 +29,7 @@ class _Loader(_Safe):  # type: ignore[misc]
     """Builds plain values alone; every other tag is refused."""
 
 
-def parse(content: bytes | str, where: str = "params.yaml", limits: Limits = yaml_limits.WRITTEN) -> dict[str, Any]:
+def parse(content: bytes | str, where: str = PARAMS, limits: Limits = yaml_limits.WRITTEN) -> dict[str, Any]:
     """The mapping in a YAML 1.2 text. Raises UsageError, and nothing else, for a text that is none."""
     try:
         text = content.decode() if isinstance(content, bytes) else content

@@ -28,13 +28,14 @@ def card(examples: Examples) -> dict[str, Any]:
 
 
 def labels(examples: Examples) -> dict[str, int]:
-    """How many examples each class has."""
+    """How many examples each class has; in sequences and masks how many entries."""
     return label_counts(examples.targets, examples.classes or ())
 
 
 def label_counts(targets: np.ndarray[Any, Any], classes: tuple[str, ...]) -> dict[str, int]:
-    """Name of each class → how many of `targets` (N,) are its number."""
-    counts = np.bincount(targets.astype(np.int64), minlength=len(classes))
+    """Name of each class → how many of `targets` (N, …) are its number, padding left out."""
+    flat = targets.astype(np.int64).ravel()
+    counts = np.bincount(flat[flat >= 0], minlength=len(classes))
     return {name: int(count) for name, count in zip(classes, counts, strict=True)}
 
 

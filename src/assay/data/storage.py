@@ -7,8 +7,8 @@ example goes into which part (`data.train_test_split`), and normalisation, which
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
 from typing import IO, TYPE_CHECKING, Any
@@ -20,14 +20,16 @@ from numpy.typing import NDArray
 
 from assay.core import schemas
 from assay.core.errors import UsageError
-from assay.data import content_hash, example_ids
+from assay.core.paths import MANIFEST
+from assay.data import content_hash, example_ids, example_notes, target_parts
 from assay.data.content_hash import Keys, array_digest
+from assay.data.target_parts import TargetPart
 from assay.runtime import files, npy_files
 
 if TYPE_CHECKING:
     from assay.data.arrow_rows import ArrowRows
 
-MANIFEST = "manifest.json"
+EVERYTHING = ("ids", "inputs", "targets", "groups", *example_notes.ARRAYS)
 #: inputs that are no array
 ARROW = "inputs.arrow"
 
@@ -42,6 +44,9 @@ class Examples:
     groups: NDArray[np.str_] | None = None  # (N,) examples that must stay in one part
     classes: tuple[str, ...] | None = None  # names; None for regression
     decode: dict[str, Any] | None = None  # keyword arguments of the task's decode()
+    several: tuple[TargetPart, ...] | None = None  # columns of targets (N, K), where an example has several
+    notes: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # (N, …) each: slices, second_labels, order
+    kind: str = ""  # tokens or series, where prepare() says so
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -50,12 +55,24 @@ class Examples:
         named: dict[str, NDArray[np.generic]] = {"ids": self.ids, "inputs": self.inputs, "targets": self.targets}
         return named if self.groups is None else {**named, "groups": self.groups}
 
+    @property
+    def seen_targets(self) -> Any:
+        """Targets as a task sees them: an array (N, …), or a dict of arrays where an example has several."""
+        return self.targets if self.several is None else target_parts.unpacked(self.targets, self.several)
+
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Examples:
         """The examples at `rows` (indices or mask), in that order."""
         groups = None if self.groups is None else self.groups[rows]
         stored = arrow(self.inputs)
         inputs: Any = self.inputs[rows] if stored is None else stored.take(rows)
-        return replace(self, ids=self.ids[rows], inputs=inputs, targets=self.targets[rows], groups=groups)
+        return replace(
+            self,
+            ids=self.ids[rows],
+            inputs=inputs,
+            targets=self.targets[rows],
+            groups=groups,
+            notes={name: array[rows] for name, array in self.notes.items()},
+        )
 
 
 def arrow(inputs: object) -> ArrowRows | None:
@@ -70,7 +87,7 @@ def input_keys(examples: Examples) -> Keys:
 
 
 def content_digest(examples: Examples) -> str:
-    """Hash of everything in the part; the order of examples matters."""
+    """Hash of everything in the part but notes; the order of examples matters."""
     return _combined({name: _digest(array) for name, array in examples.arrays().items()}, examples)
 
 
@@ -82,7 +99,8 @@ def _digest(array: NDArray[np.generic]) -> str:
 def _combined(digests: dict[str, str], examples: Examples) -> str:
     named = "".join(f"{name}={digest};" for name, digest in sorted(digests.items()))
     decode = "" if examples.decode is None else schemas.as_json(sorted(examples.decode.items())).decode()
-    return files.digest((named + "|".join(examples.classes or ()) + decode).encode())
+    several = "" if examples.several is None else repr(target_parts.described(examples.several))
+    return files.digest((named + "|".join(examples.classes or ()) + several + decode).encode())
 
 
 def write(
@@ -96,19 +114,22 @@ def write(
     chosen = None if rows is None else np.arange(len(examples))[rows]
     form = None if (stored := arrow(examples.inputs)) is None else stored.form
     some = examples if chosen is None else replace(examples, inputs=np.empty((len(examples), 0))).take(chosen)
-    for name, array in some.arrays().items():
+    for name, array in {**some.arrays(), **some.notes}.items():
         if name == "inputs":
             _write_inputs(folder, examples.inputs, chosen)
         else:
             write_array(folder / f"{name}.npy", example_ids.packed(some.ids) if name == "ids" else array)
     written = some if chosen is None else replace(some, inputs=_inputs(folder, "", form is not None))
     digests = {name: _digest(array) for name, array in written.arrays().items()}
+    noted = {name: array_digest(array) for name, array in some.notes.items()}
     manifest = schemas.Part(
         part=part,
         examples=len(some),
         content=_combined(digests, examples),
-        arrays=digests,
+        arrays={**digests, **noted},
         classes=None if examples.classes is None else list(examples.classes),
+        several=UNSET if examples.several is None else target_parts.described(examples.several),
+        kind=examples.kind or UNSET,
         form=form or UNSET,
         decode=UNSET if examples.decode is None else examples.decode,
     )
@@ -165,7 +186,7 @@ def read_manifest(folder: Path) -> schemas.Part:
     return schemas.decode(files.read_bytes(path, mend), schemas.Part, str(path), mend)
 
 
-def read(folder: Path, names: Sequence[str] = ("ids", "inputs", "targets", "groups")) -> tuple[Examples, schemas.Part]:
+def read(folder: Path, names: Sequence[str] = EVERYTHING) -> tuple[Examples, schemas.Part]:
     """The part in `folder`, checked against its manifest; arrays not in `names` come back empty. Large inputs are
     mapped: they take memory of the page cache alone.
 
@@ -193,6 +214,9 @@ def read(folder: Path, names: Sequence[str] = ("ids", "inputs", "targets", "grou
             groups=found["groups"].astype(np.str_) if "groups" in found else None,
             classes=None if manifest.classes is None else tuple(manifest.classes),
             decode=None if manifest.decode is UNSET else manifest.decode,
+            several=None if manifest.several is UNSET else target_parts.read(manifest.several),
+            notes={name: found[name] for name in example_notes.ARRAYS if name in found},
+            kind="" if manifest.kind is UNSET else manifest.kind,
         ),
         manifest,
     )

@@ -99,7 +99,7 @@ def _numbers(units: list[str]) -> Array:
 
 def _strata(examples: Examples, units: NDArray[np.int64]) -> NDArray[np.int64]:
     """(U,) the stratum of each unit: its most frequent class, of equals the first; all are one where there is none."""
-    if examples.classes is None:
+    if examples.classes is None or examples.targets.ndim > 1:
         return np.zeros(int(units.max()) + 1, dtype=np.int64)
     labels = examples.targets.astype(np.int64)
     pairs, counts = np.unique(units * len(examples.classes) + labels, return_counts=True)
@@ -126,7 +126,8 @@ def report(examples: Examples, where: NDArray[np.str_], keys: Keys) -> dict[str,
     """
     rows = {name: np.flatnonzero(where == name) for name in PARTS}
     described = {name: _described(examples, found) for name, found in rows.items()}
-    counts = {name: label_counts(examples.targets[found], examples.classes or ()) for name, found in rows.items()}
+    names = examples.classes or ()
+    counts = {name: label_counts(examples.targets[found], names) if names else {} for name, found in rows.items()}
     pairs = [("train", "validation"), ("train", "test"), ("validation", "test")]
     return {
         "schema": 1,
@@ -164,5 +165,5 @@ def _drift(first: ColumnStatistics, second: ColumnStatistics) -> dict[str, float
 
 def _label_drift(first: dict[str, int], second: dict[str, int]) -> dict[str, float]:
     """Total variation between label shares."""
-    one, two = (np.array(list(counts.values())) / sum(counts.values()) for counts in (first, second))
+    one, two = (np.array(list(counts.values())) / max(1, sum(counts.values())) for counts in (first, second))
     return {"label_total_variation": round(float(np.abs(one - two).sum() / 2), 4)}

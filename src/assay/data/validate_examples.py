@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
-from assay.data import content_hash, example_ids, prepared_sources
+from assay.data import content_hash, example_ids, example_notes, prepared_sources, target_parts
 from assay.data.storage import Examples, input_keys
+from assay.data.target_parts import TargetPart
 
-KEYS = ("inputs", "targets", "classes", "groups", "decode")
+KEYS = ("inputs", "targets", "classes", "groups", "decode", *example_notes.KEYS)
 
 
 def canonical(raw: object, where: str, folder: Path | None = None) -> Examples:
@@ -35,7 +36,7 @@ def canonical(raw: object, where: str, folder: Path | None = None) -> Examples:
         )
     stored = hasattr(raw["inputs"], "form")
     inputs = raw["inputs"] if stored else _numeric(raw["inputs"], "inputs", where)
-    targets = _numeric(raw["targets"], "targets", where)
+    targets, several = _targets(raw["targets"], where)
     if len(inputs) == 0:
         raise UsageError(f"{where}: prepare() returned no examples", allowed="at least one example in each part")
     if len(inputs) != len(targets):
@@ -43,10 +44,20 @@ def canonical(raw: object, where: str, folder: Path | None = None) -> Examples:
     if not stored:
         _finite(inputs, "input", where)
     _finite(targets, "target", where)
+    extra = [name for name in ("classes", "second_labels") if raw.get(name) is not None]
+    if several is not None and extra:
+        raise UsageError(f"{where}: {extra[0]} are given, and targets are a dict", allowed="classes of one target")
     classes = _classes(raw.get("classes"), targets, where)
     groups = _groups(raw.get("groups"), len(inputs), where)
     examples = Examples(
-        np.empty(0, dtype=np.str_), inputs, targets.astype(np.int64) if classes else targets, groups, classes
+        np.empty(0, dtype=np.str_),
+        inputs,
+        targets.astype(np.int64) if classes else targets,
+        groups,
+        classes,
+        several=several,
+        notes=example_notes.notes(raw, targets, classes, where),
+        kind=example_notes.kind(raw, where),
     )
     keys = content_hash.combined_keys(input_keys(examples), content_hash.row_keys(targets))
     return replace(examples, ids=example_ids.from_keys(keys), decode=_decode(raw.get("decode"), where))
@@ -86,6 +97,19 @@ def _numeric(values: Any, name: str, where: str) -> NDArray[np.generic]:
     return array.astype(np.uint8) if array.dtype.kind == "b" else array
 
 
+def _targets(values: Any, where: str) -> tuple[NDArray[np.generic], tuple[TargetPart, ...] | None]:
+    """One array of targets, and how several of them lie in it."""
+    if not isinstance(values, Mapping):
+        return _numeric(values, "targets", where), None
+    named = {str(name): _numeric(array, f"targets[{name!r}]", where) for name, array in values.items()}
+    lengths = {name: len(array) for name, array in named.items()}
+    if len(set(lengths.values())) != 1:
+        raise UsageError(
+            f"{where}: targets have the lengths {lengths}", allowed="at least one, a row an example in each"
+        )
+    return target_parts.packed(named, where)
+
+
 def _finite(array: NDArray[np.generic], name: str, where: str) -> None:
     if array.dtype.kind != "f":
         return
@@ -107,21 +131,26 @@ def _classes(names: Any, targets: NDArray[np.generic], where: str) -> tuple[str,
         return None
     if isinstance(names, str) or not isinstance(names, Sequence) or len(set(map(str, names))) != len(names):
         raise UsageError(f"{where}: classes are {names!r}", allowed="a list of different names")
-    if targets.ndim != 1 or targets.dtype.kind not in "ui":
+    if targets.dtype.kind not in "ui":
         raise UsageError(
             f"{where}: targets are {targets.dtype} of shape {targets.shape}",
-            allowed="whole numbers of shape (N,), as classes are given",
+            allowed="whole numbers, as classes are given: (N,), or (N, …) for sequences and masks",
         )
-    numbers = targets.astype(np.int64)
-    bad = np.flatnonzero((numbers < 0) | (numbers >= len(names)))
+    several = targets.ndim > 1
+    rows = targets.reshape(len(targets), -1).astype(np.int64)
+    wrong = (rows < (-1 if several else 0)) | (rows >= len(names))
+    bad = np.flatnonzero(wrong.any(axis=1))
     if len(bad):
         raise UsageError(
-            f"{where}: the label of example {bad[0]} is {targets[bad[0]]}",
-            allowed=f"0 to {len(names) - 1}, as classes has {len(names)} names",
+            f"{where}: the label of example {bad[0]} is {rows[bad[0]][wrong[bad[0]]][0]} "
+            f"({len(bad)} such of {len(targets)})",
+            allowed=f"0 to {len(names) - 1}, as classes has {len(names)} names"
+            + (", and -1 for padding" if several else ""),
         )
-    if len(np.unique(targets)) < 2:
+    if len(found := np.unique(rows[rows >= 0])) < 2:
         raise UsageError(
-            f"{where}: all {len(targets)} examples have the label {targets[0]}", allowed="two classes or more"
+            f"{where}: all {len(targets)} examples have the label {found[0] if len(found) else -1}",
+            allowed="two classes or more",
         )
     return tuple(map(str, names))
 

@@ -1,7 +1,7 @@
 """Predictions that DVC's cache still holds, of any commit: read without a checkout and without starting DVC.
 
 Covers: the hash in a commit's dvc.lock, files and folders in the cache, each checked against its hash: opening a
-revision through DVC takes 0.3 s. Not covered: fetching what is not at hand (`dvc fetch`), and what the
+revision through DVC takes 0.3 s. Not covered: fetching what is not available (`dvc fetch`), and what the
 predictions are worth.
 """
 
@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 
 from assay.core import schemas
 from assay.core.errors import UsageError
+from assay.core.paths import IN_PROJECT
 from assay.core.schemas import Arm
 from assay.runtime import npy_files
+from assay.runtime.dvc_lock import output_hash
 
 _DIGEST = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
@@ -35,14 +37,6 @@ class CachedArm:
     predictions: NDArray[np.float32]  # (R, N, …)
 
 
-def locked(lock: bytes, path: str) -> str:
-    """DVC's hash of the output `path` in a dvc.lock, "" where it is none. Not parsed: there are thousands."""
-    match = re.search(
-        rb"- path: %b\n(?:\s+hash: md5\n)?\s+md5: ([0-9a-f]{32}(?:\.dir)?)\n" % re.escape(path.encode()), lock
-    )
-    return match[1].decode() if match else ""
-
-
 class NotAtHandError(UsageError):
     """Nothing is wrong with it, it only is not in DVC's cache here."""
 
@@ -55,7 +49,7 @@ def read(cache: Path, lock: bytes, arm: str) -> CachedArm | None:
     known = record(cache, lock, arm)
     if known is None or known.measurement is None:
         return None
-    listed = locked(lock, f"predictions/{arm}")
+    listed = output_hash(lock, IN_PROJECT.predictions(arm).as_posix())
     ids, rows = _arrays(cache, listed, "ids", "predictions")
     if rows.shape[:2] != (len(known.measurement.replicates), len(ids)):
         raise UsageError(
@@ -67,7 +61,7 @@ def read(cache: Path, lock: bytes, arm: str) -> CachedArm | None:
 
 def floor(cache: Path, lock: bytes, name: str) -> tuple[NDArray[np.str_], NDArray[np.float32]]:
     """Ids (N,) and predictions (N, …) of a floor that `lock` records. Raises as `read` does."""
-    ids, rows = _arrays(cache, locked(lock, "predictions/floors"), "ids", name)
+    ids, rows = _arrays(cache, output_hash(lock, IN_PROJECT.floors.as_posix()), "ids", name)
     return ids, rows
 
 
@@ -86,8 +80,12 @@ def _arrays(cache: Path, listed: str, *names: str) -> tuple[NDArray[Any], ...]:
 
 def record(cache: Path, lock: bytes, arm: str) -> Arm | None:
     """Who was measured, None where `lock` records no such arm. Raises as `read` does."""
-    digest = locked(lock, f"arms/{arm}.json")
-    return schemas.decode(_file(cache, digest), Arm, f"arms/{arm}.json in DVC's cache") if digest else None
+    digest = output_hash(lock, IN_PROJECT.record(arm).as_posix())
+    return (
+        schemas.decode(_file(cache, digest), Arm, f"{IN_PROJECT.record(arm).as_posix()} in DVC's cache")
+        if digest
+        else None
+    )
 
 
 def _file(cache: Path, digest: str) -> bytes:

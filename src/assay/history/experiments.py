@@ -16,13 +16,13 @@ from typing import Any
 import msgspec
 
 from assay.baseline import baseline_param
+from assay.core.paths import METRICS, PARAMS
 from assay.core.schemas import DAMAGE
 from assay.runtime import git
 from assay.runtime.git_objects import Object, Objects, Ref, reading, refs
 from assay.tags.strategy_events import NO_EVIDENCE, Event, UnverifiableError, kind_of
 from assay.tags.trailers import parse_event
 
-METRICS = "results/metrics.json"
 #: DVC also keeps stashes, its running experiment and its queue under refs/exps
 _EXPERIMENT = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38,62})/([^/]+)")
 _SIGNED = re.compile(r"(?:author|committer|tagger) (.*?) ?<[^>]*> (-?[0-9]+) ([+-][0-9]{4})")
@@ -107,7 +107,7 @@ def _tag(ref: Ref, item: Object | None) -> Tag:
 def _experiments(found: Sequence[Ref], objects: Objects, prefix: str, stamps: bool) -> list[Experiment]:
     nothing: list[Object | None] = [None] * len(found)
     commits = objects.read([ref.object for ref in found]) if stamps else nothing
-    params = objects.read([f"{ref.object}:{prefix}{baseline_param.PARAMS}" for ref in found]) if stamps else nothing
+    params = objects.read([f"{ref.object}:{prefix}{PARAMS}" for ref in found]) if stamps else nothing
     numbers = objects.read([f"{ref.object}:{prefix}{METRICS}" for ref in found])
     return [_experiment(*each) for each in zip(found, commits, params, numbers, strict=True)]
 

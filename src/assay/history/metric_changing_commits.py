@@ -11,18 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from assay.baseline.accepted_strategy import locked
-from assay.changes import baseline_diff
+from assay.changes import strategy_content, strategy_diff
 from assay.core import ast_normal_form, params_yaml
 from assay.core.errors import UsageError
-from assay.core.paths import ProjectPaths
+from assay.core.paths import LOCK, PARAMS, PIPELINE, TRAINING_PART, ProjectPaths
 from assay.metrics import metric_definition
-from assay.runtime import git, task_source
+from assay.runtime import dvc_lock, git, script_source, task_source
+from assay.runtime.commit_sources import commit_tree
 from assay.runtime.git_objects import Objects, reading
 
-TRAINING_DATA = "data/split/train"
 #: where a metric can be defined: sources may lie above the folder of dvc.yaml
-_SOURCES = ("src", "params.yaml", ":(top,glob)**/*.py")
+_SOURCES = ("src", PARAMS, ":(top,glob)**/*.py")
 
 
 def changed_alone(tree: ProjectPaths, home: ProjectPaths, since: str, until: Sequence[str], metric: str) -> list[str]:
@@ -31,8 +30,10 @@ def changed_alone(tree: ProjectPaths, home: ProjectPaths, since: str, until: Seq
     `tree` holds the files to be accepted: what training reaches there is what a strategy is made of.
     """
     task = params_yaml.load(tree.params.read_bytes()).task.name
-    listed = git.run(home.root, "rev-list", "--reverse", *until, f"^{since}", "--", *_SOURCES).split()
-    sources = _Sources(baseline_diff.reached(tree, task), task if task_source.is_single(tree.root, task) else "")
+    listed = git.run(home.root, "rev-list", "--reverse", *until, f"^{since}", "--", *_places(tree)).split()
+    paths = frozenset(strategy_content.reached(tree.root, task))
+    single = script_source.task(tree.root) is None and task_source.is_single(tree.root, task)
+    sources = _Sources(paths, task if single else "")
     changed = []
     with reading(home.root) as objects:
         for commit in listed:
@@ -43,6 +44,11 @@ def changed_alone(tree: ProjectPaths, home: ProjectPaths, since: str, until: Seq
                 return []
             changed.append(commit)
     return changed
+
+
+def _places(tree: ProjectPaths) -> tuple[str, ...]:
+    """Where a metric can be defined; the ruler of a script lies anywhere."""
+    return (".",) if script_source.task(tree.root) else _SOURCES
 
 
 class _Sources(NamedTuple):
@@ -61,7 +67,7 @@ def _parents(objects: Objects, commit: str) -> list[str]:
 def _definition(objects: Objects, root: Path, commit: str, metric: str) -> tuple[object, ...]:
     """What a commit defines the metric by, to be compared with another commit's."""
     found = metric_definition.definition(metric_definition.at(objects, root, commit), metric, "", recorded=False)
-    return found.decides, found.code, found.options, found.terms or found.source, found.reads
+    return found.decides, found.code, found.options, found.terms or found.source, found.reads, found.score
 
 
 def _touches_strategy(objects: Objects, home: ProjectPaths, parent: str, commit: str, sources: _Sources) -> bool:
@@ -71,20 +77,33 @@ def _touches_strategy(objects: Objects, home: ProjectPaths, parent: str, commit:
     start = git.prefix(home.root) or "."
     paths = [posixpath.relpath(path, start) for path in listed.split("\0") if path]
     own = (path for path in paths if not path.startswith("../"))
-    if any(path.endswith(".dvc") or path == "dvc.yaml" for path in own):
+    if any(path.endswith(".dvc") or path == PIPELINE for path in own):
         return True
     mine = [path for path in paths if path in sources.paths]
-    if sources.single and mine and baseline_diff.sources_between(home, parent, commit, sources.single):
+    if sources.single and mine and _does_more(home.root, parent, commit, sources.single):
         return True
-    if not sources.single and any(_meaning(before(path)) != _meaning(after(path)) for path in mine):
+    if not sources.single and any(_meaning(path, before(path)) != _meaning(path, after(path)) for path in mine):
         return True
     try:
-        if baseline_diff.between(before("params.yaml") or b"", after("params.yaml") or b""):
+        if params_yaml.strategy(_params(before)) != params_yaml.strategy(_params(after)):
             return True
-        return locked(before("dvc.lock") or b"{}", TRAINING_DATA) != locked(after("dvc.lock") or b"{}", TRAINING_DATA)
+        then, now = (dvc_lock.output_hash(read(LOCK) or b"", TRAINING_PART) for read in (before, after))
+        return then != now
     except UsageError:
         return True  # nobody can tell
 
 
-def _meaning(source: bytes | None) -> str | None:
-    return None if source is None else ast_normal_form.text(ast_normal_form.parse(source, "source"))
+def _does_more(root: Path, parent: str, commit: str, task: str) -> bool:
+    """Whether what training reaches in a task of one file does something else in one commit than in the other."""
+    before, after = (strategy_content.sources(commit_tree(root, one), task) for one in (parent, commit))
+    return bool(strategy_diff.changes({}, {}, before, after).edited)
+
+
+def _params(read: metric_definition.ReadFile) -> params_yaml.Params:
+    return params_yaml.resolved(read(PARAMS) or b"")
+
+
+def _meaning(path: str, source: bytes | None) -> str | bytes | None:
+    if source is None or not path.endswith(".py"):
+        return source
+    return ast_normal_form.text(ast_normal_form.parse(source, "source"))

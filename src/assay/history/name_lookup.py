@@ -7,6 +7,7 @@ from pathlib import Path
 
 from assay.baseline import baseline_param
 from assay.core.errors import UsageError
+from assay.core.paths import METRICS
 from assay.history.experiments import Experiment, Repository, Stamp, Tag, parse_metrics
 from assay.history.strategy_status import State, Strategy
 from assay.runtime import git
@@ -49,7 +50,7 @@ def _named(root: Path, repository: Repository, name: str) -> str:
 
 
 def _commit(root: Path, commit: str) -> Experiment:
-    metrics, problem = parse_metrics(git.read(root, commit, "results/metrics.json"))
+    metrics, problem = parse_metrics(git.read(root, commit, METRICS))
     base = git.resolve(root, f"{commit}^") or commit
     return Experiment(commit[:12], commit, base, Stamp(), metrics, problem, baseline_param.at(root, commit))
 

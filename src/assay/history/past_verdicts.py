@@ -17,6 +17,7 @@ import msgspec
 from assay.core.errors import AssayError
 from assay.core.metric_version import metric_name
 from assay.core.params_yaml import Judge, MetricSection
+from assay.core.paths import PARAMS, REPLICATES
 from assay.core.schemas import DAMAGE
 from assay.core.yaml12 import parse
 from assay.runtime import files, git, table_files
@@ -45,8 +46,8 @@ def looks(root: Path) -> list[LookEntry]:
     commits = sorted({ref.peeled for ref in found if ref.name.startswith(PATTERNS)})
     where = git.prefix(root)
     with reading(root) as objects:
-        tables = objects.read([f"{commit}:{where}results/replicates.csv" for commit in commits])
-        settings = objects.read([f"{commit}:{where}params.yaml" for commit in commits])
+        tables = objects.read([f"{commit}:{where}{REPLICATES}" for commit in commits])
+        settings = objects.read([f"{commit}:{where}{PARAMS}" for commit in commits])
     pairs = zip(tables, settings, strict=True)
     every = [one for table, asked in pairs if table and (one := _read(table, _judging(asked), tags)) is not None]
     return list({(one.identity, one.baseline, one.key): one for one in every}.values())
@@ -72,7 +73,7 @@ def _sections(content: bytes) -> tuple[Judge, str]:
 
 def _read(item: Object, settings: tuple[Judge, str], tags: Mapping[str, str]) -> LookEntry | None:
     try:
-        table = _plain(item.content) or table_files.parse(item.content, "results/replicates.csv")
+        table = _plain(item.content) or table_files.parse(item.content, REPLICATES)
         return recorded(table, *settings, tags, files.digest(item.content))
     except (AssayError, KeyError, *DAMAGE):
         return None

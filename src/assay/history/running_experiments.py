@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assay.changes.experiment_diffs import PARAMS, parameter_lines
+from assay.changes import strategy_diff
+from assay.core import params_yaml
+from assay.core.errors import AssayError
 from assay.history import killed_run_leftovers
-from assay.runtime import dvc_yaml, git
+from assay.runtime import dvc_yaml
 
 #: where DVC notes each run, below the folder of `.dvc`
 NOTES = (".dvc", "tmp", "exps", "run")
@@ -27,7 +29,7 @@ class RunningExperiment:
     name: str
     base: str  # the commit that it was started on
     stage: str  # "" between two stages
-    changed: list[str]  # parameters, as `lr: 0.01`
+    changed: list[str]  # parameters, as `lr 0.001 → 0.01`
 
 
 def find(root: Path) -> list[RunningExperiment]:
@@ -55,9 +57,10 @@ def _read(root: Path, inside: Path, note: Path) -> Iterator[RunningExperiment]:
 
 
 def _changed(root: Path, base: str, project: Path) -> list[str]:
+    """Parameters against the commit that the run was started on; none where either cannot be read."""
     try:
-        now = (project / PARAMS).read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        contents = dvc_yaml.parameters_at(root, base) or b"", dvc_yaml.parameters(project)
+        before, now = (params_yaml.strategy(params_yaml.resolved(content)) for content in contents)
+    except AssayError:
         return []
-    before = git.run(root, "cat-file", "blob", f"{base}:{git.prefix(root)}{PARAMS}", check=False)
-    return parameter_lines(before, now) if before else []
+    return strategy_diff.changes(before, now, {}, {}).parts

@@ -1,101 +1,92 @@
-"""Changes that some experiment made alone, among thousands: read in one process, parsed where it matters.
+"""Changes that some experiment made alone, among thousands.
 
-Covers: experiments with the baseline's code whose parameters differ from its own in one. Not covered: what differs
-in the work tree (`changes.baseline_diff`).
+Covers: experiments with a verdict that differ from the baseline in one parameter, or in the candidate's code with the
+parameters that come or go with it. Not covered: what the candidate changes (`changes.strategy_content`).
 """
 
 from __future__ import annotations
 
 import posixpath
-import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
-from assay.baseline import baseline_param
-from assay.changes import baseline_diff
-from assay.changes.baseline_diff import ARROW
+from assay.changes import strategy_diff
+from assay.changes.strategy_content import StrategyContent
+from assay.changes.strategy_diff import Changes
 from assay.core import params_yaml
 from assay.core.errors import UsageError
-from assay.core.paths import ProjectPaths
+from assay.core.paths import PARAMS, ProjectPaths
 from assay.history import metrics_json
 from assay.history.experiments import Experiment
 from assay.runtime import dvc_yaml, git
 from assay.runtime.git_objects import Object, reading
 
-#: a parameter on a line of its own, with a plain value; a profile lays others over it
-_PLAIN = re.compile(rb"( *(?!profile)[A-Za-z_]\w*): +([-+.\w]+)")
-#: how lines begin that hold no parameter of a strategy
-_ELSE = (b"#", b"baseline:", b"seed:", b"replicates:")
-#: text that Python writes otherwise
-_CONSTANTS = ("true", "false", "null")
+#: what a strategy is accepted under
+PROFILE = "full"
 
 
 def measured_alone(
-    root: Path, experiments: Iterable[Experiment], baseline: str, version: str, wanted: Collection[str]
+    root: Path, experiments: Iterable[Experiment], version: str, before: StrategyContent, after: StrategyContent
 ) -> set[str]:
-    """Those of `wanted` that an experiment with a verdict under `version` made alone against `baseline`."""
-    wanted = [change for change in wanted if not change.startswith("code: ")]
-    judged = [
-        item.commit
-        for item in experiments
-        if metrics_json.text(item.metrics, "verdict") and metrics_json.text(item.metrics, "metric_version") == version
-    ]
-    commits, prefix = [baseline, *judged], git.prefix(root)
-    task = params_yaml.load(dvc_yaml.parameters(root)).task.name
-    paths = [posixpath.normpath(prefix + path) for path in sorted(baseline_diff.reached(ProjectPaths(root), task))]
+    """Those parts of what `after` changes against `before`, the baseline, that an experiment measured alone.
+
+    It counts with a verdict under the metric version `version` and the full profile.
+    """
+    wanted, paths = after.since(before), sorted({*before.sources, *after.sources})
+    commits = [item.commit for item in experiments if _counts(item, version)]
+    prefix, pipeline = git.prefix(root), ProjectPaths(root).pipeline
     with reading(root) as objects:
-        code = {commit: _names(objects.read([f"{commit}:{path}" for path in paths])) for commit in commits}
-        alike = [commit for commit in commits if code[commit] == code[baseline]]
-        files = objects.read([f"{commit}:{prefix}{baseline_param.PARAMS}" for commit in alike])
-    before = _own(root, files[0].content) if files[0] else b""
-    distinct = {item.name: _own(root, item.content) for item in files[1:] if item is not None}
-    return {change for after in distinct.values() for change in _alone(before, after, wanted)}
+        code = objects.read([f"{commit}:{posixpath.normpath(prefix + path)}" for commit in commits for path in paths])
+        params = objects.read([f"{commit}:{prefix}{PARAMS}" for commit in commits])
+    rows = range(0, len(commits) * len(paths), len(paths)) if paths else [0] * len(commits)
+    forms = [_forms(paths, code[first : first + len(paths)]) for first in rows]
+    old, new = (_forms_of_texts(paths, one) for one in (before, after))
+    tried = dict.fromkeys(
+        (one.content, form == old, form == new) for one, form in zip(params, forms, strict=True) if one
+    )
+    declared = pipeline.read_bytes() if pipeline.is_file() else b""
+    return {part for one in tried for part in _alone(before, wanted, declared, *one)}
 
 
-def _own(root: Path, content: bytes) -> bytes:
-    """Without sections of the user's own, which today's dvc.yaml tells."""
-    return dvc_yaml.own_parameters(content, (root / "dvc.yaml").read_bytes())
+def ablation(found: Changes) -> str:
+    """The command that measures each part of `found` alone, and all of them together."""
+    branch = "--branch BRANCH" if found.code_change else ""  # one that changes nothing else
+    return " ".join(word for word in ("assay ablate", found.settings, branch) if word)
 
 
-def _names(sources: Sequence[Object | None]) -> list[str]:
-    return ["" if source is None else source.name for source in sources]
+def _counts(item: Experiment, version: str) -> bool:
+    asked = {"metric_version": version, "profile": PROFILE}
+    return bool(metrics_json.text(item.metrics, "verdict")) and all(
+        metrics_json.text(item.metrics, key) == value for key, value in asked.items()
+    )
 
 
-def _alone(before: bytes, after: bytes, wanted: Collection[str]) -> list[str]:
-    """The one change between two params.yaml where it is wanted; nothing of a file that cannot be read."""
-    if not _may_matter(before, after, wanted):
-        return []
+@cache
+def _form(path: str, content: bytes) -> str:
+    return strategy_diff.form(path, content.decode("utf-8", "surrogateescape"))
+
+
+def _forms(paths: Sequence[str], sources: Sequence[Object | None]) -> list[str | None]:
+    return [None if one is None else _form(path, one.content) for path, one in zip(paths, sources, strict=True)]
+
+
+def _forms_of_texts(paths: Sequence[str], content: StrategyContent) -> list[str | None]:
+    texts = [(path, content.sources.get(path)) for path in paths]
+    return [None if text is None else strategy_diff.form(path, text) for path, text in texts]
+
+
+def _alone(
+    before: StrategyContent, wanted: Changes, declared: bytes, params: bytes, old_code: bool, new_code: bool
+) -> Iterator[str]:
+    """The part of `wanted` that an experiment tried: one with these parameters, with the old or the new code."""
     try:
-        found = baseline_diff.between(before, after)
+        asked = params_yaml.resolved(dvc_yaml.own_parameters(params, declared), PROFILE)
     except UsageError:
-        return []
-    return found if len(found) == 1 and found[0] in wanted else []
-
-
-def _may_matter(before: bytes, after: bytes, wanted: Collection[str]) -> bool:
-    """Whether parsing could find a wanted change: not where `-S` replaced values, none by a wanted one."""
-    old, new = _lines(before), _lines(after)
-    was, now = _values(old - new), _values(new - old)
-    if not was or not now or sorted(key for key, _ in was) != sorted(key for key, _ in now):
-        return True
-    values = [change.rpartition(ARROW)[2] for change in wanted]
-    return any(_same(value, one) for _, value in now for one in values)
-
-
-def _lines(content: bytes) -> set[bytes]:
-    """Lines that could belong to a strategy, without the comments at their ends."""
-    lines = (line.partition(b" #")[0].rstrip() for line in content.split(b"\n"))
-    return {line for line in lines if not line.startswith(_ELSE)}
-
-
-def _values(lines: Iterable[bytes]) -> list[tuple[bytes, str]] | None:
-    """(indented key, value) of lines that each hold one plain value; None where one holds anything else."""
-    found = [_PLAIN.fullmatch(line) for line in lines]
-    return None if None in found else [(match[1], match[2].decode()) for match in found if match]
-
-
-def _same(text: str, value: str) -> bool:
-    try:
-        return float(text) == float(value)
-    except ValueError:
-        return text == value or text.casefold() in _CONSTANTS
+        return
+    found = strategy_diff.changes(before.parameters, params_yaml.strategy(asked), {}, {})
+    if old_code and found.count == 1:
+        yield from {*map(str, found.changed)} & {*map(str, wanted.changed)}
+    came_and_went = found.introduced, found.removed
+    if new_code and not found.changed and came_and_went == (wanted.introduced, wanted.removed) and wanted.code_change:
+        yield wanted.code_change

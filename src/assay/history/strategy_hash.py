@@ -16,7 +16,7 @@ import msgspec
 from assay.core import schemas
 from assay.core.params_yaml import Split, Train
 from assay.core.schemas import Identity
-from assay.runtime import files, task_source
+from assay.runtime import files, script_source, task_source
 
 #: sections whose options have their defaults here, and those whose options are keywords of a function of the task
 _OURS: Mapping[str, type[msgspec.Struct]] = {"split": Split, "train": Train}
@@ -25,6 +25,8 @@ _TASKS = {"data": ("data", "prepare"), "model": ("learning", "model")}
 
 def names(identity: Identity, root: Path) -> tuple[str, tuple[str, ...]]:
     """What the strategy of the tree at `root` is called, and what it was called by earlier versions."""
+    if script_source.task(root):  # all of its parameters are its own, and none has a default
+        return _digest(identity), (files.digest(schemas.encode(identity)),)
     parameters = {key: value for key, value in identity.parameters.items() if key not in (*_OURS, *_TASKS)}
     for section, defaults in {**_ours(), **_of_task(root, str(identity.parameters.get("task", "")))}.items():
         given = identity.parameters.get(section) or {}

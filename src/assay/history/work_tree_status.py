@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.history.experiments import METRICS, Experiment
+from assay.core.paths import METRICS
+from assay.history.experiments import Experiment
 from assay.runtime import git
 
 #: for the branch alone: without optional locks Git does not refresh its index, looking changes nothing

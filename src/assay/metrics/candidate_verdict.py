@@ -19,6 +19,8 @@ from assay.stats.sequential_testing import Look
 
 #: verdicts that no test gave
 INCOMPARABLE, SAME = "incomparable", "same"
+#: why a first run may have no verdict
+NOTHING = "nothing to compare with"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Judgement:
     reason: str = ""  # why nothing was tested
     mend: str = ""  # the command that makes it testable
     level: float | None = None  # that p was held against, None where there was no test
+    recorded: bool = True  # False where the ledger could not take the look
+    look: Look | None = None  # by which it was tested; slices are tested by the same
     last_level: float | None = None  # of the last look of a declared plan, None without one
 
 
@@ -61,9 +65,27 @@ def unseen(against: str, source: str, names: Sequence[str], mend: str) -> Judgem
     return Judgement(INCOMPARABLE, against, None, f"{source} reads {', '.join(names)}; {mend}")
 
 
+def alone() -> Judgement:
+    """No verdict: there is neither a baseline nor a floor."""
+    mend = "judge.floor: VALUE, a value to beat, in params.yaml; or assay accept EXPERIMENT NAME --first --why REASON"
+    return Judgement("inconclusive", "floor", None, NOTHING, mend)
+
+
+def scored_otherwise(against: str) -> Judgement:
+    """No verdict: what the metric gets of both arms was made by different code."""
+    why = f"score() of learning.py is not that of {against}, and their stored scores mean different things"
+    mend = f"write score() as {against} has it, or accept this tree as a new start with baseline: floor"
+    return Judgement(INCOMPARABLE, against, None, why, mend)
+
+
+def unmeasured(against: str, why: str) -> Judgement:
+    """No verdict: the baseline's script could not be measured by today's ruler."""
+    return Judgement(INCOMPARABLE, against, None, why, "set another baseline:, or accept the ruler by itself first")
+
+
 def unrecorded(against: str, why: str) -> Judgement:
     """No verdict: nobody could be told later that somebody looked."""
-    return Judgement("inconclusive", against, None, f"{UNRECORDED}: {why}", RECORD)
+    return Judgement("inconclusive", against, None, f"{UNRECORDED}: {why}", RECORD, recorded=False)
 
 
 def against_baseline(

@@ -18,18 +18,17 @@ from assay.core.metric_version import can_name
 from assay.core.params_yaml import Params
 from assay.metrics import task_metrics
 from assay.metrics.scored_arm import Ruler
-from assay.metrics.version.version_key import metric_version
-from assay.runtime import import_closure, metric_input_files, task_source
+from assay.metrics.version.version_key import metric_version, score_code
+from assay.runtime import files, import_closure, metric_input_files, task_source
 
 
-def read(root: Path, params: Params, module: object, ids: NDArray[np.str_], targets: NDArray[Any]) -> Ruler:
+def read(root: Path, params: Params, module: object, ids: NDArray[np.str_], targets: Any) -> Ruler:
     """The ruler of the project at `root` for examples with `ids` (N,) and `targets` (N, …).
 
     Raises UsageError for what METRICS gets wrong.
     """
     where = task_source.where(root, params.task.name, "metrics")
-    metrics = task_metrics.read(module, where)
-    task_metrics.chosen(metrics, params.metric.name, where)
+    metrics = task_metrics.asked(module, params.metric, where)
     return Ruler(metrics, params.metric.name, params.metric.options, ids, targets)
 
 
@@ -53,6 +52,12 @@ def _version(root: Path, params: Params, module: object, evaluated: str, name: s
         task_metrics.revision(module, task_source.where(root, params.task.name, "metrics")),
         evaluated,
         options,
-        metric_input_files.contents(root, params.task.name),
+        metric_input_files.contents(root, params.task.name) | _scored(root, params.task.name),
         task_source.label(root, params.task.name, "metrics"),
     )
+
+
+def _scored(root: Path, task: str) -> dict[str, str]:
+    """What stands for predictions, where the task keeps scores: a hash of the code that makes them."""
+    code = score_code(partial(import_closure.read_module, root), task_source.module(root, task, "learning"))
+    return {"score()": files.digest(code.encode())} if code else {}

@@ -19,19 +19,29 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET, UnsetType
 
-from assay.core import ast_normal_form, params_yaml, schemas
+from assay.core import ast_normal_form, params_yaml, schemas, script_section
 from assay.core.ast_normal_form import Source
 from assay.core.errors import UsageError
 from assay.core.metric_version import metric_name
+from assay.core.params_yaml import Params
+from assay.core.paths import PARAMS, PIPELINE, REPLICATES, RULERS
 from assay.core.yaml12 import parse
-from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision
-from assay.runtime import dvc_yaml, files, git, metric_input_files, table_files, task_source
-from assay.runtime import source_roots as trees
+from assay.metrics import reported_scores
+from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision, score_code
+from assay.runtime import (
+    dvc_yaml,
+    files,
+    git,
+    import_closure,
+    metric_input_files,
+    source_roots,
+    table_files,
+    task_source,
+)
 from assay.runtime.git_objects import Objects, reading
 
 #: what a task of one file is called where params.yaml does not say
 TASK = params_yaml.TaskSection().name
-RULERS, REPLICATES = "results/rulers.csv", "results/replicates.csv"
 
 
 class MetricTerms(NamedTuple):
@@ -65,6 +75,7 @@ class MetricDefinition(schemas.Record, frozen=True, kw_only=True):
     min_effect: float
     worst: float | None
     reads: dict[str, str] | UnsetType = UNSET  # file that the metric says it reads → hash; left out where there is none
+    score: str | UnsetType = UNSET  # hash of the code of score(), whose results the metric gets; left out without one
     packages: dict[str, str] | UnsetType = UNSET  # that today's metrics import → version; another makes evaluate run
 
     @property
@@ -74,7 +85,10 @@ class MetricDefinition(schemas.Record, frozen=True, kw_only=True):
 
 def definition(read: ReadFile, metric: str, tree: str, *, recorded: bool) -> MetricDefinition:
     """How the tree that `read` reads defines `metric`; with `recorded` its results speak before its sources."""
-    task, decides, options = _asked(read)
+    if script := _script(read):
+        return _reported(read, metric, tree, script, recorded=recorded)
+    task, decides, given = _asked(read)
+    options = given.get("options")
     modules = partial(_module, read)
     module, label = _place(modules, task)
     try:
@@ -83,7 +97,11 @@ def definition(read: ReadFile, metric: str, tree: str, *, recorded: bool) -> Met
         code = ""
     ways = [partial(_recorded, read, metric), partial(_written, modules, module, metric)]
     terms = next(filter(None, (way() for way in (ways if recorded else reversed(ways)))), MetricTerms("", 0.0, None))
-    mine, source = options if metric == decides else {}, _source(modules, module)
+    smallest = given.get("min_effect")
+    if metric == decides and isinstance(smallest, int | float) and terms.direction:
+        terms = terms._replace(min_effect=float(smallest))
+    mine = dict(options) if metric == decides and isinstance(options, Mapping) else {}
+    source = _source(modules, module)
     return MetricDefinition(
         tree=tree,
         decides=decides,
@@ -91,6 +109,7 @@ def definition(read: ReadFile, metric: str, tree: str, *, recorded: bool) -> Met
         source=source,
         options=mine,
         reads=_reads(read, modules, module) or UNSET,
+        score=_score(modules, _place(modules, task, "learning")[0]) or UNSET,
         **terms._asdict(),
     )
 
@@ -116,6 +135,16 @@ def committed(root: Path, revision: str, metric: str, tree: str, *, recorded: bo
         return definition(at(objects, root, revision), metric, tree, recorded=recorded)
 
 
+def scores_differ(before: MetricDefinition, root: Path, metric: str) -> bool:
+    """Whether the tree at `root` keeps other scores than `before`, by the code that makes them."""
+    return present(root, metric, "").score != before.score
+
+
+def keeps_scores(root: Path, metric: str) -> bool:
+    """Whether the metric in the tree at `root` gets what score() of the task made of predictions."""
+    return present(root, metric, "").score is not UNSET
+
+
 def at(objects: Objects, root: Path, revision: str) -> ReadFile:
     """Files of the project at `root` as of `revision`, as a checkout writes them."""
     prefix = git.prefix(root)
@@ -128,14 +157,14 @@ def at(objects: Objects, root: Path, revision: str) -> ReadFile:
         # What a filter stands before: its blob is not what a checkout writes.
         return git.read(root, revision, path) if git.is_filtered(root, path) else found.content
 
-    return ReadFile(read, trees.project(root).folders)
+    return ReadFile(read, source_roots.project(root).folders)
 
 
 def on_disk(root: Path) -> ReadFile:
     def read(path: str) -> bytes | None:
         return (root / path).read_bytes() if (root / path).is_file() else None
 
-    return ReadFile(read, trees.project(root).folders)
+    return ReadFile(read, source_roots.project(root).folders)
 
 
 def changes(before: MetricDefinition, after: MetricDefinition, terms: MetricTerms) -> list[str]:
@@ -147,6 +176,8 @@ def changes(before: MetricDefinition, after: MetricDefinition, terms: MetricTerm
         return [*found, f"{after.decides} is new"]
     if before.code != after.code:
         found.append(f"code of {after.decides}")
+    if before.score != after.score:
+        found.append("score(), whose results it gets")
     found += [
         f"options.{key} {before.options.get(key, '–')} → {after.options.get(key, '–')}"
         for key in sorted(before.options.keys() | after.options.keys())
@@ -170,35 +201,64 @@ def _shown(value: object) -> str:
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _asked(read: ReadFile) -> tuple[str, str, dict[str, Any]]:
-    """Task, deciding metric and its options. All else in that params.yaml is for that tree's own code to read."""
+def _script(read: ReadFile) -> Params | None:
+    """The parameters of a tree whose task is a script; None for any other, and where they cannot be read."""
+    content = read(PARAMS) or b""
     try:
-        raw = parse(read("params.yaml") or b"", "params.yaml")
+        if b"command" not in content or not script_section.is_script(parse(content, PARAMS)):
+            return None
+        return params_yaml.load(dvc_yaml.own_parameters(content, read(PIPELINE) or b""))
+    except UsageError:
+        return None
+
+
+def _reported(read: ReadFile, metric: str, tree: str, params: Params, *, recorded: bool) -> MetricDefinition:
+    """How a script's tree defines its number: `task.result`, and the files of `task.ruler`."""
+    name, result = params.metric.name, params.task.reported
+    written = MetricTerms(result.direction, result.min_effect, result.worst)
+    terms = (_recorded(read, metric) if recorded else None) or written
+    code = reported_scores.result_digest(params.task) + str(result.revision)
+    return MetricDefinition(
+        tree=tree,
+        decides=name,
+        code=files.digest(code.encode()) if name == metric else "",
+        source="",
+        options={},
+        reads={file: files.digest(read(file) or b"") for file in params.task.ruler} or UNSET,
+        **terms._asdict(),
+    )
+
+
+def _asked(read: ReadFile) -> tuple[str, str, dict[str, Any]]:
+    """Task, deciding metric and its section. All else in that params.yaml is for that tree's own code to read."""
+    try:
+        raw = parse(read(PARAMS) or b"", PARAMS)
     except UsageError:
         raw = {}
     task, metric = (raw[key] if isinstance(raw.get(key), Mapping) else {} for key in ("task", "metric"))
-    options = metric.get("options") if isinstance(metric.get("options"), Mapping) else {}
-    return str(task.get("name", TASK)), str(metric.get("name", "")), dict(options or {})
+    return str(task.get("name", TASK)), str(metric.get("name", "")), dict(metric)
 
 
-def _place(modules: Callable[[str], Source | None], task: str) -> tuple[str, str]:
-    """The module with METRICS, and what it would be called if it held nothing else ("" where it does)."""
-    named = f"tasks.{task}.metrics"
+def _place(modules: Callable[[str], Source | None], task: str, part: str = "metrics") -> tuple[str, str]:
+    """The module with a part of the task, and what it would be called if it held nothing else ("" where it does)."""
+    named = f"tasks.{task}.{part}"
     alone = modules(named) is None and (found := modules(task_source.SINGLE)) is not None and not found.package
     return (task_source.SINGLE, named) if alone else (named, "")
 
 
 def _module(read: ReadFile, name: str) -> Source | None:
-    """Source of a module of the tree or of Assay, as `import_closure.read_module` finds it on disk."""
+    """Source of a module of the project, as `import_closure.read_module` finds it on disk.
+
+    Assay's own modules are today's, whatever the tree: the library is environment.
+    """
     parts = name.split(".")
-    if parts[0] == trees.LIBRARY:
-        ours = trees.LIBRARY_TREE.find(name)
-        return None if ours is None else Source((trees.PLACE / ours).read_bytes(), ours.name == "__init__.py")
+    if parts[0] == source_roots.LIBRARY:
+        return import_closure.read_module(source_roots.LIBRARY_TREE, name)
     if parts[0] in sys.stdlib_module_names or not all(part.isidentifier() for part in parts):
         return None
     for folder in read.folders:
         for ending in ("/__init__.py", ".py"):
-            content = read(posixpath.normpath(f"{folder}/{'/'.join(parts)}{ending}"))
+            content = read(posixpath.join(folder, f"{'/'.join(parts)}{ending}"))
             if content is not None:
                 return Source(content, ending == "/__init__.py")
     return None
@@ -214,6 +274,15 @@ def _source(modules: Callable[[str], Source | None], module: str) -> str:
         )
     except UsageError:
         return ""
+
+
+def _score(modules: Callable[[str], Source | None], module: str) -> str:
+    """Hash of the code that makes scores in place of predictions; "" where there is none."""
+    try:
+        code = score_code(modules, module)
+    except UsageError:
+        return ""
+    return files.digest(code.encode()) if code else ""
 
 
 def _reads(read: ReadFile, modules: Callable[[str], Source | None], module: str) -> dict[str, str]:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from assay.core.paths import ProjectPaths
-from assay.metrics import result_tables, scored_arm, task_metrics
+from assay.metrics import result_tables, task_metrics
 from assay.metrics.result_files import Evaluated
 from assay.metrics.scored_arm import Array
 from assay.stats import variance_components, verdict_rule
@@ -17,7 +16,7 @@ from assay.stats.compare_arms import PAIRED
 from assay.stats.variance_components import NewExamples
 
 
-def interval(layout: ProjectPaths, found: Evaluated, result: Comparison, test: str) -> NewExamples | None:
+def interval(found: Evaluated, result: Comparison, test: str) -> NewExamples | None:
     """The interval over new examples; None where the metric is no mean of a score per example."""
     metric, candidate = found.ruler.metric, found.candidate
     if metric.per_example is None or not len(candidate.finite):
@@ -25,7 +24,7 @@ def interval(layout: ProjectPaths, found: Evaluated, result: Comparison, test: s
     after = result_tables.shares(candidate, found.ruler)
     if not np.allclose(after.mean(axis=1), candidate.values(metric.name), rtol=0, atol=1e-9):
         return None
-    before = _baseline_scores(layout, found)
+    before = _baseline_scores(found)
     if before is None:
         return None
     paired = test == PAIRED and before.shape == after.shape
@@ -36,13 +35,13 @@ def interval(layout: ProjectPaths, found: Evaluated, result: Comparison, test: s
     return variance_components.new_examples(before, after, paired=paired)
 
 
-def _baseline_scores(layout: ProjectPaths, found: Evaluated) -> Array | None:
+def _baseline_scores(found: Evaluated) -> Array | None:
     """Per-example scores of what the candidate was compared with: (R, N), or (N,) for a floor."""
     if found.baseline is not None:
         return result_tables.shares(found.baseline, found.ruler) if len(found.baseline.finite) else None
     scores = {name: score[found.ruler.decides] for name, score in found.floors.items()}
     best = verdict_rule.best(scores, found.ruler.metric.direction)
-    predictions = scored_arm.floors(layout, found.ruler).get(best)  # a human left no predictions
+    predictions = found.floor_predictions.get(best)  # a person's score left none
     if predictions is None:
         return None
     return task_metrics.per_example(found.ruler.metric, found.ruler.targets, predictions, f"floor {best}")

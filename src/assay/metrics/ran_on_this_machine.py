@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay.runtime import files, git, import_closure, metric_input_files, task_source
+from assay.runtime import files, git, metric_input_files, task_code
 from assay.runtime import source_roots as trees
 
 _SUFFIXES = tuple(importlib.machinery.all_suffixes())
@@ -32,7 +32,7 @@ def metrics_code(root: Path, task: str) -> str:
     metrics say they read: unpickling one runs code, too.
     """
     tree = trees.project(root)
-    sources = [root / file for file in import_closure.import_closure(root, [task_source.path(root, task, "metrics")])]
+    sources = [root / file for file in task_code.closure(root, task, task_code.METRICS)]
     roots = [Path(os.path.normpath(root / folder)) for folder in tree.folders]
     inside = {folder for file in sources for folder in file.parents if set(roots) & set(folder.parents)}
     lines = [

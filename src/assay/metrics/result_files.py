@@ -8,11 +8,15 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
+from assay.core import reported_key
 from assay.core.paths import ProjectPaths
-from assay.metrics import result_tables
+from assay.core.schemas import NOT_RECORDED
+from assay.metrics import result_tables, slice_losses, slice_table
 from assay.metrics.candidate_verdict import Judgement
 from assay.metrics.scored_arm import Ruler, Scored
+from assay.metrics.slice_scores import SliceFinding
 from assay.metrics.task_metrics import Metric
 from assay.runtime import files
 from assay.stats.arm_scores import mean_and_sd
@@ -35,8 +39,16 @@ class Evaluated:
     candidate: Scored
     baseline: Scored | None  # None while the baseline is the floor
     floors: Mapping[str, Mapping[str, float]]
+    floor_predictions: Mapping[str, NDArray[Any]]  # of those that have any
+    absent_floors: Mapping[str, str]  # name → why
     judgement: Judgement
+    slices: Sequence[SliceFinding]  # none where prepare() names none, or nothing was compared
     fixed: bool = False  # task.fixed: nothing in it is random
+
+    @property
+    def lost(self) -> str:
+        """Slices with a significant loss, as the verdict says them: `small -0.03, night -0.05`."""
+        return slice_losses.said(self.slices)
 
     @property
     def metric_version(self) -> str:
@@ -54,10 +66,29 @@ def write(layout: ProjectPaths, found: Evaluated) -> None:
     files.write_text(
         layout.rulers, result_tables.rulers(found.own, found.versions, found.packages, ", ".join(found.unseen))
     )
+    if not reported_key.is_reported(found.metric_version):
+        _write_of_predictions(layout, found)
+    files.write_bytes(layout.metrics, msgspec.json.format(msgspec.json.encode(_flat(found))) + b"\n")
+
+
+def _write_of_predictions(layout: ProjectPaths, found: Evaluated) -> None:
+    if declares_slices(layout):
+        files.write_text(layout.slices, _slices(found))
     files.write_text(layout.cases, _cases(found))
     files.write_text(layout.plots / "confusion.csv", _confusion(found))
     files.write_text(layout.plots / "reliability.csv", _reliability(found))
-    files.write_bytes(layout.metrics, msgspec.json.format(msgspec.json.encode(_flat(found))) + b"\n")
+
+
+def declares_slices(layout: ProjectPaths) -> bool:
+    """Whether dvc.yaml has results/slices.csv: older ones do not, and nobody tracks what they do not name."""
+    name = layout.slices.relative_to(layout.root).as_posix()
+    return name in layout.pipeline.read_text(encoding="utf-8", errors="replace")
+
+
+def _slices(found: Evaluated) -> str:
+    classes = found.classes or []
+    arms = {each.arm.arm: [each.predictions[row] for row in np.flatnonzero(each.counted)] for each in found.arms}
+    return slice_table.text(found.ruler, found.slices, classes, arms)
 
 
 def _replicates(found: Evaluated) -> str:
@@ -87,7 +118,8 @@ def _cases(found: Evaluated) -> str:
 
 def _probabilities(found: Evaluated) -> bool:
     """Whether predictions are a probability per class, as the two class plots need them."""
-    return found.classes is not None and found.candidate.predictions.ndim == 3
+    shape = found.candidate.predictions.shape[2:]
+    return found.classes is not None and shape == (len(found.classes),) and np.ndim(found.ruler.targets) == 1
 
 
 def _confusion(found: Evaluated) -> str:
@@ -120,6 +152,10 @@ def _flat(found: Evaluated) -> Flat:
         flat |= {"ci_high": result.ci[1], "p": result.p, "level": found.judgement.level}
     flat |= {"verdict": found.judgement.verdict, "metric_version": found.metric_version}
     flat |= {"profile": found.profile, "commit": found.commit}
+    if not found.judgement.recorded:
+        flat["look"] = NOT_RECORDED
+    if found.slices:  # a column only where there are any
+        flat["slices"] = found.lost or "none lost"
     if found.candidate.arm.unproven:  # a column only where there is something to say
         flat["unproven"] = ", ".join(found.candidate.arm.unproven)
     finite = {key: value for key, value in flat.items() if not isinstance(value, float) or np.isfinite(value)}

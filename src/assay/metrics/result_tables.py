@@ -70,11 +70,11 @@ def shares(arm: Scored, ruler: Ruler) -> NDArray[np.float64]:
     return np.stack([per_example(ruler.metric, ruler.targets, row, who) for row in arm.finite])
 
 
-def cases(ids: NDArray[np.str_], targets: Array, baseline: NDArray[np.float64], candidate: NDArray[np.float64]) -> str:
+def cases(ids: NDArray[np.str_], targets: Any, baseline: NDArray[np.float64], candidate: NDArray[np.float64]) -> str:
     """Examples whose mean score over replicates changed, most changed first; ties in order of id."""
     change = candidate - baseline
     rows = sorted(np.flatnonzero(change != 0), key=lambda row: (-abs(change[row]), str(ids[row])))
-    shown = targets if targets.ndim == 1 else [""] * len(ids)
+    shown = targets if np.ndim(targets) == 1 else [""] * len(ids)
     return text(
         ["id", "target", "baseline", "candidate", "change"],
         [

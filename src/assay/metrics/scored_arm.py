@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +33,7 @@ class Ruler:
     decides: str
     options: Mapping[str, Any]  # of the deciding metric
     ids: NDArray[np.str_]
-    targets: Array
+    targets: Any  # (N, …), or a dict of such arrays where examples have several
 
     @property
     def metric(self) -> Metric:
@@ -49,8 +50,12 @@ class Ruler:
         return task_metrics.score(metric, options, self.targets, predictions, who)
 
     def scores(self, predictions: Array, who: str) -> dict[str, float]:
-        """Every metric of one replicate's predictions (N, …)."""
-        return {name: self.score(metric, predictions, who) for name, metric in self.metrics.items()}
+        """Every metric of one replicate's predictions (N, …); one that is only shown where it applies."""
+        found = {}
+        for name, metric in self.metrics.items():
+            with suppress(UsageError) if metric.beside else nullcontext():
+                found[name] = self.score(metric, predictions, who)
+        return found
 
 
 @dataclass(frozen=True)

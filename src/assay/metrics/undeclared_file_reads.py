@@ -18,7 +18,7 @@ from typing import Any
 
 from assay.core.errors import IncomparableError
 from assay.core.paths import ProjectPaths
-from assay.runtime import import_closure, metric_input_files, task_source
+from assay.runtime import import_closure, metric_input_files, task_code, task_source
 from assay.runtime import source_roots as trees
 from assay.runtime.dvc_yaml import current
 
@@ -56,7 +56,7 @@ def found(root: Path, task: str) -> list[str]:
     named = {path for path in named if not _is_apart(Path(path))}
     if not named:
         return []
-    known = {os.path.normpath(root / file) for file in import_closure.import_closure(root, [source])}
+    known = {os.path.normpath(root / file) for file in task_code.closure(root, task, task_code.METRICS)}
     known |= {os.path.normpath(root / file) for file in metric_input_files.metric_reads(root, task)}
     unseen = [path for path in map(Path, named - known) if path.is_file() and not _is_empty_package(path)]
     return sorted(Path(os.path.relpath(path, source.parent)).as_posix() for path in unseen)

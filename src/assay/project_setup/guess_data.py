@@ -20,6 +20,8 @@ TABLES = {".csv", ".tsv"}
 TEXTS = {".txt"}
 #: names of parts that somebody has split already
 _PARTS = {"train", "training", "val", "valid", "validation", "dev", "eval", "test", "testing"}
+#: what scripts that train are mostly called
+_SCRIPTS = ("train.py", "main.py", "run.py", "scripts/train.py", "src/train.py")
 _SKIPPED = {"node_modules", "__pycache__", "site-packages", "build", "dist", "tests", "docs"}
 #: folders that are looked into without being told, and how deep
 _FOLDERS, _DEPTH = 2_000, 4
@@ -45,6 +47,8 @@ def guess(folder: Path, paths: Sequence[str], template: str = "") -> Guess:
     """
     if len(paths) > 1:
         raise UsageError(f"{len(paths)} paths were given", allowed="one, or none to have Assay look for data")
+    if template == "script":
+        return _script(folder, paths)
     if not paths and not template and (own := own_task.find(folder)):
         name, file, metric = own
         return Guess("own", "", f"{file}, which is there, with its metric {metric}", task=name, metric=metric)
@@ -64,6 +68,19 @@ def guess(folder: Path, paths: Sequence[str], template: str = "") -> Guess:
         allowed="a folder with a folder of images or .txt files for each class, or a .csv or .tsv file",
         mend="assay init PATH, or assay init --template loop",
     )
+
+
+def _script(folder: Path, paths: Sequence[str]) -> Guess:
+    """The user's script: the one that is named, or one that is called as most are."""
+    found = next((name for name in (*paths, *_SCRIPTS) if (folder / name).is_file()), "")
+    if not found or (paths and found != paths[0]):
+        raise UsageError(
+            f"{paths[0]} is not there" if paths else f"there is none of {', '.join(_SCRIPTS)} in {folder}",
+            allowed="the path of a script that trains and reports a number",
+            mend="assay init --template script PATH",
+        )
+    says = f"{found}, which is to take --seed and --out; see task.command and task.result in params.yaml"
+    return Guess("script", "", says, {"script": found})
 
 
 def _at(folder: Path, path: str, template: str) -> Guess:

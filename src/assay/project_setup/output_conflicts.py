@@ -15,7 +15,7 @@ from typing import Any
 
 from assay.core import params_yaml
 from assay.core.errors import UsageError
-from assay.core.paths import STAGES
+from assay.core.paths import OF_DATA, PARAMS, PIPELINE, STAGES
 from assay.core.yaml12 import parse
 from assay.core.yaml_limits import GENERATED
 from assay.runtime import git
@@ -38,7 +38,7 @@ class StageOutput:
 
 def outputs(pipeline: str) -> list[StageOutput]:
     """What the stages of a dvc.yaml of ours write."""
-    stages = parse(pipeline, "dvc.yaml", GENERATED)["stages"].values()
+    stages = parse(pipeline, PIPELINE, GENERATED)["stages"].values()
     return [
         StageOutput(str(path), options.get("cache", True))
         for stage in stages
@@ -52,7 +52,11 @@ def is_set_up(content: bytes | None) -> bool:
     """Whether a dvc.yaml has our stages. Those of another name may be there, too."""
     stages = _mapping(content).get("stages")
     found = stages if isinstance(stages, dict) else {}
-    return all(str(_command(found.get(name))).startswith(f"assay stage {name}") for name in STAGES)
+    return all(
+        str(_command(found.get(name))).startswith(f"assay stage {name}")
+        for name in STAGES
+        if name not in OF_DATA or name in found
+    )
 
 
 def _command(entry: Any) -> Any:
@@ -61,7 +65,7 @@ def _command(entry: Any) -> Any:
 
 def find(folder: Path, top: Path, pipeline: str) -> str:
     """The first reason why `pipeline`, the text of our dvc.yaml, cannot stand in `folder`; "" where there is none."""
-    here = folder / "dvc.yaml"
+    here = folder / PIPELINE
     declared = _mapping(here.read_bytes() if here.is_file() else None)
     stages = declared.get("stages")
     taken = [name for name in STAGES if isinstance(stages, dict) and name in stages]
@@ -86,7 +90,7 @@ def _variables(folder: Path, declared: Mapping[str, Any]) -> set[str]:
     for entry in declared.get("vars") or []:
         if isinstance(entry, dict):
             found |= set(map(str, entry))
-        elif isinstance(entry, str) and (name := entry.partition(":")[0]) != "params.yaml":
+        elif isinstance(entry, str) and (name := entry.partition(":")[0]) != PARAMS:
             place = folder / name
             found |= set(map(str, _mapping(place.read_bytes()))) if place.suffix in (".yaml", ".yml") else {"?"}
     return found
@@ -95,7 +99,7 @@ def _variables(folder: Path, declared: Mapping[str, Any]) -> set[str]:
 def _mapping(content: bytes | None) -> dict[str, Any]:
     """A YAML file as a mapping; empty where it is none."""
     try:
-        return parse(content, "dvc.yaml", GENERATED) if content else {}
+        return parse(content, PIPELINE, GENERATED) if content else {}
     except UsageError:
         return {}
 
@@ -117,12 +121,12 @@ def foreign(folder: Path, top: Path) -> Iterator[tuple[str, str]]:
 
     Of a path that a template fills in, the part before it.
     """
-    patterns = ("dvc.yaml", "*/dvc.yaml", "*.dvc")
+    patterns = (PIPELINE, "*/dvc.yaml", "*.dvc")
     listed = git.run(top, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns, check=False)
     for name in sorted({name for name in listed.split("\0") if name}):
         file = top / name
         content = _mapping(file.read_bytes()) if file.is_file() else {}
-        stages = content.get("stages") if file.name == "dvc.yaml" else {"": content}
+        stages = content.get("stages") if file.name == PIPELINE else {"": content}
         for entry in stages.values() if isinstance(stages, dict) else ():
             for path in _written(entry):
                 yield _absolute(file.parent, path), os.path.relpath(file, folder)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from assay.core import params_yaml
 from assay.core.errors import UsageError
+from assay.core.paths import PARAMS, PIPELINE
 from assay.core.yaml12 import parse
 from assay.core.yaml_limits import GENERATED
 from assay.project_setup import yaml_insertion
@@ -13,15 +16,20 @@ from assay.runtime import dvc_yaml
 
 #: sections whose keys are those of one task
 _OF_A_TASK = ("task", "data", "model", "metric", "profiles", "modes")
+#: keys of a file of Hydra's that are none of a parameter
+_HYDRA = ("defaults", "hydra")
 
 
 def find(folder: Path, content: bytes, ours: str) -> str:
     """The first reason why `content` cannot hold the keys of `ours`, the text of our params.yaml; "" for none."""
     try:
-        old = yaml_insertion.read(content, "params.yaml")
+        old = yaml_insertion.read(content, PARAMS)
     except UsageError as error:
         return error.problem
-    pipeline = folder / "dvc.yaml"
+    if "defaults" in old:  # of Hydra, which leaves its own keys out of params.yaml
+        old = {key: value for key, value in old.items() if key not in _HYDRA}
+        content = b"".join(b"%s: %s\n" % (msgspec.json.encode(key), msgspec.json.encode(old[key])) for key in old)
+    pipeline = folder / PIPELINE
     declared = dvc_yaml.foreign(_stages(pipeline)) if pipeline.is_file() else set()
     if strange := sorted(old.keys() - params_yaml.KEYS - declared):
         return f"params.yaml has {strange[0]}, which no stage in dvc.yaml lists under its params"
@@ -44,6 +52,6 @@ def _without(content: bytes, declared: set[str]) -> bytes:
 
 def _stages(pipeline: Path) -> dict[str, object]:
     try:
-        return parse(pipeline.read_bytes(), "dvc.yaml", GENERATED)
+        return parse(pipeline.read_bytes(), PIPELINE, GENERATED)
     except UsageError:
         return {}

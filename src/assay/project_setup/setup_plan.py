@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from assay.core.errors import UsageError
+from assay.core.paths import LOCK, PARAMS, PIPELINE, PLOTS
 from assay.project_setup import (
     dvc_setup,
     ignore_rules,
@@ -33,7 +35,7 @@ from assay.runtime import dvc_yaml, git, project_root, untracked_data
 #: folder of our own where there is no room beside the user's stages
 APART = "assay"
 #: what Git must hold, so no pattern may leave it out
-_HELD = ("dvc.yaml", "dvc.lock", "params.yaml", "task.py")
+_HELD = (PIPELINE, LOCK, PARAMS, "task.py")
 _DATA_HEADING = "# data that are in neither Git nor DVC: kept out of the commits of experiments"
 _HEADING = "# outputs of Assay's stages, which DVC keeps"
 
@@ -72,10 +74,10 @@ def place_of(here: Path, top: Path, folder: Path) -> ProjectPlace:
 
 def existing(here: Path, top: Path, own_folder: str = "") -> Path | None:
     """The folder that is set up already: `own_folder` if that is asked for, else `here`, one above it, or one below."""
-    above = [one for one in (here, *here.parents) if one.is_relative_to(top) and (one / "dvc.yaml").is_file()]
-    asked = [here / own_folder] if own_folder and (here / own_folder / "dvc.yaml").is_file() else []
+    above = [one for one in (here, *here.parents) if one.is_relative_to(top) and (one / PIPELINE).is_file()]
+    asked = [here / own_folder] if own_folder and (here / own_folder / PIPELINE).is_file() else []
     places = asked if own_folder else [*above, *project_root.below(here)]
-    return next((one for one in places if output_conflicts.is_set_up((one / "dvc.yaml").read_bytes())), None)
+    return next((one for one in places if output_conflicts.is_set_up((one / PIPELINE).read_bytes())), None)
 
 
 def plan(here: Path, top: Path, guess: Guess, own_folder: str = "") -> SetupPlan:
@@ -142,11 +144,19 @@ def _check_room(place: ProjectPlace, template: Template, pipeline: str, wanted: 
 
 def _check_parameters(place: ProjectPlace, ours: str) -> None:
     """Raise NoRoomError where our parameters cannot stand beside the user's."""
-    file = place.folder / ("params.yaml" if not place.hydra else f"{place.hydra.folder}/assay.yaml")
-    if place.hydra and file.exists():
+    if not place.hydra:
+        _check_beside(place, place.folder / PARAMS, ours)
+        return
+    folder = place.folder / place.hydra.folder
+    if (folder / "assay.yaml").exists():
         raise NoRoomError(f"{place.hydra.folder}/assay.yaml is there already")
+    _check_beside(place, folder / f"{place.hydra.config}.yaml", ours)  # what Hydra writes into params.yaml
+    _check_beside(place, place.folder / PARAMS, ours)
+
+
+def _check_beside(place: ProjectPlace, file: Path, ours: str) -> None:
     if file.is_file() and (why := parameter_conflicts.find(place.folder, file.read_bytes(), ours)):
-        raise NoRoomError(why)
+        raise NoRoomError(why if file.parent == place.folder else f"{why} ({file.relative_to(place.folder)})")
 
 
 def edits_of(
@@ -158,10 +168,10 @@ def edits_of(
         for name, content in dvc_setup.initial_files(below_top=place.here != place.top).items():
             edits[place.named(place.here / name)] = _whole(content)
     for name in sorted(one.name for one in (templates.PLACE / "plots").iterdir()):
-        path, content = (place.dvc or place.here) / ".dvc/plots" / name, _packed(f"plots/{name}")
+        path, content = (place.dvc or place.here) / ".dvc/plots" / name, _packed(f"{PLOTS}/{name}")
         if not path.is_file() or path.read_bytes() == content:  # else the user's own of that name, which stays
             edits[place.named(path)] = _whole(content)
-    edits[place.named("dvc.yaml")] = _stages(pipeline)
+    edits[place.named(PIPELINE)] = _stages(pipeline)
     edits.update(_parameters(place, guess, template))
     for name, source in template.files.items():
         if not (place.folder / name).is_file() or (place.folder / name).read_bytes() == _packed(source):
@@ -182,13 +192,16 @@ def _parameters(place: ProjectPlace, guess: Guess, template: Template) -> dict[s
     if place.hydra:
         return {place.named(f"{place.hydra.folder}/assay.yaml"): _whole(f"# @package _global_\n{ours}".encode())}
     chunks = yaml_insertion.chunks(ours)
-    return {
-        place.named("params.yaml"): lambda old: ours.encode() if old is None else yaml_insertion.with_keys(old, chunks)
-    }
+    return {place.named(PARAMS): lambda old: ours.encode() if old is None else yaml_insertion.with_keys(old, chunks)}
 
 
 def parameters(place: ProjectPlace, guess: Guess, template: Template) -> str:
     """The text of a params.yaml with nothing but our keys."""
+    if "script" in guess.data:
+        above = seen_from(place, ".")
+        lead = "" if above == "." else f"cd {shlex.quote(above)} && "
+        command = f"{lead}python {shlex.quote(str(guess.data['script']))}"
+        return templates.params(template, guess.template, {"command": command})
     path = seen_from(place, guess.path)
     data = {"path": path, **guess.data} if guess.path else guess.data
     task = guess.task or templates.task_name(guess.path or guess.template)

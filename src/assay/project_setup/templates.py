@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from assay.core.paths import PARAMS, PIPELINE
+
 #: folder of the package data
 PLACE = Path(__file__).resolve().parents[1] / "templates"
 #: line of dvc.yaml that makes the data a dependency of `prepare`
@@ -32,10 +34,11 @@ class Template:
     data: Mapping[str, Any] = field(default_factory=dict)
     epochs: int = 20
     extra: str = ""  # extra of dvc-assay that it needs
-    pipeline: str = "dvc.yaml"
+    pipeline: str = PIPELINE
+    parameters: str = PARAMS
 
 
-#: name → template. The ready tasks and `script` take their place here; files of tests that come with one, too.
+#: name → template. The ready tasks take their place here; files of tests that come with one, too.
 TEMPLATES: dict[str, Template] = {
     "image": Template(
         "images, a folder for each class",
@@ -72,6 +75,13 @@ TEMPLATES: dict[str, Template] = {
         metric="accuracy",
         model={"hidden": 32},
         epochs=5,
+    ),
+    "script": Template(
+        "a script of your own, which reports its number",
+        {},
+        metric="",
+        pipeline="script/dvc.yaml",
+        parameters="script/params.yaml",
     ),
 }
 
@@ -115,13 +125,14 @@ def pipeline(template: Template, *, reads: bool) -> str:
 
 def params(template: Template, task: str, data: Mapping[str, Any], metric: str = "") -> str:
     """params.yaml of a task called `task`, with these keyword arguments of its prepare()."""
-    filled = text("params.yaml")
+    filled = text(template.parameters)
     values = {
         "TASK": task,
         "DATA": _lines({**data, **template.data} if "path" in data else data),
         "MODEL": _lines(template.model),
         "EPOCHS": str(template.epochs),
         "METRIC": metric or template.metric,
+        "COMMAND": str(data.get("command", "")),
     }
     for name, value in values.items():
         filled = filled.replace(f"@{name}@", value)

@@ -13,11 +13,12 @@ from typing import Any
 import yaml
 
 from assay.core.errors import UsageError
+from assay.core.paths import PARAMS, PIPELINE
 from assay.core.yaml12 import parse
 from assay.core.yaml_limits import GENERATED
 
 _BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
-_NAME = "dvc.yaml"
+_NAME = PIPELINE
 #: stands above our stages in a file of others
 HEADING = "  # what Assay runs: docs/init.md says how to take it out again\n"
 
@@ -48,7 +49,7 @@ def with_stages(content: bytes, ours: str) -> bytes:
     raise UnsafeInsertionError(f"{_NAME}: its stages are written in a way that leaves no line to insert ours at")
 
 
-def with_keys(content: bytes, chunks: Mapping[str, str], name: str = "params.yaml") -> bytes:
+def with_keys(content: bytes, chunks: Mapping[str, str], name: str = PARAMS) -> bytes:
     """params.yaml with those of `chunks` (top-level key → its text) behind that it lacks.
 
     Raises UnsafeInsertionError where the file cannot be read or its own keys would not read as before.

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from assay.core.errors import UsageError
 from assay.ready import image_files
-from assay.ready.metrics import METRICS
+from assay.ready.class_metrics import METRICS
 
 __all__ = ["METRICS", "augment", "decode", "loss", "model", "prepare", "preprocess", "statistics"]
 

@@ -21,7 +21,7 @@ from assay.core import schemas
 from assay.core.errors import AssayError, UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
-from assay.core.schemas import Identity, Measurement, MeasureRequest
+from assay.core.schemas import Identity, Measurement, MeasureRequest, Note
 from assay.data.storage import Examples
 from assay.replicates import replicate_cache, safetensors_check
 from assay.replicates.replicate_cache import ReplicateCache, Told
@@ -65,7 +65,7 @@ NOBODY = Watch(lambda: None, list)
 class Notes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was noted while a replicate trained, remembered for each: the next group may hold a part of this one."""
 
-    lines: list[str]
+    lines: list[Note]
     unproven: list[str]  # modules that were imported meanwhile and that nobody had seen
 
 
@@ -108,7 +108,6 @@ def write_kept(request: MeasureRequest, params: Params, sample: ExampleSubset, k
             progress.log(line)
         for outcome in kept.outcomes:
             progress.finished(outcome)
-        kept.store.notes += kept.told.notes
         measured = write(request, params, sample, kept.outcomes, kept.store, progress, Cost(kept.told.peak_memory))
         progress.log(f"seconds: writing {timing.mark('writing'):.2f}")
         return measured
@@ -130,7 +129,7 @@ def tell(
     before = (store.recall(Notes, "notes", one.number) for one in outcomes if one.reused)
     unproven = sorted({*unproven, *(file for one in before if one for file in one.unproven)})
     log = files.read_bytes(Path(request.log)).decode().splitlines()
-    store.tell(request.replicates, Told(log, list(store.notes), unproven, cost.peak_memory))
+    store.tell(request.replicates, Told(log, unproven, cost.peak_memory))
     if cost.utilisation is not None:
         store.remember(cost, "cost", request.replicates)
     return unproven
@@ -141,8 +140,9 @@ def note(trained: Sequence[tuple[ReplicateCache, Outcome]], unproven: list[str])
     for store, one in trained:
         if one.reused:
             continue
-        if store.notes or unproven or store.recall(Notes, "notes", one.number):  # the last of an entry now lost
-            store.remember(Notes(store.notes, unproven), "notes", one.number)
+        lasting = [each for each in store.notes if each.kind != "uncached"]
+        if lasting or unproven or store.recall(Notes, "notes", one.number):  # the last of an entry now lost
+            store.remember(Notes(lasting, unproven), "notes", one.number)
 
 
 def write(
@@ -161,10 +161,10 @@ def write(
     _refuse_all_diverged(outcomes)
     reused = sum(one.reused for one in outcomes)
     if reused:
-        progress.say(f"{reused} of {len(outcomes)} replicates were at hand, none of them trained again")
+        progress.say(f"{reused} of {len(outcomes)} replicates were trained before and are used again")
     nondeterministic = sorted(store.nondeterministic)
     notes = _notes(outcomes, store)
-    for line in [*notes, *(f"{name} has no deterministic kernel" for name in nondeterministic)]:
+    for line in [*(each.text for each in notes), *(f"{name} has no deterministic kernel" for name in nondeterministic)]:
         progress.say(line)
     answer = Measurement(
         identity=Identity(code=request.code, parameters=parameters.strategy(params), data=sample.data),
@@ -174,7 +174,7 @@ def write(
         left_out=sample.left_out,
         nondeterministic=nondeterministic,
         peak_memory=cost.peak_memory,
-        notes=notes,
+        notes=list(notes),
         utilisation=_utilisation(request, outcomes, store, cost),
         weights=next((safetensors_check.count(one.weights) for one in outcomes if one.diverged is None), None),
     )
@@ -184,12 +184,10 @@ def write(
     return answer
 
 
-def _notes(outcomes: Sequence[Outcome], store: ReplicateCache) -> list[str]:
+def _notes(outcomes: Sequence[Outcome], store: ReplicateCache) -> list[Note]:
     """What was noted now, and what was while those trained that came from the cache; each line once."""
     remembered = (store.recall(Notes, "notes", one.number) for one in outcomes if one.reused)
-    return list(
-        dict.fromkeys([*store.notes, *(line for one in remembered if one for line in one.lines), *store.trouble])
-    )
+    return list(dict.fromkeys([*store.notes, *(line for one in remembered if one for line in one.lines)]))
 
 
 def _utilisation(

@@ -1,7 +1,7 @@
-"""Cache entries: sealed files that are believed only when their content matches, and a lock for each.
+"""Cache entries: sealed files that are believed only when their content matches.
 
-Everything here may be deleted at any moment, between any two instructions, by anyone. Covers: sealing,
-checked reading, locks that die with their process. Not covered: what an entry means (`replicates.replicate_cache`), and
+Everything here may be deleted at any moment, between any two instructions, by anyone. Covers: sealing
+and checked reading. Not covered: locks (`runtime.file_locks`), what an entry means (`replicates.replicate_cache`), and
 how much all of them take (`replicates.cache_pruning`).
 """
 
@@ -13,14 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from assay.runtime import files
-
-try:
-    import fcntl
-except ImportError:  # not on Windows: two processes may then both train a replicate, to the same end
-    fcntl = None  # type: ignore[assignment]
-
-#: how the name of a lock file ends
-LOCK = ".lock"
 
 _MAGIC = b"assay-entry-1\n"
 _SEAL = 32
@@ -76,43 +68,6 @@ def used(path: Path) -> None:
         os.utime(path)
     except OSError:
         return
-
-
-class Lock:
-    """An exclusive lock on a name, held until `release` or the end of the process."""
-
-    def __init__(self, handle: int, path: Path) -> None:
-        self._handle = handle
-        self._path = path
-
-    @classmethod
-    def take(cls, path: Path, *, wait: bool) -> Lock | None:
-        """The lock at `path`; None when another process holds it and `wait` is off, OSError on a read-only disk."""
-        path = path.with_name(path.name + LOCK)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-            try:
-                if fcntl is not None:
-                    fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-                # Whoever released it may have deleted the file that we opened before.
-                if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
-                    return cls(handle, path)
-            except BlockingIOError:
-                os.close(handle)
-                return None
-            except FileNotFoundError:
-                pass
-            except BaseException:
-                os.close(handle)
-                raise
-            os.close(handle)
-
-    def release(self) -> None:
-        discard(self._path)
-        if fcntl is not None:
-            fcntl.flock(self._handle, fcntl.LOCK_UN)  # closing would leave it to a copy of this process
-        os.close(self._handle)
 
 
 def children(folder: Path) -> Iterator[Path]:

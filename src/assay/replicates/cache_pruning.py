@@ -17,8 +17,8 @@ from pathlib import Path
 
 from assay.core.paths import KINDS
 from assay.replicates import cache_entries
-from assay.replicates.cache_entries import LOCK, Lock
 from assay.runtime import cache_dirs
+from assay.runtime.file_locks import LOCK, Lock
 
 #: bytes that the cache may take before it drops what was longest out of use
 LIMIT = 4 * 2**30

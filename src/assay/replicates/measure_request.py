@@ -11,6 +11,8 @@ from assay.runtime.stage_setup import StageContext
 
 #: variable of the environment that is set where nobody will ask for the candidate: it is not trained ahead then
 ALONE = "ASSAY_ALONE"
+#: variable that names a file for the baseline's stage to make when it ran: DVC may restore its outputs instead
+RAN = "ASSAY_RAN"
 
 
 def training_closure(root: Path, task: str) -> tuple[Path, ...]:

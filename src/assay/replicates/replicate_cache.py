@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 
 from assay.core import params_yaml as parameters
 from assay.core.params_yaml import Params
-from assay.core.schemas import DAMAGE, PREDICTIONS, Divergence, MeasureRequest, Replicate
+from assay.core.schemas import DAMAGE, PREDICTIONS, Divergence, MeasureRequest, Note, Replicate
 from assay.replicates import cache_entries, cache_pruning, safetensors_check
-from assay.replicates.cache_entries import Lock
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.train_and_eval_examples import ExampleSubset
-from assay.runtime import files, npy_files
-from assay.runtime.cache_dirs import UNKEPT
+from assay.runtime import cache_dirs, files, npy_files
+from assay.runtime.file_locks import Lock
 
 VERSION = 2
 
@@ -51,7 +50,6 @@ class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a group's training told beside its replicates."""
 
     log: list[str]
-    notes: list[str]  # e.g. why it could not be fused
     unproven: list[str]  # modules that were imported while it ran and that nobody had seen
     peak_memory: int  # bytes
 
@@ -109,8 +107,7 @@ class ReplicateCache:
         self.names = names
         self.evaluated = evaluated
         self.nondeterministic = nondeterministic
-        self.notes: list[str] = []  # what whoever finds these replicates should know, too
-        self.trouble: list[str] = []  # what only this process met
+        self.notes: list[Note] = []
         self._locks: dict[int, Lock] = {}
 
     def load(self, number: int) -> Outcome | None:
@@ -260,9 +257,9 @@ class ReplicateCache:
         return self.folder / name, name
 
     def _trouble(self, error: OSError) -> None:
-        said = f"{UNKEPT}: {self.folder} cannot be written ({error.strerror})"
-        if said not in self.trouble:
-            self.trouble.append(said)
+        note = Note(cache_dirs.unkept(f"{self.folder} cannot be written ({error.strerror})"), "uncached")
+        if note not in self.notes:
+            self.notes.append(note)
 
 
 def _losses(kept: Sequence[float | None]) -> list[float]:

@@ -46,7 +46,7 @@ def trouble(content: bytes) -> str:
         first, last = one.data_offsets
         bits = math.prod(one.shape) * _BITS[one.dtype] if one.dtype in _BITS else 8 * (last - first)
         if first != end or (last - first) * 8 != bits or any(length < 0 for length in (*one.shape, bits)):
-            return f"its header tells of {one.dtype} {one.shape} in bytes {first} to {last}"
+            return f"its header says {one.dtype} {one.shape} in bytes {first} to {last}"
         end = last
     there = len(content) - 8 - size
-    return "" if end == there else f"its header tells of {end} bytes, there are {there}"
+    return "" if end == there else f"its header says {end} bytes, the file has {there}"

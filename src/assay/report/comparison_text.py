@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from assay.core import sanitize_output
+from assay.core import reported_key, sanitize_output
 from assay.core.sanitize_output import markdown_cell
 from assay.stats import sample_size
 from assay.stats.arm_comparison import ArmSummary, Comparison
@@ -31,12 +32,26 @@ def verdict_lines(
     metric_version: str = "",
     comparisons: int = 0,
     examples: NewExamples | None = None,
+    lost: str = "",
 ) -> str:
     """The verdict on two lines, then one line for everything that must not be overlooked.
 
+    `lost` names slices with a significant loss, which stand beside the verdict's word.
+
     `comparisons` counts the verdicts already given against the same baseline; 0 says nothing.
     """
-    return _text(result, metric, baseline_name, metric_version, remarks(result, comparisons), reach(result, examples))
+    said, reached = remarks(result, comparisons), reach(result, examples)
+    return _text(result, metric, baseline_name, metric_version, said, reached, lost)
+
+
+def alone(values: Sequence[float], metric: str, metric_version: str) -> str:
+    """One arm that was compared with nothing: `accuracy (reported) 0.9712 ±0.0040 (n=5) · accuracy-1.reported.…`."""
+    spread = statistics.stdev(values) if len(values) > 1 else None
+    digits = 4 if not spread else max(0, 1 - math.floor(math.log10(spread)))
+    shown = f"{number(statistics.fmean(values), digits)}{_spread(spread, digits)}" if values else "no finite run"
+    return sanitize_output.line(
+        f"{reported_key.label(metric, metric_version)} {shown} (n={len(values)}) · {metric_version}"
+    )
 
 
 def reach(result: Comparison, examples: NewExamples | None) -> str:
@@ -67,17 +82,24 @@ def full(
 
 
 def _text(
-    result: Comparison, metric: str, baseline_name: str, metric_version: str, said: list[str], reached: str
+    result: Comparison,
+    metric: str,
+    baseline_name: str,
+    metric_version: str,
+    said: list[str],
+    reached: str,
+    lost: str = "",
 ) -> str:
-    digits = decimals(result)
+    digits, metric = decimals(result), reported_key.label(metric, metric_version)
     word = f"{result.verdict:<10}"
+    head = sanitize_output.line(f"{result.verdict}; {lost} ") if lost else word
     lines = [
         f"{metric} {arm(result.candidate, digits)} vs {baseline_name} {arm(result.baseline, digits)}{reached}",
         difference(result, digits) + (f" · {metric_version}" if metric_version else ""),
         *said,
     ]
     lines = [sanitize_output.line(each) for each in lines]
-    return f"{word} " + f"\n{' ' * len(word)} ".join(lines)
+    return f"{head} " + f"\n{' ' * len(word)} ".join(lines)
 
 
 def drift_lines(found: Drift, name: str, library: str, alpha: float, digits: int) -> list[str]:
@@ -228,7 +250,7 @@ def markdown(
     reached: str = "",
 ) -> str:
     """A pull-request comment: the word, a table of both arms, the difference, what must not be overlooked."""
-    digits = decimals(result)
+    digits, metric = decimals(result), reported_key.label(metric, metric_version)
     rows = [
         f"| {name} | {number(side.mean, digits)} | {number(side.sd, digits)} | {runs(side)} | {side.diverged} |"
         for name, side in zip(map(markdown_cell, names), (result.baseline, result.candidate), strict=True)
@@ -272,6 +294,8 @@ def as_json(result: Comparison, metric: str, names: tuple[str, str], metric_vers
     for side, name in zip(("baseline", "candidate"), names, strict=True):
         flat[side] = {"name": name, **flat[side]}
     head: Flat = {"schema": SCHEMA, "metric": metric, "metric_version": metric_version, "comparisons": comparisons}
+    if rank := reported_key.rank(metric_version):
+        head["rank"] = rank
     return {**head, **flat, "ci_low": low, "ci_high": high}
 
 

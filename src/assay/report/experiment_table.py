@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 
-from assay.core import sanitize_output
+from assay.core import reported_key, sanitize_output
 from assay.report.json_rows import ShowRow
 
 #: columns of a terminal of which nothing is known
@@ -30,7 +30,7 @@ def _title(version: str, baseline: str) -> str:
 
 
 def _block(title: str, rows: Sequence[ShowRow], columns: int) -> str:
-    metric = next((row.metric for row in rows if row.metric), HEADERS[2])
+    metric = next((reported_key.label(row.metric, row.metric_version) for row in rows if row.metric), HEADERS[2])
     cells = [(HEADERS[0], HEADERS[1], metric, *HEADERS[3:]), *map(_cells, rows)]
     widths = _fitted([max(map(len, column)) for column in zip(*cells, strict=True)], columns)
     return "\n".join([sanitize_output.line(title), *(_line(row, widths, columns) for row in cells)])
@@ -59,9 +59,12 @@ def _cells(row: ShowRow) -> tuple[str, ...]:
 
 
 def _change(line: str) -> str:
-    """`train.epochs: 3` as `epochs 3`; a file by its name."""
-    key, colon, value = line.partition(": ")
-    return f"{key.rpartition('.')[2]} {value}" if colon else line.rpartition("/")[2]
+    """`train.epochs 20 → 3` as `epochs 3`; files of code by their names."""
+    before, arrow, value = line.partition(" → ")
+    if arrow:
+        return f"{before.split(' ')[0].rpartition('.')[2]} {value}"
+    named, code, files = line.partition("code: ")
+    return named + ", ".join(file.split(" ")[0].rpartition("/")[2] for file in files.split(", ")) if code else line
 
 
 def _verdict(row: ShowRow) -> str:

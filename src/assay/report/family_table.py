@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tabulate import tabulate
 
-from assay.core import sanitize_output
+from assay.core import reported_key, sanitize_output
 from assay.core.sanitize_output import markdown_cell
 from assay.report import comparison_text as report
 from assay.report.comparison_text import Flat, arm, decimals, p_value
@@ -42,7 +42,7 @@ def text(lines: Sequence[FamilyLine], metric: str, form: str = "simple") -> str:
         )
         for line in lines
     ]
-    headers = ("candidate", escape(metric), "delta", "p (Holm)", "verdict")
+    headers = ("candidate", escape(reported_key.label(metric, lines[0].version)), "delta", "p (Holm)", "verdict")
     table = tabulate(rows, headers, tablefmt=form, disable_numparse=True)
     levels = " or ".join(f"{level:g}" for level in sorted({line.result.alpha for line in lines}))
     against = sorted({f"{escape(line.baseline)} {arm(line.result.baseline, digits)}" for line in lines})

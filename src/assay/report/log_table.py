@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from tabulate import tabulate
 
-from assay.core import sanitize_output
+from assay.core import reported_key, sanitize_output
 from assay.core.schemas import as_json
 from assay.report.json_rows import LogRow
 
@@ -64,7 +64,9 @@ def _cells(row: LogRow) -> tuple[str, ...]:
 def _metric(row: LogRow) -> str:
     spread = "" if row.sd is None else f" ±{number(row.sd)}"
     under = [f"; {number(mean) or 'diverged'} under {version}" for version, mean in row.rescored.items()]
-    return number(row.mean) + (spread if row.mean is not None else "") + "".join(under)
+    rank = reported_key.rank(row.metric_version)
+    own = f"{number(row.mean)}{spread}{f' ({rank})' if rank else ''}" if row.mean is not None else ""
+    return own + "".join(under)
 
 
 def _delta(row: LogRow) -> str:

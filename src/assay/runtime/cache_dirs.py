@@ -18,11 +18,7 @@ from pathlib import Path
 
 from assay.core.errors import UsageError
 from assay.core.paths import CachePaths
-
-try:
-    import fcntl
-except ImportError:  # not on Windows: nobody can tell there what is in use
-    fcntl = None  # type: ignore[assignment]
+from assay.runtime import file_locks
 
 Say = Callable[[str], object]
 
@@ -32,9 +28,6 @@ _MENDS = {errno.EACCES: "chmod u+rwx '{}'", errno.EPERM: "chattr -i '{}'"}
 _temporary: list[Path] = []
 _said: set[str] = set()
 _held: dict[tuple[int, int], int] = {}  # device and number of a folder → descriptor
-
-#: how a sentence about a cache that takes nothing begins
-UNKEPT = "nothing is kept for re-use"
 
 
 def hold(folder: Path) -> None:
@@ -50,7 +43,7 @@ def hold(folder: Path) -> None:
         os.close(handle)
     else:
         _held[state.st_dev, state.st_ino] = handle
-        _lock(handle, exclusive=False)
+        file_locks.lock(handle, exclusive=False)
     with suppress(OSError):
         os.utime(folder)
 
@@ -59,13 +52,13 @@ def hold(folder: Path) -> None:
 def alone(path: Path) -> Iterator[bool]:
     """Whether no process holds `path`; then none can inside of the block."""
     handle = _open(path)
-    free = handle is None or _lock(handle, exclusive=True)
+    free = handle is None or file_locks.lock(handle, exclusive=True)
     try:
         yield free
     finally:
         if handle is not None:
-            if free and fcntl is not None:
-                fcntl.flock(handle, fcntl.LOCK_UN)  # closing would leave it to a copy of this process
+            if free:
+                file_locks.unlock(handle)
             os.close(handle)
 
 
@@ -111,6 +104,11 @@ def trouble(store: CachePaths) -> str:
     return ""
 
 
+def unkept(why: str) -> str:
+    """The sentence about a cache that takes nothing."""
+    return f"nothing is kept for re-use: {why}"
+
+
 def clear() -> None:
     """Remove the temporary folders of this process; for who leaves without an `atexit`."""
     while _temporary:
@@ -122,18 +120,6 @@ def _open(path: Path) -> int | None:
         return os.open(path, os.O_RDONLY)
     except OSError:
         return None
-
-
-def _lock(handle: int, *, exclusive: bool) -> bool:
-    """Whether the lock was taken; also where the file system has none."""
-    if fcntl is not None:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-    return True
 
 
 def _folder() -> Path:
@@ -150,8 +136,7 @@ def _try(folder: Path) -> None:
 
 
 def _note(folder: Path, error: OSError) -> str:
-    refused = _refused(folder, error)
-    return f"{UNKEPT}: {refused.sentence}"
+    return unkept(_refused(folder, error).sentence)
 
 
 def _refused(folder: Path, error: OSError) -> UsageError:

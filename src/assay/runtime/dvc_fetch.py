@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from assay.core.errors import FULL
 from assay.runtime import git
-from assay.runtime.dvc_cli import DVC
+
+#: an import would take a second, and whatever `queue.py` lies in the project is not to be run (`runtime.dvc_cli`)
+_GET = (
+    "import sys; sys.path[:] = filter(None, sys.path); "
+    "from assay.runtime.dvc_get import main; sys.exit(main(*sys.argv[1:]))"
+)
 
 
 def fetch(homes: Iterable[Path], path: str, commit: str, out: Path) -> str:
@@ -22,15 +28,15 @@ def fetch(homes: Iterable[Path], path: str, commit: str, out: Path) -> str:
     """
     errors = []
     for home in dict.fromkeys(homes):
-        command = ["get", *git.from_top(home, path), "--rev", commit, "--out", str(out)]
-        done = subprocess.run([*DVC, *command], capture_output=True, encoding="utf-8", errors="replace")
+        top, inside = git.from_top(home, path)
+        command = [sys.executable, "-c", _GET, top, inside, commit, str(out)]
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
         if not done.returncode and out.exists():
             return ""
         shutil.rmtree(out, ignore_errors=True)  # which leaves a file
         with suppress(OSError):
             out.unlink()
-        for number in FULL:  # DVC says the system's number, and no pull would help
-            if f"[Errno {number}]" in done.stderr:
-                raise OSError(number, os.strerror(number), str(out))
-        errors += [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")][:1]
-    return next(iter(errors), "no message").removeprefix("ERROR: ")
+        if done.returncode in FULL:
+            raise OSError(done.returncode, os.strerror(done.returncode), str(out))
+        errors.append(" ".join(done.stdout.split()) or "no message")
+    return next(iter(errors), "no message")

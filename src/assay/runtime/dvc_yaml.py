@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from assay.core import params_yaml
+from assay.core import params_yaml, script_section
 from assay.core.errors import UsageError
-from assay.core.paths import STAGES, CachePaths, ProjectPaths
+from assay.core.paths import PARAMS, PIPELINE, STAGES, CachePaths, ProjectPaths
 from assay.core.yaml12 import parse
 from assay.core.yaml_limits import GENERATED
 from assay.runtime import files, git
@@ -124,7 +124,7 @@ def paths(declared: Any) -> list[str]:
 
 
 def _stages(layout: ProjectPaths) -> dict[str, Any]:
-    stages = parse(files.read_bytes(layout.pipeline), "dvc.yaml", GENERATED).get("stages")
+    stages = parse(files.read_bytes(layout.pipeline), PIPELINE, GENERATED).get("stages")
     if not isinstance(stages, dict):
         raise UsageError("dvc.yaml has no stages", mend="bring it back with `git checkout HEAD -- dvc.yaml`")
     return stages
@@ -132,15 +132,15 @@ def _stages(layout: ProjectPaths) -> dict[str, Any]:
 
 def parameters(root: Path, mend: str = "git checkout HEAD -- params.yaml") -> bytes:
     """params.yaml of the project at `root`, without the sections that stages of the user's own declare."""
-    content = files.read_bytes(root / "params.yaml", mend)
-    path = root / "dvc.yaml"
+    content = files.read_bytes(root / PARAMS, mend)
+    path = root / PIPELINE
     return own_parameters(content, path.read_bytes() if path.is_file() else b"")
 
 
 def parameters_at(root: Path, revision: str) -> bytes | None:
     """The same as of a revision; None where it has no params.yaml."""
-    content = git.read(root, revision, "params.yaml")
-    return None if content is None else own_parameters(content, git.read(root, revision, "dvc.yaml") or b"")
+    content = git.read(root, revision, PARAMS)
+    return None if content is None else own_parameters(content, git.read(root, revision, PIPELINE) or b"")
 
 
 def own_parameters(content: bytes, pipeline: bytes) -> bytes:
@@ -149,10 +149,11 @@ def own_parameters(content: bytes, pipeline: bytes) -> bytes:
     The very bytes where there are none. What cannot be read is left to whoever reads it next.
     """
     try:
-        raw, declared = parse(content), foreign(parse(pipeline, "dvc.yaml")) if pipeline else set()
+        declared = foreign(parse(pipeline, PIPELINE)) if pipeline else set()
+        raw = parse(content) if declared else {}
     except UsageError:
         return content
-    strange = (raw.keys() & declared) - params_yaml.KEYS
+    strange = (raw.keys() & declared) - params_yaml.KEYS - script_section.named(raw)
     if not strange:
         return content
     names = b"|".join(re.escape(key.encode()) for key in sorted(strange))
@@ -181,6 +182,6 @@ def _keys(declared: Any) -> set[str]:
     for entry in declared if isinstance(declared, list) else []:
         if isinstance(entry, str):
             found.add(entry.partition(".")[0])
-        elif isinstance(entry, dict) and isinstance(entry.get("params.yaml"), list):
-            found |= {str(key).partition(".")[0] for key in entry["params.yaml"]}
+        elif isinstance(entry, dict) and isinstance(entry.get(PARAMS), list):
+            found |= {str(key).partition(".")[0] for key in entry[PARAMS]}
     return found

@@ -56,6 +56,25 @@ def find(device: str, packages: Iterable[str], library: str = "") -> Environment
     )
 
 
+def of_script(device: str, python: str, packages: Mapping[str, str]) -> Environment:
+    """The environment of a script's own interpreter, which has these packages; `python` is "" where it starts none."""
+    found = {**({"python": python} if python else {}), **packages}
+    here = "cpu" if device == "cpu" else next(iter([] if _on_cpu(packages) else _accelerators()), "cpu")
+    return Environment(
+        device=here,
+        machine=platform.machine(),
+        system=platform.system(),
+        packages=found,
+        variables=variables(os.environ) or UNSET,
+    )
+
+
+def _on_cpu(packages: Mapping[str, str]) -> bool:
+    """Whether nothing that is installed there could use an accelerator."""
+    frameworks = [version for name, version in packages.items() if name in ("torch", "jax", "tensorflow")]
+    return not frameworks or all(version.endswith("+cpu") for version in frameworks)
+
+
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """Top-level import name → installed version, for those that are installed."""
     return {name: version for name in sorted(packages) if (version := _version(name))}

@@ -97,6 +97,6 @@ def check_pointer(name: str, content: bytes, of: str) -> None:
     mend = next((mend for beginning, mend in _POINTERS.items() if content.startswith(beginning)), "")
     if mend:
         raise UsageError(
-            f"{name} of {of} is a pointer: the filter that puts its content there is not at work",
+            f"{name} of {of} is a pointer: the Git filter that fetches its content did not run",
             mend=mend.format(name),
         )

@@ -68,7 +68,7 @@ def imported_names(where: Where, file: Path) -> frozenset[str]:
     relative = _relative(tree, file)
     module = tree.module(relative)
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    return _scan(disk.read_bytes(tree.root / relative), relative.as_posix(), package)
+    return _scan(tree.read(relative), relative.as_posix(), package)
 
 
 def third_party(where: Where, files: Iterable[Path]) -> set[str]:
@@ -103,7 +103,7 @@ def read_module(where: Where, name: str) -> ast_normal_form.Source | None:
     """Source of the module that the dotted `name` means in the tree or in Assay, None when it is in neither."""
     for tree in (_tree(where), trees.LIBRARY_TREE):
         if file := tree.find(name):
-            return ast_normal_form.Source(disk.read_bytes(tree.root / file), file.name == "__init__.py")
+            return ast_normal_form.Source(tree.read(file), file.name == "__init__.py")
     return None
 
 
@@ -133,7 +133,7 @@ def _normal_digest(content: bytes, where: str) -> str:
 def inert(where: Where, file: Path) -> bool:
     if file.name != "__init__.py":
         return False
-    body = ast_normal_form.parse(disk.read_bytes(_tree(where).root / file), file.as_posix()).body
+    body = ast_normal_form.parse(_tree(where).read(file), file.as_posix()).body
     return all(
         ast_normal_form.does_nothing(line) or (isinstance(line, ast.ImportFrom) and line.module == "__future__")
         for line in body
@@ -165,7 +165,7 @@ def _members(tree: Tree, package: str) -> set[str]:
     file = tree.find(package)
     if file is None or file.name != "__init__.py":
         return set()
-    parsed = ast_normal_form.parse(disk.read_bytes(tree.root / file), file.as_posix())
+    parsed = ast_normal_form.parse(tree.read(file), file.as_posix())
     settings = (ast.Assign, ast.AugAssign, ast.AnnAssign)
     inside = [list(ast.walk(node)) for node in ast.walk(parsed) if isinstance(node, settings)]
     about = [nodes for nodes in inside if any(isinstance(n, ast.Name) and n.id == "__all__" for n in nodes)]

@@ -1,4 +1,5 @@
-"""Files that a task's metrics read, as READS in its metrics.py names them: found without running anything.
+"""Files that a task's metrics read, as READS in its metrics.py names them, or that are the ruler of a script: found
+without running anything.
 
 Covers: the list, relative to the folder of metrics.py, and whether every file is there and known to Git or DVC. Not
 covered: files that are read and not named (`metrics.undeclared_file_reads`).
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from assay.core import ast_normal_form
 from assay.core.errors import ProvenanceError, UsageError
-from assay.runtime import files, git, task_source
+from assay.runtime import files, git, script_source, task_source
 from assay.runtime.git_commit_hint import commit_command
 
 READS = "READS"
@@ -22,6 +23,8 @@ _WRITTEN = 'a list written out: READS = ["weights.npy"]'
 
 def metric_reads(root: Path, task: str) -> list[Path]:
     """Files that the task's metrics say they read, relative to `root`, sorted. Raises UsageError for one not there."""
+    if script := script_source.task(root):
+        return script_source.ruler(root, script)
     source = task_source.path(root, task, "metrics")
     where = os.path.relpath(source, root)
     found = set()
@@ -53,7 +56,10 @@ def check_known(root: Path, task: str) -> None:
     tracked = set(git.run(root, "ls-files", "-z", "--cached", "--", *wanted).split("\0"))
     unknown = [path for path in paths if not tracked & {path, *pointers(path)}]
     if unknown:
-        problem = f"{task_source.path(root, task, 'metrics').name} reads {unknown[0]}, which Git does not track"
+        who = "task.ruler names"
+        if not script_source.task(root):
+            who = f"{task_source.path(root, task, 'metrics').name} reads"
+        problem = f"{who} {unknown[0]}, which Git does not track"
         raise ProvenanceError(problem, mend=f"{commit_command(root, unknown)}, or dvc add {unknown[0]}")
 
 

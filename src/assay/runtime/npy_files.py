@@ -71,5 +71,5 @@ def _header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dty
         raise ValueError(f"it holds {dtype} of shape {shape}")
     told = math.prod(shape) * dtype.itemsize
     if told != size - stream.tell():
-        raise ValueError(f"its header tells of {told} bytes, there are {size - stream.tell()}")
+        raise ValueError(f"its header says {told} bytes, the file has {size - stream.tell()}")
     return shape, fortran, dtype

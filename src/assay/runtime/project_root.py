@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from assay.core.errors import UsageError
-from assay.core.paths import ProjectPaths
+from assay.core.paths import PIPELINE, ProjectPaths
 from assay.runtime import git
 
 #: begins the command of each of our stages in dvc.yaml
@@ -19,7 +19,7 @@ def find(start: Path) -> ProjectPaths:
     Raises UsageError outside of one, or before its first commit.
     """
     here = start.resolve()
-    above = [folder for folder in (here, *here.parents) if (folder / "dvc.yaml").is_file()]
+    above = [folder for folder in (here, *here.parents) if (folder / PIPELINE).is_file()]
     root = next(filter(runs_stages, above), None) or _apart(here) or next(iter(above), None)
     if root is None:
         raise UsageError(f"no dvc.yaml in {here} or above it", mend="change to the project's folder, or assay init")
@@ -32,7 +32,7 @@ def find(start: Path) -> ProjectPaths:
 
 def runs_stages(folder: Path) -> bool:
     """Whether dvc.yaml in `folder` starts stages of Assay."""
-    return _STARTS in (folder / "dvc.yaml").read_bytes()
+    return _STARTS in (folder / PIPELINE).read_bytes()
 
 
 def below(folder: Path) -> list[Path]:
@@ -41,7 +41,7 @@ def below(folder: Path) -> list[Path]:
         folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "*/dvc.yaml", check=False
     )
     places = sorted({(folder / name).parent for name in listed.split("\0") if name})
-    return [place for place in places if (place / "dvc.yaml").is_file() and runs_stages(place)]
+    return [place for place in places if (place / PIPELINE).is_file() and runs_stages(place)]
 
 
 def _apart(here: Path) -> Path | None:

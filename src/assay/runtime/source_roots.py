@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from assay.runtime import files
+
 #: import name of this library, which is never a module of a project, wherever it is installed
 LIBRARY = "assay"
 #: folder that holds this library, and the library itself
@@ -39,9 +41,15 @@ class Tree:
         for folder in self.folders:
             place = Path(folder, *parts)
             for file in (place / "__init__.py", place.with_name(place.name + ".py")):
-                if (self.root / file).is_file():
+                if self.has(file):
                     return self.named(file)
         return None
+
+    def has(self, file: Path) -> bool:
+        return (self.root / file).is_file()
+
+    def read(self, file: Path) -> bytes:
+        return files.read_bytes(self.root / file)
 
     def owns(self, top: str) -> bool:
         """Whether a first name can mean a module of this tree: Python's own come before, and Assay is a tree apart."""

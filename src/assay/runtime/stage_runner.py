@@ -17,7 +17,16 @@ from pathlib import Path
 from assay.core import sanitize_output
 from assay.core.errors import REFUSED, AssayError, Exit
 from assay.core.paths import ProjectPaths
-from assay.runtime import cache_dirs, git_env_vars, parent_watch, standard_streams, sys_path, timing, utf8_mode
+from assay.runtime import (
+    cache_dirs,
+    dvc_lock,
+    git_env_vars,
+    parent_watch,
+    standard_streams,
+    sys_path,
+    timing,
+    utf8_mode,
+)
 
 #: what `assay stage NAME` runs. The last seven are no stages of dvc.yaml: stages and commands start them
 STAGES = {
@@ -105,7 +114,7 @@ def _lost(root: Path, stage: str) -> str:
     }.get(stage)
     if written is None or written.exists() or not layout.lock.exists():
         return ""
-    if f"path: {written.relative_to(root).as_posix()}\n" not in layout.lock.read_text("utf-8", "replace"):
+    if not dvc_lock.output_hash(layout.lock.read_bytes(), written.relative_to(root).as_posix()):
         return ""
     command = "git checkout HEAD -- results plots" if stage == "evaluate" else "dvc checkout"
     return f"; dvc removed this stage's last results before it ran, to bring them back: {command}"

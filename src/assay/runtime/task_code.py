@@ -17,7 +17,7 @@ from assay.core.ast_normal_form import Source
 from assay.core.reachability.module_graph import LIBRARY, Project
 from assay.core.reachability.reachable_code import Reach, of_members
 from assay.core.reachability.top_level_statements import Unit
-from assay.runtime import files, import_closure, task_source
+from assay.runtime import files, import_closure, script_source, task_source
 from assay.runtime import source_roots as trees
 
 DATA, LEARNING, METRICS = "data", "learning", "metrics"
@@ -37,6 +37,8 @@ Reader = Callable[[str], Source | None]
 
 def closure(root: Path, task: str, part: str, looked: import_closure.Looked | None = None) -> tuple[Path, ...]:
     """Files of the project that importing the part executes, relative to `root`; none where it is not there."""
+    if script := script_source.task(root):
+        return script_source.closure(root, script) if part == LEARNING else ()
     entry = task_source.path(root, task, part)
     return import_closure.import_closure(root, [entry], looked) if entry.is_file() else ()
 
@@ -44,7 +46,7 @@ def closure(root: Path, task: str, part: str, looked: import_closure.Looked | No
 def hashes(root: Path, task: str, part: str, looked: import_closure.Looked | None = None) -> dict[str, str]:
     """Path → hash of what the part does with the file, in the order of paths."""
     reached = closure(root, task, part, looked)
-    if not task_source.is_single(root, task):
+    if script_source.task(root) or not task_source.is_single(root, task):
         return import_closure.code_hashes(root, reached)
     found = units(root, partial(import_closure.read_module, root), [part])
     meaning = {path: "\n".join(unit.text for unit in inside) for path, inside in found.items()}
@@ -60,7 +62,7 @@ def digest(root: Path, task: str, part: str) -> str:
 def texts(root: Path, task: str, parts: Iterable[str]) -> dict[str, str]:
     """Path → text of what the parts reach of it; of a task.py and what it imports, only the statements in question."""
     wanted = list(parts)
-    if task_source.is_single(root, task):
+    if not script_source.task(root) and task_source.is_single(root, task):
         return reached_texts(root, partial(import_closure.read_module, root), wanted)
     paths = {path for part in wanted for path in closure(root, task, part)}
     return {path.as_posix(): _text((root / path).read_bytes()) for path in sorted(paths)}
@@ -74,6 +76,8 @@ def reached_texts(root: Path, read: Reader, parts: Iterable[str]) -> dict[str, s
 
 def library(root: Path, task: str, part: str) -> str:
     """Hash of the library's own code that the part reaches by what the task imports; "" where that is none."""
+    if script_source.task(root):
+        return ""
     module = task_source.module(root, task, part)
     project = Project(partial(import_closure.read_module, root))
     inside = sorted(
@@ -106,15 +110,15 @@ def _of_library(unit: Unit) -> bool:
 def _cut(read: Reader, inside: Iterable[Unit]) -> Iterator[str]:
     """The lines of the units, each line once."""
     lines: dict[str, list[str]] = {}
-    said: set[tuple[str, int]] = set()
+    yielded: set[tuple[str, int]] = set()
     for unit in inside:
         if unit.module not in lines:
             source = read(unit.module)
             lines[unit.module] = [] if source is None else _text(source.text).splitlines(keepends=True)
         first, last = unit.lines
         for number in range(first, last + 1):
-            if (unit.module, number) not in said and number <= len(lines[unit.module]):
-                said.add((unit.module, number))
+            if (unit.module, number) not in yielded and number <= len(lines[unit.module]):
+                yielded.add((unit.module, number))
                 yield lines[unit.module][number - 1]
 
 

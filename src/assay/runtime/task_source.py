@@ -28,6 +28,8 @@ REQUIRED: dict[str, tuple[tuple[str, ...], ...]] = {
     "learning": (("model", "fit"), ("loss", "fit")),
     "metrics": (("METRICS",),),
 }
+#: ready metrics: they stand where a task has none of its own
+READY = "assay.ready.metrics"
 #: import name of a task of one file, whatever params.yaml calls it
 SINGLE = "task"
 _SIMPLE: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
@@ -84,23 +86,39 @@ def where(root: Path, task: str, name: str) -> str:
 
 
 def read(root: Path, task: str, name: str) -> TaskModule:
-    """The task's module, parsed. Raises UsageError when the task or a required member is missing."""
+    """The task's module, parsed; the ready metrics where a task has neither metrics.py nor METRICS in task.py.
+
+    Raises UsageError when the task or a required member is missing.
+    """
     _check_one(root, task)
     file, called = path(root, task, name), where(root, task, name)
+    if not file.is_file() and name == "metrics":
+        return _parsed(trees.OURS / "ready" / "metrics.py", READY)
     if not file.is_file():
         raise _missing(root, task, called)
+    source = _parsed(file, called)
+    for members in REQUIRED[name]:
+        if not source.names & {*members, "*"}:
+            if name == "metrics" and is_single(root, task):
+                return _parsed(trees.OURS / "ready" / "metrics.py", READY)
+            raise UsageError(f"{called} defines no {members[0]}", mend="see docs/tasks.md for what a task defines")
+    return source
+
+
+def is_ready(source: TaskModule) -> bool:
+    """Whether this is the ready metrics, as the task has none of its own."""
+    return source.path == trees.OURS / "ready" / "metrics.py"
+
+
+def _parsed(file: Path, called: str) -> TaskModule:
     try:
         tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError) as error:
         line, said = getattr(error, "lineno", None), getattr(error, "msg", str(error))
         at = f"{called}{f':{line}' if line else ''}"
-        raise UsageError(f"{at} does not parse: {said}", mend="mend the file") from error
+        raise UsageError(f"{at} does not parse: {said}", mend="fix the file") from error
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    source = TaskModule(file, tree, functions, _names(tree))
-    for members in REQUIRED[name]:
-        if not source.names & {*members, "*"}:
-            raise UsageError(f"{called} defines no {members[0]}", mend="see docs/tasks.md for what a task defines")
-    return source
+    return TaskModule(file, tree, functions, _names(tree))
 
 
 def _check_one(root: Path, task: str) -> None:
@@ -157,7 +175,7 @@ def option_problems(source: TaskModule, function: str, given: Mapping[str, Any],
     where = f"{source.path.name}:{node.lineno}: {function}()"
     for key, value in given.items():
         if key not in taken and node.args.kwarg is None:
-            problem = f"params.yaml: nobody reads '{section}.{key}'"
+            problem = f"params.yaml: unknown parameter '{section}.{key}'"
             yield UsageError(problem, allowed=_listed(taken, where), mend="remove it, or add it to the function")
         yield from _type_problem(taken.get(key), value, f"{section}.{key}")
     for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
@@ -185,6 +203,18 @@ def _type_problem(annotation: ast.expr | None, value: object, key: str) -> Itera
 
 def metrics(source: TaskModule) -> dict[str, str | None] | None:
     """Names in METRICS → name of the function, None where only running the file would tell."""
+    entries = _entries(source)
+    return None if entries is None else {name: _function(entry) for name, entry in entries.items()}
+
+
+def lacks_function(source: TaskModule, metric: str) -> bool:
+    """Whether METRICS, as it is written, names no function for a metric."""
+    entry = (_entries(source) or {}).get(metric)
+    keys = entry.keys if isinstance(entry, ast.Dict) else [None]
+    return all(isinstance(key, ast.Constant) and key.value != "function" for key in keys)
+
+
+def _entries(source: TaskModule) -> dict[str, ast.expr] | None:
     for node in source.tree.body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -192,7 +222,7 @@ def metrics(source: TaskModule) -> dict[str, str | None] | None:
                 keys = [key.value if isinstance(key, ast.Constant) else None for key in node.value.keys]
                 if not all(isinstance(key, str) for key in keys):
                     return None
-                return {str(key): _function(value) for key, value in zip(keys, node.value.values, strict=True)}
+                return dict(zip(map(str, keys), node.value.values, strict=True))
     return None
 
 
@@ -207,7 +237,8 @@ def _function(entry: ast.expr) -> str | None:
 
 def load(root: Path, task: str, name: str) -> ModuleType:
     """Import a task's module from the tree around `root`. Raises UsageError with file and line of what went wrong."""
-    read(root, task, name)
+    if is_ready(read(root, task, name)):
+        return importlib.import_module(READY)
     with sys_path.active(root), said_by_task(root, task, name):
         return importlib.import_module(module(root, task, name))
 
@@ -238,5 +269,5 @@ def said_by_task(root: Path, task: str, name: str) -> Iterator[None]:
         at = at or f" at {where(root, task, name)}"
         said = " ".join(str(error).split())
         raise UsageError(
-            f"the task failed{at}: {type(error).__name__}: {said}", mend="mend the task, then run again"
+            f"the task failed{at}: {type(error).__name__}: {said}", mend="fix the task, then run again"
         ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from assay.core.errors import UsageError
+from assay.core.paths import PIPELINE
 from assay.core.yaml12 import parse
 from assay.core.yaml_limits import GENERATED
 from assay.runtime import dvc_yaml, git
@@ -26,9 +27,9 @@ def _in_dvc(folder: Path, path: str) -> bool:
     above = [one for one in (PurePosixPath(path), *PurePosixPath(path).parents) if one.name]
     if any((folder / f"{one}.dvc").is_file() for one in above):
         return True
-    pipeline = folder / "dvc.yaml"
+    pipeline = folder / PIPELINE
     try:
-        stages = parse(pipeline.read_bytes(), "dvc.yaml", GENERATED).get("stages") if pipeline.is_file() else {}
+        stages = parse(pipeline.read_bytes(), PIPELINE, GENERATED).get("stages") if pipeline.is_file() else {}
     except UsageError:
         return False
     entries = stages.values() if isinstance(stages, dict) else ()

@@ -21,7 +21,7 @@ from dvc.repo import Repo
 from dvc.stage import Stage
 
 from assay.core.errors import UsageError
-from assay.core.paths import ProjectPaths
+from assay.core.paths import PIPELINE, ProjectPaths
 from assay.core.yaml12 import parse
 from assay.runtime import dvc_yaml, files, git
 
@@ -68,10 +68,10 @@ def _called(stage: Stage) -> str:
 
 def _may_miss(home: ProjectPaths, top: Path, layout: ProjectPaths) -> bool:
     """Whether asking DVC, for half a second, could find anything to bring."""
-    listed = git.run(top, "ls-files", "-z", "--", "*.dvc", "dvc.yaml", "*/dvc.yaml").split("\0")
+    listed = git.run(top, "ls-files", "-z", "--", "*.dvc", PIPELINE, "*/dvc.yaml").split("\0")
     if {top / path for path in listed if path} - {layout.pipeline}:
         return True
-    entries = (parse(files.read_bytes(layout.pipeline), "dvc.yaml").get("stages") or {}).values()
+    entries = (parse(files.read_bytes(layout.pipeline), PIPELINE).get("stages") or {}).values()
     if any(not isinstance(entry, dict) or "cmd" not in entry for entry in entries):
         return True  # made of a template, which DVC fills in
     read, written = _paths(entries, "deps"), _paths(entries, "outs", "metrics", "plots")

@@ -23,7 +23,7 @@ from assay.core import params_yaml
 from assay.core.errors import AssayError, UsageError
 from assay.core.json_encoding import json_form
 from assay.core.params_yaml import SPAN, Params
-from assay.core.paths import ProjectPaths
+from assay.core.paths import IN_PROJECT, ProjectPaths
 from assay.data import storage
 from assay.data.storage import Examples
 from assay.replicates import safetensors_check
@@ -77,7 +77,7 @@ def needed(strategy: str, tree: Path) -> list[str]:
     members = task_source.read(tree, task, "learning").names
     if "fit" in members:
         raise UsageError(
-            f"{strategy}: task {task!r} trains with a loop of its own, fit(), whose predictor nobody can build again",
+            f"{strategy}: task {task!r} trains with a loop of its own, fit(), so its model cannot be rebuilt",
             allowed="tasks with model() and loss()",
             mend=f"git checkout {strategy}, and call the task's own code",
         )
@@ -105,7 +105,9 @@ def pack(kept: StoredStrategy, folder: Path, ensemble: bool) -> float:
     for number in numbers:
         path = kept.fetched.models("candidate") / f"{number}.safetensors"
         if damage := safetensors_check.trouble(files.read_bytes(path)):
-            raise UsageError(f"models/candidate/{path.name} of {kept.strategy} is damaged: {damage}", mend="dvc pull")
+            raise UsageError(
+                f"{IN_PROJECT.models('candidate')}/{path.name} of {kept.strategy} is damaged: {damage}", mend="dvc pull"
+            )
         shutil.copyfile(path, folder / predict.WEIGHTS / path.name)
     _copy_source(kept, folder / predict.SOURCE)
     shutil.copyfile(Path(predict.__file__), folder / "predict.py")
@@ -219,7 +221,7 @@ def _prove(kept: StoredStrategy, folder: Path, evaluated: Examples) -> float:
     limit = TOLERANCE[kept.params.train.precision] * max(1.0, float(np.abs(expected).max(initial=0.0)))
     if not difference <= limit:
         raise UsageError(
-            f"{kept.strategy} made again predicts otherwise than when it was measured: by up to {difference:.3g}",
+            f"{kept.strategy} now predicts other numbers than when it was measured: by up to {difference:.3g}",
             allowed=f"{limit:.3g}",
             mend="look for files that its model reads and no import reaches, or for another version of torch",
         )

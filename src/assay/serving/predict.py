@@ -181,9 +181,12 @@ class Predictor:
         if callable(predict):
             made: Tensor = predict(outputs)
             return made
-        if self.classes is not None:
-            return outputs.softmax(-1)
         wanted = (len(outputs), *self.info["target_shape"])
+        if self.classes is not None:
+            second = (wanted[0], len(self.classes), *wanted[1:])  # where convolutions have the classes
+            if len(wanted) > 1 and tuple(outputs.shape) == second != (*wanted, len(self.classes)):
+                return outputs.softmax(1).movedim(1, -1)
+            return outputs.softmax(-1)
         return outputs.reshape(wanted) if outputs.numel() == np.prod(wanted) else outputs
 
     def _autocast(self) -> AbstractContextManager[Any]:

@@ -24,23 +24,24 @@ from assay.core.errors import UsageError
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Arm, Draw, Measurement
 from assay.data import storage
-from assay.replicates.measure_request import ALONE, request, today, training_code
-from assay.runtime import cache_dirs, files, library_fingerprint, npy_files, parent_watch, progress_line
+from assay.replicates.measure_request import ALONE, RAN, request, today, training_code
+from assay.runtime import files, library_fingerprint, npy_files, parent_watch, progress_line
 from assay.runtime.stage_setup import StageContext, start
+from assay.stages import script_baseline
 
 ARM = "baseline"
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
     ctx = start(root, ARM)
+    if ctx.params.is_script:
+        script_baseline.baseline(ctx, _named(ctx))
+        return
     with Child("floors", cwd=root) as floors:
-        path = ctx.layout.accepted
-        mend = "dvc repro context"
-        named = schemas.decode(files.read_bytes(path, mend), AcceptedStrategy, str(path), mend)
+        named = _named(ctx)
         measured = _measured(ctx, named, floors)
-    for note in measured.notes if measured else ():
-        if not note.startswith(cache_dirs.UNKEPT):  # the first stage said so
-            print(sanitize_output.line(f"{ARM}: {note}"))
+    for note in measured.texts("remark", "caution") if measured else ():  # the first stage said what is not kept
+        print(sanitize_output.line(f"{ARM}: {note}"))
     arm = Arm(
         arm=ARM,
         name=named.name,
@@ -52,6 +53,14 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         unproven=ctx.unproven(),
     )
     files.write_bytes(ctx.layout.record(ARM), schemas.encode(arm))
+    if mark := os.environ.get(RAN):
+        Path(mark).touch()
+
+
+def _named(ctx: StageContext) -> AcceptedStrategy:
+    """The accepted strategy that `context` found."""
+    path, mend = ctx.layout.accepted, "dvc repro context"
+    return schemas.decode(files.read_bytes(path, mend), AcceptedStrategy, str(path), mend)
 
 
 C = TypeVar("C", bound="Child")

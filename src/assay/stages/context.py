@@ -14,19 +14,15 @@ from pathlib import Path
 import msgspec
 
 from assay.baseline import accepted_strategy, candidate_seeds
-from assay.core import sanitize_output, schemas
+from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.core.paths import CODED
 from assay.core.schemas import StageCode
-from assay.history import detached_head
 from assay.metrics import metric_definition
 from assay.runtime import (
-    append_only_ref,
-    cache_dirs,
     editable_install_check,
     environment,
     files,
-    git_identity,
     import_closure,
     library_fingerprint,
     metric_input_files,
@@ -38,6 +34,7 @@ from assay.runtime import (
 )
 from assay.runtime import source_roots as trees
 from assay.runtime.stage_setup import StageContext, start
+from assay.stages import repository_checks, script_context
 
 #: how the names of ready tasks begin
 READY = "assay.ready."
@@ -45,6 +42,9 @@ READY = "assay.ready."
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
     ctx = start(root, "context")
+    if ctx.params.is_script:
+        script_context.settle(ctx)
+        return
     editable_install_check.check(root, ctx.run.home)
     check_task(ctx)
     looked = import_closure.Looked()
@@ -53,13 +53,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     prove_all(ctx, code)
     metric_input_files.check_known(root, ctx.params.task.name)
     outside = packages(root, code["train"])
-    append_only_ref.check_writable(ctx.run.home, append_only_ref.LOOKS)
-    if git_identity.ensure(ctx.run.home):
-        print(f"context: Git knew no identity; this repository now has {git_identity.NAME} <{git_identity.EMAIL}>")
-    if ctx.run.home == root and (note := detached_head.before_this_run(root, ctx.run.experiment)):
-        print(sanitize_output.line(f"context: {note}"))
-    if note := cache_dirs.trouble(ctx.run.store):
-        print(sanitize_output.line(f"context: {note}"))
+    repository_checks.check(ctx)
     training = stage_fingerprint.library_of(root, library_fingerprint.TRAINING, ctx.params.task.name)
     found = environment.find(ctx.params.machine.device, outside, training)
     baseline = accepted_strategy.resolve(ctx.run, ctx.params.baseline)
@@ -95,17 +89,29 @@ def check_task(ctx: StageContext) -> None:
     )
     task_source.check_options(data, "prepare", given.data, "data")
     task_source.check_options(learning, "model", given.model, "model")
+    where = task_source.where(root, given.task.name, "metrics")
+    if task_source.is_ready(metrics) and where in ctx.declared.get("evaluate", ()):
+        raise UsageError(
+            f"dvc.yaml: stage evaluate depends on {where}, which is not there",
+            mend=f"write it, or remove `- {where}` under stages.evaluate.deps to use the ready metrics",
+        )
     known = task_source.metrics(metrics)
     if known is None:
         return
     if given.metric.name not in known:
+        where = f"ready metrics, as there is no {where}" if task_source.is_ready(metrics) else f"METRICS in {where}"
         raise UsageError(
             f"params.yaml: metric.name is {given.metric.name!r}",
-            allowed=f"{', '.join(known)} (METRICS in {task_source.where(root, given.task.name, 'metrics')})",
+            allowed=f"{', '.join(known)} ({where})",
             mend="set metric.name in params.yaml",
         )
     if function := known[given.metric.name]:
         task_source.check_options(metrics, function, given.metric.options, "metric.options")
+    elif "score" not in learning.names and task_source.lacks_function(metrics, given.metric.name):
+        raise UsageError(
+            f"METRICS[{given.metric.name!r}] in {where} has no function",
+            mend="name one, or write score(outputs, targets) in learning.py, whose mean the metric then is",
+        )
 
 
 def prove_all(ctx: StageContext, code: Mapping[str, StageCode]) -> None:

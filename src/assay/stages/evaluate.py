@@ -16,28 +16,35 @@ import numpy as np
 from msgspec import UNSET
 
 from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
-from assay.changes.since_accepted import since
+from assay.changes import strategy_content
 from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
-from assay.core.schemas import Part
-from assay.data import storage
+from assay.core.paths import ARMS
+from assay.data import example_notes, storage
+from assay.data.storage import Examples
 from assay.history import first_look_terms, look_ledger, strategy_hash
 from assay.metrics import (
     arm_costs,
     candidate_verdict,
     evaluation_look,
     evaluation_setup,
+    floor_scores,
     metric_definition,
     new_examples_interval,
     ran_on_this_machine,
+    reported_scores,
     result_files,
     scored_arm,
+    slice_losses,
+    slice_scores,
     undeclared_file_reads,
 )
 from assay.metrics.candidate_verdict import Judgement
+from assay.metrics.floor_scores import PredictionForm
 from assay.metrics.metric_definition import MetricDefinition, MetricTerms
 from assay.metrics.result_files import Evaluated
 from assay.metrics.scored_arm import Ruler, Scored
+from assay.metrics.slice_scores import SliceFinding, SliceJudge
 from assay.metrics.task_metrics import Metric
 from assay.report import comparison_text
 from assay.runtime import dvc_yaml, environment, files, progress_line, task_source
@@ -46,28 +53,69 @@ from assay.stats import alpha_budget, baseline_drift, cautions, sequential_testi
 from assay.stats.arm_comparison import Comparison
 from assay.stats.sequential_testing import Look
 
+CANDIDATE, BASELINE = "candidate", "baseline"
+#: what a reported number cannot say
+NO_PREDICTIONS = (
+    "new examples: not known, a reported number has no predictions, and no test part; fit() in a task gives both "
+    "for about eight lines (docs/tasks.md)"
+)
 #: digits of a score that stands outside of a comparison
 DIGITS = 4
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
     ctx = start(root, "evaluate")
+    if ctx.params.is_script:
+        _of_script(ctx)
+        return
     with undeclared_file_reads.watching():
         module = task_source.load(root, ctx.params.task.name, "metrics")
     ctx.prove()
-    part, manifest = storage.read(ctx.layout.part("validation"), ["ids", "targets"])
-    own = evaluation_setup.read(root, ctx.params, module, part.ids, part.targets)
+    part, manifest = storage.read(ctx.layout.part("validation"), ["ids", "targets", *example_notes.ARRAYS])
+    own = evaluation_setup.read(root, ctx.params, module, part.ids, part.seen_targets)
     versions = evaluation_setup.versions(root, ctx.params, module, manifest.content, own.metrics)
     parents = _standard(ctx)
     standard = _since_first_look(ctx, parents)
     today = own.judging_by(*standard.terms) if standard.terms else own
     with ctx.said_by_task("metrics"):
         with progress_line.showing(progress_line.running("evaluate")):
-            found, against = _evaluate(ctx, today, own.metrics, versions, _packages(standard), manifest)
+            found, against = _evaluate(ctx, today, own.metrics, versions, standard, part)
         result_files.write(ctx.layout, found)
-        _note(ctx, found)
+        code = ran_on_this_machine.metrics_code(root, ctx.params.task.name)
+        ran_on_this_machine.note_code(ctx.run.home, code)
+        _note(ctx, found, code)
         said = (*_lines(ctx, found, against), *_metric_changes(ctx, own, parents, standard))
         files.write_text(ctx.layout.verdict, "".join(f"{sanitize_output.lines(line)}\n" for line in said))
+
+
+def _of_script(ctx: StageContext) -> None:
+    """The same of numbers that scripts reported: no predictions, nothing to compute."""
+    ctx.prove()
+    own, parents = reported_scores.ruler(ctx.params), _standard(ctx)
+    standard = _since_first_look(ctx, parents)
+    today = own.judging_by(*standard.terms) if standard.terms else own
+    arms = {name: scored_arm.record(ctx.layout, name) for name in ARMS}
+    candidate, baseline = (reported_scores.load(ctx.layout, arms[name], ctx.params) for name in (CANDIDATE, BASELINE))
+    assert candidate is not None  # only a baseline can be the floor
+    human = ctx.params.judge.human
+    floors = {**_given(ctx, today), **({} if human is None else {"human": {today.decides: human}})}
+    if (why := arms[BASELINE].incomparable) is not UNSET:
+        judged, against = candidate_verdict.unmeasured(arms[BASELINE].name, why), 0
+    else:
+        judged, against = _judged(ctx, candidate, baseline, floors, today, standard)
+    version = reported_scores.version(ctx.layout.root, ctx.params)
+    found = reported_scores.evaluated((own, today), version, (candidate, baseline), floors, judged, ctx.params)
+    found = replace(found, commit=dvc_yaml.parent(ctx.layout.root))
+    result_files.write(ctx.layout, found)
+    _note(ctx, found, version)
+    said = (*_lines(ctx, found, against), *_metric_changes(ctx, own, parents, standard))
+    files.write_text(ctx.layout.verdict, "".join(f"{sanitize_output.lines(line)}\n" for line in said))
+
+
+def _given(ctx: StageContext, today: Ruler) -> dict[str, dict[str, float]]:
+    """The value to beat that params.yaml names, as a floor."""
+    value = ctx.params.judge.floor
+    return {} if value is None else {"given": {today.decides: value}}
 
 
 def _standard(ctx: StageContext) -> MetricDefinition:
@@ -114,49 +162,66 @@ def _evaluate(
     today: Ruler,
     own: Mapping[str, Metric],
     versions: Mapping[str, str],
-    packages: str,
-    manifest: Part,
+    standard: MetricDefinition,
+    part: Examples,
 ) -> tuple[Evaluated, int]:
     """Everything found, and how many verdicts were given against the same baseline before."""
     candidate = scored_arm.load(ctx.layout, scored_arm.record(ctx.layout, "candidate"), today)
     baseline = scored_arm.load(ctx.layout, scored_arm.record(ctx.layout, "baseline"), today)
     assert candidate is not None  # only the baseline can be the floor
-    floors = _floors(ctx, today)
-    judged, against = _judged(ctx, candidate, baseline, floors, today)
+    scored = metric_definition.keeps_scores(ctx.layout.root, today.decides)
+    wanted = PredictionForm(
+        candidate.predictions.shape[1:], None if part.classes is None else len(part.classes), scored
+    )
+    second = part.notes.get(example_notes.SECOND)
+    floors = floor_scores.read(ctx.layout, today, wanted, second, ctx.params.judge.human)
+    floors.scores.update(_given(ctx, today))
+    judged, against = _judged(ctx, candidate, baseline, floors.scores, today, standard)
     found = Evaluated(
         ruler=today,
         own=own,
         versions=versions,
-        packages=packages,
+        packages=_packages(standard),
         unseen=undeclared_file_reads.found(ctx.layout.root, ctx.params.task.name),
         profile=ctx.params.profile,
         commit=dvc_yaml.parent(ctx.layout.root),
-        classes=manifest.classes,
+        classes=None if part.classes is None else list(part.classes),
         candidate=candidate,
         baseline=baseline,
-        floors=floors,
+        floors=floors.scores,
+        floor_predictions=floors.predictions,
+        absent_floors=floors.absent,
         judgement=judged,
+        slices=(),
         fixed=ctx.params.task.fixed,
     )
-    return found, against
+    return replace(found, slices=_slices(ctx, found, part)), against
 
 
-def _note(ctx: StageContext, found: Evaluated) -> None:
-    """Keep where no clone brings it that this code ran here, and computed these numbers."""
-    code = ran_on_this_machine.metrics_code(ctx.layout.root, ctx.params.task.name)
-    ran_on_this_machine.note_code(ctx.run.home, code)
+def _slices(ctx: StageContext, found: Evaluated, part: Examples) -> list[SliceFinding]:
+    """The deciding metric by slice, where prepare() names slices and a verdict was given."""
+    names, look = part.notes.get(example_notes.SLICES), found.judgement.look
+    if found.judgement.comparison is None or look is None or names is None:
+        return []
+    judge = SliceJudge(
+        ruler=found.ruler,
+        candidate=found.candidate,
+        baseline=found.baseline,
+        floor=slice_scores.floor_predictions(found.floors, found.floor_predictions, found.ruler),
+        test=ctx.params.judge.test,
+        look=look,
+        fixed=ctx.params.task.fixed,
+    )
+    return judge.findings(names)
+
+
+def _note(ctx: StageContext, found: Evaluated, code: str) -> None:
+    """Keep where no clone brings it that this code computed these numbers here."""
     if found.unseen:
         return
     predictions = {each.arm.arm: files.digest(each.predictions.tobytes()) for each in found.arms}
     tables = ctx.layout.replicates.read_bytes(), ctx.layout.rulers.read_bytes()
     ran_on_this_machine.note_scores(ctx.run.home, tables, code, predictions)
-
-
-def _floors(ctx: StageContext, today: Ruler) -> dict[str, dict[str, float]]:
-    """Floor → its score under every metric; a human has one under the deciding metric only."""
-    found = {name: today.scores(row, f"floor {name}") for name, row in scored_arm.floors(ctx.layout, today).items()}
-    human = ctx.params.judge.human
-    return found if human is None else {**found, "human": {today.decides: human}}
 
 
 def _judged(
@@ -165,6 +230,7 @@ def _judged(
     baseline: Scored | None,
     floors: Mapping[str, Mapping[str, float]],
     today: Ruler,
+    standard: MetricDefinition,
 ) -> tuple[Judgement, int]:
     """The verdict at the level that earlier looks left, and how many other strategies were looked at before."""
     root, task = ctx.layout.root, ctx.params.task.name
@@ -172,6 +238,10 @@ def _judged(
         against = baseline.arm.name if baseline else evaluation_look.FLOOR
         source, mend = task_source.path(root, task, "metrics").name, undeclared_file_reads.mend(root, task, unseen)
         return candidate_verdict.unseen(against, source, unseen, mend), 0
+    if baseline is not None and metric_definition.scores_differ(standard, root, today.decides):
+        return candidate_verdict.scored_otherwise(baseline.arm.name), 0
+    if baseline is None and not floors:
+        return candidate_verdict.alone(), 0
     if nothing := candidate_verdict.untested(candidate, baseline):
         return nothing, 0
     assert candidate.arm.measurement is not None
@@ -184,7 +254,7 @@ def _judged(
     look = Look(price.level or asked.key.alpha, price.hold, price.number, len(asked.key.plan))
     judged = _judge(ctx, candidate, baseline, floors, today, look)
     last = alpha_budget.last_level(known.looks, entry) if entry.key.plan else None
-    return replace(judged, level=price.level, last_level=last), look_ledger.others(known, entry)
+    return replace(judged, level=price.level, last_level=last, look=look), look_ledger.others(known, entry)
 
 
 def _judge(
@@ -207,21 +277,31 @@ def _lines(ctx: StageContext, found: Evaluated, against: int) -> Iterator[str]:
     judged, ruler_ = found.judgement, found.ruler
     if judged.comparison is None:
         yield f"{judged.verdict}: {judged.reason}" + (f"; next: {judged.mend}" if judged.mend else "")
+        if ctx.params.is_script:
+            values = found.candidate.values(ruler_.decides)
+            yield f"{'':11}{comparison_text.alone(values, ruler_.decides, found.metric_version)}"
     else:
         result, version = judged.comparison, found.metric_version
-        interval = new_examples_interval.interval(ctx.layout, found, result, ctx.params.judge.test)
-        yield comparison_text.verdict_lines(result, ruler_.decides, judged.against, version, against, interval)
+        interval = new_examples_interval.interval(found, result, ctx.params.judge.test)
+        name = ruler_.decides
+        yield comparison_text.verdict_lines(result, name, judged.against, version, against, interval, found.lost)
         if interval is not None:
             yield f"{'':11}{comparison_text.new_examples_line(interval, comparison_text.decimals(result))}"
+        yield from (f"{'':11}{line}" for line in slice_losses.remarks(found.slices))
+        if found.slices and not result_files.declares_slices(ctx.layout):
+            entry = "`- results/slices.csv: {cache: false}` under stages.evaluate.plots in dvc.yaml"
+            yield f"{'':11}for a table of them add {entry}"
+        if ctx.params.is_script:
+            yield f"{'':11}{NO_PREDICTIONS}"
         yield from _futility(ctx, judged, result)
         yield from _cost(ctx, found)
+    if found.baseline is None:
+        yield from (f"{'':11}{line}" for line in floor_scores.reasons(found.absent_floors))
     for group in found.arms:
         for line in cautions.made_differently(group.arm.arm, (one.execution for one in group.replicates)):
             yield f"{'':11}caution: {line}"
-        notes = group.arm.measurement.notes if group.arm.measurement else []
-        for note in notes:
-            if note.startswith(schemas.SAME_START):
-                yield f"{'':11}caution: {group.arm.arm}: {note}"
+        for note in group.arm.measurement.texts("caution") if group.arm.measurement else ():
+            yield f"{'':11}caution: {group.arm.arm}: {note}"
     for late in found.candidate.arm.unproven:
         yield f"unproven: {late} was imported after the check; git add it, and add it to the stage's deps in dvc.yaml"
     path = ctx.layout.accepted
@@ -260,5 +340,7 @@ def _cost(ctx: StageContext, found: Evaluated) -> Iterator[str]:
 
 
 def _changes(ctx: StageContext, named: AcceptedStrategy) -> Iterator[str]:
-    if found := since(ctx.run, named, ctx.params.profile):
+    if named.name != FLOOR:
+        profile = ctx.params.profile
+        found = strategy_content.changes_since(ctx.layout, ctx.run.home, named.commit, profile)
         yield f"changed against {named.name}: {found}"

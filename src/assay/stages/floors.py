@@ -18,4 +18,5 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     ctx.prove()
     train, _ = storage.read(ctx.layout.part("train"))
     validation, _ = storage.read(ctx.layout.part("validation"))
-    trivial_baselines.write(ctx.layout.floors, validation.ids, trivial_baselines.floors(train, validation))
+    made, absent = trivial_baselines.floors(train, validation), trivial_baselines.absent(train)
+    trivial_baselines.write(ctx.layout.floors, validation.ids, made, absent)

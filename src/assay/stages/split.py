@@ -5,9 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from msgspec import UNSET
+from numpy.typing import NDArray
+
+from assay.core.errors import UsageError
+from assay.core.params_yaml import Split
 from assay.core.paths import PARTS
-from assay.data import storage
+from assay.data import contiguous_split, storage
 from assay.data.train_test_split import assign, report
 from assay.runtime import files, progress_line
 from assay.runtime.stage_setup import start
@@ -19,9 +26,32 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     with progress_line.showing(progress_line.running("split")):
         everything, _ = storage.read(ctx.layout.prepared)
         keys = storage.input_keys(everything)
-        where = assign(everything, ctx.params.split.validation, ctx.params.split.test, keys)
+        asked, by = ctx.params.split, contiguous_split.way(everything, ctx.params.split)
+        if by == "content":
+            _check_content(asked)
+            where = assign(everything, asked.validation, asked.test, keys)
+        else:
+            where = contiguous_split.assign(everything, asked, by)
         for name in PARTS:
             storage.write(ctx.layout.part(name), name, everything, where == name)
         found = report(everything, where, keys)
         files.write_text(ctx.layout.split_report, json.dumps(found, indent=2) + "\n")
-    print(f"split: {', '.join(f'{size} {name}' for name, size in found['sizes'].items())}")
+    print(f"split: {', '.join(f'{size} {name}' for name, size in found['sizes'].items())}{_said(by, where, found)}")
+
+
+def _check_content(asked: Split) -> None:
+    for name in ("gap", "blocks"):
+        if getattr(asked, name) is not UNSET:
+            raise UsageError(
+                f"split.{name} is {getattr(asked, name)}, and examples are split by their content",
+                mend="set split.by: order, or time, in params.yaml, or remove the key",
+            )
+
+
+def _said(by: str, where: NDArray[np.str_], found: dict[str, Any]) -> str:
+    """How contiguous parts were cut, what lies in the gaps, and inputs that stand in more than one part."""
+    if by == "content":
+        return ""
+    gaps, shared = int((where == contiguous_split.NOWHERE).sum()), {p: n["inputs"] for p, n in found["overlap"].items()}
+    twice = "".join(f"; caution: {count} inputs stand in both of {pair}" for pair, count in shared.items() if count)
+    return f" by {by}{f', {gaps} left out in gaps' if gaps else ''}{twice}"

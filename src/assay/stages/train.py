@@ -16,8 +16,9 @@ from assay.core.schemas import MeasureRequest
 from assay.data.storage import read_manifest
 from assay.replicates.assemble_measurement import Watch
 from assay.replicates.measure_request import request, today, training_closure, training_code
-from assay.runtime import cache_dirs, dvc_yaml, files, source_analysis_cache
+from assay.runtime import dvc_yaml, files, source_analysis_cache
 from assay.runtime.stage_setup import StageContext, start
+from assay.stages import script_train
 from assay.stages.measure import measured
 
 ARM = "candidate"
@@ -44,15 +45,17 @@ class Code:
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
     ctx = start(root, "train")
+    if ctx.params.is_script:
+        script_train.train(ctx)
+        return
     asked, code = candidate(ctx)
     ctx.prove(code.files)
     source_analysis_cache.save(ctx.run.store.sources)
     settings = {"parameters": msgspec.to_builtins(ctx.params), "environment": msgspec.to_builtins(today(ctx))}
     files.write_text(ctx.layout.settings("train"), json.dumps(settings, indent=2) + "\n")
     found, unproven = measured(asked, root, Watch(code.check, ctx.unproven))
-    for note in found.notes:
-        if not note.startswith(cache_dirs.UNKEPT):  # the first stage said so
-            print(sanitize_output.line(f"{ARM}: {note}"))
+    for note in found.texts("remark", "caution"):  # the first stage said what is not kept
+        print(sanitize_output.line(f"{ARM}: {note}"))
     Path(asked.answer).unlink()  # it is inside the record below
     arm = schemas.Arm(
         arm=ARM,

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from assay.core.errors import UsageError
 from assay.core.paths import ProjectPaths
-from assay.core.schemas import RECORD, UNRECORDED
+from assay.core.schemas import NOT_RECORDED, RECORD, UNRECORDED
 from assay.runtime import files
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
-    text = files.read_bytes(ProjectPaths(root).verdict, "dvc repro evaluate verdict").decode("utf-8", "surrogateescape")
-    print(text, end="")
-    if text.startswith(f"inconclusive: {UNRECORDED}"):
+    layout, mend = ProjectPaths(root), "dvc repro evaluate verdict"
+    print(files.read_bytes(layout.verdict, mend).decode("utf-8", "surrogateescape"), end="")
+    if msgspec.json.decode(files.read_bytes(layout.metrics, mend)).get("look") == NOT_RECORDED:
         raise UsageError(f"{UNRECORDED}, so nothing counts as shown", mend=f"let Git write its refs, then {RECORD}")

@@ -33,7 +33,12 @@ class ArmSummary:
 
 @dataclass(frozen=True)
 class Comparison:
-    """candidate - baseline in the metric's units. Every probability is two-sided unless it says otherwise."""
+    """Verdict and what belongs beside it; `delta` and `ci` are candidate - baseline, in the metric's units.
+
+    Every probability is two-sided unless it says otherwise. `no_regression`: a loss of `min_effect` or more lies
+    outside the interval. `n_needed`: runs an arm that find `min_effect` with 80 % power. `reason`: why the verdict is
+    held back.
+    """
 
     verdict: verdict_rule.Verdict
     delta: float | None  # None where an arm has no finite replicate
@@ -83,22 +88,27 @@ def compare(
     fixed: bool = False,
     distinct: bool = False,
 ) -> Comparison:
-    """The verdict on candidate against baseline: (n,) and (m,) values, one per finite replicate.
+    """Verdict on candidate against baseline, with interval, p, effect and power.
 
-    A bare number on one side is a fixed value, such as a floor. `min_effect` is the smallest difference that
-    matters, in the metric's units. `test` is welch (default), student, paired (the same seeds in the same order on
-    both sides; also `paired=True`), permutation, or anytime (may be read after every seed; runs in the order in which
-    they came).
+    `baseline`, `candidate`: (n,) and (m,) numbers, one per finite replicate, in the metric's units. A bare number on
+    one side is a fixed value, such as a floor. `direction`: `maximize` or `minimize`. `alpha`: chance of a wrong
+    verdict where there is no difference, above 0 and below 1. `min_effect`: smallest difference that matters,
+    in the metric's units.
+
+    `test`: `welch` (Welch 1947), `student`, `paired` (the same seeds in the same order on both sides; also
+    `paired=True`), `permutation` (Ernst 2004), or `anytime` (an e-process: may be read after every seed; runs in the
+    order in which they came). Against a fixed value it is the one-sample t.
 
     Runs of one arm that are all alike count as one, and allow no verdict: a script that ignores its seed prints the
     same number as often as it is asked. `fixed=True` says that this is meant: such an arm is one fixed value.
     `distinct=True`: the caller knows that the runs differ, and equal numbers are ties.
 
-    Diverged replicates are counted, and hold the verdict back unless `worst` is the value that each of them enters as;
-    in a paired design their place matters, so there the caller puts the worst value into the list, or the verdict
-    stays held back. `hold`: a reason known to the caller why no verdict may be read (`sequential.look`).
+    Diverged replicates are counted. They hold the verdict back unless `worst` is the value that each of them enters
+    as. In a paired design their place matters, so there the caller puts the worst value into the list. `hold`: a
+    reason known to the caller why no verdict may be read (`sequential_testing.look`).
 
-    Raises UsageError naming the argument that cannot be used.
+    Raises `UsageError`, which names the argument that cannot be used: an unknown option, a number that is not finite,
+    arms of different size where pairs are asked for.
     """
     asked = _checked(test, paired, direction, alpha, min_effect)
     arms = counted(

@@ -57,11 +57,15 @@ def factorial(
     min_effect: float = 0.0,
     distinct: bool = False,
 ) -> Factorial:
-    """Effects of a full design. Keys name the parts switched on: (), ("A",), ("B",), ("A", "B"); values are (n,).
+    """Main effects, interactions and single effects of up to three changes, every combination measured.
 
-    `blocked`: position r has the same seed in every group. Raises UsageError for a missing or unknown
-    combination, fewer than two runs in a group, or blocks of different size. Runs of a group that are all alike count
-    as one, unless the caller knows that they are `distinct`.
+    Keys of `groups` name the parts switched on: `()`, `("A",)`, `("B",)`, `("A", "B")`. Values are (n,) numbers in
+    the metric's units; n may differ from group to group. `blocked`: position r has the same seed in every group, and
+    effects are taken seed by seed. Else they are contrasts of means with Satterthwaite's degrees of freedom (1946). p
+    is adjusted over all effects (Holm 1979).
+
+    Runs of a group that are all alike count as one, unless the caller knows that they are `distinct`. Raises
+    `UsageError` for a missing or unknown combination, fewer than two runs in a group, or blocks of different size.
     """
     toward = verdict_rule.sign(direction)
     cells = {frozenset(key): sample(_label(frozenset(key)), values, 0, None) for key, values in groups.items()}

@@ -8,9 +8,10 @@ from assay.core.errors import UsageError
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Adjusted p in the given order; rejecting those ≤ alpha errs in the whole family at most alpha (Holm 1979).
+    """Adjusted p of a family of comparisons, in the given order: (k,) numbers from 0 to 1.
 
-    Scandinavian Journal of Statistics 6:65. Raises UsageError for a p outside 0 to 1.
+    Rejecting those that are at most alpha errs in the whole family at most alpha, however they depend on each other
+    (Holm 1979, Scandinavian Journal of Statistics 6:65). Raises `UsageError` for a p outside 0 to 1.
     """
     for value in p:
         if not 0 <= value <= 1:
@@ -30,8 +31,3 @@ def decided(alone: str, p_holm: float, alpha: float, strict: str) -> str:
     if alone in ("progress", "regression"):
         return alone if p_holm <= alpha else "inconclusive"
     return alone if alone == strict else "inconclusive"
-
-
-def chance_of_luck(comparisons: int, alpha: float) -> float:
-    """Chance that at least one of so many strategies without effect is called progress (independent comparisons)."""
-    return float(1 - (1 - alpha / 2) ** comparisons)

@@ -9,7 +9,6 @@ from assay.core.errors import UsageError
 
 Verdict = Literal["progress", "regression", "equivalent", "inconclusive", "incomparable"]
 Direction = Literal["maximize", "minimize"]
-Requirement = Literal["progress", "no-regression"]
 
 
 def sign(direction: str) -> int:

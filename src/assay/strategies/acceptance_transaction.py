@@ -16,7 +16,7 @@ import msgspec
 
 from assay.baseline import baseline_param
 from assay.core.errors import UsageError
-from assay.core.paths import ProjectPaths
+from assay.core.paths import PARAMS, ProjectPaths
 from assay.runtime import git, git_plumbing
 from assay.runtime.commit_one_file import branch, tree_with
 from assay.strategies import name_conflicts, update_dvc_outputs, update_work_tree
@@ -86,7 +86,7 @@ def _refused(root: Path, head: str, tag: str, error: UsageError) -> UsageError:
         said = f"{tag} exists"
     elif git.resolve(root, "refs/tags/strategy"):
         mend = "git tag old-strategy strategy && git tag -d strategy"
-    elif "hook" in said or _hook(root).is_file():
+    elif _hook(root).is_file():
         mend = f"look at {_hook(root)}"
     return UsageError(f"Git refuses to write {tag} and to move {short} ({said})", mend=mend)
 
@@ -104,8 +104,8 @@ def newest_date(root: Path, *commits: str) -> str:
 
 def _pointed(root: Path, commit: str, tag: str, when: str) -> str:
     """The commit after `commit` that makes `tag` the baseline."""
-    content = git.read(root, commit, baseline_param.PARAMS) or b""
-    tree = tree_with(root, commit, {git.prefix(root) + baseline_param.PARAMS: baseline_param.repointed(content, tag)})
+    content = git.read(root, commit, PARAMS) or b""
+    tree = tree_with(root, commit, {git.prefix(root) + PARAMS: baseline_param.repointed(content, tag)})
     return git_plumbing.commit(root, tree, [commit], name_conflicts.title(tag), when)
 
 
@@ -130,7 +130,7 @@ def finish(layout: ProjectPaths, event: Accepted) -> list[str] | None:
     outs = update_dvc_outputs.outdated(layout, old, "HEAD", event.experiment_commit)
     if kept := update_work_tree.follow(layout, old, event.experiment_commit):
         raise UsageError(
-            f"{tag} is accepted, but {kept[0]} is edited, and keeps the work tree from following",
+            f"{tag} is accepted, but {kept[0]} is edited, so the work tree cannot be updated",
             mend=f"keep a copy of it elsewhere, git checkout {old[:12]} -- '{kept[0]}', then run the command again",
         )
     return outs

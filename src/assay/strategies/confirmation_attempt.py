@@ -17,7 +17,7 @@ from assay.baseline.accepted_strategy import FLOOR
 from assay.baseline.candidate_seeds import PAIRED
 from assay.core import schemas
 from assay.core.errors import AssayError
-from assay.core.paths import ProjectPaths
+from assay.core.paths import REPLICATES, ProjectPaths
 from assay.core.schemas import Arm
 from assay.history import attempt_and_family_entries, look_ledger, replicates_csv, strategy_hash
 from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry, OutcomeEntry
@@ -122,9 +122,9 @@ def names(layout: ProjectPaths) -> Names:
 
 def recorded_names(root: Path, commit: str) -> Names:
     """What the candidate of an experiment's own record is called, as far as that says: its tree is not made yet."""
-    content = git.read(root, commit, "results/replicates.csv")
+    content = git.read(root, commit, REPLICATES)
     try:
-        table = table_files.parse(content or b"", "results/replicates.csv")
+        table = table_files.parse(content or b"", REPLICATES)
         return table["identity"][table["arm"].index("candidate")], ()
     except (AssayError, KeyError, ValueError):
         return "", ()
@@ -135,7 +135,7 @@ def recorded_pairs(root: Path, commit: str, metric: str) -> PairCorrelation:
 
     The record as it is: an edited one changes how many replicates are trained, and no level.
     """
-    return pairs_in(git.read(root, commit, "results/replicates.csv"), metric)
+    return pairs_in(git.read(root, commit, REPLICATES), metric)
 
 
 def pairs_in(content: bytes | None, metric: str) -> PairCorrelation:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from assay.baseline import accepted_strategy
 from assay.baseline.accepted_strategy import AcceptedStrategy
@@ -23,7 +24,7 @@ from assay.core.params_yaml import SPAN
 from assay.core.schemas import Draw, Measurement, MeasureRequest
 from assay.data import storage
 from assay.history import metrics_json
-from assay.metrics import ran_on_this_machine, replicate_scores, undeclared_file_reads
+from assay.metrics import ran_on_this_machine, replicate_scores, reported_scores, undeclared_file_reads
 from assay.metrics.scored_arm import Ruler
 from assay.metrics.task_metrics import Metric
 from assay.replicates.measure_request import request, training_code
@@ -31,6 +32,8 @@ from assay.runtime import cache_dirs, dvc_yaml, files, library_fingerprint, npy_
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.stage_setup import StageContext
 from assay.scratch.scratch_repo import Scratch, failed, run
+from assay.script import script_arm, script_strategies
+from assay.script.script_arm import ScriptArm, ScriptOutputs
 from assay.stats.compare_arms import MeasuredArm
 from assay.tags.strategy_events import Score, Seeds
 
@@ -74,10 +77,20 @@ class Confirmation:
         self.ctx = StageContext("confirmation", Run(scratch.layout, scratch.home, ""), params_yaml.resolved(content))
         self.task = self.ctx.params.task.name
         self.metric = metric
-        ran_on_this_machine.note_code(scratch.home, ran_on_this_machine.metrics_code(scratch.layout.root, self.task))
+        if not self.ctx.params.is_script:
+            code = ran_on_this_machine.metrics_code(scratch.layout.root, self.task)
+            ran_on_this_machine.note_code(scratch.home, code)
+
+    @property
+    def has_test_part(self) -> bool:
+        """A script's number has none: nobody but the script knows its examples."""
+        return not self.ctx.params.is_script
 
     def candidate(self, part: str = "validation") -> FreshReplicates:
         """The tree's own strategy, predicting `part`."""
+        if self.ctx.params.is_script:
+            draw, out, n = self._draw("candidate"), self._outputs("candidate"), self.seeds.n
+            return self._reported(script_strategies.candidate(self.ctx, draw, out, self.seeds.root, n))
         root = self.scratch.layout.root
         code = training_code(root, self.task)
         asked = request(self.ctx, "candidate", self._draw("candidate"), self.ctx.layout.part("train"), code)
@@ -85,6 +98,9 @@ class Confirmation:
 
     def baseline(self, named: AcceptedStrategy, say: cache_dirs.Say) -> FreshReplicates:
         """The accepted strategy in its own tree, on its own training data."""
+        if self.ctx.params.is_script:
+            draw, out, n = self._draw("baseline"), self._outputs("baseline"), self.seeds.n
+            return self._reported(script_strategies.baseline(self.ctx, named, draw, out, self.seeds.root, n))
         tree = accepted_strategy.unpack(self.ctx.run, named.commit, say)
         task = accepted_strategy.resolved(self.scratch.home, named.name, named.commit).task.name
         code = training_code(tree, task)
@@ -94,6 +110,17 @@ class Confirmation:
     def _draw(self, arm: str) -> Draw:
         first = self.seeds.candidate if arm == "candidate" else self.seeds.baseline
         return Draw(purpose=self.seeds.purpose, first=first)
+
+    def _outputs(self, arm: str) -> ScriptOutputs:
+        work = self.scratch.top.parent / f"{arm}-script"
+        return ScriptOutputs(work / "models", work / "logs", work / "log")
+
+    def _reported(self, asked: ScriptArm) -> FreshReplicates:
+        """The numbers that a script reports; runs that are all alike count once."""
+        answer = script_arm.measure(asked, cache_dirs.unsaid)
+        values = [(one.number, None if one.reported is UNSET else one.reported) for one in answer.replicates]
+        alike = reported_scores.same_as(answer.replicates)
+        return FreshReplicates(MeasuredArm([pair for pair in values if pair[0] not in alike]), answer)
 
     def _measure(self, tree: Path, asked: MeasureRequest, arm: str, part: str) -> FreshReplicates:
         work = self.scratch.top.parent / f"{arm}-{part}"
@@ -120,7 +147,11 @@ class Confirmation:
             raise UsageError(f"{predictions} holds other examples than were asked for")
         rows, found = npy_files.read(predictions / "predictions.npy"), answer.replicates
         ruler = Ruler(
-            {self.metric.name: self.metric}, self.metric.name, self.ctx.params.metric.options, part.ids, part.targets
+            {self.metric.name: self.metric},
+            self.metric.name,
+            self.ctx.params.metric.options,
+            part.ids,
+            part.seen_targets,
         )
         with task_source.said_by_task(self.scratch.layout.root, self.task, "metrics"):
             values = replicate_scores.scored(found, rows, partial(ruler.score, self.metric), "replicate")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from assay.baseline import baseline_param
 from assay.baseline.accepted_strategy import FLOOR
+from assay.core.paths import PARAMS
 from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry, OutcomeEntry
 from assay.history.look_ledger import Ledger
 from assay.history.strategy_status import State
@@ -46,7 +47,7 @@ def _place(one: AttemptEntry) -> tuple[int, int, str]:
 
 
 def _of_failure(root: Path, event: Attempted) -> AttemptEntry:
-    name = baseline_param.glance(git.read(root, event.experiment_commit, baseline_param.PARAMS) or b"")
+    name = baseline_param.glance(git.read(root, event.experiment_commit, PARAMS) or b"")
     commit = FLOOR if name == FLOOR else git.resolve(root, f"refs/tags/{name}") or name
     return _of_event(event, event.identity, commit)
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.core.errors import UsageError
+from assay.core.paths import LOCK, PLOTS, RESULTS
 from assay.runtime import git, git_plumbing
 
 #: written by a run: a merge of two such files would describe a run that never was
-REGENERATED = ("dvc.lock", "results", "plots")
+REGENERATED = (LOCK, RESULTS, PLOTS)
 
 
 @dataclass(frozen=True)

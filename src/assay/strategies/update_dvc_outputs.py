@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from assay.core.errors import ProvenanceError, UsageError
-from assay.core.paths import ProjectPaths
+from assay.core.paths import LOCK, PIPELINE, ProjectPaths
 from assay.core.yaml12 import parse
-from assay.runtime import git
+from assay.runtime import dvc_lock, git
 from assay.runtime.dvc_cli import DVC
 from assay.runtime.dvc_hash import digest
 from assay.scratch.scratch_repo import run
@@ -69,7 +69,7 @@ def _records(layout: ProjectPaths, old: str, new: str, experiment: str) -> list[
     below, edited = git.prefix(layout.root), set(git.edited(layout.root, new))
     there = [path for path, entry in wanted.items() if int(entry.mode, 8) and path in edited]
     ours = [path for path in there if path.startswith(below)]
-    return [path for path in ours if path.endswith(".dvc") or PurePosixPath(path).name == "dvc.lock"]
+    return [path for path in ours if path.endswith(".dvc") or PurePosixPath(path).name == LOCK]
 
 
 def _edited(layout: ProjectPaths, paths: list[str]) -> list[str]:
@@ -103,7 +103,7 @@ def _outs(root: Path, commit: str, path: str) -> dict[str, str]:
     found, above = _parsed(root, commit, path), PurePosixPath(path).parent
     if path.endswith(".dvc"):
         return dict(_hashes(found, above / str(found.get("wdir") or "")))
-    stages, written = found.get("stages") or {}, _parsed(root, commit, str(above / "dvc.yaml")).get("stages") or {}
+    stages, written = found.get("stages") or {}, _parsed(root, commit, str(above / PIPELINE)).get("stages") or {}
     folders = {name: str((written.get(name) or {}).get("wdir") or "") for name in stages}
     return {out: digest for name in stages for out, digest in _hashes(stages[name], above / folders[name])}
 
@@ -117,6 +117,6 @@ def _parsed(root: Path, commit: str, path: str) -> dict[str, Any]:
 
 
 def _hashes(entry: Mapping[str, Any], above: PurePosixPath) -> Iterator[tuple[str, str]]:
-    for out in entry.get("outs") or []:
-        if "://" not in str(out.get("path")):
-            yield os.path.normpath(above / str(out.get("path"))), str(out.get("md5"))
+    for path, known in dvc_lock.hashes(entry, "outs").items():
+        if "://" not in path:
+            yield os.path.normpath(above / path), known

@@ -11,8 +11,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from assay.baseline.baseline_param import PARAMS
-from assay.core.paths import ProjectPaths
+from assay.core.paths import PARAMS, ProjectPaths
 from assay.runtime import git, git_plumbing
 
 _SUBMODULE = "160000"

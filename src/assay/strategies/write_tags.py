@@ -18,7 +18,7 @@ def check_identity(root: Path) -> None:
     """UsageError when Git does not know who writes."""
     if not git.run(root, "var", "GIT_COMMITTER_IDENT", check=False):
         raise UsageError(
-            "Git knows no identity to sign the evidence with",
+            "Git has no user name and e-mail address",
             mend='git config user.name "Your Name" && git config user.email you@example.org',
         )
 
@@ -26,7 +26,7 @@ def check_identity(root: Path) -> None:
 def check_why(why: str) -> str:
     """The reason without surrounding space; UsageError when there is none."""
     if not why.strip():
-        raise UsageError("--why is empty", allowed="a reason that helps whoever reads it in a year")
+        raise UsageError("--why is empty", allowed="a reason, for those who read it in a year")
     return why.strip()
 
 

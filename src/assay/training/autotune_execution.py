@@ -15,6 +15,7 @@ import msgspec
 import torch
 from torch import Tensor
 
+from assay.core.schemas import Note
 from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.training_progress import Watcher
 from assay.runtime import parent_watch
@@ -69,7 +70,9 @@ def way(plan: TrainingPlan, group: Sequence[int], wanted: str, store: ReplicateC
         return Way()
     if isinstance(plan.train.inputs, CollatedInputs):
         if wanted != "auto":
-            store.notes.append("trained one after another, not fused: collate() makes batches of unequal examples")
+            store.notes.append(
+                Note("trained one after another, not fused: collate() makes batches of unequal examples")
+            )
         return Way()
     if wanted == "processes":
         return _processes(plan, group, store.notes)
@@ -82,20 +85,20 @@ def way(plan: TrainingPlan, group: Sequence[int], wanted: str, store: ReplicateC
             memory_estimate.release()
         store.decide(made, *key)
     if made.reason and made.workers == 1:
-        store.notes.append(f"trained one after another, not fused: {made.reason}")
+        store.notes.append(Note(f"trained one after another, not fused: {made.reason}"))
     return Way(made.chunk, made.workers)
 
 
-def _processes(plan: TrainingPlan, group: Sequence[int], notes: list[str]) -> Way:
+def _processes(plan: TrainingPlan, group: Sequence[int], notes: list[Note]) -> Way:
     if plan.device.type != "cpu" or parent_watch.processors() == 1:
-        notes.append("trained one after another, not in processes: there is one processor")
+        notes.append(Note("trained one after another, not in processes: there is one processor"))
         return Way()
     with random_streams.untouched():
         room = _room(
             plan, needed(_uncompiled(plan), group[0]) + _own(plan, FORK if worker_processes.forks() else START)
         )
     if room == 1:
-        notes.append("trained one after another, not in processes: two replicates do not fit into memory")
+        notes.append(Note("trained one after another, not in processes: two replicates do not fit into memory"))
     return Way(workers=min(parent_watch.processors(), len(group), room))
 
 

@@ -92,6 +92,8 @@ def tensors(
 
 def _targets(task: Task, part: Examples, dtype: torch.dtype) -> Tensor:
     targets = example_inputs.tensor(part.targets, task, "targets")
+    if part.several is not None:  # one table of whole and other numbers, which float64 keeps exactly
+        return targets
     return targets.long() if part.classes is not None else targets.to(dtype)
 
 
@@ -113,8 +115,10 @@ def _refuse_joint(task: Task, ready: Preprocessing, few: Tensor) -> None:
         )
 
 
-def outputs(examples: Examples) -> int:
-    """How many numbers the model returns for one example: classes, or entries of a target."""
+def outputs(examples: Examples) -> int | dict[str, int]:
+    """How many numbers the model returns for one example: classes, or entries of a target, of several by name."""
+    if examples.several is not None:
+        return {one.name: one.end - one.first for one in examples.several}
     return int(np.prod(examples.targets.shape[1:])) if examples.classes is None else len(examples.classes)
 
 

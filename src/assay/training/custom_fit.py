@@ -6,6 +6,7 @@ Assay brings seeds, data, bookkeeping and judgement; curves, checkpoints and fus
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ def fit(task: Task, parameters: dict[str, Any], train: Examples, evaluated: Exam
     """One replicate: `fit` sees the training part alone, the predictor sees inputs alone."""
     started = time.perf_counter()
     random_streams.seed_globals(streams.display)
-    predictor = task.call("fit", parameters, train, streams.display)
+    seen = replace(train, targets=train.seen_targets)
+    predictor = task.call("fit", parameters, seen, streams.display)
     if not callable(predictor):
         raise task.refuse(f"fit() returns {type(predictor).__name__}", "a function from inputs to predictions")
     began = time.perf_counter()
@@ -58,9 +60,11 @@ def _predict(task: Task, predictor: Any, evaluated: Examples) -> NDArray[np.floa
         raise task.refuse(
             f"the predictor of fit() returns {array.shape} for {len(evaluated)} examples", "a row for each"
         )
-    expected = (len(evaluated), len(evaluated.classes)) if evaluated.classes is not None else array.shape
-    if array.shape != expected:
-        raise task.refuse(f"the predictor of fit() returns {array.shape}", f"{expected}, a probability for each class")
+    if evaluated.classes is not None:
+        allowed = task_interface.allowed_shapes(evaluated.targets.shape, len(evaluated.classes))
+        if array.shape not in allowed:
+            expected = f"{allowed[0]}, a probability for each class"
+            raise task.refuse(f"the predictor of fit() returns {array.shape}", expected)
     return array.astype(np.float32)
 
 

@@ -23,8 +23,8 @@ from torch import Tensor
 from assay.core.errors import UsageError
 from assay.core.schemas import DAMAGE
 from assay.data.content_hash import array_digest
-from assay.replicates import cache_entries
 from assay.runtime import cache_dirs, files, npy_files
+from assay.runtime.file_locks import Lock
 
 #: name of the only Tensor of an example, where it is no dict
 ONLY = ""
@@ -116,7 +116,7 @@ def decoded(
     if folder is None:
         return _read(cache_dirs.place(make, _NOWHERE, cache_dirs.unsaid))
     try:
-        lock = cache_entries.Lock.take(folder, wait=True)  # another arm may be at it
+        lock = Lock.take(folder, wait=True)  # another arm may be at it
     except OSError:
         lock = None
     try:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from assay.core.errors import UsageError
+from assay.core.schemas import Note
 
 # cuBLAS reads it once, when CUDA starts; without it matrix products are not reproducible.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -174,11 +175,11 @@ def _busy(device: torch.device) -> int | None:
         return None
 
 
-def unmetered(device: torch.device) -> list[str]:
+def unmetered(device: torch.device) -> list[Note]:
     """A note where a GPU's utilisation stays unknown for want of a package."""
     if device.type != "cuda" or torch.version.hip or find_spec("pynvml"):
         return []
-    return ["the GPU's utilisation is not known: nvidia-ml-py is not installed; pip install nvidia-ml-py"]
+    return [Note("the GPU's utilisation is not known: nvidia-ml-py is not installed; pip install nvidia-ml-py")]
 
 
 @contextmanager

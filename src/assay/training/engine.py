@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from assay.core.params_yaml import Train
 from assay.training import example_batch, optimizers, random_streams
 from assay.training.device import Compiled
 from assay.training.dropout import Masks
+from assay.training.example_batch import Batch
 from assay.training.model_inputs import Inputs
 from assay.training.task_interface import Task
 
@@ -141,13 +142,20 @@ class Engine(ABC):
 
     def outputs(self, inputs: Inputs) -> Tensor:
         """(lanes, N, …) outputs for N examples, on the host."""
-        with torch.no_grad(), random_streams.untouched():
-            starts = range(0, len(inputs), self.portion)
-            portions = (
-                example_batch.moved(inputs[start : start + self.portion], self.theta.device) for start in starts
-            )
-            parts = [self.forward(part).float().cpu() for part in portions]
-        return torch.cat(parts, dim=1)
+        return torch.cat([part for _, part in self.portions(inputs)], dim=1)
+
+    def portions(self, inputs: Inputs) -> Iterator[tuple[slice, Tensor]]:
+        """Rows, and (lanes, rows, …) outputs for them, on the host: as many at a time as memory is meant for."""
+        for start in range(0, len(inputs), self.portion):
+            part = slice(start, start + self.portion)
+            with random_streams.untouched():
+                made = self.batch_outputs(inputs[part])
+            yield part, made
+
+    def batch_outputs(self, batch: Batch) -> Tensor:
+        """(lanes, B, …) outputs for one batch, on the host."""
+        with torch.no_grad():
+            return self.forward(example_batch.moved(batch, self.theta.device)).float().cpu()
 
     def weights(self, lane: int) -> dict[str, Tensor]:
         """Parameters and buffers of one lane by name, on the host, in the names of `state_dict`: plain copies, however

@@ -58,6 +58,6 @@ def batches(
         if "DataLoader worker" not in str(error):
             raise
         raise AssayError(
-            "a process that loads examples ended before its time, killed or for want of memory",
+            "a process that loads examples was killed, or ran out of memory",
             mend="set machine.loaders to 0 in params.yaml",
         ) from error

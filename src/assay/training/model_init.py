@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from assay.core.schemas import SAME_START
+from assay.core.schemas import Note
 from assay.training import device, dropout, example_batch, random_streams, task_interface
 from assay.training.dropout import Masks
 from assay.training.training_spec import TrainingPlan
@@ -28,23 +28,22 @@ def module(plan: TrainingPlan, number: int, masks: Masks) -> nn.Module:
     return made
 
 
-def same_start(plan: TrainingPlan, numbers: Sequence[int]) -> str:
-    """A note where replicates begin with the same weights, "" where they do not: then runs differ too little.
+def same_start(plan: TrainingPlan, numbers: Sequence[int]) -> Note | None:
+    """A caution where replicates begin with the same weights, and runs differ too little; else None.
 
     A linear model from zero and a fine-tuning do so by design, a seed that model() sets itself by accident. Two
     replicates tell; whatever model() draws, the global generators stay as they were.
     """
     if len(numbers) < 2:
-        return ""
+        return None
     with random_streams.untouched():
         starts, reseeded = zip(*(_start(plan, number) for number in numbers[:2]), strict=True)
     if len(set(starts)) > 1 or not starts[0]:
-        return ""
+        return None
+    why = "the spread of runs leaves out the luck of a start (none is meant in a fine-tuning)"
     if any(reseeded):
-        return (
-            f"{SAME_START}: model() sets a seed of its own (torch.manual_seed), and the spread is too small: remove it"
-        )
-    return f"{SAME_START}: the spread of runs leaves out the luck of a start (none is meant in a fine-tuning)"
+        why = "model() sets a seed of its own (torch.manual_seed), and the spread is too small: remove it"
+    return Note(f"replicates begin with the same weights: {why}", "caution")
 
 
 def _start(plan: TrainingPlan, number: int) -> tuple[str, bool]:

@@ -7,7 +7,6 @@ Not covered: the split's stream, which belongs to the data.
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from assay.replicates import replicate_seeds
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,7 @@ class Streams:
 
     def sequence(self, stream: str, *position: int) -> np.random.SeedSequence:
         """The seed sequence of `stream` at `position` (e.g. an epoch). Hashing keeps the key unambiguous."""
-        key = f"{self.seed}/{self.purpose}/{self.number}/{stream}/{position}"
-        return np.random.SeedSequence(int.from_bytes(hashlib.blake2b(key.encode(), digest_size=16).digest(), "little"))
+        return replicate_seeds.sequence(self.seed, self.purpose, self.number, stream, *position)
 
     def integer(self, stream: str, *position: int) -> int:
         """64 bits below 2**63, as `torch.manual_seed` takes them."""
@@ -38,7 +38,7 @@ class Streams:
     @property
     def display(self) -> int:
         """The 32-bit seed shown for this replicate, and given to the global generators."""
-        return int(self.sequence("seed").generate_state(1, np.uint32)[0])
+        return replicate_seeds.display(self.seed, self.purpose, self.number)
 
     def order(self, epoch: int, examples: int) -> np.ndarray[Any, np.dtype[np.int64]]:
         """(examples,) the order in which this epoch visits them."""

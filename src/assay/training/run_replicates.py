@@ -9,6 +9,7 @@ from itertools import chain
 import torch
 
 from assay.core.errors import AssayError, UsageError
+from assay.core.schemas import Note
 from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.training_progress import Only, Watcher
@@ -54,14 +55,14 @@ def run(
     return [by_number[number] for number in numbers]
 
 
-def part(plan: TrainingPlan, numbers: Sequence[int], chunk: int, progress: Watcher, notes: list[str]) -> list[Outcome]:
+def part(plan: TrainingPlan, numbers: Sequence[int], chunk: int, progress: Watcher, notes: list[Note]) -> list[Outcome]:
     """The share of one worker process, which knows from its parent that lanes can be trusted."""
     with _said(plan):
         return here(plan, numbers, chunk, progress, notes)
 
 
 def here(
-    plan: TrainingPlan, numbers: Sequence[int], largest: int, progress: Watcher, notes: list[str]
+    plan: TrainingPlan, numbers: Sequence[int], largest: int, progress: Watcher, notes: list[Note]
 ) -> list[Outcome]:
     """Train in this process, `largest` at a time; a chunk that does not fit or breaks in lanes is cut up."""
     found: list[Outcome] = []
@@ -73,7 +74,7 @@ def here(
         try:
             found += _in_lanes(plan, chunk, progress) if lanes else _alone(plan, chunk[0], progress)
         except NotFusable as error:
-            notes.append(f"trained one after another, not fused: {error}")
+            notes.append(Note(f"trained one after another, not fused: {error}"))
             waiting, lanes = [[number] for number in chain(chunk, *waiting)], False
         except Exception as error:
             if not lanes or not memory_estimate.exhausted(error):

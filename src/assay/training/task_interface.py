@@ -8,6 +8,7 @@
     decode(example) -> Tensor or dict of Tensors                  once, kept in a cache; default: none
     collate(list of examples) -> Tensor or dict of Tensors        a batch of unequal ones; default: none
     predict(outputs) -> Tensor                                    default: softmax for classes, else as they are
+    score(outputs, targets) -> Tensor (N, …)                      kept instead of predictions, which are too large
     augment(inputs, targets, generator) -> (inputs, targets)      default: none
     optimizer(parameters, settings) -> torch.optim.Optimizer      default: train.optimizer
     fit(params, data, seed) -> predictor                          replaces all of the above by a loop of its own
@@ -31,6 +32,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from assay.core.errors import AssayError, UsageError
+from assay.data.target_parts import TargetPart
 from assay.runtime import sys_path, task_source
 from assay.training import example_batch
 
@@ -44,6 +46,7 @@ MEMBERS: dict[str, tuple[str, ...]] = {
     "decode": ("example",),
     "collate": ("examples",),
     "predict": ("outputs",),
+    "score": ("outputs", "targets"),
     "augment": ("inputs", "targets", "generator"),
     "optimizer": ("parameters", "settings"),
     "fit": ("params", "data", "seed"),
@@ -68,9 +71,11 @@ class Task:
     decode: Callable[..., Any] | None = None
     collate: Callable[[list[Any]], Any] | None = None
     predict: Callable[[Tensor], Tensor] | None = None
+    score: Callable[[Tensor, Tensor], Tensor] | None = None
     augment: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None
     optimizer: Callable[..., torch.optim.Optimizer] | None = None
     fit: Callable[..., Any] | None = None
+    parts: tuple[TargetPart, ...] | None = None  # of a target, where an example has several
 
     def refuse(self, problem: str, expected: str = "") -> UsageError:
         return UsageError(f"{self.file}: {problem}", allowed=expected)
@@ -119,7 +124,7 @@ def _import(module: str, file: str, root: Path) -> ModuleType:
         raise
     except Exception as error:
         problem = f"{file} does not import: {brief(error)}{task_source.at_line(root, error)}"
-        raise UsageError(problem, mend="mend the import, then run again") from error
+        raise UsageError(problem, mend="fix the import, then run again") from error
 
 
 def _check_signature(task: Task, member: str, function: Callable[..., Any], named: Mapping[str, Any]) -> None:
@@ -163,7 +168,7 @@ def brief(error: BaseException) -> str:
     return f"{type(error).__name__}: {said[:300]}" if said else type(error).__name__
 
 
-def build(task: Task, shape: Any, outputs: int, parameters: Mapping[str, Any]) -> nn.Module:
+def build(task: Task, shape: Any, outputs: int | dict[str, int], parameters: Mapping[str, Any]) -> nn.Module:
     """A fresh model, drawn from the global torch generator as it stands."""
     module = task.call("model", shape, outputs, **parameters)
     if not isinstance(module, nn.Module):
@@ -217,19 +222,49 @@ def check_storable(task: Task, module: nn.Module) -> None:
 
 
 def predictions(task: Task, outputs: Tensor, targets: Tensor, classes: int | None) -> Tensor:
-    """(N, …) predictions from model outputs of N examples; classes get probabilities (N, K)."""
+    """(N, …) predictions from model outputs of N examples, or what `score` keeps of them.
+
+    Classes get probabilities (N, K), in sequences and masks (N, …, K), or class numbers in the targets' shape.
+    """
+    if task.score is not None:
+        return _scores(task, task.call("score", outputs, targets), len(targets))
     if task.predict is not None:
         made = task.call("predict", outputs)
     elif classes is not None:
-        made = outputs.softmax(-1)
+        made = _chances(outputs, tuple(targets.shape), classes)
+    elif task.parts is not None:
+        made = outputs
     else:
         made = outputs.reshape(targets.shape) if outputs.numel() == targets.numel() else outputs
     if not isinstance(made, Tensor) or made.ndim == 0 or len(made) != len(targets):
         found = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
         raise task.refuse(f"predict() returns {found} for {len(targets)} examples", "a Tensor with a row for each")
-    if classes is not None and tuple(made.shape[1:]) != (classes,):
-        expected = f"({len(targets)}, {classes}), a probability for each class"
+    shape = tuple(targets.shape)
+    if classes is not None and tuple(made.shape) not in allowed_shapes(shape, classes):
+        expected = f"({', '.join(map(str, (*shape, classes)))}), a probability for each class"
         raise task.refuse(f"predictions have shape {tuple(made.shape)}", expected)
+    return made
+
+
+def allowed_shapes(targets: tuple[int, ...], classes: int) -> list[tuple[int, ...]]:
+    """Shapes that predictions of classes may have: probabilities, or class numbers of sequences and masks."""
+    return [(*targets, classes), *([targets] if len(targets) > 1 else [])]
+
+
+def _chances(outputs: Tensor, targets: tuple[int, ...], classes: int) -> Tensor:
+    """Probabilities (N, …, K) from outputs with classes in the last place, or in the second as convolutions have it."""
+    second = (targets[0], classes, *targets[1:])
+    if len(targets) > 1 and tuple(outputs.shape) == second != (*targets, classes):
+        return outputs.softmax(1).movedim(1, -1)
+    return outputs.softmax(-1)
+
+
+def _scores(task: Task, made: Any, count: int) -> Tensor:
+    if not isinstance(made, Tensor) or made.ndim == 0 or len(made) != count:
+        found = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
+        raise task.refuse(f"score() returns {found} for {count} examples", "a Tensor with a row for each")
+    if made.is_complex():
+        raise task.refuse("score() returns complex numbers", "real ones")
     return made
 
 

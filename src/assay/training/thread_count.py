@@ -17,7 +17,7 @@ from assay.runtime import parent_watch
 from assay.training import device, example_batch, model_init, random_streams
 from assay.training.training_spec import TrainingPlan
 
-#: multiply-adds of one replicate's forward pass below which a second thread gains little (see docs/execution.md)
+#: multiply-adds of one replicate's forward pass below which a second thread gains little (see docs/design/training.md)
 SMALL = 30_000_000
 
 

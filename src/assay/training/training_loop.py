@@ -188,10 +188,23 @@ class Training:
 
 
 def predict(plan: TrainingPlan, engine: Engine) -> list[NDArray[np.float32]]:
-    """Predictions of each lane for the evaluated part, (N, …) each."""
+    """Predictions of each lane for the evaluated part, (N, …) each, or what score() keeps of them, batch by batch."""
+    if plan.task.score is not None:
+        return _scores(plan, engine)
     outputs = engine.outputs(plan.evaluate.inputs)
     targets = plan.evaluate.targets
     return [
         task_interface.predictions(plan.task, lane, targets.cpu(), plan.classes).detach().numpy().astype(np.float32)
         for lane in outputs
     ]
+
+
+def _scores(plan: TrainingPlan, engine: Engine) -> list[NDArray[np.float32]]:
+    """Scores of each lane; outputs of more than a batch, too large to keep, are never there."""
+    found: list[list[NDArray[np.float32]]] = [[] for _ in range(engine.lanes)]
+    for part, lanes in engine.portions(plan.evaluate.inputs):
+        targets = plan.evaluate.targets[part].cpu()
+        for lane, outputs in zip(found, lanes, strict=True):
+            made = task_interface.predictions(plan.task, outputs, targets, plan.classes)
+            lane.append(made.detach().numpy().astype(np.float32))
+    return [np.concatenate(lane) for lane in found]

@@ -12,7 +12,7 @@ from assay.core.schemas import MeasureRequest
 from assay.replicates import replicate_cache
 from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.replicates.training_progress import Progress
-from assay.training import device, task_interface
+from assay.training import device, target_tensors, task_interface
 from assay.training.missing_replicates import RequestRun
 from assay.training.task_interface import Task
 
@@ -36,5 +36,7 @@ class Prepared:
 
 def prepare(request: MeasureRequest, root: Path, params: Params, sample: ExampleSubset) -> Prepared:
     """Load the task of `root` for what was read. Raises UsageError for what is wrong in it."""
-    task = task_interface.load(params.task.name, root, params.model)
+    task = target_tensors.with_parts(
+        task_interface.load(params.task.name, root, params.model), sample.evaluated.several
+    )
     return Prepared(task, device.choose(request.device), sample)

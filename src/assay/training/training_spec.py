@@ -25,7 +25,7 @@ class TrainingPlan:
     train: Tensors
     evaluate: Tensors
     classes: int | None
-    outputs: int
+    outputs: int | dict[str, int]  # classes, or entries of a target; by name where there are several
     checkpoints: Checkpoints | None = None
 
     def streams(self, number: int) -> Streams:

@@ -23,10 +23,12 @@ from torch import Tensor
 
 from assay.core.errors import AssayError
 from assay.core.params_yaml import Params
+from assay.core.schemas import Note
+from assay.data.target_parts import TargetPart
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Watcher
 from assay.runtime import parent_watch, progress_line, standard_streams, tracked_code_check
-from assay.training import device, task_interface
+from assay.training import device, target_tensors, task_interface
 from assay.training.batches import Tensors
 from assay.training.checkpoint import Checkpoints
 from assay.training.model_inputs import MappedInputs, Preprocessing
@@ -34,7 +36,7 @@ from assay.training.task_interface import Task
 from assay.training.training_spec import TrainingPlan
 
 #: what trains in a worker: (plan, numbers, chunk, progress, notes) → outcomes
-Train = Callable[[TrainingPlan, Sequence[int], int, Watcher, list[str]], list[Outcome]]
+Train = Callable[[TrainingPlan, Sequence[int], int, Watcher, list[Note]], list[Outcome]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class _Parcel:
     arrays: list[NDArray[Any]]  # inputs and targets of both parts
     statistics: tuple[dict[str, Tensor], ...] | None  # where inputs are preprocessed batch by batch
     classes: int | None
-    outputs: int
+    outputs: int | dict[str, int]
+    parts: tuple[TargetPart, ...] | None
     checkpoints: Checkpoints | None
     threads: int
 
@@ -70,12 +73,14 @@ class _Parcel:
             statistics=statistics,
             classes=plan.classes,
             outputs=plan.outputs,
+            parts=plan.task.parts,
             checkpoints=plan.checkpoints,
             threads=torch.get_num_threads(),
         )
 
     def plan(self) -> TrainingPlan:
         task = task_interface.load(self.params.task.name, self.root, self.params.model)
+        task = target_tensors.with_parts(task, self.parts)
         tensors = [torch.from_numpy(array) for array in self.arrays]
         train, evaluate = (self._part(task, *tensors[start : start + 2]) for start in (0, 2))
         return TrainingPlan(
@@ -130,12 +135,12 @@ class _Done(NamedTuple):
     """What a worker says at its end."""
 
     nondeterministic: list[str]
-    notes: list[str]
+    notes: list[Note]
     imported: list[str]
 
 
 def run(
-    plan: TrainingPlan, shares: Sequence[Sequence[int]], chunk: int, progress: Watcher, notes: list[str], train: Train
+    plan: TrainingPlan, shares: Sequence[Sequence[int]], chunk: int, progress: Watcher, notes: list[Note], train: Train
 ) -> list[Outcome]:
     """Train each of `shares` in a process of its own, each `chunk` at a time; outcomes in no particular order.
 
@@ -173,9 +178,7 @@ def _take(pipe: Any, root: Path, progress: Watcher, found: list[Outcome]) -> _Do
     try:
         kind, content = pipe.recv()
     except EOFError as error:
-        raise AssayError(
-            "a worker process ended before its time", mend="set machine.execution to sequential"
-        ) from error
+        raise AssayError("a worker process was killed", mend="set machine.execution to sequential") from error
     if kind == "points":
         progress.points(content)
     elif kind == "log":
@@ -197,7 +200,7 @@ def _work(parcel: _Parcel, numbers: list[int], chunk: int, pipe: Connection, tra
     starter = multiprocessing.parent_process()
     parent_watch.hold(starter.pid if starter else None)
     standard_streams.make_lenient()
-    notes: list[str] = []
+    notes: list[Note] = []
     try:
         plan = parcel.plan()
         with (

@@ -24,6 +24,10 @@ from assay.core.reachability.top_level_statements import Unit
 from assay.core.reachability.used_and_mutated_names import scan
 
 REGISTRY, REVISION, READS = "METRICS", "REVISION", "READS"
+#: member of a task's learning.py whose results stand for predictions
+SCORE = "score"
+#: module of this library whose METRICS stands where a task has none
+READY = "assay.ready.metrics"
 
 #: entries of a metric that say how its numbers are judged or shown, not what they are
 NOT_THE_RULER = frozenset({"min_effect", "per_example"})
@@ -63,6 +67,8 @@ def metric_code(read: Reader, module: str, name: str, label: str = "") -> str:
     effects, names = (project.acting(module), {module: label}) if label else (None, {})
     found = project.lookup(module, (REGISTRY,))
     registry = [hit.unit for hit in found if not hit.unit.is_import]
+    if not registry and module != READY and project.has(READY):
+        return metric_code(read, READY, name)
     if not registry:
         raise UsageError(f"{module} has no {REGISTRY}", allowed=f"{REGISTRY} = {{NAME: {{'function': …}}}}")
     table = _table(getattr(registry[0].node, "value", None)) if len(registry) == 1 else None
@@ -82,6 +88,16 @@ def _is_changed(project: Project, module: str, registry: Unit, effects: list[Uni
     return registry in Reach(project, module, (), {}, effects).units
 
 
+def score_code(read: Reader, module: str) -> str:
+    """Normal form of `score` in `module` and of all definitions that it reaches; "" where there is none.
+
+    What a metric is given is part of the ruler. What importing the module does besides is not: the model stands there.
+    """
+    project = Project(read)
+    units = [hit.unit for hit in project.lookup(module, (SCORE,))]
+    return Reach(project, "", units, {}).text() if units else ""
+
+
 def metric_revision(read: Reader, module: str) -> str:
     """Normal form of what sets REVISION in `module`; "" where nothing does."""
     return "".join(unit.text for unit in Project(read).binding(module, REVISION))
@@ -89,7 +105,8 @@ def metric_revision(read: Reader, module: str) -> str:
 
 def metric_fields(read: Reader, module: str, name: str, fields: Sequence[str]) -> dict[str, Any] | None:
     """Those of `fields` that METRICS gives to metric `name`; None where only running the module would tell."""
-    units = Project(read).binding(module, REGISTRY)
+    project = Project(read)
+    units = project.binding(module, REGISTRY) or project.binding(READY, REGISTRY)
     entries = _table(getattr(units[0].node, "value", None)) if len(units) == 1 else None
     entry = _table((entries or {}).get(name))
     if entry is None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from assay.commands.status_project import StatusProject
 from assay.history import look_ledger
-from assay.history.strategy_status import State
 from assay.report.json_rows import StatusLine
 from assay.runtime import append_only_ref, git
 from assay.runtime.append_only_ref import LOOKS, REMOTES
@@ -16,15 +16,16 @@ from assay.strategies.earlier_attempts import left_behind
 TOPIC = "looks"
 
 
-def lines(root: Path, state: State) -> Iterator[StatusLine]:
+def lines(project: StatusProject) -> Iterator[StatusLine]:
     """Nothing where nobody looked yet."""
+    root = project.layout.root
     known = look_ledger.kept(root)
     if known.damaged:
         first, why = next(iter(known.damaged.items()))
         some = "1 entry" if len(known.damaged) == 1 else f"{len(known.damaged)} entries"
         text = f"{some} cannot be read and count as nothing: {first}: {why[:200]}"
         yield StatusLine(topic=TOPIC, text=text, mend=f"git log --stat {LOOKS}")
-    if left := left_behind(known, state):
+    if left := left_behind(known, project.state):
         more = f" and {len(left) - 3} more" if len(left) > 3 else ""
         yield StatusLine(topic=TOPIC, text=f"{'; '.join(left[:3])}{more}")
     if known.entries and git.run(root, "remote", check=False):

@@ -1,0 +1,34 @@
+"""The verdict in `assay status`: what the results in the work tree say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from assay.commands.status_project import StatusProject, number
+from assay.core import reported_key
+from assay.core.metric_version import metric_name
+from assay.history import metrics_json
+from assay.report.json_rows import StatusLine
+
+
+def lines(project: StatusProject) -> Iterator[StatusLine]:
+    metrics, equal = project.metrics, project.equal
+    if not project.layout.metrics.is_file():
+        yield StatusLine(topic="verdict", text="no results in the work tree", mend="dvc exp run")
+        return
+    comparison = metrics_json.comparison(metrics)
+    if comparison is None:
+        problem = project.unreadable
+        text = f"the results have no verdict: {problem}" if problem else "the results have no verdict"
+        yield StatusLine(topic="verdict", text=text, mend="dvc exp run")
+        return
+    version = metrics_json.text(metrics, "metric_version")
+    score = comparison.candidate
+    named = f"{comparison.verdict} · {reported_key.label(metric_name(version), version)}"
+    text = f"{named} {number(score.mean)} ±{number(score.sd)} (n={score.n})"
+    if comparison.delta is not None and comparison.ci_low is not None and comparison.ci_high is not None:
+        text += f" · {comparison.delta:+.4f} [{comparison.ci_low:+.4f}, {comparison.ci_high:+.4f}]"
+    where = f" · equals experiment {equal.name}" if equal else ""
+    yield StatusLine(topic="verdict", text=f"{text} · {version}{where}")
+    if metrics_json.text(metrics, "profile") == "fast":
+        yield StatusLine(topic="verdict", text="measured under profile fast", mend="dvc exp run -S profile=full")

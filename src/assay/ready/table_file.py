@@ -1,0 +1,174 @@
+"""A table in a CSV or Parquet file, as `assay.ready.table` takes it: columns, and rows that cannot be used, counted.
+
+Covers: ragged rows, text that is not UTF-8, a label that is missing, an id or continuous, ids that repeat, classes of a
+single row. Each is named, the row first; above a stated share it is refused. Not covered: what a model sees of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.core.errors import UsageError
+from assay.ready import arrow_package as arrow
+
+#: a whole-number label with more values than these is one to regress, where params.yaml does not say
+MOST_CLASSES = 50
+
+
+@dataclass
+class Unusable:
+    """Rows that are left out, by reason, and how many of the table they may be."""
+
+    file: str
+    rows: int
+    share: float
+    reasons: list[tuple[str, int, str]] = field(default_factory=list)  # why, how many, the first
+
+    def add(self, why: str, count: int, first: str) -> None:
+        """Note `count` rows. Raises UsageError where they are too many together."""
+        if not count:
+            return
+        self.reasons.append((why, count, first))
+        if sum(number for _, number, _ in self.reasons) > self.share * self.rows:
+            raise UsageError(
+                f"{self.file}, {first}: {why} ({count} such of {self.rows} rows)",
+                allowed=f"a share of at most {self.share:g} that cannot be used (data.unusable)",
+                mend="fix the file, or raise data.unusable in params.yaml",
+            )
+
+    def sentences(self) -> Iterator[str]:
+        for why, count, first in self.reasons:
+            yield f"{count} of {self.rows} rows of {self.file} are left out: {why}, the first {first}"
+
+
+def read(path: Path, share: float) -> tuple[Any, Unusable]:
+    """The table in `path`, and the rows of it that were ragged. Raises UsageError naming what is wrong."""
+    if not path.is_file():
+        raise UsageError(f"there is no file {str(path)!r}", mend="set data.file in params.yaml")
+    if path.suffix.lower() in (".parquet", ".pq"):
+        try:
+            table = arrow.parquet.read_table(path)
+        except (arrow.pyarrow.ArrowException, OSError) as error:
+            raise UsageError(f"{path} cannot be read: {error}", mend="write it again as Parquet") from error
+        return table, Unusable(str(path), table.num_rows, share)
+    return _csv(path, share)
+
+
+def _csv(path: Path, share: float) -> tuple[Any, Unusable]:
+    ragged: list[tuple[int, int, int]] = []
+
+    def skip(row: Any) -> str:
+        ragged.append((row.number or 0, row.actual_columns, row.expected_columns))
+        return "skip"
+
+    try:
+        table = arrow.csv.read_csv(
+            path,
+            read_options=arrow.csv.ReadOptions(use_threads=False),  # else nobody knows the numbers of rows
+            parse_options=arrow.csv.ParseOptions(invalid_row_handler=skip, newlines_in_values=True),
+            convert_options=arrow.csv.ConvertOptions(strings_can_be_null=True, auto_dict_encode=False),
+        )
+    except (arrow.pyarrow.ArrowException, OSError) as error:
+        raise UsageError(f"{_place(path)}: {' '.join(str(error).split())[:200]}", mend="fix the file") from error
+    if len(set(table.column_names)) < len(table.column_names):
+        twice = next(name for name in table.column_names if table.column_names.count(name) > 1)
+        raise UsageError(f"{path} has two columns {twice!r}", allowed="a name for each column")
+    undecoded = [name for name in table.column_names if arrow.pyarrow.types.is_binary(table[name].type)]
+    if undecoded:
+        raise UsageError(f"{_place(path)}: column {undecoded[0]!r} is not UTF-8", mend="write the file as UTF-8")
+    found = Unusable(str(path), table.num_rows + len(ragged), share)
+    if ragged:
+        number, actual, expected = ragged[0]
+        found.add(f"{actual} fields where the header has {expected}", len(ragged), f"row {number}")
+    return table, found
+
+
+def _place(path: Path) -> str:
+    """The file, and the first row of it that is not UTF-8, if any."""
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return f"{path}, row {number}"
+    return str(path)
+
+
+def labels(
+    table: Any, target: str, kind: str, unusable: Unusable
+) -> tuple[NDArray[Any], list[str] | None, NDArray[np.bool_]]:
+    """Targets (N,), names of the classes (None: values to regress), and which rows (N,) have a label that counts."""
+    column = named(table, target, "data.target", unusable.file)
+    there = column.is_valid().to_numpy(zero_copy_only=False)
+    if not there.any():
+        raise UsageError(f"{unusable.file}: column {target!r}, the label, is empty in all {len(there)} rows")
+    unusable.add(f"column {target!r}, the label, is empty", int((~there).sum()), f"row {_row(~there)}")
+    numeric = arrow.pyarrow.types.is_integer(column.type) or arrow.pyarrow.types.is_floating(column.type)
+    values = column.to_numpy(zero_copy_only=False)
+    if numeric and kind != "classification" and (kind == "regression" or _is_continuous(values[there])):
+        return np.where(there, values, 0).astype(np.float64), None, there & np.isfinite(np.where(there, values, 0))
+    if kind == "regression":
+        raise UsageError(f"{unusable.file}: column {target!r}, the label, is text", allowed="numbers, for regression")
+    return (*_classes(np.asarray(values, dtype=object), there, target, kind, unusable),)
+
+
+def _classes(
+    values: NDArray[Any], there: NDArray[np.bool_], target: str, kind: str, unusable: Unusable
+) -> tuple[NDArray[Any], list[str], NDArray[np.bool_]]:
+    names, numbers, counts = np.unique(values[there].astype(str), return_inverse=True, return_counts=True)
+    if len(names) > max(MOST_CLASSES, len(there) // 10):
+        what = "an id" if len(names) > 0.9 * there.sum() else "continuous, or an id"
+        raise UsageError(
+            f"{unusable.file}: column {target!r}, the label, has {len(names)} different values "
+            f"in {int(there.sum())} rows",
+            allowed="classes that repeat",
+            mend=f"it looks like {what}: name another column as data.target, or set data.kind: regression",
+        )
+    targets = np.zeros(len(there), dtype=np.int64)
+    targets[there] = numbers
+    single = there & np.isin(targets, np.flatnonzero(counts == 1))
+    if single.any():
+        first = int(np.flatnonzero(single)[0])
+        unusable.add(f"class {str(names[targets[first]])!r} has one row alone", int(single.sum()), f"row {first + 2}")
+    kept = np.flatnonzero(counts > 1)
+    place = np.full(len(names), -1)
+    place[kept] = np.arange(len(kept))
+    return np.maximum(place[targets], 0), [str(name) for name in names[kept]], there & ~single
+
+
+def unique_ids(table: Any, name: str, unusable: Unusable) -> NDArray[np.bool_]:
+    """Which rows (N,) are the first of their id."""
+    values = np.asarray(named(table, name, "data.id", unusable.file).to_numpy(zero_copy_only=False), dtype=str)
+    _, first = np.unique(values, return_index=True)
+    kept = np.zeros(len(values), dtype=bool)
+    kept[first] = True
+    if not kept.all():
+        row = int(np.flatnonzero(~kept)[0])
+        unusable.add(f"id {str(values[row])!r} stands in an earlier row, too", int((~kept).sum()), f"row {row + 2}")
+    return kept
+
+
+def named(table: Any, name: str, key: str, file: str) -> Any:
+    if name not in table.column_names:
+        raise UsageError(
+            f"{file} has no column {name!r} ({key})",
+            allowed=", ".join(table.column_names),
+            mend=f"set {key} in params.yaml",
+        )
+    return table[name].combine_chunks() if table[name].num_chunks != 1 else table[name].chunk(0)
+
+
+def _row(rows: NDArray[np.bool_]) -> int:
+    """The first of the rows, counted as an editor does: the header is row 1."""
+    return int(np.flatnonzero(rows)[0]) + 2 if rows.any() else 0
+
+
+def _is_continuous(values: NDArray[Any]) -> bool:
+    numbers = values.astype(np.float64)
+    return bool((numbers != np.floor(numbers)).any()) or len(np.unique(numbers)) > MOST_CLASSES

@@ -1,0 +1,18 @@
+"""Seeds of a replicate: a sequence for each stream of chance, and the 32-bit seed that is shown."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+
+def sequence(seed: int, purpose: str, number: int, stream: str, *position: int) -> np.random.SeedSequence:
+    """The seed sequence of `stream` at `position` (e.g. an epoch). Hashing keeps the key unambiguous."""
+    key = f"{seed}/{purpose}/{number}/{stream}/{position}"
+    return np.random.SeedSequence(int.from_bytes(hashlib.blake2b(key.encode(), digest_size=16).digest(), "little"))
+
+
+def display(seed: int, purpose: str, number: int) -> int:
+    """The 32-bit seed shown for a replicate, given to the global generators, and filled into a script's command."""
+    return int(sequence(seed, purpose, number, "seed").generate_state(1, np.uint32)[0])

@@ -1,0 +1,59 @@
+"""The log of a foreign command: what it prints, as it prints it, with secrets of the environment masked.
+
+Covers: values of variables that are named like a key, a token, a secret or a password. Not covered: secrets that a
+command reads from files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+#: parts of the names of variables whose values no log shows
+SECRET = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+MASK = b"***"
+#: a value shorter than this is no secret, and would mask half of what is printed
+_SHORTEST = 4
+#: bytes of a line without an end that are held back at most
+_LONGEST = 65_536
+
+
+def secrets(environment: Mapping[str, str]) -> list[bytes]:
+    """Texts to mask, longest first; each line of a value of several lines is one."""
+    values = [value for name, value in environment.items() if any(part in name.upper() for part in SECRET)]
+    lines = {line.strip() for value in values for line in (value, *value.split("\n"))}
+    found = [line.encode("utf-8", "surrogateescape") for line in lines]
+    return sorted((line for line in found if len(line) >= _SHORTEST), key=lambda line: (-len(line), line))
+
+
+def copy(stream: IO[bytes], path: Path, hidden: list[bytes]) -> None:
+    """All of `stream` into `path`, masked, line by line as it comes."""
+    longest = max(map(len, hidden), default=1)
+    with path.open("wb", buffering=0) as log:
+        rest = b""
+        while chunk := stream.read1(65_536):  # type: ignore[attr-defined]
+            rest += chunk
+            end = max(rest.rfind(b"\n"), rest.rfind(b"\r")) + 1
+            if not end and len(rest) > _LONGEST:
+                rest = _masked(rest, hidden)
+                end = len(rest) - longest
+            log.write(_masked(rest[:end], hidden))
+            rest = rest[end:]
+        log.write(_masked(rest, hidden))
+
+
+def _masked(text: bytes, hidden: list[bytes]) -> bytes:
+    for secret in hidden:
+        text = text.replace(secret, MASK)
+    return text
+
+
+def last_lines(path: Path, count: int) -> list[str]:
+    """The last `count` lines that say something."""
+    try:
+        content = path.read_bytes()[-_LONGEST:]
+    except OSError:
+        return []
+    lines = content.decode("utf-8", "replace").replace("\r", "\n").split("\n")
+    return [line.strip() for line in lines if line.strip()][-count:]

@@ -1,0 +1,55 @@
+"""What `assay init` writes is what this project itself runs on: its dvc.yaml, its charts, its parameters."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from assay.core import params_yaml
+from assay.core.yaml12 import parse
+from assay.project_setup import output_conflicts, templates
+from assay.runtime import task_source
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_dvc_yaml_is_this_projects_without_its_task() -> None:
+    own = (ROOT / "dvc.yaml").read_text(encoding="utf-8").replace("src/tasks/${task.name}/data.py", "${data.path}")
+    assert templates.text("dvc.yaml") == re.sub(r" *- src/tasks/.*\n", "", own)
+    assert "${data.path}" not in templates.pipeline(templates.TEMPLATES["loop"], reads=False)
+
+
+def test_charts_are_this_projects() -> None:
+    charts = {path.name: path.read_bytes() for path in (ROOT / ".dvc/plots").iterdir()}
+    assert {path.name: path.read_bytes() for path in (templates.PLACE / "plots").iterdir()} == charts
+
+
+def test_sections_are_this_projects() -> None:
+    own = parse((ROOT / "params.yaml").read_bytes())
+    made = parse(templates.params(templates.TEMPLATES["table"], "mine", {"path": "x.csv"}))
+    assert list(made) == list(own)
+    for section in ("split", "train", "judge", "machine"):
+        assert made[section].keys() == own[section].keys()
+
+
+@pytest.mark.parametrize("name", [name for name, one in templates.TEMPLATES.items() if "task.py" in one.files])
+def test_a_template_is_a_whole_task(name: str, tmp_path: Path) -> None:
+    template = templates.TEMPLATES[name]
+    (tmp_path / "task.py").write_text(templates.text(template.files["task.py"]), encoding="utf-8")
+    parts = {part: task_source.read(tmp_path, "mine", part) for part in ("data", "learning", "metrics")}
+    assert template.metric in (task_source.metrics(parts["metrics"]) or {})
+    given = {"path": "x"} if name != "loop" else {}
+    loaded = params_yaml.load(templates.params(template, "mine", given))
+    task_source.check_options(parts["learning"], "model", loaded.model, "model")
+    node = parts["data"].functions["prepare"]
+    assert set(loaded.data) <= {argument.arg for argument in node.args.kwonlyargs}
+    assert ast.get_docstring(parts["data"].tree)
+
+
+def test_lines_of_gitignore_are_exact() -> None:
+    patterns = {one.pattern for one in output_conflicts.outputs(templates.text("dvc.yaml")) if one.cached}
+    assert {"/models/candidate/", "/context/", "/results/verdict.txt"} < patterns
+    assert not patterns & {"/models/", "/data/", "/results/", "/data/split/"}

@@ -1,0 +1,201 @@
+"""Ready tasks on small data: what prepare() makes of it, what it refuses, and that twenty epochs learn something."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from assay.core.errors import UsageError
+from assay.data.storage import Examples
+from assay.data.validate_examples import canonical
+from assay.ready import masks, table, tokens
+
+Image = pytest.importorskip("PIL.Image")
+
+
+def trained(task: ModuleType, part: Examples, steps: int = 60, **parameters: object) -> tuple[float, float]:
+    """Loss before and after some steps on all of it."""
+    torch.manual_seed(0)
+    inputs, targets = torch.from_numpy(np.ascontiguousarray(part.inputs)), torch.from_numpy(part.targets)
+    targets = targets if part.classes else targets.float()
+    seen = (task.statistics(inputs),) if hasattr(task, "statistics") else ()
+    ready = task.preprocess(inputs, *seen)
+    outputs = len(part.classes) if part.classes else 1
+    network = task.model(tuple(ready.shape[1:]), outputs, **parameters)
+    rule = torch.optim.Adam(network.parameters(), 0.01)
+    losses = []
+    for _ in range(steps):
+        found = task.loss(network(ready), targets)
+        rule.zero_grad()
+        found.backward()
+        rule.step()
+        losses.append(float(found.detach()))
+    return losses[0], losses[-1]
+
+
+def test_tokens_are_windows_in_order(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("abcab" * 30 + "é", encoding="utf-8")
+    raw = tokens.prepare(file=str(tmp_path / "a.txt"), length=10)
+    part = canonical(raw, "task.py")
+    assert (
+        part.classes == ("a", "b", "c", "é") and part.kind == "tokens" and part.notes["order"].tolist() == [*range(15)]
+    )
+    assert (part.inputs[:, 1:] == part.targets[:, :-1]).all() and part.targets[-1, -1] == 3
+    first, last = trained(tokens, part, width=16)
+    assert first > 1.0 and last < 0.7 * first
+    scores = tokens.score(torch.zeros(2, 3, 4), torch.tensor([[0, 1, -1], [3, -1, -1]]))
+    assert torch.allclose(scores, np.log(4) * torch.tensor([[1.0, 1, 0], [1, 0, 0]]))
+
+
+def test_tokens_that_cannot_be_had_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = tmp_path / "text.txt"
+    text.write_bytes(b"one\ntwo\nth\xffree\n" * 9)
+    with pytest.raises(UsageError, match=r"text\.txt, row 3: byte 0xff is not UTF-8"):
+        tokens.prepare(file=str(text), length=10)
+    assert tokens.prepare(file=str(tmp_path), length=10, unit="bytes")["inputs"].shape == (13, 10)
+    assert "the last 4 bytes" in capsys.readouterr().out
+    for options, said in (
+        ({"file": "nowhere.txt"}, "no text is there"),
+        ({"file": str(text), "unit": "words"}, "data.unit is 'words'; allowed: characters, bytes"),
+        ({"file": str(text), "unit": "bytes", "length": 100}, "1 windows of 100; allowed: at least three"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            tokens.prepare(**options)
+        assert said in str(caught.value)
+
+
+def pairs(folder: Path, count: int = 8) -> None:
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir()
+    chance = np.random.default_rng(0)
+    for number in range(count):
+        mask = np.zeros((20, 16), dtype=np.uint8)
+        mask[number : number + 6, 3:9] = 1
+        image = (mask[..., None] * 150 + chance.integers(0, 60, (20, 16, 3))).astype(np.uint8)
+        Image.fromarray(image).save(folder / f"images/{number}.jpg")
+        Image.fromarray(mask).save(folder / f"masks/{number}.png")
+
+
+def test_masks_go_with_their_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs(tmp_path)
+    asked = {"images": str(tmp_path / "images"), "masks": str(tmp_path / "masks"), "classes": ["off", "on"], "size": 16}
+    part = canonical(masks.prepare(**asked), "task.py")
+    assert part.inputs.shape == (8, 3, 16, 16) and part.targets.shape == (8, 16, 16) and part.targets.max() == 1
+    first, last = trained(masks, part, width=8)
+    assert last < 0.5 * first
+    inputs, targets = torch.from_numpy(part.inputs), torch.from_numpy(part.targets)
+    mirrored, with_it = masks.augment(inputs, targets, torch.Generator().manual_seed(0))
+    turned = (mirrored != inputs).flatten(1).any(1)
+    assert 0 < turned.sum() < 8 and (with_it[turned] == targets[turned].flip(-1)).all()
+    (tmp_path / "images/broken.png").write_bytes(b"no image")
+    Image.fromarray(np.full((4, 4), 7, np.uint8)).save(tmp_path / "masks/broken.png")
+    (tmp_path / "images/alone.png").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"2 of 10 pairs of images and masks cannot be used, the first alone: no mask"):
+        masks.prepare(**asked)
+    assert len(masks.prepare(**asked, unreadable=0.3)["inputs"]) == 8
+    assert "2 of 10 pairs are left out" in capsys.readouterr().out
+
+
+def rows(count: int = 60) -> list[str]:
+    chance = np.random.default_rng(0)
+    lines = ["id,age,town,label,value"]
+    for row in range(count):
+        town, age = ["Bern", "Genf", ""][row % 3], "" if row % 7 == 0 else f"{20 + row % 40}"
+        lines.append(f"r{row},{age},{town},{'yes' if row % 3 == 0 else 'no'},{chance.normal():.6f}")
+    return lines
+
+
+def written(folder: Path, lines: list[str], name: str = "table.csv") -> str:
+    (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(folder / name)
+
+
+def test_a_table_of_numbers_categories_and_gaps(tmp_path: Path) -> None:
+    file = written(tmp_path, rows())
+    part = canonical(table.prepare(file=file, target="label", id="id", drop=["value"]), "task.py")
+    assert part.classes == ("no", "yes") and part.inputs.shape == (60, 2, 2)
+    ready = table.preprocess(torch.from_numpy(part.inputs), table.statistics(torch.from_numpy(part.inputs)))
+    assert ready.shape == (60, 2 + 2 + 3) and torch.isfinite(ready).all()
+    first, last = trained(table, part, hidden=16, dropout=0.0)
+    assert last < 0.2 * first
+    values = canonical(table.prepare(file=file, target="value", drop=["id", "label"]), "task.py")
+    assert values.classes is None and values.targets.dtype == np.float64
+    assert trained(table, values, hidden=16)[1] < trained(table, values, hidden=16)[0]
+
+
+def test_what_training_rows_teach_is_all_that_is_known(tmp_path: Path) -> None:
+    """A category and a scale of rows that do not train change nothing of those that do."""
+    part = canonical(table.prepare(file=written(tmp_path, rows()), target="label", drop=["id", "value"]), "task.py")
+    inputs = torch.from_numpy(part.inputs)
+    taught = table.statistics(inputs[:40])
+    wild = inputs[40:].clone()
+    wild[:, 0, 0], wild[:, 1, 0] = 1e6, 99
+    assert (
+        table.preprocess(inputs[:40], taught) == table.preprocess(torch.cat([inputs[:40], wild]), taught)[:40]
+    ).all()
+    assert (table.preprocess(wild, taught)[:, 4:] == 0).all()  # a town that nobody knows
+
+
+def test_parquet_says_the_same(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import csv, parquet
+
+    file = written(tmp_path, rows())
+    known = csv.read_csv(file, convert_options=csv.ConvertOptions(strings_can_be_null=True))
+    parquet.write_table(known, tmp_path / "table.parquet")
+    assert arrow.__version__
+    first, second = (table.prepare(file=str(path), target="label") for path in (file, tmp_path / "table.parquet"))
+    assert (first["inputs"] == second["inputs"]).all() and (first["targets"] == second["targets"]).all()
+
+
+def broken(*edits: tuple[int, str]) -> list[str]:
+    lines = rows()
+    for number, line in edits:
+        lines[number] = line
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "said"),
+    [
+        (
+            broken((4, "r3,1,Bern,yes")),
+            {},
+            "row 5: 4 fields where the header has 5 (1 such of 60 rows); allowed: a share",
+        ),
+        (broken((4, "r3,1,Bern,,0.5")), {}, "row 5: column 'label', the label, is empty (1 such of 60 rows)"),
+        (broken((4, "r3,1,Bern,rare,0.5")), {}, "row 5: class 'rare' has one row alone (1 such of 60 rows)"),
+        (broken((4, "r2,1,Bern,yes,0.5")), {"id": "id"}, "row 5: id 'r2' stands in an earlier row, too (1 such"),
+        (rows(), {"target": "lable"}, "has no column 'lable' (data.target); allowed: id, age, town, label, value"),
+        (
+            rows(),
+            {"target": "id"},
+            "has 60 different values in 60 rows; allowed: classes that repeat; next: it looks like an id",
+        ),
+        (rows(), {"target": "value", "kind": "classification"}, "set data.kind: regression"),
+        (rows(), {"kind": "regression"}, "the label, is text; allowed: numbers, for regression"),
+        (rows(), {"kind": "both"}, "data.kind is 'both'"),
+        (rows(), {"file": "nowhere.csv"}, "there is no file 'nowhere.csv'"),
+        ([rows()[0], *(f"r{n},1,Bern,,1" for n in range(9))], {}, "the label, is empty in all 9 rows"),
+        (["a,a,label", "1,2,yes"], {}, "has two columns 'a'"),
+    ],
+)
+def test_tables_that_cannot_be_used_are_named(tmp_path: Path, lines: list[str], options: dict, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        table.prepare(**{"file": written(tmp_path, lines), "target": "label", "unusable": 0.0, **options})
+    assert said in str(caught.value)
+
+
+def test_some_bad_rows_are_counted_and_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = broken((4, "r3,1,Bern,yes"), (9, "r8,1,Bern,,0.5"), (12, "r0,1,Bern,no,0.5"))
+    found = table.prepare(file=written(tmp_path, lines), target="label", id="id", unusable=0.1)
+    assert len(found["inputs"]) == 57
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 3 and "1 of 60 rows" in said[0] and "the first row 5" in said[0]
+    (tmp_path / "latin.csv").write_bytes("town,label\nZürich,yes\nBern,no\n".encode("latin-1"))
+    with pytest.raises(UsageError, match=r"latin\.csv, row 2: column 'town' is not UTF-8"):
+        table.prepare(file=str(tmp_path / "latin.csv"), target="label")
