@@ -92,7 +92,7 @@ def test_a_model_that_cannot_be_copied_is_looked_at_and_put_back() -> None:
     report = look(model, DataLoader(data(), 8))
     assert "loss-wants-logits" in {one.check for one in report.errors}
     assert all(torch.equal(one, before[name]) for name, one in model.state_dict().items())
-    assert not any(one.training for one in model.modules())
+    assert not any(one.training or one._forward_hooks or one._forward_pre_hooks for one in model.modules())
     assert torch.equal(model[0].weight.grad, torch.ones(16, 8)) and model[0].bias.grad is None
 
 
