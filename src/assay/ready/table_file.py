@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
-from assay.ready import arrow_package as arrow
+from assay.data import pyarrow_package as arrow
 
 #: a whole-number label with more values than these is one to regress, where params.yaml does not say
 MOST_CLASSES = 50
@@ -29,6 +29,7 @@ class Unusable:
     rows: int
     share: float
     reasons: list[tuple[str, int, str]] = field(default_factory=list)  # why, how many, the first
+    what: str = "rows"
 
     def add(self, why: str, count: int, first: str) -> None:
         """Note `count` rows. Raises UsageError where they are too many together."""
@@ -37,18 +38,20 @@ class Unusable:
         self.reasons.append((why, count, first))
         if sum(number for _, number, _ in self.reasons) > self.share * self.rows:
             raise UsageError(
-                f"{self.file}, {first}: {why} ({count} such of {self.rows} rows)",
+                f"{self.file}, {first}: {why} ({count} such of {self.rows} {self.what})",
                 allowed=f"a share of at most {self.share:g} that cannot be used (data.unusable)",
                 mend="fix the file, or raise data.unusable in params.yaml",
             )
 
     def sentences(self) -> Iterator[str]:
         for why, count, first in self.reasons:
-            yield f"{count} of {self.rows} rows of {self.file} are left out: {why}, the first {first}"
+            yield f"{count} of {self.rows} {self.what} of {self.file} are left out: {why}, the first {first}"
 
 
-def read(path: Path, share: float) -> tuple[Any, Unusable]:
+def read(path: Path, share: float, delimiter: str = ",") -> tuple[Any, Unusable]:
     """The table in `path`, and the rows of it that were ragged. Raises UsageError naming what is wrong."""
+    if len(delimiter) != 1:
+        raise UsageError(f"data.delimiter is {delimiter!r}", allowed="one character, such as , ; or a tab")
     if not path.is_file():
         raise UsageError(f"there is no file {str(path)!r}", mend="set data.file in params.yaml")
     if path.suffix.lower() in (".parquet", ".pq"):
@@ -57,10 +60,10 @@ def read(path: Path, share: float) -> tuple[Any, Unusable]:
         except (arrow.pyarrow.ArrowException, OSError) as error:
             raise UsageError(f"{path} cannot be read: {error}", mend="write it again as Parquet") from error
         return table, Unusable(str(path), table.num_rows, share)
-    return _csv(path, share)
+    return _csv(path, share, delimiter)
 
 
-def _csv(path: Path, share: float) -> tuple[Any, Unusable]:
+def _csv(path: Path, share: float, delimiter: str) -> tuple[Any, Unusable]:
     ragged: list[tuple[int, int, int]] = []
 
     def skip(row: Any) -> str:
@@ -71,7 +74,9 @@ def _csv(path: Path, share: float) -> tuple[Any, Unusable]:
         table = arrow.csv.read_csv(
             path,
             read_options=arrow.csv.ReadOptions(use_threads=False),  # else nobody knows the numbers of rows
-            parse_options=arrow.csv.ParseOptions(invalid_row_handler=skip, newlines_in_values=True),
+            parse_options=arrow.csv.ParseOptions(
+                delimiter=delimiter, invalid_row_handler=skip, newlines_in_values=True
+            ),
             convert_options=arrow.csv.ConvertOptions(strings_can_be_null=True, auto_dict_encode=False),
         )
     except (arrow.pyarrow.ArrowException, OSError) as error:
