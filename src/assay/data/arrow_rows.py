@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
+from assay.core.pyarrow_package import pyarrow
 from assay.data import arrow_hash
 from assay.data.arrow_hash import ColumnHash
 from assay.data.column_statistics import ColumnStatistics
 from assay.data.content_hash import KEY, Keys
 from assay.data.encoded_file import EncodedFile
-from assay.data.pyarrow_package import pyarrow
 from assay.runtime import files
 
 #: table: a column each; texts: `text`; files: `path` and `content`; ragged: `values` (bytes), `shape`, `dtype`

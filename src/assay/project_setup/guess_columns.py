@@ -112,8 +112,8 @@ def _prose(values: dict[str, list[str]]) -> Any:
 
 def _tells_nothing(name: str, values: Sequence[str]) -> bool:
     """Whether a column is an id or free text, from which nothing can be learnt as it stands."""
-    different = len(set(values))
+    different = len(set(values) - {""})
     if all(_is_number(value) for value in values if value):
         counts = different == len(values) and all(value.lstrip("-").isdigit() for value in values)
         return counts and (name.strip().lower() in ("", "id", "index") or name.lower().endswith("_id"))
-    return different > _KINDS
+    return different == len(values) or different > max(_KINDS, len(values) // 2)

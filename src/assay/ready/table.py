@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from assay.core import pyarrow_package as arrow
 from assay.core.errors import UsageError
-from assay.data import pyarrow_package as arrow
 from assay.ready import table_file
 
 #: kinds of cells
