@@ -171,6 +171,7 @@ def write(path: Path, form: Form, columns: Any, tables: Iterable[Any]) -> None:
         for table in tables:
             if table.num_rows:
                 writer.write_table(table.combine_chunks().cast(described))
+    pyarrow.default_memory_pool().release_unused()  # of a million rows, a quarter of a GB that nobody needs now
 
 
 def read(path: Path, mend: str = "") -> ArrowRows:
