@@ -95,7 +95,7 @@ def _set_up(here: Path, top: Path, wishes: Wishes, inside: bool) -> Setup:
         diff = file_changes.diff(plan.changes)
     else:
         commit = _land(top, plan.changes, message, wishes)
-    commands = [*_lacking(guess), *_commands(plan, here, guess.template)]
+    commands = [*_untracked(top, here, guess), *_lacking(guess), *_commands(plan, here, guess.template)]
     if plan.changes and not wishes.commit:
         commands.insert(0, commit_changes.by_hand(plan.changes, message, _cd(here, top)))
     return Setup(
@@ -108,6 +108,14 @@ def _set_up(here: Path, top: Path, wishes: Wishes, inside: bool) -> Setup:
         next=commands,
         diff=diff,
     )
+
+
+def _untracked(top: Path, here: Path, guess: Guess) -> list[str]:
+    """The command that tracks a task which the user has written: a run refuses code that Git does not have."""
+    if not guess.file or git.run(top, "--literal-pathspecs", "ls-files", "--", str((here / guess.file).resolve())):
+        return []
+    name = shlex.quote(guess.file)
+    return [f"git add {name} && git commit -m 'Add a task' -- {name}"]
 
 
 def _lacking(guess: Guess) -> list[str]:

@@ -48,6 +48,7 @@ class Guess:
     others: tuple[str, ...] = ()  # data that were found, too, and not taken
     task: str = ""  # of the user's own: its name
     metric: str = ""  # of the user's own task: its first
+    file: str = ""  # of the user's own task
     parts: tuple[str, ...] = ("",)  # folders in `path` that the template reads apart
 
     @property
@@ -67,7 +68,8 @@ def guess(folder: Path, paths: Sequence[str], template: str = "") -> Guess:
         return _script(folder, paths)
     if not paths and not template and (own := own_task.find(folder)):
         name, file, metric = own
-        return Guess("own", "", f"{file}, which is there, with its metric {metric}", task=name, metric=metric)
+        says = f"{file}, which is there, with its metric {metric}"
+        return Guess("own", "", says, task=name, metric=metric, file=file)
     if paths:
         return _at(folder, paths[0], template)
     found = [one for place in _places(folder) if (one := _taken(folder, place, template))]
