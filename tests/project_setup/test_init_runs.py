@@ -62,7 +62,7 @@ def fill(user: Repository, template: str) -> str:
         return "reviews"
     if template == "tokens":
         chance = np.random.default_rng(0)
-        user.write("book.txt", " ".join(chance.choice("the cat sat on a mat and ran".split(), 2500)))
+        user.write("book.txt", " ".join(chance.choice(["the", "cat", "sat", "on", "a", "mat", "and", "ran"], 2500)))
         return "book.txt"
     if template == "masks":
         masks(user.root / "cells")
