@@ -149,3 +149,14 @@ def test_a_file_is_what_it_holds_wherever_it_lies(tmp_path: Path) -> None:
 def test_what_cannot_be_stored_is_refused_by_row(change: object, sentence: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=sentence):
         canonical(change(frame()), "test", tmp_path / "a")  # type: ignore[operator]
+
+
+def test_a_part_without_the_repeats_of_the_whole(tmp_path: Path) -> None:
+    """Ids are wider where a repeat has a number; a part that holds none is read as it was written."""
+    inputs = np.array([[1.0], [1.0], [2.0], [3.0], [4.0]])
+    found = canonical({"inputs": inputs, "targets": [0, 0, 1, 0, 1], "classes": ["a", "b"]}, "here")
+    assert found.ids[1].endswith("-1")
+    for rows in ([0, 1, 2], [2, 3, 4], [1, 3]):
+        storage.write(tmp_path / "part", "validation", found, np.array(rows))
+        read, _ = storage.read(tmp_path / "part")
+        assert read.ids.tolist() == found.ids[rows].tolist()

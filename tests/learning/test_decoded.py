@@ -273,9 +273,7 @@ def test_the_ready_task_for_images_learns(make: Make, tmp_path: Path) -> None:
             shown = chance.integers(0, 100, (20 + number, 24, 3), dtype=np.uint8)
             shown[label * len(shown) // 2 :][: len(shown) // 2] += 150
             Image.fromarray(shown).save(tmp_path / "photos" / name / f"{number:03}.png")
-    project = make(
-        "from assay.ready.image_folder import METRICS, augment, decode, loss, model, prepare, preprocess, statistics"
-    )
+    project = make("from assay.ready.image_folder import augment, decode, loss, model, prepare, preprocess, statistics")
     examples = canonical(image_folder.prepare(folder=str(tmp_path / "photos"), size=16), "test", project.root / "all")
     rows = chance.permutation(60)
     project.part("train", examples.take(np.sort(rows[:40])))

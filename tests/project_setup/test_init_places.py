@@ -56,7 +56,7 @@ def test_a_folder_of_its_own_is_chosen_and_said(user: Repository, name: str) -> 
     assert {one for one in done.files if not one.startswith(".dvc/")} == {
         f"assay/{one}" for one in (".gitignore", "dvc.yaml", "params.yaml", "task.py")
     }
-    assert "  path: ../data/plants.csv " in done.diff
+    assert "  file: ../data/plants.csv " in done.diff
 
 
 def test_what_git_holds_in_a_folder_of_its_own(user: Repository) -> None:
@@ -83,7 +83,7 @@ def test_a_folder_that_was_asked_for(user: Repository) -> None:
     assert (
         done.folder == "lab/one"
         and "because --in" in done.notes[0]
-        and "path: ../../data/plants.csv" in user.read("lab/one/params.yaml")
+        and "file: ../../data/plants.csv" in user.read("lab/one/params.yaml")
     )
     with pytest.raises(UsageError, match="allowed: a folder below this one"):
         user.init("plants.csv", folder="../x", where="data")
@@ -148,11 +148,11 @@ def test_hydra(user: Repository) -> None:
 def test_what_requires_assay(user: Repository) -> None:
     user.write("pyproject.toml", '[project]\nname = "mine"\nversion = "1"\ndependencies = ["torch"]\n')
     user.commit("mine")
-    assert 'add "dvc-assay" to the dependencies in pyproject.toml' in user.init().notes
+    assert 'add "dvc-assay[ready]" to the dependencies in pyproject.toml' in user.init().notes
     user.init(remove=True)
     user.write("requirements.txt", "torch==2 --hash=sha256:00\n")
     user.commit("pinned")
-    assert "add dvc-assay with its hash to requirements.txt" in user.init(dry_run=True).notes
+    assert "add dvc-assay[ready] with its hash to requirements.txt" in user.init(dry_run=True).notes
 
 
 def test_hydra_whose_parameters_are_in_the_way(user: Repository) -> None:
