@@ -97,7 +97,7 @@ def measure(asked: ScriptArm, say: Say) -> Measurement:
         )
         cache = ScriptCache(asked.run.store.replicates, names, "", [])
         try:
-            done = _Arm(asked, cache, workshop, say).all()
+            done = _ScriptReplicates(asked, cache, workshop, say).all()
             _refuse_all_diverged(done)
             return _answer(asked, workshop.code, done, cache.notes)
         finally:
@@ -143,7 +143,7 @@ def _tidy(above: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-class _Arm:
+class _ScriptReplicates:
     """All replicates of an arm, from the cache or run now."""
 
     def __init__(self, asked: ScriptArm, cache: ScriptCache, workshop: _Workshop, say: Say) -> None:
