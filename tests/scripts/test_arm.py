@@ -214,11 +214,13 @@ def test_ctrl_c_ends_all_of_it(tmp_path: Path) -> None:
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
+    heeded = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOLD", str(told))
         threading.Thread(target=interrupt).start()
         began = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             measured(root, 3)
+    signal.signal(signal.SIGINT, heeded)
     assert time.monotonic() - began < 30
     assert not parent_watch.alive(int(told.read_text()))
