@@ -8,12 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from miniature import Make, Project
 from PIL import Image
 
 from assay.core.errors import AssayError, UsageError
 from assay.data.validate_examples import canonical
 from assay.ready import image_folder
+from assay.training import batches
+from assay.training.model_inputs import Preprocessing
+from assay.training.task_interface import Task
 
 MODEL = """
     import os
@@ -262,6 +266,13 @@ def test_a_preprocess_of_all_examples_at_once_is_refused_by_batch(make: Make, mo
     monkeypatch.setattr("assay.training.batches.BY_BATCH", 100)
     with pytest.raises(UsageError, match=r"preprocess\(\) gives an example other values among other examples"):
         project.measure([0])
+
+
+def test_inputs_are_large_by_what_preprocess_makes_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few raw numbers, of which categories make a column each."""
+    task = Task("wide", "task.py", preprocess=lambda inputs: inputs.repeat(1, 32))
+    monkeypatch.setattr(batches, "BY_BATCH", 100_000)
+    assert batches._ready_bytes(Preprocessing(task, (), torch.float32), torch.zeros(1000, 10)) == 1000 * 320 * 4
 
 
 def test_the_ready_task_for_images_learns(make: Make, tmp_path: Path) -> None:
