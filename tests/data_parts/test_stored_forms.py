@@ -160,3 +160,17 @@ def test_a_part_without_the_repeats_of_the_whole(tmp_path: Path) -> None:
         storage.write(tmp_path / "part", "validation", found, np.array(rows))
         read, _ = storage.read(tmp_path / "part")
         assert read.ids.tolist() == found.ids[rows].tolist()
+
+
+def test_whole_numbers_that_a_table_of_targets_cannot_hold_are_refused() -> None:
+    """Several targets lie in one table of float64, which has not all whole numbers beyond 2**53."""
+    numbers = np.array([1, 2**53 + 1])
+    with pytest.raises(UsageError, match=r"targets\['id'\] has numbers beyond 9007199254740992"):
+        canonical({"inputs": np.eye(2), "targets": {"id": numbers, "size": np.zeros(2)}}, "here")
+
+
+def test_the_card_counts_together_what_it_does_not_name(tmp_path: Path) -> None:
+    inputs = [np.ones(length) * length for length in (3, *range(3, 28))]
+    found = canonical({"inputs": inputs, "targets": np.arange(26) % 2, "classes": ["a", "b"]}, "here", tmp_path / "a")
+    (shapes,) = (one["shapes"] for one in card(found).values() if isinstance(one, dict) and "shapes" in one)
+    assert len(shapes) == 21 and shapes["others"] == 5 and sum(shapes.values()) == 26

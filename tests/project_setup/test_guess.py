@@ -36,6 +36,12 @@ def test_a_text_beside_a_table_is_none(user: Repository) -> None:
     assert user.init("book.txt", dry_run=True).template == "tokens"
 
 
+def test_columns_between_semicolons(user: Repository) -> None:
+    user.write("wine.csv", "sugar;acid;label\n" + "1.5;0.2;red\n2.5;0.1;white\n" * 20)
+    assert user.init("wine.csv").template == "table"
+    assert params_yaml.load(user.read("params.yaml")).data["delimiter"] == ";"
+
+
 def test_the_folder_of_one_class(user: Repository) -> None:
     for name in ("cats/1.jpg", "dogs/1.jpg"):
         user.write(f"my photos/{name}", b"not looked at")

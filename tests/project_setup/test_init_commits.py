@@ -125,6 +125,16 @@ def test_without_a_commit_the_command_is_printed(user: Repository) -> None:
     assert user.git("diff", head, "HEAD") == ""
 
 
+def test_what_was_never_committed_is_taken_out_too(user: Repository) -> None:
+    before = user.state()
+    user.init(commit=False)
+    done = user.init(remove=True)
+    assert set(done.files) == {*FILES, *PLOTS} and not done.commit
+    assert user.state() == before
+    with pytest.raises(UsageError, match="no commit of `assay init`"):
+        user.init(remove=True)
+
+
 def test_killed_before_its_commit_it_goes_on(user: Repository) -> None:
     user.init(commit=False)
     user.git("update-ref", "-d", "refs/assay/init")
