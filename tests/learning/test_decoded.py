@@ -15,7 +15,7 @@ from PIL import Image
 from assay.core.errors import AssayError, UsageError
 from assay.data.validate_examples import canonical
 from assay.ready import image_folder
-from assay.training import batches
+from assay.training import batches, example_batch
 from assay.training.model_inputs import Preprocessing
 from assay.training.task_interface import Task
 
@@ -273,6 +273,11 @@ def test_inputs_are_large_by_what_preprocess_makes_of_them(monkeypatch: pytest.M
     task = Task("wide", "task.py", preprocess=lambda inputs: inputs.repeat(1, 32))
     monkeypatch.setattr(batches, "BY_BATCH", 100_000)
     assert batches._ready_bytes(Preprocessing(task, (), torch.float32), torch.zeros(1000, 10)) == 1000 * 320 * 4
+
+
+def test_the_shape_of_a_batch_is_told_by_name_where_it_has_names() -> None:
+    one = torch.zeros(2, 3)
+    assert example_batch.shape(one) == (2, 3) and example_batch.shape({"values": one}) == {"values": (2, 3)}
 
 
 def test_the_ready_task_for_images_learns(make: Make, tmp_path: Path) -> None:
