@@ -35,6 +35,10 @@ IN_THE_WAY = {
     "a folder of code": (mine("context/window.py", "x = 1\n"), "context is there"),
     "a file": (mine("models", "weights"), "models is there"),
     "vars": (mine("dvc.yaml", "vars:\n  - seed: 3\nstages:\n  fetch:\n    cmd: ./a\n"), "vars of dvc.yaml set seed"),
+    "vars in a file unlike YAML": (
+        mine("dvc.yaml", "vars:\n  - own.toml\nstages:\n  fetch:\n    cmd: ./a\n"),
+        "vars of dvc.yaml name a file",
+    ),
     "a section of params.yaml": (mine("params.yaml", "model: {width: 3}\n"), "a section model of its own"),
     "a value that we refuse": (mine("params.yaml", "train: {layers: 3}\n"), "unknown parameter 'train.layers'"),
     "a key that no stage declares": (mine("params.yaml", "detector: 3\n"), "has detector, which no stage"),
@@ -57,6 +61,13 @@ def test_a_folder_of_its_own_is_chosen_and_said(user: Repository, name: str) -> 
         f"assay/{one}" for one in (".gitignore", "dvc.yaml", "params.yaml", "task.py")
     }
     assert "  file: ../data/plants.csv " in done.diff
+
+
+def test_a_file_of_vars_that_is_not_there(user: Repository) -> None:
+    """DVC will say so; it sets nothing that could be in the way."""
+    user.write("dvc.yaml", "vars:\n  - gone.yaml\nstages:\n  fetch:\n    cmd: ./a\n")
+    user.commit("mine")
+    assert user.init(dry_run=True).folder == "."
 
 
 def test_what_git_holds_in_a_folder_of_its_own(user: Repository) -> None:

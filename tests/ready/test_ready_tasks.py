@@ -306,3 +306,16 @@ def test_some_bad_rows_are_counted_and_left_out(tmp_path: Path, capsys: pytest.C
     (tmp_path / "latin.csv").write_bytes("town,label\nZürich,yes\nBern,no\n".encode("latin-1"))
     with pytest.raises(UsageError, match=r"latin\.csv, row 2: column 'town' is not UTF-8"):
         table.prepare(file=str(tmp_path / "latin.csv"), target="label")
+
+
+def test_times_in_a_table_are_numbers_of_the_training_part(tmp_path: Path) -> None:
+    """Standardised seconds; a gap is the mean, and says that it is one."""
+    days = [f"2026-01-{1 + number % 28:02}" for number in range(40)]
+    rows = "\n".join(f"{day if number else ''},{'ab'[number % 2]}" for number, day in enumerate(days))
+    (tmp_path / "t.csv").write_text(f"day,label\n{rows}\n", encoding="utf-8")
+    part = canonical(table.prepare(file=str(tmp_path / "t.csv"), target="label"), "task.py", tmp_path / "stored")
+    cells = transformed(table, part, slice(0, 30))[:, 0]
+    numbers = torch.tensor([float(day[-2:]) for day in days])
+    mean, spread = numbers[1:30].mean(), numbers[1:30].std(correction=0)
+    assert torch.allclose(cells[1:, 0], (numbers[1:] - mean) / spread, atol=1e-4)
+    assert cells[0].tolist() == [0, table.MISSING] and (cells[1:, 1] == table.NUMBER).all()
