@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -224,3 +225,13 @@ def test_ctrl_c_ends_all_of_it(tmp_path: Path) -> None:
     signal.signal(signal.SIGINT, heeded)
     assert time.monotonic() - began < 30
     assert not parent_watch.alive(int(told.read_text()))
+
+
+def test_an_interpreter_of_the_projects_own_that_git_does_not_track(tmp_path: Path) -> None:
+    """`env/bin/python`, as a command names it: copies of the tree have none, and are led to it."""
+    root = short(
+        tmp_path, "", {".gitignore": "/env\n__pycache__/\n"}, command="env/bin/python -S train.py {seed} {out}"
+    )
+    (root / "env/bin").mkdir(parents=True)
+    (root / "env/bin/python").symlink_to(sys.executable)
+    assert measured(root, 1).replicates[0].reported is not None

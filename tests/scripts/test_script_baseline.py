@@ -233,3 +233,12 @@ def test_a_starting_point_is_what_nothing_was_compared_with() -> None:
     accept_checks.check_numbers(tried, metrics, ("first",))
     with pytest.raises(IncomparableError, match="was compared, with verdict inconclusive"):
         accept_checks.check_numbers(tried, {**metrics, "baseline": 0.5}, ("first",))
+
+
+def test_the_baseline_depends_on_todays_ruler_and_on_its_own_parameters(tmp_path: Path) -> None:
+    root, named = made(tmp_path, ruler=["scoring.py"])
+    before = script_strategies.inputs_of_baseline(context(root), named, [])
+    scripted.write(root, {"scoring.py": "NUMBER = 2\n"})
+    after = script_strategies.inputs_of_baseline(context(root), named, [])
+    assert before.ruler.keys() == after.ruler.keys() == {"scoring.py"} and before.ruler != after.ruler
+    assert before.parameters == after.parameters and TASK["command"] in before.parameters.values()
