@@ -29,7 +29,7 @@ from assay.runtime import cache_dirs, files, import_closure, parent_watch, scrip
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.source_roots import SEAL
 from assay.script import tree_copy
-from assay.script.input_files import InputFile
+from assay.script.input_files import TODAY, InputFile
 from assay.script.script_cache import ScriptCache, ScriptReplicate
 from assay.script.script_replicate import ScriptRun, ScriptSetup
 from assay.script.tree_copy import TreeCopy
@@ -253,7 +253,7 @@ def _answer(asked: ScriptArm, code: str, done: Sequence[ScriptReplicate], troubl
             shutil.copyfile(one.kept / name, place)
     if not any(one.names for one in done):
         files.write_text(asked.outputs.models / "README.txt", "task.keep names no files\n")
-    today = [one.name for one in asked.inputs if one.kind == "today"]
+    today = [one.name for one in asked.inputs if one.kind == TODAY]
     notes = [f"{', '.join(today)}: in neither Git nor DVC, so that another clone cannot repeat this"] if today else []
     lines = [_sentence(one) for one in done]
     files.write_text(asked.outputs.log, "".join(f"{line}\n" for line in [*lines, *notes]))
