@@ -174,3 +174,22 @@ def test_the_card_counts_together_what_it_does_not_name(tmp_path: Path) -> None:
     found = canonical({"inputs": inputs, "targets": np.arange(26) % 2, "classes": ["a", "b"]}, "here", tmp_path / "a")
     (shapes,) = (one["shapes"] for one in card(found).values() if isinstance(one, dict) and "shapes" in one)
     assert len(shapes) == 21 and shapes["others"] == 5 and sum(shapes.values()) == 26
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_a_table_alone_names_its_target_and_groups_by_their_columns(grouped: bool, tmp_path: Path) -> None:
+    table = pd.DataFrame({"size": [1.0, 2.0, 3.0], "target": [0.5, 1.5, 2.5], "group": ["a", "a", "b"]})
+    found = canonical(table if grouped else table.drop(columns="group"), "here", tmp_path / "a")
+    assert found.targets.tolist() == [0.5, 1.5, 2.5]
+    assert found.groups is None if not grouped else found.groups[0] == found.groups[1] != found.groups[2]
+
+
+def test_another_letter_is_other_content(tmp_path: Path) -> None:
+    """Of the same length, in a text or in a column; where a text ends counts, too."""
+
+    def content(inputs: object, name: str) -> str:
+        return storage.content_digest(canonical({"inputs": inputs, "targets": [0.5, 1.5]}, "t", tmp_path / name))
+
+    texts = (["once", "upon"], ["once", "upom"], ["onceu", "pon"])
+    assert len({content(one, f"t{number}") for number, one in enumerate(texts)}) == 3
+    assert len({content(pd.DataFrame({"word": one}), f"c{number}") for number, one in enumerate(texts)}) == 3
