@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import Dataset
 
 from assay.core.errors import UsageError
-from assay.data import arrow_rows, storage
+from assay.data import arrow_hash, arrow_rows, storage
 from assay.data.data_card import card
 from assay.data.train_test_split import assign, report
 from assay.data.validate_examples import canonical
@@ -193,3 +193,7 @@ def test_another_letter_is_other_content(tmp_path: Path) -> None:
     texts = (["once", "upon"], ["once", "upom"], ["onceu", "pon"])
     assert len({content(one, f"t{number}") for number, one in enumerate(texts)}) == 3
     assert len({content(pd.DataFrame({"word": one}), f"c{number}") for number, one in enumerate(texts)}) == 3
+    hashes = [arrow_hash.ColumnHash() for _ in texts]  # the ids of examples tell it, too; the column must by itself
+    for one, column in zip(hashes, texts, strict=True):
+        one.update(pa.array(column, pa.large_string()))
+    assert len({one.hexdigest() for one in hashes}) == 3
