@@ -78,6 +78,7 @@ def test_a_template_ends_in_a_verdict(user: Repository, template: str) -> None:
     path = fill(user, template)
     done = user.init(*([path] if path else []), template="loop" if template == "loop" else "")
     assert done.template == template and done.next[0] == "dvc exp run"
+    assert user.assay("check").stdout.endswith("check: nothing to refuse; next: dvc exp run\n")
     said = user.dvc("exp", "run", *(word.format("") for word in FEW))
     assert user.metrics["verdict"] in ("progress", "inconclusive", "regression"), said.stdout
     listed = user.git("for-each-ref", "--format=%(objectname)", "refs/exps/*/*/*")

@@ -75,6 +75,15 @@ class Examples:
         )
 
 
+def in_words(examples: Examples) -> str:
+    """How many examples there are, and what one input is."""
+    stored = arrow(examples.inputs)
+    if stored is None:
+        return f"{len(examples)} examples of shape {tuple(examples.inputs.shape[1:])}"
+    words = {"table": f" of {len(stored.columns)} columns", "texts": ", texts", "files": ", files"}
+    return f"{len(examples)} examples{words.get(stored.form, ' of different shapes')}"
+
+
 def arrow(inputs: object) -> ArrowRows | None:
     """`inputs` where they are no array, None where they are one."""
     return None if isinstance(inputs, np.ndarray) else inputs  # type: ignore[return-value]

@@ -21,6 +21,7 @@ import msgspec
 
 from assay.core.errors import AssayError, UsageError
 from assay.core.params_yaml import Params, leaves, strategy
+from assay.core.paths import CachePaths
 from assay.core.schemas import Draw, Identity, Measurement, Note
 from assay.core.task_section import TaskSection
 from assay.replicates import replicate_seeds
@@ -66,6 +67,11 @@ class ScriptArm:
     count: int
     outputs: ScriptOutputs
     code: str = ""  # that the tree must have, "" where it is ours and does not change
+    cache: CachePaths | None = None  # None: that of the project
+
+    @property
+    def store(self) -> CachePaths:
+        return self.run.store if self.cache is None else self.cache
 
     @property
     def numbers(self) -> list[int]:
@@ -95,7 +101,7 @@ def measure(asked: ScriptArm, say: Say) -> Measurement:
             purpose=asked.draw.purpose,
             seed=asked.seed,
         )
-        cache = ScriptCache(asked.run.store.replicates, names, "", [])
+        cache = ScriptCache(asked.store.replicates, names, "", [])
         try:
             done = _ScriptReplicates(asked, cache, workshop, say).all()
             _refuse_all_diverged(done)
@@ -108,7 +114,7 @@ class _Workshop:
     """A folder of ours with the copy that all replicates are made from."""
 
     def __init__(self, asked: ScriptArm) -> None:
-        above = cache_dirs.made(asked.run.store.scripts)
+        above = cache_dirs.made(asked.store.scripts)
         _tidy(above)
         self.folder = above / f"{asked.arm}-{os.getpid()}"
         shutil.rmtree(self.folder, ignore_errors=True)
