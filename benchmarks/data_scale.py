@@ -1,7 +1,7 @@
 """Memory and processor time of data that are large: whole runs under DVC, in a repository made for it.
 
     python benchmarks/data_scale.py images [--examples 200000]    # arrays: 3×32×32 bytes each, 2 + 2 replicates
-    python benchmarks/data_scale.py table [--examples 1000000]    # a CSV file of 18 columns, some of them text
+    python benchmarks/data_scale.py table [--examples 1000000]    # a CSV file of 18 columns, the ready task
     python benchmarks/data_scale.py files [--examples 50000]      # image files in a folder for each class
 
 Memory is what processes hold beyond the page cache (RssAnon), summed over all that a stage runs at once; Linux only.

@@ -10,6 +10,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import numpy as np
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 GIT = ["git", "-c", "user.name=Bench", "-c", "user.email=bench@localhost"]
@@ -32,39 +33,13 @@ _IMAGES = '''
         return {"inputs": found, "targets": labels, "classes": [str(number) for number in range(10)]}
 '''
 
-_TABLE = '''
-    """A table in a CSV file: numbers, categories, gaps."""
+_TABLE = """
+    from assay.ready.table import prepare
+"""
 
-    from typing import Any
-
-    import pandas as pd
-
-
-    def prepare(*, file: str) -> dict[str, Any]:
-        """Rows of the file; the column `label` is what is predicted."""
-        return {"inputs": pd.read_csv(file), "targets": "label", "classes": ["no", "yes"]}
-'''
-
-_TRANSFORM = '''
-    """A perceptron on numbers and categories of a table."""
-
-    from sklearn.compose import make_column_selector, make_column_transformer
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
-
-    from tasks.scale.perceptron import loss, model
-
-
-    def transform():
-        """Fitted on the training part alone."""
-        numbers = make_pipeline(SimpleImputer(), StandardScaler())
-        categories = OneHotEncoder(handle_unknown="ignore", min_frequency=100, sparse_output=False)
-        return make_column_transformer(
-            (numbers, make_column_selector(dtype_include="number")),
-            (categories, make_column_selector(dtype_exclude="number")),
-        )
-'''
+_TRANSFORM = """
+    from assay.ready.table import loss, model, preprocess, statistics, transform
+"""
 
 _FILES = """
     from assay.ready.image_folder import prepare
@@ -172,7 +147,6 @@ def table(folder: Path, examples: int) -> int:
 
 def files(folder: Path, examples: int) -> int:
     """JPEG files of 48 × 48, in a folder for each of ten classes."""
-    pillow = __import__("PIL.Image", fromlist=["Image"])
     chance = np.random.default_rng(0)
     shapes = chance.integers(0, 128, (10, 48, 48, 3), dtype=np.uint8)
     size = 0
@@ -182,7 +156,7 @@ def files(folder: Path, examples: int) -> int:
         label = number % 10
         noise = chance.integers(0, 128, (6, 6, 3), dtype=np.uint8).repeat(8, axis=0).repeat(8, axis=1)
         path = folder / f"class {label}" / f"{number}.jpg"
-        pillow.fromarray(shapes[label] + noise).save(path, quality=80)
+        Image.fromarray(shapes[label] + noise).save(path, quality=80)
         size += path.stat().st_size
     return size
 
@@ -198,9 +172,15 @@ TASKS = {
     "table": Bench(
         1_000_000,
         table,
-        {"data.py": _TABLE, "learning.py": _TRANSFORM, "perceptron.py": _PERCEPTRON, "metrics.py": _METRICS},
-        {"data: {}": "data: {file: raw/table.csv}", "  epochs: 20": "  epochs: 1"},
-        stages=("context", "prepare", "split"),
+        {"data.py": _TABLE, "learning.py": _TRANSFORM, "metrics.py": _METRICS},
+        {
+            "data: {}": "data: {file: raw/table.csv, target: label}",
+            "  epochs: 20": "  epochs: 1",
+            "  batch_size: 64": "  batch_size: 1024",
+            "replicates: 2": "replicates: 1",
+            "  layers: 1\n": "",
+        },
+        stages=("context", "prepare", "split", "baseline", "train"),
     ),
     "files": Bench(
         50_000,

@@ -24,9 +24,10 @@ def test_no_module_has_the_name_of_another() -> None:
 
 
 def test_no_class_has_the_name_of_another() -> None:
+    """A private one neither: an underscore tells no reader which of two is meant."""
     found: dict[str, list[str]] = defaultdict(list)
     for path in FILES:
         for line in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(line, ast.ClassDef) and not line.name.startswith("_"):
-                found[line.name].append(path.relative_to(ROOT).as_posix())
+            if isinstance(line, ast.ClassDef):
+                found[line.name.lstrip("_")].append(path.relative_to(ROOT).as_posix())
     assert not several(found)

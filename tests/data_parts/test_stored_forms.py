@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import Dataset
 
 from assay.core.errors import UsageError
-from assay.data import arrow_rows, storage
+from assay.data import arrow_hash, arrow_rows, storage
 from assay.data.data_card import card
 from assay.data.train_test_split import assign, report
 from assay.data.validate_examples import canonical
@@ -149,3 +149,51 @@ def test_a_file_is_what_it_holds_wherever_it_lies(tmp_path: Path) -> None:
 def test_what_cannot_be_stored_is_refused_by_row(change: object, sentence: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=sentence):
         canonical(change(frame()), "test", tmp_path / "a")  # type: ignore[operator]
+
+
+def test_a_part_without_the_repeats_of_the_whole(tmp_path: Path) -> None:
+    """Ids are wider where a repeat has a number; a part that holds none is read as it was written."""
+    inputs = np.array([[1.0], [1.0], [2.0], [3.0], [4.0]])
+    found = canonical({"inputs": inputs, "targets": [0, 0, 1, 0, 1], "classes": ["a", "b"]}, "here")
+    assert found.ids[1].endswith("-1")
+    for rows in ([0, 1, 2], [2, 3, 4], [1, 3]):
+        storage.write(tmp_path / "part", "validation", found, np.array(rows))
+        read, _ = storage.read(tmp_path / "part")
+        assert read.ids.tolist() == found.ids[rows].tolist()
+
+
+def test_whole_numbers_that_a_table_of_targets_cannot_hold_are_refused() -> None:
+    """Several targets lie in one table of float64, which has not all whole numbers beyond 2**53."""
+    numbers = np.array([1, 2**53 + 1])
+    with pytest.raises(UsageError, match=r"targets\['id'\] has numbers beyond 9007199254740992"):
+        canonical({"inputs": np.eye(2), "targets": {"id": numbers, "size": np.zeros(2)}}, "here")
+
+
+def test_the_card_counts_together_what_it_does_not_name(tmp_path: Path) -> None:
+    inputs = [np.ones(length) * length for length in (3, *range(3, 28))]
+    found = canonical({"inputs": inputs, "targets": np.arange(26) % 2, "classes": ["a", "b"]}, "here", tmp_path / "a")
+    (shapes,) = (one["shapes"] for one in card(found).values() if isinstance(one, dict) and "shapes" in one)
+    assert len(shapes) == 21 and shapes["others"] == 5 and sum(shapes.values()) == 26
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_a_table_alone_names_its_target_and_groups_by_their_columns(grouped: bool, tmp_path: Path) -> None:
+    table = pd.DataFrame({"size": [1.0, 2.0, 3.0], "target": [0.5, 1.5, 2.5], "group": ["a", "a", "b"]})
+    found = canonical(table if grouped else table.drop(columns="group"), "here", tmp_path / "a")
+    assert found.targets.tolist() == [0.5, 1.5, 2.5]
+    assert found.groups is None if not grouped else found.groups[0] == found.groups[1] != found.groups[2]
+
+
+def test_another_letter_is_other_content(tmp_path: Path) -> None:
+    """Of the same length, in a text or in a column; where a text ends counts, too."""
+
+    def content(inputs: object, name: str) -> str:
+        return storage.content_digest(canonical({"inputs": inputs, "targets": [0.5, 1.5]}, "t", tmp_path / name))
+
+    texts = (["once", "upon"], ["once", "upom"], ["onceu", "pon"])
+    assert len({content(one, f"t{number}") for number, one in enumerate(texts)}) == 3
+    assert len({content(pd.DataFrame({"word": one}), f"c{number}") for number, one in enumerate(texts)}) == 3
+    hashes = [arrow_hash.ColumnHash() for _ in texts]  # the ids of examples tell it, too; the column must by itself
+    for one, column in zip(hashes, texts, strict=True):
+        one.update(pa.array(column, pa.large_string()))
+    assert len({one.hexdigest() for one in hashes}) == 3

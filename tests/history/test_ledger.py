@@ -177,10 +177,10 @@ def test_the_terms_of_a_floor_are_those_of_the_first_look(project):
     assert first_look_terms.first(project.path, {old.identity}, "floor", "accuracy") is None
     for seed, smallest in ((2, 0.005), (3, 0.5)):
         entry = msgspec.structs.replace(
-            asked(seed, baseline="floor"), direction="maximize", min_effect=smallest, worst=None
+            asked(seed, baseline="floor"), direction="maximize", min_effect=smallest, worst=0.25
         )
         look_ledger.look(project.path, entry)
         found = first_look_terms.first(project.path, {"another", old.identity}, "floor", "accuracy")
-        assert found == MetricTerms("maximize", 0.005, None)
+        assert found == MetricTerms("maximize", 0.005, 0.25)
     assert first_look_terms.first(project.path, {old.identity}, "floor", "loss") is None
     assert first_look_terms.first(project.path, {"another"}, "floor", "accuracy") is None

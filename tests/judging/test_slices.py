@@ -118,6 +118,8 @@ def test_classes_have_rows_of_their_own() -> None:
         ("abc", "slices is str"),
         (["a", "b\n", "c"], "has the name"),
         ({"size": ["s", "l"]}, "slices['size'] does not name 3 examples"),
+        (["a", "b\x1b", "c"], "slices has the name 'b"),
+        (["a", "b", "c" * 61], "slices has the name 'ccc"),
         ([[f"s{row}{k}" for k in range(20)] for row in range(3)], "60 slices"),
     ],
 )
@@ -132,7 +134,7 @@ def test_forms_of_slices() -> None:
         found = canonical({"inputs": np.eye(2), "targets": np.zeros(2), "slices": slices}, "data.py")
         return found.notes["slices"].tolist()
 
-    assert names(["a", None]) == [["a"], [""]]
+    assert names(["big", None]) == [["big"], [""]]
     assert names([["b", "a"], "c"]) == [["a", "b"], ["c", ""]]
     assert names({"size": ["s", "l"], "light": [1, 2]}) == [["size=s", "light=1"], ["size=l", "light=2"]]
 

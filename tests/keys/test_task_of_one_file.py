@@ -220,6 +220,14 @@ def test_a_refusal_names_the_line(tmp_path: Path) -> None:
     source = task_source.read(root, "any", "data")
     with pytest.raises(UsageError, match=r"task.py:10: prepare\(\)"):
         task_source.check_options(source, "prepare", {"m": 3}, "data")
+    for line in ("from assay.ready.table import loss, model, prepare\n", "from assay.ready.table import *\n"):
+        (root / "task.py").write_text(line, encoding="utf-8")
+        source = task_source.read(root, "any", "learning")
+        with pytest.raises(UsageError, match=r"unknown parameter 'model.width'; allowed: hidden, dropout \("):
+            task_source.check_options(source, "model", {"width": 3}, "model")
+        task_source.check_options(source, "model", {"hidden": 3}, "model")
+        with pytest.raises(UsageError, match=r"lacks data.target, which assay/ready/table.py:\d+: prepare\(\) needs"):
+            task_source.check_options(source, "prepare", {"file": "x.csv"}, "data")
     (root / "task.py").write_text("def prepare(:\n", encoding="utf-8")
     with pytest.raises(UsageError, match=r"task.py:1 does not parse"):
         task_source.read(root, "any", "data")

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from assay.cli.root import run
 from assay.core.paths import CachePaths
 from assay.replicates import cache_entries, cache_pruning
+from assay.runtime import cache_dirs
 
 
 @pytest.fixture
@@ -149,3 +151,26 @@ def test_what_is_held_costs_nothing_else_its_place(home: Path) -> None:
 def test_refuses_a_size_it_does_not_understand(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["cache", "--prune", "lots"]) == 2
     assert capsys.readouterr().err == "assay: --prune is 'lots'; allowed: a size such as 0, 500M or 2G\n"
+
+
+def test_a_folder_in_the_making_stays(home: Path) -> None:
+    store = CachePaths(home)
+    with cache_dirs.scratch(store.data) as folder:
+        (folder / "half").write_bytes(bytes(100))
+        cache_pruning.prune(store.root, 0)
+        assert (folder / "half").is_file()
+    assert not folder.exists()
+
+
+def test_one_that_is_removed_before_it_is_held_is_made_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, seen = tempfile.mkdtemp, list[str]()
+
+    def pruned_at_once(**asked: str) -> str:
+        seen.append(make(**asked))
+        if len(seen) == 1:
+            Path(seen[0]).rmdir()
+        return seen[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", pruned_at_once)
+    with cache_dirs.scratch(CachePaths(home).data) as folder:
+        assert folder.is_dir() and folder == Path(seen[1])

@@ -8,12 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from miniature import Make, Project
 from PIL import Image
 
 from assay.core.errors import AssayError, UsageError
 from assay.data.validate_examples import canonical
 from assay.ready import image_folder
+from assay.training import batches, example_batch
+from assay.training.model_inputs import Preprocessing
+from assay.training.task_interface import Task
 
 MODEL = """
     import os
@@ -264,6 +268,18 @@ def test_a_preprocess_of_all_examples_at_once_is_refused_by_batch(make: Make, mo
         project.measure([0])
 
 
+def test_inputs_are_large_by_what_preprocess_makes_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few raw numbers, of which categories make a column each."""
+    task = Task("wide", "task.py", preprocess=lambda inputs: inputs.repeat(1, 32))
+    monkeypatch.setattr(batches, "BY_BATCH", 100_000)
+    assert batches._ready_bytes(Preprocessing(task, (), torch.float32), torch.zeros(1000, 10)) == 1000 * 320 * 4
+
+
+def test_the_shape_of_a_batch_is_told_by_name_where_it_has_names() -> None:
+    one = torch.zeros(2, 3)
+    assert example_batch.shape(one) == (2, 3) and example_batch.shape({"values": one}) == {"values": (2, 3)}
+
+
 def test_the_ready_task_for_images_learns(make: Make, tmp_path: Path) -> None:
     """Bright above, or bright below; decoded to one size, fused."""
     chance = np.random.default_rng(0)
@@ -273,9 +289,7 @@ def test_the_ready_task_for_images_learns(make: Make, tmp_path: Path) -> None:
             shown = chance.integers(0, 100, (20 + number, 24, 3), dtype=np.uint8)
             shown[label * len(shown) // 2 :][: len(shown) // 2] += 150
             Image.fromarray(shown).save(tmp_path / "photos" / name / f"{number:03}.png")
-    project = make(
-        "from assay.ready.image_folder import METRICS, augment, decode, loss, model, prepare, preprocess, statistics"
-    )
+    project = make("from assay.ready.image_folder import augment, decode, loss, model, prepare, preprocess, statistics")
     examples = canonical(image_folder.prepare(folder=str(tmp_path / "photos"), size=16), "test", project.root / "all")
     rows = chance.permutation(60)
     project.part("train", examples.take(np.sort(rows[:40])))

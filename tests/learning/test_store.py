@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from miniature import Make, Project, digits
 
+from assay.commands.restore_weights import Stored, lost
 from assay.core.schemas import Measurement
 from assay.replicates import assemble_measurement, cache_entries, cache_pruning, replicate_cache
 from assay.replicates import train_and_eval_examples as samples
@@ -337,3 +339,15 @@ def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
     again = Lock.take(tmp_path / "entry", wait=False)
     assert again is not None
     again.release()
+
+
+def test_weights_of_grouped_examples_are_found_again(make: Make) -> None:
+    """Groups are no part of a replicate's name in the cache: what looks there must not read them."""
+    project = make()
+    grouped = replace(digits(0, 200), groups=np.array([f"writer {number // 10}" for number in range(200)]))
+    project.part("train", grouped)
+    answer = cached(project, [0, 1])
+    shutil.rmtree(project.root / "out/models")
+    stored = Stored(answer, project.root / "out/models", project.root / "out/curves.csv", "here", 1)
+    parts = (project.root / "data" / name for name in ("train", "validation"))
+    assert lost(stored, project.root / "cache/replicates", *parts) == {}

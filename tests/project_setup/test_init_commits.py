@@ -21,7 +21,7 @@ def test_a_table_in_a_plain_repository(user: Repository) -> None:
     assert committed(user) == {*FILES, *PLOTS} == set(done.files)
     assert user.status() == "" and done.next[0] == "dvc exp run"
     assert not [note for note in done.notes if "neither Git nor DVC" in note]
-    assert "  path: data/plants.csv " in user.read("params.yaml") and "- ${data.path}" in user.read("dvc.yaml")
+    assert "  file: data/plants.csv " in user.read("params.yaml") and "- ${data.file}" in user.read("dvc.yaml")
     for path in ("models/candidate", "results/verdict.txt", "data/split/report.json"):
         assert user.git("check-ignore", f"{path}{'' if '.' in path else '/'}")
     for path in ("models/unet.py", "data/load.py", "results/metrics.json", "context/x/../../contexts.py"):
@@ -49,9 +49,9 @@ def test_what_the_user_edits_stays_his(user: Repository) -> None:
     user.init()
     assert "*.edited" not in user.at("HEAD", ".gitignore") and "/models/candidate/" in user.at("HEAD", ".gitignore")
     assert user.read(".gitignore").startswith("*.bak\n*.edited\n") and "/models/candidate/" in user.read(".gitignore")
-    assert user.at("HEAD", "requirements.txt") == "torch\ndvc-assay\n"
-    assert user.at("", "requirements.txt") == "torch\nnumpy\ndvc-assay\n", "staged"
-    assert user.read("requirements.txt") == "torch\nnumpy\nscipy\ndvc-assay"
+    assert user.at("HEAD", "requirements.txt") == "torch\ndvc-assay[ready]\n"
+    assert user.at("", "requirements.txt") == "torch\nnumpy\ndvc-assay[ready]\n", "staged"
+    assert user.read("requirements.txt") == "torch\nnumpy\nscipy\ndvc-assay[ready]"
     assert user.at("HEAD", "params.yaml").startswith("lr: 0.5\n") and user.read("params.yaml").startswith("lr: 0.25\n")
     assert user.status().split("\n")[:-1] == [
         " M .gitignore", " M README", "A  other.txt", " M params.yaml", "MM requirements.txt"
@@ -125,6 +125,16 @@ def test_without_a_commit_the_command_is_printed(user: Repository) -> None:
     assert user.git("diff", head, "HEAD") == ""
 
 
+def test_what_was_never_committed_is_taken_out_too(user: Repository) -> None:
+    before = user.state()
+    user.init(commit=False)
+    done = user.init(remove=True)
+    assert set(done.files) == {*FILES, *PLOTS} and not done.commit
+    assert user.state() == before
+    with pytest.raises(UsageError, match="no commit of `assay init`"):
+        user.init(remove=True)
+
+
 def test_killed_before_its_commit_it_goes_on(user: Repository) -> None:
     user.init(commit=False)
     user.git("update-ref", "-d", "refs/assay/init")
@@ -175,13 +185,13 @@ def test_remove_takes_out_exactly_what_init_put_in(user: Repository) -> None:
 def test_remove_refuses_what_the_user_changed(user: Repository) -> None:
     user.init()
     user.edit("params.yaml", "lr: 0.003", "lr: 0.03")
-    user.edit("task.py", "hidden: int = 32", "hidden: int = 64")
+    user.edit("task.py", "loss, model", "model, loss")
     user.commit("mine")
     before = user.state()
     with pytest.raises(AssayError, match=r"params.yaml, task.py were changed since init wrote there") as error:
         user.init(remove=True)
     assert user.state() == before
-    assert "hidden: int = 64" in user.run("sh", "-c", error.value.mend).stdout
+    assert "model, loss" in user.run("sh", "-c", error.value.mend).stdout
     user.git("rm", "--quiet", "params.yaml", "task.py")
     user.git("commit", "--quiet", "-m", "not mine any more")
     user.init(remove=True)

@@ -35,6 +35,10 @@ IN_THE_WAY = {
     "a folder of code": (mine("context/window.py", "x = 1\n"), "context is there"),
     "a file": (mine("models", "weights"), "models is there"),
     "vars": (mine("dvc.yaml", "vars:\n  - seed: 3\nstages:\n  fetch:\n    cmd: ./a\n"), "vars of dvc.yaml set seed"),
+    "vars in a file unlike YAML": (
+        mine("dvc.yaml", "vars:\n  - own.toml\nstages:\n  fetch:\n    cmd: ./a\n"),
+        "vars of dvc.yaml name a file",
+    ),
     "a section of params.yaml": (mine("params.yaml", "model: {width: 3}\n"), "a section model of its own"),
     "a value that we refuse": (mine("params.yaml", "train: {layers: 3}\n"), "unknown parameter 'train.layers'"),
     "a key that no stage declares": (mine("params.yaml", "detector: 3\n"), "has detector, which no stage"),
@@ -56,7 +60,14 @@ def test_a_folder_of_its_own_is_chosen_and_said(user: Repository, name: str) -> 
     assert {one for one in done.files if not one.startswith(".dvc/")} == {
         f"assay/{one}" for one in (".gitignore", "dvc.yaml", "params.yaml", "task.py")
     }
-    assert "  path: ../data/plants.csv " in done.diff
+    assert "  file: ../data/plants.csv " in done.diff
+
+
+def test_a_file_of_vars_that_is_not_there(user: Repository) -> None:
+    """DVC will say so; it sets nothing that could be in the way."""
+    user.write("dvc.yaml", "vars:\n  - gone.yaml\nstages:\n  fetch:\n    cmd: ./a\n")
+    user.commit("mine")
+    assert user.init(dry_run=True).folder == "."
 
 
 def test_what_git_holds_in_a_folder_of_its_own(user: Repository) -> None:
@@ -83,7 +94,7 @@ def test_a_folder_that_was_asked_for(user: Repository) -> None:
     assert (
         done.folder == "lab/one"
         and "because --in" in done.notes[0]
-        and "path: ../../data/plants.csv" in user.read("lab/one/params.yaml")
+        and "file: ../../data/plants.csv" in user.read("lab/one/params.yaml")
     )
     with pytest.raises(UsageError, match="allowed: a folder below this one"):
         user.init("plants.csv", folder="../x", where="data")
@@ -148,11 +159,11 @@ def test_hydra(user: Repository) -> None:
 def test_what_requires_assay(user: Repository) -> None:
     user.write("pyproject.toml", '[project]\nname = "mine"\nversion = "1"\ndependencies = ["torch"]\n')
     user.commit("mine")
-    assert 'add "dvc-assay" to the dependencies in pyproject.toml' in user.init().notes
+    assert 'add "dvc-assay[ready]" to the dependencies in pyproject.toml' in user.init().notes
     user.init(remove=True)
     user.write("requirements.txt", "torch==2 --hash=sha256:00\n")
     user.commit("pinned")
-    assert "add dvc-assay with its hash to requirements.txt" in user.init(dry_run=True).notes
+    assert "add dvc-assay[ready] with its hash to requirements.txt" in user.init(dry_run=True).notes
 
 
 def test_hydra_whose_parameters_are_in_the_way(user: Repository) -> None:

@@ -34,6 +34,21 @@ def images(root: Path) -> None:
             Image.fromarray(pixels.astype(np.uint8)).save(root / name / f"{number}.png")
 
 
+def masks(root: Path) -> None:
+    """Bright squares, and masks of 0 and 255 as most tools write them."""
+    from PIL import Image
+
+    chance = np.random.default_rng(0)
+    for name in ("images", "masks"):
+        (root / name).mkdir(parents=True)
+    for number in range(30):
+        mask = np.zeros((20, 20), dtype=np.uint8)
+        mask[number % 10 : number % 10 + 8, 4:12] = 255
+        shown = (mask[..., None] // 2 + chance.integers(0, 80, (20, 20, 3))).astype(np.uint8)
+        Image.fromarray(shown).save(root / "images" / f"{number}.jpg")
+        Image.fromarray(mask).save(root / "masks" / f"{number}.png")
+
+
 def fill(user: Repository, template: str) -> str:
     """Data for a template, not committed; their path."""
     if template == "image":
@@ -45,17 +60,25 @@ def fill(user: Repository, template: str) -> str:
             for number in range(40):
                 user.write(f"reviews/{name}/{number}.txt", " ".join(chance.choice(words.split(), 6)) + f" {number}")
         return "reviews"
+    if template == "tokens":
+        chance = np.random.default_rng(0)
+        user.write("book.txt", " ".join(chance.choice(["the", "cat", "sat", "on", "a", "mat", "and", "ran"], 2500)))
+        return "book.txt"
+    if template == "masks":
+        masks(user.root / "cells")
+        return "cells"
     if template == "loop":
         return ""
     user.write("mine.csv", rows(template == "regression"))
     return "mine.csv"
 
 
-@pytest.mark.parametrize("template", ["image", "table", "text", "regression", "loop"])
+@pytest.mark.parametrize("template", ["image", "masks", "table", "text", "tokens", "regression", "loop"])
 def test_a_template_ends_in_a_verdict(user: Repository, template: str) -> None:
     path = fill(user, template)
     done = user.init(*([path] if path else []), template="loop" if template == "loop" else "")
     assert done.template == template and done.next[0] == "dvc exp run"
+    assert user.assay("check").stdout.endswith("check: nothing to refuse; next: dvc exp run\n")
     said = user.dvc("exp", "run", *(word.format("") for word in FEW))
     assert user.metrics["verdict"] in ("progress", "inconclusive", "regression"), said.stdout
     listed = user.git("for-each-ref", "--format=%(objectname)", "refs/exps/*/*/*")

@@ -39,3 +39,27 @@ def test_beside_a_pipeline_that_has_stages_of_these_names(user: Repository) -> N
     found = params_yaml.load(user.read("assay/params.yaml"))
     assert done.folder == "assay" and found.task.command == "cd .. && python train.py --seed {seed} --out {out}"
     assert done.next == ["dvc exp run assay/dvc.yaml"]
+
+
+SCRIPT = """import json, sys
+from pathlib import Path
+Path(sys.argv[4], "metrics.json").write_text(json.dumps({"accuracy": int(sys.argv[2]) % 7 / 10}))
+"""
+
+
+@pytest.mark.extra
+def test_check_of_a_script(user: Repository) -> None:
+    """It is not run unasked: a run may take hours. Asked for, it runs once, and nothing is left in the project."""
+    user.write("train.py", f"{SCRIPT}Path(__file__).with_name('ran').touch()\n")
+    user.commit()
+    user.init(template="script")
+    before = user.state()
+    said = user.assay("check").stdout
+    assert "Python 3" in said and said.endswith("check: nothing to refuse; next: dvc exp run\n")
+    said = user.assay("check", "--stage", "train").stdout
+    assert "check: train    1 replicate, accuracy 0." in said and user.state() == before
+    user.write("train.py", "raise SystemExit('no data')\n")
+    user.commit()
+    done = user.assay("check", "--stage", "train", ok=False)
+    assert done.returncode == 2 and "no data" in done.stdout
+    assert done.stdout.endswith("next: mend the script, then assay check --stage train\n")

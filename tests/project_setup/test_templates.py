@@ -29,7 +29,7 @@ def test_charts_are_this_projects() -> None:
 
 def test_sections_are_this_projects() -> None:
     own = parse((ROOT / "params.yaml").read_bytes())
-    made = parse(templates.params(templates.TEMPLATES["table"], "mine", {"path": "x.csv"}))
+    made = parse(templates.params(templates.TEMPLATES["table"], "mine", {"file": "x.csv", "target": "y"}))
     assert list(made) == list(own)
     for section in ("split", "train", "judge", "machine"):
         assert made[section].keys() == own[section].keys()
@@ -41,12 +41,13 @@ def test_a_template_is_a_whole_task(name: str, tmp_path: Path) -> None:
     (tmp_path / "task.py").write_text(templates.text(template.files["task.py"]), encoding="utf-8")
     parts = {part: task_source.read(tmp_path, "mine", part) for part in ("data", "learning", "metrics")}
     assert template.metric in (task_source.metrics(parts["metrics"]) or {})
-    given = {"path": "x"} if name != "loop" else {}
+    given = dict.fromkeys(template.reads, "x") | ({"target": "y"} if "kind" in template.data else {})
     loaded = params_yaml.load(templates.params(template, "mine", given))
     task_source.check_options(parts["learning"], "model", loaded.model, "model")
-    node = parts["data"].functions["prepare"]
-    assert set(loaded.data) <= {argument.arg for argument in node.args.kwonlyargs}
-    assert ast.get_docstring(parts["data"].tree)
+    task_source.check_options(parts["data"], "prepare", loaded.data, "data")
+    pipeline = templates.pipeline(template, reads=True)
+    assert all(f"      - ${{data.{key}}}\n" in pipeline for key in template.reads)
+    assert "data.path" not in pipeline and ast.get_docstring(parts["data"].tree)
 
 
 def test_lines_of_gitignore_are_exact() -> None:

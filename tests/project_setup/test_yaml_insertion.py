@@ -10,7 +10,7 @@ from assay.project_setup import templates, yaml_insertion
 from assay.project_setup.yaml_insertion import UnsafeInsertionError
 
 OURS = templates.pipeline(templates.TEMPLATES["table"], reads=True)
-PARAMS = templates.params(templates.TEMPLATES["table"], "plants", {"path": "plants.csv", "label": "species"})
+PARAMS = templates.params(templates.TEMPLATES["table"], "plants", {"file": "plants.csv", "target": "species"})
 STAGE = "stages:\n  fetch:\n    cmd: ./fetch\n"
 
 #: dvc.yaml of somebody else, in which ours can be inserted

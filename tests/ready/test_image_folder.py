@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from PIL import Image
 from assay.core.errors import UsageError
 from assay.data.encoded_file import EncodedFile
 from assay.ready import image_files, image_folder
-from assay.ready.metrics import METRICS as READY
+from support.broken_images import size_only_png
 
 
 def photos(folder: Path, count: int = 12) -> Path:
@@ -28,16 +26,6 @@ def photos(folder: Path, count: int = 12) -> Path:
             shown[label * len(shown) // 2 :][: len(shown) // 2] += 150
             Image.fromarray(shown).save(folder / name / f"{number:03}.png")
     return folder
-
-
-def size_only_png(path: Path, width: int, height: int) -> None:
-    """A file of a hundred bytes that says that it has so many pixels."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")))
 
 
 def cut_off(path: Path) -> None:
@@ -77,6 +65,7 @@ def test_bad_images_are_named_and_refused_above_a_share(
     said = error.value.sentence
     assert said.startswith(f"{folder}/above/{name}") and f"one of 1 {reason}; 1 of 25 images cannot" in said
     assert "allowed: a share of 0.01 (data.unreadable); next: " in said
+    assert "0x" not in said, "no address in memory"
     found = image_folder.prepare(folder=str(folder), unreadable=0.05)
     assert (
         len(found["inputs"]) == 24
@@ -103,7 +92,7 @@ def test_what_is_no_image_is_left_out_and_said(tmp_path: Path, capsys: pytest.Ca
         (lambda folder: (folder / "empty").mkdir(), r"1 of 3 classes have no image: .*empty; allowed: two images"),
         (lambda folder: [path.unlink() for path in sorted((folder / "above").iterdir())[1:]], "have a single image"),
         (lambda folder: (folder / "above").rename(folder.parent / "gone"), "has 1 folders of images"),
-        (lambda folder: folder.rename(folder.parent / "gone"), "is no folder; next: set data.folder"),
+        (lambda folder: folder.rename(folder.parent / "gone"), "is no folder; next: set the path under data:"),
     ],
 )
 def test_folders_that_cannot_be_learned_from(change: Callable[[Path], object], sentence: str, tmp_path: Path) -> None:
@@ -152,7 +141,3 @@ def test_augment_mirrors_and_shifts() -> None:
 
 def test_most_pixels_is_said_with_the_number() -> None:
     assert f"{image_files.MOST_PIXELS:,}" in image_files.HUGE
-
-
-def test_its_metrics_are_the_ready_ones() -> None:
-    assert all(READY[name] == entry for name, entry in image_folder.METRICS.items())

@@ -11,6 +11,10 @@ from PIL import Image
 
 from support.project import Project, create
 
+METRICS = """from assay.ready.metrics import log_loss, nats
+
+METRICS = {"log_loss": {"function": log_loss, "direction": "minimize", "min_effect": 0.01, "per_example": nats}}
+"""
 MEMBERS = "augment, decode, loss, model, preprocess, statistics"
 
 
@@ -28,7 +32,7 @@ def test_images_in_files_are_accepted_and_measured_against(tmp_path: Path) -> No
     folder.mkdir()
     (folder / "data.py").write_text("from assay.ready.image_folder import prepare as prepare\n", encoding="utf-8")
     (folder / "learning.py").write_text(f"from assay.ready.image_folder import {MEMBERS}\n", encoding="utf-8")
-    (folder / "metrics.py").write_text("from assay.ready.class_metrics import METRICS as METRICS\n", encoding="utf-8")
+    (folder / "metrics.py").write_text(METRICS, encoding="utf-8")
     project.edit("params.yaml", "name: digits", "name: photos")
     for old, new in {
         "lr: 0.003": "lr: 0.02",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -10,17 +11,29 @@ import pytest
 import torch
 
 from assay.core.errors import UsageError
+from assay.data import storage
 from assay.data.storage import Examples
 from assay.data.validate_examples import canonical
-from assay.ready import masks, table, tokens
+from assay.ready import masks, table, text, tokens
+from support.broken_images import size_only_png
 
 Image = pytest.importorskip("PIL.Image")
+
+
+def transformed(task: ModuleType, part: Examples, rows: slice = slice(None)) -> torch.Tensor:
+    """All inputs, by what the transformer learns of `rows`."""
+    stored = storage.arrow(part.inputs)
+    assert stored is not None
+    given = stored.to_pandas() if stored.form == "table" else list(stored)
+    fitted = task.transform().fit(given[rows])
+    return torch.from_numpy(fitted.transform(given))
 
 
 def trained(task: ModuleType, part: Examples, steps: int = 60, **parameters: object) -> tuple[float, float]:
     """Loss before and after some steps on all of it."""
     torch.manual_seed(0)
-    inputs, targets = torch.from_numpy(np.ascontiguousarray(part.inputs)), torch.from_numpy(part.targets)
+    given = transformed(task, part) if hasattr(task, "transform") else np.ascontiguousarray(part.inputs)
+    inputs, targets = torch.as_tensor(given), torch.from_numpy(part.targets)
     targets = targets if part.classes else targets.float()
     seen = (task.statistics(inputs),) if hasattr(task, "statistics") else ()
     ready = task.preprocess(inputs, *seen)
@@ -91,6 +104,10 @@ def test_masks_go_with_their_images(tmp_path: Path, capsys: pytest.CaptureFixtur
     mirrored, with_it = masks.augment(inputs, targets, torch.Generator().manual_seed(0))
     turned = (mirrored != inputs).flatten(1).any(1)
     assert 0 < turned.sum() < 8 and (with_it[turned] == targets[turned].flip(-1)).all()
+    unnamed = masks.prepare(**{**asked, "classes": None})
+    assert unnamed["classes"] == ["0", "1"] and (unnamed["targets"] == part.targets).all()
+    with pytest.raises(UsageError, match=r"different values; allowed: 2 to 64, one for each class; JPEG"):
+        masks.prepare(images=asked["masks"], masks=asked["images"])
     (tmp_path / "images/broken.png").write_bytes(b"no image")
     Image.fromarray(np.full((4, 4), 7, np.uint8)).save(tmp_path / "masks/broken.png")
     (tmp_path / "images/alone.png").write_bytes(b"")
@@ -98,6 +115,10 @@ def test_masks_go_with_their_images(tmp_path: Path, capsys: pytest.CaptureFixtur
         masks.prepare(**asked)
     assert len(masks.prepare(**asked, unreadable=0.3)["inputs"]) == 8
     assert "2 of 10 pairs are left out" in capsys.readouterr().out
+    size_only_png(tmp_path / "masks/alone.png", 60000, 60000)
+    shutil.copy(tmp_path / "images/0.jpg", tmp_path / "images/alone.png")
+    with pytest.raises(UsageError, match=r"the first alone: (60000 × 60000|Image size)"):
+        masks.prepare(**asked)
 
 
 def rows(count: int = 60) -> list[str]:
@@ -116,28 +137,114 @@ def written(folder: Path, lines: list[str], name: str = "table.csv") -> str:
 
 def test_a_table_of_numbers_categories_and_gaps(tmp_path: Path) -> None:
     file = written(tmp_path, rows())
-    part = canonical(table.prepare(file=file, target="label", id="id", drop=["value"]), "task.py")
-    assert part.classes == ("no", "yes") and part.inputs.shape == (60, 2, 2)
-    ready = table.preprocess(torch.from_numpy(part.inputs), table.statistics(torch.from_numpy(part.inputs)))
-    assert ready.shape == (60, 2 + 2 + 3) and torch.isfinite(ready).all()
+    part = canonical(table.prepare(file=file, target="label", id="id", drop=["value"]), "task.py", tmp_path / "one")
+    assert part.classes == ("no", "yes") and storage.arrow(part.inputs).columns == ["age", "town"]  # type: ignore[union-attr]
+    given = transformed(table, part)
+    ready = table.preprocess(given, table.statistics(given))
+    assert ready.shape == (60, 2 + 3) and torch.isfinite(ready).all()  # a town, or none, beside a number and its gaps
+    assert (ready[:, 2:].sum(1) == 1).all() and ready[:, 1].sum() == 9
     first, last = trained(table, part, hidden=16, dropout=0.0)
     assert last < 0.2 * first
-    values = canonical(table.prepare(file=file, target="value", drop=["id", "label"]), "task.py")
+    raw = table.prepare(file=file, target="value", drop=["id", "label"])
+    values = canonical(raw, "task.py", tmp_path / "two")
     assert values.classes is None and values.targets.dtype == np.float64
     assert trained(table, values, hidden=16)[1] < trained(table, values, hidden=16)[0]
 
 
 def test_what_training_rows_teach_is_all_that_is_known(tmp_path: Path) -> None:
     """A category and a scale of rows that do not train change nothing of those that do."""
-    part = canonical(table.prepare(file=written(tmp_path, rows()), target="label", drop=["id", "value"]), "task.py")
-    inputs = torch.from_numpy(part.inputs)
-    taught = table.statistics(inputs[:40])
-    wild = inputs[40:].clone()
-    wild[:, 0, 0], wild[:, 1, 0] = 1e6, 99
-    assert (
-        table.preprocess(inputs[:40], taught) == table.preprocess(torch.cat([inputs[:40], wild]), taught)[:40]
-    ).all()
-    assert (table.preprocess(wild, taught)[:, 4:] == 0).all()  # a town that nobody knows
+    lines = rows()
+    wild = [f"r{row},{10**6},Atlantis,{'yes' if row % 3 == 0 else 'no'},0" for row in range(20)]
+    parts = []
+    for name, added in (("plain", lines[41:]), ("wild", wild)):
+        raw = table.prepare(
+            file=written(tmp_path, [*lines[:41], *added], f"{name}.csv"), target="label", drop=["id", "value"]
+        )
+        given = transformed(table, canonical(raw, "task.py", tmp_path / name), slice(40))
+        parts.append(table.preprocess(given, table.statistics(given[:40])))
+    assert (parts[0][:40] == parts[1][:40]).all()
+    assert (parts[1][40:, 2:] == 0).all()  # a town that nobody knows
+
+
+def test_an_id_follows_from_a_rows_own_values(tmp_path: Path) -> None:
+    """So a new category elsewhere moves no example to another part."""
+    found = []
+    for name, added in (("one", ""), ("two", "r9,1,Aarau,yes,0")):
+        file = written(tmp_path, [*rows(), *([added] * 2 if added else [])], f"{name}.csv")
+        part = canonical(table.prepare(file=file, target="label", drop=["id"]), "task.py", tmp_path / name)
+        found.append(part.ids[:60])
+    assert (found[0] == found[1]).all()
+
+
+def test_columns_of_every_type(tmp_path: Path) -> None:
+    """Whole numbers, true and false, dates, times, numbers that are not finite, nothing at all."""
+    arrow = pytest.importorskip("pyarrow")
+    from datetime import date, datetime
+    from decimal import Decimal
+
+    from pyarrow import parquet
+
+    count = 12
+    columns = {
+        "whole": list(range(count)),
+        "flag": [row % 2 == 0 for row in range(count - 1)] + [None],
+        "day": [date(2026, 1, 1 + row) for row in range(count)],
+        "moment": [datetime(2026, 1, 1, row) for row in range(count - 1)] + [None],
+        "endless": [float("inf"), float("nan"), *map(float, range(count - 2))],
+        "price": [Decimal("1.50")] * count,
+        "nothing": arrow.nulls(count),
+        "label": ["a", "b"] * (count // 2),
+    }
+    parquet.write_table(arrow.table(columns), tmp_path / "all.parquet")
+    raw = table.prepare(file=str(tmp_path / "all.parquet"), target="label")
+    given = transformed(table, canonical(raw, "task.py", tmp_path / "all"))
+    ready = table.preprocess(given, table.statistics(given))
+    assert torch.isfinite(ready).all() and ready[:, 5:10].sum(0).tolist() == [0, 0, 1, 2, 0]
+    assert abs(ready[:, 1].mean()) < 1e-6 and ready[:, 1].std() > 0.5  # days
+
+
+TEXTS = [("warm sun", "good"), ("cold rain", "bad"), ("sun and sea", "good"), ("grey rain", "bad")]
+
+
+def test_texts_of_a_table_or_of_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = ["said;verdict", *(f"{said} {row};{name}" for row in range(10) for said, name in TEXTS)]
+    file = written(tmp_path, lines)
+    raw = text.prepare(file=file, text="said", target="verdict", delimiter=";")
+    for row, (said, name) in enumerate(TEXTS * 5):
+        (tmp_path / "texts" / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "texts" / name / f"{row}.txt").write_text(said, encoding="utf-8")
+    folder = text.prepare(file=str(tmp_path / "texts"))
+    assert raw["classes"] == folder["classes"] == ["bad", "good"] and len(folder["inputs"]) == 20
+    part = canonical(raw, "task.py", tmp_path / "stored")
+    known = transformed(text, part, slice(2))
+    assert known.shape == (40, 3) and known[1].tolist() == transformed(text, part, slice(2))[1].tolist()
+    assert (known[2] != text.PADDING).sum() == 3 and (known[2] == text.UNKNOWN).sum() == 2  # "and", "sea"
+    first, last = trained(text, part, width=8, dropout=0.0)
+    assert last < 0.2 * first
+    (tmp_path / "texts/good/latin.txt").write_bytes("Zürich".encode("latin-1"))
+    (tmp_path / "texts/bad/none.txt").write_text(" ", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"none\.txt \(empty\): .*2 such of 22 texts"):
+        text.prepare(file=str(tmp_path / "texts"))
+    assert len(text.prepare(file=str(tmp_path / "texts"), unusable=0.1)["inputs"]) == 20
+    assert "2 of 22 texts" in capsys.readouterr().out
+    with pytest.raises(UsageError, match=r"has no column 'review' \(data.text\); allowed: said, verdict"):
+        text.prepare(file=file, text="review", delimiter=";")
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [("texts/good", "set the path under data: in params.yaml to texts,"), (".", "in params.yaml to texts")],
+)
+def test_a_folder_of_the_wrong_level_is_told(
+    place: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("good", "bad"):
+        Path("texts", name).mkdir(parents=True)
+        Path("texts", name, "1.txt").write_text("a", encoding="utf-8")
+    with pytest.raises(UsageError, match="folders of texts") as caught:
+        text.prepare(file=place)
+    assert said in str(caught.value)
 
 
 def test_parquet_says_the_same(tmp_path: Path) -> None:
@@ -149,7 +256,7 @@ def test_parquet_says_the_same(tmp_path: Path) -> None:
     parquet.write_table(known, tmp_path / "table.parquet")
     assert arrow.__version__
     first, second = (table.prepare(file=str(path), target="label") for path in (file, tmp_path / "table.parquet"))
-    assert (first["inputs"] == second["inputs"]).all() and (first["targets"] == second["targets"]).all()
+    assert first["inputs"].equals(second["inputs"]) and (first["targets"] == second["targets"]).all()
 
 
 def broken(*edits: tuple[int, str]) -> list[str]:
@@ -199,3 +306,16 @@ def test_some_bad_rows_are_counted_and_left_out(tmp_path: Path, capsys: pytest.C
     (tmp_path / "latin.csv").write_bytes("town,label\nZürich,yes\nBern,no\n".encode("latin-1"))
     with pytest.raises(UsageError, match=r"latin\.csv, row 2: column 'town' is not UTF-8"):
         table.prepare(file=str(tmp_path / "latin.csv"), target="label")
+
+
+def test_times_in_a_table_are_numbers_of_the_training_part(tmp_path: Path) -> None:
+    """Standardised seconds; a gap is the mean, and says that it is one."""
+    days = [f"2026-01-{1 + number % 28:02}" for number in range(40)]
+    rows = "\n".join(f"{day if number else ''},{'ab'[number % 2]}" for number, day in enumerate(days))
+    (tmp_path / "t.csv").write_text(f"day,label\n{rows}\n", encoding="utf-8")
+    part = canonical(table.prepare(file=str(tmp_path / "t.csv"), target="label"), "task.py", tmp_path / "stored")
+    cells = transformed(table, part, slice(0, 30))[:, 0]
+    numbers = torch.tensor([float(day[-2:]) for day in days])
+    mean, spread = numbers[1:30].mean(), numbers[1:30].std(correction=0)
+    assert torch.allclose(cells[1:, 0], (numbers[1:] - mean) / spread, atol=1e-4)
+    assert cells[0].tolist() == [0, table.MISSING] and (cells[1:, 1] == table.NUMBER).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -214,11 +215,23 @@ def test_ctrl_c_ends_all_of_it(tmp_path: Path) -> None:
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
+    heeded = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOLD", str(told))
         threading.Thread(target=interrupt).start()
         began = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             measured(root, 3)
+    signal.signal(signal.SIGINT, heeded)
     assert time.monotonic() - began < 30
     assert not parent_watch.alive(int(told.read_text()))
+
+
+def test_an_interpreter_of_the_projects_own_that_git_does_not_track(tmp_path: Path) -> None:
+    """`env/bin/python`, as a command names it: copies of the tree have none, and are led to it."""
+    root = short(
+        tmp_path, "", {".gitignore": "/env\n__pycache__/\n"}, command="env/bin/python -S train.py {seed} {out}"
+    )
+    (root / "env/bin").mkdir(parents=True)
+    (root / "env/bin/python").symlink_to(sys.executable)
+    assert measured(root, 1).replicates[0].reported is not None

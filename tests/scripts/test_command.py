@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 import pytest
 
 from assay.core import params_yaml, reported_key, script_command
 from assay.core.errors import UsageError
 from assay.runtime import dvc_yaml
+from assay.script import interpreter
 from support import scripted
 
 
@@ -123,3 +125,18 @@ def test_keys() -> None:
         == "accuracy (reported, ruler unproven)"
     )
     assert reported_key.label("accuracy", "accuracy-1.d5fcde12") == "accuracy"
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("python train.py", ("python",)),
+        ("cd sub && OMP_NUM_THREADS=1 env/bin/python3 -m train", ("env/bin/python3",)),
+        ("uv run python train.py; echo done", ("uv", "run", "python")),
+        ("make data && python3.11 train.py", ("python3.11",)),
+        ("echo nothing", ()),
+    ],
+)
+def test_the_interpreter_that_a_command_starts(command: str, words: tuple[str, ...], tmp_path: Path) -> None:
+    """The rest of a line, what is set before it and changes of folder are left out."""
+    assert interpreter.find(command, tmp_path, {"PATH": ""}).words == words

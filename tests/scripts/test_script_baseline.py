@@ -10,7 +10,8 @@ from msgspec import UNSET
 
 from assay.baseline import accepted_strategy
 from assay.baseline.accepted_strategy import AcceptedStrategy
-from assay.commands import accept_checks
+from assay.commands import accept_checks, sweep
+from assay.commands.experiment_grid import Wanted
 from assay.core import params_yaml, schemas
 from assay.core.errors import IncomparableError, UsageError
 from assay.core.paths import ProjectPaths
@@ -233,3 +234,21 @@ def test_a_starting_point_is_what_nothing_was_compared_with() -> None:
     accept_checks.check_numbers(tried, metrics, ("first",))
     with pytest.raises(IncomparableError, match="was compared, with verdict inconclusive"):
         accept_checks.check_numbers(tried, {**metrics, "baseline": 0.5}, ("first",))
+
+
+def test_the_baseline_depends_on_todays_ruler_and_on_its_own_parameters(tmp_path: Path) -> None:
+    root, named = made(tmp_path, ruler=["scoring.py"])
+    before = script_strategies.inputs_of_baseline(context(root), named, [])
+    scripted.write(root, {"scoring.py": "NUMBER = 2\n"})
+    after = script_strategies.inputs_of_baseline(context(root), named, [])
+    assert before.ruler.keys() == after.ruler.keys() == {"scoring.py"} and before.ruler != after.ruler
+    assert before.parameters == after.parameters and TASK["command"] in before.parameters.values()
+
+
+def test_a_sweep_that_has_nothing_to_compare_with_is_refused_before_it_runs(tmp_path: Path) -> None:
+    """A script has no floors; the value to beat that params.yaml may name stands for one."""
+    root, _ = made(tmp_path)
+    (root / "dvc.yaml").write_text("stages: {}\n")
+    scripted.commit(root)
+    with pytest.raises(UsageError, match=r"nothing is accepted, and there is no floor.*judge.floor"):
+        sweep.sweep(root, ["lr=0.2,0.3"], lambda said: pytest.fail(f"it began: {said}"), Wanted("sweep"))

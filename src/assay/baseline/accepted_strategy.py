@@ -11,7 +11,6 @@ import errno
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -177,16 +176,11 @@ def unpack(run: Run, commit: str, say: cache_dirs.Say = cache_dirs.unsaid) -> Pa
 
 def _unpacked(home: Path, commit: str, tree: Path) -> Path:
     """`tree` with the project's files as of `commit`. Raises OSError where it cannot be written."""
-    tree.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=tree.parent, prefix=".new."))
-    cache_dirs.hold(scratch)
-    try:
+    with cache_dirs.scratch(tree.parent) as scratch:
         project = git_checkout.write(home, commit, scratch)
         _check_pointers(project, commit)
         files.write_text(scratch / SEAL, _contents(scratch))
         _put(scratch, tree)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     cache_dirs.hold(tree)
     if not (tree / SEAL).is_file():
         raise FileNotFoundError(errno.ENOENT, "removed while it was made", str(tree))

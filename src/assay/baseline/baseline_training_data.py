@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import shutil
-import tempfile
 from pathlib import Path
 
 from assay.baseline.accepted_strategy import AcceptedStrategy
@@ -45,10 +44,8 @@ def _readable(folder: Path) -> bool:
 
 
 def _fetch(ctx: StageContext, named: AcceptedStrategy, path: str, folder: Path) -> Path:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new.") as scratch:
-        cache_dirs.hold(Path(scratch))
-        out = Path(scratch) / "part"
+    with cache_dirs.scratch(folder.parent) as scratch:
+        out = scratch / "part"
         said = fetch((ctx.run.home, dvc_yaml.main(ctx.run.home)), path, named.commit, out)
         if said:
             raise UsageError(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import tempfile
 from pathlib import Path
 
 from assay.core.errors import UsageError
@@ -69,9 +68,8 @@ def _found(run: Run, commit: str, path: str, known: str, say: cache_dirs.Say) ->
 
 def fetched(run: Run, commit: str, path: str, kept: Path) -> Path:
     """`kept`, with what DVC has at `path` as of `commit`. Raises UsageError where no cache and no remote has it."""
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".new.") as scratch:
-        out = Path(scratch) / "out"
+    with cache_dirs.scratch(kept.parent) as scratch:
+        out = scratch / "out"
         if said := fetch((run.home, dvc_yaml.main(run.home)), path, commit, out):
             raise UsageError(
                 f"{path}, which the training of {commit[:12]} reads, is not available ({said[:200]})",

@@ -22,8 +22,8 @@ def command(stage: str | None, as_json: bool) -> int:
     """List everything that a run would refuse, within seconds, and write nothing.
 
     Reads repository, dvc.yaml, params.yaml and the task, then takes one replicate and two batches through prepare,
-    split, train and evaluate in a temporary place: one process, in the foreground. Leaves with the exit code of the
-    worst refusal.
+    split, train and evaluate in a temporary place: one process, in the foreground. A script is not run, as it has no
+    small form; `--stage train` runs it once, in full. Leaves with the exit code of the worst refusal.
     """
     found = check(Path.cwd(), stage, quiet=as_json)
     show_json(encode(found)) if as_json else show(_text(found))

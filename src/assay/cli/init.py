@@ -46,10 +46,12 @@ def command(
 def _text(done: Setup) -> str:
     lines = [f"took {done.took}; template {done.template}" if done.template else done.took]
     if done.diff:
-        lines += [done.diff, f"would write {', '.join(done.files)}"]
+        lines += [done.diff, f"would change {', '.join(done.files)}"]
     elif done.files:
         listed = ", ".join(done.files)
-        lines.append(f"committed as {done.commit[:12]}: {listed}" if done.commit else f"wrote {listed}")
+        lines.append(
+            f"committed as {done.commit[:12]}: {listed}" if done.commit else f"changed, in no commit: {listed}"
+        )
     lines += done.notes
     lines += [f"{'next' if not number else 'then'}: {one}" for number, one in enumerate(done.next)]
     return "\n".join(lines)

@@ -19,7 +19,7 @@ from assay.baseline import accepted_strategy
 from assay.core import params_problems
 from assay.core.errors import AssayError, Exit, ProvenanceError, UsageError
 from assay.core.params_yaml import Params
-from assay.core.paths import IN_PROJECT, PARAMS, PIPELINE, STAGES, ProjectPaths
+from assay.core.paths import IN_PROJECT, OF_DATA, PARAMS, PIPELINE, STAGES, ProjectPaths
 from assay.core.schemas import Record
 from assay.core.yaml12 import parse
 from assay.runtime import (
@@ -71,10 +71,14 @@ def check(start: Path, stage: str | None, quiet: bool) -> Checked:
         found += _collected(topic, look)
     run = list(_run(root, stage, quiet)) if (root / PARAMS).is_file() else []
     known = {one.text for one in found}
-    return Checked(stages=_stages(stage), refusals=[*found, *(one for one in run if one.text not in known)])
+    return Checked(stages=_stages(root, stage), refusals=[*found, *(one for one in run if one.text not in known)])
 
 
-def _stages(stage: str | None) -> list[str]:
+def _stages(root: Path, stage: str | None) -> list[str]:
+    """Stages that ran in small; of a script, which has no small, the one that was asked for."""
+    params = _params(root)
+    if params and params.is_script:
+        return ["train"] if stage == "train" else []
     run = ["prepare", "split", "train", "evaluate"]
     return run[: run.index(stage) + 1] if stage else run
 
@@ -103,8 +107,9 @@ def _looks(root: Path) -> Iterator[tuple[str, Callable[[], Iterator[AssayError]]
     params = _params(root)
     if params is None:
         return
-    yield "task", lambda: _task(root, params)
-    yield "metric", lambda: _metric(root, params)
+    if not params.is_script:  # which the run in small looks at
+        yield "task", lambda: _task(root, params)
+        yield "metric", lambda: _metric(root, params)
     if git.inside(root):
         yield "code", lambda: _code(root, params)
         yield "baseline", lambda: _baseline(root, params)
@@ -131,13 +136,14 @@ def _pipeline(root: Path) -> Iterator[AssayError]:
     layout = ProjectPaths(root)
     stages = parse(files.read_bytes(layout.pipeline), PIPELINE).get("stages")
     declared = stages if isinstance(stages, dict) else {}
-    if missing := [name for name in STAGES if name not in declared]:
+    params = _params(root)
+    needed = [name for name in STAGES if not (params and params.is_script and name in OF_DATA)]
+    if missing := [name for name in needed if name not in declared]:
         yield UsageError(
             f"dvc.yaml has no stage {', '.join(missing)}",
-            allowed=", ".join(STAGES),
+            allowed=", ".join(needed),
             mend="assay init, or take them from the dvc.yaml of Assay",
         )
-    params = _params(root)
     listed = dvc_yaml.dependencies(layout, params.task.name if params else "")
     for stage in (name for name in STAGES if name in listed):
         for path in listed[stage]:

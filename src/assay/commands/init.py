@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shlex
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from assay.project_setup import (
     output_conflicts,
     setup_plan,
     setup_removal,
+    templates,
 )
 from assay.project_setup.file_changes import EditedFile
 from assay.project_setup.guess_data import Guess
@@ -93,7 +95,7 @@ def _set_up(here: Path, top: Path, wishes: Wishes, inside: bool) -> Setup:
         diff = file_changes.diff(plan.changes)
     else:
         commit = _land(top, plan.changes, message, wishes)
-    commands = _commands(plan, here, guess.template)
+    commands = [*_untracked(top, here, guess), *_lacking(guess), *_commands(plan, here, guess.template)]
     if plan.changes and not wishes.commit:
         commands.insert(0, commit_changes.by_hand(plan.changes, message, _cd(here, top)))
     return Setup(
@@ -106,6 +108,21 @@ def _set_up(here: Path, top: Path, wishes: Wishes, inside: bool) -> Setup:
         next=commands,
         diff=diff,
     )
+
+
+def _untracked(top: Path, here: Path, guess: Guess) -> list[str]:
+    """The command that tracks a task which the user has written: a run refuses code that Git does not have."""
+    if not guess.file or git.run(top, "--literal-pathspecs", "ls-files", "--", str((here / guess.file).resolve())):
+        return []
+    name = shlex.quote(guess.file)
+    return [f"git add {name} && git commit -m 'Add a task' -- {name}"]
+
+
+def _lacking(guess: Guess) -> list[str]:
+    """The command that installs what the template needs; none where it is there."""
+    template = templates.named(guess.template)
+    lacks = any(importlib.util.find_spec(name) is None for name in template.packages)
+    return [f"pip install 'dvc-assay[{template.extra}]'"] if lacks else []
 
 
 def _land(top: Path, changes: list[EditedFile], message: str, wishes: Wishes) -> str:

@@ -15,7 +15,6 @@ from assay.commands.baseline_staleness import AskedBaseline, Stale
 from assay.commands.restore_weights import Stored, lost
 from assay.core.errors import UsageError
 from assay.core.schemas import Arm, Measurement
-from assay.data import storage
 from assay.runtime import cache_dirs, task_source
 from assay.runtime.stage_setup import StageContext
 
@@ -63,12 +62,10 @@ def _cannot_infer(ctx: StageContext, arm: Arm, measured: Measurement, asked: Ask
     task = accepted_strategy.resolved(ctx.run.home, named.name, named.commit).task.name
     if "fit" in task_source.read(tree, task, "learning").functions:
         return "its task trains and predicts in one function, fit()"
-    train, _ = storage.read(own_training_data(ctx, named, say))
-    evaluated, _ = storage.read(layout.part("validation"), ["ids"])
     weights = Stored(
         measured, layout.models("baseline"), layout.curves("baseline"), arm.environment.key, ctx.params.seed
     )
-    unable = lost(weights, ctx.run.store.replicates, train, evaluated)
+    unable = lost(weights, ctx.run.store.replicates, own_training_data(ctx, named, say), layout.part("validation"))
     if gone := next((one.why for one in unable.values() if one.fetchable), ""):
         mend = "dvc pull models/baseline plots/curves-baseline.csv, or train it again with dvc repro -s baseline"
         raise UsageError(gone, mend=mend)

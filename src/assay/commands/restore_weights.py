@@ -20,7 +20,7 @@ from assay.data import storage
 from assay.data.storage import Examples
 from assay.replicates.replicate_cache import Names, ReplicateCache
 from assay.replicates.replicate_result import Outcome, Point
-from assay.replicates.train_and_eval_examples import sample, without
+from assay.replicates.train_and_eval_examples import NEEDED, sample, without
 from assay.runtime import files
 
 
@@ -42,12 +42,13 @@ class LostWeights(NamedTuple):
     fetchable: bool = False
 
 
-def lost(stored: Stored, cache: Path, train: Examples, evaluated: Examples) -> dict[int, LostWeights]:
-    """Replicate → why its weights cannot predict `evaluated`; empty when all can, and then the cache has them.
+def lost(stored: Stored, cache: Path, train: Path, evaluated: Path) -> dict[int, LostWeights]:
+    """Replicate → why its weights cannot predict the part `evaluated`; empty when all can, and then the cache has them.
 
-    `train` is the training part that they were made from. Raises UsageError when a file of weights is damaged.
+    `train` is the folder of the training part that they were made from. Raises UsageError when a file of weights is
+    damaged.
     """
-    used, left_out = without(train, evaluated)
+    used, left_out = without(storage.read(train, NEEDED)[0], storage.read(evaluated, ["ids"])[0])
     store = _store(stored, cache, used)
     reasons = {}
     for one in stored.measurement.replicates:

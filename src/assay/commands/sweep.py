@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from assay.baseline.accepted_strategy import FLOOR
 from assay.commands import changes_without_effect, experiment_grid, grid_looks
 from assay.commands.experiment_grid import Cell, Say, Wanted
 from assay.core.errors import UsageError
 from assay.core.metric_version import metric_name
-from assay.core.params_yaml import Judge
+from assay.core.params_yaml import Judge, Params
 from assay.core.yaml12 import parse
 from assay.history import replicates_csv
 from assay.history.replicates_csv import Row
@@ -67,6 +68,8 @@ def sweep(start: Path, settings: Sequence[str], say: Say, wanted: Wanted) -> Swe
     made = changes_without_effect.ideas(
         layout, [experiment_grid.cell(layout, wanted, chosen) for chosen in combinations(settings)], say
     )
+    if any(_has_no_rival(experiment_grid.asked(layout, one)) for one in made):
+        raise _nothing_to_beat()
     found = dict(zip(made, experiment_grid.attempt(layout, made, say), strict=True))
     measured = {cell: rows for cell, rows in found.items() if not isinstance(rows, UsageError)}
     failed = {cell.label: rows.sentence for cell, rows in found.items() if isinstance(rows, UsageError)}
@@ -145,6 +148,20 @@ def _judged(
     return Sweep(metric, version, baseline, tried, failed)
 
 
+def _has_no_rival(asked: Params) -> bool:
+    """Whether it can be foreseen that there is nothing to compare with: floors are made of data, a script has none."""
+    given = asked.judge.floor is not None or asked.judge.human is not None
+    return asked.is_script and asked.baseline == FLOOR and not given
+
+
+def _nothing_to_beat() -> UsageError:
+    return UsageError(
+        "values cannot be judged: nothing is accepted, and there is no floor",
+        allowed="an accepted strategy, or judge.floor: VALUE in params.yaml",
+        mend="dvc exp run, then assay accept EXPERIMENT NAME --first --why REASON",
+    )
+
+
 def _same(rows: Sequence[Row]) -> bool:
     """Whether candidate and baseline are one strategy, whose difference can only be luck."""
     named = {row["arm"]: row["identity"] for row in rows}
@@ -172,5 +189,7 @@ def _alone(rows: Sequence[Row], metric: str, alpha: float, test: str, hold: str,
 def _floor(rows: Sequence[Row], metric: str) -> tuple[str, float]:
     """The floor that is hardest to beat."""
     known = {row["strategy"]: float(row[metric]) for row in rows if row["arm"] == "floor" and row[metric]}
+    if not known:
+        raise _nothing_to_beat()
     best = verdict_rule.best(known, rows[0]["direction"])
     return best, known[best]

@@ -6,9 +6,9 @@ from collections import Counter
 from pathlib import PurePath
 from typing import Any
 
+from assay.core.pyarrow_package import compute, pyarrow
 from assay.data import arrow_hash
 from assay.data.arrow_rows import ArrowRows
-from assay.data.pyarrow_package import compute, pyarrow
 
 #: endings and shapes that are named; the rest is counted together
 NAMED = 20

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.core.pyarrow_package import compute, pyarrow
 from assay.data.content_hash import KEY, Keys
-from assay.data.pyarrow_package import compute, pyarrow
 
 
 def is_number(kind: Any) -> bool:

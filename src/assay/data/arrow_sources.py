@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from assay.core.errors import UsageError
+from assay.core.pyarrow_package import compute, pyarrow
 from assay.data import arrow_hash, arrow_rows
 from assay.data.arrow_rows import ArrowRows
-from assay.data.pyarrow_package import compute, pyarrow
 from assay.runtime import npy_files
 
 

@@ -75,6 +75,15 @@ class Examples:
         )
 
 
+def in_words(examples: Examples) -> str:
+    """How many examples there are, and what one input is."""
+    stored = arrow(examples.inputs)
+    if stored is None:
+        return f"{len(examples)} examples of shape {tuple(examples.inputs.shape[1:])}"
+    words = {"table": f" of {len(stored.columns)} columns", "texts": ", texts", "files": ", files"}
+    return f"{len(examples)} examples{words.get(stored.form, ' of different shapes')}"
+
+
 def arrow(inputs: object) -> ArrowRows | None:
     """`inputs` where they are no array, None where they are one."""
     return None if isinstance(inputs, np.ndarray) else inputs  # type: ignore[return-value]
@@ -114,11 +123,14 @@ def write(
     chosen = None if rows is None else np.arange(len(examples))[rows]
     form = None if (stored := arrow(examples.inputs)) is None else stored.form
     some = examples if chosen is None else replace(examples, inputs=np.empty((len(examples), 0))).take(chosen)
+    ids = example_ids.packed(some.ids)
+    if chosen is not None:  # as wide as a reader has them: the whole may hold repeats
+        some = replace(some, ids=example_ids.unpacked(ids))
     for name, array in {**some.arrays(), **some.notes}.items():
         if name == "inputs":
             _write_inputs(folder, examples.inputs, chosen)
         else:
-            write_array(folder / f"{name}.npy", example_ids.packed(some.ids) if name == "ids" else array)
+            write_array(folder / f"{name}.npy", ids if name == "ids" else array)
     written = some if chosen is None else replace(some, inputs=_inputs(folder, "", form is not None))
     digests = {name: _digest(array) for name, array in written.arrays().items()}
     noted = {name: array_digest(array) for name, array in some.notes.items()}

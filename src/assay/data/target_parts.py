@@ -37,7 +37,7 @@ class TargetPart(NamedTuple):
 def packed(targets: Mapping[str, NDArray[Any]], where: str) -> tuple[NDArray[np.float64], tuple[TargetPart, ...]]:
     """The table (N, K) of all `targets`, each (N, …), and where each of them lies. `where` names the file in errors."""
     for name, array in targets.items():
-        if array.dtype.kind in "iu" and array.size and np.abs(array.astype(np.float64)).max() > LARGEST:
+        if array.dtype.kind in "iu" and array.size and max(int(array.max()), -int(array.min())) > LARGEST:
             raise UsageError(
                 f"{where}: targets[{name!r}] has numbers beyond {LARGEST}", allowed="smaller whole numbers"
             )

@@ -33,7 +33,7 @@ def changed_alone(tree: ProjectPaths, home: ProjectPaths, since: str, until: Seq
     listed = git.run(home.root, "rev-list", "--reverse", *until, f"^{since}", "--", *_places(tree)).split()
     paths = frozenset(strategy_content.reached(tree.root, task))
     single = script_source.task(tree.root) is None and task_source.is_single(tree.root, task)
-    sources = _Sources(paths, task if single else "")
+    sources = _StrategySources(paths, task if single else "")
     changed = []
     with reading(home.root) as objects:
         for commit in listed:
@@ -51,7 +51,7 @@ def _places(tree: ProjectPaths) -> tuple[str, ...]:
     return (".",) if script_source.task(tree.root) else _SOURCES
 
 
-class _Sources(NamedTuple):
+class _StrategySources(NamedTuple):
     """What strategies are made of: files that training and preparing reach, and the name of a task of one file."""
 
     paths: frozenset[str]
@@ -70,7 +70,9 @@ def _definition(objects: Objects, root: Path, commit: str, metric: str) -> tuple
     return found.decides, found.code, found.options, found.terms or found.source, found.reads, found.score
 
 
-def _touches_strategy(objects: Objects, home: ProjectPaths, parent: str, commit: str, sources: _Sources) -> bool:
+def _touches_strategy(
+    objects: Objects, home: ProjectPaths, parent: str, commit: str, sources: _StrategySources
+) -> bool:
     """Whether the commit changed anything that training, or preparing its data, is made of."""
     before, after = (metric_definition.at(objects, home.root, one) for one in (parent, commit))
     listed = git.run(home.root, "diff-tree", "-r", "-z", "--name-only", "--no-relative", "--no-renames", parent, commit)

@@ -28,7 +28,9 @@ REMOVED = "removed"
 
 
 def land(top: Path, changes: Sequence[EditedFile], message: str, *, commit: bool) -> str:
-    """Write the changes, and commit them unless told otherwise; the new commit's hash, or "".
+    """Write the changes, and commit them unless told otherwise; the new commit's hash, or "" for none.
+
+    None is made where HEAD stays as it is.
 
     Raises ProvenanceError, with nothing written, where Git or a hook refuses.
     """
@@ -39,6 +41,9 @@ def land(top: Path, changes: Sequence[EditedFile], message: str, *, commit: bool
         _put(index, changes)
         tree = index.write()
         file_changes.write(top, changes)
+        if head and tree == git.run(top, "rev-parse", f"{head}^{{tree}}"):  # what is taken out was never committed
+            git.run(top, "update-ref", "-d", RECORD)
+            return ""
         if not commit:
             git.run(top, "update-ref", RECORD, _unborn(top, tree, head, message))
             return ""

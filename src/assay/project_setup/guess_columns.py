@@ -23,7 +23,7 @@ _KINDS = 50
 
 @dataclass(frozen=True)
 class Columns:
-    """What a table holds, and the keyword arguments of prepare() for it, without `path`."""
+    """What a table holds, and the keyword arguments of prepare() for it, without `file`."""
 
     template: str
     says: str
@@ -59,16 +59,21 @@ def _columns(values: dict[str, list[str]], delimiter: str, template: str, count:
     if template == "text" or (not template and text and _prose(values)(text) and not continuous):
         if not text:
             return None
-        says = f"a table of {count} texts (column {text!r}), label {label!r} of {classes} classes"
-        return Columns("text", says, {"text": text, "label": label, **given})
+        says = f"a table of {count} texts (column {text!r}), label {label!r} of {classes} classes{_how(label, values)}"
+        return Columns("text", says, {"text": text, "target": label, **given})
     wanted = template or ("regression" if continuous else "table")
     if wanted == "regression" and not all(map(_is_number, values[label])):
         raise UsageError(f"the column {label!r} holds no numbers", mend="assay init --template table")
     ignored = [name for name in rest if _tells_nothing(name, values[name])]
     kind = "a number" if wanted == "regression" else f"{classes} classes"
-    says = f"a table of {count} rows, label {label!r} ({kind}), {len(rest) - len(ignored)} columns"
+    says = f"a table of {count} rows, label {label!r} ({kind}){_how(label, values)}, {len(rest) - len(ignored)} columns"
     left = f"; left out: {', '.join(ignored)} (another value in each row, or free text)" if ignored else ""
-    return Columns(wanted, says + left, {"label": label, **given, **({"ignore": ignored} if ignored else {})})
+    return Columns(wanted, says + left, {"target": label, **given, **({"drop": ignored} if ignored else {})})
+
+
+def _how(label: str, values: dict[str, list[str]]) -> str:
+    """That a label was taken for its place, and where another is named; its own name needs no words."""
+    return "" if _named(values, LABELS) else " in the last column (another one: data.target in params.yaml)"
 
 
 def _delimiter(path: Path) -> str:
@@ -107,8 +112,8 @@ def _prose(values: dict[str, list[str]]) -> Any:
 
 def _tells_nothing(name: str, values: Sequence[str]) -> bool:
     """Whether a column is an id or free text, from which nothing can be learnt as it stands."""
-    different = len(set(values))
+    different = len(set(values) - {""})
     if all(_is_number(value) for value in values if value):
         counts = different == len(values) and all(value.lstrip("-").isdigit() for value in values)
         return counts and (name.strip().lower() in ("", "id", "index") or name.lower().endswith("_id"))
-    return different > _KINDS
+    return different == len(values) or different > max(_KINDS, len(values) // 2)

@@ -7,8 +7,9 @@ a table's columns mean (`project_setup.guess_columns`).
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,15 @@ TEXTS = {".txt"}
 _PARTS = {"train", "training", "val", "valid", "validation", "dev", "eval", "test", "testing"}
 #: what scripts that train are mostly called
 _SCRIPTS = ("train.py", "main.py", "run.py", "scripts/train.py", "src/train.py")
+#: folders of images and of their masks
+_IMAGES_OF, _MASKS_OF = (
+    {"images", "image", "imgs", "img", "photos", "jpegimages"},
+    {*("masks", "mask", "labels", "annotations", "segmentation", "segmentationclass")},
+)
+#: texts that are about a project, or a list, and bytes that make one worth a model
+_NO_BOOK, _BOOK = ("readme", "license", "licence", "requirements", "constraints", "changelog", "notice"), 2_000
+#: what is looked for, for sentences
+_WANTED = "a folder with a folder of images or .txt files for each class, images and masks, a text, or a .csv file"
 _SKIPPED = {"node_modules", "__pycache__", "site-packages", "build", "dist", "tests", "docs"}
 #: folders that are looked into without being told, and how deep
 _FOLDERS, _DEPTH = 2_000, 4
@@ -38,6 +48,13 @@ class Guess:
     others: tuple[str, ...] = ()  # data that were found, too, and not taken
     task: str = ""  # of the user's own: its name
     metric: str = ""  # of the user's own task: its first
+    file: str = ""  # of the user's own task
+    parts: tuple[str, ...] = ("",)  # folders in `path` that the template reads apart
+
+    @property
+    def paths(self) -> list[str]:
+        """Where the data lie, one for each key that the template reads."""
+        return [f"{self.path}/{part}" if part else self.path for part in self.parts]
 
 
 def guess(folder: Path, paths: Sequence[str], template: str = "") -> Guess:
@@ -51,21 +68,25 @@ def guess(folder: Path, paths: Sequence[str], template: str = "") -> Guess:
         return _script(folder, paths)
     if not paths and not template and (own := own_task.find(folder)):
         name, file, metric = own
-        return Guess("own", "", f"{file}, which is there, with its metric {metric}", task=name, metric=metric)
+        says = f"{file}, which is there, with its metric {metric}"
+        return Guess("own", "", says, task=name, metric=metric, file=file)
     if paths:
         return _at(folder, paths[0], template)
     found = [one for place in _places(folder) if (one := _taken(folder, place, template))]
-    order = {"image": 0, "text": 1, "table": 2, "regression": 2}
+    books = [one for one in found if one.template == "tokens"]
+    if not template and len(books) > (1 if len(books) == len(found) else 0):  # several, or beside something else
+        found = [one for one in found if one.template != "tokens"]
+    order = {"image": 0, "masks": 0, "text": 1, "table": 2, "regression": 2, "tokens": 3}
     found.sort(key=lambda one: (order[one.template], -_size(folder / one.path), one.path))
     if found:
         first = found[0]
-        return Guess(first.template, first.path, first.says, first.data, tuple(one.path for one in found[1:]))
+        return replace(first, others=tuple(one.path for one in found[1:]))
     if template == "loop":
         return Guess("loop", "", "the digits that come with scikit-learn, until prepare() in task.py reads your data")
     wanted = f" that fit the template {template}" if template else ""
     raise UsageError(
         f"no data{wanted} were found in {folder}",
-        allowed="a folder with a folder of images or .txt files for each class, or a .csv or .tsv file",
+        allowed=_WANTED,
         mend="assay init PATH, or assay init --template loop",
     )
 
@@ -91,15 +112,24 @@ def _at(folder: Path, path: str, template: str) -> Guess:
         return Guess("loop", "", f"a loop; prepare() in task.py is where {path} is to be read")
     found = _taken(folder, place, template)
     if found is None and place.is_dir():
-        inside = [one for where in _places(place) if (one := _taken(folder, where, template))]
-        found = max(inside, key=lambda one: _size(folder / one.path), default=None)
+        inside = [
+            one for where in _places(place) if (one := _taken(folder, where, template)) and one.template != "tokens"
+        ]
+        found = max(inside, key=lambda one: _size(folder / one.path), default=None) or _book(folder, place, template)
     if found is None:
         raise UsageError(
             f"{path} holds nothing that {f'the template {template}' if template else 'Assay'} can read",
-            allowed="a folder with a folder of images or .txt files for each class, or a .csv or .tsv file",
-            mend=f"assay init --template loop {path}",
+            allowed=_WANTED,
+            mend=_above(folder, place, template) or f"assay init --template loop {path}",
         )
     return found
+
+
+def _above(folder: Path, place: Path, template: str) -> str:
+    """The command for the folder above, where that has a folder for each class and `place` is one of them."""
+    above = place.parent
+    fits = above != folder and above.is_relative_to(folder) and _taken(folder, above, template)
+    return shlex.join(["assay", "init", _seen(folder, above)]) if fits else ""
 
 
 def _places(folder: Path) -> Iterator[Path]:
@@ -115,12 +145,16 @@ def _places(folder: Path) -> Iterator[Path]:
         folders[:] = sorted(one for one in folders if not one.startswith(".") and one not in _SKIPPED)
         if place != folder:
             yield place
-        yield from (place / one for one in sorted(names) if Path(one).suffix.lower() in TABLES)
+        yield from (place / one for one in sorted(names) if Path(one).suffix.lower() in TABLES | TEXTS)
 
 
 def _taken(folder: Path, place: Path, template: str) -> Guess | None:
     """`place` as data for `template`, or for whichever fits; None where none does."""
     if place.is_dir():
+        if template in ("", "masks") and (pairs := _pairs(place)):
+            (one, other), count = pairs
+            says = f"{_seen(folder, place)}: {count} images ({one}) with a mask of the same name ({other})"
+            return Guess("masks", _seen(folder, place), says, parts=(one, other))
         for name, suffixes, what in (("image", IMAGES, "images"), ("text", TEXTS, "texts")):
             if template in ("", name) and (found := _classes(place, suffixes)):
                 where, classes, count = found
@@ -128,6 +162,8 @@ def _taken(folder: Path, place: Path, template: str) -> Guess | None:
                 says = f"{path}: {count} {what} in {len(classes)} classes ({_listed(classes)}), a folder each"
                 return Guess(name, path, says + _left_out(folder, place, where))
         return None
+    if place.suffix.lower() in TEXTS:
+        return _book(folder, place, template)
     if place.suffix.lower() not in TABLES or template not in ("", "table", "regression", "text"):
         return None
     columns = guess_columns.read(place, template)
@@ -135,6 +171,32 @@ def _taken(folder: Path, place: Path, template: str) -> Guess | None:
         return None
     path = _seen(folder, place)
     return Guess(columns.template, path, f"{path}: {columns.says}", columns.data)
+
+
+def _book(folder: Path, place: Path, template: str) -> Guess | None:
+    """A text, or a folder with texts in it, for a language model."""
+    if template not in ("", "tokens"):
+        return None
+    texts = [place] if place.is_file() else sorted(place.rglob("*.txt"))
+    texts = [one for one in texts if not one.stem.lower().startswith(_NO_BOOK)]
+    size = sum(one.stat().st_size for one in texts if one.is_file())
+    if size < _BOOK:
+        return None
+    path = _seen(folder, place)
+    what = "a text" if place.is_file() else f"{len(texts)} texts"
+    return Guess("tokens", path, f"{path}: {what} of {size:,} bytes, for a language model of its characters")
+
+
+def _pairs(place: Path) -> tuple[tuple[str, str], int] | None:
+    """Names of the folders of images and of masks in `place`, and how many files of one name both have."""
+    folders = {one.name.lower(): one for one in place.iterdir() if one.is_dir()}
+    images = next((folders[name] for name in sorted(_IMAGES_OF & folders.keys())), None)
+    masks = next((folders[name] for name in sorted(_MASKS_OF & folders.keys())), None)
+    if images is None or masks is None:
+        return None
+    first, second = ({file.stem for file in one.rglob("*") if file.suffix.lower() in IMAGES} for one in (images, masks))
+    count = len(first & second)
+    return ((images.name, masks.name), count) if count and 2 * count >= len(first) else None
 
 
 def _classes(place: Path, suffixes: set[str]) -> tuple[Path, list[str], int] | None:

@@ -92,7 +92,8 @@ def _variables(folder: Path, declared: Mapping[str, Any]) -> set[str]:
             found |= set(map(str, entry))
         elif isinstance(entry, str) and (name := entry.partition(":")[0]) != PARAMS:
             place = folder / name
-            found |= set(map(str, _mapping(place.read_bytes()))) if place.suffix in (".yaml", ".yml") else {"?"}
+            known = _mapping(place.read_bytes() if place.is_file() else None)
+            found |= set(map(str, known)) if place.suffix in (".yaml", ".yml") else {"?"}
     return found
 
 

@@ -202,8 +202,10 @@ def parameters(place: ProjectPlace, guess: Guess, template: Template) -> str:
         lead = "" if above == "." else f"cd {shlex.quote(above)} && "
         command = f"{lead}python {shlex.quote(str(guess.data['script']))}"
         return templates.params(template, guess.template, {"command": command})
-    path = seen_from(place, guess.path)
-    data = {"path": path, **guess.data} if guess.path else guess.data
+    paths = {}
+    if guess.path:
+        paths = {key: seen_from(place, one) for key, one in zip(template.reads, guess.paths, strict=True)}
+    data = {**paths, **guess.data}
     task = guess.task or templates.task_name(guess.path or guess.template)
     return templates.params(template, task, data, guess.metric)
 

@@ -17,7 +17,7 @@ from assay.core.paths import PARAMS, PIPELINE
 
 #: folder of the package data
 PLACE = Path(__file__).resolve().parents[1] / "templates"
-#: line of dvc.yaml that makes the data a dependency of `prepare`
+#: line of dvc.yaml that makes the data a dependency of `prepare`; `path` stands for the keys that are read
 _DATA_LINE = "      - ${data.path}\n"
 _PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./-]*")
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
@@ -32,13 +32,21 @@ class Template:
     metric: str
     model: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
+    reads: tuple[str, ...] = ()  # keys of `data:` that are paths, on which `prepare` depends
     epochs: int = 20
-    extra: str = ""  # extra of dvc-assay that it needs
+    packages: tuple[str, ...] = ()  # modules that it needs beside Assay's own requirements
     pipeline: str = PIPELINE
     parameters: str = PARAMS
 
+    @property
+    def extra(self) -> str:
+        """The extra of dvc-assay that it needs; "" where that is none."""
+        return "ready" if self.packages else ""
 
-#: name → template. The ready tasks take their place here; files of tests that come with one, too.
+
+_TABLES, _IMAGES = ("pyarrow", "pandas"), ("PIL", "pyarrow")
+
+#: name → template; all but the last two import a ready task
 TEMPLATES: dict[str, Template] = {
     "image": Template(
         "images, a folder for each class",
@@ -46,28 +54,55 @@ TEMPLATES: dict[str, Template] = {
         metric="accuracy",
         model={"width": 16},
         data={"size": 32},
+        reads=("folder",),
         epochs=10,
-        extra="ready",
+        packages=_IMAGES,
+    ),
+    "masks": Template(
+        "images and a mask of each",
+        {"task.py": "masks.task.txt"},
+        metric="iou",
+        model={"width": 16},
+        data={"size": 64},
+        reads=("images", "masks"),
+        epochs=10,
+        packages=_IMAGES,
     ),
     "table": Template(
         "a table whose label is a class",
         {"task.py": "table.task.txt"},
         metric="accuracy",
-        model={"hidden": 32},
+        model={"hidden": 64},
+        data={"kind": "classification"},
+        reads=("file",),
+        packages=_TABLES,
+    ),
+    "regression": Template(
+        "a table whose label is a number",
+        {"task.py": "table.task.txt"},
+        metric="mae",
+        model={"hidden": 64},
+        data={"kind": "regression"},
+        reads=("file",),
+        packages=_TABLES,
     ),
     "text": Template(
         "texts and their classes",
         {"task.py": "text.task.txt"},
         metric="accuracy",
-        model={"hidden": 32},
-        data={"words": 1024},
+        model={"width": 32},
+        reads=("file",),
         epochs=10,
+        packages=_TABLES,
     ),
-    "regression": Template(
-        "a table whose label is a number",
-        {"task.py": "regression.task.txt"},
-        metric="mae",
-        model={"hidden": 32},
+    "tokens": Template(
+        "a language model of one text",
+        {"task.py": "tokens.task.txt"},
+        metric="nats_per_token",
+        model={"width": 64},
+        data={"length": 64},
+        reads=("file",),
+        epochs=10,
     ),
     "loop": Template(
         "a training loop of your own",
@@ -90,15 +125,19 @@ OWN = Template("a task of your own", {}, metric="", epochs=20)
 
 #: what a few keys of `data:` and `model:` mean, beside their values in params.yaml
 _MEANINGS = {
-    "path": "where the data lie, as seen from this file",
-    "label": "the column to predict",
+    "file": "where the data lie, as seen from this file",
+    "folder": "where the data lie, as seen from this file",
+    "images": "where the data lie, as seen from this file",
+    "masks": "files of the images' names; a pixel is a class",
+    "target": "the column to predict",
     "text": "the column to read",
     "delimiter": "between two columns",
-    "ignore": "columns that are left out",
+    "drop": "columns that no model sees",
+    "kind": "classification, regression",
     "size": "pixels a side that each image is resized to",
-    "words": "places that words are counted in",
-    "width": "channels of the first layer",
-    "hidden": "width of the hidden layer",
+    "length": "characters in a window",
+    "width": "of the first layer; later ones follow from it",
+    "hidden": "width of the hidden layers",
 }
 
 
@@ -118,9 +157,9 @@ def is_ours(content: bytes) -> bool:
 
 
 def pipeline(template: Template, *, reads: bool) -> str:
-    """dvc.yaml; with `reads`, `prepare` depends on `data.path`."""
-    found = text(template.pipeline)
-    return found if reads else found.replace(_DATA_LINE, "")
+    """dvc.yaml; with `reads`, `prepare` depends on the data that the template reads."""
+    lines = "".join(_DATA_LINE.replace("data.path", f"data.{key}") for key in template.reads if reads)
+    return text(template.pipeline).replace(_DATA_LINE, lines)
 
 
 def params(template: Template, task: str, data: Mapping[str, Any], metric: str = "") -> str:
@@ -128,7 +167,7 @@ def params(template: Template, task: str, data: Mapping[str, Any], metric: str =
     filled = text(template.parameters)
     values = {
         "TASK": task,
-        "DATA": _lines({**data, **template.data} if "path" in data else data),
+        "DATA": _lines({**data, **template.data} if set(template.reads) & set(data) else data),
         "MODEL": _lines(template.model),
         "EPOCHS": str(template.epochs),
         "METRIC": metric or template.metric,

@@ -1,10 +1,10 @@
 """A ready task: images in a folder for each class.
 
-    from assay.ready.image_folder import METRICS, augment, decode, loss, model, prepare, preprocess, statistics
+    from assay.ready.image_folder import augment, decode, loss, model, prepare, preprocess, statistics
 
-in task.py; whatever is written there under one of these names stands instead. `data:` in params.yaml has `folder`, and
-`size`, to which images are brought, `model:` has `width`. Images are kept as they are, decoded once into a cache, and
-named where they cannot be taken.
+in task.py, with `metric.name: accuracy`; whatever is written there under one of these names stands instead. `data:` in
+params.yaml has `folder`, and `size`, to which images are brought, `model:` has `width`. Images are kept as they are,
+decoded once into a cache, and named where they cannot be taken.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from torch import Tensor, nn
 
 from assay.core.errors import UsageError
 from assay.ready import image_files
-from assay.ready.class_metrics import METRICS
 
-__all__ = ["METRICS", "augment", "decode", "loss", "model", "prepare", "preprocess", "statistics"]
+__all__ = ["augment", "decode", "loss", "model", "prepare", "preprocess", "statistics"]
 
 #: images that statistics() looks at together
 PIECE = 1024

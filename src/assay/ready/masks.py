@@ -4,7 +4,8 @@
 
 in task.py, with `metric.name: iou`; whatever is written there under one of these names stands instead. `data:` in
 params.yaml has the folders `images` and `masks`, whose files go together by their names without the ending, `size`, to
-which both are brought, and `classes`; `model:` has `width`. A pixel of a mask holds the number of its class.
+which both are brought, and `classes`; `model:` has `width`. A pixel of a mask holds the number of its class. Without
+`classes` these are the values that the masks hold, such as 0 and 255.
 """
 
 from __future__ import annotations
@@ -19,40 +20,66 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from assay.core.errors import UsageError
+from assay.ready import class_folders, image_files
 from assay.ready import pillow_package as pillow
+from assay.ready.image_files import ENDINGS, BadImageError
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+#: different values in masks up to which each is a class
+MOST_VALUES = 64
 
 
-def prepare(*, images: str, masks: str, classes: list[str], size: int = 64, unreadable: float = 0.01) -> dict[str, Any]:
+def prepare(
+    *, images: str, masks: str, classes: list[str] | None = None, size: int = 64, unreadable: float = 0.01
+) -> dict[str, Any]:
     """Images (N, 3, size, size) of bytes and masks (N, size, size) of class numbers.
 
-    Up to a share of `unreadable` of the pairs may be broken, or lack one of both: these are left out, counted, and the
-    first is named. Raises UsageError above that.
+    Up to a share of `unreadable` of the pairs may be broken, huge, links to elsewhere, or lack one of both: these are
+    left out, counted, and the first is named. Raises UsageError above that.
     """
     first, second = _files(Path(images)), _files(Path(masks))
-    bad = [
-        f"{name}: no {'mask' if name in first else 'image'} of this name"
-        for name in sorted(first.keys() ^ second.keys())
-    ]
-    pixels, labels = [], []
-    for name in sorted(first.keys() & second.keys()):
+    names = sorted(first.keys() | second.keys())
+    bad, pixels, labels = [], [], []
+    for name in names:
         try:
-            pixels.append(_image(first[name], size))
-            labels.append(_mask(second[name], size, len(classes)))
-        except (OSError, ValueError, SyntaxError) as error:
+            image = _one(first, name, "image", Path(images))
+            mask = _one(second, name, "mask", Path(masks))
+            pixels.append(_image(image, size))
+            labels.append(_mask(mask, size, classes))
+        except (OSError, ValueError, BadImageError) as error:
             del pixels[len(labels) :]
             bad.append(f"{name}: {error}")
-    total = len(first.keys() | second.keys())
-    if bad and (not labels or len(bad) > unreadable * total):
+    if bad and (not labels or len(bad) > unreadable * len(names)):
         raise UsageError(
-            f"{len(bad)} of {total} pairs of images and masks cannot be used, the first {bad[0]}",
+            f"{len(bad)} of {len(names)} pairs of images and masks cannot be used, the first {bad[0]}",
             allowed=f"a share of at most {unreadable:g} (data.unreadable)",
             mend="mend or remove them",
         )
     if bad:
-        sys.stdout.write(f"prepare: {len(bad)} of {total} pairs are left out, the first {bad[0]}\n")
-    return {"inputs": np.stack(pixels), "targets": np.stack(labels).astype(np.int64), "classes": list(classes)}
+        sys.stdout.write(f"prepare: {len(bad)} of {len(names)} pairs are left out, the first {bad[0]}\n")
+    targets = np.stack(labels).astype(np.int64)
+    if classes is None:
+        classes, targets = _by_value(targets, masks)
+    return {"inputs": np.stack(pixels), "targets": targets, "classes": list(classes)}
+
+
+def _by_value(masks: NDArray[np.int64], folder: str) -> tuple[list[str], NDArray[np.int64]]:
+    """Names of the values that are there, and the number of each pixel's."""
+    values, numbers = np.unique(masks, return_inverse=True)
+    if not 2 <= len(values) <= MOST_VALUES:
+        raise UsageError(
+            f"the masks in {folder} hold {len(values)} different values",
+            allowed=f"2 to {MOST_VALUES}, one for each class; JPEG and smoothed borders make more",
+            mend="write them as PNG files of class numbers, and name these in data.classes",
+        )
+    return [str(value) for value in values.tolist()], numbers.reshape(masks.shape).astype(np.int64)
+
+
+def _one(files: dict[str, Path], name: str, what: str, folder: Path) -> Path:
+    if name not in files:
+        raise ValueError(f"no {what} of this name")
+    if class_folders.leaves(files[name], folder):
+        raise ValueError(f"the {what} is a link that leaves the folder")
+    return files[name]
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -60,32 +87,35 @@ def _files(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise UsageError(f"there is no folder {str(folder)!r}", mend="set data.images and data.masks in params.yaml")
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in ENDINGS and not path.name.startswith("."):
+    for path in sorted(class_folders.below(folder)):
+        if path.suffix.lower() in ENDINGS and not path.is_dir() and not class_folders.is_hidden(path, folder):
             name = path.relative_to(folder).with_suffix("").as_posix()
             if name in found:
                 raise UsageError(f"{path} and {found[name]} have one name", allowed="one file of each name")
             found[name] = path
     if not found:
-        raise UsageError(f"{str(folder)!r} holds no images", allowed=", ".join(ENDINGS))
+        raise UsageError(f"{str(folder)!r} holds no images", allowed=", ".join(sorted(ENDINGS)))
     return found
 
 
 def _image(path: Path, size: int) -> NDArray[np.uint8]:
     """(3, size, size) bytes, turned as its EXIF entry says."""
-    with pillow.Image.open(path) as opened:
-        turned = pillow.ImageOps.exif_transpose(opened).convert("RGB")
-        return np.asarray(turned.resize((size, size)), dtype=np.uint8).transpose(2, 0, 1)
+    colours = pillow.Image.fromarray(image_files.pixels(path.read_bytes()))
+    return np.asarray(colours.resize((size, size)), dtype=np.uint8).transpose(2, 0, 1)
 
 
-def _mask(path: Path, size: int, classes: int) -> NDArray[np.uint8]:
+def _mask(path: Path, size: int, classes: list[str] | None) -> NDArray[np.int64]:
     """(size, size) class numbers; resized by the nearest pixel, as a class between two would be a third one."""
-    with pillow.Image.open(path) as opened:
-        plain = opened if opened.mode in ("L", "P", "I", "1") else opened.convert("L")
-        found = np.asarray(plain.resize((size, size), pillow.Image.Resampling.NEAREST)).astype(np.int64)
-    if found.min() < 0 or found.max() >= classes:
-        raise ValueError(f"the mask has the value {found.max()}, and there are {classes} classes, numbered from 0")
-    return found.astype(np.uint8)
+
+    def numbers(image: Any) -> Any:
+        plain = image if image.mode in ("L", "P", "I", "1") or image.mode.startswith("I;16") else image.convert("L")
+        turned = pillow.ImageOps.exif_transpose(plain)
+        return np.asarray(turned.resize((size, size), pillow.Image.Resampling.NEAREST)).astype(np.int64)
+
+    found: NDArray[np.int64] = image_files.opened(path.read_bytes(), numbers)
+    if classes is not None and (found.min() < 0 or found.max() >= len(classes)):
+        raise ValueError(f"the mask has the value {found.max()}, and there are {len(classes)} classes, numbered from 0")
+    return found
 
 
 def model(shape: tuple[int, ...], outputs: int, *, width: int = 16) -> nn.Module:

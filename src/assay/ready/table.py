@@ -1,12 +1,11 @@
 """A ready task: a table in a CSV or Parquet file, of numbers and categories, some of them missing.
 
-    from assay.ready.table import loss, model, prepare, preprocess, statistics
+    from assay.ready.table import loss, model, prepare, preprocess, statistics, transform
 
 in task.py, with `metric.name: macro_f1`, or `mae`; whatever is written there under one of these names stands instead.
 `data:` in params.yaml has `file`, `target` and what else prepare() takes, `model:` has `hidden` and `dropout`.
 
-Means, spreads and the categories that a model knows are those of the training part alone (`statistics`). So prepare()
-keeps a table as it is: each cell is a value and its kind, as nothing about the other rows may change it.
+Means, spreads and the categories that a model knows are those of the training part alone (`transform`).
 """
 
 from __future__ import annotations
@@ -21,12 +20,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from assay.core import pyarrow_package as arrow
 from assay.core.errors import UsageError
-from assay.ready import arrow_package as arrow
 from assay.ready import table_file
 
 #: kinds of cells
 NUMBER, MISSING, CATEGORY = 0.0, 1.0, 2.0
+#: places of categories that are missing, and of those that the training part does not have
+EMPTY, UNSEEN = 0, -1
 #: categories of a column that a model tells apart: the most frequent ones in the training part
 MOST_CATEGORIES = 64
 
@@ -40,9 +41,10 @@ def prepare(
     group: str = "",
     order: str = "",
     drop: tuple[str, ...] | list[str] = (),
+    delimiter: str = ",",
     unusable: float = 0.01,
 ) -> dict[str, Any]:
-    """Cells (N, columns, 2), each a value and its kind, and the column `target`.
+    """The table without the column `target`, and that column.
 
     `kind` is classification, regression, or auto: by the column. `id` names a column that must not repeat, `group` what
     stays in one part, `order` a time to split by, `drop` columns that no model sees. A share of up to `unusable` rows
@@ -50,7 +52,7 @@ def prepare(
     """
     if kind not in ("auto", "classification", "regression"):
         raise UsageError(f"data.kind is {kind!r}", allowed="auto, classification, regression")
-    table, lost = table_file.read(Path(file), unusable)
+    table, lost = table_file.read(Path(file), unusable, delimiter)
     targets, classes, kept = table_file.labels(table, target, kind, lost)
     if id:
         kept &= table_file.unique_ids(table, id, lost)
@@ -60,58 +62,77 @@ def prepare(
     columns = [name for name in table.column_names if name not in apart]
     if not columns:
         raise UsageError(f"{file} has no column beside {', '.join(sorted(apart - {''}))}", allowed="at least one")
-    cells = np.stack([_cells(table[name]) for name in columns], axis=1)[kept]
-    found: dict[str, Any] = {"inputs": cells, "targets": targets[kept], "classes": classes}
+    found: dict[str, Any] = {"targets": targets[kept], "classes": classes}
     for key, name in (("groups", group), ("order", order)):
         if name:
             found[key] = table_file.named(table, name, f"data.{key}", file).to_numpy(zero_copy_only=False)[kept]
-    return found
+    usable = table.select(columns)
+    if not kept.all():
+        usable = usable.filter(arrow.pyarrow.array(kept))
+    return {"inputs": arrow.pyarrow.table({name: _plain(usable[name]) for name in columns}), **found}
 
 
-def _cells(column: Any) -> NDArray[np.float64]:
-    """(N, 2) of one column: numbers as they are, others as the place of their name among all names, sorted."""
-    types, made = arrow.pyarrow.types, np.zeros((len(column), 2))
-    there = column.is_valid().to_numpy()
-    if types.is_integer(column.type) or types.is_floating(column.type):
-        numbers = column.to_numpy().astype(np.float64)
-        there &= np.isfinite(numbers)
-        made[:, 0], made[:, 1] = np.where(there, numbers, 0), np.where(there, NUMBER, MISSING)
+def _plain(column: Any) -> Any:
+    """A column as numbers, times or text; numbers that are not finite are gaps."""
+    types, lib = arrow.pyarrow.types, arrow.pyarrow
+    if types.is_floating(column.type) or types.is_decimal(column.type):
+        numbers = column.cast(lib.float64())
+        return arrow.compute.if_else(arrow.compute.is_finite(numbers), numbers, lib.scalar(None, lib.float64()))
+    if types.is_integer(column.type):
+        return column
+    if types.is_timestamp(column.type) or types.is_date(column.type):
+        return column.cast(lib.timestamp("us"))
+    return column.cast(lib.string())
+
+
+class TableEncoder:
+    """A transformer: cells (N, columns, 2), each a value and its kind.
+
+    Numbers and times are standardised. A category is its place by how often it is there, of equals by name, from 1.
+    """
+
+    def fit(self, frame: Any) -> TableEncoder:
+        self.rules = {name: _rule(frame[name]) for name in frame.columns}
+        return self
+
+    def transform(self, frame: Any) -> NDArray[np.float32]:
+        made = np.empty((len(frame), len(self.rules), 2), dtype=np.float32)
+        for place, (name, rule) in enumerate(self.rules.items()):
+            gaps = frame[name].isna().to_numpy()
+            if isinstance(rule, dict):
+                made[:, place, 0] = np.where(gaps, EMPTY, frame[name].map(rule).fillna(UNSEEN).to_numpy(dtype=float))
+                made[:, place, 1] = CATEGORY
+            else:
+                mean, spread = rule
+                made[:, place, 0] = np.where(gaps, 0.0, (_numbers(frame[name]) - mean) / spread)
+                made[:, place, 1] = np.where(gaps, MISSING, NUMBER)
         return made
-    if types.is_temporal(column.type):
-        seconds = column.cast(arrow.pyarrow.timestamp("us")).cast(arrow.pyarrow.int64()).to_numpy().astype(np.float64)
-        made[:, 0], made[:, 1] = np.where(there, seconds / 1e6, 0), np.where(there, NUMBER, MISSING)
-        return made
-    encoded = column.cast(arrow.pyarrow.string()).combine_chunks().dictionary_encode()
-    if isinstance(encoded, arrow.pyarrow.ChunkedArray):
-        encoded = encoded.combine_chunks()
-    names = np.asarray(encoded.dictionary.to_pylist(), dtype=str)
-    place = np.argsort(np.argsort(names, kind="stable"), kind="stable")
-    codes = encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)
-    made[:, 0] = np.where(there, place[codes] if len(names) else 0, -1)
-    made[:, 1] = CATEGORY
-    return made
+
+
+def _rule(column: Any) -> dict[str, int] | tuple[float, float]:
+    """Places of the categories of a column, or mean and spread of its numbers."""
+    if column.dtype.kind not in "iufM":
+        counts = sorted(((-count, str(name)) for name, count in column.value_counts().items()))[:MOST_CATEGORIES]
+        return {name: place for place, (_, name) in enumerate(counts, EMPTY + 1)}
+    numbers = _numbers(column)[~column.isna().to_numpy()]
+    spread = float(numbers.std()) if len(numbers) else 0.0
+    return (float(numbers.mean()) if len(numbers) else 0.0, spread or 1.0)
+
+
+def _numbers(column: Any) -> NDArray[np.float64]:
+    """Numbers; of times their distance from 1970 in whatever unit, as they are standardised. Gaps mean nothing."""
+    return np.asarray(column.to_numpy(), dtype=np.float64)
+
+
+def transform() -> TableEncoder:
+    """What is fitted on the training part alone."""
+    return TableEncoder()
 
 
 def statistics(inputs: Tensor) -> dict[str, Tensor]:
-    """Of the training part alone: mean and spread of numbers, the most frequent categories of each column."""
-    values, kinds = inputs[..., 0].double(), inputs[..., 1]
-    there = kinds == NUMBER
-    count = there.sum(0).clamp(min=1)
-    mean = (values * there).sum(0) / count
-    spread = ((((values - mean) * there) ** 2).sum(0) / count).sqrt()
-    levels = [_frequent(column[kind == CATEGORY]) for column, kind in zip(values.T, kinds.T, strict=True)]
-    width = max(1, max(len(one) for one in levels))
-    known = torch.full((len(levels), width), -2.0, dtype=torch.float64)
-    for row, one in zip(known, levels, strict=True):
-        row[: len(one)] = one
-    return {"mean": mean, "sd": torch.where(spread > 0, spread, torch.ones_like(spread)), "levels": known}
-
-
-def _frequent(codes: Tensor) -> Tensor:
-    """Categories by how often they are there, of equals the first by name; -1 is an empty cell."""
-    seen, counts = torch.unique(codes, return_counts=True)
-    ordered: Tensor = seen[torch.argsort(counts, descending=True, stable=True)]
-    return ordered[:MOST_CATEGORIES]
+    """Places of each column's categories; 0 for a column of numbers."""
+    places = torch.where(inputs[..., 1] == CATEGORY, inputs[..., 0] + 1, torch.zeros_like(inputs[..., 0]))
+    return {"levels": places.amax(0).long()}
 
 
 def preprocess(inputs: Tensor, statistics: dict[str, Tensor]) -> Tensor:
@@ -119,17 +140,16 @@ def preprocess(inputs: Tensor, statistics: dict[str, Tensor]) -> Tensor:
 
     One that the training part has not seen is in no place.
     """
-    return torch.cat([*_columns(inputs[..., 0].double(), inputs[..., 1], statistics)], dim=1).float()
+    return torch.cat([*_columns(inputs[..., 0], inputs[..., 1], statistics["levels"].tolist())], dim=1)
 
 
-def _columns(values: Tensor, kinds: Tensor, statistics: dict[str, Tensor]) -> Iterator[Tensor]:
-    there = kinds == NUMBER
-    yield torch.where(there, (values - statistics["mean"]) / statistics["sd"], torch.zeros_like(values))
-    yield (kinds == MISSING).double()
-    for column, kind, levels in zip(values.T, kinds.T, statistics["levels"], strict=True):
-        known = levels[levels > -2]
-        if len(known):
-            yield ((column[:, None] == known) & (kind[:, None] == CATEGORY)).double()
+def _columns(values: Tensor, kinds: Tensor, levels: list[int]) -> Iterator[Tensor]:
+    numbers = [place for place, count in enumerate(levels) if not count]
+    yield values[:, numbers]
+    yield (kinds[:, numbers] == MISSING).float()
+    for place, count in enumerate(levels):
+        if count:
+            yield (values[:, place, None] == torch.arange(count, device=values.device)).float()
 
 
 def model(shape: tuple[int, ...], outputs: int, *, hidden: int = 64, dropout: float = 0.1) -> nn.Module:

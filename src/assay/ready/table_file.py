@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.core import pyarrow_package as arrow
 from assay.core.errors import UsageError
-from assay.ready import arrow_package as arrow
 
 #: a whole-number label with more values than these is one to regress, where params.yaml does not say
 MOST_CLASSES = 50
@@ -29,6 +29,7 @@ class Unusable:
     rows: int
     share: float
     reasons: list[tuple[str, int, str]] = field(default_factory=list)  # why, how many, the first
+    what: str = "rows"
 
     def add(self, why: str, count: int, first: str) -> None:
         """Note `count` rows. Raises UsageError where they are too many together."""
@@ -37,18 +38,20 @@ class Unusable:
         self.reasons.append((why, count, first))
         if sum(number for _, number, _ in self.reasons) > self.share * self.rows:
             raise UsageError(
-                f"{self.file}, {first}: {why} ({count} such of {self.rows} rows)",
+                f"{self.file}, {first}: {why} ({count} such of {self.rows} {self.what})",
                 allowed=f"a share of at most {self.share:g} that cannot be used (data.unusable)",
                 mend="fix the file, or raise data.unusable in params.yaml",
             )
 
     def sentences(self) -> Iterator[str]:
         for why, count, first in self.reasons:
-            yield f"{count} of {self.rows} rows of {self.file} are left out: {why}, the first {first}"
+            yield f"{count} of {self.rows} {self.what} of {self.file} are left out: {why}, the first {first}"
 
 
-def read(path: Path, share: float) -> tuple[Any, Unusable]:
+def read(path: Path, share: float, delimiter: str = ",") -> tuple[Any, Unusable]:
     """The table in `path`, and the rows of it that were ragged. Raises UsageError naming what is wrong."""
+    if len(delimiter) != 1:
+        raise UsageError(f"data.delimiter is {delimiter!r}", allowed="one character, such as , ; or a tab")
     if not path.is_file():
         raise UsageError(f"there is no file {str(path)!r}", mend="set data.file in params.yaml")
     if path.suffix.lower() in (".parquet", ".pq"):
@@ -57,10 +60,10 @@ def read(path: Path, share: float) -> tuple[Any, Unusable]:
         except (arrow.pyarrow.ArrowException, OSError) as error:
             raise UsageError(f"{path} cannot be read: {error}", mend="write it again as Parquet") from error
         return table, Unusable(str(path), table.num_rows, share)
-    return _csv(path, share)
+    return _csv(path, share, delimiter)
 
 
-def _csv(path: Path, share: float) -> tuple[Any, Unusable]:
+def _csv(path: Path, share: float, delimiter: str) -> tuple[Any, Unusable]:
     ragged: list[tuple[int, int, int]] = []
 
     def skip(row: Any) -> str:
@@ -71,7 +74,9 @@ def _csv(path: Path, share: float) -> tuple[Any, Unusable]:
         table = arrow.csv.read_csv(
             path,
             read_options=arrow.csv.ReadOptions(use_threads=False),  # else nobody knows the numbers of rows
-            parse_options=arrow.csv.ParseOptions(invalid_row_handler=skip, newlines_in_values=True),
+            parse_options=arrow.csv.ParseOptions(
+                delimiter=delimiter, invalid_row_handler=skip, newlines_in_values=True
+            ),
             convert_options=arrow.csv.ConvertOptions(strings_can_be_null=True, auto_dict_encode=False),
         )
     except (arrow.pyarrow.ArrowException, OSError) as error:
@@ -79,6 +84,7 @@ def _csv(path: Path, share: float) -> tuple[Any, Unusable]:
     if len(set(table.column_names)) < len(table.column_names):
         twice = next(name for name in table.column_names if table.column_names.count(name) > 1)
         raise UsageError(f"{path} has two columns {twice!r}", allowed="a name for each column")
+    arrow.pyarrow.default_memory_pool().release_unused()  # what parsing took, half a GB for a million rows
     undecoded = [name for name in table.column_names if arrow.pyarrow.types.is_binary(table[name].type)]
     if undecoded:
         raise UsageError(f"{_place(path)}: column {undecoded[0]!r} is not UTF-8", mend="write the file as UTF-8")
@@ -110,18 +116,24 @@ def labels(
         raise UsageError(f"{unusable.file}: column {target!r}, the label, is empty in all {len(there)} rows")
     unusable.add(f"column {target!r}, the label, is empty", int((~there).sum()), f"row {_row(~there)}")
     numeric = arrow.pyarrow.types.is_integer(column.type) or arrow.pyarrow.types.is_floating(column.type)
-    values = column.to_numpy(zero_copy_only=False)
-    if numeric and kind != "classification" and (kind == "regression" or _is_continuous(values[there])):
-        return np.where(there, values, 0).astype(np.float64), None, there & np.isfinite(np.where(there, values, 0))
+    if numeric and kind != "classification":
+        values = column.to_numpy(zero_copy_only=False)
+        if kind == "regression" or _is_continuous(values[there]):
+            found = np.where(there, values, 0).astype(np.float64)
+            return found, None, there & np.isfinite(found)
     if kind == "regression":
         raise UsageError(f"{unusable.file}: column {target!r}, the label, is text", allowed="numbers, for regression")
-    return (*_classes(np.asarray(values, dtype=object), there, target, kind, unusable),)
+    return _classes(column, there, target, unusable)
 
 
 def _classes(
-    values: NDArray[Any], there: NDArray[np.bool_], target: str, kind: str, unusable: Unusable
+    column: Any, there: NDArray[np.bool_], target: str, unusable: Unusable
 ) -> tuple[NDArray[Any], list[str], NDArray[np.bool_]]:
-    names, numbers, counts = np.unique(values[there].astype(str), return_inverse=True, return_counts=True)
+    encoded = column.dictionary_encode()
+    spelled = np.array([str(value) for value in encoded.dictionary.to_pylist()])
+    names, place_of = np.unique(spelled, return_inverse=True)
+    numbers = place_of[encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)][there]
+    counts = np.bincount(numbers, minlength=len(names))
     if len(names) > max(MOST_CLASSES, len(there) // 10):
         what = "an id" if len(names) > 0.9 * there.sum() else "continuous, or an id"
         raise UsageError(

@@ -25,6 +25,9 @@ Say = Callable[[str], object]
 #: what mends a folder that refuses, where a command does
 _MENDS = {errno.EACCES: "chmod u+rwx '{}'", errno.EPERM: "chattr -i '{}'"}
 
+#: folders that may be removed under our hands, one after the other, until we give up
+_TRIES = 20
+
 _temporary: list[Path] = []
 _said: set[str] = set()
 _held: dict[tuple[int, int], int] = {}  # device and number of a folder → descriptor
@@ -46,6 +49,30 @@ def hold(folder: Path) -> None:
         file_locks.lock(handle, exclusive=False)
     with suppress(OSError):
         os.utime(folder)
+
+
+@contextmanager
+def scratch(above: Path) -> Iterator[Path]:
+    """A new folder in `above`, which nobody removes while this process is at work in it; gone after the block.
+
+    Raises OSError where nothing can be written.
+    """
+    above.mkdir(parents=True, exist_ok=True)
+    folder = _new(above)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _new(above: Path) -> Path:
+    """A new folder that is held: one that was removed between making and holding is followed by another."""
+    for _ in range(_TRIES):
+        folder = Path(tempfile.mkdtemp(dir=above, prefix=".new."))
+        hold(folder)
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(errno.ENOENT, "removed as soon as it was made", str(folder))
 
 
 @contextmanager

@@ -55,8 +55,7 @@ class CommandFiles:
 
 def task(root: Path) -> TaskSection | None:
     """The section `task` of the project at `root` where it is a script; None for a task of modules."""
-    path = root / PARAMS
-    return _task(dvc_yaml.parameters(root)) if path.is_file() else None
+    return of_tree(trees.project(root))
 
 
 def of_tree(where: Tree) -> TaskSection | None:

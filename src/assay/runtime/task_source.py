@@ -30,6 +30,8 @@ REQUIRED: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 #: ready metrics: they stand where a task has none of its own
 READY = "assay.ready.metrics"
+#: where the ready tasks are, whose members a task imports
+TASKS = "assay.ready."
 #: import name of a task of one file, whatever params.yaml calls it
 SINGLE = "task"
 _SIMPLE: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
@@ -168,11 +170,12 @@ def option_problems(source: TaskModule, function: str, given: Mapping[str, Any],
 
     Positional parameters are the library's to fill; keyword-only ones come from `section` of params.yaml.
     """
-    node = source.functions.get(function)
-    if node is None:
+    found = _definition(source, function)
+    if found is None:
         return
+    file, node = found
     taken = {argument.arg: argument.annotation for argument in node.args.kwonlyargs}
-    where = f"{source.path.name}:{node.lineno}: {function}()"
+    where = f"{file}:{node.lineno}: {function}()"
     for key, value in given.items():
         if key not in taken and node.args.kwarg is None:
             problem = f"params.yaml: unknown parameter '{section}.{key}'"
@@ -182,6 +185,25 @@ def option_problems(source: TaskModule, function: str, given: Mapping[str, Any],
         if default is None and argument.arg not in given:
             problem = f"params.yaml lacks {section}.{argument.arg}, which {where} needs"
             yield UsageError(problem, mend="add it, or give the argument a default")
+
+
+def _definition(source: TaskModule, function: str) -> tuple[str, ast.FunctionDef] | None:
+    """The file and the definition of `function`, in the task itself or in the ready task that it is imported from."""
+    if (node := source.functions.get(function)) is not None:
+        return source.path.name, node
+    for statement in source.tree.body:
+        if (
+            not isinstance(statement, ast.ImportFrom)
+            or statement.level
+            or not (statement.module or "").startswith(TASKS)
+        ):
+            continue
+        taken = {alias.asname or alias.name: alias.name for alias in statement.names}
+        name = taken.get(function, function if "*" in taken else "")
+        file = trees.LIBRARY_TREE.find(str(statement.module)) if name else None
+        if file is not None and (node := _parsed(trees.PLACE / file, str(statement.module)).functions.get(name)):
+            return file.as_posix(), node
+    return None
 
 
 def _listed(taken: Mapping[str, object], where: str) -> str:

@@ -21,6 +21,7 @@ import msgspec
 
 from assay.core.errors import AssayError, UsageError
 from assay.core.params_yaml import Params, leaves, strategy
+from assay.core.paths import CachePaths
 from assay.core.schemas import Draw, Identity, Measurement, Note
 from assay.core.task_section import TaskSection
 from assay.replicates import replicate_seeds
@@ -29,7 +30,7 @@ from assay.runtime import cache_dirs, files, import_closure, parent_watch, scrip
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.source_roots import SEAL
 from assay.script import tree_copy
-from assay.script.input_files import InputFile
+from assay.script.input_files import TODAY, InputFile
 from assay.script.script_cache import ScriptCache, ScriptReplicate
 from assay.script.script_replicate import ScriptRun, ScriptSetup
 from assay.script.tree_copy import TreeCopy
@@ -66,6 +67,11 @@ class ScriptArm:
     count: int
     outputs: ScriptOutputs
     code: str = ""  # that the tree must have, "" where it is ours and does not change
+    cache: CachePaths | None = None  # None: that of the project
+
+    @property
+    def store(self) -> CachePaths:
+        return self.run.store if self.cache is None else self.cache
 
     @property
     def numbers(self) -> list[int]:
@@ -95,9 +101,9 @@ def measure(asked: ScriptArm, say: Say) -> Measurement:
             purpose=asked.draw.purpose,
             seed=asked.seed,
         )
-        cache = ScriptCache(asked.run.store.replicates, names, "", [])
+        cache = ScriptCache(asked.store.replicates, names, "", [])
         try:
-            done = _Arm(asked, cache, workshop, say).all()
+            done = _ScriptReplicates(asked, cache, workshop, say).all()
             _refuse_all_diverged(done)
             return _answer(asked, workshop.code, done, cache.notes)
         finally:
@@ -108,7 +114,7 @@ class _Workshop:
     """A folder of ours with the copy that all replicates are made from."""
 
     def __init__(self, asked: ScriptArm) -> None:
-        above = cache_dirs.made(asked.run.store.scripts)
+        above = cache_dirs.made(asked.store.scripts)
         _tidy(above)
         self.folder = above / f"{asked.arm}-{os.getpid()}"
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -143,7 +149,7 @@ def _tidy(above: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-class _Arm:
+class _ScriptReplicates:
     """All replicates of an arm, from the cache or run now."""
 
     def __init__(self, asked: ScriptArm, cache: ScriptCache, workshop: _Workshop, say: Say) -> None:
@@ -253,7 +259,7 @@ def _answer(asked: ScriptArm, code: str, done: Sequence[ScriptReplicate], troubl
             shutil.copyfile(one.kept / name, place)
     if not any(one.names for one in done):
         files.write_text(asked.outputs.models / "README.txt", "task.keep names no files\n")
-    today = [one.name for one in asked.inputs if one.kind == "today"]
+    today = [one.name for one in asked.inputs if one.kind == TODAY]
     notes = [f"{', '.join(today)}: in neither Git nor DVC, so that another clone cannot repeat this"] if today else []
     lines = [_sentence(one) for one in done]
     files.write_text(asked.outputs.log, "".join(f"{line}\n" for line in [*lines, *notes]))

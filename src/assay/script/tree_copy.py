@@ -113,7 +113,7 @@ def lay_over(copy: TreeCopy, ruler: Iterable[Path], root: Path) -> None:
 
 
 def states(copy: TreeCopy) -> dict[str, States]:
-    """Name → size, time and number of links of each tracked file; a link counts by where it leads."""
+    """Name → size and time of each tracked file; a link counts by where it leads."""
     return {name: _state(copy.top / name) for name in copy.names}
 
 

@@ -12,26 +12,28 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from assay.baseline import trivial_baselines
 from assay.core import params_problems, sanitize_output
 from assay.core.errors import REFUSED, AssayError, Exit, UsageError
 from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest
-from assay.data import storage
+from assay.data import part_assignment, storage
 from assay.data.storage import Examples
-from assay.data.train_test_split import assign
 from assay.data.validate_examples import canonical
 from assay.metrics import evaluation_setup, task_metrics
 from assay.metrics.scored_arm import Ruler
 from assay.replicates.train_and_eval_examples import sample, without
 from assay.runtime import dvc_yaml, npy_files, progress_line, task_source, tracked_code_check
 from assay.runtime.stage_setup import StageContext
+from assay.stages import check_script
 from assay.training import task_interface, train_and_predict
 
 #: in the order in which they run
@@ -61,24 +63,29 @@ class CheckRun:
         except AssayError as error:
             if _left_debugger(error):
                 raise bdb.BdbQuit from error
-            self.problems.append({"topic": stage, "sentence": error.sentence, "code": int(error.exit_code)})
+            self._note(stage, error.sentence, error.exit_code)
         except OSError as error:
             if error.errno not in REFUSED:
                 raise
             said = f"{error.strerror} at {error.filename or self.root}"
-            self.problems.append({"topic": stage, "sentence": said, "code": int(Exit.USAGE)})
+            self._note(stage, said, Exit.USAGE)
+
+    def _note(self, stage: str, sentence: str, code: int) -> None:
+        found: dict[str, object] = {"topic": stage, "sentence": sentence, "code": int(code)}
+        if found not in self.problems:  # two steps may meet the same
+            self.problems.append(found)
 
     def prepare(self) -> str:
         task = self.params.task.name
         module = task_source.load(self.root, task, "data")
         with self.ctx.said_by_task("data"):
-            raw = module.prepare(**self.params.data)
-        self.examples = canonical(raw, task_source.where(self.root, task, "data"))
-        return f"{len(self.examples)} examples of shape {tuple(self.examples.inputs.shape[1:])}"
+            where = task_source.where(self.root, task, "data")
+            self.examples = canonical(module.prepare(**self.params.data), where, self.scratch / "prepared")
+        return storage.in_words(self.examples)
 
     def split(self) -> str:
         assert self.examples is not None
-        where = assign(self.examples, self.params.split.validation, self.params.split.test)
+        where = part_assignment.assign(self.examples, self.params.split).where
         parts = {name: self.examples.take(where == name) for name in ("train", "validation")}
         train, _ = without(parts["train"], parts["validation"])
         batch = min(self.params.train.batch_size, len(train))
@@ -122,26 +129,30 @@ class CheckRun:
         )
 
     def evaluate(self) -> str:
-        """Every metric of METRICS, on the replicate's predictions, or a floor's where it gave none."""
-        module = task_source.load(self.root, self.params.task.name, "metrics")
-        where = task_source.where(self.root, self.params.task.name, "metrics")
-        metrics = task_metrics.read(module, where)
-        with self.collecting("evaluate"):
-            task_metrics.chosen(metrics, self.params.metric.name, where)
+        """Every metric of the task, on the replicate's predictions, or a floor's where it gave none."""
+        ruler = self._ruler(task_source.load(*self._metrics()))
         if self.train is None or self.evaluated is None:
-            return f"{len(metrics)} metrics; nothing to score"
+            return f"{len(ruler.metrics)} metrics; nothing to score"
         made = self.predictions
         if made is None:
-            made = next(iter(trivial_baselines.floors(self.train, self.evaluated).values()))
-        decides = self.params.metric.name if self.params.metric.name in metrics else next(iter(metrics))
-        ruler = Ruler(metrics, decides, self.params.metric.options, self.evaluated.ids, self.evaluated.targets)
-        return self._scores(ruler, made)
+            made = next(iter(trivial_baselines.floors(self.train, self.evaluated).values()), None)
+        return "nothing to score" if made is None else self._scores(ruler, made)
+
+    def _ruler(self, module: ModuleType) -> Ruler:
+        """The ruler of params.yaml; where it names no metric of the task, all that the task has."""
+        ids: NDArray[np.str_] = np.empty(0, dtype=np.str_) if self.evaluated is None else self.evaluated.ids
+        targets = None if self.evaluated is None else self.evaluated.seen_targets
+        with self.collecting("evaluate"):
+            return evaluation_setup.read(self.root, self.params, module, ids, targets)
+        metrics = task_metrics.read(module, task_source.where(*self._metrics()))
+        return Ruler(metrics, next(iter(metrics)), {}, ids, targets)
 
     def _scores(self, ruler: Ruler, made: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> str:
         shown = ""
         for name, metric in ruler.metrics.items():
             options = ruler.options if name == ruler.decides else {}
-            with self.collecting("evaluate"), self.ctx.said_by_task("metrics"):
+            aside = suppress(UsageError) if metric.beside else nullcontext()  # shown only where it applies
+            with self.collecting("evaluate"), self.ctx.said_by_task("metrics"), aside:
                 value = task_metrics.score(metric, options, ruler.targets, made, "the replicate")
                 shown = f"{name} {value:.4g}" if name == ruler.decides else shown
                 if metric.per_example is not None:
@@ -163,7 +174,8 @@ def few(examples: Examples, count: int) -> Examples:
     """About `count` examples, of each class in its share, in the order in which they stand."""
     if len(examples) <= count:
         return examples
-    order = np.argsort(examples.targets, kind="stable") if examples.classes else np.arange(len(examples))
+    by_class = examples.classes is not None and examples.targets.ndim == 1
+    order = np.argsort(examples.targets, kind="stable") if by_class else np.arange(len(examples))
     return examples.take(np.sort(order[np.linspace(0, len(order) - 1, count).astype(np.int64)]))
 
 
@@ -184,7 +196,10 @@ def main(root: Path, arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="assay-check-") as scratch:
         found = CheckRun(root, params, Path(scratch))
         try:
-            _all(found, last)
+            if params.is_script:
+                _script(found, run="train" in arguments[1:])
+            else:
+                _all(found, last)
         except bdb.BdbQuit:
             print("check: left from the debugger")
         Path(arguments[0]).write_text(json.dumps(found.problems), encoding="utf-8")
@@ -200,10 +215,20 @@ def _all(found: CheckRun, last: str) -> None:
     for stage in RUN[: RUN.index(last) + 1]:
         if stage == "split" and found.examples is None:
             continue
-        began = time.perf_counter()
-        with found.collecting(stage):
-            said = steps[stage]()
-            taken = time.perf_counter() - began
-            print(sanitize_output.line(f"check: {stage:<8} {said}, {taken:.1f} s"), flush=True)
+        _step(found, stage, steps[stage])
     with found.collecting("code"):
         found.code()
+
+
+def _script(found: CheckRun, run: bool) -> None:
+    _step(found, "script", lambda: check_script.look(found.ctx))
+    if run and not found.problems:
+        _step(found, "train", lambda: check_script.once(found.ctx, found.scratch))
+
+
+def _step(found: CheckRun, name: str, step: Callable[[], str]) -> None:
+    began = time.perf_counter()
+    with found.collecting(name):
+        said = step()
+        taken = time.perf_counter() - began
+        print(sanitize_output.line(f"check: {name:<8} {said}, {taken:.1f} s"), flush=True)

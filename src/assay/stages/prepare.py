@@ -13,7 +13,6 @@ import msgspec
 from assay.core.json_encoding import json_form
 from assay.data import storage
 from assay.data.data_card import card
-from assay.data.storage import Examples
 from assay.data.validate_examples import canonical
 from assay.runtime import files, import_closure, progress_line, source_analysis_cache, task_code, task_source
 from assay.runtime.source_roots import LIBRARY_TREE
@@ -41,19 +40,10 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         described = card(found)
     files.write_text(ctx.layout.prepared / CARD, json.dumps(described, indent=2) + "\n")
     kind = f"{len(found.classes)} classes" if found.classes else "regression"
-    print(f"prepare: {len(found)} examples{_shape(found)}, {kind}, {described['exact_duplicates']} exact duplicates")
+    print(f"prepare: {storage.in_words(found)}, {kind}, {described['exact_duplicates']} exact duplicates")
     if _otherwise(root, ctx.params.task.name, ctx.params.data, ctx.dependencies, content):
         print(OTHERWISE)
     source_analysis_cache.save(ctx.run.store.sources)
-
-
-def _shape(found: Examples) -> str:
-    """What one input is, in words."""
-    stored = storage.arrow(found.inputs)
-    if stored is None:
-        return f" of shape {tuple(found.inputs.shape[1:])}"
-    words = {"table": f" of {len(stored.columns)} columns", "texts": ", texts", "files": ", files"}
-    return words.get(stored.form, " of different shapes")
 
 
 def _otherwise(root: Path, task: str, given: object, dependencies: Iterable[str], content: str) -> bool:

@@ -40,7 +40,7 @@ def settle(ctx: StageContext) -> None:
     tracked_code_check.check_known(root, sorted(code["train"].files))
     metric_input_files.check_known(root, task.name)
     repository_checks.check(ctx)
-    asked = _interpreter(ctx)
+    asked = ask_interpreter(ctx)
     found = environment.of_script(ctx.params.machine.device, asked.python, asked.packages)
     baseline = accepted_strategy.resolve(ctx.run, ctx.params.baseline)
     metric = metric_definition.baseline_metric(
@@ -81,7 +81,8 @@ def check(ctx: StageContext) -> None:
         )
 
 
-def _interpreter(ctx: StageContext) -> interpreter.Interpreter:
+def ask_interpreter(ctx: StageContext) -> interpreter.Interpreter:
+    """What the command's interpreter says. Raises UsageError for modules that would hide Python's own."""
     root, task = ctx.layout.root, ctx.params.task
     variables = script_environment.variables()
     program = interpreter.find(task.command, ctx.run.home, variables)

@@ -8,14 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from msgspec import UNSET
 from numpy.typing import NDArray
 
-from assay.core.errors import UsageError
-from assay.core.params_yaml import Split
 from assay.core.paths import PARTS
-from assay.data import contiguous_split, storage
-from assay.data.train_test_split import assign, report
+from assay.data import contiguous_split, part_assignment, storage
+from assay.data.train_test_split import report
 from assay.runtime import files, progress_line
 from assay.runtime.stage_setup import start
 
@@ -26,26 +23,12 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     with progress_line.showing(progress_line.running("split")):
         everything, _ = storage.read(ctx.layout.prepared)
         keys = storage.input_keys(everything)
-        asked, by = ctx.params.split, contiguous_split.way(everything, ctx.params.split)
-        if by == "content":
-            _check_content(asked)
-            where = assign(everything, asked.validation, asked.test, keys)
-        else:
-            where = contiguous_split.assign(everything, asked, by)
+        by, where = part_assignment.assign(everything, ctx.params.split, keys)
         for name in PARTS:
             storage.write(ctx.layout.part(name), name, everything, where == name)
         found = report(everything, where, keys)
         files.write_text(ctx.layout.split_report, json.dumps(found, indent=2) + "\n")
     print(f"split: {', '.join(f'{size} {name}' for name, size in found['sizes'].items())}{_said(by, where, found)}")
-
-
-def _check_content(asked: Split) -> None:
-    for name in ("gap", "blocks"):
-        if getattr(asked, name) is not UNSET:
-            raise UsageError(
-                f"split.{name} is {getattr(asked, name)}, and examples are split by their content",
-                mend="set split.by: order, or time, in params.yaml, or remove the key",
-            )
 
 
 def _said(by: str, where: NDArray[np.str_], found: dict[str, Any]) -> str:

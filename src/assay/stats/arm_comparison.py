@@ -126,7 +126,7 @@ def compare(
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _TestOptions:
     """The options of a comparison, checked."""
 
     test: Test
@@ -144,7 +144,7 @@ class _Decided:
     no_regression: bool
 
 
-def _checked(test: str, paired: bool, direction: str, alpha: float, min_effect: float) -> _Asked:
+def _checked(test: str, paired: bool, direction: str, alpha: float, min_effect: float) -> _TestOptions:
     """Step 1 of docs/judge.md. Raises UsageError naming the option that cannot be used."""
     if test not in get_args(Test):
         raise UsageError(f"test is {test!r}", allowed=", ".join(get_args(Test)))
@@ -155,10 +155,10 @@ def _checked(test: str, paired: bool, direction: str, alpha: float, min_effect: 
         raise UsageError(f"alpha is {alpha}", allowed="between 0 and 1, exclusive")
     if not 0 <= min_effect <= LARGEST:
         raise UsageError(f"min_effect is {min_effect}", allowed=f"0 to {LARGEST:g}, in the metric's units")
-    return _Asked("paired" if paired else test, direction, alpha, min_effect)  # type: ignore[arg-type]
+    return _TestOptions("paired" if paired else test, direction, alpha, min_effect)  # type: ignore[arg-type]
 
 
-def _decided(asked: _Asked, arms: CountedArms, found: Inference, hold: str) -> _Decided:
+def _decided(asked: _TestOptions, arms: CountedArms, found: Inference, hold: str) -> _Decided:
     """Step 4: the word for the interval, unless something holds it back."""
     rule = asked.direction, arms.to_scale(asked.min_effect)
     word = verdict_rule.verdict(*found.ends, *rule)
@@ -172,7 +172,7 @@ def _decided(asked: _Asked, arms: CountedArms, found: Inference, hold: str) -> _
     return _Decided(word, "", verdict_rule.no_regression(*(found.safe or found.ends), *rule))
 
 
-def _described(asked: _Asked, arms: CountedArms, found: Inference, decided: _Decided) -> Comparison:
+def _described(asked: _TestOptions, arms: CountedArms, found: Inference, decided: _Decided) -> Comparison:
     """Step 5: what stands beside the word, in the metric's units."""
     first, second, finite = arms.baseline, arms.candidate, arms.finite
     delta = difference(first, second) if finite else None

@@ -35,7 +35,7 @@ class NewExamples:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _VarianceTerm:
     """One mean square: what it adds to (or takes from) the variance of the difference, and its df."""
 
     value: float
@@ -56,7 +56,7 @@ def new_examples(
     gaps = rows_c.mean(axis=0) - rows_b.mean(axis=0)
     delta = float(gaps.mean())
     seeds, noise = _seed_parts(arms, np.ndim(baseline) == 1, np.ndim(candidate) == 1)
-    examples = _Part(float(np.var(gaps, ddof=1)) / len(gaps), len(gaps) - 1)
+    examples = _VarianceTerm(float(np.var(gaps, ddof=1)) / len(gaps), len(gaps) - 1)
     fixed, broken = _flips(rows_b, rows_c)
     seed_variance, noise_variance = sum(part.value for part in seeds), sum(part.value for part in noise)
     # Mean squares can undercut what they estimate; the difference varies no less than by either source alone.
@@ -72,11 +72,11 @@ def new_examples(
     )
 
 
-def _satterthwaite(variance: float, parts: list[_Part]) -> float:
+def _satterthwaite(variance: float, parts: list[_VarianceTerm]) -> float:
     return float(variance**2 / sum(part.value**2 / part.df for part in parts if part.value))
 
 
-def _seed_parts(arms: list[Array], *fixed: bool) -> tuple[list[_Part], list[_Part]]:
+def _seed_parts(arms: list[Array], *fixed: bool) -> tuple[list[_VarianceTerm], list[_VarianceTerm]]:
     """Per arm with seeds: the mean square of seeds and of the interaction, as parts of the variance."""
     seeds, noise = [], []
     for rows, known in zip(arms, fixed, strict=False):
@@ -84,12 +84,12 @@ def _seed_parts(arms: list[Array], *fixed: bool) -> tuple[list[_Part], list[_Par
             continue
         runs, examples = rows.shape
         if runs < 2:  # no spread between seeds is known: nothing can be said
-            return [_Part(math.inf, 1)], []
+            return [_VarianceTerm(math.inf, 1)], []
         means = rows.mean(axis=1)
         rest = rows - means[:, None] - rows.mean(axis=0) + rows.mean()
         df = (runs - 1) * (examples - 1)
-        seeds.append(_Part(float(np.var(means, ddof=1)) / runs, runs - 1))
-        noise.append(_Part(float(np.sum(rest**2)) / df / (runs * examples), df))
+        seeds.append(_VarianceTerm(float(np.var(means, ddof=1)) / runs, runs - 1))
+        noise.append(_VarianceTerm(float(np.sum(rest**2)) / df / (runs * examples), df))
     return seeds, noise
 
 

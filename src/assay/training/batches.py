@@ -25,6 +25,8 @@ from assay.training.task_interface import Task
 GATHER = 64 * 2**20
 #: bytes of preprocessed inputs from which they are preprocessed batch by batch
 BY_BATCH = 256 * 2**20
+#: numbers that preprocess() makes of one, at most, where it is not asked: categories become a column each
+MOST_FOR_ONE = 64
 #: examples on which `preprocess` is tried, as a whole and in two halves, before it is called batch by batch
 TRIED = 64
 
@@ -98,8 +100,8 @@ def _targets(task: Task, part: Examples, dtype: torch.dtype) -> Tensor:
 
 
 def _ready_bytes(ready: Preprocessing, raw: Tensor) -> int:
-    """Bytes of all inputs once preprocessed, as a first one tells; 0 where they are few as they are."""
-    if raw.numel() * 8 <= BY_BATCH:
+    """Bytes of all inputs once preprocessed, as a first one tells; 0 where they are few whatever it makes of each."""
+    if raw.numel() * 8 * MOST_FOR_ONE <= BY_BATCH:
         return 0
     return model_inputs.size(MappedInputs(raw, ready))
 

@@ -8,7 +8,6 @@ decoding, keeping, checking what is kept. Not covered: what batches are made of 
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,12 +145,10 @@ def _kept(folder: Path) -> DecodedExamples | None:
 def _made(
     inputs: Iterable[Any], decode: Callable[[Any], Any], refuse: Callable[[str, str], UsageError], folder: Path
 ) -> Path:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new.") as scratch:
-        cache_dirs.hold(Path(scratch))
-        _write(Path(scratch) / "part", (decode(one) for one in inputs), refuse)
+    with cache_dirs.scratch(folder.parent) as scratch:
+        _write(scratch / "part", (decode(one) for one in inputs), refuse)
         shutil.rmtree(folder, ignore_errors=True)
-        (Path(scratch) / "part").rename(folder)
+        (scratch / "part").rename(folder)
     cache_dirs.hold(folder)
     return folder
 

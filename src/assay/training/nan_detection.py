@@ -22,7 +22,7 @@ from assay.training.engine import Engine
 
 
 @dataclass
-class _Look:
+class _LossReading:
     epoch: int
     step: int
     sums: Tensor  # (3, lanes) losses, sums of gradients, sums of parameters
@@ -36,7 +36,7 @@ class Monitor:
         self.engine = engine
         self.diverged: list[Divergence | None] = [None] * engine.lanes
         self.cuda = engine.theta.device.type == "cuda"
-        self._pending: _Look | None = None
+        self._pending: _LossReading | None = None
 
     @property
     def over(self) -> bool:
@@ -48,7 +48,7 @@ class Monitor:
         if self.cuda:
             self._queue(epoch, step, losses)
         elif not math.isfinite((self.engine.theta.sum() + losses.sum()).item()):
-            self._read(_Look(epoch, step, self._sums(losses), None))
+            self._read(_LossReading(epoch, step, self._sums(losses), None))
 
     def finish(self) -> None:
         """Read what is still under way."""
@@ -70,11 +70,11 @@ class Monitor:
         ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
         ready.record()
         self.engine.freeze = ~sums.isfinite().all(0)
-        before, self._pending = self._pending, _Look(epoch, step, host, ready)
+        before, self._pending = self._pending, _LossReading(epoch, step, host, ready)
         if before is not None:
             self._read(before)
 
-    def _read(self, look: _Look) -> None:
+    def _read(self, look: _LossReading) -> None:
         if look.ready is not None:
             look.ready.synchronize()
         for lane, (loss, grad, theta) in enumerate(look.sums.T.tolist()):

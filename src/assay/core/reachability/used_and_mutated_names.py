@@ -39,7 +39,7 @@ class Scan:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _ScopedNode:
     node: ast.AST
     hidden: frozenset[str]  # names that are local here
     inside: bool  # in the body of a function
@@ -48,10 +48,10 @@ class _Place:
 def scan(nodes: Iterable[ast.AST], package: str) -> Scan:
     """What `nodes` use. `package` is what relative imports start from."""
     found = Scan()
-    waiting = [_Place(node, frozenset(), False) for node in nodes]
+    waiting = [_ScopedNode(node, frozenset(), False) for node in nodes]
     while waiting:  # a stack of our own: expressions may be nested deeper than Python recurses
         place = waiting.pop()
-        visit: Callable[[Scan, _Place, str], Iterator[_Place]] = _plain
+        visit: Callable[[Scan, _ScopedNode, str], Iterator[_ScopedNode]] = _plain
         for kind, special in _VISITS:
             if isinstance(place.node, kind):
                 visit = special
@@ -60,15 +60,15 @@ def scan(nodes: Iterable[ast.AST], package: str) -> Scan:
     return found
 
 
-def _under(place: _Place, nodes: Iterable[ast.AST | None]) -> Iterator[_Place]:
-    return (_Place(node, place.hidden, place.inside) for node in nodes if node is not None)
+def _under(place: _ScopedNode, nodes: Iterable[ast.AST | None]) -> Iterator[_ScopedNode]:
+    return (_ScopedNode(node, place.hidden, place.inside) for node in nodes if node is not None)
 
 
-def _plain(found: Scan, place: _Place, package: str) -> Iterator[_Place]:
+def _plain(found: Scan, place: _ScopedNode, package: str) -> Iterator[_ScopedNode]:
     yield from _under(place, ast.iter_child_nodes(place.node))
 
 
-def _function(found: Scan, place: _Place, package: str) -> Iterator[_Place]:
+def _function(found: Scan, place: _ScopedNode, package: str) -> Iterator[_ScopedNode]:
     node = place.node
     assert isinstance(node, (*FUNCTIONS, ast.Lambda))
     body: list[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else list(node.body)
@@ -78,10 +78,10 @@ def _function(found: Scan, place: _Place, package: str) -> Iterator[_Place]:
     declared = {name for inner in walked if isinstance(inner, ast.Global) for name in inner.names}
     parameters = {argument.arg for argument in ast.walk(node.args) if isinstance(argument, ast.arg)}
     hidden = (place.hidden | parameters | bound_names(body, imports=False)) - declared
-    yield from (_Place(line, hidden, True) for line in body)
+    yield from (_ScopedNode(line, hidden, True) for line in body)
 
 
-def _comprehension(found: Scan, place: _Place, package: str) -> Iterator[_Place]:
+def _comprehension(found: Scan, place: _ScopedNode, package: str) -> Iterator[_ScopedNode]:
     assert isinstance(place.node, COMPREHENSIONS)
     first = place.node.generators[0].iter  # evaluated outside of the comprehension's own scope
     targets = {
@@ -90,15 +90,15 @@ def _comprehension(found: Scan, place: _Place, package: str) -> Iterator[_Place]
         for name in ast.walk(generator.target)
         if isinstance(name, ast.Name)
     }
-    yield _Place(first, place.hidden, place.inside)
+    yield _ScopedNode(first, place.hidden, place.inside)
     inner = [child for generator in place.node.generators for child in ast.iter_child_nodes(generator)]
     rest = [child for child in ast.iter_child_nodes(place.node) if not isinstance(child, ast.comprehension)]
     for child in (*inner, *rest):
         if child is not first:
-            yield _Place(child, place.hidden | targets, place.inside)
+            yield _ScopedNode(child, place.hidden | targets, place.inside)
 
 
-def _call(found: Scan, place: _Place, package: str) -> Iterator[_Place]:
+def _call(found: Scan, place: _ScopedNode, package: str) -> Iterator[_ScopedNode]:
     node = place.node
     assert isinstance(node, ast.Call)
     name = (chain_of(node.func) or ("",))[-1]
@@ -115,7 +115,7 @@ def _literal(node: ast.expr) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
-def _attribute(found: Scan, place: _Place, package: str) -> Iterator[_Place]:
+def _attribute(found: Scan, place: _ScopedNode, package: str) -> Iterator[_ScopedNode]:
     node = place.node
     assert isinstance(node, ast.Attribute)
     chain = chain_of(node)
@@ -127,7 +127,7 @@ def _attribute(found: Scan, place: _Place, package: str) -> Iterator[_Place]:
         found.uses.add(chain)
 
 
-def _name(found: Scan, place: _Place, package: str) -> Iterator[_Place]:
+def _name(found: Scan, place: _ScopedNode, package: str) -> Iterator[_ScopedNode]:
     node = place.node
     assert isinstance(node, ast.Name)
     if node.id in place.hidden:
@@ -138,7 +138,7 @@ def _name(found: Scan, place: _Place, package: str) -> Iterator[_Place]:
     yield from ()
 
 
-def _import(found: Scan, place: _Place, package: str) -> Iterator[_Place]:
+def _import(found: Scan, place: _ScopedNode, package: str) -> Iterator[_ScopedNode]:
     node = place.node
     assert isinstance(node, (ast.Import, ast.ImportFrom))
     found.loads |= loaded(node, package)
@@ -151,7 +151,7 @@ def _import(found: Scan, place: _Place, package: str) -> Iterator[_Place]:
     return iter(())
 
 
-_VISITS: tuple[tuple[tuple[type[ast.AST], ...], Callable[[Scan, _Place, str], Iterator[_Place]]], ...] = (
+_VISITS: tuple[tuple[tuple[type[ast.AST], ...], Callable[[Scan, _ScopedNode, str], Iterator[_ScopedNode]]], ...] = (
     ((*FUNCTIONS, ast.Lambda), _function),
     (COMPREHENSIONS, _comprehension),
     ((ast.Call,), _call),

@@ -10,7 +10,8 @@ INSTALL = "pip install 'dvc-assay[ready]'"
 try:
     import pyarrow
     import pyarrow.compute as compute
+    from pyarrow import csv, parquet
 except ImportError as error:
     raise UsageError("tables, texts and files need pyarrow, which is not installed", mend=INSTALL) from error
 
-__all__ = ["compute", "pyarrow"]
+__all__ = ["compute", "csv", "parquet", "pyarrow"]
