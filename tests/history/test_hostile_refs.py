@@ -127,7 +127,7 @@ def test_what_cannot_be_read_is_a_line_of_status(two_strategies: Project, capsys
         assert f"strategy/{name} is not verifiable: " in told
     assert "without a verdict: " in told
     mends = [line.partition("; next: ")[2] for line in told.split("\n")]
-    assert any(mend.startswith("dvc exp remove ") for mend in mends)
+    assert any(hint.startswith("dvc exp remove ") for hint in mends)
 
 
 def test_a_mend_is_safe_to_type(two_strategies: Project, capsys) -> None:

@@ -58,11 +58,11 @@ def doctor(start: Path) -> Examined:
     if params is not None and params.is_script:
         raise UsageError(
             f"the task is a script, {params.task.command!r}: its model and loss are its own",
-            mend="call assay.doctor.examine in it, with your model, loss, optimizer and loaders",
+            hint="call assay.doctor.examine in it, with your model, loss, optimizer and loaders",
         )
     for part in (layout.part("train"), layout.part("validation")):
         if not part.is_dir():
-            raise UsageError(f"{part.relative_to(layout.root)} is not there", mend="dvc repro split")
+            raise UsageError(f"{part.relative_to(layout.root)} is not there", hint="dvc repro split")
     root = layout.root
     with tempfile.TemporaryDirectory(prefix="assay-doctor-") as folder:
         answer = Path(folder) / "examined.json"

@@ -42,8 +42,8 @@ class Finding:
     def __str__(self) -> str:
         where = f" at {', '.join(self.places)}" if self.places else ""
         measured = f" (measured {self.measured}; allowed {self.threshold})" if self.measured else ""
-        mend = f"; next: {self.next_step}" if self.next_step else ""
-        return f"{self.level} {self.check}{where}: {self.reason}{measured}{mend}"
+        hint = f"; next: {self.next_step}" if self.next_step else ""
+        return f"{self.level} {self.check}{where}: {self.reason}{measured}{hint}"
 
 
 @dataclass(frozen=True)

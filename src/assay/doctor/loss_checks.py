@@ -30,8 +30,8 @@ def runs(subject: Subject) -> list[Problem]:
     try:
         output, target = subject.run(batch)
     except Exception as error:
-        mend = "pass forward= where this is a wrong guess"
-        raise NotRunError(f"the forward pass raises {_brief(error)}; {mend}") from error
+        hint = "pass forward= where this is a wrong guess"
+        raise NotRunError(f"the forward pass raises {_brief(error)}; {hint}") from error
     try:
         subject.loss(output, target)
     except Exception as error:

@@ -69,11 +69,11 @@ class StatusLine(msgspec.Struct, frozen=True, kw_only=True):
 
     topic: str
     text: str
-    mend: str = ""
+    hint: str = ""
 
     @property
     def healthy(self) -> bool:
-        return not self.mend
+        return not self.hint
 
 
 class Status(Record, frozen=True, kw_only=True):

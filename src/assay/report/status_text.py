@@ -12,7 +12,7 @@ def text(found: Status) -> str:
     lines = []
     for line in found.lines:
         mark = " " if line.healthy else "!"
-        mend = f"; next: {sanitize_output.command(line.mend)}" if line.mend else ""
+        hint = f"; next: {sanitize_output.command(line.hint)}" if line.hint else ""
         text = sanitize_output.cut(sanitize_output.line(line.text), sanitize_output.LONGEST)
-        lines.append(f"{mark} {line.topic:<{width}}  {text}{mend}")
+        lines.append(f"{mark} {line.topic:<{width}}  {text}{hint}")
     return "\n".join(lines)

@@ -57,7 +57,7 @@ def examined(root: Path, params: Params) -> Report:
     if task.fit is not None:
         raise UsageError(
             f"{task.file} trains by fit(), a loop of its own",
-            mend="call assay.doctor.examine in it, with your model, loss, optimizer and loaders",
+            hint="call assay.doctor.examine in it, with your model, loss, optimizer and loaders",
         )
     layout = ProjectPaths(root)
     evaluated, train = _part(layout, "validation"), _part(layout, "train")
