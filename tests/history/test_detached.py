@@ -42,10 +42,10 @@ def runs(project: Project, capsys) -> list[tuple[str, str]]:
     assert project.assay("status") == 0
     lines = [line[2:].strip() for line in capsys.readouterr().out.splitlines()]
     found = [line.removeprefix("runs").strip().partition("; next: ") for line in lines if line.startswith("runs ")]
-    return [(text, mend) for text, _, mend in found]
+    return [(text, hint) for text, _, hint in found]
 
 
-def mend(project: Project, command: str) -> None:
+def hint(project: Project, command: str) -> None:
     subprocess.run(command, shell=True, cwd=project.path, check=True, capture_output=True)
 
 
@@ -57,7 +57,7 @@ def test_commits_of_a_run_and_after_a_killed_one_are_found_and_kept(project: Pro
     assert run(project, COMMIT + ASK) == "" and project.git("symbolic-ref", "HEAD") == "refs/heads/main"
     ((text, kept),) = runs(project, capsys)
     assert text == "1 commit(s) made while a run had detached HEAD are on no branch"
-    mend(project, kept)
+    hint(project, kept)
     assert not runs(project, capsys)
     assert project.git("log", "-1", "--format=%s", kept.split()[2]) == "made in a run" and project.head == main
 
@@ -67,11 +67,11 @@ def test_commits_of_a_run_and_after_a_killed_one_are_found_and_kept(project: Pro
     project.write({"src/code.py": "x = 2\n"})
     own = project.commit({}, "made after it")
     said = f"HEAD is detached at {own[:12]}, since a run on main was killed, with 1 commit(s) that are on no branch"
-    (command,) = [mend for text, mend in runs(project, capsys) if text == said]
+    (command,) = [hint for text, hint in runs(project, capsys) if text == said]
     time.sleep(1)  # Git's log tells seconds: a run that follows within the same one is taken for the killed one
     assert run(project, ASK) == f"{said}; next, after this run: {command}"
     project.write({"src/code.py": "x = 3\n"})
-    mend(project, command)
+    hint(project, command)
     assert project.git("symbolic-ref", "HEAD") == "refs/heads/main" and project.head == own
     assert project.git("status", "--porcelain", "src") == "M src/code.py"
     assert not [text for text, _ in runs(project, capsys) if "detached" in text]
@@ -86,7 +86,7 @@ def test_a_branch_that_went_on_meanwhile_is_merged_with(project: Project, capsys
     )
     ((text, command),) = [found for found in runs(project, capsys) if "detached" in found[0]]
     assert text.endswith("since a run on main was killed, with 1 commit(s) that are on no branch")
-    mend(project, command)
+    hint(project, command)
     assert own in project.git("rev-list", "main").split() and "theirs" in project.git("log", "--format=%s", "main")
 
 

@@ -97,7 +97,7 @@ def test_a_sentence_is_one_short_line_and_its_command_is_whole(where: str) -> No
     long, command = "x" * 5000 + "\n" + ESCAPES, "assay compare " + "y" * 200
     problem = f"begins {long} ends" if where != "allowed" else "short"
     allowed = f"begins {long} ends" if where != "problem" else "short"
-    said = UsageError(problem, allowed=allowed, mend=command).sentence
+    said = UsageError(problem, allowed=allowed, hint=command).sentence
     assert len(said) <= 500 and harmless(said) and "\n" not in said
     assert said.endswith(f"; next: {command}") and said.count("ends") == (2 if where == "both" else 1)
     assert len(AssayError(long).sentence) <= 500
@@ -106,7 +106,7 @@ def test_a_sentence_is_one_short_line_and_its_command_is_whole(where: str) -> No
 def test_a_command_means_the_same_on_one_line(tmp_path: Path) -> None:
     path = tmp_path / "two\nlines\x1b\x07'é\u2028"
     path.touch()
-    said = UsageError("it is in the way", mend=f"rm {shlex.quote(str(path))}").sentence
+    said = UsageError("it is in the way", hint=f"rm {shlex.quote(str(path))}").sentence
     assert harmless(said) and "\n" not in said
     subprocess.run(["bash", "-c", said.rpartition("next: ")[2]], check=True, env={"LC_ALL": "C.UTF-8", "PATH": "/bin"})
     assert not path.exists()

@@ -127,7 +127,7 @@ def test_what_cannot_be_read_is_a_line_of_status(two_strategies: Project, capsys
         assert f"strategy/{name} is not verifiable: " in told
     assert "without a verdict: " in told
     mends = [line.partition("; next: ")[2] for line in told.split("\n")]
-    assert any(mend.startswith("dvc exp remove ") for mend in mends)
+    assert any(hint.startswith("dvc exp remove ") for hint in mends)
 
 
 def test_a_mend_is_safe_to_type(two_strategies: Project, capsys) -> None:
@@ -138,9 +138,9 @@ def test_a_mend_is_safe_to_type(two_strategies: Project, capsys) -> None:
     project.assay("status", "--json")
     lines = json.loads(capsys.readouterr().out)["lines"]
     for line in lines:
-        if line["topic"] in ("tags", "experiments") and line["mend"]:
-            subprocess.run(line["mend"], shell=True, cwd=project.path, capture_output=True)
-    assert not (project.path / "ran").exists() and sum(bool(line["mend"]) for line in lines) >= 2
+        if line["topic"] in ("tags", "experiments") and line["hint"]:
+            subprocess.run(line["hint"], shell=True, cwd=project.path, capture_output=True)
+    assert not (project.path / "ran").exists() and sum(bool(line["hint"]) for line in lines) >= 2
 
 
 def test_a_folder_with_a_newline_in_its_name(two_strategies: Project, tmp_path: Path, capsys) -> None:

@@ -62,7 +62,7 @@ def test_the_second_of_two_is_told_and_changes_nothing(project: Project, tried: 
     assert project.git("for-each-ref") == before
 
 
-def refused(project: Project, tried: str, said: str, mend: str) -> None:
+def refused(project: Project, tried: str, said: str, hint: str) -> None:
     """Neither what asks beforehand nor the landing itself moves a ref, and both say `said`."""
     head, before = project.head, project.git("for-each-ref")
     brought = merge(project.path, head, tried, experiment=True)
@@ -70,7 +70,7 @@ def refused(project: Project, tried: str, said: str, mend: str) -> None:
         acceptance_transaction.rehearse(ProjectPaths(project.path), head, brought, "adam", tried)
     with pytest.raises(UsageError, match=said):
         land(project, tried)
-    assert asked.value.mend.startswith(mend) and project.git("for-each-ref") == before
+    assert asked.value.hint.startswith(hint) and project.git("for-each-ref") == before
 
 
 def test_asking_whether_it_could_land_moves_nothing(project: Project, tried: str) -> None:

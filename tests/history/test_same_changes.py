@@ -98,15 +98,15 @@ def test_an_ablation_clears_a_bundle_of_code_and_a_parameter(adam: Project) -> N
     with pytest.raises(IncomparableError, match=r"not measured alone: model\.heads 4 .new. · code: "):
         admitted(adam)
     (line,) = [line for line in status(adam.path).lines if line.topic == "difference"]
-    assert line.mend == "assay ablate -S lr=0.01 --branch BRANCH"
+    assert line.hint == "assay ablate -S lr=0.01 --branch BRANCH"
     other = {"params.yaml": HEADS, LEARNING: AFTER.replace("return heads", "return -heads")}
     adam.experiment("other-code", {**other, "results/metrics.json": metrics()})
     fast = {"params.yaml": HEADS, LEARNING: AFTER, "results/metrics.json": metrics(profile="fast")}
     adam.experiment("fast", fast)
-    assert [line.mend for line in status(adam.path).lines if line.topic == "difference"] != [""]
+    assert [line.hint for line in status(adam.path).lines if line.topic == "difference"] != [""]
     adam.experiment("code", {**fast, LEARNING: AFTER + "# done\n", "results/metrics.json": metrics()})
     assert admitted(adam) == ["lr 0.001 → 0.01", f"model.heads 4 (new) · code: {LEARNING} +2 −2"]
-    assert [line.mend for line in status(adam.path).lines if line.topic == "difference"] == [""]
+    assert [line.hint for line in status(adam.path).lines if line.topic == "difference"] == [""]
 
 
 def test_sources_behind_a_link_are_those_of_the_commit(project: Project) -> None:

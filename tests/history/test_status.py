@@ -1,4 +1,4 @@
-"""`assay status`: every unhealthy finding says its mend, and the mend mends it."""
+"""`assay status`: every unhealthy finding says its hint, and the hint helps."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ def findings(project: Project, capsys) -> list[dict]:
     capsys.readouterr()
     assert project.assay("status", "--json") == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["healthy"] == all(not line["mend"] for line in found["lines"])
+    assert found["healthy"] == all(not line["hint"] for line in found["lines"])
     return found["lines"]
 
 
 def wrong(project: Project, capsys) -> list[tuple[str, str, str]]:
-    return [(line["topic"], line["text"], line["mend"]) for line in findings(project, capsys) if line["mend"]]
+    return [(line["topic"], line["text"], line["hint"]) for line in findings(project, capsys) if line["hint"]]
 
 
 def test_a_clean_project(clean, capsys):
@@ -126,15 +126,15 @@ def test_sources_parameters_and_outputs_that_dvc_lock_does_not_know(clean, capsy
     found = {text for _, text, _ in wrong(clean, capsys)}
     assert "train last ran with another src/code.py, train.epochs" in found
     assert "outputs that are not those of dvc.lock: models, record.json" in found
-    mends = [mend for _, text, mend in wrong(clean, capsys) if text.startswith("outputs ")]
+    mends = [hint for _, text, hint in wrong(clean, capsys) if text.startswith("outputs ")]
     assert mends == ["dvc checkout models record.json, or dvc pull models record.json"], "nobody else's, and no force"
     clean.write({"record.json": "[]"})  # as large as it was
     assert any("record.json" in text for _, text, _ in wrong(clean, capsys))
 
 
-def mended(project: Project, capsys, mend: str) -> None:
-    subprocess.run(mend, shell=True, cwd=project.path, check=True, capture_output=True)
-    assert mend not in [line["mend"] for line in findings(project, capsys)]
+def mended(project: Project, capsys, hint: str) -> None:
+    subprocess.run(hint, shell=True, cwd=project.path, check=True, capture_output=True)
+    assert hint not in [line["hint"] for line in findings(project, capsys)]
 
 
 def test_what_a_killed_run_left_is_mended_by_the_commands(clean, capsys):
@@ -145,11 +145,11 @@ def test_what_a_killed_run_left_is_mended_by_the_commands(clean, capsys):
         (clean.path / ".git" / lock).touch()
     (clean.path / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
     (clean.path / ".dvc" / "tmp" / "rwlock").touch()
-    found = {text: mend for topic, text, mend in wrong(clean, capsys) if topic == "runs"}
+    found = {text: hint for topic, text, hint in wrong(clean, capsys) if topic == "runs"}
     assert next(iter(found)) == "a killed run left EXEC_BASELINE, EXEC_MERGE"
     assert any(text.startswith("HEAD is detached at ") for text in found) and len(found) == 5
-    for mend in found.values():
-        mended(clean, capsys, mend)
+    for hint in found.values():
+        mended(clean, capsys, hint)
     assert clean.git("branch", "--show-current") == "main" and not wrong(clean, capsys)
 
 
@@ -237,9 +237,9 @@ def test_two_clones_that_accepted_one_name(clean, tmp_path, capsys):
     theirs.git("push", "-q", "--follow-tags", "origin", "main")
     ours = clean.git("rev-parse", "strategy/late")
     clean.git("fetch", "-q", "origin")
-    ((text, mend),) = [(text, mend) for _, text, mend in wrong(clean, capsys) if "strategy/late" in text]
-    assert text == "origin/main has another strategy/late than this clone" and "push" not in mend
-    mended(clean, capsys, mend.partition(", then ")[0])
+    ((text, hint),) = [(text, hint) for _, text, hint in wrong(clean, capsys) if "strategy/late" in text]
+    assert text == "origin/main has another strategy/late than this clone" and "push" not in hint
+    mended(clean, capsys, hint.partition(", then ")[0])
     assert clean.git("rev-parse", "strategy/late") == theirs.git("rev-parse", "strategy/late")
     assert clean.git("rev-parse", "kept/late") == ours and clean.git("log", "--format=%s", "kept-late", "-2")
     clean.git("tag", "-d", "strategy/late")
@@ -251,7 +251,7 @@ def test_two_clones_that_accepted_one_name(clean, tmp_path, capsys):
 def test_the_baseline(clean, capsys):
     def baseline(name: str) -> list[tuple[str, str]]:
         clean.write({"params.yaml": PARAMS.replace("baseline: floor", f"baseline: {name}")})
-        return [(text, mend) for topic, text, mend in wrong(clean, capsys) if topic == "baseline"]
+        return [(text, hint) for topic, text, hint in wrong(clean, capsys) if topic == "baseline"]
 
     assert baseline("floor") == [("floor", "set baseline: strategy/cosine in params.yaml")]
     assert baseline("strategy/none") == [("strategy/none is not in this repository", "git fetch --tags")]
@@ -281,7 +281,7 @@ def test_an_old_baseline_is_stale(clean, capsys):
     clean.tag(accepted(clean.head, "cosine", 2))
     text = (clean.path / "params.yaml").read_text()
     clean.write({"params.yaml": text + "judge:\n  baseline_max_age: 30\n"})
-    stale = [(text, mend) for topic, text, mend in wrong(clean, capsys) if topic == "baseline"]
+    stale = [(text, hint) for topic, text, hint in wrong(clean, capsys) if topic == "baseline"]
     assert stale[0][1] == "assay rebaseline" and "baseline_max_age is 30" in stale[0][0]
 
 
@@ -289,8 +289,8 @@ def test_untracked_code_that_is_imported(clean, capsys):
     clean.commit({"src/tasks/digits/learning.py": "import helper\n", "src/tasks/digits/data.py": ""})
     clean.git("push", "-q")
     clean.write({"src/helper.py": "", "src/unused.py": ""})
-    mend = "git add src/helper.py && git commit -m Track -- src/helper.py"
-    assert ("code", "src/helper.py imported, but not tracked by Git", mend) in wrong(clean, capsys)
+    hint = "git add src/helper.py && git commit -m Track -- src/helper.py"
+    assert ("code", "src/helper.py imported, but not tracked by Git", hint) in wrong(clean, capsys)
     assert not any("unused" in text for _, text, _ in wrong(clean, capsys))
 
 

@@ -43,8 +43,8 @@ def test_a_tag_from_before_there_was_a_contract_names_the_way_back(project: Proj
     with pytest.raises(UsageError) as found:
         resolve(project)
     assert found.value.problem == "baseline strategy/adam was accepted under none: it ran a library of its own"
-    assert found.value.mend.startswith("git checkout strategy/adam -- params.yaml src/tasks, ")
-    assert found.value.mend.endswith("assay accept again NEW-NAME") and "\n" not in found.value.sentence
+    assert found.value.hint.startswith("git checkout strategy/adam -- params.yaml src/tasks, ")
+    assert found.value.hint.endswith("assay accept again NEW-NAME") and "\n" not in found.value.sentence
 
 
 def test_parameters_that_read_otherwise_today_are_named(project: Project) -> None:
@@ -54,4 +54,4 @@ def test_parameters_that_read_otherwise_today_are_named(project: Project) -> Non
     tagged(project, parameters=other)
     with pytest.raises(UsageError, match=r"train\.momentum was 0\.9, is 0\.0") as found:
         resolve(project)
-    assert "lr" not in found.value.problem and "pip install dvc-assay==0.1.0" in found.value.mend
+    assert "lr" not in found.value.problem and "pip install dvc-assay==0.1.0" in found.value.hint

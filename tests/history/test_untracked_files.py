@@ -24,19 +24,19 @@ def test_the_command_commits_what_it_names(project):
 
     error = refused(project, ["src/it's one.py"])
     assert error.problem == "src/it's one.py is imported but Git does not track it"
-    subprocess.run(error.mend, shell=True, cwd=project.path, check=True, capture_output=True)
+    subprocess.run(error.hint, shell=True, cwd=project.path, check=True, capture_output=True)
 
     (project.path / "src/pictures").rename(project.path / "pictures")
     error = refused(project)
-    assert error.mend.startswith("git add --force src/b.bin && ")
-    subprocess.run(error.mend.partition(", or")[0], shell=True, cwd=project.path, check=True, capture_output=True)
+    assert error.hint.startswith("git add --force src/b.bin && ")
+    subprocess.run(error.hint.partition(", or")[0], shell=True, cwd=project.path, check=True, capture_output=True)
 
     (project.path / "pictures").rename(project.path / "src/pictures")
     error = refused(project)
     assert error.problem == (
         "src/pictures/0.png and 199 more lie inside the dependencies of stage train but Git does not track them"
     )
-    assert error.mend == "git add src/pictures && git commit -m Track -- src/pictures, or move them elsewhere"
-    subprocess.run(error.mend.partition(", or")[0], shell=True, cwd=project.path, check=True, capture_output=True)
+    assert error.hint == "git add src/pictures && git commit -m Track -- src/pictures, or move them elsewhere"
+    subprocess.run(error.hint.partition(", or")[0], shell=True, cwd=project.path, check=True, capture_output=True)
     tracked_code_check.check(project.path, "train", ["src"], ["src/it's one.py"], {"src/code.py"})
     assert project.git("status", "--porcelain") == "M src/code.py"

@@ -166,4 +166,4 @@ def test_refused_in_a_sentence(text: str) -> None:
         pytest.fail(f"read as {parse(text)}")
     said = caught.value.sentence
     assert said.startswith("params.yaml ") and "\n" not in said and len(said) < 500
-    assert caught.value.allowed or caught.value.mend
+    assert caught.value.allowed or caught.value.hint

@@ -1,4 +1,4 @@
-"""Code that the project reaches and Git does not hold: behind links, in submodules, ignored. Each mend works.
+"""Code that the project reaches and Git does not hold: behind links, in submodules, ignored. Each hint works.
 
 On a small repository: what is refused is decided before a stage begins.
 """
@@ -54,9 +54,9 @@ class Repository:
             self.check(*files)
         return caught.value
 
-    def mend(self, error: ProvenanceError) -> None:
+    def hint(self, error: ProvenanceError) -> None:
         """Do what the sentence says, in a shell."""
-        command = error.mend.rpartition("own: ")[2].partition(", or move")[0]
+        command = error.hint.rpartition("own: ")[2].partition(", or move")[0]
         done = subprocess.run(["sh", "-ec", command], cwd=self.root, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
 
@@ -78,7 +78,7 @@ def test_a_link_to_a_file_elsewhere(repository: Repository, tmp_path: Path, monk
     assert tracked_code_check.imported(repository.root) == ["src/tasks/scale.py"]
     late = tracked_code_check.late(repository.root, DECLARED, [])
     assert late == ["src/tasks/scale.py"], "what is imported late is unproven"
-    repository.mend(error)
+    repository.hint(error)
     repository.check("src/tasks/scale.py")
     assert not (repository.root / "src/tasks/scale.py").is_symlink()
 
@@ -97,7 +97,7 @@ def test_a_linked_folder(repository: Repository, tmp_path: Path) -> None:
     repository.commit()
     error = repository.refused("src/tasks/shared/deep.py")
     assert f"src/tasks/shared is a symbolic link to {tmp_path / 'shared'}, which" in error.problem
-    repository.mend(error)
+    repository.hint(error)
     repository.check("src/tasks/shared/deep.py")
 
 
@@ -134,8 +134,8 @@ def test_a_submodule(repository: Repository, tmp_path: Path) -> None:
     repository.commit()
     error = repository.refused("src/tasks/vendor/src/tasks/one.py")
     assert "src/tasks/vendor is a submodule or another repository, whose files no experiment carries" in error.problem
-    assert error.mend.startswith("install it as a package, or make its files this repository's own: git rm ")
-    repository.mend(error)
+    assert error.hint.startswith("install it as a package, or make its files this repository's own: git rm ")
+    repository.hint(error)
     repository.check("src/tasks/vendor/src/tasks/one.py")
 
 
@@ -143,7 +143,7 @@ def test_a_repository_within_the_repository(repository: Repository) -> None:
     Repository(repository.root / "src/tasks/vendor")
     error = repository.refused("src/tasks/vendor/src/tasks/one.py")
     assert "src/tasks/vendor is a submodule or another repository" in error.problem
-    repository.mend(error)
+    repository.hint(error)
     repository.check("src/tasks/vendor/src/tasks/one.py")
 
 
@@ -152,13 +152,13 @@ def test_ignored_code(repository: Repository) -> None:
     repository.commit()
     repository.write("src/tasks/local one.py")
     error = repository.refused("src/tasks/local one.py")
-    assert error.mend.startswith("git add --force 'src/tasks/local one.py'")
-    repository.mend(error)
+    assert error.hint.startswith("git add --force 'src/tasks/local one.py'")
+    repository.hint(error)
     repository.check("src/tasks/local one.py")
 
 
 @pytest.mark.parametrize("name", ["it's.py", "$HOME.py", "a;b.py", "`x`.py", '"q".py', "é ü.py"])
 def test_names_that_a_shell_would_read(repository: Repository, name: str) -> None:
     repository.write(f"src/tasks/{name}")
-    repository.mend(repository.refused(f"src/tasks/{name}"))
+    repository.hint(repository.refused(f"src/tasks/{name}"))
     repository.check(f"src/tasks/{name}")

@@ -68,7 +68,7 @@ def test_a_hook_that_refuses_leaves_no_trace(user: Repository) -> None:
     before = user.state()
     with pytest.raises(ProvenanceError, match=r"Git refused the commit, so nothing was written: no") as error:
         user.init()
-    assert "assay init --no-commit" in error.value.mend
+    assert "assay init --no-commit" in error.value.hint
     assert "task.py" in user.read("seen"), "the hook saw what was to be committed"
     (user.root / "seen").unlink()
     assert user.state() == before
@@ -98,7 +98,7 @@ def test_a_real_merge_and_a_detached_head(user: Repository) -> None:
     before = user.state()
     with pytest.raises(ProvenanceError, match="a merge is under way") as error:
         user.init()
-    assert "git merge --abort" in error.value.mend and user.state() == before
+    assert "git merge --abort" in error.value.hint and user.state() == before
     user.git("merge", "--abort")
     user.git("checkout", "--quiet", "--detach")
     with pytest.raises(ProvenanceError, match="HEAD is detached"):
@@ -147,7 +147,7 @@ def test_before_the_first_commit_and_without_git(user: Repository) -> None:
     before = sorted(user.root.iterdir())
     with pytest.raises(UsageError, match="is in no Git repository") as error:
         user.init("data/plants.csv")
-    assert error.value.mend == "assay init --git data/plants.csv" and sorted(user.root.iterdir()) == before
+    assert error.value.hint == "assay init --git data/plants.csv" and sorted(user.root.iterdir()) == before
     with pytest.raises(UsageError, match=r"nowhere\.csv is not there"):
         user.init("nowhere.csv", make_git=True)
     assert "task.py" in user.init(make_git=True, dry_run=True).diff and sorted(user.root.iterdir()) == before
@@ -191,7 +191,7 @@ def test_remove_refuses_what_the_user_changed(user: Repository) -> None:
     with pytest.raises(AssayError, match=r"params.yaml, task.py were changed since init wrote there") as error:
         user.init(remove=True)
     assert user.state() == before
-    assert "model, loss" in user.run("sh", "-c", error.value.mend).stdout
+    assert "model, loss" in user.run("sh", "-c", error.value.hint).stdout
     user.git("rm", "--quiet", "params.yaml", "task.py")
     user.git("commit", "--quiet", "-m", "not mine any more")
     user.init(remove=True)

@@ -107,7 +107,7 @@ def test_no_room_in_the_folder_of_its_own(user: Repository) -> None:
     before = user.state()
     with pytest.raises(UsageError, match=r"assay/ has no room either: task.py is there already") as error:
         user.init()
-    assert user.state() == before and error.value.mend == "assay init --in assay-runs"
+    assert user.state() == before and error.value.hint == "assay init --in assay-runs"
     assert user.init(folder="assay-runs").folder == "assay-runs"
 
 

@@ -103,7 +103,7 @@ def _check_contract(home: Path, name: str, event: Confirmed) -> None:
         raise UsageError(
             f"baseline {name} was accepted under {what}",
             allowed=f"contract {CONTRACT}",
-            mend=f"git checkout {name} -- params.yaml src/tasks, write baseline: floor there, git commit -am Again, "
+            hint=f"git checkout {name} -- params.yaml src/tasks, write baseline: floor there, git commit -am Again, "
             "dvc exp run -n again, assay accept again NEW-NAME",
         )
     today = params_yaml.lines(resolved(home, name, event.commit, event.profile))
@@ -112,7 +112,7 @@ def _check_contract(home: Path, name: str, event: Confirmed) -> None:
         raise UsageError(
             f"baseline {name} was accepted by Assay {event.library}, which read other parameters from its params.yaml "
             f"than today's: {'; '.join(differing)}",
-            mend=f"pip install dvc-assay=={event.library}, or set baseline: floor and accept a strategy again",
+            hint=f"pip install dvc-assay=={event.library}, or set baseline: floor and accept a strategy again",
         )
 
 
@@ -148,7 +148,7 @@ def _unresolved(home: Path, name: str) -> UsageError:
     if moving is not None:
         kind = "is a branch" if git.resolve(home, f"refs/heads/{name}") else "can move or be ambiguous"
         return UsageError(
-            f"baseline {name!r} {kind}", allowed="floor, a tag, a full commit hash", mend=f"write baseline: {moving}"
+            f"baseline {name!r} {kind}", allowed="floor, a tag, a full commit hash", hint=f"write baseline: {moving}"
         )
     listed = git.run(home, "for-each-ref", "--format=%(refname:strip=2)", "refs/tags/strategy", check=False)
     tags = [line for line in listed.split("\n") if line]
@@ -157,7 +157,7 @@ def _unresolved(home: Path, name: str) -> UsageError:
     return UsageError(
         f"baseline {name!r} is not in this {'shallow clone' if shallow else 'repository'}",
         allowed=", ".join(["floor", *tags]),
-        mend=fetch,
+        hint=fetch,
     )
 
 

@@ -46,7 +46,7 @@ def repointed(content: bytes, name: str, where: str = PARAMS) -> bytes:
     new = _LINE.sub(lambda match: _line(match, name), content.decode("utf-8"), count=1)
     if parse(new, where) != expected:
         raise UsageError(
-            f"{where} does not hold `baseline: NAME` on a line of its own", mend=f"write the line `baseline: {name}`"
+            f"{where} does not hold `baseline: NAME` on a line of its own", hint=f"write the line `baseline: {name}`"
         )
     return new.encode("utf-8")
 
@@ -72,7 +72,7 @@ def plan(layout: ProjectPaths, name: str) -> Repointed:
     """What `move` would write. Raises UsageError where it cannot: for who writes something else before."""
     committed = git.read(layout.root, "HEAD", PARAMS)
     if committed is None:
-        raise UsageError("params.yaml is not committed", mend="git add params.yaml && git commit -m Parameters")
+        raise UsageError("params.yaml is not committed", hint="git add params.yaml && git commit -m Parameters")
     present = files.read_bytes(layout.params, "git checkout HEAD -- params.yaml")
     return Repointed(repointed(committed, name, "params.yaml at HEAD"), repointed(present, name))
 

@@ -23,7 +23,7 @@ def own_training_data(ctx: StageContext, named: AcceptedStrategy, say: cache_dir
     path = ctx.layout.part("train").relative_to(ctx.layout.root).as_posix()
     then = dvc_lock.output_hash(git.read(ctx.run.home, named.commit, LOCK) or b"", path)
     if not then:
-        raise UsageError(f"dvc.lock of baseline {named.name} does not know {path}", mend="accept a strategy again")
+        raise UsageError(f"dvc.lock of baseline {named.name} does not know {path}", hint="accept a strategy again")
     now = dvc_lock.output_hash(ctx.layout.lock.read_bytes(), path) if ctx.layout.lock.is_file() else ""
     if then == now:
         return ctx.layout.part("train")
@@ -50,7 +50,7 @@ def _fetch(ctx: StageContext, named: AcceptedStrategy, path: str, folder: Path) 
         if said:
             raise UsageError(
                 f"the training data of baseline {named.name} are not available ({said})",
-                mend=f"git checkout {named.commit[:12]} && (dvc pull {path} || dvc repro split) && git checkout -",
+                hint=f"git checkout {named.commit[:12]} && (dvc pull {path} || dvc repro split) && git checkout -",
             )
         if not _readable(folder):  # else another run was faster, and reads it
             shutil.rmtree(folder, ignore_errors=True)

@@ -57,5 +57,5 @@ def first(sequences: Sequence[int]) -> int:
 
 def today(layout: ProjectPaths) -> Draw:
     """The candidates' draw as `context` found it."""
-    mend = "dvc repro context"
-    return schemas.decode(files.read_bytes(layout.draw, mend), Draw, str(layout.draw), mend)
+    hint = "dvc repro context"
+    return schemas.decode(files.read_bytes(layout.draw, hint), Draw, str(layout.draw), hint)

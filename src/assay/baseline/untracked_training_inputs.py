@@ -41,7 +41,7 @@ def link(run: Run, commit: str, tree: Path, say: cache_dirs.Say) -> None:
         if not place.parent.resolve().is_relative_to(tree.resolve()) or not _HASH.fullmatch(known):
             raise UsageError(
                 f"{path}, which the training of {commit[:12]} reads, lies outside of its project",
-                mend="accept a strategy again that depends on it by its absolute path",
+                hint="accept a strategy again that depends on it by its absolute path",
             )
         target = _found(run, commit, path, known, say)
         if not _leads(place, target):
@@ -73,7 +73,7 @@ def fetched(run: Run, commit: str, path: str, kept: Path) -> Path:
         if said := fetch((run.home, dvc_yaml.main(run.home)), path, commit, out):
             raise UsageError(
                 f"{path}, which the training of {commit[:12]} reads, is not available ({said[:200]})",
-                mend=f"git checkout {commit[:12]} && dvc pull {path} && git checkout -",
+                hint=f"git checkout {commit[:12]} && dvc pull {path} && git checkout -",
             )
         if not kept.exists():  # else another run was faster
             out.rename(kept)

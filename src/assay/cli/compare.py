@@ -78,11 +78,11 @@ def command(
         found = verb.compare(Path.cwd(), sides, options)
     except DifferingRulers as refused:
         if form == "json":
-            _print_json(report.refusal_json(refused.fields, refused.mend))
+            _print_json(report.refusal_json(refused.fields, refused.hint))
         raise
     (show_json if form == "json" else show)(_shown(found, form))
     if require and found.off_account:
-        raise GateError(found.off_account, mend="dvc exp run, which records its look, then compare that")
+        raise GateError(found.off_account, hint="dvc exp run, which records its look, then compare that")
     met = {"progress": found.result.verdict == "progress", "no-regression": found.result.no_regression}
     if require and not met[require]:
         why = f": {found.result.reason}" if found.result.reason else ""
@@ -103,7 +103,7 @@ def _check_computed(origins: Mapping[str, str]) -> None:
     if recorded:
         raise GateError(
             f"the numbers of {' and '.join(recorded)} were computed neither in this call nor by an evaluate here",
-            mend=_typed("--rescore"),
+            hint=_typed("--rescore"),
         )
 
 
@@ -140,7 +140,7 @@ def _family(found: list[FamilyMember], require: str | None, form: str | None) ->
         show(family_table.text(lines, metric, "pipe" if form == "markdown" else "simple"))
     for one in found if require else ():
         if one.alone.off_account:
-            raise GateError(one.alone.off_account, mend="dvc exp run, which records its look, then compare that")
+            raise GateError(one.alone.off_account, hint="dvc exp run, which records its look, then compare that")
         if not {"progress": one.verdict == "progress", "no-regression": one.no_regression}[str(require)]:
             raise GateError(f"{require} is required, and in the family {one.alone.candidate} is {one.verdict}")
         _check_computed(one.alone.origins)

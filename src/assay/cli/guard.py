@@ -41,5 +41,5 @@ def command(
         broken = [mode.mode for mode in found.modes if not mode.held]
         raise GateError(
             f"{', '.join(broken)} changed between {found.base} and {found.head}",
-            mend=f"undo what the table names, or say that it is meant: --except {broken[0]}",
+            hint=f"undo what the table names, or say that it is meant: --except {broken[0]}",
         )

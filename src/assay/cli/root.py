@@ -119,8 +119,8 @@ def run(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         if isinstance(error, OSError) and error.errno in REFUSED:
             where = f" at {error.filename}" if error.filename else ""
-            mend = "free some space or make it writable, then run again"
-            show(f"assay: {error.strerror}{where}; next: {mend}", err=True)
+            hint = "free some space or make it writable, then run again"
+            show(f"assay: {error.strerror}{where}; next: {hint}", err=True)
             return Exit.USAGE
         said = sanitize_output.cut(sanitize_output.line(str(error)), sanitize_output.LONGEST // 2)
         show(

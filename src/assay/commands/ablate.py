@@ -54,7 +54,7 @@ def ablate(start: Path, settings: Sequence[str], branches: Sequence[str], say: S
     price = grid_looks.ablation(layout.root, found, experiment_grid.asked(layout, made[0]))
     if price.hold:
         raise IncomparableError(
-            f"nothing can be shown: {price.hold}", allowed="another baseline, or other changes", mend="assay log --all"
+            f"nothing can be shown: {price.hold}", allowed="another baseline, or other changes", hint="assay log --all"
         )
     return _judged(found, price.level)
 

@@ -49,7 +49,7 @@ def accept(
     cache_dirs.hold(workshop)
     lock = Lock.take(workshop, wait=False)
     if lock is None:
-        raise UsageError("another `assay accept` is at work here", mend="wait for it, then run the command again")
+        raise UsageError("another `assay accept` is at work here", hint="wait for it, then run the command again")
     try:
         return _accept(layout, experiment, name, AcceptOptions(allow, why, replicates), dry_run, say)
     finally:

@@ -39,5 +39,5 @@ def check(layout: ProjectPaths, home: Path, called: Names, metrics: Mapping[str,
         raise IncomparableError(
             f"the verdict was given at level {given_at}; earlier looks at this idea left {price.level:g} for it",
             allowed="a verdict that holds at what its look costs",
-            mend="dvc exp run, then accept that",
+            hint="dvc exp run, then accept that",
         )

@@ -54,7 +54,7 @@ def check(
         raise IncomparableError(
             f"the metric of {tried.name} is not that of {against}: {'; '.join(found)}",
             allowed="the same metric, or one that changed in a commit of its own, before the idea",
-            mend="--allow metric --why REASON",
+            hint="--allow metric --why REASON",
         )
     told = f" (commit {', '.join(one[:8] for one in alone)}, of its own)" if alone else ""
     return judged, [*(f"{METRIC}: {each}{told}" for each in found), *since]

@@ -39,13 +39,13 @@ def check_repository(layout: ProjectPaths, repository: Repository, name: str) ->
     check_free(repository.refs, "strategy", name)
     if there := name_conflicts.branch(layout.root, f"strategy/{name}"):
         raise UsageError(
-            f"{there} has a strategy/{name} that is not here", mend="git fetch --tags, or choose another name"
+            f"{there} has a strategy/{name} that is not here", hint="git fetch --tags, or choose another name"
         )
     check_identity(layout.root)
     branch(layout.root)
     lock = Path(git.run(layout.root, "rev-parse", "--absolute-git-dir")) / "index.lock"
     if lock.exists():
-        raise UsageError(f"{lock} is held by another Git command, or was left by a killed one", mend=f"rm '{lock}'")
+        raise UsageError(f"{lock} is held by another Git command, or was left by a killed one", hint=f"rm '{lock}'")
 
 
 def check_edits(layout: ProjectPaths, tried: Experiment) -> None:
@@ -54,12 +54,12 @@ def check_edits(layout: ProjectPaths, tried: Experiment) -> None:
     if edited:
         raise ProvenanceError(
             f"{', '.join(edited[:3])} {'is' if len(edited) == 1 else 'are'} edited, in neither HEAD nor {tried.name}",
-            mend=_put_aside(layout.root, edited),
+            hint=_put_aside(layout.root, edited),
         )
     task = params_yaml.load(dvc_yaml.parameters(layout.root)).task.name
     if untracked := strategy_content.untracked(layout.root, task):
-        mend = f"{commit_command(layout.root, untracked)}, then dvc exp run"
-        raise ProvenanceError(f"{untracked[0]} is imported but Git does not track it", mend=mend)
+        hint = f"{commit_command(layout.root, untracked)}, then dvc exp run"
+        raise ProvenanceError(f"{untracked[0]} is imported but Git does not track it", hint=hint)
 
 
 def _put_aside(root: Path, edited: Sequence[str]) -> str:
@@ -78,7 +78,7 @@ def check_way(layout: ProjectPaths, head: str, new: str, experiment: str) -> Non
     in_the_way = update_work_tree.overwritten(layout.root, head, new, experiment)
     if in_the_way:
         raise UsageError(
-            f"{in_the_way[0]} is not tracked and would be overwritten", mend=f"mv '{in_the_way[0]}' elsewhere"
+            f"{in_the_way[0]} is not tracked and would be overwritten", hint=f"mv '{in_the_way[0]}' elsewhere"
         )
     update_dvc_outputs.check(layout, head, new, experiment)
 
@@ -87,29 +87,29 @@ def check_numbers(tried: Experiment, metrics: dict[str, object], allow: Collecti
     """A verdict of progress under the full profile."""
     verdict, profile = metrics_json.text(metrics, "verdict"), metrics_json.text(metrics, "profile")
     if not verdict:
-        raise UsageError(f"{tried.name} has no verdict", allowed="progress", mend="dvc exp run")
+        raise UsageError(f"{tried.name} has no verdict", allowed="progress", hint="dvc exp run")
     if profile != PROFILE:
         raise IncomparableError(
             f"{tried.name} was measured under profile {profile}",
             allowed=PROFILE,
-            mend=f"dvc exp run -S profile={PROFILE}",
+            hint=f"dvc exp run -S profile={PROFILE}",
         )
     version = metrics_json.text(metrics, "metric_version")
     if reported_key.is_unproven(version) and METRIC not in allow:
         raise IncomparableError(
             f"{tried.name} reports its number, whose ruler is unproven: task.ruler names no file that computes it",
             allowed="a number with a ruler",
-            mend="name its files under task.ruler and dvc exp run, or --allow metric --why REASON",
+            hint="name its files under task.ruler and dvc exp run, or --allow metric --why REASON",
         )
     if FIRST in allow:
         _check_first(tried, metrics)
         return
     good = {"progress", *({"equivalent"} & set(allow))}
     if verdict not in good:
-        mend = "--allow equivalent --why REASON, for a simplification" if verdict == "equivalent" else "assay log --all"
+        hint = "--allow equivalent --why REASON, for a simplification" if verdict == "equivalent" else "assay log --all"
         if verdict == "inconclusive" and metrics_json.number(metrics, "baseline") is None:
-            mend = "--first --why REASON, for a starting point; or judge.floor: VALUE in params.yaml, then dvc exp run"
-        raise IncomparableError(f"the verdict of {tried.name} is {verdict}", allowed=", ".join(sorted(good)), mend=mend)
+            hint = "--first --why REASON, for a starting point; or judge.floor: VALUE in params.yaml, then dvc exp run"
+        raise IncomparableError(f"the verdict of {tried.name} is {verdict}", allowed=", ".join(sorted(good)), hint=hint)
 
 
 def _check_first(tried: Experiment, metrics: dict[str, object]) -> None:
@@ -118,7 +118,7 @@ def _check_first(tried: Experiment, metrics: dict[str, object]) -> None:
         raise IncomparableError(
             f"{tried.name} was compared, with verdict {metrics_json.text(metrics, 'verdict')}",
             allowed="--first where there is nothing to compare with",
-            mend="the same command without --first",
+            hint="the same command without --first",
         )
 
 
@@ -128,7 +128,7 @@ def check_version(tried: Experiment, today: str) -> None:
     if then and then != today:
         raise IncomparableError(
             f"{tried.name} was measured under {then}, today's metric version is {today}",
-            mend="dvc exp run, then accept that",
+            hint="dvc exp run, then accept that",
         )
 
 
@@ -137,7 +137,7 @@ def baseline(layout: ProjectPaths, state: State, tried: Experiment, commit: str)
     name, wanted = baseline_param.at(layout.root, "HEAD"), baseline_param.at(layout.root, commit)
     if name != wanted:
         raise IncomparableError(
-            f"{tried.name} was measured against {wanted}, the baseline is {name}", mend="dvc exp run, then accept that"
+            f"{tried.name} was measured against {wanted}, the baseline is {name}", hint="dvc exp run, then accept that"
         )
     for tag in state.unverifiable:
         if tag.name == name and tag.problem != NO_EVIDENCE:  # edited, or moved to another commit
@@ -145,7 +145,7 @@ def baseline(layout: ProjectPaths, state: State, tried: Experiment, commit: str)
     strategy = state.strategies.get(name.removeprefix("strategy/"))
     if strategy is not None and strategy.revoked is not None:
         raise IncomparableError(
-            f"the baseline {name} is revoked", mend=f'assay revoke {name} --why "move the baseline"'
+            f"the baseline {name} is revoked", hint=f'assay revoke {name} --why "move the baseline"'
         )
     return accepted_strategy.resolve(Run(layout, layout.root, ""), name)
 
@@ -164,13 +164,13 @@ def check_bundle(
     after = strategy_content.in_work_tree(layout.root, PROFILE)
     found = after.since(before)
     if not found.count:
-        raise IncomparableError(f"nothing differs from {named.name}", mend="dvc exp run -S lr=…")
+        raise IncomparableError(f"nothing differs from {named.name}", hint="dvc exp run -S lr=…")
     if found.bundled and "bundle" not in allow:
         alone = measured_alone(layout.root, repository.experiments, version, before, after)
         missing = [part for part in found.parts if part not in alone]
         if missing:
             raise IncomparableError(
                 f"{found.count} changes at once against {named.name}, not measured alone: {'; '.join(missing)}",
-                mend=f"{ablation(found)}, or --allow bundle --why REASON",
+                hint=f"{ablation(found)}, or --allow bundle --why REASON",
             )
     return found.parts

@@ -132,5 +132,5 @@ def _record(tree: Regenerated, attempt: Attempt, fresh: RecordedComparison) -> N
     raise GateError(
         f"{wanted.tried.name} was not confirmed on fresh seeds (verdict {fresh.verdict} at one-sided level "
         f"{attempt.entry.level:g}), as the tag {tag} records",
-        mend=f"more replicates, a better idea, or another attempt at level {confirmation_rule.level(*after):g}",
+        hint=f"more replicates, a better idea, or another attempt at level {confirmation_rule.level(*after):g}",
     )

@@ -88,5 +88,5 @@ def _event(found: Confirmed, test: Score | None) -> Accepted:
 def _check_out(layout: ProjectPaths, outs: Sequence[str], say: Say) -> None:
     """Bring what DVC keeps, where the landing changed it, and say what stays as it was."""
     for out in update_dvc_outputs.check_out(layout, list(outs)):
-        mend = f"dvc pull {out}, or keep a copy of it and dvc checkout --force {out}"
-        say(f"{out} stays as it is, since DVC does not keep what it holds or what the strategy brings; next: {mend}")
+        hint = f"dvc pull {out}, or keep a copy of it and dvc checkout --force {out}"
+        say(f"{out} stays as it is, since DVC does not keep what it holds or what the strategy brings; next: {hint}")

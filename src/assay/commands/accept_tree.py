@@ -42,7 +42,7 @@ def regenerate(admitted: Admitted, say: Say) -> Regenerated:
     reproduce(scratch, parent, again=True)  # no hash in dvc.lock proves a number: `dvc commit` renews it
     metrics, problem = parse_metrics(files.read_bytes(scratch.layout.metrics))
     if problem:
-        raise UsageError(f"{wanted.tried.name}: {problem}", mend="dvc exp run")
+        raise UsageError(f"{wanted.tried.name}: {problem}", hint="dvc exp run")
     accept_checks.check_numbers(wanted.tried, metrics, wanted.options.allow)
     if wanted.tried in wanted.repository.experiments:
         accept_checks.check_version(wanted.tried, metrics_json.text(metrics, "metric_version"))

@@ -25,11 +25,11 @@ def check_parts(layout: ProjectPaths, base: Cell, parts: Sequence[Cell]) -> None
             raise UsageError(
                 f"-S {change} changes nothing: HEAD has that value already",
                 allowed="another value",
-                mend=f"leave -S {change} out",
+                hint=f"leave -S {change} out",
             )
         if part.base != base.base and _tree(layout, part.base) == _tree(layout, base.base):
             raise UsageError(
-                f"--branch {change} changes nothing: HEAD has all of it already", mend=f"leave --branch {change} out"
+                f"--branch {change} changes nothing: HEAD has all of it already", hint=f"leave --branch {change} out"
             )
 
 
@@ -46,7 +46,7 @@ def ideas(layout: ProjectPaths, made: Sequence[Cell], say: Callable[[str], None]
             raise UsageError(
                 f"-S {one.label} is what {name} has already: it is the baseline itself",
                 allowed="other values",
-                mend=f"leave {one.label.partition('=')[2]} out",
+                hint=f"leave {one.label.partition('=')[2]} out",
             )
     return found
 

@@ -87,7 +87,7 @@ def _root(start: Path) -> Path:
     here = start.resolve()
     root = next((folder for folder in (here, *here.parents) if (folder / PIPELINE).is_file()), None)
     if root is None:
-        raise UsageError(f"no dvc.yaml in {here} or above it", mend="change to the project's folder, or assay init")
+        raise UsageError(f"no dvc.yaml in {here} or above it", hint="change to the project's folder, or assay init")
     return root
 
 
@@ -124,12 +124,12 @@ def _params(root: Path) -> Params | None:
 
 def _repository(root: Path) -> Iterator[AssayError]:
     if not git.inside(root):
-        yield UsageError(f"{root} is in no Git repository", mend="git init && git add . && git commit -m Start")
+        yield UsageError(f"{root} is in no Git repository", hint="git init && git add . && git commit -m Start")
     elif git.resolve(root, "HEAD") is None:
-        yield UsageError(f"{root} has no commit yet", mend="git add . && git commit -m Start")
+        yield UsageError(f"{root} has no commit yet", hint="git add . && git commit -m Start")
     if dvc_yaml.dvc_root(root) is None:
         inside = git.inside(root) and git.top(root).resolve() != root.resolve()
-        yield UsageError(f"{root} is in no DVC repository", mend=f"dvc init{' --subdir' if inside else ''}")
+        yield UsageError(f"{root} is in no DVC repository", hint=f"dvc init{' --subdir' if inside else ''}")
 
 
 def _pipeline(root: Path) -> Iterator[AssayError]:
@@ -142,7 +142,7 @@ def _pipeline(root: Path) -> Iterator[AssayError]:
         yield UsageError(
             f"dvc.yaml has no stage {', '.join(missing)}",
             allowed=", ".join(needed),
-            mend="assay init, or take them from the dvc.yaml of Assay",
+            hint="assay init, or take them from the dvc.yaml of Assay",
         )
     listed = dvc_yaml.dependencies(layout, params.task.name if params else "")
     for stage in (name for name in STAGES if name in listed):
@@ -150,7 +150,7 @@ def _pipeline(root: Path) -> Iterator[AssayError]:
             if not (root / path).exists() and not Path(path).is_relative_to(IN_PROJECT.environment.parent):
                 yield UsageError(
                     f"stage {stage} depends on {path}, which is not there",
-                    mend=f"bring it back, or take the line out of stages.{stage}.deps in dvc.yaml",
+                    hint=f"bring it back, or take the line out of stages.{stage}.deps in dvc.yaml",
                 )
 
 
@@ -185,7 +185,7 @@ def _metric(root: Path, params: Params) -> Iterator[AssayError]:
         yield UsageError(
             f"params.yaml: metric.name is {params.metric.name!r}",
             allowed=f"{', '.join(known)} (METRICS in {task_source.where(root, params.task.name, task_code.METRICS)})",
-            mend="set metric.name in params.yaml",
+            hint="set metric.name in params.yaml",
         )
     elif known and (function := known[params.metric.name]):
         yield from task_source.option_problems(source, function, params.metric.options, "metric.options")

@@ -84,7 +84,7 @@ class Today:
         )
         finite = [row for one, row in pairs if one.diverged is None and one.number not in same]
         if not finite:
-            raise UsageError(f"every replicate of {found.arm.name} diverged", mend="lower lr, or set train.clip")
+            raise UsageError(f"every replicate of {found.arm.name} diverged", hint="lower lr, or set train.clip")
         return np.stack([self.each_example(found.ids, row, f"the {found.arm.arm}") for row in finite])
 
     def each_example(self, ids: NDArray[np.str_], predictions: NDArray[Any], who: str) -> NDArray[np.float64]:
@@ -99,7 +99,7 @@ class Today:
         if new := rows.count(-1):
             raise IncomparableError(
                 f"{new} of today's {len(rows)} validation examples were not predicted",
-                mend="measure it again with `dvc exp run`",
+                hint="measure it again with `dvc exp run`",
             )
         return np.array(rows, dtype=np.int64)
 
@@ -132,7 +132,7 @@ def _check_known(layout: ProjectPaths, task: str) -> None:
         raise ProvenanceError(
             f"{task_source.where(layout.root, task, 'metrics')} as it stands did not run on this machine yet, "
             "and reading runs no such code",
-            mend="the same command with --rescore, which runs it",
+            hint="the same command with --rescore, which runs it",
         )
 
 
@@ -145,11 +145,11 @@ def _check_data(layout: ProjectPaths) -> None:
         stage, names = next(iter(changed.items()))
         raise IncomparableError(
             f"{VALIDATION_PART} is not today's: {stage} last ran with another {', '.join(names[:3])}",
-            mend="dvc repro split",
+            hint="dvc repro split",
         )
     if VALIDATION_PART in dvc_lock_diff.changed_outputs(layout.root, making):
         raise IncomparableError(
-            f"{VALIDATION_PART} is not the one of dvc.lock", mend=f"dvc checkout --force {VALIDATION_PART}, or dvc pull"
+            f"{VALIDATION_PART} is not the one of dvc.lock", hint=f"dvc checkout --force {VALIDATION_PART}, or dvc pull"
         )
 
 
@@ -170,6 +170,6 @@ def check_committed(today: Today) -> str:
     if missing:
         raise ProvenanceError(
             f"{today.version} is in no commit yet, evidence could not refer to it: {named(missing)}",
-            mend=f"{commit_command(root, missing)}, or look at the numbers with --dry-run",
+            hint=f"{commit_command(root, missing)}, or look at the numbers with --dry-run",
         )
     return git.run(root, "rev-parse", "HEAD")

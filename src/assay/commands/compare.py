@@ -129,7 +129,7 @@ def _judge(
     """The verdict at the level of the look. `source`: where the candidate's numbers are from."""
     if isinstance(base.numbers, ReplicateGroup):
         paired = not _missing_pairs(base, candidate, source, options)
-        _check_subtractable(base.numbers, candidate, options.test, base.mend, paired=paired)
+        _check_subtractable(base.numbers, candidate, options.test, base.hint, paired=paired)
     smallest = terms.min_effect if options.min_effect is None else options.min_effect
     found = compare_arms(
         base.numbers.arm if isinstance(base.numbers, ReplicateGroup) else base.numbers,
@@ -155,15 +155,15 @@ def _missing_pairs(base: Base, candidate: ReplicateGroup, source: SideSource, op
 
 
 def _check_subtractable(
-    baseline: ReplicateGroup, candidate: ReplicateGroup, test: str, mend: str, *, paired: bool
+    baseline: ReplicateGroup, candidate: ReplicateGroup, test: str, hint: str, *, paired: bool
 ) -> None:
     """Raises DifferingRulers where they were measured differently, UsageError where seeds do not fit the test.
 
     Without `paired` a pair is missing in files, and a caution says so.
     """
     if fields := baseline.ruler.differing(candidate.ruler):
-        mend = AGAIN if set(fields) == {strategy_replicates.PACKAGES} else mend
-        raise DifferingRulers(f"{baseline.name} and {candidate.name}", fields, mend)
+        hint = AGAIN if set(fields) == {strategy_replicates.PACKAGES} else hint
+        raise DifferingRulers(f"{baseline.name} and {candidate.name}", fields, hint)
     check = strategy_replicates.check_paired if test == PAIRED else strategy_replicates.check_independent
     if paired:
         check(baseline, candidate)

@@ -28,7 +28,7 @@ class Base:
     numbers: ReplicateGroup | float
     side: Side | None
     identity: str = ""  # of the strategy, where a record says it
-    mend: str = "dvc exp run"  # the command after which both sides have one ruler
+    hint: str = "dvc exp run"  # the command after which both sides have one ruler
     executions: Sequence[str] = ()  # how its replicates were made, where a record says it
     edited: Sequence[str] = ()  # cautions where its record says other numbers than its predictions score
     told_apart: bool = False  # its replicates are known to differ
@@ -71,7 +71,7 @@ def own(source: SideSource, metric: str, direction: str, options: Options, again
     floor = scores.best_floor(source, metric, direction, again)
     if floor is None:
         raise UsageError(
-            f"{source.name} records neither a baseline nor a floor", mend="name one: assay compare BASE CAND"
+            f"{source.name} records neither a baseline nor a floor", hint="name one: assay compare BASE CAND"
         )
     name, value = floor
     side = None if name == scores.HUMAN else _side(source, f"floor {name}", name, [value])
@@ -85,7 +85,7 @@ def direction_of(name: str, recorded: MetricRow, options: Options, default: str 
         raise UsageError(f"--direction is {options.direction}, but {name} records {said}", allowed=said)
     if not (said or options.direction or default):
         raise UsageError(
-            f"{name} does not say whether more is better", mend="--direction maximize or --direction minimize"
+            f"{name} does not say whether more is better", hint="--direction maximize or --direction minimize"
         )
     return said or options.direction or default
 

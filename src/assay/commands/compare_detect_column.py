@@ -35,7 +35,7 @@ def only_one(table: Table, where: str, recorded: Collection[str]) -> str:
     if len(possible) == 1 and not _is_id(possible[0]):
         return possible[0]
     listed = ", ".join(map(repr, possible or named)) or "none"
-    raise UsageError(f"{where} has {len(named)} columns", allowed=listed, mend="choose one with --column NAME")
+    raise UsageError(f"{where} has {len(named)} columns", allowed=listed, hint="choose one with --column NAME")
 
 
 def _is_id(name: str) -> bool:

@@ -68,8 +68,8 @@ def _scores(root: Path, cache: Path, side: Side, today: Today) -> Array:
             return today.each_example(*cached_predictions.floor(cache, lock, side.arm), f"floor {side.arm}")
         found = cached_predictions.read(cache, lock, side.arm)
     except NotAtHandError as error:
-        mend = "dvc exp pull origin NAME for an experiment, else dvc fetch --all-commits"
-        raise NotAtHandError(f"{side.name}: {error.problem}", mend=mend) from error
+        hint = "dvc exp pull origin NAME for an experiment, else dvc fetch --all-commits"
+        raise NotAtHandError(f"{side.name}: {error.problem}", hint=hint) from error
     if found is None:
-        raise UsageError(f"{side.name} records no predictions", mend="dvc exp run")
+        raise UsageError(f"{side.name} records no predictions", hint="dvc exp run")
     return today.examples(found)

@@ -37,7 +37,7 @@ def compare_family(start: Path, named: Sequence[str], options: Options) -> list[
     alone = [compare(start, [base, name], options) for name in candidates]
     metrics = {found.metric for found in alone}
     if len(metrics) > 1:
-        raise UsageError(f"the sides have the metrics {', '.join(sorted(metrics))}", mend="choose one: --column NAME")
+        raise UsageError(f"the sides have the metrics {', '.join(sorted(metrics))}", hint="choose one: --column NAME")
     held = [_strict(start, base, one, options, len(candidates)) for one in alone]
     # What is held back shows nothing, and was tried all the same.
     adjusted = multiple_comparisons.holm([1.0 if found.result.reason else found.result.p for found in alone])

@@ -49,7 +49,7 @@ def of_record(table: Table, rulers: Table | None, metric: str, where: str) -> Me
             raise UsageError(
                 f"{where} has no {RULERS}, which says how {metric} is judged",
                 allowed=decides,
-                mend="measure it again with `dvc exp run`",
+                hint="measure it again with `dvc exp run`",
             )
         return of_file(table, where)._replace(key=version)
     found = own(rulers, metric, where)
@@ -57,7 +57,7 @@ def of_record(table: Table, rulers: Table | None, metric: str, where: str) -> Me
         return found
     if found.key != version:
         raise UsageError(
-            f"{RULERS} of {where} says {found.key}, its results/replicates.csv {version}", mend="dvc repro evaluate"
+            f"{RULERS} of {where} says {found.key}, its results/replicates.csv {version}", hint="dvc repro evaluate"
         )
     return of_file(table, where)._replace(key=version, packages=found.packages)
 
@@ -83,7 +83,7 @@ def own(rulers: Table, metric: str, where: str) -> MetricRow:
         if unseen := rulers.get("unseen", [""] * len(names))[row]:
             raise IncomparableError(
                 f"{metric} of {where} was computed from {unseen}, which {rulers['key'][row]} does not cover",
-                mend="name what the metric reads in READS, then measure it again with `dvc exp run`",
+                hint="name what the metric reads in READS, then measure it again with `dvc exp run`",
             )
         return MetricRow(
             key=rulers["key"][row],
@@ -93,7 +93,7 @@ def own(rulers: Table, metric: str, where: str) -> MetricRow:
             packages=rulers.get("packages", [""] * len(names))[row],
         )
     except KeyError as error:
-        raise UsageError(f"{within} has no column {error.args[0]!r}", mend="dvc repro evaluate") from error
+        raise UsageError(f"{within} has no column {error.args[0]!r}", hint="dvc repro evaluate") from error
 
 
 def _only(table: Table, name: str, where: str) -> str:
@@ -110,7 +110,7 @@ def _direction(cell: str, where: str) -> str:
         raise UsageError(
             f"the direction in {where} is {cell!r}",
             allowed=", ".join(DIRECTIONS),
-            mend="write one of these there, or leave the column out and say --direction",
+            hint="write one of these there, or leave the column out and say --direction",
         )
     return cell
 

@@ -50,7 +50,7 @@ def check(table: Table, where: str) -> None:
         raise UsageError(
             f"{where} has a column called {state!r}",
             allowed="a column `status` that says for each run whether it diverged",
-            mend=NAME_THEM,
+            hint=NAME_THEM,
         )
     by_name = {plain(name): cells for name, cells in table.items()}
     for name, cells in table.items():
@@ -58,22 +58,22 @@ def check(table: Table, where: str) -> None:
             _check_labels(name, cells, where)
         if plain(name) in STEPS and len(set(cells)) > 1 and not _told_apart(table):
             raise UsageError(
-                f"column {name!r} of {where} counts steps: one curve is no set of replicates", mend=KEEP_LAST
+                f"column {name!r} of {where} counts steps: one curve is no set of replicates", hint=KEEP_LAST
             )
     for name in ("metric", "metricname", "variable", "tag", "key"):
         if "value" in by_name and len(kinds := sorted(set(by_name.get(name, [])))) > 1:
-            raise UsageError(f"{where} holds {kinds[0]!r} and {kinds[1]!r} below each other", mend="keep one of them")
+            raise UsageError(f"{where} holds {kinds[0]!r} and {kinds[1]!r} below each other", hint="keep one of them")
     for name in ("arm", "split"):
         if len(kinds := sorted(set(by_name.get(name, [])))) > 1:
-            raise UsageError(f"rows of {where} are {kinds[0]!r} and {kinds[1]!r}", mend="write a file for each of them")
+            raise UsageError(f"rows of {where} are {kinds[0]!r} and {kinds[1]!r}", hint="write a file for each of them")
 
 
 def _check_labels(name: str, cells: Sequence[str], where: str) -> None:
     if summary := next((cell for cell in cells if cell.casefold() in SUMMARIES), ""):
-        raise UsageError(f"row {summary!r} of {where} is no run", mend="remove what was computed from the runs")
+        raise UsageError(f"row {summary!r} of {where} is no run", hint="remove what was computed from the runs")
     twice = [cell for cell, count in Counter(cells).items() if cell and count > 1]
     if twice and plain(name) in ONCE:
-        raise UsageError(f"{where} holds {name} {twice[0]} {cells.count(twice[0])} times", mend=KEEP_LAST)
+        raise UsageError(f"{where} holds {name} {twice[0]} {cells.count(twice[0])} times", hint=KEEP_LAST)
 
 
 def _told_apart(table: Table) -> bool:
@@ -125,7 +125,7 @@ def _ended(state: str, cell: str, who: str, finished_only: bool) -> bool | None:
     if word == RUNNING:
         if finished_only:
             return None
-        raise UsageError(f"{who} is {state}", allowed="runs that ended", mend="wait for it, or say --finished-only")
+        raise UsageError(f"{who} is {state}", allowed="runs that ended", hint="wait for it, or say --finished-only")
     if word not in FINISHED:
         raise UsageError(f"{who} has the state {state!r}", allowed=", ".join((*FINISHED, *LOST, RUNNING)))
     if not cell:

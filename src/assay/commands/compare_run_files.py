@@ -39,7 +39,7 @@ def arms(path: str, column: str) -> list[str]:
     """`PATH[COLUMN=VALUE]` for each value of a column, in the order of the file. Raises UsageError without two."""
     table = table_files.read(Path(path))
     if column not in table:
-        raise UsageError(f"{path} has no column {column!r}", allowed=", ".join(map(repr, table)), mend="--by COLUMN")
+        raise UsageError(f"{path} has no column {column!r}", allowed=", ".join(map(repr, table)), hint="--by COLUMN")
     values = list(dict.fromkeys(table[column]))
     if len(values) < 2 or "" in values:
         what = "an empty cell" if "" in values else f"the one value {values[0]!r}"
@@ -84,7 +84,7 @@ def _run(path: Path) -> dict[str, str]:
         raise UsageError(
             f"{path} is TensorBoard's own record of events",
             allowed="its scalars as CSV or JSON",
-            mend="in TensorBoard tick `Show data download links` and save each run's CSV",
+            hint="in TensorBoard tick `Show data download links` and save each run's CSV",
         )
     return _numbers(path, files.read_bytes(path))
 
@@ -171,7 +171,7 @@ def _last_step(table: Table, where: str) -> dict[str, str]:
         raise UsageError(
             f"{where} holds {count} rows and no step, and a pattern means one run a file",
             allowed="a file of one run",
-            mend="name the file alone, without a pattern",
+            hint="name the file alone, without a pattern",
         )
     order = table_files.numbers(table[steps], steps, where) if steps else [0.0]
     found: dict[str, str] = {}

@@ -57,7 +57,7 @@ class Rescoring:
         if recorded != self.today.version:
             raise IncomparableError(
                 f"{source.name} was measured under {recorded}, and today's metric version is {self.today.version}",
-                mend=f"git switch --detach {source.commit[:12]}, or assay rescore",
+                hint=f"git switch --detach {source.commit[:12]}, or assay rescore",
             )
         metrics = self.today.ruler.metrics
         if name not in metrics:
@@ -93,9 +93,9 @@ class Rescoring:
         try:
             found = cached_predictions.read(self.cache, self._lock(source), arm)
         except NotAtHandError as error:
-            raise NotAtHandError(f"{source.name}: {error.problem}", mend=MEND) from error
+            raise NotAtHandError(f"{source.name}: {error.problem}", hint=MEND) from error
         if found is None:
-            raise UsageError(f"{source.name} records no predictions of its {arm}", mend="dvc exp run")
+            raise UsageError(f"{source.name} records no predictions of its {arm}", hint="dvc exp run")
         return found
 
     def _lock(self, source: SideSource) -> bytes:

@@ -108,7 +108,7 @@ def _counted(table: Table) -> Table:
 
 def _file(root: Path, name: str, path: Path) -> SideSource:
     """A table on disk; one that `evaluate` wrote has its rulers beside it. One of another tool needs no Git."""
-    content = files.read_bytes(path, mend="name an existing CSV or JSON file")
+    content = files.read_bytes(path, hint="name an existing CSV or JSON file")
     alone = compare_run_files.single(path, content)
     found = SideSource(name, alone or table_files.parse(content, name))
     if not found.is_record:
@@ -141,7 +141,7 @@ def _recorded(root: Path, commit: str, name: str) -> bytes:
     content = git.read(root, commit, REPLICATES)
     if content is None:
         raise UsageError(
-            f"{name} ({commit[:12]}) has no {REPLICATES}", allowed="a revision with results", mend="dvc exp run"
+            f"{name} ({commit[:12]}) has no {REPLICATES}", allowed="a revision with results", hint="dvc exp run"
         )
     return content
 
@@ -150,10 +150,10 @@ def _check_schema(content: bytes | None, name: str) -> None:
     try:
         found = json.loads(content) if content else {}
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{METRICS} of {name} is damaged: {error}", mend="dvc exp run") from error
+        raise UsageError(f"{METRICS} of {name} is damaged: {error}", hint="dvc exp run") from error
     schema = found.get("schema", SCHEMA) if isinstance(found, dict) else SCHEMA
     if schema != SCHEMA:
-        raise UsageError(f"{METRICS} of {name} has schema {schema}", allowed=f"schema {SCHEMA}", mend="update Assay")
+        raise UsageError(f"{METRICS} of {name} has schema {schema}", allowed=f"schema {SCHEMA}", hint="update Assay")
 
 
 def column(source: SideSource, chosen: str) -> str:
@@ -162,13 +162,13 @@ def column(source: SideSource, chosen: str) -> str:
     if chosen:
         if chosen not in source.table:
             listed = ", ".join(map(repr, metrics)) or "none"
-            raise UsageError(f"{source.name} has no column {chosen!r}", allowed=listed, mend="--column NAME")
+            raise UsageError(f"{source.name} has no column {chosen!r}", allowed=listed, hint="--column NAME")
         return chosen
     if source.is_record:
         decides = metric_name(source.table["metric_version"][0])
         if decides not in source.table:
             raise UsageError(
-                f"{source.name} has no column {decides!r}", allowed=", ".join(metrics), mend="--column NAME"
+                f"{source.name} has no column {decides!r}", allowed=", ".join(metrics), hint="--column NAME"
             )
         return decides
     return compare_detect_column.only_one(source.table, source.name, RECORDED)
@@ -195,7 +195,7 @@ def group(
     values = dict(zip(finite, table_files.numbers([table[name][row] for row in finite], name, where), strict=True))
     rows = [row for row, end in zip(rows, ends, strict=True) if end is not None]
     if not rows:
-        raise UsageError(f"no run of {where} has ended", mend="wait for them")
+        raise UsageError(f"no run of {where} has ended", hint="wait for them")
     seeds = map(compare_one_run_per_row.seed, _cells(table, compare_one_run_per_row.seeds(table), rows))
     members = tuple(map(Member, map(values.get, rows), seeds, _rulers(source, name, rows, direction)))
     return ReplicateGroup(table["strategy"][rows[0]] if arm == "baseline" else source.name, members)

@@ -81,7 +81,7 @@ def check_settings(layout: ProjectPaths, settings: Sequence[str]) -> None:
             raise UsageError(
                 f"-S {setting}: {key} is read by stages of your own alone, and cells differ in what Assay's read",
                 allowed=f"keys under {', '.join(params_yaml.STRATEGY)}",
-                mend=f"dvc exp run -S {key}=VALUE for each value",
+                hint=f"dvc exp run -S {key}=VALUE for each value",
             )
 
 
@@ -282,11 +282,11 @@ def version(found: Sequence[Sequence[Row]]) -> str:
     packages = {row.get(PACKAGES, "") for rows in found for row in rows} - {""}
     if len(packages) > 1:
         raise UsageError(
-            f"the metrics of the cells imported {' and '.join(sorted(packages))}", mend="dvc exp remove the old"
+            f"the metrics of the cells imported {' and '.join(sorted(packages))}", hint="dvc exp remove the old"
         )
     versions = {row["metric_version"] for rows in found for row in rows}
     if len(versions) != 1:
         raise UsageError(
-            f"the cells have the metric versions {', '.join(sorted(versions))}", mend="dvc exp remove the old"
+            f"the cells have the metric versions {', '.join(sorted(versions))}", hint="dvc exp remove the old"
         )
     return versions.pop()

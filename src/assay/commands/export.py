@@ -50,12 +50,12 @@ def export(start: Path, name: str, folder: Path, ensemble: bool, say: cache_dirs
     layout = project_root.find(start)
     script_source.refuse(layout.root, NOT_OPENED, "dvc get . models/candidate --rev strategy/NAME")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise UsageError(f"{folder} is there already", allowed="a new or an empty folder", mend=f"rm -r '{folder}'")
+        raise UsageError(f"{folder} is there already", allowed="a new or an empty folder", hint=f"rm -r '{folder}'")
     strategy = _strategy(layout, name)
     try:
         difference = _place(layout, strategy, folder, ensemble, say)
     except OSError as error:
-        raise UsageError(f"{folder} cannot be written ({error.strerror})", mend="choose another folder") from error
+        raise UsageError(f"{folder} cannot be written ({error.strerror})", hint="choose another folder") from error
     made = Predictor(folder)
     return Exported(folder, made.strategy, made.commit, made.replicates, made.classes, difference)
 
@@ -102,8 +102,8 @@ def _open_exported(folder: Path, ensemble: bool, device: str) -> Predictor:
     except BrokenError as error:
         raise UsageError(str(error)) from error
     if ensemble and len(found.replicates) == 1:
-        mend = f"assay export {found.strategy} --to ANOTHER --ensemble"
-        raise UsageError(f"{folder} holds replicate {found.replicates[0]} alone", mend=mend)
+        hint = f"assay export {found.strategy} --to ANOTHER --ensemble"
+        raise UsageError(f"{folder} holds replicate {found.replicates[0]} alone", hint=hint)
     return found
 
 
@@ -121,7 +121,7 @@ def _strategy(layout: ProjectPaths, name: str) -> Strategy:
     if found.revoked is not None:
         standing = [one.tag.name for one in state.strategies.values() if one.revoked is None]
         raise UsageError(
-            f"{found.tag.name} was revoked", allowed=", ".join(standing) or "no strategy", mend="assay log"
+            f"{found.tag.name} was revoked", allowed=", ".join(standing) or "no strategy", hint="assay log"
         )
     return found
 

@@ -81,7 +81,7 @@ def guard(
     modes = ordered(before.modes, after.modes)
     unknown = [mode for mode in excepted if mode not in modes]
     if unknown:
-        raise UsageError(f"there is no mode {unknown[0]!r}", allowed=", ".join(modes), mend="assay guard --except MODE")
+        raise UsageError(f"there is no mode {unknown[0]!r}", allowed=", ".join(modes), hint="assay guard --except MODE")
     storage.read_manifest(layout.part("train"))
     wanted = [mode for mode in before.modes if mode in after.modes and mode not in excepted]
     found = _compare(layout, (before, after), wanted, asked, steps)
@@ -92,7 +92,7 @@ def guard(
 
 def _baseline(named: str) -> str:
     if named == accepted_strategy.FLOOR:
-        raise UsageError("baseline is floor, which has no code to compare with", mend="assay guard BASE, e.g. main")
+        raise UsageError("baseline is floor, which has no code to compare with", hint="assay guard BASE, e.g. main")
     return named
 
 
@@ -100,7 +100,7 @@ def _revision(layout: ProjectPaths, name: str, say: cache_dirs.Say) -> Revision:
     """The files of a revision, unpacked."""
     commit = git.resolve(layout.root, name)
     if commit is None:
-        raise UsageError(f"there is no revision {name!r}", allowed="a tag, branch or commit", mend="git fetch --tags")
+        raise UsageError(f"there is no revision {name!r}", allowed="a tag, branch or commit", hint="git fetch --tags")
     tree = accepted_strategy.unpack(dvc_yaml.current(layout.root), commit, say)
     return _described(name, commit, ProjectPaths(tree))
 
@@ -110,7 +110,7 @@ def _work_tree(layout: ProjectPaths) -> Revision:
     untracked = strategy_content.untracked(layout.root, found.task)
     if untracked:
         raise ProvenanceError(
-            f"{untracked[0]} is imported but Git does not track it", mend=commit_command(layout.root, untracked)
+            f"{untracked[0]} is imported but Git does not track it", hint=commit_command(layout.root, untracked)
         )
     return found
 

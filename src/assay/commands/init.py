@@ -58,11 +58,11 @@ class Setup(Record, frozen=True, kw_only=True):
 def init(start: Path, wishes: Wishes) -> Setup:
     """Set the repository around `start` up, or take the setup out. Nothing is written where this raises."""
     if os.name == "nt":
-        raise UsageError("Assay runs on Linux and macOS", mend="run it inside WSL, the Linux of Windows")
+        raise UsageError("Assay runs on Linux and macOS", hint="run it inside WSL, the Linux of Windows")
     here = start.resolve()
     inside = git.inside(here)
     if not inside and not wishes.make_git:
-        raise UsageError(f"{here} is in no Git repository", mend=shlex.join(["assay", "init", "--git", *wishes.paths]))
+        raise UsageError(f"{here} is in no Git repository", hint=shlex.join(["assay", "init", "--git", *wishes.paths]))
     top = git.top(here).resolve() if inside else here
     if inside:
         git_operation.refuse_under_way(top)
@@ -139,7 +139,7 @@ def _nothing(folder: Path, top: Path, here: Path, wishes: Wishes) -> Setup:
         asked = f"--template {wishes.template}" if wishes.template else f"--in {wishes.folder}"
         raise UsageError(
             f"{os.path.relpath(folder / PIPELINE, here)} is set up already, {asked} changes nothing",
-            mend=f"assay init --remove, then assay init {asked}",
+            hint=f"assay init --remove, then assay init {asked}",
         )
     plan = SetupPlan(setup_plan.place_of(here, top, folder), [])
     return Setup(

@@ -59,7 +59,7 @@ def profile(start: Path, arguments: Sequence[str], quiet: bool = False) -> Profi
         )
         taken = time.perf_counter() - clock
         if done.returncode:
-            raise UsageError(f"dvc exp run ended with code {done.returncode}", mend="see the lines above")
+            raise UsageError(f"dvc exp run ended with code {done.returncode}", hint="see the lines above")
         found = sorted((_read(path, began) for path in Path(folder).glob("*.json")), key=lambda one: one.began)
     stages = sum(one.seconds for one in found if not one.beside)
     return Profile(seconds=taken, dvc=taken - stages, processes=found)

@@ -70,7 +70,7 @@ def rebaseline(start: Path, say: Say) -> RebaselineResult:
     asked = params_yaml.resolved(dvc_yaml.parameters(layout.root))
     if asked.baseline == FLOOR:
         raise UsageError(
-            "the baseline is the floor, which every run measures again", mend="assay accept EXPERIMENT NAME"
+            "the baseline is the floor, which every run measures again", hint="assay accept EXPERIMENT NAME"
         )
     state = fold(read(layout.root, experiments=False).tags)
     strategy = _strategy(state, asked.baseline)
@@ -100,7 +100,7 @@ def _strategy(state: State, name: str) -> Strategy | None:
     found = state.strategies.get(name.removeprefix("strategy/"))
     if found is not None and found.revoked is not None:
         raise IncomparableError(
-            f"the baseline {name} is revoked", mend=f'assay revoke {found.accepted.name} --why "move the baseline"'
+            f"the baseline {name} is revoked", hint=f'assay revoke {found.accepted.name} --why "move the baseline"'
         )
     return found
 
@@ -127,7 +127,7 @@ def _done(layout: ProjectPaths, chosen: RebaselinePlan, ran: bool, say: Say) -> 
     with today.said_by_task():
         scored = scoring.load(layout, arm, today.ruler) if arm else None
     if arm is None or scored is None:
-        raise UsageError("the baseline stage measured nothing", mend="dvc repro -f -s baseline")
+        raise UsageError("the baseline stage measured nothing", hint="dvc repro -f -s baseline")
     content = read_manifest(layout.part("validation")).content
     evaluated = candidate is not None and candidate.evaluated == content
     if evaluated:

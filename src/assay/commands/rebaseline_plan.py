@@ -67,6 +67,6 @@ def _cannot_infer(ctx: StageContext, arm: Arm, measured: Measurement, asked: Ask
     )
     unable = lost(weights, ctx.run.store.replicates, own_training_data(ctx, named, say), layout.part("validation"))
     if gone := next((one.why for one in unable.values() if one.fetchable), ""):
-        mend = "dvc pull models/baseline plots/curves-baseline.csv, or train it again with dvc repro -s baseline"
-        raise UsageError(gone, mend=mend)
+        hint = "dvc pull models/baseline plots/curves-baseline.csv, or train it again with dvc repro -s baseline"
+        raise UsageError(gone, hint=hint)
     return next((f"replicate {number}: {one.why}" for number, one in unable.items()), "")

@@ -193,9 +193,9 @@ def _standing(strategy: Strategy, locks: list[bytes], cache: Path) -> CachedArm:
             ):
                 return found
         except NotAtHandError as error:
-            lost = NotAtHandError(error.problem, mend=FETCH.format(arm="baseline"))
+            lost = NotAtHandError(error.problem, hint=FETCH.format(arm="baseline"))
     raise lost or NotAtHandError(
-        "no stored run predicted with its accepted replicates", mend=f"dvc exp run -S baseline={name}"
+        "no stored run predicted with its accepted replicates", hint=f"dvc exp run -S baseline={name}"
     )
 
 
@@ -236,10 +236,10 @@ def _experiment(work: _Work, name: str, lock: bytes) -> Score:
         found = cached_predictions.read(work.cache, lock, "candidate")
     except NotAtHandError as error:
         rejected = name.startswith("rejected/")
-        mend = FETCH.format(arm="candidate") if rejected else f"dvc exp pull origin {quote(name.partition(' ')[0])}"
-        raise NotAtHandError(error.problem, mend=mend) from error
+        hint = FETCH.format(arm="candidate") if rejected else f"dvc exp pull origin {quote(name.partition(' ')[0])}"
+        raise NotAtHandError(error.problem, hint=hint) from error
     if found is None:
-        raise UsageError("it has no results", mend=f"dvc exp remove {quote(name.partition(' ')[0])}")
+        raise UsageError("it has no results", hint=f"dvc exp remove {quote(name.partition(' ')[0])}")
     return work.today.score(found)
 
 

@@ -85,7 +85,7 @@ def _outcome(one: Replicate, path: Path, curves: Path) -> Outcome:
         with safe_open(path, framework="numpy"):  # checks its header against its size
             weights = files.read_bytes(path)
     except SafetensorError as error:
-        raise UsageError(f"{path} is damaged ({error})", mend="dvc checkout --force models/baseline") from error
+        raise UsageError(f"{path} is damaged ({error})", hint="dvc checkout --force models/baseline") from error
     return Outcome(one.number, one.seed, one.execution, one.seconds, one.steps, weights, _curve(curves, one.number))
 
 

@@ -29,13 +29,13 @@ def _baseline(project: StatusProject, params: Params) -> StatusLine:
     name = params.baseline
     if name == FLOOR:
         newest = project.state.current
-        mend = f"set baseline: {newest.tag.name} in params.yaml" if newest else ""
-        return StatusLine(topic="baseline", text="floor" if newest else "floor: nothing is accepted", mend=mend)
+        hint = f"set baseline: {newest.tag.name} in params.yaml" if newest else ""
+        return StatusLine(topic="baseline", text="floor" if newest else "floor: nothing is accepted", hint=hint)
     if commit(project, name) is not None:
         return _evidence(project, params)
     shallow = git.run(project.layout.root, "rev-parse", "--is-shallow-repository", check=False) == "true"
-    mend = "git fetch --unshallow --tags" if shallow else "git fetch --tags"
-    return StatusLine(topic="baseline", text=f"{name} is not in this repository", mend=mend)
+    hint = "git fetch --unshallow --tags" if shallow else "git fetch --tags"
+    return StatusLine(topic="baseline", text=f"{name} is not in this repository", hint=hint)
 
 
 def _evidence(project: StatusProject, params: Params) -> StatusLine:
@@ -43,17 +43,17 @@ def _evidence(project: StatusProject, params: Params) -> StatusLine:
     bad = next((tag for tag in project.state.unverifiable if tag.name == name), None)
     if bad is not None:
         return StatusLine(
-            topic="baseline", text=f"{name} is not verifiable: {bad.problem}", mend=f"git show {quote(name)}"
+            topic="baseline", text=f"{name} is not verifiable: {bad.problem}", hint=f"git show {quote(name)}"
         )
     if strategy is None:
         return StatusLine(topic="baseline", text=f"{name}, which is no accepted strategy")
     accepted = strategy.accepted
     if strategy.revoked is not None:
-        mend = f'assay revoke {accepted.name} --why "finish moving the baseline"'
-        return StatusLine(topic="baseline", text=f"{name} is revoked", mend=mend)
+        hint = f'assay revoke {accepted.name} --why "finish moving the baseline"'
+        return StatusLine(topic="baseline", text=f"{name} is revoked", hint=hint)
     score = accepted.confirmation.candidate
     metric = reported_key.label(accepted.metric, accepted.metric_version)
     text = f"{name} · {metric} {number(score.mean)} ±{number(score.sd)} (n={score.n})"
     text += f" · accepted {strategy.tag.stamp.date} by {strategy.tag.stamp.author}"
     old = baseline_staleness.age(strategy, params.judge.baseline_max_age)
-    return StatusLine(topic="baseline", text=f"{text}; {old}" if old else text, mend="assay rebaseline" if old else "")
+    return StatusLine(topic="baseline", text=f"{text}; {old}" if old else text, hint="assay rebaseline" if old else "")

@@ -31,11 +31,11 @@ def _difference(project: StatusProject, name: str, commit: str, profile: str) ->
         before = strategy_content.in_commit(root, commit, profile)
         after = strategy_content.in_work_tree(root, profile)
     except AssayError as error:
-        return StatusLine(topic=TOPIC, text=error.problem, mend=error.mend or "dvc exp run")
+        return StatusLine(topic=TOPIC, text=error.problem, hint=error.hint or "dvc exp run")
     found = after.since(before)
     if not found.bundled:
         return StatusLine(topic=TOPIC, text=str(found) if found.parts else f"the same strategy as {name}")
     version = metrics_json.text(project.metrics, "metric_version")
     if measured_alone(root, project.repository.experiments, version, before, after).issuperset(found.parts):
         return StatusLine(topic=TOPIC, text=f"{found}, each measured alone")
-    return StatusLine(topic=TOPIC, text=str(found), mend=ablation(found))
+    return StatusLine(topic=TOPIC, text=str(found), hint=ablation(found))

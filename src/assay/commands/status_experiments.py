@@ -14,10 +14,10 @@ def lines(project: StatusProject) -> Iterator[StatusLine]:
     experiments = project.repository.experiments
     without = [item.name for item in experiments if not metrics_json.text(item.metrics, "verdict")]
     if without:
-        mend = f"dvc exp remove {shlex.join(without[:5])}"
-        yield StatusLine(topic="experiments", text=f"{len(without)} without a verdict: {few(without)}", mend=mend)
+        hint = f"dvc exp remove {shlex.join(without[:5])}"
+        yield StatusLine(topic="experiments", text=f"{len(without)} without a verdict: {few(without)}", hint=hint)
     elif experiments:
         yield StatusLine(topic="experiments", text=f"{len(experiments)}, each with a verdict")
     for tag in project.state.unverifiable:
         text = f"{tag.name} is not verifiable: {tag.problem}"
-        yield StatusLine(topic="tags", text=text, mend=f"git show {shlex.quote(tag.name)}")
+        yield StatusLine(topic="tags", text=text, hint=f"git show {shlex.quote(tag.name)}")

@@ -41,4 +41,4 @@ def lines(project: StatusProject) -> Iterator[StatusLine]:
         arms = "the candidate is" if params.baseline == FLOOR else "both arms are"
         cost = f"what trains changed, {arms} measured again ({params.replicates} replicates each)"
     text = f"Assay changed since the last run: {', '.join(again)} will run again; {cost}"
-    yield StatusLine(topic="library", text=text, mend="dvc exp run")
+    yield StatusLine(topic="library", text=text, hint="dvc exp run")

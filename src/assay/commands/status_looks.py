@@ -24,7 +24,7 @@ def lines(project: StatusProject) -> Iterator[StatusLine]:
         first, why = next(iter(known.damaged.items()))
         some = "1 entry" if len(known.damaged) == 1 else f"{len(known.damaged)} entries"
         text = f"{some} cannot be read and count as nothing: {first}: {why[:200]}"
-        yield StatusLine(topic=TOPIC, text=text, mend=f"git log --stat {LOOKS}")
+        yield StatusLine(topic=TOPIC, text=text, hint=f"git log --stat {LOOKS}")
     if left := left_behind(known, project.state):
         more = f" and {len(left) - 3} more" if len(left) > 3 else ""
         yield StatusLine(topic=TOPIC, text=f"{'; '.join(left[:3])}{more}")
@@ -32,7 +32,7 @@ def lines(project: StatusProject) -> Iterator[StatusLine]:
         alone = len(set(known.entries) - _shared(root))
         if alone:
             text = f"{alone} of {len(known.entries)} looks and attempts are on no remote"
-            yield StatusLine(topic=TOPIC, text=text, mend="assay sync")
+            yield StatusLine(topic=TOPIC, text=text, hint="assay sync")
 
 
 def _shared(root: Path) -> set[str]:

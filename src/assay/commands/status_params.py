@@ -10,4 +10,4 @@ from assay.report.json_rows import StatusLine
 
 def lines(project: StatusProject) -> Iterator[StatusLine]:
     if (error := project.refused) is not None:
-        yield StatusLine(topic="parameters", text=error.problem, mend=error.mend or "git diff params.yaml")
+        yield StatusLine(topic="parameters", text=error.problem, hint=error.hint or "git diff params.yaml")

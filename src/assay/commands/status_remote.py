@@ -22,27 +22,27 @@ def lines(project: StatusProject) -> Iterator[StatusLine]:
         return
     if tree.branch and not tree.upstream:
         text = f"{tree.branch} was never pushed"
-        yield StatusLine(topic="remote", text=text, mend=f"git push -u --follow-tags origin {quote(tree.branch)}")
+        yield StatusLine(topic="remote", text=text, hint=f"git push -u --follow-tags origin {quote(tree.branch)}")
     elif tree.ahead:
         text = f"{tree.ahead} commit(s) of {tree.branch} are not in {tree.upstream}"
-        yield StatusLine(topic="remote", text=text, mend="git push --follow-tags && dvc push")
+        yield StatusLine(topic="remote", text=text, hint="git push --follow-tags && dvc push")
     if tree.behind:
         text = f"{tree.upstream} has {tree.behind} commit(s) that {tree.branch} has not"
-        yield StatusLine(topic="remote", text=text, mend="git pull && dvc pull")
+        yield StatusLine(topic="remote", text=text, hint="git pull && dvc pull")
     missing = _tags_elsewhere(layout, repository)
     tagged = {tag.name: tag.commit for tag in repository.tags}
     taken_there = {name: there for name in missing if (there := name_conflicts.branch(layout.root, name, tagged[name]))}
     for name, there in taken_there.items():
         text = f"{there} has another {name} than this clone"
-        mend = f"{name_conflicts.way_out(name, there)}, then accept the experiment under another name"
-        yield StatusLine(topic="remote", text=text, mend=mend)
+        hint = f"{name_conflicts.way_out(name, there)}, then accept the experiment under another name"
+        yield StatusLine(topic="remote", text=text, hint=hint)
     missing = [name for name in missing if name not in taken_there]
     if missing and tree.branch and (tree.ahead or not tree.upstream):  # the push of the branch takes its tags along
         taken = git.run(layout.root, "for-each-ref", "--format=%(refname)", "--merged=HEAD", "refs/tags").split("\n")
         missing = [name for name in missing if f"refs/tags/{name}" not in taken]
     if missing:
         text = f"the commits of {few(missing)} are on no remote branch"
-        yield StatusLine(topic="remote", text=text, mend=f"git push origin {shlex.join(missing[:5])}")
+        yield StatusLine(topic="remote", text=text, hint=f"git push origin {shlex.join(missing[:5])}")
 
 
 def _tags_elsewhere(layout: ProjectPaths, repository: Repository) -> list[str]:

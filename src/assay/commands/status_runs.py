@@ -20,23 +20,23 @@ def lines(project: StatusProject) -> Iterator[StatusLine]:
     lost = detached_head.unreachable(layout.root, log.commits if tree.branch else [tree.head] if found.running else [])
     if lost:
         text = f"{len(lost)} commit(s) made while a run had detached HEAD are on no branch"
-        yield StatusLine(topic="runs", text=text, mend=detached_head.kept(lost[0]))
+        yield StatusLine(topic="runs", text=text, hint=detached_head.kept(lost[0]))
     if found.running:
         yield StatusLine(topic="runs", text=f"a run is under way (process {_join(found.running)})")
         return
     if found.orphans:
         text = f"a stage lives on without its run (process {_join(found.orphans)})"
-        yield StatusLine(topic="runs", text=text, mend=f"kill {_join(found.orphans)}")
+        yield StatusLine(topic="runs", text=text, hint=f"kill {_join(found.orphans)}")
     if found.refs:
-        mend = "git for-each-ref --format='delete %(refname)' refs/exps/exec | git update-ref --stdin"
+        hint = "git for-each-ref --format='delete %(refname)' refs/exps/exec | git update-ref --stdin"
         yield StatusLine(
-            topic="runs", text=f"a killed run left {few([ref.rpartition('/')[2] for ref in found.refs])}", mend=mend
+            topic="runs", text=f"a killed run left {few([ref.rpartition('/')[2] for ref in found.refs])}", hint=hint
         )
     for lock in found.locks:
-        yield StatusLine(topic="runs", text=f"a killed command left {lock}", mend=f"rm {quote(str(lock))}")
+        yield StatusLine(topic="runs", text=f"a killed command left {lock}", hint=f"rm {quote(str(lock))}")
     if not tree.branch:
-        text, mend = detached_head.sentence(layout.root, log), detached_head.attach(layout.root, log.branch)
-        yield StatusLine(topic="runs", text=text, mend=mend)
+        text, hint = detached_head.sentence(layout.root, log), detached_head.attach(layout.root, log.branch)
+        yield StatusLine(topic="runs", text=text, hint=hint)
 
 
 def _join(processes: Sequence[int]) -> str:

@@ -34,10 +34,10 @@ def lines(project: StatusProject) -> Iterator[StatusLine]:
         arm, asked = baseline_staleness.record(layout), _asked(project, params)
         found = [one.text for one in baseline_staleness.reasons(layout, arm, asked) if one.what is not Stale.AGE]
     except AssayError as error:
-        yield StatusLine(topic=TOPIC, text=error.problem, mend=error.mend or "dvc exp run")
+        yield StatusLine(topic=TOPIC, text=error.problem, hint=error.hint or "dvc exp run")
         return
     if found:
-        yield StatusLine(topic=TOPIC, text=f"{params.baseline} is stale: {'; '.join(found)}", mend="dvc exp run")
+        yield StatusLine(topic=TOPIC, text=f"{params.baseline} is stale: {'; '.join(found)}", hint="dvc exp run")
 
 
 def _asked(project: StatusProject, params: Params) -> AskedBaseline:

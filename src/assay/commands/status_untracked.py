@@ -16,4 +16,4 @@ def lines(project: StatusProject) -> Iterator[StatusLine]:
     root = project.layout.root
     if untracked := strategy_content.untracked(root, project.params.task.name):
         text = f"{named(untracked)} imported, but not tracked by Git"
-        yield StatusLine(topic="code", text=text, mend=commit_command(root, untracked))
+        yield StatusLine(topic="code", text=text, hint=commit_command(root, untracked))

@@ -14,13 +14,13 @@ from assay.report.json_rows import StatusLine
 def lines(project: StatusProject) -> Iterator[StatusLine]:
     metrics, equal = project.metrics, project.equal
     if not project.layout.metrics.is_file():
-        yield StatusLine(topic="verdict", text="no results in the work tree", mend="dvc exp run")
+        yield StatusLine(topic="verdict", text="no results in the work tree", hint="dvc exp run")
         return
     comparison = metrics_json.comparison(metrics)
     if comparison is None:
         problem = project.unreadable
         text = f"the results have no verdict: {problem}" if problem else "the results have no verdict"
-        yield StatusLine(topic="verdict", text=text, mend="dvc exp run")
+        yield StatusLine(topic="verdict", text=text, hint="dvc exp run")
         return
     version = metrics_json.text(metrics, "metric_version")
     score = comparison.candidate
@@ -31,4 +31,4 @@ def lines(project: StatusProject) -> Iterator[StatusLine]:
     where = f" · equals experiment {equal.name}" if equal else ""
     yield StatusLine(topic="verdict", text=f"{text} · {version}{where}")
     if metrics_json.text(metrics, "profile") == "fast":
-        yield StatusLine(topic="verdict", text="measured under profile fast", mend="dvc exp run -S profile=full")
+        yield StatusLine(topic="verdict", text="measured under profile fast", hint="dvc exp run -S profile=full")

@@ -16,10 +16,10 @@ def lines(project: StatusProject) -> Iterator[StatusLine]:
     layout, equal = project.layout, project.equal
     edited = project.tree.edited if equal is None else []
     if edited:
-        mend = "dvc exp run, or git stash"
-        yield StatusLine(topic="work tree", text=f"edited, in no commit and no experiment: {few(edited)}", mend=mend)
+        hint = "dvc exp run, or git stash"
+        yield StatusLine(topic="work tree", text=f"edited, in no commit and no experiment: {few(edited)}", hint=hint)
     if not layout.lock.is_file():
-        yield StatusLine(topic="work tree", text="there is no dvc.lock", mend="dvc exp run")
+        yield StatusLine(topic="work tree", text="there is no dvc.lock", hint="dvc exp run")
         return
     if not layout.metrics.is_file():  # as in a fresh clone: the run that brings results brings all the rest
         return
@@ -27,7 +27,7 @@ def lines(project: StatusProject) -> Iterator[StatusLine]:
         lock = dvc_lock.stages(layout.lock.read_bytes())
         stale = dvc_lock_diff.changed_sources(layout.root, lock)
     except AssayError as error:
-        yield StatusLine(topic="work tree", text=error.problem, mend="git checkout HEAD -- dvc.lock")
+        yield StatusLine(topic="work tree", text=error.problem, hint="git checkout HEAD -- dvc.lock")
         return
     if project.accepted:
         stale = {
@@ -36,11 +36,11 @@ def lines(project: StatusProject) -> Iterator[StatusLine]:
     if stale:
         names = list(dict.fromkeys(name for changed in stale.values() for name in changed))
         text = f"{', '.join(stale)} last ran with another {few(names)}"
-        yield StatusLine(topic="work tree", text=text, mend="dvc exp run")
+        yield StatusLine(topic="work tree", text=text, hint="dvc exp run")
     outputs = dvc_lock_diff.changed_outputs(layout.root, lock)
     if outputs:
         text = f"outputs that are not those of dvc.lock: {few(outputs)}"
         first = shlex.join(outputs[:5])  # by name and not by force: DVC then keeps what its cache has not
-        yield StatusLine(topic="work tree", text=text, mend=f"dvc checkout {first}, or dvc pull {first}")
+        yield StatusLine(topic="work tree", text=text, hint=f"dvc checkout {first}, or dvc pull {first}")
     if not (edited or stale or outputs):
         yield StatusLine(topic="work tree", text="clean" if equal is None else f"clean, as experiment {equal.name}")

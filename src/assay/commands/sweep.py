@@ -122,7 +122,7 @@ def _judged(
     metric = metric_name(version)
     names = {row["strategy"] for rows in found for row in rows if row["arm"] == "baseline"}
     if len(names) > 1:
-        raise UsageError(f"the cells have the baselines {', '.join(sorted(names))}", mend="dvc exp remove the old")
+        raise UsageError(f"the cells have the baselines {', '.join(sorted(names))}", hint="dvc exp remove the old")
     first = look(judge.alpha, 2).alpha  # for what is no idea, or has nothing left, an interval is shown nevertheless
     prices = {cell: prices.get(cell, Price(first, 0.0)) for cell in measured}
     levels = {cell: price.level or first for cell, price in prices.items()}
@@ -158,7 +158,7 @@ def _nothing_to_beat() -> UsageError:
     return UsageError(
         "values cannot be judged: nothing is accepted, and there is no floor",
         allowed="an accepted strategy, or judge.floor: VALUE in params.yaml",
-        mend="dvc exp run, then assay accept EXPERIMENT NAME --first --why REASON",
+        hint="dvc exp run, then assay accept EXPERIMENT NAME --first --why REASON",
     )
 
 

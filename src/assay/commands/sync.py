@@ -46,7 +46,7 @@ def sync(start: Path, remote: str | None) -> Synced:
         if not said:
             return Synced(name, came, went, look_ledger.kept(root).damaged)
         if attempt + 1 == _ATTEMPTS:
-            raise UsageError(f"git push to {name} failed: {said}", mend=f"git push {name} {LOOKS}, to see what it says")
+            raise UsageError(f"git push to {name} failed: {said}", hint=f"git push {name} {LOOKS}, to see what it says")
     raise AssertionError
 
 
@@ -55,7 +55,7 @@ def _remote(root: Path, asked: str | None) -> str:
     name = asked or ("origin" if "origin" in known or len(known) != 1 else known[0])
     if name not in known:
         listed = ", ".join(known) or "none is set"
-        raise UsageError(f"there is no remote {name!r}", allowed=listed, mend="git remote add origin URL")
+        raise UsageError(f"there is no remote {name!r}", allowed=listed, hint="git remote add origin URL")
     return name
 
 

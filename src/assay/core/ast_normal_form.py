@@ -34,9 +34,9 @@ def parse(source: str | bytes, where: str) -> ast.Module:
             return ast.parse(source)
     except SyntaxError as error:
         line = f":{error.lineno}" if error.lineno else ""
-        raise UsageError(f"{where}{line} is not valid Python: {error.msg}", mend="fix the file") from error
+        raise UsageError(f"{where}{line} is not valid Python: {error.msg}", hint="fix the file") from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise UsageError(f"{where} is not valid Python: {error}", mend="fix the file") from error
+        raise UsageError(f"{where} is not valid Python: {error}", hint="fix the file") from error
 
 
 def text(tree: ast.AST) -> str:

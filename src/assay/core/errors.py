@@ -34,28 +34,28 @@ class Exit(IntEnum):
 
 
 class AssayError(Exception):
-    """A known error. `problem` names the offending value, `allowed` what would be right, `mend` the next step."""
+    """A known error. `problem` names the offending value, `allowed` what would be right, `hint` the next step."""
 
     exit_code: Exit = Exit.USAGE
 
-    def __init__(self, problem: str, *, allowed: str = "", mend: str = "") -> None:
+    def __init__(self, problem: str, *, allowed: str = "", hint: str = "") -> None:
         self.problem = problem
         self.allowed = allowed
-        self.mend = mend
+        self.hint = hint
         super().__init__(self.sentence)
 
     @property
     def sentence(self) -> str:
         """One printable line. What is long is cut in the problem and in what is allowed, the next command never."""
-        mend = f"; next: {sanitize_output.command(self.mend)}" if self.mend else ""
-        room = max(sanitize_output.LONGEST - len(mend), _LEAST)
+        hint = f"; next: {sanitize_output.command(self.hint)}" if self.hint else ""
+        room = max(sanitize_output.LONGEST - len(hint), _LEAST)
         problem = sanitize_output.line(self.problem.rstrip("."))
         if not self.allowed:
-            return sanitize_output.cut(problem, room) + mend
+            return sanitize_output.cut(problem, room) + hint
         allowed = sanitize_output.cut(
             sanitize_output.line(self.allowed), max(room - len(problem), room // 2) - len(_ALLOWED)
         )
-        return sanitize_output.cut(problem, room - len(allowed) - len(_ALLOWED)) + _ALLOWED + allowed + mend
+        return sanitize_output.cut(problem, room - len(allowed) - len(_ALLOWED)) + _ALLOWED + allowed + hint
 
 
 class UsageError(AssayError):

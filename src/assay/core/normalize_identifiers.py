@@ -41,6 +41,6 @@ def _named(values: Mapping[str, Any], sections: tuple[str, ...], where: str) -> 
             twice = [key for key, name in names.items() if name != key and name in below]
             if twice:
                 problem = f"{where} has {section}.{excerpt(twice[0])} in two Unicode forms"
-                raise UsageError(problem, mend="remove one of the two")
+                raise UsageError(problem, hint="remove one of the two")
             found[section] = {names[key]: value for key, value in below.items()}
     return found

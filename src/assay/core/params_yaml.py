@@ -132,26 +132,26 @@ def _checked(raw: dict[str, Any], where: str) -> Params:
     checked = _convert(raw, where)
     if len(checked.profiles) + len(checked.modes) > OVERLAYS:
         problem = f"{where} has {len(checked.profiles)} profiles and {len(checked.modes)} modes"
-        raise UsageError(problem, allowed=f"up to {OVERLAYS} together", mend="remove some in params.yaml")
+        raise UsageError(problem, allowed=f"up to {OVERLAYS} together", hint="remove some in params.yaml")
     for name, overlay in checked.profiles.items():
         _overlaid(raw, overlay, f"profiles.{name}", where)
     for name, overlay in checked.modes.items():
         if name == DEFAULT_MODE:
             raise UsageError(
-                f"{where}: modes.{DEFAULT_MODE} is taken", allowed="any other name", mend="rename it in params.yaml"
+                f"{where}: modes.{DEFAULT_MODE} is taken", allowed="any other name", hint="rename it in params.yaml"
             )
         _overlaid(raw, overlay, f"modes.{name}", where)
     if checked.profile not in checked.profiles:
         raise UsageError(
             f"{where}: profile is {checked.profile!r}",
             allowed=", ".join(sorted(checked.profiles)),
-            mend="set profile, or add it under profiles:",
+            hint="set profile, or add it under profiles:",
         )
     if checked.split.validation + checked.split.test >= 1:
         raise UsageError(
             f"{where}: split.validation + split.test is {checked.split.validation + checked.split.test:g}",
             allowed="less than 1, so that something is left to train on",
-            mend="lower one of them in params.yaml",
+            hint="lower one of them in params.yaml",
         )
     return checked
 
@@ -243,7 +243,7 @@ def _overlaid(raw: dict[str, Any], overlay: Mapping[str, Any], name: str, where:
     fixed = [key for key in overlay if key not in OVERLAID and key in ours]
     if fixed:
         allowed = ", ".join(OVERLAID)
-        raise UsageError(f"{where}: {name} changes {fixed[0]!r}", allowed=allowed, mend="remove it in params.yaml")
+        raise UsageError(f"{where}: {name} changes {fixed[0]!r}", allowed=allowed, hint="remove it in params.yaml")
     return _convert(merged(raw, overlay), f"{where} ({name})")
 
 
@@ -278,25 +278,25 @@ def _refuse_nonfinite(value: Any, where: str, path: str) -> None:
             _refuse_nonfinite(below, where, f"{path}[{number}]")
     elif isinstance(value, float) and not math.isfinite(value):
         named = excerpt_of_name(path)
-        raise UsageError(f"{where}: {named} is {value}", allowed="a finite number", mend=_set(named))
+        raise UsageError(f"{where}: {named} is {value}", allowed="a finite number", hint=_set(named))
 
 
 def _sentence(raw: dict[str, Any], error: msgspec.ValidationError, where: str) -> UsageError:
     placed = re.fullmatch(r"(.*) - at (`key` in )?`\$([^`]*)`", str(error), re.DOTALL)
     said, of_key, path = (placed[1], placed[2], placed[3].lstrip(".")) if placed else (str(error), None, "")
     if of_key:
-        return UsageError(f"{where}: {path or 'the file'} has a key that is no text", mend="write the key in quotes")
+        return UsageError(f"{where}: {path or 'the file'} has a key that is no text", hint="write the key in quotes")
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", said, re.DOTALL)
     if unknown:
         return _unknown(unknown[1], path, where)
     missing = re.fullmatch(r"Object missing required field `(.*)`", said)
     if missing:
-        return UsageError(f"{where} lacks {f'{path}.' if path else ''}{missing[1]}", mend="add it, as in the README")
+        return UsageError(f"{where} lacks {f'{path}.' if path else ''}{missing[1]}", hint="add it, as in the README")
     value: Any = raw
     for key in re.findall(r"[^.\[\]]+", path):
         value = value[int(key)] if isinstance(value, list) else value.get(key) if isinstance(value, Mapping) else value
     return UsageError(
-        f"{where}: {path or 'the file'} is {excerpt(value)}", allowed=_allowed(said, path), mend=_set(path)
+        f"{where}: {path or 'the file'} is {excerpt(value)}", allowed=_allowed(said, path), hint=_set(path)
     )
 
 
@@ -312,7 +312,7 @@ def _unknown(key: str, path: str, where: str) -> UsageError:
     return UsageError(
         f"{where}: unknown parameter {excerpt(full)}",
         allowed=", ".join(known),
-        mend=f"did you mean {near[0]!r}?" if near else "remove it, or read it in your task under model: or data:",
+        hint=f"did you mean {near[0]!r}?" if near else "remove it, or read it in your task under model: or data:",
     )
 
 

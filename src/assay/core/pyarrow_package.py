@@ -12,6 +12,6 @@ try:
     import pyarrow.compute as compute
     from pyarrow import csv, parquet
 except ImportError as error:
-    raise UsageError("tables, texts and files need pyarrow, which is not installed", mend=INSTALL) from error
+    raise UsageError("tables, texts and files need pyarrow, which is not installed", hint=INSTALL) from error
 
 __all__ = ["compute", "csv", "parquet", "pyarrow"]

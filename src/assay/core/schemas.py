@@ -47,21 +47,21 @@ def _unicode(value: Any) -> Any:
     return [_unicode(inner) for inner in value] if isinstance(value, list) else value
 
 
-def decode(content: bytes, kind: type[R], where: str, mend: str = "") -> R:
-    """The record in `content`. `where` names the file in the sentence, `mend` how to get a good one back."""
+def decode(content: bytes, kind: type[R], where: str, hint: str = "") -> R:
+    """The record in `content`. `where` names the file in the sentence, `hint` how to get a good one back."""
     try:
         raw = msgspec.json.decode(content)
         found = raw.get("schema") if isinstance(raw, dict) else None
         known = next(field.default for field in msgspec.structs.fields(kind) if field.name == "schema")
         if isinstance(found, int) and found != known:
             raise UsageError(
-                f"{where} has schema {found}", allowed=f"schema {known}", mend="update Assay, or run the stage again"
+                f"{where} has schema {found}", allowed=f"schema {known}", hint="update Assay, or run the stage again"
             )
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
-        raise UsageError(f"{where} is not a valid {kind.__name__} record: {error}", mend=mend) from error
+        raise UsageError(f"{where} is not a valid {kind.__name__} record: {error}", hint=hint) from error
     except DAMAGE as error:
-        raise UsageError(f"{where} is damaged: {error}", mend=mend) from error
+        raise UsageError(f"{where} is damaged: {error}", hint=hint) from error
 
 
 class Part(Record, frozen=True, kw_only=True):

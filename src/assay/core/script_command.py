@@ -31,19 +31,19 @@ def check(command: str, values: Mapping[str, object], seedless: bool, where: str
             raise UsageError(
                 f"{where}: task.command names {{{name}}}, which no parameter is",
                 allowed=", ".join(f"{{{one}}}" for one in allowed),
-                mend=f"add {name} to params.yaml, or write {{{{{name}}}}} for braces",
+                hint=f"add {name} to params.yaml, or write {{{{{name}}}}} for braces",
             )
     for name in _quoted(command):
         raise UsageError(
             f"{where}: task.command has {{{name}}} inside of quotes",
             allowed="placeholders outside of quotes: each value is quoted when it is filled in",
-            mend="take the quotes away in task.command",
+            hint="take the quotes away in task.command",
         )
     if SEED not in placeholders(command) and not seedless:
         raise UsageError(
             f"{where}: task.command names no {{seed}}, so that replicates could not differ by it",
             allowed="{seed} in task.command; or seed: none under task:, where the script draws without one",
-            mend="add --seed {seed} to task.command",
+            hint="add --seed {seed} to task.command",
         )
 
 
@@ -52,7 +52,7 @@ def check_path(templates: Sequence[str], where: str) -> None:
     for name in (name for template in templates for name in placeholders(template)):
         if name not in (SEED, OUT):
             raise UsageError(
-                f"{where} names {{{name}}}", allowed=f"{{{OUT}}}, {{{SEED}}}", mend="set it in params.yaml"
+                f"{where} names {{{name}}}", allowed=f"{{{OUT}}}, {{{SEED}}}", hint="set it in params.yaml"
             )
 
 

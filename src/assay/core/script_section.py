@@ -72,5 +72,5 @@ def _refuse_misspelt(own: Mapping[str, Any], by_command: set[str], where: str) -
         near = difflib.get_close_matches(str(key), RESERVED, 1, 0.85)
         if near and key not in by_command:
             raise UsageError(
-                f"{where}: unknown parameter {key!r}", allowed=", ".join(RESERVED), mend=f"did you mean {near[0]!r}?"
+                f"{where}: unknown parameter {key!r}", allowed=", ".join(RESERVED), hint=f"did you mean {near[0]!r}?"
             )

@@ -45,14 +45,14 @@ def check(task: TaskSection, parameters: Mapping[str, Any], where: str) -> None:
         strange = next((name for name in _OF_SCRIPT if getattr(task, name) != getattr(_NO_SCRIPT, name)), "")
         if strange:
             raise UsageError(
-                f"{where} has task.{strange} and no task.command", mend="add task.command, or remove it in params.yaml"
+                f"{where} has task.{strange} and no task.command", hint="add task.command, or remove it in params.yaml"
             )
         return
     if task.result is None:
         raise UsageError(
             f"{where} lacks task.result",
             allowed='result: {file: "{out}/metrics.json", key: val.accuracy, direction: maximize}',
-            mend="add it under task: in params.yaml",
+            hint="add it under task: in params.yaml",
         )
     script_command.check(task.command, parameters, task.seed is not None, where)
     for name, templates in {"result.file": [task.result.file], "keep": task.keep}.items():

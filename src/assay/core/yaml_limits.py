@@ -15,11 +15,11 @@ import yaml
 class RefusedError(Exception):
     """What a text holds or is, as the rest of a sentence that begins with its name."""
 
-    def __init__(self, problem: str, line: int | None = None, allowed: str = "", mend: str = "") -> None:
+    def __init__(self, problem: str, line: int | None = None, allowed: str = "", hint: str = "") -> None:
         super().__init__(problem)
         self.problem = problem if line is None else f"{problem} (line {line})"
         self.allowed = allowed
-        self.mend = mend
+        self.hint = hint
 
 
 class Limits(NamedTuple):
@@ -78,5 +78,5 @@ def _check_version(event: Any, line: int | None) -> None:
     if event.version not in (None, (1, 2)):
         said = ".".join(map(str, event.version))
         raise RefusedError(
-            f"says %YAML {said}", line, allowed="YAML 1.2", mend="remove the line that begins with %YAML"
+            f"says %YAML {said}", line, allowed="YAML 1.2", hint="remove the line that begins with %YAML"
         )

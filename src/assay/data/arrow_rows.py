@@ -182,13 +182,13 @@ def _give_back() -> None:
     pyarrow.default_memory_pool().release_unused()
 
 
-def read(path: Path, mend: str = "") -> ArrowRows:
+def read(path: Path, hint: str = "") -> ArrowRows:
     """The inputs in the file at `path`, mapped. Raises UsageError naming it where there are none."""
     try:
         table = pyarrow.ipc.open_file(pyarrow.memory_map(str(path))).read_all()
         form = (table.schema.metadata or {})[_FORM].decode()
     except (OSError, KeyError, ValueError, pyarrow.ArrowException) as error:
-        raise UsageError(f"{path} cannot be read ({error})", mend=mend) from error
+        raise UsageError(f"{path} cannot be read ({error})", hint=hint) from error
     return ArrowRows(form, table.replace_schema_metadata(None), path)
 
 

@@ -47,7 +47,7 @@ def assign(examples: Examples, asked: Split, by: str) -> Parts:
     elif by == "time":
         raise UsageError(
             "split.blocks goes with split.by: order; by time, blocks of the future would train",
-            mend="remove split.blocks, or set split.by: order, in params.yaml",
+            hint="remove split.blocks, or set split.by: order, in params.yaml",
         )
     else:
         parts[rows] = _blocks(len(rows), asked, asked.blocks, int(gap))
@@ -62,7 +62,7 @@ def _places(examples: Examples, by: str) -> NDArray[np.float64]:
     if ORDER not in examples.notes:
         raise UsageError(
             "split.by is time, and prepare() gave no time",
-            mend="return order, a number or date an example, from prepare(), or set split.by: order in params.yaml",
+            hint="return order, a number or date an example, from prepare(), or set split.by: order in params.yaml",
         )
     return examples.notes[ORDER]
 
@@ -103,7 +103,7 @@ def _check_filled(parts: Parts, gap: float) -> None:
         if not (parts == name).any():
             raise UsageError(
                 f"the {name} part would be empty: there are {len(parts)} examples, and the gap is {gap:g}",
-                mend="bring more data, or lower split.gap in params.yaml",
+                hint="bring more data, or lower split.gap in params.yaml",
             )
 
 
@@ -118,5 +118,5 @@ def _check_groups(examples: Examples, parts: Parts) -> None:
     if len(cut):
         raise UsageError(
             f"a border of the split cuts the group {str(names[cut[0]])!r} ({len(cut)} such of {len(names)})",
-            mend="leave groups out of prepare(), or set split.by: content in params.yaml",
+            hint="leave groups out of prepare(), or set split.by: content in params.yaml",
         )

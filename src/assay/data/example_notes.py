@@ -102,7 +102,7 @@ def _second_labels(values: Any, targets: Array, classes: Sequence[str] | None, w
         raise UsageError(
             f"{where}: example {row} has no second label that counts ({rows} such of {len(array)})",
             allowed="one for every example: a person judged on some of them is no floor for all",
-            mend="leave second_labels out, and write the person's score as judge.human in params.yaml",
+            hint="leave second_labels out, and write the person's score as judge.human in params.yaml",
         )
     return array.astype(np.float64 if classes is None else np.int64)
 

@@ -34,6 +34,6 @@ def assign(examples: Examples, asked: Split, keys: Keys | None = None) -> PartAs
         if getattr(asked, name) is not UNSET:
             raise UsageError(
                 f"split.{name} is {getattr(asked, name)}, and examples are split by their content",
-                mend="set split.by: order, or time, in params.yaml, or remove the key",
+                hint="set split.by: order, or time, in params.yaml, or remove the key",
             )
     return PartAssignment(by, train_test_split.assign(examples, asked.validation, asked.test, keys))

@@ -63,7 +63,7 @@ def _table(found: dict[str, Any], where: str, file: Path) -> dict[str, Any]:
             raise UsageError(
                 f"{where}: the table has no column {name!r} for {key}",
                 allowed=", ".join(map(str, _columns(table))),
-                mend='name it in prepare(): {"inputs": table, "targets": "NAME OF A COLUMN"}',
+                hint='name it in prepare(): {"inputs": table, "targets": "NAME OF A COLUMN"}',
             )
         column = sources.column(table, name, where)
         _complete(column, key, name, where)
@@ -76,7 +76,7 @@ def _complete(column: Any, key: str, name: str, where: str) -> None:
     if len(gaps):
         raise UsageError(
             f"{where}: row {gaps[0]} has no value in {name!r}, the column of {key} ({len(gaps)} such of {len(column)})",
-            mend="mend or drop such rows in prepare(), where it can be seen",
+            hint="correct or drop such rows in prepare(), where it can be seen",
         )
 
 
@@ -105,7 +105,7 @@ def _dataset(found: dict[str, Any], where: str, file: Path) -> dict[str, Any]:
     if _same(first[0]) != _same(_item(dataset, 0)[0]):
         raise UsageError(
             f"{where}: the dataset draws by chance: its first example is another one when it is asked again",
-            mend="leave random transforms out, and write them as augment(), which belongs to training",
+            hint="leave random transforms out, and write them as augment(), which belongs to training",
         )
 
     def inputs() -> Iterator[Any]:

@@ -173,10 +173,10 @@ def _write_inputs(folder: Path, inputs: NDArray[Any], rows: NDArray[np.integer] 
         stored.write(folder / ARROW, rows)
 
 
-def _inputs(folder: Path, mend: str, in_arrow: bool) -> NDArray[Any]:
+def _inputs(folder: Path, hint: str, in_arrow: bool) -> NDArray[Any]:
     if not in_arrow:
-        return npy_files.read(folder / "inputs.npy", mend, mapped=True)
-    rows: NDArray[Any] = importlib.import_module("assay.data.arrow_rows").read(folder / ARROW, mend)
+        return npy_files.read(folder / "inputs.npy", hint, mapped=True)
+    rows: NDArray[Any] = importlib.import_module("assay.data.arrow_rows").read(folder / ARROW, hint)
     return rows
 
 
@@ -194,8 +194,8 @@ def _write_rows(path: Path, array: NDArray[Any], rows: NDArray[np.integer] | Non
 
 def read_manifest(folder: Path) -> schemas.Part:
     path = folder / MANIFEST
-    mend = "bring the data back with `dvc checkout`, or make it again with `dvc repro -f split`"
-    return schemas.decode(files.read_bytes(path, mend), schemas.Part, str(path), mend)
+    hint = "bring the data back with `dvc checkout`, or make it again with `dvc repro -f split`"
+    return schemas.decode(files.read_bytes(path, hint), schemas.Part, str(path), hint)
 
 
 def read(folder: Path, names: Sequence[str] = EVERYTHING) -> tuple[Examples, schemas.Part]:
@@ -210,12 +210,12 @@ def read(folder: Path, names: Sequence[str] = EVERYTHING) -> tuple[Examples, sch
         if name not in names:
             continue
         path = folder / f"{name}.npy"
-        mend = f"bring it back with `dvc checkout --force {quote(str(folder))}`"
+        hint = f"bring it back with `dvc checkout --force {quote(str(folder))}`"
         in_arrow = manifest.form is not UNSET
-        array = _inputs(folder, mend, in_arrow) if name == "inputs" else npy_files.read(path, mend)
+        array = _inputs(folder, hint, in_arrow) if name == "inputs" else npy_files.read(path, hint)
         array = example_ids.unpacked(array) if name == "ids" else array
         if _digest(array) != expected or len(array) != manifest.examples:
-            raise UsageError(f"{path} does not match its manifest", mend=mend)
+            raise UsageError(f"{path} does not match its manifest", hint=hint)
         found[name] = array
     empty = np.empty((manifest.examples, 0))
     return (

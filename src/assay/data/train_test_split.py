@@ -115,7 +115,7 @@ def _all_filled(parts: NDArray[np.str_]) -> None:
         if not (parts == name).any():
             raise UsageError(
                 f"the {name} part would be empty: there are only {len(parts)} examples",
-                mend="bring more data, or raise the part's share under split: in params.yaml",
+                hint="bring more data, or raise the part's share under split: in params.yaml",
             )
 
 

@@ -74,7 +74,7 @@ def _arrays(cache: Path, listed: str, *names: str) -> tuple[NDArray[Any], ...]:
         return tuple(npy_files.parse(_file(cache, known[f"{name}.npy"])) for name in names)
     except (KeyError, *npy_files.BROKEN) as error:
         raise UsageError(
-            f"the stored predictions {listed[:12]} cannot be read ({error})", mend="dvc exp run"
+            f"the stored predictions {listed[:12]} cannot be read ({error})", hint="dvc exp run"
         ) from error
 
 
@@ -90,12 +90,12 @@ def record(cache: Path, lock: bytes, arm: str) -> Arm | None:
 
 def _file(cache: Path, digest: str) -> bytes:
     if not _DIGEST.fullmatch(digest):  # else a listing could name any file of this machine
-        raise UsageError(f"{digest!r} is no hash of DVC's", mend="dvc exp run")
+        raise UsageError(f"{digest!r} is no hash of DVC's", hint="dvc exp run")
     path = cache / "files" / "md5" / digest[:2] / digest[2:]
     try:
         content = path.read_bytes()
     except OSError as error:
         raise NotAtHandError(f"{digest[:12]} is not in DVC's cache here") from error
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != digest.removesuffix(".dir"):
-        raise UsageError(f"{path} is not what its hash says", mend=f"rm -f '{path}', then dvc fetch")
+        raise UsageError(f"{path} is not what its hash says", hint=f"rm -f '{path}', then dvc fetch")
     return content

@@ -41,7 +41,7 @@ def _missing(name: str, path: str, paths: Sequence[str], why: str) -> UsageError
     said = " ".join(why.split())
     return UsageError(
         f"{path} of {name} is not available ({said[:200]})",
-        mend=f"git checkout {name} && dvc pull {' '.join(paths)} && git checkout -",
+        hint=f"git checkout {name} && dvc pull {' '.join(paths)} && git checkout -",
     )
 
 

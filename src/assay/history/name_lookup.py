@@ -39,12 +39,12 @@ def _named(root: Path, repository: Repository, name: str) -> str:
         return branch.object
     commit = git.resolve(root, name)
     if commit is None:
-        raise UsageError(f"there is no experiment {name!r}", allowed=_near(name, repository), mend="dvc exp show")
+        raise UsageError(f"there is no experiment {name!r}", allowed=_near(name, repository), hint="dvc exp show")
     if commit != name:
         raise UsageError(
             f"{name!r} is no experiment, no local branch and no full commit hash",
             allowed=_near(name, repository),
-            mend=f"write the commit that it means now: {commit}",
+            hint=f"write the commit that it means now: {commit}",
         )
     return commit
 

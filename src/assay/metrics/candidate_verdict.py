@@ -31,7 +31,7 @@ class Judgement:
     against: str
     comparison: Comparison | None
     reason: str = ""  # why nothing was tested
-    mend: str = ""  # the command that makes it testable
+    hint: str = ""  # the command that makes it testable
     level: float | None = None  # that p was held against, None where there was no test
     recorded: bool = True  # False where the ledger could not take the look
     look: Look | None = None  # by which it was tested; slices are tested by the same
@@ -60,22 +60,22 @@ def untested(candidate: Scored, baseline: Scored | None) -> Judgement | None:
     return None
 
 
-def unseen(against: str, source: str, names: Sequence[str], mend: str) -> Judgement:
+def unseen(against: str, source: str, names: Sequence[str], hint: str) -> Judgement:
     """No verdict: the metric in the file `source` read files that its version does not cover."""
-    return Judgement(INCOMPARABLE, against, None, f"{source} reads {', '.join(names)}; {mend}")
+    return Judgement(INCOMPARABLE, against, None, f"{source} reads {', '.join(names)}; {hint}")
 
 
 def alone() -> Judgement:
     """No verdict: there is neither a baseline nor a floor."""
-    mend = "judge.floor: VALUE, a value to beat, in params.yaml; or assay accept EXPERIMENT NAME --first --why REASON"
-    return Judgement("inconclusive", "floor", None, NOTHING, mend)
+    hint = "judge.floor: VALUE, a value to beat, in params.yaml; or assay accept EXPERIMENT NAME --first --why REASON"
+    return Judgement("inconclusive", "floor", None, NOTHING, hint)
 
 
 def scored_otherwise(against: str) -> Judgement:
     """No verdict: what the metric gets of both arms was made by different code."""
     why = f"score() of learning.py is not that of {against}, and their stored scores mean different things"
-    mend = f"write score() as {against} has it, or accept this tree as a new start with baseline: floor"
-    return Judgement(INCOMPARABLE, against, None, why, mend)
+    hint = f"write score() as {against} has it, or accept this tree as a new start with baseline: floor"
+    return Judgement(INCOMPARABLE, against, None, why, hint)
 
 
 def unmeasured(against: str, why: str) -> Judgement:

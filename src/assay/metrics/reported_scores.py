@@ -50,7 +50,7 @@ def metric(params: Params) -> Metric:
 
 
 def _nothing(*_given: Array) -> float:
-    raise UsageError("a reported number has no predictions to compute it from", mend="dvc exp run")
+    raise UsageError("a reported number has no predictions to compute it from", hint="dvc exp run")
 
 
 def ruler(params: Params) -> Ruler:
@@ -114,7 +114,7 @@ def load(layout: ProjectPaths, arm: Arm, params: Params) -> ReportedArm | None:
 def _scored(layout: ProjectPaths, arm: Arm, measured: Measurement, params: Params) -> ReportedArm:
     if any(one.reported is UNSET and one.diverged is None for one in measured.replicates):
         raise UsageError(
-            f"{layout.record(arm.arm)} holds replicates without a number", mend=f"dvc repro -f -s {_stage(arm.arm)}"
+            f"{layout.record(arm.arm)} holds replicates without a number", hint=f"dvc repro -f -s {_stage(arm.arm)}"
         )
     values = [math.nan if one.reported is UNSET else one.reported for one in measured.replicates]
     scores = [

@@ -107,15 +107,15 @@ def load(layout: ProjectPaths, arm: Arm, ruler: Ruler) -> Scored | None:
     if arm.measurement is None:
         return None
     folder, found = layout.predictions(arm.arm), arm.measurement.replicates
-    mend = _again(layout, folder, "train" if arm.arm == "candidate" else arm.arm)
-    predictions = npy_files.read(folder / "predictions.npy", mend)
-    ids = npy_files.read(folder / "ids.npy", mend)
+    hint = _again(layout, folder, "train" if arm.arm == "candidate" else arm.arm)
+    predictions = npy_files.read(folder / "predictions.npy", hint)
+    ids = npy_files.read(folder / "ids.npy", hint)
     if not np.array_equal(ids, ruler.ids):
-        raise UsageError(f"{folder} holds predictions for other examples than today's validation part", mend=mend)
+        raise UsageError(f"{folder} holds predictions for other examples than today's validation part", hint=hint)
     if len(predictions) != len(found):
-        raise UsageError(f"{folder} holds {len(predictions)} replicates, its record {len(found)}", mend=mend)
+        raise UsageError(f"{folder} holds {len(predictions)} replicates, its record {len(found)}", hint=hint)
     if predictions.ndim < 2 or predictions.shape[1] != len(ids):
-        raise UsageError(f"{folder} holds predictions of shape {predictions.shape} for {len(ids)} examples", mend=mend)
+        raise UsageError(f"{folder} holds predictions of shape {predictions.shape} for {len(ids)} examples", hint=hint)
     scores = replicate_scores.scored(found, predictions, ruler.scores, f"{arm.arm} replicate")
     return Scored(arm, found, predictions, [one or {} for one in scores])
 
@@ -127,22 +127,22 @@ def _again(layout: ProjectPaths, output: Path, stage: str) -> str:
 
 def record(layout: ProjectPaths, arm: str) -> Arm:
     path = layout.record(arm)
-    mend = _again(layout, path, "train" if arm == "candidate" else arm)
-    return schemas.decode(files.read_bytes(path, mend), Arm, str(path), mend)
+    hint = _again(layout, path, "train" if arm == "candidate" else arm)
+    return schemas.decode(files.read_bytes(path, hint), Arm, str(path), hint)
 
 
 def floors(layout: ProjectPaths, ruler: Ruler) -> dict[str, Array]:
     """Name → predictions of each floor."""
-    mend = _again(layout, layout.floors, "baseline")
-    if not np.array_equal(npy_files.read(layout.floors / "ids.npy", mend), ruler.ids):
-        raise UsageError(f"{layout.floors} holds other examples than today's validation part", mend=mend)
+    hint = _again(layout, layout.floors, "baseline")
+    if not np.array_equal(npy_files.read(layout.floors / "ids.npy", hint), ruler.ids):
+        raise UsageError(f"{layout.floors} holds other examples than today's validation part", hint=hint)
     found = {
-        path.stem: npy_files.read(path, mend) for path in sorted(layout.floors.glob("*.npy")) if path.stem != "ids"
+        path.stem: npy_files.read(path, hint) for path in sorted(layout.floors.glob("*.npy")) if path.stem != "ids"
     }
     for name, array in found.items():
         if len(array) != len(ruler.ids):
             problem = (
                 f"{layout.floors / name}.npy holds predictions of shape {array.shape} for {len(ruler.ids)} examples"
             )
-            raise UsageError(problem, mend=mend)
+            raise UsageError(problem, hint=hint)
     return found

@@ -139,7 +139,7 @@ def _said(metric: Metric, who: str) -> Iterator[None]:
         if getattr(metric.function, "__module__", "") != ready.__name__:
             raise
         raise UsageError(
-            f"metric {metric.name} for {who}: {error}", mend="another metric.name in params.yaml"
+            f"metric {metric.name} for {who}: {error}", hint="another metric.name in params.yaml"
         ) from error
 
 

@@ -62,7 +62,7 @@ def found(root: Path, task: str) -> list[str]:
     return sorted(Path(os.path.relpath(path, source.parent)).as_posix() for path in unseen)
 
 
-def mend(root: Path, task: str, names: list[str]) -> str:
+def hint(root: Path, task: str, names: list[str]) -> str:
     """What covers these files."""
     quoted = ", ".join(f'"{name}"' for name in names)
     where = os.path.relpath(task_source.path(root, task, "metrics"), root)
@@ -75,7 +75,7 @@ def check(root: Path, task: str) -> None:
     """Refuse numbers of metrics that read what their version does not cover."""
     if names := found(root, task):
         name = task_source.path(root, task, "metrics").name
-        raise IncomparableError(f"{name} reads {', '.join(names)}", mend=mend(root, task, names))
+        raise IncomparableError(f"{name} reads {', '.join(names)}", hint=hint(root, task, names))
 
 
 def _elsewhere(root: Path) -> tuple[str, ...]:

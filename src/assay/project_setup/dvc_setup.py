@@ -39,7 +39,7 @@ def initial_files(*, below_top: bool) -> dict[str, bytes]:
         )
         if done.returncode:
             said = " ".join((done.stderr.strip() or "no message").split())
-            raise UsageError(f"dvc init failed: {said}", mend="dvc init")
+            raise UsageError(f"dvc init failed: {said}", hint="dvc init")
         names = (".dvc/.gitignore", ".dvc/config", ".dvcignore")
         return {name: (project / name).read_bytes() for name in names if (project / name).is_file()}
 

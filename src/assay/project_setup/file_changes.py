@@ -52,7 +52,7 @@ def versions(top: Path, path: str, commit: str, index: bool) -> Versions:
     """The file at `path` as it is; `commit` is HEAD, "" where that has no such file, `index` whether Git tracks one."""
     place = top / path
     if place.is_symlink() or (place.exists() and not place.is_file()) or not _reachable(top, place):
-        raise UsageError(f"{path} is no plain file of this repository", mend=f"move {path} elsewhere, then run again")
+        raise UsageError(f"{path} is no plain file of this repository", hint=f"move {path} elsewhere, then run again")
     head, staged = git.read(top, commit, path) if commit else None, git.read(top, "", path) if index else None
     return Versions(head, staged, place.read_bytes() if place.exists() else None)
 

@@ -63,7 +63,7 @@ def _columns(values: dict[str, list[str]], delimiter: str, template: str, count:
         return Columns("text", says, {"text": text, "target": label, **given})
     wanted = template or ("regression" if continuous else "table")
     if wanted == "regression" and not all(map(_is_number, values[label])):
-        raise UsageError(f"the column {label!r} holds no numbers", mend="assay init --template table")
+        raise UsageError(f"the column {label!r} holds no numbers", hint="assay init --template table")
     ignored = [name for name in rest if _tells_nothing(name, values[name])]
     kind = "a number" if wanted == "regression" else f"{classes} classes"
     says = f"a table of {count} rows, label {label!r} ({kind}){_how(label, values)}, {len(rest) - len(ignored)} columns"

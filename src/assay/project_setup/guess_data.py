@@ -87,7 +87,7 @@ def guess(folder: Path, paths: Sequence[str], template: str = "") -> Guess:
     raise UsageError(
         f"no data{wanted} were found in {folder}",
         allowed=_WANTED,
-        mend="assay init PATH, or assay init --template loop",
+        hint="assay init PATH, or assay init --template loop",
     )
 
 
@@ -98,7 +98,7 @@ def _script(folder: Path, paths: Sequence[str]) -> Guess:
         raise UsageError(
             f"{paths[0]} is not there" if paths else f"there is none of {', '.join(_SCRIPTS)} in {folder}",
             allowed="the path of a script that trains and reports a number",
-            mend="assay init --template script PATH",
+            hint="assay init --template script PATH",
         )
     says = f"{found}, which is to take --seed and --out; see task.command and task.result in params.yaml"
     return Guess("script", "", says, {"script": found})
@@ -107,7 +107,7 @@ def _script(folder: Path, paths: Sequence[str]) -> Guess:
 def _at(folder: Path, path: str, template: str) -> Guess:
     place = folder / Path(path).expanduser()
     if not place.exists():
-        raise UsageError(f"{path} is not there", allowed="a folder of data or a file", mend="assay init PATH")
+        raise UsageError(f"{path} is not there", allowed="a folder of data or a file", hint="assay init PATH")
     if template == "loop":
         return Guess("loop", "", f"a loop; prepare() in task.py is where {path} is to be read")
     found = _taken(folder, place, template)
@@ -120,7 +120,7 @@ def _at(folder: Path, path: str, template: str) -> Guess:
         raise UsageError(
             f"{path} holds nothing that {f'the template {template}' if template else 'Assay'} can read",
             allowed=_WANTED,
-            mend=_above(folder, place, template) or f"assay init --template loop {path}",
+            hint=_above(folder, place, template) or f"assay init --template loop {path}",
         )
     return found
 

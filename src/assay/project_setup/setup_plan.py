@@ -100,14 +100,14 @@ class NoRoomError(UsageError):
 def _apart(here: Path, top: Path, guess: Guess, name: str, why: str) -> SetupPlan:
     folder = Path(os.path.normpath(here / name))
     if not folder.is_relative_to(here) or folder == here:
-        raise UsageError(f"--in is {name!r}", allowed="a folder below this one", mend=f"assay init --in {APART}")
+        raise UsageError(f"--in is {name!r}", allowed="a folder below this one", hint=f"assay init --in {APART}")
     place = place_of(here, top, folder)
     if ignore_rules.ignored(here, [f"{name}/"]):
-        raise UsageError(f"Git leaves {name}/ out (.gitignore)", mend=f"assay init --in {name}-runs")
+        raise UsageError(f"Git leaves {name}/ out (.gitignore)", hint=f"assay init --in {name}-runs")
     try:
         return _in(place, guess, why or "--in")
     except NoRoomError as error:
-        raise UsageError(f"{name}/ has no room either: {error.problem}", mend=f"assay init --in {name}-runs") from error
+        raise UsageError(f"{name}/ has no room either: {error.problem}", hint=f"assay init --in {name}-runs") from error
 
 
 def again(place: ProjectPlace, guess: Guess) -> SetupPlan:

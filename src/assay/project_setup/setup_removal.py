@@ -37,7 +37,7 @@ def plan(top: Path) -> Removal:
     """
     commits = _commits(top)
     if not commits:
-        raise UsageError("no commit of `assay init` is in the history of HEAD", mend="assay init")
+        raise UsageError("no commit of `assay init` is in the history of HEAD", hint="assay init")
     edits: dict[str, Edit] = {}
     for commit in commits:
         for path, edit in _taken_back(top, commit).items():
@@ -54,7 +54,7 @@ def plan(top: Path) -> Removal:
             f"{', '.join(changed)} {'was' if len(changed) == 1 else 'were'} changed since init wrote there; "
             "nothing was removed",
             allowed="files as init left them, or none",
-            mend=f"git diff {commits[-1][:12]} -- {' '.join(changed)}",
+            hint=f"git diff {commits[-1][:12]} -- {' '.join(changed)}",
         )
     return Removal(changes, kept)
 

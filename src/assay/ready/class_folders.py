@@ -40,14 +40,14 @@ class Found:
 def listed(folder: Path, endings: Collection[str], what: str) -> Found:
     """Files below the folders in `folder`, a class each. Raises UsageError where there are not two of these."""
     if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder", mend="set the path under data: in params.yaml")
+        raise UsageError(f"{folder} is no folder", hint="set the path under data: in params.yaml")
     inside = sorted(folder.iterdir())
     classes = [path.name for path in inside if path.is_dir() and not path.name.startswith(".")]
     if len(classes) < 2:
         raise UsageError(
             f"{folder} has {len(classes)} folders of {what}",
             allowed="a folder for each class, two or more",
-            mend=_other_level(folder, classes, endings),
+            hint=_other_level(folder, classes, endings),
         )
     found, other = Found(classes), OTHER.format(what)
     for path in inside:
@@ -109,7 +109,7 @@ def refuse_thin(found: Found, folder: Path, what: str) -> None:
             raise UsageError(
                 f"{len(thin)} of {len(found.classes)} classes have {words}: {named}",
                 allowed=f"two {what}s or more in each: one to train on, one to be judged by",
-                mend=f"add {what}s, or remove the folders",
+                hint=f"add {what}s, or remove the folders",
             )
 
 

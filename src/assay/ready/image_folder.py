@@ -47,7 +47,7 @@ def decode(example: Any, *, size: int = 64) -> Tensor:
     try:
         return torch.from_numpy(image_files.pixels(example.content, size).copy()).permute(2, 0, 1)
     except image_files.BadImageError as error:
-        raise UsageError(f"{example.path} cannot be decoded: {error}", mend="dvc repro -f prepare") from error
+        raise UsageError(f"{example.path} cannot be decoded: {error}", hint="dvc repro -f prepare") from error
 
 
 def statistics(inputs: Tensor) -> dict[str, Tensor]:

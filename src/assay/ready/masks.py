@@ -52,7 +52,7 @@ def prepare(
         raise UsageError(
             f"{len(bad)} of {len(names)} pairs of images and masks cannot be used, the first {bad[0]}",
             allowed=f"a share of at most {unreadable:g} (data.unreadable)",
-            mend="mend or remove them",
+            hint="correct or remove them",
         )
     if bad:
         sys.stdout.write(f"prepare: {len(bad)} of {len(names)} pairs are left out, the first {bad[0]}\n")
@@ -69,7 +69,7 @@ def _by_value(masks: NDArray[np.int64], folder: str) -> tuple[list[str], NDArray
         raise UsageError(
             f"the masks in {folder} hold {len(values)} different values",
             allowed=f"2 to {MOST_VALUES}, one for each class; JPEG and smoothed borders make more",
-            mend="write them as PNG files of class numbers, and name these in data.classes",
+            hint="write them as PNG files of class numbers, and name these in data.classes",
         )
     return [str(value) for value in values.tolist()], numbers.reshape(masks.shape).astype(np.int64)
 
@@ -85,7 +85,7 @@ def _one(files: dict[str, Path], name: str, what: str, folder: Path) -> Path:
 def _files(folder: Path) -> dict[str, Path]:
     """Name without its ending → file; hidden files do not count."""
     if not folder.is_dir():
-        raise UsageError(f"there is no folder {str(folder)!r}", mend="set data.images and data.masks in params.yaml")
+        raise UsageError(f"there is no folder {str(folder)!r}", hint="set data.images and data.masks in params.yaml")
     found: dict[str, Path] = {}
     for path in sorted(class_folders.below(folder)):
         if path.suffix.lower() in ENDINGS and not path.is_dir() and not class_folders.is_hidden(path, folder):

@@ -7,6 +7,6 @@ from assay.core.errors import UsageError
 try:
     from PIL import Image, ImageOps, UnidentifiedImageError
 except ImportError as error:
-    raise UsageError("images need Pillow, which is not installed", mend="pip install 'dvc-assay[ready]'") from error
+    raise UsageError("images need Pillow, which is not installed", hint="pip install 'dvc-assay[ready]'") from error
 
 __all__ = ["Image", "ImageOps", "UnidentifiedImageError"]

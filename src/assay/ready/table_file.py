@@ -40,7 +40,7 @@ class Unusable:
             raise UsageError(
                 f"{self.file}, {first}: {why} ({count} such of {self.rows} {self.what})",
                 allowed=f"a share of at most {self.share:g} that cannot be used (data.unusable)",
-                mend="fix the file, or raise data.unusable in params.yaml",
+                hint="fix the file, or raise data.unusable in params.yaml",
             )
 
     def sentences(self) -> Iterator[str]:
@@ -53,12 +53,12 @@ def read(path: Path, share: float, delimiter: str = ",") -> tuple[Any, Unusable]
     if len(delimiter) != 1:
         raise UsageError(f"data.delimiter is {delimiter!r}", allowed="one character, such as , ; or a tab")
     if not path.is_file():
-        raise UsageError(f"there is no file {str(path)!r}", mend="set data.file in params.yaml")
+        raise UsageError(f"there is no file {str(path)!r}", hint="set data.file in params.yaml")
     if path.suffix.lower() in (".parquet", ".pq"):
         try:
             table = arrow.parquet.read_table(path)
         except (arrow.pyarrow.ArrowException, OSError) as error:
-            raise UsageError(f"{path} cannot be read: {error}", mend="write it again as Parquet") from error
+            raise UsageError(f"{path} cannot be read: {error}", hint="write it again as Parquet") from error
         return table, Unusable(str(path), table.num_rows, share)
     return _csv(path, share, delimiter)
 
@@ -80,14 +80,14 @@ def _csv(path: Path, share: float, delimiter: str) -> tuple[Any, Unusable]:
             convert_options=arrow.csv.ConvertOptions(strings_can_be_null=True, auto_dict_encode=False),
         )
     except (arrow.pyarrow.ArrowException, OSError) as error:
-        raise UsageError(f"{_place(path)}: {' '.join(str(error).split())[:200]}", mend="fix the file") from error
+        raise UsageError(f"{_place(path)}: {' '.join(str(error).split())[:200]}", hint="fix the file") from error
     if len(set(table.column_names)) < len(table.column_names):
         twice = next(name for name in table.column_names if table.column_names.count(name) > 1)
         raise UsageError(f"{path} has two columns {twice!r}", allowed="a name for each column")
     arrow.pyarrow.default_memory_pool().release_unused()  # what parsing took, half a GB for a million rows
     undecoded = [name for name in table.column_names if arrow.pyarrow.types.is_binary(table[name].type)]
     if undecoded:
-        raise UsageError(f"{_place(path)}: column {undecoded[0]!r} is not UTF-8", mend="write the file as UTF-8")
+        raise UsageError(f"{_place(path)}: column {undecoded[0]!r} is not UTF-8", hint="write the file as UTF-8")
     found = Unusable(str(path), table.num_rows + len(ragged), share)
     if ragged:
         number, actual, expected = ragged[0]
@@ -140,7 +140,7 @@ def _classes(
             f"{unusable.file}: column {target!r}, the label, has {len(names)} different values "
             f"in {int(there.sum())} rows",
             allowed="classes that repeat",
-            mend=f"it looks like {what}: name another column as data.target, or set data.kind: regression",
+            hint=f"it looks like {what}: name another column as data.target, or set data.kind: regression",
         )
     targets = np.zeros(len(there), dtype=np.int64)
     targets[there] = numbers
@@ -171,7 +171,7 @@ def named(table: Any, name: str, key: str, file: str) -> Any:
         raise UsageError(
             f"{file} has no column {name!r} ({key})",
             allowed=", ".join(table.column_names),
-            mend=f"set {key} in params.yaml",
+            hint=f"set {key} in params.yaml",
         )
     return table[name].combine_chunks() if table[name].num_chunks != 1 else table[name].chunk(0)
 

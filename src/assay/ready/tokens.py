@@ -37,7 +37,7 @@ def prepare(*, file: str, length: int = 64, unit: str = "characters") -> dict[st
         raise UsageError(
             f"{file} has {len(tokens)} {unit}, {max(0, count)} windows of {length}",
             allowed="at least three windows, one for each part",
-            mend="bring more text, or lower data.length in params.yaml",
+            hint="bring more text, or lower data.length in params.yaml",
         )
     if left := len(tokens) - 1 - count * length:
         sys.stdout.write(f"prepare: the last {left} {unit} of {file} fill no window and are left out\n")
@@ -72,7 +72,7 @@ def _characters(paths: list[Path]) -> tuple[NDArray[Any], list[str]]:
         raise UsageError(
             f"the text has {len(seen)} different characters",
             allowed=f"at most {MOST_CHARACTERS}",
-            mend="set data.unit: bytes",
+            hint="set data.unit: bytes",
         )
     names = [chr(code) if chr(code).isprintable() else f"U+{code:04X}" for code in seen.tolist()]
     return tokens.astype(np.uint8 if len(seen) <= 256 else np.int32), names
@@ -86,7 +86,7 @@ def _text(path: Path) -> str:
         row = content.count(b"\n", 0, error.start) + 1
         raise UsageError(
             f"{path}, row {row}: byte {content[error.start]:#04x} is not UTF-8",
-            mend="write the file as UTF-8, or set data.unit: bytes in params.yaml",
+            hint="write the file as UTF-8, or set data.unit: bytes in params.yaml",
         ) from error
 
 

@@ -203,7 +203,7 @@ def _refuse_all_diverged(outcomes: Sequence[Outcome]) -> None:
     if outcomes and all(one.diverged for one in outcomes):
         raise AssayError(
             f"all {len(outcomes)} replicates diverged, among them {outcomes[0].sentence}",
-            mend="lower lr, or set train.clip",
+            hint="lower lr, or set train.clip",
         )
 
 

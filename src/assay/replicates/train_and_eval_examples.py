@@ -52,7 +52,7 @@ def without(train: Examples, evaluated: Examples) -> tuple[Examples, int]:
     keep = ~np.isin(example_ids.bases(train.ids), example_ids.bases(evaluated.ids))
     left_out = int(len(keep) - keep.sum())
     if left_out == len(keep):
-        raise UsageError("every training example is among the evaluated ones", mend="split the data again")
+        raise UsageError("every training example is among the evaluated ones", hint="split the data again")
     return (train.take(keep) if left_out else train), left_out
 
 

@@ -299,10 +299,10 @@ def as_json(result: Comparison, metric: str, names: tuple[str, str], metric_vers
     return {**head, **flat, "ci_low": low, "ci_high": high}
 
 
-def refusal_json(fields: dict[str, tuple[str, str]], mend: str) -> Flat:
+def refusal_json(fields: dict[str, tuple[str, str]], hint: str) -> Flat:
     """`incomparable`, with both values of every differing field."""
     differing = {name: {"baseline": a, "candidate": b} for name, (a, b) in fields.items()}
-    return {"schema": SCHEMA, "verdict": "incomparable", "differing": differing, "next": mend}
+    return {"schema": SCHEMA, "verdict": "incomparable", "differing": differing, "next": hint}
 
 
 def target_line(found: Target, metric: str, direction: str, origins: Mapping[str, str]) -> str:

@@ -100,7 +100,7 @@ def grow(
         if git.run(root, "rev-parse", "--verify", "--quiet", ref, check=False) == now.tip:
             failures += 1
             if failures == _ATTEMPTS:
-                raise UsageError(f"{ref} cannot be written: {said}", mend="free some space or make .git writable")
+                raise UsageError(f"{ref} cannot be written: {said}", hint="free some space or make .git writable")
         time.sleep(random.uniform(0.001, 0.02))
 
 
@@ -111,13 +111,13 @@ def check_writable(root: Path, ref: str) -> None:
         with tempfile.TemporaryFile(dir=folder) as trial:
             trial.write(b"\0" * _TRIAL)
     except OSError as error:
-        mend = "free some space or make it writable, then run again"
-        raise UsageError(f"{folder} cannot be written ({error.strerror}), and so no look", mend=mend) from error
+        hint = "free some space or make it writable, then run again"
+        raise UsageError(f"{folder} cannot be written ({error.strerror}), and so no look", hint=hint) from error
     commands = f"start\nupdate {ref} HEAD\nprepare\nabort\n"
     try:
         git.run(root, "update-ref", "--stdin", stdin=commands)
     except UsageError as error:
-        raise UsageError(f"no look can be recorded in {ref}: {error.problem}", mend="let Git write it") from error
+        raise UsageError(f"no look can be recorded in {ref}: {error.problem}", hint="let Git write it") from error
 
 
 def _add(root: Path, ref: str, tip: str, files: Mapping[str, bytes], parents: Sequence[str], now: Grown) -> str:

@@ -17,7 +17,7 @@ def branch(root: Path) -> str:
     """Full name of the branch that HEAD stands on; ProvenanceError when it is detached."""
     name = git.run(root, "symbolic-ref", "--quiet", "HEAD", check=False)
     if not name:
-        raise ProvenanceError("HEAD is detached, a commit here would be lost", mend="git switch main")
+        raise ProvenanceError("HEAD is detached, a commit here would be lost", hint="git switch main")
     return name
 
 
@@ -51,7 +51,7 @@ def advance(root: Path, ref: str, commit: str, old: str, message: str) -> None:
     try:
         git.run(root, "update-ref", "-m", f"assay: {message.partition(chr(10))[0]}", ref, commit, old)
     except UsageError as error:
-        raise UsageError(f"{ref.removeprefix('refs/heads/')} moved meanwhile", mend="run the command again") from error
+        raise UsageError(f"{ref.removeprefix('refs/heads/')} moved meanwhile", hint="run the command again") from error
 
 
 def _entry(root: Path, commit: str, path: str) -> str:

@@ -18,7 +18,7 @@ def folder(root: Path) -> Path:
     try:
         return Path(Config(str(settings))["cache"].get("dir") or settings / "cache")
     except ConfigError as error:
-        raise UsageError(f"dvc does not know its cache: {error}", mend="dvc doctor") from error
+        raise UsageError(f"dvc does not know its cache: {error}", hint="dvc doctor") from error
 
 
 def share(home: Path, root: Path) -> None:

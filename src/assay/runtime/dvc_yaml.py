@@ -126,13 +126,13 @@ def paths(declared: Any) -> list[str]:
 def _stages(layout: ProjectPaths) -> dict[str, Any]:
     stages = parse(files.read_bytes(layout.pipeline), PIPELINE, GENERATED).get("stages")
     if not isinstance(stages, dict):
-        raise UsageError("dvc.yaml has no stages", mend="bring it back with `git checkout HEAD -- dvc.yaml`")
+        raise UsageError("dvc.yaml has no stages", hint="bring it back with `git checkout HEAD -- dvc.yaml`")
     return stages
 
 
-def parameters(root: Path, mend: str = "git checkout HEAD -- params.yaml") -> bytes:
+def parameters(root: Path, hint: str = "git checkout HEAD -- params.yaml") -> bytes:
     """params.yaml of the project at `root`, without the sections that stages of the user's own declare."""
-    content = files.read_bytes(root / PARAMS, mend)
+    content = files.read_bytes(root / PARAMS, hint)
     path = root / PIPELINE
     return own_parameters(content, path.read_bytes() if path.is_file() else b"")
 

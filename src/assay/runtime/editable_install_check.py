@@ -25,5 +25,5 @@ def check(root: Path, home: Path) -> None:
         raise ProvenanceError(
             f"the running Assay ({trees.OURS}) is not the one of this work tree ({own.root / trees.LIBRARY}): "
             f"{', '.join(differing)} would do something else",
-            mend=f"pip install --no-deps -e '{place}'",
+            hint=f"pip install --no-deps -e '{place}'",
         )

@@ -45,7 +45,7 @@ def find(device: str, packages: Iterable[str], library: str = "") -> Environment
     fingerprint of Assay's sources that train."""
     found = versions({*ALWAYS, *packages})
     if "torch" not in found:
-        raise UsageError("torch is not installed", mend="pip install torch")
+        raise UsageError("torch is not installed", hint="pip install torch")
     return Environment(
         device=_device(device, found["torch"]),
         machine=platform.machine(),

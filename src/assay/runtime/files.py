@@ -58,14 +58,14 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode("utf-8"))
 
 
-def read_bytes(path: Path, mend: str = "") -> bytes:
+def read_bytes(path: Path, hint: str = "") -> bytes:
     """Content of `path`; UsageError naming it when it cannot be read."""
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise UsageError(f"{path} is missing", mend=mend) from error
+        raise UsageError(f"{path} is missing", hint=hint) from error
     except OSError as error:
-        raise UsageError(f"{path} cannot be read ({error.strerror})", mend=mend) from error
+        raise UsageError(f"{path} cannot be read ({error.strerror})", hint=hint) from error
 
 
 def digest(content: bytes) -> str:

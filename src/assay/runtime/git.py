@@ -68,11 +68,11 @@ def run(
             env={**(environment or os.environ), **({"GIT_INDEX_FILE": str(index)} if index else {})},
         )
     except FileNotFoundError as error:
-        raise UsageError("git is not installed or not on PATH", mend="install Git 2.30 or newer") from error
+        raise UsageError("git is not installed or not on PATH", hint="install Git 2.30 or newer") from error
     if done.returncode:
         if check:
             said = (done.stderr.strip() or "no message").split("\n")[0]
-            raise UsageError(f"git {_command(args)} failed in {root}: {said}", mend=_advice(done.stderr))
+            raise UsageError(f"git {_command(args)} failed in {root}: {said}", hint=_advice(done.stderr))
         return ""
     return done.stdout.removesuffix("\n")
 
@@ -201,5 +201,5 @@ def _checked_out(root: Path, revision: str, full: str) -> bytes:
 def _unreadable(path: str, revision: str, said: bytes) -> UsageError:
     first = (said.decode(errors="replace").strip() or "no message").split("\n")[0]
     return UsageError(
-        f"{path} at {revision[:40]} cannot be read: {first}", mend=f"git check-attr --all {shlex.quote(path)}"
+        f"{path} at {revision[:40]} cannot be read: {first}", hint=f"git check-attr --all {shlex.quote(path)}"
     )

@@ -75,10 +75,10 @@ def _failed(commit: str, said: str, folder: Path) -> Exception:
     for code in FULL:
         if os.strerror(code) in said:
             return OSError(code, os.strerror(code), str(folder))
-    mend = f"git lfs fetch origin {commit[:12]}, or whatever that filter needs" if "filter" in said else ""
+    hint = f"git lfs fetch origin {commit[:12]}, or whatever that filter needs" if "filter" in said else ""
     return UsageError(
         f"the files of {commit[:12]} cannot be read: {' '.join(said.split())[:300]}",
-        mend=mend or "git fetch --unshallow --tags",
+        hint=hint or "git fetch --unshallow --tags",
     )
 
 
@@ -94,9 +94,9 @@ def check_pointers(root: Path, paths: Iterable[str], of: str) -> None:
 
 def check_pointer(name: str, content: bytes, of: str) -> None:
     """The same for one file, by the beginning of its content."""
-    mend = next((mend for beginning, mend in _POINTERS.items() if content.startswith(beginning)), "")
-    if mend:
+    hint = next((hint for beginning, hint in _POINTERS.items() if content.startswith(beginning)), "")
+    if hint:
         raise UsageError(
             f"{name} of {of} is a pointer: the Git filter that fetches its content did not run",
-            mend=mend.format(name),
+            hint=hint.format(name),
         )

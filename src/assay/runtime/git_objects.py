@@ -101,7 +101,7 @@ def _answer(stdout: IO[bytes]) -> Object | None:
     """The next answer: `HASH TYPE SIZE`, the content, a newline; or `NAME missing`."""
     header = stdout.readline()
     if not header:
-        raise UsageError("git cat-file stopped in the middle", mend="check the repository with `git fsck`")
+        raise UsageError("git cat-file stopped in the middle", hint="check the repository with `git fsck`")
     words = header.split()
     if len(words) != 3 or not words[2].isdigit():
         return None

@@ -24,7 +24,7 @@ def refuse_under_way(root: Path) -> None:
     places = git.run(root, "rev-parse", *(word for sign in _SIGNS for word in ("--git-path", sign))).split("\n")
     for sign, place in zip(_SIGNS, places, strict=True):
         if (root / place).exists():
-            what, mend = _SIGNS[sign]
-            raise ProvenanceError(f"{what} is under way in this repository", mend=mend)
+            what, hint = _SIGNS[sign]
+            raise ProvenanceError(f"{what} is under way in this repository", hint=hint)
     if git.run(root, "ls-files", "--unmerged"):
-        raise ProvenanceError("files of this repository are unmerged", mend="git status")
+        raise ProvenanceError("files of this repository are unmerged", hint="git status")

@@ -34,7 +34,7 @@ def metric_reads(root: Path, task: str) -> list[Path]:
             raise UsageError(
                 f"{where}: READS names {name!r}, and there is no such file",
                 allowed=f"files, as seen from {os.path.relpath(source.parent, root)}",
-                mend=f"git add the file, or take {name!r} out of READS",
+                hint=f"git add the file, or take {name!r} out of READS",
             )
         found.add(Path(os.path.relpath(path, root)))
     return sorted(found)
@@ -60,7 +60,7 @@ def check_known(root: Path, task: str) -> None:
         if not script_source.task(root):
             who = f"{task_source.path(root, task, 'metrics').name} reads"
         problem = f"{who} {unknown[0]}, which Git does not track"
-        raise ProvenanceError(problem, mend=f"{commit_command(root, unknown)}, or dvc add {unknown[0]}")
+        raise ProvenanceError(problem, hint=f"{commit_command(root, unknown)}, or dvc add {unknown[0]}")
 
 
 def pointers(path: str) -> list[str]:

@@ -26,7 +26,7 @@ _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0
 LARGE = 32 * 2**20
 
 
-def read(path: Path, mend: str = "", *, mapped: bool = False) -> NDArray[Any]:
+def read(path: Path, hint: str = "", *, mapped: bool = False) -> NDArray[Any]:
     """The array (N, …) in the file at `path`. Raises UsageError naming it where there is none.
 
     With `mapped` a large one takes memory of the page cache alone; what is written into it stays in this process.
@@ -36,7 +36,7 @@ def read(path: Path, mend: str = "", *, mapped: bool = False) -> NDArray[Any]:
             size = path.stat().st_size
             return _map(stream, size) if mapped and size >= LARGE else _array(stream, size)
     except (OSError, *BROKEN) as error:
-        raise UsageError(f"{path} cannot be read ({error})", mend=mend) from error
+        raise UsageError(f"{path} cannot be read ({error})", hint=hint) from error
 
 
 def parse(content: bytes) -> NDArray[Any]:

@@ -22,11 +22,11 @@ def find(start: Path) -> ProjectPaths:
     above = [folder for folder in (here, *here.parents) if (folder / PIPELINE).is_file()]
     root = next(filter(runs_stages, above), None) or _apart(here) or next(iter(above), None)
     if root is None:
-        raise UsageError(f"no dvc.yaml in {here} or above it", mend="change to the project's folder, or assay init")
+        raise UsageError(f"no dvc.yaml in {here} or above it", hint="change to the project's folder, or assay init")
     if not git.inside(root):
-        raise UsageError(f"{root} is in no Git repository", mend="git init && git add . && git commit -m Start")
+        raise UsageError(f"{root} is in no Git repository", hint="git init && git add . && git commit -m Start")
     if git.resolve(root, "HEAD") is None:
-        raise UsageError(f"{root} has no commit yet", mend="git add . && git commit -m Start")
+        raise UsageError(f"{root} has no commit yet", hint="git add . && git commit -m Start")
     return ProjectPaths(root)
 
 
@@ -52,6 +52,6 @@ def _apart(here: Path) -> Path | None:
         raise UsageError(
             f"{here} is in none of the projects of this repository",
             allowed=", ".join(place.relative_to(Path(said).resolve()).as_posix() for place in found),
-            mend=f"cd {shlex.quote(str(found[0]))}",
+            hint=f"cd {shlex.quote(str(found[0]))}",
         )
     return found[0] if found else None

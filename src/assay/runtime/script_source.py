@@ -74,10 +74,10 @@ def _task(content: bytes) -> TaskSection | None:
     return found.task if found.is_script else None
 
 
-def refuse(root: Path, why: str, mend: str) -> None:
+def refuse(root: Path, why: str, hint: str) -> None:
     """For commands that need a task's modules: raises UsageError where the project at `root` has a script."""
     if task(root) is not None:
-        raise UsageError(f"task.command is a script: {why}", mend=mend)
+        raise UsageError(f"task.command is a script: {why}", hint=hint)
 
 
 def words(command: str) -> list[str]:
@@ -85,7 +85,7 @@ def words(command: str) -> list[str]:
     try:
         return shlex.split(command)
     except ValueError as error:
-        raise UsageError(f"params.yaml: task.command cannot be read: {error}", mend="close its quotes") from error
+        raise UsageError(f"params.yaml: task.command cannot be read: {error}", hint="close its quotes") from error
 
 
 def named(where: Tree, command: str) -> CommandFiles:
@@ -144,7 +144,7 @@ def closure_in(tree_: Tree, section: TaskSection) -> tuple[Path, ...]:
         raise UsageError(
             f"params.yaml: task.command names no file of this project: {section.command}",
             allowed="a script by its path from the folder of dvc.yaml, or python -m MODULE",
-            mend="write the script's path in task.command",
+            hint="write the script's path in task.command",
         )
     reached = import_closure.import_closure(where, entries) if entries else ()
     return tuple(sorted({*reached, *found.others}))
@@ -163,6 +163,6 @@ def ruler(root: Path, section: TaskSection) -> list[Path]:
             raise UsageError(
                 f"params.yaml: task.ruler names {name!r}, and there is no such file",
                 allowed="files in the folder of dvc.yaml, as seen from there",
-                mend=f"git add the file, or take {name!r} out of task.ruler",
+                hint=f"git add the file, or take {name!r} out of task.ruler",
             )
     return sorted({Path(os.path.normpath(name)) for name in section.ruler})

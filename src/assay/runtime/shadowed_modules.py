@@ -26,7 +26,7 @@ def check(root: Path, packages: Iterable[str]) -> None:
         if distribution:
             raise UsageError(
                 f"{file.as_posix()} has the name of the package {distribution}, which is needed here",
-                mend=f"rename it: git mv {file.as_posix()} …",
+                hint=f"rename it: git mv {file.as_posix()} …",
             )
 
 

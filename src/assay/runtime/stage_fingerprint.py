@@ -44,8 +44,8 @@ def library_of(root: Path, name: str, task: str) -> str:
 
 def recorded(layout: ProjectPaths, stage: str) -> StageCode:
     """What `context` found. Raises UsageError where it did not run yet."""
-    path, mend = layout.code(stage), f"dvc repro context {stage}"
-    return schemas.decode(files.read_bytes(path, mend), StageCode, str(path), mend)
+    path, hint = layout.code(stage), f"dvc repro context {stage}"
+    return schemas.decode(files.read_bytes(path, hint), StageCode, str(path), hint)
 
 
 def differences(before: StageCode, now: StageCode) -> Iterator[str]:
@@ -64,6 +64,6 @@ def check(layout: ProjectPaths, stage: str, task: str) -> StageCode:
     changed = list(differences(found, find(layout.root, stage, task)))
     if changed:
         raise ProvenanceError(
-            f"{', '.join(changed[:3])} changed since the stage context looked", mend=f"dvc repro context {stage}"
+            f"{', '.join(changed[:3])} changed since the stage context looked", hint=f"dvc repro context {stage}"
         )
     return found

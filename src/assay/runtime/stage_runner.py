@@ -74,15 +74,15 @@ def guarded(given: Sequence[str]) -> int:
         return 130
     except OSError as error:
         if error.errno in REFUSED:
-            mend = "free some space or make it writable, then run again"
-            _say(f"{name}: {error.strerror} at {error.filename or root}; next: {mend}{_lost(root, name)}")
+            hint = "free some space or make it writable, then run again"
+            _say(f"{name}: {error.strerror} at {error.filename or root}; next: {hint}{_lost(root, name)}")
             return Exit.USAGE
         return _bug(name)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("", "assay", "tasks", "task"):
             return _bug(name)
-        mend = f"install it for {sys.executable}"
-        _say(f"{name}: there is no module {error.name}; next: {mend}{_lost(root, name)}")
+        hint = f"install it for {sys.executable}"
+        _say(f"{name}: there is no module {error.name}; next: {hint}{_lost(root, name)}")
         return Exit.USAGE
     except Exception:
         return _bug(name)

@@ -32,7 +32,7 @@ NAME_THEM = "write a first line that names the columns, such as run,accuracy"
 
 def read(path: Path) -> Table:
     """The table in `path`. Raises UsageError."""
-    return parse(files.read_bytes(path, mend="name an existing CSV or JSON file"), str(path))
+    return parse(files.read_bytes(path, hint="name an existing CSV or JSON file"), str(path))
 
 
 def parse(content: bytes, where: str) -> Table:
@@ -94,16 +94,16 @@ def _rows(text: str, separator: str, where: str) -> list[list[str]]:
 def _check_bare(first: str, others: list[str], where: str) -> None:
     """A nameless column of pandas is called 0; a run can be 0 as well."""
     if first == "0" and others and not any(cell.strip().lstrip("+-").isdigit() for cell in others):
-        raise UsageError(f"the first line of {where} is 0, a name of its column or a first run", mend=NAME_THEM)
+        raise UsageError(f"the first line of {where} is 0, a name of its column or a first run", hint=NAME_THEM)
 
 
 def _check_header(header: list[str], where: str) -> None:
     """Refuse a first line that is a run: read as names, it would be lost."""
     for name in header if len(header) > 1 else ():
         if number(name) is not None:
-            raise UsageError(f"the first line of {where} holds the number {name} and no names", mend=NAME_THEM)
+            raise UsageError(f"the first line of {where} holds the number {name} and no names", hint=NAME_THEM)
     if "" in header[1:]:
-        raise UsageError(f"column {header.index('', 1) + 1} of {where} has no name", mend=NAME_THEM)
+        raise UsageError(f"column {header.index('', 1) + 1} of {where} has no name", hint=NAME_THEM)
     if len(set(header)) < len(header):
         raise UsageError(f"{where} names column {_twice(header)!r} twice", allowed="different names")
 
@@ -182,13 +182,13 @@ def numbers(cells: list[str], name: str, where: str) -> list[float]:
             raise UsageError(
                 f"column {name!r} of {where} holds {cell!r} in replicate {row}",
                 allowed="numbers",
-                mend=f"write {cell.replace(',', '.')} for {cell}" if _DECIMAL_COMMA.fullmatch(cell) else "",
+                hint=f"write {cell.replace(',', '.')} for {cell}" if _DECIMAL_COMMA.fullmatch(cell) else "",
             )
         if not math.isfinite(value):
             raise UsageError(
                 f"column {name!r} of {where} holds {cell} in replicate {row}",
                 allowed="finite numbers",
-                mend="say that it diverged, in a column `status` with the value diverged",
+                hint="say that it diverged, in a column `status` with the value diverged",
             )
         found.append(value)
     return found

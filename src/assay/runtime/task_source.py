@@ -103,7 +103,7 @@ def read(root: Path, task: str, name: str) -> TaskModule:
         if not source.names & {*members, "*"}:
             if name == "metrics" and is_single(root, task):
                 return _parsed(trees.OURS / "ready" / "metrics.py", READY)
-            raise UsageError(f"{called} defines no {members[0]}", mend="see docs/tasks.md for what a task defines")
+            raise UsageError(f"{called} defines no {members[0]}", hint="see docs/tasks.md for what a task defines")
     return source
 
 
@@ -118,7 +118,7 @@ def _parsed(file: Path, called: str) -> TaskModule:
     except (SyntaxError, ValueError) as error:
         line, said = getattr(error, "lineno", None), getattr(error, "msg", str(error))
         at = f"{called}{f':{line}' if line else ''}"
-        raise UsageError(f"{at} does not parse: {said}", mend="fix the file") from error
+        raise UsageError(f"{at} does not parse: {said}", hint="fix the file") from error
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     return TaskModule(file, tree, functions, _names(tree))
 
@@ -131,7 +131,7 @@ def _check_one(root: Path, task: str) -> None:
         raise UsageError(
             f"the task is both {alone.as_posix()} and {folder}",
             allowed="one of them",
-            mend=f"git rm -r {folder}, or git mv {alone.as_posix()} elsewhere",
+            hint=f"git rm -r {folder}, or git mv {alone.as_posix()} elsewhere",
         )
 
 
@@ -141,7 +141,7 @@ def _missing(root: Path, task: str, called: str) -> UsageError:
     return UsageError(
         f"task {task!r} has no {called}, and there is no {SINGLE}.py",
         allowed=", ".join(tasks) or "no task is there",
-        mend="set task.name in params.yaml, or write the file (docs/tasks.md)",
+        hint="set task.name in params.yaml, or write the file (docs/tasks.md)",
     )
 
 
@@ -179,12 +179,12 @@ def option_problems(source: TaskModule, function: str, given: Mapping[str, Any],
     for key, value in given.items():
         if key not in taken and node.args.kwarg is None:
             problem = f"params.yaml: unknown parameter '{section}.{key}'"
-            yield UsageError(problem, allowed=_listed(taken, where), mend="remove it, or add it to the function")
+            yield UsageError(problem, allowed=_listed(taken, where), hint="remove it, or add it to the function")
         yield from _type_problem(taken.get(key), value, f"{section}.{key}")
     for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
         if default is None and argument.arg not in given:
             problem = f"params.yaml lacks {section}.{argument.arg}, which {where} needs"
-            yield UsageError(problem, mend="add it, or give the argument a default")
+            yield UsageError(problem, hint="add it, or give the argument a default")
 
 
 def _definition(source: TaskModule, function: str) -> tuple[str, ast.FunctionDef] | None:
@@ -220,7 +220,7 @@ def _type_problem(annotation: ast.expr | None, value: object, key: str) -> Itera
     kinds = _SIMPLE[annotation.id]
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         problem = f"params.yaml: {key} is {value!r}"
-        yield UsageError(problem, allowed=f"a value of type {annotation.id}", mend=f"set {key} in params.yaml")
+        yield UsageError(problem, allowed=f"a value of type {annotation.id}", hint=f"set {key} in params.yaml")
 
 
 def metrics(source: TaskModule) -> dict[str, str | None] | None:
@@ -291,5 +291,5 @@ def said_by_task(root: Path, task: str, name: str) -> Iterator[None]:
         at = at or f" at {where(root, task, name)}"
         said = " ".join(str(error).split())
         raise UsageError(
-            f"the task failed{at}: {type(error).__name__}: {said}", mend="fix the task, then run again"
+            f"the task failed{at}: {type(error).__name__}: {said}", hint="fix the task, then run again"
         ) from error

@@ -83,14 +83,14 @@ def check_known(root: Path, files: Sequence[str]) -> None:
             raise refusal
     if missing:
         text = f"{named(missing)} {'is' if len(missing) == 1 else 'are'} imported but Git does not track"
-        raise ProvenanceError(f"{text} {_them(missing)}", mend=commit_command(root, missing))
+        raise ProvenanceError(f"{text} {_them(missing)}", hint=commit_command(root, missing))
 
 
 def check(root: Path, stage: str, dependencies: Sequence[str], files: Iterable[str], seen: Collection[str]) -> None:
     """Refuse `files` (relative to `root`) that Git does not track or that nothing watches for `stage`.
 
     `seen` are those that `context` saw, `dependencies` what dvc.yaml lists beside. Raises ProvenanceError (exit 4)
-    naming the first such file and the mend.
+    naming the first such file and the hint.
     """
     wanted = list(files)
     check_known(root, wanted)
@@ -98,13 +98,13 @@ def check(root: Path, stage: str, dependencies: Sequence[str], files: Iterable[s
         if not _watched(root, file, dependencies, seen):
             raise ProvenanceError(
                 f"stage {stage} imports {file}, which no import statement that it reaches names",
-                mend=f"import it at the top of a module, or add `- {file}` under stages.{stage}.deps in dvc.yaml",
+                hint=f"import it at the top of a module, or add `- {file}` under stages.{stage}.deps in dvc.yaml",
             )
     if strange := _untracked_inside(root, dependencies, seen):
         lies = "lies" if len(strange) == 1 else "lie"
         raise ProvenanceError(
             f"{named(strange)} {lies} inside the dependencies of stage {stage} but Git does not track {_them(strange)}",
-            mend=f"{commit_command(root, strange)}, or move {_them(strange)} elsewhere",
+            hint=f"{commit_command(root, strange)}, or move {_them(strange)} elsewhere",
         )
 
 
@@ -113,7 +113,7 @@ def check_tree(root: Path, home: Path, stage: str) -> None:
     for file in from_elsewhere(root, home):
         raise ProvenanceError(
             f"stage {stage} imported {file}, which is not of the work tree that runs ({trees.top(root)})",
-            mend="move it to the folder of dvc.yaml, to the top of the repository, or into src beside either",
+            hint="move it to the folder of dvc.yaml, to the top of the repository, or into src beside either",
         )
 
 
@@ -130,7 +130,7 @@ def check_left_behind(home: Path, root: Path, stage: str, dependencies: Sequence
     for name, how in (missing | inside).items():
         raise ProvenanceError(
             f"stage {stage} {how} {name}, which this run lacks: Git does not track it",
-            mend=f"{commit_command(home, [name])}, or move it elsewhere",
+            hint=f"{commit_command(home, [name])}, or move it elsewhere",
         )
 
 
@@ -172,7 +172,7 @@ def leads_elsewhere(root: Path, file: str) -> bool:
 
 
 def _out_of_reach(root: Path, file: str) -> ProvenanceError | None:
-    """The refusal of a file behind a link or in another repository, where `git add` is no mend; else None."""
+    """The refusal of a file behind a link or in another repository, where `git add` is no help; else None."""
     what = f"{file} is imported but"
     above = [root.joinpath(*Path(file).parts[:depth]) for depth in range(1, len(Path(file).parts) + 1)]
     link = next((path for path in above if path.is_symlink()), None)
@@ -181,7 +181,7 @@ def _out_of_reach(root: Path, file: str) -> ProvenanceError | None:
         name = shlex.quote(place)
         return ProvenanceError(
             f"{what} {place} is a symbolic link to {target}, which Git does not hold",
-            mend=f"rm {name} && cp -r {shlex.quote(str(target))} {name} && git add {name} && git commit -m Track",
+            hint=f"rm {name} && cp -r {shlex.quote(str(target))} {name} && git add {name} && git commit -m Track",
         )
     own = trees.top(root.resolve())
     nested = next((path for path in above if (path / ".git").exists() and not own.is_relative_to(path.resolve())), None)
@@ -190,7 +190,7 @@ def _out_of_reach(root: Path, file: str) -> ProvenanceError | None:
         kept = f"git rm --quiet --cached --ignore-unmatch {name} && rm -rf {name}/.git && git add {name}"
         return ProvenanceError(
             f"{what} {name} is a submodule or another repository, whose files no experiment carries",
-            mend=f"install it as a package, or make its files this repository's own: {kept} && git commit -m Track",
+            hint=f"install it as a package, or make its files this repository's own: {kept} && git commit -m Track",
         )
     return None
 

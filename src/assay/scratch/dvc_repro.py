@@ -36,5 +36,5 @@ def reproduce(scratch: Scratch, parent: str, *, again: bool = False) -> None:
     asked = ["--force", "--single-item", *dict.fromkeys(("evaluate", end))] if again else [end]
     code, said = run([*DVC, "repro", *asked], scratch.layout.root, scratch.home, **{dvc_yaml.PARENT: parent})
     if code:
-        mend = "name all that this stage reads under its deps in dvc.yaml, then dvc exp run, and accept that"
-        raise failed("the tree to be accepted does not run", said, mend)
+        hint = "name all that this stage reads under its deps in dvc.yaml, then dvc exp run, and accept that"
+        raise failed("the tree to be accepted does not run", said, hint)

@@ -52,7 +52,7 @@ def bring(home: ProjectPaths, top: Path, layout: ProjectPaths, stage: str) -> No
                 if (path := _link(theirs, place, Path(place.fs_path), own, top)) is not None
             ]
     except DvcException as error:
-        raise UsageError(f"DVC cannot say what {stage} depends on: {error}", mend=f"dvc repro {stage}") from error
+        raise UsageError(f"DVC cannot say what {stage} depends on: {error}", hint=f"dvc repro {stage}") from error
     _exclude(top, linked)
 
 
@@ -150,9 +150,9 @@ def _hash(theirs: Repo, place: Output, source: Path) -> str:
     return ""
 
 
-def _lost(place: Output, path: Path, mend: str) -> UsageError:
+def _lost(place: Output, path: Path, hint: str) -> UsageError:
     return UsageError(
-        f"{path}, which {_called(place.stage)} needs, is in neither Git, DVC's cache, nor your folder", mend=mend
+        f"{path}, which {_called(place.stage)} needs, is in neither Git, DVC's cache, nor your folder", hint=hint
     )
 
 
@@ -160,7 +160,7 @@ def _differs(path: Path, place: Output) -> UsageError:
     known = f"not as DVC knows it ({place.hash_info.value})" if place.hash_info.value else "not in dvc.lock"
     return UsageError(
         f"{path}, which {_called(place.stage)} needs, is in neither Git nor DVC, and is {known}",
-        mend=f"dvc add '{path}', or dvc exp run, so that what was measured is known",
+        hint=f"dvc add '{path}', or dvc exp run, so that what was measured is known",
     )
 
 

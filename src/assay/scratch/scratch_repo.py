@@ -91,8 +91,8 @@ def run(command: Sequence[str], folder: Path, home: Path, **more: str) -> tuple[
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
 
-def failed(what: str, said: str, mend: str) -> UsageError:
-    """An error from a child's output: a stage's own sentence, which knows the mend, else what was raised, else what DVC
+def failed(what: str, said: str, hint: str) -> UsageError:
+    """An error from a child's output: a stage's own sentence, which knows the hint, else what was raised, else what DVC
     calls the error; its last line may be an advertisement.
     """
     lines = [line.strip() for line in said.splitlines() if line.strip()]
@@ -102,4 +102,4 @@ def failed(what: str, said: str, mend: str) -> UsageError:
     raised = [line for line in lines[last:] if _RAISED.match(line)]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     sentence = (telling or ours or raised or errors or lines or ["no message"])[-1].removeprefix("assay: ")
-    return UsageError(f"{what}: {sentence}", mend="" if "; next: " in sentence else mend)
+    return UsageError(f"{what}: {sentence}", hint="" if "; next: " in sentence else hint)

@@ -70,7 +70,7 @@ def _entry(run: Run, tree: Path, commit: str, name: str) -> InputFile:
     if place is None:
         raise UsageError(
             f"params.yaml: task.files names {name}, and there is no such file or folder",
-            mend=f"bring it to {name}, or take it out of task.files",
+            hint=f"bring it to {name}, or take it out of task.files",
         )
     return InputFile(name, TODAY, content(place), place)
 
@@ -111,7 +111,7 @@ def _kept(run: Run, commit: str, name: str, known: tuple[str, str]) -> Path:
             return place.parent / os.path.relpath(name, Path(tracked).parent)
         raise UsageError(
             f"{tracked} holds other data than {pointer} says",
-            mend=f"dvc add {tracked}" if pointer.endswith(".dvc") else "dvc repro, so that dvc.lock knows it",
+            hint=f"dvc add {tracked}" if pointer.endswith(".dvc") else "dvc repro, so that dvc.lock knows it",
         )
     revision = commit or git.run(run.layout.root, "rev-parse", "HEAD")
     kept = run.store.foreign(digest)

@@ -160,5 +160,5 @@ def ask(
 def _refused(program: Program, said: str) -> UsageError:
     return UsageError(
         f"params.yaml: {' '.join(program.words)}, the interpreter of task.command, does not run: {said}",
-        mend="activate the script's environment, or write the path of its python in task.command",
+        hint="activate the script's environment, or write the path of its python in task.command",
     )

@@ -31,7 +31,7 @@ def read(path: Path, key: str, who: str) -> float:
     """
     values = list(_found(_parsed(path, who), key.split("."), ""))
     if not values:
-        raise UsageError(f"{who} prints no number: {path.name} has no {key}", mend="set task.result.key in params.yaml")
+        raise UsageError(f"{who} prints no number: {path.name} has no {key}", hint="set task.result.key in params.yaml")
     if len(values) > 1:
         raise UsageError(f"{who} prints two numbers: {path.name} has {key} in {len(values)} places", allowed="one")
     return _number(values[0], f"{who}: {key} in {path.name}")
@@ -41,7 +41,7 @@ def _parsed(path: Path, who: str) -> Any:
     if not path.is_file():
         raise UsageError(
             f"{who} prints no number: it wrote no {path.name}",
-            mend="set task.result.file in params.yaml to the file that it writes, such as {out}/metrics.json",
+            hint="set task.result.file in params.yaml to the file that it writes, such as {out}/metrics.json",
         )
     if path.stat().st_size > _LARGEST:
         raise UsageError(f"{who}: {path.name} has {path.stat().st_size:,} bytes", allowed=f"up to {_LARGEST:,}")

@@ -124,7 +124,7 @@ class _Workshop:
         self.code = code_of(self.first.project, task)
         if asked.code and asked.code != self.code:
             self.__exit__()
-            raise UsageError("sources were edited while the run began", mend="run the same command again")
+            raise UsageError("sources were edited while the run began", hint="run the same command again")
 
     def __enter__(self) -> _Workshop:
         return self
@@ -243,7 +243,7 @@ def _refuse_all_diverged(done: Sequence[ScriptReplicate]) -> None:
         first = done[0].record
         raise AssayError(
             f"all {len(done)} replicates diverged, among them replicate {first.number} (seed {first.seed})",
-            mend="set other parameters in params.yaml",
+            hint="set other parameters in params.yaml",
         )
 
 

@@ -134,7 +134,7 @@ class ScriptRun:
         except UsageError as error:
             if end.code:
                 raise self._ended(end) from None
-            raise UsageError(f"{error.problem}; its log: {self.log}", allowed=error.allowed, mend=error.mend) from None
+            raise UsageError(f"{error.problem}; its log: {self.log}", allowed=error.allowed, hint=error.hint) from None
         if end.code and not math.isnan(number):
             raise self._ended(end)
         return number
@@ -148,7 +148,7 @@ class ScriptRun:
     def _failed(self, what: str) -> UsageError:
         lines = masked_log.last_lines(self.log, _SHOWN)
         said = f"; it said last: {' | '.join(lines)}" if lines else "; it said nothing"
-        return UsageError(f"{self.who}: the script {what}{said}", mend=f"see {self.log}")
+        return UsageError(f"{self.who}: the script {what}{said}", hint=f"see {self.log}")
 
     def _filled(self, template: str, tree: TreeCopy, out: Path) -> Path:
         values = {script_command.SEED: self.seed, script_command.OUT: str(out)}
@@ -162,7 +162,7 @@ class ScriptRun:
             if not path.exists():
                 raise UsageError(
                     f"{self.who} wrote no {template}, which task.keep names",
-                    mend="set task.keep in params.yaml to files that it writes, such as {out}/model.pt",
+                    hint="set task.keep in params.yaml to files that it writes, such as {out}/model.pt",
                 )
             base = next((one for one in (out, tree.project) if path.is_relative_to(one) and path != one), path.parent)
             files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
@@ -185,5 +185,5 @@ class ScriptRun:
                     f"{self.who} changed {name}{f' ({changed[0]})' if changed != ['.'] else ''}, which task.files "
                     "shares with all replicates",
                     allowed="reading it",
-                    mend="let the script write to {out}",
+                    hint="let the script write to {out}",
                 )

@@ -64,8 +64,8 @@ def _inputs(ctx: StageContext, params: Params, found: Sequence[InputFile], pytho
 
 def recorded(layout: ProjectPaths, arm: str) -> ScriptInputs:
     """What `context` wrote down for this arm."""
-    path, mend = layout.script(arm), "dvc repro context"
-    return schemas.decode(files.read_bytes(path, mend), ScriptInputs, str(path), mend)
+    path, hint = layout.script(arm), "dvc repro context"
+    return schemas.decode(files.read_bytes(path, hint), ScriptInputs, str(path), hint)
 
 
 def candidate(ctx: StageContext, draw: Draw, out: ScriptOutputs, seed: int, count: int) -> ScriptArm:
@@ -74,7 +74,7 @@ def candidate(ctx: StageContext, draw: Draw, out: ScriptOutputs, seed: int, coun
     found = input_files.of_work_tree(ctx.run, ctx.params.task.files)
     differing = [one.name for one in found if known.files.get(one.name) != one.digest]
     if differing:
-        raise ProvenanceError(f"{differing[0]} changed since the stage context looked", mend="dvc repro context train")
+        raise ProvenanceError(f"{differing[0]} changed since the stage context looked", hint="dvc repro context train")
     root, task = ctx.layout.root, ctx.params.task
     return ScriptArm(
         arm=CANDIDATE,

@@ -147,5 +147,5 @@ def refuse_changed(names: list[str], who: str) -> None:
         raise UsageError(
             f"{who} changed {', '.join(names[:3])}, which Git tracks{live}",
             allowed="new files, best in {out}",
-            mend="let the script write elsewhere",
+            hint="let the script write elsewhere",
         )

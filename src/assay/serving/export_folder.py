@@ -72,21 +72,21 @@ def needed(strategy: str, tree: Path) -> list[str]:
     if json_form(asked.model) != asked.model:
         raise UsageError(
             f"{strategy}: model: in its params.yaml has a date, or a key that is no text, which model.json cannot hold",
-            mend="write it as text, read it in model(), and accept that",
+            hint="write it as text, read it in model(), and accept that",
         )
     members = task_source.read(tree, task, "learning").names
     if "fit" in members:
         raise UsageError(
             f"{strategy}: task {task!r} trains with a loop of its own, fit(), so its model cannot be rebuilt",
             allowed="tasks with model() and loss()",
-            mend=f"git checkout {strategy}, and call the task's own code",
+            hint=f"git checkout {strategy}, and call the task's own code",
         )
     unknown = sorted({"transform", "decode", "collate"} & members)
     if unknown:
         raise UsageError(
             f"{strategy}: its task has {unknown[0]}(), and an exported model takes arrays alone",
             allowed="tasks whose prepare() returns arrays",
-            mend=f"git checkout {strategy}, and call the task's own code",
+            hint=f"git checkout {strategy}, and call the task's own code",
         )
     layout = ProjectPaths(Path())
     paths = [layout.models("candidate"), layout.predictions("candidate"), layout.part("validation")]
@@ -106,7 +106,7 @@ def pack(kept: StoredStrategy, folder: Path, ensemble: bool) -> float:
         path = kept.fetched.models("candidate") / f"{number}.safetensors"
         if damage := safetensors_check.trouble(files.read_bytes(path)):
             raise UsageError(
-                f"{IN_PROJECT.models('candidate')}/{path.name} of {kept.strategy} is damaged: {damage}", mend="dvc pull"
+                f"{IN_PROJECT.models('candidate')}/{path.name} of {kept.strategy} is damaged: {damage}", hint="dvc pull"
             )
         shutil.copyfile(path, folder / predict.WEIGHTS / path.name)
     _copy_source(kept, folder / predict.SOURCE)
@@ -163,7 +163,7 @@ def _said(kept: StoredStrategy) -> Iterator[None]:
     except Exception as error:
         raise UsageError(
             f"the code of {kept.strategy} fails outside of its project with {task_interface.brief(error)}",
-            mend="look for files that it reads and no import reaches",
+            hint="look for files that it reads and no import reaches",
         ) from error
 
 
@@ -223,6 +223,6 @@ def _prove(kept: StoredStrategy, folder: Path, evaluated: Examples) -> float:
         raise UsageError(
             f"{kept.strategy} now predicts other numbers than when it was measured: by up to {difference:.3g}",
             allowed=f"{limit:.3g}",
-            mend="look for files that its model reads and no import reaches, or for another version of torch",
+            hint="look for files that its model reads and no import reaches, or for another version of torch",
         )
     return difference

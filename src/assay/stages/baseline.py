@@ -59,8 +59,8 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
 
 def _named(ctx: StageContext) -> AcceptedStrategy:
     """The accepted strategy that `context` found."""
-    path, mend = ctx.layout.accepted, "dvc repro context"
-    return schemas.decode(files.read_bytes(path, mend), AcceptedStrategy, str(path), mend)
+    path, hint = ctx.layout.accepted, "dvc repro context"
+    return schemas.decode(files.read_bytes(path, hint), AcceptedStrategy, str(path), hint)
 
 
 C = TypeVar("C", bound="Child")
@@ -126,7 +126,7 @@ def _finish(floors: Child) -> None:
     with progress_line.showing(progress_line.running("baseline: floors")):
         code = floors.process.wait()
     if code:
-        raise UsageError("the floors could not be fitted", mend="see the line above")
+        raise UsageError("the floors could not be fitted", hint="see the line above")
 
 
 def _nothing(layout: ProjectPaths) -> None:
@@ -157,7 +157,7 @@ class Asked:
         if code:
             raise UsageError(
                 f"baseline {self.named.name} ({self.named.commit[:12]}): its own code failed with exit code {code}",
-                mend=f"see the line above; its files are in {self.tree}; or set another baseline:",
+                hint=f"see the line above; its files are in {self.tree}; or set another baseline:",
             )
         path = Path(self.request.answer)
         measured = schemas.decode(files.read_bytes(path), Measurement, str(path))

@@ -93,7 +93,7 @@ def check_task(ctx: StageContext) -> None:
     if task_source.is_ready(metrics) and where in ctx.declared.get("evaluate", ()):
         raise UsageError(
             f"dvc.yaml: stage evaluate depends on {where}, which is not there",
-            mend=f"write it, or remove `- {where}` under stages.evaluate.deps to use the ready metrics",
+            hint=f"write it, or remove `- {where}` under stages.evaluate.deps to use the ready metrics",
         )
     known = task_source.metrics(metrics)
     if known is None:
@@ -103,14 +103,14 @@ def check_task(ctx: StageContext) -> None:
         raise UsageError(
             f"params.yaml: metric.name is {given.metric.name!r}",
             allowed=f"{', '.join(known)} ({where})",
-            mend="set metric.name in params.yaml",
+            hint="set metric.name in params.yaml",
         )
     if function := known[given.metric.name]:
         task_source.check_options(metrics, function, given.metric.options, "metric.options")
     elif "score" not in learning.names and task_source.lacks_function(metrics, given.metric.name):
         raise UsageError(
             f"METRICS[{given.metric.name!r}] in {where} has no function",
-            mend="name one, or write score(outputs, targets) in learning.py, whose mean the metric then is",
+            hint="name one, or write score(outputs, targets) in learning.py, whose mean the metric then is",
         )
 
 

@@ -236,8 +236,8 @@ def _judged(
     root, task = ctx.layout.root, ctx.params.task.name
     if unseen := undeclared_file_reads.found(root, task):
         against = baseline.arm.name if baseline else evaluation_look.FLOOR
-        source, mend = task_source.path(root, task, "metrics").name, undeclared_file_reads.mend(root, task, unseen)
-        return candidate_verdict.unseen(against, source, unseen, mend), 0
+        source, hint = task_source.path(root, task, "metrics").name, undeclared_file_reads.hint(root, task, unseen)
+        return candidate_verdict.unseen(against, source, unseen, hint), 0
     if baseline is not None and metric_definition.scores_differ(standard, root, today.decides):
         return candidate_verdict.scored_otherwise(baseline.arm.name), 0
     if baseline is None and not floors:
@@ -276,7 +276,7 @@ def _lines(ctx: StageContext, found: Evaluated, against: int) -> Iterator[str]:
     """The verdict and everything that must not be overlooked beside it."""
     judged, ruler_ = found.judgement, found.ruler
     if judged.comparison is None:
-        yield f"{judged.verdict}: {judged.reason}" + (f"; next: {judged.mend}" if judged.mend else "")
+        yield f"{judged.verdict}: {judged.reason}" + (f"; next: {judged.hint}" if judged.hint else "")
         if ctx.params.is_script:
             values = found.candidate.values(ruler_.decides)
             yield f"{'':11}{comparison_text.alone(values, ruler_.decides, found.metric_version)}"

@@ -72,12 +72,12 @@ def check(ctx: StageContext) -> None:
     if not placeholders(file) and git.run(root, "--literal-pathspecs", "ls-files", "--", file):
         raise UsageError(
             f"params.yaml: task.result.file is {file}, which Git tracks: a script that wrote none would seem to report",
-            mend=f"write it to {{out}}, or git rm --cached {file}",
+            hint=f"write it to {{out}}, or git rm --cached {file}",
         )
     if ctx.params.metric.name in task_metrics.RESERVED:
         raise UsageError(
             f"params.yaml: the result is called {ctx.params.metric.name!r}, which another column is",
-            mend="set metric.name in params.yaml",
+            hint="set metric.name in params.yaml",
         )
 
 
@@ -108,7 +108,7 @@ def _refuse_shadows(root: Path, folders: Iterable[str]) -> None:
                 raise UsageError(
                     f"{file.relative_to(top)} has the name of a module of Python, beside packages that are installed "
                     "from there",
-                    mend=f"rename it: git mv {file.relative_to(top)} …",
+                    hint=f"rename it: git mv {file.relative_to(top)} …",
                 )
 
 

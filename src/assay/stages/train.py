@@ -40,7 +40,7 @@ class Code:
     def check(self) -> None:
         """Once they are imported: raises UsageError where they are not those that were hashed."""
         if training_code(self.root, self.task) != self.digest:
-            raise UsageError("sources were edited while the training began", mend="run the same command again")
+            raise UsageError("sources were edited while the training began", hint="run the same command again")
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ from assay.runtime import files
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
-    layout, mend = ProjectPaths(root), "dvc repro evaluate verdict"
-    print(files.read_bytes(layout.verdict, mend).decode("utf-8", "surrogateescape"), end="")
-    if msgspec.json.decode(files.read_bytes(layout.metrics, mend)).get("look") == NOT_RECORDED:
-        raise UsageError(f"{UNRECORDED}, so nothing counts as shown", mend=f"let Git write its refs, then {RECORD}")
+    layout, hint = ProjectPaths(root), "dvc repro evaluate verdict"
+    print(files.read_bytes(layout.verdict, hint).decode("utf-8", "surrogateescape"), end="")
+    if msgspec.json.decode(files.read_bytes(layout.metrics, hint)).get("look") == NOT_RECORDED:
+        raise UsageError(f"{UNRECORDED}, so nothing counts as shown", hint=f"let Git write its refs, then {RECORD}")

@@ -118,7 +118,7 @@ def _numbers(arm: str, values: object) -> Values:
         raise UsageError(
             f"replicate {masked + 1} of {arm} is masked",
             allowed="numbers, none of them masked",
-            mend="leave it out and count it as diverged",
+            hint="leave it out and count it as diverged",
         )
     try:
         numbers = np.asarray(values, dtype=np.float64)
@@ -131,7 +131,7 @@ def _numbers(arm: str, values: object) -> Values:
         raise UsageError(
             f"replicate {bad[0] + 1} of {arm} is {numbers[bad[0]]}",
             allowed=f"finite numbers between -{LARGEST:g} and {LARGEST:g}",
-            mend="leave it out and count it as diverged",
+            hint="leave it out and count it as diverged",
         )
     return numbers
 

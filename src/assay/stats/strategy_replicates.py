@@ -47,12 +47,12 @@ class Member(NamedTuple):
 class DifferingRulers(IncomparableError):
     """Two sides, or the members of one group, that were measured differently. `fields`: name → both values."""
 
-    def __init__(self, who: str, fields: dict[str, tuple[str, str]], mend: str) -> None:
+    def __init__(self, who: str, fields: dict[str, tuple[str, str]], hint: str) -> None:
         self.fields = fields
         told = "; ".join(
             f"{name}: {a or 'not recorded'} against {b or 'not recorded'}" for name, (a, b) in fields.items()
         )
-        super().__init__(f"{who} cannot be compared: {told}", mend=mend)
+        super().__init__(f"{who} cannot be compared: {told}", hint=hint)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def check_independent(baseline: ReplicateGroup, candidate: ReplicateGroup) -> No
             f"{baseline.name} and {candidate.name} share seeds ({', '.join(shared[:5])}{', …' * (len(shared) > 5)}), "
             "so their runs are not independent",
             allowed="other seeds on each side, or a design that pairs them",
-            mend="--test paired, if the pairing was planned; else measure one side with another `seed`",
+            hint="--test paired, if the pairing was planned; else measure one side with another `seed`",
         )
 
 

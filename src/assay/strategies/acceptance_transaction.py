@@ -79,16 +79,16 @@ def _refused(root: Path, head: str, tag: str, error: UsageError) -> UsageError:
     on = branch(root)
     short = on.removeprefix("refs/heads/")
     said = error.problem.partition(f"{root}: ")[2] or error.problem
-    mend = "run the command again"
+    hint = "run the command again"
     if git.resolve(root, on) != head:
         said = f"{short} moved meanwhile"
     elif git.resolve(root, f"refs/tags/{tag}"):
         said = f"{tag} exists"
     elif git.resolve(root, "refs/tags/strategy"):
-        mend = "git tag old-strategy strategy && git tag -d strategy"
+        hint = "git tag old-strategy strategy && git tag -d strategy"
     elif _hook(root).is_file():
-        mend = f"look at {_hook(root)}"
-    return UsageError(f"Git refuses to write {tag} and to move {short} ({said})", mend=mend)
+        hint = f"look at {_hook(root)}"
+    return UsageError(f"Git refuses to write {tag} and to move {short} ({said})", hint=hint)
 
 
 def _hook(root: Path) -> Path:
@@ -121,7 +121,7 @@ def finish(layout: ProjectPaths, event: Accepted) -> list[str] | None:
     if not contained:
         if head != old:
             raise UsageError(
-                f"{tag} exists, but {on.removeprefix('refs/heads/')} does not contain it", mend=f"git merge {tag}"
+                f"{tag} exists, but {on.removeprefix('refs/heads/')} does not contain it", hint=f"git merge {tag}"
             )
         tip = _pointed(root, event.commit, tag, newest_date(root, event.commit))
         git_plumbing.move(root, _reason(tag), [(on, tip, head)])
@@ -131,6 +131,6 @@ def finish(layout: ProjectPaths, event: Accepted) -> list[str] | None:
     if kept := update_work_tree.follow(layout, old, event.experiment_commit):
         raise UsageError(
             f"{tag} is accepted, but {kept[0]} is edited, so the work tree cannot be updated",
-            mend=f"keep a copy of it elsewhere, git checkout {old[:12]} -- '{kept[0]}', then run the command again",
+            hint=f"keep a copy of it elsewhere, git checkout {old[:12]} -- '{kept[0]}', then run the command again",
         )
     return outs

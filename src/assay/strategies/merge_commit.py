@@ -32,7 +32,7 @@ def merge(root: Path, head: str, commit: str, *, experiment: bool) -> Merge:
     """
     base = git.run(root, "merge-base", head, commit, check=False)
     if not base:
-        raise UsageError(f"{commit[:12]} and HEAD have no common history", mend="git fetch --unshallow")
+        raise UsageError(f"{commit[:12]} and HEAD have no common history", hint="git fetch --unshallow")
     if base == commit and commit != head and not experiment:
         raise UsageError(f"{commit[:12]} is already part of HEAD", allowed="an experiment, or a branch ahead of HEAD")
     parents = (head,) if experiment or commit == head else (head, commit)
@@ -56,7 +56,7 @@ def _merged(root: Path, head: str, commit: str, base: str) -> str:
     if done.returncode == 1:
         raise UsageError(
             f"{commit[:12]} conflicts with HEAD in {', '.join(sorted(set(lines[1:])))}",
-            mend="git rebase the branch, or run the experiment again on HEAD with `dvc exp run`",
+            hint="git rebase the branch, or run the experiment again on HEAD with `dvc exp run`",
         )
     said = (done.stderr.strip() or "no message").split("\n")[0]
-    raise UsageError(f"git merge-tree failed: {said}", mend="install Git 2.38 or newer")
+    raise UsageError(f"git merge-tree failed: {said}", hint="install Git 2.38 or newer")

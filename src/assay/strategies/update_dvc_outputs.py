@@ -34,12 +34,12 @@ def check(layout: ProjectPaths, old: str, new: str, experiment: str) -> None:
     for path in _edited(layout, known):
         raise ProvenanceError(
             f"{path} holds other data than its .dvc file says, and the strategy brings others",
-            mend=f"dvc add {path}, and run the experiment with it: dvc exp run; or dvc checkout --force {path}",
+            hint=f"dvc add {path}, and run the experiment with it: dvc exp run; or dvc checkout --force {path}",
         )
     for path in sorted(set(paths) - set(known)):
         for out, recorded in _outs(layout.root, new, path).items():
             if (top / out).exists() and digest(top / out) != recorded:
-                raise ProvenanceError(f"{out} is there, and the strategy brings another", mend=f"mv '{out}' elsewhere")
+                raise ProvenanceError(f"{out} is there, and the strategy brings another", hint=f"mv '{out}' elsewhere")
 
 
 def outdated(layout: ProjectPaths, old: str, new: str, experiment: str) -> list[str]:
@@ -82,7 +82,7 @@ def _edited(layout: ProjectPaths, paths: list[str]) -> list[str]:
         found = json.loads(said[said.find("{") :])  # a warning may stand before it
     except ValueError as error:
         last = (said.strip() or f"exit code {code}").splitlines()[-1]
-        raise UsageError(f"dvc status failed: {last}", mend=f"dvc status {' '.join(targets)}") from error
+        raise UsageError(f"dvc status failed: {last}", hint=f"dvc status {' '.join(targets)}") from error
     states = [(out, state) for entries in found.values() for entry in entries for out, state in _changed(entry)]
     return [out for out, state in states if state != "deleted"]
 

@@ -19,7 +19,7 @@ def check_identity(root: Path) -> None:
     if not git.run(root, "var", "GIT_COMMITTER_IDENT", check=False):
         raise UsageError(
             "Git has no user name and e-mail address",
-            mend='git config user.name "Your Name" && git config user.email you@example.org',
+            hint='git config user.name "Your Name" && git config user.email you@example.org',
         )
 
 
@@ -36,7 +36,7 @@ def check_free(refs: dict[str, Ref], folder: str, name: str) -> None:
     for ref in refs:
         if ref.casefold() == wanted:
             tag = ref.removeprefix("refs/tags/")
-            raise UsageError(f"the tag {tag} exists", mend=f"choose another name, or look at it with `git show {tag}`")
+            raise UsageError(f"the tag {tag} exists", hint=f"choose another name, or look at it with `git show {tag}`")
 
 
 def write(root: Path, event: Event, title: str, text: str = "") -> str:

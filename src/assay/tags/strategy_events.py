@@ -182,7 +182,7 @@ class UnverifiableError(IncomparableError):
     """A tag that bears one of our names but not our evidence, or evidence that was changed."""
 
     def __init__(self, tag: str, why: str) -> None:
-        super().__init__(f"tag {tag} is not verifiable: {why}", mend=f"git cat-file tag {quote(tag)}")
+        super().__init__(f"tag {tag} is not verifiable: {why}", hint=f"git cat-file tag {quote(tag)}")
         self.why = why
 
 
@@ -208,7 +208,7 @@ def check_name(name: str) -> str:
         meaning = "a commit, to Git"
     if meaning:
         raise UsageError(
-            f"{name!r} is not a name for a strategy: it means {meaning}", allowed=NAMES, mend=f"call it {name[:40]}-1"
+            f"{name!r} is not a name for a strategy: it means {meaning}", allowed=NAMES, hint=f"call it {name[:40]}-1"
         )
     return name
 

@@ -59,5 +59,5 @@ def batches(
             raise
         raise AssayError(
             "a process that loads examples was killed, or ran out of memory",
-            mend="set machine.loaders to 0 in params.yaml",
+            hint="set machine.loaders to 0 in params.yaml",
         ) from error

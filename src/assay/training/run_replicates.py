@@ -116,7 +116,7 @@ def _said(plan: TrainingPlan) -> Iterator[None]:
         if memory_estimate.exhausted(error):
             raise UsageError(
                 f"one replicate does not fit into the memory of {plan.device}: {task_interface.brief(error)}",
-                mend="lower train.batch_size, or take a smaller model, in params.yaml",
+                hint="lower train.batch_size, or take a smaller model, in params.yaml",
             ) from error
         with task_source.said_by_task(plan.task.root, plan.task.name, "learning"):
             raise

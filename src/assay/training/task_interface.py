@@ -116,7 +116,7 @@ def load(name: str, root: Path, model_parameters: Mapping[str, Any]) -> Task:
 
 def _import(module: str, file: str, root: Path) -> ModuleType:
     if not (root / file).is_file():
-        raise UsageError(f"{file} does not exist", mend="write it, or change task.name in params.yaml")
+        raise UsageError(f"{file} does not exist", hint="write it, or change task.name in params.yaml")
     sys_path.activate(root)
     try:
         return importlib.import_module(module)
@@ -124,7 +124,7 @@ def _import(module: str, file: str, root: Path) -> ModuleType:
         raise
     except Exception as error:
         problem = f"{file} does not import: {brief(error)}{task_source.at_line(root, error)}"
-        raise UsageError(problem, mend="fix the import, then run again") from error
+        raise UsageError(problem, hint="fix the import, then run again") from error
 
 
 def _check_signature(task: Task, member: str, function: Callable[..., Any], named: Mapping[str, Any]) -> None:

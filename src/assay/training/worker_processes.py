@@ -158,7 +158,7 @@ def run(
                 process.start()
             except OSError as error:
                 what = f"a worker process could not be started ({error.strerror})"
-                raise AssayError(what, mend="set machine.execution to sequential or fused") from error
+                raise AssayError(what, hint="set machine.execution to sequential or fused") from error
             theirs.close()
             open_pipes[ours] = process
         while open_pipes:
@@ -178,7 +178,7 @@ def _take(pipe: Any, root: Path, progress: Watcher, found: list[Outcome]) -> _Do
     try:
         kind, content = pipe.recv()
     except EOFError as error:
-        raise AssayError("a worker process was killed", mend="set machine.execution to sequential") from error
+        raise AssayError("a worker process was killed", hint="set machine.execution to sequential") from error
     if kind == "points":
         progress.points(content)
     elif kind == "log":
