@@ -138,9 +138,9 @@ def test_a_mend_is_safe_to_type(two_strategies: Project, capsys) -> None:
     project.assay("status", "--json")
     lines = json.loads(capsys.readouterr().out)["lines"]
     for line in lines:
-        if line["topic"] in ("tags", "experiments") and line["mend"]:
-            subprocess.run(line["mend"], shell=True, cwd=project.path, capture_output=True)
-    assert not (project.path / "ran").exists() and sum(bool(line["mend"]) for line in lines) >= 2
+        if line["topic"] in ("tags", "experiments") and line["hint"]:
+            subprocess.run(line["hint"], shell=True, cwd=project.path, capture_output=True)
+    assert not (project.path / "ran").exists() and sum(bool(line["hint"]) for line in lines) >= 2
 
 
 def test_a_folder_with_a_newline_in_its_name(two_strategies: Project, tmp_path: Path, capsys) -> None:

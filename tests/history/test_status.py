@@ -1,4 +1,4 @@
-"""`assay status`: every unhealthy finding says its mend, and the mend mends it."""
+"""`assay status`: every unhealthy finding says its hint, and the hint helps."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ def findings(project: Project, capsys) -> list[dict]:
     capsys.readouterr()
     assert project.assay("status", "--json") == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["healthy"] == all(not line["mend"] for line in found["lines"])
+    assert found["healthy"] == all(not line["hint"] for line in found["lines"])
     return found["lines"]
 
 
 def wrong(project: Project, capsys) -> list[tuple[str, str, str]]:
-    return [(line["topic"], line["text"], line["mend"]) for line in findings(project, capsys) if line["mend"]]
+    return [(line["topic"], line["text"], line["hint"]) for line in findings(project, capsys) if line["hint"]]
 
 
 def test_a_clean_project(clean, capsys):
@@ -134,7 +134,7 @@ def test_sources_parameters_and_outputs_that_dvc_lock_does_not_know(clean, capsy
 
 def mended(project: Project, capsys, hint: str) -> None:
     subprocess.run(hint, shell=True, cwd=project.path, check=True, capture_output=True)
-    assert hint not in [line["mend"] for line in findings(project, capsys)]
+    assert hint not in [line["hint"] for line in findings(project, capsys)]
 
 
 def test_what_a_killed_run_left_is_mended_by_the_commands(clean, capsys):

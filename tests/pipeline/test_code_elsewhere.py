@@ -1,4 +1,4 @@
-"""Code that the project reaches and Git does not hold: behind links, in submodules, ignored. Each mend works.
+"""Code that the project reaches and Git does not hold: behind links, in submodules, ignored. Each hint works.
 
 On a small repository: what is refused is decided before a stage begins.
 """

@@ -91,7 +91,7 @@ with unseen_reads.watching():
     metric()
 open("after.txt").read()
 print(json.dumps(unseen_reads.found(root, "t")))
-print(unseen_reads.mend(root, "t", ["a.bin", "b.bin"]))
+print(unseen_reads.hint(root, "t", ["a.bin", "b.bin"]))
 """
 
 

@@ -62,4 +62,4 @@ def test_check_of_a_script(user: Repository) -> None:
     user.commit()
     done = user.assay("check", "--stage", "train", ok=False)
     assert done.returncode == 2 and "no data" in done.stdout
-    assert done.stdout.endswith("next: mend the script, then assay check --stage train\n")
+    assert done.stdout.endswith("next: correct the script, then assay check --stage train\n")

@@ -21,7 +21,7 @@ COMMANDS = {
     "git checkout HEAD -- results plots": "git checkout HEAD -- assay/results assay/plots",
     "next: dvc exp run assay/dvc.yaml": "next: dvc exp run assay/dvc.yaml",
     "assay sweep -S lr=1,2": "assay sweep -S lr=1,2",
-    '{"mend": "dvc exp run -S a=3"}': '{"mend": "dvc exp run assay/dvc.yaml -S assay/params.yaml:a=3"}',
+    '{"hint": "dvc exp run -S a=3"}': '{"hint": "dvc exp run assay/dvc.yaml -S assay/params.yaml:a=3"}',
 }
 
 

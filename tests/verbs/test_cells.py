@@ -68,7 +68,7 @@ def test_only_what_dead_commands_left_is_removed(fresh: Project) -> None:
 def test_of_several_sentences_the_one_that_tells_is_taken() -> None:
     said = "assay: floors: No space left; next: free some\nassay: baseline: the floors failed; next: see the line above"
     assert (
-        failed("lr=1 does not run", said, "mend it").sentence
+        failed("lr=1 does not run", said, "correct it").sentence
         == "lr=1 does not run: floors: No space left; next: free some"
     )
 

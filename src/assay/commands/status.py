@@ -1,7 +1,7 @@
-"""`assay status`: what is clean, stale, unproven or left over, and the command that mends it.
+"""`assay status`: what is clean, stale, unproven or left over, and the command that corrects it.
 
 Reads params.yaml, results, dvc.lock and Git; never starts DVC and changes nothing. Each finding is one
-line; a line that names something wrong ends with its mend. Not covered: printing (`report.status_text`).
+line; a line that names something wrong ends with its hint. Not covered: printing (`report.status_text`).
 """
 
 from __future__ import annotations

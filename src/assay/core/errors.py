@@ -34,7 +34,7 @@ class Exit(IntEnum):
 
 
 class AssayError(Exception):
-    """A known error. `problem` names the offending value, `allowed` what would be right, `mend` the next step."""
+    """A known error. `problem` names the offending value, `allowed` what would be right, `hint` the next step."""
 
     exit_code: Exit = Exit.USAGE
 

@@ -48,7 +48,7 @@ def _unicode(value: Any) -> Any:
 
 
 def decode(content: bytes, kind: type[R], where: str, hint: str = "") -> R:
-    """The record in `content`. `where` names the file in the sentence, `mend` how to get a good one back."""
+    """The record in `content`. `where` names the file in the sentence, `hint` how to get a good one back."""
     try:
         raw = msgspec.json.decode(content)
         found = raw.get("schema") if isinstance(raw, dict) else None

@@ -37,16 +37,16 @@ def parse(content: bytes | str, where: str = PARAMS, limits: Limits = yaml_limit
         loaded = yaml.load(text, _Loader)
     except RefusedError as error:
         raise UsageError(
-            f"{where} {error.problem}", allowed=error.allowed, hint=error.hint or f"mend {where}"
+            f"{where} {error.problem}", allowed=error.allowed, hint=error.hint or f"correct {where}"
         ) from error
     except yaml.YAMLError as error:
         said = " ".join(re.sub(r'\s+in "<unicode string>"', "", str(error)).split())[:300]
-        raise UsageError(f"{where} is not valid YAML: {said}", hint=f"mend {where}") from error
+        raise UsageError(f"{where} is not valid YAML: {said}", hint=f"correct {where}") from error
     except (UnicodeDecodeError, UnicodeEncodeError) as error:
-        raise UsageError(f"{where} is not UTF-8: {error.reason}", hint=f"mend {where}") from error
+        raise UsageError(f"{where} is not UTF-8: {error.reason}", hint=f"correct {where}") from error
     if not isinstance(loaded, dict):
         held = "nothing" if loaded is None else f"a {type(loaded).__name__}"
-        raise UsageError(f"{where} holds {held}", allowed="a mapping of parameters", hint=f"mend {where}")
+        raise UsageError(f"{where} holds {held}", allowed="a mapping of parameters", hint=f"correct {where}")
     return loaded
 
 

@@ -76,7 +76,7 @@ def _complete(column: Any, key: str, name: str, where: str) -> None:
     if len(gaps):
         raise UsageError(
             f"{where}: row {gaps[0]} has no value in {name!r}, the column of {key} ({len(gaps)} such of {len(column)})",
-            hint="mend or drop such rows in prepare(), where it can be seen",
+            hint="correct or drop such rows in prepare(), where it can be seen",
         )
 
 

@@ -122,7 +122,7 @@ def _finite(array: NDArray[np.generic], name: str, where: str) -> None:
         raise UsageError(
             f"{where}: the {name} of example {bad[0]} contains {value} ({len(bad)} such of {len(array)})",
             allowed="finite numbers",
-            hint="mend or drop such examples in prepare(), where it can be seen",
+            hint="correct or drop such examples in prepare(), where it can be seen",
         )
 
 

@@ -85,7 +85,7 @@ def attach(root: Path, branch: str = "") -> str:
 
 
 def sentence(root: Path, log: HeadLog) -> str:
-    """What is wrong with a HEAD that is detached, without its mend."""
+    """What is wrong with a HEAD that is detached, without its hint."""
     head = git.run(root, "rev-parse", "HEAD")
     lost = unreachable(root, [head])
     since = f", since a run on {log.branch} was killed" if log.branch else ""
@@ -94,7 +94,7 @@ def sentence(root: Path, log: HeadLog) -> str:
 
 
 def before_this_run(root: Path, experiment: str) -> str:
-    """A sentence with its mend, where a killed run left HEAD detached before the one that asks; else "".
+    """A sentence with its hint, where a killed run left HEAD detached before the one that asks; else "".
 
     `experiment` is the name of the one that asks, "" where it is none, and then DVC has not detached HEAD for it.
     """

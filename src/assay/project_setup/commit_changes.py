@@ -88,7 +88,7 @@ def _commit(top: Path, index: Index, message: str) -> None:
         said = " ".join((done.stderr.strip() or done.stdout.strip() or "no message").split())
         raise ProvenanceError(
             f"Git refused the commit, so nothing was written: {said}",
-            hint="mend what it names, or assay init --no-commit and commit by hand",
+            hint="correct what it names, or assay init --no-commit and commit by hand",
         )
 
 

@@ -57,7 +57,7 @@ def find(folder: Path, share: float) -> Found:
         raise UsageError(
             f"{named}; {bad} of {total} images cannot be taken",
             allowed=f"a share of {share:g} (data.unreadable)",
-            hint="mend or remove them, or raise data.unreadable in params.yaml",
+            hint="correct or remove them, or raise data.unreadable in params.yaml",
         )
     class_folders.refuse_thin(found, folder, "image")
     return found

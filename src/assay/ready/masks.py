@@ -52,7 +52,7 @@ def prepare(
         raise UsageError(
             f"{len(bad)} of {len(names)} pairs of images and masks cannot be used, the first {bad[0]}",
             allowed=f"a share of at most {unreadable:g} (data.unreadable)",
-            hint="mend or remove them",
+            hint="correct or remove them",
         )
     if bad:
         sys.stdout.write(f"prepare: {len(bad)} of {len(names)} pairs are left out, the first {bad[0]}\n")

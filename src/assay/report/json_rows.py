@@ -65,7 +65,7 @@ class ShowRows(Record, frozen=True, kw_only=True):
 
 
 class StatusLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One finding. An unhealthy one says in `mend` which command makes it healthy."""
+    """One finding. An unhealthy one says in `hint` which command makes it healthy."""
 
     topic: str
     text: str

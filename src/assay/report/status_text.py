@@ -1,4 +1,4 @@
-"""The status as text: one line a finding, the unhealthy ones marked and ending in their mend."""
+"""The status as text: one line a finding, the unhealthy ones marked and ending in their hint."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from assay.report.json_rows import Status
 
 
 def text(found: Status) -> str:
-    """Topic, finding and mend; `!` marks what is not healthy."""
+    """Topic, finding and hint; `!` marks what is not healthy."""
     width = max((len(line.topic) for line in found.lines), default=0)
     lines = []
     for line in found.lines:

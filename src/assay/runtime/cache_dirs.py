@@ -22,7 +22,7 @@ from assay.runtime import file_locks
 
 Say = Callable[[str], object]
 
-#: what mends a folder that refuses, where a command does
+#: what helps with a folder that refuses, where a command does
 _MENDS = {errno.EACCES: "chmod u+rwx '{}'", errno.EPERM: "chattr -i '{}'"}
 
 #: folders that may be removed under our hands, one after the other, until we give up

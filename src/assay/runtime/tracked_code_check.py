@@ -90,7 +90,7 @@ def check(root: Path, stage: str, dependencies: Sequence[str], files: Iterable[s
     """Refuse `files` (relative to `root`) that Git does not track or that nothing watches for `stage`.
 
     `seen` are those that `context` saw, `dependencies` what dvc.yaml lists beside. Raises ProvenanceError (exit 4)
-    naming the first such file and the mend.
+    naming the first such file and the hint.
     """
     wanted = list(files)
     check_known(root, wanted)
@@ -172,7 +172,7 @@ def leads_elsewhere(root: Path, file: str) -> bool:
 
 
 def _out_of_reach(root: Path, file: str) -> ProvenanceError | None:
-    """The refusal of a file behind a link or in another repository, where `git add` is no mend; else None."""
+    """The refusal of a file behind a link or in another repository, where `git add` is no help; else None."""
     what = f"{file} is imported but"
     above = [root.joinpath(*Path(file).parts[:depth]) for depth in range(1, len(Path(file).parts) + 1)]
     link = next((path for path in above if path.is_symlink()), None)

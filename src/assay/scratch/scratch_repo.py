@@ -92,7 +92,7 @@ def run(command: Sequence[str], folder: Path, home: Path, **more: str) -> tuple[
 
 
 def failed(what: str, said: str, hint: str) -> UsageError:
-    """An error from a child's output: a stage's own sentence, which knows the mend, else what was raised, else what DVC
+    """An error from a child's output: a stage's own sentence, which knows the hint, else what was raised, else what DVC
     calls the error; its last line may be an advertisement.
     """
     lines = [line.strip() for line in said.splitlines() if line.strip()]

@@ -49,6 +49,6 @@ def once(ctx: StageContext, scratch: Path) -> str:
     try:
         (one,) = script_arm.measure(arm, print).replicates
     except UsageError as error:  # its log is gone with the folder; what it said last is in the sentence
-        again = "mend the script, then assay check --stage train"
+        again = "correct the script, then assay check --stage train"
         raise UsageError(error.problem, allowed=error.allowed, hint=again) from error
     return f"1 replicate, {ctx.params.metric.name} {one.reported:.4g} reported"
