@@ -1,0 +1,168 @@
+"""The examination of a training program before it trains: all contracts, on copies, and their report."""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from assay.doctor import (
+    data_checks,
+    example_draws,
+    layer_checks,
+    loss_checks,
+    mixing_checks,
+    optimizer_checks,
+    start_checks,
+    target_checks,
+)
+from assay.doctor.findings import FAIL, LEVELS, NOT_APPLICABLE, NOT_RUN, PASS, Finding, Report
+from assay.doctor.problem import Contract
+from assay.doctor.subject import NotApplicableError, NotRunError, Subject
+from assay.doctor.untouched import ModuleState, generators_put_back, seed_all
+
+CONTRACTS: tuple[Contract, ...] = (
+    *start_checks.CONTRACTS,
+    *loss_checks.CONTRACTS,
+    *target_checks.CONTRACTS,
+    *optimizer_checks.CONTRACTS,
+    *layer_checks.CONTRACTS,
+    *mixing_checks.CONTRACTS,
+    *data_checks.CONTRACTS,
+)
+
+
+def examine(
+    model: nn.Module,
+    loss: Callable[[Any, Any], Any],
+    optimizer: Any,
+    train_loader: Any,
+    val_loader: Any = None,
+    *,
+    scheduler: Any = None,
+    metric: Callable[[Any, Any], Any] | None = None,
+    forward: Callable[[nn.Module, Any], tuple[Any, Any]] | None = None,
+    planned_steps: int | None = None,
+    task: str | None = None,
+    batch_dim: int = 0,
+    pad_id: int | None = None,
+    scheduler_unit: str | None = None,
+    accumulate: int = 1,
+    clip: float | None = None,
+    budget: int = 120,
+) -> Report:
+    """Report on the parts of a training program, before the first step.
+
+    `loss(output, target)` and `metric(output, target)` return a number, `forward(model, batch)` returns
+    (output, target); without it, a batch is (inputs, …, targets) or a dict with `labels`, `label`, `targets`,
+    `target` or `y`. `optimizer` and `scheduler` are one or a list. `batch_dim` is the dimension of examples,
+    `pad_id` the integer of padding, `task` a hint in free words, `budget` the largest number of rehearsal steps.
+
+    Weights, buffers, modes, gradients, hooks, loaders and random generators are left bit for bit as they are. A
+    check that raises is `not run`: no exception leaves this function but for arguments of the wrong kind (TypeError).
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model is {type(model).__name__}; allowed: a torch.nn.Module")
+    if not callable(loss):
+        raise TypeError(f"loss is {type(loss).__name__}; allowed: a function loss(output, target)")
+    touched = [one for one in (model, loss, metric) if isinstance(one, nn.Module)]
+    with generators_put_back(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the user's code, which says them again when it runs
+        before = [ModuleState(one) for one in touched]
+        try:
+            seed_all()
+            subject = Subject(
+                original=model,
+                loss=loss,
+                optimizers=_listed(optimizer),
+                schedulers=_listed(scheduler),
+                train_loader=train_loader,
+                val_loader=val_loader,
+                metric=metric,
+                forward=forward,
+                task=task,
+                batch_dim=batch_dim,
+                pad_id=pad_id,
+                budget=budget,
+                train=example_draws.draw(train_loader),
+                validation=example_draws.draw(val_loader, batches=1),
+            )
+            return Report(_ordered(subject))
+        except Exception as error:  # nothing could be looked at, which is a result, too
+            return Report([_unseen(one, NOT_RUN, _said(error)) for one in CONTRACTS])
+        finally:
+            for state in before:
+                state.put_back()
+
+
+def _listed(given: Any) -> list[Any]:
+    if given is None:
+        return []
+    return list(given) if isinstance(given, list | tuple) else [given]
+
+
+def _ordered(subject: Subject) -> list[Finding]:
+    """Findings of all contracts: failures by specificity and level, then those that could not look, then passes."""
+    found = [(contract, one) for contract in CONTRACTS for one in _findings(contract, subject)]
+    results = (FAIL, NOT_RUN, NOT_APPLICABLE, PASS)
+
+    def place(pair: tuple[Contract, Finding]) -> tuple[int, int, int]:
+        contract, one = pair
+        return results.index(one.result), -contract.specificity, LEVELS.index(one.level)
+
+    return [one for _, one in sorted(found, key=place)]
+
+
+def _findings(contract: Contract, subject: Subject) -> list[Finding]:
+    try:
+        subject.reset()
+        problems = contract.look(subject)
+    except NotApplicableError as error:
+        return [_unseen(contract, NOT_APPLICABLE, str(error))]
+    except NotRunError as error:
+        return [_unseen(contract, NOT_RUN, str(error))]
+    except Exception as error:
+        return [_unseen(contract, NOT_RUN, _said(error))]
+    finally:
+        subject.reset()
+    if not problems:
+        return [_unseen(contract, PASS, "")]
+    return [
+        Finding(
+            check=contract.name,
+            level=one.level or contract.level,
+            group=contract.group,
+            result=FAIL,
+            places=one.places[:3],
+            measured=one.measured,
+            threshold=one.threshold,
+            source=contract.source,
+            reason=one.reason,
+            next_step=one.next_step,
+        )
+        for one in problems
+    ]
+
+
+def _unseen(contract: Contract, result: str, reason: str) -> Finding:
+    return Finding(
+        check=contract.name,
+        level=contract.level,
+        group=contract.group,
+        result=result,
+        source=contract.source,
+        reason=reason,
+    )
+
+
+def _said(error: BaseException) -> str:
+    """An exception as one sentence, with the innermost line that is not torch's or the doctor's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = Path(__file__).parent
+    users = [one for one in frames if own not in Path(one.filename).parents and "/torch/" not in one.filename]
+    where = f" at {Path(users[-1].filename).name}:{users[-1].lineno}" if users else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{where}"

@@ -1,0 +1,38 @@
+"""Every check of the doctor, on the failing example of its section in docs/doctor.md."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from assay.doctor import Report
+from assay.doctor.examine import CONTRACTS
+from assay.doctor.findings import GROUPS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"\n### ([\w-]+)\n.*?```python\n(.*?)```", PAGE, flags=re.DOTALL))
+FIRST = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)[1]
+
+
+def reported(name: str) -> Report:
+    torch.manual_seed(3)
+    space: dict[str, Any] = {}
+    exec(compile(FIRST + SECTIONS[name], f"docs/doctor.md {name}", "exec"), space)
+    return space["report"]
+
+
+def test_each_check_has_a_section_and_a_group() -> None:
+    assert set(SECTIONS) == {one.name for one in CONTRACTS}
+    assert {one.group for one in CONTRACTS} <= set(GROUPS)
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_its_example_fails(name: str) -> None:
+    report = reported(name)
+    found = [one for one in report.failed if one.check == name]
+    assert [one.level for one in found] == ["error"]
+    assert found[0].places and len(found[0].places) <= 3 and found[0].next_step

@@ -1,0 +1,53 @@
+"""The doctor on healthy programs: no error, nothing changed, each result with its reason."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from assay.doctor import examine
+from support.doctor_healthy import PROGRAMS
+
+#: programs whose batches have to be explained by forward=
+GUESSED = {"target_before_the_index"}
+
+
+def built(name: str) -> dict[str, Any]:
+    random.seed(5)
+    np.random.seed(5)
+    torch.manual_seed(5)
+    return PROGRAMS[name]()
+
+
+def footprint(given: dict[str, Any]) -> list[Any]:
+    """All that must stay: weights, buffers, gradients, modes, hooks, optimizer and generators, as comparable values."""
+    model: nn.Module = given["model"]
+    found: list[Any] = [random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().numpy().tobytes()]
+    for name, one in model.state_dict(keep_vars=True).items():
+        found.append((name, id(one), one.detach().numpy().tobytes(), one.requires_grad, one.grad is None))
+    for name, module in model.named_modules():
+        hooks = [len(module._forward_hooks), len(module._forward_pre_hooks), len(module._backward_hooks)]
+        found.append((name, module.training, hooks))
+    loader = given["train_loader"]
+    found.append((getattr(loader, "_iterator", None), getattr(loader, "generator", None)))
+    optimizer = given["optimizer"]
+    for one in optimizer if isinstance(optimizer, list) else [optimizer]:
+        found.append((len(one.state), [{**group, "params": len(group["params"])} for group in one.param_groups]))
+    return found
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_quiet_and_without_a_trace(name: str) -> None:
+    given = built(name)
+    before = footprint(given)
+    report = examine(**given)
+    assert footprint(given) == before
+    assert not [str(one) for one in report.failed if one.level in ("error", "warning")]
+    if name not in GUESSED:  # an exception of the doctor's own would hide here
+        assert not [str(one) for one in report.findings if one.result == "not run"]
+    assert all(one.reason for one in report.findings if one.result in ("not run", "not applicable"))

@@ -1,0 +1,48 @@
+"""`assay doctor` on the project's own task: its report, its exit codes, and nothing changed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+from assay.commands.doctor import Examined
+from support.project import Project
+
+
+def test_on_the_task_and_on_a_broken_one(project: Project) -> None:
+    shutil.rmtree(project.root / "data/split/test")  # closed: it need not be there
+    before = project.git("status", "--porcelain", "--ignored")
+    done = project.assay("doctor")
+    assert done.stdout.startswith("doctor: 0 findings, ")
+    project.edit(
+        "src/tasks/digits/learning.py", "nn.Linear(width, outputs))", "nn.Linear(width, outputs), nn.Softmax(-1))"
+    )
+    done = project.assay("doctor", "--json", ok=False)
+    assert done.returncode == 5
+    first = json.loads(done.stdout)["findings"][0]
+    assert (first["check"], first["level"], first["result"]) == ("loss-wants-logits", "error", "fail")
+    project.git("checkout", "--", "src")
+    assert project.git("status", "--porcelain", "--ignored") == before
+
+
+def test_exit_codes() -> None:
+    def found(*levels: str, result: str = "fail", code: int = 0) -> Examined:
+        return Examined({"findings": [{"level": one, "result": result} for one in levels]}, code)
+
+    assert [found("advice", "error").exit_code(one) for one in ("error", "warning", "never")] == [5, 5, 0]
+    assert [found("warning").exit_code(one) for one in ("error", "warning", "never")] == [0, 5, 0]
+    assert found("error", result="not run").exit_code("warning") == 0
+    assert found("error", code=2).exit_code("never") == 2
+
+
+def test_a_script_and_before_there_is_a_split(fresh: Project) -> None:
+    refused = fresh.assay("doctor", ok=False)
+    assert refused.returncode == 2 and "data/split/train is not there; next: dvc repro split" in refused.stderr
+    assert not refused.stdout
+    script = (
+        "  name: digits\n  command: python train.py --seed {seed}\n"
+        "  result: {file: '{out}/m.json', key: a, direction: maximize} "
+    )
+    fresh.edit("params.yaml", "  name: digits ", script)
+    refused = fresh.assay("doctor", ok=False)
+    assert refused.returncode == 2 and "call assay.doctor.examine in it" in refused.stderr
