@@ -29,6 +29,8 @@ Named: TypeAlias = str | os.PathLike[str] | ModuleType
 
 #: what params.yaml says where there is none
 _PLAIN: dict[str, Any] = {"lr": 0.003, "replicates": 1, "seed": 1, "metric": {}, "machine": {"device": "cpu"}}
+#: how names of modules begin that pytest has imported, and that go on meanwhile
+_TESTS = ("_", "test", "conftest")
 #: deciding metric, where nobody names one: to be chosen by the targets
 UNNAMED = "none"
 
@@ -86,17 +88,17 @@ def place(named: Path) -> tuple[Path, str]:
     """
     path = named.resolve()
     if path.is_dir() and not _is_part(path):
-        root = _project(path)
+        root = project(path)
         if root is None and task_source.single(path) is None:
             raise UsageError(f"{named} holds no {PARAMS} and no task.py", allowed="a project, a task.py, tasks/NAME")
         return root or path, ""
     if path.is_file() and path.name == "task.py":
-        return _project(path.parent) or path.parent, ""
+        return project(path.parent) or path.parent, ""
     folder = path if path.is_dir() else path.parent
     if not _is_part(folder):
         raise UsageError(f"{named} is no task", allowed="a project's folder, a task.py, a folder tasks/NAME")
     above = folder.parent.parent
-    return _project(folder) or (above.parent if above.name == "src" else above), folder.name
+    return project(folder) or (above.parent if above.name == "src" else above), folder.name
 
 
 def _is_part(folder: Path) -> bool:
@@ -104,7 +106,7 @@ def _is_part(folder: Path) -> bool:
     return folder.parent.name == "tasks" and any((folder / f"{part}.py").is_file() for part in task_code.MEMBERS)
 
 
-def _project(folder: Path) -> Path | None:
+def project(folder: Path) -> Path | None:
     """The folder of params.yaml or dvc.yaml around `folder`, up to the top of its repository."""
     top = source_roots.top(folder)
     above = (one for one in (folder, *folder.parents) if one.is_relative_to(top))
@@ -160,6 +162,6 @@ def imported_afresh(root: Path) -> Iterator[None]:
 
 def _own(tree: source_roots.Tree) -> list[str]:
     """Names of imported modules that would be looked for in the project."""
-    tops = {name.partition(".")[0] for name in sys.modules if not name.startswith("_")}
+    tops = {name.partition(".")[0] for name in sys.modules if not name.startswith(_TESTS)}
     ours = {top for top in tops if top in ("task", "tasks") or tree.find(top) is not None}
-    return [name for name in sys.modules if name.partition(".")[0] in ours and name != "__main__"]
+    return [name for name in sys.modules if name.partition(".")[0] in ours]
