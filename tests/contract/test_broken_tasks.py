@@ -145,7 +145,8 @@ LATE: list[tuple[str, Edits, str]] = [
 
 
 def state() -> list[Any]:
-    return [torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate(), dict(os.environ)]
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("TORCH", "KMP"))}
+    return [torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate(), variables]
 
 
 def seen(folder: Path, rule: str, edits: Edits, said: str) -> None:

@@ -25,7 +25,7 @@ from assay.metrics.scored_arm import Ruler
 from assay.metrics.task_metrics import Metric
 from assay.replicates import assemble_measurement
 from assay.replicates import train_and_eval_examples as samples
-from assay.runtime import files, task_problems, task_source
+from assay.runtime import files, task_code, task_problems, task_source
 from assay.stages import check_script
 from assay.stages.check_run import CheckRun
 from assay.testing import example_rules, learning_steps, task_under_test
@@ -160,8 +160,13 @@ class ContractRun:
         with self._rule("members"):
             self._note("members", task_problems.of_members(root, params))
             self._note("members", task_problems.of_metric(root, params))
-        for part in ("data", "learning", "metrics"):
-            with self._rule("members"), self.effects.watching(f"importing {task_source.where(root, self.name, part)}"):
+        with self._rule("members"), self.effects.first(), task_under_test.imported_afresh(root):
+            for part in task_code.MEMBERS:
+                task_source.load(root, self.name, part)
+        if self._broken("members"):
+            return
+        for part in task_code.MEMBERS:
+            with self._rule("members"), self.effects.again(f"importing {task_source.where(root, self.name, part)}"):
                 task_source.load(root, self.name, part)
         with self._rule("members"):
             task_interface.load(self.name, root, params.model)
@@ -169,7 +174,7 @@ class ContractRun:
     def _data(self) -> None:
         if self._broken("members"):
             return
-        with self._rule("prepare", "data"), self.effects.watching("prepare()"):
+        with self._rule("prepare", "data"), self.effects.first():
             self.run.prepare()
         first = self.run.examples
         if first is None:
@@ -183,12 +188,12 @@ class ContractRun:
 
     def _again(self, first: Examples) -> None:
         """Prepare once more, with the global generators elsewhere."""
-        with self.effects.watching("prepare()", generators=False):
+        again = CheckRun(self.run.root, self.run.params, self.run.scratch / "again")
+        again.scratch.mkdir()
+        with random_streams.untouched():
             random_streams.seed_globals(2)
-            files_again = self.run.scratch / "again"
-            files_again.mkdir()
-            again = CheckRun(self.run.root, self.run.params, files_again)
-            again.prepare()
+            with self.effects.again("prepare()"):
+                again.prepare()
         second = again.examples
         if second is None or len(second) != len(first):
             count = 0 if second is None else len(second)
@@ -230,11 +235,11 @@ class ContractRun:
     def _training(self) -> None:
         if self.run.train is None or self._broken("members", "split"):
             return
-        with self._rule("train"), self.effects.watching("training", generators=False):
+        with self._rule("train"), self.effects.first():
             self.run.fit()
         if self._broken("train"):
             return
-        with self._rule("determinism"), self.effects.watching("training", generators=False):
+        with self._rule("determinism"), self.effects.again("training", generators=False):
             self._trained_twice()
         if task_interface.load(self.name, self.run.root, self.run.params.model).fit is not None:
             self.not_asked |= dict.fromkeys(_OF_LOOP, "fit() is a loop of its own")
@@ -262,9 +267,9 @@ class ContractRun:
         }
         for rule, look in looks.items():
             # a fresh model draws its weights, and torch's loader a seed
-            with self._rule(rule), self.effects.watching(_MEMBERS[rule], generators=rule == "preprocess"):
+            with self._rule(rule), self.effects.again(_MEMBERS[rule], generators=rule == "preprocess"):
                 self._note(rule, look())
-        with self._rule("side effects"), self.effects.watching("model()", generators=False):
+        with self._rule("side effects"), self.effects.again("model()", generators=False):
             self._seeding(group)
 
     def _seeding(self, group: RequestRun) -> None:
@@ -299,11 +304,12 @@ class ContractRun:
         if self._broken("members", "prepare", "split") or self.run.train is None:
             return
         made = None if self.run.predictions is None else self.run.predictions.copy()
-        with self._rule("evaluate", "metrics"), self.effects.watching("evaluating"):
-            self.run.evaluate()
+        for watch in (self.effects.first(), self.effects.again("evaluating")):
+            with self._rule("evaluate", "metrics"), watch:
+                self.run.evaluate()
         if self._broken("evaluate") or made is None:
             return
-        with self._rule("determinism", "metrics"), self.effects.watching("evaluating", generators=False):
+        with self._rule("determinism", "metrics"), self.effects.again("evaluating", generators=False):
             ruler = self.run.ruler(task_source.load(self.run.root, self.name, "metrics"))
             for metric in ruler.metrics.values():
                 self._note("determinism", _scored_twice(ruler, metric, made))

@@ -1,7 +1,8 @@
 """What code of a task leaves behind beside what it returns: generators, files, parameters, variables, the folder.
 
-The process is put back, so that one side effect is told once. Covers: the process, and files of the project. Not
-covered: files elsewhere, and the network.
+The process is put back, so that one side effect is told once. Libraries draw numbers and set variables when they are
+imported for the first time: each block is run twice, and told of is what the second time leaves. Covers: the process,
+and files of the project. Not covered: files elsewhere, and the network.
 """
 
 from __future__ import annotations
@@ -33,11 +34,29 @@ class SideEffects:
         self.root, self.params = root, params
         self.given = _plain(params)
         self.files = _files(root)
+        self.unsure: dict[str, str] = {}  # variables that were set the first time: by a library, or by the task
         self.found: list[UsageError] = []
 
     @contextmanager
-    def watching(self, who: str, *, generators: bool = True) -> Iterator[None]:
-        """Around one block. `who` begins the sentences; without `generators` drawing from the global ones is fine."""
+    def first(self) -> Iterator[None]:
+        """Around a block that runs for the first time: nothing is told of it, libraries keep their variables."""
+        before, environ, folder, dtype = Globals(), dict(os.environ), Path.cwd(), torch.get_default_dtype()
+        try:
+            yield
+        finally:
+            before.restore()
+            self.unsure |= {name: value for name, value in os.environ.items() if name not in environ}
+            os.environ.update(environ)
+            os.chdir(folder)
+            torch.set_default_dtype(dtype)
+            self._give_back()
+
+    @contextmanager
+    def again(self, who: str, *, generators: bool = True) -> Iterator[None]:
+        """Around the same block. `who` begins the sentences; without `generators` drawing from the global ones is
+        fine."""
+        for name in self.unsure:
+            os.environ.pop(name, None)
         before, environ, folder, dtype = Globals(), dict(os.environ), Path.cwd(), torch.get_default_dtype()
         try:
             yield
@@ -48,6 +67,7 @@ class SideEffects:
             self._process(who, environ, folder, dtype)
             self._parameters(who)
             self._files(who)
+            os.environ.update(self.unsure)
 
     def _say(self, problem: str, allowed: str, hint: str = "") -> None:
         self.found.append(UsageError(problem, allowed=allowed, hint=hint))
@@ -71,6 +91,7 @@ class SideEffects:
             self._say(f"{who} changes {changed[0]} in the environment", "variables as they were")
             os.environ.clear()
             os.environ.update(environ)
+            self.unsure = {name: value for name, value in self.unsure.items() if name not in changed}
         if Path.cwd() != folder:
             self._say(f"{who} changes the current folder to {Path.cwd()}", "the folder of dvc.yaml")
             os.chdir(folder)
@@ -85,7 +106,15 @@ class SideEffects:
             self._say(
                 f"{who} changes its parameters: {name} is {now[name]!r:.80}", f"{self.given[name]!r:.80}, as given"
             )
-            self.given = now
+            self._give_back()
+
+    def _give_back(self) -> None:
+        """Let mappings of params.yaml that the task's functions were given be as they were."""
+        for name, value in self.given.items():
+            mapping = getattr(self.params, name)
+            if isinstance(mapping, dict) and mapping != value:
+                mapping.clear()
+                mapping.update(copy.deepcopy(value))
 
     def _files(self, who: str) -> None:
         now = _files(self.root)
