@@ -22,6 +22,8 @@ from assay.training.training_spec import TrainingPlan
 from assay.training.vmap import equivalence_check
 
 STEPS = 20
+#: examples of the batch, at most: few are learned as well, and in less time
+MOST = 16
 #: parts of the step size of params.yaml that are tried, in this order
 SCALES = (0.3, 0.03, 0.003, 0.0003)
 #: seed of everything that is drawn in a step
@@ -48,7 +50,7 @@ def learning(plan: TrainingPlan) -> Iterator[UsageError]:
 
 
 def _size(plan: TrainingPlan) -> int:
-    return min(plan.params.train.batch_size, len(plan.train))
+    return min(plan.params.train.batch_size, len(plan.train), MOST)
 
 
 def _losses(plan: TrainingPlan, scale: float) -> tuple[float, float]:
