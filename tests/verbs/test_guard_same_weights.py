@@ -100,7 +100,7 @@ def test_refusals(tried: Project) -> None:
 
 @pytest.mark.extra
 def test_a_branch_that_was_cleaned_up(tried: Project, tmp_path: Path) -> None:
-    """Other names and files, the same weights; then other weights, with tensor and files; then data that were deleted."""
+    """Other names and files, the same weights; then other weights, with the tensor, and what repeats itself."""
     (tried.root / "src/tasks/digits/widths.py").write_text(
         "def flat(shape):\n    width = 1\n    for side in shape:\n        width *= side\n    return width\n"
     )
@@ -112,7 +112,7 @@ def test_a_branch_that_was_cleaned_up(tried: Project, tmp_path: Path) -> None:
     said = tried.assay("guard", "--same-as", "tried", "--require")
     assert said.stdout.splitlines()[-1] == "held: 3 of 3 replicates" and "training 3 replicates anew" in said.stderr
     assert (
-        f"tried (" in said.stdout
+        "tried (" in said.stdout
         and "code: src/tasks/digits/learning.py" in said.stdout
         and "environment:" not in said.stdout
     )
