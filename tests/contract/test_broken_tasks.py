@@ -227,8 +227,9 @@ DRAWN = "def decode(example):\n    return torch.as_tensor(example) + torch.rand(
 
 @pytest.mark.extra
 def test_batches_of_unequal_examples(tmp_path: Path) -> None:
-    """In a task that keeps count of its batches and changes nothing by it."""
-    (tmp_path / "task.py").write_text(edited(COLLATE, COUNTED), encoding="utf-8")
+    """In a task that pads in front, keeps count of its batches and changes nothing by it."""
+    front = ("(0, longest - len(one))", "(longest - len(one), 0)")
+    (tmp_path / "task.py").write_text(edited(COLLATE, COUNTED, front), encoding="utf-8")
     report = check_task(tmp_path, PARAMS)
     assert report.not_asked == {"preprocess": "there is no preprocess()"} and "workers" in report.passed
 
@@ -244,7 +245,7 @@ def test_batches_of_unequal_examples(tmp_path: Path) -> None:
         ),
         (
             "batches",
-            [("(0, longest - len(one))", "(longest - len(one), 0)")],
+            [("for one in examples])", "for one in examples]) / longest")],
             "collate() gives example 0 other values alone than among 16 in 'x' (",
         ),
         ("batches", [('{"x"', '{"y": torch.zeros(3), "x"')], "collate() gives {'y': 3} rows for 16 examples"),

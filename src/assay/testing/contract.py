@@ -14,21 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from assay.core.errors import AssayError, UsageError
-from assay.data import storage, train_test_split
 from assay.data.storage import Examples
-from assay.metrics.scored_arm import Ruler
-from assay.metrics.task_metrics import Metric
 from assay.replicates import assemble_measurement
 from assay.replicates import train_and_eval_examples as samples
-from assay.runtime import files, task_code, task_problems, task_source
+from assay.runtime import task_code, task_problems, task_source
 from assay.stages import check_script
 from assay.stages.check_run import CheckRun
-from assay.testing import example_rules, learning_steps, task_under_test
+from assay.testing import example_rules, learning_steps, repeated_results, task_under_test
 from assay.testing.contract_report import BrokenRule, BrokenTaskError, ContractReport
 from assay.testing.example_rules import NotAskedError
 from assay.testing.side_effects import SideEffects
@@ -51,8 +46,6 @@ RULES: dict[str, str] = {
     "evaluate": "each metric gives a finite number",
     "side effects": "generators, files of the project, parameters, environment and current folder stay as they were",
 }
-#: file that a replicate's predictions are written to
-PREDICTED = "predictions.npy"
 #: rules that look into model, loss and batches, which a loop of a task's own has for itself
 _OF_LOOP = ("preprocess", "batches", "workers", "learning")
 #: rule → the members that it calls
@@ -184,7 +177,8 @@ class ContractRun:
             self._again(first)
         with self._rule("split", "data"):
             self.run.split()
-            self._note("split", self._shared(first))
+            if self.run.where is not None:
+                self._note("split", repeated_results.in_two_parts(first, self.run.where))
 
     def _again(self, first: Examples) -> None:
         """Prepare once more, with the global generators elsewhere."""
@@ -194,33 +188,7 @@ class ContractRun:
             random_streams.seed_globals(2)
             with self.effects.again("prepare()"):
                 again.prepare()
-        second = again.examples
-        if second is None or len(second) != len(first):
-            count = 0 if second is None else len(second)
-            raise UsageError(f"prepare() gives {len(first)} examples, and {count} the second time", allowed="the same")
-        other = np.flatnonzero(first.ids != second.ids)
-        if len(other):
-            moved = np.isin(second.ids, first.ids).all()
-            raise UsageError(
-                f"prepare() gives {'another order' if moved else 'other examples'} the second time: {len(other)} of "
-                f"{len(first)} ids differ, the first at row {other[0]}",
-                allowed="the same ids in the same order",
-                hint="seed what prepare() draws, and sort what it lists: numpy.random.default_rng(0), sorted(…)",
-            )
-
-    def _shared(self, everything: Examples) -> Iterator[AssayError]:
-        """Inputs and groups in two parts. By content there are none; where rows stand in an order, copies may be."""
-        if self.run.where is None:
-            return
-        found = train_test_split.report(everything, self.run.where, storage.input_keys(everything))
-        for pair, shared in found["overlap"].items():
-            for what, count in shared.items():
-                if count:
-                    yield UsageError(
-                        f"{count} {what} lie in both {pair.replace('-', ' and ')}",
-                        allowed="each in one part",
-                        hint="drop copies in prepare(), or set split.by: content in params.yaml",
-                    )
+        self._note("ids", repeated_results.of_prepare(first, again.examples))
 
     def _name_metric(self, examples: Examples) -> None:
         """Where nobody names a metric: the first of METRICS, else the ready one that fits the targets."""
@@ -228,12 +196,12 @@ class ContractRun:
             return
         module = task_source.load(self.run.root, self.name, "metrics")
         own = list(getattr(module, "METRICS", ())) if module.__name__ != task_source.READY else []
-        name = own[0] if own else _fitting(examples)
+        name = own[0] if own else repeated_results.ready_metric(examples)
         metric = msgspec.structs.replace(self.run.params.metric, name=name)
         self.run.params = msgspec.structs.replace(self.run.params, metric=metric)
 
     def _training(self) -> None:
-        if self.run.train is None or self._broken("members", "split"):
+        if self.run.train is None:
             return
         with self._rule("train"), self.effects.first():
             self.run.fit()
@@ -265,10 +233,10 @@ class ContractRun:
             "workers": lambda: example_rules.workers(plan),
             "learning": lambda: learning_steps.learning(plan),
         }
-        for rule, look in looks.items():
+        for rule in (rule for rule in looks if rule not in self.not_asked):
             # a fresh model draws its weights, and torch's loader a seed
             with self._rule(rule), self.effects.again(_MEMBERS[rule], generators=rule == "preprocess"):
-                self._note(rule, look())
+                self._note(rule, looks[rule]())
         with self._rule("side effects"), self.effects.again("model()", generators=False):
             self._seeding(group)
 
@@ -283,25 +251,12 @@ class ContractRun:
             )
 
     def _trained_twice(self) -> None:
-        first = self._trained()
+        first = repeated_results.trained(self.run.scratch)
         self.run.fit()
-        second = self._trained()
-        if first.keys() != second.keys() or (other := [name for name in first if first[name] != second[name]]):
-            what = "predictions" if first.keys() == second.keys() and other == [PREDICTED] else "weights"
-            raise UsageError(
-                f"training one replicate twice gives other {what} the second time",
-                allowed="the same bits from the same seed",
-                hint="draw from torch's global generator, or the one that augment() is given; sort sets",
-            )
-
-    def _trained(self) -> dict[str, str]:
-        """Hashes of what the last training left."""
-        models = sorted((self.run.scratch / "models").glob("*.safetensors"))
-        paths = [*models, self.run.scratch / "predictions" / PREDICTED]
-        return {path.name: files.digest(path.read_bytes()) for path in paths}
+        self._note("determinism", repeated_results.of_training(first, repeated_results.trained(self.run.scratch)))
 
     def _metrics(self) -> None:
-        if self._broken("members", "prepare", "split") or self.run.train is None:
+        if self.run.train is None:
             return
         made = None if self.run.predictions is None else self.run.predictions.copy()
         for watch in (self.effects.first(), self.effects.again("evaluating")):
@@ -312,31 +267,4 @@ class ContractRun:
         with self._rule("determinism", "metrics"), self.effects.again("evaluating", generators=False):
             ruler = self.run.ruler(task_source.load(self.run.root, self.name, "metrics"))
             for metric in ruler.metrics.values():
-                self._note("determinism", _scored_twice(ruler, metric, made))
-
-
-def _fitting(examples: Examples) -> str:
-    """A ready metric for targets of this kind."""
-    if examples.kind == "tokens":
-        return "nats_per_token"
-    if examples.classes is not None:
-        return "iou" if examples.targets.ndim > 2 else "accuracy"
-    return "mae"
-
-
-def _scored_twice(ruler: Ruler, metric: Metric, made: NDArray[np.float32]) -> Iterator[UsageError]:
-    """A metric that draws by chance, or that changes what it is given."""
-    if metric.beside:  # shown only where it applies
-        return
-    values, kept = [], made.copy()
-    for seed in (1, 2):
-        random_streams.seed_globals(seed)
-        values.append(ruler.score(metric, made, "the replicate"))
-    if not np.array_equal(made, kept, equal_nan=True):
-        yield UsageError(f"metric {metric.name} changes the predictions that it is given", allowed="arrays of its own")
-    elif values[0] != values[1]:
-        yield UsageError(
-            f"metric {metric.name} gives {values[0]:.6g}, and {values[1]:.6g} the second time",
-            allowed="the same number for the same predictions",
-            hint="seed what it draws: numpy.random.default_rng(0)",
-        )
+                self._note("determinism", repeated_results.of_metric(ruler, metric, made))

@@ -125,7 +125,7 @@ def _decoding(task: Task, part: Examples) -> Iterator[UsageError]:
 
 
 def _collating(task: Task, inputs: CollatedInputs) -> Iterator[UsageError]:
-    """An example alone is the beginning of its row among others: what is longer is padding."""
+    """An example alone is the beginning, or the end, of its row among others: what is longer is padding."""
     rows = torch.arange(min(MOST, len(inputs)))
     whole = _named(inputs[rows])
     lengths = {name: len(tensor) for name, tensor in whole.items() if len(tensor) != len(rows)}
@@ -137,11 +137,14 @@ def _collating(task: Task, inputs: CollatedInputs) -> Iterator[UsageError]:
         for name, tensor in whole.items():
             one = alone[name][0]
             part = tensor[row][tuple(slice(size) for size in one.shape)]
-            if not _same(one, part):
+            behind = tensor[row][
+                tuple(slice(most - size, most) for size, most in zip(one.shape, tensor.shape[1:], strict=False))
+            ]
+            if not _same(one, part) and not _same(one, behind):
                 what = f" in {name!r}" if name else ""
                 yield task.refuse(
                     f"collate() gives example {row} other values alone than among {len(rows)}{what}{_first(one, part)}",
-                    "the same, with padding behind",
+                    "the same, with padding behind or before",
                 )
                 return
 

@@ -120,10 +120,17 @@ def parameters(root: Path, name: str, given: Mapping[str, Any] | None) -> Params
     if script_section.is_script(raw):
         return params_yaml.resolved_values(raw)
     raw = params_yaml.merged(_PLAIN, raw)
+    raw["machine"] = _machine(raw["machine"] or {}, given or {})
     raw["metric"] = {"name": UNNAMED, **(raw["metric"] or {})}
     if name:
         raw["task"] = {**(raw.get("task") or {}), "name": name}
     return params_yaml.resolved_values(raw)
+
+
+def _machine(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Where params.yaml leaves the device open, the CPU; and no minute of compiling, unless a test asks for it."""
+    device = "cpu" if known.get("device", "auto") == "auto" else known["device"]
+    return {**known, "device": device, "compile": False, **(given.get("machine") or {})}
 
 
 @contextmanager
