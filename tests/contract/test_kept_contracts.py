@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assay.testing import RULES, ContractReport, check_task
+from assay.testing import RULES, ContractReport, check_task, task_under_test
 from contract.test_broken_tasks import PARAMS, TASK, edited
 from support.project import CHECKOUT, Project
 
@@ -190,3 +190,14 @@ def test_what_a_broken_task_shows(assay_task):
     with pytest.raises(AssertionError, match="check_task: src/tasks/digits/learning.py breaks 1 of"):
         assay_task.check({"model": {"hiden": 3}})
 """
+
+
+def test_a_contract_is_held_on_the_cpu_and_compiles_nothing(tmp_path: Path) -> None:
+    """Unless params.yaml names a device, or the test asks for one."""
+    file = "lr: 0.1\nreplicates: 9\nseed: 1\nmetric: {name: a}\nmachine: {device: auto, compile: true}\n"
+    (tmp_path / "params.yaml").write_text(file, encoding="utf-8")
+    found = task_under_test.parameters(tmp_path, "rings", {"lr": 0.2}).machine
+    assert (found.device, found.compile) == ("cpu", False)
+    (tmp_path / "params.yaml").write_text(file.replace("auto", "cuda:1"), encoding="utf-8")
+    asked = task_under_test.parameters(tmp_path, "", {"machine": {"compile": True}})
+    assert (asked.machine.device, asked.machine.compile, asked.lr, asked.metric.name) == ("cuda:1", True, 0.1, "a")
