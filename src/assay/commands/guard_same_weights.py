@@ -202,7 +202,7 @@ def _trained(layout: ProjectPaths, experiment: TrainedExperiment, tree: Path, wh
     )
     path = folder / "request.json"
     files.write_bytes(path, schemas.encode(request))
-    code, said = run(library_fingerprint.command("measure", str(path)), tree, layout.root)
+    code, said = run(library_fingerprint.command("measure", str(path)), tree, layout.root, who)
     if code:
         raise failed(f"{who} does not train", said, f"see its files in {tree}")
     return there
