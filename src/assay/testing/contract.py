@@ -168,6 +168,7 @@ class ContractRun:
         if self._broken("members"):
             return
         with self._rule("prepare", "data"), self.effects.first():
+            random_streams.seed_globals(1)
             self.run.prepare()
         first = self.run.examples
         if first is None:
