@@ -154,6 +154,13 @@ def test_modules_of_one_name_in_two_projects(tmp_path: Path) -> None:
         assert not report.broken and "widths" not in sys.modules
 
 
+def test_a_folder_with_the_name_of_a_package_takes_nothing_away(tmp_path: Path) -> None:
+    (tmp_path / "numpy").mkdir()
+    (tmp_path / "numpy/__init__.py").write_text("", encoding="utf-8")
+    with task_under_test.imported_afresh(tmp_path):
+        assert sys.modules["numpy"] is np
+
+
 @pytest.mark.extra
 def test_the_fixture_in_a_users_pytest(fresh: Project, tmp_path: Path) -> None:
     """Found from wherever a test lies; members, the metric with its options, a sentence for what is not there."""

@@ -170,5 +170,11 @@ def imported_afresh(root: Path) -> Iterator[None]:
 def _own(tree: source_roots.Tree) -> list[str]:
     """Names of imported modules that would be looked for in the project."""
     tops = {name.partition(".")[0] for name in sys.modules if not name.startswith(_TESTS)}
-    ours = {top for top in tops if top in ("task", "tasks") or tree.find(top) is not None}
+    ours = {top for top in tops if top in ("task", "tasks") or (tree.find(top) is not None and not _is_installed(top))}
     return [name for name in sys.modules if name.partition(".")[0] in ours]
+
+
+def _is_installed(top: str) -> bool:
+    """Whether it was imported from where packages are installed: a folder of the project may bear the same name."""
+    file = getattr(sys.modules.get(top), "__file__", None)
+    return bool(file) and source_roots.installed(Path(str(file)))
