@@ -77,7 +77,7 @@ def is_picture(array: NDArray[Any]) -> bool:
     if pixels is None:
         return False
     short, long = sorted(pixels.shape[:2])
-    return short >= LEAST_SIDE and long <= MOST_ASPECT * short
+    return bool(short >= LEAST_SIDE and long <= MOST_ASPECT * short)
 
 
 def common_span(arrays: NDArray[Any]) -> Span:
@@ -115,12 +115,9 @@ def of_png(content: bytes) -> ExampleDisplay:
         raise NotShownError(f"show() returned {len(content):,} bytes that are no whole PNG")
     _check_sides(*size)
     if len(content) > MOST_BYTES or max(size) > MOST_PIXELS_A_SIDE:
-        allowed = (
-            f"at most {MOST_BYTES:,} bytes and {MOST_PIXELS_A_SIDE} pixels a side, or an array, which is made smaller"
-        )
-        raise NotShownError(
-            f"show() returned a PNG of {size[0]}×{size[1]} in {len(content):,} bytes; allowed: {allowed}"
-        )
+        limits = f"{MOST_BYTES:,} bytes and {MOST_PIXELS_A_SIDE} pixels a side"
+        said = f"show() returned a PNG of {size[0]}×{size[1]} in {len(content):,} bytes"
+        raise NotShownError(f"{said}; allowed: at most {limits}, or an array, which is made smaller")
     return _picture(content, size)
 
 

@@ -50,9 +50,8 @@ def _kinds(content: bytes) -> Iterator[bytes]:
     while at + 12 <= len(content):
         length = int.from_bytes(content[at : at + 4], "big")
         body = content[at + 4 : at + 8 + length]
-        if len(body) != 4 + length or content[at + 8 + length : at + 12 + length] != struct.pack(
-            ">I", zlib.crc32(body)
-        ):
+        checksum = content[at + 8 + length : at + 12 + length]
+        if len(body) != 4 + length or checksum != struct.pack(">I", zlib.crc32(body)):
             return
         yield body[:4]
         at += 12 + length

@@ -1,9 +1,9 @@
 """Cases: examples that a change fixed or broke, that no arm has right, that seeds disagree about.
 
-An arm has an example right when more than half of its replicates do; a tie counts as wrong in either arm. Right is what
-the deciding metric's `per_example` scores 1 (0 where less is better) where its scores are 0 or 1, else the most probable class where predictions
-are a probability of each; all other scores are compared as better or worse. Covers: choosing, what luck gives. Not
-covered: showing (`data.example_display`), the table results/cases.csv (`metrics.result_tables`).
+An arm has an example right when more than half of its replicates do; a tie counts as wrong in either arm. Where the
+deciding metric's `per_example` gives 0 or 1 alone, that is right or wrong; else the most probable class decides, where
+predictions are a probability of each; all other scores are compared as better or worse. Covers: choosing, what luck
+gives. Not covered: showing (`data.example_display`), the table results/cases.csv (`metrics.result_tables`).
 """
 
 from __future__ import annotations
@@ -214,10 +214,9 @@ def scores(ruler: Ruler, candidate: Scored, baseline: Scored | None, classes: Se
         text = "right: the most probable class is the label, in more than half of the replicates"
         return CaseScores("right_or_wrong", text, *right)
     if own:
-        text = f"better: the mean score by per_example of metric {ruler.decides} is"
-        return CaseScores(
-            "scores", f"{text} {'higher' if highest else 'lower'}; examples are not right or wrong here", *found
-        )
+        more = "higher" if highest else "lower"
+        text = f"better: the mean score by per_example of metric {ruler.decides} is {more}"
+        return CaseScores("scores", f"{text}; examples are not right or wrong here", *found)
     return CaseScores("none", NO_LISTS.format(ruler.decides), None, None)
 
 

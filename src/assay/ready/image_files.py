@@ -91,7 +91,7 @@ def pixels(content: bytes, size: int | None = None) -> NDArray[np.uint8]:
 
 
 def thumbnail(content: bytes, longest: int) -> NDArray[np.uint8]:
-    """(H, W, 3) colours of an encoded image as a person sees it, no side longer than `longest`. Raises BadImageError."""
+    """(H, W, 3) colours of an encoded image as a person sees it, no side above `longest`. Raises BadImageError."""
     turned = opened(content, lambda image: ImageOps.exif_transpose(_colours(image)))
     turned.thumbnail((longest, longest), Image.Resampling.BILINEAR)
     return np.asarray(turned, dtype=np.uint8)

@@ -1,9 +1,9 @@
 """The code of a task that each part of it reaches: data (prepare), learning (train), metrics (evaluate).
 
-A folder of three files counts file by file, and so does a show.py in it. A `task.py` counts by what the members of a part reach in it and in the
-modules that it imports, definition by definition; statements that importing runs for more than a name count for every
-part. Covers: files, hashes and texts of a part, the library's code in it. Not covered: finding the files
-(`runtime.task_source`), what a name leads to (`core.reachability`).
+A folder of three files counts file by file, and so does a show.py in it. A `task.py` counts by what the members of a
+part reach in it and in the modules that it imports, definition by definition; statements that importing runs for more
+than a name count for every part. Covers: files, hashes and texts of a part, the library's code in it. Not covered:
+finding the files (`runtime.task_source`), what a name leads to (`core.reachability`).
 """
 
 from __future__ import annotations

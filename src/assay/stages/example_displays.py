@@ -1,8 +1,8 @@
 """Examples as a person sees them, for `evaluate`: drawn here, or by a process that may raise, hang or die.
 
-Inputs that are arrays are drawn here. For a task's show(), and for inputs that other libraries read, `stages.show_examples`
-is started; whatever becomes of it is a sentence. Covers: starting it, its time limits, what went wrong. Not covered:
-what an example looks like (`data.example_display`).
+Inputs that are arrays are drawn here. For a task's show(), and for inputs that other libraries read, a process is
+started (`stages.show_examples`); whatever becomes of it is a sentence. Covers: starting it, its time limits, what went
+wrong. Not covered: what an example looks like (`data.example_display`).
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ def of_rows(ctx: StageContext, rows: Sequence[int], limits: TimeLimits | None = 
         span = example_display.common_span(np.asarray(inputs[np.sort(rows)]))
         return Displays({row: example_display.of_input(inputs[row], span, kind) for row in rows}, [])
     with progress_line.showing(progress_line.running("evaluate: examples")):
-        return _Process(ctx, limits or TimeLimits()).displays(rows)
+        return _ShowProcess(ctx, limits or TimeLimits()).displays(rows)
 
 
-class _Process:
+class _ShowProcess:
     """show_examples at work, started again behind an example that it hung or died at."""
 
     def __init__(self, ctx: StageContext, limits: TimeLimits) -> None:
@@ -115,13 +115,13 @@ class _Process:
         self.by_row |= {row: example_display.not_shown("not shown") for row in rows}
 
     def _ended_at(self, row: int, ended: CommandEnd) -> None:
-        said = "show() took too long" if ended.code is None else f"the process of show() ended with code {ended.code}"
-        limits = self.limits
-        given = (
-            f" (limits: {limits.first:g} s for the first example, {limits.each:g} s for each, {limits.all:g} s for all)"
-        )
-        display = example_display.not_shown(said + (given if ended.code is None else ""))
-        self._note(ShownExample(row, display, failed=True))
+        first, each, every = self.limits
+        said = f"the process of show() ended with code {ended.code}"
+        if ended.code is None:
+            said = (
+                f"show() took too long; allowed: {first:g} s to the first example, {each:g} s each, {every:g} s for all"
+            )
+        self._note(ShownExample(row, example_display.not_shown(said), failed=True))
 
     def _wait(self, place: Path, rows: Sequence[int]) -> CommandEnd:
         """How the process ended; one that shows no progress within the limits is ended."""

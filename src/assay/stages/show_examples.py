@@ -1,4 +1,4 @@
-"""show_examples: some examples of the validation part as pictures, texts or rows, by the task's show() where it has one.
+"""show_examples: some validation examples as pictures, texts or rows, by the task's show() where it has one.
 
 `assay stage show_examples ROWS.json ANSWERS.jsonl`, started by `evaluate` (`stages.example_displays`), so that nothing
 which show() imports, does or breaks touches the metric; no stage of dvc.yaml. Each example is written when it is done:

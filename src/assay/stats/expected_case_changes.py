@@ -2,9 +2,10 @@
 
 Each example has a chance of its own to come out right; over examples these chances follow a beta distribution, so that
 counts of right replicates are beta-binomial (Skellam 1948, J. R. Stat. Soc. B 10:257). Its two numbers are fitted to
-the baseline's counts by maximum likelihood. Comparing two halves of the baseline's replicates instead would speak of
-smaller groups, whose majorities change more often. Covers: the expected number, the range. Not covered: which examples
-they are (`metrics.example_cases`).
+the baseline's counts by maximum likelihood. What another group would change is then summed over the examples as they
+were counted, and not over those that the fit expects: where chances follow another distribution, that is nearer to the
+truth. Comparing two halves of the baseline's replicates instead would speak of smaller groups, whose majorities change
+more often. Covers: the expected number, the range. Not covered: which examples they are (`metrics.example_cases`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from scipy import special
 MIN_REPLICATES = 3
 #: ends of the range, which holds 90 %
 TAILS = (0.05, 0.95)
-#: where the fit looks: logit of the mean, logarithm of a + b; points of its grid, how often it zooms in, and by how much
+#: where the fit looks: logit of the mean, logarithm of a + b; points of its grid, how often it zooms in and how far
 _BOUNDS = ((-12.0, 12.0), (-9.0, 9.0))
 _POINTS, _ZOOMS, _ZOOM = 25, 24, 0.45
 
@@ -50,10 +51,13 @@ def expected(right: Counts, baseline_n: int, candidate_n: int) -> LuckyChanges |
     """
     if min(baseline_n, candidate_n) < MIN_REPLICATES or not len(right):
         return None
-    a, b = _fit(np.bincount(right, minlength=baseline_n + 1))
-    wrong_to_right = _change(a, b, wrong=baseline_n, right=candidate_n)
-    right_to_wrong = _change(a, b, wrong=candidate_n, right=baseline_n)
-    return LuckyChanges(_range(len(right), wrong_to_right), _range(len(right), right_to_wrong))
+    histogram = np.bincount(right, minlength=baseline_n + 1)
+    a, b = _fit(histogram)
+    change = _changes(histogram, a, b, candidate_n) / len(right)
+    fixed = _change(a, b, wrong=baseline_n, right=candidate_n)
+    broken = _change(a, b, wrong=candidate_n, right=baseline_n)
+    part = fixed / (fixed + broken) if fixed + broken else 0.5
+    return LuckyChanges(_range(len(right), change * part), _range(len(right), change * (1 - part)))
 
 
 def _fit(histogram: Counts) -> tuple[float, float]:
@@ -85,6 +89,17 @@ def _likelihood(histogram: Counts, a: Array, b: Array) -> Array:
     return np.asarray(each @ histogram[seen])
 
 
+def _changes(histogram: Counts, a: float, b: float, other: int) -> float:
+    """Expected number of examples that another group of `other` replicates has on the other side."""
+    n = len(histogram) - 1
+    count, many = np.arange(n + 1)[:, None], np.arange(other // 2 + 1, other + 1)[None, :]
+    a_known, b_known = a + count, b + n - count
+    ways = _log_choose(other, many) + special.betaln(a_known + many, b_known + other - many)
+    right = np.exp(ways - special.betaln(a_known, b_known)).sum(axis=1).clip(0.0, 1.0)
+    changed = np.where(2 * np.arange(n + 1) > n, 1 - right, right)
+    return float(histogram @ changed)
+
+
 def _change(a: float, b: float, *, wrong: int, right: int) -> float:
     """Chance that an example is wrong in a group of `wrong` replicates and right in another of `right`."""
     few, many = np.arange(wrong // 2 + 1)[:, None], np.arange(right // 2 + 1, right + 1)[None, :]
@@ -99,7 +114,7 @@ def _log_choose(n: int, k: Counts) -> Array:
 
 
 def _range(examples: int, chance: float) -> CaseRange:
-    low, high = (_quantile(examples, chance, tail) for tail in TAILS)
+    low, high = (_quantile(examples, min(chance, 1.0), tail) for tail in TAILS)
     return CaseRange(examples * chance, low, high)
 
 
