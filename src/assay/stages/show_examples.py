@@ -57,7 +57,7 @@ def _answers(ctx: StageContext, rows: Sequence[int]) -> Iterator[ShownExample]:
         return
     for row in rows:
         try:
-            yield ShownExample(row, _by_itself(inputs[row]) if show is None else _by_task(root, show, inputs[row]))
+            yield ShownExample(row, by_itself(inputs[row]) if show is None else _by_task(root, show, inputs[row]))
         except NotShownError as error:
             yield ShownExample(row, example_display.not_shown(str(error)), failed=True)
 
@@ -65,15 +65,16 @@ def _answers(ctx: StageContext, rows: Sequence[int]) -> Iterator[ShownExample]:
 def _by_task(root: Path, show: Callable[[Any], Any], example: Any) -> ExampleDisplay:
     """What the task's show() makes of an example. Raises NotShownError whatever it raises, exits included."""
     try:
-        made = show(example)
+        return example_display.of_shown(show(example))
+    except NotShownError:
+        raise
     except (Exception, SystemExit) as error:
         said = f"show() failed{task_source.at_line(root, error)}: {type(error).__name__}: {error}"
         raise NotShownError(said) from error
-    return example_display.of_shown(made)
 
 
-def _by_itself(example: Any) -> ExampleDisplay:
-    """What an example shows without the task's help; an encoded file is taken for an image."""
+def by_itself(example: Any) -> ExampleDisplay:
+    """What an example that is no array shows without the task's help; an encoded file is taken for an image."""
     if not isinstance(example, EncodedFile):
         return example_display.of_input(example)
     name = example_display.of_text(example.path).text
