@@ -126,6 +126,28 @@ def test_an_edit_of_show_runs_evaluate_alone_and_is_no_dependency_of_the_metric(
     assert context.packages(fresh.root, code) == {"numpy"}
 
 
+def test_what_show_of_a_task_py_imports_is_no_dependency_of_training_or_metric(fresh: Project) -> None:
+    """In the same file as model and metric: by what each reaches, top-level imports included."""
+    project = alone(fresh)
+    bare, used = hashes(project), environment(project)
+    text = project.read("task.py").replace("import torch\n", "import PIL.Image\nimport torch\n", 1)
+    more = "\n\ndef draw(example):\n    import sklearn\n    return PIL.Image.fromarray(example)\n"
+    shown = f"{text}{more}\n\ndef show(example):\n    return draw(example)\n"
+    (project.root / "task.py").write_text(shown, encoding="utf-8")
+    project.commit("show")
+    first = hashes(project)
+    assert [stage for stage in CODED if bare[stage] != first[stage]] == ["evaluate"]
+    assert environment(project) == used == {"train": {"numpy", "torch"}, "evaluate": {"numpy", "torch"}}
+    project.edit("task.py", "import sklearn", "import scipy")
+    assert [stage for stage in CODED if first[stage] != hashes(project)[stage]] == ["evaluate"]
+
+
+def environment(project: Project) -> dict[str, set[str]]:
+    """Packages that count for a stage's numbers."""
+    found = {stage: stage_fingerprint.find(project.root, stage, "task") for stage in ("train", "evaluate")}
+    return {stage: context.packages(project.root, one) for stage, one in found.items()}
+
+
 @pytest.mark.extra
 def test_an_untracked_show_is_refused_before_anything_runs(fresh: Project) -> None:
     (fresh.root / SHOW).write_text("def show(example):\n    return example\n", encoding="utf-8")
