@@ -11,7 +11,8 @@
     score(outputs, targets) -> Tensor (N, …)                      kept instead of predictions, which are too large
     augment(inputs, targets, generator) -> (inputs, targets)      default: none
     optimizer(parameters, settings) -> torch.optim.Optimizer      default: train.optimizer
-    fit(params, data, seed) -> predictor                          replaces all of the above by a loop of its own
+    fit(params, data, seed, log) -> module or function            a loop of its own, in place of ours
+    load(params, weights) -> module or function                   what fit() returned, from its state_dict()
 
 Covers: loading, signatures, shapes on a first batch. Not covered: whether the training code is sane.
 """
@@ -49,7 +50,8 @@ MEMBERS: dict[str, tuple[str, ...]] = {
     "score": ("outputs", "targets"),
     "augment": ("inputs", "targets", "generator"),
     "optimizer": ("parameters", "settings"),
-    "fit": ("params", "data", "seed"),
+    "fit": ("params", "data", "seed", "log"),
+    "load": ("params", "weights"),
 }
 
 #: what `check_storable` allows
@@ -75,6 +77,7 @@ class Task:
     augment: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None
     optimizer: Callable[..., torch.optim.Optimizer] | None = None
     fit: Callable[..., Any] | None = None
+    load: Callable[..., Any] | None = None
     parts: tuple[TargetPart, ...] | None = None  # of a target, where an example has several
 
     def refuse(self, problem: str, expected: str = "") -> UsageError:
@@ -100,6 +103,8 @@ def load(name: str, root: Path, model_parameters: Mapping[str, Any]) -> Task:
     file = task_source.where(root, name, "learning")
     module = _import(task_source.module(root, name, "learning"), file, root)
     members = {member: getattr(module, member) for member in MEMBERS if callable(getattr(module, member, None))}
+    if "fit" not in members:
+        members.pop("load", None)  # a helper of that name, which is none of ours
     if hasattr(getattr(module, "transform", None), "fit"):
         members["transform"] = module.transform
     task = Task(name=name, file=file, root=root, **members)
@@ -129,6 +134,8 @@ def _import(module: str, file: str, root: Path) -> ModuleType:
 
 def _check_signature(task: Task, member: str, function: Callable[..., Any], named: Mapping[str, Any]) -> None:
     expected = MEMBERS[member]
+    if member == "fit" and _binds(function, expected[:3]):
+        return  # the form before log, or one that does without
     if member == "preprocess" and task.statistics is not None:
         expected = ("inputs", "statistics")
     try:
@@ -138,6 +145,14 @@ def _check_signature(task: Task, member: str, function: Callable[..., Any], name
         if member == "model" and named:
             _refuse_parameters(task, function, named)
         raise task.refuse(f"{member}{_signature(function)} cannot be called: {error}", _form(member)) from error
+
+
+def _binds(function: Callable[..., Any], arguments: tuple[str, ...]) -> bool:
+    try:
+        inspect.signature(function).bind(*arguments)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _refuse_parameters(task: Task, function: Callable[..., Any], named: Mapping[str, Any]) -> None:
