@@ -24,7 +24,7 @@ from assay.core import params_yaml as parameters
 from assay.core.params_yaml import Params
 from assay.core.schemas import DAMAGE, PREDICTIONS, Divergence, MeasureRequest, Note, Replicate
 from assay.replicates import cache_entries, cache_pruning, safetensors_check
-from assay.replicates.replicate_result import OWN_LOOP, Outcome, Point
+from assay.replicates.replicate_result import OWN_LOOP, Outcome, Point, epoch_number
 from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.runtime import cache_dirs, files, npy_files
 from assay.runtime.file_locks import Lock
@@ -287,7 +287,7 @@ def _point(epoch: float, kept: Mapping[str, float | None]) -> Point:
     """The inverse of `_values`."""
     values = {name: float("nan") if value is None else value for name, value in kept.items()}
     more = {name.removeprefix("."): value for name, value in values.items() if name.startswith(".")}
-    return Point(epoch, values["train"], values["validation"], more)
+    return Point(epoch_number(epoch), values["train"], values["validation"], more)
 
 
 def _losses(kept: Sequence[float | None]) -> list[float]:

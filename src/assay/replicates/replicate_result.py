@@ -69,6 +69,11 @@ class Outcome:
         return head + f"{self.steps} steps, {self.execution}, {self.seconds:.2f} s{last}"
 
 
+def epoch_number(number: float) -> float:
+    """A whole number without its point, others as they are."""
+    return int(number) if number == int(number) else number
+
+
 def said(point: Point) -> list[tuple[str, float]]:
     """Names and values of a point that a loop of its own gave."""
     losses = [("train loss", point.train), ("validation loss", point.validation)]

@@ -1,7 +1,7 @@
 """Whether this process may be copied by fork: a copy has none of its threads, and no device survives in it.
 
-Threads of OpenMP are given back first (`omp_pause_resource_all`, OpenMP 5.0): without that, a copy of a process in which
-torch used more than one thread waits forever for them. OpenBLAS and Arrow see to their own threads in a copy.
+Threads of OpenMP are given back first (`omp_pause_resource_all`, OpenMP 5.0): without that, a copy of a process in
+which torch used more than one thread waits forever for them. OpenBLAS and Arrow see to their own threads in a copy.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+_NVML = "PYTORCH_NVML_BASED_CUDA_CHECK"
 _HARD = 2  # omp_pause_hard
 #: threads that Arrow's allocator starts when it is imported
 _OF_ARROW = 2
@@ -31,6 +33,19 @@ def can_fork(known: Collection[str]) -> bool:
         if "libgomp" in name:
             _pause(name)
     return native_threads() <= threading.active_count() + _harmless(loaded)
+
+
+@contextmanager
+def without_driver() -> Iterator[None]:
+    """Let torch say whether there is a CUDA device without starting the driver, which no copy of a process can use."""
+    if _NVML in os.environ:
+        yield
+        return
+    os.environ[_NVML] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[_NVML]
 
 
 def strange_threads(known: Collection[str]) -> list[str]:

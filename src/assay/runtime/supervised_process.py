@@ -76,17 +76,21 @@ class SupervisedProcess:
         lines = _Lines()
         open_pipes = [self._messages, self._output, self._report]
         while open_pipes:
-            for ready in wait(open_pipes):
+            ready = wait(open_pipes)
+            for pipe in [one for one in open_pipes if one in ready]:
                 try:
-                    if ready is self._output:
-                        yield from lines.take(_read(self._output))
-                    elif ready is self._report:
-                        self.end = ProcessEnd(*self._report.recv())
-                    else:
-                        yield self._messages.recv()
+                    yield from self._heard(pipe, lines)
                 except (EOFError, OSError):
-                    open_pipes.remove(ready)  # type: ignore[arg-type]
+                    open_pipes.remove(pipe)
         yield from lines.rest()
+
+    def _heard(self, pipe: Connection, lines: _Lines) -> Iterator[Any]:
+        if pipe is self._output:
+            yield from lines.take(_read(pipe))
+        elif pipe is self._report:
+            self.end = ProcessEnd(*pipe.recv())
+        else:
+            yield pipe.recv()
 
     def stop(self) -> None:
         """End it, and all that it started, wherever it stands."""
@@ -105,7 +109,8 @@ def _read(output: Connection) -> bytes:
 
 
 class _Lines:
-    """Lines of what is printed, as a terminal leaves them: what a carriage return overwrites is gone; secrets masked."""
+    """Lines of what is printed, as a terminal leaves them: what a carriage return overwrites is gone. Secrets are
+    masked."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -178,7 +183,7 @@ def _attach(output: Connection) -> None:
     output.close()
     handler = standard_streams.HANDLER
     sys.stdout, sys.stderr = (
-        open(number, "w", encoding="utf-8", errors=handler, buffering=1, closefd=False)  # noqa: SIM115, PTH123
+        open(number, "w", encoding="utf-8", errors=handler, buffering=1, closefd=False)  # noqa: SIM115
         for number in (1, 2)
     )
 

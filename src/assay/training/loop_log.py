@@ -15,7 +15,7 @@ from torch import Tensor
 
 from assay.core.errors import UsageError
 from assay.core.short_repr import excerpt
-from assay.replicates.replicate_result import Point
+from assay.replicates.replicate_result import Point, epoch_number
 
 #: names that stand for a column of the curves, where that itself is not given
 TRAIN, VALIDATION = "train_loss", "validation_loss"
@@ -48,17 +48,12 @@ class LoopLog:
         epoch = _number("epoch", epochs[0] if epochs else named)
         if not math.isfinite(epoch) or epoch < 0:
             raise UsageError(f"log(): epoch is {epoch}", allowed="a number from 0")
-        found = {column: _number(name, values[name]) for name, column in _columns(values).items()}
+        found: dict[str, float] = {column: _number(name, values[name]) for name, column in _columns(values).items()}
         for name, value in found.items():
             if not math.isfinite(value) and name not in self._noted:
                 self._noted.add(name)
-                self._note(f"{name} is {value} at epoch {_short(epoch)}: no point is drawn where it is")
-        self._tell(Point(_short(epoch), found.pop(TRAIN, _NAN), found.pop(VALIDATION, _NAN), found))
-
-
-def _short(number: float) -> float:
-    """A whole number without its point."""
-    return int(number) if number == int(number) else number
+                self._note(f"{name} is {value} at epoch {epoch_number(epoch)}: no point is drawn where it is")
+        self._tell(Point(epoch_number(epoch), found.pop(TRAIN, _NAN), found.pop(VALIDATION, _NAN), found))
 
 
 def _columns(names: Iterable[str]) -> dict[str, str]:

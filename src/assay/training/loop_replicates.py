@@ -6,7 +6,7 @@ cache has (`training.missing_replicates`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from assay.core import sanitize_output
@@ -35,8 +35,15 @@ class LoopReplicates:
         self.store, self.progress = store, progress
         self.peak_memory = 0
 
-    def train(self, number: int) -> None:
-        """Train one and hand it to the progress, which keeps it; then its checkpoints have done their work."""
+    def train(self, numbers: Sequence[int]) -> None:
+        """Train these and hand each to the progress, which keeps it."""
+        if len(numbers) > 1 and self.request.execution != FOREGROUND:
+            replicate_process.warm_up()
+        for number in numbers:
+            self._train(number)
+
+    def _train(self, number: int) -> None:
+        """Train one; once it is kept its checkpoints have done their work."""
         with loop_checkpoints.checkpoints(self.request.cache, self.store.names, number) as kept:
             heard = _Heard(self, number, kept)
             if kept.resumes:

@@ -110,8 +110,7 @@ class RequestRun:
             execution = "sequential" if asked == FOREGROUND else asked
             run_replicates.run(self.plan, self.request.replicates, numbers, execution, self.progress, self.store)
             return
-        for number in numbers:
-            self.loop.train(number)
+        self.loop.train(numbers)
 
     def note_start(self) -> None:
         """Keep with the replicates that all of them begin with the same weights, if they do."""
