@@ -24,6 +24,7 @@ LOOKUPS = {
     "src/assay/data/data_card.py",
     "src/assay/data/prepared_sources.py",
     "src/assay/data/storage.py",
+    "src/assay/runtime/supervised_process.py",
     "src/assay/runtime/task_source.py",
     "src/assay/training/task_interface.py",
     "src/assay/serving/predict.py",

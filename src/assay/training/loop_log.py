@@ -58,7 +58,7 @@ class LoopLog:
 
 def _columns(names: Iterable[str]) -> dict[str, str]:
     """Name of a value → its column. Of several names for one column the column's own has it, else the first."""
-    given, found = list(names), {}
+    given, found = list(names), dict[str, str]()
     for name in given:
         if name in _TAKEN or not name.strip() or not name.isprintable():
             raise UsageError(f"log(): no value can be called {excerpt(name)}", allowed="any other name")

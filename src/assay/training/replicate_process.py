@@ -7,8 +7,6 @@ Covers: what goes there, what comes back, how an end without an answer is told. 
 
 from __future__ import annotations
 
-import importlib
-import pickle
 import signal
 import traceback
 from collections.abc import Callable
@@ -69,7 +67,7 @@ class ReplicateAnswer(NamedTuple):
 def warm_up() -> None:
     """Import what any optimizer of torch imports when it is made: once here, and not in each copy (1.3 s)."""
     if fork_safety.can_fork(_OURS):
-        importlib.import_module("torch._dynamo")
+        torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])
 
 
 def run(job: ReplicateJob, ready: ReadyJob, tell: Callable[[Point | Note | str], None]) -> ReplicateAnswer:
@@ -78,8 +76,8 @@ def run(job: ReplicateJob, ready: ReadyJob, tell: Callable[[Point | Note | str],
     Raises what went wrong there as it was said there, and a UsageError where the process ended without a word.
     """
     fork = fork_safety.can_fork(_OURS)
-    payload: Any = (job, ready) if fork else pickle.dumps((job, None))
-    process = SupervisedProcess(_ENTRY, payload, fork=fork)
+    plain = tuple(job)  # of the core alone: a fresh process reads it before it forks, and must not have torch by then
+    process = SupervisedProcess(_ENTRY, (plain, ready if fork else None), fork=fork)
     answer: ReplicateAnswer | None = None
     failed: Exception | None = None
     try:
@@ -109,7 +107,8 @@ def done_here(job: ReplicateJob, ready: ReadyJob, tell: Callable[[Point | Note |
 
 def work(payload: Any, messages: Connection) -> None:
     """The job's process."""
-    job, ready = pickle.loads(payload) if isinstance(payload, bytes) else payload
+    plain, ready = payload
+    job = ReplicateJob(*plain)
     try:
         with task_source.said_by_task(job.root, job.params.task.name, "learning"):
             messages.send(_answer(job, ready or _read(job), messages.send))

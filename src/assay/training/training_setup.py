@@ -39,7 +39,10 @@ class Prepared:
 
 
 def _has_fit(root: Path, params: Params) -> bool:
-    return "fit" in task_source.read(root, params.task.name, "learning").names
+    try:
+        return "fit" in task_source.read(root, params.task.name, "learning").names
+    except UsageError:  # importing it says more
+        return False
 
 
 def prepare(request: MeasureRequest, root: Path, params: Params, sample: ExampleSubset) -> Prepared:
