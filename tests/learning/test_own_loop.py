@@ -416,3 +416,18 @@ def test_nothing_outlives_the_process_that_measures(make: Make, how: signal.Sign
     while any(map(parent_watch.alive, theirs)) and time.monotonic() < until:
         time.sleep(0.05)
     assert not [pid for pid in theirs if parent_watch.alive(pid)]
+
+
+def test_the_doctor_in_a_loop_changes_nothing(make: Make) -> None:
+    looked = LOOP.replace(
+        "    for epoch in",
+        "    from assay.doctor import examine\n"
+        "    loader = DataLoader(data.train, batch_size=32, shuffle=True)\n"
+        "    print('findings', len(examine(model, nn.functional.cross_entropy, optimizer, loader).findings))\n"
+        "    for epoch in",
+    )
+    plain, examined = make(LOOP), make(looked)
+    for project in (plain, examined):
+        project.measure([0])
+    assert int(log(examined).partition(" | findings ")[2].split()[0]) > 10
+    assert plain.weights(0) == examined.weights(0) and curves(plain) == curves(examined)
