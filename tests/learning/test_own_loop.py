@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from miniature import Make, Project, digits, some_ids
 from assay.core.errors import UsageError
 from assay.core.schemas import FOREGROUND
 from assay.data.storage import Examples
+from assay.replicates.replicate_result import Point
+from assay.replicates.training_progress import Progress
 from assay.runtime import fork_safety, parent_watch
 from assay.training import device
 
@@ -126,6 +129,7 @@ def test_a_process_of_its_own_for_each(make: Make) -> None:
     assert any("left process" in text and "sleep 600" in text for text in answer.texts())
 
 
+@pytest.mark.extra  # imports torch once more, which takes longer than all other tests here
 def test_a_fresh_process_where_a_copy_is_not_safe(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make(LOOP)
     project.measure([0], "copy")
@@ -431,3 +435,31 @@ def test_the_doctor_in_a_loop_changes_nothing(make: Make) -> None:
         project.measure([0])
     assert int(log(examined).partition(" | findings ")[2].split()[0]) > 10
     assert plain.weights(0) == examined.weights(0) and curves(plain) == curves(examined)
+
+
+def test_the_foreground_is_this_process(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a debugger can stop it, as `assay check` wants."""
+    source = """
+    import os, torch
+    def fit(params, data, seed, log):
+        assert os.getpid() == int(os.environ["TESTS"])
+        return lambda inputs: torch.ones(len(inputs), 10) / 10
+    """
+    monkeypatch.setenv("TESTS", str(os.getpid()))
+    make(source).measure([0], execution=FOREGROUND)
+    with pytest.raises(UsageError, match="AssertionError"):
+        make(source).measure([0])
+
+
+def test_progress_counts_epochs_of_a_loop(tmp_path: Path) -> None:
+    progress = Progress(tmp_path / "curves.csv", tmp_path / "log", 6, replicates=2)
+    for epoch in (1, 1.5, 2):
+        progress.said(0, 7, Point(epoch, 0.5, float("nan"), {"=odd": 1.0}))
+    assert progress.done.line(0).startswith("train: 0 of 2 replicates, epoch 2 of 3, about ")
+    progress.close()
+    assert (tmp_path / "curves.csv").read_text().splitlines() == [
+        "replicate,seed,epoch,train_loss,validation_loss,'=odd",
+        "0,7,1,0.5,,1",
+        "0,7,1.5,0.5,,1",
+        "0,7,2,0.5,,1",
+    ]
