@@ -90,6 +90,7 @@ BAD_ENDS = {
     "text": ("log('soon')", r"log\(\): epoch is 'soon'"),
     "no number": ("log(1, loss='low')", r"log\(\): loss is 'low' \(str\)"),
     "many": ("log(1, loss=torch.ones(3))", r"loss is tensor.* \(Tensor of shape \(3,\)\)"),
+    "breakpoint": ("raise bdb.BdbQuit", "a breakpoint found no terminal: .*; next: assay check --stage train"),
     "taken": ("log(1, seed=3)", r"no value can be called 'seed'"),
 }
 
@@ -98,12 +99,13 @@ BAD_ENDS = {
 def test_what_goes_wrong_is_one_sentence(make: Make, name: str) -> None:
     body, said = BAD_ENDS[name]
     project = make(
-        f"import os, sys, torch\ndef fit(params, data, seed, log):\n    print('so far', flush=True)\n    {body}\n"
+        f"import bdb, os, sys, torch\ndef fit(params, data, seed, log):\n    print('so far', flush=True)\n    {body}\n"
     )
     with pytest.raises(UsageError, match=said) as caught:
-        project.measure([0])
+        project.measure([0], cache=str(project.root / "cache"))
     assert "\n" not in caught.value.sentence and "replicate 0 | so far" in log(project)
     assert not (project.root / "out" / "answer.json").exists()
+    assert not (project.root / "cache/checkpoints").exists() or not list((project.root / "cache/checkpoints").iterdir())
     if name == "a bug":
         assert "replicate 0 | ValueError: of mine" in log(project), "all of the traceback"
 
@@ -463,3 +465,11 @@ def test_progress_counts_epochs_of_a_loop(tmp_path: Path) -> None:
         "0,7,1.5,0.5,,1",
         "0,7,2,0.5,,1",
     ]
+
+
+def test_accelerators_that_start_later_are_seeded(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each replicate would draw alike there."""
+    seeds: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
+    answer = make(LOOP).measure([0], execution=FOREGROUND)
+    assert seeds == [answer.replicates[0].seed]

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import safetensors.torch
+import torch
 from msgspec import UNSET
 from numpy.typing import NDArray
 from torch import Tensor
@@ -84,7 +85,7 @@ def fit(run: LoopRun) -> Outcome:
     parts = loop_data.parts(run.task, run.params, run.train, run.evaluated, run.cache)
     data = _data(run, parts)
     log = LoopLog(run.tell, run.remark)
-    random_streams.seed_globals(run.streams.display)
+    _seed(run)
     started = time.perf_counter()
     made = _called(run, data, run.streams.display, log)
     predictor = _predictor(run, made, "fit", parts)
@@ -96,6 +97,12 @@ def fit(run: LoopRun) -> Outcome:
     _check_again(run, predictor, predicted)
     kept = _checked_weights(run, made, parts, predicted)
     return _outcome(run, ended - started, predicted, kept, (ended - began) / len(run.evaluated))
+
+
+def _seed(run: LoopRun) -> None:
+    """Seed the global generators, those of accelerators included, which the loop may start later."""
+    random_streams.seed_globals(run.streams.display)
+    torch.manual_seed(run.streams.display)
 
 
 def _called(run: LoopRun, *arguments: Any) -> Any:
@@ -168,7 +175,7 @@ def _fit_older(run: LoopRun) -> Outcome:
             "train.holdout is set, and fit(params, data, seed) cannot see it", "fit(params, data, seed, log)"
         )
     started = time.perf_counter()
-    random_streams.seed_globals(run.streams.display)
+    _seed(run)
     seen = replace(run.train, targets=run.train.seen_targets)
     made = _called(run, seen, run.streams.display)
     if not callable(made):

@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from assay.core.schemas import DAMAGE
+from assay.replicates import cache_entries
 from assay.replicates.replicate_cache import Names
 from assay.replicates.replicate_result import Point
 from assay.runtime import cache_dirs, files
@@ -38,7 +39,7 @@ class LoopCheckpoints:
     @property
     def resumes(self) -> bool:
         """Whether an earlier run left something."""
-        return any(self.folder.iterdir())
+        return any(cache_entries.children(self.folder))
 
     def points(self) -> list[Point]:
         """What earlier runs logged, whole lines only."""
@@ -64,7 +65,11 @@ def checkpoints(cache: str, names: Names, number: int) -> Iterator[LoopCheckpoin
     ends with the block."""
     kept = _kept(Path(cache), names, number) if cache else None
     if kept is not None:
-        yield kept
+        try:
+            yield kept
+        finally:
+            if not kept.resumes:
+                kept.clear()
         return
     with TemporaryDirectory(prefix="assay-loop-") as scratch:
         yield LoopCheckpoints(Path(scratch))

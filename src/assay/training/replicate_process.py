@@ -7,6 +7,7 @@ Covers: what goes there, what comes back, how an end without an answer is told. 
 
 from __future__ import annotations
 
+import bdb
 import signal
 import traceback
 from collections.abc import Callable
@@ -30,6 +31,9 @@ from assay.training.example_inputs import DecodeCache
 from assay.training.random_streams import Streams
 from assay.training.task_interface import Task
 
+_BREAKPOINT = UsageError(
+    "a breakpoint found no terminal: each replicate is a process of its own", hint="assay check --stage train"
+)
 _ENTRY = f"{__name__}:work"
 #: Python threads of ours, which hold nothing that a copy would miss
 _OURS = (parent_watch.NAME, progress_line.NAME)
@@ -115,7 +119,7 @@ def work(payload: Any, messages: Connection) -> None:
     except AssayError as error:
         if error.__cause__ is not None:
             traceback.print_exception(error.__cause__)
-        messages.send(error)
+        messages.send(_BREAKPOINT if isinstance(error.__cause__, bdb.BdbQuit) else error)
     except Exception as error:
         traceback.print_exc()
         messages.send(RuntimeError(task_interface.brief(error)))
