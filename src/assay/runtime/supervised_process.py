@@ -76,7 +76,10 @@ class SupervisedProcess:
         lines = _Lines()
         open_pipes = [self._messages, self._output, self._report]
         while open_pipes:
-            ready = wait(open_pipes)
+            # once nobody watches the process has ended: what it left at work may hold the other pipes open for long
+            ready = wait(open_pipes, None if self._report in open_pipes else 0)
+            if not ready:
+                break
             for pipe in [one for one in open_pipes if one in ready]:
                 try:
                     yield from self._heard(pipe, lines)
