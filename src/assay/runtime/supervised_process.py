@@ -65,7 +65,12 @@ class SupervisedProcess:
         finally:
             for one in ends:
                 one.close()
-        self.end = ProcessEnd(KILLED, [])
+        self._reported: ProcessEnd | None = None
+
+    @property
+    def end(self) -> ProcessEnd:
+        """How it ended, once it has."""
+        return self._reported or ProcessEnd(self._process.exitcode or KILLED, [])
 
     @property
     def _ours(self) -> tuple[Connection, ...]:
@@ -91,7 +96,7 @@ class SupervisedProcess:
         if pipe is self._output:
             yield from lines.take(_read(pipe))
         elif pipe is self._report:
-            self.end = ProcessEnd(*pipe.recv())
+            self._reported = ProcessEnd(*pipe.recv())
         else:
             yield pipe.recv()
 
