@@ -78,7 +78,7 @@ def test_a_loop_trains_and_says_how(make: Make) -> None:
 
 
 BAD_ENDS = {
-    "a bug": ("raise ValueError('of mine')", r"fit\(\) fails with ValueError: of mine at .*learning.py:\d+"),
+    "a bug": ("raise ValueError('of mine')", r"fit\(\) fails with ValueError: of mine at .*learning.py:\d+$"),
     "killed": ("os.kill(os.getpid(), 9)", r"the process of replicate 0, in which fit\(\) ran, was ended by signal 9"),
     "left": ("os._exit(3)", "ended with exit code 3"),
     "exit": ("sys.exit(1)", r"fit\(\) leaves with sys.exit\(1\)"),

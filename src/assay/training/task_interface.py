@@ -53,6 +53,8 @@ MEMBERS: dict[str, tuple[str, ...]] = {
     "load": ("params", "weights"),
 }
 
+#: members of a loop of the task's own
+_OWN_LOOP = ("fit", "load")
 #: what `check_storable` allows
 _STORED = "dense tensors of real numbers, or of complex64 (train.precision float32)"
 
@@ -93,8 +95,9 @@ class Task:
         except AssayError:
             raise
         except Exception as error:
-            problem = f"{member}() fails with {brief(error)}{task_source.at_line(self.root, error)}"
-            raise self.refuse(problem, _form(member)) from error
+            where = task_source.at_line(self.root, error)
+            known = where and member in _OWN_LOOP  # a loop is long: its line says more than how it is called
+            raise self.refuse(f"{member}() fails with {brief(error)}{where}", "" if known else _form(member)) from error
 
 
 def load(name: str, root: Path, model_parameters: Mapping[str, Any]) -> Task:
