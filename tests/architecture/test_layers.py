@@ -25,6 +25,7 @@ LOOKUPS = {
     "src/assay/data/data_card.py",
     "src/assay/data/prepared_sources.py",
     "src/assay/data/storage.py",
+    "src/assay/runtime/supervised_process.py",
     "src/assay/runtime/task_source.py",
     "src/assay/testing/task_under_test.py",
     "src/assay/pytest_plugin.py",

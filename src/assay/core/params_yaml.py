@@ -56,6 +56,8 @@ class Train(Section, frozen=True, kw_only=True):
     sample: Annotated[float, Meta(gt=0, le=1)] = 1.0
     precision: Literal["float32", "tf32", "bfloat16", "float64"] = "float32"
     deterministic: bool = True  # deterministic kernels; an operation without one is named in the log
+    #: share of the training part that a task's own fit() gets apart, to stop early
+    holdout: Share | UnsetType = UNSET
 
 
 class MetricSection(Section, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ from assay.baseline import trivial_baselines
 from assay.core import params_problems, sanitize_output
 from assay.core.errors import REFUSED, AssayError, Exit, UsageError
 from assay.core.params_yaml import Params
-from assay.core.schemas import MeasureRequest
+from assay.core.schemas import FOREGROUND, MeasureRequest
 from assay.data import part_assignment, storage
 from assay.data.storage import Examples
 from assay.data.validate_examples import canonical
@@ -121,7 +121,7 @@ class CheckRun:
             device=self.params.machine.device,
             environment="",
             code="",
-            execution="sequential",
+            execution=FOREGROUND,
             train=str(place / "train"),
             evaluate=str(place / "validation"),
             cache="",

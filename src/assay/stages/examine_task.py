@@ -54,9 +54,9 @@ def main(root: Path, arguments: Sequence[str]) -> None:
 def examined(root: Path, params: Params) -> Report:
     """The doctor's report on the task of `root`. Raises UsageError where there is nothing to look at."""
     task = task_interface.load(params.task.name, root, params.model)
-    if task.fit is not None:
+    if task.model is None or task.loss is None:
         raise UsageError(
-            f"{task.file} trains by fit(), a loop of its own",
+            f"{task.file} trains by fit(), a loop of its own, and has no model() and loss() beside it",
             hint="call assay.doctor.examine in it, with your model, loss, optimizer and loaders",
         )
     layout = ProjectPaths(root)
