@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from assay.core import script_section, task_section
+from assay.core import script_section, task_section, train_section
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
 from assay.core.normalize_identifiers import as_python_reads
@@ -25,13 +25,13 @@ from assay.core.params_section import Section as Section
 from assay.core.paths import PARAMS
 from assay.core.short_repr import excerpt, excerpt_of_name
 from assay.core.task_section import TaskSection as TaskSection
+from assay.core.train_section import Count, NotNegative
+from assay.core.train_section import Train as Train
 from assay.core.yaml12 import parse
 
 #: replicates that a group has at most: numbers of different draws lie this far apart
 SPAN = 10_000
 Share = Annotated[float, Meta(gt=0, lt=1)]
-Count = Annotated[int, Meta(ge=1)]
-NotNegative = Annotated[float, Meta(ge=0)]
 
 
 class Split(Section, frozen=True, kw_only=True):
@@ -43,19 +43,6 @@ class Split(Section, frozen=True, kw_only=True):
     #: left out before each border: so many rows, or by time so much time (seconds for dates)
     gap: NotNegative | UnsetType = UNSET
     blocks: Count | UnsetType = UNSET  # with `by: order`: as many blocks of rows, drawn whole
-
-
-class Train(Section, frozen=True, kw_only=True):
-    epochs: Count = 20  # times that each training example is visited
-    batch_size: Count = 64  # training examples a step
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"  # update rule; a task may bring an `optimizer()` of its own
-    momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.0  # for sgd only
-    weight_decay: NotNegative = 0.0  # as in torch.optim: an L2 penalty; decoupled for adamw
-    schedule: Literal["constant", "cosine"] = "constant"  # of the step size; cosine falls to 0
-    clip: NotNegative = 0.0
-    sample: Annotated[float, Meta(gt=0, le=1)] = 1.0
-    precision: Literal["float32", "tf32", "bfloat16", "float64"] = "float32"
-    deterministic: bool = True  # deterministic kernels; an operation without one is named in the log
 
 
 class MetricSection(Section, frozen=True, kw_only=True):
@@ -220,6 +207,7 @@ def as_given(params: Params) -> dict[str, Any]:
     plain = msgspec.to_builtins(params, builtin_types=(datetime.date, datetime.datetime))
     if params.is_script:
         return {**plain[script_section.OWN], "task": params.task.name, "task.command": params.task.command}
+    plain["train"] = train_section.written(plain["train"])
     return {name: plain[name] for name in STRATEGY} | {"task": plain["task"]["name"]}
 
 
@@ -266,6 +254,7 @@ def _convert(raw: dict[str, Any], where: str) -> Params:
     except msgspec.ValidationError as error:
         raise _sentence(given, error, where) from error
     task_section.check(found.task, dict(leaves(found.own)), where)
+    train_section.check(found.train, found.lr, where)
     return found
 
 

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from assay.core import train_section
 from assay.core.schemas import Note
-from assay.training import device, dropout, example_batch, random_streams, task_interface
+from assay.training import device, dropout, example_batch, parameter_groups, random_streams, task_interface
 from assay.training.dropout import Masks
+from assay.training.parameter_layout import ParameterSlices
 from assay.training.training_spec import TrainingPlan
 
 
@@ -24,6 +26,7 @@ def module(plan: TrainingPlan, number: int, masks: Masks) -> nn.Module:
     made = task_interface.build(plan.task, plan.train.shape, plan.outputs, plan.params.model)
     made = task_interface.shaped(plan.task, dropout.install(made, masks), plan.train.inputs[:2])
     made = device.cast(made, plan.device, device.DTYPES[plan.params.train.precision])
+    parameter_groups.freeze(made, plan.params.train)
     random_streams.seed_globals(streams.display)
     return made
 
@@ -66,8 +69,11 @@ def masks(plan: TrainingPlan, numbers: list[int]) -> Masks:
 
 def check(plan: TrainingPlan) -> None:
     """Hold the task's members against the contract, on a model and a batch that are thrown away."""
+    settings = plan.params.train
     with random_streams.untouched():
         made = module(plan, 0, masks(plan, [0]))
+        parameter_groups.of(made, ParameterSlices.of(made), settings)
+        _check_optimizer(plan)
         count = min(plan.params.train.batch_size, len(plan.train), 8)
         part = slice(0, count)
         with device.autocast(plan.device, plan.params.train.precision):
@@ -75,3 +81,14 @@ def check(plan: TrainingPlan) -> None:
             targets = plan.train.targets[part].to(plan.device)
             task_interface.probe(plan.task, made, inputs, targets, plan.classes)
         task_interface.check_storable(plan.task, made)
+
+
+def _check_optimizer(plan: TrainingPlan) -> None:
+    """Raise UsageError for options of an update rule where the task brings a rule of its own."""
+    settings = plan.params.train
+    asked = parameter_groups.used(settings) + train_section.changed(settings, train_section.OF_OPTIMIZER)
+    if plan.task.optimizer is not None and asked:
+        raise plan.task.refuse(
+            f"optimizer() decides what train.{asked[0]} says",
+            "one of the two, in params.yaml or in the task",
+        )

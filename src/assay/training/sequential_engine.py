@@ -21,8 +21,10 @@ class Sequential(Engine):
 
     execution = "sequential"
 
-    def __init__(self, task: Task, modules: Sequence[nn.Module], params: Params, masks: Masks) -> None:
-        super().__init__(task, modules, params.train, masks)
+    def __init__(
+        self, task: Task, modules: Sequence[nn.Module], params: Params, masks: Masks, per_epoch: int = 1
+    ) -> None:
+        super().__init__(task, modules, params.train, masks, per_epoch)
         (self.module,) = modules
         self.precision = params.train.precision
         self.leaves = [one for one in self.module.parameters() if one.requires_grad]

@@ -107,7 +107,8 @@ class Traced(training_loop.Training):
         """States before and after each of at most `steps` steps; fewer where training is shorter or diverges."""
         while self.step < self.steps and len(self.states) <= steps and not self.monitor.over:
             self._epoch(self.step // self.feed.steps + 1)
-        (made,) = training_loop.predict(self.plan, self.engine)
+        with self.engine.judged():
+            (made,) = training_loop.predict(self.plan, self.engine)
         found = self.states[: steps + 1]
         return [*found[:-1], {**found[-1], PREDICTIONS: _hash(made)}]
 

@@ -15,12 +15,13 @@ from torch import Tensor
 from assay.core.schemas import Divergence
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Watcher
-from assay.training import device, optimizers, task_interface
+from assay.training import device, task_interface
 from assay.training.batches import Feed
 from assay.training.checkpoint import Saver
-from assay.training.engine import Engine
+from assay.training.engine import BatchShare, Engine
 from assay.training.nan_detection import Monitor
 from assay.training.random_streams import Globals
+from assay.training.schedules import Schedule
 from assay.training.training_spec import TrainingPlan
 
 
@@ -48,8 +49,9 @@ class Training:
         self.feed = Feed(plan.task, plan.train, self.settings.batch_size, self.streams, plan.params.machine.loaders)
         self.monitor = Monitor(engine)
         self.saver = Saver(plan.checkpoints, numbers, engine.execution)
-        self.steps = self.settings.epochs * self.feed.steps
+        self.steps = self.settings.epochs * self.feed.steps  # batches, of which `accumulate` make a step of the rule
         self.step = 0  # done so far
+        self.schedule = Schedule(plan.params.lr, self.settings, plan.updates_per_epoch)
         self.losses: list[Tensor] = []  # (lanes,) each, of the epoch under way
         self.curves: list[list[Point]] = [[] for _ in numbers]
         self.spent = 0.0  # seconds before this process
@@ -65,7 +67,7 @@ class Training:
         """What is left of an epoch (from 1)."""
         for inputs, targets in self.feed.epoch(epoch, self.step % self.feed.steps):
             self.step += 1
-            lr = optimizers.step_size(self.plan.params.lr, self.settings.schedule, self.step, self.steps)
+            lr = self.schedule.rate(self._update)
             losses = self._compiling(inputs, targets, lr) if self.warming else self._step(inputs, targets, lr)
             self.monitor.look(epoch, self.step, losses)
             if self.monitor.over:
@@ -79,7 +81,24 @@ class Training:
             self.saver.write(self.state(), self.progress.log)
 
     def _step(self, inputs: Tensor, targets: Tensor, lr: float) -> Tensor:
-        return self.engine.step(inputs, targets, lr, self.step)
+        if self.settings.accumulate == 1:
+            return self.engine.step(inputs, targets, lr, self._update)
+        return self.engine.step(inputs, targets, lr, self._update, self._share)
+
+    @property
+    def _update(self) -> int:
+        """The step of the update rule, from 1, that the batch under way belongs to."""
+        epoch, batch = divmod(self.step - 1, self.feed.steps)
+        return epoch * self.schedule.per_epoch + batch // self.settings.accumulate + 1
+
+    @property
+    def _share(self) -> BatchShare:
+        """What the batch under way is of its step: by examples, so that a smaller last batch weighs less."""
+        batch = (self.step - 1) % self.feed.steps
+        first = batch - batch % self.settings.accumulate
+        cuts = self.feed.cuts[first : first + self.settings.accumulate]
+        start, end = self.feed.cuts[batch]
+        return BatchShare((end - start) / (cuts[-1][1] - cuts[0][0]), batch == first + len(cuts) - 1)
 
     def _compiling(self, inputs: Tensor, targets: Tensor, lr: float) -> Tensor:
         """The first step of a compiled model: its time is reported apart and is no time of training."""
@@ -106,7 +125,8 @@ class Training:
         """Losses at the end of an epoch, for the curves."""
         sizes = torch.tensor([end - start for start, end in self.feed.cuts], dtype=torch.float64)
         training = torch.stack(self.losses).double().cpu().T @ (sizes / sizes.sum())
-        validation = self.engine.mean_losses(self.plan.evaluate.inputs, self.plan.evaluate.targets)
+        with self.engine.judged():
+            validation = self.engine.mean_losses(self.plan.evaluate.inputs, self.plan.evaluate.targets)
         self.losses = []
         for lane, curve in enumerate(self.curves):
             if self.monitor.diverged[lane] is None:
@@ -130,6 +150,10 @@ class Training:
         )
 
     def outcomes(self) -> list[Outcome]:
+        with self.engine.judged():
+            return self._outcomes()
+
+    def _outcomes(self) -> list[Outcome]:
         began = time.perf_counter()
         predicted = predict(self.plan, self.engine)
         ended, lanes = time.perf_counter(), len(self.streams)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from assay.core.params_yaml import Params
+from assay.training import batches
 from assay.training.batches import Tensors
 from assay.training.checkpoint import Checkpoints
 from assay.training.random_streams import Streams
@@ -27,6 +28,12 @@ class TrainingPlan:
     classes: int | None
     outputs: int | dict[str, int]  # classes, or entries of a target; by name where there are several
     checkpoints: Checkpoints | None = None
+
+    @property
+    def updates_per_epoch(self) -> int:
+        """Training steps of an epoch: batches, or so many of them together as `train.accumulate` says."""
+        settings = self.params.train
+        return -(-len(batches.cuts(len(self.train), settings.batch_size)) // settings.accumulate)
 
     def streams(self, number: int) -> Streams:
         return Streams(self.seed, self.purpose, number)

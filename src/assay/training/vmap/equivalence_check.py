@@ -31,13 +31,15 @@ TOLERANCE = {"float64": 1e-9, "float32": 1e-4, "tf32": 1e-2, "bfloat16": 5e-2}
 def fused(plan: TrainingPlan, numbers: Sequence[int]) -> Fused:
     """An engine of fresh lanes; NotFusable when the task does not allow it."""
     masks = model_init.masks(plan, list(numbers))
-    return Fused(plan.task, [model_init.module(plan, number, masks) for number in numbers], plan.params, masks)
+    modules = [model_init.module(plan, number, masks) for number in numbers]
+    return Fused(plan.task, modules, plan.params, masks, plan.updates_per_epoch)
 
 
 def alone(plan: TrainingPlan, number: int) -> Sequential:
     """An engine of one fresh lane, the global generators seeded for it."""
     masks = model_init.masks(plan, [number])
-    return Sequential(plan.task, [model_init.module(plan, number, masks)], plan.params, masks)
+    module = model_init.module(plan, number, masks)
+    return Sequential(plan.task, [module], plan.params, masks, plan.updates_per_epoch)
 
 
 def prove(plan: TrainingPlan, numbers: Sequence[int]) -> None:
