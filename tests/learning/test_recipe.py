@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Train
-from assay.training import device, model_init, task_interface
+from assay.training import chosen_loss, device, model_init, task_interface
 from assay.training.batches import Feed, Tensors
 from assay.training.schedules import Schedule
 from assay.training.training_loop import Training
@@ -66,8 +66,9 @@ class Silent:
 
 def plan_of(project: Project, examples: int = 4 * 32) -> TrainingPlan:
     settings = params_yaml.resolved((project.root / "params.yaml").read_bytes())
-    task = task_interface.load(project.task, project.root, settings.model)
+    task = task_interface.load(project.task, project.root, settings.model, settings.loss.name)
     part = digits(0, examples)
+    task = chosen_loss.with_options(task, settings.loss, part)
     data = Tensors(torch.from_numpy(part.inputs).double() / 16, torch.from_numpy(part.targets))
     few = Tensors(data.inputs[:8], data.targets[:8])
     return TrainingPlan(task, settings, torch.device("cpu"), 1, "candidate", data, few, 10, 10)
@@ -95,6 +96,7 @@ def reference(
     before: Callable[[nn.Module, int], None] = lambda module, epoch: None,
     penalty: Callable[[Named], Tensor] | None = None,
     after: Callable[[nn.Module], None] = lambda module: None,
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> nn.Module:
     """The same replicate, trained by torch's own optimizer and scheduler."""
     module = model_init.module(plan, number, model_init.masks(plan, [number]))
@@ -102,13 +104,14 @@ def reference(
     rule = optimizer(named)
     rates = schedule(rule) if schedule else None
     feed = Feed(plan.task, plan.train, plan.params.train.batch_size, [plan.streams(number)])
-    assert plan.task.loss is not None
+    wanted = loss or plan.task.loss
+    assert wanted is not None
     for epoch in range(1, plan.params.train.epochs + 1):
         before(module, epoch)
         for inputs, targets in feed.epoch(epoch):
-            loss = plan.task.loss(module(inputs[0]), targets[0])
+            value = wanted(module(inputs[0]), targets[0])
             rule.zero_grad()
-            (loss if penalty is None else loss + penalty(named)).backward()
+            (value if penalty is None else value + penalty(named)).backward()
             rule.step()
             if rates is not None:
                 rates.step()

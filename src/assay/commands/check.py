@@ -161,9 +161,12 @@ def _parameters(root: Path) -> Iterator[AssayError]:
 def _task(root: Path, params: Params) -> Iterator[AssayError]:
     for part in task_code.MEMBERS:
         try:
-            task_source.read(root, params.task.name, part)
+            source = task_source.read(root, params.task.name, part)
         except UsageError as error:
             yield error
+        else:
+            if part == task_code.LEARNING:
+                yield from _loss(source, task_source.where(root, params.task.name, part), params.loss.name)
     given = {"data": params.data, "model": params.model}
     for function, (part, section) in OPTIONS.items():
         try:
@@ -171,6 +174,13 @@ def _task(root: Path, params: Params) -> Iterator[AssayError]:
         except UsageError:
             continue
         yield from task_source.option_problems(source, function, given[section], section)
+
+
+def _loss(source: task_source.TaskModule, called: str, ready_loss: str) -> Iterator[AssayError]:
+    try:
+        task_source.check_loss(source, called, ready_loss)
+    except UsageError as error:
+        yield error
 
 
 def _metric(root: Path, params: Params) -> Iterator[AssayError]:

@@ -17,9 +17,10 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from assay.core import script_section, task_section, train_section
+from assay.core import loss_section, script_section, task_section, train_section
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
+from assay.core.loss_section import LossSection
 from assay.core.normalize_identifiers import as_python_reads
 from assay.core.params_section import Section as Section
 from assay.core.paths import PARAMS
@@ -81,6 +82,7 @@ class Params(Section, frozen=True, kw_only=True):
     split: Split = Split()
     model: dict[str, Any] = {}
     train: Train = Train()
+    loss: LossSection = LossSection()
     metric: MetricSection
     judge: Judge = Judge()
     machine: Machine = Machine()
@@ -97,9 +99,9 @@ class Params(Section, frozen=True, kw_only=True):
 #: top-level names of params.yaml that are ours; another is the user's own where a stage of his declares it
 KEYS = frozenset(field.name for field in msgspec.structs.fields(Params)) - {script_section.OWN}
 #: sections and keys that make a strategy what it is; the rest says how much, where and against what
-STRATEGY = ("lr", "data", "split", "model", "train")
+STRATEGY = ("lr", "data", "split", "model", "train", "loss")
 #: what an overlay may change
-OVERLAID = ("lr", "model", "train")
+OVERLAID = ("lr", "model", "train", "loss")
 #: profiles and modes together: each is checked against all of the file
 OVERLAYS = 100
 #: the mode that every params.yaml has: its parameters as they stand
@@ -208,7 +210,8 @@ def as_given(params: Params) -> dict[str, Any]:
     if params.is_script:
         return {**plain[script_section.OWN], "task": params.task.name, "task.command": params.task.command}
     plain["train"] = train_section.written(plain["train"])
-    return {name: plain[name] for name in STRATEGY} | {"task": plain["task"]["name"]}
+    named = [name for name in STRATEGY if name != "loss" or params.loss.name]  # it came after the first releases
+    return {name: plain[name] for name in named} | {"task": plain["task"]["name"]}
 
 
 def lines(params: Params) -> list[str]:
@@ -255,6 +258,7 @@ def _convert(raw: dict[str, Any], where: str) -> Params:
         raise _sentence(given, error, where) from error
     task_section.check(found.task, dict(leaves(found.own)), where)
     train_section.check(found.train, found.lr, where)
+    loss_section.check(found.loss, where)
     return found
 
 

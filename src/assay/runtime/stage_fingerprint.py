@@ -16,7 +16,7 @@ from assay.core import schemas
 from assay.core.errors import ProvenanceError
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import StageCode
-from assay.runtime import files, import_closure, library_fingerprint, metric_input_files, task_code
+from assay.runtime import files, import_closure, library_fingerprint, metric_input_files, task_code, training_reads
 from assay.runtime import source_roots as trees
 
 #: stage → part of the task that it imports: a module of a folder, or some members of a task.py
@@ -32,6 +32,8 @@ def find(root: Path, stage: str, task: str, looked: import_closure.Looked | None
     own = task_code.hashes(root, task, part, looked)
     reads = metric_input_files.metric_reads(root, task) if part == task_code.METRICS else []
     contents = {path.as_posix(): files.digest((root / path).read_bytes()) for path in reads}
+    if part == task_code.LEARNING:
+        contents |= training_reads.hashes(root)
     return StageCode(stage=stage, library=library, files=own, reads=contents or UNSET)
 
 

@@ -87,6 +87,7 @@ def check_task(ctx: StageContext) -> None:
     data, learning, metrics = (
         task_source.read(root, given.task.name, name) for name in ("data", "learning", "metrics")
     )
+    task_source.check_loss(learning, task_source.where(root, given.task.name, "learning"), given.loss.name)
     task_source.check_options(data, "prepare", given.data, "data")
     task_source.check_options(learning, "model", given.model, "model")
     where = task_source.where(root, given.task.name, "metrics")

@@ -75,6 +75,7 @@ class Task:
     optimizer: Callable[..., torch.optim.Optimizer] | None = None
     fit: Callable[..., Any] | None = None
     parts: tuple[TargetPart, ...] | None = None  # of a target, where an example has several
+    ready_loss: tuple[str, dict[str, Any]] | None = None  # name and options, where `loss` is a ready one
 
     def refuse(self, problem: str, expected: str = "") -> UsageError:
         return UsageError(f"{self.file}: {problem}", allowed=expected)
@@ -94,8 +95,11 @@ class Task:
             raise self.refuse(problem, _form(member)) from error
 
 
-def load(name: str, root: Path, model_parameters: Mapping[str, Any]) -> Task:
-    """The task `tasks.NAME.learning` of the project at `root`; UsageError when it breaks the contract."""
+def load(name: str, root: Path, model_parameters: Mapping[str, Any], ready_loss: str = "") -> Task:
+    """The task `tasks.NAME.learning` of the project at `root`; UsageError when it breaks the contract.
+
+    It needs no loss() where params.yaml names a ready one.
+    """
     file = task_source.where(root, name, "learning")
     module = _import(name, root)
     members = {member: getattr(module, member) for member in MEMBERS if callable(getattr(module, member, None))}
@@ -104,7 +108,7 @@ def load(name: str, root: Path, model_parameters: Mapping[str, Any]) -> Task:
     task = Task(name=name, file=file, root=root, **members)
     if task.fit is None:
         for required in ("model", "loss"):
-            if getattr(task, required) is None:
+            if getattr(task, required) is None and not (required == "loss" and ready_loss):
                 raise task.refuse(f"lacks {required}()", _form(required))
     for member, function in members.items():
         if hasattr(function, "fit"):  # a transformer, not a function that returns one
