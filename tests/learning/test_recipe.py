@@ -97,19 +97,23 @@ def reference(
     penalty: Callable[[Named], Tensor] | None = None,
     after: Callable[[nn.Module], None] = lambda module: None,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    mixed: Callable[[nn.Module, Tensor, Tensor, tuple[int, int]], Tensor] | None = None,
 ) -> nn.Module:
     """The same replicate, trained by torch's own optimizer and scheduler."""
     module = model_init.module(plan, number, model_init.masks(plan, [number]))
     named = dict(module.named_parameters())
     rule = optimizer(named)
     rates = schedule(rule) if schedule else None
-    feed = Feed(plan.task, plan.train, plan.params.train.batch_size, [plan.streams(number)])
+    feed = Feed(plan.task, plan.train, plan.params.train.batch_size, [plan.streams(number)])  # as it is, unmixed
     wanted = loss or plan.task.loss
     assert wanted is not None
     for epoch in range(1, plan.params.train.epochs + 1):
         before(module, epoch)
-        for inputs, targets in feed.epoch(epoch):
-            value = wanted(module(inputs[0]), targets[0])
+        for step, (inputs, targets) in enumerate(feed.epoch(epoch)):
+            if mixed is not None:
+                value = mixed(module, inputs[0], targets[0], (epoch, step))
+            else:
+                value = wanted(module(inputs[0]), targets[0])
             rule.zero_grad()
             (value if penalty is None else value + penalty(named)).backward()
             rule.step()

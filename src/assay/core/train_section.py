@@ -6,6 +6,7 @@ or its data can tell, such as a pattern that matches no parameter (`training.par
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
@@ -54,6 +55,13 @@ class Train(Section, frozen=True, kw_only=True):
     unfreeze_every: Annotated[int, Meta(ge=0)] = 0
     accumulate: Count = 1  # batches whose gradients make one step, as one batch that is so many times larger
     l1: NotNegative = 0.0  # factor of the sum of absolute weights in what is minimised
+    mixup: NotNegative = 0.0  # each example mixed with another, by a share from Beta(mixup, mixup); 0 is off
+    cutmix: NotNegative = 0.0  # each image with a box of another one, of a share from Beta(cutmix, cutmix)
+    #: images changed by chance: flip, flip_vertical, erase, shift, rotate (degrees), brightness, contrast, noise
+    augment: dict[str, NotNegative] = {}
+    #: rule for first weights of linear layers and convolutions, in place of their own
+    init: Literal["xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal"] | None = None
+    prior_bias: bool = False  # the last bias begins with how frequent each class is, or with the mean of the targets
     ema_decay: Fading = 0.0  # running mean of the weights, which then is what is judged and kept; 0 is off
 
 
@@ -81,6 +89,17 @@ _OF_SCHEDULE = {
     "restart_mult": ("restarts",),
     "pct_start": ("onecycle",),
 }
+#: changes of images → the largest value that has a meaning
+AUGMENT = {
+    "flip": 1.0,
+    "flip_vertical": 1.0,
+    "erase": 1.0,
+    "shift": 1.0,
+    "rotate": 180.0,
+    "brightness": math.inf,
+    "contrast": 1.0,
+    "noise": math.inf,
+}
 _NEEDED = {"step": "step_epochs", "restarts": "restart_epochs"}
 _PLAIN = Train()
 
@@ -107,6 +126,17 @@ def check(train: Train, lr: float, where: str) -> None:
                     allowed=f"train.{name} with train.{option}: {', '.join(table[name])}",
                     hint=f"remove train.{name}, or set train.{option} in params.yaml",
                 )
+    for name, value in train.augment.items():
+        if name not in AUGMENT:
+            raise UsageError(
+                f"{where}: unknown parameter 'train.augment.{name}'",
+                allowed=", ".join(AUGMENT),
+                hint="remove it in params.yaml",
+            )
+        if value > AUGMENT[name]:
+            raise UsageError(
+                f"{where}: train.augment.{name} is {value:g}", allowed=f"up to {AUGMENT[name]:g}", hint="lower it"
+            )
     needed = _NEEDED.get(train.schedule)
     if needed and getattr(train, needed) is None:
         raise UsageError(f"{where}: train.schedule {train.schedule} lacks train.{needed}", hint="add it in params.yaml")

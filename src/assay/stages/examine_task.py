@@ -27,7 +27,7 @@ from assay.doctor.example_draws import MOST
 from assay.replicates.train_and_eval_examples import NEEDED, sample, without
 from assay.runtime import dvc_yaml, files
 from assay.stages.check_run import few
-from assay.training import batches, chosen_loss, device, random_streams, task_interface
+from assay.training import batches, configured_task, device, random_streams, task_interface
 from assay.training.batches import Tensors
 from assay.training.task_interface import Task
 
@@ -53,15 +53,15 @@ def main(root: Path, arguments: Sequence[str]) -> None:
 
 def examined(root: Path, params: Params) -> Report:
     """The doctor's report on the task of `root`. Raises UsageError where there is nothing to look at."""
+    layout = ProjectPaths(root)
     task = task_interface.load(params.task.name, root, params.model, params.loss.name)
     if task.fit is not None:
         raise UsageError(
             f"{task.file} trains by fit(), a loop of its own",
             hint="call assay.doctor.examine in it, with your model, loss, optimizer and loaders",
         )
-    layout = ProjectPaths(root)
     evaluated, train = _part(layout, "validation"), _part(layout, "train")
-    task = chosen_loss.with_options(task, params.loss, train)
+    task = configured_task.load(params, root, train)
     train = few(sample(without(train, evaluated)[0], params.train.sample), MOST)
     outputs = batches.outputs(train)
     precision = device.DTYPES[params.train.precision]

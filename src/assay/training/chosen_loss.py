@@ -21,6 +21,8 @@ from assay.data.storage import Examples
 from assay.ready import losses
 from assay.training.task_interface import Task
 
+#: name of a ready loss, and its options as its function takes them
+Chosen = tuple[str, dict[str, Any]]
 WEIGHTS = "class_weights"
 _HINT = "set loss.options.class_weights in params.yaml"
 

@@ -27,16 +27,7 @@ from assay.data.storage import Examples
 from assay.replicates.train_and_eval_examples import sample
 from assay.replicates.training_progress import Progress
 from assay.runtime import dvc_yaml, files
-from assay.training import (
-    batches,
-    chosen_loss,
-    custom_fit,
-    device,
-    model_init,
-    target_tensors,
-    task_interface,
-    training_loop,
-)
+from assay.training import batches, configured_task, custom_fit, device, model_init, training_loop
 from assay.training.random_streams import Streams
 from assay.training.task_interface import Task
 from assay.training.training_spec import TrainingPlan
@@ -66,8 +57,7 @@ def trace(request: TraceRequest, root: Path) -> Trace:
 
 def _states(request: TraceRequest, params: Params, given: Examples, root: Path) -> list[dict[str, str]]:
     """Before the first step, and after each; the last holds what the model predicts by then."""
-    loaded = task_interface.load(params.task.name, root, params.model, params.loss.name)
-    task = chosen_loss.with_options(target_tensors.with_parts(loaded, given.several), params.loss, given)
+    task = configured_task.load(params, root, given)
     few = sample(given, params.train.sample)
     few = few.take(np.arange(min(len(few), request.steps * params.train.batch_size)))
     with (

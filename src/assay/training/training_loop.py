@@ -16,7 +16,6 @@ from assay.core.schemas import Divergence
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Watcher
 from assay.training import device, task_interface
-from assay.training.batches import Feed
 from assay.training.checkpoint import Saver
 from assay.training.engine import BatchShare, Engine
 from assay.training.nan_detection import Monitor
@@ -46,7 +45,7 @@ class Training:
         self.progress = progress
         self.settings = plan.params.train
         self.streams = [plan.streams(number) for number in numbers]
-        self.feed = Feed(plan.task, plan.train, self.settings.batch_size, self.streams, plan.params.machine.loaders)
+        self.feed = plan.feed(numbers, plan.params.machine.loaders)
         self.monitor = Monitor(engine)
         self.saver = Saver(plan.checkpoints, numbers, engine.execution)
         self.steps = self.settings.epochs * self.feed.steps  # batches, of which `accumulate` make a step of the rule

@@ -12,7 +12,7 @@ from assay.core.schemas import MeasureRequest
 from assay.replicates import replicate_cache
 from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.replicates.training_progress import Progress
-from assay.training import chosen_loss, device, target_tensors, task_interface
+from assay.training import configured_task, device
 from assay.training.missing_replicates import RequestRun
 from assay.training.task_interface import Task
 
@@ -36,7 +36,4 @@ class Prepared:
 
 def prepare(request: MeasureRequest, root: Path, params: Params, sample: ExampleSubset) -> Prepared:
     """Load the task of `root` for what was read. Raises UsageError for what is wrong in it."""
-    loaded = task_interface.load(params.task.name, root, params.model, params.loss.name)
-    task = target_tensors.with_parts(loaded, sample.evaluated.several)
-    task = chosen_loss.with_options(task, params.loss, sample.train)
-    return Prepared(task, device.choose(request.device), sample)
+    return Prepared(configured_task.load(params, root, sample.train), device.choose(request.device), sample)

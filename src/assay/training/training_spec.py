@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from assay.core.params_yaml import Params
 from assay.training import batches
-from assay.training.batches import Tensors
+from assay.training.batches import Feed, Tensors
 from assay.training.checkpoint import Checkpoints
+from assay.training.mixing import Mixing
 from assay.training.random_streams import Streams
 from assay.training.task_interface import Task
 
@@ -34,6 +36,13 @@ class TrainingPlan:
         """Training steps of an epoch: batches, or so many of them together as `train.accumulate` says."""
         settings = self.params.train
         return -(-len(batches.cuts(len(self.train), settings.batch_size)) // settings.accumulate)
+
+    def feed(self, numbers: Sequence[int], loaders: int = 0) -> Feed:
+        """Batches for these replicates, as they train."""
+        settings = self.params.train
+        mixing = Mixing.of(settings, self.classes)
+        streams = [self.streams(number) for number in numbers]
+        return Feed(self.task, self.train, settings.batch_size, streams, loaders, mixing)
 
     def streams(self, number: int) -> Streams:
         return Streams(self.seed, self.purpose, number)

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from assay.core.errors import AssayError
 from assay.training import example_batch, memory_estimate, model_init, task_interface
-from assay.training.batches import Feed
 from assay.training.random_streams import Globals
 from assay.training.sequential_engine import Sequential
 from assay.training.training_spec import TrainingPlan
@@ -47,8 +46,7 @@ def prove(plan: TrainingPlan, numbers: Sequence[int]) -> None:
     pair = list(numbers[:2])
     twins = [alone(plan, number) for number in pair]
     lanes = fused(plan, pair)
-    streams = [plan.streams(number) for number in pair]
-    feed = Feed(plan.task, plan.train, plan.params.train.batch_size, streams)
+    feed = plan.feed(pair)
     tolerance = TOLERANCE[plan.params.train.precision]
     for step, (inputs, targets) in enumerate(islice(feed.epoch(1), STEPS), 1):
         for lane, twin in enumerate(twins):
