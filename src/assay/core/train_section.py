@@ -59,6 +59,8 @@ class Train(Section, frozen=True, kw_only=True):
     cutmix: NotNegative = 0.0  # each image with a box of another one, of a share from Beta(cutmix, cutmix)
     #: images changed by chance: flip, flip_vertical, erase, shift, rotate (degrees), brightness, contrast, noise
     augment: dict[str, NotNegative] = {}
+    start_from: str = ""  # file of safetensors, seen from dvc.yaml, with the weights that the model begins with
+    start_skip: list[str] = []  # parameters that begin as without it, such as a new last layer: patterns of names
     #: rule for first weights of linear layers and convolutions, in place of their own
     init: Literal["xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal"] | None = None
     prior_bias: bool = False  # the last bias begins with how frequent each class is, or with the mean of the targets
@@ -149,6 +151,8 @@ def _problems(train: Train, lr: float) -> Iterator[tuple[str, str]]:
         yield "train.nesterov needs train.momentum, which is 0", "set train.momentum"
     if train.min_lr > lr:
         yield f"train.min_lr {train.min_lr:g} is above lr {lr:g}", "lower train.min_lr"
+    if train.start_skip and not train.start_from:
+        yield "train.start_skip needs train.start_from", "set train.start_from"
     if train.warmup_epochs >= train.epochs:
         yield f"train.warmup_epochs {train.warmup_epochs:g} leaves none of {train.epochs} epochs", "lower it"
     if "*" in train.freeze and not train.unfreeze_every:

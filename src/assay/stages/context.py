@@ -31,6 +31,7 @@ from assay.runtime import (
     stage_fingerprint,
     task_source,
     tracked_code_check,
+    training_reads,
 )
 from assay.runtime import source_roots as trees
 from assay.runtime.stage_setup import StageContext, start
@@ -52,6 +53,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     shadowed_modules.check(root, {package for one in code.values() for package in packages(root, one)})
     prove_all(ctx, code)
     metric_input_files.check_known(root, ctx.params.task.name)
+    training_reads.check_known(root, ctx.declared.get("train", ()))
     outside = packages(root, code["train"])
     repository_checks.check(ctx)
     training = stage_fingerprint.library_of(root, library_fingerprint.TRAINING, ctx.params.task.name)

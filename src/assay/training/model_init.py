@@ -18,6 +18,7 @@ from assay.training import (
     example_batch,
     initial_weights,
     parameter_groups,
+    pretrained_weights,
     random_streams,
     task_interface,
 )
@@ -47,6 +48,7 @@ def _set_weights(plan: TrainingPlan, made: nn.Module) -> None:
     """First weights (in place) as params.yaml wants them."""
     initial_weights.apply(made, plan.params)
     initial_weights.set_prior(plan.task, made, plan.params, plan.train.targets, plan.classes)
+    pretrained_weights.load(plan.task, made, plan.params.train)
 
 
 def same_start(plan: TrainingPlan, numbers: Sequence[int]) -> Note | None:
