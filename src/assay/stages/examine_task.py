@@ -27,7 +27,7 @@ from assay.doctor.example_draws import MOST
 from assay.replicates.train_and_eval_examples import NEEDED, sample, without
 from assay.runtime import dvc_yaml, files
 from assay.stages.check_run import few
-from assay.training import batches, configured_task, device, random_streams, task_interface
+from assay.training import batches, configured_task, device, loss_terms, random_streams, task_interface
 from assay.training.batches import Tensors
 from assay.training.task_interface import Task
 
@@ -72,7 +72,7 @@ def examined(root: Path, params: Params) -> Report:
     held = [one for one in model.parameters() if one.requires_grad]
     return examine(
         model,
-        lambda output, target: task.call("loss", output, target),
+        lambda output, target: loss_terms.weighed(task.call("loss", output, target), params.train.loss_weights),
         EngineRule([{"params": held, "lr": params.lr}]),
         _loader(both[0], params.train.batch_size),
         _loader(both[1], params.train.batch_size),

@@ -15,6 +15,7 @@ from assay.training import example_batch, optimizers, parameter_groups, random_s
 from assay.training.device import Compiled
 from assay.training.dropout import Masks
 from assay.training.example_batch import Batch
+from assay.training.loss_terms import LossTerms
 from assay.training.model_inputs import Inputs
 from assay.training.parameter_layout import ParameterSlices
 from assay.training.parameter_updates import ParameterUpdate
@@ -45,6 +46,8 @@ class Engine(ABC):
         """`per_epoch`: steps of an epoch."""
         self.task = task
         self.settings = settings
+        assert task.loss is not None
+        self.loss = LossTerms(task.loss, settings.loss_weights)
         self.masks = masks
         self.layout = ParameterSlices.of(modules[0])
         self.saved = frozenset(modules[0].state_dict(keep_vars=True))
@@ -73,7 +76,10 @@ class Engine(ABC):
 
     @abstractmethod
     def differentiate(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """(lanes,) losses of a batch (lanes, batch, …) in training mode; gradients go to `grad`."""
+        """(lanes,) losses of a batch (lanes, batch, …) in training mode; gradients go to `grad`.
+
+        Losses with terms are (lanes, 1 + T) here and in all that follows: what is minimised, then each term.
+        """
 
     @abstractmethod
     def forward(self, inputs: Tensor) -> Tensor:
@@ -140,13 +146,14 @@ class Engine(ABC):
 
     def mean_losses(self, inputs: Inputs, targets: Tensor) -> Tensor:
         """(lanes,) mean loss over all examples."""
-        total, place = torch.zeros(self.lanes, dtype=torch.float64), self.theta.device
+        total, place = torch.zeros(self.lanes, 1, dtype=torch.float64), self.theta.device
         with torch.no_grad(), random_streams.untouched():
             for start in range(0, len(targets), self.portion):
                 part = slice(start, start + self.portion)
                 found = self.losses(example_batch.moved(inputs[part], place), targets[part].to(place)).double().cpu()
-                total += found * len(targets[part])
-        return total / len(targets)
+                total = total + found.reshape(self.lanes, -1) * len(targets[part])
+        mean = total / len(targets)
+        return mean if self.loss.names else mean[:, 0]
 
     def outputs(self, inputs: Inputs) -> Tensor:
         """(lanes, N, …) outputs for N examples, on the host."""

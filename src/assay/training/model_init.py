@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from assay.training import (
     dropout,
     example_batch,
     initial_weights,
+    loss_terms,
     parameter_groups,
     pretrained_weights,
     random_streams,
@@ -101,6 +103,7 @@ def check(plan: TrainingPlan) -> None:
             inputs = example_batch.moved(plan.train.inputs[part], plan.device)
             targets = plan.train.targets[part].to(plan.device)
             task_interface.probe(plan.task, made, inputs, targets, plan.classes)
+            loss_terms.check(plan.task, settings, plan.task.call("loss", made(inputs), targets))
             _check_mixing(plan, made, inputs, targets)
         task_interface.check_storable(plan.task, made)
 
@@ -135,10 +138,10 @@ def _check_mixing(plan: TrainingPlan, made: nn.Module, inputs: Any, targets: Ten
 def _check_soft(plan: TrainingPlan, soft: Tensor, outputs: Tensor, targets: Tensor, option: str) -> None:
     """The loss of probabilities that are 0 and 1 is that of the class numbers."""
     assert plan.task.loss is not None
+    weights, loss = plan.params.train.loss_weights, plan.task.loss
     try:
-        found = plan.task.loss(outputs, soft)
-        alike = torch.allclose(found.double(), plan.task.loss(outputs, targets).double(), rtol=1e-3, atol=1e-5)
-        said = "" if alike else f"gives {float(found):.4g} for what is {float(plan.task.loss(outputs, targets)):.4g}"
+        found, wanted = (float(loss_terms.weighed(loss(outputs, one), weights)) for one in (soft, targets))
+        said = "" if math.isclose(found, wanted, rel_tol=1e-2, abs_tol=1e-4) else f"gives {found:.4g} for {wanted:.4g}"
     except Exception as error:
         said = f"fails with {task_interface.brief(error)}"
     if said:

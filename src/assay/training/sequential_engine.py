@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from assay.core.params_yaml import Params
-from assay.training import device, example_batch
+from assay.training import device, example_batch, loss_terms
 from assay.training.dropout import Masks
 from assay.training.engine import Engine
 from assay.training.task_interface import Task
@@ -32,8 +32,6 @@ class Sequential(Engine):
             leaf.data = view[0]
             leaf.grad = grad[0]
         self.flat = [grad[0] for grad in self.grads]
-        assert task.loss is not None
-        self.loss = task.loss
         self.lr = params.lr
         self.compiled = device.Compiled(self.module) if params.machine.compile else None
         self.optimizer = _optimizer(task, self.leaves, params) if task.optimizer else None
@@ -44,10 +42,10 @@ class Sequential(Engine):
         self.masks.give(None)
         with device.autocast(self.theta.device, self.precision):
             made = (self.compiled or self.module)(device.arranged(example_batch.lane(inputs, 0), self.precision))
-            loss = self.loss(made, targets[0])
-        found = torch.autograd.grad(loss, self.leaves, allow_unused=True, materialize_grads=True)
+            loss = self.loss(made, targets[0])[None]
+        found = torch.autograd.grad(loss_terms.minimised(loss), self.leaves, allow_unused=True, materialize_grads=True)
         torch._foreach_copy_(self.flat, [one.to_dense() if one.is_sparse else one for one in found])
-        return loss.detach().view(1)
+        return loss.detach()
 
     def apply(self, lr: float, step: int) -> None:
         if self.optimizer is None:
@@ -66,7 +64,7 @@ class Sequential(Engine):
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
         self.module.eval()
         with device.autocast(self.theta.device, self.precision):
-            return self.loss(self.module(inputs), targets).detach().view(1)
+            return self.loss(self.module(inputs), targets).detach()[None]
 
     def buffers(self) -> dict[str, Tensor]:
         frozen = {name: one for name, one in self.module.named_parameters() if not one.requires_grad}

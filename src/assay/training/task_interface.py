@@ -1,7 +1,7 @@
 """What a task's `learning.py` offers, checked before the first training step.
 
     model(shape, outputs, **model parameters) -> nn.Module        required
-    loss(outputs, targets) -> scalar mean                         required
+    loss(outputs, targets) -> scalar mean, or dict of several      required, or loss.name
     preprocess(inputs) -> Tensor                                  default: as they are
     statistics(train inputs) -> dict of Tensor                    then preprocess(inputs, statistics)
     transform() -> a scikit-learn transformer                     fitted on training rows; or the transformer itself
@@ -63,7 +63,7 @@ class Task:
     file: str
     root: Path = Path()  # folder of dvc.yaml
     model: Callable[..., nn.Module] | None = None
-    loss: Callable[[Tensor, Tensor], Tensor] | None = None
+    loss: Callable[[Tensor, Tensor], Any] | None = None  # a scalar, or a dict of scalars
     preprocess: Callable[..., Tensor] | None = None
     statistics: Callable[[Tensor], dict[str, Tensor]] | None = None
     transform: Any = None  # a function, or what has fit() and transform()
@@ -280,10 +280,17 @@ def probe(task: Task, module: nn.Module, inputs: Any, targets: Tensor, classes: 
         raise task.refuse(
             "the model returns complex numbers", "real ones, as .abs() or torch.view_as_real() makes them"
         )
-    value = task.call("loss", outputs, targets)
-    if not isinstance(value, Tensor) or value.ndim != 0 or not value.is_floating_point():
-        found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-        raise task.refuse(f"loss() returns {found}", "a scalar Tensor, the mean over the batch")
-    if not value.requires_grad:
-        raise task.refuse("loss() returns a value that does not depend on the model's parameters")
+    _check_loss(task, task.call("loss", outputs, targets))
     predictions(task, outputs.detach().float(), targets, classes)
+
+
+def _check_loss(task: Task, value: Any) -> None:
+    """Raise UsageError unless this is a scalar, or terms by name, which depends on the model."""
+    terms = value if isinstance(value, dict) and value else {"": value}
+    for name, one in terms.items():
+        if not isinstance(one, Tensor) or one.ndim != 0 or not one.is_floating_point():
+            found = tuple(one.shape) if isinstance(one, Tensor) else type(one).__name__
+            term = f" as {name!r}" if name else ""
+            raise task.refuse(f"loss() returns {found}{term}", "a scalar Tensor, the mean over the batch")
+    if not any(one.requires_grad for one in terms.values()):
+        raise task.refuse("loss() returns a value that does not depend on the model's parameters")

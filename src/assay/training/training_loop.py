@@ -15,7 +15,7 @@ from torch import Tensor
 from assay.core.schemas import Divergence
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Watcher
-from assay.training import device, task_interface
+from assay.training import device, loss_terms, task_interface
 from assay.training.checkpoint import Saver
 from assay.training.engine import BatchShare, Engine
 from assay.training.nan_detection import Monitor
@@ -68,7 +68,7 @@ class Training:
             self.step += 1
             lr = self.schedule.rate(self._update)
             losses = self._compiling(inputs, targets, lr) if self.warming else self._step(inputs, targets, lr)
-            self.monitor.look(epoch, self.step, losses)
+            self.monitor.look(epoch, self.step, loss_terms.minimised(losses))
             if self.monitor.over:
                 return
             self.losses.append(losses)
@@ -123,13 +123,13 @@ class Training:
     def _note(self, epoch: int) -> None:
         """Losses at the end of an epoch, for the curves."""
         sizes = torch.tensor([end - start for start, end in self.feed.cuts], dtype=torch.float64)
-        training = torch.stack(self.losses).double().cpu().T @ (sizes / sizes.sum())
+        training = torch.stack(self.losses).double().cpu().movedim(0, -1) @ (sizes / sizes.sum())
         with self.engine.judged():
             validation = self.engine.mean_losses(self.plan.evaluate.inputs, self.plan.evaluate.targets)
         self.losses = []
         for lane, curve in enumerate(self.curves):
             if self.monitor.diverged[lane] is None:
-                curve.append(Point(epoch, float(training[lane]), float(validation[lane])))
+                curve.append(self._point(epoch, training[lane], validation[lane]))
         self._show(epoch)
         self._not_compiled()
         busy = device.utilisation(self.plan.device)
@@ -137,6 +137,17 @@ class Training:
             self.progress.log(
                 f"epoch {epoch}: accelerator {busy} % busy, peak memory {device.peak_memory(self.plan.device)} bytes"
             )
+
+    def _point(self, epoch: int, training: Tensor, validation: Tensor) -> Point:
+        """Losses of one lane, () each, or (1 + T,) with their terms."""
+        names = self.engine.loss.names
+        if not names:
+            return Point(epoch, float(training), float(validation))
+        both = {"train": training[1:], "validation": validation[1:]}
+        more = {
+            f"{part} {name}": float(one) for part, terms in both.items() for name, one in zip(names, terms, strict=True)
+        }
+        return Point(epoch, float(training[0]), float(validation[0]), more)
 
     def _show(self, epoch: int) -> None:
         self.progress.points(
@@ -186,7 +197,9 @@ class Training:
             "step": self.step,
             "spent": self.spent + time.perf_counter() - self.started,
             "losses": torch.stack(self.losses) if self.losses else [],  # one entry, however long the epoch
-            "curves": [[(one.epoch, one.train, one.validation) for one in curve] for curve in self.curves],
+            "curves": [
+                [(one.epoch, one.train, one.validation, dict(one.more)) for one in curve] for curve in self.curves
+            ],
             "diverged": [where and (where.epoch, where.step, where.tensor) for where in self.monitor.diverged],
             "engine": self.engine.state(),
             "feed": self.feed.state(),

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from assay.core.params_yaml import Params, Train
-from assay.training import device, optimizers, random_streams
+from assay.training import device, loss_terms, optimizers, random_streams
 from assay.training.dropout import Masks, Site, StreamDropout
 from assay.training.engine import Engine
 from assay.training.parameter_updates import ParameterUpdate
@@ -61,8 +61,6 @@ class Fused(Engine):
         if task.optimizer is not None:
             raise NotFusable(f"optimizer() in {task.file} updates one replicate at a time")
         super().__init__(task, modules, params.train, masks, per_epoch)
-        assert task.loss is not None
-        self.loss = task.loss
         self.precision = params.train.precision
         self.parts = parts
         self.updates = [ParameterUpdate(part.settings, self.groups, per_epoch) for part in parts]
@@ -87,7 +85,9 @@ class Fused(Engine):
         masks = [self.masks.draw(site, inputs.device) for site in self.sites(inputs)]
         with device.autocast(self.theta.device, self.precision):
             losses = (self.compiled or self._losses)(self.leaves, [*self.kept.values()], inputs, targets, masks)
-        found = torch.autograd.grad(losses.sum(), self.leaves, allow_unused=True, materialize_grads=True)
+        found = torch.autograd.grad(
+            loss_terms.minimised(losses).sum(), self.leaves, allow_unused=True, materialize_grads=True
+        )
         torch._foreach_copy_(self.grads, list(found))
         return losses.detach()
 
