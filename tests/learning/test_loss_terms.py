@@ -7,11 +7,13 @@ import csv
 import pytest
 import torch
 from miniature import Make
-from test_recipe import TASK, adam, hold, plan_of, project_of, reference
+from test_recipe import TASK, Silent, adam, hold, plan_of, project_of, reference
 from torch import Tensor, nn
 
 from assay.core.errors import UsageError
 from assay.training import model_init
+from assay.training.training_loop import Training
+from assay.training.vmap import equivalence_check
 
 TERMS = (
     TASK.partition("    def loss")[0]
@@ -60,10 +62,6 @@ def test_each_term_has_a_curve_that_the_cache_keeps(make: Make, execution: str) 
 
 def test_a_checkpoint_holds_them(make: Make) -> None:
     """What a training has seen of its terms comes back with it."""
-    from test_recipe import Silent, equivalence_check
-
-    from assay.training.training_loop import Training
-
     plan = plan_of(project_of(make, TERMS, epochs=2))
     training = Training(plan, equivalence_check.fused(plan, [0, 1]), [0, 1], Silent())
     training._epoch(1)

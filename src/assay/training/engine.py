@@ -99,10 +99,10 @@ class Engine(ABC):
         `step` counts from 1.
         """
         losses = self.differentiate(inputs, targets)
-        if self.freeze is not None:
-            self.grad.masked_fill_(self.freeze[:, None], 0.0)
         if self.collected is None or self._collect(self.collected, batch):
             self.update.prepare(self.theta, self.grad, step)
+            if self.freeze is not None:
+                self.grad.masked_fill_(self.freeze[:, None], 0.0)
             self.clip()
             self.apply(lr, step)
             if self.settings.ema_decay:
