@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from assay.core.params_yaml import Train
 
@@ -24,11 +25,11 @@ class Schedule:
     settings: Train
     per_epoch: int
 
-    @property
+    @cached_property
     def steps(self) -> int:
         return self.settings.epochs * self.per_epoch
 
-    @property
+    @cached_property
     def warmup(self) -> int:
         """Steps of the warm-up."""
         return round(self.settings.warmup_epochs * self.per_epoch)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from assay.core.params_yaml import Params
-from assay.training import device, example_batch, loss_terms
+from assay.training import device, example_batch
 from assay.training.dropout import Masks
 from assay.training.engine import Engine
 from assay.training.task_interface import Task
@@ -42,10 +42,11 @@ class Sequential(Engine):
         self.masks.give(None)
         with device.autocast(self.theta.device, self.precision):
             made = (self.compiled or self.module)(device.arranged(example_batch.lane(inputs, 0), self.precision))
-            loss = self.loss(made, targets[0])[None]
-        found = torch.autograd.grad(loss_terms.minimised(loss), self.leaves, allow_unused=True, materialize_grads=True)
+            loss = self.loss(made, targets[0])
+        total = loss if loss.ndim == 0 else loss[0]
+        found = torch.autograd.grad(total, self.leaves, allow_unused=True, materialize_grads=True)
         torch._foreach_copy_(self.flat, [one.to_dense() if one.is_sparse else one for one in found])
-        return loss.detach()
+        return loss.detach()[None]
 
     def apply(self, lr: float, step: int) -> None:
         if self.optimizer is None:

@@ -87,6 +87,8 @@ class Training:
     @property
     def _update(self) -> int:
         """The step of the update rule, from 1, that the batch under way belongs to."""
+        if self.settings.accumulate == 1:
+            return self.step
         epoch, batch = divmod(self.step - 1, self.feed.steps)
         return epoch * self.schedule.per_epoch + batch // self.settings.accumulate + 1
 
