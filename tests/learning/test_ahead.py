@@ -38,7 +38,7 @@ TOGETHER = {
             "accumulate": 2,
             "ema_decay": 0.5,
         },
-        [{"clip": 0.5}, {}, {}],
+        [{"clip": 0.5}, {"clip": 0.0}, {"clip": 0.0}],
     ),
     "all differ": (
         {"optimizer": "sgd", "schedule": "cosine"},
