@@ -34,6 +34,7 @@ from assay.runtime import (
     task_code,
     task_problems,
     tracked_code_check,
+    training_reads,
 )
 
 
@@ -162,6 +163,7 @@ def _code(root: Path, params: Params) -> Iterator[AssayError]:
     looks: tuple[Callable[[], None], ...] = (
         lambda: tracked_code_check.check_known(root, [path.as_posix() for path in paths]),
         lambda: metric_input_files.check_known(root, task),
+        lambda: training_reads.check_known(root, dvc_yaml.dependencies(ProjectPaths(root), task).get("train", [])),
         lambda: shadowed_modules.check(root, import_closure.third_party(root, paths)),
         lambda: editable_install_check.check(root, root),
     )

@@ -22,7 +22,9 @@ def of_members(root: Path, params: Params) -> Iterator[AssayError]:
     """Members that are missing, then keyword arguments that do not fit."""
     for part in task_code.MEMBERS:
         try:
-            task_source.read(root, params.task.name, part)
+            source = task_source.read(root, params.task.name, part)
+            if part == task_code.LEARNING:
+                task_source.check_loss(source, task_source.where(root, params.task.name, part), params.loss.name)
         except UsageError as error:
             yield error
     given = {"data": params.data, "model": params.model}

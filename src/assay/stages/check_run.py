@@ -99,7 +99,7 @@ class CheckRun:
 
     def fit(self) -> str:
         if self.train is None:  # the data failed: what can be said of the code alone
-            task_interface.load(self.params.task.name, self.root, self.params.model)
+            task_interface.load(self.params.task.name, self.root, self.params.model, self.params.loss.name)
             return "imported; nothing to train on"
         train_and_predict.measure(self.request(), self.root, params=self.short())
         self.predictions = npy_files.read(self.scratch / "predictions" / "predictions.npy")[0]

@@ -162,7 +162,7 @@ class ContractRun:
             with self._rule("members"), self.effects.again(f"importing {task_source.where(root, self.name, part)}"):
                 task_source.load(root, self.name, part)
         with self._rule("members"):
-            task_interface.load(self.name, root, params.model)
+            task_interface.load(self.name, root, params.model, params.loss.name)
 
     def _data(self) -> None:
         if self._broken("members"):
@@ -210,7 +210,10 @@ class ContractRun:
             return
         with self._rule("determinism"), self.effects.again("training", generators=False):
             self._trained_twice()
-        if task_interface.load(self.name, self.run.root, self.run.params.model).fit is not None:
+        if (
+            task_interface.load(self.name, self.run.root, self.run.params.model, self.run.params.loss.name).fit
+            is not None
+        ):
             self.not_asked |= dict.fromkeys(_OF_LOOP, "fit() is a loop of its own")
             return
         with self._rule("train"), self._plan() as group:

@@ -37,7 +37,7 @@ def preprocess(task: Task, train: Examples, evaluated: Examples, dtype: torch.dt
         raise NotAskedError("there is no preprocess()")
     if task.collate is not None:
         raise NotAskedError("batches are made by collate(): see batches")
-    raw = example_inputs.prepared(task, train, evaluated, None)[0]
+    raw = example_inputs.prepared(task, (train, evaluated), None)[0]
     kept = raw.clone()
     extra = () if task.statistics is None else (task.call("statistics", raw),)
     if not torch.equal(raw, kept):
