@@ -117,7 +117,8 @@ class StageCode(Record, frozen=True, kw_only=True):
     stage: str
     library: str  # fingerprint of what the stage imports of Assay
     files: dict[str, str]  # the user's own sources, relative to the folder of dvc.yaml → hash
-    reads: dict[str, str] | UnsetType = UNSET  # files that the metrics name in READS → hash; left out where none is
+    #: files that the metrics name in READS, or what training reads beside its code → hash; left out where there is none
+    reads: dict[str, str] | UnsetType = UNSET
     shows: dict[str, str] | UnsetType = UNSET  # sources that the task's show() reaches → hash; left out where none is
 
     @property

@@ -17,6 +17,8 @@ from assay.core.paths import PARAMS, PIPELINE
 
 #: folder of the package data
 PLACE = Path(__file__).resolve().parents[1] / "templates"
+#: test that is written beside the task; no name that a user's own test has, as pytest takes but one of each
+TEST = "tests/test_assay_task.py"
 #: line of dvc.yaml that makes the data a dependency of `prepare`; `path` stands for the keys that are read
 _CURVE_LINE = "          y: validation_loss\n"
 _DATA_LINE = "      - ${data.path}\n"
@@ -31,6 +33,7 @@ class Template:
     says: str  # what it is for, in a few words
     files: Mapping[str, str]
     metric: str
+    test: str = ""  # text of a test of the task, written to `TEST` where that is free
     model: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     reads: tuple[str, ...] = ()  # keys of `data:` that are paths, on which `prepare` depends
@@ -54,6 +57,7 @@ TEMPLATES: dict[str, Template] = {
         "images, a folder for each class",
         {"task.py": "image.task.txt"},
         metric="accuracy",
+        test="image.test.txt",
         model={"width": 16},
         data={"size": 32},
         reads=("folder",),
@@ -64,6 +68,7 @@ TEMPLATES: dict[str, Template] = {
         "images and a mask of each",
         {"task.py": "masks.task.txt"},
         metric="iou",
+        test="masks.test.txt",
         model={"width": 16},
         data={"size": 64},
         reads=("images", "masks"),
@@ -74,6 +79,7 @@ TEMPLATES: dict[str, Template] = {
         "a table whose label is a class",
         {"task.py": "table.task.txt"},
         metric="accuracy",
+        test="table.test.txt",
         model={"hidden": 64},
         data={"kind": "classification"},
         reads=("file",),
@@ -83,6 +89,7 @@ TEMPLATES: dict[str, Template] = {
         "a table whose label is a number",
         {"task.py": "table.task.txt"},
         metric="mae",
+        test="regression.test.txt",
         model={"hidden": 64},
         data={"kind": "regression"},
         reads=("file",),
@@ -92,6 +99,7 @@ TEMPLATES: dict[str, Template] = {
         "texts and their classes",
         {"task.py": "text.task.txt"},
         metric="accuracy",
+        test="text.test.txt",
         model={"width": 32},
         reads=("file",),
         epochs=10,
@@ -101,6 +109,7 @@ TEMPLATES: dict[str, Template] = {
         "a language model of one text",
         {"task.py": "tokens.task.txt"},
         metric="nats_per_token",
+        test="tokens.test.txt",
         model={"width": 64},
         data={"length": 64},
         reads=("file",),
@@ -110,6 +119,7 @@ TEMPLATES: dict[str, Template] = {
         "a training loop of your own",
         {"task.py": "loop.task.txt"},
         metric="accuracy",
+        test="loop.test.txt",
         model={"hidden": 32},
         epochs=5,
         curve="train_loss",
@@ -118,6 +128,7 @@ TEMPLATES: dict[str, Template] = {
         "a script of your own, which reports its number",
         {},
         metric="",
+        test="script.test.txt",
         pipeline="script/dvc.yaml",
         parameters="script/params.yaml",
     ),
@@ -155,7 +166,7 @@ def text(name: str) -> str:
 
 def is_ours(content: bytes) -> bool:
     """Whether it is a file that a template writes, unchanged."""
-    names = (name for template in TEMPLATES.values() for name in template.files.values())
+    names = (name for one in TEMPLATES.values() for name in (*one.files.values(), *filter(None, [one.test])))
     return any(content == (PLACE / name).read_bytes() for name in names)
 
 

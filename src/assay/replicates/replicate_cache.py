@@ -46,7 +46,7 @@ class _Trained(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replicate: Replicate
     train: Sequence[float | None]  # loss of each epoch; None where it is not finite
     nondeterministic: list[str]
-    #: of a loop of its own: epoch and what was said of it by name, the losses included
+    #: of a loop of its own, and of a loss with terms: epoch and what was said of it by name, the losses included
     said: list[tuple[float, dict[str, float | None]]] | UnsetType = UNSET
 
 
@@ -139,7 +139,7 @@ class ReplicateCache:
             seconds=found.seconds,
             steps=found.steps,
             weights=raw,
-            curve=curve if trained.said is UNSET else [_point(epoch, values) for epoch, values in trained.said],
+            curve=_said(trained, curve, seen=bool(validation)),
             predictions=predictions,
             diverged=found.diverged or diverged,
             reused=True,
@@ -172,7 +172,8 @@ class ReplicateCache:
                     record = outcome.record()
                     if predicted is not None:
                         record = msgspec.structs.replace(record, diverged=None)
-                    said = [(point.epoch, _values(point)) for point in outcome.curve] if own else UNSET
+                    more = own or any(point.more for point in outcome.curve)  # terms of a loss
+                    said = [(point.epoch, _values(point)) for point in outcome.curve] if more else UNSET
                     trained = _Trained(name, record, curve, self.nondeterministic, said)
                     _seal(folder / _WEIGHTS, trained, outcome.weights)
                 if outcome.predictions is not None:
@@ -271,6 +272,20 @@ class ReplicateCache:
         note = Note(cache_dirs.unkept(f"{self.folder} cannot be written ({error.strerror})"), "uncached")
         if note not in self.notes:
             self.notes.append(note)
+
+
+def _said(trained: _Trained, curve: list[Point], *, seen: bool) -> list[Point]:
+    """Points of a replicate with all that was said of them.
+
+    `curve` has the losses; terms of a validation loss are left out where the examples were not `seen` in training.
+    """
+    if trained.said is UNSET:
+        return curve
+    found = [_point(epoch, values) for epoch, values in trained.said]
+    if trained.replicate.execution == OWN_LOOP:
+        return found
+    terms = [{name: one for name, one in point.more.items() if seen or name.startswith("train ")} for point in found]
+    return [Point(one.epoch, one.train, one.validation, more) for one, more in zip(curve, terms, strict=True)]
 
 
 def _values(point: Point) -> dict[str, float | None]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from assay.data.storage import Examples
 from assay.training import example_batch, example_inputs, example_loader, memory_estimate, model_inputs, random_streams
 from assay.training.example_inputs import DecodeCache
+from assay.training.mixing import Mixing
 from assay.training.model_inputs import CollatedInputs, Inputs, MappedInputs, Preprocessing
 from assay.training.random_streams import Globals, Streams
 from assay.training.task_interface import Task
@@ -143,9 +144,16 @@ class Feed:
     """Batches for `lanes` replicates, each in an order of its own."""
 
     def __init__(
-        self, task: Task, data: Tensors, batch_size: int, streams: Sequence[Streams], loaders: int = 0
+        self,
+        task: Task,
+        data: Tensors,
+        batch_size: int,
+        streams: Sequence[Streams],
+        loaders: int = 0,
+        mixing: Mixing | None = None,
     ) -> None:
         """`loaders`: processes that collate batches of one lane; 0 is this one."""
+        self.mixing = mixing
         self.task = task
         self.data = data
         self.streams = streams
@@ -170,13 +178,14 @@ class Feed:
         rows = torch.from_numpy(order).to(self.data.targets.device)
         if self.whole:
             inputs, targets = self.data.inputs[rows], self.data.targets[rows]
-        for start, end in self.cuts[skip:]:
+        for step, (start, end) in enumerate(self.cuts[skip:], skip):
             if self.whole:
                 batch = inputs[:, start:end], targets[:, start:end]
             else:
                 batch = self.data.inputs[rows[:, start:end]], self.data.targets[rows[:, start:end]]
             moved = batch[0].to(self.device), batch[1].to(self.device)
-            yield self._augmented(*moved) if self.augmenting else moved
+            moved = self._augmented(*moved) if self.augmenting else moved
+            yield self.mixing.batch(*moved, self.streams, (number, step)) if self.mixing else moved
 
     def _collated(self, inputs: CollatedInputs, number: int, skip: int) -> Iterator[tuple[Any, Tensor]]:
         """The only lane of batches of unequal examples."""

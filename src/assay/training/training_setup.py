@@ -16,7 +16,7 @@ from assay.replicates import replicate_cache
 from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.replicates.training_progress import Progress
 from assay.runtime import fork_safety, task_source
-from assay.training import device, target_tensors, task_interface
+from assay.training import configured_task, device
 from assay.training.missing_replicates import RequestRun
 from assay.training.task_interface import Task
 
@@ -48,8 +48,7 @@ def _has_fit(root: Path, params: Params) -> bool:
 def prepare(request: MeasureRequest, root: Path, params: Params, sample: ExampleSubset) -> Prepared:
     """Load the task of `root` for what was read. Raises UsageError for what is wrong in it."""
     with fork_safety.without_driver() if _has_fit(root, params) else nullcontext():
-        loaded = task_interface.load(params.task.name, root, params.model)
-    task = target_tensors.with_parts(loaded, sample.evaluated.several)
+        task = configured_task.load(params, root, sample.train)
     if task.fit is not None:  # its processes ask for the device: where this one did, they could not be copies of it
         return Prepared(task, torch.device("cpu"), sample)
     if params.train.holdout is not UNSET:
