@@ -1,0 +1,75 @@
+"""`assay report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from assay.cli.printing import examples, show
+from assay.commands.compare_score_source import RECORDED
+from assay.commands.report import Reported, report
+from assay.core.errors import GateError, UsageError
+from assay.report.page import page_html, page_markdown
+from assay.runtime import chart_cache, files
+
+PAGE = "report.html"
+
+
+@click.command(
+    epilog=examples(
+        "assay report",
+        "assay report wide deep -o both.html",
+        "assay report HEAD --markdown -o comment.md --require progress",
+    )
+)
+@click.argument("names", metavar="[REV|EXP]...", nargs=-1)
+@click.option("-o", "--output", metavar="FILE", help=f"File to write; default: {PAGE}, Markdown is printed.")
+@click.option("--markdown", is_flag=True, help="A pull-request comment instead of a page.")
+@click.option(
+    "--rescore", is_flag=True, help="Compute the numbers from predictions: runs the metrics of this checkout."
+)
+@click.option("--require", type=click.Choice(["progress", "no-regression"]), help="Leave with code 5 unless shown.")
+def command(names: tuple[str, ...], output: str | None, markdown: bool, rescore: bool, require: str | None) -> None:
+    """Write one page about a result: verdict, seeds, curves, cases, what changed. No network, no script.
+
+    Shows what lies in the work tree unless experiments or revisions are named; several are one family under Holm. Reads
+    records and DVC's cache, and runs no code of the project but with --rescore. What is not at hand is named with the
+    command that brings it.
+    """
+    found = report(Path.cwd(), names, rescore=rescore)
+    if markdown:
+        text = page_markdown.markdown(found.page)
+        if output:
+            _write(Path(output), text)
+        else:
+            show(text.removesuffix("\n"))
+    else:
+        path = Path(output or PAGE)
+        _write(path, page_html.html(found.page, chart_cache.store(found.root)))
+        show(f"{path}: {found.page.lead}", err=True)
+    if require:
+        _check(found, require)
+
+
+def _write(path: Path, text: str) -> None:
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", allowed="a file", hint=f"-o {path / PAGE}")
+    files.write_text(path, text)
+
+
+def _check(found: Reported, require: str) -> None:
+    """As `assay compare --require`: recorded numbers alone pass no gate. Raises GateError."""
+    for place, (said, compared) in enumerate(zip(found.verdicts, found.compared, strict=True)):
+        if compared is None:
+            raise GateError(f"{require} is required, and {said.candidate} is {said.word}: {said.why}")
+        if compared.off_account:
+            raise GateError(compared.off_account, hint="dvc exp run, which records its look, then report that")
+        kept = found.members[place].no_regression if found.members else compared.result.no_regression
+        if not {"progress": said.word == "progress", "no-regression": kept}[require]:
+            raise GateError(f"{require} is required, and the verdict on {said.candidate} is {said.word}")
+        if RECORDED in compared.origins.values():
+            raise GateError(
+                f"the numbers of {said.candidate} were computed neither in this call nor by an evaluate here",
+                hint="the same command with --rescore",
+            )
