@@ -10,7 +10,7 @@ from assay.cli.printing import examples, show
 from assay.commands.compare_score_source import RECORDED
 from assay.commands.report import Reported, report
 from assay.core.errors import GateError, UsageError
-from assay.report.page import page_html, page_markdown
+from assay.report.page import page_html, page_markdown, verdict_section
 from assay.runtime import chart_cache, files
 
 PAGE = "report.html"
@@ -47,7 +47,7 @@ def command(names: tuple[str, ...], output: str | None, markdown: bool, rescore:
     else:
         path = Path(output or PAGE)
         _write(path, page_html.html(found.page, chart_cache.store(found.root)))
-        show(f"{path}: {found.page.lead}", err=True)
+        show(f"{path}: {found.page.lead or verdict_section.lead(found.verdicts[0])}", err=True)
     if require:
         _check(found, require)
 

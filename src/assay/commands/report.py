@@ -17,7 +17,7 @@ from assay.commands.compare_options import Options
 from assay.commands.report_result import ReportedResult
 from assay.core.errors import UsageError
 from assay.report.family_table import FamilyLine
-from assay.report.page import family_section, verdict_section
+from assay.report.page import family_section
 from assay.report.page.page_blocks import Page, PageArticle
 from assay.report.page.verdict_section import ReportedVerdict
 from assay.stats.arm_comparison import Comparison
@@ -109,7 +109,7 @@ def _page(
     articles: Sequence[PageArticle],
 ) -> Page:
     if not members:
-        return Page(f"{results[0].name}: {verdicts[0].word}", verdict_section.lead(verdicts[0]), articles)
+        return Page(f"{results[0].name} against {verdicts[0].baseline}", "", articles)
     lines = [
         FamilyLine(
             one.alone.candidate,

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from assay.commands import report_grid, report_tables
 from assay.commands.report_result import ReportedResult
 from assay.core import schemas
 from assay.core.errors import AssayError
-from assay.core.paths import ARMS, IN_PROJECT, MANIFEST, PARAMS, VALIDATION_PART
+from assay.core.paths import ARMS, IN_PROJECT, MANIFEST, VALIDATION_PART
 from assay.core.sanitize_output import csv_cell
 from assay.core.schemas import Arm, Part
 from assay.history import metrics_json
@@ -29,7 +28,7 @@ from assay.report.page import class_sections, record_sections, replicate_section
 from assay.report.page.page_blocks import Gap, PageArticle, PageSection
 from assay.report.page.record_sections import ArmPrice, Provenance
 from assay.report.page.verdict_section import ReportedVerdict
-from assay.runtime import dvc_yaml, git, npy_files
+from assay.runtime import git, npy_files
 
 R = TypeVar("R")
 #: digits where no spread says how many
@@ -58,7 +57,7 @@ def _sections(result: ReportedResult, verdict: ReportedVerdict) -> Iterator[Page
     yield _changes(result, verdict.baseline)
     yield _classes(reader, rows, slice_gaps)
     yield class_sections.ensemble_section(rows)
-    yield record_sections.price_section(*(_price(arms[arm]) for arm in ARMS), arm_gaps)
+    yield record_sections.price_section(_price(arms["baseline"]), _price(arms["candidate"]), arm_gaps)
     yield class_sections.slices_section(rows, min_effect, digits)
     yield _data(reader)
     yield verdict_section.cautions_section(verdict)

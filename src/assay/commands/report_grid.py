@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from assay.commands import compare_sides
 from assay.commands.report_result import ReportedResult
 from assay.core.errors import AssayError
 from assay.core.paths import REPLICATES
@@ -18,7 +19,6 @@ from assay.report.page.chart_specs import Interval
 from assay.report.page.page_blocks import PageSection
 from assay.runtime import git, table_files
 from assay.runtime.git_objects import reading
-from assay.commands import compare_sides
 
 
 def sections(result: ReportedResult, min_effect: float, digits: int) -> Iterator[PageSection]:
@@ -55,8 +55,8 @@ def _measured(result: ReportedResult) -> dict[str, tuple[Interval, str]]:
         delta = metrics_json.number(one.metrics, "delta")
         identity = _identity(table.content) if table else ""
         if identity and delta is not None:
-            ends = (metrics_json.number(one.metrics, key) for key in ("ci_low", "ci_high"))
-            found[identity] = Interval(one.name, delta, *ends), metrics_json.text(one.metrics, "verdict")
+            low, high = (metrics_json.number(one.metrics, key) for key in ("ci_low", "ci_high"))
+            found[identity] = Interval(one.name, delta, low, high), metrics_json.text(one.metrics, "verdict")
     return found
 
 

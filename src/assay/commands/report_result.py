@@ -125,8 +125,7 @@ def compared(result: ReportedResult, options: Options) -> Compared:
         found = replace(
             comparing.compare(result.root, [named], replace(options, alpha=level)), off_account=found.off_account
         )
-    origins = {result.name: origin for origin in found.origins.values()}
-    return replace(found, candidate=result.name, origins=origins)
+    return replace(found, candidate=result.name, origins=dict.fromkeys([result.name], *found.origins.values()))
 
 
 def verdict(result: ReportedResult, options: Options) -> tuple[ReportedVerdict, Compared | None]:

@@ -14,14 +14,14 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 #: what begins a tag, a comment or the end of a script in HTML
 _TAG = re.compile(r"<(?=[/!?A-Za-z])")
 
-#: what means something in a line of Markdown wherever it stands
+#: what means something in a line of Markdown wherever it stands, and at its beginning
 _MARKS = re.compile(r"[\\`*_\[\]~|>]")
-#: @name, #12, GH-12, owner/name#12
-_MENTION = re.compile(r"@|#(?=\d)|\bGH-(?=\d)", re.IGNORECASE)
-#: what GitHub makes a link of by itself
-_ADDRESS = re.compile(r"\bhttps?:|\bftp:|\bmailto:|\bwww(?=\.)", re.IGNORECASE)
+_BEGINS = re.compile(r"^(\s*|\s*\d+)([#+=.)-])")
+#: @name, #12, GH-12; addresses that GitHub makes links of by itself
+_MENTION = re.compile(r"@|#(?=\d)|\bGH-(?=\d)|\b(?:https?|ftp|mailto):|\bwww(?=\.)", re.IGNORECASE)
 #: what GitHub takes for a commit
 _COMMIT = re.compile(r"\b[0-9a-f]{7,64}\b", re.IGNORECASE)
+_NOTHING = "<!-- -->"
 
 
 def lines(text: str) -> str:
@@ -72,12 +72,12 @@ def markdown_cell(text: str) -> str:
 def comment(text: str) -> str:
     """One line of a comment on GitHub in which nothing is a mark, a link, a mention, a number of an issue or a commit.
 
-    A character without width stands where a name, a number or a hash would begin to mean something.
+    An empty HTML comment stands where a name, a number or a hash would begin to mean something.
     """
     plain = _MARKS.sub(r"\\\g<0>", line(text)).replace("&", "&amp;").replace("<", "&lt;")
-    plain = _MENTION.sub("\\g<0>\u200b", plain)
-    plain = _ADDRESS.sub("\\g<0>\u200b", plain)
-    return _COMMIT.sub(lambda found: f"{found[0][:6]}\u200b{found[0][6:]}", plain)
+    plain = _BEGINS.sub(r"\1\\\2", plain)
+    plain = _COMMIT.sub(lambda found: f"{found[0][:6]}{_NOTHING}{found[0][6:]}", plain)
+    return _MENTION.sub(rf"\g<0>{_NOTHING}", plain)
 
 
 def csv_cell(value: object) -> object:

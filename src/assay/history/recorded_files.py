@@ -31,7 +31,7 @@ class MissingFile:
 
 @dataclass
 class RecordedFiles:
-    """Files of `commit`, or of the work tree at `root` where it is "". `missing` collects what was asked for in vain."""
+    """Files of `commit`, "" for the work tree at `root`. `missing` collects what was asked for in vain."""
 
     root: Path
     commit: str

@@ -36,6 +36,7 @@ _AXIS = {
 _CONFIG: Spec = {
     "aria": False,
     "background": None,
+    "padding": {"left": 28, "right": 8, "top": 5, "bottom": 5},  # readers' fonts are wider than the drawing program's
     "font": "system-ui, sans-serif",
     "view": {"stroke": None},
     "axis": _AXIS,
@@ -173,7 +174,8 @@ def curves(points: Sequence[Mapping[str, Any]], means: Sequence[Mapping[str, Any
 
     Rows have arm, part, seed (of points), epoch, loss, which is None in a gap. `top`: where the scale is cut.
     """
-    scale: Spec = {"zero": False} if top is None else {"domainMax": top, "clamp": False, "zero": False}
+    scale: Spec = {"type": "log"} if logarithmic(points) else {"zero": False}
+    scale |= {} if top is None else {"domainMax": top}
     x = {"field": "epoch", "type": "quantitative", "title": "epoch", "axis": {"tickMinStep": 1, "tickCount": 6}}
     y = {"field": "loss", "type": "quantitative", "title": "loss", "scale": scale}
     legend = {"field": "arm", "type": "nominal", "scale": _arms("range", COLOURS)}
@@ -204,6 +206,12 @@ def curves(points: Sequence[Mapping[str, Any]], means: Sequence[Mapping[str, Any
     )
 
 
+def logarithmic(points: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether losses are drawn by their orders of magnitude: all above 0, and the largest ten times the smallest."""
+    losses = [row["loss"] for row in points if row["loss"] is not None]
+    return bool(losses) and min(losses) > 0 and max(losses) > 10 * min(losses)
+
+
 def reliability(rows: Sequence[Mapping[str, Any]]) -> Spec:
     """Accuracy against confidence, a line and a shape an arm; the diagonal is what a calibrated model has."""
     x = {"field": "confidence", "type": "quantitative", "scale": {"domain": [0, 1]}}
@@ -212,7 +220,12 @@ def reliability(rows: Sequence[Mapping[str, Any]]) -> Spec:
     shape = {"field": "arm", "type": "nominal", "scale": _arms("range", SHAPES)}
     diagonal = _values([{"confidence": 0, "accuracy": 0}, {"confidence": 1, "accuracy": 1}])
     dashed = {"type": "line", "color": LINE, "strokeDash": [4, 3]}
-    size = {"field": "count", "type": "quantitative", "legend": None, "scale": {"type": "sqrt", "range": [20, 200]}}
+    size = {
+        "field": "predictions",
+        "type": "quantitative",
+        "legend": None,
+        "scale": {"type": "sqrt", "range": [15, 110]},
+    }
     return _spec(
         [
             {"data": diagonal, "mark": dashed, "encoding": {"x": x, "y": y}},

@@ -17,7 +17,7 @@ from assay.core import sanitize_output
 from assay.report.page.vl_convert_package import vl_convert
 
 #: counts changes of what this module makes of a chart: an older one in a cache is another
-REVISION = 1
+REVISION = 2
 #: of Vega-Lite, which vl-convert brings in several
 VEGA_LITE = "5.20"
 _SPACE = "http://www.w3.org/2000/svg"
@@ -100,5 +100,7 @@ def _named(drawn: str, name: str, title: str, description: str) -> str:
         said = Xml.Element(tag, {"id": f"{name}-{tag}"})
         said.text = sanitize_output.line(text)
         root.insert(place, said)
+    width = float(root.get("viewBox", "0 0 500 0").split()[2])
+    root.set("style", f"max-width: {1.4 * width:.0f}px")
     root.attrib |= {"role": "img", "aria-labelledby": f"{name}-title {name}-desc"}
     return Xml.tostring(root, encoding="unicode")

@@ -26,7 +26,7 @@ class ReliabilityBin(NamedTuple):
     arm: str
     confidence: float
     accuracy: float
-    count: int
+    predictions: int
 
 
 class SliceRow(NamedTuple):
@@ -93,7 +93,7 @@ def _shade(count: int, size: int) -> int:
 
 
 def _reliability(bins: Sequence[ReliabilityBin]) -> Figure:
-    rows = [(one.arm, f"{one.confidence:.3f}", f"{one.accuracy:.3f}", str(one.count)) for one in bins]
+    rows = [(one.arm, f"{one.confidence:.3f}", f"{one.accuracy:.3f}", str(one.predictions)) for one in bins]
     columns = ("arm", "confidence", "accuracy", "predictions")
     table = PageTable("predictions by their confidence", columns, rows, frozenset({1, 2, 3}), closed=True)
     off = {
@@ -108,8 +108,8 @@ def _reliability(bins: Sequence[ReliabilityBin]) -> Figure:
 
 
 def _calibration_error(bins: Sequence[ReliabilityBin]) -> float:
-    total = sum(one.count for one in bins)
-    return sum(abs(one.accuracy - one.confidence) * one.count for one in bins) / total if total else 0.0
+    total = sum(one.predictions for one in bins)
+    return sum(abs(one.accuracy - one.confidence) * one.predictions for one in bins) / total if total else 0.0
 
 
 def _by_class(rows: Sequence[SliceRow]) -> PageTable:

@@ -38,7 +38,7 @@ def family_section(lines: Sequence[FamilyLine], metric: str) -> PageSection:
         return PageSection("family", "One family", [table, *notes])
     result = lines[0].result
     spec = chart_specs.intervals(rows, result.min_effect, f"difference in {metric}")
-    description = f"candidate minus {lines[0].baseline}; {verdict_section.better(result)}{verdict_section.limit(result.min_effect)}"
+    description = f"candidate minus {lines[0].baseline}; {verdict_section.scale_in_words(result)}"
     figure = Figure("differences of all candidates, each interval at its own level", description, spec, table)
     return PageSection("family", "One family", [figure, *notes])
 

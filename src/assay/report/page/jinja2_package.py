@@ -6,9 +6,10 @@ from assay.core.errors import UsageError
 
 try:
     import jinja2
+    from markupsafe import Markup
 except ImportError as error:
     raise UsageError(
         "pages need Jinja2, which is not installed", hint="pip install 'dvc-assay[report]', or assay report --markdown"
     ) from error
 
-__all__ = ["jinja2"]
+__all__ = ["Markup", "jinja2"]

@@ -14,7 +14,7 @@ from typing import Any
 from assay.core import sanitize_output
 from assay.report.page import chart_svg
 from assay.report.page.chart_svg import Store
-from assay.report.page.jinja2_package import jinja2
+from assay.report.page.jinja2_package import Markup, jinja2
 from assay.report.page.page_blocks import LONGEST_CELL, Figure, Page
 from assay.report.page.vl_convert_package import INSTALL
 
@@ -30,7 +30,7 @@ def html(page: Page, store: Store) -> str:
         autoescape=True, finalize=_printable, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
     template = environment.from_string(folder.joinpath("page.html").read_text(encoding="utf-8"))
-    style = jinja2.utils.markupsafe.Markup(folder.joinpath("page.css").read_text(encoding="utf-8").rstrip("\n"))
+    style = Markup(folder.joinpath("page.css").read_text(encoding="utf-8").rstrip("\n"))
     count = itertools.count(1)
     note = "" if chart_svg.available() else NO_CHARTS
     return str(template.render(page=page, style=style, note=note, draw=partial(_chart, count, store), cut=_cut))
@@ -40,7 +40,7 @@ def _chart(count: itertools.count[int], store: Store, figure: Figure) -> Any:
     if not chart_svg.available():
         return ""
     drawn = chart_svg.svg(figure.spec, f"c{next(count)}", figure.title, figure.description, store)
-    return jinja2.utils.markupsafe.Markup(drawn)
+    return Markup(drawn)
 
 
 def _printable(value: Any) -> Any:

@@ -39,7 +39,8 @@ _BAR = 41
 
 def markdown(page: Page) -> str:
     """At most `MOST` characters, cut between blocks."""
-    text = f"{MARK}\n### {_line(page.title)}\n\n**{_line(page.lead)}**\n"
+    text = f"{MARK}\n### {_line(page.title)}\n"
+    text += f"\n**{_line(page.lead)}**\n" if page.lead else ""
     for block in _blocks(page):
         if len(text) + len(block) + len(CUT) + 1 > MOST:
             return text + CUT
@@ -64,7 +65,8 @@ def _ordered(article: PageArticle) -> Sequence[PageSection]:
 
 def _block(block: Block) -> str:
     if isinstance(block, Sentence):
-        return f"> {_line(block.text)}" if block.tone == "caution" else _line(block.text)
+        form = {"caution": "> {}", "strong": "**{}**"}.get(block.tone, "{}")
+        return form.format(_line(block.text))
     if isinstance(block, PageTable):
         return _table(block)
     if isinstance(block, Figure):
@@ -138,4 +140,4 @@ def _line(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return sanitize_output.comment(sanitize_output.cut(text, LONGEST)).replace("|", "\\|")
+    return sanitize_output.comment(sanitize_output.cut(text, LONGEST))

@@ -61,9 +61,19 @@ def replicates_section(
         f"{arm}: {len(values)} between {min(values):.{digits}f} and {max(values):.{digits}f}"
         for arm, values in known.items()
     )
-    spec = chart_specs.replicates(known, floors, metric)
+    near = _near(floors, [value for values in known.values() for value in values])
+    if far := [f"{name} ({number(value, digits)})" for name, value in floors.items() if name not in near]:
+        description += f". Floors outside of the chart: {', '.join(far)}"
+    spec = chart_specs.replicates(known, near, metric)
     figure = Figure(f"{metric} of each replicate", f"{description}. A bar marks the mean", spec, table)
     return PageSection("replicates", "Replicates", [figure])
+
+
+def _near(floors: Mapping[str, float], values: Sequence[float]) -> dict[str, float]:
+    """Floors that stretch the scale to at most four times the length that the replicates need."""
+    low, high = min(values), max(values)
+    reach = 1.5 * (high - low)
+    return {name: value for name, value in floors.items() if low - reach <= value <= high + reach}
 
 
 def curves_section(arms: Mapping[str, Sequence[CurvePoint]], gaps: Sequence[Gap]) -> PageSection:
@@ -75,7 +85,7 @@ def curves_section(arms: Mapping[str, Sequence[CurvePoint]], gaps: Sequence[Gap]
 
 
 def still_falling(arms: Mapping[str, Sequence[CurvePoint]]) -> list[str]:
-    """`candidate: validation loss still falling at the end in 3 of 10 seeds`: lowest in the last tenth of the epochs."""
+    """`candidate: validation loss still falling at the end in 3 of 10 seeds`."""
     said = []
     for arm, points in arms.items():
         by_seed = [found for found in _series(points, "validation").values() if any(y is not None for _, y in found)]
@@ -116,10 +126,11 @@ def _curves(arms: Mapping[str, Sequence[CurvePoint]]) -> Figure:
             means += _means(arm, part, series)
     seeds = {arm: len({point.seed for point in points}) for arm, points in arms.items() if points}
     counted = ", ".join(f"{count} of the {arm}" for arm, count in seeds.items())
-    top = _top([row["loss"] for row in lines if row["loss"] is not None])
+    scale = ", by orders of magnitude" if chart_specs.logarithmic(lines) else ""
+    top = None if scale else _top([row["loss"] for row in lines if row["loss"] is not None])
     cut = "" if top is None else f"; the scale ends at {top:.3g}, some losses lie above it"
     return Figure(
-        "loss by epoch",
+        f"loss by epoch{scale}",
         f"Seeds: {counted}. Thin lines are single seeds, thick ones their mean; training is dashed{cut}",
         chart_specs.curves(lines, means, top),
         _table(means),

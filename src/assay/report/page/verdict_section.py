@@ -110,19 +110,16 @@ def _chart(found: ReportedVerdict, result: Comparison) -> Figure | None:
     digits = comparison_text.decimals(result)
     return Figure(
         f"{found.label}: {found.candidate} minus {found.baseline}",
-        f"{difference(found)}; {better(result)}{limit(result.min_effect)}",
+        f"{difference(found)}; {scale_in_words(result)}",
         chart_specs.intervals(rows, result.min_effect, f"difference in {found.label}"),
         interval_table("differences", rows, digits),
     )
 
 
-def better(result: Comparison) -> str:
-    return "right of 0 is better" if result.direction == "maximize" else "left of 0 is better"
-
-
-def limit(min_effect: float) -> str:
-    """What ±m on the scale is."""
-    return f"; m = {min_effect:g} is the smallest difference that matters" if min_effect > 0 else ""
+def scale_in_words(result: Comparison) -> str:
+    """Which side of 0 is better, and what ±m on the scale is."""
+    side = "right of 0 is better" if result.direction == "maximize" else "left of 0 is better"
+    return side + (f"; m = {result.min_effect:g} is the smallest difference that matters" if result.min_effect else "")
 
 
 def interval_table(caption: str, rows: Sequence[Interval], digits: int) -> PageTable:
