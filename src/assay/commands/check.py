@@ -193,7 +193,8 @@ def _metric(root: Path, params: Params) -> Iterator[AssayError]:
 
 def _code(root: Path, params: Params) -> Iterator[AssayError]:
     task = params.task.name
-    paths = sorted({file for part in task_code.MEMBERS for file in task_code.closure(root, task, part)})
+    parts = (*task_code.MEMBERS, task_code.SHOW)
+    paths = sorted({file for part in parts for file in task_code.closure(root, task, part)})
     looks: tuple[Callable[[], None], ...] = (
         lambda: tracked_code_check.check_known(root, [path.as_posix() for path in paths]),
         lambda: metric_input_files.check_known(root, task),

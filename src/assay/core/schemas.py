@@ -118,11 +118,19 @@ class StageCode(Record, frozen=True, kw_only=True):
     library: str  # fingerprint of what the stage imports of Assay
     files: dict[str, str]  # the user's own sources, relative to the folder of dvc.yaml → hash
     reads: dict[str, str] | UnsetType = UNSET  # files that the metrics name in READS → hash; left out where none is
+    shows: dict[str, str] | UnsetType = UNSET  # sources that the task's show() reaches → hash; left out where none is
+
+    @property
+    def sources(self) -> list[str]:
+        """All sources of the user's own, in the order of their names."""
+        return sorted({*self.files, *([] if self.shows is UNSET else self.shows)})
 
     @property
     def hashes(self) -> dict[str, str]:
-        """Both kinds of files → hash."""
-        return self.files | ({} if self.reads is UNSET else self.reads)
+        """All kinds of files → hash; where the metrics and show() reach one file, of both."""
+        shown = {} if self.shows is UNSET else self.shows
+        found = self.files | ({} if self.reads is UNSET else self.reads)
+        return found | {name: f"{found[name]} {hashed}" if name in found else hashed for name, hashed in shown.items()}
 
 
 class ScriptInputs(Record, frozen=True, kw_only=True):

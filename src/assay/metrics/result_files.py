@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from assay.core import reported_key
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import NOT_RECORDED
-from assay.metrics import result_tables, slice_losses, slice_table
+from assay.metrics import example_cases, result_tables, slice_losses, slice_table
 from assay.metrics.candidate_verdict import Judgement
 from assay.metrics.scored_arm import Ruler, Scored
 from assay.metrics.slice_scores import SliceFinding
@@ -81,8 +82,18 @@ def _write_of_predictions(layout: ProjectPaths, found: Evaluated) -> None:
 
 
 def declares_slices(layout: ProjectPaths) -> bool:
-    """Whether dvc.yaml has results/slices.csv: older ones do not, and nobody tracks what they do not name."""
-    name = layout.slices.relative_to(layout.root).as_posix()
+    """Whether dvc.yaml has results/slices.csv."""
+    return _declares(layout, layout.slices)
+
+
+def declares_case_record(layout: ProjectPaths) -> bool:
+    """Whether dvc.yaml has results/cases.json."""
+    return _declares(layout, layout.case_record)
+
+
+def _declares(layout: ProjectPaths, path: Path) -> bool:
+    """Whether dvc.yaml names an output: older ones do not know all, and nobody tracks what they do not name."""
+    name = path.relative_to(layout.root).as_posix()
     return name in layout.pipeline.read_text(encoding="utf-8", errors="replace")
 
 
@@ -119,8 +130,7 @@ def _cases(found: Evaluated) -> str:
 
 def _probabilities(found: Evaluated) -> bool:
     """Whether predictions are a probability per class, as the two class plots need them."""
-    shape = found.candidate.predictions.shape[2:]
-    return found.classes is not None and shape == (len(found.classes),) and np.ndim(found.ruler.targets) == 1
+    return example_cases.has_probabilities(found.candidate, found.ruler, found.classes)
 
 
 def _confusion(found: Evaluated) -> str:

@@ -1,9 +1,9 @@
 """The code of a task that each part of it reaches: data (prepare), learning (train), metrics (evaluate).
 
-A folder of three files counts file by file. A `task.py` counts by what the members of a part reach in it and in the
-modules that it imports, definition by definition; statements that importing runs for more than a name count for every
-part. Covers: files, hashes and texts of a part, the library's code in it. Not covered: finding the files
-(`runtime.task_source`), what a name leads to (`core.reachability`).
+A folder of three files counts file by file, and so does a show.py in it. A `task.py` counts by what the members of a
+part reach in it and in the modules that it imports, definition by definition; statements that importing runs for more
+than a name count for every part. Covers: files, hashes and texts of a part, the library's code in it. Not covered:
+finding the files (`runtime.task_source`), what a name leads to (`core.reachability`).
 """
 
 from __future__ import annotations
@@ -28,8 +28,11 @@ MEMBERS: Mapping[str, tuple[str, ...]] = {
         *("model", "loss", "preprocess", "statistics", "transform", "augment", "predict", "score", "optimizer"),
         *("fit", "load", "decode", "collate"),
     ),
-    METRICS: ("METRICS", "REVISION", "READS", "show"),
+    METRICS: ("METRICS", "REVISION", "READS"),
 }
+#: part that a task may have beside: what draws an example for a person, in a process of its own
+SHOW = "show"
+_REACHED = {**MEMBERS, SHOW: ("show",)}
 
 #: dotted name → source, as `import_closure.read_module` finds it
 Reader = Callable[[str], Source | None]
@@ -81,7 +84,7 @@ def library(root: Path, task: str, part: str) -> str:
     module = task_source.module(root, task, part)
     project = Project(partial(import_closure.read_module, root))
     inside = sorted(
-        (unit for unit in of_members(project, module, MEMBERS[part]).units if _of_library(unit)),
+        (unit for unit in of_members(project, module, _REACHED[part]).units if _of_library(unit)),
         key=lambda unit: (unit.module, unit.place),
     )
     return files.digest("\n".join(f"{unit.module}: {unit.text}" for unit in inside).encode()) if inside else ""
@@ -90,7 +93,7 @@ def library(root: Path, task: str, part: str) -> str:
 def units(root: Path, read: Reader, parts: Iterable[str]) -> dict[Path | None, list[Unit]]:
     """File of the project (None: the library's) → statements of it that these parts of a task.py reach, in order."""
     project, tree = Project(read), trees.project(root)
-    members = [member for part in parts for member in MEMBERS[part]]
+    members = [member for part in parts for member in _REACHED[part]]
     reach: Reach = of_members(project, task_source.SINGLE, members)
     found: dict[Path | None, list[Unit]] = defaultdict(list)
     for unit in sorted(reach.units, key=lambda unit: (unit.module, unit.place)):

@@ -11,7 +11,7 @@ import ast
 import importlib
 import os
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +110,31 @@ def read(root: Path, task: str, name: str) -> TaskModule:
 def is_ready(source: TaskModule) -> bool:
     """Whether this is the ready metrics, as the task has none of its own."""
     return source.path == trees.OURS / "ready" / "metrics.py"
+
+
+def show_part(root: Path, task: str) -> str | None:
+    """The part of the task in which its `show` is written: show, or metrics where metrics.py has it; None without one.
+
+    A show.py counts whatever it defines, so that one without `show` is told and not passed over.
+    """
+    if is_single(root, task):
+        return "show" if "show" in _parsed(path(root, task, "show"), SINGLE).names else None
+    if path(root, task, "show").is_file():
+        return "show"
+    metrics = path(root, task, "metrics")
+    return "metrics" if metrics.is_file() and "show" in _parsed(metrics, where(root, task, "metrics")).names else None
+
+
+def load_show(root: Path, task: str) -> Callable[[Any], Any] | None:
+    """The task's `show`; None where it has none. Raises UsageError with file and line of what went wrong."""
+    part = show_part(root, task)
+    if part is None:
+        return None
+    with sys_path.active(root), said_by_task(root, task, part):
+        found = getattr(importlib.import_module(module(root, task, part)), "show", None)
+    if not callable(found) and path(root, task, part).name == "show.py":
+        raise UsageError(f"{where(root, task, part)} defines no show", allowed="a function show(example)")
+    return found if callable(found) else None
 
 
 def _parsed(file: Path, called: str) -> TaskModule:

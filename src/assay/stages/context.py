@@ -118,9 +118,9 @@ def prove_all(ctx: StageContext, code: Mapping[str, StageCode]) -> None:
     """Every stage's sources, followed without running them, against Git."""
     root, home = ctx.layout.root, ctx.run.home
     declared = ctx.declared
-    tracked_code_check.check_known(root, sorted({file for one in code.values() for file in one.files}))
+    tracked_code_check.check_known(root, sorted({file for one in code.values() for file in one.sources}))
     for stage, one in code.items():
-        own = [path for path in declared.get(stage, []) if path not in one.files]
-        tracked_code_check.check(root, stage, own, (), one.files)
+        own = [path for path in declared.get(stage, []) if path not in one.sources]
+        tracked_code_check.check(root, stage, own, (), one.sources)
         if home != root:
-            tracked_code_check.check_left_behind(home, root, stage, own, one.files)
+            tracked_code_check.check_left_behind(home, root, stage, own, one.sources)
