@@ -18,15 +18,17 @@ from assay.changes.strategy_content import StrategyContent
 from assay.commands import report_grid, report_tables
 from assay.commands.report_result import ReportedResult
 from assay.core import schemas
+from assay.core.case_records import CasesRecord
 from assay.core.errors import AssayError
 from assay.core.paths import ARMS, IN_PROJECT, MANIFEST, VALIDATION_PART
 from assay.core.sanitize_output import csv_cell
 from assay.core.schemas import Arm, Part
 from assay.history import metrics_json
 from assay.report import comparison_text
-from assay.report.page import class_sections, record_sections, replicate_sections, verdict_section
+from assay.report.page import cases_section, class_sections, record_sections, replicate_sections, verdict_section
 from assay.report.page.page_blocks import Gap, PageArticle, PageSection
 from assay.report.page.record_sections import ArmPrice, Provenance
+from assay.report.page.replicate_sections import CurvePoint
 from assay.report.page.verdict_section import ReportedVerdict
 from assay.runtime import git, npy_files
 
@@ -52,13 +54,16 @@ def _sections(result: ReportedResult, verdict: ReportedVerdict) -> Iterator[Page
     arm_gaps = reader.taken()
     yield verdict_section.verdict_section(verdict)
     yield _replicates(result, digits)
-    yield _curves(reader)
+    curves, curve_gaps = _curves(reader)
+    yield replicate_sections.curves_section(curves, curve_gaps)
     yield verdict_section.new_examples_section(verdict)
+    yield _cases(reader)
     yield _changes(result, verdict.baseline)
     yield _classes(reader, rows, slice_gaps)
     yield class_sections.ensemble_section(rows)
     yield record_sections.price_section(_price(arms["baseline"]), _price(arms["candidate"]), arm_gaps)
     yield class_sections.slices_section(rows, min_effect, digits)
+    yield replicate_sections.end_of_training_section(curves)
     yield _data(reader)
     yield verdict_section.cautions_section(verdict)
     yield from report_grid.sections(result, min_effect, digits)
@@ -106,12 +111,20 @@ def _replicates(result: ReportedResult, digits: int) -> PageSection:
     return replicate_sections.replicates_section(rows, floors, result.metric, digits)
 
 
-def _curves(reader: _Reader) -> PageSection:
-    found = {
+def _curves(reader: _Reader) -> tuple[dict[str, Sequence[CurvePoint]], list[Gap]]:
+    found: dict[str, Sequence[CurvePoint]] = {
         arm: reader.parsed(IN_PROJECT.curves(arm).as_posix(), report_tables.curves, f"curves of the {arm}") or []
         for arm in ARMS
     }
-    return replicate_sections.curves_section(found, reader.taken())
+    return found, reader.taken()
+
+
+def _cases(reader: _Reader) -> PageSection:
+    path = IN_PROJECT.case_record.as_posix()
+    found = reader.parsed(
+        path, lambda content: None if content is None else schemas.decode(content, CasesRecord, path), "cases"
+    )
+    return cases_section.cases_section(found, reader.taken())
 
 
 def _classes(reader: _Reader, rows: Sequence[class_sections.SliceRow], gaps: Sequence[Gap]) -> PageSection:

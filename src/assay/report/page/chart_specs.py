@@ -174,7 +174,7 @@ def curves(points: Sequence[Mapping[str, Any]], means: Sequence[Mapping[str, Any
 
     Rows have arm, part, seed (of points), epoch, loss, which is None in a gap. `top`: where the scale is cut.
     """
-    scale: Spec = {"type": "log"} if logarithmic(points) else {"zero": False}
+    scale: Spec = {"type": "log", "nice": False} if logarithmic(points) else {"zero": False}
     scale |= {} if top is None else {"domainMax": top}
     x = {"field": "epoch", "type": "quantitative", "title": "epoch", "axis": {"tickMinStep": 1, "tickCount": 6}}
     y = {"field": "loss", "type": "quantitative", "title": "loss", "scale": scale}

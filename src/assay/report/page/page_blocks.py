@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 #: characters of one foreign text in a cell
 LONGEST_CELL = 200
@@ -78,13 +78,23 @@ class Gap:
     hint: str = ""
 
 
+class GalleryItem(NamedTuple):
+    """One example: its heading, lines below it, a picture as a `data:` address or "", a text or ""."""
+
+    heading: str
+    lines: Sequence[str]
+    picture: str = ""
+    text: str = ""
+
+
 @dataclass(frozen=True)
 class Gallery:
-    """Examples for the eye. An item is (heading, lines below it, picture as a `data:` address or "", text or "")."""
+    """Examples for the eye."""
 
     kind: ClassVar[str] = "gallery"
     caption: str
-    items: Sequence[tuple[str, Sequence[str], str, str]]
+    items: Sequence[GalleryItem]
+    closed: bool = False
 
 
 Block = Sentence | PageTable | Figure | Preformatted | DiffLines | Gap | Gallery

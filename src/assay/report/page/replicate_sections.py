@@ -80,8 +80,14 @@ def curves_section(arms: Mapping[str, Sequence[CurvePoint]], gaps: Sequence[Gap]
     """Training and validation loss of every seed, the mean of each arm, both arms on one axis."""
     blocks: list[Block] = list(gaps)
     if any(arms.values()):
-        blocks = [_curves(arms), *(Sentence(line) for line in still_falling(arms)), *gaps]
+        blocks = [_curves(arms), *gaps]
     return PageSection("curves", "Learning curves", blocks or [Sentence("no curves were recorded")])
+
+
+def end_of_training_section(arms: Mapping[str, Sequence[CurvePoint]]) -> PageSection:
+    """Whether longer training might have helped."""
+    lines = still_falling(arms) or ["not known: no curves of validation losses are at hand"]
+    return PageSection("end", "End of training", [Sentence(line) for line in lines])
 
 
 def still_falling(arms: Mapping[str, Sequence[CurvePoint]]) -> list[str]:
