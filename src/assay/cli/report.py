@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
 
 from assay.cli.printing import examples, show
+from assay.commands import github_workflows
 from assay.commands.compare_score_source import RECORDED
 from assay.commands.report import Reported, report
 from assay.core.errors import GateError, UsageError
@@ -30,13 +32,19 @@ PAGE = "report.html"
     "--rescore", is_flag=True, help="Compute the numbers from predictions: runs the metrics of this checkout."
 )
 @click.option("--require", type=click.Choice(["progress", "no-regression"]), help="Leave with code 5 unless shown.")
-def command(names: tuple[str, ...], output: str | None, markdown: bool, rescore: bool, require: str | None) -> None:
+@click.option("--github", is_flag=True, help="Write workflows that comment on pull requests into .github/workflows.")
+def command(
+    names: tuple[str, ...], output: str | None, markdown: bool, rescore: bool, require: str | None, github: bool
+) -> None:
     """Write one page about a result: verdict, seeds, curves, cases, what changed. No network, no script.
 
     Shows what lies in the work tree unless experiments or revisions are named; several are one family under Holm. Reads
     records and DVC's cache, and runs no code of the project but with --rescore. What is not at hand is named with the
     command that brings it.
     """
+    if github:
+        _github(alone=not (names or output or markdown or rescore or require))
+        return
     found = report(Path.cwd(), names, rescore=rescore)
     if markdown:
         text = page_markdown.markdown(found.page)
@@ -52,10 +60,29 @@ def command(names: tuple[str, ...], output: str | None, markdown: bool, rescore:
         _check(found, require)
 
 
+def _github(*, alone: bool) -> None:
+    if not alone:
+        raise UsageError("--github goes with nothing else", allowed="assay report --github")
+    written = github_workflows.write(Path.cwd())
+    show("\n".join([*(f"wrote {path}" for path in written), "next: git add .github/workflows, commit, push"]), err=True)
+
+
 def _write(path: Path, text: str) -> None:
+    """Raises UsageError where `path` cannot be a file, or is one that this command did not make."""
     if path.is_dir():
-        raise UsageError(f"{path} is a folder", allowed="a file", hint=f"-o {path / PAGE}")
-    files.write_text(path, text)
+        raise UsageError(f"{path} is a folder", allowed="a file", hint=f"-o {shlex.quote(str(path / PAGE))}")
+    if path.is_file() and not _is_ours(path):
+        raise UsageError(f"{path} is there and no report", allowed="a new file, or an earlier report")
+    try:
+        files.write_text(path, text)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", allowed="a file in a folder") from error
+
+
+def _is_ours(path: Path) -> bool:
+    with path.open("rb") as stream:
+        begins = stream.read(2_000)
+    return not begins or any(mark.encode() in begins for mark in (page_html.GENERATOR, page_markdown.MARK))
 
 
 def _check(found: Reported, require: str) -> None:

@@ -30,6 +30,7 @@ NAMES = {
     "better": "Better",
     "worse": "Worse",
 }
+_HASH = re.compile(r"[0-9a-f]{20,}")
 #: a PNG in base64, and nothing else
 _PNG = re.compile(r"iVBORw0KGgo[A-Za-z0-9+/]*={0,2}")
 
@@ -52,7 +53,7 @@ def _blocks(record: CasesRecord) -> Iterator[Block]:
             picture = "" if case.id in seen else _picture(case.display)
             picture = picture if len(picture) <= room else ""
             room -= len(picture)
-            items.append(_item(case, picture, again=case.id in seen))
+            items.append(_item(case, record.rule, picture, again=case.id in seen))
             seen.add(case.id)
         caption = f"{NAMES.get(each.name, each.name)} ({each.count})"
         if not items:
@@ -64,19 +65,29 @@ def _blocks(record: CasesRecord) -> Iterator[Block]:
             yield Gallery(f"{each.name}: {len(items) - OPEN} more of {each.count}", items[OPEN:], closed=True)
 
 
-def _item(case: ExampleCase, picture: str, *, again: bool) -> GalleryItem:
-    shares = f"{case.after:.0%}" if case.before is UNSET else f"{case.before:.0%} → {case.after:.0%}"
-    label = "" if case.label is UNSET else f"label {case.label}"
-    lines = [label, f"right in {shares} of runs", *_classes(case), *([] if again else _words(case.display))]
-    if again:
-        lines.append("shown above")
+def _item(case: ExampleCase, rule: str, picture: str, *, again: bool) -> GalleryItem:
+    heading = _short(case.id) if case.label is UNSET else f"label {case.label}"
+    lines = ["" if case.label is UNSET else _short(case.id), _shares(case, rule), *_classes(case)]
+    lines += ["shown above"] if again else _words(case.display)
     text = "" if again or case.display is UNSET or case.display.text is UNSET else case.display.text
-    return GalleryItem(case.id, [line for line in lines if line], picture, sanitize_output.cut(text, LONGEST))
+    return GalleryItem(heading, [line for line in lines if line], picture, sanitize_output.cut(text, LONGEST))
+
+
+def _short(name: str) -> str:
+    """An id made from content by its beginning, as Git shows a commit; a name in full."""
+    return f"{name[:12]}…" if _HASH.fullmatch(name) else name
+
+
+def _shares(case: ExampleCase, rule: str) -> str:
+    """Runs that have it right, or the mean score: before → after."""
+    form = "{:.0%}" if rule == "right_or_wrong" else "{:.4g}"
+    values = [form.format(value) for value in (case.before, case.after) if value is not UNSET]
+    return f"right in {' → '.join(values)} of runs" if rule == "right_or_wrong" else f"score {' → '.join(values)}"
 
 
 def _classes(case: ExampleCase) -> list[str]:
-    before, after = _predicted(case.predicted_before), _predicted(case.predicted_after)
-    return [f"predicted {before} → {after}" if before else f"predicted {after}"] if after else []
+    arms = {"before": _predicted(case.predicted_before), "after": _predicted(case.predicted_after)}
+    return [f"{name}: {said}" for name, said in arms.items() if said]
 
 
 def _predicted(found: list[Predicted] | UnsetType) -> str:

@@ -61,7 +61,22 @@ def _drawn(text: str) -> str:
     assert vl_convert is not None  # `available` was asked
     root = Xml.fromstring(vl_convert.vegalite_to_svg(text, vl_version=VEGA_LITE))
     _clean(root)
+    _number_ids(root)
     return Xml.tostring(root, encoding="unicode")
+
+
+def _number_ids(root: Xml.Element) -> None:
+    """Ids by their order in this chart: Vega counts on through all that one process draws."""
+    known = {element.attrib["id"]: f"k{place}" for place, element in enumerate(_with_ids(root), start=1)}
+    for element in root.iter():
+        if "id" in element.attrib:
+            element.set("id", known[element.attrib["id"]])
+        if clipped := element.get("clip-path"):
+            element.set("clip-path", _REFERENCE.sub(lambda found: f"url(#{known.get(found[1], 'none')})", clipped))
+
+
+def _with_ids(root: Xml.Element) -> list[Xml.Element]:
+    return [element for element in root.iter() if "id" in element.attrib]
 
 
 def _clean(element: Xml.Element) -> None:

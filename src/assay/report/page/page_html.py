@@ -18,6 +18,8 @@ from assay.report.page.jinja2_package import Markup, jinja2
 from assay.report.page.page_blocks import LONGEST_CELL, Figure, Page
 from assay.report.page.vl_convert_package import INSTALL
 
+#: stands in every page
+GENERATOR = 'content="assay report"'
 #: characters of preformatted text and of a diff
 LONGEST_TEXT = 200_000
 NO_CHARTS = f"charts are left out: vl-convert is not installed ({INSTALL}); their tables are here"
