@@ -1,8 +1,9 @@
-"""Workflows for GitHub: what may write runs nothing of a pull request, and takes neither its number nor its text on trust."""
+"""Workflows for GitHub: what may write runs nothing of a pull request, and trusts neither its number nor its text."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -60,22 +61,15 @@ run().then(() => console.log(JSON.stringify({ calls, failed })))
 """
 
 
-def posted(
-    folder: Path, number: str, text: str, head: str = "abc", comments: list[Any] | None = None
-) -> dict[str, Any]:
+def posted(folder: Path, number: str, text: str, head: str = "abc", comments: tuple[Any, ...] = ()) -> dict[str, Any]:
     """What the script would do with an artifact: it runs in Node with GitHub's own calls replaced."""
     (folder / "comment").mkdir(exist_ok=True)
     (folder / "comment/number").write_text(number, encoding="utf-8")
     (folder / "comment/comment.md").write_text(text, encoding="utf-8")
     script = HARNESS.replace("SCRIPT", steps("assay-comment.yml")[1]["with"]["script"])
-    script = script.replace("COMMENTS", json.dumps(comments or []))
-    done = subprocess.run(
-        ["node", "-e", script],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env={"HEAD_SHA": head, "PATH": "/usr/bin:/bin:/usr/local/bin"},
-    )
+    script = script.replace("COMMENTS", json.dumps(comments))
+    env = {"HEAD_SHA": head, "PATH": os.environ["PATH"]}
+    done = subprocess.run(["node", "-e", script], cwd=folder, capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -88,15 +82,14 @@ def test_number_and_text_of_a_pull_request_are_hostile(tmp_path: Path) -> None:
     assert kind == "create" and not more and given["issue_number"] == 7 and len(given["body"]) < 65_536
     body = given["body"].replace("<!-- -->", "·")
     assert body.startswith(page_markdown.MARK) and body.count("<") == 1
-    assert (
-        "@octocat" not in body and "#12" not in body and "](" not in body and "http:/" not in body and "@·kept" in body
-    )
+    assert "@octocat" not in body and "#12" not in body and "](" not in body and "http:/" not in body
+    assert "@·kept" in body
     for number in ("7\n8", "-1", "0x7", "", "7/../../x", "９"):
         assert posted(tmp_path, number, text) == {"calls": [], "failed": ["the number is none"]}
     assert posted(tmp_path, "7", text, head="other")["failed"] == ["that is another pull request"]
     mine = {"id": 5, "user": {"type": "Bot"}, "body": page_markdown.MARK}
     theirs = {"id": 4, "user": {"type": "User"}, "body": page_markdown.MARK}
-    ((kind, given),) = posted(tmp_path, "7", text, comments=[theirs, mine])["calls"]
+    ((kind, given),) = posted(tmp_path, "7", text, comments=(theirs, mine))["calls"]
     assert kind == "update" and given["comment_id"] == 5
 
 
@@ -111,7 +104,6 @@ def test_they_are_written_once_and_over_nothing(tmp_path: Path, monkeypatch: pyt
     (tmp_path / ".github/workflows/assay-report.yml").unlink()
     with pytest.raises(UsageError, match="another content"):
         github_workflows.write(tmp_path)
-    assert (
-        changed.read_text(encoding="utf-8") == "mine" and not (tmp_path / ".github/workflows/assay-report.yml").exists()
-    )
+    assert changed.read_text(encoding="utf-8") == "mine"
+    assert not (tmp_path / ".github/workflows/assay-report.yml").exists()
     assert cli.run(["report", "--github", "--markdown"]) == 2
