@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from assay.cli.printing import examples, show
-from assay.commands import github_workflows
+from assay.commands import github_workflows, report_history
 from assay.commands.compare_score_source import RECORDED
 from assay.commands.report import Reported, report
 from assay.core.errors import GateError, UsageError
@@ -32,9 +32,16 @@ PAGE = "report.html"
     "--rescore", is_flag=True, help="Compute the numbers from predictions: runs the metrics of this checkout."
 )
 @click.option("--require", type=click.Choice(["progress", "no-regression"]), help="Leave with code 5 unless shown.")
+@click.option("--history", is_flag=True, help="One page of all strategies, rejected ideas, looks and experiments.")
 @click.option("--github", is_flag=True, help="Write workflows that comment on pull requests into .github/workflows.")
 def command(
-    names: tuple[str, ...], output: str | None, markdown: bool, rescore: bool, require: str | None, github: bool
+    names: tuple[str, ...],
+    output: str | None,
+    markdown: bool,
+    rescore: bool,
+    require: str | None,
+    history: bool,
+    github: bool,
 ) -> None:
     """Write one page about a result: verdict, seeds, curves, cases, what changed. No network, no script.
 
@@ -43,7 +50,12 @@ def command(
     command that brings it.
     """
     if github:
-        _github(alone=not (names or output or markdown or rescore or require))
+        _check_alone("--github", names or output or markdown or rescore or require or history)
+        _github()
+        return
+    if history:
+        _check_alone("--history", names or markdown or rescore or require)
+        _history(Path(output or PAGE))
         return
     found = report(Path.cwd(), names, rescore=rescore)
     if markdown:
@@ -60,9 +72,18 @@ def command(
         _check(found, require)
 
 
-def _github(*, alone: bool) -> None:
-    if not alone:
-        raise UsageError("--github goes with nothing else", allowed="assay report --github")
+def _check_alone(option: str, others: object) -> None:
+    if others:
+        raise UsageError(f"{option} goes with no result and no other option but -o", allowed=f"assay report {option}")
+
+
+def _history(path: Path) -> None:
+    page = report_history.history(Path.cwd())
+    _write(path, page_html.html(page, chart_cache.store(Path.cwd())))
+    show(f"{path}: {page.lead}", err=True)
+
+
+def _github() -> None:
     written = github_workflows.write(Path.cwd())
     show("\n".join([*(f"wrote {path}" for path in written), "next: git add .github/workflows, commit, push"]), err=True)
 
