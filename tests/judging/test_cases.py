@@ -58,11 +58,16 @@ AFTER = [[1, 1, 0, 0, 1], [1, 1, 0, 0, 1], [1, 0, 1, 0, 1]]
 
 
 def record(
-    metric: Metric, before: Scored | None, after: Scored, targets: np.ndarray, classes: list[str] | None
+    metric: Metric,
+    before: Scored | None,
+    after: Scored,
+    targets: np.ndarray,
+    classes: list[str] | None,
+    floor: tuple[str, np.ndarray] | None = None,
 ) -> CasesRecord:
     ids = np.array([f"{row:032x}" for row in range(len(targets))])
     ruler = Ruler({metric.name: metric}, metric.name, {}, ids, targets)
-    return example_cases.find(ruler, after, before, classes).record(f"{metric.name}-1.00000000")
+    return example_cases.find(ruler, after, before, floor, classes).record(f"{metric.name}-1.00000000")
 
 
 def listed(found: CasesRecord) -> dict[str, list[int]]:
@@ -91,7 +96,7 @@ def test_the_luck_line_says_what_two_groups_would_give() -> None:
     found = record(READY["accuracy"], before, after, TARGETS, CLASSES)
     line = cases_text.luck_line(found)
     assert line.startswith(
-        "2 fixed, 1 broken of 5 examples; by luck alone, between 3 and 4 replicates of one strategy: "
+        "2 fixed, 1 broken of 5 examples against baseline; by luck alone, between 3 and 4 replicates of one strategy: "
     )
     assert line.count("[") == 2
     few = record(READY["accuracy"], voting(BEFORE[:2], TARGETS, "baseline"), after, TARGETS, CLASSES)
@@ -100,6 +105,19 @@ def test_the_luck_line_says_what_two_groups_would_give() -> None:
     assert cases_text.luck_line(alone) == "2 of 5 examples wrong; nothing to compare with"
     assert listed(alone) == {"fixed": [], "broken": [], "wrong": [3, 2], "split": [1, 2]}
     assert all(case.before is msgspec.UNSET for case in alone.cases)
+
+
+def test_a_floor_is_what_there_was_before_and_has_no_seeds() -> None:
+    """As the verdict's line on new examples counts."""
+    floor = np.eye(3)[[0, 2, 2, 1, 1]]
+    found = record(READY["accuracy"], None, voting(AFTER, TARGETS, "candidate"), TARGETS, CLASSES, ("linear", floor))
+    assert listed(found) == {"fixed": [1], "broken": [2], "wrong": [3], "split": [1, 2]} and found.baseline_n == 0
+    line = cases_text.luck_line(found)
+    assert (
+        line
+        == "1 fixed, 1 broken of 5 examples against floor linear; by luck alone: unknown: floor linear has no seeds"
+    )
+    assert msgspec.to_builtins(found.cases[0].predicted_before) == [{"label": "<b>", "share": 1.0}]
 
 
 def test_probabilities_decide_where_the_metric_scores_otherwise() -> None:

@@ -8,6 +8,7 @@ import json
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from msgspec import UNSET
 from PIL import Image
@@ -16,13 +17,14 @@ from assay.core import schemas
 from assay.core.case_records import CasesRecord
 from assay.core.errors import UsageError
 from assay.core.paths import CODED
+from assay.data import example_display
 from assay.data.encoded_file import EncodedFile
 from assay.report import cases_text
 from assay.runtime import stage_fingerprint, stage_setup
 from assay.stages import context, example_displays, show_examples
 from assay.stages.example_displays import TimeLimits
 from pipeline.test_task_file_commands import alone, ran
-from support.project import Project
+from support.project import CHECKOUT, Project
 
 SHOW = "src/tasks/digits/show.py"
 #: what a digit's darkness decides: all that show() can do wrong
@@ -75,11 +77,11 @@ def test_whatever_show_does_is_a_sentence_and_the_verdict_stands(tried: Project)
     assert [case.id for case in found.cases] == [case.id for case in before[2].cases]
     shown = str([case.display for case in found.cases])
     for sentence in (
-        f"show() failed at {SHOW}:11: RuntimeError: no <object object at 0x…>",
+        f"show() failed at {SHOW}:10: RuntimeError: no <object object at 0x…>",
         "show() returned object; allowed: PNG bytes",
         "a picture of 1×10,000 cannot be looked at",
         "cut: 1,048,576 characters",
-        f"show() failed at {SHOW}:19: SystemExit: 3",
+        f"show() failed at {SHOW}:18: SystemExit: 3",
         "['</script>', '=1+1']",
     ):
         assert sentence in shown
@@ -126,6 +128,28 @@ def test_an_edit_of_show_runs_evaluate_alone_and_is_no_dependency_of_the_metric(
     assert context.packages(fresh.root, code) == {"numpy"}
 
 
+def test_what_show_of_a_task_py_imports_is_no_dependency_of_training_or_metric(fresh: Project) -> None:
+    """In the same file as model and metric: by what each reaches, top-level imports included."""
+    project = alone(fresh)
+    bare, used = hashes(project), environment(project)
+    text = project.read("task.py").replace("import torch\n", "import PIL.Image\nimport torch\n", 1)
+    more = "\n\ndef draw(example):\n    import sklearn\n    return PIL.Image.fromarray(example)\n"
+    shown = f"{text}{more}\n\ndef show(example):\n    return draw(example)\n"
+    (project.root / "task.py").write_text(shown, encoding="utf-8")
+    project.commit("show")
+    first = hashes(project)
+    assert [stage for stage in CODED if bare[stage] != first[stage]] == ["evaluate"]
+    assert environment(project) == used == {"train": {"numpy", "torch"}, "evaluate": {"numpy", "torch"}}
+    project.edit("task.py", "import sklearn", "import scipy")
+    assert [stage for stage in CODED if first[stage] != hashes(project)[stage]] == ["evaluate"]
+
+
+def environment(project: Project) -> dict[str, set[str]]:
+    """Packages that count for a stage's numbers."""
+    found = {stage: stage_fingerprint.find(project.root, stage, "task") for stage in ("train", "evaluate")}
+    return {stage: context.packages(project.root, one) for stage, one in found.items()}
+
+
 @pytest.mark.extra
 def test_an_untracked_show_is_refused_before_anything_runs(fresh: Project) -> None:
     (fresh.root / SHOW).write_text("def show(example):\n    return example\n", encoding="utf-8")
@@ -135,9 +159,10 @@ def test_an_untracked_show_is_refused_before_anything_runs(fresh: Project) -> No
 
 @pytest.mark.extra
 @pytest.mark.parametrize("single", [False, True])
-def test_dvc_runs_evaluate_alone_after_an_edit_of_show(tried: Project, fresh: Project, single: bool) -> None:
+def test_dvc_runs_evaluate_alone_after_an_edit_of_show(request: pytest.FixtureRequest, single: bool) -> None:
     """And the metric's key stays: that of the digits is known."""
-    project = alone(fresh) if single else tried
+    project: Project = request.getfixturevalue("fresh" if single else "tried")
+    project = alone(project) if single else project
     file = "task.py" if single else SHOW
     if single:
         (project.root / file).write_text(project.read(file) + "\n\ndef show(example):\n    return str(example)\n")
@@ -170,3 +195,12 @@ def test_encoded_files_and_rows_show_themselves(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(importlib, "import_module", missing)
     without = show_examples.by_itself(EncodedFile("photos/a.jpg", stream.getvalue()))
     assert "pip install 'dvc-assay[ready]'" in str(without.note) and without.text == "photos/a.jpg"
+
+
+def test_the_documented_show_draws() -> None:
+    """As docs/cases.md has it."""
+    page = (CHECKOUT / "docs/cases.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0], names)
+    shown = example_display.of_shown(names["show"](np.array([0.5, -1.0])))
+    assert shown.size == [64, 64] and shown.note is UNSET

@@ -39,7 +39,7 @@ class Predicted(Struct, frozen=True, forbid_unknown_fields=True):
 
 class ExampleCase(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One example. `before` and `after`: shares of the baseline's and the candidate's replicates that have it right,
-    or mean scores; without a baseline `before` is left out."""
+    or mean scores; where there is nothing to compare with `before` is left out."""
 
     id: str
     after: float
@@ -80,8 +80,9 @@ class CasesRecord(Record, frozen=True, kw_only=True):
     metric_version: str
     rule: CaseRule
     rule_text: str  # the same in words: what counts as right, or as better, or why there are no lists
+    against: str  # what the candidate is compared with: a strategy, `floor NAME`; "" where there is nothing
     examples: int  # in the validation part
-    baseline_n: int  # replicates that count; 0 without a baseline
+    baseline_n: int  # replicates that count; 0 for a floor, which has no seeds, and without a baseline
     candidate_n: int
     lists: list[CaseList]
     cases: list[ExampleCase]  # each example once, whatever lists it is in

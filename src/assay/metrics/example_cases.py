@@ -33,8 +33,8 @@ from assay.core.case_records import (
     LuckRange,
     Predicted,
 )
-from assay.metrics import result_tables
-from assay.metrics.scored_arm import Ruler, Scored
+from assay.metrics import task_metrics
+from assay.metrics.scored_arm import Array, Ruler, Scored
 from assay.stats import expected_case_changes
 
 Shares = NDArray[np.float64]
@@ -50,6 +50,16 @@ NO_PREDICTIONS = "not applicable: a reported number has no predictions"
 
 
 @dataclass(frozen=True)
+class ComparedPredictions:
+    """Predictions (R, N, …) of the replicates that count, of what there was before and of the candidate."""
+
+    before: Array | None  # of a floor (1, N, …); None where there is nothing to compare with
+    after: Array | None  # None where all replicates diverged
+    against: str = ""  # name of what there was before
+    seeds: bool = True  # whether what there was before has replicates of its own
+
+
+@dataclass(frozen=True)
 class CaseScores:
     """Both arms' scores of single examples, (R, N) each, for the replicates that count; None where there are none."""
 
@@ -57,10 +67,6 @@ class CaseScores:
     rule_text: str
     baseline: Shares | None
     candidate: Shares | None
-
-    @property
-    def both(self) -> bool:
-        return self.baseline is not None and self.candidate is not None
 
 
 @dataclass(frozen=True)
@@ -70,8 +76,7 @@ class FoundCases:
     ruler: Ruler
     scores: CaseScores
     classes: Sequence[str] | None
-    baseline: Scored | None
-    candidate: Scored
+    compared: ComparedPredictions
 
     @cached_property
     def before(self) -> Shares | None:
@@ -129,6 +134,8 @@ class FoundCases:
             return UNSET, "not applicable: examples are not right or wrong here"
         if before is None or after is None:
             return UNSET, "unknown: there is nothing to compare with"
+        if not self.compared.seeds:
+            return UNSET, f"unknown: {self.compared.against} has no seeds"
         right = np.rint(before.sum(axis=0)).astype(np.int64)
         found = expected_case_changes.expected(right, len(before), len(after))
         if found is None:
@@ -139,14 +146,15 @@ class FoundCases:
     def record(self, version: str) -> CasesRecord:
         """All of it but what examples look like."""
         luck, unknown = self.luck()
-        count = [0 if each is None else len(each) for each in (self.scores.baseline, self.scores.candidate)]
+        count = [0 if each is None else len(each) for each in (self.compared.before, self.compared.after)]
         return CasesRecord(
             metric=self.ruler.decides,
             metric_version=version,
             rule=self.scores.rule,
             rule_text=self.scores.rule_text,
             examples=len(self.ruler.ids),
-            baseline_n=count[0],
+            against=self.compared.against,
+            baseline_n=count[0] if self.compared.seeds else 0,
             candidate_n=count[1],
             lists=[self._list(name, rows) for name, rows in self.lists.items()],
             cases=[self._case(int(row)) for row in self.shown],
@@ -165,8 +173,8 @@ class FoundCases:
             after=_short(self.after[row]),
             before=UNSET if self.before is None else _short(self.before[row]),
             label=self._label(row),
-            predicted_before=UNSET if self.before is None else self._predicted(self.baseline, row),
-            predicted_after=self._predicted(self.candidate, row),
+            predicted_before=self._predicted(self.compared.before, row),
+            predicted_after=self._predicted(self.compared.after, row),
         )
 
     def _label(self, row: int) -> str | UnsetType:
@@ -180,10 +188,10 @@ class FoundCases:
         known = self.classes is not None and 0 <= value < len(self.classes)
         return str(self.classes[int(value)]) if known and self.classes else f"{value:.6g}"
 
-    def _predicted(self, arm: Scored | None, row: int) -> list[Predicted] | UnsetType:
-        if arm is None or np.ndim(self.ruler.targets) != 1:
+    def _predicted(self, predictions: Array | None, row: int) -> list[Predicted] | UnsetType:
+        if predictions is None or np.ndim(self.ruler.targets) != 1:
             return UNSET
-        made = arm.finite[:, row]
+        made = predictions[:, row]
         if self.classes is not None and made.shape[1:] == (len(self.classes),):
             labels, counts = np.unique(made.argmax(axis=1), return_counts=True)
             order = np.lexsort((labels, -counts))[:MOST_CLASSES]
@@ -193,24 +201,35 @@ class FoundCases:
         return UNSET
 
 
-def find(ruler: Ruler, candidate: Scored, baseline: Scored | None, classes: Sequence[str] | None) -> FoundCases:
-    """The cases of an evaluation."""
-    with_replicates = baseline if baseline is not None and len(baseline.finite) else None
-    return FoundCases(ruler, scores(ruler, candidate, with_replicates, classes), classes, with_replicates, candidate)
+def find(
+    ruler: Ruler,
+    candidate: Scored,
+    baseline: Scored | None,
+    floor: tuple[str, Array] | None,
+    classes: Sequence[str] | None,
+) -> FoundCases:
+    """The cases of an evaluation; without a baseline against `floor`: its name, and its predictions (N, …)."""
+    after = candidate.finite if len(candidate.finite) else None
+    if baseline is None and floor is not None:
+        compared = ComparedPredictions(floor[1][None], after, f"floor {floor[0]}", seeds=False)
+    elif baseline is not None and len(baseline.finite):
+        compared = ComparedPredictions(baseline.finite, after, baseline.arm.name)
+    else:
+        compared = ComparedPredictions(None, after)
+    return FoundCases(ruler, scores(ruler, compared, classes), classes, compared)
 
 
-def scores(ruler: Ruler, candidate: Scored, baseline: Scored | None, classes: Sequence[str] | None) -> CaseScores:
-    """How single examples are scored here, in both arms, and by which rule they are told apart."""
-    arms = [arm if arm is not None and len(arm.finite) else None for arm in (baseline, candidate)]
-    own = ruler.metric.per_example is not None
-    found = [result_tables.shares(arm, ruler) if arm is not None and own else None for arm in arms]
-    highest = ruler.metric.direction == "maximize"
+def scores(ruler: Ruler, compared: ComparedPredictions, classes: Sequence[str] | None) -> CaseScores:
+    """How single examples are scored here, before and after, and by which rule they are told apart."""
+    sides = {compared.against: compared.before, "the candidate": compared.after}
+    own, highest = ruler.metric.per_example is not None, ruler.metric.direction == "maximize"
+    found = [_own(ruler, made, who) if own else None for who, made in sides.items()]
     if own and all(_is_zero_or_one(each) for each in found):
         text = f"right: per_example of metric {ruler.decides} gives {1 if highest else 0}"
         right = [each if each is None or highest else 1 - each for each in found]
         return CaseScores("right_or_wrong", f"{text}, in more than half of the replicates", *right)
-    if all(arm is None or has_probabilities(arm, ruler, classes) for arm in arms) and classes is not None:
-        right = [None if arm is None else _right(arm, ruler) for arm in arms]
+    if all(made is None or has_probabilities(made, ruler, classes) for made in sides.values()):
+        right = [None if made is None else _right(made, ruler) for made in sides.values()]
         text = "right: the most probable class is the label, in more than half of the replicates"
         return CaseScores("right_or_wrong", text, *right)
     if own:
@@ -220,10 +239,17 @@ def scores(ruler: Ruler, candidate: Scored, baseline: Scored | None, classes: Se
     return CaseScores("none", NO_LISTS.format(ruler.decides), None, None)
 
 
-def has_probabilities(arm: Scored, ruler: Ruler, classes: Sequence[str] | None) -> bool:
-    """Whether predictions are a probability per class, and targets one class an example."""
-    shape = arm.predictions.shape[2:]
+def has_probabilities(predictions: Array, ruler: Ruler, classes: Sequence[str] | None) -> bool:
+    """Whether predictions (R, N, …) are a probability per class, and targets one class an example."""
+    shape = predictions.shape[2:]
     return classes is not None and shape == (len(classes),) and np.ndim(ruler.targets) == 1
+
+
+def _own(ruler: Ruler, predictions: Array | None, who: str) -> Shares | None:
+    """Scores (R, N) by the metric's per_example."""
+    if predictions is None:
+        return None
+    return np.stack([task_metrics.per_example(ruler.metric, ruler.targets, row, who) for row in predictions])
 
 
 def without_predictions(metric: str, version: str) -> CasesRecord:
@@ -233,6 +259,7 @@ def without_predictions(metric: str, version: str) -> CasesRecord:
         metric_version=version,
         rule="none",
         rule_text=NO_PREDICTIONS,
+        against="",
         examples=0,
         baseline_n=0,
         candidate_n=0,
@@ -243,8 +270,8 @@ def without_predictions(metric: str, version: str) -> CasesRecord:
     )
 
 
-def _right(arm: Scored, ruler: Ruler) -> Shares:
-    return np.asarray(arm.finite.argmax(axis=2) == ruler.targets, dtype=np.float64)
+def _right(predictions: Array, ruler: Ruler) -> Shares:
+    return np.asarray(predictions.argmax(axis=2) == ruler.targets, dtype=np.float64)
 
 
 def _is_zero_or_one(given: Shares | None) -> bool:

@@ -20,6 +20,7 @@ from assay.metrics.scored_arm import Ruler, Scored
 from assay.metrics.slice_scores import SliceFinding
 from assay.metrics.task_metrics import Metric
 from assay.runtime import files
+from assay.stats import verdict_rule
 from assay.stats.arm_scores import mean_and_sd
 
 Flat = dict[str, Any]
@@ -56,6 +57,13 @@ class Evaluated:
     def metric_version(self) -> str:
         """Of the metric that decides."""
         return self.versions[self.ruler.decides]
+
+    @property
+    def best_floor(self) -> tuple[str, NDArray[Any]] | None:
+        """Name and predictions (N, …) of the floor that is hardest to beat; None where it left none."""
+        scores = {name: score[self.ruler.decides] for name, score in self.floors.items()}
+        best = verdict_rule.best(scores, self.ruler.metric.direction) if scores else ""
+        return (best, self.floor_predictions[best]) if best in self.floor_predictions else None
 
     @property
     def arms(self) -> list[Scored]:
@@ -130,7 +138,7 @@ def _cases(found: Evaluated) -> str:
 
 def _probabilities(found: Evaluated) -> bool:
     """Whether predictions are a probability per class, as the two class plots need them."""
-    return example_cases.has_probabilities(found.candidate, found.ruler, found.classes)
+    return example_cases.has_probabilities(found.candidate.predictions, found.ruler, found.classes)
 
 
 def _confusion(found: Evaluated) -> str:

@@ -14,9 +14,9 @@ def luck_line(record: CasesRecord) -> str:
     counts = {each.name: each.count for each in record.lists}
     if record.rule != "right_or_wrong" or not counts:
         return ""
-    if not record.baseline_n:
+    if not record.against:
         return f"{counts[WRONG]} of {record.examples} examples wrong; nothing to compare with"
-    found = f"{counts[FIXED]} fixed, {counts[BROKEN]} broken of {record.examples} examples"
+    found = f"{counts[FIXED]} fixed, {counts[BROKEN]} broken of {record.examples} examples against {record.against}"
     if record.luck is UNSET:
         return f"{found}; by luck alone: {record.luck_unknown}"
     luck = record.luck

@@ -101,6 +101,33 @@ def units(root: Path, read: Reader, parts: Iterable[str]) -> dict[Path | None, l
     return dict(found)
 
 
+def without_show(root: Path) -> dict[Path, bytes]:
+    """Source files of a task.py → their text without the lines that only its show() needs, imports included.
+
+    What such lines import neither trains nor judges: they serve a process of their own. Empty without a show().
+    """
+    if task_source.single(root) is None or task_source.show_part(root, "") is None:
+        return {}
+    read = partial(import_closure.read_module, root)
+    project = Project(read)
+    only = of_members(project, task_source.SINGLE, _REACHED[SHOW]).units
+    others = {unit for part in MEMBERS for unit in of_members(project, task_source.SINGLE, MEMBERS[part]).units}
+    needed = {place for unit in others for place in _places(unit)}
+    hidden = {place for unit in only - others if not _of_library(unit) for place in _places(unit)} - needed
+    tree, found = trees.project(root), {}
+    for module in {name for name, _ in hidden}:
+        source = read(module)
+        lines = [] if source is None else _text(source.text).splitlines(keepends=True)
+        kept = ["\n" if (module, number) in hidden else line for number, line in enumerate(lines, 1)]
+        found[_file(tree, module)] = "".join(kept).encode("utf-8", "surrogateescape")
+    return found
+
+
+def _places(unit: Unit) -> set[tuple[str, int]]:
+    """Module and number of each line of a unit."""
+    return {(unit.module, number) for number in range(unit.lines[0], unit.lines[1] + 1)}
+
+
 def _file(tree: trees.Tree, module: str) -> Path:
     """The file of a module; by its name alone where today's tree has none."""
     return tree.find(module) or Path(*module.split(".")).with_suffix(".py")

@@ -130,8 +130,8 @@ def load_show(root: Path, task: str) -> Callable[[Any], Any] | None:
     part = show_part(root, task)
     if part is None:
         return None
-    with sys_path.active(root), said_by_task(root, task, part):
-        found = getattr(importlib.import_module(module(root, task, part)), "show", None)
+    with sys_path.active(root):
+        found = getattr(imported(root, task, part), "show", None)
     if not callable(found) and path(root, task, part).name == "show.py":
         raise UsageError(f"{where(root, task, part)} defines no show", allowed="a function show(example)")
     return found if callable(found) else None

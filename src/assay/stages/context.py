@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET
 
 from assay.baseline import accepted_strategy, candidate_seeds
 from assay.core import schemas
@@ -29,6 +30,7 @@ from assay.runtime import (
     shadowed_modules,
     source_analysis_cache,
     stage_fingerprint,
+    task_code,
     task_source,
     tracked_code_check,
 )
@@ -49,7 +51,9 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     check_task(ctx)
     looked = import_closure.Looked()
     code = {stage: stage_fingerprint.find(root, stage, ctx.params.task.name, looked) for stage in CODED}
-    shadowed_modules.check(root, {package for one in code.values() for package in packages(root, one)})
+    shown = {} if code["evaluate"].shows is UNSET else code["evaluate"].shows
+    needed = {package for one in code.values() for package in packages(root, one)}
+    shadowed_modules.check(root, needed | import_closure.third_party(root, [Path(file) for file in shown]))
     prove_all(ctx, code)
     metric_input_files.check_known(root, ctx.params.task.name)
     outside = packages(root, code["train"])
@@ -73,12 +77,17 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
 
 
 def packages(root: Path, code: StageCode) -> set[str]:
-    """First names of packages from elsewhere that the user's own files import, and ready tasks that these import."""
+    """First names of packages from elsewhere that the user's own files import, and ready tasks that these import.
+
+    Not those that only show() imports: it runs in a process of its own, and trains and judges nothing.
+    """
     own = [Path(file) for file in code.files]
     names = {name for file in own if file.suffix == ".py" for name in import_closure.imported_names(root, file)}
     found = {file for name in names if name.startswith(READY) and (file := trees.LIBRARY_TREE.find(name))}
     ready = import_closure.import_closure(trees.LIBRARY_TREE, sorted(found))
-    return import_closure.third_party(root, own) | import_closure.third_party(trees.LIBRARY_TREE, ready)
+    return import_closure.third_party(root, own, task_code.without_show(root)) | import_closure.third_party(
+        trees.LIBRARY_TREE, ready
+    )
 
 
 def check_task(ctx: StageContext) -> None:

@@ -19,7 +19,7 @@ def write(ctx: StageContext, found: Evaluated) -> None:
     if not result_files.declares_case_record(ctx.layout):
         return
     with ctx.said_by_task("metrics"):
-        cases = example_cases.find(found.ruler, found.candidate, found.baseline, found.classes)
+        cases = example_cases.find(found.ruler, found.candidate, found.baseline, found.best_floor, found.classes)
         record = cases.record(found.metric_version)
     rows = [int(row) for row in cases.shown]
     shown = example_displays.of_rows(ctx, rows)
