@@ -9,11 +9,13 @@ import pytest
 
 from assay.core import sanitize_output
 from assay.core.case_records import CaseList, CasesRecord, ExampleCase, ExampleDisplay, Luck, LuckRange, Predicted
+from assay.report.json_rows import LogRow
 from assay.report.page import (
     cases_section,
     chart_specs,
     chart_svg,
     class_sections,
+    history_sections,
     page_html,
     page_markdown,
     record_sections,
@@ -22,6 +24,7 @@ from assay.report.page import (
 from assay.report.page.chart_specs import Interval
 from assay.report.page.class_sections import ReliabilityBin
 from assay.report.page.curve_thinning import thinned
+from assay.report.page.history_sections import AcceptedStep, PartOpening, SpentAlpha
 from assay.report.page.page_blocks import (
     DiffLines,
     Figure,
@@ -265,6 +268,7 @@ def record(picture: str, count: int) -> CasesRecord:
         metric_version="accuracy-1.d5fcde12",
         rule="right_or_wrong",
         rule_text="right: more than half",
+        against=HOSTILE,
         examples=100,
         baseline_n=3,
         candidate_n=3,
@@ -282,7 +286,7 @@ def record(picture: str, count: int) -> CasesRecord:
 
 def test_cases_show_each_picture_once_below_the_luck_line() -> None:
     found = drawn(cases_section.cases_section(record("iVBORw0KGgoAAAA=", 40), []))
-    assert len(found.all("img")) == 40 and "40 fixed, 0 broken of 100 examples; by luck alone" in found.text
+    assert len(found.all("img")) == 40 and "40 fixed, 0 broken of 100 examples against" in found.text
     assert found.text.count("shown above") == 40 and "\u202e" not in found.text
 
 
@@ -298,6 +302,63 @@ def test_forty_pictures_keep_a_page_small() -> None:
     sections = cases_section.cases_section(record(picture, 40), [])
     text = page_html.html(page(sections), lambda _, draw: draw())
     assert len(text) < 1.5 * 2**20
+
+
+# ----------------------------------------------------------------------------------------------------------- history
+
+
+def step(number: int, version: str) -> AcceptedStep:
+    selected = Interval(f"{number}, selected", 0.02, 0.01, 0.03, "baseline")
+    confirmed = Interval(f"{number}, confirmed", 0.01, 0.005, 0.015)
+    return AcceptedStep(HOSTILE, "floor", "accuracy", version, selected, confirmed, 1, 0.9, HOSTILE, "accepted")
+
+
+@charts
+def test_history_has_selection_beside_confirmation_and_breaks_where_the_metric_changed() -> None:
+    steps = [step(1, "accuracy-1.aaaaaaaa"), step(2, "accuracy-1.aaaaaaaa"), step(3, "accuracy-2.bbbbbbbb")]
+    found = drawn(history_sections.chain_section(steps))
+    assert (
+        len(found.all("svg")) == 2
+        and "50% of the differences that were selected were confirmed (2 steps)" in found.text
+    )
+    assert found.text.count("here the metric changed to accuracy-2.bbbbbbbb") == 1
+    assert "+0.0200 [+0.0100, +0.0300]" in found.text and "+0.0100 [+0.0050, +0.0150]" in found.text
+
+
+def test_history_of_a_thousand_experiments_stays_below_2_mib() -> None:
+    rows = [
+        LogRow(
+            kind="experiment",
+            name=f"name-of-experiment-{number}",
+            date="2026-01-01",
+            changed=f"lr 0.003 → 0.01 · model.hidden 128 → {number} · code: src/tasks/digits/learning.py +12 −3",
+            mean=0.9712345,
+            n=10,
+            delta=0.01,
+            ci_low=0.0,
+            ci_high=0.02,
+            baseline="strategy/mlp",
+            metric_version="accuracy-1.d5fcde12",
+            state="inconclusive",
+        )
+        for number in range(1_000)
+    ]
+    rejected = [LogRow(kind="rejected", name=HOSTILE, state="rejected: too slow")]
+    accounts = [SpentAlpha("floor", f"{number:012x}", 2, 0.05) for number in range(1_000)]
+    sections = [
+        history_sections.experiments_section(rows),
+        history_sections.rejected_section(rejected),
+        history_sections.looks_section(accounts, 1),
+        history_sections.openings_section([PartOpening("mlp", "floor", 10, 0.94)]),
+    ]
+    text = page_html.html(page(*sections), lambda _, draw: draw())
+    found = ParsedPage(text)
+    assert_sound(found)
+    assert (
+        len(text.encode()) < 2 * 2**20
+        and "rejected: too slow" in found.text
+        and "2000 looks at 1000 ideas" in found.text
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------ others

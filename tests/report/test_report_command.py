@@ -178,3 +178,12 @@ def test_ten_and_ten_replicates_of_hundred_epochs_stay_below_300_kib(tried: Proj
     text = page_html.html(report(tried.root, []).page, lambda _, draw: draw())
     assert len(text.encode()) <= 300 * 2**10
     assert json.loads(tried.read("results/metrics.json"))["verdict"] in text
+
+
+def test_history_of_a_project_that_accepted_one(tried: Project) -> None:
+    with inside(tried.root):
+        assert cli.run(["report", "--history", "-o", "page.html"]) == 0
+        assert cli.run(["report", "--history", "tried"]) == 2
+    page = ParsedPage(tried.read("page.html"))
+    assert_sound(page)
+    assert "experiments at hand: 1" in page.text and "looks at" in page.text and "tried" in page.text

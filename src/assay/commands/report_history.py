@@ -17,7 +17,7 @@ from assay.history.look_ledger import Ledger
 from assay.history.strategy_status import State, Strategy, fold
 from assay.report.page import history_sections
 from assay.report.page.chart_specs import Interval
-from assay.report.page.history_sections import AcceptedStep, SpentAlpha, TestOpening
+from assay.report.page.history_sections import AcceptedStep, PartOpening, SpentAlpha
 from assay.report.page.page_blocks import Page, PageArticle
 from assay.runtime import project_root
 from assay.stats import alpha_budget
@@ -80,10 +80,10 @@ def _accounts(ledger: Ledger, names: Mapping[str, str]) -> list[SpentAlpha]:
     return sorted(rows, key=lambda row: (row.baseline, -row.spent, row.idea))
 
 
-def _openings(ledger: Ledger, state: State, names: Mapping[str, str]) -> list[TestOpening]:
+def _openings(ledger: Ledger, state: State, names: Mapping[str, str]) -> list[PartOpening]:
     scores = {name: one.accepted.test.mean for name, one in state.strategies.items() if one.accepted.test}
     entries = sorted(ledger.all(OpeningEntry), key=lambda one: (one.sequence, one.name))
-    return [TestOpening(one.name, _named(one.baseline, names), one.n, scores.get(one.name)) for one in entries]
+    return [PartOpening(one.name, _named(one.baseline, names), one.n, scores.get(one.name)) for one in entries]
 
 
 def _named(commit: str, names: Mapping[str, str]) -> str:

@@ -46,7 +46,7 @@ class SpentAlpha(NamedTuple):
     spent: float
 
 
-class TestOpening(NamedTuple):
+class PartOpening(NamedTuple):
     """One opening of the sealed test part."""
 
     name: str
@@ -145,7 +145,7 @@ def looks_section(accounts: Sequence[SpentAlpha], damaged: int) -> PageSection:
     return PageSection("looks", "Looks and the alpha that they spent", blocks or [Sentence("no look was recorded")])
 
 
-def openings_section(openings: Sequence[TestOpening]) -> PageSection:
+def openings_section(openings: Sequence[PartOpening]) -> PageSection:
     """Each time the sealed test part was opened: the more often, the less it is unseen."""
     if not openings:
         return PageSection("openings", "Openings of the test part", [Sentence("it was never opened")])
