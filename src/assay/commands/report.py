@@ -125,5 +125,5 @@ def _page(
     shown = [one.alone.candidate for one in members if one.verdict == "progress"]
     lead = f"{len(shown)} of {len(members)} show progress{': ' if shown else ''}{', '.join(shown)}"
     section = family_section.family_section(lines, verdicts[0].label)
-    first = PageArticle("all", f"All {len(members)} together", [section])
+    first = PageArticle("all", "All candidates", [section])
     return Page(f"{len(members)} experiments against {members[0].alone.baseline}", lead, [first, *articles])
