@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -126,6 +127,47 @@ def test_no_page_of_a_result_that_cannot_be_read(tried: Project, edit: object, s
     with pytest.raises(UsageError, match=said):
         report(tried.root, [])
     assert not (tried.root / "report.html").exists()
+
+
+def rewritten(project: Project, change: Callable[[dict[str, str]], bool]) -> ParsedPage:
+    """The page after each row of results/replicates.csv was changed in place, or left out where `change` says False."""
+    path = project.root / "results/replicates.csv"
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    kept = [row for row in rows if change(row)]
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(kept)
+    found = ParsedPage(page_html.html(report(project.root, []).page, lambda _, draw: draw()))
+    assert_sound(found)
+    return found
+
+
+def test_one_seed_and_none_that_did_not_diverge_have_a_page(tried: Project) -> None:
+    first = tried.replicates("candidate")[0]["seed"]
+    page = rewritten(tried, lambda row: row["arm"] != "candidate" or row["seed"] == first)
+    assert "n=1" in page.text and "no interval" in page.text
+
+    def diverged(row: dict[str, str]) -> bool:
+        if row["arm"] == "candidate":
+            row.update(status="diverged", accuracy="", cross_entropy="")
+        return True
+
+    page = rewritten(tried, diverged)
+    assert "diverged 1 of 1" in page.text and "the record says" in page.text
+
+
+def test_names_of_branches_mean_nothing_in_a_page(tried: Project) -> None:
+    tried.commit("tried")
+    name = "x\"'></title><svg/onload=x>"
+    tried.git("branch", name)
+    page = ParsedPage(page_html.html(report(tried.root, [name]).page, lambda _, draw: draw()))
+    assert_sound(page)
+    assert name in page.text
+    for path in ("results/replicates.csv", "results/*.csv"):
+        with pytest.raises(UsageError):
+            report(tried.root, [path])
 
 
 def test_damaged_tables_cost_their_own_sections_alone(tried: Project) -> None:

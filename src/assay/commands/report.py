@@ -14,7 +14,7 @@ from assay.commands import report_article, report_result
 from assay.commands.compare import Compared
 from assay.commands.compare_many import FamilyMember, family
 from assay.commands.compare_options import Options
-from assay.commands.report_result import ReportedResult
+from assay.commands.report_result import ShownResult
 from assay.core.errors import UsageError
 from assay.report.family_table import FamilyLine
 from assay.report.page import family_section
@@ -71,7 +71,7 @@ def replace_word(said: ReportedVerdict, member: FamilyMember) -> ReportedVerdict
 
 
 def _family(
-    results: Sequence[ReportedResult],
+    results: Sequence[ShownResult],
     verdicts: Sequence[ReportedVerdict],
     compared: Sequence[Compared | None],
     options: Options,
@@ -103,7 +103,7 @@ def _family(
 
 
 def _page(
-    results: Sequence[ReportedResult],
+    results: Sequence[ShownResult],
     verdicts: Sequence[ReportedVerdict],
     members: Sequence[FamilyMember],
     articles: Sequence[PageArticle],

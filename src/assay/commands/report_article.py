@@ -16,11 +16,11 @@ import numpy as np
 from assay.changes import strategy_content
 from assay.changes.strategy_content import StrategyContent
 from assay.commands import report_grid, report_tables
-from assay.commands.report_result import ReportedResult
+from assay.commands.report_result import ShownResult
 from assay.core import schemas
 from assay.core.case_records import CasesRecord
 from assay.core.errors import AssayError
-from assay.core.paths import ARMS, IN_PROJECT, MANIFEST, VALIDATION_PART
+from assay.core.paths import ARMS, IN_PROJECT, MANIFEST, PLOTS, VALIDATION_PART
 from assay.core.sanitize_output import csv_cell
 from assay.core.schemas import Arm, Part
 from assay.history import metrics_json
@@ -35,16 +35,16 @@ from assay.runtime import git, npy_files
 R = TypeVar("R")
 #: digits where no spread says how many
 DIGITS = 4
-SLICES, DOCTOR = IN_PROJECT.slices.as_posix(), "arms/doctor.json"
-CONFUSION, RELIABILITY = "plots/confusion.csv", "plots/reliability.csv"
+SLICES, DOCTOR = IN_PROJECT.slices.as_posix(), IN_PROJECT.doctor.as_posix()
+CONFUSION, RELIABILITY = f"{PLOTS}/confusion.csv", f"{PLOTS}/reliability.csv"
 
 
-def article(result: ReportedResult, verdict: ReportedVerdict, name: str) -> PageArticle:
+def article(result: ShownResult, verdict: ReportedVerdict, name: str) -> PageArticle:
     """All sections about one result. `name`: its place in the page's address."""
     return PageArticle(name, f"{result.name}: {verdict.word}", list(_sections(result, verdict)))
 
 
-def _sections(result: ReportedResult, verdict: ReportedVerdict) -> Iterator[PageSection]:
+def _sections(result: ShownResult, verdict: ReportedVerdict) -> Iterator[PageSection]:
     digits = DIGITS if verdict.result is None else comparison_text.decimals(verdict.result)
     min_effect = 0.0 if verdict.result is None else verdict.result.min_effect
     reader = _Reader(result)
@@ -74,7 +74,7 @@ def _sections(result: ReportedResult, verdict: ReportedVerdict) -> Iterator[Page
 class _Reader:
     """Files of one result, and the gaps that reading them left."""
 
-    def __init__(self, result: ReportedResult) -> None:
+    def __init__(self, result: ShownResult) -> None:
         self.result = result
         self._told: set[str] = set()
         self._damaged: list[Gap] = []
@@ -105,7 +105,7 @@ class _Reader:
         return found
 
 
-def _replicates(result: ReportedResult, digits: int) -> PageSection:
+def _replicates(result: ShownResult, digits: int) -> PageSection:
     rows = report_tables.replicates(result.side.table, result.metric)
     floors = report_tables.floors(result.side.table, result.metric)
     return replicate_sections.replicates_section(rows, floors, result.metric, digits)
@@ -157,7 +157,7 @@ def _baseline_pairs(reader: _Reader, actual: Sequence[str]) -> list[tuple[str, s
     return [(name, str(csv_cell(classes[number]))) for name, number in zip(actual, predicted, strict=True)]
 
 
-def _changes(result: ReportedResult, against: str) -> PageSection:
+def _changes(result: ShownResult, against: str) -> PageSection:
     """Against the accepted strategy; for a floor against the commit that the experiment began from."""
     root = result.root
     base = git.resolve(root, against) if not against.startswith("floor") else None
@@ -211,7 +211,7 @@ def _doctor(reader: _Reader) -> PageSection:
     return record_sections.doctor_section(listed)
 
 
-def _provenance(result: ReportedResult, arms: Mapping[str, Arm | None]) -> Provenance:
+def _provenance(result: ShownResult, arms: Mapping[str, Arm | None]) -> Provenance:
     rows = [("result", result.name), ("commit", result.commit or "none: results of the work tree")]
     rows += [("started from", metrics_json.text(result.metrics, "commit"))]
     rows += [("metric version", result.metric_version), ("profile", metrics_json.text(result.metrics, "profile"))]
@@ -238,7 +238,7 @@ def _of_arm(arm: Arm | None) -> list[tuple[str, str]]:
     ]
 
 
-def _again(result: ReportedResult) -> str:
+def _again(result: ShownResult) -> str:
     """The command that measures the same again."""
     if not result.commit:
         return "dvc repro -f"

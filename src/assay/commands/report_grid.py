@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from assay.commands import compare_sides
-from assay.commands.report_result import ReportedResult
+from assay.commands.report_result import ShownResult
 from assay.core.errors import AssayError
 from assay.core.paths import REPLICATES
 from assay.history import experiments, look_ledger, metrics_json
@@ -21,7 +21,7 @@ from assay.runtime import git, table_files
 from assay.runtime.git_objects import reading
 
 
-def sections(result: ReportedResult, min_effect: float, digits: int) -> Iterator[PageSection]:
+def sections(result: ShownResult, min_effect: float, digits: int) -> Iterator[PageSection]:
     """One section for each family that the result's strategy was judged in; none where there is none."""
     identity = compare_sides.identity(result.side, "candidate")
     try:
@@ -40,7 +40,7 @@ def sections(result: ReportedResult, min_effect: float, digits: int) -> Iterator
         )
 
 
-def _measured(result: ReportedResult) -> dict[str, tuple[Interval, str]]:
+def _measured(result: ShownResult) -> dict[str, tuple[Interval, str]]:
     """Identity of a strategy → its difference and verdict, for all experiments under the result's metric version."""
     root, prefix = result.root, git.prefix(result.root)
     known = [

@@ -40,7 +40,7 @@ _UNTESTED = ("incomparable", "same")
 
 
 @dataclass(frozen=True)
-class ReportedResult:
+class ShownResult:
     """`name`: as a user calls it. `side`: its table of replicates. `metrics`: its results/metrics.json."""
 
     root: Path
@@ -86,12 +86,14 @@ class ReportedResult:
             return None
 
 
-def find(start: Path, name: str) -> ReportedResult:
+def find(start: Path, name: str) -> ShownResult:
     """The experiment or revision called `name`, "" for the work tree. Raises UsageError."""
     root = project_root.find(start).root
     source = compare_sides.find(root, name) if name else _in_work_tree(root)
-    if not source.is_record:
-        raise UsageError(f"{name} is no result of Assay", allowed="an experiment or a revision with results")
+    if not source.is_record or (name and not source.commit):
+        raise UsageError(
+            f"{name or REPLICATES} is no result of Assay", allowed="an experiment or a revision with results"
+        )
     files = RecordedFiles(root, source.commit)
     metrics, problem = experiments.parse_metrics(files.tracked(METRICS))
     schema = metrics.get("schema", SCHEMA)
@@ -101,7 +103,7 @@ def find(start: Path, name: str) -> ReportedResult:
             allowed=f"a result with schema {SCHEMA}",
             hint="dvc exp run" if problem else "update Assay",
         )
-    return ReportedResult(root, name or WORK_TREE, source, files, metrics)
+    return ShownResult(root, name or WORK_TREE, source, files, metrics)
 
 
 def _in_work_tree(root: Path) -> SideSource:
@@ -110,7 +112,7 @@ def _in_work_tree(root: Path) -> SideSource:
     return compare_sides.find(root, str(root / REPLICATES))
 
 
-def compared(result: ReportedResult, options: Options) -> Compared:
+def compared(result: ShownResult, options: Options) -> Compared:
     """Its numbers against what its record was measured against, at the level of the look. Raises AssayError.
 
     Where the ledger at hand does not know the look, the level is the one that the record names.
@@ -128,7 +130,7 @@ def compared(result: ReportedResult, options: Options) -> Compared:
     return replace(found, candidate=result.name, origins=dict.fromkeys([result.name], *found.origins.values()))
 
 
-def verdict(result: ReportedResult, options: Options) -> tuple[ReportedVerdict, Compared | None]:
+def verdict(result: ShownResult, options: Options) -> tuple[ReportedVerdict, Compared | None]:
     """What a page says of it, and the comparison behind it; None where nothing was tested, or cannot be."""
     recorded = metrics_json.text(result.metrics, "verdict") or "none"
     if recorded in _UNTESTED:
@@ -155,13 +157,13 @@ def _beside(found: Compared, comparisons: int) -> list[str]:
     return lines + ([found.off_account] if found.off_account else [])
 
 
-def _untested(result: ReportedResult, word: str, why: str) -> ReportedVerdict:
+def _untested(result: ShownResult, word: str, why: str) -> ReportedVerdict:
     against = compare_sides.strategy(result.side, "baseline") or "floor"
     return ReportedVerdict(
         word, result.metric, result.metric_version, against, result.name, None, result.said[1:], None, why
     )
 
 
-def _first(result: ReportedResult, word: str) -> str:
+def _first(result: ShownResult, word: str) -> str:
     """Why, as the first line of results/verdict.txt says it."""
     return result.said[0].removeprefix(f"{word}: ") if result.said else ""
