@@ -43,7 +43,7 @@ def test_values_are_stretched_and_the_ends_are_told() -> None:
     shown = example_display.of_input(grey)
     assert shown.note == "black 0, white 16" and pixels(shown).max() == 255
     assert example_display.of_input(grey / 16).note is UNSET
-    dark = example_display.of_input(grey // 4, example_display.common_span(np.stack([grey, grey // 4])))
+    dark = example_display.of_input(grey // 4, example_display.common_span([grey, grey // 4]))
     assert pixels(dark).max() == 64, "not brighter than another by itself"
     holes = np.full((5, 5), np.nan)
     holes[0] = [0, 1, 2, np.inf, -np.inf]
@@ -114,6 +114,7 @@ def test_long_texts_rows_and_numbers_are_cut_and_say_so() -> None:
     assert len(str(series.text)) <= 1_000 and series.note == "cut: 5,000 numbers, 5000×1"
     assert example_display.of_input(np.array([3, 1, 2]), kind="tokens").text == "3 1 2"
     assert example_display.of_input(np.float32(1.5)).text == "1.5"
+    assert example_display.of_input(np.array([1 + 2j])).text == "(1+2j)"
 
 
 def test_no_text_commands_a_terminal_and_no_address_differs() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -80,9 +80,12 @@ def is_picture(array: NDArray[Any]) -> bool:
     return bool(short >= LEAST_SIDE and long <= MOST_ASPECT * short)
 
 
-def common_span(arrays: NDArray[Any]) -> Span:
-    """Black and white for several pictures (N, …) together, so that one is not brighter than another by itself."""
-    return _span_of(arrays)
+def common_span(arrays: Iterable[NDArray[Any]]) -> Span:
+    """Black and white for several pictures together, one after another in memory: none is brighter by itself alone."""
+    spans = [(array.dtype, *_ends(array)) for array in arrays if array.size]
+    if not spans:
+        return 0.0, 1.0
+    return _span(spans[0][0], min(low for _, low, _ in spans), max(high for _, _, high in spans))
 
 
 def of_text(text: str) -> ExampleDisplay:
@@ -176,18 +179,22 @@ def _channels_last(array: NDArray[Any]) -> NDArray[Any] | None:
 
 
 def _span_of(array: NDArray[Any]) -> Span:
-    """0…255 for bytes that use it, 0…1 for what lies there, else from the lowest finite value to the highest."""
-    if array.dtype.kind == "b" or not array.size:
-        return 0.0, 1.0
+    return _span(array.dtype, *_ends(array))
+
+
+def _ends(array: NDArray[Any]) -> Span:
+    """The lowest and the highest finite value; 0 and 1 where there is none."""
     known = array[np.isfinite(array)] if array.dtype.kind == "f" else array
-    if not known.size:
-        return 0.0, 1.0
-    low, high = float(known.min()), float(known.max())
-    if array.dtype == np.uint8 and high > 127:
+    return (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+
+
+def _span(kind: np.dtype[Any], low: float, high: float) -> Span:
+    """0…255 for bytes that use it, 0…1 for what lies there, else from the lowest value to the highest."""
+    if kind == np.uint8 and high > 127:
         return BYTES
-    if array.dtype.kind == "f" and low >= 0.0 and 0.5 < high <= 1.0:
+    if kind.kind == "b" or (kind.kind == "f" and low >= 0.0 and 0.5 < high <= 1.0):
         return 0.0, 1.0
-    return (min(0.0, low), high) if array.dtype.kind in "ui" else (low, high)
+    return (min(0.0, low), high) if kind.kind in "ui" else (low, high)
 
 
 def _smaller(pixels: NDArray[Any]) -> NDArray[np.float64]:

@@ -59,7 +59,8 @@ def of_rows(ctx: StageContext, rows: Sequence[int], limits: TimeLimits | None = 
     inputs, manifest = storage.inputs_to_show(ctx.layout.part("validation"))
     if storage.arrow(inputs) is None and task_source.show_part(ctx.layout.root, ctx.params.task.name) is None:
         kind = "" if manifest.kind is msgspec.UNSET else manifest.kind
-        span = example_display.common_span(np.asarray(inputs[np.sort(rows)]))
+        arrays = (np.asarray(inputs[row]) for row in rows)
+        span = example_display.common_span(array for array in arrays if example_display.is_picture(array))
         return Displays({row: example_display.of_input(inputs[row], span, kind) for row in rows}, [])
     with progress_line.showing(progress_line.running("evaluate: examples")):
         return _ShowProcess(ctx, limits or TimeLimits()).displays(rows)
