@@ -219,6 +219,7 @@ def test_curves_with_gaps_and_huge_losses_are_drawn() -> None:
     section = replicate_sections.curves_section({"baseline": [], "candidate": points}, [])
     found = drawn(section)
     assert "the scale ends at" in found.text and len(found.all("svg")) == 1
+    assert "baseline" not in found.text, "a legend names arms that are there"
 
 
 @pytest.mark.parametrize("values", [[None, None], [0.5]], ids=["all diverged", "one seed"])

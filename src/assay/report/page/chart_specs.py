@@ -117,6 +117,13 @@ def _arms(kind: str, named: Mapping[str, Any]) -> Spec:
     return {"domain": list(named), kind: list(named.values())}
 
 
+def _shown(rows: Sequence[Mapping[str, Any]]) -> tuple[Spec, Spec]:
+    """Colours and shapes of the arms that are there, which alone a legend names."""
+    there = {row["arm"] for row in rows}
+    colours, shapes = ({arm: look for arm, look in looks.items() if arm in there} for looks in (COLOURS, SHAPES))
+    return _arms("range", colours), _arms("range", shapes)
+
+
 def replicates(values: Mapping[str, Sequence[float]], floors: Mapping[str, float], title: str) -> Spec:
     """Each replicate of each arm as a point, the mean as a tick; floors as dashed lines."""
     points = [
@@ -178,8 +185,9 @@ def curves(points: Sequence[Mapping[str, Any]], means: Sequence[Mapping[str, Any
     scale |= {} if top is None else {"domainMax": top}
     x = {"field": "epoch", "type": "quantitative", "title": "epoch", "axis": {"tickMinStep": 1, "tickCount": 6}}
     y = {"field": "loss", "type": "quantitative", "title": "loss", "scale": scale}
-    legend = {"field": "arm", "type": "nominal", "scale": _arms("range", COLOURS)}
-    shape = {"field": "arm", "type": "nominal", "scale": _arms("range", SHAPES)}
+    colours, shapes = _shown(points)
+    legend = {"field": "arm", "type": "nominal", "scale": colours}
+    shape = {"field": "arm", "type": "nominal", "scale": shapes}
     dash = {"field": "part", "type": "nominal", "scale": _arms("range", DASHES)}
     clip = top is not None
     marked = [row for row in means if row.get("marked") and row["loss"] is not None]
@@ -216,8 +224,9 @@ def reliability(rows: Sequence[Mapping[str, Any]]) -> Spec:
     """Accuracy against confidence, a line and a shape an arm; the diagonal is what a calibrated model has."""
     x = {"field": "confidence", "type": "quantitative", "scale": {"domain": [0, 1]}}
     y = {"field": "accuracy", "type": "quantitative", "scale": {"domain": [0, 1]}}
-    colour = {"field": "arm", "type": "nominal", "scale": _arms("range", COLOURS)}
-    shape = {"field": "arm", "type": "nominal", "scale": _arms("range", SHAPES)}
+    colours, shapes = _shown(rows)
+    colour = {"field": "arm", "type": "nominal", "scale": colours}
+    shape = {"field": "arm", "type": "nominal", "scale": shapes}
     diagonal = _values([{"confidence": 0, "accuracy": 0}, {"confidence": 1, "accuracy": 1}])
     dashed = {"type": "line", "color": LINE, "strokeDash": [4, 3]}
     size = {
