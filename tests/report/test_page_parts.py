@@ -97,7 +97,7 @@ def test_comment_keeps_its_length_and_its_tables() -> None:
     section = [PageSection(name, HOSTILE, [PageTable(HOSTILE, ("a", "b"), rows)]) for name in page_markdown.SECTIONS]
     many = Page(HOSTILE, HOSTILE, [PageArticle(f"e{number}", HOSTILE, section) for number in range(40)])
     text = page_markdown.markdown(many)
-    assert len(text) <= page_markdown.MOST and text.startswith(page_markdown.MARK) and text.endswith(page_markdown.CUT)
+    assert len(text) <= 60_000 and text.startswith(page_markdown.MARK) and text.endswith(page_markdown.CUT)
     for line in text.split("\n"):
         if line.startswith("|"):
             assert len(re.findall(r"(?<!\\)\|", line)) == 3
@@ -145,7 +145,7 @@ def test_every_colour_of_a_chart_has_one_for_the_dark_and_contrast_in_both() -> 
         dark = re.search(rf'\[fill="{light}"\] {{ fill: (#[0-9a-f]{{6}}); }}', style)
         assert dark and f'[stroke="{light}"] {{ stroke: {dark[1]}; }}' in style
         assert contrast(light, "#ffffff") >= 3 and contrast(dark[1], "#14171b") >= 3
-    schemes = style.split("prefers-color-scheme: dark")
+    schemes = style.split("@media screen and (prefers-color-scheme: dark)")  # paper is light
     for scheme in schemes[0], schemes[1]:
         tone = dict(re.findall(r"--(\w+): (#[0-9a-f]{3,6})", scheme))
         for text in ("ink", "quiet", "link", "caution"):
