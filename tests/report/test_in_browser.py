@@ -94,7 +94,7 @@ def check_print(page: Any) -> None:
     """On paper everything that is folded away is there."""
     page.emulate_media(media="print")
     inside = "[...document.querySelectorAll('details > *:not(summary)')]"
-    assert all(height > 0 for height in page.evaluate(f"{inside}.map(e => e.getBoundingClientRect().height)"))
+    assert all(page.evaluate(f"{inside}.map(e => e.checkVisibility())"))
     page.emulate_media(media="screen")
 
 

@@ -183,12 +183,11 @@ def test_damaged_tables_cost_their_own_sections_alone(tried: Project) -> None:
 
 
 def test_a_link_out_of_the_project_is_no_result(tried: Project, tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("seed,epoch,train_loss,validation_loss\nSECRET,1,1,1\n", encoding="utf-8")
-    path = tried.root / "plots/curves-candidate.csv"
+    (tmp_path / "secret").write_text("a\nb\nSECRET\n", encoding="utf-8")
+    path = tried.root / "results/verdict.txt"
     path.unlink()
     path.symlink_to(tmp_path / "secret")
-    text = page_html.html(report(tried.root, []).page, lambda _, draw: draw())
-    assert "SECRET" not in text
+    assert "SECRET" not in page_html.html(report(tried.root, []).page, lambda _, draw: draw())
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(tried: Project, capsys: pytest.CaptureFixture[str]) -> None:
