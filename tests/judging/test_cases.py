@@ -154,6 +154,12 @@ def test_without_scores_of_examples_it_says_so() -> None:
     assert found.rule == "none" and found.lists == [] and "r2 has no per_example" in found.rule_text
 
 
+def test_the_number_of_a_script_has_no_cases() -> None:
+    found = example_cases.without_predictions("accuracy", "accuracy-1.reported.00000000")
+    assert (found.rule, found.lists, found.cases) == ("none", [], []) and "no predictions" in found.rule_text
+    assert cases_text.luck_line(found) == ""
+
+
 def test_masks_have_scores_and_no_label() -> None:
     targets = np.zeros((2, 3), dtype=np.int64)
     probabilities = np.stack([np.full((2, 3, 2), 0.5), np.tile([0.2, 0.8], (2, 3, 1))])

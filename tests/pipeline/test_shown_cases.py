@@ -93,12 +93,10 @@ def test_whatever_show_does_is_a_sentence_and_the_verdict_stands(tried: Project)
     assert len(content) < 200_000 and " by luck alone, between 3 and 3 replicates" in cases_text.luck_line(found)
 
 
+@pytest.mark.extra
 @pytest.mark.parametrize(
     ("does", "said"),
-    [
-        pytest.param("time.sleep(99)", "show() took too long", marks=pytest.mark.extra),
-        ("os._exit(7)", "the process of show() ended with code 7"),
-    ],
+    [("time.sleep(99)", "show() took too long"), ("os._exit(7)", "the process of show() ended with code 7")],
 )
 def test_one_that_hangs_or_dies_is_given_up(tried: Project, does: str, said: str) -> None:
     written(tried, DYING.format(does))
