@@ -9,6 +9,7 @@ import pytest
 
 from assay.core import sanitize_output
 from assay.core.case_records import CaseList, CasesRecord, ExampleCase, ExampleDisplay, Luck, LuckRange, Predicted
+from assay.core.errors import UsageError
 from assay.report.json_rows import LogRow
 from assay.report.page import (
     cases_section,
@@ -172,6 +173,13 @@ def test_without_vl_convert_tables_stand_and_a_line_says_why(monkeypatch: pytest
     monkeypatch.setattr(chart_svg, "vl_convert", None)
     found = drawn(PageSection("s", "s", [interval_figure()]))
     assert not found.all("svg") and found.all("table") and "pip install 'dvc-assay[report]'" in found.text
+
+
+def test_without_jinja2_there_are_comments_and_no_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_html, "jinja2", None)
+    with pytest.raises(UsageError, match=r"pip install 'dvc-assay\[report\]', or assay report --markdown"):
+        page_html.html(page(), lambda _, draw: draw())
+    assert "title" in page_markdown.markdown(page())
 
 
 def test_what_was_drawn_before_is_not_drawn_again() -> None:

@@ -1,15 +1,15 @@
-"""Jinja2, or one sentence where it is not installed. Imported only where a page is made."""
+"""Jinja2 and its escaping; None where it is not installed: then there are comments and no pages."""
 
 from __future__ import annotations
 
-from assay.core.errors import UsageError
+from types import ModuleType
 
+jinja2: ModuleType | None
+markupsafe: ModuleType | None
 try:
     import jinja2
-    from markupsafe import Markup
-except ImportError as error:
-    raise UsageError(
-        "pages need Jinja2, which is not installed", hint="pip install 'dvc-assay[report]', or assay report --markdown"
-    ) from error
+    import markupsafe
+except ImportError:
+    jinja2 = markupsafe = None
 
-__all__ = ["Markup", "jinja2"]
+__all__ = ["jinja2", "markupsafe"]
