@@ -61,8 +61,9 @@ def test_pages_as_a_reader_has_them(browser: Any, pages: list[Path]) -> None:
             assert asked == [path.as_uri()] and not said
             assert page.evaluate("document.documentElement.scrollWidth") <= 320
             check_names(page)
-            check_keyboard(page)
-            check_print(page)
+            if scheme == SCHEMES[0]:  # neither depends on colours
+                check_keyboard(page)
+                check_print(page)
             check_axe(page)
             context.close()
 
