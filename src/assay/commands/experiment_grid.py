@@ -253,7 +253,8 @@ def _run(layout: ProjectPaths, one: Cell) -> bytes:
     scratch = lay_out(layout, one.base, _scratch(layout, one.base, one.name))
     try:
         furnish(scratch)
-        options = [word for setting in one.settings for word in ("-S", setting)]
+        # `++`: also an option that params.yaml does not have yet
+        options = [word for setting in one.settings for word in ("-S", f"++{setting}")]
         command = [*DVC, "exp", "run", last(scratch.layout), "--name", one.name, *options]
         code, said = run(command, scratch.layout.root, layout.root, one.label)
         if code:

@@ -24,6 +24,7 @@ from assay.runtime import (
     script_source,
     task_code,
     task_source,
+    training_reads,
 )
 from assay.runtime import source_roots as trees
 
@@ -40,6 +41,8 @@ def find(root: Path, stage: str, task: str, looked: import_closure.Looked | None
     own = task_code.hashes(root, task, part, looked)
     reads = metric_input_files.metric_reads(root, task) if part == task_code.METRICS else []
     contents = {path.as_posix(): files.digest((root / path).read_bytes()) for path in reads}
+    if part == task_code.LEARNING:
+        contents |= training_reads.hashes(root)
     shown = _shown(root, task, looked) if part == task_code.METRICS else {}
     return StageCode(stage=stage, library=library, files=own, reads=contents or UNSET, shows=shown or UNSET)
 

@@ -25,7 +25,7 @@ from assay.runtime import sys_path
 #: file → members of which one in each tuple must be there
 REQUIRED: dict[str, tuple[tuple[str, ...], ...]] = {
     "data": (("prepare",),),
-    "learning": (("model", "fit"), ("loss", "fit")),
+    "learning": (("model", "fit"),),
     "metrics": (("METRICS",),),
 }
 #: ready metrics: they stand where a task has none of its own
@@ -105,6 +105,14 @@ def read(root: Path, task: str, name: str) -> TaskModule:
                 return _parsed(trees.OURS / "ready" / "metrics.py", READY)
             raise UsageError(f"{called} defines no {members[0]}", hint="see docs/tasks.md for what a task defines")
     return source
+
+
+def check_loss(source: TaskModule, called: str, ready_loss: str) -> None:
+    """Raise UsageError where learning.py has no loss() and params.yaml names none. `called`: the file, in sentences."""
+    if not ready_loss and not source.names & {"loss", "fit", "*"}:
+        raise UsageError(
+            f"{called} defines no loss", hint="write loss(outputs, targets), or set loss.name in params.yaml"
+        )
 
 
 def is_ready(source: TaskModule) -> bool:

@@ -33,6 +33,7 @@ from assay.runtime import (
     task_code,
     task_source,
     tracked_code_check,
+    training_reads,
 )
 from assay.runtime import source_roots as trees
 from assay.runtime.stage_setup import StageContext, start
@@ -56,6 +57,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     shadowed_modules.check(root, needed | import_closure.third_party(root, [Path(file) for file in shown]))
     prove_all(ctx, code)
     metric_input_files.check_known(root, ctx.params.task.name)
+    training_reads.check_known(root, ctx.declared.get("train", ()))
     outside = packages(root, code["train"])
     repository_checks.check(ctx)
     training = stage_fingerprint.library_of(root, library_fingerprint.TRAINING, ctx.params.task.name)
@@ -96,6 +98,7 @@ def check_task(ctx: StageContext) -> None:
     data, learning, metrics = (
         task_source.read(root, given.task.name, name) for name in ("data", "learning", "metrics")
     )
+    task_source.check_loss(learning, task_source.where(root, given.task.name, "learning"), given.loss.name)
     task_source.check_options(data, "prepare", given.data, "data")
     task_source.check_options(learning, "model", given.model, "model")
     where = task_source.where(root, given.task.name, "metrics")
