@@ -197,6 +197,7 @@ def _evaluate(
         judgement=judged,
         slices=(),
         fixed=ctx.params.task.fixed,
+        keeps_scores=scored,
     )
     return replace(found, slices=_slices(ctx, found, part)), against
 
