@@ -278,6 +278,7 @@ def test_what_the_data_contradict_is_refused(make: Make, written: str, data: Exa
     [
         ("{name: crossentropy}", "loss.name is 'crossentropy'; allowed: cross_entropy, focal"),
         ("{options: {gamma: 1}}", "loss.options and no loss.name"),
+        ("{name: hinge}\ntrain: {mixup: 0.2}", "hinge wants class numbers, and mixup or cutmix makes probabilities"),
         ("{name: focal, options: {delta: 1}}", "unknown parameter 'loss.options.delta' of focal; allowed: gamma"),
         ("{name: focal, options: {gamma: -1}}", "loss.options.gamma is -1; allowed: a number >= 0"),
         ("{name: focal, options: {class_weights: frequent}}", "allowed: balanced, a list"),
