@@ -32,13 +32,10 @@ from assay.runtime import (
     metric_input_files,
     shadowed_modules,
     task_code,
-    task_source,
+    task_problems,
     tracked_code_check,
     training_reads,
 )
-
-#: function of the task → (part of the task, section of params.yaml with its keyword arguments)
-OPTIONS = {"prepare": (task_code.DATA, "data"), "model": (task_code.LEARNING, "model")}
 
 
 class Refusal(Record, frozen=True, kw_only=True):
@@ -109,8 +106,8 @@ def _looks(root: Path) -> Iterator[tuple[str, Callable[[], Iterator[AssayError]]
     if params is None:
         return
     if not params.is_script:  # which the run in small looks at
-        yield "task", lambda: _task(root, params)
-        yield "metric", lambda: _metric(root, params)
+        yield "task", lambda: task_problems.of_members(root, params)
+        yield "metric", lambda: task_problems.of_metric(root, params)
     if git.inside(root):
         yield "code", lambda: _code(root, params)
         yield "baseline", lambda: _baseline(root, params)
@@ -157,49 +154,6 @@ def _pipeline(root: Path) -> Iterator[AssayError]:
 
 def _parameters(root: Path) -> Iterator[AssayError]:
     yield from params_problems.problems(dvc_yaml.parameters(root, "write it, as in the README"))[0]
-
-
-def _task(root: Path, params: Params) -> Iterator[AssayError]:
-    for part in task_code.MEMBERS:
-        try:
-            source = task_source.read(root, params.task.name, part)
-        except UsageError as error:
-            yield error
-        else:
-            if part == task_code.LEARNING:
-                yield from _loss(source, task_source.where(root, params.task.name, part), params.loss.name)
-    given = {"data": params.data, "model": params.model}
-    for function, (part, section) in OPTIONS.items():
-        try:
-            source = task_source.read(root, params.task.name, part)
-        except UsageError:
-            continue
-        yield from task_source.option_problems(source, function, given[section], section)
-
-
-def _loss(source: task_source.TaskModule, called: str, ready_loss: str) -> Iterator[AssayError]:
-    try:
-        task_source.check_loss(source, called, ready_loss)
-    except UsageError as error:
-        yield error
-
-
-def _metric(root: Path, params: Params) -> Iterator[AssayError]:
-    if params.metric.name == params_problems.STAND_INS["metric.name"]:
-        return  # said of params.yaml
-    try:
-        source = task_source.read(root, params.task.name, task_code.METRICS)
-    except UsageError:
-        return
-    known = task_source.metrics(source)
-    if known is not None and params.metric.name not in known:
-        yield UsageError(
-            f"params.yaml: metric.name is {params.metric.name!r}",
-            allowed=f"{', '.join(known)} (METRICS in {task_source.where(root, params.task.name, task_code.METRICS)})",
-            hint="set metric.name in params.yaml",
-        )
-    elif known and (function := known[params.metric.name]):
-        yield from task_source.option_problems(source, function, params.metric.options, "metric.options")
 
 
 def _code(root: Path, params: Params) -> Iterator[AssayError]:

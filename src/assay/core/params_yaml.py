@@ -26,13 +26,12 @@ from assay.core.params_section import Section as Section
 from assay.core.paths import PARAMS
 from assay.core.short_repr import excerpt, excerpt_of_name
 from assay.core.task_section import TaskSection as TaskSection
-from assay.core.train_section import Count, NotNegative
+from assay.core.train_section import Count, NotNegative, Share
 from assay.core.train_section import Train as Train
 from assay.core.yaml12 import parse
 
 #: replicates that a group has at most: numbers of different draws lie this far apart
 SPAN = 10_000
-Share = Annotated[float, Meta(gt=0, lt=1)]
 
 
 class Split(Section, frozen=True, kw_only=True):

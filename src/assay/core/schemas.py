@@ -151,6 +151,10 @@ class Identity(Record, frozen=True, kw_only=True):
     data: str  # content hash of the training part
 
 
+#: execution of `assay check`: one replicate after another in the process itself, where a debugger can stop it
+FOREGROUND = "foreground"
+
+
 class MeasureRequest(Record, frozen=True, kw_only=True):
     """Train these replicates, predict these examples, write there.
 
@@ -165,7 +169,7 @@ class MeasureRequest(Record, frozen=True, kw_only=True):
     device: str  # auto, cpu, cuda, cuda:1
     environment: str  # Environment.key
     code: str  # Identity.code, part of each replicate's name in the cache
-    execution: str  # auto, fused, sequential, processes
+    execution: str  # auto, fused, sequential, processes, or FOREGROUND
     train: str  # folder of a part
     evaluate: str  # folder of the part to predict
     models: str  # folder to write

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from assay.core.errors import UsageError
 from assay.core.params_section import Section
@@ -19,6 +19,7 @@ from assay.core.params_section import Section
 Count = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
+Share = Annotated[float, Meta(gt=0, lt=1)]
 Fading = Annotated[float, Meta(ge=0, lt=1)]  # share of a running mean that stays at each step
 
 
@@ -66,6 +67,8 @@ class Train(Section, frozen=True, kw_only=True):
     init: Literal["xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal"] | None = None
     prior_bias: bool = False  # the last bias begins with how frequent each class is, or with the mean of the targets
     ema_decay: Fading = 0.0  # running mean of the weights, which then is what is judged and kept; 0 is off
+    #: share of the training part that a task's own fit() gets apart, to stop early
+    holdout: Share | UnsetType = UNSET
 
 
 #: options of the first releases; each later one is part of a strategy's identity only where it is not at its default
@@ -110,7 +113,7 @@ _PLAIN = Train()
 def written(given: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a section as plain values, without those that came later and are at their default."""
     default: dict[str, Any] = msgspec.to_builtins(_PLAIN)
-    return {name: value for name, value in given.items() if name in FIRST or value != default[name]}
+    return {name: value for name, value in given.items() if name in FIRST or value != default.get(name)}
 
 
 def changed(train: Train, names: Iterable[str]) -> list[str]:

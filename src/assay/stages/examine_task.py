@@ -63,10 +63,10 @@ def main(root: Path, arguments: Sequence[str]) -> None:
 def examined(root: Path, params: Params) -> Report:
     """The doctor's report on the task of `root`. Raises UsageError where there is nothing to look at."""
     layout = ProjectPaths(root)
-    task = task_interface.load(params.task.name, root, params.model, params.loss.name)
-    if task.fit is not None:
+    loaded = task_interface.load(params.task.name, root, params.model, params.loss.name)
+    if loaded.model is None or (loaded.loss is None and not params.loss.name):
         raise UsageError(
-            f"{task.file} trains by fit(), a loop of its own",
+            f"{loaded.file} trains by fit(), a loop of its own, and has no model() and loss() beside it",
             hint="call assay.doctor.examine in it, with your model, loss, optimizer and loaders",
         )
     evaluated, train = _part(layout, "validation"), _part(layout, "train")

@@ -68,36 +68,42 @@ class Tensors:
 def tensors(
     task: Task, train: Examples, evaluated: Examples, dtype: torch.dtype, cache: DecodeCache | None = None
 ) -> tuple[Tensors, Tensors]:
-    """Both parts, preprocessed; statistics come from the training part alone.
+    """Both parts, preprocessed; statistics come from the training part alone."""
+    made = of_parts(task, (train, evaluated), dtype, cache)
+    return made[0], made[1]
+
+
+def of_parts(
+    task: Task, parts: Sequence[Examples], dtype: torch.dtype, cache: DecodeCache | None = None
+) -> list[Tensors]:
+    """Each part, preprocessed; the first is the training part, which alone gives statistics.
 
     Where that takes more than BY_BATCH bytes, inputs stay as they are, mapped where they were, until a batch is taken.
     """
-    parts = (train, evaluated)
-    raw = example_inputs.prepared(task, train, evaluated, cache)
+    raw = example_inputs.prepared(task, parts, cache)
     extra = () if task.statistics is None else (task.call("statistics", raw[0]),)
 
     ready = Preprocessing(task, extra, dtype)
     if task.collate is not None:
-        made = [
-            Tensors(CollatedInputs(one, ready), _targets(task, part, dtype))
+        return [
+            Tensors(CollatedInputs(one, ready), part_targets(task, part, dtype))
             for one, part in zip(raw, parts, strict=True)
         ]
-        return made[0], made[1]
     large = sum(_ready_bytes(ready, one) for one in raw) > BY_BATCH
     if large:
         _refuse_joint(task, ready, raw[0][:TRIED])
-    found = [
-        Tensors(MappedInputs(inputs, ready) if large else ready(inputs), _targets(task, part, dtype))
+    return [
+        Tensors(MappedInputs(inputs, ready) if large else ready(inputs), part_targets(task, part, dtype))
         for part, inputs in zip(parts, raw, strict=True)
     ]
-    return found[0], found[1]
 
 
-def _targets(task: Task, part: Examples, dtype: torch.dtype) -> Tensor:
-    targets = example_inputs.tensor(part.targets, task, "targets")
+def part_targets(task: Task, part: Examples, dtype: torch.dtype) -> Tensor:
+    """(N, …) targets of a part as training sees them; a table (N, K) where an example has several."""
+    made = example_inputs.tensor(part.targets, task, "targets")
     if part.several is not None:  # one table of whole and other numbers, which float64 keeps exactly
-        return targets
-    return targets.long() if part.classes is not None else targets.to(dtype)
+        return made
+    return made.long() if part.classes is not None else made.to(dtype)
 
 
 def _ready_bytes(ready: Preprocessing, raw: Tensor) -> int:

@@ -28,6 +28,7 @@ from assay.replicates.train_and_eval_examples import sample
 from assay.replicates.training_progress import Progress
 from assay.runtime import dvc_yaml, files
 from assay.training import batches, configured_task, custom_fit, device, model_init, training_loop
+from assay.training.custom_fit import LoopRun
 from assay.training.random_streams import Streams
 from assay.training.task_interface import Task
 from assay.training.training_spec import TrainingPlan
@@ -67,14 +68,14 @@ def _states(request: TraceRequest, params: Params, given: Examples, root: Path) 
         tempfile.TemporaryDirectory() as scratch,
     ):
         if task.fit is not None:
-            return _fitted(task, params, few, request.seed)
+            return _fitted(task, params, few, request.seed, Path(scratch))
         with closing(Progress(Path(scratch) / "curves.csv", Path(scratch) / "log", params.train.epochs)) as progress:
             return Traced(_plan(task, params, few, request.seed), progress).states_after(request.steps)
 
 
-def _fitted(task: Task, params: Params, few: Examples, seed: int) -> list[dict[str, str]]:
+def _fitted(task: Task, params: Params, few: Examples, seed: int, checkpoints: Path) -> list[dict[str, str]]:
     """A loop of the task's own is one step: all of it, on the few examples."""
-    made = custom_fit.fit(task, parameters.as_given(params), few, few, Streams(seed, PURPOSE, 0))
+    made = custom_fit.fit(LoopRun(task, params, few, few, Streams(seed, PURPOSE, 0), checkpoints))
     assert made.predictions is not None
     return [{}, {**_hashes(safetensors.torch.load(made.weights)), PREDICTIONS: _hash(made.predictions)}]
 

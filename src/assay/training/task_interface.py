@@ -11,7 +11,8 @@
     score(outputs, targets) -> Tensor (N, …)                      kept instead of predictions, which are too large
     augment(inputs, targets, generator) -> (inputs, targets)      default: none
     optimizer(parameters, settings) -> torch.optim.Optimizer      default: train.optimizer
-    fit(params, data, seed) -> predictor                          replaces all of the above by a loop of its own
+    fit(params, data, seed, log) -> module or function            a loop of its own, in place of ours
+    load(params, weights) -> module or function                   what fit() returned, from its state_dict()
 
 Covers: loading, signatures, shapes on a first batch. Not covered: whether the training code is sane.
 """
@@ -48,9 +49,12 @@ MEMBERS: dict[str, tuple[str, ...]] = {
     "score": ("outputs", "targets"),
     "augment": ("inputs", "targets", "generator"),
     "optimizer": ("parameters", "settings"),
-    "fit": ("params", "data", "seed"),
+    "fit": ("params", "data", "seed", "log"),
+    "load": ("params", "weights"),
 }
 
+#: members of a loop of the task's own
+_OWN_LOOP = ("fit", "load")
 #: what `check_storable` allows
 _STORED = "dense tensors of real numbers, or of complex64 (train.precision float32)"
 
@@ -74,6 +78,7 @@ class Task:
     augment: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None
     optimizer: Callable[..., torch.optim.Optimizer] | None = None
     fit: Callable[..., Any] | None = None
+    load: Callable[..., Any] | None = None
     parts: tuple[TargetPart, ...] | None = None  # of a target, where an example has several
     ready_loss: tuple[str, dict[str, Any]] | None = None  # name and options, where `loss` is a ready one
 
@@ -91,8 +96,9 @@ class Task:
         except AssayError:
             raise
         except Exception as error:
-            problem = f"{member}() fails with {brief(error)}{task_source.at_line(self.root, error)}"
-            raise self.refuse(problem, _form(member)) from error
+            where = task_source.at_line(self.root, error)
+            known = where and member in _OWN_LOOP  # a loop is long: its line says more than how it is called
+            raise self.refuse(f"{member}() fails with {brief(error)}{where}", "" if known else _form(member)) from error
 
 
 def load(name: str, root: Path, model_parameters: Mapping[str, Any], ready_loss: str = "") -> Task:
@@ -103,6 +109,8 @@ def load(name: str, root: Path, model_parameters: Mapping[str, Any], ready_loss:
     file = task_source.where(root, name, "learning")
     module = _import(name, root)
     members = {member: getattr(module, member) for member in MEMBERS if callable(getattr(module, member, None))}
+    if "fit" not in members:
+        members.pop("load", None)  # a helper of that name, which is none of ours
     if hasattr(getattr(module, "transform", None), "fit"):
         members["transform"] = module.transform
     task = Task(name=name, file=file, root=root, **members)
@@ -127,6 +135,8 @@ def _import(name: str, root: Path) -> ModuleType:
 
 def _check_signature(task: Task, member: str, function: Callable[..., Any], named: Mapping[str, Any]) -> None:
     expected = MEMBERS[member]
+    if member == "fit" and _binds(function, expected[:3]):
+        return  # the form before log, or one that does without
     if member == "preprocess" and task.statistics is not None:
         expected = ("inputs", "statistics")
     try:
@@ -136,6 +146,14 @@ def _check_signature(task: Task, member: str, function: Callable[..., Any], name
         if member == "model" and named:
             _refuse_parameters(task, function, named)
         raise task.refuse(f"{member}{_signature(function)} cannot be called: {error}", _form(member)) from error
+
+
+def _binds(function: Callable[..., Any], arguments: tuple[str, ...]) -> bool:
+    try:
+        inspect.signature(function).bind(*arguments)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _refuse_parameters(task: Task, function: Callable[..., Any], named: Mapping[str, Any]) -> None:
