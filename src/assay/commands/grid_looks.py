@@ -23,7 +23,7 @@ from assay.stats.alpha_budget import LookEntry, LookKey, Price, metric_label
 def ideas(home: Path, measured: Sequence[tuple[Sequence[Row], Params]], failed: int) -> list[Price]:
     """The price of each idea's look, recorded; then the family, with those that did not run."""
     known = tags(home)
-    asked = [_look(rows, settings, known) for rows, settings in measured]
+    asked = [recorded(rows, settings, known) for rows, settings in measured]
     taken = [look_ledger.look(home, one)[:2] for one in asked]
     if asked:
         _family(home, "sweep", [entry for entry, _ in taken], len(asked) + failed)
@@ -55,7 +55,8 @@ def ablation(home: Path, cells: Mapping[tuple[str, ...], Sequence[Row]], params:
     return price
 
 
-def _look(rows: Sequence[Row], params: Params, known: Mapping[str, str]) -> LookEntry:
+def recorded(rows: Sequence[Row], params: Params, known: Mapping[str, str]) -> LookEntry:
+    """The look that rows of an experiment's table record, with no price; `known`: tag → commit."""
     table = {name: [row[name] for row in rows] for name in rows[0]}
     return past_verdicts.recorded(
         table, params.judge, metric_label(params.metric.name, params.metric.options), known, ""

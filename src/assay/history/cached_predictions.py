@@ -88,6 +88,11 @@ def record(cache: Path, lock: bytes, arm: str) -> Arm | None:
     )
 
 
+def text(cache: Path, lock: bytes, path: str) -> str:
+    """The output `path` that `lock` records, as text. Raises as `read` does."""
+    return _file(cache, output_hash(lock, path)).decode("utf-8", "replace")
+
+
 def _file(cache: Path, digest: str) -> bytes:
     if not _DIGEST.fullmatch(digest):  # else a listing could name any file of this machine
         raise UsageError(f"{digest!r} is no hash of DVC's", hint="dvc exp run")
