@@ -31,27 +31,38 @@ def ideas(home: Path, measured: Sequence[tuple[Sequence[Row], Params]], failed: 
 
 
 def ablation(home: Path, cells: Mapping[tuple[str, ...], Sequence[Row]], params: Params) -> Price:
-    """The price of the look at all effects of a design, recorded. Another draw of the same cells is another look."""
+    """The price of the look at all effects of a factorial design, recorded."""
+    return design(home, cells, params, ("ablate", "ablation", "factorial"))
+
+
+def design(
+    home: Path, cells: Mapping[tuple[str, ...], Sequence[Row]], params: Params, called: tuple[str, str, str]
+) -> Price:
+    """The price of the look at a whole design, recorded. Another draw of the same cells is another look.
+
+    `called`: the command, what its account is called, its test.
+    """
+    command, account, test = called
     identities = {changes: rows[0]["identity"] for changes, rows in cells.items()}
     first = next(iter(cells.values()))
     key = LookKey(
         candidate=int(first[0]["seed"]),
         against=None,
         n=len(first),
-        test="factorial",
+        test=test,
         alpha=params.judge.alpha,
         metric=metric_label(params.metric.name, params.metric.options),
     )
     asked = LookEntry(
         identity=files.digest("\n".join(sorted(identities.values())).encode()),
-        baseline=f"ablation on {identities.get((), '')}",
+        baseline=f"{account} on {identities.get((), '')}",
         environment=first[0].get("environment", ""),
         key=key,
         level=0.0,
         spends=0.0,
     )
     entry, price, _ = look_ledger.look(home, asked)
-    _family(home, "ablate", [entry], len(cells))
+    _family(home, command, [entry], len(cells))
     return price
 
 

@@ -89,7 +89,7 @@ def combinations(settings: Sequence[str]) -> list[tuple[str, ...]]:
     keys = [setting.partition("=")[0] for setting in settings]
     if twice := next((key for key in keys if keys.count(key) > 1), None):
         raise UsageError(f"-S {twice} is given {keys.count(twice)} times", allowed=f"-S {twice}=VALUE,VALUE once")
-    values = [_listed(setting) for setting in settings]
+    values = [listed(setting) for setting in settings]
     count = math.prod(map(len, values)) if settings else 0
     if not 2 <= count <= LARGEST:
         raise UsageError(
@@ -99,7 +99,7 @@ def combinations(settings: Sequence[str]) -> list[tuple[str, ...]]:
     return list(itertools.product(*values))
 
 
-def _listed(setting: str) -> list[str]:
+def listed(setting: str) -> list[str]:
     """The settings that key=value,value stands for, each value once."""
     key, _, text = setting.partition("=")
     values = [value.strip() for value in text.split(",")]
