@@ -39,6 +39,7 @@ COMMANDS: dict[str, Command] = {
     "sweep": Command("assay.cli.sweep", "Measure several values of parameters and judge them as one family."),
     "ablate": Command("assay.cli.ablate", "Measure changes alone and in all combinations: what brings the gain?"),
     "sensitivity": Command("assay.cli.sensitivity", "Say which parameters matter here, and where to tune them."),
+    "tune": Command("assay.cli.tune", "Tune a candidate as its baseline is tuned, and judge it on fresh seeds."),
     "accept": Command("assay.cli.accept", "Confirm an experiment on fresh seeds and make it the next baseline."),
     "reject": Command("assay.cli.reject", "Keep an experiment that did not work as rejected/NAME, with its verdict."),
     "revoke": Command("assay.cli.revoke", "Take an accepted strategy back; nothing is deleted."),

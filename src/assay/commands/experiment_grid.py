@@ -135,7 +135,7 @@ def attempt(layout: ProjectPaths, cells: Sequence[Cell], say: Say) -> list[list[
     missing = [one for one in cells if git.read(layout.root, one.ref, REPLICATES) is None]
     for family in _families(layout, missing):
         _ahead(layout, family, say)
-    with ThreadPoolExecutor(_room(layout)) as pool:
+    with ThreadPoolExecutor(room(layout)) as pool:
         return list(pool.map(lambda one: _tried(layout, one, say), cells))
 
 
@@ -146,7 +146,7 @@ def _tried(layout: ProjectPaths, one: Cell, say: Say) -> list[Row] | UsageError:
         return error
 
 
-def _room(layout: ProjectPaths) -> int:
+def room(layout: ProjectPaths) -> int:
     """Cells at a time: one on an accelerator, else one for every two cores."""
     machine = params_yaml.load(dvc_yaml.parameters(layout.root)).machine
     if environment.find(machine.device, ()).device != "cpu":

@@ -36,11 +36,16 @@ def ablation(home: Path, cells: Mapping[tuple[str, ...], Sequence[Row]], params:
 
 
 def design(
-    home: Path, cells: Mapping[tuple[str, ...], Sequence[Row]], params: Params, called: tuple[str, str, str]
+    home: Path,
+    cells: Mapping[tuple[str, ...], Sequence[Row]],
+    params: Params,
+    called: tuple[str, str, str],
+    center: str = "",
 ) -> Price:
     """The price of the look at a whole design, recorded. Another draw of the same cells is another look.
 
-    `called`: the command, what its account is called, its test.
+    `called`: the command, what its account is called, its test. `center`: what the design is about; default: the cell
+    without changes.
     """
     command, account, test = called
     identities = {changes: rows[0]["identity"] for changes, rows in cells.items()}
@@ -55,7 +60,7 @@ def design(
     )
     asked = LookEntry(
         identity=files.digest("\n".join(sorted(identities.values())).encode()),
-        baseline=f"{account} on {identities.get((), '')}",
+        baseline=f"{account} on {center or identities.get((), '')}",
         environment=first[0].get("environment", ""),
         key=key,
         level=0.0,

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from assay.core.paths import ProjectPaths
+from assay.core.paths import REPLICATES, ProjectPaths
+from assay.history import replicates_csv
+from assay.history.replicates_csv import Row
 from assay.runtime import dvc_yaml, files, git, git_env_vars, git_plumbing, parent_watch
 from assay.runtime.dvc_cli import DVC
 from assay.scratch.dvc_repro import furnish, last
@@ -86,6 +89,20 @@ def measure(layout: ProjectPaths, one: Cell) -> bytes:
         return content
     finally:
         scratch.remove()
+
+
+def replicates_at_hand(layout: ProjectPaths, one: Cell) -> int:
+    """How many replicates of the candidate its experiment has; 0 where there is none."""
+    content = git.read(layout.root, one.ref, REPLICATES)
+    return 0 if content is None else replicates_csv.count(content)
+
+
+def grown(layout: ProjectPaths, one: Cell, n: int, say: Callable[[str], None]) -> list[Row]:
+    """The first n replicates of `one`, whose settings say no number; measured where its experiment has fewer."""
+    if replicates_at_hand(layout, one) < n:
+        say(f"running {one.label} of {one.name}, n={n}")
+        return replicates_csv.first(measure(layout, replace(one, settings=(*one.settings, f"replicates={n}"))), n)
+    return replicates_csv.first(git.read(layout.root, one.ref, REPLICATES) or b"", n)
 
 
 def keep_base(layout: ProjectPaths, one: Cell) -> None:

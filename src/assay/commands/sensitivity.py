@@ -44,7 +44,7 @@ class Sensitivity:
 
 
 @dataclass(frozen=True)
-class _Design:
+class _OneFactorDesign:
     layout: ProjectPaths
     plan: FactorPlan
     centre: Cell
@@ -76,17 +76,17 @@ def sensitivity(
     return None if dry_run else _measured(design, say)
 
 
-def _designed(layout: ProjectPaths, named: Sequence[str], wanted: Wanted) -> _Design:
+def _designed(layout: ProjectPaths, named: Sequence[str], wanted: Wanted) -> _OneFactorDesign:
     centre = experiment_grid.cell(layout, wanted, ())
     plan = sensitivity_factors.plan(experiment_grid.asked(layout, centre), named)
     levels = {(key, value): experiment_grid.cell(layout, wanted, (setting,)) for key, value, setting in plan.settings}
     experiment_grid.check_settings(layout, [setting for *_, setting in plan.settings])
     for one in levels.values():
         experiment_grid.asked(layout, one)  # a value that no run would take is refused before the first one
-    return _Design(layout, plan, centre, levels)
+    return _OneFactorDesign(layout, plan, centre, levels)
 
 
-def _measured(design: _Design, say: Say) -> Sensitivity:
+def _measured(design: _OneFactorDesign, say: Say) -> Sensitivity:
     found = dict(zip(design.cells, experiment_grid.attempt(design.layout, design.cells, say), strict=True))
     centre = found[design.centre]
     if isinstance(centre, UsageError):

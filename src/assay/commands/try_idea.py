@@ -7,8 +7,6 @@ and the ledger has them. Not covered: what is asked (`commands.try_setup`), when
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +15,7 @@ from pathlib import Path
 from assay.commands import experiment_grid, grid_looks, recorded_comparison, scratch_experiment, try_price, try_setup
 from assay.commands.compare_find_recorded_look import tags
 from assay.commands.try_price import LookPrice
-from assay.commands.try_setup import Idea
+from assay.commands.try_setup import TriedIdea
 from assay.core.errors import AssayError, IncomparableError, UsageError
 from assay.core.metric_version import metric_name
 from assay.core.paths import IN_PROJECT, LOCK, METRICS, REPLICATES
@@ -39,7 +37,7 @@ class Trial:
     """How far an idea was measured. `ended`: why it ends there, as `stats.stopping_rule` says, or `budget`; "" where it
     goes on."""
 
-    idea: Idea
+    idea: TriedIdea
     n: int  # replicates an arm
     comparison: Comparison
     metric: str
@@ -73,7 +71,7 @@ def try_idea(start: Path, settings: Sequence[str], why: str, budget: float | Non
         held.release()
 
 
-def _followed(idea: Idea, budget: float | None, say: Say) -> Trial:
+def _followed(idea: TriedIdea, budget: float | None, say: Say) -> Trial:
     scratch_experiment.tidy(idea.layout)
     found = _recorded(idea)
     price = try_price.price(idea, found.n if found else 0)
@@ -95,7 +93,7 @@ def _followed(idea: Idea, budget: float | None, say: Say) -> Trial:
     return found
 
 
-def _announce(idea: Idea, found: Trial | None, price: LookPrice, say: Say) -> None:
+def _announce(idea: TriedIdea, found: Trial | None, price: LookPrice, say: Say) -> None:
     """What is tried, what it costs, what it can see; or how far an earlier call went."""
     looks = ", ".join(map(str, idea.plan))
     say(f"trying {idea.label} as {idea.cell.name} against {idea.baseline.name}, looks at {looks} replicates an arm")
@@ -124,7 +122,7 @@ def _beyond(price: LookPrice, n: int, budget: float | None) -> UsageError | None
     )
 
 
-def _recorded(idea: Idea) -> Trial | None:
+def _recorded(idea: TriedIdea) -> Trial | None:
     """How far earlier calls went; None where nothing is recorded that could be judged."""
     root, ref = idea.layout.root, idea.cell.ref
     content = git.read(root, ref, REPLICATES)
@@ -134,12 +132,12 @@ def _recorded(idea: Idea) -> Trial | None:
     return _judged(idea, content)
 
 
-def _judged(idea: Idea, content: bytes) -> Trial:
+def _judged(idea: TriedIdea, content: bytes) -> Trial:
     """The look that a table of replicates is: recorded, as its own run did, and read at its level."""
     root = idea.layout.root
     _refuse_untested(idea)
     rows = replicates_csv.rows(content)
-    n = sum(row["arm"] == "candidate" for row in csv.DictReader(io.StringIO(content.decode())))
+    n = replicates_csv.count(content)
     version = rows[0]["metric_version"]
     metric, judge = metric_name(version), idea.asked.judge
     taken, price, ledger = look_ledger.look(root, grid_looks.recorded(rows, idea.asked, tags(root)))
@@ -156,7 +154,7 @@ def _judged(idea: Idea, content: bytes) -> Trial:
     return Trial(idea, n, result, metric, version, against, chance, ended)
 
 
-def _refuse_untested(idea: Idea) -> None:
+def _refuse_untested(idea: TriedIdea) -> None:
     """Raises IncomparableError, with what the run itself said, where nothing was tested."""
     metrics, _ = parse_metrics(git.read(idea.layout.root, idea.cell.ref, METRICS))
     word = metrics_json.text(metrics, "verdict")
@@ -166,7 +164,7 @@ def _refuse_untested(idea: Idea) -> None:
         raise IncomparableError(f"{idea.cell.name}: {problem}", hint=hint or "assay status")
 
 
-def verdict_text(idea: Idea) -> str:
+def verdict_text(idea: TriedIdea) -> str:
     """What the run of the last look said, "" where DVC's cache does not have it here."""
     lock = git.read(idea.layout.root, idea.cell.ref, LOCK)
     try:

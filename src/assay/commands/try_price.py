@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from assay.commands import measured_before
 from assay.commands.measured_before import MeasuredBefore
-from assay.commands.try_setup import Idea
+from assay.commands.try_setup import TriedIdea
 from assay.runtime.progress_line import duration
 from assay.stats import sample_size, sequential_testing
 
@@ -20,7 +20,7 @@ from assay.stats import sample_size, sequential_testing
 class LookPrice:
     """Trainings and seconds of the looks to come. `done`: replicates of the candidate that are at hand."""
 
-    idea: Idea
+    idea: TriedIdea
     known: MeasuredBefore
     done: int
     began: float = field(default_factory=time.monotonic)
@@ -50,7 +50,7 @@ class LookPrice:
         self.done = max(self.done, n)
 
 
-def price(idea: Idea, done: int) -> LookPrice:
+def price(idea: TriedIdea, done: int) -> LookPrice:
     known = measured_before.find(idea.layout, [idea.cell.ref] if done else [], idea.asked, idea.baseline.commit)
     return LookPrice(idea, known, done)
 
@@ -69,7 +69,7 @@ def lines(found: LookPrice) -> list[str]:
     return [cost, _sees(idea, found.known.sd, last)]
 
 
-def _sees(idea: Idea, sd: float | None, n: int) -> str:
+def _sees(idea: TriedIdea, sd: float | None, n: int) -> str:
     if sd is None:
         return "the smallest difference that shows is not known yet: nothing was measured under this metric"
     judge = idea.asked.judge

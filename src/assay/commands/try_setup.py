@@ -34,7 +34,7 @@ OWN = ("replicates", "baseline", "judge", "metric")
 
 
 @dataclass(frozen=True)
-class Idea:
+class TriedIdea:
     """One idea: an experiment that will grow from look to look."""
 
     layout: ProjectPaths
@@ -54,14 +54,14 @@ class Idea:
         return " ".join([*self.cell.changes, *(["your edits"] if self.edited else [])]) or "HEAD as it stands"
 
 
-def idea(layout: ProjectPaths, settings: Sequence[str], why: str, name: str) -> Idea:
+def idea(layout: ProjectPaths, settings: Sequence[str], why: str, name: str) -> TriedIdea:
     """The idea of `settings` (key=value) on the work tree as it stands.
 
     Raises UsageError for settings that are no idea or cannot be read, for one that is the baseline itself, and where
     nothing can be compared with; ProvenanceError for imported files that Git does not track.
     """
     experiment_grid.check_settings(layout, settings)
-    values = {key: _value(setting) for setting in settings for key in [setting.partition("=")[0]]}
+    values = dict(map(value_of, settings))
     if len(values) < len(settings):
         raise UsageError(f"-S {' -S '.join(settings)} names a parameter twice", allowed="each parameter once")
     content = dvc_yaml.parameters(layout.root)
@@ -89,11 +89,11 @@ def idea(layout: ProjectPaths, settings: Sequence[str], why: str, name: str) -> 
     ordered = tuple(sorted(settings))
     digest = files.digest(" ".join((base, snapshot.tree, *ordered, str(plan))).encode())[:8]
     cell = Cell(tuple(settings), base, ordered, f"{name}-{digest}", snapshot.tree, why)
-    return Idea(layout, cell, asked, plan, baseline, snapshot.edited)
+    return TriedIdea(layout, cell, asked, plan, baseline, snapshot.edited)
 
 
-def _value(setting: str) -> object:
-    """The value of a setting, as DVC reads it. Raises UsageError for what is not this command's to set."""
+def value_of(setting: str) -> tuple[str, object]:
+    """Key and value of a setting, as DVC reads it. Raises UsageError for what is no part of an idea."""
     key, _, text = setting.partition("=")
     if key.partition(".")[0] in OWN:
         raise UsageError(
@@ -103,7 +103,7 @@ def _value(setting: str) -> object:
         )
     if "," in text and text[:1] not in "[{'\"":
         raise UsageError(f"-S {setting} is several values", allowed="one", hint=f"assay sweep -S {setting}")
-    return parse(f"value: {text}")["value"]
+    return key, parse(f"value: {text}")["value"]
 
 
 def _is_baseline(layout: ProjectPaths, asked: Params, commit: str, tree: str) -> bool:
