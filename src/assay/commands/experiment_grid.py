@@ -186,9 +186,8 @@ def _ahead(layout: ProjectPaths, family: Sequence[Cell], say: Say) -> None:
     try:
         code, said = run([*DVC, "repro", "--quiet", "context", "split"], scratch.layout.root, layout.root)
         if not code:
-            code, said = run(
-                library_fingerprint.command("warm_grid_cache", *settings), scratch.layout.root, layout.root
-            )
+            command = library_fingerprint.command("warm_grid_cache", *settings)
+            code, said = run(command, scratch.layout.root, layout.root, f"{len(family)} settings together")
         last = (said.strip().splitlines() or ["no message"])[-1]
         if code:
             say(f"each of {len(family)} settings trains by itself: {last}")

@@ -78,7 +78,7 @@ def measure(layout: ProjectPaths, one: Cell) -> bytes:
         options = [word for setting in one.settings for word in ("-S", setting)]
         options += ["--message", one.message] if one.message else []
         command = [*DVC, "exp", "run", last(scratch.layout), "--name", one.name, *options]
-        code, said = run(command, scratch.layout.root, layout.root)
+        code, said = run(command, scratch.layout.root, layout.root, f"{one.name} ({one.label})")
         if code:
             raise failed(f"{one.label} does not run", said, "fix it, then run the command again")
         content = files.read_bytes(scratch.layout.replicates)

@@ -85,8 +85,7 @@ def _followed(idea: TriedIdea, budget: float | None, say: Say) -> Trial:
             return replace(found, ended=BUDGET)
         say(f"look {idea.plan.index(n) + 1} of {len(idea.plan)}: {n} replicates an arm")
         began = time.monotonic()
-        with progress_line.showing(progress_line.running(f"{idea.cell.name}, n={n}")):
-            content = scratch_experiment.measure(idea.layout, idea.at(n))
+        content = scratch_experiment.measure(idea.layout, idea.at(n))
         price.looked(n, time.monotonic() - began)
         found = _judged(idea, content)
         say(_line(found))
