@@ -59,10 +59,10 @@ def once(rng: np.random.Generator, means: np.ndarray, gain: float) -> TunedOnce:
 
 
 def _naive(rng: np.random.Generator, means: np.ndarray, gain: float) -> bool:
-    """Each arm at its best of the same few runs, compared by one test on these very runs."""
-    arms = rng.normal(size=(2, len(means), REPLICATES)) + means[:, None]
-    arms[1] += gain
-    best = [arm(one[one.mean(axis=1).argmax()]) for one in arms]
+    """Each arm at the value that was best on three seeds of its own, compared by one test on fresh ones."""
+    searched = rng.normal(size=(2, len(means), equal_tuning.ROUNDS[0])) + means[:, None]
+    chosen = means[searched.mean(axis=2).argmax(axis=1)] + np.array([0.0, gain])
+    best = [arm(rng.normal(size=REPLICATES) + mean) for mean in chosen]
     found = compare_arms.compare_arms(
         *best, "maximize", test="welch", alpha=LEVEL, min_effect=0.0, worst=None, distinct=True
     )

@@ -38,6 +38,7 @@ COMMANDS: dict[str, Command] = {
     "try": Command("assay.cli.try_idea", "Measure an idea look by look, and stop when it is decided or futile."),
     "sweep": Command("assay.cli.sweep", "Measure several values of parameters and judge them as one family."),
     "ablate": Command("assay.cli.ablate", "Measure changes alone and in all combinations: what brings the gain?"),
+    "rates": Command("assay.cli.rates", "Find the range of learning rates that train, from short trainings."),
     "sensitivity": Command("assay.cli.sensitivity", "Say which parameters matter here, and where to tune them."),
     "tune": Command("assay.cli.tune", "Tune a candidate as its baseline is tuned, and judge it on fresh seeds."),
     "accept": Command("assay.cli.accept", "Confirm an experiment on fresh seeds and make it the next baseline."),

@@ -31,7 +31,14 @@ def text(
     said = [f"against HEAD on {n} shared seeds, paired; p over all {len(rows)} values", *_words(factors, digits)]
     if min_effect <= 0:
         said.append("min_effect is 0: that a parameter does not matter cannot be shown; name the smallest difference")
-    return "\n".join([table, "", *said, *failed.values(), f"next: {_next(factors)}"])
+    held = [line for one in factors for level in one.levels for line in _held(level)]
+    return "\n".join([table, "", *said, *held, *failed.values(), f"next: {_next(factors)}"])
+
+
+def _held(level: FactorLevel) -> Iterator[str]:
+    """Why nothing can be said of a value, where something holds it back."""
+    if level.alone is not None and level.alone.reason:
+        yield f"{level.key}={_value(level.value)}: nothing can be said: {level.alone.reason}"
 
 
 def _numbers(level: FactorLevel, digits: int) -> tuple[str, str, str]:

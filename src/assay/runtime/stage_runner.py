@@ -28,7 +28,7 @@ from assay.runtime import (
     utf8_mode,
 )
 
-#: what `assay stage NAME` runs. The last seven are no stages of dvc.yaml: stages and commands start them
+#: what `assay stage NAME` runs. The last eight are no stages of dvc.yaml: stages and commands start them
 STAGES = {
     "context": "assay.stages.context",
     "prepare": "assay.stages.prepare",
@@ -40,6 +40,7 @@ STAGES = {
     "floors": "assay.stages.floors",
     "warm_grid_cache": "assay.stages.warm_grid_cache",
     "warm_candidate_cache": "assay.stages.warm_candidate_cache",
+    "short_training_curves": "assay.stages.short_training_curves",
     "measure": "assay.stages.measure",
     "trace": "assay.stages.trace",
     "check_run": "assay.stages.check_run",

@@ -25,7 +25,7 @@ ROUNDS = (3, 6, 12)
 #: a contender is within so many standard errors (of a difference) of the best value
 CLOSE = 1.0
 #: chance to beat all values for a gain of so many sd, which the number of fresh replicates is chosen for
-POWER, GAIN = 0.95, 2.0
+POWER, GAIN = 0.97, 2.0
 _NODES, _WEIGHTS = special.roots_hermitenorm(40)
 
 
@@ -84,7 +84,7 @@ def chosen(search: Mapping[str, MeasuredArm], direction: str, worst: float | Non
 
 
 def replicates(rivals: int, level: float, least: int) -> int:
-    """Fresh replicates an arm with which a gain of 2 sd over every rival is shown with 95 %; at least `least`, and 2.
+    """Fresh replicates an arm with which a gain of 2 sd over every rival is shown with 97 %; at least `least`, and 2.
 
     By the normal approximation: all rivals are as good, and the candidate's own luck is shared by all comparisons.
     """
