@@ -63,9 +63,9 @@ def test_without_an_accepted_strategy_there_is_nothing_to_tune(fresh: Project) -
 def test_the_price_comes_first(_first: Project) -> None:
     said = list[str]()
     assert tune(_first.root, ["lr=1e-3,3e-3,1e-2"], None, said.append, "tune", dry_run=True) is None
-    assert said[0].endswith("against strategy/first at lr=1e-3, lr=3e-3, lr=1e-2; 10 fresh replicates an arm")
+    assert said[0].endswith("against strategy/first at lr=1e-3, lr=3e-3, lr=1e-2; 11 fresh replicates an arm")
     assert said[1].startswith(
-        "price: 49 trainings (9 to search, 10 to judge, 30 of the baseline's grid), up to 27 more"
+        "price: 53 trainings (9 to search, 11 to judge, 33 of the baseline's grid), up to 27 more"
     )
     assert "; measured at " in said[1]
 
@@ -89,9 +89,9 @@ def test_what_is_measured_is_read_and_judged_against_every_value(project: Projec
     low, own, high = made.grid
     for one, mean, n in ((low, 0.7, 3), (own, 0.8, 3), (high, 0.9, 3)):
         keep(project, made.search[one], mean, n, chance)
-    keep(project, made.fresh[high], 0.9, 10, chance)
+    keep(project, made.fresh[high], 0.9, 11, chance)
     for one, mean in ((low, 0.7), (own, 0.8), (high, 0.9)):
-        keep(project, made.against[one], mean, 10, chance)
+        keep(project, made.against[one], mean, 11, chance)
     done = project.assay("tune", "lr=1e-3,3e-3,1e-2")
     assert "price: 0 trainings" in done.stderr and "running" not in done.stderr
     assert "chosen on search seeds: lr=1e-2" in done.stderr
