@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
@@ -56,9 +55,13 @@ def forward_order(loss: Tensor) -> list[Any]:
     return order
 
 
-@cache
+_names: dict[type, tuple[str, ...]] = {}
+
+
 def _saved_names(kind: type) -> tuple[str, ...]:
-    return tuple(name for name in dir(kind) if name.startswith("_saved_"))
+    if kind not in _names:
+        _names[kind] = tuple(name for name in dir(kind) if name.startswith("_saved_"))
+    return _names[kind]
 
 
 def saved(node: Any) -> Iterator[tuple[str, Tensor]]:

@@ -119,11 +119,16 @@ def _in_gradient(finder: FaultFinder, outputs: list[Tensor]) -> ReplayFault | No
     if not needed:
         return None
     with suppress(RuntimeError):  # of a graph that cannot be gone through; what was found until then counts
-        torch.stack([one.float().sum() for one in needed]).sum().backward()  # on the copy
+        total = torch.stack([one.float().sum() for one in needed]).sum()
+        torch.autograd.grad(total, _leaves(finder), allow_unused=True)
     if not found:
         return None
     name, module, line = finder.owners[found[0]]
     return ReplayFault("backward", f"{name} ({operation_name(found[0])})", module, line, [])
+
+
+def _leaves(finder: FaultFinder) -> list[Tensor]:
+    return [one for one in finder.root.parameters() if one.requires_grad]
 
 
 def _tensors(values: Any) -> list[Tensor]:

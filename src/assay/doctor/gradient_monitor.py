@@ -80,7 +80,7 @@ class GradientMonitor(LoopMonitor):
     def event(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
         if name == "cleared":
             self.cleared_at = user_frames.place()
-        elif name in ("unscaled", "scaler step begins") and len(arguments) > 1:
+        elif name in ("unscaled", "scaler step begins") and len(arguments) > 1 and self.loop.full:
             held = self.loop.watched(arguments[1])
             # a step unscales by itself where nobody has done it before
             if held is not None and id(held) not in self.unscaled and arguments[0].is_enabled():
@@ -102,6 +102,8 @@ class GradientMonitor(LoopMonitor):
     def backward_begins(self, loss: Any) -> None:
         for held in self.loop.all_watched():
             notes = self._of(held)
+            if all(one.grad is None for one in held.parameters):
+                held.backwards = 0  # whatever was there is cleared, with or without a step
             same = [(i, mark) for i, mark in notes.uncleared.items() if _is_marked(held.parameters[i], mark)]
             # `grad.data.zero_()` leaves the version as it is
             norms = gradient_norms([one for i, _ in same if (one := held.parameters[i].grad) is not None])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from array import array
 from collections import Counter
@@ -102,6 +103,7 @@ class Loop:
     scaled: tuple[Tensor, Tensor] | None = None
     made: dict[int, str] = field(default_factory=dict)
     ended_by: str = ""
+    evaluating: bool = False
 
     def watched(self, optimizer: Any) -> WatchedOptimizer | None:
         """What is noted of an optimizer; None where it is none of those that were asked for."""
@@ -174,7 +176,7 @@ def gradient_norms(gradients: Sequence[Tensor]) -> list[Tensor]:
 
 def total(norms: Sequence[Tensor]) -> float:
     """Norm of all gradients together, in float64 as a number: waits for a GPU."""
-    return sum(one * one for one in (norm.item() for norm in norms)) ** 0.5
+    return math.sqrt(sum(norm.item() ** 2 for norm in norms))
 
 
 def module_names(root: nn.Module | None) -> Iterator[tuple[str, nn.Module]]:

@@ -71,6 +71,8 @@ class NonFiniteMonitor(LoopMonitor):
 
     def _diagnose(self, found: NonFinite, loss: Tensor | None) -> None:
         fault = None if loss is None else autograd_graph.first_nonfinite(loss)
+        if loss is not None and self.loop.root is None:  # before the first step
+            self.loop.root = _holder(loss)
         weight = self._weight()
         if weight:
             found.what += ", because a weight is not finite"
@@ -153,6 +155,15 @@ class NonFiniteMonitor(LoopMonitor):
                 next_step="look at that operation and example: keep its input within its domain, or lower the rate",
             )
         ]
+
+
+def _holder(loss: Tensor) -> nn.Module | None:
+    """The module in the user's frames that holds most of the parameters that a loss reaches."""
+    nodes = autograd_graph.forward_order(loss)
+    ids = {id(one) for node in nodes if (one := getattr(node, "variable", None)) is not None}
+    ranked = [(len(ids & {id(p) for p in one.parameters()}), one) for one in user_frames.modules()]
+    count, best = max(ranked, key=lambda pair: pair[0], default=(0, None))
+    return best if count else None
 
 
 def _bad_inputs(call: RootCall) -> list[int]:

@@ -82,7 +82,7 @@ class SymptomMonitor(LoopMonitor):
         if call.with_gradient:
             self.largest.append((self.loop.steps, float(output.abs().max())))
             if output.ndim == 2 and output.shape[1] > 1:
-                self.predicted.append(set(output.argmax(1).unique().tolist()))
+                self.predicted.append(set(output.argmax(1).tolist()))
         elif not call.training:
             self._evaluate(output)
 
@@ -91,9 +91,7 @@ class SymptomMonitor(LoopMonitor):
         targets = autograd_graph.saved_targets(loss)
         node = targets[0][0] if len(targets) == 1 else None
         top = loss.grad_fn if self.loop.scaled is None else loss.grad_fn.next_functions[0][0]
-        weighted = (
-            getattr(node, "_saved_weight", None) is not None or getattr(node, "_saved_pos_weight", None) is not None
-        )
+        weighted = any(getattr(node, name, None) is not None for name in ("_saved_weight", "_saved_pos_weight"))
         if node is None or node is not top or getattr(node, "_saved_reduction", None) != 1 or weighted:
             self.kinds.add("other")
             return

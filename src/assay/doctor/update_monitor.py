@@ -69,6 +69,8 @@ class UpdateMonitor(LoopMonitor):
             if same and not held.adaptive:
                 self.accumulated[held.backwards] += 1
                 self.lines = [self.loop.backward_line, held.line]
+                return
+        self.accumulated[1] += 1
 
     def step_ended(self, held: WatchedOptimizer) -> None:
         self.divided.clear()
@@ -116,7 +118,7 @@ class UpdateMonitor(LoopMonitor):
                 next_step=f"(loss / {count}).backward()",
             )
             for count, steps in self.accumulated.most_common(1)
-            if steps >= ENOUGH
+            if count > 1 and steps >= max(ENOUGH, 0.8 * self.accumulated.total())
         ]
 
 

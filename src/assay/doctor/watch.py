@@ -134,7 +134,7 @@ class Watch:
         held = self.loop.watched(optimizer)
         if held is None:
             return
-        held.stepping, held.closure = True, closure
+        held.stepping, held.closure, held.gradient_norm, held.scaled_by = True, closure, None, None
         if not self.loop.full:
             return
         held.line = user_frames.place()
@@ -158,6 +158,8 @@ class Watch:
             for one in self.monitors:
                 self._tell(one, "step_ended", held)
             held.backwards = 0
+        if loop.evaluating:
+            self._evaluation(False)
         if held.steps > loop.steps:
             loop.steps = held.steps
             full = loop.next_full()
@@ -165,7 +167,7 @@ class Watch:
                 self._turn(full)
 
     def event(self, name: str, *told: Any) -> None:
-        if not self.loop.full and name not in ALWAYS:
+        if not self.loop.full and not self.loop.evaluating and name not in ALWAYS:
             return
         if name == "scaled":
             arguments, result = told
@@ -175,10 +177,20 @@ class Watch:
         if name == "made":
             self.loop.made[id(told[0][0])] = user_frames.place() if self.loop.full else ""
             return
+        if name == "mode" and self.loop.root is not None and told[0][0] is self.loop.root:
+            self._evaluation(not self.loop.root.training)
         for one in self.monitors:
             self._tell(one, "event", name, *told)
 
     # inside
+
+    def _evaluation(self, begins: bool) -> None:
+        """Evaluations are looked at between the windows, too: they are no steps."""
+        self.loop.evaluating = begins
+        if begins and self.loop.root is not None:
+            self._hook(self.loop.root)
+        elif not self.loop.full:
+            self._unhook()
 
     def _tell(self, monitor: LoopMonitor, what: str, *told: Any) -> None:
         if monitor.broken:
@@ -220,8 +232,8 @@ class Watch:
         if loss.device.type == "cuda":
             host = torch.empty((), dtype=loss.dtype, pin_memory=True)
             host.copy_(loss.detach().reshape(()), non_blocking=True)
-            arrived = torch.cuda.Event()
-            arrived.record()  # type: ignore[no-untyped-call]
+            arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            arrived.record()
         else:
             host = loss.detach()
         self._waiting.append((series, host, arrived))
