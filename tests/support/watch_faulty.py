@@ -258,13 +258,12 @@ def optimizer_in_the_loop():
 @fault("updates-skipped")
 def scaler_that_is_not_updated():
     model, data = net(), loader()
-    optimizer, scaler = sgd(model), torch.amp.GradScaler("cpu", init_scale=2.0**127)
+    optimizer, scaler = sgd(model), torch.amp.GradScaler("cpu", init_scale=2.0**127, backoff_factor=0.99)
     for x, y in epochs(data, 3):
         optimizer.zero_grad()
         scaler.scale(100 * F.cross_entropy(model(x), y)).backward()
         scaler.step(optimizer)  # here
-    scaler._scale.fill_(1.0)
-    optimizer.step()
+        scaler.update()
 
 
 @fault("accumulation-divided")
@@ -356,7 +355,7 @@ def first_batch_of_each_epoch():
 def iterator_made_in_the_loop():
     model, data = net(), loader(*rows(3000))
     optimizer = sgd(model)
-    for _ in range(60):
+    for _ in range(40):
         x, y = next(iter(data))  # here
         optimizer.zero_grad()
         F.cross_entropy(model(x), y).backward()
@@ -378,7 +377,7 @@ def logarithm_of_zero():
 class Normed(nn.Module):
     def __init__(self):
         super().__init__()
-        self.body, self.head = nn.Linear(8, 16), nn.Linear(16, 3)
+        self.body, self.head = nn.Linear(8, 16, bias=False), nn.Linear(16, 3)
 
     def forward(self, x):
         x = F.relu(self.body(x))
@@ -391,30 +390,28 @@ def divided_by_zero():
     x, y = rows()
     x[30] = 0
     model, data = Normed(), loader(x, y)
-    nn.init.zeros_(model.body.bias)
     optimizer = sgd(model)
-    for step, (x, y) in enumerate(epochs(data)):
+    for x, y in epochs(data):
         optimizer.zero_grad()
         F.cross_entropy(model(x), y).backward()
         optimizer.step()
-        if step == 0:
-            nn.init.zeros_(model.body.bias)
 
 
 class Rooted(nn.Module):
     def __init__(self):
         super().__init__()
-        self.body, self.head = nn.Linear(8, 16), nn.Linear(16, 3)
+        self.body, self.head = nn.Linear(8, 16, bias=False), nn.Linear(16, 3)
 
     def forward(self, x):
         x = self.body(x)
-        x = x / torch.sqrt((x * x).sum(1, keepdim=True) * x[:, :1].relu() + 1.0)
-        return self.head(torch.sqrt(F.relu(x)))  # here
+        return self.head(x / (1 + torch.sqrt((x * x).sum(1, keepdim=True))))  # here
 
 
 @fault("non-finite")
 def root_of_zero_in_the_gradient():
-    model, data = Rooted(), loader()
+    x, y = rows()
+    x[30] = 0
+    model, data = Rooted(), loader(x, y)
     optimizer = sgd(model)
     for x, y in epochs(data, 2):
         optimizer.zero_grad()
@@ -447,21 +444,22 @@ def rate_far_too_large():
 
 @fault("loss-zero")
 def softmax_of_one_output():
-    model, data = net(outputs=1), loader()
+    model, data = net(outputs=1), loader(torch.randn(160, 8), torch.zeros(160).long())
     optimizer = sgd(model)
     for x, y in epochs(data, 3):
         optimizer.zero_grad()
-        F.cross_entropy(model(x), y * 0).backward()  # here
+        F.cross_entropy(model(x), y).backward()  # here
         optimizer.step()
 
 
 @fault("outputs-explode")
 def outputs_that_explode():
-    model, data = net(), loader()
-    optimizer = sgd(model, 3e4)
-    for x, y in epochs(data):
+    model, data = nn.Linear(8, 3), loader(*rows(classes=3), size=2)
+    optimizer = sgd(model, 1e4)
+    for x, y in epochs(data, 2):
         optimizer.zero_grad()
         F.cross_entropy(model(x), y).backward()  # here
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
 
 
@@ -490,23 +488,24 @@ def rate_far_too_small():
 @fault("one-class")
 def collapsed():
     model, data = net(), loader()
-    model[2].bias.data[1] = 4.0
-    optimizer = sgd(model, 30.0)
-    model[0].bias.data.fill_(-100.0)
+    model[0].bias.data.fill_(-100.0)  # every unit is dead
+    model[2].bias.data[1] = 0.5
+    optimizer = sgd(model, 1e-4)
     for x, y in epochs(data):
         optimizer.zero_grad()
-        F.cross_entropy(model(x) * torch.tensor([1.0, 1e-8, 1.0]) + torch.tensor([0.0, 9.0, 0.0]), y).backward()  # here
+        F.cross_entropy(model(x), y).backward()  # here
         optimizer.step()
 
 
 @fault("overconfident")
 def overconfident():
-    x, y = torch.randn(600, 8), torch.randint(0, 3, (600,))
-    y = torch.where(torch.rand(600) < 0.7, (x @ torch.randn(8, 3)).argmax(1), y)
-    model, data = net(hidden=128), loader(x[:60], y[:60])
-    other = DataLoader(TensorDataset(x[60:], y[60:]), 90)
+    x = torch.randn(1200, 20)
+    y = (x @ torch.randn(20, 3)).argmax(1)
+    seen = torch.where(torch.rand(1200) < 0.3, torch.randint(0, 3, (1200,)), y)
+    model, data = net(inputs=20, hidden=64), loader(x[:400], y[:400], size=50)
+    other = DataLoader(TensorDataset(x[400:], seen[400:]), 200)
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
-    for _ in range(60):
+    for _ in range(40):
         model.train()
         for x, y in data:
             optimizer.zero_grad()
@@ -514,5 +513,5 @@ def overconfident():
             optimizer.step()
         model.eval()
         with torch.no_grad():
-            for x, y in other:
+            for x, _ in other:
                 model(x)

@@ -183,7 +183,7 @@ def scale_that_has_to_be_found():
 def gan():
     maker, judge = net(inputs=4, outputs=8), net(outputs=1)
     first, second = torch.optim.Adam(maker.parameters(), 1e-3), torch.optim.Adam(judge.parameters(), 1e-3)
-    for x, y in epochs(loader()):
+    for x, _ in epochs(loader()):
         made = maker(torch.randn(len(x), 4))
         second.zero_grad()
         F.binary_cross_entropy_with_logits(judge(x), torch.ones(len(x), 1)).backward()
@@ -762,7 +762,7 @@ class Masked(nn.Module):
 @loop
 def masked_language():
     model = Masked()
-    data = loader(((torch.arange(160)[:, None] + torch.arange(9)) % 11))
+    data = loader((torch.arange(160)[:, None] + torch.arange(9)) % 11)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
     for (x,) in epochs(data):
         optimizer.zero_grad()

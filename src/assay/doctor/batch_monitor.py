@@ -75,6 +75,7 @@ class BatchMonitor(LoopMonitor):
         if source is not None:
             training = held.root.training if held.root is not None else True
             self.steps[id(held)][(source, training)] += 1
+            self.loop.sources[(source, training)] += 1
             if source == VALIDATION or not training:
                 self.line = held.line
         self.loop.drawn.clear()

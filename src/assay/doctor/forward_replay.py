@@ -61,6 +61,10 @@ class FaultFinder(TorchFunctionMode):
                 self._look(name, one, [args, kwargs or {}])
         return output
 
+    def left(self, *_: Any) -> None:
+        if self.modules:
+            self.modules.pop()
+
     def _own(self, node: Any, name: str) -> None:
         owner = (name, self.modules[-1] if self.modules else "model", user_frames.place())
         queue = [node]
@@ -94,7 +98,7 @@ def replay(root: nn.Module, call: RootCall) -> ReplayFault | None:
         names = {id(module): placed(name, module) for name, module in model.named_modules()}
         for module in model.modules():
             module.register_forward_pre_hook(lambda one, _: finder.modules.append(names.get(id(one), "model")))
-            module.register_forward_hook(lambda *_: finder.modules.pop() if finder.modules else None)
+            module.register_forward_hook(finder.left)
         with torch.enable_grad(), finder:
             output = model(*call.inputs, **call.named)
         if finder.fault is not None:

@@ -14,7 +14,7 @@ from assay.doctor import user_frames
 from assay.doctor.loop_checks import LoopCheck, LoopMonitor
 from assay.doctor.loop_state import Loop, WatchedOptimizer, gradient_norms, total
 from assay.doctor.problem import Problem
-from assay.doctor.subject import NotRunError
+from assay.doctor.subject import NotApplicableError, NotRunError
 
 #: steps in a row of which a fault must be seen
 ENOUGH = 3
@@ -176,6 +176,9 @@ class GradientMonitor(LoopMonitor):
         ]
 
     def _never(self) -> list[Problem]:
+        losses = [one.values for one in self.loop.series.values()]
+        if losses and not any(map(any, losses)):
+            raise NotApplicableError("the loss is exactly 0")
         return [
             Problem(
                 places=one.lines["never"],

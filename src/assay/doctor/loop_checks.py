@@ -22,6 +22,8 @@ class LoopCheck:
     look: Callable[[], list[Problem]]
     level: str = "error"
     source: str = "watched loop"
+    #: whether it can say something of a block without a single step
+    without_steps: bool = False
 
 
 class LoopMonitor:
@@ -63,10 +65,12 @@ def report_of(monitors: Iterable[LoopMonitor], why_not: str) -> list[Finding]:
 
 
 def _findings(check: LoopCheck, why_not: str) -> list[Finding]:
-    if why_not:
+    if why_not and not check.without_steps:
         return [_unseen(check, NOT_RUN, why_not)]
     try:
         problems = check.look()
+        if why_not and not problems:
+            return [_unseen(check, NOT_RUN, why_not)]
     except NotApplicableError as error:
         return [_unseen(check, NOT_APPLICABLE, str(error))]
     except NotRunError as error:

@@ -104,6 +104,8 @@ class Loop:
     made: dict[int, str] = field(default_factory=dict)
     ended_by: str = ""
     evaluating: bool = False
+    #: part or loader that the batch of a step came from, and whether the model was in training mode → steps
+    sources: Counter[tuple[str, bool]] = field(default_factory=Counter)
 
     def watched(self, optimizer: Any) -> WatchedOptimizer | None:
         """What is noted of an optimizer; None where it is none of those that were asked for."""

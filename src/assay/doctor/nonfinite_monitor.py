@@ -36,7 +36,7 @@ class NonFiniteMonitor(LoopMonitor):
         self._confirmed = False
 
     def checks(self) -> list[LoopCheck]:
-        return [LoopCheck("non-finite", "in-flight", 99, self._found)]
+        return [LoopCheck("non-finite", "in-flight", 99, self._found, without_steps=True)]
 
     def noticed(self, value: float, loss: Tensor | None, series: LossSeries) -> None:
         """A loss that is not finite; `loss` is None where it was read later."""

@@ -68,8 +68,8 @@ class SymptomMonitor(LoopMonitor):
         return [
             LoopCheck("loss-zero", "in-flight", 85, self._zero, level="warning"),
             LoopCheck("one-class", "in-flight", 75, self._one_class, level="warning"),
-            LoopCheck("outputs-explode", "in-flight", 74, self._explode, level="warning"),
-            LoopCheck("loss-spikes", "in-flight", 73, self._spikes, level="warning"),
+            LoopCheck("outputs-explode", "in-flight", 77, self._explode, level="warning"),
+            LoopCheck("loss-spikes", "in-flight", 76, self._spikes, level="warning"),
             LoopCheck("no-progress", "in-flight", 60, self._no_progress, level="warning"),
             LoopCheck("overconfident", "in-flight", 59, self._overconfident, level="warning"),
         ]
@@ -185,10 +185,10 @@ class SymptomMonitor(LoopMonitor):
         series = self._series()
         if len(self.largest) < 20:
             raise NotApplicableError("the model's outputs were not seen")
-        first = float(np.median([value for _, value in self.largest[:10]]))
+        first = self.largest[0][1]
         last = float(np.median([value for _, value in self.largest[-10:]]))
         losses = np.asarray(series.values)
-        if last < 1e3 or last < 100 * first or losses[-10:].mean() < losses[:10].mean():
+        if last < 1e3 or last < 100 * first or losses[-10:].mean() < losses[0]:
             return []
         return [
             Problem(
@@ -278,8 +278,8 @@ class SymptomMonitor(LoopMonitor):
         rights = [one.mean(one.right) for one in seen]
         best = int(np.argmin(losses))
         later = losses[best:]
-        rising = len(later) >= 4 and all(two > one for one, two in zip(later[-4:], later[-3:], strict=False))
-        if not rising or later[-1] < 1.25 * losses[best] or rights[-1] < rights[best] + 0.005:
+        now, right = float(np.mean(later[-3:])), float(np.mean(rights[-3:]))
+        if len(later) < 4 or now < 1.25 * losses[best] or right < rights[best] + 0.005:
             return []
         last = seen[-1]
         gap = last.mean(last.confidence) - rights[-1]
@@ -288,7 +288,7 @@ class SymptomMonitor(LoopMonitor):
             Problem(
                 places=["" if series is None else series.line, "val_loader"],
                 reason="validation's loss rises while its accuracy rises: the model gets more right and too sure",
-                measured=f"loss {losses[best]:.3g} → {later[-1]:.3g}, accuracy {rights[best]:.3g} → {rights[-1]:.3g}, "
+                measured=f"loss {losses[best]:.3g} → {now:.3g}, accuracy {rights[best]:.3g} → {right:.3g}, "
                 f"confidence beyond accuracy {gap:+.3g}",
                 threshold="a loss within a quarter of its least",
                 next_step="choose by the metric that counts; label smoothing, or a temperature fitted on validation",

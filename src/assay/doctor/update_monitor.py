@@ -41,7 +41,7 @@ class UpdateMonitor(LoopMonitor):
     def checks(self) -> list[LoopCheck]:
         return [
             LoopCheck("optimizer-made-anew", "optimisation", 94, self._made_anew, level="warning"),
-            LoopCheck("updates-skipped", "optimisation", 93, self._updates_skipped, level="warning"),
+            LoopCheck("updates-skipped", "optimisation", 93, self._updates_skipped, "warning", without_steps=True),
             LoopCheck("accumulation-divided", "optimisation", 91, self._not_divided, level="warning"),
         ]
 

@@ -100,9 +100,7 @@ class Watch:
             self.loop.ended_by = kind.__name__ if kind is not None else "an exception"
         self._read_waiting(0)
         why_not = "" if self.loop.steps else "no optimizer of torch made a step in the block"
-        late = [self.nonfinite] if why_not and self.nonfinite.first is not None else []
-        rest = [one for one in self.monitors if one not in late]
-        self.report = Report([*report_of(late, ""), *report_of(rest, why_not)])
+        self.report = Report(report_of(self.monitors, why_not))
 
     # what torch_taps tells
 
