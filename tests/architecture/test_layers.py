@@ -25,6 +25,7 @@ LOOKUPS = {
     "src/assay/data/prepared_sources.py",
     "src/assay/data/storage.py",
     "src/assay/runtime/task_source.py",
+    "src/assay/runtime/watched_script.py",
     "src/assay/training/task_interface.py",
     "src/assay/serving/predict.py",
     "src/assay/stages/warm_candidate_cache.py",

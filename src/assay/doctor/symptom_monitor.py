@@ -68,7 +68,7 @@ class SymptomMonitor(LoopMonitor):
         return [
             LoopCheck("loss-zero", "in-flight", 85, self._zero, level="warning"),
             LoopCheck("one-class", "in-flight", 75, self._one_class, level="warning"),
-            LoopCheck("outputs-explode", "in-flight", 77, self._explode, level="warning"),
+            LoopCheck("outputs-explode", "in-flight", 74, self._explode, level="warning"),
             LoopCheck("loss-spikes", "in-flight", 76, self._spikes, level="warning"),
             LoopCheck("no-progress", "in-flight", 60, self._no_progress, level="warning"),
             LoopCheck("overconfident", "in-flight", 59, self._overconfident, level="warning"),
@@ -188,7 +188,9 @@ class SymptomMonitor(LoopMonitor):
         first = self.largest[0][1]
         last = float(np.median([value for _, value in self.largest[-10:]]))
         losses = np.asarray(series.values)
-        if last < 1e3 or last < 100 * first or losses[-10:].mean() < losses[0]:
+        now = losses[-10:].mean()
+        # the very first outputs are not seen where the model was found at the first step
+        if last < 1e3 or (last < 100 * first and now < 10 * abs(losses[0])) or now < losses[0]:
             return []
         return [
             Problem(
