@@ -29,6 +29,8 @@ TRAIN, VALIDATION = "train", "validation"
 class BatchMonitor(LoopMonitor):
     """Training on validation's batches, the same batch again, iterators left after one batch."""
 
+    EVENTS = ("begun", "drawn")
+
     def __init__(self, loop: Loop) -> None:
         super().__init__(loop)
         self.loaders: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()

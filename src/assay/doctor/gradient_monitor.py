@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,9 +53,10 @@ class GradientNotes:
 class GradientMonitor(LoopMonitor):
     """Gradients not cleared, cleared or dropped before the step, clipped away, or never there."""
 
+    EVENTS = ("cleared", "unscaled", "scaler step begins", "scaler step ended")
+
     def __init__(self, loop: Loop) -> None:
         super().__init__(loop)
-        self.notes: weakref.WeakKeyDictionary[WatchedOptimizer, GradientNotes] = weakref.WeakKeyDictionary()
         self.ended: list[GradientNotes] = []
         self.cleared_at = ""
         self.unscaled: set[int] = set()
@@ -72,10 +72,11 @@ class GradientMonitor(LoopMonitor):
         ]
 
     def _of(self, held: WatchedOptimizer) -> GradientNotes:
-        if held not in self.notes:
-            self.notes[held] = GradientNotes()
-            self.ended.append(self.notes[held])
-        return self.notes[held]
+        if held.gradients is None:
+            held.gradients = GradientNotes()
+            self.ended.append(held.gradients)
+        found: GradientNotes = held.gradients
+        return found
 
     def event(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
         if name == "cleared":

@@ -29,8 +29,11 @@ class LoopCheck:
 class LoopMonitor:
     """A group of checks that hear of the same events. Events that a monitor does not need do nothing.
 
-    All but `loss` and `evaluated` are told only of steps that are watched in full.
+    All are told only of steps that are watched in full, but for the events that `watch.ALWAYS` names.
     """
+
+    #: names of events that it is told of
+    EVENTS: tuple[str, ...] = ()
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop

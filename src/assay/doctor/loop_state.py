@@ -38,6 +38,10 @@ class WatchedOptimizer:
     line: str = ""
     root: nn.Module | None = None
     names: dict[int, str] = field(default_factory=dict)
+    #: the optimizer itself: what is noted of it goes when it goes
+    reference: Any = None
+    #: what `gradient_monitor` notes of it
+    gradients: Any = None
 
     def named(self, parameters: Sequence[nn.Parameter]) -> list[str]:
         """Dotted names of parameters, those that are unknown left out."""
@@ -92,7 +96,7 @@ class Loop:
     planned_steps: int | None
     full: bool = True
     steps: int = 0
-    optimizers: weakref.WeakKeyDictionary[Any, WatchedOptimizer] = field(default_factory=weakref.WeakKeyDictionary)
+    optimizers: dict[int, WatchedOptimizer] = field(default_factory=dict)
     seen: int = 0
     series: dict[Any, LossSeries] = field(default_factory=dict)
     root: nn.Module | None = None
@@ -103,13 +107,14 @@ class Loop:
     scaled: tuple[Tensor, Tensor] | None = None
     made: dict[int, str] = field(default_factory=dict)
     ended_by: str = ""
+    targets: list[tuple[Any, Tensor]] = field(default_factory=list)
     evaluating: bool = False
     #: part or loader that the batch of a step came from, and whether the model was in training mode → steps
     sources: Counter[tuple[str, bool]] = field(default_factory=Counter)
 
     def watched(self, optimizer: Any) -> WatchedOptimizer | None:
         """What is noted of an optimizer; None where it is none of those that were asked for."""
-        known = self.optimizers.get(optimizer)
+        known = self.optimizers.get(id(optimizer))
         if known is None:
             if self.given and not any(one is optimizer for one in self.given):
                 return None
@@ -122,9 +127,11 @@ class Loop:
             remembers = adaptive or any(group.get("momentum") for group in optimizer.param_groups)
             known = WatchedOptimizer(type(optimizer).__name__, held, adaptive, remembers)
             known.made_at = self.made.pop(id(optimizer), "")
-            self.optimizers[optimizer] = known
+            key = id(optimizer)
+            self.optimizers[key] = known
+            known.reference = weakref.ref(optimizer, lambda _: self.optimizers.pop(key, None))
             self.seen += 1
-        elif sum(len(group["params"]) for group in optimizer.param_groups) != len(known.parameters):
+        elif self.full and sum(len(group["params"]) for group in optimizer.param_groups) != len(known.parameters):
             known.parameters = [one for group in optimizer.param_groups for one in group["params"]]
         return known
 

@@ -33,6 +33,8 @@ class Modes:
 class ModeMonitor(LoopMonitor):
     """Steps in evaluation mode after steps in training mode; `stepped` is told of every step."""
 
+    EVENTS = ("mode",)
+
     def __init__(self, loop: Loop) -> None:
         super().__init__(loop)
         self.modes: dict[int, tuple[nn.Module, Modes]] = {}

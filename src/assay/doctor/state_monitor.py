@@ -26,6 +26,8 @@ FROM, TO = 10, 50
 class StateMonitor(LoopMonitor):
     """`load_state_dict` of the model's own tensors; averages of weights and of BatchNorm that lag behind."""
 
+    EVENTS = ("mode", "taken", "restored")
+
     def __init__(self, loop: Loop) -> None:
         super().__init__(loop)
         self.taken: dict[int, tuple[int, str]] = {}

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from assay.doctor import autograd_graph, tensor_tree
+from assay.doctor import tensor_tree
 from assay.doctor.loop_checks import LoopCheck, LoopMonitor
 from assay.doctor.loop_state import Loop, LossSeries, RootCall, WatchedOptimizer
 from assay.doctor.problem import Problem
@@ -55,6 +55,8 @@ class Way:
 class SymptomMonitor(LoopMonitor):
     """Symptoms, gated: told only at the end of a run in which little was learned."""
 
+    EVENTS = ("mode",)
+
     def __init__(self, loop: Loop) -> None:
         super().__init__(loop)
         self.largest: list[tuple[int, float]] = []
@@ -88,7 +90,7 @@ class SymptomMonitor(LoopMonitor):
 
     def backward_begins(self, loss: Any) -> None:
         self.open = None
-        targets = autograd_graph.saved_targets(loss)
+        targets = self.loop.targets
         node = targets[0][0] if len(targets) == 1 else None
         top = loss.grad_fn if self.loop.scaled is None else loss.grad_fn.next_functions[0][0]
         weighted = any(getattr(node, name, None) is not None for name in ("_saved_weight", "_saved_pos_weight"))

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from assay.doctor import autograd_graph
 from assay.doctor.loop_checks import LoopCheck, LoopMonitor
 from assay.doctor.loop_state import Loop
 from assay.doctor.problem import Problem
@@ -49,7 +48,7 @@ class TargetMonitor(LoopMonitor):
             return
         rest = [one for one in given if not any(one is other for other in inputs)]
         found: list[tuple[Tensor, Tensor]] = []
-        for _, target in autograd_graph.saved_targets(loss):
+        for _, target in self.loop.targets:
             if any(_same_values(one, target) for one in given):
                 self.equal += 1
                 self.pairs.clear()

@@ -25,6 +25,8 @@ MEAN = 1
 class UpdateMonitor(LoopMonitor):
     """Whether each step is the step that was meant."""
 
+    EVENTS = ("scaler step begins", "scaler step ended")
+
     def __init__(self, loop: Loop) -> None:
         super().__init__(loop)
         self.last_parameters: list[int] = []

@@ -22,6 +22,7 @@ LIBRARIES = (
 #: most names and attributes that are looked at in search of a module
 MOST = 2_000
 _known: dict[str, bool] = {}
+_places: dict[tuple[str, int], str] = {}
 
 
 def is_users(filename: str) -> bool:
@@ -43,7 +44,12 @@ def frames() -> Iterator[FrameType]:
 def place(frame: FrameType | None = None) -> str:
     """`file.py:LINE` of a frame, by default of the user's innermost; '' where none is the user's."""
     frame = frame or next(frames(), None)
-    return "" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+    if frame is None:
+        return ""
+    at = (frame.f_code.co_filename, frame.f_lineno)
+    if at not in _places:
+        _places[at] = f"{Path(at[0]).name}:{at[1]}"
+    return _places[at]
 
 
 def modules() -> list[nn.Module]:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 import sys
 import threading
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Callable
 from types import CodeType, TracebackType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from assay.doctor import torch_taps, user_frames
+from assay.doctor import autograd_graph, torch_taps, user_frames
 from assay.doctor.batch_monitor import BatchMonitor
 from assay.doctor.findings import Report
 from assay.doctor.gradient_monitor import GradientMonitor
@@ -77,6 +78,7 @@ class Watch:
             SymptomMonitor(loop),
         ]
         self.report = Report(report_of(self.monitors, "the block has not ended"))
+        self._methods = _methods(self.monitors)
         self._busy = False
         self._hooks: list[Any] = []
         self._hooked: nn.Module | None = None
@@ -116,8 +118,8 @@ class Watch:
             self._note_loss(scaled[0] if scaled is not None and scaled[1] is loss else loss, self._series())
             if self.loop.full:
                 self.loop.backward_line = user_frames.place()
-                for one in self.monitors:
-                    self._tell(one, "backward_begins", loss)
+                self.loop.targets = autograd_graph.saved_targets(loss)
+                self._tell("backward_begins", loss)
         except Exception as error:
             self._failed(self.nonfinite, error)
 
@@ -125,8 +127,7 @@ class Watch:
         if self._busy:
             self._busy = False
             if self.loop.full and not failed:
-                for one in self.monitors:
-                    self._tell(one, "backward_ended")
+                self._tell("backward_ended")
 
     def step_begins(self, optimizer: Any, closure: bool) -> None:
         held = self.loop.watched(optimizer)
@@ -140,8 +141,7 @@ class Watch:
             self.loop.find_root(held)
             if self.loop.root is not None and self._hooked is None:
                 self._hook(self.loop.root)
-        for one in self.monitors:
-            self._tell(one, "step_begins", held)
+        self._tell("step_begins", held)
 
     def step_ended(self, optimizer: Any) -> None:
         held = self.loop.watched(optimizer)
@@ -153,8 +153,7 @@ class Watch:
         self.modes.stepped(held)
         self.nonfinite.stepped()
         if loop.full:
-            for one in self.monitors:
-                self._tell(one, "step_ended", held)
+            self._tell("step_ended", held)
             held.backwards = 0
         if loop.evaluating:
             self._evaluation(False)
@@ -177,8 +176,7 @@ class Watch:
             return
         if name == "mode" and self.loop.root is not None and told[0][0] is self.loop.root:
             self._evaluation(not self.loop.root.training)
-        for one in self.monitors:
-            self._tell(one, "event", name, *told)
+        self._tell(name, name, *told)
 
     # inside
 
@@ -190,17 +188,17 @@ class Watch:
         elif not self.loop.full:
             self._unhook()
 
-    def _tell(self, monitor: LoopMonitor, what: str, *told: Any) -> None:
-        if monitor.broken:
-            return
-        try:
-            getattr(monitor, what)(*told)
-        except Exception as error:
-            self._failed(monitor, error)
+    def _tell(self, what: str, *told: Any) -> None:
+        for monitor, method in self._methods[what]:
+            try:
+                method(*told)
+            except Exception as error:
+                self._failed(monitor, error)
 
     def _failed(self, monitor: LoopMonitor, error: Exception) -> None:
         """A fault of the doctor's own never ends a run: its checks are `not run`."""
         monitor.broken = f"{type(error).__name__}: {error}"
+        self._methods = _methods([one for one in self.monitors if not one.broken])
 
     def _series(self) -> LossSeries:
         frame = sys._getframe(3)  # who called torch.autograd.backward
@@ -279,5 +277,16 @@ class Watch:
         call = RootCall(inputs, named, output, module.training, torch.is_grad_enabled())
         if call.with_gradient:
             self.loop.call = call.without_graph()
-        for one in self.monitors:
-            self._tell(one, "called", call)
+        self._tell("called", call)
+
+
+def _methods(monitors: list[LoopMonitor]) -> dict[str, list[tuple[LoopMonitor, Callable[..., None]]]]:
+    """Name of what happens → the monitors that are told, and their methods."""
+    found: dict[str, list[tuple[LoopMonitor, Callable[..., None]]]] = defaultdict(list)
+    for monitor in monitors:
+        for name in ("backward_begins", "backward_ended", "step_begins", "step_ended", "called"):
+            if getattr(type(monitor), name) is not getattr(LoopMonitor, name):
+                found[name].append((monitor, getattr(monitor, name)))
+        for name in monitor.EVENTS:
+            found[name].append((monitor, monitor.event))
+    return found
