@@ -85,13 +85,12 @@ class BatchMonitor(LoopMonitor):
 
     def _source(self) -> str | None:
         """The part that the step's batch came from: `train`, `validation`, the number of a loader, or unknown."""
-        given = [] if self.loop.call is None else self.loop.call.tensors
-        addresses = {one.data_ptr() for one in given if one.numel()}
+        addresses = set() if self.loop.call is None else self.loop.call.addresses
         for part, known in self.memory.items():
             if addresses & known:
                 return part
         for key, batch in self.last.items():
-            if addresses & {one.data_ptr() for one in batch.tensors if one.numel()}:
+            if any(one.data_ptr() in addresses for one in batch.tensors):
                 self.trained_on.add(key)
                 return self._part_of(key)
         if len(self.loop.drawn) == 1:
@@ -111,12 +110,12 @@ class BatchMonitor(LoopMonitor):
         return same[0] if len(same) == 1 else str(key)
 
     def _note_repeat(self, held: WatchedOptimizer) -> None:
-        given = [] if self.loop.call is None else [one for one in self.loop.call.tensors if one.numel()]
-        if not given:
+        given = () if self.loop.call is None else self.loop.call.tensors
+        now, before = next((one for one in given if one.numel()), None), self.previous
+        if now is None:
             return
-        now, before = given[0], self.previous
-        again = before is not None and before.shape == now.shape and before.dtype == now.dtype
-        self.repeats = self.repeats + 1 if again and before is not None and torch.equal(before, now) else 0
+        again = before is not None and before.dtype == now.dtype and torch.equal(before, now)
+        self.repeats = self.repeats + 1 if again else 0
         if self.repeats > self.longest:
             self.longest, self.repeated_at = self.repeats, held.line
         self.previous = now

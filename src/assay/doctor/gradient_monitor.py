@@ -18,7 +18,7 @@ from assay.doctor.subject import NotApplicableError, NotRunError
 #: steps in a row of which a fault must be seen
 ENOUGH = 3
 #: steps without any gradient after which an optimizer is said to hold other parameters
-NEVER = 10
+NEVER = 8
 #: share of the gradient that clipping leaves, from which on nearly nothing is left
 NOTHING = 1e-3
 
@@ -102,6 +102,8 @@ class GradientMonitor(LoopMonitor):
 
     def backward_begins(self, loss: Any) -> None:
         for held in self.loop.all_watched():
+            if not self.loop.close(held.steps):
+                continue
             notes = self._of(held)
             if all(one.grad is None for one in held.parameters):
                 held.backwards = 0  # whatever was there is cleared, with or without a step
@@ -112,6 +114,8 @@ class GradientMonitor(LoopMonitor):
 
     def backward_ended(self) -> None:
         for held in self.loop.all_watched():
+            if not self.loop.close(held.steps):
+                continue
             notes = self._of(held)
             marks = _marks(held.parameters)
             notes.uncleared = {i: marks[i] for i in notes.uncleared if i in marks}
@@ -122,7 +126,7 @@ class GradientMonitor(LoopMonitor):
 
     def step_begins(self, held: WatchedOptimizer) -> None:
         notes = self._of(held)
-        if held.closure or not held.steps:
+        if held.closure or not held.steps or not self.loop.close(held.steps):
             return
         notes.line = held.line
         before = total(notes.norms)
@@ -138,8 +142,10 @@ class GradientMonitor(LoopMonitor):
             notes.ratios.append(left / before)
 
     def step_ended(self, held: WatchedOptimizer) -> None:
+        if not self.loop.close(held.steps) and not self.loop.close(held.steps - 1):
+            return
         notes = self._of(held)
-        if held.backwards and held.steps > 1:
+        if held.backwards and held.steps > 1 and self.loop.close(held.steps - 1):
             notes.saw("uncleared", bool(notes.uncleared), held.line, self.loop.backward_line)
             if notes.uncleared:
                 notes.parameters = held.named([held.parameters[i] for i in notes.uncleared])
@@ -209,7 +215,7 @@ class GradientMonitor(LoopMonitor):
         found = []
         for one in self.ended:
             few = [ratio for ratio in one.ratios if ratio < NOTHING]
-            if len(few) >= 20 and len(few) >= 0.9 * len(one.ratios) and not self._progress():
+            if len(few) >= 10 and len(few) >= 0.9 * len(one.ratios) and not self._progress():
                 found.append(
                     Problem(
                         places=[one.line],

@@ -8,6 +8,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -16,7 +17,9 @@ from torch import Tensor, nn
 from assay.doctor import tensor_tree, user_frames
 
 #: steps that are watched in full at the beginning; later, WINDOW of each PERIOD steps are
-FIRST, PERIOD, WINDOW = 60, 500, 10
+FIRST, PERIOD, WINDOW = 60, 600, 6
+#: of the first steps, those at which what is dear is looked at, too: the first few, then one of so many
+CLOSE, SPARSE = 5, 6
 
 
 @dataclass(eq=False)
@@ -67,13 +70,21 @@ class RootCall:
     training: bool
     with_gradient: bool
 
-    @property
+    @cached_property
     def tensors(self) -> list[Tensor]:
+        """Tensors that the model was given."""
         return list(tensor_tree.leaves([*self.inputs, self.named]))
+
+    @cached_property
+    def addresses(self) -> set[int]:
+        """Where they lie in memory."""
+        return {one.data_ptr() for one in self.tensors if one.numel()}
 
     def without_graph(self) -> RootCall:
         """The same without the output and without graphs, which would keep memory until the next call."""
-        inputs, named = tensor_tree.mapped(Tensor.detach, (self.inputs, self.named))
+        inputs, named = self.inputs, self.named
+        if any(one.requires_grad for one in self.tensors):
+            inputs, named = tensor_tree.mapped(Tensor.detach, (inputs, named))
         return RootCall(inputs, named, None, self.training, self.with_gradient)
 
 
@@ -161,6 +172,10 @@ class Loop:
     def single_series(self) -> LossSeries | None:
         """The losses of a loop with one optimizer and one `backward`; None for other loops."""
         return next(iter(self.series.values())) if len(self.series) == 1 and self.seen == 1 else None
+
+    def close(self, step: int) -> bool:
+        """Whether gradients, graphs and outputs of this step are looked at; asked only where it is watched in full."""
+        return step < CLOSE or step % SPARSE == 0 or self.steps >= FIRST
 
     def next_full(self) -> bool:
         """Whether the step that follows is watched in full."""

@@ -28,6 +28,8 @@ GAINED = 0.1
 ZEROS = 10
 #: batches of one evaluation that are looked at
 EVALUATED = 50
+#: batches whose targets are kept
+LABELS = 60
 
 
 @dataclass
@@ -77,6 +79,8 @@ class SymptomMonitor(LoopMonitor):
         ]
 
     def called(self, call: RootCall) -> None:
+        if call.with_gradient and not self.loop.close(self.loop.steps):
+            return
         output = next(tensor_tree.leaves(call.output), None)
         if output is None or not output.is_floating_point() or not output.numel():
             return
@@ -90,6 +94,8 @@ class SymptomMonitor(LoopMonitor):
 
     def backward_begins(self, loss: Any) -> None:
         self.open = None
+        if len(self.labels) >= LABELS or not self.loop.close(self.loop.steps):
+            return
         targets = self.loop.targets
         node = targets[0][0] if len(targets) == 1 else None
         top = loss.grad_fn if self.loop.scaled is None else loss.grad_fn.next_functions[0][0]
@@ -98,8 +104,7 @@ class SymptomMonitor(LoopMonitor):
             self.kinds.add("other")
             return
         self.kinds.add(node.name())
-        if len(self.labels) < 200:
-            self.labels.append(targets[0][1].detach().cpu().clone())
+        self.labels.append(targets[0][1].detach().cpu().clone())
 
     # the way to the least loss
 
@@ -185,7 +190,7 @@ class SymptomMonitor(LoopMonitor):
 
     def _explode(self) -> list[Problem]:
         series = self._series()
-        if len(self.largest) < 20:
+        if len(self.largest) < 10:
             raise NotApplicableError("the model's outputs were not seen")
         first = self.largest[0][1]
         last = float(np.median([value for _, value in self.largest[-10:]]))

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from assay.doctor import autograd_graph
 from assay.doctor.loop_checks import LoopCheck, LoopMonitor
 from assay.doctor.loop_state import Loop
 from assay.doctor.problem import Problem
@@ -42,6 +43,7 @@ class TargetMonitor(LoopMonitor):
         batch, call = self.loop.batch, self.loop.call
         if self.equal or batch is None or call is None or self.count >= MOST:
             return
+        self.loop.targets = self.loop.targets or autograd_graph.saved_targets(loss)
         given = [one for one in batch.tensors if one.ndim]
         inputs = [one for one in given if any(_same(one, other) for other in call.tensors)]
         if not inputs:

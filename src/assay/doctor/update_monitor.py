@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from torch import Tensor
@@ -36,8 +35,8 @@ class UpdateMonitor(LoopMonitor):
         self.skipped = 0
         self.most_skipped = 0
         self.scaler_line = ""
-        self.divided: Counter[bool] = Counter()
-        self.accumulated: Counter[int] = Counter()
+        self.means = 0
+        self.accumulated: dict[int, int] = {}
         self.lines: list[str] = []
 
     def checks(self) -> list[LoopCheck]:
@@ -58,24 +57,24 @@ class UpdateMonitor(LoopMonitor):
                 self.scaler_line = user_frames.place()
 
     def backward_begins(self, loss: Tensor) -> None:
+        if not self.loop.close(self.loop.steps):
+            return
         top = _below_scaling(loss, self.loop.scaled is not None)
         reduction = getattr(top, "_saved_reduction", None)
         mean = reduction == MEAN if reduction is not None else top is not None and top.name() == "MeanBackward0"
-        self.divided[mean] += 1
+        self.means += mean
 
     def step_begins(self, held: WatchedOptimizer) -> None:
-        drawn = max(self.loop.drawn.values(), default=0)
-        if held.backwards > 1 and held.backwards == drawn and self.divided[True] == held.backwards:
-            norms = held.gradient_norm
-            same = norms is not None and held.scaled_by in (None, 1.0)
-            if same and not held.adaptive:
-                self.accumulated[held.backwards] += 1
-                self.lines = [self.loop.backward_line, held.line]
-                return
-        self.accumulated[1] += 1
+        count, means, self.means = 1, self.means, 0
+        if not self.loop.close(held.steps):
+            return
+        batches = held.backwards
+        undivided = batches > 1 and batches == means == max(self.loop.drawn.values(), default=0)
+        if undivided and not held.adaptive and held.gradient_norm is not None and held.scaled_by in (None, 1.0):
+            count, self.lines = batches, [self.loop.backward_line, held.line]
+        self.accumulated[count] = self.accumulated.get(count, 0) + 1
 
     def step_ended(self, held: WatchedOptimizer) -> None:
-        self.divided.clear()
         parameters = [id(one) for one in held.parameters]
         anew = held.steps == 1 and parameters == self.last_parameters and held.remembers
         self.fresh = self.fresh + 1 if anew else 0
@@ -119,8 +118,8 @@ class UpdateMonitor(LoopMonitor):
                 threshold="loss / batches, before backward()",
                 next_step=f"(loss / {count}).backward()",
             )
-            for count, steps in self.accumulated.most_common(1)
-            if count > 1 and steps >= max(ENOUGH, 0.8 * self.accumulated.total())
+            for count, steps in self.accumulated.items()
+            if count > 1 and steps >= max(ENOUGH, 0.8 * sum(self.accumulated.values()))
         ]
 
 

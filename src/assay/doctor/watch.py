@@ -117,8 +117,9 @@ class Watch:
             scaled = self.loop.scaled
             self._note_loss(scaled[0] if scaled is not None and scaled[1] is loss else loss, self._series())
             if self.loop.full:
-                self.loop.backward_line = user_frames.place()
-                self.loop.targets = autograd_graph.saved_targets(loss)
+                close = self.loop.close(self.loop.steps)
+                self.loop.backward_line = user_frames.place() if close else self.loop.backward_line
+                self.loop.targets = autograd_graph.saved_targets(loss) if close else []
                 self._tell("backward_begins", loss)
         except Exception as error:
             self._failed(self.nonfinite, error)
@@ -136,7 +137,8 @@ class Watch:
         held.stepping, held.closure, held.gradient_norm, held.scaled_by = True, closure, None, None
         if not self.loop.full:
             return
-        held.line = user_frames.place()
+        if not held.line or self.loop.close(held.steps):
+            held.line = user_frames.place()
         if held.root is None:
             self.loop.find_root(held)
             if self.loop.root is not None and self._hooked is None:
