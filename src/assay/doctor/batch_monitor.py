@@ -73,6 +73,8 @@ class BatchMonitor(LoopMonitor):
             self.loop.drawn[key] += 1
 
     def step_ended(self, held: WatchedOptimizer) -> None:
+        if not self.known and not self.memory and not self.last:  # no loader at all
+            return
         source = self._source()
         if source is not None:
             training = held.root.training if held.root is not None else True

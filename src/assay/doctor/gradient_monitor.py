@@ -18,7 +18,7 @@ from assay.doctor.subject import NotApplicableError, NotRunError
 #: steps in a row of which a fault must be seen
 ENOUGH = 3
 #: steps without any gradient after which an optimizer is said to hold other parameters
-NEVER = 8
+NEVER = 6
 #: share of the gradient that clipping leaves, from which on nearly nothing is left
 NOTHING = 1e-3
 
@@ -85,7 +85,8 @@ class GradientMonitor(LoopMonitor):
             held = self.loop.watched(arguments[1])
             # a step unscales by itself where nobody has done it before
             if held is not None and id(held) not in self.unscaled and arguments[0].is_enabled():
-                self._scaled_gradients(held)
+                if self.loop.close(held.steps):
+                    self._scaled_gradients(held)
                 self.unscaled.add(id(held))
         elif name == "scaler step ended":
             self.unscaled.clear()

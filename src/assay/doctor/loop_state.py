@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from assay.doctor import tensor_tree, user_frames
 
 #: steps that are watched in full at the beginning; later, WINDOW of each PERIOD steps are
-FIRST, PERIOD, WINDOW = 60, 600, 6
+FIRST, PERIOD, WINDOW = 60, 600, 4
 #: of the first steps, those at which what is dear is looked at, too: the first few, then one of so many
-CLOSE, SPARSE = 5, 6
+CLOSE, SPARSE = 5, 8
 
 
 @dataclass(eq=False)
@@ -33,7 +33,6 @@ class WatchedOptimizer:
     made_at: str = ""
     steps: int = 0
     backwards: int = 0
-    stepping: bool = False
     closure: bool = False
     gradient_norm: float | None = None
     #: what happened to the gradient between backward() and step(), as a factor of its norm
@@ -53,11 +52,10 @@ class WatchedOptimizer:
 
 @dataclass
 class LossSeries:
-    """Losses of one `backward` in the user's code, in order, with the step at which each was seen."""
+    """Losses of one `backward` in the user's code, in order."""
 
     line: str
     values: array[float] = field(default_factory=lambda: array("d"))
-    steps: array[int] = field(default_factory=lambda: array("l"))
 
 
 @dataclass
@@ -117,7 +115,6 @@ class Loop:
     backward_line: str = ""
     scaled: tuple[Tensor, Tensor] | None = None
     made: dict[int, str] = field(default_factory=dict)
-    ended_by: str = ""
     targets: list[tuple[Any, Tensor]] = field(default_factory=list)
     evaluating: bool = False
     #: part or loader that the batch of a step came from, and whether the model was in training mode → steps
@@ -152,7 +149,7 @@ class Loop:
     def find_root(self, watched: WatchedOptimizer) -> None:
         """The module that holds most of an optimizer's parameters: the outermost of those in the user's frames."""
         ids = {id(one) for one in watched.parameters}
-        candidates = [self.model] if self.model is not None else user_frames.modules()
+        candidates = [self.model] if self.model is not None else self.modules
         best, most = None, (0, 0)
         for module in candidates:
             held = [id(one) for one in module.parameters()] if module is not None else []
@@ -163,6 +160,18 @@ class Loop:
         if best is not None:
             watched.names = {id(one): name for name, one in best.named_parameters()}
             self.root = self.root if self.root is not None else best
+
+    @cached_property
+    def modules(self) -> list[nn.Module]:
+        """Modules in the user's frames at the first step."""
+        return user_frames.modules()
+
+    def forget(self) -> None:
+        """Let go of the user's tensors and modules once the report is made."""
+        self.call = self.batch = self.scaled = self.root = self.model = None
+        self.targets, self.given = [], []
+        self.optimizers.clear()
+        self.__dict__.pop("modules", None)
 
     @property
     def planned(self) -> int:
@@ -176,6 +185,10 @@ class Loop:
     def close(self, step: int) -> bool:
         """Whether gradients, graphs and outputs of this step are looked at; asked only where it is watched in full."""
         return step < CLOSE or step % SPARSE == 0 or self.steps >= FIRST
+
+    def until_full(self) -> int:
+        """How many steps are left before one that is watched in full."""
+        return max(PERIOD - WINDOW - (self.steps - FIRST) % PERIOD, 0) if self.steps >= FIRST else 0
 
     def next_full(self) -> bool:
         """Whether the step that follows is watched in full."""

@@ -22,37 +22,33 @@ ENOUGH = 5
 
 @dataclass
 class Modes:
-    """Steps that one model made in each mode. `left_at` is the line that put it into evaluation mode last."""
+    """Steps of one model in evaluation mode, and the line that put it into that mode last."""
 
-    trained: int = 0
+    trains_first: bool
     evaluating: int = 0
     left_at: str = ""
     blamed: str = ""
 
 
 class ModeMonitor(LoopMonitor):
-    """Steps in evaluation mode after steps in training mode; `stepped` is told of every step."""
+    """Steps in evaluation mode of a model whose first step was in training mode."""
 
     EVENTS = ("mode",)
 
     def __init__(self, loop: Loop) -> None:
         super().__init__(loop)
         self.modes: dict[int, tuple[nn.Module, Modes]] = {}
-        self.last_eval: list[tuple[nn.Module, str]] = []
 
     def checks(self) -> list[LoopCheck]:
         return [LoopCheck("modes-restored", "modes-layers", 95, self._not_restored)]
 
-    def stepped(self, held: WatchedOptimizer) -> None:
-        root = held.root
-        if root is None:
-            return
-        known = self.modes.get(id(root))
-        if known is None:
-            known = self.modes[id(root)] = (root, Modes())
-        if root.training:
-            known[1].trained += 1
-        elif known[1].trained:
+    def step_ended(self, held: WatchedOptimizer) -> None:
+        if held.root is not None and id(held.root) not in self.modes:
+            self.modes[id(held.root)] = (held.root, Modes(trains_first=held.root.training))
+
+    def stepped_in_evaluation(self, held: WatchedOptimizer) -> None:
+        known = self.modes.get(id(held.root))
+        if known is not None and known[1].trains_first:
             known[1].evaluating += 1
             known[1].blamed = known[1].left_at
 
@@ -75,7 +71,7 @@ class ModeMonitor(LoopMonitor):
                 places=[modes.blamed],
                 reason="after evaluation the model goes on training in evaluation mode: no dropout, and BatchNorm "
                 "with old statistics",
-                measured=f"{modes.evaluating} steps in evaluation mode, after {modes.trained} in training mode",
+                measured=f"{modes.evaluating} of {self.loop.steps} steps in evaluation mode",
                 threshold="none",
                 next_step="call model.train() after each evaluation",
             )

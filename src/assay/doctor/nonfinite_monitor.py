@@ -50,7 +50,7 @@ class NonFiniteMonitor(LoopMonitor):
             self.first.told.append(f"where it began could not be found ({type(error).__name__}: {error})")
 
     def stepped(self) -> None:
-        self._confirmed = self._confirmed or self.pending
+        self._confirmed, self.pending = self._confirmed or self.pending, False
 
     def step_begins(self, held: WatchedOptimizer) -> None:
         norm = held.gradient_norm

@@ -84,7 +84,7 @@ class StateMonitor(LoopMonitor):
         if root is None or root is not self.loop.root:
             return
         if self.averages is None:
-            self.averages = [one for one in _candidates(root) if not _shares(one[1], root)]
+            self.averages = [one for one in _candidates(root, self.loop.modules) if not _shares(one[1], root)]
         if held.steps in (FROM, TO):
             for name, module in self.averages:
                 self._compare(name, module, root, held.steps)
@@ -139,12 +139,12 @@ def _lagging(place: str, what: str, decay: float, steps: int) -> Problem:
     )
 
 
-def _candidates(root: nn.Module) -> list[tuple[str, nn.Module]]:
+def _candidates(root: nn.Module, modules: list[nn.Module]) -> list[tuple[str, nn.Module]]:
     """Modules in the user's frames with parameters of the same shapes as the model's: averages, targets, teachers."""
     shapes = [one.shape for one in root.parameters()]
     return [
         (f"average ({type(one).__name__})", one)
-        for one in user_frames.modules()
+        for one in modules
         if one is not root and [each.shape for each in one.parameters()] == shapes
     ]
 
