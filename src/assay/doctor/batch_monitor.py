@@ -43,6 +43,8 @@ class BatchMonitor(LoopMonitor):
         self.memory = {part: _addresses(one) for part, one in _parts(loop).items()}
         self.steps: dict[int, Counter[tuple[str, bool]]] = defaultdict(Counter)
         self.trained_on: set[int] = set()
+        self.training_on: set[str] = set()
+        self.evaluating_on: set[str] = set()
         self.line = ""
         self.previous: Tensor | None = None
         self.repeats = self.longest = 0
@@ -79,11 +81,16 @@ class BatchMonitor(LoopMonitor):
         if source is not None:
             training = held.root.training if held.root is not None else True
             self.steps[id(held)][(source, training)] += 1
-            self.loop.sources[(source, training)] += 1
+            self._note_turns(source, training)
             if source == VALIDATION or not training:
                 self.line = held.line
         self.loop.drawn.clear()
         self._note_repeat(held)
+
+    def _note_turns(self, source: str, training: bool) -> None:
+        if training and self.evaluating_on and source in self.training_on:
+            self.loop.evaluates_with_steps = not self.evaluating_on & self.training_on
+        (self.training_on if training else self.evaluating_on).add(source)
 
     def _source(self) -> str | None:
         """The part that the step's batch came from: `train`, `validation`, the number of a loader, or unknown."""
@@ -129,17 +136,12 @@ class BatchMonitor(LoopMonitor):
             raise NotApplicableError("where the batches come from could not be seen")
         everyone = list(self.steps.values())
         for counts in everyone:
-            on_train = sum(count for (part, training), count in counts.items() if part != VALIDATION and training)
-            others = any(
-                part != VALIDATION for one in everyone if one is not counts for (part, _), _ in one.items()
-            )  # an architecture search, of which one optimizer is for validation
+            on_train = any(part != VALIDATION and training for part, training in counts)
+            # an architecture search, of which one optimizer is for validation
+            others = any(part != VALIDATION for one in everyone if one is not counts for part, _ in one)
             on_validation = sum(count for (part, _), count in counts.items() if part == VALIDATION)
-            if on_validation < ENOUGH and self.loop.val_loader is None:
-                trained = {part for (part, training), _ in counts.items() if training}
-                on_validation = sum(
-                    count for (part, training), count in counts.items() if not training and part not in trained
-                )
-                on_validation = on_validation if trained else 0
+            if self.loop.val_loader is None and self.loop.evaluates_with_steps:
+                on_validation = sum(count for (_, training), count in counts.items() if not training)
             if on_validation >= ENOUGH and (on_train or not others):
                 return [
                     Problem(

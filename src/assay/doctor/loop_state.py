@@ -117,8 +117,8 @@ class Loop:
     made: dict[int, str] = field(default_factory=dict)
     targets: list[tuple[Any, Tensor]] = field(default_factory=list)
     evaluating: bool = False
-    #: part or loader that the batch of a step came from, and whether the model was in training mode → steps
-    sources: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    #: whether steps in evaluation mode, on batches of their own, take turns with those in training mode
+    evaluates_with_steps: bool = False
 
     def watched(self, optimizer: Any) -> WatchedOptimizer | None:
         """What is noted of an optimizer; None where it is none of those that were asked for."""

@@ -62,9 +62,7 @@ class ModeMonitor(LoopMonitor):
     def _not_restored(self) -> list[Problem]:
         if not self.modes:
             raise NotApplicableError("no module holds the optimizer's parameters")
-        trained = {source for source, training in self.loop.sources if training}
-        others = {source for source, training in self.loop.sources if not training}
-        if others and not others & trained:
+        if self.loop.evaluates_with_steps:
             raise NotApplicableError("steps in evaluation mode are made on other batches than those in training mode")
         return [
             Problem(

@@ -249,7 +249,7 @@ class SymptomMonitor(LoopMonitor):
     # evaluations
 
     def event(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
-        if name == "mode" and arguments and arguments[0] is self.loop.root:
+        if name == "mode" and arguments and arguments[0] is self.loop.root and arguments[0].training:
             self.open = None
 
     def step_ended(self, held: WatchedOptimizer) -> None:
