@@ -29,10 +29,12 @@ class LossReader:
         self._waiting: deque[tuple[LossSeries, Tensor, Any]] = deque()
 
     def read(self, tensors: Any) -> Tensor | None:
-        """Note the loss; None where it is no single number."""
-        loss = tensors if isinstance(tensors, Tensor) else next(iter(tensors), None)
-        if not isinstance(loss, Tensor) or loss.numel() != 1:
+        """The tensor whose backward pass begins, its value noted where it is one number; None where there is none."""
+        loss = tensors[0] if isinstance(tensors, list | tuple) and tensors else tensors  # never an iterator's first
+        if not isinstance(loss, Tensor) or loss.grad_fn is None:
             return None
+        if loss.numel() != 1:
+            return loss
         series, nonfinite = self._series(), self.nonfinite
         scaled = self.loop.scaled
         own = scaled[0] if scaled is not None and scaled[1] is loss else loss  # before it was multiplied

@@ -94,7 +94,7 @@ class SymptomMonitor(LoopMonitor):
 
     def backward_begins(self, loss: Any) -> None:
         self.open = None
-        if len(self.labels) >= LABELS or not self.loop.close(self.loop.steps):
+        if loss is None or len(self.labels) >= LABELS or not self.loop.close(self.loop.steps):
             return
         targets = self.loop.targets
         node = targets[0][0] if len(targets) == 1 else None

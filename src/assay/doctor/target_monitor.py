@@ -41,7 +41,7 @@ class TargetMonitor(LoopMonitor):
 
     def backward_begins(self, loss: Any) -> None:
         batch, call = self.loop.batch, self.loop.call
-        if self.equal or batch is None or call is None or self.count >= MOST:
+        if self.equal or loss is None or batch is None or call is None or self.count >= MOST:
             return
         self.loop.targets = self.loop.targets or autograd_graph.saved_targets(loss)
         given = [one for one in batch.tensors if one.ndim]

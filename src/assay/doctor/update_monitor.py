@@ -56,8 +56,8 @@ class UpdateMonitor(LoopMonitor):
                 self.most_skipped = self.skipped
                 self.scaler_line = user_frames.place()
 
-    def backward_begins(self, loss: Tensor) -> None:
-        if not self.loop.close(self.loop.steps):
+    def backward_begins(self, loss: Tensor | None) -> None:
+        if loss is None or not self.loop.close(self.loop.steps):
             return
         top = _below_scaling(loss, self.loop.scaled is not None)
         reduction = getattr(top, "_saved_reduction", None)

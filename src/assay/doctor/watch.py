@@ -113,10 +113,10 @@ class Watch:
         try:
             self.catch_up()
             loss, loop = self.losses.read(tensors), self.loop
-            if loop.full and loss is not None:
+            if loop.full:
                 close = loop.close(loop.steps)
                 loop.backward_line = user_frames.place() if close or not loop.backward_line else loop.backward_line
-                loop.targets = autograd_graph.saved_targets(loss) if close else []
+                loop.targets = autograd_graph.saved_targets(loss) if close and loss is not None else []
                 self._tell("backward_begins", loss)
         except Exception as error:
             self._all_failed(error)
