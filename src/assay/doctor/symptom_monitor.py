@@ -147,7 +147,8 @@ class SymptomMonitor(LoopMonitor):
             raise NotApplicableError("a constant output is already the best")
         gained = (way.constant - last.mean()) / length
         error = (middle.var() / len(middle) + last.var() / len(last)) ** 0.5
-        if gained >= GAINED or middle.mean() - last.mean() >= 2 * error:
+        # slow, but steady progress shows between the first third and the last
+        if gained >= GAINED or max(middle.mean(), losses[:third].mean()) - last.mean() >= 2 * error:
             return ""
         return f"{max(gained, 0):.1%} of the way from {way.constant:.4g} (a constant output) to {way.least:.4g}"
 
@@ -249,7 +250,8 @@ class SymptomMonitor(LoopMonitor):
     # evaluations
 
     def event(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
-        if name == "mode" and arguments and arguments[0] is self.loop.root and arguments[0].training:
+        root = self.loop.root
+        if root is not None and arguments and arguments[0] is root and root.training:
             self.open = None
 
     def step_ended(self, held: WatchedOptimizer) -> None:
@@ -288,7 +290,8 @@ class SymptomMonitor(LoopMonitor):
         best = int(np.argmin(losses))
         later = losses[best:]
         now, right = float(np.mean(later[-3:])), float(np.mean(rights[-3:]))
-        if len(later) < 4 or now < 1.25 * losses[best] or right < rights[best] + 0.005:
+        chance = (right * (1 - right) / seen[-1].count) ** 0.5
+        if len(later) < 4 or now < 1.25 * losses[best] or right < rights[best] + max(chance, 0.005):
             return []
         last = seen[-1]
         gap = last.mean(last.confidence) - rights[-1]
