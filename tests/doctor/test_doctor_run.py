@@ -15,6 +15,7 @@ from assay.cli import doctor as command_line
 from assay.commands.doctor import Examined
 from assay.commands.watch_script import WatchedRun, watch_script
 from assay.core.errors import UsageError
+from assay.runtime import watched_script
 
 #: all at the top, as a notebook that became a script
 FLAT = """
@@ -127,6 +128,7 @@ def findings(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]
     return {one["check"]: one for one in json.loads(done.stdout)["findings"]}
 
 
+@pytest.mark.extra
 def test_a_flat_script(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(FLAT, "utf-8")
     done = run(tmp_path, "--json", "train.py", "--lr", "0.1", "--json")
@@ -173,6 +175,15 @@ def test_a_script_with_a_code_of_its_own(tmp_path: Path) -> None:
     raised = run(tmp_path, "sub/train.py")
     assert raised.returncode == 1 and "KeyError: 'gone'" in raised.stderr
     assert "sub/helper.py" in raised.stderr and "watched_script.py" not in raised.stderr
+
+
+def test_a_watch_that_cannot_begin_ends_no_script(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("name = 'another torch'\n", "utf-8")
+    (tmp_path / "train.py").write_text("import sys, torch\nprint(torch.name, sys.argv)\nsys.exit(4)\n", "utf-8")
+    command = [sys.executable, watched_script.__file__, str(tmp_path / "report"), "train.py", "--lr", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8")
+    assert done.returncode == 4 and done.stdout == "another torch ['train.py', '--lr', '1']\n"
+    assert "the watch could not begin" in done.stderr and not (tmp_path / "report").read_text("utf-8")
 
 
 def test_whose_code_goes_first() -> None:

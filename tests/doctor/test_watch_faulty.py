@@ -21,6 +21,7 @@ def marked(train: Any) -> str:
     return f"watch_faulty.py:{found[0]}" if found else ""
 
 
+@pytest.mark.extra  # one of each kind stands in test_watch_checks.py, too
 @pytest.mark.parametrize(("check", "train"), LOOPS, ids=[train.__name__ for _, train in LOOPS])
 def test_the_fault_is_found(check: str, train: Any) -> None:
     torch.manual_seed(4)

@@ -34,7 +34,14 @@ def seeded(train: Any) -> Any:
     return train()
 
 
-@pytest.mark.parametrize("name", LOOPS)
+#: one of each kind for the default suite
+FEW = (
+    "scaled_and_clipped", "gan", "lbfgs", "early_stopping", "mixup", "checkpointed", "policy_gradient",
+    "bad_gradients_skipped",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [pytest.param(one, marks=[pytest.mark.extra] * (one not in FEW)) for one in LOOPS])
 def test_quiet_and_neutral(name: str) -> None:
     plain = footprint(seeded(LOOPS[name]))
     with watch() as seen:

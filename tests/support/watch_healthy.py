@@ -33,6 +33,12 @@ def loader(*data, size=16, **others):
     return DataLoader(TensorDataset(*(data or rows())), batch_size=size, **{"shuffle": True, **others})
 
 
+def two_loaders():
+    """Batches for training and for validation, of one rule."""
+    x, y = rows(320)
+    return loader(x[:160], y[:160]), loader(x[160:], y[160:], shuffle=False)
+
+
 def net(*last, inputs=8, outputs=3, hidden=16):
     return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs), *last)
 
@@ -255,7 +261,7 @@ def lbfgs():
 
 @loop
 def early_stopping():
-    model, data, other = net(nn.Dropout(0.1)), loader(), loader()
+    model, (data, other) = net(nn.Dropout(0.1)), two_loaders()
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
     best, kept = math.inf, None
     for _ in range(12):
@@ -618,7 +624,7 @@ def whole_data_each_step():
 
 @loop
 def evaluated_within_the_epoch():
-    model, data, other = net(nn.Dropout(0.1)), loader(), loader()
+    model, (data, other) = net(nn.Dropout(0.1)), two_loaders()
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     for step, (x, y) in enumerate(epochs(data)):
         optimizer.zero_grad()
@@ -638,7 +644,7 @@ def architecture_search():
     model, mix = Shared(), nn.Parameter(torch.zeros(2))
     first = torch.optim.SGD(model.parameters(), 0.1)
     second = torch.optim.Adam([mix], 1e-2)
-    train, other = loader(), loader()
+    train, other = two_loaders()
     for (x, y), (u, v) in zip(epochs(train), epochs(other), strict=True):
         share = mix.softmax(0)
         second.zero_grad()

@@ -28,6 +28,8 @@ GAINED = 0.1
 ZEROS = 10
 #: batches of one evaluation that are looked at
 EVALUATED = 50
+#: losses whose median is what the next as many are compared with
+BLOCK = 25
 #: batches whose targets are kept
 LABELS = 60
 
@@ -47,7 +49,7 @@ class Evaluation:
 
 
 @dataclass
-class Way:
+class LossRange:
     """From the loss of the best constant output to the least loss, for targets as they were seen."""
 
     constant: float
@@ -120,7 +122,7 @@ class SymptomMonitor(LoopMonitor):
             raise NotApplicableError("the loss is not finite")
         return series
 
-    def _way(self) -> Way:
+    def _range(self) -> LossRange:
         if len(self.kinds) != 1 or not self.labels:
             raise NotApplicableError("the loss is not the mean of one of torch's own over known targets")
         kind = next(iter(self.kinds))
@@ -128,17 +130,17 @@ class SymptomMonitor(LoopMonitor):
         if kind.startswith("NllLoss"):
             shares = torch.bincount(labels[labels >= 0].flatten()).double()
             shares = shares[shares > 0] / shares.sum()
-            return Way(float(-(shares * shares.log()).sum()), 0.0)
+            return LossRange(float(-(shares * shares.log()).sum()), 0.0)
         values = labels.double()
         if kind.startswith("MseLoss"):
-            return Way(float(values.var(0, unbiased=False).mean()), 0.0)
+            return LossRange(float(values.var(0, unbiased=False).mean()), 0.0)
         if kind.startswith("BinaryCrossEntropy"):
-            return Way(float(_entropy(values.mean(0)).mean()), float(_entropy(values).mean()))
+            return LossRange(float(_entropy(values.mean(0)).mean()), float(_entropy(values).mean()))
         raise NotApplicableError("the least loss is not known")
 
     def _stuck(self) -> str:
         """What was measured where the run as a whole has learned nothing; '' where it has."""
-        series, way = self._series(), self._way()
+        series, way = self._series(), self._range()
         losses = np.asarray(series.values)
         third = len(losses) // 3
         middle, last = losses[third : 2 * third], losses[2 * third :]
@@ -213,13 +215,11 @@ class SymptomMonitor(LoopMonitor):
     def _spikes(self) -> list[Problem]:
         series = self._series()
         losses = np.asarray(series.values)
-        start, size = abs(losses[:10].mean()), 25
-        jumps = []
-        for first in range(size, len(losses), size):
-            usual = abs(np.median(losses[first - size : first]))
-            block = losses[first : first + size]
-            if len(block) and block.max() > 10 * usual and block.max() > start:
-                jumps.append(first + int(block.argmax()))
+        blocks = losses[: len(losses) // BLOCK * BLOCK].reshape(-1, BLOCK)
+        usual = np.abs(np.median(blocks, axis=1))[:-1]
+        peaks = blocks[1:].max(axis=1)
+        above = (peaks > 10 * usual) & (peaks > abs(losses[:10].mean()))
+        jumps = [int(one + 1) * BLOCK + int(blocks[one + 1].argmax()) for one in np.flatnonzero(above)]
         if len(jumps) < 3 or losses.min() < 0:
             return []
         return [

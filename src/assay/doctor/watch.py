@@ -37,7 +37,7 @@ def watch(
     train_loader: Any = None,
     val_loader: Any = None,
     planned_steps: int | None = None,
-) -> Watch:
+) -> LoopWatch:
     """Watch whatever trains inside the `with` block; `report` of what it gives is a Report once the block has ended.
 
     Everything may be left out: the optimizers are those that step in the block, the model is the module that holds
@@ -52,10 +52,10 @@ def watch(
     if planned_steps is not None and (not isinstance(planned_steps, int) or planned_steps < 1):
         raise TypeError(f"planned_steps is {planned_steps!r}; allowed: a whole number above 0, or None")
     given = [] if optimizer is None else list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
-    return Watch(Loop(model, given, train_loader, val_loader, planned_steps))
+    return LoopWatch(Loop(model, given, train_loader, val_loader, planned_steps))
 
 
-class Watch:
+class LoopWatch:
     """A watched block. `report` says that nothing was looked at yet until the block has ended."""
 
     def __init__(self, loop: Loop) -> None:
@@ -85,7 +85,7 @@ class Watch:
         """Whether taps that are not needed in each step have to be there."""
         return self.loop.full or self.loop.evaluating
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> LoopWatch:
         self.thread = threading.get_ident()
         self.loop.root = self.loop.model
         torch_taps.add(self)
