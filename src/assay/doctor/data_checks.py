@@ -42,17 +42,18 @@ def one_label(subject: Subject) -> list[Problem]:
     labels = _class_numbers(subject.train)
     if len(labels) < FEWEST:
         raise NotApplicableError(f"fewer than {FEWEST} examples")
-    if len(set(labels)) > 1:
-        return []
-    return [
-        Problem(
-            places=["train_loader labels"],
-            reason=f"all examples have the label {labels[0]}",
-            measured=f"1 label in {len(labels)} examples",
-            threshold="2 or more",
-            next_step="look at how labels are read",
-        )
-    ]
+    return [] if len(set(labels)) > 1 else [alike(str(labels[0]), len(labels))]
+
+
+def alike(label: str, count: int) -> Problem:
+    """The problem of `count` examples that all have `label`."""
+    return Problem(
+        places=["train_loader labels"],
+        reason=f"all examples have the label {label}",
+        measured=f"1 label in {count} examples",
+        threshold="2 or more",
+        next_step="look at how labels are read",
+    )
 
 
 def constant_inputs(subject: Subject) -> list[Problem]:
@@ -107,15 +108,20 @@ def copies_across_parts(subject: Subject) -> list[Problem]:
     if not ours or len(theirs) < FEWEST:
         raise NotApplicableError(f"fewer than {FEWEST} validation examples")
     inside = sum(count for count in ours.values() if count > 1) / sum(ours.values())
-    across = sum(one in ours for one in theirs) / len(theirs)
-    margin = 0.02 + 3 * math.sqrt(max(inside * (1 - inside), 0.01) / len(theirs))
+    return copied(sum(one in ours for one in theirs), len(theirs), inside)
+
+
+def copied(shared: int, validation: int, inside: float) -> list[Problem]:
+    """The problem of `shared` among `validation` examples, where a share `inside` of training repeats itself."""
+    across = shared / validation
+    margin = 0.02 + 3 * math.sqrt(max(inside * (1 - inside), 0.01) / validation)
     if across <= inside + margin:
         return []
     return [
         Problem(
             places=["val_loader dataset", "train_loader dataset"],
             reason="validation examples are in the training data, too: the validation score is too good",
-            measured=f"{100 * across:.0f} % of {len(theirs)} validation examples",
+            measured=f"{100 * across:.0f} % of {validation} validation examples",
             threshold=f"{100 * (inside + margin):.0f} %, with {100 * inside:.0f} % repeats inside training",
             next_step="split before copying or augmenting, and keep copies of one example in one part",
         )

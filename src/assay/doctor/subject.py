@@ -64,12 +64,16 @@ class Subject:
     schedulers: list[Any]
     train_loader: Any
     val_loader: Any
-    metric: Callable[[Any, Any], Any] | None
-    forward: Callable[[nn.Module, Any], tuple[Any, Any]] | None
-    task: str | None
-    batch_dim: int
-    pad_id: int | None
-    budget: int
+    metric: Callable[[Any, Any], Any] | None = None
+    forward: Callable[[nn.Module, Any], tuple[Any, Any]] | None = None
+    planned_steps: int | None = None
+    task: str | None = None
+    batch_dim: int = 0
+    pad_id: int | None = None
+    scheduler_unit: str | None = None
+    accumulate: int = 1
+    clip: float | None = None
+    budget: int = 120
     train: ExampleDraws = field(default_factory=lambda: ExampleDraws([]))
     validation: ExampleDraws = field(default_factory=lambda: ExampleDraws([]))
 

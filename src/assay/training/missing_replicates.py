@@ -6,7 +6,7 @@ for the rest only when it has nothing left to do, so that none waits for one tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from assay.core import params_yaml as parameters
 from assay.core.params_yaml import Params
 from assay.core.schemas import PREDICTIONS, Divergence, MeasureRequest
 from assay.data.storage import Examples
+from assay.replicates.assemble_measurement import ignored
 from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.training_progress import Progress
@@ -53,6 +54,7 @@ class RequestRun:
         self.store = store
         self.progress = progress
         self.found: dict[int, Outcome] = {}
+        self.before: Callable[[RequestRun], None] = ignored  # called once something is about to train
         progress.keep = self.keep
 
     def outcomes(self) -> list[Outcome]:
@@ -106,6 +108,8 @@ class RequestRun:
         if self.task.fit is None:
             model_init.check(self.plan)
             self.note_start()
+        self.before(self)
+        if self.task.fit is None:
             run_replicates.run(
                 self.plan, self.request.replicates, numbers, self.request.execution, self.progress, self.store
             )
