@@ -29,6 +29,7 @@ LOOKUPS = {
     "src/assay/serving/predict.py",
     "src/assay/stages/warm_candidate_cache.py",
     "src/assay/stages/measure.py",
+    "src/assay/stages/train_doctor.py",
 }
 LONGEST_FILE = 350  # lines
 LONGEST_FUNCTION = 60  # lines without the docstring
