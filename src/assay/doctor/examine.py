@@ -11,14 +11,21 @@ from typing import Any
 from torch import nn
 
 from assay.doctor import (
+    advice_checks,
     data_checks,
     example_draws,
     layer_checks,
     loss_checks,
     mixing_checks,
     optimizer_checks,
+    part_checks,
+    rehearsal_checks,
+    repeat_checks,
+    schedule_checks,
+    signal_checks,
     start_checks,
     target_checks,
+    unit_checks,
 )
 from assay.doctor.findings import FAIL, LEVELS, NOT_APPLICABLE, NOT_RUN, PASS, Finding, Report
 from assay.doctor.problem import Contract, Problem
@@ -33,6 +40,19 @@ CONTRACTS: tuple[Contract, ...] = (
     *layer_checks.CONTRACTS,
     *mixing_checks.CONTRACTS,
     *data_checks.CONTRACTS,
+    *part_checks.CONTRACTS,
+    *repeat_checks.CONTRACTS,
+)
+#: all that `examine` looks at; those after the contracts need rehearsal, statistics or taste
+CHECKS: tuple[Contract, ...] = (
+    *CONTRACTS,
+    *schedule_checks.CHECKS,
+    *part_checks.CHECKS,
+    *signal_checks.CHECKS,
+    *repeat_checks.CHECKS,
+    *rehearsal_checks.CHECKS,
+    *unit_checks.CHECKS,
+    *advice_checks.CHECKS,
 )
 
 
@@ -66,7 +86,7 @@ def examine(
     check that raises is `not run`: no exception leaves this function but for arguments of the wrong kind (TypeError).
     """
     return looked(
-        CONTRACTS,
+        CHECKS,
         model,
         loss,
         optimizer,
@@ -140,7 +160,7 @@ def _ordered(contracts: Sequence[Contract], subject: Subject) -> list[Finding]:
 
 def ordered(found: Sequence[Finding]) -> list[Finding]:
     """Findings as a report has them."""
-    results, specificity = (FAIL, NOT_RUN, NOT_APPLICABLE, PASS), {one.name: one.specificity for one in CONTRACTS}
+    results, specificity = (FAIL, NOT_RUN, NOT_APPLICABLE, PASS), {one.name: one.specificity for one in CHECKS}
 
     def place(one: Finding) -> tuple[int, int, int]:
         return results.index(one.result), -specificity[one.check], LEVELS.index(one.level)

@@ -92,6 +92,27 @@ def hidden_modules(subject: Subject) -> list[Problem]:
     ]
 
 
+def nothing_held_learns(subject: Subject) -> list[Problem]:
+    """No parameter that an optimizer holds gets a gradient from any batch, although the loss has one."""
+    _with_optimizer(subject)
+    names = [(name, one) for name, one in subject.trained if id(one) in subject.held]
+    subject.model.train()
+    if not names or not subject.traced.value.requires_grad:
+        raise NotApplicableError("no optimizer holds a parameter of the model, or the loss has no gradient")
+    for seed, batch in enumerate(subject.train.batches):
+        if any(one is not None for one in subject.gradients(batch, [one for _, one in names], seed)):
+            return []
+    return [
+        Problem(
+            places=["optimizer", names[0][0]],
+            reason="none of the parameters that the optimizer holds gets a gradient: nothing is learned",
+            measured=f"{len(names)} held, 0 with a gradient in {len(subject.train.batches)} batches",
+            threshold="1 or more",
+            next_step="give the optimizer the parameters that the loss depends on: model.parameters()",
+        )
+    ]
+
+
 def cut_gradient(subject: Subject) -> list[Problem]:
     """A held parameter that moves the loss and whose gradient is exactly 0: detach, .data, rounding, no_grad."""
     _with_optimizer(subject)
@@ -232,6 +253,7 @@ CONTRACTS = (
     Contract("parameters-held", "optimisation", 82, held_parameters),
     Contract("parameters-replaced", "optimisation", 88, foreign_parameters),
     Contract("parameters-hidden", "optimisation", 90, hidden_modules),
+    Contract("nothing-held-learns", "optimisation", 84, nothing_held_learns),
     Contract("gradient-cut", "optimisation", 86, cut_gradient),
     Contract("learning-rate", "optimisation", 90, learning_rate),
     Contract("scheduler-optimizer", "optimisation", 90, scheduler_of_optimizer),

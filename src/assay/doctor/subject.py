@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -76,6 +77,9 @@ class Subject:
     budget: int = 120
     train: ExampleDraws = field(default_factory=lambda: ExampleDraws([]))
     validation: ExampleDraws = field(default_factory=lambda: ExampleDraws([]))
+    #: what checks share: results by name
+    memory: dict[str, Any] = field(default_factory=dict)
+    began: float = field(default_factory=time.process_time)
 
     def __post_init__(self) -> None:
         inner = getattr(self.original, "_orig_mod", self.original)  # of torch.compile
