@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, TensorDataset
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from assay.doctor import Report, examine, tensor_tree
-from support.doctor_healthy import PROGRAMS
+from support.doctor_healthy_more import PROGRAMS
 
 Program = dict[str, Any]
 

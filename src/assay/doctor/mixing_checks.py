@@ -23,7 +23,7 @@ def between_examples(subject: Subject) -> list[Problem]:
     batch, size = _few(subject)
     _not_coupled(subject, size)
     start_checks.take_steps_if_constant(subject)
-    if not _uses_targets(subject, batch):
+    if not uses_targets(subject, batch):
         raise NotApplicableError("the loss does not use the targets: it may compare examples with each other")
     base = subject.outputs(batch)
     if not tensor_tree.same(base, subject.outputs(batch)):
@@ -125,7 +125,7 @@ def _few(subject: Subject) -> tuple[Any, int]:
     return tensor_tree.first_rows(subject.batch, FEW, subject.batch_dim), min(size, FEW)
 
 
-def _uses_targets(subject: Subject, batch: Any) -> bool:
+def uses_targets(subject: Subject, batch: Any) -> bool:
     """Whether the loss moves when targets are given to other examples."""
     with torch.no_grad():
         output, target = subject.run(batch)

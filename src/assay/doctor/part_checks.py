@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -46,30 +45,6 @@ def sentinels(subject: Subject) -> list[Problem]:
                 )
             ]
     return []
-
-
-def targets_among_inputs(subject: Subject) -> list[Problem]:
-    """A column of the inputs that is the target, up to a factor and an offset."""
-    table, targets = table_of_inputs(subject.train), target_numbers(subject.train)
-    if len(set(targets.tolist())) < 3 or table.shape[1] < 2:
-        raise NotApplicableError("targets have fewer than 3 values, or inputs one column: they may agree by right")
-    centred = table - table.mean(0)
-    aim = targets - targets.mean()
-    sizes = np.sqrt((centred**2).sum(0)) * math.sqrt(float((aim**2).sum()))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        likeness = np.nan_to_num(np.abs(aim @ centred) / sizes)
-    found = np.flatnonzero(likeness > 1 - 1e-9)
-    if not len(found):
-        return []
-    return [
-        Problem(
-            places=["train_loader inputs", "train_loader targets"],
-            reason=f"column {found[0]} of the inputs is the target",
-            measured=f"correlation 1 over {len(targets)} examples",
-            threshold="less than 1",
-            next_step="leave the column out",
-        )
-    ]
 
 
 def several_labels(subject: Subject) -> list[Problem]:
@@ -180,7 +155,6 @@ def target_numbers(part: ExampleDraws) -> Table:
 CONTRACTS = (Contract("validation-scaled-otherwise", "data", 91, scaled_otherwise),)
 CHECKS = (
     Contract("sentinels", "data", 70, sentinels, "warning", "statistics"),
-    Contract("targets-among-inputs", "data", 88, targets_among_inputs, "warning", "statistics"),
     Contract("several-labels", "data", 72, several_labels, "warning", "statistics"),
     Contract("label-sets", "data", 86, label_sets, "warning", "statistics"),
 )

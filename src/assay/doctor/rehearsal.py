@@ -8,6 +8,7 @@ beside), and which losses constant and free outputs reach. Not covered: what an 
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,10 @@ STEPS = 30
 SEED = 17
 #: of the optimization of outputs alone
 OUTPUT_STEPS, OUTPUT_RATES = 100, (0.1, 1.0)
+
+
+#: stands for a parameter that need not be given
+_GIVEN = inspect.Parameter("closure", inspect.Parameter.KEYWORD_ONLY, default=None)
 
 
 @dataclass(frozen=True)
@@ -124,8 +129,8 @@ def shuffled(subject: Subject, count: int) -> list[Any]:
 
 
 def _loss(subject: Subject, batches: Sequence[Any]) -> float:
-    with torch.no_grad(), buffers_kept(subject.model):
-        return _mean([float(subject.value(one, 1000 + number)) for number, one in enumerate(batches)])
+    with buffers_kept(subject.model):
+        return _mean([float(subject.value(one, 1000 + number).detach()) for number, one in enumerate(batches)])
 
 
 def _gradients(subject: Subject, batches: Sequence[Any], step: int, calm: bool) -> float:
@@ -168,15 +173,21 @@ def _each_step(subject: Subject) -> bool:
 
 
 def copied(optimizer: Any, subject: Subject) -> Any:
-    """A copy of an optimizer over the copy's parameters, with its state; Adam at its rate where it has no step()."""
+    """A copy of an optimizer over the copy's parameters, with its state.
+
+    Where it has no step(): gradient descent where its group has a momentum, else Adam, at its rate.
+    """
     if not hasattr(optimizer, "param_groups"):
         raise NotApplicableError(f"{type(optimizer).__name__} is no optimizer of torch")
     if not callable(getattr(optimizer, "step", None)):
         groups = optimizer.param_groups
         held = [subject.twin.get(id(one), one) for group in groups for one in group["params"]]
-        return Adam(held, float(groups[0].get("lr", 1e-3)))
+        rate = float(groups[0].get("lr", 1e-3))
+        return Momentum(held, rate, groups[0]["momentum"]) if "momentum" in groups[0] else Adam(held, rate)
     if not subject.copied:
         raise NotRunError("the model cannot be copied, and so neither can its optimizer")
+    if inspect.signature(optimizer.step).parameters.get("closure", _GIVEN).default is inspect.Parameter.empty:
+        raise NotApplicableError(f"{type(optimizer).__name__} evaluates the loss itself")
     return copy.deepcopy(optimizer, dict(subject.twin))
 
 
@@ -198,6 +209,20 @@ class Adam:
             second.lerp_(one.grad**2, 0.001)
             size = (second / (1 - 0.999**self.count)).sqrt_().add_(1e-8)
             one.addcdiv_(first, size, value=-self.rate / (1 - 0.9**self.count))
+
+
+class Momentum:
+    """Gradient descent with momentum; made without importing torch's optimizers."""
+
+    def __init__(self, parameters: Sequence[Tensor], rate: float, momentum: float) -> None:
+        self.parameters, self.rate, self.momentum = list(parameters), rate, momentum
+        self.speeds = [torch.zeros_like(one) for one in self.parameters]
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for one, speed in zip(self.parameters, self.speeds, strict=True):
+            if one.grad is not None and not one.grad.is_sparse:
+                one.sub_(speed.mul_(self.momentum).add_(one.grad), alpha=self.rate)
 
 
 def without_dropout(model: nn.Module) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from assay.doctor import rehearsal, tensor_tree
+from assay.doctor import mixing_checks, rehearsal, tensor_tree
 from assay.doctor.example_draws import input_and_target
 from assay.doctor.loss_checks import LOGIT_LOSSES
 from assay.doctor.problem import Contract, Problem
@@ -87,6 +87,8 @@ def ignored_inputs(subject: Subject) -> list[Problem]:
     inputs, _ = input_and_target(_few(subject))
     if subject.forward is not None or not all(one.is_floating_point() for one in tensor_tree.leaves(inputs)):
         raise NotApplicableError("inputs are not floating-point numbers that can be set to zero")
+    if not mixing_checks.uses_targets(subject, subject.batch):
+        raise NotApplicableError("the loss does not use the targets")
     found = memorised(subject)
     if found.best < LEARNS:
         raise NotApplicableError("the few examples are not learned with their own inputs")
@@ -161,7 +163,8 @@ def unscaled_inputs(subject: Subject) -> list[Problem]:
     batches = rehearsal.shuffled(subject, min(steps, 16))
     arms = [_user_or_adam(subject, steps, batches, change) for change in (_same, _standardiser(batches))]
     raw, scaled = (reach.gained(one.end) if one.finite else 0.0 for one in arms)
-    if raw > NOTHING or scaled < 3 * NOTHING or not (arms[0].settled or not arms[0].finite):
+    falls = arms[0].finite and (not arms[0].settled or arms[0].end < 0.7 * arms[0].start)
+    if raw > NOTHING or scaled < 3 * NOTHING or falls:
         return []
     return [
         Problem(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
+from itertools import islice
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
@@ -30,9 +32,10 @@ def changing_dataset(subject: Subject) -> list[Problem]:
         raise NotRunError("the dataset is too large to be copied")
     dataset = copy.deepcopy(loader.dataset)
     for index in range(min(READ, len(dataset))):  # type: ignore[arg-type]
-        held = tensor_tree.mapped(Tensor.clone, _read(dataset, index))
-        pairs = zip(input_and_target(held), input_and_target(_read(dataset, index)), strict=True)
-        if not all(tensor_tree.same(*pair) for pair in pairs) and not _random(loader.dataset, index):
+        before = [one.clone() for one in _held(dataset)]
+        first = tensor_tree.mapped(Tensor.clone, _read(dataset, index))
+        changed = not tensor_tree.same(before, _held(dataset))
+        if changed and not tensor_tree.same(first, tensor_tree.mapped(Tensor.clone, _read(dataset, index))):
             return [
                 Problem(
                     places=["train_loader dataset"],
@@ -45,12 +48,16 @@ def changing_dataset(subject: Subject) -> list[Problem]:
     return []
 
 
-def _random(dataset: Any, index: int) -> bool:
-    """Whether fresh copies give different examples at equal seeds, too: a generator of the dataset's own."""
-    one, two = (_read(copy.deepcopy(dataset), index) for _ in range(2))
-    return not tensor_tree.same(one, two) or any(
-        isinstance(one, torch.Generator) for one in getattr(dataset, "__dict__", {}).values()
-    )
+def _held(tree: Any, depth: int = 4) -> list[Tensor]:
+    """Tensors and arrays that an object keeps, as tensors that share their memory."""
+    if isinstance(tree, Tensor):
+        return [tree.detach()]
+    if isinstance(tree, np.ndarray):
+        return [torch.from_numpy(tree)] if tree.dtype.kind in "fiub" and tree.flags.writeable else []
+    inside = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list | tuple) else ()
+    if not isinstance(tree, dict | list | tuple) and hasattr(tree, "__dict__"):
+        inside = vars(tree).values()
+    return [found for one in islice(inside, 10_000) for found in _held(one, depth - 1)] if depth else []
 
 
 def _read(dataset: Any, index: int) -> Any:
@@ -60,11 +67,16 @@ def _read(dataset: Any, index: int) -> Any:
 
 def same_loss_twice(subject: Subject) -> list[Problem]:
     """One seed gives one loss: else the first module whose output differs."""
-    subject.model.train()
-    one, two = (float(subject.value(subject.batch).detach()) for _ in range(2))
-    if one == two or not math.isfinite(one):
-        return []
-    place = _first_that_differs(subject)
+    if not subject.copied:
+        raise NotRunError("the model cannot be copied")
+    first = subject.model
+    try:
+        one, two = (_of_a_copy(subject, first) for _ in range(2))
+        if one == two or not math.isfinite(one):
+            return []
+        place = _first_that_differs(subject, first)
+    finally:
+        subject.model = first
     return [
         Problem(
             places=[place, "model"] if place != "model" else ["model"],
@@ -76,9 +88,16 @@ def same_loss_twice(subject: Subject) -> list[Problem]:
     ]
 
 
-def _first_that_differs(subject: Subject) -> str:
+def _of_a_copy(subject: Subject, model: nn.Module) -> float:
+    """Loss of a fresh copy, with the state of whatever generators the model keeps."""
+    subject.model = copy.deepcopy(model).train()
+    return float(subject.value(subject.batch).detach())
+
+
+def _first_that_differs(subject: Subject, model: nn.Module) -> str:
     runs: list[list[tuple[str, Any]]] = []
     for _ in range(2):
+        subject.model = copy.deepcopy(model).train()
         seen: list[tuple[str, Any]] = []
 
         def note(name: str, seen: list[tuple[str, Any]] = seen) -> Any:

@@ -1,4 +1,4 @@
-"""What a linear probe finds of the labels in each part: labels that belong to other inputs."""
+"""What linear probes find: labels that belong to other inputs, and targets that stand among the inputs."""
 
 from __future__ import annotations
 
@@ -42,6 +42,37 @@ def permuted_labels(subject: Subject) -> list[Problem]:
             level=level,
         )
     ]
+
+
+def targets_among_inputs(subject: Subject) -> list[Problem]:
+    """A column of the inputs that is the target, up to a factor and an offset."""
+    table, targets = table_of_inputs(subject.train), target_numbers(subject.train)
+    if len(set(targets.tolist())) < 3 or table.shape[1] < 2:
+        raise NotApplicableError("targets have fewer than 3 values, or inputs one column: they may agree by right")
+    centred = table - table.mean(0)
+    aim = targets - targets.mean()
+    sizes = np.sqrt((centred**2).sum(0)) * math.sqrt(float((aim**2).sum()))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        likeness = np.nan_to_num(np.abs(aim @ centred) / sizes)
+    found = np.flatnonzero(likeness > 1 - 1e-9)
+    if not len(found) or _without(table, targets, found) < SIGNAL:  # an invented task may well be one column
+        return []
+    return [
+        Problem(
+            places=["train_loader inputs", "train_loader targets"],
+            reason=f"column {found[0]} of the inputs is the target",
+            measured=f"correlation 1 over {len(targets)} examples",
+            threshold="less than 1",
+            next_step="leave the column out",
+        )
+    ]
+
+
+def _without(table: Table, targets: Table, columns: NDArray[np.intp]) -> float:
+    """What the other columns say of the target, in standard deviations above chance."""
+    rest = _columns(np.delete(table, columns, axis=1))
+    half = len(rest) // 2
+    return _hits(rest[:half], targets[:half], rest[half:], targets[half:]) if rest.shape[1] else 0.0
 
 
 def _signal(subject: Subject, name: str, shift: int = 0) -> float:
@@ -107,4 +138,7 @@ def _ridge(table: Table, aims: Table, others: Table) -> NDArray[np.float64]:
     return found
 
 
-CHECKS = (Contract("labels-permuted", "data", 87, permuted_labels, "error", "probe"),)
+CHECKS = (
+    Contract("labels-permuted", "data", 87, permuted_labels, "error", "probe"),
+    Contract("targets-among-inputs", "data", 88, targets_among_inputs, "warning", "statistics"),
+)

@@ -44,10 +44,11 @@ def arguments(
     model = task_interface.shaped(task, model, train.inputs[:2])
     model = device.cast(model, where, device.DTYPES[params.train.precision])
     held = [one for one in model.parameters() if one.requires_grad]
+    momentum = {"momentum": params.train.momentum} if params.train.optimizer == "sgd" else {}
     return {
         "model": model,
         "loss": lambda output, target: task.call("loss", output, target),
-        "optimizer": EngineRule([{"params": held, "lr": params.lr}]),
+        "optimizer": EngineRule([{"params": held, "lr": params.lr, **momentum}]),
         "train_loader": _loader(train, params.train.batch_size),
         "val_loader": _loader(evaluated, params.train.batch_size),
         "forward": None if task.augment is None else lambda given, batch: _augmented(task, given, batch),
