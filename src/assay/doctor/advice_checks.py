@@ -6,6 +6,7 @@ Sources: order of dropout and BatchNorm: Li et al. 2019 (CVPR, "variance shift")
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -14,14 +15,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
 
 from assay.doctor import tensor_tree
 from assay.doctor.data_checks import FEWEST
+from assay.doctor.example_draws import COPIED_BYTES, bytes_of
 from assay.doctor.layer_checks import DROPOUTS
 from assay.doctor.operation_trace import Operation
 from assay.doctor.part_checks import table_of_inputs, target_numbers
 from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, Subject
+from assay.doctor.untouched import seed_all
 
 #: operations that map channels linearly
 LINEAR = ("linear", "conv1d", "conv2d", "conv3d")
@@ -146,6 +150,24 @@ def constant_columns(subject: Subject) -> list[Problem]:
     return [_advice(["train_loader inputs"], reason, "leave them out, or look at how they are read")]
 
 
+def augmented_validation(subject: Subject) -> list[Problem]:
+    """Validation examples that differ from draw to draw."""
+    loader = subject.val_loader
+    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
+        raise NotApplicableError("there are no validation examples by number")
+    if bytes_of(loader.dataset) > COPIED_BYTES:
+        raise NotApplicableError("the validation examples are too large to be copied")
+    drawn = []
+    for seed in (1, 2):
+        dataset = copy.deepcopy(loader.dataset)
+        seed_all(seed)
+        drawn.append([dataset[0]])
+    if tensor_tree.same(*drawn):
+        return []
+    reason = "validation examples are drawn at random, as augmentation does: the score has more noise than it needs"
+    return [_advice(["val_loader dataset"], reason, "leave augmentation to training")]
+
+
 def _first_input(subject: Subject) -> Any:
     assert subject.train.examples is not None
     first = subject.train.examples[0]
@@ -179,5 +201,6 @@ CHECKS = tuple(
         ("unused-parameters", "optimisation", unused_parameters),
         ("rare-labels", "data", rare_labels),
         ("constant-columns", "data", constant_columns),
+        ("augmented-validation", "data", augmented_validation),
     )
 )

@@ -98,6 +98,31 @@ def sorted_labels(subject: Subject) -> list[Problem]:
     ]
 
 
+def label_runs(subject: Subject) -> list[Problem]:
+    """Examples that are not shuffled and whose labels come in long runs: most batches hold one label."""
+    loader = subject.train_loader
+    _classification(subject)
+    if not isinstance(loader, DataLoader) or not isinstance(loader.sampler, SequentialSampler) or not loader.batch_size:
+        raise NotApplicableError("the loader does not read its examples in their order")
+    if subject.train.indices != list(range(len(loader.dataset))):  # type: ignore[arg-type]
+        raise NotApplicableError("not every example was drawn")
+    labels, size = _class_numbers(subject.train), loader.batch_size
+    batches = [labels[at : at + size] for at in range(0, len(labels) - size + 1, size)]
+    alone = sum(len(set(one)) == 1 for one in batches)
+    most = max(Counter(labels).values()) / len(labels)
+    if size < 4 or len(batches) < 4 or most > 0.7 or alone < len(batches) / 2:
+        return []
+    return [
+        Problem(
+            places=["train_loader shuffle"],
+            reason="examples are not shuffled, and most batches hold one label",
+            measured=f"{alone} of {len(batches)} batches",
+            threshold="fewer than half",
+            next_step="shuffle=True",
+        )
+    ]
+
+
 def copies_across_parts(subject: Subject) -> list[Problem]:
     """Validation examples that are also training examples, beyond the repeats inside training."""
     train, validation = subject.train, subject.validation
@@ -188,5 +213,6 @@ CONTRACTS = (
     Contract("one-label", "data", 94, one_label),
     Contract("constant-inputs", "data", 94, constant_inputs),
     Contract("sorted-labels", "data", 93, sorted_labels),
+    Contract("label-runs", "data", 89, label_runs, "warning"),
     Contract("copies-across-parts", "data", 90, copies_across_parts),
 )

@@ -7,6 +7,7 @@ for the rest only when it has nothing left to do, so that none waits for one tha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 
@@ -55,6 +56,7 @@ class RequestRun:
         self.progress = progress
         self.found: dict[int, Outcome] = {}
         self.before: Callable[[RequestRun], None] = ignored  # called once something is about to train
+        self.around: Callable[[], AbstractContextManager[None]] = nullcontext  # of a loop of the task's own
         progress.keep = self.keep
 
     def outcomes(self) -> list[Outcome]:
@@ -117,7 +119,9 @@ class RequestRun:
         for number in numbers:
             strategy = parameters.as_given(self.settings)
             streams = Streams(self.request.seed, self.request.purpose, number)
-            self.progress.finished(custom_fit.fit(self.task, strategy, self.train, self.evaluated, streams))
+            with self.around():
+                fitted = custom_fit.fit(self.task, strategy, self.train, self.evaluated, streams)
+            self.progress.finished(fitted)
 
     def note_start(self) -> None:
         """Keep with the replicates that all of them begin with the same weights, if they do."""

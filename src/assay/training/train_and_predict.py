@@ -58,7 +58,7 @@ def trained(
             device.metered() as readings,
         ):
             group = ready.group(request, params, progress, nondeterministic)
-            group.before = watch.before
+            group.before, group.around = watch.before, watch.around
             outcomes = group.outcomes()
             watch.done(group.store)
         training = timing.mark("training")
