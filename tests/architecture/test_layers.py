@@ -25,7 +25,7 @@ LOOKUPS = {
     "src/assay/data/prepared_sources.py",
     "src/assay/data/storage.py",
     "src/assay/runtime/task_source.py",
-    "src/assay/training/task_interface.py",
+    "src/assay/project_setup/guess_columns.py",
     "src/assay/serving/predict.py",
     "src/assay/stages/warm_candidate_cache.py",
     "src/assay/stages/measure.py",

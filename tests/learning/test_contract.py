@@ -15,8 +15,11 @@ GOOD = {
 }
 
 BROKEN = {
-    "import": ({"head": "import nowhere_to_be_found\n"}, r"learning\.py does not import.*nowhere_to_be_found"),
-    "syntax": ({"head": "def broken(:\n"}, r"learning\.py does not import: SyntaxError"),
+    "import": (
+        {"head": "import nowhere_to_be_found\n"},
+        r"task failed at .*learning\.py:1: ModuleNotFoundError.*nowhere_to_be_found",
+    ),
+    "syntax": ({"head": "def broken(:\n"}, r"task failed at .*learning\.py: SyntaxError"),
     "no loss": ({"loss": ""}, r"learning\.py: lacks loss\(\); allowed: loss\(outputs, targets\)"),
     "no model": ({"model": ""}, r"lacks model\(\); allowed: model\(shape, outputs, \*\*model parameters\)"),
     "loss takes one": ({"loss": "def loss(outputs): return outputs.mean()\n"}, r"loss\(outputs\) cannot be called"),

@@ -77,6 +77,23 @@ def test_replicates_from_the_cache_take_no_time() -> None:
     assert done.line(0) == "train (arm 2 of 2): 3 of 4 replicates, 10 s each, about 10 s left"
 
 
+def test_a_command_shows_the_line_of_its_child(tmp_path: Path) -> None:
+    """accept, sweep and rebaseline keep what their children print; how far those are is shown all the same."""
+    (tmp_path / "child.py").write_text(SLEEP.replace("0.75", "1.5"))
+    command = QUICK + (
+        "from pathlib import Path\nfrom assay.scratch import scratch_repo\n"
+        "code, said = scratch_repo.run([sys.executable, 'child.py'], Path(), Path(), 'confirming')\n"
+        "assert (code, said) == (0, 'done\\n'), said\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", command], cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    assert re.fullmatch(r"confirming: \d s so far", lines[0]), "before the child has said anything"
+    assert re.fullmatch(r"confirming: prepare: \d s so far", lines[-1])
+
+
 def test_whole_lines_in_a_file(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", SLEEP], capture_output=True, env={**os.environ, "TERM": "xterm"})
     assert done.stdout == b"done\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from assay.core import params_yaml
@@ -70,3 +72,24 @@ def test_a_task_that_git_does_not_track(user: Repository) -> None:
 def test_what_is_not_installed_comes_first(user: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert user.init(dry_run=True).next[:2] == ["pip install 'dvc-assay[ready]'", "dvc exp run"]
+
+
+def test_a_parquet_file(user: Repository) -> None:
+    """Its columns are guessed as a CSV's are; what no guess can be made of, such as lists, is left to the task."""
+    rows = range(40)
+    table = pyarrow.table(
+        {
+            "size": [None if row == 3 else row * 0.5 for row in rows],
+            "place": [f"p{row % 4}" for row in rows],
+            "path": [[row, row] for row in rows],
+            "species": ["ant" if row % 2 else "bee" for row in rows],
+        }
+    )
+    pyarrow.parquet.write_table(table, user.root / "bugs.parquet")
+    user.write("broken.parquet", b"PAR1 and nothing else")
+    with pytest.raises(UsageError, match=r"broken\.parquet holds nothing that Assay can read"):
+        user.init("broken.parquet")
+    done = user.init("bugs.parquet")
+    assert done.template == "table" and "a table of 40 rows, label 'species' (2 classes), 2 columns" in done.took
+    assert done.took.endswith("; left out: path (neither numbers nor text)")
+    assert params_yaml.load(user.read("params.yaml")).data["drop"] == ["path"]

@@ -21,6 +21,7 @@ def test_a_table_in_a_plain_repository(user: Repository) -> None:
     assert committed(user) == {*FILES, *PLOTS} == set(done.files)
     assert user.status() == "" and done.next[0] == "dvc exp run"
     assert not [note for note in done.notes if "neither Git nor DVC" in note]
+    assert any("`No file hash info found`" in note for note in done.notes), "nineteen lines of DVC are said before"
     assert "  file: data/plants.csv " in user.read("params.yaml") and "- ${data.file}" in user.read("dvc.yaml")
     for path in ("models/candidate", "results/verdict.txt", "data/split/report.json"):
         assert user.git("check-ignore", f"{path}{'' if '.' in path else '/'}")
@@ -29,7 +30,12 @@ def test_a_table_in_a_plain_repository(user: Repository) -> None:
 
     before = user.state()
     again = user.init()
-    assert again.files == [] and again.commit == "" and user.state() == before
+    assert (
+        again.files == []
+        and again.commit == ""
+        and not any("hash info" in note for note in again.notes)
+        and user.state() == before
+    )
 
 
 def test_what_the_user_edits_stays_his(user: Repository) -> None:

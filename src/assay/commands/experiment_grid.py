@@ -226,9 +226,8 @@ def _ahead(layout: ProjectPaths, family: Sequence[Cell], say: Say) -> None:
     try:
         code, said = run([*DVC, "repro", "--quiet", "context", "split"], scratch.layout.root, layout.root)
         if not code:
-            code, said = run(
-                library_fingerprint.command("warm_grid_cache", *settings), scratch.layout.root, layout.root
-            )
+            command = library_fingerprint.command("warm_grid_cache", *settings)
+            code, said = run(command, scratch.layout.root, layout.root, f"{len(family)} settings together")
         last = (said.strip().splitlines() or ["no message"])[-1]
         if code:
             say(f"each of {len(family)} settings trains by itself: {last}")
@@ -256,7 +255,7 @@ def _run(layout: ProjectPaths, one: Cell) -> bytes:
         furnish(scratch)
         options = [word for setting in one.settings for word in ("-S", setting)]
         command = [*DVC, "exp", "run", last(scratch.layout), "--name", one.name, *options]
-        code, said = run(command, scratch.layout.root, layout.root)
+        code, said = run(command, scratch.layout.root, layout.root, one.label)
         if code:
             raise failed(f"{one.label} does not run", said, "fix it, then run the command again")
         content = files.read_bytes(scratch.layout.replicates)

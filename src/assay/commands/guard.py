@@ -159,7 +159,7 @@ def _ask(layout: ProjectPaths, side: Revision, request: TraceRequest, folder: Pa
     asked = msgspec.structs.replace(request, answer=str(answer))
     files.write_bytes(path, schemas.encode(asked))
     root = side.layout.root
-    code, said = run(library_fingerprint.command("trace", str(path)), root, layout.root)
+    code, said = run(library_fingerprint.command("trace", str(path)), root, layout.root, side.name)
     if code:
         raise failed(f"{side.name} does not train", said, f"see its files in {root}")
     return schemas.decode(files.read_bytes(answer), Trace, str(answer))

@@ -28,6 +28,12 @@ from assay.project_setup.guess_data import Guess
 from assay.project_setup.setup_plan import ProjectPlace, SetupPlan
 from assay.runtime import commit_one_file, git, git_operation, untracked_data
 
+#: said before a first run, since it stands above all that the run says
+FIRST_RUN = (
+    "the first run begins with lines of DVC, `No file hash info found`, one for each output that no run has made yet: "
+    "nothing is wrong"
+)
+
 
 @dataclass(frozen=True)
 class Wishes:
@@ -89,6 +95,8 @@ def _set_up(here: Path, top: Path, wishes: Wishes, inside: bool) -> Setup:
     if plan.apart:
         name = plan.place.folder.relative_to(here).as_posix()
         notes.insert(0, f"in a folder of its own, {name}/, because {plan.apart}")
+    if plan.changes:
+        notes.append(FIRST_RUN)
     message = _message(guess)
     commit, diff = "", ""
     if wishes.dry_run:

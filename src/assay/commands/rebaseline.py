@@ -163,6 +163,6 @@ def _repro(layout: ProjectPaths, *stages: str, alone: bool = False, **more: str)
     """`dvc repro` of these stages; with `alone` without what comes before them. `more` joins its environment."""
     options = ["--single-item"] if alone else []
     command = [*DVC, "repro", *options, *stages]
-    code, said = run(command, layout.root, layout.root, **{ALONE: "1"}, **more)
+    code, said = run(command, layout.root, layout.root, "rebaseline", **{ALONE: "1"}, **more)
     if code:
         raise failed(f"{' and '.join(stages)} did not run", said, "dvc repro")

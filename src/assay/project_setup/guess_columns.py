@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import importlib
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 from assay.core.errors import UsageError
 
+PARQUET = {".parquet", ".pq"}
 #: names of a column to predict, the most telling first
 LABELS = ("label", "labels", "target", "targets", "class", "y", "outcome", "sentiment", "category", "species")
 TEXTS = ("text", "sentence", "review", "comment", "content", "message", "body", "title")
@@ -31,10 +34,13 @@ class Columns:
 
 
 def read(path: Path, template: str = "") -> Columns | None:
-    """The columns of a .csv or .tsv file; None for one that is no table of examples.
+    """The columns of a .csv, .tsv or .parquet file; None for one that is no table of examples, and for Parquet where
+    pyarrow is not installed.
 
     Raises UsageError where `template` asks for a label of another kind.
     """
+    if path.suffix.lower() in PARQUET:
+        return _of_parquet(path, template)
     delimiter = _delimiter(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -48,7 +54,19 @@ def read(path: Path, template: str = "") -> Columns | None:
     return _columns(values, delimiter, template, "the first " * (len(rows) > _ROWS) + f"{len(body):,}")
 
 
-def _columns(values: dict[str, list[str]], delimiter: str, template: str, count: str) -> Columns | None:
+def _of_parquet(path: Path, template: str) -> Columns | None:
+    if importlib.util.find_spec("pyarrow") is None:
+        return None
+    found = importlib.import_module("assay.project_setup.parquet_columns").read(path, _ROWS)
+    rows = len(next(iter(found.values.values()), [])) if found else 0
+    if found is None or len(found.values) < 2 or rows < _FEW:
+        return None
+    return _columns(found.values, ",", template, "the first " * found.more + f"{rows:,}", found.others)
+
+
+def _columns(
+    values: dict[str, list[str]], delimiter: str, template: str, count: str, others: Sequence[str] = ()
+) -> Columns | None:
     label = _named(values, LABELS) or list(values)[-1]
     given = {} if delimiter == "," else {"delimiter": delimiter}
     rest = [name for name in values if name != label]
@@ -68,6 +86,8 @@ def _columns(values: dict[str, list[str]], delimiter: str, template: str, count:
     kind = "a number" if wanted == "regression" else f"{classes} classes"
     says = f"a table of {count} rows, label {label!r} ({kind}){_how(label, values)}, {len(rest) - len(ignored)} columns"
     left = f"; left out: {', '.join(ignored)} (another value in each row, or free text)" if ignored else ""
+    left += f"; left out: {', '.join(others)} (neither numbers nor text)" if others else ""
+    ignored += others
     return Columns(wanted, says + left, {"target": label, **given, **({"drop": ignored} if ignored else {})})
 
 

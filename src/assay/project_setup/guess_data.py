@@ -17,7 +17,7 @@ from assay.core.errors import UsageError
 from assay.project_setup import guess_columns, own_task
 
 IMAGES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-TABLES = {".csv", ".tsv"}
+TABLES = {".csv", ".tsv", *guess_columns.PARQUET}
 TEXTS = {".txt"}
 #: names of parts that somebody has split already
 _PARTS = {"train", "training", "val", "valid", "validation", "dev", "eval", "test", "testing"}
@@ -31,7 +31,9 @@ _IMAGES_OF, _MASKS_OF = (
 #: texts that are about a project, or a list, and bytes that make one worth a model
 _NO_BOOK, _BOOK = ("readme", "license", "licence", "requirements", "constraints", "changelog", "notice"), 2_000
 #: what is looked for, for sentences
-_WANTED = "a folder with a folder of images or .txt files for each class, images and masks, a text, or a .csv file"
+_WANTED = (
+    "a folder with a folder of images or .txt files for each class, images and masks, a text, or a .csv/.parquet file"
+)
 _SKIPPED = {"node_modules", "__pycache__", "site-packages", "build", "dist", "tests", "docs"}
 #: folders that are looked into without being told, and how deep
 _FOLDERS, _DEPTH = 2_000, 4

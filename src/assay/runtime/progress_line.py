@@ -1,18 +1,22 @@
 """A line about work that takes long: redrawn each second on a terminal, a whole line every 30 s elsewhere.
 
 A thread writes it, so that it comes while a single call takes minutes. The thread holds no lock and touches no object
-of the work: the process may be copied meanwhile. Covers: when and where to write. Not covered: what is said of
-training (`replicates.training_progress`).
+of the work: the process may be copied meanwhile. Where a command runs the work in a child and keeps what that prints,
+the child writes its line into a file, and the command shows it as its own. Covers: when and where to write. Not
+covered: what is said of training (`replicates.training_progress`).
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
 
 from assay.runtime import standard_streams
 
@@ -22,6 +26,9 @@ NAME = "progress"
 TERMINAL, ELSEWHERE = 1.0, 30.0
 #: seconds to a minute, an hour
 _MINUTE, _HOUR = 60, 3600
+
+#: variable of the environment that names the file for the line of a child
+FILE = "ASSAY_PROGRESS_FILE"
 
 #: columns of a terminal (0: no terminal) → the line, "" for none
 Line = Callable[[int], str]
@@ -39,17 +46,34 @@ def off() -> None:
 def showing(line: Line) -> Iterator[None]:
     """Write what `line` gives, now and then, until the block ends; nothing stays of it on a terminal."""
     place = None if _off else _descriptor()
-    if place is None:
+    relay = os.environ.get(FILE)
+    if place is None and not relay:
         yield
         return
     ended = threading.Event()
-    thread = threading.Thread(target=_write, args=(place, line, ended), name=NAME, daemon=True)
+    write = partial(_note, Path(relay)) if relay else partial(_write, place or 0)
+    thread = threading.Thread(target=write, args=(line, ended), name=NAME, daemon=True)
     thread.start()
     try:
         yield
     finally:
         ended.set()
         thread.join()
+
+
+@contextmanager
+def showing_child(name: str) -> Iterator[Mapping[str, str]]:
+    """What joins the environment of a child, so that its line is shown after `NAME: ` until the block ends."""
+    with tempfile.TemporaryDirectory(prefix="assay-progress-") as folder:
+        file = Path(folder) / "line"
+        so_far = running(name)
+
+        def line(columns: int) -> str:
+            said = file.read_text(encoding="utf-8") if file.is_file() else ""
+            return f"{name}: {said}" if said else so_far(columns)
+
+        with showing(line):
+            yield {FILE: str(file)}
 
 
 def running(name: str) -> Line:
@@ -97,6 +121,15 @@ def _write(place: int, line: Line, ended: threading.Event) -> None:
     if drawn:
         with suppress(OSError):
             _put(place, "\r\x1b[K")
+
+
+def _note(file: Path, line: Line, ended: threading.Event) -> None:
+    """The line as whoever reads the file shows it; replaced at once, so that none is read half."""
+    while not ended.wait(TERMINAL):
+        with suppress(Exception):
+            beside = file.with_name(f"{file.name}.{os.getpid()}")
+            beside.write_text(line(0), encoding="utf-8")
+            beside.replace(file)
 
 
 def _put(place: int, text: str) -> None:

@@ -261,7 +261,13 @@ def load(root: Path, task: str, name: str) -> ModuleType:
     """Import a task's module from the tree around `root`. Raises UsageError with file and line of what went wrong."""
     if is_ready(read(root, task, name)):
         return importlib.import_module(READY)
-    with sys_path.active(root), said_by_task(root, task, name):
+    with sys_path.active(root):
+        return imported(root, task, name)
+
+
+def imported(root: Path, task: str, name: str) -> ModuleType:
+    """The task's module, by the one import of a project's code there is; `sys.path` is the caller's to set."""
+    with said_by_task(root, task, name):
         return importlib.import_module(module(root, task, name))
 
 
@@ -278,7 +284,7 @@ def said_by_task(root: Path, task: str, name: str) -> Iterator[None]:
     """Turn whatever a task's own code raises into one sentence with the task's file and line.
 
     What no line of the task had a part in, such as a full disk, passes unchanged; a call that the task's
-    function does not take (TypeError) and a module that is not there are its own, too.
+    function does not take (TypeError), a module that is not there and one that does not parse are its own, too.
     """
     try:
         yield
@@ -286,7 +292,7 @@ def said_by_task(root: Path, task: str, name: str) -> Iterator[None]:
         raise
     except Exception as error:
         at = at_line(root, error)
-        if not at and not isinstance(error, TypeError | ImportError):
+        if not at and not isinstance(error, TypeError | ImportError | SyntaxError):
             raise
         at = at or f" at {where(root, task, name)}"
         said = " ".join(str(error).split())

@@ -34,7 +34,9 @@ def reproduce(scratch: Scratch, parent: str, *, again: bool = False) -> None:
         furnish(scratch)
     end = last(scratch.layout)
     asked = ["--force", "--single-item", *dict.fromkeys(("evaluate", end))] if again else [end]
-    code, said = run([*DVC, "repro", *asked], scratch.layout.root, scratch.home, **{dvc_yaml.PARENT: parent})
+    doing = "scoring it again" if again else "running the tree to be accepted"
+    command = [*DVC, "repro", *asked]
+    code, said = run(command, scratch.layout.root, scratch.home, doing, **{dvc_yaml.PARENT: parent})
     if code:
         hint = "name all that this stage reads under its deps in dvc.yaml, then dvc exp run, and accept that"
         raise failed("the tree to be accepted does not run", said, hint)

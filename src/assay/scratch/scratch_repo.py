@@ -12,12 +12,13 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from assay.core.errors import UsageError
 from assay.core.paths import CachePaths, ProjectPaths
-from assay.runtime import cache_dirs, dvc_cache_dir, dvc_yaml, git, git_env_vars, git_plumbing
+from assay.runtime import cache_dirs, dvc_cache_dir, dvc_yaml, git, git_env_vars, git_plumbing, progress_line
 from assay.runtime.git_objects import refs
 from assay.scratch import borrowed_objects
 
@@ -80,14 +81,17 @@ def share_cache(home: Path, root: Path) -> None:
     dvc_cache_dir.share(home, root)
 
 
-def run(command: Sequence[str], folder: Path, home: Path, **more: str) -> tuple[int, str]:
+def run(command: Sequence[str], folder: Path, home: Path, doing: str = "", **more: str) -> tuple[int, str]:
     """Exit code and all output of a child that works in `folder` for the project at `home`; `more` joins its
-    environment."""
+    environment. How far it is stands after `doing` meanwhile, where that is not empty."""
     inherited = os.environ if folder == home else git_env_vars.of_our_own()
     place = str(dvc_yaml.dvc_root(home) or home)
     environment = {**inherited, "DVC_ROOT": place, "DVC_NO_ANALYTICS": "1", **more}
     environment.pop("DVC_EXP_NAME", None)
-    done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    with ExitStack() as shown:
+        if doing:
+            environment |= shown.enter_context(progress_line.showing_child(doing))
+        done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
 

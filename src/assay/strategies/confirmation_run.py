@@ -135,7 +135,8 @@ class Confirmation:
         )
         path = work / "request.json"
         files.write_bytes(path, schemas.encode(asked))
-        code, said = run(library_fingerprint.command("measure", str(path)), tree, self.scratch.home)
+        command = library_fingerprint.command("measure", str(path))
+        code, said = run(command, tree, self.scratch.home, f"confirming on {part}")
         if code:
             raise failed(f"the confirmation of {tree} failed", said, "run the command again")
         answer = schemas.decode(files.read_bytes(Path(asked.answer)), Measurement, asked.answer)

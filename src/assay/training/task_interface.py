@@ -18,7 +18,6 @@ Covers: loading, signatures, shapes on a first batch. Not covered: whether the t
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -98,7 +97,7 @@ class Task:
 def load(name: str, root: Path, model_parameters: Mapping[str, Any]) -> Task:
     """The task `tasks.NAME.learning` of the project at `root`; UsageError when it breaks the contract."""
     file = task_source.where(root, name, "learning")
-    module = _import(task_source.module(root, name, "learning"), file, root)
+    module = _import(name, root)
     members = {member: getattr(module, member) for member in MEMBERS if callable(getattr(module, member, None))}
     if hasattr(getattr(module, "transform", None), "fit"):
         members["transform"] = module.transform
@@ -114,17 +113,12 @@ def load(name: str, root: Path, model_parameters: Mapping[str, Any]) -> Task:
     return task
 
 
-def _import(module: str, file: str, root: Path) -> ModuleType:
+def _import(name: str, root: Path) -> ModuleType:
+    file = task_source.where(root, name, "learning")
     if not (root / file).is_file():
         raise UsageError(f"{file} does not exist", hint="write it, or change task.name in params.yaml")
-    sys_path.activate(root)
-    try:
-        return importlib.import_module(module)
-    except AssayError:
-        raise
-    except Exception as error:
-        problem = f"{file} does not import: {brief(error)}{task_source.at_line(root, error)}"
-        raise UsageError(problem, hint="fix the import, then run again") from error
+    sys_path.activate(root)  # for good: its functions may import when they are called
+    return task_source.imported(root, name, "learning")
 
 
 def _check_signature(task: Task, member: str, function: Callable[..., Any], named: Mapping[str, Any]) -> None:
