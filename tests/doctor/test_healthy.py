@@ -21,6 +21,7 @@ GUESSED = {"target_before_the_index"}
 #: reasons of checks that do not run by rule
 LEFT = ("the budget of", "a rehearsal of a part of the planned run")
 REHEARSED = (*rehearsal_checks.CHECKS, *unit_checks.CHECKS)
+FIRST = list(PROGRAMS)[:49]
 #: on which each check stands alone
 THREE = ("zero_gamma_residual_net", "warm_up_from_zero", "encoder_with_padding")
 
@@ -61,9 +62,9 @@ def quiet(name: str, checks: Sequence[Contract]) -> None:
     assert all(one.reason for one in report.findings if one.result in ("not run", "not applicable"))
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", FIRST)
 def test_quiet_and_without_a_trace(name: str) -> None:
-    """Contracts, statistics and advice; with those that rehearse in the second command."""
+    """Contracts, statistics and advice; more programs, and checks that rehearse, in the second command."""
     quiet(name, [one for one in CHECKS if one not in REHEARSED or name in THREE])
 
 
@@ -81,6 +82,7 @@ def test_a_short_budget_alarms_no_more(budget: int) -> None:
         assert not [str(one) for one in report.failed if one.level in ("error", "warning")], name
 
 
+@pytest.mark.extra
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 @pytest.mark.parametrize("name", THREE)
 def test_each_check_alone_leaves_no_trace(name: str, check: Contract) -> None:
