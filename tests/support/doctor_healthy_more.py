@@ -74,7 +74,7 @@ def prices_up_to_ten_thousand():
     x, y = rows()
     x[:, 2] = torch.randint(1, 10_000, (96,)).float()
     x[:5, 2] = 9999
-    return parts(mlp(), F.cross_entropy, x, y)
+    return parts(nn.Sequential(nn.BatchNorm1d(8), mlp()), F.cross_entropy, x, y)
 
 
 @program

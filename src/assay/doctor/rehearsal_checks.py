@@ -45,7 +45,8 @@ def loss_at_start(subject: Subject) -> list[Problem]:
     if start < HIGH * zero:
         return []
     own = rehearsal.own_arm(subject)
-    if own.finite and own.end < (HIGH * zero + start) / 2 and own.end < 0.8 * start:
+    half_way = own.end < (HIGH * zero + start) / 2 and own.end < 0.8 * start
+    if own.finite and own.end < WRONG * zero and (half_way or own.end < HIGH * zero):
         return []
     return [
         Problem(
