@@ -10,9 +10,15 @@ import click
 
 from assay.cli.printing import examples, show, show_json
 from assay.commands.doctor import REQUIRED, Examined, doctor
+from assay.commands.ladder import NEXT, Climbed, climb
+from assay.core.errors import UsageError
 
 
-@click.command(epilog=examples("assay doctor", "assay doctor --require warning --json"))
+@click.command(
+    epilog=examples(
+        "assay doctor", "assay doctor --require warning --json", "assay doctor --ladder --vary model.hidden"
+    )
+)
 @click.option(
     "--require",
     type=click.Choice(list(REQUIRED)),
@@ -21,12 +27,20 @@ from assay.commands.doctor import REQUIRED, Examined, doctor
     help="Leave with exit code 5 from this level on.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(require: str, as_json: bool) -> int:
+@click.option("--ladder", is_flag=True, help="Train in four steps instead, up to the first that fails.")
+@click.option("--vary", metavar="KEY", help="With --ladder: a number of params.yaml to try at a third and three times.")
+def command(require: str, as_json: bool, ladder: bool, vary: str | None) -> int:
     """Say what can be proved wrong in the task's training code, in seconds and without training.
 
     Looks at model, loss, augmentation and the split examples; the test part stays closed, and nothing is changed.
     What a check could not look at is said with the reason: it is no pass.
     """
+    if ladder:
+        climbed = climb(Path.cwd(), vary or "")
+        show_json(climbed.json()) if as_json else show(_steps(climbed))
+        return climbed.exit_code
+    if vary:
+        raise UsageError("--vary is for the ladder", hint=f"assay doctor --ladder --vary {vary}")
     found = doctor(Path.cwd())
     if found.findings:
         show_json(json.dumps(found.report, indent=2)) if as_json else show(_text(found))
@@ -42,6 +56,14 @@ def _text(found: Examined) -> str:
     count = len(found.failed)
     head = f"doctor: {count} finding{'' if count == 1 else 's'}, {passed} checks passed, {len(unseen)} could not look"
     return "\n".join([head, *lines])
+
+
+def _steps(climbed: Climbed) -> str:
+    lines = []
+    for number, one in enumerate(climbed.steps):
+        said = one["reason"] or f"{one['measured']} (allowed {one['threshold']})"
+        lines.append(f"{max(number, 1)}. {one['result']:<4}  {one['step']}: {said}")
+    return "\n".join([*lines, *([] if climbed.failed or climbed.code else [f"4. next: {NEXT}"])])
 
 
 def _failure(one: dict[str, Any]) -> list[str]:

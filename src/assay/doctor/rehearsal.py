@@ -262,15 +262,15 @@ def reach(subject: Subject, batch: Any) -> Reach:
     """
     loss, free = _of_outputs(subject, batch)
     _refuse_random(loss, free)
-    constant = _least(loss, [one.mean(subject.batch_dim, keepdim=True) for one in free], free)
-    return Reach(constant, min(_least(loss, free, free), constant))
+    constant = least(loss, [one.mean(subject.batch_dim, keepdim=True) for one in free], free)
+    return Reach(constant, min(least(loss, free, free), constant))
 
 
 def apart(subject: Subject, batch: Any) -> float:
     """Least loss of the model's outputs plus one row that is the same for all: what it says of examples apart."""
     loss, made = _of_outputs(subject, batch)
     rows = [one.mean(subject.batch_dim, keepdim=True) for one in made]
-    return _least(lambda moved: loss([a + b for a, b in zip(made, moved, strict=True)]), rows, made)
+    return least(lambda moved: loss([a + b for a, b in zip(made, moved, strict=True)]), rows, made)
 
 
 def _of_outputs(subject: Subject, batch: Any) -> tuple[Callable[[Sequence[Tensor]], Tensor], list[Tensor]]:
@@ -299,7 +299,7 @@ def _refuse_random(loss: Callable[[Sequence[Tensor]], Tensor], free: Sequence[Te
         raise NotApplicableError("the loss is random on equal outputs")
 
 
-def _least(loss: Callable[[Sequence[Tensor]], Tensor], first: Sequence[Tensor], shapes: Sequence[Tensor]) -> float:
+def least(loss: Callable[[Sequence[Tensor]], Tensor], first: Sequence[Tensor], shapes: Sequence[Tensor]) -> float:
     """The least loss that Adam finds from outputs of zero, which are spread over the batch where they are one row."""
     found = math.inf
     for rate in OUTPUT_RATES:

@@ -28,7 +28,7 @@ from assay.runtime import (
     utf8_mode,
 )
 
-#: what `assay stage NAME` runs. The last seven are no stages of dvc.yaml: stages and commands start them
+#: what `assay stage NAME` runs. The last eight are no stages of dvc.yaml: stages and commands start them
 STAGES = {
     "context": "assay.stages.context",
     "prepare": "assay.stages.prepare",
@@ -44,6 +44,7 @@ STAGES = {
     "trace": "assay.stages.trace",
     "check_run": "assay.stages.check_run",
     "examine_task": "assay.stages.examine_task",
+    "climb_ladder": "assay.stages.climb_ladder",
 }
 
 
