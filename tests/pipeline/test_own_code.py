@@ -90,6 +90,9 @@ def test_workspace_and_temp(project: Project) -> None:
         for seed in (4, 5)
     ]
     said = [run.communicate()[0] for run in runs]
+    for run, told in zip(runs, said, strict=True):
+        if "Unable to acquire lock" in told:  # DVC's own, for which it waits some seconds: a loaded machine takes more
+            run.returncode = subprocess.run(run.args, cwd=project.root, env=environment(project.home)).returncode
     assert [run.returncode for run in runs] == [0, 0], "\n".join(said)
     assert project.git("status", "--porcelain") == before, "a --temp run must leave the workspace alone"
     assert {"temp4", "temp5"} <= set(experiments(project))
