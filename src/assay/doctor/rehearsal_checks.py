@@ -194,22 +194,30 @@ def settings(subject: Subject) -> list[Problem]:
     gained = reach.gained(own.end) if own.finite else 0.0
     if gained > NOTHING or (own.finite and not own.settled):
         return []
-    found = []
     for name, value, usual in suspects:
-        other = _with(subject, name, usual)
-        changed = rehearsal.arm(subject, len(own.losses) if own.finite else rehearsal.own_steps(subject), other)
-        better = reach.gained(changed.end) if changed.finite else 0.0
-        if better > 3 * NOTHING and better > 3 * gained:
-            found.append(
-                Problem(
-                    places=[f"optimizer {name}"],
-                    reason=f"nothing is learned with {name}={value:g}, and with {usual:g} it is, all else the same",
-                    measured=f"{100 * gained:.0f} % of the way, with {usual:g} {100 * better:.0f} %",
-                    threshold=f"{100 * NOTHING:.0f} %",
-                    next_step=f"set {name} near {usual:g}",
-                )
+        for said, rule in _others(subject, name, usual):
+            changed = rehearsal.arm(
+                subject, max(len(own.losses) if own.finite else 0, rehearsal.own_steps(subject)), rule
             )
-    return found[:1]
+            better = reach.gained(changed.end) if changed.finite else 0.0
+            if better > 3 * NOTHING and better > 3 * gained:
+                return [
+                    Problem(
+                        places=[f"optimizer {name}"],
+                        reason=f"nothing is learned with {name}={value:g}, and with {said} it is, from the same start",
+                        measured=f"{100 * gained:.0f} % of the way, with {said} {100 * better:.0f} %",
+                        threshold=f"{100 * NOTHING:.0f} %",
+                        next_step=f"set {name} near {usual:g}",
+                    )
+                ]
+    return []
+
+
+def _others(subject: Subject, name: str, usual: float) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The usual value, and the doctor's own Adam beside it where it is the rate that is doubted."""
+    yield f"{usual:g}", _with(subject, name, usual)
+    if name == "lr":
+        yield f"Adam at {RATES[0]:g}", Adam([one for _, one in subject.trained], RATES[0]).step
 
 
 def non_finite_steps(subject: Subject) -> list[Problem]:
@@ -240,7 +248,7 @@ def _suspects(optimizer: Any) -> Iterator[tuple[str, float, float]]:
     rate = float(group.get("lr", 1e-3))
     usual = 1e-3 if adam else 1e-1
     if rate > 0 and not usual / 300 <= rate <= usual * 100:
-        yield "lr", rate, 10 * usual if rate < usual else usual
+        yield "lr", rate, usual
     if float(group.get("weight_decay", 0.0)) >= (2.0 if adam else 0.3):
         yield "weight_decay", float(group["weight_decay"]), 0.0
     if float(group.get("eps", 0.0)) >= 1e-2:
