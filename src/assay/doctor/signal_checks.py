@@ -13,8 +13,9 @@ from assay.doctor.subject import NotApplicableError, Subject
 
 #: fewest examples of a part, most columns of the probe, most labels
 FEWEST, COLUMNS, LABELS = 64, 64, 100
-#: standard deviations of the probe's hits from which there is a signal, and up to which there is none
-SIGNAL, NONE = 6.0, 2.0
+#: standard deviations of the probe's hits from which there is a signal, and up to which there is none: for an error, a
+#: warning
+SIGNAL, NONE, LITTLE = 6.0, 2.0, 3.0
 #: columns of a wide input are mixed by chance
 SEED = 23
 
@@ -26,7 +27,7 @@ def permuted_labels(subject: Subject) -> list[Problem]:
         raise NotApplicableError("a linear probe finds no signal in either part")
     if theirs >= SIGNAL and ours <= NONE:
         place, other, level = "train", "validation", "error"
-    elif ours >= SIGNAL and theirs <= NONE and _carried(subject) <= NONE:
+    elif ours >= SIGNAL and theirs <= LITTLE and _carried(subject) <= LITTLE:
         place, other, level = "val", "training", "warning"
     else:
         return []
