@@ -22,6 +22,8 @@ SENTINELS = (-999.0, -9999.0, -99999.0, 9999.0, 99999.0)
 WIDEST = 4096
 #: factor between the sizes of training and validation inputs that is no chance
 APART = 10.0
+#: standard deviations between the means of both parts, on average over columns
+FAR = 2.0
 #: examples of a label in validation that training never has
 UNKNOWN = 3
 
@@ -116,6 +118,29 @@ def scaled_otherwise(subject: Subject) -> list[Problem]:
     ]
 
 
+def far_validation(subject: Subject) -> list[Problem]:
+    """Validation inputs whose means lie far from training's, by far more than parts of training in a row do."""
+    ours, theirs = table_of_inputs(subject.train), table_of_inputs(subject.validation)
+    if ours.shape[1] != theirs.shape[1]:
+        raise NotApplicableError("inputs of both parts have other shapes")
+    ours, theirs = np.nan_to_num(ours), np.nan_to_num(theirs)
+    spread = np.where(ours.std(0) > 0, ours.std(0), np.inf)
+    shift, *folds = (
+        float((np.abs(part.mean(0) - ours.mean(0)) / spread).mean()) for part in (theirs, *np.array_split(ours, 5))
+    )
+    if shift < FAR or shift < 4 * max(folds):
+        return []
+    return [
+        Problem(
+            places=["val_loader inputs", "train_loader inputs"],
+            reason="validation inputs lie far from training inputs",
+            measured=f"{shift:.1f} standard deviations a column; parts of training differ by {max(folds):.1f} at most",
+            threshold=f"{FAR:g}",
+            next_step="prepare both parts alike; where the world has changed, validate on what comes next",
+        )
+    ]
+
+
 def table_of_inputs(part: ExampleDraws) -> Table:
     """(N, D) inputs, where an example has one array of floating-point numbers."""
     if part.examples is None or len(part.examples) < FEWEST:
@@ -154,6 +179,7 @@ def target_numbers(part: ExampleDraws) -> Table:
 
 CONTRACTS = (Contract("validation-scaled-otherwise", "data", 91, scaled_otherwise),)
 CHECKS = (
+    Contract("validation-far", "data", 74, far_validation, "warning", "statistics"),
     Contract("sentinels", "data", 70, sentinels, "warning", "statistics"),
     Contract("several-labels", "data", 72, several_labels, "warning", "statistics"),
     Contract("label-sets", "data", 86, label_sets, "warning", "statistics"),
