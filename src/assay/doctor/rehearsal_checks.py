@@ -14,7 +14,7 @@ from assay.doctor import mixing_checks, rehearsal, tensor_tree
 from assay.doctor.example_draws import input_and_target
 from assay.doctor.loss_checks import LOGIT_LOSSES
 from assay.doctor.problem import Contract, Problem
-from assay.doctor.rehearsal import Adam, Rehearsed, OutputLosses
+from assay.doctor.rehearsal import Adam, OutputLosses, Rehearsed
 from assay.doctor.subject import NotApplicableError, NotRunError, Subject
 
 #: loss at the start in units of the loss at zero logits, from which it is a warning, and from which an error
