@@ -38,7 +38,7 @@ _GIVEN = inspect.Parameter("closure", inspect.Parameter.KEYWORD_ONLY, default=No
 
 
 @dataclass(frozen=True)
-class Arm:
+class Rehearsed:
     """One rehearsal: loss of each step before it was taken, and that of the same batches before and after all."""
 
     losses: list[float]
@@ -66,13 +66,13 @@ def own_steps(subject: Subject) -> int:
     return subject.planned_steps or 0 if short else min(STEPS, subject.budget // 4)
 
 
-def own_arm(subject: Subject, steps: int | None = None) -> Arm:
+def own_arm(subject: Subject, steps: int | None = None) -> Rehearsed:
     """The user's optimizer, schedule, clip and accumulation from the first state; made once."""
     count = own_steps(subject) if steps is None else steps
     key = f"own arm {count}"
     if key not in subject.memory:
         subject.memory[key] = arm(subject, count, _own_rule(subject))
-    found: Arm = subject.memory[key]
+    found: Rehearsed = subject.memory[key]
     return found
 
 
@@ -81,16 +81,16 @@ def arm(
     steps: int,
     rule: Callable[[], None],
     batches: Sequence[Any] | None = None,
-    change: Callable[[Any], Any] = lambda batch: batch,
+    change: Callable[[Any], Any] | None = None,
     calm: bool = False,
-) -> Arm:
+) -> Rehearsed:
     """`steps` gradients, each with a call of `rule`, on `batches` or those of a shuffled epoch, as `change` makes them.
 
     `rule` updates the copy's parameters, which begin in their first state, by their gradients. `calm`: without dropout,
     and with the same random numbers in each step. Raises NotRunError where the budget is spent.
     """
     spend(subject, steps)
-    given = [change(one) for one in batches or shuffled(subject, min(steps, 16))]
+    given = [one if change is None else change(one) for one in batches or shuffled(subject, min(steps, 16))]
     looked = given[:3]
     subject.reset()
     subject.model.train()
@@ -101,9 +101,9 @@ def arm(
     for step in range(steps):
         losses.append(_gradients(subject, given, step, calm))
         if not math.isfinite(losses[-1]):
-            return Arm(losses, start, losses[-1])
+            return Rehearsed(losses, start, losses[-1])
         rule()
-    return Arm(losses, start, _loss(subject, looked))
+    return Rehearsed(losses, start, _loss(subject, looked))
 
 
 def spend(subject: Subject, steps: int) -> None:
@@ -244,7 +244,7 @@ def buffers_kept(model: nn.Module) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Reach:
+class OutputLosses:
     """Losses of one batch: of the best constant output, and the least that free outputs reach."""
 
     constant: float
@@ -255,7 +255,7 @@ class Reach:
         return (self.constant - loss) / max(self.constant - self.free, 1e-12)
 
 
-def reach(subject: Subject, batch: Any) -> Reach:
+def reach(subject: Subject, batch: Any) -> OutputLosses:
     """What outputs alone can reach on a batch, in the mode in which the model is.
 
     Raises NotApplicableError where the loss is random on equal outputs.
@@ -263,7 +263,7 @@ def reach(subject: Subject, batch: Any) -> Reach:
     loss, free = _of_outputs(subject, batch)
     _refuse_random(loss, free)
     constant = least(loss, [one.mean(subject.batch_dim, keepdim=True) for one in free], free)
-    return Reach(constant, min(least(loss, free, free), constant))
+    return OutputLosses(constant, min(least(loss, free, free), constant))
 
 
 def apart(subject: Subject, batch: Any) -> float:

@@ -14,7 +14,7 @@ from assay.doctor import mixing_checks, rehearsal, tensor_tree
 from assay.doctor.example_draws import input_and_target
 from assay.doctor.loss_checks import LOGIT_LOSSES
 from assay.doctor.problem import Contract, Problem
-from assay.doctor.rehearsal import Adam, Arm, Reach
+from assay.doctor.rehearsal import Adam, OutputLosses, Rehearsed
 from assay.doctor.subject import NotApplicableError, NotRunError, Subject
 
 #: loss at the start in units of the loss at zero logits, from which it is a warning, and from which an error
@@ -284,7 +284,7 @@ def _few(subject: Subject) -> Any:
     return batch
 
 
-def _reach(subject: Subject, batch: Any) -> Reach:
+def _reach(subject: Subject, batch: Any) -> OutputLosses:
     subject.reset()
     subject.model.train()
     found = rehearsal.reach(subject, batch)
@@ -293,7 +293,7 @@ def _reach(subject: Subject, batch: Any) -> Reach:
     return found
 
 
-def _user_or_adam(subject: Subject, steps: int, batches: list[Any], change: Callable[[Any], Any]) -> Arm:
+def _user_or_adam(subject: Subject, steps: int, batches: list[Any], change: Callable[[Any], Any]) -> Rehearsed:
     optimizers = [rehearsal.copied(one, subject) for one in subject.optimizers]
     if not optimizers:
         raise NotApplicableError("no optimizer was given")
