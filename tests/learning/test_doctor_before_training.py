@@ -19,7 +19,7 @@ from assay.replicates.assemble_measurement import Watch
 from assay.stages import examine_plan, train_doctor
 from assay.stages.measure import measured
 from assay.stages.train_doctor import TrainDoctor
-from assay.training import train_and_predict
+from assay.training import loop_watch, train_and_predict
 
 SOFTMAX = DIGITS.read_text().replace("nn.Linear(width, outputs))", "nn.Linear(width, outputs), nn.Softmax(-1))")
 
@@ -90,12 +90,42 @@ def test_a_fault_of_the_doctors_own_ends_no_run(make: Make, monkeypatch: pytest.
     assert found is not None and "ModuleNotFoundError" in found.why and project.weights(0)
 
 
-def test_a_loop_of_the_tasks_own_is_not_looked_at(make: Make) -> None:
+def test_a_loop_without_steps_of_torch_shows_nothing(make: Make) -> None:
     project = make(
         "def fit(params, data, seed):\n    return lambda inputs: inputs.reshape(len(inputs), -1)[:, :10] + 1.0\n"
     )
     found = trained(project, "warn", "out").record
-    assert found is not None and found.why == train_doctor.FIT
+    assert found is not None and not found.failed("error", "warning") and found.findings
+    assert {one["result"] for one in found.findings} == {"not run"}
+
+
+def test_a_loop_of_the_tasks_own_is_watched(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the process of its first replicate; the weights of both are those of a run without the doctor."""
+    source = """
+import torch
+from torch import nn
+
+class Floats(nn.Module):
+    def forward(self, inputs):
+        return inputs.float()
+
+def fit(params, data, seed, log):
+    torch.manual_seed(seed)
+    model = nn.Sequential(Floats(), nn.Flatten(), nn.Linear(64, 10))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    inputs, targets = torch.as_tensor(data.train.inputs).float(), torch.as_tensor(data.train.targets)
+    for step in range(80):  # nobody clears the gradients
+        loss = nn.functional.cross_entropy(model(inputs[step % 4 :: 4]), targets[step % 4 :: 4])
+        loss.backward()
+        optimizer.step()
+    return model
+"""
+    project = make(source)
+    found = trained(project, "warn", "out").record
+    assert found is not None and [one["check"] for one in found.failed("error")][:1] == ["gradients-not-cleared"]
+    assert "train: next: assay doctor" in capsys.readouterr().out
+    trained(project, "off", "plain")
+    assert [project.weights(number, "out") for number in (0, 1)] == [project.weights(n, "plain") for n in (0, 1)]
 
 
 @dataclass
@@ -108,8 +138,7 @@ class Finding:
 
 
 @pytest.mark.parametrize("fails", ["", "begins", "ends", "reports"])
-def test_a_loop_of_the_tasks_own_is_watched(make: Make, monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
-    """The first replicate, also where its loop raises; whatever the watch does wrong ends no run."""
+def test_whatever_the_watch_does_wrong_ends_no_run(monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
     calls = []
 
     class Watched:
@@ -130,20 +159,14 @@ def test_a_loop_of_the_tasks_own_is_watched(make: Make, monkeypatch: pytest.Monk
             return SimpleNamespace(findings=[Finding("plateau")])
 
     monkeypatch.setitem(sys.modules, "a_watch", SimpleNamespace(watch=Watched))  # type: ignore[arg-type]
-    monkeypatch.setitem(train_doctor.MODULES, "watched", "a_watch")
-    project = make("def fit(params, data, seed):\n    return lambda inputs: inputs.reshape(len(inputs), -1)[:, :10]\n")
-    found = trained(project, "warn", "out").record
-    assert found is not None and project.predictions().shape == (2, 60, 10)
-    if fails in ("", "ends"):
-        assert [one["check"] for one in found.failed("warning")] == ["plateau"] and not found.why
-        assert calls == ["begins", None]
-    else:
-        assert found.why == train_doctor.FIT
+    with loop_watch.watching("a_watch") as found:
+        calls.append("loop")
+    assert [one["check"] for one in found] == (["plateau"] if fails in ("", "ends") else [])
+    assert calls == ["begins", "loop", *([] if fails == "begins" else [None])]
     calls.clear()
-    broken = make("def fit(params, data, seed):\n    raise KeyError(seed)\n")
-    with pytest.raises(UsageError, match="fails with KeyError"):
-        trained(broken, "warn", "out")
-    assert calls == (["begins"] if fails == "begins" else ["begins", UsageError])
+    with pytest.raises(KeyError), loop_watch.watching("a_watch"):
+        raise KeyError
+    assert calls == ["begins", *([] if fails == "begins" else [KeyError])]
 
 
 def test_replicates_that_diverge_are_among_the_findings(make: Make) -> None:
