@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from assay.metrics.candidate_verdict import Judgement
+from assay.stages import verdict_lines
 from assay.stats import alpha_budget
 from assay.stats.alpha_budget import LookEntry, LookKey, take
 from assay.stats.arm_comparison import compare
