@@ -25,6 +25,7 @@ from assay.data.storage import Examples
 from assay.history import first_look_terms, look_ledger, strategy_hash
 from assay.metrics import (
     arm_costs,
+    below_floor,
     candidate_verdict,
     evaluation_look,
     evaluation_setup,
@@ -197,6 +198,7 @@ def _evaluate(
         judgement=judged,
         slices=(),
         fixed=ctx.params.task.fixed,
+        keeps_scores=scored,
     )
     return replace(found, slices=_slices(ctx, found, part)), against
 
@@ -311,6 +313,9 @@ def _lines(ctx: StageContext, found: Evaluated, against: int) -> Iterator[str]:
     named = schemas.decode(files.read_bytes(path, "dvc repro -f context"), AcceptedStrategy, str(path))
     yield from _drift(named, found, ctx.params.judge.alpha)
     yield from _changes(ctx, named)
+    name = ruler_.decides
+    for line in below_floor.lines(found.candidate, found.floors, name, ruler_.metric.direction):
+        yield f"{'':11}{line}"
 
 
 def _drift(named: AcceptedStrategy, found: Evaluated, alpha: float) -> Iterator[str]:
