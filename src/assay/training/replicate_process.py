@@ -25,7 +25,7 @@ from assay.replicates import train_and_eval_examples
 from assay.replicates.replicate_result import Outcome, Point
 from assay.runtime import fork_safety, parent_watch, progress_line, task_source, tracked_code_check
 from assay.runtime.supervised_process import ProcessEnd, SupervisedProcess
-from assay.training import custom_fit, device, loop_watch, target_tensors, task_interface
+from assay.training import configured_task, custom_fit, device, loop_watch, task_interface
 from assay.training.custom_fit import LoopRun
 from assay.training.example_inputs import DecodeCache
 from assay.training.random_streams import Streams
@@ -129,8 +129,7 @@ def work(payload: Any, messages: Connection) -> None:
 
 def _read(job: ReplicateJob) -> ReadyJob:
     sample = train_and_eval_examples.read(job.request, job.params)
-    task = task_interface.load(job.params.task.name, job.root, job.params.model)
-    return ReadyJob(target_tensors.with_parts(task, sample.evaluated.several), sample.train, sample.evaluated)
+    return ReadyJob(configured_task.load(job.params, job.root, sample.train), sample.train, sample.evaluated)
 
 
 def _answer(job: ReplicateJob, ready: ReadyJob, tell: Callable[[Any], None]) -> ReplicateAnswer:
