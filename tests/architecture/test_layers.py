@@ -27,6 +27,7 @@ LOOKUPS = {
     "src/assay/data/storage.py",
     "src/assay/runtime/supervised_process.py",
     "src/assay/runtime/task_source.py",
+    "src/assay/runtime/watched_script.py",
     "src/assay/testing/task_under_test.py",
     "src/assay/pytest_plugin.py",
     "src/assay/project_setup/guess_columns.py",

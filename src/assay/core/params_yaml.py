@@ -257,7 +257,7 @@ def _convert(raw: dict[str, Any], where: str) -> Params:
         raise _sentence(given, error, where) from error
     task_section.check(found.task, dict(leaves(found.own)), where)
     train_section.check(found.train, found.lr, where)
-    loss_section.check(found.loss, where)
+    loss_section.check(found.loss, where, mixes=bool(found.train.mixup or found.train.cutmix))
     return found
 
 

@@ -88,6 +88,11 @@ def record(cache: Path, lock: bytes, arm: str) -> Arm | None:
     )
 
 
+def text(cache: Path, lock: bytes, path: str) -> str:
+    """The output `path` that `lock` records, as text. Raises as `read` does."""
+    return file(cache, output_hash(lock, path)).decode("utf-8", "replace")
+
+
 def file(cache: Path, digest: str) -> bytes:
     """What DVC keeps under `digest`: a file, or the listing of a folder. Raises as `read` does."""
     if not _DIGEST.fullmatch(digest):  # else a listing could name any file of this machine

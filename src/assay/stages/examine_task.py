@@ -27,7 +27,16 @@ from assay.doctor.example_draws import MOST
 from assay.replicates.train_and_eval_examples import NEEDED, sample, without
 from assay.runtime import dvc_yaml, files
 from assay.stages.check_run import few
-from assay.training import batches, configured_task, device, loss_terms, random_streams, task_interface
+from assay.training import (
+    batches,
+    configured_task,
+    device,
+    loss_terms,
+    model_init,
+    parameter_groups,
+    random_streams,
+    task_interface,
+)
 from assay.training.batches import Tensors
 from assay.training.task_interface import Task
 
@@ -68,7 +77,10 @@ def examined(root: Path, params: Params) -> Report:
     both = batches.tensors(task, train, few(evaluated, MOST), precision)
     random_streams.seed_globals(params.seed)
     model = task_interface.build(task, both[0].shape, outputs, params.model)
-    model = task_interface.shaped(task, model, both[0].inputs[:2]).to(precision)
+    model = task_interface.shaped(task, model, both[0].inputs[:2])
+    classes = None if train.classes is None else len(train.classes)
+    model_init.set_weights(task, model, params, both[0].targets, classes)
+    parameter_groups.freeze(model.to(precision), params.train)
     held = [one for one in model.parameters() if one.requires_grad]
     return examine(
         model,
