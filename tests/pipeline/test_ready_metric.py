@@ -31,4 +31,4 @@ def test_a_name_alone_decides(tried: Project) -> None:
     assert [row[:2] for row in rows[1:4]] == [["slice", "even"], ["slice", "odd"], ["class", "0"]]
     ensembles = [row for row in rows if row[0] == "ensemble"]
     assert "slices" in tried.metrics and len(rows) == 1 + 2 + 30 + len(ensembles)
-    assert ensembles[0][3] == "macro_f1" and all(0 < float(row[5]) for row in ensembles)
+    assert ensembles[0][3] == "macro_f1" and all(float(row[5]) > 0 for row in ensembles)
