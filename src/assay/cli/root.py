@@ -35,6 +35,7 @@ COMMANDS: dict[str, Command] = {
     "status": Command("assay.cli.status", "Show what is clean, stale or left over, and the command that fixes it."),
     "show": Command("assay.cli.show", "Show experiments as a table that fits a terminal, running ones too."),
     "compare": Command("assay.cli.compare", "Compare two revisions, experiments or files of numbers."),
+    "report": Command("assay.cli.report", "Write one page about a result that opens anywhere, or a comment on it."),
     "try": Command("assay.cli.try_idea", "Measure an idea look by look, and stop when it is decided or futile."),
     "sweep": Command("assay.cli.sweep", "Measure several values of parameters and judge them as one family."),
     "ablate": Command("assay.cli.ablate", "Measure changes alone and in all combinations: what brings the gain?"),

@@ -75,7 +75,8 @@ def measure(layout: ProjectPaths, one: Cell) -> bytes:
         if one.tree:
             git.run(scratch.top, "read-tree", "--reset", "-u", one.tree, environment=git_env_vars.of_our_own())
         furnish(scratch)
-        options = [word for setting in one.settings for word in ("-S", setting)]
+        # `++`: also an option that params.yaml does not have yet
+        options = [word for setting in one.settings for word in ("-S", f"++{setting}")]
         options += ["--message", one.message] if one.message else []
         command = [*DVC, "exp", "run", last(scratch.layout), "--name", one.name, *options]
         code, said = run(command, scratch.layout.root, layout.root, f"{one.name} ({one.label})")

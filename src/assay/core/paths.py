@@ -93,6 +93,11 @@ class ProjectPaths:
         """Identity and environment of one arm: who was measured, on what."""
         return self.root / "arms" / f"{arm}.json"
 
+    @property
+    def doctor(self) -> Path:
+        """What the doctor found before the candidate trained."""
+        return self.root / "arms" / "doctor.json"
+
     def script(self, arm: str) -> Path:
         """What a script's arm depends on beside its code."""
         return self.root / "context" / f"script-{arm}.json"
@@ -136,6 +141,11 @@ class ProjectPaths:
     @property
     def cases(self) -> Path:
         return self.results / "cases.csv"
+
+    @property
+    def case_record(self) -> Path:
+        """Examples behind the verdict, each as a person sees it, and what luck alone would give."""
+        return self.results / "cases.json"
 
     def log(self, stage: str) -> Path:
         return self.results / f"{stage}.log"

@@ -45,6 +45,7 @@ STAGES = {
     "trace": "assay.stages.trace",
     "check_run": "assay.stages.check_run",
     "examine_task": "assay.stages.examine_task",
+    "show_examples": "assay.stages.show_examples",
 }
 
 

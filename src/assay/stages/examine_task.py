@@ -27,7 +27,16 @@ from assay.doctor.example_draws import MOST
 from assay.replicates.train_and_eval_examples import NEEDED, sample, without
 from assay.runtime import dvc_yaml, files
 from assay.stages.check_run import few
-from assay.training import batches, device, random_streams, task_interface
+from assay.training import (
+    batches,
+    configured_task,
+    device,
+    loss_terms,
+    model_init,
+    parameter_groups,
+    random_streams,
+    task_interface,
+)
 from assay.training.batches import Tensors
 from assay.training.task_interface import Task
 
@@ -53,25 +62,29 @@ def main(root: Path, arguments: Sequence[str]) -> None:
 
 def examined(root: Path, params: Params) -> Report:
     """The doctor's report on the task of `root`. Raises UsageError where there is nothing to look at."""
-    task = task_interface.load(params.task.name, root, params.model)
-    if task.fit is not None:
+    layout = ProjectPaths(root)
+    loaded = task_interface.load(params.task.name, root, params.model, params.loss.name)
+    if loaded.model is None or (loaded.loss is None and not params.loss.name):
         raise UsageError(
-            f"{task.file} trains by fit(), a loop of its own",
+            f"{loaded.file} trains by fit(), a loop of its own, and has no model() and loss() beside it",
             hint="call assay.doctor.examine in it, with your model, loss, optimizer and loaders",
         )
-    layout = ProjectPaths(root)
     evaluated, train = _part(layout, "validation"), _part(layout, "train")
+    task = configured_task.load(params, root, train)
     train = few(sample(without(train, evaluated)[0], params.train.sample), MOST)
     outputs = batches.outputs(train)
     precision = device.DTYPES[params.train.precision]
     both = batches.tensors(task, train, few(evaluated, MOST), precision)
     random_streams.seed_globals(params.seed)
     model = task_interface.build(task, both[0].shape, outputs, params.model)
-    model = task_interface.shaped(task, model, both[0].inputs[:2]).to(precision)
+    model = task_interface.shaped(task, model, both[0].inputs[:2])
+    classes = None if train.classes is None else len(train.classes)
+    model_init.set_weights(task, model, params, both[0].targets, classes)
+    parameter_groups.freeze(model.to(precision), params.train)
     held = [one for one in model.parameters() if one.requires_grad]
     return examine(
         model,
-        lambda output, target: task.call("loss", output, target),
+        lambda output, target: loss_terms.weighed(task.call("loss", output, target), params.train.loss_weights),
         EngineRule([{"params": held, "lr": params.lr}]),
         _loader(both[0], params.train.batch_size),
         _loader(both[1], params.train.batch_size),
