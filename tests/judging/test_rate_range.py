@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from assay.commands.rates import short, spaced
+from assay.commands.rates import short, shortened, spaced
 from assay.core import params_yaml
 from assay.core.errors import AssayError
 from assay.report import rates_text
@@ -56,6 +56,18 @@ def test_one_diverged_seed_is_no_plateau_and_a_gap_no_edge() -> None:
 def test_a_tenth_of_the_steps_at_most(epochs: int, sample: float, short_of: tuple[int, float]) -> None:
     content = f"{{lr: 0.1, replicates: 3, seed: 1, metric: {{name: a}}, train: {{epochs: {epochs}, sample: {sample}}}}}"
     assert short(params_yaml.resolved(content)) == short_of
+
+
+def test_the_step_size_stays_whatever_the_recipe_says() -> None:
+    train = "{epochs: 20, schedule: cosine, warmup_epochs: 3, min_lr: 0.01, clip: 1}"
+    asked = params_yaml.resolved(f"{{lr: 0.1, replicates: 3, seed: 1, metric: {{name: a}}, train: {train}}}")
+    assert shortened(asked) == {
+        "train.epochs": 2,
+        "train.sample": 1.0,
+        "train.schedule": "constant",
+        "train.warmup_epochs": 0.0,
+        "train.min_lr": 0.0,
+    }
 
 
 def test_rates_are_spaced_in_their_logarithm() -> None:

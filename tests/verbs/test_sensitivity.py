@@ -52,6 +52,8 @@ def test_a_step_down_and_a_step_up_of_every_number() -> None:
     }
     assert found.settings[0] == ("lr", 0.001, "lr=0.001")
     one = plan(params_yaml.resolved(PARAMS), ["model.act=gelu,tanh", "model.slope=0.2,0.1", "lr"])
+    option = plan(params_yaml.resolved(PARAMS), ["train.warmup_epochs=1,3"])
+    assert option.levels == {"train.warmup_epochs": [1, 3]} and option.centre == {"train.warmup_epochs": 0.0}
     assert one.levels == {"model.act": ["gelu", "tanh"], "model.slope": [0.1, 0.2], "lr": [0.001, 0.009]}
 
 

@@ -17,7 +17,7 @@ from assay.baseline import accepted_strategy
 from assay.commands import measured_before, scratch_experiment
 from assay.core import params_yaml
 from assay.core.errors import UsageError
-from assay.core.params_yaml import Params
+from assay.core.params_yaml import Params, Train
 from assay.core.paths import ProjectPaths
 from assay.runtime import dvc_yaml, git, library_fingerprint, project_root
 from assay.runtime.dvc_cli import DVC
@@ -29,6 +29,8 @@ from assay.stats.rate_range import RateRange, rate_range
 RATES, SEEDS = 16, 3
 #: share of the steps of a whole training
 SHORT = 0.1
+#: options that move the step size while a training goes on
+OF_SCHEDULE = ("warmup_epochs", "min_lr", "step_epochs", "gamma", "restart_epochs", "restart_mult", "pct_start")
 #: the smallest and the largest rate, in times that of HEAD
 SPAN = (1e-2, 1e2)
 Say = Callable[[str], None]
@@ -58,16 +60,7 @@ def rates(start: Path, span: tuple[float, float] | None, say: Say, dry_run: bool
         )
     tried = spaced(*(span or (asked.lr * SPAN[0], asked.lr * SPAN[1])))
     epochs, sample = short(asked)
-    settings = [
-        {
-            "lr": rate,
-            "replicates": SEEDS,
-            "train.epochs": epochs,
-            "train.sample": sample,
-            "train.schedule": "constant",
-        }
-        for rate in tried
-    ]
+    settings = [{"lr": rate, "replicates": SEEDS, **shortened(asked)} for rate in tried]
     say(_price(layout, asked, epochs, sample))
     if dry_run:
         return None
@@ -95,6 +88,17 @@ def short(asked: Params) -> tuple[int, float]:
     if steps >= 1:
         return int(steps), asked.train.sample
     return 1, float(f"{asked.train.sample * steps:.3g}")
+
+
+def shortened(asked: Params) -> dict[str, object]:
+    """What a short training changes: fewer steps, and a step size that stays."""
+    epochs, sample = short(asked)
+    constant = {f"train.{name}": getattr(Train(), name) for name in OF_SCHEDULE if _is_set(asked.train, name)}
+    return {"train.epochs": epochs, "train.sample": sample, "train.schedule": "constant", **constant}
+
+
+def _is_set(train: Train, name: str) -> bool:
+    return bool(getattr(train, name) != getattr(Train(), name))
 
 
 def _price(layout: ProjectPaths, asked: Params, epochs: int, sample: float) -> str:

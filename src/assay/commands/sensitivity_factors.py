@@ -14,7 +14,7 @@ from assay.commands.sweep import listed
 from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
-from assay.core.params_yaml import Params
+from assay.core.params_yaml import Params, Train
 from assay.core.yaml12 import parse
 
 #: parameter → factor of one step
@@ -61,6 +61,7 @@ def plan(asked: Params, named: Sequence[str]) -> FactorPlan:
     left: dict[str, str] = {}
     for name in named or [key for key in known if key not in LEFT]:
         key = name.partition("=")[0]
+        known |= _option(asked, key)
         if key not in known:
             raise UsageError(f"{key} is no parameter of the strategy", allowed=", ".join(known))
         if key in levels or key in left:
@@ -85,6 +86,13 @@ def _parameters(asked: Params) -> dict[str, object]:
         return dict(params_yaml.leaves(json_form(asked.own)))
     given = {key: value for key, value in params_yaml.strategy(asked).items() if key in params_yaml.OVERLAID}
     return dict(params_yaml.leaves(given))
+
+
+def _option(asked: Params, key: str) -> dict[str, object]:
+    """An option of the recipe at its default, which a strategy does not write out."""
+    section, _, name = key.partition(".")
+    found = not asked.is_script and section == "train" and name in Train.__struct_fields__
+    return {key: getattr(asked.train, name)} if found else {}
 
 
 def _typed(name: str, centre: object) -> list[object]:
