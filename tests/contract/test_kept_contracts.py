@@ -19,9 +19,9 @@ from support.project import CHECKOUT, Project
 
 NO_LOADERS = {"workers": "there is no collate(): no process loads batches"}
 OWN_LOOP = '''
-def fit(params, data, seed, log=None):
+def fit(params, data, seed, log):
     """Probabilities of a majority."""
-    share = np.bincount(data.targets, minlength=2) / len(data.targets)
+    share = np.bincount(np.asarray(data.train.targets), minlength=2) / len(data.train.targets)
     return lambda inputs: np.tile(share, (len(inputs), 1)).astype(np.float32)
 '''
 

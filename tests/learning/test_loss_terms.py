@@ -35,8 +35,9 @@ def whole(outputs: Tensor, targets: Tensor) -> Tensor:
     return nn.functional.cross_entropy(outputs, targets) + 0.3 * outputs.square().mean()
 
 
-def test_the_weighed_sum_is_what_trains(make: Make) -> None:
-    plan = plan_of(project_of(make, TERMS, loss_weights={"large": 0.3}))
+@pytest.mark.parametrize("epochs", [10, pytest.param(50, marks=pytest.mark.extra)])
+def test_the_weighed_sum_is_what_trains(make: Make, epochs: int) -> None:
+    plan = plan_of(project_of(make, TERMS, loss_weights={"large": 0.3}, epochs=epochs))
     hold(plan, lambda number: reference(plan, number, adam, loss=whole))
 
 

@@ -39,6 +39,7 @@ def criterion(module: nn.Module, inputs: Tensor, targets: Tensor, order: Tensor,
     return share * CROSS_ENTROPY(outputs, targets) + (1 - share) * CROSS_ENTROPY(outputs, targets[order])
 
 
+@pytest.mark.extra
 def test_mixup_is_that_of_its_paper(make: Make) -> None:
     plan = named_loss(make, mixup=0.4)
 
@@ -67,9 +68,11 @@ def boxed(inputs: Tensor, others: Tensor, share: float, chance: np.random.Genera
     return found, 1 - swapped / 64
 
 
-@pytest.mark.parametrize("mixup", [0.0, 0.4], ids=["alone", "or mixup, at random"])
+@pytest.mark.parametrize(
+    "mixup", [pytest.param(0.0, marks=pytest.mark.extra), 0.4], ids=["alone", "or mixup, at random"]
+)
 def test_cutmix_is_that_of_its_paper(make: Make, mixup: float) -> None:
-    plan = named_loss(make, cutmix=1.0, mixup=mixup, epochs=50 if mixup else 10)
+    plan = named_loss(make, cutmix=1.0, mixup=mixup)
 
     def expected(number: int) -> nn.Module:
         def mixed(module: nn.Module, inputs: Tensor, targets: Tensor, place: tuple[int, int]) -> Tensor:

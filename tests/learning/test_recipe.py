@@ -211,7 +211,7 @@ OPTIMIZERS: dict[str, tuple[dict[str, object], Optimizer]] = {
     ),
 }
 #: whose rules test_rules.py holds bit for bit; the whole loop with them runs beside the default suite
-EXTRA = {"adamw betas", "nesterov", "rmsprop momentum", "lr_mult"}
+EXTRA = {"adamw betas", "nesterov", "rmsprop", "rmsprop momentum", "adagrad", "lr_mult"}
 
 
 def test_frozen_parameters_keep_their_bytes(make: Make) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from assay.core import params_yaml
 from assay.core.errors import ProvenanceError, UsageError
 from assay.replicates.measure_request import training_code
-from assay.runtime import stage_fingerprint, training_reads
+from assay.runtime import training_reads
 from assay.training import model_init
 from assay.training.random_streams import seed_globals
 from assay.training.training_spec import TrainingPlan
@@ -116,8 +116,8 @@ def test_a_pattern_to_skip_that_matches_nothing_is_refused(make: Make) -> None:
         model_init.check(plan_of(project))
 
 
-def test_a_pickle_is_refused_and_never_opened(make: Make) -> None:
-    """Both forms of torch.save; the command in the hint makes a file that is taken."""
+def pickled(make: Make) -> tuple[Project, UsageError]:
+    """A project that begins with a pickle, in both forms of torch.save, and what is said of it."""
     project = project_of(make)
     given = another(project)
     project.set(train={"start_from": "first.pt"})
@@ -126,7 +126,17 @@ def test_a_pickle_is_refused_and_never_opened(make: Make) -> None:
         torch.save(given, project.root / "first.pt", _use_new_zipfile_serialization=not old)
         with pytest.raises(UsageError, match="is a pickle, which runs code when it is opened") as caught:
             model_init.check(plan)
-    command = caught.value.hint.partition(", and name")[0].replace("python", ".venv/bin/python", 1)
+    return project, caught.value
+
+
+def test_a_pickle_is_refused_and_never_opened(make: Make) -> None:
+    assert "s.save_file(torch.load('first.pt'" in pickled(make)[1].hint
+
+
+@pytest.mark.extra
+def test_the_command_in_the_hint_converts_a_pickle(make: Make) -> None:
+    project, said = pickled(make)
+    command = said.hint.partition(", and name")[0].replace("python", ".venv/bin/python", 1)
     python = Path(__file__).parents[2] / ".venv/bin/python"
     subprocess.run(command.replace(".venv/bin/python", str(python), 1), shell=True, cwd=project.root, check=True)
     project.set(train={"start_from": "first.safetensors"})
@@ -154,7 +164,7 @@ def test_another_content_is_another_training(make: Make) -> None:
     for name in ("a", "b"):
         written(project, {name: torch.zeros(2)})
         codes.add(training_code(project.root, project.task))
-        reads.add(str(stage_fingerprint.find(project.root, "train", project.task).reads))
+        reads.add(str(training_reads.hashes(project.root)))
     assert len(codes | {plain}) == 3 and len(reads) == 2
     project.set(train={"start_from": ""}, profiles={"fast": {"train": {"start_from": "first.safetensors"}}})
     assert list(training_reads.weights(project.root)) == ["first.safetensors"]

@@ -12,8 +12,9 @@ import click
 
 from assay.cli.printing import examples, show, show_json
 from assay.commands.doctor import REQUIRED, Examined, doctor
+from assay.commands.ladder import NEXT, Climbed, climb
 from assay.commands.watch_script import watch_script
-from assay.core.errors import Exit
+from assay.core.errors import Exit, UsageError
 
 #: checks with the same reason that share a line
 MANY = 4
@@ -21,15 +22,22 @@ _level = click.Choice(list(REQUIRED))
 
 
 @click.group(
-    epilog=examples("assay doctor", "assay doctor --require warning --json", "assay doctor run train.py --lr 0.1"),
+    epilog=examples(
+        "assay doctor",
+        "assay doctor --require warning --json",
+        "assay doctor --ladder --vary model.hidden",
+        "assay doctor run train.py --lr 0.1",
+    ),
     invoke_without_command=True,
 )
 @click.option(
     "--require", type=_level, default="error", show_default=True, help="Leave with exit code 5 from this level on."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--ladder", is_flag=True, help="Train in four steps instead, up to the first that fails.")
+@click.option("--vary", metavar="KEY", help="With --ladder: a number of params.yaml to try at a third and three times.")
 @click.pass_context
-def command(context: click.Context, require: str, as_json: bool) -> int:
+def command(context: click.Context, require: str, as_json: bool, ladder: bool, vary: str | None) -> int:
     """Say what can be proved wrong in the task's training code, in seconds and without training.
 
     Looks at model, loss, augmentation and the split examples; the test part stays closed, and nothing is changed.
@@ -37,6 +45,12 @@ def command(context: click.Context, require: str, as_json: bool) -> int:
     """
     if context.invoked_subcommand is not None:
         return int(Exit.DONE)
+    if ladder:
+        climbed = climb(Path.cwd(), vary or "")
+        show_json(climbed.json()) if as_json else show(_steps(climbed))
+        return climbed.exit_code
+    if vary:
+        raise UsageError("--vary is for the ladder", hint=f"assay doctor --ladder --vary {vary}")
     found = doctor(Path.cwd())
     _print(found, as_json)
     return found.exit_code(require)
@@ -88,6 +102,14 @@ def _unseen(found: list[dict[str, Any]], width: int) -> Iterator[str]:
     for (result, reason), count in reasons.items():
         if count >= MANY:
             yield f"  {count} checks  {result}: {reason}"
+
+
+def _steps(climbed: Climbed) -> str:
+    lines = []
+    for number, one in enumerate(climbed.steps):
+        said = one["reason"] or f"{one['measured']} (allowed {one['threshold']})"
+        lines.append(f"{max(number, 1)}. {one['result']:<4}  {one['step']}: {said}")
+    return "\n".join([*lines, *([] if climbed.failed or climbed.code else [f"4. next: {NEXT}"])])
 
 
 def _failure(one: dict[str, Any]) -> list[str]:

@@ -59,8 +59,11 @@ _RANGES: Mapping[str, tuple[str, Callable[[float], bool]]] = {
 WEIGHTS = "balanced, a list with a number for each class, or a mapping of class names to numbers"
 
 
-def check(loss: LossSection, where: str) -> None:
-    """Raise UsageError for a name or an option that no ready loss has, or a value out of its range."""
+def check(loss: LossSection, where: str, *, mixes: bool = False) -> None:
+    """Raise UsageError for a name or an option that no ready loss has, or a value out of its range.
+
+    `mixes`: whether training mixes examples, so that class numbers become probabilities.
+    """
     if not loss.name:
         if loss.options:
             raise UsageError(f"{where} has loss.options and no loss.name", hint="set loss.name in params.yaml")
@@ -68,6 +71,12 @@ def check(loss: LossSection, where: str) -> None:
     if loss.name not in LOSSES:
         raise UsageError(
             f"{where}: loss.name is {loss.name!r}", allowed=", ".join(LOSSES), hint="set loss.name in params.yaml"
+        )
+    if mixes and VALUES not in LOSSES[loss.name].targets and not LOSSES[loss.name].soft:
+        raise UsageError(
+            f"{where}: loss.name {loss.name} wants class numbers, and mixup or cutmix makes probabilities of them",
+            allowed=", ".join(name for name, one in LOSSES.items() if one.soft),
+            hint="set loss.name, or remove train.mixup and train.cutmix",
         )
     known = LOSSES[loss.name].options
     for name, value in loss.options.items():

@@ -93,6 +93,11 @@ class ProjectPaths:
         """Identity and environment of one arm: who was measured, on what."""
         return self.root / "arms" / f"{arm}.json"
 
+    @property
+    def doctor(self) -> Path:
+        """What the doctor found before the candidate trained."""
+        return self.root / "arms" / "doctor.json"
+
     def script(self, arm: str) -> Path:
         """What a script's arm depends on beside its code."""
         return self.root / "context" / f"script-{arm}.json"

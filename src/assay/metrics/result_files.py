@@ -46,6 +46,7 @@ class Evaluated:
     judgement: Judgement
     slices: Sequence[SliceFinding]  # none where prepare() names none, or nothing was compared
     fixed: bool = False  # task.fixed: nothing in it is random
+    keeps_scores: bool = False  # predictions are what score() of the task keeps of them
 
     @property
     def lost(self) -> str:
@@ -107,7 +108,7 @@ def _declares(layout: ProjectPaths, path: Path) -> bool:
 def _slices(found: Evaluated) -> str:
     classes = found.classes or []
     arms = {each.arm.arm: [each.predictions[row] for row in np.flatnonzero(each.counted)] for each in found.arms}
-    return slice_table.text(found.ruler, found.slices, classes, arms)
+    return slice_table.text(found.ruler, found.slices, classes, arms, keeps_scores=found.keeps_scores)
 
 
 def _replicates(found: Evaluated) -> str:

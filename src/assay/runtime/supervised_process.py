@@ -56,7 +56,8 @@ class SupervisedProcess:
         ends, ours = _Ends(messages, output, report, life), self._ours if fork else ()
         self._process = context.Process(target=_keep, args=(entry, payload, ends, ours))
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()  # else a copy would write it, too
+            with suppress(OSError, ValueError):
+                stream.flush()  # else a copy would write it, too
         try:
             self._process.start()
         except BaseException:

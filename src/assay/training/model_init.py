@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from assay.core import train_section
 from assay.core.loss_section import LOSSES
+from assay.core.params_yaml import Params
 from assay.core.schemas import Note
 from assay.training import (
     device,
@@ -27,6 +28,7 @@ from assay.training import (
 from assay.training.dropout import Masks
 from assay.training.mixing import Mixing
 from assay.training.parameter_layout import ParameterSlices
+from assay.training.task_interface import Task
 from assay.training.training_spec import TrainingPlan
 
 
@@ -39,18 +41,18 @@ def module(plan: TrainingPlan, number: int, masks: Masks) -> nn.Module:
     random_streams.seed_globals(streams.display, streams.integer("init"))
     made = task_interface.build(plan.task, plan.train.shape, plan.outputs, plan.params.model)
     made = task_interface.shaped(plan.task, dropout.install(made, masks), plan.train.inputs[:2])
-    _set_weights(plan, made)
+    set_weights(plan.task, made, plan.params, plan.train.targets, plan.classes)
     made = device.cast(made, plan.device, device.DTYPES[plan.params.train.precision])
     parameter_groups.freeze(made, plan.params.train)
     random_streams.seed_globals(streams.display)
     return made
 
 
-def _set_weights(plan: TrainingPlan, made: nn.Module) -> None:
-    """First weights (in place) as params.yaml wants them."""
-    initial_weights.apply(made, plan.params)
-    initial_weights.set_prior(plan.task, made, plan.params, plan.train.targets, plan.classes)
-    pretrained_weights.load(plan.task, made, plan.params.train)
+def set_weights(task: Task, made: nn.Module, params: Params, targets: Tensor, classes: int | None) -> None:
+    """First weights of a fresh model (in place) as params.yaml wants them. `targets`: those that train."""
+    initial_weights.apply(made, params)
+    initial_weights.set_prior(task, made, params, targets, classes)
+    pretrained_weights.load(task, made, params.train)
 
 
 def same_start(plan: TrainingPlan, numbers: Sequence[int]) -> Note | None:
@@ -78,7 +80,7 @@ def _start(plan: TrainingPlan, number: int) -> tuple[str, bool]:
     made = task_interface.build(plan.task, plan.train.shape, plan.outputs, plan.params.model)
     if any(nn.parameter.is_lazy(one) for one in made.parameters()):
         return "", False  # it has no weights yet
-    _set_weights(plan, made)
+    set_weights(plan.task, made, plan.params, plan.train.targets, plan.classes)
     found = hashlib.blake2b(digest_size=16)
     for one in made.parameters():
         if one.requires_grad:
