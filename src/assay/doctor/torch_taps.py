@@ -107,9 +107,11 @@ def adjust() -> None:
 def _forget_in_child() -> None:
     """After a fork: the child's events are not those of the loop."""
     _listeners.clear()
+    quieten(None)
 
 
-os.register_at_fork(after_in_child=_forget_in_child)
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_forget_in_child)
 
 
 def _put_in() -> None:
