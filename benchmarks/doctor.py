@@ -1,10 +1,11 @@
 """How many planted faults the doctor finds, how often it alarms on healthy programs, and what that costs.
 
-    python benchmarks/doctor.py [--seeds 3]
+    python benchmarks/doctor.py [--seeds 3] [--budget 120] [--programs 15] [--part healthy|contracts|others]
 
-Healthy programs are those of tests/support/doctor_healthy.py; each kind of fault below is planted into every one that
-has a place for it. A fault counts as found with an error in two of three seeds, a false alarm with a warning or an
-error in any. The checks were written with these kinds in mind: the rate is no first sight, and no blind one.
+Healthy programs are those of tests/support/doctor_healthy.py and doctor_healthy_more.py; each kind of fault below is
+planted into every one that has a place for it, those of WARNED into up to 15. FAULTS count as found with an error of a
+contract in two of three seeds, WARNED with a warning of any check; a false alarm with either in any. The checks were
+written with these kinds in mind: the rate is no first sight, and no blind one.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import copy
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -25,8 +27,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from assay.doctor import Report, examine, tensor_tree
-from support.doctor_healthy import PROGRAMS
+from assay.doctor import Report, tensor_tree
+from assay.doctor.examine import CHECKS, CONTRACTS
+from assay.doctor.examine import looked as examined
+from assay.doctor.problem import Contract
+from support.doctor_healthy_more import PROGRAMS
 
 Program = dict[str, Any]
 
@@ -146,6 +151,155 @@ def copied_validation(program: Program) -> Program | None:
     return {**program, "val_loader": DataLoader(TensorDataset(*(one[:32] for one in data)), batch_size=8)}
 
 
+class NormWithoutEnd(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x / x.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))
+
+
+class UnseededNoise(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.as_tensor(np.random.default_rng().standard_normal(x.shape)).to(x)
+
+
+class Halved(TensorDataset):
+    def __getitem__(self, index: int) -> Any:
+        item = super().__getitem__(index)
+        item[0].div_(2)
+        return item
+
+
+def last_linear(program: Program) -> nn.Linear | None:
+    found = [one for one in program["model"].modules() if isinstance(one, nn.Linear)]
+    return found[-1] if found and program["loss"] is F.cross_entropy else None
+
+
+def large_start(program: Program) -> Program | None:
+    layer = last_linear(program)
+    if layer is None or isinstance(layer.weight, nn.Embedding):
+        return None
+    layer.weight.data.mul_(300)
+    return program
+
+
+def dead_start(program: Program) -> Program | None:
+    model = program["model"]
+    if not isinstance(model, nn.Sequential) or not isinstance(model[0], nn.Linear) or not isinstance(model[1], nn.ReLU):
+        return None
+    model[0].bias.data.fill_(-1000.0)
+    return program
+
+
+def floats(program: Program) -> tuple[torch.Tensor, ...] | None:
+    data = plain_labels(program)
+    plain = data is not None and len(data) == 2 and data[0].dtype == torch.float32 and data[0].ndim == 2
+    return data if plain and not bool(data[0].isnan().any()) and program.get("forward") is None else None
+
+
+def changed_inputs(change: Callable[[torch.Tensor], Any]) -> Callable[[Program], Program | None]:
+    def plant(program: Program) -> Program | None:
+        data = floats(program)
+        if data is None or len(data[0]) < 64:
+            return None
+        change(data[0])
+        return with_data(program, data)
+
+    return plant
+
+
+def rate(value: float) -> Callable[[Program], Program | None]:
+    def plant(program: Program) -> Program | None:
+        if program.get("scheduler") or isinstance(program["optimizer"], list) or program.get("accumulate"):
+            return None
+        held = [one for one in program["model"].parameters() if one.requires_grad]
+        return {**program, "optimizer": torch.optim.SGD(held, lr=value), "planned_steps": 36}
+
+    return plant
+
+
+def wrong_unit(program: Program) -> Program | None:
+    if program.get("scheduler") or isinstance(program["optimizer"], list):
+        return None
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(program["optimizer"], T_max=10)
+    return {**program, "scheduler": schedule, "scheduler_unit": "step", "planned_steps": 1000}
+
+
+def parted(change: Callable[[list[torch.Tensor], list[torch.Tensor]], Any]) -> Callable[[Program], Program | None]:
+    """Inputs and labels of two parts, of which one is changed in place."""
+
+    def plant(program: Program) -> Program | None:
+        data = floats(program)
+        if data is None or "val_loader" in program:
+            return None
+        width, classes = data[0].shape[1], int(data[1].max()) + 1
+        x = torch.randn(256, width)
+        y = (x @ torch.randn(width, classes)).argmax(1)
+        parts = [x[:160].clone(), y[:160].clone()], [x[160:].clone(), y[160:].clone()]
+        change(*parts)
+        loaders = [DataLoader(TensorDataset(*one), batch_size=8, shuffle=True) for one in parts]
+        return {**program, "train_loader": loaders[0], "val_loader": loaders[1]}
+
+    return plant
+
+
+def in_front(layer: nn.Module, zero_row: bool = False) -> Callable[[Program], Program | None]:
+    def plant(program: Program) -> Program | None:
+        data = floats(program)
+        if data is None or isinstance(program["optimizer"], list):
+            return None
+        if zero_row:
+            data[0][3] = 0
+        program = with_data(program, data)
+        return {**program, "model": nn.Sequential(copy.deepcopy(layer), program["model"])}
+
+    return plant
+
+
+def read_and_changed(program: Program) -> Program | None:
+    data = floats(program)
+    return None if data is None else {**program, "train_loader": DataLoader(Halved(*data), batch_size=8, shuffle=True)}
+
+
+def torn_labels(program: Program) -> Program | None:
+    data = floats(program)
+    if data is None or len({*data[0][:32].flatten().tolist()}) < 32:
+        return None
+    return with_data(program, (torch.cat([data[0]] * 2), torch.cat([data[1], data[1].roll(1)])))
+
+
+def target_column(program: Program) -> Program | None:
+    if floats(program) is None:
+        return None
+    x = torch.randn(96, 8)
+    y = x.sum(1, keepdim=True) + 0.3 * torch.randn(96, 1)
+    model = nn.Sequential(nn.Linear(9, 16), nn.ReLU(), nn.Linear(16, 1))
+    made = {"model": model, "loss": F.mse_loss, "optimizer": torch.optim.Adam(model.parameters())}
+    return {**made, **with_data({}, (torch.cat([x, y], 1), y))}
+
+
+#: faults of which a warning is asked
+WARNED: dict[str, Callable[[Program], Program | None]] = {
+    "last layer 300 times too large": large_start,
+    "dead first layer": dead_start,
+    "inputs far from 0": changed_inputs(lambda x: x.add_(1e4)),
+    "inputs far too large": changed_inputs(lambda x: x.mul_(1e5)),
+    "rate 1e-8, run of 36 steps": rate(1e-8),
+    "rate 100": rate(1e2),
+    "schedule in another unit": wrong_unit,
+    "labels of training permuted": parted(lambda ours, _: ours.__setitem__(1, ours[1][torch.randperm(160)])),
+    "labels of training shifted": parted(lambda ours, _: ours.__setitem__(1, ours[1].roll(1))),
+    "labels of validation permuted": parted(lambda _, theirs: theirs.__setitem__(1, theirs[1][torch.randperm(96)])),
+    "labels of validation from 1 on": parted(lambda _, theirs: theirs[1].add_(1)),
+    "validation times 255": parted(lambda _, theirs: theirs[0].mul_(255)),
+    "validation not centred": parted(lambda _, theirs: theirs[0].add_(3)),
+    "missing values as -999": changed_inputs(lambda x: x[::7, 1].fill_(-999)),
+    "norm of a row of zeros": in_front(NormWithoutEnd(), zero_row=True),
+    "noise without a seed": in_front(UnseededNoise()),
+    "examples halved when read": read_and_changed,
+    "equal inputs, other labels": torn_labels,
+    "target among the inputs": target_column,
+}
+
+
 FAULTS: dict[str, Callable[[Program], Program | None]] = {
     "softmax before cross_entropy": behind(nn.Softmax(-1)),
     "sigmoid before cross_entropy": behind(nn.Sigmoid()),
@@ -167,9 +321,13 @@ FAULTS: dict[str, Callable[[Program], Program | None]] = {
 }
 
 
-def looked(program: Program) -> tuple[Report, float]:
+#: rehearsal steps of each examination
+BUDGET = [120]
+
+
+def looked(program: Program, checks: Sequence[Contract] = CHECKS) -> tuple[Report, float]:
     began = time.process_time()
-    report = examine(**program)
+    report = examined(checks, **{"budget": BUDGET[-1], **program})
     return report, time.process_time() - began
 
 
@@ -188,33 +346,51 @@ def healthy(seeds: int) -> list[float]:
     return taken
 
 
-def faulty(seeds: int) -> None:
+def faulty(
+    seeds: int,
+    faults: dict[str, Callable[[Program], Program | None]],
+    level: str,
+    checks: Sequence[Contract] = CHECKS,
+    most: int = 1000,
+) -> None:
+    """One line a fault: how many programs with it have a finding; of those with a place for it up to `most`, spread."""
     all_found = all_tried = 0
-    for fault, plant in FAULTS.items():
-        missed, tried = [], 0
-        for name, build in PROGRAMS.items():
-            hits = []
-            for seed in range(seeds):
-                torch.manual_seed(seed)
-                program = plant(build())
-                if program is not None:
-                    hits.append(bool(looked(program)[0].errors))
-            if hits:
-                tried += 1
-                missed += [name] if 3 * sum(hits) < 2 * len(hits) else []
-        all_found, all_tried = all_found + tried - len(missed), all_tried + tried
-        print(f"{fault:<34} {tried - len(missed):>3} of {tried:>3}  {', '.join(missed)}")
-    print(f"found {all_found} of {all_tried}")
+    for fault, plant in faults.items():
+        having = [name for name, build in PROGRAMS.items() if planted(plant, build, 0) is not None]
+        chosen = having[:: -(-len(having) // most)] if having else []
+        missed = []
+        for name in chosen:
+            programs = [planted(plant, PROGRAMS[name], seed) for seed in range(seeds)]
+            hits = [bool(looked(one, checks)[0].at_least(level)) for one in programs if one is not None]
+            missed += [name] if 3 * sum(hits) < 2 * len(hits) else []
+        found, tried = len(chosen) - len(missed), len(chosen)
+        all_found, all_tried = all_found + found, all_tried + tried
+        print(f"{fault:<34} {found:>3} of {tried:>3}  {', '.join(missed)}", flush=True)
+    print(f"found {all_found} of {all_tried}, by findings of level {level} or graver")
+
+
+def planted(plant: Callable[[Program], Program | None], build: Callable[[], Program], seed: int) -> Program | None:
+    torch.manual_seed(seed)
+    return plant(build())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
-    seeds = parser.parse_args().seeds
+    parser.add_argument("--budget", type=int, default=120, help="rehearsal steps")
+    parser.add_argument("--programs", type=int, default=15, help="programs into which a fault of WARNED is planted")
+    parser.add_argument("--part", choices=["healthy", "contracts", "others"], help="one part alone")
+    given = parser.parse_args()
+    seeds = given.seeds
+    BUDGET.append(given.budget)
     looked(PROGRAMS["plain_classifier"]())  # what torch imports on first use
-    taken = healthy(seeds)
-    print(f"CPU seconds a program: median {statistics.median(taken):.3f}, largest {max(taken):.3f}")
-    faulty(seeds)
+    if given.part in (None, "healthy"):
+        taken = healthy(seeds)
+        print(f"CPU seconds a program: median {statistics.median(taken):.3f}, largest {max(taken):.3f}")
+    if given.part in (None, "contracts"):
+        faulty(seeds, FAULTS, "error", CONTRACTS)
+    if given.part in (None, "others"):
+        faulty(seeds, WARNED, "warning", most=given.programs)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ LOOKUPS = {
     "src/assay/data/storage.py",
     "src/assay/runtime/supervised_process.py",
     "src/assay/runtime/task_source.py",
+    "src/assay/runtime/watched_script.py",
     "src/assay/testing/task_under_test.py",
     "src/assay/pytest_plugin.py",
     "src/assay/project_setup/guess_columns.py",
@@ -34,6 +35,8 @@ LOOKUPS = {
     "src/assay/stages/warm_candidate_cache.py",
     "src/assay/stages/measure.py",
     "src/assay/stages/show_examples.py",
+    "src/assay/stages/train_doctor.py",
+    "src/assay/training/loop_watch.py",
 }
 LONGEST_FILE = 350  # lines
 LONGEST_FUNCTION = 60  # lines without the docstring

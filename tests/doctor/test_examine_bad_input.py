@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from assay.doctor import Report, examine
-from assay.doctor.examine import CONTRACTS
+from assay.doctor.examine import CHECKS
 
 
 def data(count: int = 32) -> TensorDataset:
@@ -30,9 +30,7 @@ def look(model: nn.Module, loader: Any, loss: Any = F.cross_entropy, **others: A
 
 def complete(report: Report) -> bool:
     seen = {one.check for one in report.findings}
-    return seen == {one.name for one in CONTRACTS} and all(
-        one.reason for one in report.findings if one.result != "pass"
-    )
+    return seen == {one.name for one in CHECKS} and all(one.reason for one in report.findings if one.result != "pass")
 
 
 class NoCopy(nn.Sequential):

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from assay.metrics.candidate_verdict import Judgement
-from assay.stages import evaluate
+from assay.stages import verdict_lines
 from assay.stats import alpha_budget
 from assay.stats.alpha_budget import LookEntry, LookKey, take
 from assay.stats.arm_comparison import compare
@@ -145,7 +145,7 @@ def test_futility_asks_for_the_level_that_this_account_leaves_for_the_last_look_
     result = compare([1.0, 2.0, 3.0, 4.0, 5.0], [1.3, 2.0, 3.2, 4.1, 5.2])
     ctx = SimpleNamespace(params=SimpleNamespace(judge=SimpleNamespace(looks=plan, alpha=0.05)))
     said = [
-        list(evaluate._futility(ctx, Judgement("inconclusive", "b", result, last_level=level), result))
+        list(verdict_lines.futility(ctx, Judgement("inconclusive", "b", result, last_level=level), result))
         for level in (whole, left)
     ]
     assert said[0] == [] and "futile: progress at n=20 is unlikely" in said[1][0]

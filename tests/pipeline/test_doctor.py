@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 
+import pytest
+
 from assay.commands.doctor import Examined
 from support.project import Project
 
@@ -46,3 +48,23 @@ def test_a_script_and_before_there_is_a_split(fresh: Project) -> None:
     fresh.edit("params.yaml", "  name: digits ", script)
     refused = fresh.assay("doctor", ok=False)
     assert refused.returncode == 2 and "call assay.doctor.examine in it" in refused.stderr
+
+
+@pytest.mark.extra
+def test_the_ladder_stops_at_the_first_step_that_fails(project: Project) -> None:
+    """Three epochs are too few to beat the linear floor; twenty are enough, and nothing of the project changes."""
+    before = project.git("status", "--porcelain", "--ignored")
+    done = project.assay("doctor", "--ladder", ok=False)
+    assert done.returncode == 5 and "\n3. fail  a nested sample of 500 examples beats the floors" in done.stdout
+    project.edit("params.yaml", "  epochs: 3", "  epochs: 100")
+    done = project.assay("doctor", "--ladder", "--vary", "model.hidden", "--json")
+    found = json.loads(done.stdout)
+    assert [one["result"] for one in found["steps"]] == ["pass"] * 4 and found["next"] == "dvc exp run"
+    assert "model.hidden 43 " in found["steps"][3]["measured"] and "lr 0.009 " in found["steps"][3]["measured"]
+    project.git("checkout", "--", "params.yaml")
+    assert project.git("status", "--porcelain", "--ignored") == before
+
+
+def test_vary_belongs_to_the_ladder(fresh: Project) -> None:
+    refused = fresh.assay("doctor", "--vary", "lr", ok=False)
+    assert refused.returncode == 2 and "next: assay doctor --ladder --vary lr" in refused.stderr

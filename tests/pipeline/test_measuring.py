@@ -92,6 +92,8 @@ def test_diverged_replicates_are_results(project: Project) -> None:
     assert 0 < len(gone) < 6 == len(rows)
     assert all(row["accuracy"] == "" for row in gone) and all(row["accuracy"] for row in rows if row not in gone)
     assert f"candidate diverged {len(gone)} of 6" in said
+    assert f"{len(gone)} of 6 replicates diverged: look for a bug before tuning; next: assay doctor\n" in said
+    assert said.endswith("next: assay doctor\n")
     metrics = json.loads(project.read("results/metrics.json"), parse_constant=lambda name: pytest.fail(name))
     assert (metrics["verdict"], metrics["diverged"], metrics["n"]) == ("inconclusive", len(gone), 6 - len(gone))
     log = project.read("results/candidate.log")

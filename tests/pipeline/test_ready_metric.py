@@ -29,4 +29,6 @@ def test_a_name_alone_decides(tried: Project) -> None:
     assert "2 slices, each with Holm's correction" in said and "macro_f1-1." in said
     rows = [line.split(",") for line in tried.read("results/slices.csv").splitlines()]
     assert [row[:2] for row in rows[1:4]] == [["slice", "even"], ["slice", "odd"], ["class", "0"]]
-    assert "slices" in tried.metrics and len(rows) == 1 + 2 + 30
+    ensembles = [row for row in rows if row[0] == "ensemble"]
+    assert "slices" in tried.metrics and len(rows) == 1 + 2 + 30 + len(ensembles)
+    assert ensembles[0][3] == "macro_f1" and all(float(row[5]) > 0 for row in ensembles)

@@ -66,6 +66,8 @@ class Machine(Section, frozen=True, kw_only=True):
     execution: Literal["auto", "fused", "sequential", "processes"] = "auto"  # how replicates train: docs/execution.md
     compile: bool = False
     loaders: Annotated[int, Meta(ge=0, le=64)] = 0  # processes that collate batches ahead, for tasks with `collate`
+    #: what follows from what the doctor finds before training: a line, the end of `train`, nothing as it does not look
+    doctor: Literal["warn", "error", "off"] = "warn"
 
 
 class Params(Section, frozen=True, kw_only=True):

@@ -42,17 +42,18 @@ def one_label(subject: Subject) -> list[Problem]:
     labels = _class_numbers(subject.train)
     if len(labels) < FEWEST:
         raise NotApplicableError(f"fewer than {FEWEST} examples")
-    if len(set(labels)) > 1:
-        return []
-    return [
-        Problem(
-            places=["train_loader labels"],
-            reason=f"all examples have the label {labels[0]}",
-            measured=f"1 label in {len(labels)} examples",
-            threshold="2 or more",
-            next_step="look at how labels are read",
-        )
-    ]
+    return [] if len(set(labels)) > 1 else [alike(str(labels[0]), len(labels))]
+
+
+def alike(label: str, count: int) -> Problem:
+    """The problem of `count` examples that all have `label`."""
+    return Problem(
+        places=["train_loader labels"],
+        reason=f"all examples have the label {label}",
+        measured=f"1 label in {count} examples",
+        threshold="2 or more",
+        next_step="look at how labels are read",
+    )
 
 
 def constant_inputs(subject: Subject) -> list[Problem]:
@@ -97,6 +98,31 @@ def sorted_labels(subject: Subject) -> list[Problem]:
     ]
 
 
+def label_runs(subject: Subject) -> list[Problem]:
+    """Examples that are not shuffled and whose labels come in long runs: most batches hold one label."""
+    loader = subject.train_loader
+    _classification(subject)
+    if not isinstance(loader, DataLoader) or not isinstance(loader.sampler, SequentialSampler) or not loader.batch_size:
+        raise NotApplicableError("the loader does not read its examples in their order")
+    if subject.train.indices != list(range(len(loader.dataset))):  # type: ignore[arg-type]
+        raise NotApplicableError("not every example was drawn")
+    labels, size = _class_numbers(subject.train), loader.batch_size
+    batches = [labels[at : at + size] for at in range(0, len(labels) - size + 1, size)]
+    alone = sum(len(set(one)) == 1 for one in batches)
+    most = max(Counter(labels).values()) / len(labels)
+    if size < 4 or len(batches) < 4 or most > 0.7 or alone < len(batches) / 2:
+        return []
+    return [
+        Problem(
+            places=["train_loader shuffle"],
+            reason="examples are not shuffled, and most batches hold one label",
+            measured=f"{alone} of {len(batches)} batches",
+            threshold="fewer than half",
+            next_step="shuffle=True",
+        )
+    ]
+
+
 def copies_across_parts(subject: Subject) -> list[Problem]:
     """Validation examples that are also training examples, beyond the repeats inside training."""
     train, validation = subject.train, subject.validation
@@ -107,15 +133,20 @@ def copies_across_parts(subject: Subject) -> list[Problem]:
     if not ours or len(theirs) < FEWEST:
         raise NotApplicableError(f"fewer than {FEWEST} validation examples")
     inside = sum(count for count in ours.values() if count > 1) / sum(ours.values())
-    across = sum(one in ours for one in theirs) / len(theirs)
-    margin = 0.02 + 3 * math.sqrt(max(inside * (1 - inside), 0.01) / len(theirs))
+    return copied(sum(one in ours for one in theirs), len(theirs), inside)
+
+
+def copied(shared: int, validation: int, inside: float) -> list[Problem]:
+    """The problem of `shared` among `validation` examples, where a share `inside` of training repeats itself."""
+    across = shared / validation
+    margin = 0.02 + 3 * math.sqrt(max(inside * (1 - inside), 0.01) / validation)
     if across <= inside + margin:
         return []
     return [
         Problem(
             places=["val_loader dataset", "train_loader dataset"],
             reason="validation examples are in the training data, too: the validation score is too good",
-            measured=f"{100 * across:.0f} % of {len(theirs)} validation examples",
+            measured=f"{100 * across:.0f} % of {validation} validation examples",
             threshold=f"{100 * (inside + margin):.0f} %, with {100 * inside:.0f} % repeats inside training",
             next_step="split before copying or augmenting, and keep copies of one example in one part",
         )
@@ -182,5 +213,6 @@ CONTRACTS = (
     Contract("one-label", "data", 94, one_label),
     Contract("constant-inputs", "data", 94, constant_inputs),
     Contract("sorted-labels", "data", 93, sorted_labels),
+    Contract("label-runs", "data", 89, label_runs, "warning"),
     Contract("copies-across-parts", "data", 90, copies_across_parts),
 )

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from assay.doctor import (
+    advice_checks,
     data_checks,
     example_draws,
     layer_checks,
     loss_checks,
     mixing_checks,
     optimizer_checks,
+    part_checks,
+    rehearsal_checks,
+    repeat_checks,
+    schedule_checks,
+    signal_checks,
     start_checks,
     target_checks,
+    unit_checks,
 )
 from assay.doctor.findings import FAIL, LEVELS, NOT_APPLICABLE, NOT_RUN, PASS, Finding, Report
-from assay.doctor.problem import Contract
+from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, NotRunError, Subject
 from assay.doctor.untouched import ModuleState, generators_put_back, seed_all
 
@@ -33,6 +40,19 @@ CONTRACTS: tuple[Contract, ...] = (
     *layer_checks.CONTRACTS,
     *mixing_checks.CONTRACTS,
     *data_checks.CONTRACTS,
+    *part_checks.CONTRACTS,
+    *repeat_checks.CONTRACTS,
+)
+#: all that `examine` looks at; those after the contracts need rehearsal, statistics or taste
+CHECKS: tuple[Contract, ...] = (
+    *CONTRACTS,
+    *schedule_checks.CHECKS,
+    *part_checks.CHECKS,
+    *signal_checks.CHECKS,
+    *repeat_checks.CHECKS,
+    *rehearsal_checks.CHECKS,
+    *unit_checks.CHECKS,
+    *advice_checks.CHECKS,
 )
 
 
@@ -65,11 +85,44 @@ def examine(
     Weights, buffers, modes, gradients, hooks, loaders and random generators are left bit for bit as they are. A
     check that raises is `not run`: no exception leaves this function but for arguments of the wrong kind (TypeError).
     """
+    return looked(
+        CHECKS,
+        model,
+        loss,
+        optimizer,
+        train_loader,
+        val_loader,
+        scheduler=scheduler,
+        metric=metric,
+        forward=forward,
+        planned_steps=planned_steps,
+        task=task,
+        batch_dim=batch_dim,
+        pad_id=pad_id,
+        scheduler_unit=scheduler_unit,
+        accumulate=accumulate,
+        clip=clip,
+        budget=budget,
+    )
+
+
+def looked(
+    contracts: Sequence[Contract],
+    model: nn.Module,
+    loss: Callable[[Any, Any], Any],
+    optimizer: Any,
+    train_loader: Any,
+    val_loader: Any = None,
+    *,
+    scheduler: Any = None,
+    **given: Any,
+) -> Report:
+    """`examine` by some of the checks; `given` are its other arguments, those of `Subject` by their names."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model is {type(model).__name__}; allowed: a torch.nn.Module")
     if not callable(loss):
         raise TypeError(f"loss is {type(loss).__name__}; allowed: a function loss(output, target)")
-    touched = [one for one in (model, loss, metric) if isinstance(one, nn.Module)]
+    touched = [one for one in (model, loss, given.get("metric")) if isinstance(one, nn.Module)]
     with generators_put_back(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the user's code, which says them again when it runs
         before = [ModuleState(one) for one in touched]
@@ -82,18 +135,13 @@ def examine(
                 schedulers=_listed(scheduler),
                 train_loader=train_loader,
                 val_loader=val_loader,
-                metric=metric,
-                forward=forward,
-                task=task,
-                batch_dim=batch_dim,
-                pad_id=pad_id,
-                budget=budget,
+                **given,
                 train=example_draws.draw(train_loader),
                 validation=example_draws.draw(val_loader, batches=1),
             )
-            return Report(_ordered(subject))
+            return Report(_ordered(contracts, subject))
         except Exception as error:  # nothing could be looked at, which is a result, too
-            return Report([_unseen(one, NOT_RUN, _said(error)) for one in CONTRACTS])
+            return Report([_unseen(one, NOT_RUN, _said(error)) for one in contracts])
         finally:
             for state in before:
                 state.put_back()
@@ -105,16 +153,19 @@ def _listed(given: Any) -> list[Any]:
     return list(given) if isinstance(given, list | tuple) else [given]
 
 
-def _ordered(subject: Subject) -> list[Finding]:
+def _ordered(contracts: Sequence[Contract], subject: Subject) -> list[Finding]:
     """Findings of all contracts: failures by specificity and level, then those that could not look, then passes."""
-    found = [(contract, one) for contract in CONTRACTS for one in _findings(contract, subject)]
-    results = (FAIL, NOT_RUN, NOT_APPLICABLE, PASS)
+    return ordered([one for contract in contracts for one in _findings(contract, subject)])
 
-    def place(pair: tuple[Contract, Finding]) -> tuple[int, int, int]:
-        contract, one = pair
-        return results.index(one.result), -contract.specificity, LEVELS.index(one.level)
 
-    return [one for _, one in sorted(found, key=place)]
+def ordered(found: Sequence[Finding]) -> list[Finding]:
+    """Findings as a report has them."""
+    results, specificity = (FAIL, NOT_RUN, NOT_APPLICABLE, PASS), {one.name: one.specificity for one in CHECKS}
+
+    def place(one: Finding) -> tuple[int, int, int]:
+        return results.index(one.result), -specificity[one.check], LEVELS.index(one.level)
+
+    return sorted(found, key=place)
 
 
 def _findings(contract: Contract, subject: Subject) -> list[Finding]:
@@ -129,6 +180,11 @@ def _findings(contract: Contract, subject: Subject) -> list[Finding]:
         return [_unseen(contract, NOT_RUN, _said(error))]
     finally:
         subject.reset()
+    return results_of(contract, problems)
+
+
+def results_of(contract: Contract, problems: Sequence[Problem]) -> list[Finding]:
+    """What a check found: a failure for each problem, or that it passed."""
     if not problems:
         return [_unseen(contract, PASS, "")]
     return [

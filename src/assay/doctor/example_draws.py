@@ -83,7 +83,7 @@ def _of_stream(loader: DataLoader[Any], batches: int) -> ExampleDraws:
 def _of_dataset(loader: DataLoader[Any], batches: int) -> ExampleDraws:
     dataset: Any = loader.dataset
     try:
-        dataset = copy.deepcopy(dataset) if _bytes(dataset) <= COPIED_BYTES else copy.copy(dataset)
+        dataset = copy.deepcopy(dataset) if bytes_of(dataset) <= COPIED_BYTES else copy.copy(dataset)
     except Exception as error:
         return ExampleDraws([], why=f"the dataset cannot be copied ({type(error).__name__})")
     try:
@@ -120,7 +120,7 @@ def input_and_target(example: Any) -> tuple[Any, Any]:
     return (example[0] if isinstance(example, list | tuple) and example else example), None
 
 
-def _bytes(held: Any, depth: int = 4) -> int:
+def bytes_of(held: Any, depth: int = 4) -> int:
     """About how many bytes of arrays an object holds."""
     if isinstance(held, torch.Tensor | np.ndarray):
         return int(held.nbytes)
@@ -129,4 +129,4 @@ def _bytes(held: Any, depth: int = 4) -> int:
     inside = held.values() if isinstance(held, dict) else held if isinstance(held, list | tuple) else ()
     if not isinstance(held, dict | list | tuple) and hasattr(held, "__dict__"):
         inside = vars(held).values()
-    return sum(_bytes(one, depth - 1) for one in islice(inside, 10_000))
+    return sum(bytes_of(one, depth - 1) for one in islice(inside, 10_000))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, RandomSampler
 
 from assay.doctor import start_checks, tensor_tree
 from assay.doctor.example_draws import input_and_target
@@ -23,7 +25,7 @@ def between_examples(subject: Subject) -> list[Problem]:
     batch, size = _few(subject)
     _not_coupled(subject, size)
     start_checks.take_steps_if_constant(subject)
-    if not _uses_targets(subject, batch):
+    if not uses_targets(subject, batch):
         raise NotApplicableError("the loss does not use the targets: it may compare examples with each other")
     base = subject.outputs(batch)
     if not tensor_tree.same(base, subject.outputs(batch)):
@@ -42,6 +44,34 @@ def between_examples(subject: Subject) -> list[Problem]:
             measured="outputs of other examples change with example 0 or 1",
             threshold="no change",
             next_step="look for a mean, softmax or view over the batch dimension, or batch_first left out",
+        )
+    ]
+
+
+def between_batches(subject: Subject) -> list[Problem]:
+    """State that one batch leaves for the next, where batches come in a shuffled order."""
+    loader = subject.train_loader
+    if not isinstance(loader, DataLoader) or not isinstance(loader.sampler, RandomSampler):
+        raise NotApplicableError("batches do not come in a shuffled order: state may be meant to go on")
+    if not subject.copied or len(subject.train.batches) < 2:
+        raise NotApplicableError("the model cannot be copied, or there is one batch")
+    first, kept = subject.model, []
+    try:
+        for before in subject.train.batches[:2]:
+            subject.model = copy.deepcopy(first)
+            subject.outputs(before)
+            kept.append(subject.outputs(subject.train.batches[0]))
+    finally:
+        subject.model = first
+    if tensor_tree.same(*kept) or not all(bool(one.isfinite().all()) for one in kept[0]):
+        return []
+    return [
+        Problem(
+            places=["model"],
+            reason="the output of a batch depends on the batch before it, also in evaluation mode",
+            measured="outputs differ behind two different batches",
+            threshold="no change",
+            next_step="begin each batch with a fresh state, as h = torch.zeros(...)",
         )
     ]
 
@@ -125,7 +155,7 @@ def _few(subject: Subject) -> tuple[Any, int]:
     return tensor_tree.first_rows(subject.batch, FEW, subject.batch_dim), min(size, FEW)
 
 
-def _uses_targets(subject: Subject, batch: Any) -> bool:
+def uses_targets(subject: Subject, batch: Any) -> bool:
     """Whether the loss moves when targets are given to other examples."""
     with torch.no_grad():
         output, target = subject.run(batch)
@@ -211,6 +241,7 @@ def _shifted_pair(batch: Any) -> tuple[Tensor, Tensor]:
 
 CONTRACTS = (
     Contract("examples-mixed", "mixing", 84, between_examples),
+    Contract("state-between-batches", "mixing", 86, between_batches),
     Contract("future-seen", "mixing", 92, along_time),
     Contract("padding-counted", "mixing", 78, from_padding),
 )

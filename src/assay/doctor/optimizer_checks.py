@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -88,6 +89,53 @@ def hidden_modules(subject: Subject) -> list[Problem]:
             measured=f"{len(lost)} parameters with a gradient",
             threshold="0",
             next_step="use nn.ModuleList, nn.ModuleDict or nn.ParameterList",
+        )
+    ]
+
+
+def held_twice(subject: Subject) -> list[Problem]:
+    """A parameter that takes two steps: in one optimizer twice (error), or in two (warning)."""
+    _with_optimizer(subject)
+    names = {id(one): name for name, one in subject.model.named_parameters()}
+    counts = [
+        Counter(id(one) for group in getattr(each, "param_groups", []) for one in group["params"])
+        for each in subject.optimizers
+    ]
+    inside = [one for count in counts for one, times in count.items() if times > 1]
+    across = [one for one, times in Counter(one for count in counts for one in count).items() if times > 1]
+    twice = inside or across
+    if not twice:
+        return []
+    places = [names.get(id(subject.twin.get(one)), "") for one in twice]
+    return [
+        Problem(
+            places=[*filter(None, places[:2]), "optimizer"],
+            reason="parameters stand twice in the optimizer" if inside else "two optimizers hold the same parameters",
+            measured=f"{len(twice)} parameters",
+            threshold="each once",
+            next_step="give each parameter to one group of one optimizer",
+            level="" if inside else "warning",
+        )
+    ]
+
+
+def nothing_held_learns(subject: Subject) -> list[Problem]:
+    """No parameter that an optimizer holds gets a gradient from any batch, although the loss has one."""
+    _with_optimizer(subject)
+    names = [(name, one) for name, one in subject.trained if id(one) in subject.held]
+    subject.model.train()
+    if not names or not subject.traced.value.requires_grad:
+        raise NotApplicableError("no optimizer holds a parameter of the model, or the loss has no gradient")
+    for seed, batch in enumerate(subject.train.batches):
+        if any(one is not None for one in subject.gradients(batch, [one for _, one in names], seed)):
+            return []
+    return [
+        Problem(
+            places=["optimizer", names[0][0]],
+            reason="none of the parameters that the optimizer holds gets a gradient: nothing is learned",
+            measured=f"{len(names)} held, 0 with a gradient in {len(subject.train.batches)} batches",
+            threshold="1 or more",
+            next_step="give the optimizer the parameters that the loss depends on: model.parameters()",
         )
     ]
 
@@ -232,6 +280,8 @@ CONTRACTS = (
     Contract("parameters-held", "optimisation", 82, held_parameters),
     Contract("parameters-replaced", "optimisation", 88, foreign_parameters),
     Contract("parameters-hidden", "optimisation", 90, hidden_modules),
+    Contract("parameters-twice", "optimisation", 89, held_twice),
+    Contract("nothing-held-learns", "optimisation", 84, nothing_held_learns),
     Contract("gradient-cut", "optimisation", 86, cut_gradient),
     Contract("learning-rate", "optimisation", 90, learning_rate),
     Contract("scheduler-optimizer", "optimisation", 90, scheduler_of_optimizer),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -64,14 +65,21 @@ class Subject:
     schedulers: list[Any]
     train_loader: Any
     val_loader: Any
-    metric: Callable[[Any, Any], Any] | None
-    forward: Callable[[nn.Module, Any], tuple[Any, Any]] | None
-    task: str | None
-    batch_dim: int
-    pad_id: int | None
-    budget: int
+    metric: Callable[[Any, Any], Any] | None = None
+    forward: Callable[[nn.Module, Any], tuple[Any, Any]] | None = None
+    planned_steps: int | None = None
+    task: str | None = None
+    batch_dim: int = 0
+    pad_id: int | None = None
+    scheduler_unit: str | None = None
+    accumulate: int = 1
+    clip: float | None = None
+    budget: int = 120
     train: ExampleDraws = field(default_factory=lambda: ExampleDraws([]))
     validation: ExampleDraws = field(default_factory=lambda: ExampleDraws([]))
+    #: what checks share: results by name
+    memory: dict[str, Any] = field(default_factory=dict)
+    began: float = field(default_factory=time.process_time)
 
     def __post_init__(self) -> None:
         inner = getattr(self.original, "_orig_mod", self.original)  # of torch.compile

@@ -50,12 +50,29 @@ def watched(request: MeasureRequest, params: Params, say: Callable[[str], None] 
     return Progress(Path(request.curves), Path(request.log), total, say, replicates=count, name=name)
 
 
+def ignored(_what: object) -> None:
+    """What is told to nobody."""
+
+
+def nobody() -> str:
+    """No module."""
+    return ""
+
+
 @dataclass(frozen=True)
 class Watch:
     """What a stage looks at while its request is answered."""
 
     ready: Callable[[], None]  # once all is imported, before anything trains; raises to refuse
     late: Callable[[], list[str]]  # modules imported since that nobody had seen
+    #: given a `training.missing_replicates.RequestRun` that is about to train; raises to refuse
+    before: Callable[[Any], None] = ignored
+    #: gives the module that watches a loop of the task's own, in the loop's process; "" for none
+    loop_watch: Callable[[], str] = nobody
+    #: given what that found, as plain values
+    loop_seen: Callable[[list[dict[str, Any]]], None] = ignored
+    #: given the cache once all replicates are in it, wherever they were trained
+    done: Callable[[ReplicateCache], None] = ignored
 
 
 #: who asks for an accepted strategy, whose files do not change

@@ -12,11 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
-import numpy as np
 from msgspec import UNSET
 
-from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
-from assay.changes import strategy_content
+from assay.baseline.accepted_strategy import FLOOR
 from assay.core import sanitize_output, schemas
 from assay.core.errors import UsageError
 from assay.core.paths import ARMS
@@ -24,18 +22,15 @@ from assay.data import example_notes, storage
 from assay.data.storage import Examples
 from assay.history import first_look_terms, look_ledger, strategy_hash
 from assay.metrics import (
-    arm_costs,
     candidate_verdict,
     evaluation_look,
     evaluation_setup,
     floor_scores,
     metric_definition,
-    new_examples_interval,
     ran_on_this_machine,
     reported_scores,
     result_files,
     scored_arm,
-    slice_losses,
     slice_scores,
     undeclared_file_reads,
 )
@@ -46,22 +41,13 @@ from assay.metrics.result_files import Evaluated
 from assay.metrics.scored_arm import Ruler, Scored
 from assay.metrics.slice_scores import SliceFinding, SliceJudge
 from assay.metrics.task_metrics import Metric
-from assay.report import comparison_text
 from assay.runtime import dvc_yaml, environment, files, progress_line, task_source
 from assay.runtime.stage_setup import StageContext, start
-from assay.stages import write_cases
-from assay.stats import alpha_budget, baseline_drift, cautions, sequential_testing, training_cost
-from assay.stats.arm_comparison import Comparison
+from assay.stages import verdict_lines, write_cases
+from assay.stats import alpha_budget
 from assay.stats.sequential_testing import Look
 
 CANDIDATE, BASELINE = "candidate", "baseline"
-#: what a reported number cannot say
-NO_PREDICTIONS = (
-    "new examples: not known, a reported number has no predictions, and no test part; fit() in a task gives both "
-    "for about eight lines (docs/tasks.md)"
-)
-#: digits of a score that stands outside of a comparison
-DIGITS = 4
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
@@ -86,7 +72,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         ran_on_this_machine.note_code(ctx.run.home, code)
         _note(ctx, found, code)
         write_cases.write(ctx, found)
-        said = (*_lines(ctx, found, against), *_metric_changes(ctx, own, parents, standard))
+        said = (*verdict_lines.lines(ctx, found, against), *_metric_changes(ctx, own, parents, standard))
         files.write_text(ctx.layout.verdict, "".join(f"{sanitize_output.lines(line)}\n" for line in said))
 
 
@@ -111,7 +97,7 @@ def _of_script(ctx: StageContext) -> None:
     result_files.write(ctx.layout, found)
     write_cases.of_script(ctx, found)
     _note(ctx, found, version)
-    said = (*_lines(ctx, found, against), *_metric_changes(ctx, own, parents, standard))
+    said = (*verdict_lines.lines(ctx, found, against), *_metric_changes(ctx, own, parents, standard))
     files.write_text(ctx.layout.verdict, "".join(f"{sanitize_output.lines(line)}\n" for line in said))
 
 
@@ -274,77 +260,3 @@ def _judge(
         return candidate_verdict.against_baseline(candidate, baseline, today.metric, test, look, fixed)
     scores = {name: score[today.decides] for name, score in floors.items()}
     return candidate_verdict.against_floor(candidate, scores, today.metric, test, look, fixed)
-
-
-def _lines(ctx: StageContext, found: Evaluated, against: int) -> Iterator[str]:
-    """The verdict and everything that must not be overlooked beside it."""
-    judged, ruler_ = found.judgement, found.ruler
-    if judged.comparison is None:
-        yield f"{judged.verdict}: {judged.reason}" + (f"; next: {judged.hint}" if judged.hint else "")
-        if ctx.params.is_script:
-            values = found.candidate.values(ruler_.decides)
-            yield f"{'':11}{comparison_text.alone(values, ruler_.decides, found.metric_version)}"
-    else:
-        result, version = judged.comparison, found.metric_version
-        interval = new_examples_interval.interval(found, result, ctx.params.judge.test)
-        name = ruler_.decides
-        yield comparison_text.verdict_lines(result, name, judged.against, version, against, interval, found.lost)
-        if interval is not None:
-            yield f"{'':11}{comparison_text.new_examples_line(interval, comparison_text.decimals(result))}"
-        yield from (f"{'':11}{line}" for line in slice_losses.remarks(found.slices))
-        if found.slices and not result_files.declares_slices(ctx.layout):
-            entry = "`- results/slices.csv: {cache: false}` under stages.evaluate.plots in dvc.yaml"
-            yield f"{'':11}for a table of them add {entry}"
-        if ctx.params.is_script:
-            yield f"{'':11}{NO_PREDICTIONS}"
-        yield from _futility(ctx, judged, result)
-        yield from _cost(ctx, found)
-    if found.baseline is None:
-        yield from (f"{'':11}{line}" for line in floor_scores.reasons(found.absent_floors))
-    for group in found.arms:
-        for line in cautions.made_differently(group.arm.arm, (one.execution for one in group.replicates)):
-            yield f"{'':11}caution: {line}"
-        for note in group.arm.measurement.texts("caution") if group.arm.measurement else ():
-            yield f"{'':11}caution: {group.arm.arm}: {note}"
-    for late in found.candidate.arm.unproven:
-        yield f"unproven: {late} was imported after the check; git add it, and add it to the stage's deps in dvc.yaml"
-    path = ctx.layout.accepted
-    named = schemas.decode(files.read_bytes(path, "dvc repro -f context"), AcceptedStrategy, str(path))
-    yield from _drift(named, found, ctx.params.judge.alpha)
-    yield from _changes(ctx, named)
-
-
-def _drift(named: AcceptedStrategy, found: Evaluated, alpha: float) -> Iterator[str]:
-    """What the tag says of the baseline, where another version of the library measured it again."""
-    then, arm_ = named.then, found.baseline
-    if then is None or then.mean is None or arm_ is None or not arm_.values(found.ruler.decides):
-        return
-    again = arm_.arm.environment.library != named.fingerprint
-    if again and named.metric_version == found.metric_version and found.profile == "full":
-        moved = baseline_drift.drift((then.mean, then.sd, then.n), np.array(arm_.values(found.ruler.decides)))
-        for line in comparison_text.drift_lines(moved, named.name, named.library, alpha, DIGITS):
-            yield f"{'':11}{line}"
-
-
-def _futility(ctx: StageContext, judged: Judgement, result: Comparison) -> Iterator[str]:
-    """That progress at the last look of the plan is unlikely, at the level which this account leaves for that look."""
-    looks, level = ctx.params.judge.looks, judged.last_level
-    if level is None or not looks or result.candidate.n >= looks[-1]:
-        return
-    if sequential_testing.futile(result, looks[-1], level):
-        yield f"{'':11}futile: progress at n={looks[-1]} is unlikely; stopping here costs no error (non-binding)"
-
-
-def _cost(ctx: StageContext, found: Evaluated) -> Iterator[str]:
-    """A gain that costs more than the project wants to pay."""
-    most = ctx.params.judge.max_cost
-    if most is not None and found.baseline is not None and found.judgement.verdict == "progress":
-        for line in training_cost.over(arm_costs.of_both(found.baseline, found.candidate), most):
-            yield f"{'':11}{line}"
-
-
-def _changes(ctx: StageContext, named: AcceptedStrategy) -> Iterator[str]:
-    if named.name != FLOOR:
-        profile = ctx.params.profile
-        found = strategy_content.changes_since(ctx.layout, ctx.run.home, named.commit, profile)
-        yield f"changed against {named.name}: {found}"

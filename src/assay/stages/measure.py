@@ -39,6 +39,7 @@ def measured(request: MeasureRequest, root: Path, watch: Watch = NOBODY) -> tupl
     found = assemble_measurement.at_hand(request, settings, sample)
     timing.mark("data")
     if found is not None:
+        watch.done(found.store)
         return assemble_measurement.write_kept(request, settings, sample, found), found.told.unproven
     gc.disable()  # as in assay/__main__.py
     learning = importlib.import_module("assay.training.train_and_predict")

@@ -20,6 +20,7 @@ from assay.runtime import dvc_yaml, files, source_analysis_cache
 from assay.runtime.stage_setup import StageContext, start
 from assay.stages import script_train
 from assay.stages.measure import measured
+from assay.stages.train_doctor import TrainDoctor
 
 ARM = "candidate"
 
@@ -53,9 +54,13 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     source_analysis_cache.save(ctx.run.store.sources)
     settings = {"parameters": msgspec.to_builtins(ctx.params), "environment": msgspec.to_builtins(today(ctx))}
     files.write_text(ctx.layout.settings("train"), json.dumps(settings, indent=2) + "\n")
-    found, unproven = measured(asked, root, Watch(code.check, ctx.unproven))
+    doctor = TrainDoctor(ctx)
+    watch = Watch(code.check, ctx.unproven, doctor.before, doctor.loop_watch, doctor.loop_seen, doctor.done)
+    found, unproven = measured(asked, root, watch)
+    doctor.diverged(found.replicates)
     for note in found.texts("remark", "caution"):  # the first stage said what is not kept
         print(sanitize_output.line(f"{ARM}: {note}"))
+    doctor.write()
     Path(asked.answer).unlink()  # it is inside the record below
     arm = schemas.Arm(
         arm=ARM,

@@ -20,6 +20,7 @@ from assay.replicates.measure_request import ALONE, today
 from assay.runtime import parent_watch
 from assay.runtime.stage_setup import start
 from assay.stages.train import candidate
+from assay.stages.train_doctor import TrainDoctor
 
 
 def main(root: Path, arguments: Sequence[str]) -> None:
@@ -39,7 +40,7 @@ def main(root: Path, arguments: Sequence[str]) -> None:
     def late() -> list[str]:
         return [file for file in ctx.unproven() if file not in own]
 
-    watch = Watch(code.check, late)
+    watch = Watch(code.check, late, TrainDoctor(ctx, quiet=True).before)  # what it finds is kept for `train` to say
     ahead.train(asked, root, settings, sample, Path(arguments[0]), watch, lambda: os.write(parent, b"."))
 
 

@@ -17,12 +17,16 @@ from assay.baseline import candidate_seeds
 from assay.replicates.measure_request import request, training_closure, training_code
 from assay.runtime import source_analysis_cache
 from assay.runtime.stage_setup import start
+from assay.stages.train_doctor import TrainDoctor
 from assay.training.grid_cache_warmup import ahead
 
 
 def main(root: Path, arguments: Sequence[str]) -> None:
     settings = [json.loads(argument) for argument in arguments]
     ctx = start(root, "train")
+    if ctx.params.machine.doctor == "error":  # each run ends itself where the doctor finds one
+        print(0)
+        return
     replicates = settings[0].get("replicates", ctx.params.replicates)  # settings that train together agree in it
     ctx = dataclasses.replace(ctx, params=msgspec.structs.replace(ctx.params, replicates=replicates))
     reached = training_closure(root, ctx.params.task.name)
@@ -35,4 +39,4 @@ def main(root: Path, arguments: Sequence[str]) -> None:
     def late() -> list[str]:
         return [file for file in ctx.unproven() if file not in own]
 
-    print(ahead(asked, root, settings, late))
+    print(ahead(asked, root, settings, late, TrainDoctor(ctx, quiet=True).before))

@@ -18,8 +18,10 @@ from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest
 from assay.replicates import assemble_measurement
 from assay.replicates import train_and_eval_examples as samples
+from assay.replicates.assemble_measurement import ignored
 from assay.runtime import dvc_yaml
 from assay.training import device
+from assay.training.missing_replicates import RequestRun
 from assay.training.training_setup import prepare
 from assay.training.vmap import mixed_settings
 
@@ -32,10 +34,11 @@ def ahead(
     root: Path,
     changes: Sequence[Mapping[str, Any]],
     late: Callable[[], list[str]] = list,
+    before: Callable[[RequestRun], None] = ignored,
 ) -> int:
     """Train what `request` lacks under each of `changes` (dotted key → value) and can share lanes; how many replicates.
 
-    `late` tells modules imported meanwhile that nobody had seen.
+    `late` tells modules imported meanwhile that nobody had seen; `before` is given each group that is about to train.
     Raises UsageError for what the task, the parameters or the data get wrong.
     """
     content = dvc_yaml.parameters(root)
@@ -47,7 +50,7 @@ def ahead(
             same.append(settings)
     batch = max(2, LANES // len(request.replicates))
     parts = (same[start : start + batch] for same in families.values() for start in range(0, len(same), batch))
-    return sum(_family(request, root, part, late) for part in parts if len(part) > 1)
+    return sum(_family(request, root, part, late, before) for part in parts if len(part) > 1)
 
 
 def _alike(params: Params) -> bytes:
@@ -55,7 +58,13 @@ def _alike(params: Params) -> bytes:
     return msgspec.json.encode(json_form(msgspec.to_builtins(parameters.alike(params))), order="deterministic")
 
 
-def _family(request: MeasureRequest, root: Path, same: Sequence[Params], late: Callable[[], list[str]]) -> int:
+def _family(
+    request: MeasureRequest,
+    root: Path,
+    same: Sequence[Params],
+    late: Callable[[], list[str]],
+    before: Callable[[RequestRun], None],
+) -> int:
     ready = prepare(request, root, same[0], samples.read(request, same[0]))
     if ready.task.fit is not None:
         return 0
@@ -64,6 +73,8 @@ def _family(request: MeasureRequest, root: Path, same: Sequence[Params], late: C
     try:
         with device.products(train.precision), device.determinism(train.deterministic) as nondeterministic:
             groups = [ready.group(request, settings, progress, nondeterministic) for settings in same]
+            for group in groups:
+                group.before = before
             return mixed_settings.train(groups, progress, late)
     finally:
         progress.close()

@@ -6,13 +6,15 @@ cache has (`training.missing_replicates`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from assay.core import sanitize_output
 from assay.core.params_yaml import Params
 from assay.core.schemas import FOREGROUND, MeasureRequest, Note
 from assay.replicates import safetensors_check
+from assay.replicates.assemble_measurement import ignored
 from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Progress
@@ -35,26 +37,32 @@ class LoopReplicates:
         self.store, self.progress = store, progress
         self.peak_memory = 0
 
-    def train(self, numbers: Sequence[int]) -> None:
-        """Train these and hand each to the progress, which keeps it."""
+    def train(
+        self, numbers: Sequence[int], watch: str = "", seen: Callable[[list[dict[str, Any]]], None] = ignored
+    ) -> None:
+        """Train these and hand each to the progress, which keeps it. `watch` names the module that watches the first of
+        them; `seen` is given what it found."""
         if len(numbers) > 1 and self.request.execution != FOREGROUND:
             replicate_process.warm_up()
-        for number in numbers:
-            self._train(number)
+        for place, number in enumerate(numbers):
+            found = self._train(number, "" if place else watch)
+            if found:
+                seen(found)
 
-    def _train(self, number: int) -> None:
+    def _train(self, number: int, watch: str) -> list[dict[str, Any]]:
         """Train one; once it is kept its checkpoints have done their work."""
         with loop_checkpoints.checkpoints(self.request.cache, self.store.names, number) as kept:
             heard = _Heard(self, number, kept)
             if kept.resumes:
                 self.progress.say(f"replicate {number} resumes from what an interrupted run left in data.checkpoints")
             answer = self._answer(
-                ReplicateJob(self.request, self.params, self.ready.task.root, number, kept.folder), heard
+                ReplicateJob(self.request, self.params, self.ready.task.root, number, kept.folder, watch=watch), heard
             )
             assert answer.outcome is not None
             self.progress.finished(replace(answer.outcome, curve=heard.curve))
             if not any(note.kind == "uncached" for note in self.store.notes):
                 kept.clear()
+        return answer.watched
 
     def can_predict(self, outcome: Outcome) -> bool:
         """Whether the task's load() can predict new examples by the weights of `outcome`."""

@@ -6,9 +6,10 @@ for the rest only when it has nothing left to do, so that none waits for one tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -17,6 +18,7 @@ import torch
 from assay.core.params_yaml import Params
 from assay.core.schemas import FOREGROUND, PREDICTIONS, Divergence, MeasureRequest
 from assay.data.storage import Examples
+from assay.replicates.assemble_measurement import ignored, nobody
 from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.training_progress import Progress
@@ -53,6 +55,9 @@ class RequestRun:
         self.store = store
         self.progress = progress
         self.found: dict[int, Outcome] = {}
+        self.before: Callable[[RequestRun], None] = ignored  # called once something is about to train
+        self.loop_watch: Callable[[], str] = nobody  # module that watches a loop of the task's own
+        self.loop_seen: Callable[[list[dict[str, Any]]], None] = ignored
         progress.keep = self.keep
 
     def outcomes(self) -> list[Outcome]:
@@ -106,11 +111,13 @@ class RequestRun:
         if self.task.fit is None:
             model_init.check(self.plan)
             self.note_start()
+        self.before(self)
+        if self.task.fit is None:
             asked = self.request.execution
             execution = "sequential" if asked == FOREGROUND else asked
             run_replicates.run(self.plan, self.request.replicates, numbers, execution, self.progress, self.store)
             return
-        self.loop.train(numbers)
+        self.loop.train(numbers, self.loop_watch(), self.loop_seen)
 
     def note_start(self) -> None:
         """Keep with the replicates that all of them begin with the same weights, if they do."""

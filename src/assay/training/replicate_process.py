@@ -25,7 +25,7 @@ from assay.replicates import train_and_eval_examples
 from assay.replicates.replicate_result import Outcome, Point
 from assay.runtime import fork_safety, parent_watch, progress_line, task_source, tracked_code_check
 from assay.runtime.supervised_process import ProcessEnd, SupervisedProcess
-from assay.training import custom_fit, device, target_tensors, task_interface
+from assay.training import configured_task, custom_fit, device, loop_watch, task_interface
 from assay.training.custom_fit import LoopRun
 from assay.training.example_inputs import DecodeCache
 from assay.training.random_streams import Streams
@@ -48,6 +48,7 @@ class ReplicateJob(NamedTuple):
     number: int
     checkpoints: Path
     weights: bytes | None = None
+    watch: str = ""  # module that watches the loop, by its name
 
 
 class ReadyJob(NamedTuple):
@@ -66,6 +67,7 @@ class ReplicateAnswer(NamedTuple):
     nondeterministic: list[str]
     imported: list[str]
     peak_memory: int
+    watched: list[dict[str, Any]]  # what the watch found
 
 
 def warm_up() -> None:
@@ -127,8 +129,7 @@ def work(payload: Any, messages: Connection) -> None:
 
 def _read(job: ReplicateJob) -> ReadyJob:
     sample = train_and_eval_examples.read(job.request, job.params)
-    task = task_interface.load(job.params.task.name, job.root, job.params.model)
-    return ReadyJob(target_tensors.with_parts(task, sample.evaluated.several), sample.train, sample.evaluated)
+    return ReadyJob(configured_task.load(job.params, job.root, sample.train), sample.train, sample.evaluated)
 
 
 def _answer(job: ReplicateJob, ready: ReadyJob, tell: Callable[[Any], None]) -> ReplicateAnswer:
@@ -145,13 +146,17 @@ def _answer(job: ReplicateJob, ready: ReadyJob, tell: Callable[[Any], None]) -> 
         tell=tell,
         note=tell,
     )
-    with device.products(train.precision), device.determinism(train.deterministic) as nondeterministic:
+    with (
+        device.products(train.precision),
+        device.determinism(train.deterministic) as nondeterministic,
+        loop_watch.watching(job.watch) as watched,
+    ):
         outcome = custom_fit.fit(run) if job.weights is None else None
         predictions = None if job.weights is None else custom_fit.predict(run, job.weights)
     started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     place = torch.device("cuda" if started else "cpu")
     imported = tracked_code_check.imported(job.root)
-    return ReplicateAnswer(outcome, predictions, nondeterministic, imported, device.peak_memory(place))
+    return ReplicateAnswer(outcome, predictions, nondeterministic, imported, device.peak_memory(place), watched)
 
 
 def _silent(job: ReplicateJob, task: Task, end: ProcessEnd) -> UsageError:

@@ -58,7 +58,9 @@ def trained(
             device.metered() as readings,
         ):
             group = ready.group(request, params, progress, nondeterministic)
+            group.before, group.loop_watch, group.loop_seen = watch.before, watch.loop_watch, watch.loop_seen
             outcomes = group.outcomes()
+            watch.done(group.store)
         training = timing.mark("training")
         cost = _cost(ready, group, readings)
         unproven = assemble_measurement.tell(request, group.store, outcomes, watch.late(), cost)

@@ -45,6 +45,7 @@ def train(groups: Sequence[RequestRun], progress: Progress, late: Callable[[], l
         model_init.check(plan)
         for group in groups:
             group.note_start()
+            group.before(group)
         with thread_count.threads(plan):
             return sum(_train(plan, part, progress, late) for part in _chunks(plan, lanes))
     finally:

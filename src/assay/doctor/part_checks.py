@@ -1,0 +1,186 @@
+"""Checks of examples by what they say: sentinels, targets among inputs, labels and scales of both parts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from assay.doctor.data_checks import FEWEST
+from assay.doctor.example_draws import ExampleDraws, input_and_target
+from assay.doctor.problem import Contract, Problem
+from assay.doctor.subject import NotApplicableError, Subject
+
+Table = NDArray[np.float64]
+#: numbers that stand for a value which is missing
+SENTINELS = (-999.0, -9999.0, -99999.0, 9999.0, 99999.0)
+#: most numbers of an example that are looked at one by one
+WIDEST = 4096
+#: factor between the sizes of training and validation inputs that is no chance
+APART = 10.0
+#: standard deviations between the means of both parts, on average over columns
+FAR = 2.0
+#: examples of a label in validation that training never has
+UNKNOWN = 3
+
+
+def sentinels(subject: Subject) -> list[Problem]:
+    """Columns in which a number such as -999 stands for what is missing, far from all others."""
+    table = table_of_inputs(subject.train)
+    for value in SENTINELS:
+        held = table == value
+        share = held.mean(0)
+        others = np.where(held, 0.0, np.abs(np.nan_to_num(table))).max(0)
+        found = np.flatnonzero((share > 0) & (share < 0.9) & (held.sum(0) >= 2) & (others < abs(value) / 10))
+        if len(found):
+            return [
+                Problem(
+                    places=["train_loader inputs"],
+                    reason=f"column {found[0]} holds {value:g} among numbers far smaller: a missing value as a number",
+                    measured=f"{100 * share[found[0]]:.0f} % are {value:g}, the others at most {others[found[0]]:.3g}",
+                    threshold="no such number",
+                    next_step="fill it from training rows, and add a column that says where it was missing",
+                )
+            ]
+    return []
+
+
+def several_labels(subject: Subject) -> list[Problem]:
+    """Equal inputs with different labels, where inputs are too rich to repeat by chance."""
+    table, labels = table_of_inputs(subject.train), target_numbers(subject.train)
+    if len({*table[:FEWEST].ravel().tolist()}) < FEWEST or bool((labels != labels.round()).any()):
+        raise NotApplicableError("inputs have few values, or labels are no whole numbers: repeats are natural")
+    seen: dict[bytes, set[float]] = {}
+    for row, label in zip(table, labels.tolist(), strict=True):
+        seen.setdefault(row.tobytes(), set()).add(label)
+    torn = sum(len(seen[row.tobytes()]) > 1 for row in table)
+    if torn < 0.05 * len(table):
+        return []
+    return [
+        Problem(
+            places=["train_loader labels", "train_loader dataset"],
+            reason="equal inputs have different labels: no model can learn both",
+            measured=f"{torn} of {len(table)} examples",
+            threshold="5 %",
+            next_step="look at how inputs and labels are joined",
+        )
+    ]
+
+
+def label_sets(subject: Subject) -> list[Problem]:
+    """Labels of validation that training never shows."""
+    for part in (subject.train, subject.validation):
+        if part.examples is None or len(part.examples) < FEWEST:
+            raise NotApplicableError(part.why or f"fewer than {FEWEST} examples")
+    ours, theirs = (target_numbers(part) for part in (subject.train, subject.validation))
+    if bool((ours != ours.round()).any()) or len(set(ours.tolist())) > len(ours) // 8:
+        raise NotApplicableError("targets are no labels")
+    unknown = {one: n for one, n in Counter(theirs.tolist()).items() if one not in set(ours.tolist()) and n >= UNKNOWN}
+    if not unknown:
+        return []
+    label, count = max(unknown.items(), key=lambda pair: pair[1])
+    return [
+        Problem(
+            places=["val_loader labels", "train_loader labels"],
+            reason=f"validation has the label {label:g}, which training never has",
+            measured=f"{count} of {len(theirs)} validation examples, 0 of {len(ours)} training examples",
+            threshold="labels that training has",
+            next_step="number labels in one way for both parts, and split so that each part has all",
+        )
+    ]
+
+
+def scaled_otherwise(subject: Subject) -> list[Problem]:
+    """Validation inputs of another size than training inputs, by far more than folds of training differ."""
+    ours, theirs = table_of_inputs(subject.train), table_of_inputs(subject.validation)
+    if ours.shape[1] != theirs.shape[1] or len(theirs) < FEWEST:
+        raise NotApplicableError(f"inputs of both parts have other shapes, or fewer than {FEWEST} examples")
+    ours, theirs = np.nan_to_num(ours), np.nan_to_num(theirs)
+    sizes = [float(np.sqrt((ours[fold::5] ** 2).mean())) for fold in range(5)]
+    own, other = float(np.sqrt((ours**2).mean())), float(np.sqrt((theirs**2).mean()))
+    if not own or not other or max(sizes) > 2 * min(sizes):
+        raise NotApplicableError("inputs are zero, or folds of training differ in size themselves")
+    ratio = other / own
+    if 1 / APART < ratio < APART:
+        return []
+    return [
+        Problem(
+            places=["val_loader inputs", "train_loader inputs"],
+            reason="validation inputs have another scale than training inputs",
+            measured=f"{ratio:.3g} times the size; folds of training lie within {min(sizes):.3g} to {max(sizes):.3g}",
+            threshold=f"less than {APART:g} times, either way",
+            next_step="prepare both parts alike, with statistics of the training part",
+        )
+    ]
+
+
+def far_validation(subject: Subject) -> list[Problem]:
+    """Validation inputs whose means lie far from training's, by far more than parts of training in a row do."""
+    ours, theirs = table_of_inputs(subject.train), table_of_inputs(subject.validation)
+    if ours.shape[1] != theirs.shape[1]:
+        raise NotApplicableError("inputs of both parts have other shapes")
+    ours, theirs = np.nan_to_num(ours), np.nan_to_num(theirs)
+    spread = np.where(ours.std(0) > 0, ours.std(0), np.inf)
+    shift, *folds = (
+        float((np.abs(part.mean(0) - ours.mean(0)) / spread).mean()) for part in (theirs, *np.array_split(ours, 5))
+    )
+    if shift < FAR or shift < 4 * max(folds):
+        return []
+    return [
+        Problem(
+            places=["val_loader inputs", "train_loader inputs"],
+            reason="validation inputs lie far from training inputs",
+            measured=f"{shift:.1f} standard deviations a column; parts of training differ by {max(folds):.1f} at most",
+            threshold=f"{FAR:g}",
+            next_step="prepare both parts alike; where the world has changed, validate on what comes next",
+        )
+    ]
+
+
+def table_of_inputs(part: ExampleDraws) -> Table:
+    """(N, D) inputs, where an example has one array of floating-point numbers."""
+    if part.examples is None or len(part.examples) < FEWEST:
+        raise NotApplicableError(part.why or f"fewer than {FEWEST} examples")
+    rows = [_array(input_and_target(one)[0]) for one in part.examples]
+    if any(row is None or row.shape != _shape(rows) for row in rows):
+        raise NotApplicableError("inputs are not one array of floating-point numbers, of one shape")
+    if len(_flat(rows[0])) > WIDEST:
+        raise NotApplicableError(f"inputs have more than {WIDEST} numbers")
+    return np.stack([_flat(row) for row in rows])
+
+
+def _flat(row: NDArray[Any] | None) -> Table:
+    assert row is not None
+    return row.astype(np.float64).ravel()
+
+
+def _shape(rows: Sequence[NDArray[Any] | None]) -> tuple[int, ...]:
+    return () if rows[0] is None else rows[0].shape
+
+
+def _array(value: Any) -> NDArray[Any] | None:
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().numpy() if value.layout == torch.strided else None
+    return value if isinstance(value, np.ndarray) and value.dtype.kind == "f" else None
+
+
+def target_numbers(part: ExampleDraws) -> Table:
+    """(N,) targets, where they are one number an example."""
+    assert part.examples is not None
+    try:
+        return np.array([float(input_and_target(one)[1]) for one in part.examples])
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise NotApplicableError("targets are not one number an example") from error
+
+
+CONTRACTS = (Contract("validation-scaled-otherwise", "data", 91, scaled_otherwise),)
+CHECKS = (
+    Contract("validation-far", "data", 74, far_validation, "warning", "statistics"),
+    Contract("sentinels", "data", 70, sentinels, "warning", "statistics"),
+    Contract("several-labels", "data", 72, several_labels, "warning", "statistics"),
+    Contract("label-sets", "data", 86, label_sets, "warning", "statistics"),
+)
