@@ -172,8 +172,15 @@ def commands_page() -> str:
     )
     group = cli.LazyGroup()
     context = click.Context(group, info_name="assay")
-    sections = [command_section(name, group.get_command(context, name), context) for name in cli.COMMANDS]
+    sections = [part for name in cli.COMMANDS for part in sections_of(name, group.get_command(context, name), context)]
     return "\n".join((head, *sections))
+
+
+def sections_of(name: str, command: click.Command | None, parent: click.Context) -> list[str]:
+    """The section of a command, and those of the commands below it."""
+    found = [command_section(name, command, parent)]
+    below = command.commands if isinstance(command, click.Group) else {}
+    return found + [command_section(f"{name} {one}", below[one], parent) for one in below]
 
 
 def command_section(name: str, command: click.Command | None, parent: click.Context) -> str:

@@ -13,7 +13,10 @@ SOURCE = Path(__file__).parents[2] / "src" / "assay"
 PLACES = {
     r"click\.echo\(|\bprint\(|click\.secho\(": ("cli", {"cli/printing.py"}),
     r"np\.load\(|numpy\.load\(": (".", {"serving/predict.py"}),
-    r"allow_pickle=True|pickle\.loads?\(|(?<!safetensors\.)torch\.load\(": (".", set()),
+    r"allow_pickle=True|pickle\.loads?\(|(?<!safetensors\.)torch\.load\(": (
+        ".",
+        {"training/pretrained_weights.py"},  # in a command that a message shows
+    ),
     r"\.splitlines\(": ("history", {"history/metric_changing_commits.py"}),
     r"rpartition\(\"-\"\)\[0\]|metric_version.*split\(": (".", set()),
     r"std\(.*ddof=1": (".", {"stats/arm_scores.py"}),

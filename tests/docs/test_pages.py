@@ -104,6 +104,8 @@ def _of_assay(words: list[str]) -> str:
         return f"no command {words[0]!r}"
     command = LazyGroup().get_command(click.Context(LazyGroup()), words[0])
     assert command is not None
+    if isinstance(command, click.Group) and words[1:] and words[1] in command.commands:
+        command = command.commands[words[1]]
     if command.context_settings.get("ignore_unknown_options"):
         return ""
     known = {name for one in command.params for name in (*one.opts, *one.secondary_opts)} | {

@@ -251,9 +251,8 @@ REPOSITORIES = [
         replaced(
             "import train\n\n\ndef prepare():\n    inputs, targets = train.load_data()\n"
             '    return {"inputs": inputs, "targets": targets, "classes": ["odd", "even"]}',
-            "def fit(params, data, seed):\n"
-            "    net = train.train(train.Net(), torch.tensor(data.inputs), torch.tensor(data.targets), params['lr'])\n"
-            "    return lambda inputs: net(torch.tensor(inputs)).softmax(-1).detach().numpy()",
+            "def fit(params, data, seed, log):\n"
+            "    return train.train(train.Net(), data.train.inputs, data.train.targets, params['lr'])",
         ),
     ),
     Foreign(
@@ -264,9 +263,9 @@ REPOSITORIES = [
         replaced(
             "import lit\n\n\ndef prepare():\n    found = lit.load_iris()\n"
             '    return {"inputs": found.data, "targets": found.target, "classes": list(found.target_names)}',
-            "def fit(params, data, seed):\n    net = lit.LitIris(params['lr'])\n"
-            "    lit.trainer(params['train']['epochs']).fit(net, lit.loader(data.inputs, data.targets))\n"
-            "    return lambda inputs: net(torch.tensor(inputs).float()).softmax(-1).detach().numpy()",
+            "def fit(params, data, seed, log):\n    net = lit.LitIris(params['lr'])\n"
+            "    lit.trainer(params['train']['epochs']).fit(net, lit.loader(data.train.inputs, data.train.targets))\n"
+            "    return net",
         ),
         packages=("lightning",),
     ),
@@ -278,9 +277,8 @@ REPOSITORIES = [
         replaced(
             "import finetune\n\n\ndef prepare():\n    ids, labels = finetune.load_data()\n"
             '    return {"inputs": ids, "targets": labels, "classes": ["second", "first"]}',
-            "def fit(params, data, seed):\n"
-            "    model = finetune.fine_tune(data.inputs, data.targets, params['lr'])\n"
-            "    return lambda inputs: model(torch.tensor(inputs)).logits.softmax(-1).detach().numpy()",
+            "def fit(params, data, seed, log):\n"
+            "    return finetune.fine_tune(data.train.inputs, data.train.targets, params['lr'])",
         ),
         packages=("transformers", "accelerate"),
     ),

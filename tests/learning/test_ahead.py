@@ -27,6 +27,19 @@ TOGETHER = {
     "clipped alike": ({"optimizer": "adam", "clip": 0.5}, [{}, {}, {}]),
     "momentum": ({"optimizer": "sgd"}, [{"momentum": 0.9}, {"momentum": 0.5}, {"momentum": 0.99}]),
     "some clipped": ({"optimizer": "adamw"}, [{"clip": 0.5}, {"clip": 0.0}, {"clip": 0.01}]),
+    "by groups of parameters": (
+        {
+            "optimizer": "adamw",
+            "schedule": "linear",
+            "warmup_epochs": 0.5,
+            "no_decay": ["biases"],
+            "layer_decay": 0.5,
+            "l1": 1e-4,
+            "accumulate": 2,
+            "ema_decay": 0.5,
+        },
+        [{"clip": 0.5}, {"clip": 0.0}, {"clip": 0.0}],
+    ),
     "all differ": (
         {"optimizer": "sgd", "schedule": "cosine"},
         [{"momentum": 0.9, "clip": 0.0}, {"momentum": 0.8, "clip": 0.3}, {"momentum": 0.9, "clip": 2.0}],

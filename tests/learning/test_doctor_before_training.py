@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,7 +30,7 @@ def doctor(project: Project, word: str) -> TrainDoctor:
 def trained(project: Project, word: str, out: str, **more: Any) -> TrainDoctor:
     asked, beside = project.request([0, 1], out, **more), doctor(project, word)
     settings = assemble_measurement.requested(asked, project.root)
-    watch = Watch(lambda: None, list, beside.before, beside.around, beside.done)
+    watch = Watch(lambda: None, list, beside.before, beside.done)
     train_and_predict.trained(asked, project.root, settings, samples.read(asked, settings), watch)
     return beside
 
@@ -96,54 +94,6 @@ def test_a_loop_of_the_tasks_own_is_not_looked_at(make: Make) -> None:
     )
     found = trained(project, "warn", "out").record
     assert found is not None and found.why == train_doctor.FIT
-
-
-@dataclass
-class Finding:
-    check: str
-    result: str = "fail"
-    level: str = "warning"
-    reason: str = "seen"
-    places: list[str] = field(default_factory=list)
-
-
-@pytest.mark.parametrize("fails", ["", "begins", "ends", "reports"])
-def test_a_loop_of_the_tasks_own_is_watched(make: Make, monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
-    """The first replicate, also where its loop raises; whatever the watch does wrong ends no run."""
-    calls = []
-
-    class Watched:
-        def __enter__(self) -> None:
-            calls.append("begins")
-            if fails == "begins":
-                raise ValueError
-
-        def __exit__(self, kind: object, *_: object) -> None:
-            calls.append(kind)
-            if fails == "ends":
-                raise ValueError
-
-        @property
-        def report(self) -> SimpleNamespace:
-            if fails == "reports":
-                raise ValueError
-            return SimpleNamespace(findings=[Finding("plateau")])
-
-    monkeypatch.setitem(sys.modules, "a_watch", SimpleNamespace(watch=Watched))  # type: ignore[arg-type]
-    monkeypatch.setitem(train_doctor.MODULES, "watched", "a_watch")
-    project = make("def fit(params, data, seed):\n    return lambda inputs: inputs.reshape(len(inputs), -1)[:, :10]\n")
-    found = trained(project, "warn", "out").record
-    assert found is not None and project.predictions().shape == (2, 60, 10)
-    if fails in ("", "ends"):
-        assert [one["check"] for one in found.failed("warning")] == ["plateau"] and not found.why
-        assert calls == ["begins", None]
-    else:
-        assert found.why == train_doctor.FIT
-    calls.clear()
-    broken = make("def fit(params, data, seed):\n    raise KeyError(seed)\n")
-    with pytest.raises(UsageError, match="fails with KeyError"):
-        trained(broken, "warn", "out")
-    assert calls == (["begins"] if fails == "begins" else ["begins", UsageError])
 
 
 def test_replicates_that_diverge_are_among_the_findings(make: Make) -> None:

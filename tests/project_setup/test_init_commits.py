@@ -7,7 +7,7 @@ import pytest
 from assay.core.errors import AssayError, ProvenanceError, UsageError
 from project_setup.conftest import Repository
 
-FILES = {".gitignore", "dvc.yaml", "params.yaml", "task.py"}
+FILES = {".gitignore", "dvc.yaml", "params.yaml", "task.py", "tests/test_assay_task.py"}
 PLOTS = {f".dvc/plots/{name}.json" for name in ("cases", "reliability", "replicates", "seeds")}
 
 

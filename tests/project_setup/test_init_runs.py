@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from project_setup.conftest import Repository
 
 pytestmark = pytest.mark.extra
 FEW = ("-S", "{}replicates=2", "-S", "{}train.epochs=2")
+#: template → what its examples show by themselves in results/cases.json
+SHOWN = {"image": "picture", "masks": "picture", "loop": "picture", "table": "row", "regression": "row"}
 WORDS = {"good": "fine warm bright", "bad": "cold dull grey"}
 
 
@@ -81,6 +84,9 @@ def test_a_template_ends_in_a_verdict(user: Repository, template: str) -> None:
     assert user.assay("check").stdout.endswith("check: nothing to refuse; next: dvc exp run\n")
     said = user.dvc("exp", "run", *(word.format("") for word in FEW))
     assert user.metrics["verdict"] in ("progress", "inconclusive", "regression"), said.stdout
+    record = json.loads(user.read("results/cases.json"))
+    assert record["notes"] == [] and record["cases"]
+    assert all(SHOWN.get(template, "text") in case["display"] for case in record["cases"])
     listed = user.git("for-each-ref", "--format=%(objectname)", "refs/exps/*/*/*")
     assert not path or not user.git("ls-tree", "-r", "--name-only", listed, "--", path), "no data in the commit"
     assert not [line for line in user.status().split("\n") if path and path in line]

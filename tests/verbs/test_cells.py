@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from assay.commands import experiment_grid
+from assay.commands import experiment_grid, scratch_experiment
 from assay.core.errors import IncomparableError, UsageError
 from assay.core.paths import CachePaths, ProjectPaths
 from assay.runtime import git, timing
@@ -49,7 +49,7 @@ def test_where_nothing_was_to_be_run_the_base_is_the_experiment(fresh: Project) 
     for key in ("name", "email"):  # as a first run leaves it; this machine may know nobody
         fresh.git("config", f"user.{key}", "somebody")
     one = experiment_grid.cell(layout, experiment_grid.Wanted("sweep"), ("lr=0.003",))
-    experiment_grid._keep_base(layout, one)
+    scratch_experiment.keep_base(layout, one)
     assert git.resolve(fresh.root, f"{one.ref}^") == one.base
     assert fresh.git("rev-parse", f"{one.ref}^{{tree}}") == fresh.git("rev-parse", "HEAD^{tree}")
 
@@ -61,7 +61,7 @@ def test_only_what_dead_commands_left_is_removed(fresh: Project) -> None:
     left, mine = folder / f"12345678-ahead-12345678-{ended.pid}", folder / f"12345678-sweep-12345678-{os.getpid()}"
     for one in (left, mine):
         one.mkdir(parents=True)
-    experiment_grid._tidy(ProjectPaths(fresh.root))
+    scratch_experiment.tidy(ProjectPaths(fresh.root))
     assert not left.exists() and mine.exists()
 
 

@@ -32,12 +32,10 @@ from assay.runtime import (
     metric_input_files,
     shadowed_modules,
     task_code,
-    task_source,
+    task_problems,
     tracked_code_check,
+    training_reads,
 )
-
-#: function of the task → (part of the task, section of params.yaml with its keyword arguments)
-OPTIONS = {"prepare": (task_code.DATA, "data"), "model": (task_code.LEARNING, "model")}
 
 
 class Refusal(Record, frozen=True, kw_only=True):
@@ -108,8 +106,8 @@ def _looks(root: Path) -> Iterator[tuple[str, Callable[[], Iterator[AssayError]]
     if params is None:
         return
     if not params.is_script:  # which the run in small looks at
-        yield "task", lambda: _task(root, params)
-        yield "metric", lambda: _metric(root, params)
+        yield "task", lambda: task_problems.of_members(root, params)
+        yield "metric", lambda: task_problems.of_metric(root, params)
     if git.inside(root):
         yield "code", lambda: _code(root, params)
         yield "baseline", lambda: _baseline(root, params)
@@ -158,45 +156,14 @@ def _parameters(root: Path) -> Iterator[AssayError]:
     yield from params_problems.problems(dvc_yaml.parameters(root, "write it, as in the README"))[0]
 
 
-def _task(root: Path, params: Params) -> Iterator[AssayError]:
-    for part in task_code.MEMBERS:
-        try:
-            task_source.read(root, params.task.name, part)
-        except UsageError as error:
-            yield error
-    given = {"data": params.data, "model": params.model}
-    for function, (part, section) in OPTIONS.items():
-        try:
-            source = task_source.read(root, params.task.name, part)
-        except UsageError:
-            continue
-        yield from task_source.option_problems(source, function, given[section], section)
-
-
-def _metric(root: Path, params: Params) -> Iterator[AssayError]:
-    if params.metric.name == params_problems.STAND_INS["metric.name"]:
-        return  # said of params.yaml
-    try:
-        source = task_source.read(root, params.task.name, task_code.METRICS)
-    except UsageError:
-        return
-    known = task_source.metrics(source)
-    if known is not None and params.metric.name not in known:
-        yield UsageError(
-            f"params.yaml: metric.name is {params.metric.name!r}",
-            allowed=f"{', '.join(known)} (METRICS in {task_source.where(root, params.task.name, task_code.METRICS)})",
-            hint="set metric.name in params.yaml",
-        )
-    elif known and (function := known[params.metric.name]):
-        yield from task_source.option_problems(source, function, params.metric.options, "metric.options")
-
-
 def _code(root: Path, params: Params) -> Iterator[AssayError]:
     task = params.task.name
-    paths = sorted({file for part in task_code.MEMBERS for file in task_code.closure(root, task, part)})
+    parts = (*task_code.MEMBERS, task_code.SHOW)
+    paths = sorted({file for part in parts for file in task_code.closure(root, task, part)})
     looks: tuple[Callable[[], None], ...] = (
         lambda: tracked_code_check.check_known(root, [path.as_posix() for path in paths]),
         lambda: metric_input_files.check_known(root, task),
+        lambda: training_reads.check_known(root, dvc_yaml.dependencies(ProjectPaths(root), task).get("train", [])),
         lambda: shadowed_modules.check(root, import_closure.third_party(root, paths)),
         lambda: editable_install_check.check(root, root),
     )

@@ -190,7 +190,7 @@ def _new_examples(
     """
     version = group.ruler.metric_version
     decided = candidate.is_record and version == candidate.table["metric_version"][0]
-    if base.side is None or not candidate.commit or not decided:
+    if base.side is None or not candidate.commit or not decided or not options.examples:
         return None, ""
     after = Side(candidate.name, candidate.commit, "candidate", group.values, group.diverged)
     paired = options.test == PAIRED and not (base.side.diverged or after.diverged)

@@ -6,7 +6,7 @@ Whoever tries more finds more luck, so p is adjusted by Holm over all of them. N
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,7 +38,12 @@ def compare_family(start: Path, named: Sequence[str], options: Options) -> list[
     metrics = {found.metric for found in alone}
     if len(metrics) > 1:
         raise UsageError(f"the sides have the metrics {', '.join(sorted(metrics))}", hint="choose one: --column NAME")
-    held = [_strict(start, base, one, options, len(candidates)) for one in alone]
+    return family(alone, lambda one: _strict(start, base, one, options, len(candidates)))
+
+
+def family(alone: Sequence[Compared], strict: Callable[[Compared], Comparison]) -> list[FamilyMember]:
+    """Judge comparisons together. `strict` gives one of them again, at its level over the size of the family."""
+    held = [strict(one) for one in alone]
     # What is held back shows nothing, and was tried all the same.
     adjusted = multiple_comparisons.holm([1.0 if found.result.reason else found.result.p for found in alone])
     return [

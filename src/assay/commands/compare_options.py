@@ -21,3 +21,4 @@ class Options:
     fixed: float | None = None
     finished_only: bool = False  # leave out what still runs
     rescore: bool = False
+    examples: bool = True  # ask the metric's code about new examples, where it ran here before

@@ -7,7 +7,6 @@ already are read, not run. Settings that differ in nothing but step size and wei
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,8 @@ from typing import Any
 
 import msgspec
 
-from assay.commands import compare_metric_options
+from assay.commands import compare_metric_options, scratch_experiment
+from assay.commands.scratch_experiment import Cell as Cell
 from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
@@ -30,43 +30,15 @@ from assay.history.replicates_csv import Row
 from assay.metrics import result_tables
 from assay.runtime import dvc_yaml, environment, files, git, git_plumbing, library_fingerprint, parent_watch
 from assay.runtime.dvc_cli import DVC
-from assay.scratch.dvc_repro import furnish, last
-from assay.scratch.scratch_repo import failed, lay_out, run
+from assay.scratch.dvc_repro import furnish
+from assay.scratch.scratch_repo import lay_out, run
 from assay.strategies.acceptance_transaction import newest_date
 from assay.strategies.merge_commit import merge
 from assay.tags.strategy_events import NAMES, is_name
 
 #: column of ours, not of the file: what the metric imported
 PACKAGES = "packages"
-#: one ref, whatever else the user's settings make a fetch do
-_FETCH = (
-    "fetch",
-    "--quiet",
-    "--no-tags",
-    "--no-prune",
-    "--no-recurse-submodules",
-    "--no-write-fetch-head",
-    "--no-auto-gc",
-)
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One combination: the changes switched on, as typed, and where it is kept."""
-
-    changes: tuple[str, ...]  # settings and branches
-    base: str  # commit that it is run on
-    settings: tuple[str, ...]
-    name: str
-
-    @property
-    def ref(self) -> str:
-        return f"refs/exps/{self.base[:2]}/{self.base[2:]}/{self.name}"
-
-    @property
-    def label(self) -> str:
-        return " ".join(self.changes) or "baseline"
 
 
 def check_settings(layout: ProjectPaths, settings: Sequence[str]) -> None:
@@ -159,11 +131,11 @@ def measure(layout: ProjectPaths, cells: Sequence[Cell], say: Say) -> list[list[
 
 def attempt(layout: ProjectPaths, cells: Sequence[Cell], say: Say) -> list[list[Row] | UsageError]:
     """As `measure`, but what does not run leaves its error, and the others go on."""
-    _tidy(layout)
+    scratch_experiment.tidy(layout)
     missing = [one for one in cells if git.read(layout.root, one.ref, REPLICATES) is None]
     for family in _families(layout, missing):
         _ahead(layout, family, say)
-    with ThreadPoolExecutor(_room(layout)) as pool:
+    with ThreadPoolExecutor(room(layout)) as pool:
         return list(pool.map(lambda one: _tried(layout, one, say), cells))
 
 
@@ -174,19 +146,7 @@ def _tried(layout: ProjectPaths, one: Cell, say: Say) -> list[Row] | UsageError:
         return error
 
 
-def _scratch(layout: ProjectPaths, base: str, name: str) -> Path:
-    """A folder of this process alone: two commands may measure the same cells."""
-    return dvc_yaml.store(layout.root).cells / f"{base[:8]}-{name}-{os.getpid()}"
-
-
-def _tidy(layout: ProjectPaths) -> None:
-    """Remove what killed commands left."""
-    for left in dvc_yaml.store(layout.root).cells.glob("*-*"):
-        if left.name.rpartition("-")[2].isdigit() and not parent_watch.alive(int(left.name.rpartition("-")[2])):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _room(layout: ProjectPaths) -> int:
+def room(layout: ProjectPaths) -> int:
     """Cells at a time: one on an accelerator, else one for every two cores."""
     machine = params_yaml.load(dvc_yaml.parameters(layout.root)).machine
     if environment.find(machine.device, ()).device != "cpu":
@@ -215,7 +175,7 @@ def _ahead(layout: ProjectPaths, family: Sequence[Cell], say: Say) -> None:
     """Fill the cache of replicates. What goes wrong here costs time only: each run says it again."""
     settings = [json.dumps(_values(one)) for one in family]
     base, name = family[0].base, files.digest("".join(settings).encode())[:8]
-    folder = _scratch(layout, base, f"ahead-{name}")
+    folder = scratch_experiment.folder(layout, base, f"ahead-{name}")
     try:
         scratch = lay_out(layout, base, folder)
         furnish(scratch)
@@ -241,39 +201,12 @@ def _rows(layout: ProjectPaths, one: Cell, say: Say) -> list[Row]:
     known = git.read(layout.root, one.ref, REPLICATES)
     if known is None:
         say(f"running {one.label}")
-        known = _run(layout, one)
+        known = scratch_experiment.measure(layout, one)
     else:
         say(f"{one.label} is measured: {one.name}")
     content, metric = git.read(layout.root, one.ref, RULERS), asked(layout, one).metric.name
     packages = compare_metric_options.packages(content, metric, one.name)
     return [{**row, PACKAGES: packages} for row in replicates_csv.rows(known)]
-
-
-def _run(layout: ProjectPaths, one: Cell) -> bytes:
-    scratch = lay_out(layout, one.base, _scratch(layout, one.base, one.name))
-    try:
-        furnish(scratch)
-        options = [word for setting in one.settings for word in ("-S", setting)]
-        command = [*DVC, "exp", "run", last(scratch.layout), "--name", one.name, *options]
-        code, said = run(command, scratch.layout.root, layout.root, one.label)
-        if code:
-            raise failed(f"{one.label} does not run", said, "fix it, then run the command again")
-        content = files.read_bytes(scratch.layout.replicates)
-        if git.resolve(scratch.top, one.ref):
-            git_plumbing.call(layout.root, *_FETCH, str(scratch.top), f"{one.ref}:{one.ref}")
-        else:
-            _keep_base(layout, one)
-        return content
-    finally:
-        scratch.remove()
-
-
-def _keep_base(layout: ProjectPaths, one: Cell) -> None:
-    """DVC makes no experiment where nothing was to be run: the base's own results are the cell's, under its name."""
-    tree = git.run(layout.root, "rev-parse", f"{one.base}^{{tree}}")
-    date = newest_date(layout.root, one.base, one.base)
-    made = git_plumbing.commit(layout.root, tree, (one.base,), f"{one.name}: nothing was to be run", date)
-    git.run(layout.root, "update-ref", one.ref, made)
 
 
 def version(found: Sequence[Sequence[Row]]) -> str:

@@ -23,7 +23,7 @@ from assay.stats.alpha_budget import LookEntry, LookKey, Price, metric_label
 def ideas(home: Path, measured: Sequence[tuple[Sequence[Row], Params]], failed: int) -> list[Price]:
     """The price of each idea's look, recorded; then the family, with those that did not run."""
     known = tags(home)
-    asked = [_look(rows, settings, known) for rows, settings in measured]
+    asked = [recorded(rows, settings, known) for rows, settings in measured]
     taken = [look_ledger.look(home, one)[:2] for one in asked]
     if asked:
         _family(home, "sweep", [entry for entry, _ in taken], len(asked) + failed)
@@ -31,31 +31,48 @@ def ideas(home: Path, measured: Sequence[tuple[Sequence[Row], Params]], failed: 
 
 
 def ablation(home: Path, cells: Mapping[tuple[str, ...], Sequence[Row]], params: Params) -> Price:
-    """The price of the look at all effects of a design, recorded. Another draw of the same cells is another look."""
+    """The price of the look at all effects of a factorial design, recorded."""
+    return design(home, cells, params, ("ablate", "ablation", "factorial"))
+
+
+def design(
+    home: Path,
+    cells: Mapping[tuple[str, ...], Sequence[Row]],
+    params: Params,
+    called: tuple[str, str, str],
+    center: str = "",
+) -> Price:
+    """The price of the look at a whole design, recorded. Another draw of the same cells is another look.
+
+    `called`: the command, what its account is called, its test. `center`: what the design is about; default: the cell
+    without changes.
+    """
+    command, account, test = called
     identities = {changes: rows[0]["identity"] for changes, rows in cells.items()}
     first = next(iter(cells.values()))
     key = LookKey(
         candidate=int(first[0]["seed"]),
         against=None,
         n=len(first),
-        test="factorial",
+        test=test,
         alpha=params.judge.alpha,
         metric=metric_label(params.metric.name, params.metric.options),
     )
     asked = LookEntry(
         identity=files.digest("\n".join(sorted(identities.values())).encode()),
-        baseline=f"ablation on {identities.get((), '')}",
+        baseline=f"{account} on {center or identities.get((), '')}",
         environment=first[0].get("environment", ""),
         key=key,
         level=0.0,
         spends=0.0,
     )
     entry, price, _ = look_ledger.look(home, asked)
-    _family(home, "ablate", [entry], len(cells))
+    _family(home, command, [entry], len(cells))
     return price
 
 
-def _look(rows: Sequence[Row], params: Params, known: Mapping[str, str]) -> LookEntry:
+def recorded(rows: Sequence[Row], params: Params, known: Mapping[str, str]) -> LookEntry:
+    """The look that rows of an experiment's table record, with no price; `known`: tag → commit."""
     table = {name: [row[name] for row in rows] for name in rows[0]}
     return past_verdicts.recorded(
         table, params.judge, metric_label(params.metric.name, params.metric.options), known, ""

@@ -76,8 +76,8 @@ def guard(
     layout = project_root.find(start)
     script_source.refuse(layout.root, "nobody but the script sees its training steps", "dvc exp run, on both revisions")
     asked = params_yaml.resolved(dvc_yaml.parameters(layout.root))
-    before = _revision(layout, base or _baseline(asked.baseline), say)
-    after = _revision(layout, head, say) if head else _work_tree(layout)
+    before = revision(layout, base or _baseline(asked.baseline), say)
+    after = revision(layout, head, say) if head else work_tree(layout)
     modes = ordered(before.modes, after.modes)
     unknown = [mode for mode in excepted if mode not in modes]
     if unknown:
@@ -96,7 +96,7 @@ def _baseline(named: str) -> str:
     return named
 
 
-def _revision(layout: ProjectPaths, name: str, say: cache_dirs.Say) -> Revision:
+def revision(layout: ProjectPaths, name: str, say: cache_dirs.Say) -> Revision:
     """The files of a revision, unpacked."""
     commit = git.resolve(layout.root, name)
     if commit is None:
@@ -105,7 +105,8 @@ def _revision(layout: ProjectPaths, name: str, say: cache_dirs.Say) -> Revision:
     return _described(name, commit, ProjectPaths(tree))
 
 
-def _work_tree(layout: ProjectPaths) -> Revision:
+def work_tree(layout: ProjectPaths) -> Revision:
+    """The files as they stand. Raises ProvenanceError for code that Git does not track."""
     found = _described(WORK_TREE, "", layout)
     untracked = strategy_content.untracked(layout.root, found.task)
     if untracked:

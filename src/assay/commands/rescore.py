@@ -36,6 +36,7 @@ from assay.runtime import (
     import_closure,
     project_root,
     stage_fingerprint,
+    task_code,
 )
 from assay.runtime.git_objects import Objects, reading
 from assay.strategies.write_tags import check_identity, write
@@ -93,7 +94,8 @@ def rescore(start: Path, dry_run: bool = False) -> RescoreResult:
 def _packages(layout: ProjectPaths, today: Today) -> str:
     """What today's metrics import from elsewhere, as `context` notes it for `evaluate`."""
     code = stage_fingerprint.find(layout.root, "evaluate", today.asked.task.name)
-    imported = import_closure.third_party(layout.root, [Path(file) for file in code.files])
+    own = [Path(file) for file in code.files]
+    imported = import_closure.third_party(layout.root, own, task_code.without_show(layout.root))
     return environment.listed(environment.versions(imported))
 
 

@@ -19,9 +19,12 @@ from assay.core.schemas import Measurement, Replicate
 from assay.data import storage
 from assay.data.storage import Examples
 from assay.replicates.replicate_cache import Names, ReplicateCache
-from assay.replicates.replicate_result import Outcome, Point
+from assay.replicates.replicate_result import OWN_LOOP, Outcome, Point
 from assay.replicates.train_and_eval_examples import NEEDED, sample, without
 from assay.runtime import files
+
+#: columns of the curves that a loop of the task's own does not name
+_COLUMNS = ("replicate", "seed", "epoch", "train_loss", "validation_loss")
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,31 @@ def _outcome(one: Replicate, path: Path, curves: Path) -> Outcome:
             weights = files.read_bytes(path)
     except SafetensorError as error:
         raise UsageError(f"{path} is damaged ({error})", hint="dvc checkout --force models/baseline") from error
-    return Outcome(one.number, one.seed, one.execution, one.seconds, one.steps, weights, _curve(curves, one.number))
+    return Outcome(one.number, one.seed, one.execution, one.seconds, one.steps, weights, _curve(curves, one))
 
 
-def _curve(curves: Path, number: int) -> list[Point]:
-    """Losses of one replicate; validation losses belong to the old examples, and do not come back."""
+def _curve(curves: Path, one: Replicate) -> list[Point]:
+    """Losses of one replicate; validation losses belong to the old examples, and do not come back. A loop of the task's
+    own has them of its training part."""
     rows = csv.DictReader(files.read_bytes(curves, "dvc checkout plots").decode().splitlines())
-    mine = [row for row in rows if row["replicate"] == str(number)]
-    return [Point(int(row["epoch"]), float(row["train_loss"] or "nan"), float("nan")) for row in mine]
+    mine = [row for row in rows if row["replicate"] == str(one.number)]
+    own = one.execution == OWN_LOOP
+    return [
+        Point(
+            _number(row["epoch"]),
+            _number(row["train_loss"]),
+            _number(row["validation_loss"] if own else ""),
+            _more(row),
+        )
+        for row in mine
+    ]
+
+
+def _more(row: dict[str, str]) -> dict[str, float]:
+    """Other values that a loop of the task's own said."""
+    return {name: _number(value) for name, value in row.items() if name not in _COLUMNS and value}
+
+
+def _number(cell: str) -> float:
+    """A cell of the curves: a whole number as one, an empty one as NaN."""
+    return int(cell) if cell.isdigit() else float(cell or "nan")

@@ -13,17 +13,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.baseline.accepted_strategy import FLOOR
-from assay.commands import changes_without_effect, experiment_grid, grid_looks
+from assay.commands import changes_without_effect, experiment_grid, grid_looks, recorded_comparison
 from assay.commands.experiment_grid import Cell, Say, Wanted
 from assay.core.errors import UsageError
 from assay.core.metric_version import metric_name
-from assay.core.params_yaml import Judge, Params
+from assay.core.params_yaml import Judge
 from assay.core.yaml12 import parse
-from assay.history import replicates_csv
 from assay.history.replicates_csv import Row
 from assay.runtime import project_root
-from assay.stats import compare_arms, multiple_comparisons, verdict_rule
+from assay.stats import multiple_comparisons
 from assay.stats.alpha_budget import Price
 from assay.stats.arm_comparison import Comparison
 from assay.stats.sequential_testing import look
@@ -68,8 +66,8 @@ def sweep(start: Path, settings: Sequence[str], say: Say, wanted: Wanted) -> Swe
     made = changes_without_effect.ideas(
         layout, [experiment_grid.cell(layout, wanted, chosen) for chosen in combinations(settings)], say
     )
-    if any(_has_no_rival(experiment_grid.asked(layout, one)) for one in made):
-        raise _nothing_to_beat()
+    if any(recorded_comparison.has_no_rival(experiment_grid.asked(layout, one)) for one in made):
+        raise recorded_comparison.nothing_to_beat()
     found = dict(zip(made, experiment_grid.attempt(layout, made, say), strict=True))
     measured = {cell: rows for cell, rows in found.items() if not isinstance(rows, UsageError)}
     failed = {cell.label: rows.sentence for cell, rows in found.items() if isinstance(rows, UsageError)}
@@ -91,7 +89,7 @@ def combinations(settings: Sequence[str]) -> list[tuple[str, ...]]:
     keys = [setting.partition("=")[0] for setting in settings]
     if twice := next((key for key in keys if keys.count(key) > 1), None):
         raise UsageError(f"-S {twice} is given {keys.count(twice)} times", allowed=f"-S {twice}=VALUE,VALUE once")
-    values = [_listed(setting) for setting in settings]
+    values = [listed(setting) for setting in settings]
     count = math.prod(map(len, values)) if settings else 0
     if not 2 <= count <= LARGEST:
         raise UsageError(
@@ -101,7 +99,7 @@ def combinations(settings: Sequence[str]) -> list[tuple[str, ...]]:
     return list(itertools.product(*values))
 
 
-def _listed(setting: str) -> list[str]:
+def listed(setting: str) -> list[str]:
     """The settings that key=value,value stands for, each value once."""
     key, _, text = setting.partition("=")
     values = [value.strip() for value in text.split(",")]
@@ -128,7 +126,7 @@ def _judged(
     levels = {cell: price.level or first for cell, price in prices.items()}
 
     def judged(cell: Cell, level: float) -> Comparison:
-        return _alone(measured[cell], metric, level, judge.test, prices[cell].hold, fixed)
+        return recorded_comparison.compared(measured[cell], metric, level, judge.test, prices[cell].hold, fixed)
 
     alone = {cell: judged(cell, levels[cell]) for cell in measured}
     family = [cell for cell, rows in measured.items() if not _same(rows)]
@@ -144,52 +142,11 @@ def _judged(
             else SAME
         )
         tried.append(Tried(cell.changes, cell.name, alone[cell], adjusted.get(cell), word))
-    baseline = names.pop() if names else f"floor {_floor(found[0], metric)[0]}"
+    baseline = names.pop() if names else f"floor {recorded_comparison.best_floor(found[0], metric)[0]}"
     return Sweep(metric, version, baseline, tried, failed)
-
-
-def _has_no_rival(asked: Params) -> bool:
-    """Whether it can be foreseen that there is nothing to compare with: floors are made of data, a script has none."""
-    given = asked.judge.floor is not None or asked.judge.human is not None
-    return asked.is_script and asked.baseline == FLOOR and not given
-
-
-def _nothing_to_beat() -> UsageError:
-    return UsageError(
-        "values cannot be judged: nothing is accepted, and there is no floor",
-        allowed="an accepted strategy, or judge.floor: VALUE in params.yaml",
-        hint="dvc exp run, then assay accept EXPERIMENT NAME --first --why REASON",
-    )
 
 
 def _same(rows: Sequence[Row]) -> bool:
     """Whether candidate and baseline are one strategy, whose difference can only be luck."""
     named = {row["arm"]: row["identity"] for row in rows}
     return named.get("baseline") == named["candidate"]
-
-
-def _alone(rows: Sequence[Row], metric: str, alpha: float, test: str, hold: str, fixed: bool) -> Comparison:
-    """The candidate of one cell against its baseline; against a floor there is nothing to pair with or to permute."""
-    worst = rows[0].get("worst")
-    floor = not any(row["arm"] == "baseline" for row in rows)
-    return compare_arms.compare_arms(
-        _floor(rows, metric)[1] if floor else replicates_csv.arm(rows, "baseline", metric),
-        replicates_csv.arm(rows, "candidate", metric),
-        rows[0]["direction"],
-        test=compare_arms.fitting_test(test, fixed_value=floor),
-        alpha=alpha,
-        min_effect=float(rows[0]["min_effect"]),
-        worst=float(worst) if worst else None,
-        hold=hold,
-        fixed=fixed,
-        distinct=replicates_csv.SAME_AS in rows[0],
-    )
-
-
-def _floor(rows: Sequence[Row], metric: str) -> tuple[str, float]:
-    """The floor that is hardest to beat."""
-    known = {row["strategy"]: float(row[metric]) for row in rows if row["arm"] == "floor" and row[metric]}
-    if not known:
-        raise _nothing_to_beat()
-    best = verdict_rule.best(known, rows[0]["direction"])
-    return best, known[best]

@@ -17,21 +17,21 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from assay.core import script_section, task_section
+from assay.core import loss_section, script_section, task_section, train_section
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
+from assay.core.loss_section import LossSection
 from assay.core.normalize_identifiers import as_python_reads
 from assay.core.params_section import Section as Section
 from assay.core.paths import PARAMS
 from assay.core.short_repr import excerpt, excerpt_of_name
 from assay.core.task_section import TaskSection as TaskSection
+from assay.core.train_section import Count, NotNegative, Share
+from assay.core.train_section import Train as Train
 from assay.core.yaml12 import parse
 
 #: replicates that a group has at most: numbers of different draws lie this far apart
 SPAN = 10_000
-Share = Annotated[float, Meta(gt=0, lt=1)]
-Count = Annotated[int, Meta(ge=1)]
-NotNegative = Annotated[float, Meta(ge=0)]
 
 
 class Split(Section, frozen=True, kw_only=True):
@@ -43,19 +43,6 @@ class Split(Section, frozen=True, kw_only=True):
     #: left out before each border: so many rows, or by time so much time (seconds for dates)
     gap: NotNegative | UnsetType = UNSET
     blocks: Count | UnsetType = UNSET  # with `by: order`: as many blocks of rows, drawn whole
-
-
-class Train(Section, frozen=True, kw_only=True):
-    epochs: Count = 20  # times that each training example is visited
-    batch_size: Count = 64  # training examples a step
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"  # update rule; a task may bring an `optimizer()` of its own
-    momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.0  # for sgd only
-    weight_decay: NotNegative = 0.0  # as in torch.optim: an L2 penalty; decoupled for adamw
-    schedule: Literal["constant", "cosine"] = "constant"  # of the step size; cosine falls to 0
-    clip: NotNegative = 0.0
-    sample: Annotated[float, Meta(gt=0, le=1)] = 1.0
-    precision: Literal["float32", "tf32", "bfloat16", "float64"] = "float32"
-    deterministic: bool = True  # deterministic kernels; an operation without one is named in the log
 
 
 class MetricSection(Section, frozen=True, kw_only=True):
@@ -96,6 +83,7 @@ class Params(Section, frozen=True, kw_only=True):
     split: Split = Split()
     model: dict[str, Any] = {}
     train: Train = Train()
+    loss: LossSection = LossSection()
     metric: MetricSection
     judge: Judge = Judge()
     machine: Machine = Machine()
@@ -112,9 +100,9 @@ class Params(Section, frozen=True, kw_only=True):
 #: top-level names of params.yaml that are ours; another is the user's own where a stage of his declares it
 KEYS = frozenset(field.name for field in msgspec.structs.fields(Params)) - {script_section.OWN}
 #: sections and keys that make a strategy what it is; the rest says how much, where and against what
-STRATEGY = ("lr", "data", "split", "model", "train")
+STRATEGY = ("lr", "data", "split", "model", "train", "loss")
 #: what an overlay may change
-OVERLAID = ("lr", "model", "train")
+OVERLAID = ("lr", "model", "train", "loss")
 #: profiles and modes together: each is checked against all of the file
 OVERLAYS = 100
 #: the mode that every params.yaml has: its parameters as they stand
@@ -222,7 +210,9 @@ def as_given(params: Params) -> dict[str, Any]:
     plain = msgspec.to_builtins(params, builtin_types=(datetime.date, datetime.datetime))
     if params.is_script:
         return {**plain[script_section.OWN], "task": params.task.name, "task.command": params.task.command}
-    return {name: plain[name] for name in STRATEGY} | {"task": plain["task"]["name"]}
+    plain["train"] = train_section.written(plain["train"])
+    named = [name for name in STRATEGY if name != "loss" or params.loss.name]  # it came after the first releases
+    return {name: plain[name] for name in named} | {"task": plain["task"]["name"]}
 
 
 def lines(params: Params) -> list[str]:
@@ -268,6 +258,8 @@ def _convert(raw: dict[str, Any], where: str) -> Params:
     except msgspec.ValidationError as error:
         raise _sentence(given, error, where) from error
     task_section.check(found.task, dict(leaves(found.own)), where)
+    train_section.check(found.train, found.lr, where)
+    loss_section.check(found.loss, where, mixes=bool(found.train.mixup or found.train.cutmix))
     return found
 
 

@@ -142,6 +142,11 @@ class ProjectPaths:
     def cases(self) -> Path:
         return self.results / "cases.csv"
 
+    @property
+    def case_record(self) -> Path:
+        """Examples behind the verdict, each as a person sees it, and what luck alone would give."""
+        return self.results / "cases.json"
+
     def log(self, stage: str) -> Path:
         return self.results / f"{stage}.log"
 

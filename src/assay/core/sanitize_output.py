@@ -14,6 +14,15 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 #: what begins a tag, a comment or the end of a script in HTML
 _TAG = re.compile(r"<(?=[/!?A-Za-z])")
 
+#: what means something in a line of Markdown wherever it stands, and at its beginning
+_MARKS = re.compile(r"[\\`*_\[\]~|>]")
+_BEGINS = re.compile(r"^(\s*|\s*\d+)([#+=.)-])")
+#: @name, #12, GH-12; addresses that GitHub makes links of by itself
+_MENTION = re.compile(r"@|#(?=\d)|\bGH-(?=\d)|\b(?:https?|ftp|mailto):|\bwww(?=\.)", re.IGNORECASE)
+#: what GitHub takes for a commit
+_COMMIT = re.compile(r"\b[0-9a-f]{7,64}\b", re.IGNORECASE)
+_NOTHING = "<!-- -->"
+
 
 def lines(text: str) -> str:
     """`text` with its lines, and a space for whatever else is not printable: terminals obey some of it."""
@@ -58,6 +67,17 @@ def markdown_cell(text: str) -> str:
     """Text that cannot break out of a Markdown table, nor mean anything in it."""
     plain = line(text).replace("\\", "\\\\").replace("|", "\\|").replace("`", "\\`")
     return plain.replace("<", "&lt;").replace("](", "]\\(").replace("][", "]\\[")
+
+
+def comment(text: str) -> str:
+    """One line of a comment on GitHub in which nothing is a mark, a link, a mention, a number of an issue or a commit.
+
+    An empty HTML comment stands where a name, a number or a hash would begin to mean something.
+    """
+    plain = _MARKS.sub(r"\\\g<0>", line(text)).replace("&", "&amp;").replace("<", "&lt;")
+    plain = _BEGINS.sub(r"\1\\\2", plain)
+    plain = _COMMIT.sub(lambda found: f"{found[0][:6]}{_NOTHING}{found[0][6:]}", plain)
+    return _MENTION.sub(rf"\g<0>{_NOTHING}", plain)
 
 
 def csv_cell(value: object) -> object:

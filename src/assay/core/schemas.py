@@ -117,12 +117,21 @@ class StageCode(Record, frozen=True, kw_only=True):
     stage: str
     library: str  # fingerprint of what the stage imports of Assay
     files: dict[str, str]  # the user's own sources, relative to the folder of dvc.yaml → hash
-    reads: dict[str, str] | UnsetType = UNSET  # files that the metrics name in READS → hash; left out where none is
+    #: files that the metrics name in READS, or what training reads beside its code → hash; left out where there is none
+    reads: dict[str, str] | UnsetType = UNSET
+    shows: dict[str, str] | UnsetType = UNSET  # sources that the task's show() reaches → hash; left out where none is
+
+    @property
+    def sources(self) -> list[str]:
+        """All sources of the user's own, in the order of their names."""
+        return sorted({*self.files, *([] if self.shows is UNSET else self.shows)})
 
     @property
     def hashes(self) -> dict[str, str]:
-        """Both kinds of files → hash."""
-        return self.files | ({} if self.reads is UNSET else self.reads)
+        """All kinds of files → hash; where the metrics and show() reach one file, of both."""
+        shown = {} if self.shows is UNSET else self.shows
+        found = self.files | ({} if self.reads is UNSET else self.reads)
+        return found | {name: f"{found[name]} {hashed}" if name in found else hashed for name, hashed in shown.items()}
 
 
 class ScriptInputs(Record, frozen=True, kw_only=True):
@@ -142,6 +151,10 @@ class Identity(Record, frozen=True, kw_only=True):
     data: str  # content hash of the training part
 
 
+#: execution of `assay check`: one replicate after another in the process itself, where a debugger can stop it
+FOREGROUND = "foreground"
+
+
 class MeasureRequest(Record, frozen=True, kw_only=True):
     """Train these replicates, predict these examples, write there.
 
@@ -156,7 +169,7 @@ class MeasureRequest(Record, frozen=True, kw_only=True):
     device: str  # auto, cpu, cuda, cuda:1
     environment: str  # Environment.key
     code: str  # Identity.code, part of each replicate's name in the cache
-    execution: str  # auto, fused, sequential, processes
+    execution: str  # auto, fused, sequential, processes, or FOREGROUND
     train: str  # folder of a part
     evaluate: str  # folder of the part to predict
     models: str  # folder to write

@@ -173,6 +173,13 @@ def _write_inputs(folder: Path, inputs: NDArray[Any], rows: NDArray[np.integer] 
         stored.write(folder / ARROW, rows)
 
 
+def inputs_to_show(folder: Path) -> tuple[NDArray[Any], schemas.Part]:
+    """Inputs of the part in `folder`, mapped, and its manifest. A few of them are looked at, so that they are not
+    hashed as `read` does."""
+    manifest = read_manifest(folder)
+    return _inputs(folder, f"dvc checkout --force {quote(str(folder))}", manifest.form is not UNSET), manifest
+
+
 def _inputs(folder: Path, hint: str, in_arrow: bool) -> NDArray[Any]:
     if not in_arrow:
         return npy_files.read(folder / "inputs.npy", hint, mapped=True)

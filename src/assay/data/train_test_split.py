@@ -35,7 +35,7 @@ def assign(examples: Examples, validation: float, test: float, keys: Keys | None
     `validation` and `test` are shares of the examples, both > 0 with a sum below 1; `keys` are those of the inputs,
     where they are at hand.
     """
-    units, numbers = _units(examples, input_keys(examples) if keys is None else keys)
+    units, numbers = units_of(examples, input_keys(examples) if keys is None else keys)
     sizes, strata = np.bincount(units), _strata(examples, units)
     parts = np.full(len(numbers), "train", dtype="U10")
     for stratum in np.unique(strata):
@@ -57,18 +57,18 @@ def _parts(numbers: Array, middle: Array, validation: float, test: float) -> NDA
     return np.where(tested, "test", chosen)
 
 
-def _units(examples: Examples, keys: Keys) -> tuple[NDArray[np.int64], Array]:
+def units_of(examples: Examples, keys: Keys, salt: str = _SALT) -> tuple[NDArray[np.int64], Array]:
     """What must stay together: (N,) the unit of each example, (U,) the number of each unit, uniform in [0, 1).
 
     A unit is an input with its copies, or a group. Groups that hold copies of the same input are one unit. Its number
     is the smallest of theirs, so that groups which later turn out to belong together move towards test, and never from
-    it into train.
+    it into train. Another `salt` gives numbers that have nothing to do with these.
     """
     distinct, which = np.unique(keys, return_inverse=True)
     if examples.groups is None:
-        return which, _numbers(content_hash.hex_names(distinct).tolist())
+        return which, _numbers(content_hash.hex_names(distinct).tolist(), salt)
     names, groups = np.unique(examples.groups, return_inverse=True)
-    numbers = _numbers([f"group {name}" for name in names.tolist()])
+    numbers = _numbers([f"group {name}" for name in names.tolist()], salt)
     lead = _leaders(which, groups, numbers)
     leaders, units = np.unique(lead[groups], return_inverse=True)
     return units, numbers[leaders]
@@ -91,9 +91,9 @@ def _leaders(which: NDArray[np.int64], groups: NDArray[np.int64], numbers: Array
     return np.array([leader(group) for group in range(len(numbers))], dtype=np.int64)
 
 
-def _numbers(units: list[str]) -> Array:
+def _numbers(units: list[str], salt: str) -> Array:
     """(U,) a number uniform in [0, 1) for each unit, from its name alone."""
-    hashes = (hashlib.blake2b(f"{_SALT}{unit}".encode(), digest_size=7).digest() for unit in units)
+    hashes = (hashlib.blake2b(f"{salt}{unit}".encode(), digest_size=7).digest() for unit in units)
     return np.fromiter((int.from_bytes(found, "big") / 2**56 for found in hashes), np.float64, len(units))
 
 

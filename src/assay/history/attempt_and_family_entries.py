@@ -50,7 +50,7 @@ class OpeningEntry(Record, frozen=True, kw_only=True, tag_field="kind", tag="ope
 class FamilyEntry(Record, frozen=True, kw_only=True, tag_field="kind", tag="family"):
     """Ideas that were judged together, by Holm over all of them; each look of theirs is in an account of its own."""
 
-    command: str  # sweep, ablate
+    command: str  # sweep, ablate, sensitivity, tune
     baseline: str
     metric: str
     members: tuple[str, ...]  # identities

@@ -70,8 +70,8 @@ def _arrays(cache: Path, listed: str, *names: str) -> tuple[NDArray[Any], ...]:
     if not listed:
         raise NotAtHandError("its dvc.lock records no such predictions")
     try:
-        known = {entry["relpath"]: entry["md5"] for entry in json.loads(_file(cache, listed))}
-        return tuple(npy_files.parse(_file(cache, known[f"{name}.npy"])) for name in names)
+        known = {entry["relpath"]: entry["md5"] for entry in json.loads(file(cache, listed))}
+        return tuple(npy_files.parse(file(cache, known[f"{name}.npy"])) for name in names)
     except (KeyError, *npy_files.BROKEN) as error:
         raise UsageError(
             f"the stored predictions {listed[:12]} cannot be read ({error})", hint="dvc exp run"
@@ -82,13 +82,19 @@ def record(cache: Path, lock: bytes, arm: str) -> Arm | None:
     """Who was measured, None where `lock` records no such arm. Raises as `read` does."""
     digest = output_hash(lock, IN_PROJECT.record(arm).as_posix())
     return (
-        schemas.decode(_file(cache, digest), Arm, f"{IN_PROJECT.record(arm).as_posix()} in DVC's cache")
+        schemas.decode(file(cache, digest), Arm, f"{IN_PROJECT.record(arm).as_posix()} in DVC's cache")
         if digest
         else None
     )
 
 
-def _file(cache: Path, digest: str) -> bytes:
+def text(cache: Path, lock: bytes, path: str) -> str:
+    """The output `path` that `lock` records, as text. Raises as `read` does."""
+    return file(cache, output_hash(lock, path)).decode("utf-8", "replace")
+
+
+def file(cache: Path, digest: str) -> bytes:
+    """What DVC keeps under `digest`: a file, or the listing of a folder. Raises as `read` does."""
     if not _DIGEST.fullmatch(digest):  # else a listing could name any file of this machine
         raise UsageError(f"{digest!r} is no hash of DVC's", hint="dvc exp run")
     path = cache / "files" / "md5" / digest[:2] / digest[2:]

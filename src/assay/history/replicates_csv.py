@@ -21,6 +21,21 @@ def rows(content: bytes) -> list[Row]:
     return [row for row in csv.DictReader(io.StringIO(content.decode())) if not row.get(SAME_AS)]
 
 
+def first(content: bytes, n: int) -> list[Row]:
+    """The rows of the first n replicates of each measured arm, and all floors; without those that are one again."""
+    kept, count = [], dict[str, int]()
+    for row in csv.DictReader(io.StringIO(content.decode())):
+        count[row["arm"]] = count.get(row["arm"], 0) + 1
+        if row["arm"] == "floor" or count[row["arm"]] <= n:
+            kept.append(row)
+    return [row for row in kept if not row.get(SAME_AS)]
+
+
+def count(content: bytes) -> int:
+    """How many replicates of the candidate were trained."""
+    return sum(row["arm"] == "candidate" for row in csv.DictReader(io.StringIO(content.decode())))
+
+
 def arm(rows: Iterable[Mapping[str, str]], name: str, metric: str, key: str = "replicate") -> MeasuredArm:
     """The metric of each replicate of one arm. `key`: the column that pairs it with one of the other arm.
 

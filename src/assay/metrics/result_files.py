@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,12 +14,13 @@ from numpy.typing import NDArray
 from assay.core import reported_key
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import NOT_RECORDED
-from assay.metrics import result_tables, slice_losses, slice_table
+from assay.metrics import example_cases, result_tables, slice_losses, slice_table
 from assay.metrics.candidate_verdict import Judgement
 from assay.metrics.scored_arm import Ruler, Scored
 from assay.metrics.slice_scores import SliceFinding
 from assay.metrics.task_metrics import Metric
 from assay.runtime import files
+from assay.stats import verdict_rule
 from assay.stats.arm_scores import mean_and_sd
 
 Flat = dict[str, Any]
@@ -44,6 +46,7 @@ class Evaluated:
     judgement: Judgement
     slices: Sequence[SliceFinding]  # none where prepare() names none, or nothing was compared
     fixed: bool = False  # task.fixed: nothing in it is random
+    keeps_scores: bool = False  # predictions are what score() of the task keeps of them
 
     @property
     def lost(self) -> str:
@@ -54,6 +57,13 @@ class Evaluated:
     def metric_version(self) -> str:
         """Of the metric that decides."""
         return self.versions[self.ruler.decides]
+
+    @property
+    def best_floor(self) -> tuple[str, NDArray[Any]] | None:
+        """Name and predictions (N, …) of the floor that is hardest to beat; None where it left none."""
+        scores = {name: score[self.ruler.decides] for name, score in self.floors.items()}
+        best = verdict_rule.best(scores, self.ruler.metric.direction) if scores else ""
+        return (best, self.floor_predictions[best]) if best in self.floor_predictions else None
 
     @property
     def arms(self) -> list[Scored]:
@@ -80,15 +90,25 @@ def _write_of_predictions(layout: ProjectPaths, found: Evaluated) -> None:
 
 
 def declares_slices(layout: ProjectPaths) -> bool:
-    """Whether dvc.yaml has results/slices.csv: older ones do not, and nobody tracks what they do not name."""
-    name = layout.slices.relative_to(layout.root).as_posix()
+    """Whether dvc.yaml has results/slices.csv."""
+    return _declares(layout, layout.slices)
+
+
+def declares_case_record(layout: ProjectPaths) -> bool:
+    """Whether dvc.yaml has results/cases.json."""
+    return _declares(layout, layout.case_record)
+
+
+def _declares(layout: ProjectPaths, path: Path) -> bool:
+    """Whether dvc.yaml names an output: older ones do not know all, and nobody tracks what they do not name."""
+    name = path.relative_to(layout.root).as_posix()
     return name in layout.pipeline.read_text(encoding="utf-8", errors="replace")
 
 
 def _slices(found: Evaluated) -> str:
     classes = found.classes or []
     arms = {each.arm.arm: [each.predictions[row] for row in np.flatnonzero(each.counted)] for each in found.arms}
-    return slice_table.text(found.ruler, found.slices, classes, arms)
+    return slice_table.text(found.ruler, found.slices, classes, arms, keeps_scores=found.keeps_scores)
 
 
 def _replicates(found: Evaluated) -> str:
@@ -118,8 +138,7 @@ def _cases(found: Evaluated) -> str:
 
 def _probabilities(found: Evaluated) -> bool:
     """Whether predictions are a probability per class, as the two class plots need them."""
-    shape = found.candidate.predictions.shape[2:]
-    return found.classes is not None and shape == (len(found.classes),) and np.ndim(found.ruler.targets) == 1
+    return example_cases.has_probabilities(found.candidate.predictions, found.ruler, found.classes)
 
 
 def _confusion(found: Evaluated) -> str:

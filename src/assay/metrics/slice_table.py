@@ -1,4 +1,5 @@
-"""results/slices.csv: the deciding metric by slice, and precision, recall and F1 of each class."""
+"""results/slices.csv: the deciding metric by slice; precision, recall and F1 of each class; each metric of the ensemble
+of an arm's replicates."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.metrics import result_tables
+from assay.metrics import ensemble_scores, result_tables
 from assay.metrics.scored_arm import Ruler
 from assay.metrics.slice_scores import SliceFinding
 from assay.ready import metrics as ready
@@ -21,10 +22,19 @@ _OF_CLASS = ("precision", "recall", "f1")
 
 
 def text(
-    ruler: Ruler, slices: Sequence[SliceFinding], classes: Sequence[str], arms: Mapping[str, Sequence[Array]]
+    ruler: Ruler,
+    slices: Sequence[SliceFinding],
+    classes: Sequence[str],
+    arms: Mapping[str, Sequence[Array]],
+    *,
+    keeps_scores: bool = False,
 ) -> str:
-    """The table. `arms` has the predictions (N, …) of each replicate that counts, by the arm's name."""
-    rows = [*_slices(ruler, slices), *_classes(ruler, classes, arms)]
+    """The table. `arms` has the predictions (N, …) of each replicate that counts, by the arm's name.
+
+    `keeps_scores`: they are what `score` of the task keeps, so that an ensemble has none.
+    """
+    ensembles = ensemble_scores.rows(ruler, classes, arms, keeps_scores=keeps_scores)
+    rows = [*_slices(ruler, slices), *_classes(ruler, classes, arms), *ensembles]
     return result_tables.text([*COLUMNS, "verdict"], rows)
 
 

@@ -176,6 +176,8 @@ def edits_of(
     for name, source in template.files.items():
         if not (place.folder / name).is_file() or (place.folder / name).read_bytes() == _packed(source):
             edits[place.named(name)] = _whole(_packed(source))
+    if template.test and not test_left_out(place, template):
+        edits[place.named(templates.TEST)] = _whole(_packed(template.test))
     lacking = ignore_rules.lines(place.folder, output_conflicts.outputs(pipeline), wanted)
     edits[place.named(".gitignore")] = _lines(lacking, _HEADING)
     if line := data_line(place, guess.path):
@@ -266,4 +268,20 @@ def notes(place: ProjectPlace, template: Template) -> list[str]:
         found.append(f"Hydra writes params.yaml: add the line `  - assay` under `defaults:` in {config}, and commit it")
     if name := requirements.to_name(place.here, template.extra):
         found.append(name)
+    if why := test_left_out(place, template):
+        found.append(f"no test of the task was written: {why}")
     return found
+
+
+def test_left_out(place: ProjectPlace, template: Template) -> str:
+    """Why the template's test cannot be written; "" where it can."""
+    file = place.folder / templates.TEST
+    if not template.test:
+        return ""
+    if os.path.lexists(file) and not (file.is_file() and file.read_bytes() == _packed(template.test)):
+        return f"{templates.TEST} is there already"
+    if file.is_symlink() or file.parent.is_symlink() or (file.parent.exists() and not file.parent.is_dir()):
+        return f"{templates.TEST.partition('/')[0]} is no plain folder"
+    if ignore_rules.ignored(place.here, [os.path.relpath(file, place.here)]):
+        return f"Git leaves {templates.TEST} out (.gitignore)"
+    return ""

@@ -17,7 +17,10 @@ from assay.core.paths import PARAMS, PIPELINE
 
 #: folder of the package data
 PLACE = Path(__file__).resolve().parents[1] / "templates"
+#: test that is written beside the task; no name that a user's own test has, as pytest takes but one of each
+TEST = "tests/test_assay_task.py"
 #: line of dvc.yaml that makes the data a dependency of `prepare`; `path` stands for the keys that are read
+_CURVE_LINE = "          y: validation_loss\n"
 _DATA_LINE = "      - ${data.path}\n"
 _PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./-]*")
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
@@ -30,10 +33,12 @@ class Template:
     says: str  # what it is for, in a few words
     files: Mapping[str, str]
     metric: str
+    test: str = ""  # text of a test of the task, written to `TEST` where that is free
     model: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     reads: tuple[str, ...] = ()  # keys of `data:` that are paths, on which `prepare` depends
     epochs: int = 20
+    curve: str = "validation_loss"  # column of the curves that is drawn
     packages: tuple[str, ...] = ()  # modules that it needs beside Assay's own requirements
     pipeline: str = PIPELINE
     parameters: str = PARAMS
@@ -52,6 +57,7 @@ TEMPLATES: dict[str, Template] = {
         "images, a folder for each class",
         {"task.py": "image.task.txt"},
         metric="accuracy",
+        test="image.test.txt",
         model={"width": 16},
         data={"size": 32},
         reads=("folder",),
@@ -62,6 +68,7 @@ TEMPLATES: dict[str, Template] = {
         "images and a mask of each",
         {"task.py": "masks.task.txt"},
         metric="iou",
+        test="masks.test.txt",
         model={"width": 16},
         data={"size": 64},
         reads=("images", "masks"),
@@ -72,6 +79,7 @@ TEMPLATES: dict[str, Template] = {
         "a table whose label is a class",
         {"task.py": "table.task.txt"},
         metric="accuracy",
+        test="table.test.txt",
         model={"hidden": 64},
         data={"kind": "classification"},
         reads=("file",),
@@ -81,6 +89,7 @@ TEMPLATES: dict[str, Template] = {
         "a table whose label is a number",
         {"task.py": "table.task.txt"},
         metric="mae",
+        test="regression.test.txt",
         model={"hidden": 64},
         data={"kind": "regression"},
         reads=("file",),
@@ -90,6 +99,7 @@ TEMPLATES: dict[str, Template] = {
         "texts and their classes",
         {"task.py": "text.task.txt"},
         metric="accuracy",
+        test="text.test.txt",
         model={"width": 32},
         reads=("file",),
         epochs=10,
@@ -99,6 +109,7 @@ TEMPLATES: dict[str, Template] = {
         "a language model of one text",
         {"task.py": "tokens.task.txt"},
         metric="nats_per_token",
+        test="tokens.test.txt",
         model={"width": 64},
         data={"length": 64},
         reads=("file",),
@@ -108,13 +119,16 @@ TEMPLATES: dict[str, Template] = {
         "a training loop of your own",
         {"task.py": "loop.task.txt"},
         metric="accuracy",
+        test="loop.test.txt",
         model={"hidden": 32},
         epochs=5,
+        curve="train_loss",
     ),
     "script": Template(
         "a script of your own, which reports its number",
         {},
         metric="",
+        test="script.test.txt",
         pipeline="script/dvc.yaml",
         parameters="script/params.yaml",
     ),
@@ -152,14 +166,14 @@ def text(name: str) -> str:
 
 def is_ours(content: bytes) -> bool:
     """Whether it is a file that a template writes, unchanged."""
-    names = (name for template in TEMPLATES.values() for name in template.files.values())
+    names = (name for one in TEMPLATES.values() for name in (*one.files.values(), *filter(None, [one.test])))
     return any(content == (PLACE / name).read_bytes() for name in names)
 
 
 def pipeline(template: Template, *, reads: bool) -> str:
     """dvc.yaml; with `reads`, `prepare` depends on the data that the template reads."""
     lines = "".join(_DATA_LINE.replace("data.path", f"data.{key}") for key in template.reads if reads)
-    return text(template.pipeline).replace(_DATA_LINE, lines)
+    return text(template.pipeline).replace(_DATA_LINE, lines).replace(_CURVE_LINE, f"          y: {template.curve}\n")
 
 
 def params(template: Template, task: str, data: Mapping[str, Any], metric: str = "") -> str:

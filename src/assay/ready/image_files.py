@@ -90,6 +90,13 @@ def pixels(content: bytes, size: int | None = None) -> NDArray[np.uint8]:
     return np.asarray(turned, dtype=np.uint8)
 
 
+def thumbnail(content: bytes, longest: int) -> NDArray[np.uint8]:
+    """(H, W, 3) colours of an encoded image as a person sees it, no side above `longest`. Raises BadImageError."""
+    turned = opened(content, lambda image: ImageOps.exif_transpose(_colours(image)))
+    turned.thumbnail((longest, longest), Image.Resampling.BILINEAR)
+    return np.asarray(turned, dtype=np.uint8)
+
+
 def opened(content: bytes, use: Callable[[Any], Any]) -> Any:
     """What `use` makes of an encoded image. Raises BadImageError for one that is broken, cut off or too large."""
     with warnings.catch_warnings():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,8 +62,6 @@ class Watch:
     late: Callable[[], list[str]]  # modules imported since that nobody had seen
     #: given a `training.missing_replicates.RequestRun` that is about to train; raises to refuse
     before: Callable[[Any], None] = ignored
-    #: entered around a loop of the task's own
-    around: Callable[[], AbstractContextManager[None]] = nullcontext
     #: given the cache once all replicates are in it, wherever they were trained
     done: Callable[[ReplicateCache], None] = ignored
 

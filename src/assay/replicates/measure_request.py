@@ -6,7 +6,7 @@ from pathlib import Path
 
 from assay.core import schemas
 from assay.core.schemas import Draw, Environment, MeasureRequest
-from assay.runtime import files, task_code
+from assay.runtime import files, task_code, training_reads
 from assay.runtime.stage_setup import StageContext
 
 #: variable of the environment that is set where nobody will ask for the candidate: it is not trained ahead then
@@ -21,8 +21,9 @@ def training_closure(root: Path, task: str) -> tuple[Path, ...]:
 
 
 def training_code(root: Path, task: str) -> str:
-    """Hash of what decides an arm's numbers in these sources."""
-    return task_code.digest(root, task, task_code.LEARNING)
+    """Hash of what decides an arm's numbers in these sources, and in files of first weights."""
+    code, weights = task_code.digest(root, task, task_code.LEARNING), training_reads.weights(root)
+    return files.digest(f"{code} {sorted(weights.items())}".encode()) if weights else code
 
 
 def today(ctx: StageContext) -> Environment:

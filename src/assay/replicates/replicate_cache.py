@@ -9,20 +9,22 @@ under the evaluated part's hash. How a replicate was executed is recorded and no
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
 from assay.core import params_yaml as parameters
 from assay.core.params_yaml import Params
 from assay.core.schemas import DAMAGE, PREDICTIONS, Divergence, MeasureRequest, Note, Replicate
 from assay.replicates import cache_entries, cache_pruning, safetensors_check
-from assay.replicates.replicate_result import Outcome, Point
+from assay.replicates.replicate_result import OWN_LOOP, Outcome, Point, epoch_number
 from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.runtime import cache_dirs, files, npy_files
 from assay.runtime.file_locks import Lock
@@ -44,6 +46,8 @@ class _Trained(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replicate: Replicate
     train: Sequence[float | None]  # loss of each epoch; None where it is not finite
     nondeterministic: list[str]
+    #: of a loop of its own, and of a loss with terms: epoch and what was said of it by name, the losses included
+    said: list[tuple[float, dict[str, float | None]]] | UnsetType = UNSET
 
 
 class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -127,6 +131,7 @@ class ReplicateCache:
         self.nondeterministic += [one for one in trained.nondeterministic if one not in self.nondeterministic]
         validation, predictions, diverged = self._seen(folder, name)
         losses = zip(_losses(trained.train), _losses(validation or [None] * len(trained.train)), strict=True)
+        curve = [Point(epoch, one, two) for epoch, (one, two) in enumerate(losses, 1)]
         return Outcome(
             number=found.number,
             seed=found.seed,
@@ -134,7 +139,7 @@ class ReplicateCache:
             seconds=found.seconds,
             steps=found.steps,
             weights=raw,
-            curve=[Point(epoch, one, two) for epoch, (one, two) in enumerate(losses, 1)],
+            curve=_said(trained, curve, seen=bool(validation)),
             predictions=predictions,
             diverged=found.diverged or diverged,
             reused=True,
@@ -162,14 +167,21 @@ class ReplicateCache:
             predicted = outcome.diverged if outcome.diverged and outcome.diverged.tensor == PREDICTIONS else None
             try:
                 if not outcome.reused:
-                    curve = [point.train for point in outcome.curve]
+                    own = outcome.execution == OWN_LOOP
+                    curve = [] if own else [point.train for point in outcome.curve]
                     record = outcome.record()
                     if predicted is not None:
                         record = msgspec.structs.replace(record, diverged=None)
-                    trained = _Trained(name, record, curve, self.nondeterministic)
+                    more = own or any(point.more for point in outcome.curve)  # terms of a loss
+                    said = [(point.epoch, _values(point)) for point in outcome.curve] if more else UNSET
+                    trained = _Trained(name, record, curve, self.nondeterministic, said)
                     _seal(folder / _WEIGHTS, trained, outcome.weights)
                 if outcome.predictions is not None:
-                    validation = [] if outcome.reused else [point.validation for point in outcome.curve]
+                    validation = (
+                        []
+                        if outcome.reused or outcome.execution == OWN_LOOP
+                        else [point.validation for point in outcome.curve]
+                    )
                     content = io.BytesIO()
                     np.save(content, outcome.predictions, allow_pickle=False)
                     seen = _Seen(name, self.evaluated, validation, predicted)
@@ -260,6 +272,37 @@ class ReplicateCache:
         note = Note(cache_dirs.unkept(f"{self.folder} cannot be written ({error.strerror})"), "uncached")
         if note not in self.notes:
             self.notes.append(note)
+
+
+def _said(trained: _Trained, curve: list[Point], *, seen: bool) -> list[Point]:
+    """Points of a replicate with all that was said of them.
+
+    `curve` has the losses; terms of a validation loss are left out where the examples were not `seen` in training.
+    """
+    if trained.said is UNSET:
+        return curve
+    found = [_point(epoch, values) for epoch, values in trained.said]
+    if trained.replicate.execution == OWN_LOOP:
+        return found
+    terms = [{name: one for name, one in point.more.items() if seen or name.startswith("train ")} for point in found]
+    return [Point(one.epoch, one.train, one.validation, more) for one, more in zip(curve, terms, strict=True)]
+
+
+def _values(point: Point) -> dict[str, float | None]:
+    """What was said of an epoch; a number that is not finite is none in JSON."""
+    named = {
+        "train": point.train,
+        "validation": point.validation,
+        **{f".{name}": one for name, one in point.more.items()},
+    }
+    return {name: value if math.isfinite(value) else None for name, value in named.items()}
+
+
+def _point(epoch: float, kept: Mapping[str, float | None]) -> Point:
+    """The inverse of `_values`."""
+    values = {name: float("nan") if value is None else value for name, value in kept.items()}
+    more = {name.removeprefix("."): value for name, value in values.items() if name.startswith(".")}
+    return Point(epoch_number(epoch), values["train"], values["validation"], more)
 
 
 def _losses(kept: Sequence[float | None]) -> list[float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,14 +11,18 @@ from numpy.typing import NDArray
 
 from assay.core.schemas import Divergence, Replicate
 
+#: how a record says that a loop of the task's own trained
+OWN_LOOP = "task"
+
 
 @dataclass(frozen=True)
 class Point:
-    """Losses of one replicate after one epoch (from 1)."""
+    """Losses of one replicate after one epoch (from 1), or what a loop of its own said; NaN where it said nothing."""
 
-    epoch: int
+    epoch: float
     train: float  # mean over the epoch's batches, in training mode
-    validation: float  # mean over the evaluated part, in evaluation mode
+    validation: float  # mean over the evaluated part, in evaluation mode; over the holdout in a loop of its own
+    more: Mapping[str, float] = field(default_factory=dict)  # other values that a loop of its own said
 
 
 @dataclass
@@ -57,4 +63,18 @@ class Outcome:
         if self.reused:
             return head + "taken from the cache"
         last = f", validation loss {self.curve[-1].validation:.4g}" if self.curve else ""
+        if self.execution == OWN_LOOP:
+            last = "".join(f", {name} {value:.4g}" for name, value in said(self.curve[-1])) if self.curve else ""
+            return head + f"a loop of its own, {self.seconds:.2f} s{last}"
         return head + f"{self.steps} steps, {self.execution}, {self.seconds:.2f} s{last}"
+
+
+def epoch_number(number: float) -> float:
+    """A whole number without its point, others as they are."""
+    return int(number) if number == int(number) else number
+
+
+def said(point: Point) -> list[tuple[str, float]]:
+    """Names and values of a point that a loop of its own gave."""
+    losses = [("train loss", point.train), ("validation loss", point.validation)]
+    return [*((name, value) for name, value in losses if not math.isnan(value)), *point.more.items()]

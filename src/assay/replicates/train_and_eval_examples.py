@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from msgspec import UNSET
 
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
@@ -19,6 +20,8 @@ from assay.data import example_ids, storage
 from assay.data.storage import Examples
 
 NEEDED = ("ids", "inputs", "targets")
+#: what is read of a training part of which some is held out
+FOR_HOLDOUT = (*NEEDED, "groups", "order")
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class ExampleSubset:
 def read(request: MeasureRequest, params: Params) -> ExampleSubset:
     """Read what `request` names. Raises UsageError for what is wrong in it."""
     evaluated, today = storage.read(Path(request.evaluate), NEEDED)
-    given, manifest = storage.read(Path(request.train), NEEDED)
+    given, manifest = storage.read(Path(request.train), NEEDED if params.train.holdout is UNSET else FOR_HOLDOUT)
     train, left_out = without(given, evaluated)
     chosen = sample(train, params.train.sample)
     whole = chosen is given and given.groups is None and "groups" not in manifest.arrays

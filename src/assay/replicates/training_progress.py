@@ -15,16 +15,26 @@ from typing import IO, Protocol
 
 from tqdm import tqdm
 
-from assay.replicates.replicate_result import Outcome, Point
+from assay.core import sanitize_output
+from assay.replicates.replicate_result import Outcome, Point, said
 from assay.runtime import files, progress_line
 
+QUOTE = '"'
 HEADER = "replicate,seed,epoch,train_loss,validation_loss\n"
 
 
-def row(number: int, seed: int, point: Point) -> str:
-    """One line of the curves; a loss that is not finite stays empty."""
-    losses = (f"{loss:.6g}" if math.isfinite(loss) else "" for loss in (point.train, point.validation))
-    return f"{number},{seed},{point.epoch},{','.join(losses)}\n"
+def row(number: int, seed: int, point: Point, names: Sequence[str] = ()) -> str:
+    """One line of the curves; a loss that is not finite stays empty. `names`: columns of other values."""
+    values = (point.train, point.validation, *(point.more.get(name, math.nan) for name in names))
+    cells = (f"{value:.6g}" if math.isfinite(value) else "" for value in values)
+    return f"{number},{seed},{point.epoch},{','.join(cells)}\n"
+
+
+def header(names: Sequence[str] = ()) -> str:
+    """The first line of the curves."""
+    cells = (str(sanitize_output.csv_cell(name)) for name in names)
+    quoted = (f',"{cell.replace(QUOTE, QUOTE * 2)}"' if set(cell) & {",", QUOTE} else f",{cell}" for cell in cells)
+    return HEADER.rstrip("\n") + "".join(quoted) + "\n"
 
 
 class Watcher(Protocol):
@@ -59,9 +69,10 @@ class TrainingTime:
     def __init__(self, name: str, replicates: int, total: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.name, self.replicates, self.total = name, replicates, total
         self._clock, self._began = clock, clock()
-        self._epoch = self._seen = self._reused = self._trained = 0
+        self._epoch: float = 0
+        self._seen = self._reused = self._trained = 0
 
-    def trained(self, epochs: int, epoch: int) -> None:
+    def trained(self, epochs: int, epoch: float) -> None:
         """So many replicates are through epoch number `epoch`."""
         self._seen += epochs
         self._epoch = epoch
@@ -120,6 +131,8 @@ class Progress:
         self._log: IO[str] = log.open("w", encoding="utf-8")
         self._say = say
         self.keep: Callable[[Outcome], None] = lambda outcome: None
+        self._names: list[str] = []
+        self._latest: tuple[int, int] | None = None
         self._write(self._curves, HEADER)
         self.done = TrainingTime(name, replicates, total)
         self._shown = ExitStack()
@@ -127,7 +140,8 @@ class Progress:
 
     def points(self, rows: Sequence[tuple[int, int, Point]]) -> None:
         """Take the (replicate, seed, point) of one epoch of every lane in training."""
-        self._write(self._curves, "".join(row(*one) for one in rows))
+        self._widen([name for _, _, point in rows for name in point.more])
+        self._write(self._curves, "".join(row(*one, self._names) for one in rows))
         if rows:
             self.done.trained(len(rows), rows[0][2].epoch)
             train, validation = (
@@ -135,6 +149,27 @@ class Progress:
             )
             who = f"replicate {rows[0][0]}" if len(rows) == 1 else f"{len(rows)} replicates, mean"
             self.log(f"epoch {rows[0][2].epoch}: {who}: train loss {train:.4g}, validation loss {validation:.4g}")
+
+    def said(self, number: int, seed: int, point: Point) -> None:
+        """Take what a loop of the task's own says of an epoch; of the same epoch it may say more."""
+        self._widen(list(point.more))
+        self._write(self._curves, row(number, seed, point, self._names))
+        if self._latest != (number, int(point.epoch)):
+            self._latest = (number, int(point.epoch))
+            self.done.trained(1, int(point.epoch))
+        values = ", ".join(f"{name} {value:.4g}" for name, value in said(point))
+        self.log(f"epoch {point.epoch}: replicate {number}: {values or 'no values'}")
+
+    def _widen(self, names: Sequence[str]) -> None:
+        """Columns for values that no line had before: all lines get them."""
+        new = [name for name in dict.fromkeys(names) if name not in self._names]
+        if not new:
+            return
+        self._names += new
+        _, *lines = files.read_bytes(self.curves).decode().splitlines()
+        self._curves.close()
+        files.write_text(self.curves, header(self._names) + "".join(f"{line}{',' * len(new)}\n" for line in lines))
+        self._curves = self.curves.open("a", encoding="utf-8")
 
     def finished(self, outcome: Outcome) -> None:
         """Take a replicate as soon as it is trained, so that it survives whatever happens to the others."""
@@ -161,8 +196,9 @@ class Progress:
 
     def rewrite(self, outcomes: Iterable[Outcome]) -> None:
         """The curves of all replicates, in order: also of those that came from the cache."""
-        rows = [row(one.number, one.seed, point) for one in outcomes for point in one.curve]
-        files.write_text(self.curves, HEADER + "".join(rows))
+        found = [(one.number, one.seed, point) for one in outcomes for point in one.curve]
+        names = list(dict.fromkeys(name for *_, point in found for name in point.more))
+        files.write_text(self.curves, header(names) + "".join(row(*one, names) for one in found))
 
     @staticmethod
     def _write(stream: IO[str], text: str) -> None:

@@ -56,6 +56,11 @@ class Index:
         listed = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
         self.run("update-index", "--add", "-z", "--stdin", stdin=listed)
 
+    def record(self, paths: Sequence[str]) -> None:
+        """As `add`; a path where the work tree has no file any more is no entry any more."""
+        listed = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
+        self.run("update-index", "--add", "--remove", "-z", "--stdin", stdin=listed)
+
     def copy(self, tree: str, paths: Sequence[str]) -> None:
         """Entries under `paths` as in `tree`, whatever stands there now."""
         for path in paths:

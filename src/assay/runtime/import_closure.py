@@ -62,19 +62,23 @@ def direct_imports(where: Where, file: Path, looked: Looked | None = None) -> se
     return set().union(*(executed[name] for name in names))
 
 
-def imported_names(where: Where, file: Path) -> frozenset[str]:
-    """Dotted names that `file` imports: `from a import b` gives `a` and `a.b`, whatever `b` is."""
+def imported_names(where: Where, file: Path, content: bytes | None = None) -> frozenset[str]:
+    """Dotted names that `file`, or `content` in its place, imports: `from a import b` gives `a` and `a.b`, whatever `b`
+    is."""
     tree = _tree(where)
     relative = _relative(tree, file)
     module = tree.module(relative)
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    return _scan(tree.read(relative), relative.as_posix(), package)
+    return _scan(tree.read(relative) if content is None else content, relative.as_posix(), package)
 
 
-def third_party(where: Where, files: Iterable[Path]) -> set[str]:
-    """Top-level names of packages that `files` import and that are neither Python's own, nor the tree's, nor Assay."""
-    tree, sources = _tree(where), (file for file in files if file.suffix == ".py")
-    tops = {name.partition(".")[0] for file in sources for name in imported_names(tree, file)}
+def third_party(where: Where, files: Iterable[Path], instead: Mapping[Path, bytes] | None = None) -> set[str]:
+    """Top-level names of packages that `files` import and that are neither Python's own, nor the tree's, nor Assay.
+
+    `instead`: content that counts in place of a file's own.
+    """
+    tree, sources, other = _tree(where), (file for file in files if file.suffix == ".py"), instead or {}
+    tops = {name.partition(".")[0] for file in sources for name in imported_names(tree, file, other.get(file))}
     return {top for top in tops - sys.stdlib_module_names - {trees.LIBRARY} if not _is_own(tree, top)}
 
 

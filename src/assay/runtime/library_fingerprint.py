@@ -20,6 +20,7 @@ TRAINING = "training"
 #: stage → modules of the library where its code begins: its own, and those that it starts beside itself
 ENTRIES: Mapping[str, tuple[str, ...]] = {stage: (f"stages/{stage}.py",) for stage in CODED} | {
     "baseline": ("stages/baseline.py", "stages/floors.py", "stages/measure.py"),
+    "evaluate": ("stages/evaluate.py", "stages/show_examples.py"),
     TRAINING: ("training/train_and_predict.py",),
 }
 

@@ -36,14 +36,15 @@ def copy(stream: IO[bytes], path: Path, hidden: list[bytes]) -> None:
             rest += chunk
             end = max(rest.rfind(b"\n"), rest.rfind(b"\r")) + 1
             if not end and len(rest) > _LONGEST:
-                rest = _masked(rest, hidden)
+                rest = masked(rest, hidden)
                 end = len(rest) - longest
-            log.write(_masked(rest[:end], hidden))
+            log.write(masked(rest[:end], hidden))
             rest = rest[end:]
-        log.write(_masked(rest, hidden))
+        log.write(masked(rest, hidden))
 
 
-def _masked(text: bytes, hidden: list[bytes]) -> bytes:
+def masked(text: bytes, hidden: list[bytes]) -> bytes:
+    """`text` with a mark in place of each secret."""
     for secret in hidden:
         text = text.replace(secret, MASK)
     return text

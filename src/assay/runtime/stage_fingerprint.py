@@ -16,7 +16,16 @@ from assay.core import schemas
 from assay.core.errors import ProvenanceError
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import StageCode
-from assay.runtime import files, import_closure, library_fingerprint, metric_input_files, task_code
+from assay.runtime import (
+    files,
+    import_closure,
+    library_fingerprint,
+    metric_input_files,
+    script_source,
+    task_code,
+    task_source,
+    training_reads,
+)
 from assay.runtime import source_roots as trees
 
 #: stage → part of the task that it imports: a module of a folder, or some members of a task.py
@@ -32,7 +41,17 @@ def find(root: Path, stage: str, task: str, looked: import_closure.Looked | None
     own = task_code.hashes(root, task, part, looked)
     reads = metric_input_files.metric_reads(root, task) if part == task_code.METRICS else []
     contents = {path.as_posix(): files.digest((root / path).read_bytes()) for path in reads}
-    return StageCode(stage=stage, library=library, files=own, reads=contents or UNSET)
+    if part == task_code.LEARNING:
+        contents |= training_reads.hashes(root)
+    shown = _shown(root, task, looked) if part == task_code.METRICS else {}
+    return StageCode(stage=stage, library=library, files=own, reads=contents or UNSET, shows=shown or UNSET)
+
+
+def _shown(root: Path, task: str, looked: import_closure.Looked | None) -> dict[str, str]:
+    """What the task's show() reaches, where it is no part of metrics.py: neither key nor dependency of the metric."""
+    if script_source.task(root) or task_source.show_part(root, task) != task_code.SHOW:
+        return {}
+    return task_code.hashes(root, task, task_code.SHOW, looked)
 
 
 def library_of(root: Path, name: str, task: str) -> str:

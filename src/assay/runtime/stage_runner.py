@@ -40,11 +40,13 @@ STAGES = {
     "floors": "assay.stages.floors",
     "warm_grid_cache": "assay.stages.warm_grid_cache",
     "warm_candidate_cache": "assay.stages.warm_candidate_cache",
+    "short_training_curves": "assay.stages.short_training_curves",
     "measure": "assay.stages.measure",
     "trace": "assay.stages.trace",
     "check_run": "assay.stages.check_run",
     "examine_task": "assay.stages.examine_task",
     "climb_ladder": "assay.stages.climb_ladder",
+    "show_examples": "assay.stages.show_examples",
 }
 
 

@@ -57,12 +57,12 @@ class StageContext:
         root = self.layout.root
         tracked_code_check.check_tree(root, self.run.home, self.stage)
         files = sorted({*tracked_code_check.imported(root), *also})
-        tracked_code_check.check(root, self.stage, self.dependencies, files, self.code.files)
+        tracked_code_check.check(root, self.stage, self.dependencies, files, self.code.sources)
 
     def unproven(self) -> list[str]:
         """Modules imported since, which nobody checked."""
         elsewhere = tracked_code_check.from_elsewhere(self.layout.root, self.run.home)
-        return [*tracked_code_check.late(self.layout.root, self.dependencies, self.code.files), *elsewhere]
+        return [*tracked_code_check.late(self.layout.root, self.dependencies, self.code.sources), *elsewhere]
 
 
 def start(root: Path, stage: str) -> StageContext:

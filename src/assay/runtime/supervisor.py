@@ -2,7 +2,8 @@
 
 Started by its path in an interpreter of its own (`runtime.supervised_command`), and so without any import of Assay.
 Ends the command, with all that it started, as soon as standard input is closed: whoever started this process may be
-killed at any moment. Its arguments: the descriptor to report to, and the command line.
+killed at any moment. Its arguments: the descriptor to report to, and the command line. `supervise` does the same for a
+process that was forked (`runtime.supervised_process`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 _PR_SET_CHILD_SUBREAPER = 36
 #: seconds that helpers of a command may take to end by themselves, and those that they get to end when told
@@ -26,19 +28,38 @@ _PAUSE = 0.02
 
 def main(report: int, command: str) -> None:
     """Run `command`; one JSON object to `report`: exit code, what was left and ended, peak memory in bytes."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    adopt_orphans()
     os.set_inheritable(report, False)
     wake = _wake()
     nothing = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
     argv = ["/bin/sh", "-c", command]
     defaults = [signal.SIGPIPE, signal.SIGXFSZ]
     child = os.posix_spawn("/bin/sh", argv, os.environ, file_actions=[nothing], setpgroup=0, setsigdef=defaults)
-    code = _watch(child, wake)
-    left = [] if code is None else _left(child)
-    _end(child)
+    code, left = _supervise(child, 0, wake)
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     os.write(report, json.dumps({"code": code, "left": left, "memory": memory}).encode())
+
+
+def adopt_orphans() -> None:
+    """Become the parent of whatever a process below this one leaves behind."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def supervise(start: Callable[[], int], life: int) -> tuple[int | None, list[str]]:
+    """Wait for the child that `start` makes: its exit code, and what it left at work and was ended, by name.
+
+    The code is None where the descriptor `life` was closed before; the child was ended then.
+    """
+    wake = _wake()
+    return _supervise(start(), life, wake)
+
+
+def _supervise(child: int, life: int, wake: int) -> tuple[int | None, list[str]]:
+    code = _watch(child, life, wake)
+    left = [] if code is None else _left(child)
+    _end(child)
+    return code, left
 
 
 def _wake() -> int:
@@ -50,16 +71,16 @@ def _wake() -> int:
     return reading
 
 
-def _watch(child: int, wake: int) -> int | None:
-    """Exit code of `child`; None where standard input was closed before."""
+def _watch(child: int, life: int, wake: int) -> int | None:
+    """Exit code of `child`; None where `life` was closed before."""
     while True:
         code = _reap(child)
         if code is not None:
             return code
-        ready, _, _ = select.select([0, wake], [], [])
+        ready, _, _ = select.select([life, wake], [], [])
         if wake in ready:
             os.read(wake, 4096)
-        if 0 in ready and not os.read(0, 4096):
+        if life in ready and not os.read(life, 4096):
             return None
 
 

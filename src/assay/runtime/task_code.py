@@ -1,9 +1,9 @@
 """The code of a task that each part of it reaches: data (prepare), learning (train), metrics (evaluate).
 
-A folder of three files counts file by file. A `task.py` counts by what the members of a part reach in it and in the
-modules that it imports, definition by definition; statements that importing runs for more than a name count for every
-part. Covers: files, hashes and texts of a part, the library's code in it. Not covered: finding the files
-(`runtime.task_source`), what a name leads to (`core.reachability`).
+A folder of three files counts file by file, and so does a show.py in it. A `task.py` counts by what the members of a
+part reach in it and in the modules that it imports, definition by definition; statements that importing runs for more
+than a name count for every part. Covers: files, hashes and texts of a part, the library's code in it. Not covered:
+finding the files (`runtime.task_source`), what a name leads to (`core.reachability`).
 """
 
 from __future__ import annotations
@@ -28,8 +28,11 @@ MEMBERS: Mapping[str, tuple[str, ...]] = {
         *("model", "loss", "preprocess", "statistics", "transform", "augment", "predict", "score", "optimizer"),
         *("fit", "load", "decode", "collate"),
     ),
-    METRICS: ("METRICS", "REVISION", "READS", "show"),
+    METRICS: ("METRICS", "REVISION", "READS"),
 }
+#: part that a task may have beside: what draws an example for a person, in a process of its own
+SHOW = "show"
+_REACHED = {**MEMBERS, SHOW: ("show",)}
 
 #: dotted name → source, as `import_closure.read_module` finds it
 Reader = Callable[[str], Source | None]
@@ -81,7 +84,7 @@ def library(root: Path, task: str, part: str) -> str:
     module = task_source.module(root, task, part)
     project = Project(partial(import_closure.read_module, root))
     inside = sorted(
-        (unit for unit in of_members(project, module, MEMBERS[part]).units if _of_library(unit)),
+        (unit for unit in of_members(project, module, _REACHED[part]).units if _of_library(unit)),
         key=lambda unit: (unit.module, unit.place),
     )
     return files.digest("\n".join(f"{unit.module}: {unit.text}" for unit in inside).encode()) if inside else ""
@@ -90,12 +93,39 @@ def library(root: Path, task: str, part: str) -> str:
 def units(root: Path, read: Reader, parts: Iterable[str]) -> dict[Path | None, list[Unit]]:
     """File of the project (None: the library's) → statements of it that these parts of a task.py reach, in order."""
     project, tree = Project(read), trees.project(root)
-    members = [member for part in parts for member in MEMBERS[part]]
+    members = [member for part in parts for member in _REACHED[part]]
     reach: Reach = of_members(project, task_source.SINGLE, members)
     found: dict[Path | None, list[Unit]] = defaultdict(list)
     for unit in sorted(reach.units, key=lambda unit: (unit.module, unit.place)):
         found[None if _of_library(unit) else _file(tree, unit.module)].append(unit)
     return dict(found)
+
+
+def without_show(root: Path) -> dict[Path, bytes]:
+    """Source files of a task.py → their text without the lines that only its show() needs, imports included.
+
+    What such lines import neither trains nor judges: they serve a process of their own. Empty without a show().
+    """
+    if task_source.single(root) is None or task_source.show_part(root, "") is None:
+        return {}
+    read = partial(import_closure.read_module, root)
+    project = Project(read)
+    only = of_members(project, task_source.SINGLE, _REACHED[SHOW]).units
+    others = {unit for part in MEMBERS for unit in of_members(project, task_source.SINGLE, MEMBERS[part]).units}
+    needed = {place for unit in others for place in _places(unit)}
+    hidden = {place for unit in only - others if not _of_library(unit) for place in _places(unit)} - needed
+    tree, found = trees.project(root), {}
+    for module in {name for name, _ in hidden}:
+        source = read(module)
+        lines = [] if source is None else _text(source.text).splitlines(keepends=True)
+        kept = ["\n" if (module, number) in hidden else line for number, line in enumerate(lines, 1)]
+        found[_file(tree, module)] = "".join(kept).encode("utf-8", "surrogateescape")
+    return found
+
+
+def _places(unit: Unit) -> set[tuple[str, int]]:
+    """Module and number of each line of a unit."""
+    return {(unit.module, number) for number in range(unit.lines[0], unit.lines[1] + 1)}
 
 
 def _file(tree: trees.Tree, module: str) -> Path:

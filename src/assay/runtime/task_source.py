@@ -11,7 +11,7 @@ import ast
 import importlib
 import os
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from assay.runtime import sys_path
 #: file → members of which one in each tuple must be there
 REQUIRED: dict[str, tuple[tuple[str, ...], ...]] = {
     "data": (("prepare",),),
-    "learning": (("model", "fit"), ("loss", "fit")),
+    "learning": (("model", "fit"),),
     "metrics": (("METRICS",),),
 }
 #: ready metrics: they stand where a task has none of its own
@@ -107,9 +107,42 @@ def read(root: Path, task: str, name: str) -> TaskModule:
     return source
 
 
+def check_loss(source: TaskModule, called: str, ready_loss: str) -> None:
+    """Raise UsageError where learning.py has no loss() and params.yaml names none. `called`: the file, in sentences."""
+    if not ready_loss and not source.names & {"loss", "fit", "*"}:
+        raise UsageError(
+            f"{called} defines no loss", hint="write loss(outputs, targets), or set loss.name in params.yaml"
+        )
+
+
 def is_ready(source: TaskModule) -> bool:
     """Whether this is the ready metrics, as the task has none of its own."""
     return source.path == trees.OURS / "ready" / "metrics.py"
+
+
+def show_part(root: Path, task: str) -> str | None:
+    """The part of the task in which its `show` is written: show, or metrics where metrics.py has it; None without one.
+
+    A show.py counts whatever it defines, so that one without `show` is told and not passed over.
+    """
+    if is_single(root, task):
+        return "show" if "show" in _parsed(path(root, task, "show"), SINGLE).names else None
+    if path(root, task, "show").is_file():
+        return "show"
+    metrics = path(root, task, "metrics")
+    return "metrics" if metrics.is_file() and "show" in _parsed(metrics, where(root, task, "metrics")).names else None
+
+
+def load_show(root: Path, task: str) -> Callable[[Any], Any] | None:
+    """The task's `show`; None where it has none. Raises UsageError with file and line of what went wrong."""
+    part = show_part(root, task)
+    if part is None:
+        return None
+    with sys_path.active(root):
+        found = getattr(imported(root, task, part), "show", None)
+    if not callable(found) and path(root, task, part).name == "show.py":
+        raise UsageError(f"{where(root, task, part)} defines no show", allowed="a function show(example)")
+    return found if callable(found) else None
 
 
 def _parsed(file: Path, called: str) -> TaskModule:

@@ -24,7 +24,7 @@ from assay.baseline import trivial_baselines
 from assay.core import params_problems, sanitize_output
 from assay.core.errors import REFUSED, AssayError, Exit, UsageError
 from assay.core.params_yaml import Params
-from assay.core.schemas import MeasureRequest
+from assay.core.schemas import FOREGROUND, MeasureRequest
 from assay.data import part_assignment, storage
 from assay.data.storage import Examples
 from assay.data.validate_examples import canonical
@@ -51,6 +51,7 @@ class CheckRun:
         self.ctx = StageContext("check_run", dvc_yaml.current(root), params)
         self.problems: list[dict[str, object]] = []
         self.examples: Examples | None = None
+        self.where: NDArray[np.str_] | None = None  # (N,) the part of each example
         self.train: Examples | None = None
         self.evaluated: Examples | None = None
         self.predictions: np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None = None
@@ -63,14 +64,15 @@ class CheckRun:
         except AssayError as error:
             if _left_debugger(error):
                 raise bdb.BdbQuit from error
-            self._note(stage, error.sentence, error.exit_code)
+            self.note(stage, error.sentence, error.exit_code)
         except OSError as error:
             if error.errno not in REFUSED:
                 raise
             said = f"{error.strerror} at {error.filename or self.root}"
-            self._note(stage, said, Exit.USAGE)
+            self.note(stage, said, Exit.USAGE)
 
-    def _note(self, stage: str, sentence: str, code: int) -> None:
+    def note(self, stage: str, sentence: str, code: int) -> None:
+        """Keep one refusal."""
         found: dict[str, object] = {"topic": stage, "sentence": sentence, "code": int(code)}
         if found not in self.problems:  # two steps may meet the same
             self.problems.append(found)
@@ -85,8 +87,8 @@ class CheckRun:
 
     def split(self) -> str:
         assert self.examples is not None
-        where = part_assignment.assign(self.examples, self.params.split).where
-        parts = {name: self.examples.take(where == name) for name in ("train", "validation")}
+        self.where = part_assignment.assign(self.examples, self.params.split).where
+        parts = {name: self.examples.take(self.where == name) for name in ("train", "validation")}
         train, _ = without(parts["train"], parts["validation"])
         batch = min(self.params.train.batch_size, len(train))
         self.train = few(sample(train, self.params.train.sample), BATCHES * batch)
@@ -97,17 +99,19 @@ class CheckRun:
 
     def fit(self) -> str:
         if self.train is None:  # the data failed: what can be said of the code alone
-            task_interface.load(self.params.task.name, self.root, self.params.model)
+            task_interface.load(self.params.task.name, self.root, self.params.model, self.params.loss.name)
             return "imported; nothing to train on"
-        train_and_predict.measure(self._request(), self.root, params=self._short())
+        train_and_predict.measure(self.request(), self.root, params=self.short())
         self.predictions = npy_files.read(self.scratch / "predictions" / "predictions.npy")[0]
         return f"1 replicate, {BATCHES} batches of {min(self.params.train.batch_size, len(self.train))}"
 
-    def _short(self) -> Params:
+    def short(self) -> Params:
+        """Parameters of one replicate and one epoch."""
         train = msgspec.structs.replace(self.params.train, epochs=1, sample=1.0)
         return msgspec.structs.replace(self.params, train=train, replicates=1)
 
-    def _request(self) -> MeasureRequest:
+    def request(self) -> MeasureRequest:
+        """What `fit` asks for: one replicate of the few examples, everything into the temporary place."""
         place = self.scratch
         return MeasureRequest(
             profile=self.params.profile,
@@ -117,7 +121,7 @@ class CheckRun:
             device=self.params.machine.device,
             environment="",
             code="",
-            execution="sequential",
+            execution=FOREGROUND,
             train=str(place / "train"),
             evaluate=str(place / "validation"),
             cache="",
@@ -130,7 +134,7 @@ class CheckRun:
 
     def evaluate(self) -> str:
         """Every metric of the task, on the replicate's predictions, or a floor's where it gave none."""
-        ruler = self._ruler(task_source.load(*self._metrics()))
+        ruler = self.ruler(task_source.load(*self._metrics()))
         if self.train is None or self.evaluated is None:
             return f"{len(ruler.metrics)} metrics; nothing to score"
         made = self.predictions
@@ -138,7 +142,7 @@ class CheckRun:
             made = next(iter(trivial_baselines.floors(self.train, self.evaluated).values()), None)
         return "nothing to score" if made is None else self._scores(ruler, made)
 
-    def _ruler(self, module: ModuleType) -> Ruler:
+    def ruler(self, module: ModuleType) -> Ruler:
         """The ruler of params.yaml; where it names no metric of the task, all that the task has."""
         ids: NDArray[np.str_] = np.empty(0, dtype=np.str_) if self.evaluated is None else self.evaluated.ids
         targets = None if self.evaluated is None else self.evaluated.seen_targets

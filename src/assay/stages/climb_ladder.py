@@ -37,7 +37,7 @@ from assay.replicates.train_and_eval_examples import NEEDED, sample, without
 from assay.runtime import dvc_yaml, files, npy_files, task_source
 from assay.stages import task_parts
 from assay.stages.check_run import few
-from assay.training import batches, device, task_interface, train_and_predict
+from assay.training import batches, configured_task, device, train_and_predict
 from assay.training.batches import Tensors
 from assay.training.task_interface import Task
 
@@ -89,10 +89,10 @@ class Ladder:
 
     def __init__(self, root: Path, params: Params, scratch: Path, key: str) -> None:
         self.root, self.params, self.scratch, self.key = root, params, scratch, key
-        self.task = task_interface.load(params.task.name, root, params.model)
         layout = ProjectPaths(root)
         self.evaluated = storage.read(layout.part("validation"), NEEDED)[0]
         self.train = without(storage.read(layout.part("train"), NEEDED)[0], self.evaluated)[0]
+        self.task = configured_task.load(params, root, self.train)
         self._refuse_key()
 
     def _refuse_key(self) -> None:
@@ -121,7 +121,8 @@ class Ladder:
 
     def _fitted(self, name: str, examples: Examples, most: float) -> Rung:
         part, _ = batches.tensors(self.task, examples, examples, device.DTYPES[self.params.train.precision])
-        first, last, least, steps = fitted(self.task, self.params, part, batches.outputs(self.train), most)
+        classes = None if self.train.classes is None else len(self.train.classes)
+        first, last, least, steps = fitted(self.task, self.params, part, batches.outputs(self.train), classes, most)
         left = (last - least) / max(first - least, 1e-12)
         return Rung(
             name,
@@ -200,14 +201,14 @@ class Ladder:
 
 
 def fitted(
-    task: Task, params: Params, part: Tensors, outputs: int | dict[str, int], goal: float
+    task: Task, params: Params, part: Tensors, outputs: int | dict[str, int], classes: int | None, goal: float
 ) -> tuple[float, float, float, int]:
     """Loss at the start and after training on all of `part`, the least that free outputs reach, and the steps.
 
     Ends early where the share `goal` of the way is left. Adam, or gradient descent where the strategy says so.
     """
-    given = task_parts.arguments(task, params, part, part, outputs)
-    model, group = given["model"], given["optimizer"].param_groups[0]
+    given = task_parts.arguments(task, params, part, part, outputs, classes)
+    model, loss, group = given["model"], given["loss"], given["optimizer"].param_groups[0]
     held = group["params"]
     rule = rehearsal.Momentum(held, params.lr, group["momentum"]) if "momentum" in group else None
     step = (rule or rehearsal.Adam(held, params.lr)).step
@@ -219,18 +220,18 @@ def fitted(
         free = model(inputs)
     if not isinstance(free, Tensor):
         raise UsageError("the model returns more than one tensor", hint="call assay.doctor.examine with your parts")
-    least = rehearsal.least(lambda made: task.call("loss", made[0], targets), [free], [free])
-    first = last = float(task.call("loss", free, targets))
+    least = rehearsal.least(lambda made: loss(made[0], targets), [free], [free])
+    first = last = float(loss(free, targets))
     generator, began, count = torch.Generator().manual_seed(task_parts.SEED), time.process_time(), 0
     while count < STEPS and time.process_time() - began < SECONDS and last - least > goal * (first - least):
         for chosen in torch.split(torch.randperm(len(part), generator=generator), params.train.batch_size):
-            value = task.call("loss", model(part.inputs[chosen]), targets[chosen])
+            value = loss(model(part.inputs[chosen]), targets[chosen])
             for one, gradient in zip(held, torch.autograd.grad(value, held, allow_unused=True), strict=True):
                 one.grad = gradient
             step()
             count += 1
         with torch.no_grad():
-            last = float(task.call("loss", model(inputs), targets))
+            last = float(loss(model(inputs), targets))
     return first, last, least, count
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET
 
 from assay.baseline import accepted_strategy, candidate_seeds
 from assay.core import schemas
@@ -29,8 +30,10 @@ from assay.runtime import (
     shadowed_modules,
     source_analysis_cache,
     stage_fingerprint,
+    task_code,
     task_source,
     tracked_code_check,
+    training_reads,
 )
 from assay.runtime import source_roots as trees
 from assay.runtime.stage_setup import StageContext, start
@@ -49,9 +52,12 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     check_task(ctx)
     looked = import_closure.Looked()
     code = {stage: stage_fingerprint.find(root, stage, ctx.params.task.name, looked) for stage in CODED}
-    shadowed_modules.check(root, {package for one in code.values() for package in packages(root, one)})
+    shown = {} if code["evaluate"].shows is UNSET else code["evaluate"].shows
+    needed = {package for one in code.values() for package in packages(root, one)}
+    shadowed_modules.check(root, needed | import_closure.third_party(root, [Path(file) for file in shown]))
     prove_all(ctx, code)
     metric_input_files.check_known(root, ctx.params.task.name)
+    training_reads.check_known(root, ctx.declared.get("train", ()))
     outside = packages(root, code["train"])
     repository_checks.check(ctx)
     training = stage_fingerprint.library_of(root, library_fingerprint.TRAINING, ctx.params.task.name)
@@ -73,12 +79,17 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
 
 
 def packages(root: Path, code: StageCode) -> set[str]:
-    """First names of packages from elsewhere that the user's own files import, and ready tasks that these import."""
+    """First names of packages from elsewhere that the user's own files import, and ready tasks that these import.
+
+    Not those that only show() imports: it runs in a process of its own, and trains and judges nothing.
+    """
     own = [Path(file) for file in code.files]
     names = {name for file in own if file.suffix == ".py" for name in import_closure.imported_names(root, file)}
     found = {file for name in names if name.startswith(READY) and (file := trees.LIBRARY_TREE.find(name))}
     ready = import_closure.import_closure(trees.LIBRARY_TREE, sorted(found))
-    return import_closure.third_party(root, own) | import_closure.third_party(trees.LIBRARY_TREE, ready)
+    return import_closure.third_party(root, own, task_code.without_show(root)) | import_closure.third_party(
+        trees.LIBRARY_TREE, ready
+    )
 
 
 def check_task(ctx: StageContext) -> None:
@@ -87,6 +98,7 @@ def check_task(ctx: StageContext) -> None:
     data, learning, metrics = (
         task_source.read(root, given.task.name, name) for name in ("data", "learning", "metrics")
     )
+    task_source.check_loss(learning, task_source.where(root, given.task.name, "learning"), given.loss.name)
     task_source.check_options(data, "prepare", given.data, "data")
     task_source.check_options(learning, "model", given.model, "model")
     where = task_source.where(root, given.task.name, "metrics")
@@ -118,9 +130,9 @@ def prove_all(ctx: StageContext, code: Mapping[str, StageCode]) -> None:
     """Every stage's sources, followed without running them, against Git."""
     root, home = ctx.layout.root, ctx.run.home
     declared = ctx.declared
-    tracked_code_check.check_known(root, sorted({file for one in code.values() for file in one.files}))
+    tracked_code_check.check_known(root, sorted({file for one in code.values() for file in one.sources}))
     for stage, one in code.items():
-        own = [path for path in declared.get(stage, []) if path not in one.files]
-        tracked_code_check.check(root, stage, own, (), one.files)
+        own = [path for path in declared.get(stage, []) if path not in one.sources]
+        tracked_code_check.check(root, stage, own, (), one.sources)
         if home != root:
-            tracked_code_check.check_left_behind(home, root, stage, own, one.files)
+            tracked_code_check.check_left_behind(home, root, stage, own, one.sources)

@@ -50,6 +50,7 @@ from assay.metrics.task_metrics import Metric
 from assay.report import comparison_text
 from assay.runtime import dvc_yaml, environment, files, progress_line, task_source
 from assay.runtime.stage_setup import StageContext, start
+from assay.stages import write_cases
 from assay.stats import alpha_budget, baseline_drift, cautions, sequential_testing, training_cost
 from assay.stats.arm_comparison import Comparison
 from assay.stats.sequential_testing import Look
@@ -85,6 +86,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
         code = ran_on_this_machine.metrics_code(root, ctx.params.task.name)
         ran_on_this_machine.note_code(ctx.run.home, code)
         _note(ctx, found, code)
+        write_cases.write(ctx, found)
         said = (*_lines(ctx, found, against), *_metric_changes(ctx, own, parents, standard))
         files.write_text(ctx.layout.verdict, "".join(f"{sanitize_output.lines(line)}\n" for line in said))
 
@@ -108,6 +110,7 @@ def _of_script(ctx: StageContext) -> None:
     found = reported_scores.evaluated((own, today), version, (candidate, baseline), floors, judged, ctx.params)
     found = replace(found, commit=dvc_yaml.parent(ctx.layout.root))
     result_files.write(ctx.layout, found)
+    write_cases.of_script(ctx, found)
     _note(ctx, found, version)
     said = (*_lines(ctx, found, against), *_metric_changes(ctx, own, parents, standard))
     files.write_text(ctx.layout.verdict, "".join(f"{sanitize_output.lines(line)}\n" for line in said))
@@ -195,6 +198,7 @@ def _evaluate(
         judgement=judged,
         slices=(),
         fixed=ctx.params.task.fixed,
+        keeps_scores=scored,
     )
     return replace(found, slices=_slices(ctx, found, part)), against
 

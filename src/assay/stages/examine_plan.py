@@ -35,7 +35,7 @@ def examined(plan: TrainingPlan, split_report: Mapping[str, Any]) -> list[dict[s
     train, evaluated = (task_parts.some(part, _most(part, plan)) for part in (plan.train, plan.evaluate))
     contracts = {one.name: one for one in CONTRACTS}
     with random_streams.untouched():
-        given = task_parts.arguments(plan.task, plan.params, train, evaluated, plan.outputs, plan.device)
+        given = task_parts.arguments(plan.task, plan.params, train, evaluated, plan.outputs, plan.classes, plan.device)
         report = looked([one for name, one in contracts.items() if name not in COUNTED], **given)
     found = [*report.findings, *_labels(contracts["one-label"], split_report)]
     found += _copies(contracts["copies-across-parts"], split_report)

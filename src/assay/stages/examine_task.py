@@ -21,7 +21,7 @@ from assay.replicates.train_and_eval_examples import NEEDED, sample, without
 from assay.runtime import dvc_yaml, files
 from assay.stages import task_parts
 from assay.stages.check_run import few
-from assay.training import batches, device, task_interface
+from assay.training import batches, configured_task, device, task_interface
 
 
 def main(root: Path, arguments: Sequence[str]) -> None:
@@ -35,18 +35,20 @@ def main(root: Path, arguments: Sequence[str]) -> None:
 
 def examined(root: Path, params: Params) -> Report:
     """The doctor's report on the task of `root`. Raises UsageError where there is nothing to look at."""
-    task = task_interface.load(params.task.name, root, params.model)
-    if task.fit is not None:
+    layout = ProjectPaths(root)
+    loaded = task_interface.load(params.task.name, root, params.model, params.loss.name)
+    if loaded.model is None or (loaded.loss is None and not params.loss.name):
         raise UsageError(
-            f"{task.file} trains by fit(), a loop of its own",
+            f"{loaded.file} trains by fit(), a loop of its own, and has no model() and loss() beside it",
             hint="call assay.doctor.examine in it, with your model, loss, optimizer and loaders",
         )
-    layout = ProjectPaths(root)
     evaluated, train = _part(layout, "validation"), _part(layout, "train")
+    task = configured_task.load(params, root, train)
     train = few(sample(without(train, evaluated)[0], params.train.sample), MOST)
     precision = device.DTYPES[params.train.precision]
     both = batches.tensors(task, train, few(evaluated, MOST), precision)
-    return examine(**task_parts.arguments(task, params, *both, batches.outputs(train)))
+    classes = None if train.classes is None else len(train.classes)
+    return examine(**task_parts.arguments(task, params, *both, batches.outputs(train), classes))
 
 
 def _part(layout: ProjectPaths, name: str) -> Examples:

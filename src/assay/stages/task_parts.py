@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from assay.core.params_yaml import Params
-from assay.training import device, random_streams, task_interface
+from assay.training import device, loss_terms, model_init, parameter_groups, random_streams, task_interface
 from assay.training.batches import Tensors
 from assay.training.task_interface import Task
 
@@ -36,18 +36,21 @@ def arguments(
     train: Tensors,
     evaluated: Tensors,
     outputs: int | dict[str, int],
+    classes: int | None,
     where: torch.device = CPU,
 ) -> dict[str, Any]:
     """Arguments of `examine`, with a fresh model on the device `where`. Draws from the global generators."""
     random_streams.seed_globals(params.seed)
     model = task_interface.build(task, train.shape, outputs, params.model)
     model = task_interface.shaped(task, model, train.inputs[:2])
+    model_init.set_weights(task, model, params, train.targets, classes)
     model = device.cast(model, where, device.DTYPES[params.train.precision])
+    parameter_groups.freeze(model, params.train)
     held = [one for one in model.parameters() if one.requires_grad]
     momentum = {"momentum": params.train.momentum} if params.train.optimizer == "sgd" else {}
     return {
         "model": model,
-        "loss": lambda output, target: task.call("loss", output, target),
+        "loss": lambda output, target: loss_terms.weighed(task.call("loss", output, target), params.train.loss_weights),
         "optimizer": EngineRule([{"params": held, "lr": params.lr, **momentum}]),
         "train_loader": _loader(train, params.train.batch_size),
         "val_loader": _loader(evaluated, params.train.batch_size),

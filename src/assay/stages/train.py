@@ -55,7 +55,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     settings = {"parameters": msgspec.to_builtins(ctx.params), "environment": msgspec.to_builtins(today(ctx))}
     files.write_text(ctx.layout.settings("train"), json.dumps(settings, indent=2) + "\n")
     doctor = TrainDoctor(ctx)
-    watch = Watch(code.check, ctx.unproven, doctor.before, doctor.around, doctor.done)
+    watch = Watch(code.check, ctx.unproven, doctor.before, doctor.done)
     found, unproven = measured(asked, root, watch)
     doctor.diverged(found.replicates)
     for note in found.texts("remark", "caution"):  # the first stage said what is not kept

@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import importlib
 import json
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -27,7 +24,7 @@ from assay.runtime import source_roots as trees
 from assay.runtime.stage_setup import StageContext
 
 #: what is asked of the doctor → the module that answers
-MODULES = {"examined": "assay.stages.examine_plan", "watched": "assay.doctor.watch"}
+MODULES = {"examined": "assay.stages.examine_plan"}
 #: name under which findings are kept with the replicates that they are about
 KEPT = "doctor"
 FIT = "the task trains by fit(), a loop of its own: call assay.doctor.examine in it"
@@ -73,24 +70,6 @@ class TrainDoctor:
                 hint="assay doctor, or machine.doctor: warn in params.yaml to train all the same",
             )
 
-    @contextmanager
-    def around(self) -> Iterator[None]:
-        """Watch a loop of the task's own, the first of them: what it shows joins the record."""
-        watch = None if self.record is None or self.record.findings else _watch()
-        if watch is None:
-            yield
-            return
-        try:
-            yield
-        except BaseException:
-            _left(watch, *sys.exc_info())
-            raise
-        _left(watch, None, None, None)
-        findings = _report(watch)
-        if findings and self.record is not None:
-            self.record = DoctorRecord(self.record.doctor, findings)
-            self._say()
-
     def diverged(self, replicates: Sequence[Replicate]) -> None:
         """Note the replicates that left the finite numbers, as the monitor of the product's own loop tells them."""
         gone = [(one, one.diverged) for one in replicates if one.diverged]
@@ -109,8 +88,6 @@ class TrainDoctor:
 
     def done(self, store: ReplicateCache) -> None:
         """Take what was found when these replicates were trained, where that was not just now."""
-        if self.record is not None and self.record.findings and store.folder is not None:
-            store.remember(self.record, KEPT)  # a loop that was watched has said more since
         if self.record is None and self.word != "off":
             self.record = store.recall(DoctorRecord, KEPT)
             self._say()
@@ -156,28 +133,6 @@ def _asked(group: Any, split_report: dict[str, Any]) -> DoctorRecord:
     except Exception as error:  # whatever it is, it is no fault of the training
         said = " ".join(str(error).split())[:300]
         return DoctorRecord(sources(), [], f"the doctor failed with {type(error).__name__}: {said}")
-
-
-def _watch() -> Any:
-    """A watch that has begun; None where there is none, or it cannot begin."""
-    try:
-        watch = importlib.import_module(MODULES["watched"]).watch()
-        watch.__enter__()
-    except Exception:
-        return None
-    return watch
-
-
-def _left(watch: Any, *error: Any) -> None:
-    with suppress(Exception):
-        watch.__exit__(*error)
-
-
-def _report(watch: Any) -> list[dict[str, Any]]:
-    try:
-        return [asdict(one) for one in watch.report.findings]
-    except Exception:
-        return []
 
 
 def _line(one: dict[str, Any]) -> str:

@@ -112,3 +112,25 @@ def detectable(design: SampleSizePlan | None, n: int, alpha: float) -> float | N
     guess = 2.8 * math.sqrt(design.variance / design.n)  # the normal quantiles of 5 % and 80 % together
     found = statistical_power.effect_for(design.here, n, guess)
     return found if math.isfinite(found) else None
+
+
+def smallest_effect(sd: float, n: int, alpha: float, test: str, *, fixed_value: bool) -> float | None:
+    """The smallest true difference that n runs an arm of spread `sd` will find with 80 % power, before any was made.
+
+    `fixed_value`: against a floor. Pairs are taken to be independent, as nobody knows how they correlate; a permutation
+    is taken for Welch's test. None where this n can find nothing.
+    """
+
+    def curve(effect: float, size: int) -> float:
+        if test == "anytime":
+            critical = anytime_valid_test.critical(size, alpha)
+            return statistical_power.one_sample_power(effect, gap, size, alpha, critical)
+        if fixed_value or test == "paired":
+            return statistical_power.one_sample_power(effect, gap, size, alpha)
+        return statistical_power.welch_power(effect, sd, sd, size, size, alpha)
+
+    gap = sd if fixed_value else math.sqrt(2) * sd
+    if not sd > 0 or n < 2:
+        return None
+    found = statistical_power.effect_for(curve, n, 2.8 * gap / math.sqrt(n))
+    return found if math.isfinite(found) else None

@@ -20,7 +20,7 @@ from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.training_progress import Watcher
 from assay.runtime import parent_watch
 from assay.training import memory_estimate, random_streams, thread_count, worker_processes
-from assay.training.batches import Feed, cuts
+from assay.training.batches import cuts
 from assay.training.engine import Engine
 from assay.training.model_inputs import CollatedInputs
 from assay.training.training_spec import TrainingPlan
@@ -250,7 +250,7 @@ class _Timed:
 
 
 def _batches(plan: TrainingPlan, numbers: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
-    feed = Feed(plan.task, plan.train, plan.params.train.batch_size, [plan.streams(number) for number in numbers])
+    feed = plan.feed(numbers)
     while True:
         yield from feed.epoch(1)
 

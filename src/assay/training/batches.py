@@ -17,6 +17,7 @@ from torch import Tensor
 from assay.data.storage import Examples
 from assay.training import example_batch, example_inputs, example_loader, memory_estimate, model_inputs, random_streams
 from assay.training.example_inputs import DecodeCache
+from assay.training.mixing import Mixing
 from assay.training.model_inputs import CollatedInputs, Inputs, MappedInputs, Preprocessing
 from assay.training.random_streams import Globals, Streams
 from assay.training.task_interface import Task
@@ -67,36 +68,42 @@ class Tensors:
 def tensors(
     task: Task, train: Examples, evaluated: Examples, dtype: torch.dtype, cache: DecodeCache | None = None
 ) -> tuple[Tensors, Tensors]:
-    """Both parts, preprocessed; statistics come from the training part alone.
+    """Both parts, preprocessed; statistics come from the training part alone."""
+    made = of_parts(task, (train, evaluated), dtype, cache)
+    return made[0], made[1]
+
+
+def of_parts(
+    task: Task, parts: Sequence[Examples], dtype: torch.dtype, cache: DecodeCache | None = None
+) -> list[Tensors]:
+    """Each part, preprocessed; the first is the training part, which alone gives statistics.
 
     Where that takes more than BY_BATCH bytes, inputs stay as they are, mapped where they were, until a batch is taken.
     """
-    parts = (train, evaluated)
-    raw = example_inputs.prepared(task, train, evaluated, cache)
+    raw = example_inputs.prepared(task, parts, cache)
     extra = () if task.statistics is None else (task.call("statistics", raw[0]),)
 
     ready = Preprocessing(task, extra, dtype)
     if task.collate is not None:
-        made = [
-            Tensors(CollatedInputs(one, ready), _targets(task, part, dtype))
+        return [
+            Tensors(CollatedInputs(one, ready), part_targets(task, part, dtype))
             for one, part in zip(raw, parts, strict=True)
         ]
-        return made[0], made[1]
     large = sum(_ready_bytes(ready, one) for one in raw) > BY_BATCH
     if large:
         _refuse_joint(task, ready, raw[0][:TRIED])
-    found = [
-        Tensors(MappedInputs(inputs, ready) if large else ready(inputs), _targets(task, part, dtype))
+    return [
+        Tensors(MappedInputs(inputs, ready) if large else ready(inputs), part_targets(task, part, dtype))
         for part, inputs in zip(parts, raw, strict=True)
     ]
-    return found[0], found[1]
 
 
-def _targets(task: Task, part: Examples, dtype: torch.dtype) -> Tensor:
-    targets = example_inputs.tensor(part.targets, task, "targets")
+def part_targets(task: Task, part: Examples, dtype: torch.dtype) -> Tensor:
+    """(N, …) targets of a part as training sees them; a table (N, K) where an example has several."""
+    made = example_inputs.tensor(part.targets, task, "targets")
     if part.several is not None:  # one table of whole and other numbers, which float64 keeps exactly
-        return targets
-    return targets.long() if part.classes is not None else targets.to(dtype)
+        return made
+    return made.long() if part.classes is not None else made.to(dtype)
 
 
 def _ready_bytes(ready: Preprocessing, raw: Tensor) -> int:
@@ -137,9 +144,16 @@ class Feed:
     """Batches for `lanes` replicates, each in an order of its own."""
 
     def __init__(
-        self, task: Task, data: Tensors, batch_size: int, streams: Sequence[Streams], loaders: int = 0
+        self,
+        task: Task,
+        data: Tensors,
+        batch_size: int,
+        streams: Sequence[Streams],
+        loaders: int = 0,
+        mixing: Mixing | None = None,
     ) -> None:
         """`loaders`: processes that collate batches of one lane; 0 is this one."""
+        self.mixing = mixing
         self.task = task
         self.data = data
         self.streams = streams
@@ -164,13 +178,14 @@ class Feed:
         rows = torch.from_numpy(order).to(self.data.targets.device)
         if self.whole:
             inputs, targets = self.data.inputs[rows], self.data.targets[rows]
-        for start, end in self.cuts[skip:]:
+        for step, (start, end) in enumerate(self.cuts[skip:], skip):
             if self.whole:
                 batch = inputs[:, start:end], targets[:, start:end]
             else:
                 batch = self.data.inputs[rows[:, start:end]], self.data.targets[rows[:, start:end]]
             moved = batch[0].to(self.device), batch[1].to(self.device)
-            yield self._augmented(*moved) if self.augmenting else moved
+            moved = self._augmented(*moved) if self.augmenting else moved
+            yield self.mixing.batch(*moved, self.streams, (number, step)) if self.mixing else moved
 
     def _collated(self, inputs: CollatedInputs, number: int, skip: int) -> Iterator[tuple[Any, Tensor]]:
         """The only lane of batches of unequal examples."""

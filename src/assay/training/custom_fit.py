@@ -1,54 +1,209 @@
-"""Replicates of a task that brings its own loop, `fit(params, data, seed) -> predictor`.
+"""One replicate of a task that brings its own loop, `fit(params, data, seed, log)`, in this process.
 
-Assay brings seeds, data, bookkeeping and judgement; curves, checkpoints and fusing are the loop's own.
+Assay brings seeds, data, bookkeeping and judgement; steps, batches and checkpoints are the loop's own. Covers: calling
+fit() and load(), of the older form `fit(params, data, seed)`, too, and what they leave. Not covered: a process of its
+own (`training.replicate_process`).
 """
 
 from __future__ import annotations
 
+import inspect
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors.torch
 import torch
+from msgspec import UNSET
 from numpy.typing import NDArray
 from torch import Tensor
 
-from assay.core.schemas import PREDICTIONS, Divergence
+from assay.core import params_yaml as parameters
+from assay.core.params_yaml import Params
+from assay.core.schemas import PREDICTIONS, Divergence, Note
 from assay.data.storage import Examples
-from assay.replicates.replicate_result import Outcome
-from assay.training import engine, random_streams, task_interface
+from assay.replicates.replicate_result import OWN_LOOP, Outcome, Point
+from assay.training import batches, loop_data, loop_predictions, random_streams, task_interface
+from assay.training.example_inputs import DecodeCache
+from assay.training.loop_data import LoopData, LoopParts
+from assay.training.loop_log import LoopLog
+from assay.training.loop_predictions import LoopPredictor
 from assay.training.random_streams import Streams
 from assay.training.task_interface import Task
 
 
-def fit(task: Task, parameters: dict[str, Any], train: Examples, evaluated: Examples, streams: Streams) -> Outcome:
-    """One replicate: `fit` sees the training part alone, the predictor sees inputs alone."""
+@dataclass(frozen=True)
+class LoopRun:
+    """What one replicate needs, and who is told: of each point of its curve, and of notes."""
+
+    task: Task
+    params: Params
+    train: Examples
+    evaluated: Examples
+    streams: Streams
+    checkpoints: Path
+    device: str = "cpu"
+    cache: DecodeCache | None = None
+    tell: Callable[[Point], None] = lambda _point: None
+    note: Callable[[Note], None] = lambda _note: None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """`params` as fit() gets them."""
+        return parameters.as_given(self.params)
+
+    def remark(self, text: str) -> None:
+        self.note(Note(f"replicate {self.streams.number}: {text}"))
+
+    def caution(self, text: str) -> None:
+        self.note(Note(text, "caution"))
+
+
+def is_older_form(task: Task) -> bool:
+    """Whether fit() is `fit(params, data, seed)`, which gets the training part as arrays and no log."""
+    assert task.fit is not None
+    try:
+        signature = inspect.signature(task.fit)
+    except (TypeError, ValueError):
+        return False
+    if "log" in signature.parameters:
+        return False
+    try:
+        signature.bind(*task_interface.MEMBERS["fit"][:3])
+    except TypeError:
+        return False
+    return True
+
+
+def fit(run: LoopRun) -> Outcome:
+    """Train and predict. fit() sees the training part alone, what it returns sees inputs alone."""
+    if is_older_form(run.task):
+        return _fit_older(run)
+    parts = loop_data.parts(run.task, run.params, run.train, run.evaluated, run.cache)
+    data = _data(run, parts)
+    log = LoopLog(run.tell, run.remark)
+    _seed(run)
     started = time.perf_counter()
-    random_streams.seed_globals(streams.display)
-    seen = replace(train, targets=train.seen_targets)
-    predictor = task.call("fit", parameters, seen, streams.display)
-    if not callable(predictor):
-        raise task.refuse(f"fit() returns {type(predictor).__name__}", "a function from inputs to predictions")
+    made = _called(run, data, run.streams.display, log)
+    predictor = _predictor(run, made, "fit", parts)
     began = time.perf_counter()
-    predicted = _predict(task, predictor, evaluated)
-    inference = (time.perf_counter() - began) / len(evaluated)
-    diverged = None if np.isfinite(predicted).all() else Divergence(epoch=0, step=0, tensor=PREDICTIONS)
+    predicted = predictor.predictions()
+    ended = time.perf_counter()
+    for said in predictor.notes:
+        run.remark(said)
+    _check_again(run, predictor, predicted)
+    kept = _checked_weights(run, made, parts, predicted)
+    return _outcome(run, ended - started, predicted, kept, (ended - began) / len(run.evaluated))
+
+
+def _seed(run: LoopRun) -> None:
+    """Seed the global generators, those of accelerators included, which the loop may start later."""
+    random_streams.seed_globals(run.streams.display)
+    torch.manual_seed(run.streams.display)
+
+
+def _called(run: LoopRun, *arguments: Any) -> Any:
+    try:
+        return run.task.call("fit", run.given, *arguments)
+    except SystemExit as error:
+        raise run.task.refuse(f"fit() leaves with sys.exit({error.code!r})", "returning what predicts") from error
+
+
+def predict(run: LoopRun, weights: bytes) -> NDArray[np.float32]:
+    """Predictions of the task's `load()` from weights that were kept."""
+    parts = loop_data.parts(run.task, run.params, run.train, run.evaluated, run.cache)
+    return _loaded(run, safetensors.torch.load(weights), parts).predictions()
+
+
+def divergence(predicted: NDArray[np.float32]) -> Divergence | None:
+    return None if np.isfinite(predicted).all() else Divergence(epoch=0, step=0, tensor=PREDICTIONS)
+
+
+def _data(run: LoopRun, parts: LoopParts) -> LoopData:
+    return LoopData(
+        train=parts.train,
+        checkpoints=run.checkpoints,
+        classes=run.train.classes,
+        outputs=batches.outputs(run.train),
+        shape=parts.shape,
+        _held=parts.holdout,
+        _place=run.device,
+    )
+
+
+def _predictor(run: LoopRun, made: Any, name: str, parts: LoopParts) -> LoopPredictor:
+    return LoopPredictor(run.task, made, name, parts.evaluated, run.evaluated, run.params.train.batch_size)
+
+
+def _loaded(run: LoopRun, weights: dict[str, Tensor], parts: LoopParts) -> LoopPredictor:
+    return _predictor(run, run.task.call("load", run.given, weights), "load", parts)
+
+
+def _check_again(run: LoopRun, predictor: LoopPredictor, predicted: NDArray[np.float32]) -> None:
+    """Whether the first examples are predicted alike once more, by themselves."""
+    few = predictor.few()
+    if largest := loop_predictions.differs(predicted[: len(few)], few):
+        run.remark(f"predictions of the same examples differ by up to {largest:.2g}")
+        run.caution("what fit() returns predicts the same examples otherwise when asked again: is it in eval()?")
+
+
+def _checked_weights(run: LoopRun, made: Any, parts: LoopParts, predicted: NDArray[np.float32]) -> dict[str, Tensor]:
+    """Weights to keep; none where load() makes another predictor of them."""
+    kept = loop_predictions.weights(made)
+    if run.task.load is None:
+        return kept
+    if not kept:
+        run.remark("load() is not used: what fit() returns has no state_dict() with tensors")
+        return kept
+    few = _loaded(run, kept, parts).few()
+    if largest := loop_predictions.differs(predicted[: len(few)], few):
+        run.remark(f"predictions of load() differ by up to {largest:.2g}")
+        run.caution(
+            "load() predicts otherwise than what fit() returned: weights are not kept, and new examples train again"
+        )
+        return {}
+    return kept
+
+
+def _fit_older(run: LoopRun) -> Outcome:
+    """The form before log, data.train and data.holdout."""
+    if run.params.train.holdout is not UNSET:
+        raise run.task.refuse(
+            "train.holdout is set, and fit(params, data, seed) cannot see it", "fit(params, data, seed, log)"
+        )
+    started = time.perf_counter()
+    _seed(run)
+    seen = replace(run.train, targets=run.train.seen_targets)
+    made = _called(run, seen, run.streams.display)
+    if not callable(made):
+        raise run.task.refuse(f"fit() returns {type(made).__name__}", "a function from inputs to predictions")
+    began = time.perf_counter()
+    predicted = _predict_arrays(run.task, made, run.evaluated)
+    ended = time.perf_counter()
+    kept = loop_predictions.weights(made)
+    return _outcome(run, ended - started, predicted, kept, (ended - began) / len(run.evaluated))
+
+
+def _outcome(
+    run: LoopRun, seconds: float, predicted: NDArray[np.float32], weights: dict[str, Tensor], inference: float
+) -> Outcome:
     return Outcome(
-        number=streams.number,
-        seed=streams.display,
-        execution="task",
-        seconds=time.perf_counter() - started,
+        number=run.streams.number,
+        seed=run.streams.display,
+        execution=OWN_LOOP,
+        seconds=seconds,
         steps=0,
-        weights=safetensors.torch.save(_weights(predictor)),
+        weights=loop_predictions.packed(weights),
         predictions=predicted,
-        diverged=diverged,
+        diverged=divergence(predicted),
         inference=inference,
     )
 
 
-def _predict(task: Task, predictor: Any, evaluated: Examples) -> NDArray[np.float32]:
+def _predict_arrays(task: Task, predictor: Any, evaluated: Examples) -> NDArray[np.float32]:
     try:
         made = predictor(evaluated.inputs)
     except Exception as error:
@@ -66,14 +221,3 @@ def _predict(task: Task, predictor: Any, evaluated: Examples) -> NDArray[np.floa
             expected = f"{allowed[0]}, a probability for each class"
             raise task.refuse(f"the predictor of fit() returns {array.shape}", expected)
     return array.astype(np.float32)
-
-
-def _weights(predictor: Any) -> dict[str, Tensor]:
-    """What the predictor shows as `state_dict`, if it does, without what a file cannot hold."""
-    state = getattr(predictor, "state_dict", None)
-    found = state() if callable(state) else {}
-    return {
-        name: engine.plain(value)
-        for name, value in found.items()
-        if isinstance(value, torch.Tensor) and task_interface.storable(value)
-    }

@@ -1,72 +1,39 @@
-"""One interface to several trainings at once: a lane is a replicate.
-
-All parameters of a lane lie in one row of `theta`, so that an update rule, clipping and the search for
-non-finite numbers are a few operations, however many layers and replicates there are. Every parameter
-starts at a multiple of 16 numbers, so that vector instructions meet each lane alike.
-"""
+"""One interface to several trainings at once: a lane is a replicate, its parameters a row of `theta`."""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from assay.core.params_yaml import Train
-from assay.training import example_batch, optimizers, random_streams
+from assay.training import example_batch, optimizers, parameter_groups, random_streams
 from assay.training.device import Compiled
 from assay.training.dropout import Masks
 from assay.training.example_batch import Batch
+from assay.training.loss_terms import LossTerms
 from assay.training.model_inputs import Inputs
+from assay.training.parameter_layout import ParameterSlices
+from assay.training.parameter_updates import ParameterUpdate
 from assay.training.task_interface import Task
 
-ALIGN = 16
 #: batches in one forward pass without gradients: it takes less memory than training on one, and as long as on many
 EVALUATE = 2
 
 
-class Place(NamedTuple):
-    """Where a trained parameter lies in a row of `theta`. A complex number is two real ones, as in `torch.optim`."""
+class BatchShare(NamedTuple):
+    """A batch among those whose gradients make one step."""
 
-    name: str
-    shape: tuple[int, ...]  # of real numbers
-    start: int
-    is_complex: bool
-
-    def view(self, rows: Tensor) -> Tensor:
-        part = rows[:, self.start : self.start + math.prod(self.shape)].view(len(rows), *self.shape)
-        return torch.view_as_complex(part) if self.is_complex else part
+    share: float  # of the examples of the step
+    last: bool  # whether the step is taken with it
 
 
-@dataclass(frozen=True)
-class ParameterSlices:
-    """Where each trained parameter lies in a row of `theta`."""
-
-    places: tuple[Place, ...]
-    width: int  # numbers in a row, padding included
-
-    @classmethod
-    def of(cls, module: nn.Module) -> ParameterSlices:
-        places: list[Place] = []
-        width = 0
-        for name, one in module.named_parameters():
-            if one.requires_grad:
-                shape = (*one.shape, 2) if one.is_complex() else tuple(one.shape)
-                places.append(Place(name, shape, width, one.is_complex()))
-                width += -(-math.prod(shape) // ALIGN) * ALIGN
-        return cls(tuple(places), width)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(one.name for one in self.places)
-
-    def views(self, rows: Tensor) -> list[Tensor]:
-        """(lanes, *shape) views into `rows` (lanes, width), one a parameter."""
-        return [one.view(rows) for one in self.places]
+#: a batch that is a step of its own
+WHOLE = BatchShare(1.0, True)
 
 
 class Engine(ABC):
@@ -75,9 +42,12 @@ class Engine(ABC):
     execution: str
     compiled: Compiled | None = None  # what the step runs through, where machine.compile is on
 
-    def __init__(self, task: Task, modules: Sequence[nn.Module], settings: Train, masks: Masks) -> None:
+    def __init__(self, task: Task, modules: Sequence[nn.Module], settings: Train, masks: Masks, per_epoch: int) -> None:
+        """`per_epoch`: steps of an epoch."""
         self.task = task
         self.settings = settings
+        assert task.loss is not None
+        self.loss = LossTerms(task.loss, settings.loss_weights)
         self.masks = masks
         self.layout = ParameterSlices.of(modules[0])
         self.saved = frozenset(modules[0].state_dict(keep_vars=True))
@@ -90,8 +60,14 @@ class Engine(ABC):
                 view[lane].copy_(given[name].detach())
         self.grads = self.layout.views(self.grad)
         self.freeze: Tensor | None = None  # (lanes,) lanes whose gradients no longer count
-        self.rule = optimizers.rule(settings)
-        self.slots = self.rule.start(self.theta)
+        self.groups = parameter_groups.of(modules[0], self.layout, settings)
+        self.per_epoch = per_epoch
+        self.update = ParameterUpdate(settings, self.groups, per_epoch)
+        self.slots = self.update.start(self.theta)
+        #: gradients of the batches so far of a step of several
+        self.collected = torch.zeros_like(self.grad) if settings.accumulate > 1 else None
+        #: running mean of `theta`; None where there is none, and before the first step
+        self.average: Tensor | None = None
         self.portion = EVALUATE * settings.batch_size  # whatever the lanes: its size can change last bits
 
     @property
@@ -100,7 +76,10 @@ class Engine(ABC):
 
     @abstractmethod
     def differentiate(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """(lanes,) losses of a batch (lanes, batch, …) in training mode; gradients go to `grad`."""
+        """(lanes,) losses of a batch (lanes, batch, …) in training mode; gradients go to `grad`.
+
+        Losses with terms are (lanes, 1 + T) here and in all that follows: what is minimised, then each term.
+        """
 
     @abstractmethod
     def forward(self, inputs: Tensor) -> Tensor:
@@ -114,31 +93,67 @@ class Engine(ABC):
     def buffers(self) -> dict[str, Tensor]:
         """What the model keeps besides trained parameters, (lanes, …) each: the very storage, not a copy."""
 
-    def step(self, inputs: Tensor, targets: Tensor, lr: float, step: int) -> Tensor:
-        """One training step of all lanes; their (lanes,) losses. `step` counts from 1."""
+    def step(self, inputs: Tensor, targets: Tensor, lr: float, step: int, batch: BatchShare = WHOLE) -> Tensor:
+        """One batch of all lanes, and a training step with the last batch of one; (lanes,) losses.
+
+        `step` counts from 1.
+        """
         losses = self.differentiate(inputs, targets)
-        if self.freeze is not None:
-            self.grad.masked_fill_(self.freeze[:, None], 0.0)
-        self.clip()
-        self.apply(lr, step)
+        if self.collected is None or self._collect(self.collected, batch):
+            self.update.prepare(self.theta, self.grad, step)
+            if self.freeze is not None:
+                self.grad.masked_fill_(self.freeze[:, None], 0.0)
+            self.clip()
+            self.apply(lr, step)
+            if self.settings.ema_decay:
+                self._take_average()
         return losses
+
+    def _collect(self, collected: Tensor, batch: BatchShare) -> bool:
+        """Add the gradient of a batch to those before it; with the last, `grad` is that of all. Whether it was."""
+        collected.add_(self.grad, alpha=batch.share)
+        if batch.last:
+            self.grad.copy_(collected)
+            collected.zero_()
+        return batch.last
+
+    def _take_average(self) -> None:
+        """Running mean of the weights (Polyak & Juditsky 1992), as torch's AveragedModel with get_ema_multi_avg_fn."""
+        if self.average is None:
+            self.average = self.theta.clone()
+        else:
+            self.average.lerp_(self.theta, 1 - self.settings.ema_decay)
+
+    @contextmanager
+    def judged(self) -> Iterator[None]:
+        """The weights that are judged and kept in place of those that train on, where there is a running mean."""
+        if self.average is None:
+            yield
+            return
+        training = self.theta.clone()
+        self.theta.copy_(self.average)
+        try:
+            yield
+        finally:
+            self.theta.copy_(training)
 
     def clip(self) -> None:
         if self.settings.clip:
             optimizers.clip(self.grad, self.settings.clip)
 
     def apply(self, lr: float, step: int) -> None:
-        self.rule.update(self.theta, self.grad, self.slots, lr, step)
+        self.update.apply(self.theta, self.grad, self.slots, lr, step)
 
     def mean_losses(self, inputs: Inputs, targets: Tensor) -> Tensor:
         """(lanes,) mean loss over all examples."""
-        total, place = torch.zeros(self.lanes, dtype=torch.float64), self.theta.device
+        total, place = torch.zeros(self.lanes, 1, dtype=torch.float64), self.theta.device
         with torch.no_grad(), random_streams.untouched():
             for start in range(0, len(targets), self.portion):
                 part = slice(start, start + self.portion)
                 found = self.losses(example_batch.moved(inputs[part], place), targets[part].to(place)).double().cpu()
-                total += found * len(targets[part])
-        return total / len(targets)
+                total = total + found.reshape(self.lanes, -1) * len(targets[part])
+        mean = total / len(targets)
+        return mean if self.loss.names else mean[:, 0]
 
     def outputs(self, inputs: Inputs) -> Tensor:
         """(lanes, N, …) outputs for N examples, on the host."""
@@ -167,10 +182,16 @@ class Engine(ABC):
     def state(self) -> dict[str, Any]:
         """What training changes: for a checkpoint."""
         generators = [one.get_state() for one in self.masks.generators]
-        return {"theta": self.theta, "slots": self.slots, "buffers": self.buffers(), "dropout": generators}
+        found = {"theta": self.theta, "slots": self.slots, "buffers": self.buffers(), "dropout": generators}
+        more = {"collected": self.collected, "average": self.average}
+        return found | {name: tensor for name, tensor in more.items() if tensor is not None}
 
     def restore(self, state: dict[str, Any]) -> None:
         self.theta.copy_(state["theta"])
+        if self.collected is not None:
+            self.collected.copy_(state["collected"])
+        if "average" in state:
+            self.average = state["average"].to(self.theta.device, copy=True)
         for mine, kept in ((self.slots, state["slots"]), (self.buffers(), state["buffers"])):
             for name, tensor in kept.items():
                 mine[name].copy_(tensor)

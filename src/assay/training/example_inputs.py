@@ -7,7 +7,7 @@ covered: batches (`training.batches`).
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -53,11 +53,12 @@ def code(task: Task) -> str:
     return reach.text()
 
 
-def prepared(task: Task, train: Examples, evaluated: Examples, cache: DecodeCache | None) -> list[Any]:
-    """Inputs of both parts: Tensors (N, …), mapped where they were, or DecodedExamples."""
+def prepared(task: Task, parts: Sequence[Examples], cache: DecodeCache | None) -> list[Any]:
+    """Inputs of each part, the first of which is the training part: Tensors (N, …), mapped where they were, or
+    DecodedExamples."""
     if task.transform is not None:
-        return _transformed(task, train, evaluated)
-    return [_inputs(task, part, cache) for part in (train, evaluated)]
+        return _transformed(task, parts)
+    return [_inputs(task, part, cache) for part in parts]
 
 
 def _inputs(task: Task, part: Examples, cache: DecodeCache | None) -> Tensor | DecodedExamples:
@@ -103,21 +104,22 @@ def _as_tensor(array: NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.array(array))
 
 
-def _transformed(task: Task, train: Examples, evaluated: Examples) -> list[Tensor]:
-    """Both parts through a scikit-learn transformer that is fitted on the training part alone."""
-    given = [_rows(part) for part in (train, evaluated)]
+def _transformed(task: Task, parts: Sequence[Examples]) -> list[Tensor]:
+    """All parts through a scikit-learn transformer that is fitted on the first, the training part, alone."""
+    given = [raw_rows(part) for part in parts]
     maker = task.transform
     fitted = copy.deepcopy(maker) if hasattr(maker, "fit") else task.call("transform")
     if not (hasattr(fitted, "fit") and hasattr(fitted, "transform")):
         problem = f"transform() returns {type(fitted).__name__}"
         raise task.refuse(problem, "something with fit() and transform(), as scikit-learn has them")
-    steps = (lambda: fitted.fit(given[0]).transform(given[0]), lambda: fitted.transform(given[1]))
+    steps = [lambda: fitted.fit(given[0]).transform(given[0])]
+    steps += [partial(fitted.transform, other) for other in given[1:]]
     with random_streams.untouched():
         random_streams.seed_globals(0)  # what draws by chance is the same for all replicates and arms
         return [_numbers(task, step) for step in steps]
 
 
-def _rows(part: Examples) -> Any:
+def raw_rows(part: Examples) -> Any:
     """A DataFrame of a table, a list of texts, or an array (N, D)."""
     stored = storage.arrow(part.inputs)
     if stored is None:

@@ -47,7 +47,8 @@ def per_replicate(engine: Engine, kept: int) -> int:
     """Bytes of one replicate in training; `kept` are its activations."""
     row = engine.theta.shape[1] * engine.theta.element_size()
     frozen = sum(one[0].numel() * one.element_size() for one in engine.buffers().values())
-    return row * (2 + len(engine.slots) + TEMPORARIES) + frozen + kept
+    more = (engine.settings.accumulate > 1) + bool(engine.settings.ema_decay)
+    return row * (2 + len(engine.slots) + TEMPORARIES + more) + frozen + kept
 
 
 def available(device: torch.device) -> int:

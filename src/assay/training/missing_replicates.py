@@ -7,7 +7,6 @@ for the rest only when it has nothing left to do, so that none waits for one tha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 
@@ -15,18 +14,18 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from assay.core import params_yaml as parameters
 from assay.core.params_yaml import Params
-from assay.core.schemas import PREDICTIONS, Divergence, MeasureRequest
+from assay.core.schemas import FOREGROUND, PREDICTIONS, Divergence, MeasureRequest
 from assay.data.storage import Examples
 from assay.replicates.assemble_measurement import ignored
 from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.training_progress import Progress
-from assay.training import batches, custom_fit, device, model_init, run_replicates, training_loop
+from assay.training import batches, device, model_init, run_replicates, training_loop
 from assay.training.checkpoint import Checkpoints
 from assay.training.example_inputs import DecodeCache
-from assay.training.random_streams import Streams
+from assay.training.loop_replicates import LoopReplicates
+from assay.training.replicate_process import ReadyJob
 from assay.training.task_interface import Task
 from assay.training.training_spec import TrainingPlan
 from assay.training.vmap import equivalence_check
@@ -56,7 +55,6 @@ class RequestRun:
         self.progress = progress
         self.found: dict[int, Outcome] = {}
         self.before: Callable[[RequestRun], None] = ignored  # called once something is about to train
-        self.around: Callable[[], AbstractContextManager[None]] = nullcontext  # of a loop of the task's own
         progress.keep = self.keep
 
     def outcomes(self) -> list[Outcome]:
@@ -91,7 +89,7 @@ class RequestRun:
         """Take from the cache what it has; predict where this evaluated part is new to it."""
         for number in numbers:
             outcome = self.store.load(number)
-            if outcome is None or (outcome.predictions is None and self.task.fit is not None):
+            if outcome is None or (outcome.predictions is None and not self._can_predict(outcome)):
                 continue
             if outcome.predictions is None:
                 self._predict(outcome)
@@ -112,16 +110,11 @@ class RequestRun:
             self.note_start()
         self.before(self)
         if self.task.fit is None:
-            run_replicates.run(
-                self.plan, self.request.replicates, numbers, self.request.execution, self.progress, self.store
-            )
+            asked = self.request.execution
+            execution = "sequential" if asked == FOREGROUND else asked
+            run_replicates.run(self.plan, self.request.replicates, numbers, execution, self.progress, self.store)
             return
-        for number in numbers:
-            strategy = parameters.as_given(self.settings)
-            streams = Streams(self.request.seed, self.request.purpose, number)
-            with self.around():
-                fitted = custom_fit.fit(self.task, strategy, self.train, self.evaluated, streams)
-            self.progress.finished(fitted)
+        self.loop.train(numbers)
 
     def note_start(self) -> None:
         """Keep with the replicates that all of them begin with the same weights, if they do."""
@@ -129,14 +122,33 @@ class RequestRun:
         if note and note not in self.store.notes:
             self.store.notes.append(note)
 
+    def _can_predict(self, outcome: Outcome) -> bool:
+        """Whether trained weights are enough to predict."""
+        return self.task.fit is None or self.loop.can_predict(outcome)
+
     def _predict(self, outcome: Outcome) -> None:
         """Predictions of trained weights for an evaluated part that they have not seen."""
+        if self.task.fit is not None:
+            self.loop.predict(outcome)
+            return
         engine = equivalence_check.alone(self.plan, outcome.number)
         engine.load(safetensors.torch.load(outcome.weights))
         (outcome.predictions,) = training_loop.predict(self.plan, engine)
         if outcome.diverged is None and not np.isfinite(outcome.predictions).all():
             epochs = self.settings.train.epochs
             outcome.diverged = Divergence(epoch=epochs, step=outcome.steps, tensor=PREDICTIONS)
+
+    @cached_property
+    def loop(self) -> LoopReplicates:
+        """Where the task brings its own loop."""
+        ready = ReadyJob(self.task, self.train, self.evaluated)
+        return LoopReplicates(self.request, self.settings, ready, self.store, self.progress)
+
+    @property
+    def peak_memory(self) -> int:
+        """Bytes at the worst moment so far, of the device, or of the processes in which a loop of its own ran."""
+        own = self.loop.peak_memory if self.task.fit is not None else 0
+        return max(own, device.peak_memory(self.device))
 
     @cached_property
     def plan(self) -> TrainingPlan:

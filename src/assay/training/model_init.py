@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from assay.core import train_section
+from assay.core.loss_section import LOSSES
+from assay.core.params_yaml import Params
 from assay.core.schemas import Note
-from assay.training import device, dropout, example_batch, random_streams, task_interface
+from assay.training import (
+    device,
+    dropout,
+    example_batch,
+    initial_weights,
+    loss_terms,
+    parameter_groups,
+    pretrained_weights,
+    random_streams,
+    task_interface,
+)
 from assay.training.dropout import Masks
+from assay.training.mixing import Mixing
+from assay.training.parameter_layout import ParameterSlices
+from assay.training.task_interface import Task
 from assay.training.training_spec import TrainingPlan
 
 
@@ -23,9 +41,18 @@ def module(plan: TrainingPlan, number: int, masks: Masks) -> nn.Module:
     random_streams.seed_globals(streams.display, streams.integer("init"))
     made = task_interface.build(plan.task, plan.train.shape, plan.outputs, plan.params.model)
     made = task_interface.shaped(plan.task, dropout.install(made, masks), plan.train.inputs[:2])
+    set_weights(plan.task, made, plan.params, plan.train.targets, plan.classes)
     made = device.cast(made, plan.device, device.DTYPES[plan.params.train.precision])
+    parameter_groups.freeze(made, plan.params.train)
     random_streams.seed_globals(streams.display)
     return made
+
+
+def set_weights(task: Task, made: nn.Module, params: Params, targets: Tensor, classes: int | None) -> None:
+    """First weights of a fresh model (in place) as params.yaml wants them. `targets`: those that train."""
+    initial_weights.apply(made, params)
+    initial_weights.set_prior(task, made, params, targets, classes)
+    pretrained_weights.load(task, made, params.train)
 
 
 def same_start(plan: TrainingPlan, numbers: Sequence[int]) -> Note | None:
@@ -51,10 +78,11 @@ def _start(plan: TrainingPlan, number: int) -> tuple[str, bool]:
     seed = plan.streams(number).integer("init")
     random_streams.seed_globals(plan.streams(number).display, seed)
     made = task_interface.build(plan.task, plan.train.shape, plan.outputs, plan.params.model)
+    if any(nn.parameter.is_lazy(one) for one in made.parameters()):
+        return "", False  # it has no weights yet
+    set_weights(plan.task, made, plan.params, plan.train.targets, plan.classes)
     found = hashlib.blake2b(digest_size=16)
     for one in made.parameters():
-        if nn.parameter.is_lazy(one):
-            return "", False  # it has no weights yet
         if one.requires_grad:
             found.update(one.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest(), torch.initial_seed() != seed
@@ -66,12 +94,60 @@ def masks(plan: TrainingPlan, numbers: list[int]) -> Masks:
 
 def check(plan: TrainingPlan) -> None:
     """Hold the task's members against the contract, on a model and a batch that are thrown away."""
+    settings = plan.params.train
     with random_streams.untouched():
         made = module(plan, 0, masks(plan, [0]))
+        parameter_groups.of(made, ParameterSlices.of(made), settings)
+        _check_optimizer(plan)
         count = min(plan.params.train.batch_size, len(plan.train), 8)
         part = slice(0, count)
         with device.autocast(plan.device, plan.params.train.precision):
             inputs = example_batch.moved(plan.train.inputs[part], plan.device)
             targets = plan.train.targets[part].to(plan.device)
             task_interface.probe(plan.task, made, inputs, targets, plan.classes)
+            loss_terms.check(plan.task, settings, plan.task.call("loss", made(inputs), targets))
+            _check_mixing(plan, made, inputs, targets)
         task_interface.check_storable(plan.task, made)
+
+
+def _check_optimizer(plan: TrainingPlan) -> None:
+    """Raise UsageError for options of an update rule where the task brings a rule of its own."""
+    settings = plan.params.train
+    asked = parameter_groups.used(settings) + train_section.changed(settings, train_section.OF_OPTIMIZER)
+    if plan.task.optimizer is not None and asked:
+        raise plan.task.refuse(
+            f"optimizer() decides what train.{asked[0]} says",
+            "one of the two, in params.yaml or in the task",
+        )
+
+
+def _check_mixing(plan: TrainingPlan, made: nn.Module, inputs: Any, targets: Tensor) -> None:
+    """Raise UsageError where a batch cannot be mixed, or the loss takes no probabilities in place of class numbers."""
+    mixing = Mixing.of(plan.params.train, plan.classes)
+    if mixing is None:
+        return
+    option = "train.mixup" if mixing.mixup else "train.cutmix"
+    if not isinstance(inputs, Tensor) or not inputs.is_floating_point() or plan.task.parts is not None:
+        raise plan.task.refuse(f"{option} mixes numbers, and these inputs or targets are none", "one Tensor of each")
+    if plan.classes is not None and targets.ndim != 1:
+        raise plan.task.refuse(f"{option} mixes one class an example, and targets are {tuple(targets.shape)}", "(N,)")
+    if mixing.cutmix and inputs.ndim < 3:
+        raise plan.task.refuse(f"train.cutmix is for images, and inputs are {tuple(inputs.shape)}", "(B, …, H, W)")
+    if plan.classes is not None:
+        _check_soft(plan, mixing.soft(targets, inputs.dtype), made(inputs).detach(), targets, option)
+
+
+def _check_soft(plan: TrainingPlan, soft: Tensor, outputs: Tensor, targets: Tensor, option: str) -> None:
+    """The loss of probabilities that are 0 and 1 is that of the class numbers."""
+    assert plan.task.loss is not None
+    weights, loss = plan.params.train.loss_weights, plan.task.loss
+    try:
+        found, wanted = (float(loss_terms.weighed(loss(outputs, one), weights)) for one in (soft, targets))
+        said = "" if math.isclose(found, wanted, rel_tol=1e-2, abs_tol=1e-4) else f"gives {found:.4g} for {wanted:.4g}"
+    except Exception as error:
+        said = f"fails with {task_interface.brief(error)}"
+    if said:
+        raise plan.task.refuse(
+            f"{option} makes probabilities (B, {soft.shape[-1]}) of class numbers (B,), and loss() {said}",
+            f"a loss of both, as loss.name: {', '.join(name for name, one in LOSSES.items() if one.soft)}",
+        )

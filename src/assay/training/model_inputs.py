@@ -86,8 +86,12 @@ class CollatedInputs:
     def __getitem__(self, rows: Rows) -> Batch:
         """Inputs of the model for a slice or (B,) rows."""
         wanted = range(len(self))[rows] if isinstance(rows, slice) else rows.tolist()
+        return self.batch([self.examples[row] for row in wanted])
+
+    def batch(self, examples: list[Any]) -> Batch:
+        """Inputs of the model for these examples."""
         task = self.ready.task
-        made = task.call("collate", [self.examples[row] for row in wanted])
+        made = task.call("collate", examples)
         if example_batch.is_batch(made):
             made = self.ready.applied(made)
         if not example_batch.is_batch(made):

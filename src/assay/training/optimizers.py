@@ -1,4 +1,4 @@
-"""Update rules: SGD with momentum, Adam, AdamW, as functions of flat tensors; schedules and clipping.
+"""Update rules: SGD with momentum, Adam, AdamW, RMSProp, AdaGrad, as functions of flat tensors; clipping.
 
 Written out rather than taken from `torch.optim`, because constructing any of its optimizers imports the
 compiler (0.9 s), and because one call here updates all replicates: every tensor is (lanes, parameters).
@@ -17,6 +17,8 @@ from torch import Tensor
 from assay.core.params_yaml import Train
 
 Slots = dict[str, Tensor]
+#: what is added to the denominator where `train.eps` is not set: as in torch.optim
+EPS = {"adam": 1e-8, "adamw": 1e-8, "rmsprop": 1e-8, "adagrad": 1e-10}
 
 
 @dataclass(frozen=True)
@@ -30,29 +32,42 @@ class Rule:
         return {name: torch.zeros_like(theta) for name in self.slots}
 
 
-def rule(settings: Train) -> Rule:
-    """The rule that `train.optimizer` names."""
-    if settings.optimizer == "sgd":
-        return sgd(settings.momentum, settings.weight_decay)
-    return adam(settings.weight_decay, decoupled=settings.optimizer == "adamw")
+def rule(settings: Train, weight_decay: float | None = None) -> Rule:
+    """The rule that `train.optimizer` names, with `weight_decay` in place of the section's own."""
+    decay = settings.weight_decay if weight_decay is None else weight_decay
+    eps = settings.eps or EPS.get(settings.optimizer, 0.0)
+    match settings.optimizer:
+        case "sgd":
+            return sgd(settings.momentum, decay, nesterov=settings.nesterov)
+        case "rmsprop":
+            return rmsprop(settings.momentum, decay, settings.alpha, eps)
+        case "adagrad":
+            return adagrad(decay, eps)
+    decoupled = settings.optimizer == "adamw"
+    return adam(decay, decoupled=decoupled, first=settings.beta1, second=settings.beta2, epsilon=eps)
 
 
-def sgd(momentum: float, weight_decay: float) -> Rule:
-    """Stochastic gradient descent, optionally with heavy-ball momentum (Sutskever et al. 2013, eq. 1–2, without lr)."""
+def sgd(momentum: float, weight_decay: float, *, nesterov: bool = False) -> Rule:
+    """Stochastic gradient descent, optionally with heavy-ball momentum (Sutskever et al. 2013, eq. 1–2, without lr).
+
+    With `nesterov` the step looks ahead along the momentum (the same, eq. 3–4).
+    """
 
     def update(theta: Tensor, grad: Tensor, slots: Slots, lr: float, step: int) -> None:
         if weight_decay:
             grad = grad.add(theta, alpha=weight_decay)
         if momentum:
-            grad = slots["momentum"].mul_(momentum).add_(grad)
+            kept = slots["momentum"].mul_(momentum).add_(grad)
+            grad = grad.add(kept, alpha=momentum) if nesterov else kept
         theta.add_(grad, alpha=-lr)
 
     return Rule(("momentum",) if momentum else (), update)
 
 
-def adam(weight_decay: float, *, decoupled: bool) -> Rule:
+def adam(
+    weight_decay: float, *, decoupled: bool, first: float = 0.9, second: float = 0.999, epsilon: float = 1e-8
+) -> Rule:
     """Adam (Kingma & Ba 2015, algorithm 1); with `decoupled` weight decay AdamW (Loshchilov & Hutter 2019, alg. 2)."""
-    first, second, epsilon = 0.9, 0.999, 1e-8
 
     def update(theta: Tensor, grad: Tensor, slots: Slots, lr: float, step: int) -> None:
         mean, square = slots["mean"], slots["square"]
@@ -69,9 +84,32 @@ def adam(weight_decay: float, *, decoupled: bool) -> Rule:
     return Rule(("mean", "square"), update)
 
 
-def step_size(lr: float, schedule: str, step: int, steps: int) -> float:
-    """Step size at `step` (1 to `steps`): constant, or a cosine from `lr` to 0 (Loshchilov & Hutter 2017, eq. 5)."""
-    return lr if schedule == "constant" else lr * 0.5 * (1 + math.cos(math.pi * (step - 1) / steps))
+def rmsprop(momentum: float, weight_decay: float, alpha: float, epsilon: float) -> Rule:
+    """RMSProp (Tieleman & Hinton 2012, lecture 6.5), optionally with momentum of the scaled gradient."""
+
+    def update(theta: Tensor, grad: Tensor, slots: Slots, lr: float, step: int) -> None:
+        if weight_decay:
+            grad = grad.add(theta, alpha=weight_decay)
+        square = slots["square"].mul_(alpha).addcmul_(grad, grad, value=1 - alpha)
+        scale = square.sqrt().add_(epsilon)
+        if momentum:
+            theta.add_(slots["momentum"].mul_(momentum).addcdiv_(grad, scale), alpha=-lr)
+        else:
+            theta.addcdiv_(grad, scale, value=-lr)
+
+    return Rule(("square", "momentum") if momentum else ("square",), update)
+
+
+def adagrad(weight_decay: float, epsilon: float) -> Rule:
+    """AdaGrad (Duchi et al. 2011, fig. 1, diagonal)."""
+
+    def update(theta: Tensor, grad: Tensor, slots: Slots, lr: float, step: int) -> None:
+        if weight_decay:
+            grad = grad.add(theta, alpha=weight_decay)
+        square = slots["square"].addcmul_(grad, grad, value=1)
+        theta.addcdiv_(grad, square.sqrt().add_(epsilon), value=-lr)
+
+    return Rule(("square",), update)
 
 
 def clip(grad: Tensor, largest: float | Tensor) -> None:

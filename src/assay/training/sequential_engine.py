@@ -21,8 +21,10 @@ class Sequential(Engine):
 
     execution = "sequential"
 
-    def __init__(self, task: Task, modules: Sequence[nn.Module], params: Params, masks: Masks) -> None:
-        super().__init__(task, modules, params.train, masks)
+    def __init__(
+        self, task: Task, modules: Sequence[nn.Module], params: Params, masks: Masks, per_epoch: int = 1
+    ) -> None:
+        super().__init__(task, modules, params.train, masks, per_epoch)
         (self.module,) = modules
         self.precision = params.train.precision
         self.leaves = [one for one in self.module.parameters() if one.requires_grad]
@@ -30,8 +32,6 @@ class Sequential(Engine):
             leaf.data = view[0]
             leaf.grad = grad[0]
         self.flat = [grad[0] for grad in self.grads]
-        assert task.loss is not None
-        self.loss = task.loss
         self.lr = params.lr
         self.compiled = device.Compiled(self.module) if params.machine.compile else None
         self.optimizer = _optimizer(task, self.leaves, params) if task.optimizer else None
@@ -43,9 +43,10 @@ class Sequential(Engine):
         with device.autocast(self.theta.device, self.precision):
             made = (self.compiled or self.module)(device.arranged(example_batch.lane(inputs, 0), self.precision))
             loss = self.loss(made, targets[0])
-        found = torch.autograd.grad(loss, self.leaves, allow_unused=True, materialize_grads=True)
+        total = loss if loss.ndim == 0 else loss[0]
+        found = torch.autograd.grad(total, self.leaves, allow_unused=True, materialize_grads=True)
         torch._foreach_copy_(self.flat, [one.to_dense() if one.is_sparse else one for one in found])
-        return loss.detach().view(1)
+        return loss.detach()[None]
 
     def apply(self, lr: float, step: int) -> None:
         if self.optimizer is None:
@@ -64,7 +65,7 @@ class Sequential(Engine):
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
         self.module.eval()
         with device.autocast(self.theta.device, self.precision):
-            return self.loss(self.module(inputs), targets).detach().view(1)
+            return self.loss(self.module(inputs), targets).detach()[None]
 
     def buffers(self) -> dict[str, Tensor]:
         frozen = {name: one for name, one in self.module.named_parameters() if not one.requires_grad}

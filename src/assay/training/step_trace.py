@@ -27,7 +27,8 @@ from assay.data.storage import Examples
 from assay.replicates.train_and_eval_examples import sample
 from assay.replicates.training_progress import Progress
 from assay.runtime import dvc_yaml, files
-from assay.training import batches, custom_fit, device, model_init, target_tensors, task_interface, training_loop
+from assay.training import batches, configured_task, custom_fit, device, model_init, training_loop
+from assay.training.custom_fit import LoopRun
 from assay.training.random_streams import Streams
 from assay.training.task_interface import Task
 from assay.training.training_spec import TrainingPlan
@@ -57,7 +58,7 @@ def trace(request: TraceRequest, root: Path) -> Trace:
 
 def _states(request: TraceRequest, params: Params, given: Examples, root: Path) -> list[dict[str, str]]:
     """Before the first step, and after each; the last holds what the model predicts by then."""
-    task = target_tensors.with_parts(task_interface.load(params.task.name, root, params.model), given.several)
+    task = configured_task.load(params, root, given)
     few = sample(given, params.train.sample)
     few = few.take(np.arange(min(len(few), request.steps * params.train.batch_size)))
     with (
@@ -67,14 +68,14 @@ def _states(request: TraceRequest, params: Params, given: Examples, root: Path) 
         tempfile.TemporaryDirectory() as scratch,
     ):
         if task.fit is not None:
-            return _fitted(task, params, few, request.seed)
+            return _fitted(task, params, few, request.seed, Path(scratch))
         with closing(Progress(Path(scratch) / "curves.csv", Path(scratch) / "log", params.train.epochs)) as progress:
             return Traced(_plan(task, params, few, request.seed), progress).states_after(request.steps)
 
 
-def _fitted(task: Task, params: Params, few: Examples, seed: int) -> list[dict[str, str]]:
+def _fitted(task: Task, params: Params, few: Examples, seed: int, checkpoints: Path) -> list[dict[str, str]]:
     """A loop of the task's own is one step: all of it, on the few examples."""
-    made = custom_fit.fit(task, parameters.as_given(params), few, few, Streams(seed, PURPOSE, 0))
+    made = custom_fit.fit(LoopRun(task, params, few, few, Streams(seed, PURPOSE, 0), checkpoints))
     assert made.predictions is not None
     return [{}, {**_hashes(safetensors.torch.load(made.weights)), PREDICTIONS: _hash(made.predictions)}]
 
@@ -107,7 +108,8 @@ class Traced(training_loop.Training):
         """States before and after each of at most `steps` steps; fewer where training is shorter or diverges."""
         while self.step < self.steps and len(self.states) <= steps and not self.monitor.over:
             self._epoch(self.step // self.feed.steps + 1)
-        (made,) = training_loop.predict(self.plan, self.engine)
+        with self.engine.judged():
+            (made,) = training_loop.predict(self.plan, self.engine)
         found = self.states[: steps + 1]
         return [*found[:-1], {**found[-1], PREDICTIONS: _hash(made)}]
 

@@ -1,7 +1,7 @@
 """What a task's `learning.py` offers, checked before the first training step.
 
     model(shape, outputs, **model parameters) -> nn.Module        required
-    loss(outputs, targets) -> scalar mean                         required
+    loss(outputs, targets) -> scalar mean, or dict of several      required, or loss.name
     preprocess(inputs) -> Tensor                                  default: as they are
     statistics(train inputs) -> dict of Tensor                    then preprocess(inputs, statistics)
     transform() -> a scikit-learn transformer                     fitted on training rows; or the transformer itself
@@ -11,7 +11,8 @@
     score(outputs, targets) -> Tensor (N, …)                      kept instead of predictions, which are too large
     augment(inputs, targets, generator) -> (inputs, targets)      default: none
     optimizer(parameters, settings) -> torch.optim.Optimizer      default: train.optimizer
-    fit(params, data, seed) -> predictor                          replaces all of the above by a loop of its own
+    fit(params, data, seed, log) -> module or function            a loop of its own, in place of ours
+    load(params, weights) -> module or function                   what fit() returned, from its state_dict()
 
 Covers: loading, signatures, shapes on a first batch. Not covered: whether the training code is sane.
 """
@@ -48,9 +49,12 @@ MEMBERS: dict[str, tuple[str, ...]] = {
     "score": ("outputs", "targets"),
     "augment": ("inputs", "targets", "generator"),
     "optimizer": ("parameters", "settings"),
-    "fit": ("params", "data", "seed"),
+    "fit": ("params", "data", "seed", "log"),
+    "load": ("params", "weights"),
 }
 
+#: members of a loop of the task's own
+_OWN_LOOP = ("fit", "load")
 #: what `check_storable` allows
 _STORED = "dense tensors of real numbers, or of complex64 (train.precision float32)"
 
@@ -63,7 +67,7 @@ class Task:
     file: str
     root: Path = Path()  # folder of dvc.yaml
     model: Callable[..., nn.Module] | None = None
-    loss: Callable[[Tensor, Tensor], Tensor] | None = None
+    loss: Callable[[Tensor, Tensor], Any] | None = None  # a scalar, or a dict of scalars
     preprocess: Callable[..., Tensor] | None = None
     statistics: Callable[[Tensor], dict[str, Tensor]] | None = None
     transform: Any = None  # a function, or what has fit() and transform()
@@ -74,7 +78,9 @@ class Task:
     augment: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None
     optimizer: Callable[..., torch.optim.Optimizer] | None = None
     fit: Callable[..., Any] | None = None
+    load: Callable[..., Any] | None = None
     parts: tuple[TargetPart, ...] | None = None  # of a target, where an example has several
+    ready_loss: tuple[str, dict[str, Any]] | None = None  # name and options, where `loss` is a ready one
 
     def refuse(self, problem: str, expected: str = "") -> UsageError:
         return UsageError(f"{self.file}: {problem}", allowed=expected)
@@ -90,21 +96,27 @@ class Task:
         except AssayError:
             raise
         except Exception as error:
-            problem = f"{member}() fails with {brief(error)}{task_source.at_line(self.root, error)}"
-            raise self.refuse(problem, _form(member)) from error
+            where = task_source.at_line(self.root, error)
+            known = where and member in _OWN_LOOP  # a loop is long: its line says more than how it is called
+            raise self.refuse(f"{member}() fails with {brief(error)}{where}", "" if known else _form(member)) from error
 
 
-def load(name: str, root: Path, model_parameters: Mapping[str, Any]) -> Task:
-    """The task `tasks.NAME.learning` of the project at `root`; UsageError when it breaks the contract."""
+def load(name: str, root: Path, model_parameters: Mapping[str, Any], ready_loss: str = "") -> Task:
+    """The task `tasks.NAME.learning` of the project at `root`; UsageError when it breaks the contract.
+
+    It needs no loss() where params.yaml names a ready one.
+    """
     file = task_source.where(root, name, "learning")
     module = _import(name, root)
     members = {member: getattr(module, member) for member in MEMBERS if callable(getattr(module, member, None))}
+    if "fit" not in members:
+        members.pop("load", None)  # a helper of that name, which is none of ours
     if hasattr(getattr(module, "transform", None), "fit"):
         members["transform"] = module.transform
     task = Task(name=name, file=file, root=root, **members)
     if task.fit is None:
         for required in ("model", "loss"):
-            if getattr(task, required) is None:
+            if getattr(task, required) is None and not (required == "loss" and ready_loss):
                 raise task.refuse(f"lacks {required}()", _form(required))
     for member, function in members.items():
         if hasattr(function, "fit"):  # a transformer, not a function that returns one
@@ -123,6 +135,8 @@ def _import(name: str, root: Path) -> ModuleType:
 
 def _check_signature(task: Task, member: str, function: Callable[..., Any], named: Mapping[str, Any]) -> None:
     expected = MEMBERS[member]
+    if member == "fit" and _binds(function, expected[:3]):
+        return  # the form before log, or one that does without
     if member == "preprocess" and task.statistics is not None:
         expected = ("inputs", "statistics")
     try:
@@ -132,6 +146,14 @@ def _check_signature(task: Task, member: str, function: Callable[..., Any], name
         if member == "model" and named:
             _refuse_parameters(task, function, named)
         raise task.refuse(f"{member}{_signature(function)} cannot be called: {error}", _form(member)) from error
+
+
+def _binds(function: Callable[..., Any], arguments: tuple[str, ...]) -> bool:
+    try:
+        inspect.signature(function).bind(*arguments)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _refuse_parameters(task: Task, function: Callable[..., Any], named: Mapping[str, Any]) -> None:
@@ -276,10 +298,17 @@ def probe(task: Task, module: nn.Module, inputs: Any, targets: Tensor, classes: 
         raise task.refuse(
             "the model returns complex numbers", "real ones, as .abs() or torch.view_as_real() makes them"
         )
-    value = task.call("loss", outputs, targets)
-    if not isinstance(value, Tensor) or value.ndim != 0 or not value.is_floating_point():
-        found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-        raise task.refuse(f"loss() returns {found}", "a scalar Tensor, the mean over the batch")
-    if not value.requires_grad:
-        raise task.refuse("loss() returns a value that does not depend on the model's parameters")
+    _check_loss(task, task.call("loss", outputs, targets))
     predictions(task, outputs.detach().float(), targets, classes)
+
+
+def _check_loss(task: Task, value: Any) -> None:
+    """Raise UsageError unless this is a scalar, or terms by name, which depends on the model."""
+    terms = value if isinstance(value, dict) and value else {"": value}
+    for name, one in terms.items():
+        if not isinstance(one, Tensor) or one.ndim != 0 or not one.is_floating_point():
+            found = tuple(one.shape) if isinstance(one, Tensor) else type(one).__name__
+            term = f" as {name!r}" if name else ""
+            raise task.refuse(f"loss() returns {found}{term}", "a scalar Tensor, the mean over the batch")
+    if not any(one.requires_grad for one in terms.values()):
+        raise task.refuse("loss() returns a value that does not depend on the model's parameters")

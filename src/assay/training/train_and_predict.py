@@ -58,7 +58,7 @@ def trained(
             device.metered() as readings,
         ):
             group = ready.group(request, params, progress, nondeterministic)
-            group.before, group.around = watch.before, watch.around
+            group.before = watch.before
             outcomes = group.outcomes()
             watch.done(group.store)
         training = timing.mark("training")
@@ -75,7 +75,7 @@ def trained(
 def _cost(ready: Prepared, group: RequestRun, readings: list[int]) -> Cost:
     """What the training took, for log and record; a note where a package is missing that would tell more."""
     mean = round(sum(readings) / len(readings), 1) if readings else None
-    cost = Cost(device.peak_memory(ready.device), mean)
+    cost = Cost(group.peak_memory, mean)
     if readings:
         group.progress.log(f"accelerator {mean} % busy on average, peak memory {cost.peak_memory} bytes")
     elif ready.task.fit is None and not all(one.reused for one in group.found.values()):

@@ -15,12 +15,12 @@ from torch import Tensor
 from assay.core.schemas import Divergence
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Watcher
-from assay.training import device, optimizers, task_interface
-from assay.training.batches import Feed
+from assay.training import device, loss_terms, task_interface
 from assay.training.checkpoint import Saver
-from assay.training.engine import Engine
+from assay.training.engine import BatchShare, Engine
 from assay.training.nan_detection import Monitor
 from assay.training.random_streams import Globals
+from assay.training.schedules import Schedule
 from assay.training.training_spec import TrainingPlan
 
 
@@ -45,11 +45,12 @@ class Training:
         self.progress = progress
         self.settings = plan.params.train
         self.streams = [plan.streams(number) for number in numbers]
-        self.feed = Feed(plan.task, plan.train, self.settings.batch_size, self.streams, plan.params.machine.loaders)
+        self.feed = plan.feed(numbers, plan.params.machine.loaders)
         self.monitor = Monitor(engine)
         self.saver = Saver(plan.checkpoints, numbers, engine.execution)
-        self.steps = self.settings.epochs * self.feed.steps
+        self.steps = self.settings.epochs * self.feed.steps  # batches, of which `accumulate` make a step of the rule
         self.step = 0  # done so far
+        self.schedule = Schedule(plan.params.lr, self.settings, plan.updates_per_epoch)
         self.losses: list[Tensor] = []  # (lanes,) each, of the epoch under way
         self.curves: list[list[Point]] = [[] for _ in numbers]
         self.spent = 0.0  # seconds before this process
@@ -65,9 +66,9 @@ class Training:
         """What is left of an epoch (from 1)."""
         for inputs, targets in self.feed.epoch(epoch, self.step % self.feed.steps):
             self.step += 1
-            lr = optimizers.step_size(self.plan.params.lr, self.settings.schedule, self.step, self.steps)
+            lr = self.schedule.rate(self._update)
             losses = self._compiling(inputs, targets, lr) if self.warming else self._step(inputs, targets, lr)
-            self.monitor.look(epoch, self.step, losses)
+            self.monitor.look(epoch, self.step, loss_terms.minimised(losses))
             if self.monitor.over:
                 return
             self.losses.append(losses)
@@ -79,7 +80,26 @@ class Training:
             self.saver.write(self.state(), self.progress.log)
 
     def _step(self, inputs: Tensor, targets: Tensor, lr: float) -> Tensor:
-        return self.engine.step(inputs, targets, lr, self.step)
+        if self.settings.accumulate == 1:
+            return self.engine.step(inputs, targets, lr, self._update)
+        return self.engine.step(inputs, targets, lr, self._update, self._share)
+
+    @property
+    def _update(self) -> int:
+        """The step of the update rule, from 1, that the batch under way belongs to."""
+        if self.settings.accumulate == 1:
+            return self.step
+        epoch, batch = divmod(self.step - 1, self.feed.steps)
+        return epoch * self.schedule.per_epoch + batch // self.settings.accumulate + 1
+
+    @property
+    def _share(self) -> BatchShare:
+        """What the batch under way is of its step: by examples, so that a smaller last batch weighs less."""
+        batch = (self.step - 1) % self.feed.steps
+        first = batch - batch % self.settings.accumulate
+        cuts = self.feed.cuts[first : first + self.settings.accumulate]
+        start, end = self.feed.cuts[batch]
+        return BatchShare((end - start) / (cuts[-1][1] - cuts[0][0]), batch == first + len(cuts) - 1)
 
     def _compiling(self, inputs: Tensor, targets: Tensor, lr: float) -> Tensor:
         """The first step of a compiled model: its time is reported apart and is no time of training."""
@@ -105,12 +125,13 @@ class Training:
     def _note(self, epoch: int) -> None:
         """Losses at the end of an epoch, for the curves."""
         sizes = torch.tensor([end - start for start, end in self.feed.cuts], dtype=torch.float64)
-        training = torch.stack(self.losses).double().cpu().T @ (sizes / sizes.sum())
-        validation = self.engine.mean_losses(self.plan.evaluate.inputs, self.plan.evaluate.targets)
+        training = torch.stack(self.losses).double().cpu().movedim(0, -1) @ (sizes / sizes.sum())
+        with self.engine.judged():
+            validation = self.engine.mean_losses(self.plan.evaluate.inputs, self.plan.evaluate.targets)
         self.losses = []
         for lane, curve in enumerate(self.curves):
             if self.monitor.diverged[lane] is None:
-                curve.append(Point(epoch, float(training[lane]), float(validation[lane])))
+                curve.append(self._point(epoch, training[lane], validation[lane]))
         self._show(epoch)
         self._not_compiled()
         busy = device.utilisation(self.plan.device)
@@ -118,6 +139,17 @@ class Training:
             self.progress.log(
                 f"epoch {epoch}: accelerator {busy} % busy, peak memory {device.peak_memory(self.plan.device)} bytes"
             )
+
+    def _point(self, epoch: int, training: Tensor, validation: Tensor) -> Point:
+        """Losses of one lane, () each, or (1 + T,) with their terms."""
+        names = self.engine.loss.names
+        if not names:
+            return Point(epoch, float(training), float(validation))
+        both = {"train": training[1:], "validation": validation[1:]}
+        more = {
+            f"{part} {name}": float(one) for part, terms in both.items() for name, one in zip(names, terms, strict=True)
+        }
+        return Point(epoch, float(training[0]), float(validation[0]), more)
 
     def _show(self, epoch: int) -> None:
         self.progress.points(
@@ -130,6 +162,10 @@ class Training:
         )
 
     def outcomes(self) -> list[Outcome]:
+        with self.engine.judged():
+            return self._outcomes()
+
+    def _outcomes(self) -> list[Outcome]:
         began = time.perf_counter()
         predicted = predict(self.plan, self.engine)
         ended, lanes = time.perf_counter(), len(self.streams)
@@ -163,7 +199,9 @@ class Training:
             "step": self.step,
             "spent": self.spent + time.perf_counter() - self.started,
             "losses": torch.stack(self.losses) if self.losses else [],  # one entry, however long the epoch
-            "curves": [[(one.epoch, one.train, one.validation) for one in curve] for curve in self.curves],
+            "curves": [
+                [(one.epoch, one.train, one.validation, dict(one.more)) for one in curve] for curve in self.curves
+            ],
             "diverged": [where and (where.epoch, where.step, where.tensor) for where in self.monitor.diverged],
             "engine": self.engine.state(),
             "feed": self.feed.state(),

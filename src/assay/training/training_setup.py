@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from msgspec import UNSET
 
+from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest
 from assay.replicates import replicate_cache
 from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.replicates.training_progress import Progress
-from assay.training import device, target_tensors, task_interface
+from assay.runtime import fork_safety, task_source
+from assay.training import configured_task, device
 from assay.training.missing_replicates import RequestRun
 from assay.training.task_interface import Task
 
@@ -34,9 +38,22 @@ class Prepared:
         return RequestRun(request, params, self.task, self.device, train, evaluated, store, progress)
 
 
+def _has_fit(root: Path, params: Params) -> bool:
+    try:
+        return "fit" in task_source.read(root, params.task.name, "learning").names
+    except UsageError:  # importing it says more
+        return False
+
+
 def prepare(request: MeasureRequest, root: Path, params: Params, sample: ExampleSubset) -> Prepared:
     """Load the task of `root` for what was read. Raises UsageError for what is wrong in it."""
-    task = target_tensors.with_parts(
-        task_interface.load(params.task.name, root, params.model), sample.evaluated.several
-    )
+    with fork_safety.without_driver() if _has_fit(root, params) else nullcontext():
+        task = configured_task.load(params, root, sample.train)
+    if task.fit is not None:  # its processes ask for the device: where this one did, they could not be copies of it
+        return Prepared(task, torch.device("cpu"), sample)
+    if params.train.holdout is not UNSET:
+        raise UsageError(
+            f"params.yaml: train.holdout is {params.train.holdout:g}, and {task.file} has no fit() that would read it",
+            hint="remove train.holdout, or write fit(params, data, seed, log)",
+        )
     return Prepared(task, device.choose(request.device), sample)

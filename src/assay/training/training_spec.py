@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from assay.core.params_yaml import Params
-from assay.training.batches import Tensors
+from assay.training import batches
+from assay.training.batches import Feed, Tensors
 from assay.training.checkpoint import Checkpoints
+from assay.training.mixing import Mixing
 from assay.training.random_streams import Streams
 from assay.training.task_interface import Task
 
@@ -27,6 +30,19 @@ class TrainingPlan:
     classes: int | None
     outputs: int | dict[str, int]  # classes, or entries of a target; by name where there are several
     checkpoints: Checkpoints | None = None
+
+    @property
+    def updates_per_epoch(self) -> int:
+        """Training steps of an epoch: batches, or so many of them together as `train.accumulate` says."""
+        settings = self.params.train
+        return -(-len(batches.cuts(len(self.train), settings.batch_size)) // settings.accumulate)
+
+    def feed(self, numbers: Sequence[int], loaders: int = 0) -> Feed:
+        """Batches for these replicates, as they train."""
+        settings = self.params.train
+        mixing = Mixing.of(settings, self.classes)
+        streams = [self.streams(number) for number in numbers]
+        return Feed(self.task, self.train, settings.batch_size, streams, loaders, mixing)
 
     def streams(self, number: int) -> Streams:
         return Streams(self.seed, self.purpose, number)

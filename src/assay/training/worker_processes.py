@@ -28,9 +28,10 @@ from assay.data.target_parts import TargetPart
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Watcher
 from assay.runtime import parent_watch, progress_line, standard_streams, tracked_code_check
-from assay.training import device, target_tensors, task_interface
+from assay.training import configured_task, device, task_interface
 from assay.training.batches import Tensors
 from assay.training.checkpoint import Checkpoints
+from assay.training.chosen_loss import Chosen
 from assay.training.model_inputs import MappedInputs, Preprocessing
 from assay.training.task_interface import Task
 from assay.training.training_spec import TrainingPlan
@@ -52,6 +53,7 @@ class _Parcel:
     classes: int | None
     outputs: int | dict[str, int]
     parts: tuple[TargetPart, ...] | None
+    ready_loss: Chosen | None
     checkpoints: Checkpoints | None
     threads: int
 
@@ -74,13 +76,13 @@ class _Parcel:
             classes=plan.classes,
             outputs=plan.outputs,
             parts=plan.task.parts,
+            ready_loss=plan.task.ready_loss,
             checkpoints=plan.checkpoints,
             threads=torch.get_num_threads(),
         )
 
     def plan(self) -> TrainingPlan:
-        task = task_interface.load(self.params.task.name, self.root, self.params.model)
-        task = target_tensors.with_parts(task, self.parts)
+        task = configured_task.again(self.params, self.root, (self.parts, self.ready_loss))
         tensors = [torch.from_numpy(array) for array in self.arrays]
         train, evaluate = (self._part(task, *tensors[start : start + 2]) for start in (0, 2))
         return TrainingPlan(

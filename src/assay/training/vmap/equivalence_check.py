@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from assay.core.errors import AssayError
 from assay.training import example_batch, memory_estimate, model_init, task_interface
-from assay.training.batches import Feed
 from assay.training.random_streams import Globals
 from assay.training.sequential_engine import Sequential
 from assay.training.training_spec import TrainingPlan
@@ -31,13 +30,15 @@ TOLERANCE = {"float64": 1e-9, "float32": 1e-4, "tf32": 1e-2, "bfloat16": 5e-2}
 def fused(plan: TrainingPlan, numbers: Sequence[int]) -> Fused:
     """An engine of fresh lanes; NotFusable when the task does not allow it."""
     masks = model_init.masks(plan, list(numbers))
-    return Fused(plan.task, [model_init.module(plan, number, masks) for number in numbers], plan.params, masks)
+    modules = [model_init.module(plan, number, masks) for number in numbers]
+    return Fused(plan.task, modules, plan.params, masks, plan.updates_per_epoch)
 
 
 def alone(plan: TrainingPlan, number: int) -> Sequential:
     """An engine of one fresh lane, the global generators seeded for it."""
     masks = model_init.masks(plan, [number])
-    return Sequential(plan.task, [model_init.module(plan, number, masks)], plan.params, masks)
+    module = model_init.module(plan, number, masks)
+    return Sequential(plan.task, [module], plan.params, masks, plan.updates_per_epoch)
 
 
 def prove(plan: TrainingPlan, numbers: Sequence[int]) -> None:
@@ -45,8 +46,7 @@ def prove(plan: TrainingPlan, numbers: Sequence[int]) -> None:
     pair = list(numbers[:2])
     twins = [alone(plan, number) for number in pair]
     lanes = fused(plan, pair)
-    streams = [plan.streams(number) for number in pair]
-    feed = Feed(plan.task, plan.train, plan.params.train.batch_size, streams)
+    feed = plan.feed(pair)
     tolerance = TOLERANCE[plan.params.train.precision]
     for step, (inputs, targets) in enumerate(islice(feed.epoch(1), STEPS), 1):
         for lane, twin in enumerate(twins):

@@ -11,14 +11,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from assay.core.errors import AssayError
 from assay.replicates import assemble_measurement
 from assay.replicates.training_progress import Progress
-from assay.training import autotune_execution, memory_estimate, model_init, optimizers, thread_count, training_loop
-from assay.training.batches import cuts
+from assay.training import autotune_execution, memory_estimate, model_init, thread_count, training_loop
 from assay.training.missing_replicates import RequestRun
+from assay.training.schedules import Schedule
 from assay.training.training_spec import TrainingPlan
 from assay.training.vmap.vmap_engine import Fused, LaneGroup
 
@@ -87,15 +86,14 @@ def _engine(plan: TrainingPlan, lanes: Sequence[Lane]) -> Fused:
     numbers = [lane.number for lane in lanes]
     masks = model_init.masks(plan, numbers)
     modules = [model_init.module(plan, number, masks) for number in numbers]
-    return Fused(plan.task, modules, plan.params, masks, list(_parts(plan, lanes)))
+    return Fused(plan.task, modules, plan.params, masks, plan.updates_per_epoch, list(_parts(plan, lanes)))
 
 
 def _parts(plan: TrainingPlan, lanes: Sequence[Lane]) -> Iterator[LaneGroup]:
     """Neighbours of one setting, and how it updates them."""
-    steps = plan.params.train.epochs * len(cuts(len(plan.train), plan.params.train.batch_size))
     start = 0
     for _, same in itertools.groupby(lanes, lambda lane: id(lane.group)):
         count, settings = len(list(same)), lanes[start].group.settings
-        size = partial(optimizers.step_size, settings.lr, settings.train.schedule, steps=steps)
-        yield LaneGroup(slice(start, start + count), optimizers.rule(settings.train), size, settings.train.clip)
+        schedule = Schedule(settings.lr, settings.train, plan.updates_per_epoch)
+        yield LaneGroup(slice(start, start + count), settings.train, schedule)
         start += count

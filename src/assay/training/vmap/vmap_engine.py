@@ -18,11 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from assay.core.params_yaml import Params
-from assay.training import device, optimizers, random_streams
+from assay.core.params_yaml import Params, Train
+from assay.training import device, loss_terms, optimizers, random_streams
 from assay.training.dropout import Masks, Site, StreamDropout
 from assay.training.engine import Engine
-from assay.training.optimizers import Rule
+from assay.training.parameter_updates import ParameterUpdate
+from assay.training.schedules import Schedule
 from assay.training.task_interface import Task
 from assay.training.vmap import batch_norm, embedding
 
@@ -35,12 +36,11 @@ class NotFusable(Exception):
 
 @dataclass(frozen=True)
 class LaneGroup:
-    """Neighbouring lanes with an update rule, a step size and a largest gradient norm of their own."""
+    """Neighbouring lanes with an update rule, step sizes and a largest gradient norm of their own."""
 
     rows: slice
-    rule: Rule
-    size: Callable[[int], float]  # step, from 1 → step size
-    clip: float = 0.0  # 0 leaves gradients alone
+    settings: Train
+    schedule: Schedule
 
 
 class Fused(Engine):
@@ -49,16 +49,21 @@ class Fused(Engine):
     execution = "fused"
 
     def __init__(
-        self, task: Task, modules: Sequence[nn.Module], params: Params, masks: Masks, parts: Sequence[LaneGroup] = ()
+        self,
+        task: Task,
+        modules: Sequence[nn.Module],
+        params: Params,
+        masks: Masks,
+        per_epoch: int = 1,
+        parts: Sequence[LaneGroup] = (),
     ) -> None:
         """`parts`: all lanes, where they differ in how they are updated; else `params` holds for every one."""
         if task.optimizer is not None:
             raise NotFusable(f"optimizer() in {task.file} updates one replicate at a time")
-        super().__init__(task, modules, params.train, masks)
-        assert task.loss is not None
-        self.loss = task.loss
+        super().__init__(task, modules, params.train, masks, per_epoch)
         self.precision = params.train.precision
         self.parts = parts
+        self.updates = [ParameterUpdate(part.settings, self.groups, per_epoch) for part in parts]
         self.largest = self._largest()
         self.module = modules[0]
         self.leaves = [view.detach().requires_grad_() for view in self.layout.views(self.theta)]
@@ -80,17 +85,19 @@ class Fused(Engine):
         masks = [self.masks.draw(site, inputs.device) for site in self.sites(inputs)]
         with device.autocast(self.theta.device, self.precision):
             losses = (self.compiled or self._losses)(self.leaves, [*self.kept.values()], inputs, targets, masks)
-        found = torch.autograd.grad(losses.sum(), self.leaves, allow_unused=True, materialize_grads=True)
+        found = torch.autograd.grad(
+            loss_terms.minimised(losses).sum(), self.leaves, allow_unused=True, materialize_grads=True
+        )
         torch._foreach_copy_(self.grads, list(found))
         return losses.detach()
 
     def _largest(self) -> Tensor | None:
         """(lanes, 1) largest gradient norms; None where no part clips."""
-        if not any(part.clip for part in self.parts):
+        if not any(part.settings.clip for part in self.parts):
             return None
         found = torch.full_like(self.theta[:, :1], math.inf)
         for part in self.parts:
-            found[part.rows] = part.clip or math.inf
+            found[part.rows] = part.settings.clip or math.inf
         return found
 
     def clip(self) -> None:
@@ -102,9 +109,9 @@ class Fused(Engine):
     def apply(self, lr: float, step: int) -> None:
         if not self.parts:
             super().apply(lr, step)
-        for part in self.parts:
+        for part, update in zip(self.parts, self.updates, strict=True):
             slots = {name: slot[part.rows] for name, slot in self.slots.items()}
-            part.rule.update(self.theta[part.rows], self.grad[part.rows], slots, part.size(step), step)
+            update.apply(self.theta[part.rows], self.grad[part.rows], slots, part.schedule.rate(step), step)
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self._evaluated(self._forward, inputs)

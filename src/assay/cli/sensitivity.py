@@ -1,0 +1,66 @@
+"""`assay sensitivity`."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from assay.cli.printing import examples, show, show_json
+from assay.commands.experiment_grid import Wanted
+from assay.commands.sensitivity import Sensitivity, sensitivity
+from assay.core import reported_key, schemas
+from assay.core.params_yaml import SPAN
+from assay.report import sensitivity_text
+
+
+@click.command(epilog=examples("assay sensitivity --dry-run", "assay sensitivity lr model.dropout=0,0.3"))
+@click.argument("named", metavar="[KEY | KEY=VALUE,VALUE]...", nargs=-1)
+@click.option("--name", default="sensitivity", help="What the experiments' names begin with.")
+@click.option("--replicates", type=click.IntRange(2, SPAN), help="Replicates of each; default: as in params.yaml.")
+@click.option("--dry-run", is_flag=True, help="Say what would be varied and what it costs; train nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(named: tuple[str, ...], name: str, replicates: int | None, dry_run: bool, as_json: bool) -> None:
+    """Say which parameters matter here, which do not, and where to tune them.
+
+    HEAD is the centre. Each parameter goes a step down and a step up by itself, on the same seeds: two settings a
+    parameter. Without names all numbers under lr, model and train. Price and values are said first.
+    """
+    found = sensitivity(Path.cwd(), named, partial(show, err=True), Wanted.checked(name, replicates), dry_run)
+    if found is None:
+        return
+    if as_json:
+        show_json(schemas.as_json(_plain(found)))
+    else:
+        metric = reported_key.label(found.metric, found.metric_version)
+        show(sensitivity_text.text(found.factors, metric, found.n, found.alpha, found.min_effect, found.failed))
+
+
+def _plain(found: Sensitivity) -> dict[str, Any]:
+    """One object without infinities."""
+    factors = []
+    for one in found.factors:
+        levels = []
+        for level in one.levels:
+            alone = level.alone
+            ends = [end if alone and math.isfinite(end) else None for end in (alone.ci if alone else (math.inf,) * 2)]
+            levels.append(
+                {
+                    "value": level.value,
+                    "delta": alone.delta if alone else None,
+                    "ci_low": ends[0],
+                    "ci_high": ends[1],
+                    "p_holm": level.p_holm,
+                    "verdict": level.verdict,
+                    "bound": level.bound if math.isfinite(level.bound) else None,
+                }
+            )
+        factors.append({**dataclasses.asdict(one), "levels": levels})
+    head = {
+        name: getattr(found, name) for name in ("metric", "metric_version", "direction", "min_effect", "alpha", "n")
+    }
+    return {"schema": 1, **head, "factors": factors, "left": found.left, "failed": found.failed}

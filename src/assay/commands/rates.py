@@ -1,0 +1,131 @@
+"""`assay rates`: a range of learning rates, from many short trainings.
+
+Sixteen rates around that of HEAD, three seeds each, at a tenth of the steps with the schedule held constant, as lanes
+of one training where the model allows. Not covered: the range itself (`stats.rate_range`), a choice, which takes whole
+trainings (`commands.sweep`).
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay.baseline import accepted_strategy
+from assay.commands import measured_before, scratch_experiment
+from assay.core import params_yaml
+from assay.core.errors import UsageError
+from assay.core.params_yaml import Params
+from assay.core.paths import ProjectPaths
+from assay.runtime import dvc_yaml, git, library_fingerprint, project_root
+from assay.runtime.dvc_cli import DVC
+from assay.runtime.progress_line import duration
+from assay.scratch.dvc_repro import furnish
+from assay.scratch.scratch_repo import failed, lay_out, run
+from assay.stats.rate_range import RateRange, rate_range
+
+RATES, SEEDS = 16, 3
+#: share of the steps of a whole training
+SHORT = 0.1
+#: the smallest and the largest rate, in times that of HEAD
+SPAN = (1e-2, 1e2)
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RateTest:
+    """`now`: the rate of HEAD; `epochs` and `sample`: how short each training was."""
+
+    now: float
+    epochs: int
+    sample: float
+    found: RateRange
+
+
+def rates(start: Path, span: tuple[float, float] | None, say: Say, dry_run: bool = False) -> RateTest | None:
+    """Train sixteen rates from `span[0]` to `span[1]` (default: a hundredth to a hundred times that of HEAD).
+
+    With `dry_run` only the price is said. Raises UsageError for a script or a loop of the task's own, for a span that
+    is none, and where every rate diverges.
+    """
+    layout = project_root.find(start)
+    asked = params_yaml.resolved(dvc_yaml.parameters_at(layout.root, "HEAD") or b"")
+    if asked.is_script:
+        raise UsageError(
+            "a script's trainings cannot be cut short from outside", hint="assay sweep -S lr=1e-3,3e-3,1e-2"
+        )
+    tried = spaced(*(span or (asked.lr * SPAN[0], asked.lr * SPAN[1])))
+    epochs, sample = short(asked)
+    settings = [
+        {
+            "lr": rate,
+            "replicates": SEEDS,
+            "train.epochs": epochs,
+            "train.sample": sample,
+            "train.schedule": "constant",
+        }
+        for rate in tried
+    ]
+    say(_price(layout, asked, epochs, sample))
+    if dry_run:
+        return None
+    losses = _measured(layout, settings, say)
+    found = rate_range(dict(zip(tried, losses, strict=True)))
+    if found is None:
+        raise UsageError(
+            f"every rate from {tried[0]:.2g} to {tried[-1]:.2g} diverged on some seed, or left no loss",
+            allowed="rates that train, and a loop of Assay's",
+            hint="assay rates --from LOW --to HIGH, or assay doctor",
+        )
+    return RateTest(asked.lr, epochs, sample, found)
+
+
+def spaced(low: float, high: float) -> list[float]:
+    """Sixteen rates, evenly spaced in their logarithm, of two figures. Raises UsageError for no span of rates."""
+    if not 0 < low < high or high / low < 2:
+        raise UsageError(f"rates from {low:g} to {high:g} are no span", allowed="0 < LOW, HIGH at least twice LOW")
+    return [float(f"{low * (high / low) ** (place / (RATES - 1)):.3g}") for place in range(RATES)]
+
+
+def short(asked: Params) -> tuple[int, float]:
+    """Epochs and share of the training examples that make at most a tenth of the steps of `asked`."""
+    steps = SHORT * asked.train.epochs
+    if steps >= 1:
+        return int(steps), asked.train.sample
+    return 1, float(f"{asked.train.sample * steps:.3g}")
+
+
+def _price(layout: ProjectPaths, asked: Params, epochs: int, sample: float) -> str:
+    baseline = accepted_strategy.resolve(dvc_yaml.current(layout.root), asked.baseline)
+    known = measured_before.find(layout, [], asked, baseline.commit)
+    share = epochs * sample / (asked.train.epochs * asked.train.sample)
+    count = RATES * SEEDS
+    line = f"price: {count} trainings, each {share:.0%} of the steps ({epochs} epochs, {sample:g} of the examples)"
+    if known.seconds is None:
+        return f"{line}; how long one takes is not known yet"
+    return f"{line}, at most {duration(known.seconds * share * count)}; what was trained before is read"
+
+
+def _measured(layout: ProjectPaths, settings: list[dict[str, object]], say: Say) -> list[list[float | None]]:
+    """Losses of every setting on HEAD."""
+    scratch_experiment.tidy(layout)
+    head = git.run(layout.root, "rev-parse", "HEAD")
+    scratch = lay_out(layout, head, scratch_experiment.folder(layout, head, "rates"))
+    try:
+        furnish(scratch)
+        root = scratch.layout.root
+        code, said = run([*DVC, "repro", "--quiet", "context", "split"], root, layout.root, "rates")
+        with tempfile.TemporaryDirectory() as folder:
+            answer = Path(folder) / "losses.json"
+            words = [json.dumps(one) for one in settings]
+            if not code:
+                command = library_fingerprint.command("short_training_curves", str(answer), *words)
+                code, said = run(command, root, layout.root, "rates")
+            if code:
+                raise failed("the short trainings do not run", said, "assay check")
+            found: list[list[float | None]] = json.loads(answer.read_text(encoding="utf-8"))
+            return found
+    finally:
+        scratch.remove()

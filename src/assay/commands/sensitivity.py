@@ -1,0 +1,131 @@
+"""`assay sensitivity`: which parameters matter here, which do not, and where to tune them.
+
+HEAD is the centre; each parameter goes a step down and a step up by itself, on the same seeds. Not covered: which steps
+(`commands.sensitivity_factors`), the statistics (`stats.one_factor`), running cells (`commands.experiment_grid`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay.commands import experiment_grid, grid_looks, grid_price, recorded_comparison, sensitivity_factors
+from assay.commands.experiment_grid import Cell, Say, Wanted
+from assay.commands.sensitivity_factors import FactorPlan
+from assay.core.errors import IncomparableError, UsageError
+from assay.core.metric_version import metric_name
+from assay.core.paths import ProjectPaths
+from assay.history import replicates_csv
+from assay.history.replicates_csv import Row
+from assay.runtime import project_root
+from assay.stats import one_factor
+from assay.stats.compare_arms import MeasuredArm
+from assay.stats.one_factor import Factor, LevelKey
+
+#: how the ledger calls it: command, account, test
+CALLED = ("sensitivity", "sensitivity", "one factor")
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """Parameters in order of their effect. `left`: parameter → why it was not varied; `failed`: setting → why it did
+    not run."""
+
+    metric: str
+    metric_version: str
+    direction: str
+    min_effect: float
+    alpha: float
+    n: int  # seeds
+    factors: list[Factor]
+    left: dict[str, str]
+    failed: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _OneFactorDesign:
+    layout: ProjectPaths
+    plan: FactorPlan
+    centre: Cell
+    levels: dict[LevelKey, Cell]
+
+    @property
+    def cells(self) -> list[Cell]:
+        return [self.centre, *self.levels.values()]
+
+
+def sensitivity(
+    start: Path, named: Sequence[str], say: Say, wanted: Wanted, dry_run: bool = False
+) -> Sensitivity | None:
+    """Measure each parameter a step down and up around HEAD; `named`: KEY or KEY=VALUE,VALUE, none for all numbers.
+
+    With `dry_run` only the price is said. Raises UsageError for what cannot be varied, and where the centre does not
+    run; IncomparableError where earlier looks at the same design have spent alpha.
+    """
+    design = _designed(project_root.find(start), named, wanted)
+    for key, values in design.plan.levels.items():
+        around = ", ".join(map(sensitivity_factors.written, values))
+        say(f"{key}: {sensitivity_factors.written(design.plan.centre[key])} against {around}")
+    for key, why in design.plan.left.items():
+        say(f"not varied: {key}, as {why}")
+    asked = experiment_grid.asked(design.layout, design.centre)
+    if recorded_comparison.has_no_rival(asked):
+        raise recorded_comparison.nothing_to_beat()
+    say(grid_price.line(design.layout, design.cells, asked))
+    return None if dry_run else _measured(design, say)
+
+
+def _designed(layout: ProjectPaths, named: Sequence[str], wanted: Wanted) -> _OneFactorDesign:
+    centre = experiment_grid.cell(layout, wanted, ())
+    plan = sensitivity_factors.plan(experiment_grid.asked(layout, centre), named)
+    levels = {(key, value): experiment_grid.cell(layout, wanted, (setting,)) for key, value, setting in plan.settings}
+    experiment_grid.check_settings(layout, [setting for *_, setting in plan.settings])
+    for one in levels.values():
+        experiment_grid.asked(layout, one)  # a value that no run would take is refused before the first one
+    return _OneFactorDesign(layout, plan, centre, levels)
+
+
+def _measured(design: _OneFactorDesign, say: Say) -> Sensitivity:
+    found = dict(zip(design.cells, experiment_grid.attempt(design.layout, design.cells, say), strict=True))
+    centre = found[design.centre]
+    if isinstance(centre, UsageError):
+        raise centre
+    ran = {key: rows for key, one in design.levels.items() if not isinstance(rows := found[one], UsageError)}
+    failed = {one.label: rows.sentence for one in design.levels.values() if isinstance(rows := found[one], UsageError)}
+    cells = {(): centre, **{design.levels[key].changes: rows for key, rows in ran.items()}}
+    candidates = {changes: [row for row in rows if row["arm"] == "candidate"] for changes, rows in cells.items()}
+    judge = experiment_grid.judging(design.layout, [design.centre, *(design.levels[key] for key in ran)])
+    asked = experiment_grid.asked(design.layout, design.centre)
+    price = grid_looks.design(design.layout.root, candidates, asked, CALLED)
+    if price.hold:
+        raise IncomparableError(
+            f"nothing can be shown: {price.hold}", allowed="another baseline, or other parameters", hint="assay log"
+        )
+    version = experiment_grid.version(list(cells.values()))
+    metric, first = metric_name(version), centre[0]
+
+    def arm(rows: Sequence[Row]) -> MeasuredArm:
+        return replicates_csv.arm(rows, "candidate", metric)
+
+    factors = one_factor.one_factor(
+        arm(centre),
+        {key: arm(ran[key]) if key in ran else None for key in design.levels},
+        design.plan.centre,
+        first["direction"],
+        alpha=price.level or judge.alpha,
+        min_effect=float(first["min_effect"]),
+        worst=float(first["worst"]) if first.get("worst") else None,
+        distinct=replicates_csv.SAME_AS in first,
+    )
+    return Sensitivity(
+        metric=metric,
+        metric_version=version,
+        direction=first["direction"],
+        min_effect=float(first["min_effect"]),
+        alpha=price.level or judge.alpha,
+        n=len(candidates[()]),
+        factors=factors,
+        left=dict(design.plan.left),
+        failed=failed,
+    )

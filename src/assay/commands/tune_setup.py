@@ -1,0 +1,123 @@
+"""What `assay tune` is asked for: the candidate, the grid, the cells of both arms.
+
+Covers: the candidate's tree (an experiment, a branch, a commit, or the work tree), search cells on seeds of their own,
+the baseline's grid on its own commit, where it is measured once for all candidates. Not covered: running them
+(`commands.tune`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from assay.baseline import accepted_strategy
+from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
+from assay.changes import strategy_content
+from assay.commands import experiment_grid
+from assay.commands.experiment_grid import Cell
+from assay.commands.sweep import combinations
+from assay.commands.try_setup import value_of
+from assay.core import params_yaml
+from assay.core.errors import ProvenanceError, UsageError
+from assay.core.params_yaml import Params
+from assay.core.paths import ProjectPaths
+from assay.history import name_lookup
+from assay.history.experiments import read
+from assay.runtime import dvc_yaml, files, git, work_tree_snapshot
+from assay.runtime.git_commit_hint import commit_command, named
+
+#: added to `seed` for the search: seeds that no judgement uses
+SEARCH = 7919
+#: values of a grid
+LARGEST = 16
+
+Setting = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TuningSetup:
+    """All cells, each without `replicates`. `own`: the grid's setting that the baseline has, None where it has none."""
+
+    layout: ProjectPaths
+    asked: Params  # of the candidate, without the grid
+    who: str  # the candidate, as people call it
+    baseline: AcceptedStrategy
+    grid: list[Setting]
+    own: Setting | None
+    search: dict[Setting, Cell]
+    fresh: dict[Setting, Cell]
+    against: dict[Setting, Cell]
+
+
+def setup(layout: ProjectPaths, grid: Sequence[str], candidate: str | None, name: str) -> TuningSetup:
+    """The design of `grid` (key=value,value…) for `candidate`, None for the work tree.
+
+    Raises UsageError for a grid of fewer than 2 or more than 16 values, one that no run takes, a baseline that is the
+    floor, an unknown candidate; ProvenanceError for imported files that Git does not track.
+    """
+    experiment_grid.check_settings(layout, grid)
+    settings = combinations(grid)
+    if len(settings) > LARGEST:
+        raise UsageError(f"{', '.join(grid)} makes {len(settings)} values", allowed=f"2 to {LARGEST}")
+    head = git.run(layout.root, "rev-parse", "HEAD")
+    tree, content, who = _candidate(layout, candidate)
+    asked = params_yaml.changed(content, {})
+    _check_keys(asked, settings[0])
+    if asked.baseline == FLOOR:
+        raise UsageError(
+            "there is no baseline to tune: nothing is accepted, and baseline: is floor",
+            hint="assay sweep for the values of one strategy, or assay accept EXPERIMENT NAME --first --why REASON",
+        )
+    baseline = accepted_strategy.resolve(dvc_yaml.current(layout.root), asked.baseline)
+    theirs = dvc_yaml.parameters_at(layout.root, baseline.commit) or b""
+    own = None
+    then = params_yaml.strategy(params_yaml.changed(theirs, {}))
+    for setting in settings:
+        values = dict(value_of(one) for one in setting)
+        params_yaml.changed(content, values)  # a value that no run takes is refused before the first one
+        if params_yaml.strategy(params_yaml.changed(theirs, values)) == then:
+            own = setting
+
+    def cell(base: str, part: str, setting: Setting, more: tuple[str, ...], of: str) -> Cell:
+        ordered = tuple(sorted((*setting, *more)))
+        digest = files.digest(" ".join((base, of, *ordered)).encode())[:8]
+        return Cell(setting, base, ordered, f"{name}{part}-{digest}", of if base == head else "")
+
+    apart = ("baseline=floor", f"seed={(asked.seed + SEARCH) % 2**53}")
+    return TuningSetup(
+        layout=layout,
+        asked=asked,
+        who=who,
+        baseline=baseline,
+        grid=settings,
+        own=own,
+        search={one: cell(head, "-search", one, apart, tree) for one in settings},
+        fresh={one: cell(head, "", one, (), tree) for one in settings},
+        against={one: cell(baseline.commit, "-grid", one, (f"baseline={baseline.name}",), "") for one in settings},
+    )
+
+
+def _check_keys(asked: Params, setting: Setting) -> None:
+    for key, _ in map(value_of, setting):
+        if not asked.is_script and key.partition(".")[0] not in params_yaml.STRATEGY:
+            raise UsageError(
+                f"{key} is no parameter of the strategy", allowed=f"keys under {', '.join(params_yaml.STRATEGY)}"
+            )
+
+
+def _candidate(layout: ProjectPaths, name: str | None) -> tuple[str, bytes, str]:
+    """Tree and params.yaml of the candidate, and what it is called."""
+    root = layout.root
+    if name is not None:
+        found = name_lookup.experiment(root, read(root), name)
+        tree = git.run(root, "rev-parse", f"{found.commit}^{{tree}}")
+        return tree, dvc_yaml.parameters_at(root, found.commit) or b"", found.name
+    content = dvc_yaml.parameters(root)
+    task = params_yaml.resolved(content).task.name
+    if missing := strategy_content.untracked(root, task):
+        raise ProvenanceError(
+            f"{named(missing)} imported, but not tracked by Git: the experiments would go without",
+            hint=commit_command(root, missing),
+        )
+    snapshot = work_tree_snapshot.take(layout)
+    return snapshot.tree, content, "your edits" if snapshot.edited else "HEAD"

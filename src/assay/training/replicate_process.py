@@ -1,0 +1,166 @@
+"""A replicate of a loop of the task's own, in a process of its own.
+
+That is a copy of this process, which has imported the task, where a copy is as good as a new one; else a fresh one.
+Covers: what goes there, what comes back, how an end without an answer is told. Not covered: what a replicate is
+(`training.custom_fit`), and which are trained (`training.loop_replicates`).
+"""
+
+from __future__ import annotations
+
+import bdb
+import signal
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from assay.core.errors import AssayError, UsageError
+from assay.core.params_yaml import Params
+from assay.core.schemas import MeasureRequest, Note
+from assay.data.storage import Examples
+from assay.replicates import train_and_eval_examples
+from assay.replicates.replicate_result import Outcome, Point
+from assay.runtime import fork_safety, parent_watch, progress_line, task_source, tracked_code_check
+from assay.runtime.supervised_process import ProcessEnd, SupervisedProcess
+from assay.training import custom_fit, device, target_tensors, task_interface
+from assay.training.custom_fit import LoopRun
+from assay.training.example_inputs import DecodeCache
+from assay.training.random_streams import Streams
+from assay.training.task_interface import Task
+
+_BREAKPOINT = UsageError(
+    "a breakpoint found no terminal: each replicate is a process of its own", hint="assay check --stage train"
+)
+_ENTRY = f"{__name__}:work"
+#: Python threads of ours, which hold nothing that a copy would miss
+_OURS = (parent_watch.NAME, progress_line.NAME)
+
+
+class ReplicateJob(NamedTuple):
+    """One replicate to train, or to predict by the `weights` that it left. All that a fresh process needs."""
+
+    request: MeasureRequest
+    params: Params
+    root: Path
+    number: int
+    checkpoints: Path
+    weights: bytes | None = None
+
+
+class ReadyJob(NamedTuple):
+    """What a job's process would load and read, where its parent has it already."""
+
+    task: Task
+    train: Examples
+    evaluated: Examples
+
+
+class ReplicateAnswer(NamedTuple):
+    """What comes back at the end of a job."""
+
+    outcome: Outcome | None  # of a training
+    predictions: Any  # of weights that were kept
+    nondeterministic: list[str]
+    imported: list[str]
+    peak_memory: int
+
+
+def warm_up() -> None:
+    """Import what any optimizer of torch imports when it is made: once here, and not in each copy (1.3 s)."""
+    if fork_safety.can_fork(_OURS):
+        torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])
+
+
+def run(job: ReplicateJob, ready: ReadyJob, tell: Callable[[Point | Note | str], None]) -> ReplicateAnswer:
+    """Do the job in a process of its own; `tell` hears points, notes, and lines that were printed.
+
+    Raises what went wrong there as it was said there, and a UsageError where the process ended without a word.
+    """
+    fork = fork_safety.can_fork(_OURS)
+    plain = tuple(job)  # of the core alone: a fresh process reads it before it forks, and must not have torch by then
+    process = SupervisedProcess(_ENTRY, (plain, ready if fork else None), fork=fork)
+    answer: ReplicateAnswer | None = None
+    failed: Exception | None = None
+    try:
+        for event in process.events():
+            if isinstance(event, ReplicateAnswer):
+                answer = event
+            elif isinstance(event, Exception):
+                failed = event
+            else:
+                tell(event)
+    finally:
+        process.stop()
+    if failed is not None:
+        raise failed
+    if answer is None:
+        raise _silent(job, ready.task, process.end)
+    if process.end.left:
+        tell(Note(f"replicate {job.number} left {', '.join(process.end.left[:3])} at work, which was ended"))
+    tracked_code_check.met(job.root, answer.imported)
+    return answer
+
+
+def done_here(job: ReplicateJob, ready: ReadyJob, tell: Callable[[Point | Note | str], None]) -> ReplicateAnswer:
+    """Do the job in this process, where a debugger can stop it."""
+    return _answer(job, ready, tell)
+
+
+def work(payload: Any, messages: Connection) -> None:
+    """The job's process."""
+    plain, ready = payload
+    job = ReplicateJob(*plain)
+    try:
+        with task_source.said_by_task(job.root, job.params.task.name, "learning"):
+            messages.send(_answer(job, ready or _read(job), messages.send))
+    except AssayError as error:
+        if error.__cause__ is not None:
+            traceback.print_exception(error.__cause__)
+        messages.send(_BREAKPOINT if isinstance(error.__cause__, bdb.BdbQuit) else error)
+    except Exception as error:
+        traceback.print_exc()
+        messages.send(RuntimeError(task_interface.brief(error)))
+
+
+def _read(job: ReplicateJob) -> ReadyJob:
+    sample = train_and_eval_examples.read(job.request, job.params)
+    task = task_interface.load(job.params.task.name, job.root, job.params.model)
+    return ReadyJob(target_tensors.with_parts(task, sample.evaluated.several), sample.train, sample.evaluated)
+
+
+def _answer(job: ReplicateJob, ready: ReadyJob, tell: Callable[[Any], None]) -> ReplicateAnswer:
+    request, train = job.request, job.params.train
+    run = LoopRun(
+        task=ready.task,
+        params=job.params,
+        train=ready.train,
+        evaluated=ready.evaluated,
+        streams=Streams(request.seed, request.purpose, job.number),
+        checkpoints=job.checkpoints,
+        device=request.device,
+        cache=DecodeCache(Path(request.cache), request.environment) if request.cache else None,
+        tell=tell,
+        note=tell,
+    )
+    with device.products(train.precision), device.determinism(train.deterministic) as nondeterministic:
+        outcome = custom_fit.fit(run) if job.weights is None else None
+        predictions = None if job.weights is None else custom_fit.predict(run, job.weights)
+    started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    place = torch.device("cuda" if started else "cpu")
+    imported = tracked_code_check.imported(job.root)
+    return ReplicateAnswer(outcome, predictions, nondeterministic, imported, device.peak_memory(place))
+
+
+def _silent(job: ReplicateJob, task: Task, end: ProcessEnd) -> UsageError:
+    """What is said of a process that ended without an answer."""
+    how = f"ended with exit code {end.code}"
+    if end.code < 0:
+        names = {one.value: one.name for one in signal.Signals}
+        how = f"was ended by signal {-end.code} ({names.get(-end.code, 'unknown')})"
+    return UsageError(
+        f"{task.file}: the process of replicate {job.number}, in which fit() ran, {how}",
+        hint=f"see {job.request.log}; too little memory is a frequent reason",
+    )
