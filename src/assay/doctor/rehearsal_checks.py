@@ -19,6 +19,8 @@ from assay.doctor.subject import NotApplicableError, NotRunError, Subject
 
 #: loss at the start in units of the loss at zero logits, from which it is a warning, and from which an error
 HIGH, WRONG = 2.0, 5.0
+#: the same after the program's own first steps, where it is a fault however fast the loss came down
+HOPELESS = 20.0
 #: examples of the memory test
 FEW = 8
 #: share of the way from the best constant output to free outputs: less is nothing, more is learning
@@ -46,7 +48,8 @@ def loss_at_start(subject: Subject) -> list[Problem]:
         return []
     own = rehearsal.own_arm(subject)
     half_way = own.end < (HIGH * zero + start) / 2 and own.end < 0.8 * start
-    if own.finite and own.end < WRONG * zero and (half_way or own.end < HIGH * zero):
+    low = own.end < HIGH * zero or (half_way and own.end < max(WRONG * zero, min(start / 4, HOPELESS * zero)))
+    if own.finite and low:
         return []
     return [
         Problem(
