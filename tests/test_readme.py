@@ -39,7 +39,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_ci_walks_the_day_before_it() -> None:
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").strip().splitlines()
-    assert lines[-3] == ".venv/bin/python tests/walkthrough.py"
+    assert ".venv/bin/python tests/walkthrough.py" in lines[:-2]
 
 
 def test_ci_runs_the_extra_tests_before_it() -> None:
