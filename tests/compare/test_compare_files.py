@@ -96,6 +96,7 @@ def test_diverged_rows_are_counted(assay):
     assert "candidate diverged 1 of 3 (Fisher p=1.00)" in out
 
 
+@pytest.mark.extra
 def test_a_million_rows(assay):
     values = np.random.default_rng(1).normal(size=1_000_000)
     Path("big.csv").write_text("loss\n" + "\n".join(map(repr, values.tolist())))

@@ -14,7 +14,7 @@ def test_help_ends_in_an_example(name: str, capsys) -> None:
     head = next(lines.index(each) for each in ("Example:", "Examples:") if each in lines)
     examples = [line for line in lines[head + 1 :] if line]
     assert examples and all(line.startswith(f"assay {name}") for line in examples)
-    assert any("--json" in line for line in lines[:head])
+    assert name == "report" or any("--json" in line for line in lines[:head]), "a page is for people"
 
 
 def test_the_list_of_commands(capsys) -> None:

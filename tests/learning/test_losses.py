@@ -210,6 +210,7 @@ def test_the_table_of_losses_is_that_of_the_functions() -> None:
 BARE = TASK.partition("    def loss")[0]
 
 
+@pytest.mark.extra
 def test_a_task_without_a_loss_trains_by_a_named_one(make: Make) -> None:
     """Alone and in lanes as torch's: 200 steps with smoothing and weights for the classes."""
     project = project_of(make, BARE)

@@ -68,9 +68,8 @@ def boxed(inputs: Tensor, others: Tensor, share: float, chance: np.random.Genera
     return found, 1 - swapped / 64
 
 
-@pytest.mark.parametrize(
-    "mixup", [pytest.param(0.0, marks=pytest.mark.extra), 0.4], ids=["alone", "or mixup, at random"]
-)
+@pytest.mark.extra
+@pytest.mark.parametrize("mixup", [0.0, 0.4], ids=["alone", "or mixup, at random"])
 def test_cutmix_is_that_of_its_paper(make: Make, mixup: float) -> None:
     plan = named_loss(make, cutmix=1.0, mixup=mixup)
 

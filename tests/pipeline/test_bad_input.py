@@ -50,7 +50,7 @@ PARAMETERS = [
     ("validation: 0.2", "validation: 0", "split.validation is 0; allowed: a number > 0"),
     ("hidden: 128", "hiden: 128", "unknown parameter 'model.hiden'; allowed: hidden, layers, dropout"),
     ("hidden: 128", "hidden: wide", "model.hidden is 'wide'; allowed: a value of type int"),
-    ("optimizer: adam ", "optimizer: adagrad ", "train.optimizer is 'adagrad'; allowed: adam, adamw, sgd"),
+    ("optimizer: adam ", "optimizer: lion ", "train.optimizer is 'lion'; allowed: adam, adamw, sgd"),
     ("batch_size: 64", "batch_sizes: 64", "unknown parameter 'train.batch_sizes'"),
     ("name: accuracy", "name: acuracy", "metric.name is 'acuracy'; allowed: accuracy, cross_entropy"),
     ("options: {}", "options: {k: 5}", "unknown parameter 'metric.options.k'"),
@@ -307,6 +307,7 @@ def test_full_disk(project: Project, stage: str) -> None:
     project.stage(stage)
 
 
+@pytest.mark.extra
 @pytest.mark.parametrize("place", ["", "trees", "replicates"])
 def test_a_cache_that_takes_nothing(tried: Project, tmp_path: Path, place: str) -> None:
     """A file where a folder should be, as root may write everywhere. The numbers are right, and one line says why."""

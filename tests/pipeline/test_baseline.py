@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from assay.replicates import cache_pruning
 from assay.runtime import dvc_yaml
 from support.project import Project, environment
@@ -117,6 +119,7 @@ def other_package(where: Path, version: str) -> str:
     return str(folder)
 
 
+@pytest.mark.extra
 def test_another_environment_never_meets_the_old_baseline(project: Project, tmp_path: Path) -> None:
     here, there = other_package(tmp_path, "1.0"), other_package(tmp_path, "2.0")
     project.edit("src/tasks/digits/learning.py", "import torch\n", "import scaling\nimport torch\n")
@@ -182,6 +185,7 @@ def test_own_training_data(project: Project) -> None:
     assert (project.root / "predictions/baseline/predictions.npy").read_bytes() == good
 
 
+@pytest.mark.extra
 def test_pruning_the_cache_again_and_again_disturbs_no_run(project: Project) -> None:
     """The files and the data of the accepted strategy are in use until their stage ends; all else is made again."""
     project.edit("params.yaml", "validation: 0.2", "validation: 0.3")

@@ -42,6 +42,7 @@ def run_beside(project: Project) -> None:
     pytest.fail(f"in {len(TRIES)} runs no candidate began to train in time")
 
 
+@pytest.mark.extra
 @two_processors
 def test_its_stage_finds_what_it_would_have_trained(project: Project) -> None:
     """Loudly: a task that prints more than any pipe holds. And the log tells of the training, wherever that was."""

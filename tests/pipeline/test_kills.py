@@ -16,6 +16,7 @@ RUN = ("exp", "run", "-S", "seed=5")
 MOMENTS = (("context", 0.5), ("baseline", 1.0), (TRAINED, 0.2), ("train", 0.5), ("evaluate", 0.3))
 
 
+@pytest.mark.extra
 @pytest.mark.kill
 def test_five_ends_in_a_row(project: Project, tmp_path: Path) -> None:
     disturbed = project.copy(tmp_path / "disturbed")

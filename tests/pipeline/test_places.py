@@ -34,6 +34,7 @@ def reused(project: Project, arm: str) -> list[bool]:
     return [one["reused"] for one in measured["replicates"]]
 
 
+@pytest.mark.extra
 def test_spaces_a_detached_head_and_no_identity(project: Project, tmp_path: Path) -> None:
     here = moved(project, tmp_path / "my models" / "first try")
     for key in ("name", "email"):
@@ -92,6 +93,7 @@ def test_a_subfolder_of_a_repository(nested: Project, tmp_path: Path) -> None:
     assert done.returncode == 4 and "git add ../above.py" in done.stderr
 
 
+@pytest.mark.extra
 def test_work_trees_share_what_was_trained(tried: Project, tmp_path: Path) -> None:
     """What the main work tree trained no other trains again, in the workspace or beside it, and the other way round."""
     assert reused(tried, "candidate") == [False] * 3

@@ -103,7 +103,7 @@ def test_a_checkout_of_assay_runs_its_own_sources(fresh: Project) -> None:
     fresh.edit("src/assay/stages/evaluate.py", "from __future__", "# a comment\nfrom __future__")
     fresh.stage("context")
     assert not [file for file in json.loads(fresh.read("context/code-evaluate.json"))["files"] if "assay" in file]
-    fresh.edit("src/assay/stages/evaluate.py", "DIGITS = 4", "DIGITS = 5")
+    fresh.edit("src/assay/stages/verdict_lines.py", "DIGITS = 4", "DIGITS = 5")
     refused = fresh.stage("context", ok=False)
     assert refused.returncode == 4 and "evaluate would do something else" in refused.stderr
     assert refused.stderr.strip().endswith(f"next: pip install --no-deps -e '{fresh.root}'")

@@ -29,6 +29,7 @@ def start(project: Project) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=project.root, env=settings, stdout=quiet, stderr=quiet, start_new_session=True)
 
 
+@pytest.mark.extra
 @pytest.mark.kill
 def test_killed_anywhere_it_leaves_the_old_or_the_new_state(ready: Project, done: Project, tmp_path: Path) -> None:
     seconds = 6.0  # until an undisturbed one has told

@@ -16,6 +16,7 @@ from assay.strategies.confirmation_run import fresh_seeds
 from support.project import Project
 
 
+@pytest.mark.extra
 def test_a_paired_experiment_is_confirmed_on_shared_fresh_seeds(project: Project) -> None:
     project.git("config", "user.name", "Ada Lovelace")
     project.git("config", "user.email", "ada@example.org")

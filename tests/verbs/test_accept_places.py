@@ -7,6 +7,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import pytest
+
 from assay.core.yaml12 import parse
 from assay.history.experiments import read
 from assay.history.strategy_status import fold
@@ -53,6 +55,7 @@ def test_a_branch_is_merged_measured_and_confirmed_as_merged(ready: Project) -> 
     assert ready.dvc("status", "--json", "train", ok=False).stdout.strip() == "{}"
 
 
+@pytest.mark.extra
 def test_a_folder_of_a_larger_repository(nested: Project, ready: Project) -> None:
     """Accept and sweep from below the project. The tag is a commit of all of the repository, and so an edit beside
     the project is refused like one in it."""
@@ -82,6 +85,7 @@ def _assay(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "assay", *arguments]
 
 
+@pytest.mark.extra
 def test_two_clones_accept_and_one_wins(ready: Project, tmp_path: Path) -> None:
     """Both land at home; the second is told by Git when it pushes, takes over what won, and has lost nothing."""
     bare = tmp_path / "bare.git"

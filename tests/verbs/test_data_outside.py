@@ -53,6 +53,7 @@ def laid_out(project: Project) -> Path:
     return made.layout.root
 
 
+@pytest.mark.extra
 def test_an_acceptance_and_a_sweep_of_photos_in_a_folder(ready: Project) -> None:
     """Foreign stages beside and behind ours stay out of it."""
     ready.git("checkout", "--quiet", "HEAD", "--", ".")

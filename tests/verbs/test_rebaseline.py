@@ -54,6 +54,7 @@ def test_a_new_ruler_is_a_re_score_of_everything_at_hand(done: Project) -> None:
     assert json.loads(done.assay("rescore", "--json").stdout)["scored"] == {}
 
 
+@pytest.mark.extra
 def test_other_examples_are_an_inference_from_weights_that_dvc_kept(done: Project) -> None:
     """Another accepted strategy than the candidate's, so that nothing else may run; our own cache is lost."""
     first = way(done)
