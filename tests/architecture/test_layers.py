@@ -34,6 +34,7 @@ LOOKUPS = {
     "src/assay/serving/predict.py",
     "src/assay/stages/warm_candidate_cache.py",
     "src/assay/stages/measure.py",
+    "src/assay/stages/context.py",
     "src/assay/stages/show_examples.py",
     "src/assay/stages/train_doctor.py",
     "src/assay/training/loop_watch.py",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +84,11 @@ def test_only_training_stages_reach_torch() -> None:
         if "torch" in import_closure.third_party(LIBRARY_TREE, library_fingerprint.sources(stage))
     }
     assert with_torch == {"train", "baseline"}  # the baseline in a process of its own
+
+
+@pytest.mark.parametrize("stage", ["context", "verdict"])
+def test_stages_that_always_run_import_neither_numpy_nor_scipy(stage: str) -> None:
+    """They are all that a run with nothing to do pays for."""
+    code = f"import assay.stages.{stage}, sys; print({{'numpy', 'scipy', 'torch'}} & set(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True).stdout
+    assert said == "set()\n"

@@ -18,6 +18,7 @@ from assay.core.paths import ProjectPaths
 from assay.core.schemas import Divergence, Draw, Environment, Replicate
 from assay.history.experiments import Experiment
 from assay.metrics import metric_definition, reported_scores
+from assay.metrics.version import reported_version
 from assay.runtime import dvc_hash
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.stage_setup import StageContext
@@ -132,7 +133,7 @@ def test_a_tracked_file_is_that_of_each_tree(tmp_path: Path) -> None:
 
 
 def key(root: Path) -> str:
-    return reported_scores.version(root, params_yaml.resolved((root / "params.yaml").read_bytes()))
+    return reported_version.version(root, params_yaml.resolved((root / "params.yaml").read_bytes()))
 
 
 def test_the_key_covers_result_and_ruler_and_nothing_else(tmp_path: Path) -> None:

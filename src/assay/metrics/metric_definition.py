@@ -26,7 +26,7 @@ from assay.core.metric_version import metric_name
 from assay.core.params_yaml import Params
 from assay.core.paths import PARAMS, PIPELINE, REPLICATES, RULERS
 from assay.core.yaml12 import parse
-from assay.metrics import reported_scores
+from assay.metrics.version import reported_version
 from assay.metrics.version.version_key import metric_code, metric_fields, metric_revision, score_code
 from assay.runtime import (
     dvc_yaml,
@@ -217,7 +217,7 @@ def _reported(read: ReadFile, metric: str, tree: str, params: Params, *, recorde
     name, result = params.metric.name, params.task.reported
     written = MetricTerms(result.direction, result.min_effect, result.worst)
     terms = (_recorded(read, metric) if recorded else None) or written
-    code = reported_scores.result_digest(params.task) + str(result.revision)
+    code = reported_version.result_digest(params.task) + str(result.revision)
     return MetricDefinition(
         tree=tree,
         decides=name,

@@ -1,7 +1,7 @@
-"""Numbers that scripts reported, as arms under a ruler: its key, its metric, and the replicates of a record.
+"""Numbers that scripts reported, as arms under a ruler: its metric, and the replicates of a record.
 
-Covers: the key over `task.result` and the files of `task.ruler`, runs that are all alike. Not covered: how a script
-came to its number (`assay.script`).
+Covers: runs that are all alike. Not covered: the key (`metrics.version.reported_version`), how a script came to its
+number (`assay.script`).
 """
 
 from __future__ import annotations
@@ -9,38 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 
-import msgspec
 import numpy as np
 from msgspec import UNSET
 
-from assay.core import reported_key
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Arm, Measurement, Replicate
-from assay.core.task_section import TaskSection
 from assay.metrics.candidate_verdict import Judgement
 from assay.metrics.result_files import Evaluated
 from assay.metrics.scored_arm import Ruler, Scored
 from assay.metrics.task_metrics import Array, Metric
-from assay.runtime import files, import_closure, script_source
-
-
-def version(root: Path, params: Params) -> str:
-    """The key of the number that the script of the tree at `root` reports."""
-    task = params.task
-    ruler = script_source.ruler(root, task)
-    content = [result_digest(task), import_closure.code_hash(root, ruler) if ruler else ""]
-    digest = files.digest(msgspec.json.encode(content))
-    return reported_key.key(params.metric.name, task.reported.revision if ruler else 0, digest)
-
-
-def result_digest(task: TaskSection) -> str:
-    """Hash over what `task.result` says is measured; the smallest effect that matters is no part of that."""
-    result = task.reported
-    return files.digest(msgspec.json.encode([result.file, result.key, result.direction, result.worst]))
 
 
 def metric(params: Params) -> Metric:

@@ -7,7 +7,7 @@ sources that it is about to run. Covers: finding, comparing. Not covered: what P
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from msgspec import UNSET
@@ -33,9 +33,15 @@ TASK_MODULES = {"prepare": task_code.DATA, "train": task_code.LEARNING, "evaluat
 _PARTS = TASK_MODULES | {library_fingerprint.TRAINING: task_code.LEARNING}
 
 
-def find(root: Path, stage: str, task: str, looked: import_closure.Looked | None = None) -> StageCode:
-    """The code of `stage` as it is now."""
-    library, part = library_of(root, stage, task), TASK_MODULES.get(stage)
+def find(
+    root: Path,
+    stage: str,
+    task: str,
+    looked: import_closure.Looked | None = None,
+    fingerprints: Mapping[str, str] | None = None,
+) -> StageCode:
+    """The code of `stage` as it is now; `fingerprints` are the library's, where they are known."""
+    library, part = library_of(root, stage, task, fingerprints), TASK_MODULES.get(stage)
     if part is None:
         return StageCode(stage=stage, library=library, files={})
     own = task_code.hashes(root, task, part, looked)
@@ -54,9 +60,10 @@ def _shown(root: Path, task: str, looked: import_closure.Looked | None) -> dict[
     return task_code.hashes(root, task, task_code.SHOW, looked)
 
 
-def library_of(root: Path, name: str, task: str) -> str:
+def library_of(root: Path, name: str, task: str, fingerprints: Mapping[str, str] | None = None) -> str:
     """Fingerprint of the library's code in a stage, or in training: what all tasks need, and what this one imports."""
-    ours, part = library_fingerprint.fingerprints()[name], _PARTS.get(name)
+    known = library_fingerprint.fingerprints() if fingerprints is None else fingerprints
+    ours, part = known[name], _PARTS.get(name)
     imported = task_code.library(root, task, part) if part else ""
     return files.digest(f"{ours} {imported}".encode()) if imported else ours
 

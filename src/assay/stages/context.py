@@ -8,6 +8,7 @@ then re-runs what they concern, and coming back restores it.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -37,21 +38,24 @@ from assay.runtime import (
 )
 from assay.runtime import source_roots as trees
 from assay.runtime.stage_setup import StageContext, start
-from assay.stages import repository_checks, script_context
+from assay.stages import repository_checks
 
+#: the same for a script's project
+OF_SCRIPT = "assay.stages.script_context"
 #: how the names of ready tasks begin
 READY = "assay.ready."
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
     ctx = start(root, "context")
-    if ctx.params.is_script:
-        script_context.settle(ctx)
+    if ctx.params.is_script:  # by its name: it reaches NumPy, which takes longer to import than all of this to run
+        importlib.import_module(OF_SCRIPT).settle(ctx)
         return
     editable_install_check.check(root, ctx.run.home)
     check_task(ctx)
-    looked = import_closure.Looked()
-    code = {stage: stage_fingerprint.find(root, stage, ctx.params.task.name, looked) for stage in CODED}
+    looked, library = import_closure.Looked(), library_fingerprint.fingerprints()
+    task = ctx.params.task.name
+    code = {stage: stage_fingerprint.find(root, stage, task, looked, library) for stage in CODED}
     shown = {} if code["evaluate"].shows is UNSET else code["evaluate"].shows
     needed = {package for one in code.values() for package in packages(root, one)}
     shadowed_modules.check(root, needed | import_closure.third_party(root, [Path(file) for file in shown]))
@@ -60,7 +64,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     training_reads.check_known(root, ctx.declared.get("train", ()))
     outside = packages(root, code["train"])
     repository_checks.check(ctx)
-    training = stage_fingerprint.library_of(root, library_fingerprint.TRAINING, ctx.params.task.name)
+    training = stage_fingerprint.library_of(root, library_fingerprint.TRAINING, task, library)
     found = environment.find(ctx.params.machine.device, outside, training)
     baseline = accepted_strategy.resolve(ctx.run, ctx.params.baseline)
     metric = metric_definition.baseline_metric(

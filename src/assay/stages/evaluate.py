@@ -41,6 +41,7 @@ from assay.metrics.result_files import Evaluated
 from assay.metrics.scored_arm import Ruler, Scored
 from assay.metrics.slice_scores import SliceFinding, SliceJudge
 from assay.metrics.task_metrics import Metric
+from assay.metrics.version import reported_version
 from assay.runtime import dvc_yaml, environment, files, progress_line, task_source
 from assay.runtime.stage_setup import StageContext, start
 from assay.stages import verdict_lines, write_cases
@@ -91,7 +92,7 @@ def _of_script(ctx: StageContext) -> None:
         judged, against = candidate_verdict.unmeasured(arms[BASELINE].name, why), 0
     else:
         judged, against = _judged(ctx, candidate, baseline, floors, today, standard)
-    version = reported_scores.version(ctx.layout.root, ctx.params)
+    version = reported_version.version(ctx.layout.root, ctx.params)
     found = reported_scores.evaluated((own, today), version, (candidate, baseline), floors, judged, ctx.params)
     found = replace(found, commit=dvc_yaml.parent(ctx.layout.root))
     result_files.write(ctx.layout, found)
