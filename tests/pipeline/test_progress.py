@@ -7,12 +7,14 @@ import pty
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from assay.replicates.training_progress import TrainingTime
+from assay.runtime import progress_line
 from assay.runtime.progress_line import duration
 from support.project import Project, environment
 
@@ -92,6 +94,29 @@ def test_a_command_shows_the_line_of_its_child(tmp_path: Path) -> None:
     lines = done.stderr.splitlines()
     assert re.fullmatch(r"confirming: \d s so far", lines[0]), "before the child has said anything"
     assert re.fullmatch(r"confirming: prepare: \d s so far", lines[-1])
+
+
+def test_the_line_of_a_child_ends_with_its_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else `prepare: 9 min so far` would stand there while the next stage works and says nothing."""
+    file, said = tmp_path / "line", []
+    monkeypatch.setenv(progress_line.FILE, str(file))
+    monkeypatch.setattr(progress_line, "TERMINAL", 0.01)
+
+    def line(_columns: int) -> str:
+        said.append("said")
+        return "prepare"
+
+    with progress_line.showing(line):
+        while len(said) < 2:
+            time.sleep(0.01)
+        assert file.read_text() == "prepare"
+    assert not file.exists()
+
+    said.clear()
+    monkeypatch.setattr(progress_line, "_off", True)  # a debugger has the terminal
+    with progress_line.showing(line):
+        time.sleep(0.1)
+    assert not said
 
 
 def test_whole_lines_in_a_file(tmp_path: Path) -> None:

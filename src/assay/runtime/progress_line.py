@@ -45,9 +45,8 @@ def off() -> None:
 @contextmanager
 def showing(line: Line) -> Iterator[None]:
     """Write what `line` gives, now and then, until the block ends; nothing stays of it on a terminal."""
-    place = None if _off else _descriptor()
-    relay = os.environ.get(FILE)
-    if place is None and not relay:
+    place, relay = _descriptor(), os.environ.get(FILE)
+    if _off or (place is None and not relay):
         yield
         return
     ended = threading.Event()
@@ -124,12 +123,15 @@ def _write(place: int, line: Line, ended: threading.Event) -> None:
 
 
 def _note(file: Path, line: Line, ended: threading.Event) -> None:
-    """The line as whoever reads the file shows it; replaced at once, so that none is read half."""
+    """The line as whoever reads the file shows it; replaced at once, so that none is read half. It goes in the end, as
+    what comes next may say nothing of itself."""
     while not ended.wait(TERMINAL):
         with suppress(Exception):
             beside = file.with_name(f"{file.name}.{os.getpid()}")
             beside.write_text(line(0), encoding="utf-8")
             beside.replace(file)
+    with suppress(OSError):
+        file.unlink(missing_ok=True)
 
 
 def _put(place: int, text: str) -> None:

@@ -40,7 +40,7 @@ from assay.runtime import source_roots as trees
 from assay.runtime.stage_setup import StageContext, start
 from assay.stages import repository_checks
 
-#: the same for a script's project
+#: context of a script's project, imported where a project has one
 OF_SCRIPT = "assay.stages.script_context"
 #: how the names of ready tasks begin
 READY = "assay.ready."
