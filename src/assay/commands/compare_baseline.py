@@ -53,7 +53,7 @@ def named(base: SideSource, candidate: SideSource, options: Options, direction: 
     group, edited = scores.group(base, column, direction, "candidate", again, finished_only=options.finished_only)
     side = _side(base, base.name, "candidate", group.values, group.diverged) if base.is_record else None
     identity, made = sides.identity(base, "candidate"), sides.executions(base, "candidate")
-    return Base(base.name, group, side, identity, _mend(base, candidate), made, edited, base.told_apart)
+    return Base(base.name, group, side, identity, _hint(base, candidate), made, edited, base.told_apart)
 
 
 def own(source: SideSource, metric: str, direction: str, options: Options, again: Rescoring | None) -> Base:
@@ -94,7 +94,7 @@ def _side(source: SideSource, name: str, arm: str, values: Sequence[float], dive
     return Side(name, source.commit, arm, values, diverged) if source.commit else None
 
 
-def _mend(baseline: SideSource, candidate: SideSource) -> str:
+def _hint(baseline: SideSource, candidate: SideSource) -> str:
     """The command after which both sides have one ruler."""
     if not candidate.commit:
         return f"write both files with the same tool and ruler, or give {candidate.name} the same columns"

@@ -30,7 +30,7 @@ from assay.stats.strategy_replicates import Member, MetricConditions, ReplicateG
 RESCORED, HERE, RECORDED, GIVEN = "rescored", "here", "recorded", "given"
 #: a floor that left no predictions
 HUMAN = "human"
-MEND = "dvc exp pull origin NAME for an experiment, else dvc fetch --all-commits"
+HINT = "dvc exp pull origin NAME for an experiment, else dvc fetch --all-commits"
 
 
 def origin(source: SideSource, again: Rescoring | None) -> str:
@@ -93,7 +93,7 @@ class Rescoring:
         try:
             found = cached_predictions.read(self.cache, self._lock(source), arm)
         except NotAtHandError as error:
-            raise NotAtHandError(f"{source.name}: {error.problem}", hint=MEND) from error
+            raise NotAtHandError(f"{source.name}: {error.problem}", hint=HINT) from error
         if found is None:
             raise UsageError(f"{source.name} records no predictions of its {arm}", hint="dvc exp run")
         return found

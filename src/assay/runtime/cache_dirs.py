@@ -23,7 +23,7 @@ from assay.runtime import file_locks
 Say = Callable[[str], object]
 
 #: what helps with a folder that refuses, where a command does
-_MENDS = {errno.EACCES: "chmod u+rwx '{}'", errno.EPERM: "chattr -i '{}'"}
+_HINTS = {errno.EACCES: "chmod u+rwx '{}'", errno.EPERM: "chattr -i '{}'"}
 
 #: folders that may be removed under our hands, one after the other, until we give up
 _TRIES = 20
@@ -170,5 +170,5 @@ def _refused(folder: Path, error: OSError) -> UsageError:
     there = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), folder)
     if not os.path.isdir(there):  # noqa: PTH112  (Path.is_dir raises where it may not look)
         return UsageError(f"{there} is no folder", hint=f"rm '{there}'")
-    hint = _MENDS.get(error.errno or 0, "free some space or make it writable, then run again").format(there)
+    hint = _HINTS.get(error.errno or 0, "free some space or make it writable, then run again").format(there)
     return UsageError(f"{there} cannot be written ({error.strerror})", hint=hint)

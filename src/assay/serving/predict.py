@@ -37,7 +37,7 @@ STATISTICS = "preprocessing.safetensors"
 #: how an .npy file begins
 MAGIC = b"\x93NUMPY"
 #: what helps where a folder is not as it was exported
-MEND = "next: export the strategy again"
+HINT = "next: export the strategy again"
 #: examples in one forward pass, as in training's own predictions
 BATCH = 1024
 
@@ -64,7 +64,7 @@ def tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, ValueError, SafetensorError) as error:
-        raise BrokenError(f"{path} is damaged ({error}); {MEND}") from error
+        raise BrokenError(f"{path} is damaged ({error}); {HINT}") from error
 
 
 def array(path: str) -> NDArray[Any]:
@@ -225,12 +225,12 @@ def _info(folder: Path) -> dict[str, Any]:
         raise BrokenError(f"{folder} holds no exported model: {error}") from error
     if not isinstance(info, dict) or info.get("schema") != SCHEMA:
         schema = info.get("schema") if isinstance(info, dict) else None
-        raise BrokenError(f"{path} has schema {schema!r:.40}; allowed: {SCHEMA}; {MEND}")
+        raise BrokenError(f"{path} has schema {schema!r:.40}; allowed: {SCHEMA}; {HINT}")
     if info.get("seal") != seal(info):
-        raise BrokenError(f"{path} was changed; {MEND}")
+        raise BrokenError(f"{path} was changed; {HINT}")
     for name, expected in info["files"].items():
         if not (folder / name).is_file() or digest(folder / name) != expected:
-            raise BrokenError(f"{folder / name} is missing or was changed; {MEND}")
+            raise BrokenError(f"{folder / name} is missing or was changed; {HINT}")
     for found in (folder / SOURCE).rglob("*"):
         if found.is_file() and found.relative_to(folder).as_posix() not in info["files"]:
             raise BrokenError(f"{found} was not exported; next: remove it")
