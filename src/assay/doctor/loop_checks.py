@@ -29,7 +29,7 @@ class LoopCheck:
 class LoopMonitor:
     """A group of checks that hear of the same events. Events that a monitor does not need do nothing.
 
-    All are told only of steps that are watched in full, but for the events that `watch.ALWAYS` names.
+    Backward passes and steps are told only where a step is watched in full, forward passes also in evaluations.
     """
 
     #: names of events that it is told of

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def leaves(tree: Any) -> Iterator[Tensor]:
-    """All tensors of `tree`, in order; of objects with fields, such as a model's output, those of its fields."""
+    """All tensors of `tree`, in order; objects that are no mapping, list or tuple hold none."""
     if isinstance(tree, Tensor):
         yield tree
     elif isinstance(tree, Mapping):
