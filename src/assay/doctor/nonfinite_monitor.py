@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,7 +55,7 @@ class NonFiniteMonitor(LoopMonitor):
 
     def step_begins(self, held: WatchedOptimizer) -> None:
         norm = held.gradient_norm
-        if self._confirmed or self.pending or norm is None or norm - norm == 0:
+        if self._confirmed or self.pending or norm is None or math.isfinite(norm):
             return
         bad = [one for one in held.parameters if one.grad is not None and not forward_replay._finite(one.grad)]
         if not bad:  # a norm that overflows is not a gradient that does
@@ -169,4 +170,4 @@ def _holder(loss: Tensor) -> nn.Module | None:
 def _bad_inputs(call: RootCall) -> list[int]:
     """Rows of the model's inputs that hold a NaN."""
     found: Any = [one for one in call.tensors if one.is_floating_point() and bool(one.isnan().any())]
-    return autograd_graph.bad_rows(found[0].isnan()) or ([0] if found else []) if found else []
+    return (autograd_graph.bad_rows(found[0].isnan()) or [0]) if found else []
