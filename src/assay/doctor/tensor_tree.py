@@ -61,6 +61,12 @@ def with_row(tree: Any, row: int, other: int, batch_dim: int) -> Any:
     return mapped(change, tree)
 
 
+def finite(tensor: Tensor) -> bool:
+    """Whether no value is NaN or infinite; integers and sparse tensors count as finite."""
+    dense = tensor.is_floating_point() and tensor.layout == torch.strided
+    return not dense or bool(tensor.detach().isfinite().all())
+
+
 def same(one: Any, other: Any) -> bool:
     """Whether two trees hold equal tensors, NaN equal to NaN."""
     left, right = list(leaves(one)), list(leaves(other))
