@@ -46,8 +46,9 @@ def test_a_script_and_before_there_is_a_split(fresh: Project) -> None:
         "  result: {file: '{out}/m.json', key: a, direction: maximize} "
     )
     fresh.edit("params.yaml", "  name: digits ", script)
-    refused = fresh.assay("doctor", ok=False)
-    assert refused.returncode == 2 and "call assay.doctor.examine in it" in refused.stderr
+    for words in ((), ("--ladder",)):
+        refused = fresh.assay("doctor", *words, ok=False)
+        assert refused.returncode == 2 and "call assay.doctor.examine in it" in refused.stderr
 
 
 @pytest.mark.extra

@@ -17,6 +17,8 @@ from typing import Any
 
 from assay.core import params_problems
 from assay.core.errors import Exit, UsageError
+from assay.core.params_yaml import Params
+from assay.core.paths import ProjectPaths
 from assay.runtime import dvc_yaml, library_fingerprint, project_root
 
 #: gravest first; `never` asks for nothing
@@ -55,6 +57,13 @@ def doctor(start: Path) -> Examined:
     problems, params = params_problems.problems(dvc_yaml.parameters(layout.root))
     if problems:
         raise problems[0]
+    refuse_unseen(layout, params)
+    report, code = answered(layout.root, "examine_task")
+    return Examined(report or {}, code)
+
+
+def refuse_unseen(layout: ProjectPaths, params: Params | None) -> None:
+    """Raise UsageError where there is no task of parts, or no split yet."""
     if params is not None and params.is_script:
         raise UsageError(
             f"the task is a script, {params.task.command!r}: its model and loss are its own",
@@ -63,12 +72,15 @@ def doctor(start: Path) -> Examined:
     for part in (layout.part("train"), layout.part("validation")):
         if not part.is_dir():
             raise UsageError(f"{part.relative_to(layout.root)} is not there", hint="dvc repro split")
-    root = layout.root
+
+
+def answered(root: Path, stage: str, *arguments: str) -> tuple[Any, int]:
+    """What a stage in a process of its own writes into its first argument, and its exit code; None where it refuses."""
     with tempfile.TemporaryDirectory(prefix="assay-doctor-") as folder:
-        answer = Path(folder) / "examined.json"
-        command = library_fingerprint.command("examine_task", str(answer))
+        answer = Path(folder) / "answer.json"
+        command = library_fingerprint.command(stage, str(answer), *arguments)
         # what the task prints must not stand among the lines of --json
         done = subprocess.run(command, cwd=root, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, stdout=sys.stderr)
         if done.returncode or not answer.is_file():
-            return Examined({}, done.returncode or int(Exit.BUG))
-        return Examined(json.loads(answer.read_text(encoding="utf-8")), int(Exit.DONE))
+            return None, done.returncode or int(Exit.BUG)
+        return json.loads(answer.read_text(encoding="utf-8")), int(Exit.DONE)

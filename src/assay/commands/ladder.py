@@ -7,17 +7,15 @@ run, which is printed and not started. Not covered: the steps themselves.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from assay.commands.check import check
-from assay.core.errors import Exit, UsageError
-from assay.runtime import library_fingerprint, project_root
+from assay.commands.doctor import answered, refuse_unseen
+from assay.core import params_problems
+from assay.core.errors import Exit
+from assay.runtime import dvc_yaml, project_root
 
 NEXT = "dvc exp run"
 
@@ -46,9 +44,7 @@ class Climbed:
 def climb(start: Path, key: str) -> Climbed:
     """Climb the ladder of the project around `start`; `key` is varied beside the rate, "" for none."""
     layout = project_root.find(start)
-    for part in (layout.part("train"), layout.part("validation")):
-        if not part.is_dir():
-            raise UsageError(f"{part.relative_to(layout.root)} is not there", hint="dvc repro split")
+    refuse_unseen(layout, params_problems.problems(dvc_yaml.parameters(layout.root))[1])
     refused = check(layout.root, None, quiet=True).refusals
     first = {
         "step": "assay check",
@@ -59,11 +55,5 @@ def climb(start: Path, key: str) -> Climbed:
     }
     if refused:
         return Climbed([first])
-    with tempfile.TemporaryDirectory(prefix="assay-doctor-") as folder:
-        answer = Path(folder) / "steps.json"
-        command = library_fingerprint.command("climb_ladder", str(answer), *([key] if key else []))
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(command, cwd=layout.root, env=environment, stdout=sys.stderr)
-        if done.returncode or not answer.is_file():
-            return Climbed([first], done.returncode or int(Exit.BUG))
-        return Climbed([first, *json.loads(answer.read_text(encoding="utf-8"))])
+    steps, code = answered(layout.root, "climb_ladder", *([key] if key else []))
+    return Climbed([first, *(steps or [])], code)

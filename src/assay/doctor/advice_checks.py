@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from assay.doctor import tensor_tree
-from assay.doctor.data_checks import FEWEST
+from assay.doctor.data_checks import FEWEST, target_numbers
 from assay.doctor.example_draws import COPIED_BYTES, bytes_of
 from assay.doctor.layer_checks import DROPOUTS
 from assay.doctor.operation_trace import Operation
-from assay.doctor.part_checks import table_of_inputs, target_numbers
+from assay.doctor.part_checks import table_of_inputs
 from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, Subject
 from assay.doctor.untouched import seed_all
@@ -60,9 +60,7 @@ def dropout_before_batch_norm(subject: Subject) -> list[Problem]:
 
 def decay_on_biases(subject: Subject) -> list[Problem]:
     """Weight decay on biases and norms, which have nothing to gain from it."""
-    names = {
-        id(own): name for own, (name, _) in zip(_originals(subject), subject.model.named_parameters(), strict=True)
-    }
+    names = {id(one): name for name, one in subject.plain.named_parameters()}
     for one in subject.optimizers:
         for group in getattr(one, "param_groups", []):
             flat = [names.get(id(each), "") for each in group["params"] if each.ndim <= 1]
@@ -128,7 +126,7 @@ def unused_parameters(subject: Subject) -> list[Problem]:
 
 def rare_labels(subject: Subject) -> list[Problem]:
     """One label nearly everywhere: accuracy is then high for a model that says it always."""
-    labels = target_numbers(subject.train) if subject.train.examples else np.zeros(0)
+    labels = target_numbers(subject.train)
     if len(labels) < FEWEST or bool((labels != labels.round()).any()):
         raise NotApplicableError(f"targets are no labels, or fewer than {FEWEST} examples")
     ((label, count),) = Counter(labels.tolist()).most_common(1)
@@ -180,10 +178,6 @@ def _feeding_batch_norm(subject: Subject) -> Iterator[tuple[Operation, Operation
         before = made.get(id(call.argument(0, "input")))
         if call.name == "batch_norm" and before is not None:
             yield call, before
-
-
-def _originals(subject: Subject) -> list[nn.Parameter]:
-    return list(getattr(subject.original, "_orig_mod", subject.original).parameters())
 
 
 def _advice(places: list[str], reason: str, next_step: str) -> Problem:

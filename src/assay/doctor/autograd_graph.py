@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from assay.doctor import tensor_tree
+
 #: most nodes of a graph that are read
 MOST = 20_000
 #: operations whose infinities may be masks
@@ -80,7 +82,7 @@ def first_nonfinite(loss: Tensor) -> GraphFault | None:
     order = forward_order(loss)
     for node in order:
         variable = getattr(node, "variable", None)
-        if isinstance(variable, Tensor) and not _finite(variable):
+        if isinstance(variable, Tensor) and not tensor_tree.finite(variable):
             return GraphFault("weight", "", [], tuple(variable.shape), variable)
     after: Tensor | None = None
     for node in order:
@@ -136,10 +138,6 @@ def bad_rows(bad: Tensor) -> list[int]:
         return []
     rows = bad.reshape(bad.shape[0], -1).any(1)
     return [] if bool(rows.all()) else [int(one) for one in rows.nonzero().flatten()]
-
-
-def _finite(value: Tensor) -> bool:
-    return not value.is_floating_point() or bool(value.isfinite().all())
 
 
 def saved_targets(loss: Tensor, most: int = 64) -> list[tuple[Any, Tensor]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, SequentialSampler
 
 from assay.doctor.example_draws import ExampleDraws, input_and_target
@@ -77,15 +78,12 @@ def constant_inputs(subject: Subject) -> list[Problem]:
 
 def sorted_labels(subject: Subject) -> list[Problem]:
     """Examples in the order of their labels, never shuffled: whole batches of one label after another."""
-    loader = subject.train_loader
     _classification(subject)
-    if not isinstance(loader, DataLoader) or not isinstance(loader.sampler, SequentialSampler) or not loader.batch_size:
-        raise NotApplicableError("the loader does not read its examples in their order")
+    count, size = _read_in_order(subject)
     labels = _class_numbers(subject.train)
     changes = sum(one != other for one, other in itertools.pairwise(labels))
     classes = len(set(labels))
-    size = len(loader.dataset)  # type: ignore[arg-type]
-    if classes < 2 or changes != classes - 1 or size / classes < loader.batch_size:
+    if classes < 2 or changes != classes - 1 or count / classes < size:
         return []
     return [
         Problem(
@@ -100,13 +98,11 @@ def sorted_labels(subject: Subject) -> list[Problem]:
 
 def label_runs(subject: Subject) -> list[Problem]:
     """Examples that are not shuffled and whose labels come in long runs: most batches hold one label."""
-    loader = subject.train_loader
     _classification(subject)
-    if not isinstance(loader, DataLoader) or not isinstance(loader.sampler, SequentialSampler) or not loader.batch_size:
-        raise NotApplicableError("the loader does not read its examples in their order")
-    if subject.train.indices != list(range(len(loader.dataset))):  # type: ignore[arg-type]
+    count, size = _read_in_order(subject)
+    if subject.train.indices != list(range(count)):
         raise NotApplicableError("not every example was drawn")
-    labels, size = _class_numbers(subject.train), loader.batch_size
+    labels = _class_numbers(subject.train)
     batches = [labels[at : at + size] for at in range(0, len(labels) - size + 1, size)]
     alone = sum(len(set(one)) == 1 for one in batches)
     most = max(Counter(labels).values()) / len(labels)
@@ -185,14 +181,26 @@ def _classification(subject: Subject) -> list[Operation]:
     return found
 
 
+def _read_in_order(subject: Subject) -> tuple[int, int]:
+    """Number of examples and size of a batch of a loader that reads its examples as they stand."""
+    loader = subject.train_loader
+    if not isinstance(loader, DataLoader) or not isinstance(loader.sampler, SequentialSampler) or not loader.batch_size:
+        raise NotApplicableError("the loader does not read its examples in their order")
+    return len(loader.dataset), loader.batch_size  # type: ignore[arg-type]
+
+
 def _class_numbers(part: ExampleDraws) -> list[int]:
+    return [int(one) for one in target_numbers(part)]
+
+
+def target_numbers(part: ExampleDraws) -> NDArray[np.float64]:
+    """(N,) targets, where they are one number an example."""
     if part.examples is None:
         raise NotApplicableError(part.why)
-    found = [input_and_target(one)[1] for one in part.examples]
     try:
-        return [int(one) for one in found]
+        return np.array([float(input_and_target(one)[1]) for one in part.examples])
     except (TypeError, ValueError, RuntimeError) as error:
-        raise NotApplicableError("labels are not one number an example") from error
+        raise NotApplicableError("targets are not one number an example") from error
 
 
 def _key(tree: Any) -> bytes:

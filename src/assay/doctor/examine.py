@@ -27,9 +27,9 @@ from assay.doctor import (
     target_checks,
     unit_checks,
 )
-from assay.doctor.findings import FAIL, LEVELS, NOT_APPLICABLE, NOT_RUN, PASS, Finding, Report
-from assay.doctor.problem import Contract, Problem
-from assay.doctor.subject import NotApplicableError, NotRunError, Subject
+from assay.doctor.findings import NOT_RUN, Finding, Report
+from assay.doctor.problem import Contract, Problem, looked_at, rank, unseen
+from assay.doctor.subject import Subject
 from assay.doctor.untouched import ModuleState, generators_put_back, seed_all
 
 CONTRACTS: tuple[Contract, ...] = (
@@ -139,9 +139,9 @@ def looked(
                 train=example_draws.draw(train_loader),
                 validation=example_draws.draw(val_loader, batches=1),
             )
-            return Report(_ordered(contracts, subject))
+            return Report(ordered([one for contract in contracts for one in _findings(contract, subject)]))
         except Exception as error:  # nothing could be looked at, which is a result, too
-            return Report([_unseen(one, NOT_RUN, _said(error)) for one in contracts])
+            return Report([unseen(one, NOT_RUN, _said(error)) for one in contracts])
         finally:
             for state in before:
                 state.put_back()
@@ -153,66 +153,21 @@ def _listed(given: Any) -> list[Any]:
     return list(given) if isinstance(given, list | tuple) else [given]
 
 
-def _ordered(contracts: Sequence[Contract], subject: Subject) -> list[Finding]:
-    """Findings of all contracts: failures by specificity and level, then those that could not look, then passes."""
-    return ordered([one for contract in contracts for one in _findings(contract, subject)])
-
-
 def ordered(found: Sequence[Finding]) -> list[Finding]:
     """Findings as a report has them."""
-    results, specificity = (FAIL, NOT_RUN, NOT_APPLICABLE, PASS), {one.name: one.specificity for one in CHECKS}
-
-    def place(one: Finding) -> tuple[int, int, int]:
-        return results.index(one.result), -specificity[one.check], LEVELS.index(one.level)
-
-    return sorted(found, key=place)
+    specificity = {one.name: one.specificity for one in CHECKS}
+    return sorted(found, key=lambda one: rank(one, specificity[one.check]))
 
 
 def _findings(contract: Contract, subject: Subject) -> list[Finding]:
-    try:
+    def look() -> list[Problem]:
         subject.reset()
-        problems = contract.look(subject)
-    except NotApplicableError as error:
-        return [_unseen(contract, NOT_APPLICABLE, str(error))]
-    except NotRunError as error:
-        return [_unseen(contract, NOT_RUN, str(error))]
-    except Exception as error:
-        return [_unseen(contract, NOT_RUN, _said(error))]
+        return contract.look(subject)
+
+    try:
+        return looked_at(contract, look, _said)
     finally:
         subject.reset()
-    return results_of(contract, problems)
-
-
-def results_of(contract: Contract, problems: Sequence[Problem]) -> list[Finding]:
-    """What a check found: a failure for each problem, or that it passed."""
-    if not problems:
-        return [_unseen(contract, PASS, "")]
-    return [
-        Finding(
-            check=contract.name,
-            level=one.level or contract.level,
-            group=contract.group,
-            result=FAIL,
-            places=one.places[:3],
-            measured=one.measured,
-            threshold=one.threshold,
-            source=contract.source,
-            reason=one.reason,
-            next_step=one.next_step,
-        )
-        for one in problems
-    ]
-
-
-def _unseen(contract: Contract, result: str, reason: str) -> Finding:
-    return Finding(
-        check=contract.name,
-        level=contract.level,
-        group=contract.group,
-        result=result,
-        source=contract.source,
-        reason=reason,
-    )
 
 
 def _said(error: BaseException) -> str:

@@ -76,7 +76,7 @@ class FaultFinder(TorchFunctionMode):
 
     def _look(self, name: str, output: Tensor, given: Any) -> None:
         bad = ~output.detach().isfinite()
-        if not bool(bad.any()) or not all(_finite(one) for one in tensor_tree.leaves(given)):
+        if not bool(bad.any()) or not _all_finite(given):
             return
         module = self.modules[-1] if self.modules else "model"
         self.fault = ReplayFault("forward", name, module, user_frames.place(), bad_rows(bad))
@@ -89,10 +89,7 @@ def replay(root: nn.Module, call: RootCall) -> ReplayFault | None:
     """
     with generators_put_back(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = copy.deepcopy(root)
-        for module in model.modules():  # those of the watch itself, and of others, which may note things
-            module._forward_hooks.clear()
-            module._forward_pre_hooks.clear()
+        model = _without_hooks(root)
         seed_all()
         finder = FaultFinder(model)
         names = {id(module): placed(name, module) for name, module in model.named_modules()}
@@ -106,12 +103,21 @@ def replay(root: nn.Module, call: RootCall) -> ReplayFault | None:
         return _in_gradient(finder, list(tensor_tree.leaves(output)))
 
 
+def _without_hooks(root: nn.Module) -> nn.Module:
+    """A copy without hooks: those of the watch itself, and of others, which may note things."""
+    model = copy.deepcopy(root)
+    for module in model.modules():
+        module._forward_hooks.clear()
+        module._forward_pre_hooks.clear()
+    return model
+
+
 def _in_gradient(finder: FaultFinder, outputs: list[Tensor]) -> ReplayFault | None:
     found: list[Any] = []
 
     def watched(node: Any) -> None:
         def hook(gradients: Any, given: Any) -> None:
-            if not found and all(map(_finite, _tensors(given))) and not all(map(_finite, _tensors(gradients))):
+            if not found and _all_finite(given) and not _all_finite(gradients):
                 found.append(node)
 
         node.register_hook(hook)
@@ -135,12 +141,8 @@ def _leaves(finder: FaultFinder) -> list[Tensor]:
     return [one for one in finder.root.parameters() if one.requires_grad]
 
 
-def _tensors(values: Any) -> list[Tensor]:
-    return [one for one in values if isinstance(one, Tensor)]
-
-
-def _finite(value: Tensor) -> bool:
-    return not value.is_floating_point() or value.layout != torch.strided or bool(value.detach().isfinite().all())
+def _all_finite(tree: Any) -> bool:
+    return all(map(tensor_tree.finite, tensor_tree.leaves(tree)))
 
 
 def guilty_example(root: nn.Module, call: RootCall, rows: int) -> int | None:
@@ -150,15 +152,12 @@ def guilty_example(root: nn.Module, call: RootCall, rows: int) -> int | None:
     """
     with generators_put_back(), warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        model = copy.deepcopy(root)
-        for module in model.modules():
-            module._forward_hooks.clear()
-            module._forward_pre_hooks.clear()
+        model = _without_hooks(root)
 
         def is_bad(chosen: range) -> bool:
             index = torch.tensor([*chosen] * (2 if len(chosen) == 1 else 1))  # normalising layers refuse one value
             inputs, named = tensor_tree.mapped(lambda one: _part(one, index, rows), (call.inputs, call.named))
-            return not all(map(_finite, tensor_tree.leaves(model(*inputs, **named))))
+            return not _all_finite(model(*inputs, **named))
 
         chosen = range(rows)
         while len(chosen) > 1:

@@ -16,7 +16,7 @@ from assay.doctor.operation_trace import placed
 from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, Subject
 
-#: functions of torch that drop at random, with the place of their argument `training`
+#: functions of torch that drop at random
 DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 
 

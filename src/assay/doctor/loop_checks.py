@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from assay.doctor.findings import FAIL, LEVELS, NOT_APPLICABLE, NOT_RUN, PASS, Finding
+from assay.doctor.findings import Finding
 from assay.doctor.loop_state import Loop, RootCall, WatchedOptimizer
-from assay.doctor.problem import Problem
-from assay.doctor.subject import NotApplicableError, NotRunError
+from assay.doctor.problem import Problem, looked_at, rank
+from assay.doctor.subject import NotRunError
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class LoopCheck:
 class LoopMonitor:
     """A group of checks that hear of the same events. Events that a monitor does not need do nothing.
 
-    All are told only of steps that are watched in full, but for the events that `watch.ALWAYS` names.
+    Backward passes and steps are told only where a step is watched in full, forward passes also in evaluations.
     """
 
     #: names of events that it is told of
@@ -58,54 +58,14 @@ def report_of(monitors: Iterable[LoopMonitor], why_not: str) -> list[Finding]:
         for check in monitor.checks()
         for one in _findings(check, why_not or monitor.broken)
     ]
-    results = (FAIL, NOT_RUN, NOT_APPLICABLE, PASS)
-
-    def rank(pair: tuple[LoopCheck, Finding]) -> tuple[int, int, int]:
-        check, one = pair
-        return results.index(one.result), -check.specificity, LEVELS.index(one.level)
-
-    return [one for _, one in sorted(found, key=rank)]
+    return [one for _, one in sorted(found, key=lambda pair: rank(pair[1], pair[0].specificity))]
 
 
 def _findings(check: LoopCheck, why_not: str) -> list[Finding]:
-    if why_not and not check.without_steps:
-        return [_unseen(check, NOT_RUN, why_not)]
-    try:
-        problems = check.look()
+    def look() -> list[Problem]:
+        problems = check.look() if check.without_steps or not why_not else []
         if why_not and not problems:
-            return [_unseen(check, NOT_RUN, why_not)]
-    except NotApplicableError as error:
-        return [_unseen(check, NOT_APPLICABLE, str(error))]
-    except NotRunError as error:
-        return [_unseen(check, NOT_RUN, str(error))]
-    except Exception as error:
-        return [_unseen(check, NOT_RUN, f"{type(error).__name__}: {error}")]
-    if not problems:
-        return [_unseen(check, PASS, "")]
-    return [_failure(check, one) for one in problems]
+            raise NotRunError(why_not)
+        return problems
 
-
-def _failure(check: LoopCheck, one: Problem) -> Finding:
-    return Finding(
-        check=check.name,
-        level=one.level or check.level,
-        group=check.group,
-        result=FAIL,
-        places=[place for place in dict.fromkeys(one.places) if place][:3],
-        measured=one.measured,
-        threshold=one.threshold,
-        source=check.source,
-        reason=one.reason,
-        next_step=one.next_step,
-    )
-
-
-def _unseen(check: LoopCheck, result: str, reason: str) -> Finding:
-    return Finding(
-        check=check.name,
-        level=check.level,
-        group=check.group,
-        result=result,
-        source=check.source,
-        reason=reason,
-    )
+    return looked_at(check, look, lambda error: f"{type(error).__name__}: {error}")

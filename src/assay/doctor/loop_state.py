@@ -6,7 +6,7 @@ import math
 import weakref
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -214,7 +214,3 @@ def gradient_norms(gradients: Sequence[Tensor]) -> list[Tensor]:
 def total(norms: Sequence[Tensor]) -> float:
     """Norm of all gradients together, in float64 as a number: waits for a GPU."""
     return math.sqrt(sum(norm.item() ** 2 for norm in norms))
-
-
-def module_names(root: nn.Module | None) -> Iterator[tuple[str, nn.Module]]:
-    yield from root.named_modules() if root is not None else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,9 +55,9 @@ class NonFiniteMonitor(LoopMonitor):
 
     def step_begins(self, held: WatchedOptimizer) -> None:
         norm = held.gradient_norm
-        if self._confirmed or self.pending or norm is None or norm - norm == 0:
+        if self._confirmed or self.pending or norm is None or math.isfinite(norm):
             return
-        bad = [one for one in held.parameters if one.grad is not None and not forward_replay._finite(one.grad)]
+        bad = [one for one in held.parameters if one.grad is not None and not tensor_tree.finite(one.grad)]
         if not bad:  # a norm that overflows is not a gradient that does
             return
         self.pending = True
@@ -94,7 +95,7 @@ class NonFiniteMonitor(LoopMonitor):
     def _weight(self) -> str:
         for root in {id(one.root): one.root for one in self.loop.all_watched()}.values():
             for name, one in root.named_parameters() if root is not None else ():
-                if not forward_replay._finite(one):
+                if not tensor_tree.finite(one):
                     return name
         return ""
 
@@ -139,7 +140,7 @@ class NonFiniteMonitor(LoopMonitor):
         for name, value in user_frames.numbers_named():
             if isinstance(value, nn.Parameter) or not isinstance(value, Tensor) or value.numel() != 1:
                 continue
-            if value.grad_fn in nodes and value.grad_fn is not loss.grad_fn and not forward_replay._finite(value):
+            if value.grad_fn in nodes and value.grad_fn is not loss.grad_fn and not tensor_tree.finite(value):
                 found.told.append(f"loss term {name}")
                 return
 
@@ -169,4 +170,4 @@ def _holder(loss: Tensor) -> nn.Module | None:
 def _bad_inputs(call: RootCall) -> list[int]:
     """Rows of the model's inputs that hold a NaN."""
     found: Any = [one for one in call.tensors if one.is_floating_point() and bool(one.isnan().any())]
-    return autograd_graph.bad_rows(found[0].isnan()) or ([0] if found else []) if found else []
+    return (autograd_graph.bad_rows(found[0].isnan()) or [0]) if found else []

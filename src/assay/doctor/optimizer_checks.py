@@ -50,8 +50,7 @@ def foreign_parameters(subject: Subject) -> list[Problem]:
     """Parameters in the optimizer that the model no longer has."""
     _with_optimizer(subject)
     known = set(subject.twin) | _of_loss(subject.loss)
-    given = [one for optimizer in subject.optimizers for group in optimizer.param_groups for one in group["params"]]
-    foreign = [one for one in given if id(one) not in known]
+    foreign = [one for one in subject.given if id(one) not in known]
     missing = [(name, one) for name, one in subject.trained if id(one) not in subject.held]
     replaced = [name for name, one in missing if any(one.shape == other.shape for other in foreign)]
     if not foreign or not replaced:
@@ -60,7 +59,7 @@ def foreign_parameters(subject: Subject) -> list[Problem]:
         Problem(
             places=[*replaced[:2], "optimizer"],
             reason="the optimizer holds other parameters of the same shapes: the model's were replaced or made later",
-            measured=f"{len(foreign)} of {len(given)} are not the model's",
+            measured=f"{len(foreign)} of {len(subject.given)} are not the model's",
             threshold="0",
             next_step="make the optimizer after the last change of the model",
         )
@@ -78,9 +77,8 @@ def hidden_modules(subject: Subject) -> list[Problem]:
     subject.model.train()
     gradients = subject.gradients(subject.batch, [one for _, one in hidden])
     lost = [name for (name, _), gradient in zip(hidden, gradients, strict=True) if gradient is not None]
-    own = {id(one) for _, one in _hidden(getattr(subject.original, "_orig_mod", subject.original), set(subject.twin))}
-    given = {id(one) for optimizer in subject.optimizers for group in optimizer.param_groups for one in group["params"]}
-    if not lost or own & given:
+    own = {id(one) for _, one in _hidden(subject.plain, set(subject.twin))}
+    if not lost or own & {id(one) for one in subject.given}:
         return []
     return [
         Problem(

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from assay.doctor.data_checks import FEWEST
+from assay.doctor.data_checks import FEWEST, target_numbers
 from assay.doctor.example_draws import ExampleDraws, input_and_target
 from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, Subject
@@ -166,15 +166,6 @@ def _array(value: Any) -> NDArray[Any] | None:
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu().numpy() if value.layout == torch.strided else None
     return value if isinstance(value, np.ndarray) and value.dtype.kind == "f" else None
-
-
-def target_numbers(part: ExampleDraws) -> Table:
-    """(N,) targets, where they are one number an example."""
-    assert part.examples is not None
-    try:
-        return np.array([float(input_and_target(one)[1]) for one in part.examples])
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise NotApplicableError("targets are not one number an example") from error
 
 
 CONTRACTS = (Contract("validation-scaled-otherwise", "data", 91, scaled_otherwise),)

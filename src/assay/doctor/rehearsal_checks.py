@@ -165,7 +165,7 @@ def unscaled_inputs(subject: Subject) -> list[Problem]:
     reach = _reach(subject, subject.batch)
     steps = min(rehearsal.STEPS, subject.budget // 4)
     batches = rehearsal.shuffled(subject, min(steps, 16))
-    arms = [_user_or_adam(subject, steps, batches, change) for change in (_same, _standardiser(batches))]
+    arms = [_without_schedule(subject, steps, batches, change) for change in (None, _standardiser(batches))]
     raw, scaled = (reach.gained(one.end) if one.finite else 0.0 for one in arms)
     falls = arms[0].finite and (not arms[0].settled or arms[0].end < 0.7 * arms[0].start)
     if raw > NOTHING or scaled < 3 * NOTHING or falls:
@@ -296,7 +296,10 @@ def _reach(subject: Subject, batch: Any) -> OutputLosses:
     return found
 
 
-def _user_or_adam(subject: Subject, steps: int, batches: list[Any], change: Callable[[Any], Any]) -> Rehearsed:
+def _without_schedule(
+    subject: Subject, steps: int, batches: list[Any], change: Callable[[Any], Any] | None
+) -> Rehearsed:
+    """`steps` of the user's own optimizers on batches that `change` has made."""
     optimizers = [rehearsal.copied(one, subject) for one in subject.optimizers]
     if not optimizers:
         raise NotApplicableError("no optimizer was given")
@@ -306,10 +309,6 @@ def _user_or_adam(subject: Subject, steps: int, batches: list[Any], change: Call
             one.step()
 
     return rehearsal.arm(subject, steps, rule, batches, change)
-
-
-def _same(batch: Any) -> Any:
-    return batch
 
 
 def _standardiser(batches: list[Any]) -> Callable[[Any], Any]:

@@ -7,7 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.doctor.part_checks import Table, table_of_inputs, target_numbers
+from assay.doctor.data_checks import target_numbers
+from assay.doctor.part_checks import Table, table_of_inputs
 from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, Subject
 

@@ -34,7 +34,7 @@ class StateMonitor(LoopMonitor):
         self.own: list[Problem] = []
         self.averages: list[tuple[str, nn.Module]] | None = None
         self.before: dict[str, tuple[Tensor, Tensor]] = {}
-        self.decays: dict[str, list[float]] = {}
+        self.decays: dict[str, float] = {}
         self.evaluated = False
 
     def checks(self) -> list[LoopCheck]:
@@ -101,7 +101,7 @@ class StateMonitor(LoopMonitor):
             length = float(way @ way)
             if length > 0 and bool((moved != 0).any()):
                 share = float(moved @ way) / length / (TO - FROM)  # of the way, in one step
-                self.decays[name] = [1 - share]
+                self.decays[name] = 1 - share
 
     def _lags(self) -> list[Problem]:
         planned = self.loop.planned
@@ -109,8 +109,7 @@ class StateMonitor(LoopMonitor):
             raise NotRunError(f"fewer than {LONG_ENOUGH} steps")
         found = [
             _lagging(name, "weights", decay, planned)
-            for name, decays in self.decays.items()
-            for decay in decays
+            for name, decay in self.decays.items()
             if 0.9 < decay < 1 and decay**planned > LAGGING
         ]
         root = self.loop.root

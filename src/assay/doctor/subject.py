@@ -82,14 +82,13 @@ class Subject:
     began: float = field(default_factory=time.process_time)
 
     def __post_init__(self) -> None:
-        inner = getattr(self.original, "_orig_mod", self.original)  # of torch.compile
         try:
-            self.model: nn.Module = copy.deepcopy(inner)
+            self.model: nn.Module = copy.deepcopy(self.plain)
             self.copied = True
         except Exception:
-            self.model, self.copied = inner, False
+            self.model, self.copied = self.plain, False
         # deepcopy keeps the order of parameters, and ties between them
-        pairs = zip(inner.parameters(), self.model.parameters(), strict=True)
+        pairs = zip(self.plain.parameters(), self.model.parameters(), strict=True)
         self.twin = {id(own): twin for own, twin in pairs}
         self._materialise()
         self._state = ModuleState(self.model)
@@ -106,6 +105,12 @@ class Subject:
         """Put the model back to its first state, and all generators to the doctor's seed."""
         self._state.put_back()
         seed_all()
+
+    @cached_property
+    def plain(self) -> nn.Module:
+        """The user's own model, out of what `torch.compile` puts around it."""
+        inner: nn.Module = getattr(self.original, "_orig_mod", self.original)
+        return inner
 
     @property
     def batch(self) -> Any:
@@ -169,8 +174,12 @@ class Subject:
     @cached_property
     def held(self) -> set[int]:
         """Identities of the parameters that an optimizer holds: of the model's in the copy, else their own."""
-        given = [one for optimizer in self.optimizers for group in optimizer.param_groups for one in group["params"]]
-        return {id(self.twin.get(id(one), one)) for one in given}
+        return {id(self.twin.get(id(one), one)) for one in self.given}
+
+    @property
+    def given(self) -> list[Tensor]:
+        """The user's own parameters in all groups of all optimizers, as often as they stand there."""
+        return [one for optimizer in self.optimizers for group in optimizer.param_groups for one in group["params"]]
 
     def gradients(self, batch: Any, parameters: list[nn.Parameter], seed: int = 0) -> list[Tensor | None]:
         """Gradient of each parameter, None where the loss does not reach it."""

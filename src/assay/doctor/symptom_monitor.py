@@ -126,7 +126,7 @@ class SymptomMonitor(LoopMonitor):
         if len(self.kinds) != 1 or not self.labels:
             raise NotApplicableError("the loss is not the mean of one of torch's own over known targets")
         kind = next(iter(self.kinds))
-        labels = torch.cat([one.flatten(0, 0) if one.ndim else one[None] for one in self.labels])
+        labels = torch.cat([one if one.ndim else one[None] for one in self.labels])
         if kind.startswith("NllLoss"):
             shares = torch.bincount(labels[labels >= 0].flatten()).double()
             shares = shares[shares > 0] / shares.sum()

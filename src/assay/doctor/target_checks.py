@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from assay.doctor.data_checks import target_numbers
 from assay.doctor.example_draws import input_and_target
 from assay.doctor.operation_trace import Operation, producer
 from assay.doctor.problem import Contract, Problem
@@ -192,14 +193,7 @@ def _proportional(weight: Tensor, counts: Tensor) -> bool:
 
 
 def _labels(subject: Subject) -> Tensor:
-    examples = subject.train.examples
-    if examples is None:
-        raise NotApplicableError(subject.train.why)
-    found = [input_and_target(one)[1] for one in examples]
-    try:
-        values = torch.as_tensor([float(one) for one in found])
-    except (TypeError, ValueError) as error:
-        raise NotApplicableError("labels are not one number an example") from error
+    values = torch.as_tensor(target_numbers(subject.train))
     if bool((values != values.round()).any()) or float(values.min()) < 0:
         raise NotApplicableError("labels are no class numbers")
     return values.long()

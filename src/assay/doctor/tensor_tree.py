@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def leaves(tree: Any) -> Iterator[Tensor]:
-    """All tensors of `tree`, in order; of objects with fields, such as a model's output, those of its fields."""
+    """All tensors of `tree`, in order; objects that are no mapping, list or tuple hold none."""
     if isinstance(tree, Tensor):
         yield tree
     elif isinstance(tree, Mapping):
@@ -59,6 +59,12 @@ def with_row(tree: Any, row: int, other: int, batch_dim: int) -> Any:
         return copy
 
     return mapped(change, tree)
+
+
+def finite(tensor: Tensor) -> bool:
+    """Whether no value is NaN or infinite; integers and sparse tensors count as finite."""
+    dense = tensor.is_floating_point() and tensor.layout == torch.strided
+    return not dense or bool(tensor.detach().isfinite().all())
 
 
 def same(one: Any, other: Any) -> bool:

@@ -1,7 +1,7 @@
 """Why nothing is learned: units that are dead or saturated, gradients that vanish or explode from layer to layer.
 
-All are gated: looked at only where the doctor's own Adam does not learn a few examples either, as such units and
-gradients are common in programs that train.
+All but tiny_batches are gated: looked at only where the doctor's own Adam does not learn a few examples either, as
+such units and gradients are common in programs that train.
 """
 
 from __future__ import annotations

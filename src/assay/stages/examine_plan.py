@@ -14,9 +14,9 @@ from typing import Any
 from torch import Tensor
 
 from assay.doctor import data_checks
-from assay.doctor.examine import CONTRACTS, looked, ordered, results_of
+from assay.doctor.examine import CONTRACTS, looked, ordered
 from assay.doctor.findings import NOT_APPLICABLE, Finding
-from assay.doctor.problem import Contract, Problem
+from assay.doctor.problem import Contract, results_of, unseen
 from assay.stages import task_parts
 from assay.training import random_streams
 from assay.training.batches import Tensors
@@ -52,7 +52,7 @@ def _most(part: Tensors, plan: TrainingPlan) -> int:
 def _labels(contract: Contract, report: Mapping[str, Any]) -> list[Finding]:
     counts = {name: count for name, count in report.get("labels", {}).get("train", {}).items() if count}
     if not counts:
-        return [_unseen(contract, "split counted no labels")]
+        return [unseen(contract, NOT_APPLICABLE, "split counted no labels")]
     total = sum(counts.values())
     few = len(counts) > 1 or total < data_checks.FEWEST
     return results_of(contract, [] if few else [data_checks.alike(next(iter(counts)), total)])
@@ -61,11 +61,6 @@ def _labels(contract: Contract, report: Mapping[str, Any]) -> list[Finding]:
 def _copies(contract: Contract, report: Mapping[str, Any]) -> list[Finding]:
     sizes, shared = report.get("sizes", {}), report.get("overlap", {}).get("train-validation", {}).get("inputs")
     if shared is None or sizes.get("validation", 0) < data_checks.FEWEST:
-        return [_unseen(contract, f"fewer than {data_checks.FEWEST} validation examples")]
+        return [unseen(contract, NOT_APPLICABLE, f"fewer than {data_checks.FEWEST} validation examples")]
     inside = report.get("exact_duplicates_within", 0) / max(sum(sizes.values()), 1)
-    problems: list[Problem] = data_checks.copied(shared, sizes["validation"], inside)
-    return results_of(contract, problems)
-
-
-def _unseen(contract: Contract, why: str) -> Finding:
-    return Finding(check=contract.name, level=contract.level, group=contract.group, result=NOT_APPLICABLE, reason=why)
+    return results_of(contract, data_checks.copied(shared, sizes["validation"], inside))
