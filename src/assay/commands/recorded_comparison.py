@@ -39,18 +39,19 @@ def best_floor(rows: Sequence[Row], metric: str) -> tuple[str, float]:
     """The floor that is hardest to beat."""
     known = {row["strategy"]: float(row[metric]) for row in rows if row["arm"] == "floor" and row[metric]}
     if not known:
-        raise nothing_to_beat()
+        raise _nothing_to_beat()
     best = verdict_rule.best(known, rows[0]["direction"])
     return best, known[best]
 
 
-def has_no_rival(asked: Params) -> bool:
-    """Whether it can be foreseen that there is nothing to compare with: floors are made of data, a script has none."""
+def check_rival(asked: Params) -> None:
+    """Raises UsageError where it is known that there is nothing to beat: floors are made of data, a script has none."""
     given = asked.judge.floor is not None or asked.judge.human is not None
-    return asked.is_script and asked.baseline == FLOOR and not given
+    if asked.is_script and asked.baseline == FLOOR and not given:
+        raise _nothing_to_beat()
 
 
-def nothing_to_beat() -> UsageError:
+def _nothing_to_beat() -> UsageError:
     return UsageError(
         "values cannot be judged: nothing is accepted, and there is no floor",
         allowed="an accepted strategy, or judge.floor: VALUE in params.yaml",

@@ -70,8 +70,7 @@ def sensitivity(
     for key, why in design.plan.left.items():
         say(f"not varied: {key}, as {why}")
     asked = experiment_grid.asked(design.layout, design.centre)
-    if recorded_comparison.has_no_rival(asked):
-        raise recorded_comparison.nothing_to_beat()
+    recorded_comparison.check_rival(asked)
     say(grid_price.line(design.layout, design.cells, asked))
     return None if dry_run else _measured(design, say)
 

@@ -66,12 +66,12 @@ def idea(layout: ProjectPaths, settings: Sequence[str], why: str, name: str) -> 
         raise UsageError(f"-S {' -S '.join(settings)} names a parameter twice", allowed="each parameter once")
     content = dvc_yaml.parameters(layout.root)
     asked = params_yaml.changed(content, values)
+    experiment_grid.check_profile(asked, settings)
     if asked.judge.test != ANYTIME and not asked.judge.looks:
         asked = params_yaml.changed(content, {**values, "judge.looks": list(LOOKS)})
     plan = tuple(asked.judge.looks) or LOOKS
     sequential_testing.check(plan)
-    if recorded_comparison.has_no_rival(asked):
-        raise recorded_comparison.nothing_to_beat()
+    recorded_comparison.check_rival(asked)
     if missing := strategy_content.untracked(layout.root, asked.task.name):
         raise ProvenanceError(
             f"{named(missing)} imported, but not tracked by Git: the experiment would go without",

@@ -61,8 +61,9 @@ def setup(layout: ProjectPaths, grid: Sequence[str], candidate: str | None, name
         raise UsageError(f"{', '.join(grid)} makes {len(settings)} values", allowed=f"2 to {LARGEST}")
     head = git.run(layout.root, "rev-parse", "HEAD")
     tree, content, who = _candidate(layout, candidate)
-    asked = params_yaml.changed(content, {})
+    asked = params_yaml.resolved(content)
     _check_keys(asked, settings[0])
+    experiment_grid.check_profile(asked, settings[0])
     if asked.baseline == FLOOR:
         raise UsageError(
             "there is no baseline to tune: nothing is accepted, and baseline: is floor",
@@ -70,8 +71,9 @@ def setup(layout: ProjectPaths, grid: Sequence[str], candidate: str | None, name
         )
     baseline = accepted_strategy.resolve(dvc_yaml.current(layout.root), asked.baseline)
     theirs = dvc_yaml.parameters_at(layout.root, baseline.commit) or b""
-    own = None
-    then = params_yaml.strategy(params_yaml.changed(theirs, {}))
+    own, accepted = None, params_yaml.resolved(theirs)
+    experiment_grid.check_profile(accepted, settings[0])
+    then = params_yaml.strategy(accepted)
     for setting in settings:
         values = dict(value_of(one) for one in setting)
         params_yaml.changed(content, values)  # a value that no run takes is refused before the first one
