@@ -19,7 +19,6 @@ from assay.stats.arm_comparison import Comparison
 
 def compared(rows: Sequence[Row], metric: str, alpha: float, test: str, hold: str, fixed: bool) -> Comparison:
     """The candidate of one cell against its baseline; against a floor there is nothing to pair with or to permute."""
-    worst = rows[0].get("worst")
     floor = not any(row["arm"] == "baseline" for row in rows)
     return compare_arms.compare_arms(
         best_floor(rows, metric)[1] if floor else replicates_csv.arm(rows, "baseline", metric),
@@ -28,7 +27,7 @@ def compared(rows: Sequence[Row], metric: str, alpha: float, test: str, hold: st
         test=compare_arms.fitting_test(test, fixed_value=floor),
         alpha=alpha,
         min_effect=float(rows[0]["min_effect"]),
-        worst=float(worst) if worst else None,
+        worst=replicates_csv.worst(rows[0]),
         hold=hold,
         fixed=fixed,
         distinct=replicates_csv.SAME_AS in rows[0],

@@ -17,6 +17,7 @@ from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
 from assay.core.params_yaml import Params, Train
 from assay.core.yaml12 import parse
+from assay.report.sensitivity_text import written
 
 #: parameter → factor of one step
 STEPS = {"lr": 3.0, "train.weight_decay": 3.0, "train.clip": 3.0}
@@ -42,13 +43,6 @@ class FactorPlan:
     def settings(self) -> list[tuple[str, object, str]]:
         """(parameter, value, setting as typed) of every level."""
         return [(key, value, f"{key}={written(value)}") for key, values in self.levels.items() for value in values]
-
-
-def written(value: object) -> str:
-    """A value as `-S` takes it: shortest form that is read back as the same."""
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def plan(asked: Params, named: Sequence[str]) -> FactorPlan:

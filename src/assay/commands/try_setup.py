@@ -72,11 +72,7 @@ def idea(layout: ProjectPaths, settings: Sequence[str], why: str, name: str) -> 
     plan = tuple(asked.judge.looks) or LOOKS
     sequential_testing.check(plan)
     recorded_comparison.check_rival(asked)
-    if missing := strategy_content.untracked(layout.root, asked.task.name):
-        raise ProvenanceError(
-            f"{named(missing)} imported, but not tracked by Git: the experiment would go without",
-            hint=commit_command(layout.root, missing),
-        )
+    check_tracked(layout.root, asked.task.name)
     baseline = accepted_strategy.resolve(dvc_yaml.current(layout.root), asked.baseline)
     snapshot = work_tree_snapshot.take(layout)
     if baseline.commit and _is_baseline(layout, asked, baseline.commit, snapshot.tree):
@@ -90,6 +86,15 @@ def idea(layout: ProjectPaths, settings: Sequence[str], why: str, name: str) -> 
     digest = files.digest(" ".join((base, snapshot.tree, *ordered, str(plan))).encode())[:8]
     cell = Cell(tuple(settings), base, ordered, f"{name}-{digest}", snapshot.tree, why)
     return TriedIdea(layout, cell, asked, plan, baseline, snapshot.edited)
+
+
+def check_tracked(root: Path, task: str) -> None:
+    """Raises ProvenanceError for imported files that Git does not track: what is run are the tracked ones."""
+    if missing := strategy_content.untracked(root, task):
+        raise ProvenanceError(
+            f"{named(missing)} imported, but not tracked by Git: the experiment would go without",
+            hint=commit_command(root, missing),
+        )
 
 
 def value_of(setting: str) -> tuple[str, object]:

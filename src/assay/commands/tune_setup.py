@@ -12,19 +12,17 @@ from dataclasses import dataclass
 
 from assay.baseline import accepted_strategy
 from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
-from assay.changes import strategy_content
 from assay.commands import experiment_grid
 from assay.commands.experiment_grid import Cell
 from assay.commands.sweep import combinations
-from assay.commands.try_setup import value_of
+from assay.commands.try_setup import check_tracked, value_of
 from assay.core import params_yaml
-from assay.core.errors import ProvenanceError, UsageError
+from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
 from assay.history import name_lookup
 from assay.history.experiments import read
 from assay.runtime import dvc_yaml, files, git, work_tree_snapshot
-from assay.runtime.git_commit_hint import commit_command, named
 
 #: added to `seed` for the search: seeds that no judgement uses
 SEARCH = 7919
@@ -115,11 +113,6 @@ def _candidate(layout: ProjectPaths, name: str | None) -> tuple[str, bytes, str]
         tree = git.run(root, "rev-parse", f"{found.commit}^{{tree}}")
         return tree, dvc_yaml.parameters_at(root, found.commit) or b"", found.name
     content = dvc_yaml.parameters(root)
-    task = params_yaml.resolved(content).task.name
-    if missing := strategy_content.untracked(root, task):
-        raise ProvenanceError(
-            f"{named(missing)} imported, but not tracked by Git: the experiments would go without",
-            hint=commit_command(root, missing),
-        )
+    check_tracked(root, params_yaml.resolved(content).task.name)
     snapshot = work_tree_snapshot.take(layout)
     return snapshot.tree, content, "your edits" if snapshot.edited else "HEAD"
