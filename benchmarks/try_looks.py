@@ -9,7 +9,7 @@ itself; only trainings are replaced by normal draws.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -38,38 +38,31 @@ class Row(NamedTuple):
     holds: bool
 
 
-def key(n: int, plan: Sequence[int]) -> LookKey:
-    return LookKey(candidate=1, against=2, n=n, test="welch", alpha=ALPHA, plan=tuple(plan), metric="loss")
+def entry(n: int) -> LookEntry:
+    key = LookKey(candidate=1, against=2, n=n, test="welch", alpha=ALPHA, plan=PLAN, metric="loss")
+    return LookEntry(identity="idea", baseline="commit", key=key, level=0.0, spends=0.0)
 
 
-def entry(n: int, plan: Sequence[int]) -> LookEntry:
-    return LookEntry(identity="idea", baseline="commit", key=key(n, plan), level=0.0, spends=0.0)
-
-
-def tried(baseline: np.ndarray, candidate: np.ndarray, min_effect: float, plan: Sequence[int] = PLAN) -> Tried:
+def tried(baseline: np.ndarray, candidate: np.ndarray) -> Tried:
     """One idea, look by look: the account's levels, the verdict's test, the rule that ends it."""
     known: list[LookEntry] = []
-    for n in plan:
-        taken, price = alpha_budget.take(known, entry(n, plan))
+    for n in PLAN:
+        taken, price = alpha_budget.take(known, entry(n))
         known.append(taken)
-        result = compare(baseline[:n], candidate[:n], alpha=price.level, min_effect=min_effect, hold=price.hold)
+        result = compare(baseline[:n], candidate[:n], alpha=price.level, hold=price.hold)
         last = alpha_budget.last_level(known, taken)
-        if stopping_rule.end(result, n, plan, price.level, last):
+        if stopping_rule.end(result, n, PLAN, price.level, last):
             return Tried(result.verdict, n)
     raise AssertionError("a plan ends with its last look")
 
 
-def ideas(
-    count: int, effect: float, stream: int, min_effect: float = 0.0, single: bool = True
-) -> tuple[list[Tried], np.ndarray]:
-    """So many ideas of one true effect (in sd); with `single` also which ones one look at the last n calls progress."""
+def ideas(count: int, effect: float, stream: int) -> tuple[list[Tried], np.ndarray]:
+    """So many ideas of one true effect (in sd), and which of them one look at the last n calls progress."""
     rng = np.random.default_rng([SEED, stream])
     arms = rng.normal(size=(2, count, PLAN[-1]))
     arms[1] += effect
-    found = [tried(one, other, min_effect) for one, other in zip(*arms, strict=True)]
-    always = [
-        compare(b, c, alpha=ALPHA, min_effect=min_effect).verdict == "progress" for b, c in zip(*arms, strict=True)
-    ]
+    found = [tried(one, other) for one, other in zip(*arms, strict=True)]
+    always = [compare(one, other, alpha=ALPHA).verdict == "progress" for one, other in zip(*arms, strict=True)]
     return found, np.array(always)
 
 

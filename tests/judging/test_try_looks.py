@@ -19,14 +19,14 @@ FLAT, WORSE = [0.4, 0.6, 0.5], [0.3, 0.5, 0.45]
 
 
 def test_worthless_ideas_cost_less_than_half_and_pass_no_more_often_than_declared() -> None:
-    found, _ = try_looks.ideas(100, 0.0, 1, single=False)
+    found, _ = try_looks.ideas(100, 0.0, 1)
     assert 1 - np.mean([one.n for one in found]) / LOOKS[-1] > 0.5  # 0.57 ± 0.035
     assert np.mean([one.verdict != "inconclusive" for one in found]) < 0.05 + 3 * 0.022
 
 
 def test_good_ideas_are_found() -> None:
     """0.995 of 4,000."""
-    found, _ = try_looks.ideas(60, 2.0, 2, single=False)
+    found, _ = try_looks.ideas(60, 2.0, 2)
     assert np.mean([one.verdict == "progress" for one in found]) >= 0.95
 
 

@@ -6,8 +6,10 @@ import json
 
 import pytest
 
-from assay.commands.rates import rates
+from assay.commands.rates import rates, shortened
+from assay.core import params_yaml
 from assay.core.errors import AssayError
+from assay.stages.short_training_curves import BARE, over_profile
 from support.project import Project
 
 
@@ -17,6 +19,22 @@ def test_the_price_comes_first(_first: Project) -> None:
     assert said[0].startswith("price: 48 trainings, each 10% of the steps (1 epochs, 0.3 of the examples), at most ")
     with pytest.raises(AssayError, match="are no span"):
         rates(_first.root, (1.0, 0.5), said.append)
+
+
+def test_a_loop_of_the_tasks_own_is_refused_before_it_trains(project: Project) -> None:
+    fit = "\n\ndef fit(params, data, seed, log):\n    raise RuntimeError\n"
+    (project.root / "src/tasks/digits/learning.py").write_text(project.read("src/tasks/digits/learning.py") + fit)
+    project.commit("a loop of its own")
+    with pytest.raises(AssayError, match=r"a task's own fit\(\) cannot be cut short from outside"):
+        rates(project.root, None, [].append)
+
+
+def test_a_profile_makes_no_short_training_long() -> None:
+    overlay = "{lr: 0.5, model: {hidden: 8}, train: {epochs: 8, sample: 0.5}}"
+    content = f"{{lr: 0.1, replicates: 3, seed: 1, metric: {{name: a}}, profile: fast, profiles: {{fast: {overlay}}}}}"
+    asked = params_yaml.resolved(content)
+    tried = params_yaml.changed(content, over_profile(asked, {"lr": 0.2, **shortened(asked)}), BARE)
+    assert (tried.lr, tried.model, tried.train.epochs, tried.train.sample) == (0.2, {"hidden": 8}, 1, 0.4)
 
 
 @pytest.mark.extra

@@ -57,6 +57,16 @@ def test_a_step_down_and_a_step_up_of_every_number() -> None:
     assert one.levels == {"model.act": ["gelu", "tanh"], "model.slope": [0.1, 0.2], "lr": [0.001, 0.009]}
 
 
+def test_what_the_profile_sets_is_not_varied() -> None:
+    """Its overlay wins over any setting: the values would all be the centre again, and nothing would seem to matter."""
+    asked = params_yaml.resolved(f"{PARAMS}profile: fast\nprofiles: {{fast: {{train: {{epochs: 4}}}}}}\n")
+    found = plan(asked, [])
+    assert "train.epochs" not in found.levels and found.left["train.epochs"] == "the profile fast sets it"
+    for named in ("train.epochs", "train.epochs=2,8"):
+        with pytest.raises(AssayError, match=f"{named} changes nothing: the profile fast sets train.epochs to 4"):
+            plan(asked, ["lr", named])
+
+
 @pytest.mark.parametrize(
     ("named", "said"),
     [

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from assay.commands import changes_without_effect, experiment_grid
-from assay.commands.sweep import combinations
+from assay.commands import changes_without_effect, experiment_grid, try_setup, tune_setup
+from assay.commands.sweep import combinations, sweep
 from assay.core.errors import UsageError
 from assay.core.paths import ProjectPaths
 from assay.history.experiments import read
@@ -76,6 +76,20 @@ def test_the_baseline_itself_is_no_idea(ready: Project) -> None:
     ready.edit("src/tasks/digits/learning.py", "nn.ReLU()", "nn.Tanh()")
     ready.commit("another activation")
     assert left("lr=0.003,0.01") == ["lr=0.003", "lr=0.01"]
+
+
+def test_what_the_profile_sets_is_refused(project: Project) -> None:
+    """Each value would be that of the profile again."""
+    project.edit("params.yaml", "  full: {}", "  full: {lr: 0.01}")
+    project.commit("a profile with a step size of its own")
+    layout, values = ProjectPaths(project.root), ["lr=0.02,0.03"]
+    for ask in (
+        lambda: sweep(project.root, values, print, experiment_grid.Wanted("sweep")),
+        lambda: try_setup.idea(layout, ["lr=0.02"], "", "try"),
+        lambda: tune_setup.setup(layout, values, None, "tune"),
+    ):
+        with pytest.raises(UsageError, match=r"lr=0\.02 changes nothing: the profile full sets lr to 0\.01"):
+            ask()
 
 
 def test_combinations() -> None:

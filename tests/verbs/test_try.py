@@ -114,6 +114,7 @@ def test_edits_make_an_idea_of_their_own_and_results_do_not(project: Project) ->
     assert found.edited == ["src/helper.py", "src/tasks/digits/learning.py"]
     assert found.plan == (3, 5, 10, 20) and found.at(5).settings == ("replicates=5", "judge.looks=[3,5,10,20]")
     listed = project.git("ls-tree", "-r", "--name-only", found.cell.tree).splitlines()
+    assert "import helper" in project.git("show", f"{found.cell.tree}:src/tasks/digits/learning.py")
     assert "src/helper.py" in listed and project.git("show", f"{found.cell.tree}:dvc.lock") != "schema: '2.0'"
     assert project.git("diff", "--cached", "--name-only") == "src/helper.py", "the user's index is his own"
     project.edit("params.yaml", "test: welch", "test: anytime")

@@ -25,7 +25,7 @@ from assay.report import rates_text, sweep_table
 def command(low: float | None, high: float | None, confirm: bool, dry_run: bool, as_json: bool) -> None:
     """Find the range of learning rates that train HEAD: sixteen rates, three seeds each, a tenth of the steps.
 
-    A range and no choice: a few steps cannot tell which rate ends best. Price is said first.
+    A range and no choice: a few steps cannot tell which rate ends best. The price of these is said first.
     """
     if (low is None) != (high is None):
         raise click.UsageError("--from and --to go together")
@@ -40,7 +40,7 @@ def command(low: float | None, high: float | None, confirm: bool, dry_run: bool,
             schemas.as_json({"schema": 1, "now": found.now, "epochs": found.epochs, "sample": found.sample, **plain})
         )
     else:
-        show(rates_text.text(found.found, found.now))
+        show(rates_text.text(found.found, found.now, confirm))
     if confirm:
         _confirm([rate for rate in found.found.confirm if rate != found.now], as_json)
 

@@ -57,6 +57,18 @@ def check_settings(layout: ProjectPaths, settings: Sequence[str]) -> None:
             )
 
 
+def check_profile(asked: Params, settings: Iterable[str]) -> None:
+    """Raises UsageError for a parameter that the overlay of its profile sets, whatever a setting says."""
+    overlay = dict(params_yaml.leaves(asked.profiles[asked.profile]))
+    for setting in settings:
+        if (key := setting.partition("=")[0]) in overlay:
+            raise UsageError(
+                f"{setting} changes nothing: the profile {asked.profile} sets {key} to {overlay[key]}",
+                allowed="parameters that the profile leaves alone",
+                hint=f"change profiles.{asked.profile}.{key} in params.yaml",
+            )
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What a user wants of all cells: how their experiments' names begin, and how many replicates they train."""

@@ -19,7 +19,7 @@ from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params, Train
 from assay.core.paths import ProjectPaths
-from assay.runtime import dvc_yaml, git, library_fingerprint, project_root
+from assay.runtime import dvc_yaml, git, library_fingerprint, project_root, task_code, task_source
 from assay.runtime.dvc_cli import DVC
 from assay.runtime.progress_line import duration
 from assay.scratch.dvc_repro import furnish
@@ -64,12 +64,12 @@ def rates(start: Path, span: tuple[float, float] | None, say: Say, dry_run: bool
     say(_price(layout, asked, epochs, sample))
     if dry_run:
         return None
-    losses = _measured(layout, settings, say)
+    losses = _measured(layout, asked, settings)
     found = rate_range(dict(zip(tried, losses, strict=True)))
     if found is None:
         raise UsageError(
-            f"every rate from {tried[0]:.2g} to {tried[-1]:.2g} diverged on some seed, or left no loss",
-            allowed="rates that train, and a loop of Assay's",
+            f"every rate from {tried[0]:.2g} to {tried[-1]:.2g} diverged on some seed",
+            allowed="rates that train",
             hint="assay rates --from LOW --to HIGH, or assay doctor",
         )
     return RateTest(asked.lr, epochs, sample, found)
@@ -106,20 +106,25 @@ def _price(layout: ProjectPaths, asked: Params, epochs: int, sample: float) -> s
     known = measured_before.find(layout, [], asked, baseline.commit)
     share = epochs * sample / (asked.train.epochs * asked.train.sample)
     count = RATES * SEEDS
-    line = f"price: {count} trainings, each {share:.0%} of the steps ({epochs} epochs, {sample:g} of the examples)"
+    examples = "all examples" if sample == 1 else f"{sample:g} of the examples"
+    line = f"price: {count} trainings, each {share:.0%} of the steps ({epochs} epochs, {examples})"
     if known.seconds is None:
         return f"{line}; how long one takes is not known yet"
     return f"{line}, at most {duration(known.seconds * share * count)}; what was trained before is read"
 
 
-def _measured(layout: ProjectPaths, settings: list[dict[str, object]], say: Say) -> list[list[float | None]]:
+def _measured(layout: ProjectPaths, asked: Params, settings: list[dict[str, object]]) -> list[list[float | None]]:
     """Losses of every setting on HEAD."""
     scratch_experiment.tidy(layout)
     head = git.run(layout.root, "rev-parse", "HEAD")
     scratch = lay_out(layout, head, scratch_experiment.folder(layout, head, "rates"))
     try:
-        furnish(scratch)
         root = scratch.layout.root
+        if "fit" in task_source.read(root, asked.task.name, task_code.LEARNING).names:
+            raise UsageError(
+                "a task's own fit() cannot be cut short from outside", hint="assay sweep -S lr=1e-3,3e-3,1e-2"
+            )
+        furnish(scratch)
         code, said = run([*DVC, "repro", "--quiet", "context", "split"], root, layout.root, "rates")
         with tempfile.TemporaryDirectory() as folder:
             answer = Path(folder) / "losses.json"

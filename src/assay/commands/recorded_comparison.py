@@ -19,7 +19,6 @@ from assay.stats.arm_comparison import Comparison
 
 def compared(rows: Sequence[Row], metric: str, alpha: float, test: str, hold: str, fixed: bool) -> Comparison:
     """The candidate of one cell against its baseline; against a floor there is nothing to pair with or to permute."""
-    worst = rows[0].get("worst")
     floor = not any(row["arm"] == "baseline" for row in rows)
     return compare_arms.compare_arms(
         best_floor(rows, metric)[1] if floor else replicates_csv.arm(rows, "baseline", metric),
@@ -28,7 +27,7 @@ def compared(rows: Sequence[Row], metric: str, alpha: float, test: str, hold: st
         test=compare_arms.fitting_test(test, fixed_value=floor),
         alpha=alpha,
         min_effect=float(rows[0]["min_effect"]),
-        worst=float(worst) if worst else None,
+        worst=replicates_csv.worst(rows[0]),
         hold=hold,
         fixed=fixed,
         distinct=replicates_csv.SAME_AS in rows[0],
@@ -39,18 +38,19 @@ def best_floor(rows: Sequence[Row], metric: str) -> tuple[str, float]:
     """The floor that is hardest to beat."""
     known = {row["strategy"]: float(row[metric]) for row in rows if row["arm"] == "floor" and row[metric]}
     if not known:
-        raise nothing_to_beat()
+        raise _nothing_to_beat()
     best = verdict_rule.best(known, rows[0]["direction"])
     return best, known[best]
 
 
-def has_no_rival(asked: Params) -> bool:
-    """Whether it can be foreseen that there is nothing to compare with: floors are made of data, a script has none."""
+def check_rival(asked: Params) -> None:
+    """Raises UsageError where it is known that there is nothing to beat: floors are made of data, a script has none."""
     given = asked.judge.floor is not None or asked.judge.human is not None
-    return asked.is_script and asked.baseline == FLOOR and not given
+    if asked.is_script and asked.baseline == FLOOR and not given:
+        raise _nothing_to_beat()
 
 
-def nothing_to_beat() -> UsageError:
+def _nothing_to_beat() -> UsageError:
     return UsageError(
         "values cannot be judged: nothing is accepted, and there is no floor",
         allowed="an accepted strategy, or judge.floor: VALUE in params.yaml",

@@ -18,6 +18,7 @@ from assay.core.metric_version import metric_name
 from assay.core.paths import ProjectPaths
 from assay.history import replicates_csv
 from assay.history.replicates_csv import Row
+from assay.report.sensitivity_text import written
 from assay.runtime import project_root
 from assay.stats import one_factor
 from assay.stats.compare_arms import MeasuredArm
@@ -65,13 +66,12 @@ def sensitivity(
     """
     design = _designed(project_root.find(start), named, wanted)
     for key, values in design.plan.levels.items():
-        around = ", ".join(map(sensitivity_factors.written, values))
-        say(f"{key}: {sensitivity_factors.written(design.plan.centre[key])} against {around}")
+        around = ", ".join(map(written, values))
+        say(f"{key}: {written(design.plan.centre[key])} against {around}")
     for key, why in design.plan.left.items():
         say(f"not varied: {key}, as {why}")
     asked = experiment_grid.asked(design.layout, design.centre)
-    if recorded_comparison.has_no_rival(asked):
-        raise recorded_comparison.nothing_to_beat()
+    recorded_comparison.check_rival(asked)
     say(grid_price.line(design.layout, design.cells, asked))
     return None if dry_run else _measured(design, say)
 
@@ -115,7 +115,7 @@ def _measured(design: _OneFactorDesign, say: Say) -> Sensitivity:
         first["direction"],
         alpha=price.level or judge.alpha,
         min_effect=float(first["min_effect"]),
-        worst=float(first["worst"]) if first.get("worst") else None,
+        worst=replicates_csv.worst(first),
         distinct=replicates_csv.SAME_AS in first,
     )
     return Sensitivity(

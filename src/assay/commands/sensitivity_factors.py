@@ -10,12 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from assay.commands.experiment_grid import check_profile
 from assay.commands.sweep import listed
 from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
 from assay.core.params_yaml import Params, Train
 from assay.core.yaml12 import parse
+from assay.report.sensitivity_text import written
 
 #: parameter → factor of one step
 STEPS = {"lr": 3.0, "train.weight_decay": 3.0, "train.clip": 3.0}
@@ -43,20 +45,15 @@ class FactorPlan:
         return [(key, value, f"{key}={written(value)}") for key, values in self.levels.items() for value in values]
 
 
-def written(value: object) -> str:
-    """A value as `-S` takes it: shortest form that is read back as the same."""
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
 def plan(asked: Params, named: Sequence[str]) -> FactorPlan:
     """The levels around `asked`. `named`: KEY or KEY=VALUE,VALUE; none of them varies every number.
 
-    Raises UsageError for a key that is no parameter of the strategy, for values that are no list or the centre's own,
-    and for nothing to vary.
+    Raises UsageError for a key that is no parameter of the strategy or one that the profile sets, for values that are
+    no list or the centre's own, and for nothing to vary.
     """
     known = _parameters(asked)
+    pinned = dict(params_yaml.leaves(asked.profiles[asked.profile]))
+    check_profile(asked, named)
     levels: dict[str, list[object]] = {}
     left: dict[str, str] = {}
     for name in named or [key for key in known if key not in LEFT]:
@@ -66,11 +63,12 @@ def plan(asked: Params, named: Sequence[str]) -> FactorPlan:
             raise UsageError(f"{key} is no parameter of the strategy", allowed=", ".join(known))
         if key in levels or key in left:
             raise UsageError(f"{key} is named twice", allowed="each parameter once")
-        values = _typed(name, known[key]) if "=" in name else list(_around(key, known[key], asked))
+        around = () if key in pinned else _around(key, known[key], asked)
+        values = _typed(name, known[key]) if "=" in name else list(around)
         if values:
             levels[key] = values
         else:
-            left[key] = _why(key, known[key], asked)
+            left[key] = f"the profile {asked.profile} sets it" if key in pinned else _why(key, known[key], asked)
     if named and left:
         key, why = next(iter(left.items()))
         raise UsageError(f"{key} has no step of its own: {why}", allowed=f"{key}=VALUE,VALUE")

@@ -63,11 +63,12 @@ def sweep(start: Path, settings: Sequence[str], say: Say, wanted: Wanted) -> Swe
     """
     layout = project_root.find(start)
     experiment_grid.check_settings(layout, settings)
-    made = changes_without_effect.ideas(
-        layout, [experiment_grid.cell(layout, wanted, chosen) for chosen in combinations(settings)], say
-    )
-    if any(recorded_comparison.has_no_rival(experiment_grid.asked(layout, one)) for one in made):
-        raise recorded_comparison.nothing_to_beat()
+    cells = [experiment_grid.cell(layout, wanted, chosen) for chosen in combinations(settings)]
+    for one in cells:
+        asked = experiment_grid.asked(layout, one)
+        experiment_grid.check_profile(asked, one.changes)
+        recorded_comparison.check_rival(asked)
+    made = changes_without_effect.ideas(layout, cells, say)
     found = dict(zip(made, experiment_grid.attempt(layout, made, say), strict=True))
     measured = {cell: rows for cell, rows in found.items() if not isinstance(rows, UsageError)}
     failed = {cell.label: rows.sentence for cell, rows in found.items() if isinstance(rows, UsageError)}

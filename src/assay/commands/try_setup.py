@@ -66,17 +66,13 @@ def idea(layout: ProjectPaths, settings: Sequence[str], why: str, name: str) -> 
         raise UsageError(f"-S {' -S '.join(settings)} names a parameter twice", allowed="each parameter once")
     content = dvc_yaml.parameters(layout.root)
     asked = params_yaml.changed(content, values)
+    experiment_grid.check_profile(asked, settings)
     if asked.judge.test != ANYTIME and not asked.judge.looks:
         asked = params_yaml.changed(content, {**values, "judge.looks": list(LOOKS)})
     plan = tuple(asked.judge.looks) or LOOKS
     sequential_testing.check(plan)
-    if recorded_comparison.has_no_rival(asked):
-        raise recorded_comparison.nothing_to_beat()
-    if missing := strategy_content.untracked(layout.root, asked.task.name):
-        raise ProvenanceError(
-            f"{named(missing)} imported, but not tracked by Git: the experiment would go without",
-            hint=commit_command(layout.root, missing),
-        )
+    recorded_comparison.check_rival(asked)
+    check_tracked(layout.root, asked.task.name)
     baseline = accepted_strategy.resolve(dvc_yaml.current(layout.root), asked.baseline)
     snapshot = work_tree_snapshot.take(layout)
     if baseline.commit and _is_baseline(layout, asked, baseline.commit, snapshot.tree):
@@ -90,6 +86,15 @@ def idea(layout: ProjectPaths, settings: Sequence[str], why: str, name: str) -> 
     digest = files.digest(" ".join((base, snapshot.tree, *ordered, str(plan))).encode())[:8]
     cell = Cell(tuple(settings), base, ordered, f"{name}-{digest}", snapshot.tree, why)
     return TriedIdea(layout, cell, asked, plan, baseline, snapshot.edited)
+
+
+def check_tracked(root: Path, task: str) -> None:
+    """Raises ProvenanceError for imported files that Git does not track: what is run are the tracked ones."""
+    if missing := strategy_content.untracked(root, task):
+        raise ProvenanceError(
+            f"{named(missing)} imported, but not tracked by Git: the experiment would go without",
+            hint=commit_command(root, missing),
+        )
 
 
 def value_of(setting: str) -> tuple[str, object]:

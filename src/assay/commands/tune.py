@@ -116,7 +116,7 @@ def _tuned(made: TuningSetup, n: int, say: Say) -> Tuned:
     search, failed = _searched(made, say)
     values = {setting: _arm(rows, "candidate") for setting, rows in search.items()}
     terms = next(iter(search.values()))[0]
-    direction, worst = terms["direction"], float(terms["worst"]) if terms.get("worst") else None
+    direction, worst = terms["direction"], replicates_csv.worst(terms)
     final = max(len(arm.replicates) for arm in values.values())
     last = {" ".join(one): arm for one, arm in values.items() if len(arm.replicates) == final}
     best = equal_tuning.chosen(last, direction, worst)
@@ -161,7 +161,7 @@ def _verdict(
     rivals = {" ".join(one): _arm(each, "candidate") for one, each in against.items()}
     if made.own is None:
         rivals[AS_ACCEPTED] = _arm(rows, "baseline")
-    direction, worst = terms["direction"], float(terms["worst"]) if terms.get("worst") else None
+    direction, worst = terms["direction"], replicates_csv.worst(terms)
     test = made.asked.judge.test
     verdict = equal_tuning.judged(
         _arm(rows, "candidate"),
@@ -209,7 +209,7 @@ def _searched(made: TuningSetup, say: Say) -> tuple[dict[Setting, list[Row]], di
         search |= {one: rows for one, rows in found.items() if not isinstance(rows, UsageError)}
         ran = [one for one in left if one not in problems]
         terms = search[ran[0]][0]
-        worst = float(terms["worst"]) if terms.get("worst") else None
+        worst = replicates_csv.worst(terms)
         arms = {" ".join(one): _arm(search[one], "candidate") for one in ran}
         close = equal_tuning.contenders(arms, terms["direction"], worst, n)
         if not close:

@@ -12,19 +12,17 @@ from dataclasses import dataclass
 
 from assay.baseline import accepted_strategy
 from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
-from assay.changes import strategy_content
 from assay.commands import experiment_grid
 from assay.commands.experiment_grid import Cell
 from assay.commands.sweep import combinations
-from assay.commands.try_setup import value_of
+from assay.commands.try_setup import check_tracked, value_of
 from assay.core import params_yaml
-from assay.core.errors import ProvenanceError, UsageError
+from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
 from assay.history import name_lookup
 from assay.history.experiments import read
 from assay.runtime import dvc_yaml, files, git, work_tree_snapshot
-from assay.runtime.git_commit_hint import commit_command, named
 
 #: added to `seed` for the search: seeds that no judgement uses
 SEARCH = 7919
@@ -61,8 +59,9 @@ def setup(layout: ProjectPaths, grid: Sequence[str], candidate: str | None, name
         raise UsageError(f"{', '.join(grid)} makes {len(settings)} values", allowed=f"2 to {LARGEST}")
     head = git.run(layout.root, "rev-parse", "HEAD")
     tree, content, who = _candidate(layout, candidate)
-    asked = params_yaml.changed(content, {})
+    asked = params_yaml.resolved(content)
     _check_keys(asked, settings[0])
+    experiment_grid.check_profile(asked, settings[0])
     if asked.baseline == FLOOR:
         raise UsageError(
             "there is no baseline to tune: nothing is accepted, and baseline: is floor",
@@ -70,8 +69,9 @@ def setup(layout: ProjectPaths, grid: Sequence[str], candidate: str | None, name
         )
     baseline = accepted_strategy.resolve(dvc_yaml.current(layout.root), asked.baseline)
     theirs = dvc_yaml.parameters_at(layout.root, baseline.commit) or b""
-    own = None
-    then = params_yaml.strategy(params_yaml.changed(theirs, {}))
+    own, accepted = None, params_yaml.resolved(theirs)
+    experiment_grid.check_profile(accepted, settings[0])
+    then = params_yaml.strategy(accepted)
     for setting in settings:
         values = dict(value_of(one) for one in setting)
         params_yaml.changed(content, values)  # a value that no run takes is refused before the first one
@@ -113,11 +113,6 @@ def _candidate(layout: ProjectPaths, name: str | None) -> tuple[str, bytes, str]
         tree = git.run(root, "rev-parse", f"{found.commit}^{{tree}}")
         return tree, dvc_yaml.parameters_at(root, found.commit) or b"", found.name
     content = dvc_yaml.parameters(root)
-    task = params_yaml.resolved(content).task.name
-    if missing := strategy_content.untracked(root, task):
-        raise ProvenanceError(
-            f"{named(missing)} imported, but not tracked by Git: the experiments would go without",
-            hint=commit_command(root, missing),
-        )
+    check_tracked(root, params_yaml.resolved(content).task.name)
     snapshot = work_tree_snapshot.take(layout)
     return snapshot.tree, content, "your edits" if snapshot.edited else "HEAD"

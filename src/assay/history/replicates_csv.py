@@ -36,6 +36,11 @@ def count(content: bytes) -> int:
     return sum(row["arm"] == "candidate" for row in csv.DictReader(io.StringIO(content.decode())))
 
 
+def worst(row: Mapping[str, str]) -> float | None:
+    """What a diverged replicate counts as; None where the metric names no worst value, or the table is an older one."""
+    return float(text) if (text := row.get("worst")) else None
+
+
 def arm(rows: Iterable[Mapping[str, str]], name: str, metric: str, key: str = "replicate") -> MeasuredArm:
     """The metric of each replicate of one arm. `key`: the column that pairs it with one of the other arm.
 

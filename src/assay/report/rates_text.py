@@ -10,8 +10,8 @@ from assay.stats.rate_range import RateRange
 _BAR = 30
 
 
-def text(found: RateRange, now: float) -> str:
-    """`now`: the rate of HEAD."""
+def text(found: RateRange, now: float, confirmed: bool = False) -> str:
+    """`now`: the rate of HEAD; `confirmed`: whether whole trainings follow anyway."""
     finite = [mean for mean in found.means.values() if mean is not None]
     low, high = min(finite), finite[0]  # the smallest rate has hardly moved
     rows = [
@@ -26,8 +26,10 @@ def text(found: RateRange, now: float) -> str:
         lines.append(f"the range is open at its {side} end: look farther with {option}")
     if not found.low <= now <= found.high:
         lines.append(f"HEAD's {now:g} lies outside of it")
-    rates = ",".join(f"{rate:g}" for rate in found.confirm if rate != now)
-    return "\n".join([*lines, f"next: assay rates --confirm, or assay sweep -S lr={rates}: whole trainings choose"])
+    if not confirmed:
+        rates = ",".join(f"{rate:g}" for rate in found.confirm if rate != now)
+        lines.append(f"next: assay rates --confirm, or assay sweep -S lr={rates}: whole trainings choose")
+    return "\n".join(lines)
 
 
 def _loss(mean: float | None) -> str:

@@ -22,7 +22,7 @@ def text(
     known = [level.alone for one in factors for level in one.levels if level.alone]
     digits = max((decimals(alone) for alone in known), default=4)
     rows = [
-        (one.key, f"{_value(one.centre)} → {_value(level.value)}", *_numbers(level, digits), level.verdict)
+        (one.key, f"{written(one.centre)} → {written(level.value)}", *_numbers(level, digits), level.verdict)
         for one in factors
         for level in one.levels
     ]
@@ -38,7 +38,7 @@ def text(
 def _held(level: FactorLevel) -> Iterator[str]:
     """Why nothing can be said of a value, where something holds it back."""
     if level.alone is not None and level.alone.reason:
-        yield f"{level.key}={_value(level.value)}: nothing can be said: {level.alone.reason}"
+        yield f"{level.key}={written(level.value)}: nothing can be said: {level.alone.reason}"
 
 
 def _numbers(level: FactorLevel, digits: int) -> tuple[str, str, str]:
@@ -72,10 +72,10 @@ def _how(one: Factor, digits: int) -> str:
     parts = []
     for level in one.levels:
         if level.verdict == "fails":
-            parts.append(f"{_value(level.value)} diverges or does not run")
+            parts.append(f"{written(level.value)} diverges or does not run")
         elif level.verdict in ("progress", "regression") and level.alone:
-            parts.append(f"{_value(level.value)} is {number(level.alone.delta, digits, '+')}")
-    where = f"; tune it over {_value(one.range[0])} to {_value(one.range[1])}" if one.range else ""
+            parts.append(f"{written(level.value)} is {number(level.alone.delta, digits, '+')}")
+    where = f"; tune it over {written(one.range[0])} to {written(one.range[1])}" if one.range else ""
     return ", ".join(parts) + where
 
 
@@ -90,18 +90,19 @@ def _next(factors: Sequence[Factor]) -> str:
 def _grid(one: Factor) -> list[str]:
     """Values over the range that is worth tuning, the centre itself left out."""
     if one.range is None:
-        return [_value(level.value) for level in one.levels if level.verdict == "progress"]
+        return [written(level.value) for level in one.levels if level.verdict == "progress"]
     low, high = (float(end) for end in one.range if isinstance(end, int | float))
     whole = all(isinstance(end, int) for end in (*one.range, one.centre))
     steps = [low * (high / low) ** share for share in _SHARES] if low > 0 else [low + (high - low) * s for s in _SHARES]
-    values = [_value(round(step) if whole else float(f"{step:.2g}")) for step in steps]
-    return [value for value in dict.fromkeys(values) if value != _value(one.centre)]
+    values = [written(round(step) if whole else float(f"{step:.2g}")) for step in steps]
+    return [value for value in dict.fromkeys(values) if value != written(one.centre)]
 
 
 _SHARES = (0.0, 1 / 3, 2 / 3, 1.0)
 
 
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
+def written(value: object) -> str:
+    """A value as `-S` takes it, floats to six figures."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -29,12 +29,15 @@ from assay.training.grid_cache_warmup import ahead
 from assay.training.training_setup import prepare
 
 PURPOSE = "rates"
+#: a profile without an overlay
+BARE = "short trainings"
 
 
 def main(root: Path, arguments: Sequence[str]) -> None:
-    answer, settings = Path(arguments[0]), [json.loads(argument) for argument in arguments[1:]]
     ctx = start(root, "train")
-    ctx = dataclasses.replace(ctx, params=msgspec.structs.replace(ctx.params, replicates=settings[0]["replicates"]))
+    answer, settings = Path(arguments[0]), [over_profile(ctx.params, json.loads(one)) for one in arguments[1:]]
+    short = msgspec.structs.replace(ctx.params, replicates=settings[0]["replicates"], profile=BARE)
+    ctx = dataclasses.replace(ctx, params=short)
     ctx.prove([file.as_posix() for file in training_closure(root, ctx.params.task.name)])
     draw = Draw(purpose=PURPOSE, first=0)
     code = training_code(root, ctx.params.task.name)
@@ -43,6 +46,11 @@ def main(root: Path, arguments: Sequence[str]) -> None:
     ahead(asked, root, settings)
     found = [_losses(asked, root, change) for change in settings]
     files.write_text(answer, json.dumps(found))
+
+
+def over_profile(params: Params, change: Mapping[str, Any]) -> dict[str, Any]:
+    """`change`, to be read under the profile `BARE`: an overlay would win over it, so the user's lies below."""
+    return {**params.profiles[params.profile], f"profiles.{BARE}": {}, **change}
 
 
 def _losses(asked: MeasureRequest, root: Path, change: Mapping[str, Any]) -> list[float | None]:
