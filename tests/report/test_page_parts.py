@@ -34,7 +34,6 @@ from assay.report.page.page_blocks import (
     PageArticle,
     PageSection,
     PageTable,
-    Preformatted,
     Sentence,
 )
 from assay.report.page.replicate_sections import CurvePoint, ReplicateRow
@@ -70,7 +69,7 @@ def test_foreign_text_means_nothing_anywhere_on_a_page() -> None:
     blocks = [
         Sentence(HOSTILE),
         PageTable(HOSTILE, (HOSTILE, "b"), [(HOSTILE, HOSTILE)]),
-        Preformatted(HOSTILE, HOSTILE, closed=True),
+        PageTable(HOSTILE, (HOSTILE,), [(HOSTILE,)], closed=True),
         DiffLines(HOSTILE, [("+", HOSTILE), ("-", HOSTILE), ("@", HOSTILE), (" ", HOSTILE)]),
         Gap(HOSTILE, HOSTILE, HOSTILE),
         interval_figure(HOSTILE),

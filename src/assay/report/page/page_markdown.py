@@ -19,7 +19,6 @@ from assay.report.page.page_blocks import (
     PageArticle,
     PageSection,
     PageTable,
-    Preformatted,
     Sentence,
 )
 
@@ -76,8 +75,8 @@ def _block(block: Block) -> str:
         return f"> {_line(block.what)}: not at hand, {_line(block.why)}{hint}"
     if isinstance(block, Gallery):
         return "\n".join(f"- {_cell(' · '.join((head, *lines)))}" for head, lines, _, _ in block.items[:ROWS])
-    assert isinstance(block, Preformatted | DiffLines)
-    return ""  # code and logs are for the page
+    assert isinstance(block, DiffLines)
+    return ""  # code is for the page
 
 
 def _table(block: PageTable) -> str:
