@@ -55,6 +55,11 @@ class Interval(NamedTuple):
     series: str = "candidate"  # names colour and shape
 
 
+def finite(ends: tuple[float, float]) -> tuple[float | None, float | None]:
+    """Ends of an interval as a row has them: none where one is infinite or NaN."""
+    return ends if all(map(math.isfinite, ends)) else (None, None)
+
+
 def _spec(layers: Sequence[Spec], width: int, height: int | Spec) -> Spec:
     return {"$schema": _SCHEMA, "config": _CONFIG, "width": width, "height": height, "layer": list(layers)}
 
