@@ -1,6 +1,7 @@
 """The verdict on a page: its sentence, the interval on a scale with 0 and ±m, the interval for new examples.
 
-Covers: text and chart. Not covered: where the numbers are from, and whether they are believed (`commands.report`).
+Covers: text and chart. Not covered: where the numbers are from (`commands.report_result`), and whether they are
+believed (`cli.report`).
 """
 
 from __future__ import annotations
