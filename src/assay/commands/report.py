@@ -51,7 +51,7 @@ def report(start: Path, names: Sequence[str], *, rescore: bool = False) -> Repor
     verdicts, compared = [said for said, _ in pairs], [found for _, found in pairs]
     members = _family(results, verdicts, compared, options) if len(results) > 1 else []
     verdicts = (
-        [replace_word(said, member) for said, member in zip(verdicts, members, strict=True)] if members else verdicts
+        [_replace_word(said, member) for said, member in zip(verdicts, members, strict=True)] if members else verdicts
     )
     articles = [
         report_article.article(result, said, f"e{number}")
@@ -61,7 +61,7 @@ def report(start: Path, names: Sequence[str], *, rescore: bool = False) -> Repor
     return Reported(page, results[0].root, verdicts, compared, members)
 
 
-def replace_word(said: ReportedVerdict, member: FamilyMember) -> ReportedVerdict:
+def _replace_word(said: ReportedVerdict, member: FamilyMember) -> ReportedVerdict:
     """The verdict that holds in the family; where it differs a caution says what the comparison says by itself."""
     if member.verdict == said.word:
         return said
