@@ -7,39 +7,17 @@ import numpy as np
 import pytest
 
 from assay.core.case_records import CasesRecord
-from assay.core.schemas import Arm, Divergence, Environment, Identity, Measurement, Replicate
+from assay.core.schemas import Divergence
 from assay.metrics import example_cases, task_metrics
 from assay.metrics.scored_arm import Ruler, Scored
 from assay.metrics.task_metrics import Metric
 from assay.ready import metrics as ready
 from assay.report import cases_text
 from assay.stats import variance_components
+from support.scored_arms import scored
 
-HERE = Environment(device="cpu", machine="m", system="s", packages={})
 READY = task_metrics.read(ready, "ready")
 CLASSES = ["cat", "dog", "<b>"]
-
-
-def arm(name: str, predictions: np.ndarray) -> Scored:
-    """An arm of R replicates with `predictions` (R, N, …)."""
-    replicates = [
-        Replicate(number=n, seed=n, execution="sequential", reused=False, seconds=1, steps=1)
-        for n in range(len(predictions))
-    ]
-    measured = Measurement(
-        identity=Identity(code=name, parameters={}, data=""),
-        purpose=name,
-        profile="full",
-        replicates=replicates,
-        left_out=0,
-        nondeterministic=[],
-        peak_memory=0,
-        notes=[],
-    )
-    made = Arm(
-        arm=name, name=name, commit="", experiment="", environment=HERE, evaluated="", measurement=measured, unproven=[]
-    )
-    return Scored(made, replicates, predictions, [{} for _ in predictions])
 
 
 def voting(right: list[list[int]], targets: np.ndarray, name: str) -> Scored:
@@ -48,7 +26,7 @@ def voting(right: list[list[int]], targets: np.ndarray, name: str) -> Scored:
     labels = np.where(table == 1, targets, (targets + 1) % 3)
     made = np.eye(3, dtype=np.float32)[labels]
     made[:, 0, :] *= 1 - np.arange(len(table))[:, None] * 1e-3  # no two replicates are the same
-    return arm(name, made)
+    return scored(name, made)
 
 
 TARGETS = np.array([0, 1, 2, 0, 1])
@@ -137,8 +115,8 @@ def test_one_where_less_is_better_is_wrong() -> None:
 
 def test_values_are_better_or_worse_and_luck_does_not_apply() -> None:
     targets = np.zeros(4)
-    before = arm("baseline", np.array([[1.0, 2.0, 0.0, 3.0], [1.0, 2.0, 0.5, 3.0]]))
-    after = arm("candidate", np.array([[0.5, 2.5, 0.25, 1.0], [0.25, 2.5, 0.25, 1.0]]))
+    before = scored("baseline", np.array([[1.0, 2.0, 0.0, 3.0], [1.0, 2.0, 0.5, 3.0]]))
+    after = scored("candidate", np.array([[0.5, 2.5, 0.25, 1.0], [0.25, 2.5, 0.25, 1.0]]))
     found = record(READY["mae"], before, after, targets, None)
     assert found.rule == "scores" and "mae is lower; examples are not right or wrong here" in found.rule_text
     assert listed(found) == {"better": [3, 0], "worse": [1]}
@@ -150,7 +128,7 @@ def test_values_are_better_or_worse_and_luck_does_not_apply() -> None:
 
 
 def test_without_scores_of_examples_it_says_so() -> None:
-    found = record(READY["r2"], None, arm("candidate", np.ones((3, 4))), np.arange(4.0), None)
+    found = record(READY["r2"], None, scored("candidate", np.ones((3, 4))), np.arange(4.0), None)
     assert found.rule == "none" and found.lists == [] and "r2 has no per_example" in found.rule_text
 
 
@@ -164,7 +142,7 @@ def test_masks_have_scores_and_no_label() -> None:
     targets = np.zeros((2, 3), dtype=np.int64)
     probabilities = np.stack([np.full((2, 3, 2), 0.5), np.tile([0.2, 0.8], (2, 3, 1))])
     better = np.stack([np.tile([0.9, 0.1], (2, 3, 1)), np.tile([0.8, 0.2], (2, 3, 1))])
-    found = record(READY["iou"], arm("baseline", probabilities), arm("candidate", better), targets, ["off", "on"])
+    found = record(READY["iou"], scored("baseline", probabilities), scored("candidate", better), targets, ["off", "on"])
     assert found.rule in ("scores", "right_or_wrong") and found.cases[0].label is msgspec.UNSET
     assert found.cases[0].predicted_after is msgspec.UNSET
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import special
+from scipy import special, stats
 
+from assay.stats import expected_case_changes
 from assay.stats.expected_case_changes import CaseRange, expected
 
 EXAMPLES = 100_000
@@ -63,6 +64,23 @@ def test_the_range_holds_nine_in_ten(sizes: tuple[int, int], accuracy: float) ->
     assert np.mean(inside) > 0.87
     found, said = np.sum(ratio, axis=0)
     assert said == pytest.approx(found, rel=0.1)
+
+
+@pytest.mark.parametrize("other", [3, 4, 20])
+def test_chances_of_another_side_are_exact(other: int) -> None:
+    """A tie is wrong in either group: a simulation to 10 % does not tell, as what it adds and takes is nearly even."""
+    a, b, n = 1.3, 0.4, 4
+    for count in range(n + 1):
+        wrong = stats.betabinom.cdf(other // 2, other, a + count, b + n - count)
+        found = expected_case_changes._changes(np.bincount([count], minlength=n + 1), a, b, other)
+        assert found == pytest.approx(wrong if 2 * count > n else 1 - wrong)
+
+    def both(chance: float) -> float:
+        wrong_then, right_now = stats.binom.cdf(n // 2, n, chance), stats.binom.sf(other // 2, other, chance)
+        return float(wrong_then * right_now)
+
+    expectation = stats.beta(a, b).expect(both)
+    assert expected_case_changes._change(a, b, wrong=n, right=other) == pytest.approx(expectation, rel=1e-4)
 
 
 def test_below_three_replicates_nothing_is_known() -> None:

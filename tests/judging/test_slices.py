@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from assay.core.errors import UsageError
-from assay.core.schemas import Arm, Environment, Identity, Measurement, Replicate
 from assay.data.validate_examples import canonical
 from assay.metrics import slice_losses, slice_table, task_metrics
 from assay.metrics.scored_arm import Ruler, Scored
@@ -17,31 +16,14 @@ from assay.ready import metrics as ready
 from assay.report import comparison_text
 from assay.stats.arm_comparison import compare
 from assay.stats.sequential_testing import Look
+from support.scored_arms import scored
 
-HERE = Environment(device="cpu", machine="m", system="s", packages={})
 METRICS = {"mae": task_metrics.read(ready, "ready")["mae"]}
 
 
 def arm(name: str, predictions: np.ndarray) -> Scored:
     """An arm of R replicates that predict (R, N) values; every target is 0."""
-    replicates = [
-        Replicate(number=n, seed=n, execution="sequential", reused=False, seconds=1, steps=1)
-        for n in range(len(predictions))
-    ]
-    measured = Measurement(
-        identity=Identity(code=name, parameters={}, data=""),
-        purpose=name,
-        profile="full",
-        replicates=replicates,
-        left_out=0,
-        nondeterministic=[],
-        peak_memory=0,
-        notes=[],
-    )
-    made = Arm(
-        arm=name, name=name, commit="", experiment="", environment=HERE, evaluated="", measurement=measured, unproven=[]
-    )
-    return Scored(made, replicates, predictions, [{"mae": float(np.abs(row).mean())} for row in predictions])
+    return scored(name, predictions, [{"mae": float(np.abs(row).mean())} for row in predictions])
 
 
 def judge(baseline: np.ndarray | None, candidate: np.ndarray, test: str = "welch", **more: object) -> SliceJudge:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from assay.cli.report import PAGE
 from assay.core.errors import AssayError, ProvenanceError, UsageError
 from project_setup.conftest import Repository
 
@@ -23,7 +24,7 @@ def test_a_table_in_a_plain_repository(user: Repository) -> None:
     assert not [note for note in done.notes if "neither Git nor DVC" in note]
     assert any("`No file hash info found`" in note for note in done.notes), "nineteen lines of DVC are said before"
     assert "  file: data/plants.csv " in user.read("params.yaml") and "- ${data.file}" in user.read("dvc.yaml")
-    for path in ("models/candidate", "results/verdict.txt", "data/split/report.json"):
+    for path in ("models/candidate", "results/verdict.txt", "data/split/report.json", PAGE):
         assert user.git("check-ignore", f"{path}{'' if '.' in path else '/'}")
     for path in ("models/unet.py", "data/load.py", "results/metrics.json", "context/x/../../contexts.py"):
         assert not user.run("git", "check-ignore", path, ok=False).stdout, "no folder that code could lie in"

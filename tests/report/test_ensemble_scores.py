@@ -41,10 +41,11 @@ def test_three_doubtful_replicates_are_right_together() -> None:
     [
         (["a", "b"], np.array([0, 1]), np.array([0.0, 1.0])),  # classes by number
         (["a", "b"], np.array([0, 1]), np.array([[2.0, -1.0], [0.0, 3.0]])),  # logits
+        (["a", "b"], np.array([0, 1]), np.array([[2.0, -1.0], [-2.0, 3.0]])),  # logits whose sum is 1 by chance
         ([], np.array([0, 1]), np.array([0.0, 1.0])),  # whole numbers, of which nothing says that they are values
         ([], {"x": np.array([0.5])}, np.array([0.5])),  # several targets
     ],
-    ids=["numbers", "logits", "whole", "several"],
+    ids=["numbers", "logits", "logits that sum to 1", "whole", "several"],
 )
 def test_where_a_mean_is_no_prediction_there_is_no_ensemble(classes: list[str], targets: Any, predictions: Any) -> None:
     found = ensemble_scores.rows(ruler(error, targets), classes, {"candidate": [predictions] * 3})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -34,7 +35,6 @@ from assay.report.page.page_blocks import (
     PageArticle,
     PageSection,
     PageTable,
-    Preformatted,
     Sentence,
 )
 from assay.report.page.replicate_sections import CurvePoint, ReplicateRow
@@ -70,7 +70,7 @@ def test_foreign_text_means_nothing_anywhere_on_a_page() -> None:
     blocks = [
         Sentence(HOSTILE),
         PageTable(HOSTILE, (HOSTILE, "b"), [(HOSTILE, HOSTILE)]),
-        Preformatted(HOSTILE, HOSTILE, closed=True),
+        PageTable(HOSTILE, (HOSTILE,), [(HOSTILE,)], closed=True),
         DiffLines(HOSTILE, [("+", HOSTILE), ("-", HOSTILE), ("@", HOSTILE), (" ", HOSTILE)]),
         Gap(HOSTILE, HOSTILE, HOSTILE),
         interval_figure(HOSTILE),
@@ -123,6 +123,17 @@ def test_two_charts_never_share_an_id() -> None:
     assert re.search(r'id="c1-k1"', one) and "url(#c1-" in one
     table = PageTable("t", ("a",), [("b",)])
     drawn(PageSection("s", "s", [Figure("x", "y", spec, table), Figure("x", "y", spec, table)]))
+
+
+def test_of_a_drawing_only_what_draws_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the drawing program writes: no script, no handler, no address."""
+    hostile = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9" onload="x"><script>x</script>
+        <a href="http://x"><path d="M1,1h2"/></a><image href="http://x"/>
+        <path d="M0,0h1.2345" onclick="x" style="fill: url(http://x)" fill="#1b1f24"/></svg>"""
+    monkeypatch.setattr(chart_svg, "vl_convert", SimpleNamespace(vegalite_to_svg=lambda *_, **__: hostile))
+    said = chart_svg.svg({}, "c1", "t", "d", lambda _, draw: draw())
+    assert '<path d="M0,0h1.2" fill="#1b1f24" />' in said
+    assert not re.search(r"script|onload|onclick|http|image|style=(?!\"max-width)|<a\b", said)
 
 
 @charts

@@ -14,16 +14,15 @@ from click.core import ParameterSource
 
 from assay.cli.printing import examples, show, show_json
 from assay.commands import compare as verb
-from assay.commands import compare_run_files
+from assay.commands import compare_many, compare_run_files
 from assay.commands.compare import Compared
-from assay.commands.compare_many import FamilyMember, compare_family
+from assay.commands.compare_many import FamilyMember
 from assay.commands.compare_options import Options
 from assay.commands.compare_score_source import RECORDED
 from assay.core import sanitize_output
 from assay.core.errors import GateError, UsageError
 from assay.report import comparison_text as report
 from assay.report import family_table
-from assay.report.family_table import FamilyLine
 from assay.stats.hypothesis_tests import Test
 from assay.stats.strategy_replicates import DifferingRulers
 
@@ -73,7 +72,7 @@ def command(
         return
     try:
         if len(sides) > 2:
-            _family(compare_family(Path.cwd(), sides, options), require, form)
+            _family(compare_many.compare_family(Path.cwd(), sides, options), require, form)
             return
         found = verb.compare(Path.cwd(), sides, options)
     except DifferingRulers as refused:
@@ -121,19 +120,7 @@ def _typed(added: str) -> str:
 
 
 def _family(found: list[FamilyMember], require: str | None, form: str | None) -> None:
-    lines = [
-        FamilyLine(
-            one.alone.candidate,
-            one.alone.baseline,
-            one.alone.result,
-            one.p_holm,
-            one.verdict,
-            one.alone.metric_version,
-            one.alone.comparisons,
-        )
-        for one in found
-    ]
-    metric = found[0].alone.metric
+    lines, metric = compare_many.lines(found), found[0].alone.metric
     if form == "json":
         _print_json(family_table.as_json(lines, metric))
     else:

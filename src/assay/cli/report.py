@@ -50,11 +50,11 @@ def command(
     command that brings it.
     """
     if github:
-        _check_alone("--github", names or output or markdown or rescore or require or history)
+        _check_alone("--github", names or output or markdown or rescore or require or history, "assay report --github")
         _github()
         return
     if history:
-        _check_alone("--history", names or markdown or rescore or require)
+        _check_alone("--history", names or markdown or rescore or require, "assay report --history [-o FILE]")
         _history(Path(output or PAGE))
         return
     found = report(Path.cwd(), names, rescore=rescore)
@@ -72,9 +72,9 @@ def command(
         _check(found, require)
 
 
-def _check_alone(option: str, others: object) -> None:
+def _check_alone(option: str, others: object, allowed: str) -> None:
     if others:
-        raise UsageError(f"{option} goes with no result and no other option but -o", allowed=f"assay report {option}")
+        raise UsageError(f"{option} is not about one result, and other options do not go with it", allowed=allowed)
 
 
 def _history(path: Path) -> None:

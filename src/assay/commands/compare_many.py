@@ -1,7 +1,7 @@
 """`assay compare BASE A B C …`: several candidates against one baseline, judged as one family.
 
 Whoever tries more finds more luck, so p is adjusted by Holm over all of them. Not covered: a single comparison
-(`commands.compare`), text (`report.family_table`).
+(`commands.compare`), how the table looks (`report.family_table`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from assay.commands.compare import Compared, compare
 from assay.commands.compare_options import Options
 from assay.core.errors import UsageError
+from assay.report.family_table import FamilyLine
 from assay.stats import multiple_comparisons
 from assay.stats.arm_comparison import Comparison
 
@@ -54,6 +55,22 @@ def family(alone: Sequence[Compared], strict: Callable[[Compared], Comparison]) 
             one.no_regression,
         )
         for found, p, one in zip(alone, adjusted, held, strict=True)
+    ]
+
+
+def lines(members: Sequence[FamilyMember]) -> list[FamilyLine]:
+    """The family as rows of a table."""
+    return [
+        FamilyLine(
+            one.alone.candidate,
+            one.alone.baseline,
+            one.alone.result,
+            one.p_holm,
+            one.verdict,
+            one.alone.metric_version,
+            one.alone.comparisons,
+        )
+        for one in members
     ]
 
 

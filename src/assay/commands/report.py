@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from assay.commands import report_article, report_result
+from assay.commands import compare_many, report_article, report_result
 from assay.commands.compare import Compared
-from assay.commands.compare_many import FamilyMember, family
+from assay.commands.compare_many import FamilyMember
 from assay.commands.compare_options import Options
 from assay.commands.report_result import ShownResult
 from assay.core.errors import UsageError
-from assay.report.family_table import FamilyLine
 from assay.report.page import family_section
 from assay.report.page.page_blocks import Page, PageArticle
 from assay.report.page.verdict_section import ReportedVerdict
@@ -52,7 +51,7 @@ def report(start: Path, names: Sequence[str], *, rescore: bool = False) -> Repor
     verdicts, compared = [said for said, _ in pairs], [found for _, found in pairs]
     members = _family(results, verdicts, compared, options) if len(results) > 1 else []
     verdicts = (
-        [replace_word(said, member) for said, member in zip(verdicts, members, strict=True)] if members else verdicts
+        [_replace_word(said, member) for said, member in zip(verdicts, members, strict=True)] if members else verdicts
     )
     articles = [
         report_article.article(result, said, f"e{number}")
@@ -62,7 +61,7 @@ def report(start: Path, names: Sequence[str], *, rescore: bool = False) -> Repor
     return Reported(page, results[0].root, verdicts, compared, members)
 
 
-def replace_word(said: ReportedVerdict, member: FamilyMember) -> ReportedVerdict:
+def _replace_word(said: ReportedVerdict, member: FamilyMember) -> ReportedVerdict:
     """The verdict that holds in the family; where it differs a caution says what the comparison says by itself."""
     if member.verdict == said.word:
         return said
@@ -99,7 +98,7 @@ def _family(
         level = one.result.alpha / len(tested)
         return report_result.compared(named[one.candidate], replace(options, alpha=level)).result
 
-    return family(tested, strict)
+    return compare_many.family(tested, strict)
 
 
 def _page(
@@ -110,20 +109,8 @@ def _page(
 ) -> Page:
     if not members:
         return Page(f"{results[0].name} against {verdicts[0].baseline}", "", articles)
-    lines = [
-        FamilyLine(
-            one.alone.candidate,
-            one.alone.baseline,
-            one.alone.result,
-            one.p_holm,
-            one.verdict,
-            one.alone.metric_version,
-            one.alone.comparisons,
-        )
-        for one in members
-    ]
     shown = [one.alone.candidate for one in members if one.verdict == "progress"]
     lead = f"{len(shown)} of {len(members)} show progress{': ' if shown else ''}{', '.join(shown)}"
-    section = family_section.family_section(lines, verdicts[0].label)
+    section = family_section.family_section(compare_many.lines(members), verdicts[0].label)
     first = PageArticle("all", "All candidates", [section])
     return Page(f"{len(members)} experiments against {members[0].alone.baseline}", lead, [first, *articles])

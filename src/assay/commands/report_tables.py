@@ -9,12 +9,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from assay.core.errors import UsageError
-from assay.report.page.class_sections import ReliabilityBin, SliceRow
+from assay.report.page.class_sections import ReliabilityBin, SliceRow, as_number
 from assay.report.page.replicate_sections import CurvePoint, ReplicateRow
 from assay.runtime.table_files import Table
 
@@ -40,7 +39,7 @@ def replicates(table: Table, metric: str) -> list[ReplicateRow]:
     count = len(table["arm"])
     same = table.get("same_as", [""] * count)
     return [
-        ReplicateRow(arm, seed, _number(value) if status == "ok" else None, _note(status, twin))
+        ReplicateRow(arm, seed, as_number(value) if status == "ok" else None, _note(status, twin))
         for arm, seed, status, value, twin in zip(
             table["arm"], table["seed"], table["status"], table[metric], same, strict=True
         )
@@ -55,7 +54,7 @@ def _note(status: str, twin: str) -> str:
 def floors(table: Table, metric: str) -> dict[str, float]:
     """Name → value of each floor that has one."""
     rows = zip(table["arm"], table["strategy"], table[metric], strict=True)
-    found = {name: _number(value) for arm, name, value in rows if arm == "floor"}
+    found = {name: as_number(value) for arm, name, value in rows if arm == "floor"}
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -63,9 +62,9 @@ def curves(content: bytes | None) -> list[CurvePoint]:
     """Points of all replicates, in the order of the file. Raises UsageError for what is no such table."""
     rows = _rows(content, "seed", "epoch", "train_loss", "validation_loss")
     return [
-        CurvePoint(row["seed"], int(epoch), _number(row["train_loss"]), _number(row["validation_loss"]))
+        CurvePoint(row["seed"], int(epoch), as_number(row["train_loss"]), as_number(row["validation_loss"]))
         for row in rows
-        if (epoch := _number(row["epoch"])) is not None
+        if (epoch := as_number(row["epoch"])) is not None
     ]
 
 
@@ -81,7 +80,7 @@ def reliability(content: bytes | None) -> list[ReliabilityBin]:
 
 def _bins(rows: list[Row]) -> Iterator[ReliabilityBin]:
     for row in rows:
-        values = [_number(row[name]) for name in ("confidence", "accuracy", "count")]
+        values = [as_number(row[name]) for name in ("confidence", "accuracy", "count")]
         if None not in values and row["arm"] in ("baseline", "candidate"):
             confidence, accuracy, count = (value or 0.0 for value in values)
             yield ReliabilityBin(row["arm"], confidence, accuracy, int(count))
@@ -99,11 +98,3 @@ def json_object(content: bytes | None) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
-
-
-def _number(cell: str) -> float | None:
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None

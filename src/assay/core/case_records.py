@@ -21,7 +21,7 @@ CaseRule: TypeAlias = Literal["right_or_wrong", "scores", "none"]
 
 
 class ExampleDisplay(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One example for a person. All fields but `note` may be left out; nothing in it is safe to print as it stands."""
+    """One example for a person: a picture, a text or a row, else a note why not; none is safe to print as it stands."""
 
     picture: str | UnsetType = UNSET  # a PNG in base64
     size: list[int] | UnsetType = UNSET  # width and height of the picture in pixels

@@ -2,7 +2,7 @@
 
 Covers: what a task's `show()` may return, what is shown of inputs by themselves (arrays that look like pictures,
 numbers, texts, rows of tables), what is cut or refused and the sentence about it. Not covered: encoded files, which
-need Pillow (`stages.show_cases`), and calling `show()`.
+need Pillow (`stages.show_examples`), and calling `show()`.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from assay.core.errors import AssayError, UsageError
@@ -36,8 +37,6 @@ class RecordedFiles:
     root: Path
     commit: str
     missing: dict[str, MissingFile] = field(default_factory=dict)
-    _lock: bytes | None = None
-    _cache: Path | None = None
 
     def tracked(self, path: str) -> bytes | None:
         """A file that Git keeps, None where the result has none."""
@@ -59,25 +58,21 @@ class RecordedFiles:
             self.missing[output[0]] = MissingFile(output[0], why, self._hint(output[0]))
             return None
 
-    @property
-    def lock(self) -> bytes:
+    @cached_property
+    def _lock(self) -> bytes:
         """dvc.lock, empty where there is none."""
-        if self._lock is None:
-            self._lock = self.tracked(LOCK) or b""
-        return self._lock
+        return self.tracked(LOCK) or b""
 
-    @property
-    def cache(self) -> Path:
+    @cached_property
+    def _cache(self) -> Path:
         """DVC's cache. Raises UsageError where DVC does not know it."""
-        if self._cache is None:
-            self._cache = dvc_cache_dir.folder(self.root)
-        return self._cache
+        return dvc_cache_dir.folder(self.root)
 
     def _on_disk(self, path: str) -> bytes | None:
         """Files of the project and links into DVC's cache alone: another link could name any file of this machine."""
         place = self.root / path
         try:
-            inside = any(place.resolve().is_relative_to(one.resolve()) for one in (self.root, self.cache))
+            inside = any(place.resolve().is_relative_to(one.resolve()) for one in (self.root, self._cache))
             if not inside or not place.is_file() or place.stat().st_size > LARGEST:
                 return None
             return place.read_bytes()
@@ -88,7 +83,7 @@ class RecordedFiles:
         """The output that holds `path`, and DVC's hash of it."""
         above = [path, *(parent.as_posix() for parent in PurePosixPath(path).parents if parent.name)]
         try:
-            found = ((place, dvc_lock.output_hash(self.lock, place)) for place in above)
+            found = ((place, dvc_lock.output_hash(self._lock, place)) for place in above)
             return next(((place, digest) for place, digest in found if digest), None)
         except UsageError:
             return None
@@ -106,10 +101,10 @@ class RecordedFiles:
         return self._read(path, found)
 
     def _read(self, path: str, digest: str) -> bytes:
-        stored = self.cache / "files" / "md5" / digest[:2] / digest[2:]
+        stored = self._cache / "files" / "md5" / digest[:2] / digest[2:]
         if stored.is_file() and stored.stat().st_size > LARGEST:
             raise UsageError(f"{path} has more than {LARGEST // 1_000_000} MB")
-        return cached_predictions.file(self.cache, digest)
+        return cached_predictions.file(self._cache, digest)
 
     def _hint(self, output: str) -> str:
         if not self.commit:

@@ -1,4 +1,4 @@
-"""Lines of .gitignore: each output that DVC keeps by its exact path, never a folder that code could lie in.
+"""Lines of .gitignore: outputs that DVC keeps and byproducts, each by its exact path, never a folder with code in it.
 
 Covers: which lines are lacking, and lines that bring back what an old pattern hides though Git must hold it. Not
 covered: writing (`project_setup.file_changes`).
@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from assay.project_setup.output_conflicts import StageOutput
 from assay.runtime import git
 
-#: what the interpreter leaves beside sources
-BYPRODUCTS = "__pycache__/"
+#: what the interpreter leaves beside sources, and the page that `assay report` writes
+BYPRODUCTS = ("__pycache__/", "/report.html")
 
 
 def ignored(folder: Path, paths: Iterable[str]) -> set[str]:
@@ -34,8 +34,8 @@ def hidden_folders(folder: Path, wanted: Sequence[str]) -> list[str]:
 
 def lines(folder: Path, outputs: Sequence[StageOutput], wanted: Sequence[str]) -> list[str]:
     """Lines that .gitignore in `folder` lacks, so that Git leaves out what DVC keeps and holds `wanted`."""
-    kept = {one.pattern.lstrip("/"): one.pattern for one in outputs if one.cached}
-    patterns = {BYPRODUCTS: BYPRODUCTS, **kept}
+    kept = (one.pattern for one in outputs if one.cached)
+    patterns = {pattern.lstrip("/"): pattern for pattern in (*BYPRODUCTS, *kept)}
     there, written = ignored(folder, patterns), _lines(folder / ".gitignore")  # HEAD may lack what was written
     found = [pattern for path, pattern in patterns.items() if path not in there or pattern in written]
     back = hidden_folders(folder, wanted) + sorted(ignored(folder, wanted))

@@ -37,7 +37,7 @@ APART = "assay"
 #: what Git must hold, so no pattern may leave it out
 _HELD = (PIPELINE, LOCK, PARAMS, "task.py")
 _DATA_HEADING = "# data that are in neither Git nor DVC: kept out of the commits of experiments"
-_HEADING = "# outputs of Assay's stages, which DVC keeps"
+_HEADING = "# what Assay and Python make, and Git leaves out"
 
 
 @dataclass(frozen=True)

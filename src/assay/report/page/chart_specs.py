@@ -55,6 +55,11 @@ class Interval(NamedTuple):
     series: str = "candidate"  # names colour and shape
 
 
+def finite(ends: tuple[float, float]) -> tuple[float | None, float | None]:
+    """Ends of an interval as a row has them: none where one is infinite or NaN."""
+    return ends if all(map(math.isfinite, ends)) else (None, None)
+
+
 def _spec(layers: Sequence[Spec], width: int, height: int | Spec) -> Spec:
     return {"$schema": _SCHEMA, "config": _CONFIG, "width": width, "height": height, "layer": list(layers)}
 
@@ -72,8 +77,8 @@ def intervals(rows: Sequence[Interval], min_effect: float, title: str) -> Spec:
     x = {"type": "quantitative", "title": title, "scale": {"domain": [low, high], "nice": False, "zero": False}}
     x["axis"] = {"tickCount": 5, "format": _form(high - low)}
     y = {"field": "name", "type": "nominal", "sort": None, "title": None, "axis": {"domain": False, "ticks": False}}
-    colour = {"field": "series", "type": "nominal", "legend": None, "scale": _arms("range", COLOURS)}
-    shape = {"field": "series", "type": "nominal", "legend": None, "scale": _arms("range", SHAPES)}
+    colour = {"field": "series", "type": "nominal", "legend": None, "scale": _arms(COLOURS)}
+    shape = {"field": "series", "type": "nominal", "legend": None, "scale": _arms(SHAPES)}
     marks = [{"at": 0.0, "said": "0"}]
     limits = [{"at": -min_effect, "said": "−m"}, {"at": min_effect, "said": "+m"}] if min_effect > 0 else []
     at = {**x, "field": "at"}
@@ -113,15 +118,15 @@ def _form(span: float) -> str:
     return f"+.{digits}f" if digits < 8 and span < 1e6 else "+.2e"
 
 
-def _arms(kind: str, named: Mapping[str, Any]) -> Spec:
-    return {"domain": list(named), kind: list(named.values())}
+def _arms(named: Mapping[str, Any]) -> Spec:
+    return {"domain": list(named), "range": list(named.values())}
 
 
 def _shown(rows: Sequence[Mapping[str, Any]]) -> tuple[Spec, Spec]:
     """Colours and shapes of the arms that are there, which alone a legend names."""
     there = {row["arm"] for row in rows}
     colours, shapes = ({arm: look for arm, look in looks.items() if arm in there} for looks in (COLOURS, SHAPES))
-    return _arms("range", colours), _arms("range", shapes)
+    return _arms(colours), _arms(shapes)
 
 
 def replicates(values: Mapping[str, Sequence[float]], floors: Mapping[str, float], title: str) -> Spec:
@@ -134,8 +139,8 @@ def replicates(values: Mapping[str, Sequence[float]], floors: Mapping[str, float
     means = [{"arm": arm, "value": sum(found) / len(found)} for arm, found in values.items() if found]
     x = {"type": "quantitative", "title": title, "scale": {"zero": False, "padding": 12}, "axis": {"tickCount": 5}}
     y = {"field": "arm", "type": "nominal", "sort": list(values), "title": None, "axis": {"domain": False}}
-    colour = {"field": "arm", "type": "nominal", "legend": None, "scale": _arms("range", COLOURS)}
-    shape = {"field": "arm", "type": "nominal", "legend": None, "scale": _arms("range", SHAPES)}
+    colour = {"field": "arm", "type": "nominal", "legend": None, "scale": _arms(COLOURS)}
+    shape = {"field": "arm", "type": "nominal", "legend": None, "scale": _arms(SHAPES)}
     lines = [{"name": name, "value": value} for name, value in floors.items()]
     return _spec(
         [
@@ -188,7 +193,7 @@ def curves(points: Sequence[Mapping[str, Any]], means: Sequence[Mapping[str, Any
     colours, shapes = _shown(points)
     legend = {"field": "arm", "type": "nominal", "scale": colours}
     shape = {"field": "arm", "type": "nominal", "scale": shapes}
-    dash = {"field": "part", "type": "nominal", "scale": _arms("range", DASHES)}
+    dash = {"field": "part", "type": "nominal", "scale": _arms(DASHES)}
     clip = top is not None
     marked = [row for row in means if row.get("marked") and row["loss"] is not None]
     return _spec(

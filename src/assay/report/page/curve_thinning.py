@@ -15,14 +15,14 @@ MOST = 200
 Point = tuple[float, float | None]
 
 
-def thinned(points: Sequence[Point], most: int = MOST) -> list[Point]:
-    """At most `most` of (x, y) in their order; y is None where there is no finite value.
+def thinned(points: Sequence[Point]) -> list[Point]:
+    """At most `MOST` of (x, y) in their order; y is None where there is no finite value.
 
     Each bin keeps its extremes and one gap, if it has any.
     """
-    if len(points) <= most:
+    if len(points) <= MOST:
         return list(points)
-    bins = max(1, (most - 2) // 3)
+    bins = (MOST - 2) // 3
     inner = range(1, len(points) - 1)
     kept = {0, len(points) - 1}
     for number in range(bins):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from assay.report import comparison_text, family_table
@@ -16,7 +15,7 @@ def family_section(lines: Sequence[FamilyLine], metric: str) -> PageSection:
     """A row and an interval for each candidate, then how they were judged."""
     digits = max(comparison_text.decimals(line.result) for line in lines)
     rows = [
-        Interval(line.candidate, line.result.delta, *_finite(line.result.ci))
+        Interval(line.candidate, line.result.delta, *chart_specs.finite(line.result.ci))
         for line in lines
         if line.result.delta is not None
     ]
@@ -65,7 +64,3 @@ def measured_together_section(
         f"{title.lower()}: difference of each experiment", "intervals are each experiment's own", spec, table
     )
     return PageSection("grid", title, [Sentence(said), figure])
-
-
-def _finite(ends: tuple[float, float]) -> tuple[float | None, float | None]:
-    return ends if all(map(math.isfinite, ends)) else (None, None)

@@ -161,18 +161,7 @@ def experiments_section(rows: Sequence[LogRow]) -> PageSection:
     found = [row for row in rows if row.kind == "experiment"]
     blocks: list[Block] = []
     for (version, baseline), group in itertools.groupby(found[:MOST], lambda row: (row.metric_version, row.baseline)):
-        cells = [
-            (
-                row.name,
-                row.date,
-                row.changed,
-                number(row.mean, DIGITS),
-                str(row.n or "–"),
-                _row_interval(row),
-                row.state,
-            )
-            for row in group
-        ]
+        cells = [_experiment(row) for row in group]
         columns = ("experiment", "date", "changed", "mean", "n", "difference", "verdict")
         caption = f"{version or 'without a metric version'} against {baseline or 'nothing'} ({len(cells)})"
         blocks.append(PageTable(caption, columns, cells, frozenset({3, 4}), closed=True))

@@ -25,7 +25,10 @@ class Sentence:
 
 @dataclass(frozen=True)
 class PageTable:
-    """Rows of cells. `numbers`: columns that are set right; `shades`: (row, column) → 1 (least) to 4 (most)."""
+    """Rows of cells, the first of which names its row.
+
+    `numbers`: columns that are set right; `shades`: (row, column) → 1 (least) to 4 (most).
+    """
 
     kind: ClassVar[str] = "table"
     caption: str
@@ -33,7 +36,6 @@ class PageTable:
     rows: Sequence[Sequence[str]]
     numbers: frozenset[int] = frozenset()
     shades: Mapping[tuple[int, int], int] = field(default_factory=dict)
-    heads: bool = True  # the first cell of each row is its name
     closed: bool = False  # folded away until a reader asks for it
 
 
@@ -49,23 +51,12 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Preformatted:
-    """Lines that were written elsewhere, shown as they are."""
-
-    kind: ClassVar[str] = "pre"
-    caption: str
-    text: str
-    closed: bool = False
-
-
-@dataclass(frozen=True)
 class DiffLines:
     """Changed lines of files: each line with its mark, `+`, `-`, `@` or a blank."""
 
     kind: ClassVar[str] = "diff"
     caption: str
     lines: Sequence[tuple[str, str]]
-    closed: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,7 +88,7 @@ class Gallery:
     closed: bool = False
 
 
-Block = Sentence | PageTable | Figure | Preformatted | DiffLines | Gap | Gallery
+Block = Sentence | PageTable | Figure | DiffLines | Gap | Gallery
 
 
 @dataclass(frozen=True)

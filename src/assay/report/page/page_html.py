@@ -21,7 +21,7 @@ from assay.report.page.vl_convert_package import INSTALL
 
 #: stands in every page
 GENERATOR = 'content="assay report"'
-#: characters of preformatted text and of a diff
+#: characters of any one text
 LONGEST_TEXT = 200_000
 NO_CHARTS = f"charts are left out: vl-convert is not installed ({INSTALL}); their tables are here"
 
@@ -58,7 +58,7 @@ def _trusted(text: str) -> Any:
 
 
 def _printable(value: Any) -> Any:
-    """Text without characters that a browser obeys and no reader sees; a cell's ends where it is long."""
+    """Text without characters that a browser obeys and no reader sees, cut where it is very long."""
     if not isinstance(value, str) or hasattr(value, "__html__"):
         return value
     return sanitize_output.cut(sanitize_output.lines(value), LONGEST_TEXT)

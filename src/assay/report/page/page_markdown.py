@@ -5,7 +5,7 @@ Covers: the interval in Unicode, tables, what is left out for length. Not covere
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from assay.core import sanitize_output
 from assay.report.page.chart_specs import Interval
@@ -16,10 +16,7 @@ from assay.report.page.page_blocks import (
     Gallery,
     Gap,
     Page,
-    PageArticle,
-    PageSection,
     PageTable,
-    Preformatted,
     Sentence,
 )
 
@@ -34,6 +31,7 @@ ROWS = 30
 #: sections of a comment, by name
 SECTIONS = ("family", "verdict", "new-examples", "changes", "cases", "slices", "cautions", "doctor")
 CUT = "\n\n_The rest is left out for length; `assay report` has all of it._\n"
+#: characters of the scale that intervals stand on
 _BAR = 41
 
 
@@ -52,15 +50,13 @@ def _blocks(page: Page) -> Iterator[str]:
     for article in page.articles:
         if len(page.articles) > 1:
             yield f"### {_line(article.title)}"
-        for section in _ordered(article):
+        for section in article.sections:
+            if section.name not in SECTIONS:
+                continue
             shown = [text for block in section.blocks if (text := _block(block))]
             if shown:
                 yield f"#### {_line(section.title)}"
                 yield from shown
-
-
-def _ordered(article: PageArticle) -> Sequence[PageSection]:
-    return [section for section in article.sections if section.name in SECTIONS]
 
 
 def _block(block: Block) -> str:
@@ -76,8 +72,8 @@ def _block(block: Block) -> str:
         return f"> {_line(block.what)}: not at hand, {_line(block.why)}{hint}"
     if isinstance(block, Gallery):
         return "\n".join(f"- {_cell(' · '.join((head, *lines)))}" for head, lines, _, _ in block.items[:ROWS])
-    assert isinstance(block, Preformatted | DiffLines)
-    return ""  # code and logs are for the page
+    assert isinstance(block, DiffLines)
+    return ""  # code is for the page
 
 
 def _table(block: PageTable) -> str:
@@ -90,18 +86,18 @@ def _table(block: PageTable) -> str:
 
 def _bars(figure: Figure) -> str:
     """Each interval as a line of characters, in a block of code; "" for a chart of something else."""
-    rows = interval_rows(figure)
+    rows = _interval_rows(figure)
     ends = [end for row in rows for end in (row.low, row.high, row.delta) if end is not None]
     if not ends:
         return ""
     low, high = min(0.0, *ends), max(0.0, *ends)
     width = max(len(row.name) for row in rows)
-    lines = [f"{_code(row.name):<{min(width, 40)}} {bar(row, low, high)}" for row in rows[:ROWS]]
+    lines = [f"{_code(row.name):<{min(width, 40)}} {_bar(row, low, high)}" for row in rows[:ROWS]]
     scale = f"{'':<{min(width, 40)}} {_place_zero(low, high)}"
     return "\n".join(["```text", *lines, scale, "```"])
 
 
-def interval_rows(figure: Figure) -> list[Interval]:
+def _interval_rows(figure: Figure) -> list[Interval]:
     """The intervals that a chart shows, none where it shows something else."""
     for layer in figure.spec.get("layer", ()):
         rows = layer.get("data", {}).get("values", ())
@@ -110,10 +106,10 @@ def interval_rows(figure: Figure) -> list[Interval]:
     return []
 
 
-def bar(row: Interval, low: float, high: float) -> str:
+def _bar(row: Interval, low: float, high: float) -> str:
     """`    ├────●────┤  ` on a scale from `low` to `high`."""
     cells = [" "] * _BAR
-    ends = [place for end in (row.low, row.high) if end is not None for place in (_place(end, low, high),)]
+    ends = [_place(end, low, high) for end in (row.low, row.high) if end is not None]
     if len(ends) == 2:
         for place in range(ends[0], ends[1] + 1):
             cells[place] = "─"

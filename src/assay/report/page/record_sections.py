@@ -1,6 +1,6 @@
 """What a record says beside its numbers: what changed, what it cost, the data, the doctor, where it comes from.
 
-Covers: tables, a coloured diff, ratios of prices. Not covered: reading records (`commands.report_records`).
+Covers: tables, a coloured diff, ratios of prices. Not covered: reading records (`commands.report_article`).
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The verdict on a page: its sentence, the interval on a scale with 0 and ±m, the interval for new examples.
 
-Covers: text and chart. Not covered: where the numbers are from, and whether they are believed (`commands.report`).
+Covers: text and chart. Not covered: where the numbers are from (`commands.report_result`), and whether they are
+believed (`cli.report`).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -106,7 +106,7 @@ def _chart(found: ReportedVerdict, result: Comparison) -> Figure | None:
     if result.delta is None:
         return None
     ends = {"new seeds": result.ci, **({"new examples": found.new_examples} if found.new_examples else {})}
-    rows = [Interval(name, result.delta, *_finite(pair)) for name, pair in ends.items()]
+    rows = [Interval(name, result.delta, *chart_specs.finite(pair)) for name, pair in ends.items()]
     digits = comparison_text.decimals(result)
     return Figure(
         f"{found.label}: {found.candidate} minus {found.baseline}",
@@ -129,7 +129,3 @@ def interval_table(caption: str, rows: Sequence[Interval], digits: int) -> PageT
         for row in rows
     ]
     return PageTable(caption, ("", "difference", "low", "high"), cells, frozenset({1, 2, 3}))
-
-
-def _finite(ends: tuple[float, float]) -> tuple[float | None, float | None]:
-    return ends if all(map(math.isfinite, ends)) else (None, None)
