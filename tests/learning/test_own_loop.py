@@ -146,7 +146,9 @@ def test_a_secret_in_a_line_without_end_is_masked_wherever_it_is_cut(
 
 @pytest.mark.extra  # imports torch once more, which takes longer than all other tests here
 def test_a_fresh_process_where_a_copy_is_not_safe(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    project = make(LOOP)
+    """Nothing of this process reaches a copy: every generator and the number of threads are those of a new one."""
+    drawn = "python=random.random(), numpy=np.random.rand(), threads=torch.get_num_threads()"
+    project = make("\nimport random\nimport numpy as np" + LOOP.replace("accuracy=0.5", drawn))
     project.measure([0], "copy")
     monkeypatch.setattr(fork_safety, "can_fork", lambda _known: False)
     project.measure([0], "fresh")
