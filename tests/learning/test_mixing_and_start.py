@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -162,6 +163,21 @@ def test_the_last_bias_predicts_what_is_frequent(make: Make) -> None:
     regression = plan.__class__(**{**vars(plan), "train": values, "classes": None})
     bias = model_init.module(regression, 0, model_init.masks(regression, [0]))[-1].bias
     assert torch.allclose(bias, torch.full_like(bias, 63.5))
+
+
+@pytest.mark.parametrize(("loss", "chances"), [("bce", torch.sigmoid), ("kl", lambda bias: bias.softmax(0))])
+def test_the_last_bias_predicts_the_mean_of_targets_that_are_probabilities(
+    make: Make, loss: str, chances: Callable[[Tensor], Tensor]
+) -> None:
+    """Of several labels at once, or of distributions; a label that is never there counts as half an example."""
+    plan = plan_of(project_of(make, prior_bias=True))
+    settings = params_yaml.load(BCE.replace("name: bce", f"name: {loss}"))
+    rows = nn.functional.one_hot(plan.train.targets, 10).double()
+    targets = rows.clone() if loss == "kl" else torch.where(torch.arange(10) == 3, 0.0, rows)
+    data = plan.train.__class__(plan.train.inputs, targets)
+    given = plan.__class__(**{**vars(plan), "train": data, "classes": None, "params": settings})
+    bias = model_init.module(given, 0, model_init.masks(given, [0]))[-1].bias
+    assert torch.allclose(chances(bias), targets.mean(0).clamp(min=0.5 / len(targets)), atol=1e-7)
 
 
 BCE = """

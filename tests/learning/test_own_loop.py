@@ -131,9 +131,24 @@ def test_a_process_of_its_own_for_each(make: Make) -> None:
     assert any("left process" in text and "sleep 600" in text for text in answer.texts())
 
 
+def test_a_secret_in_a_line_without_end_is_masked_wherever_it_is_cut(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THEIR_API_KEY", "sesame-open")
+    project = make(
+        "import os, torch\ndef fit(params, data, seed, log):\n"
+        "    print(os.environ['THEIR_API_KEY'] * 20_000, end='')\n"
+        "    return lambda inputs: torch.ones(len(inputs), 10) / 10\n"
+    )
+    project.measure([0])
+    assert "***" in log(project) and "sesame" not in log(project) and "open" not in log(project)
+
+
 @pytest.mark.extra  # imports torch once more, which takes longer than all other tests here
 def test_a_fresh_process_where_a_copy_is_not_safe(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    project = make(LOOP)
+    """Nothing of this process reaches a copy: every generator and the number of threads are those of a new one."""
+    drawn = "python=random.random(), numpy=np.random.rand(), threads=torch.get_num_threads()"
+    project = make("\nimport random\nimport numpy as np" + LOOP.replace("accuracy=0.5", drawn))
     project.measure([0], "copy")
     monkeypatch.setattr(fork_safety, "can_fork", lambda _known: False)
     project.measure([0], "fresh")

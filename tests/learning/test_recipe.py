@@ -149,6 +149,18 @@ def adam(named: Named, **more: float) -> torch.optim.Optimizer:
     return torch.optim.Adam(named.values(), lr=LR, foreach=False, **more)
 
 
+def clipped(rule: torch.optim.Optimizer, largest: float) -> torch.optim.Optimizer:
+    """`rule`, which clips what has a gradient before each step."""
+    take = rule.step
+
+    def step() -> None:
+        torch.nn.utils.clip_grad_norm_([one for group in rule.param_groups for one in group["params"]], largest)
+        take()
+
+    rule.step = step  # type: ignore[method-assign]
+    return rule
+
+
 OPTIMIZERS: dict[str, tuple[dict[str, object], Optimizer]] = {
     "layer-wise": (
         {"layer_decay": 0.5, "lr_mult": {"2.bias": 3.0}},
@@ -225,15 +237,15 @@ def test_frozen_parameters_keep_their_bytes(make: Make) -> None:
     "closed", [[], pytest.param(["1.0", "1.1"], marks=pytest.mark.extra)], ids=["all but the last", "by pattern"]
 )
 def test_gradual_unfreezing_is_torch_with_gradients_switched_on_later(make: Make, closed: list[str]) -> None:
-    """`1.0` and `1.1` are both of layer `1`: a layer is a name up to its first number."""
-    plan = plan_of(project_of(make, unfreeze_every=20, freeze=closed))
+    """`1.0` and `1.1` are of layer `1`: a layer is a name up to its first number. What is frozen is not clipped."""
+    plan = plan_of(project_of(make, unfreeze_every=20, freeze=closed, clip=0.3))
 
     def before(module: nn.Module, epoch: int) -> None:
         for name, one in module.named_parameters():
             later = name.startswith(tuple(closed)) if closed else name in BODY
             one.requires_grad_(epoch > 20 or not later)
 
-    hold(plan, lambda number: reference(plan, number, adam, before=before))
+    hold(plan, lambda number: reference(plan, number, lambda named: clipped(adam(named), 0.3), before=before))
 
 
 def lambdas(factor: Callable[[int], float]) -> Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]:
@@ -369,17 +381,10 @@ def test_l1_is_the_gradient_of_the_sum_of_absolute_weights(make: Make) -> None:
     def penalty(named: Named) -> Tensor:
         return 0.01 * torch.stack([named[name].abs().sum() for name in DECAYING]).sum()
 
-    class Clipped(torch.optim.SGD):
-        def step(self) -> None:
-            torch.nn.utils.clip_grad_norm_([one for group in self.param_groups for one in group["params"]], 1.0)
-            super().step()
+    def rule(named: Named) -> torch.optim.Optimizer:
+        return clipped(torch.optim.SGD(named.values(), lr=LR, momentum=0.9, foreach=False), 1.0)
 
-    hold(
-        plan,
-        lambda number: reference(
-            plan, number, lambda p: Clipped(p.values(), lr=LR, momentum=0.9, foreach=False), penalty=penalty
-        ),
-    )
+    hold(plan, lambda number: reference(plan, number, rule, penalty=penalty))
 
 
 def test_accumulation_is_one_batch_of_all(make: Make) -> None:

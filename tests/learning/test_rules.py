@@ -43,6 +43,10 @@ CASES = {
         {"optimizer": "adagrad", "weight_decay": 0.1},
         lambda p: torch.optim.Adagrad(p, lr=0.01, weight_decay=0.1, foreach=False),
     ),
+    "adagrad-eps": (
+        {"optimizer": "adagrad", "eps": 1e-2},
+        lambda p: torch.optim.Adagrad(p, lr=0.01, eps=1e-2, foreach=False),
+    ),
 }
 
 

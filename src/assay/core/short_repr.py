@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 LONGEST = 80
 
 
@@ -14,3 +16,9 @@ def excerpt(value: object) -> str:
 def excerpt_of_name(name: str) -> str:
     """A key or path without quotes around it."""
     return name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}… ({len(name):,} characters)"
+
+
+def listed(names: Iterable[str], most: int = 12) -> str:
+    """The first `most` names, and how many there are where these are not all."""
+    known = list(names)
+    return ", ".join(known[:most]) + (f", … ({len(known)} in all)" if len(known) > most else "")

@@ -54,11 +54,6 @@ def ignored(_what: object) -> None:
     """What is told to nobody."""
 
 
-def nobody() -> str:
-    """No module."""
-    return ""
-
-
 @dataclass(frozen=True)
 class Watch:
     """What a stage looks at while its request is answered."""
@@ -68,7 +63,7 @@ class Watch:
     #: given a `training.missing_replicates.RequestRun` that is about to train; raises to refuse
     before: Callable[[Any], None] = ignored
     #: gives the module that watches a loop of the task's own, in the loop's process; "" for none
-    loop_watch: Callable[[], str] = nobody
+    loop_watch: Callable[[], str] = str
     #: given what that found, as plain values
     loop_seen: Callable[[list[dict[str, Any]]], None] = ignored
     #: given the cache once all replicates are in it, wherever they were trained

@@ -29,18 +29,33 @@ def secrets(environment: Mapping[str, str]) -> list[bytes]:
 
 def copy(stream: IO[bytes], path: Path, hidden: list[bytes]) -> None:
     """All of `stream` into `path`, masked, line by line as it comes."""
-    longest = max(map(len, hidden), default=1)
+    masking = Masking(hidden)
     with path.open("wb", buffering=0) as log:
-        rest = b""
         while chunk := stream.read1(65_536):  # type: ignore[attr-defined]
-            rest += chunk
-            end = max(rest.rfind(b"\n"), rest.rfind(b"\r")) + 1
-            if not end and len(rest) > _LONGEST:
-                rest = masked(rest, hidden)
-                end = len(rest) - longest
-            log.write(masked(rest[:end], hidden))
-            rest = rest[end:]
-        log.write(masked(rest, hidden))
+            log.write(masking.take(chunk))
+        log.write(masking.rest())
+
+
+class Masking:
+    """What a command prints, piece by piece: each secret is masked as a whole, wherever the pieces cut it."""
+
+    def __init__(self, hidden: list[bytes]) -> None:
+        self._hidden, self._held = hidden, b""
+        self._longest = max(map(len, hidden), default=1)
+
+    def take(self, piece: bytes) -> bytes:
+        """What can be shown by now: up to the end of a line, more where a line is very long."""
+        held = self._held + piece
+        end = max(held.rfind(b"\n"), held.rfind(b"\r")) + 1
+        if not end and len(held) > _LONGEST:
+            held = masked(held, self._hidden)
+            end = len(held) - self._longest
+        self._held = held[end:]
+        return masked(held[:end], self._hidden)
+
+    def rest(self) -> bytes:
+        """What is left at the end."""
+        return masked(self._held, self._hidden)
 
 
 def masked(text: bytes, hidden: list[bytes]) -> bytes:

@@ -123,22 +123,23 @@ class _Lines:
 
     def __init__(self) -> None:
         self._rest = b""
-        self._hidden = masked_log.secrets(os.environ)
+        self._masking = masked_log.Masking(masked_log.secrets(os.environ))
 
     def take(self, piece: bytes) -> Iterator[str]:
-        self._rest += piece
+        self._rest += self._masking.take(piece)
         *whole, self._rest = self._rest.split(b"\n")
         if len(self._rest) > _LONGEST:
             whole, self._rest = [*whole, self._rest], b""
-        yield from map(self._text, whole)
+        yield from map(_text, whole)
 
     def rest(self) -> Iterator[str]:
-        if self._rest:
-            yield self._text(self._rest)
+        if last := self._rest + self._masking.rest():
+            yield _text(last)
 
-    def _text(self, line: bytes) -> str:
-        shown = next((part for part in reversed(line.split(b"\r")) if part.strip()), b"")
-        return masked_log.masked(shown, self._hidden).decode("utf-8", "replace").rstrip()
+
+def _text(line: bytes) -> str:
+    shown = next((part for part in reversed(line.split(b"\r")) if part.strip()), b"")
+    return shown.decode("utf-8", "replace").rstrip()
 
 
 def _keep(entry: str, payload: Any, ends: _Ends, inherited: tuple[Connection, ...]) -> None:

@@ -30,14 +30,17 @@ def main(report: int, command: str) -> None:
     """Run `command`; one JSON object to `report`: exit code, what was left and ended, peak memory in bytes."""
     adopt_orphans()
     os.set_inheritable(report, False)
-    wake = _wake()
+    code, left = supervise(lambda: _shell(command), 0)
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    os.write(report, json.dumps({"code": code, "left": left, "memory": memory}).encode())
+
+
+def _shell(command: str) -> int:
+    """Start a shell, in a process group of its own; its number."""
     nothing = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
     argv = ["/bin/sh", "-c", command]
     defaults = [signal.SIGPIPE, signal.SIGXFSZ]
-    child = os.posix_spawn("/bin/sh", argv, os.environ, file_actions=[nothing], setpgroup=0, setsigdef=defaults)
-    code, left = _supervise(child, 0, wake)
-    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    os.write(report, json.dumps({"code": code, "left": left, "memory": memory}).encode())
+    return os.posix_spawn("/bin/sh", argv, os.environ, file_actions=[nothing], setpgroup=0, setsigdef=defaults)
 
 
 def adopt_orphans() -> None:
@@ -52,10 +55,7 @@ def supervise(start: Callable[[], int], life: int) -> tuple[int | None, list[str
     The code is None where the descriptor `life` was closed before; the child was ended then.
     """
     wake = _wake()
-    return _supervise(start(), life, wake)
-
-
-def _supervise(child: int, life: int, wake: int) -> tuple[int | None, list[str]]:
+    child = start()
     code = _watch(child, life, wake)
     left = [] if code is None else _left(child)
     _end(child)

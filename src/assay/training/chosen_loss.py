@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from assay.core import loss_section
 from assay.core.errors import UsageError
 from assay.core.loss_section import BALANCED, CLASSES, LOSSES, VALUES, LossSection
+from assay.core.short_repr import listed
 from assay.data.storage import Examples
 from assay.ready import losses
 from assay.training.task_interface import Task
@@ -67,7 +68,7 @@ def _weights(given: object, train: Examples) -> list[float]:
         written = {str(name): float(value) for name, value in given.items()}
         unknown = next((name for name in written if name not in names), None)
         if unknown is not None:
-            raise UsageError(f"class_weights has {unknown!r}, which is no class", allowed=_listed(names), hint=_HINT)
+            raise UsageError(f"class_weights has {unknown!r}, which is no class", allowed=listed(names), hint=_HINT)
         return [written.get(name, 1.0) for name in names]
     assert isinstance(given, list)
     if len(given) != len(names):
@@ -87,7 +88,3 @@ def _balanced(names: Sequence[str], targets: NDArray[np.int64]) -> list[float]:
             hint=_HINT,
         )
     return [float(one) for one in counts.sum() / (len(names) * counts)]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:12]) + (f", … ({len(names)} in all)" if len(names) > 12 else "")

@@ -65,17 +65,9 @@ class LoopRun:
 def is_older_form(task: Task) -> bool:
     """Whether fit() is `fit(params, data, seed)`, which gets the training part as arrays and no log."""
     assert task.fit is not None
-    try:
-        signature = inspect.signature(task.fit)
-    except (TypeError, ValueError):
+    if not task_interface.binds(task.fit, *task_interface.MEMBERS["fit"][:3]):
         return False
-    if "log" in signature.parameters:
-        return False
-    try:
-        signature.bind(*task_interface.MEMBERS["fit"][:3])
-    except TypeError:
-        return False
-    return True
+    return "log" not in inspect.signature(task.fit).parameters
 
 
 def fit(run: LoopRun) -> Outcome:

@@ -23,6 +23,9 @@ _RULES: dict[str, Callable[[Tensor], Tensor]] = {
     "kaiming_normal": partial(nn.init.kaiming_normal_, nonlinearity="relu"),
 }
 
+#: ready losses for which values are probabilities
+_OF_CHANCES = ("bce", "kl")
+
 
 def apply(module: nn.Module, params: Params) -> None:
     """Draw weights (in place) by `train.init` from the global generator: Glorot & Bengio 2010, eq. 16; He et al. 2015,
@@ -44,7 +47,7 @@ def set_prior(task: Task, module: nn.Module, params: Params, targets: Tensor, cl
     """
     if not params.train.prior_bias:
         return
-    wanted = _means(targets) if classes is None else _logits(targets, classes, binary=params.loss.name == "bce")
+    wanted = _prior(targets, classes, params.loss.name)
     biases = [one for name, one in module.named_parameters() if name.rpartition(".")[2] == "bias"]
     last = biases[-1] if biases else None
     if last is None or last.shape != wanted.shape:
@@ -54,12 +57,16 @@ def set_prior(task: Task, module: nn.Module, params: Params, targets: Tensor, cl
         last.copy_(wanted)
 
 
-def _logits(targets: Tensor, classes: int, *, binary: bool) -> Tensor:
-    """(K,) of how frequent each class is; one that is not there counts as half an example."""
-    counts = torch.bincount(targets[targets >= 0].flatten().cpu(), minlength=classes).double().clamp(min=0.5)
-    chances = counts / counts.sum()
-    return (chances / (1 - chances)).log() if binary else chances.log()
-
-
-def _means(targets: Tensor) -> Tensor:
-    return targets.double().reshape(len(targets), -1).mean(0).cpu()
+def _prior(targets: Tensor, classes: int | None, loss: str) -> Tensor:
+    """(K,) outputs that predict how frequent each class is, or the mean of values, which bce and kl take for
+    probabilities; one that is not there counts as half an example."""
+    if classes is not None:
+        counts = torch.bincount(targets[targets >= 0].flatten().cpu(), minlength=classes).double().clamp(min=0.5)
+        chances = counts / counts.sum()
+    else:
+        means = targets.double().reshape(len(targets), -1).mean(0).cpu()
+        if loss not in _OF_CHANCES:
+            return means
+        half = 0.5 / len(targets)
+        chances = means.clamp(half, 1 - half)
+    return chances.logit() if loss == "bce" else chances.log()

@@ -6,7 +6,6 @@ predictor gets arrays (`training.custom_fit`).
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -90,7 +89,8 @@ class LoopPredictor:
 
     def _one(self, module: nn.Module, batch: Any, place: torch.device) -> Tensor:
         inputs = example_batch.moved(batch, place)
-        named = isinstance(inputs, dict) and _takes(module, inputs)
+        # as models of transformers take them
+        named = isinstance(inputs, dict) and task_interface.binds(module.forward, **inputs)
         outputs = module(**inputs) if named else module(inputs)
         outputs = getattr(outputs, "logits", outputs)  # as models of transformers have them
         if not isinstance(outputs, Tensor):
@@ -141,15 +141,6 @@ class LoopPredictor:
         if found:
             self.notes.append(f"outputs of the module of {self.name}() are probabilities already, and stay as they are")
         return found
-
-
-def _takes(module: nn.Module, inputs: dict[str, Tensor]) -> bool:
-    """Whether `forward` takes the entries of a batch by name, as models of transformers do."""
-    try:
-        inspect.signature(module.forward).bind(**inputs)
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def differs(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:

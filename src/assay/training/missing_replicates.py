@@ -18,7 +18,7 @@ import torch
 from assay.core.params_yaml import Params
 from assay.core.schemas import FOREGROUND, PREDICTIONS, Divergence, MeasureRequest
 from assay.data.storage import Examples
-from assay.replicates.assemble_measurement import ignored, nobody
+from assay.replicates.assemble_measurement import ignored
 from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.training_progress import Progress
@@ -56,7 +56,7 @@ class RequestRun:
         self.progress = progress
         self.found: dict[int, Outcome] = {}
         self.before: Callable[[RequestRun], None] = ignored  # called once something is about to train
-        self.loop_watch: Callable[[], str] = nobody  # module that watches a loop of the task's own
+        self.loop_watch: Callable[[], str] = str  # module that watches a loop of the task's own
         self.loop_seen: Callable[[list[dict[str, Any]]], None] = ignored
         progress.keep = self.keep
 

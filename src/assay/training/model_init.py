@@ -31,6 +31,9 @@ from assay.training.parameter_layout import ParameterSlices
 from assay.training.task_interface import Task
 from assay.training.training_spec import TrainingPlan
 
+#: options that a task's own optimizer() decides
+_OF_RULE = ("no_decay", "lr_mult", "unfreeze_every", "layer_decay", *train_section.OF_OPTIMIZER)
+
 
 def module(plan: TrainingPlan, number: int, masks: Masks) -> nn.Module:
     """The untrained model of replicate `number`, on the device, its dropout drawing from `masks`.
@@ -113,7 +116,7 @@ def check(plan: TrainingPlan) -> None:
 def _check_optimizer(plan: TrainingPlan) -> None:
     """Raise UsageError for options of an update rule where the task brings a rule of its own."""
     settings = plan.params.train
-    asked = parameter_groups.used(settings) + train_section.changed(settings, train_section.OF_OPTIMIZER)
+    asked = train_section.changed(settings, _OF_RULE)
     if plan.task.optimizer is not None and asked:
         raise plan.task.refuse(
             f"optimizer() decides what train.{asked[0]} says",

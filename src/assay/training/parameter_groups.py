@@ -15,12 +15,11 @@ from torch import nn
 
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Train
+from assay.core.short_repr import listed
 from assay.training.parameter_layout import ParameterSlices
 
 #: words of `train.no_decay` that stand for a kind of parameters
 BIASES, NORMS = "biases", "norms"
-#: names that an error lists at most
-LISTED = 12
 
 
 @dataclass(frozen=True)
@@ -67,15 +66,9 @@ def freeze(module: nn.Module, settings: Train) -> None:
     if not any(one.requires_grad for one in module.parameters()):
         raise UsageError(
             f"train.freeze {', '.join(settings.freeze)} leaves nothing to train",
-            allowed=_listed(trained),
+            allowed=listed(trained),
             hint="name fewer parameters in params.yaml",
         )
-
-
-def used(settings: Train) -> list[str]:
-    """Options that are set and make groups."""
-    names = ("no_decay", "lr_mult", "unfreeze_every")
-    return [name for name in names if getattr(settings, name)] + (["layer_decay"] if settings.layer_decay != 1 else [])
 
 
 def matching(patterns: Iterable[str], names: Iterable[str], option: str) -> set[str]:
@@ -159,7 +152,7 @@ def _first_epochs(names: Sequence[str], settings: Train) -> dict[str, int]:
         found.update(dict.fromkeys(inside, 1 + number * settings.unfreeze_every))
     if 1 not in found.values():
         raise UsageError(
-            "train.freeze leaves nothing to train in the first epoch", allowed=_listed(names), hint="name fewer"
+            "train.freeze leaves nothing to train in the first epoch", allowed=listed(names), hint="name fewer"
         )
     return found
 
@@ -167,12 +160,6 @@ def _first_epochs(names: Sequence[str], settings: Train) -> dict[str, int]:
 def _nothing(pattern: str, option: str, known: Sequence[str]) -> UsageError:
     return UsageError(
         f"{option} has {pattern!r}, which matches no parameter of the model",
-        allowed=_listed(known),
+        allowed=listed(known),
         hint=f"correct {option} in params.yaml",
     )
-
-
-def _listed(names: Iterable[str]) -> str:
-    known = list(names)
-    more = f", … ({len(known)} in all)" if len(known) > LISTED else ""
-    return ", ".join(known[:LISTED]) + more

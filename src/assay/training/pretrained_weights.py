@@ -6,9 +6,8 @@ weights, and names of another library's models.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Train
+from assay.core.short_repr import listed
 from assay.training import parameter_groups
 from assay.training.task_interface import Task
 
@@ -74,13 +74,15 @@ def _check_names(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], said
     missing = [name for name, one in wanted.items() if name not in given and one.data_ptr() not in filled]
     strange = [name for name in given if name not in wanted]
     if missing:
-        raise _refuse(said, f"lacks {_listed(missing)} of the model", _or_skip(missing, strange))
+        raise _refuse(said, f"lacks {listed(missing, LISTED)} of the model", _or_skip(missing, strange))
     if strange:
-        raise _refuse(said, f"has {_listed(strange)}, which the model has not", f"of the model: {_listed(wanted)}")
+        raise _refuse(
+            said, f"has {listed(strange, LISTED)}, which the model has not", f"of the model: {listed(wanted, LISTED)}"
+        )
 
 
 def _or_skip(missing: list[str], strange: list[str]) -> str:
-    other = f"; it has {_listed(strange)}" if strange else ""
+    other = f"; it has {listed(strange, LISTED)}" if strange else ""
     return f"all names of the model, or these in train.start_skip{other}"
 
 
@@ -96,8 +98,3 @@ def _check_shapes(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], sai
 
 def _refuse(said: str, problem: str, allowed: str = "") -> UsageError:
     return UsageError(f"{said} in train.start_from {problem}", allowed=allowed, hint="correct it in params.yaml")
-
-
-def _listed(names: Iterable[Any]) -> str:
-    known = [str(name) for name in names]
-    return ", ".join(known[:LISTED]) + (f", … ({len(known)} in all)" if len(known) > LISTED else "")

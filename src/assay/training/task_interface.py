@@ -135,7 +135,7 @@ def _import(name: str, root: Path) -> ModuleType:
 
 def _check_signature(task: Task, member: str, function: Callable[..., Any], named: Mapping[str, Any]) -> None:
     expected = MEMBERS[member]
-    if member == "fit" and _binds(function, expected[:3]):
+    if member == "fit" and binds(function, *expected[:3]):
         return  # the form before log, or one that does without
     if member == "preprocess" and task.statistics is not None:
         expected = ("inputs", "statistics")
@@ -148,9 +148,10 @@ def _check_signature(task: Task, member: str, function: Callable[..., Any], name
         raise task.refuse(f"{member}{_signature(function)} cannot be called: {error}", _form(member)) from error
 
 
-def _binds(function: Callable[..., Any], arguments: tuple[str, ...]) -> bool:
+def binds(function: Callable[..., Any], *arguments: Any, **named: Any) -> bool:
+    """Whether `function` can be called so, as far as its signature tells."""
     try:
-        inspect.signature(function).bind(*arguments)
+        inspect.signature(function).bind(*arguments, **named)
     except (TypeError, ValueError):
         return False
     return True
