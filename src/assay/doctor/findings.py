@@ -62,10 +62,6 @@ class Report:
         """Failures of level `error`."""
         return [one for one in self.failed if one.level == "error"]
 
-    def at_least(self, level: str) -> list[Finding]:
-        """Failures of `level` or a graver one."""
-        return [one for one in self.failed if LEVELS.index(one.level) <= LEVELS.index(level)]
-
     def json(self) -> str:
         """One JSON object: `schema` and the list `findings`."""
         return json.dumps({"schema": 1, "findings": [asdict(one) for one in self.findings]}, indent=2)

@@ -66,6 +66,11 @@ def own_steps(subject: Subject) -> int:
     return subject.planned_steps or 0 if short else min(STEPS, subject.budget // 4)
 
 
+def cut_short(subject: Subject) -> bool:
+    """Whether the budget leaves an arm fewer steps than it would take: what has not happened yet may still happen."""
+    return own_steps(subject) < min(STEPS, subject.planned_steps or STEPS)
+
+
 def own_arm(subject: Subject, steps: int | None = None) -> Rehearsed:
     """The user's optimizer, schedule, clip and accumulation from the first state; made once."""
     count = own_steps(subject) if steps is None else steps
