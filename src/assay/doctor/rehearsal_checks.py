@@ -52,7 +52,7 @@ def loss_at_start(subject: Subject) -> list[Problem]:
     if own.finite and low:
         return []
     if own.finite and rehearsal.cut_short(subject) and (half_way or start < WRONG * zero):
-        raise NotRunError(f"{len(own.losses)} steps, all that the budget allows, do not show whether the loss comes down")
+        raise NotRunError(f"{len(own.losses)} steps, all that the budget allows, do not show whether the loss falls")
     return [
         Problem(
             places=["model", "train_loader inputs"],
