@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
+from msgspec import UNSET
 
 from assay.core.params_yaml import Params
 from assay.core.schemas import FOREGROUND, PREDICTIONS, Divergence, MeasureRequest
+from assay.data import holdout_split
 from assay.data.storage import Examples
 from assay.replicates.assemble_measurement import ignored
 from assay.replicates.replicate_cache import ReplicateCache
@@ -157,17 +159,22 @@ class RequestRun:
     def plan(self) -> TrainingPlan:
         dtype = device.DTYPES[self.settings.train.precision]
         cache = DecodeCache(Path(self.request.cache), self.request.environment) if self.request.cache else None
-        train, evaluate = batches.tensors(self.task, self.train, self.evaluated, dtype, cache)
+        parts = [self.train, self.evaluated]
+        if (share := self.settings.train.holdout) is not UNSET:
+            held = holdout_split.held_out(self.train, share, self.settings.split)
+            parts = [self.train.take(~held), self.evaluated, self.train.take(held)]
+        train, evaluate, *held_out = [one.to(self.device) for one in batches.of_parts(self.task, parts, dtype, cache)]
         return TrainingPlan(
             task=self.task,
             params=self.settings,
             device=self.device,
             seed=self.request.seed,
             purpose=self.request.purpose,
-            train=train.to(self.device),
-            evaluate=evaluate.to(self.device),
+            train=train,
+            evaluate=evaluate,
             classes=None if self.evaluated.classes is None else len(self.evaluated.classes),
             outputs=batches.outputs(self.train),
+            holdout=held_out[0] if held_out else None,
             checkpoints=self._checkpoints(),
         )
 

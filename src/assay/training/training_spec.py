@@ -29,6 +29,7 @@ class TrainingPlan:
     evaluate: Tensors
     classes: int | None
     outputs: int | dict[str, int]  # classes, or entries of a target; by name where there are several
+    holdout: Tensors | None = None  # part of the training examples that only says when to stop
     checkpoints: Checkpoints | None = None
 
     @property
