@@ -49,6 +49,7 @@ class _Parcel:
     seed: int
     purpose: str
     arrays: list[NDArray[Any]]  # inputs and targets of each part, the holdout last
+    soft: NDArray[Any] | None
     statistics: tuple[dict[str, Tensor], ...] | None  # where inputs are preprocessed batch by batch
     classes: int | None
     outputs: int | dict[str, int]
@@ -72,6 +73,7 @@ class _Parcel:
             seed=plan.seed,
             purpose=plan.purpose,
             arrays=arrays,
+            soft=None if plan.soft is None else plan.soft.cpu().numpy(),
             statistics=statistics,
             classes=plan.classes,
             outputs=plan.outputs,
@@ -95,6 +97,7 @@ class _Parcel:
             evaluate=parts[1],
             classes=self.classes,
             outputs=self.outputs,
+            soft=None if self.soft is None else torch.from_numpy(self.soft),
             holdout=parts[2] if len(parts) > 2 else None,
             checkpoints=self.checkpoints,
         )
