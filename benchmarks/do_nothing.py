@@ -1,8 +1,8 @@
 """Seconds of a `dvc exp run` in which nothing has changed, in several checkouts by turns.
 
 Give folders of projects whose `.venv` has everything installed, such as clones of two commits. Each is run once first,
-so that nothing is left to train. Printed are the median with the smallest and the largest of `--repeats` turns, processor
-seconds of all children, and how much more the median is than that of the first folder.
+so that nothing is left to train. Printed are the median with the smallest and the largest of `--repeats` turns,
+processor seconds of all children, and how much more the median is than that of the first folder.
 """
 
 from __future__ import annotations
