@@ -1,0 +1,122 @@
+"""`assay watch`: runs of a project, look by look. Opens for reading, and touches no process.
+
+Covers: what is kept from one look to the next, runs that ended. Not covered: finding runs (`history.live_runs`),
+reading their files (`commands.watch_arms`), layout (`report.watch_text`), events (`report.watch_events`).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from assay.commands.show import show
+from assay.commands.watch_arms import ArmPlan, ArmWatch, RunFiles
+from assay.core.errors import AssayError
+from assay.core.paths import STAGES
+from assay.history import live_runs, running_experiments
+from assay.history.live_runs import LiveRun
+from assay.replicates.live_arm import LiveArm
+from assay.report.json_rows import ShowRow
+from assay.report.watched_run import DONE, WAITING, WatchedArm, WatchedRun
+from assay.runtime import parent_watch, project_root
+from assay.runtime.stage_processes import UseMeter
+
+#: seconds without a process after which a run has ended: between two stages DVC is at work
+GRACE = 4.0
+
+
+@dataclass(frozen=True)
+class WatchedEnd:
+    """A run that ended; `row` is what it measured, None where nothing of it is recorded."""
+
+    experiment: str
+    row: ShowRow | None
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look found: runs at work, commands that are about to start one, runs that ended since."""
+
+    runs: list[WatchedRun] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+    ended: list[WatchedEnd] = field(default_factory=list)
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.runs and not self.commands
+
+
+class ProjectWatch:
+    """The project that `start` lies in. `look` as often as is wanted."""
+
+    def __init__(self, start: Path) -> None:
+        self.root = project_root.find(start).root
+        self._runs: dict[tuple[Path, str], _RunWatch] = {}
+
+    def look(self) -> Look:
+        """What runs now. A run without a process stays for a moment: the next stage may be about to begin."""
+        now = time.monotonic()
+        for run in live_runs.find(self.root):
+            key = run.folder, run.name
+            if key not in self._runs:
+                self._runs[key] = _RunWatch(self.root, run)
+            self._runs[key].run, self._runs[key].seen = run, now
+        ended = [key for key, one in self._runs.items() if now - one.seen > GRACE]
+        gone = [self._runs.pop(key).run.name for key in ended]
+        runs = [one.look(present=one.seen == now) for one in self._runs.values()]
+        return Look(runs, live_runs.commands(self.root), [WatchedEnd(name, self._row(name)) for name in gone])
+
+    def _row(self, name: str) -> ShowRow | None:
+        try:
+            return next((row for row in show(self.root).rows if row.name == name), None)
+        except AssayError:
+            return None
+
+
+class _RunWatch:
+    """One run, from look to look."""
+
+    def __init__(self, root: Path, run: LiveRun) -> None:
+        self.root, self.run, self.seen = root, run, 0.0
+        self.changed = tuple(running_experiments.changed(root, run.base, run.folder)) if run.base else ()
+        self._arms: dict[str, ArmWatch] = {}
+        self._plans: list[ArmPlan] = []
+        self._meter = UseMeter()
+        self._reached = 0  # of STAGES
+
+    def look(self, *, present: bool) -> WatchedRun:
+        """The run now; where it is not `present`, without the stage that it had."""
+        run = self.run if present else replace(self.run, processes=[])
+        if run.stage in STAGES:
+            self._reached = STAGES.index(run.stage)
+        files = RunFiles(self.root, run)
+        if run.processes:
+            self._plans = files.plans()
+        use = self._meter.read([one.pid for one in run.processes])
+        return WatchedRun(
+            experiment=run.name,
+            stage=run.stage,
+            base=run.base,
+            changed=self.changed,
+            spent=time.time() - run.began if run.began else None,
+            arms=tuple(self._arm(files, plan) for plan in self._plans),
+            processors=use.processors if use else None,
+            of_processors=parent_watch.processors(),
+            memory=use.memory if use else None,
+        )
+
+    def _arm(self, files: RunFiles, plan: ArmPlan) -> WatchedArm:
+        state = files.state(plan.arm, self._reached)
+        if state == WAITING:  # what lies there is of another run
+            return WatchedArm(plan.arm, plan.strategy, WAITING, len(plan.numbers))
+        curves, log = files.curves_and_log(plan.arm)
+        known = self._arms.get(plan.arm)
+        if known is None or known.live.curves_file != curves:
+            latest = known.live.latest if known else {}
+            began = next((one.began for one in reversed(files.run.processes)), files.run.began)
+            self._arms[plan.arm] = ArmWatch(plan, LiveArm(curves, log, latest), began)
+        self._arms[plan.arm].plan = plan
+        scripts, logs = files.scripts(plan.arm) if plan.is_script else (None, None)
+        found = self._arms[plan.arm].look(state, scripts, logs)
+        return replace(found, new=()) if known is None and state == DONE else found  # trained before anybody looked
