@@ -80,6 +80,8 @@ class _Lines:
             show("\n".join(watch_text.screen(look.runs, size.columns, 10_000, _marks())))
             return
         for run in look.runs:
+            if not run.stage and run.experiment in self._said:
+                continue
             self._tell(run.experiment, (run.stage, [(arm.state, arm.ended) for arm in run.arms]), watch_text.line(run))
         if look.commands and not look.runs:
             self._tell("", look.commands, watch_text.starting(look.commands))

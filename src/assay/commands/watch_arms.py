@@ -153,7 +153,7 @@ class RunFiles:
         candidate = ArmPlan(CANDIDATE, "", range(first, first + count), epochs, is_script)
         if accepted is None or accepted.name == FLOOR:
             name = params.baseline if accepted is None and params else FLOOR
-            return [ArmPlan(BASELINE, name), candidate]
+            return [ArmPlan(BASELINE, name, range(0 if name == FLOOR else count)), candidate]
         epochs = None if is_script else _epochs_at(self.root, accepted.commit, params.profile if params else None)
         numbers = range(accepted.first, accepted.first + count)
         return [ArmPlan(BASELINE, accepted.name, numbers, epochs, is_script), candidate]
@@ -198,10 +198,24 @@ class RunFiles:
 
     @cached_property
     def _params(self) -> Params | None:
-        try:
-            return params_yaml.resolved(dvc_yaml.parameters(self.layout.root))
-        except (AssayError, OSError):
-            return None
+        return _params_at(self.layout, tuple(map(_written, (self.layout.params, self.layout.pipeline))))
+
+
+@lru_cache(maxsize=8)
+def _params_at(layout: ProjectPaths, _written: tuple[int, ...]) -> Params | None:
+    """Parameters of a run, as long as their files are those that were read; None where they cannot be."""
+    try:
+        return params_yaml.resolved(dvc_yaml.parameters(layout.root))
+    except (AssayError, OSError):
+        return None
+
+
+def _written(path: Path) -> int:
+    """When a file was written last; 0 where it is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 @lru_cache(maxsize=8)

@@ -10,17 +10,17 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from assay.commands.show import show
 from assay.commands.watch_arms import ArmPlan, ArmWatch, RunFiles
 from assay.core.errors import AssayError
+from assay.core.metric_version import metric_name
 from assay.core.paths import STAGES
-from assay.history import live_runs, running_experiments
+from assay.history import experiments, live_runs, running_experiments
+from assay.history.experiments import Experiment
 from assay.history.live_runs import LiveRun
 from assay.replicates.live_arm import LiveArm
-from assay.report.json_rows import ShowRow
-from assay.report.watched_run import DONE, WAITING, WatchedArm, WatchedRun
+from assay.report.watched_run import DONE, TRAINING, WAITING, WatchedArm, WatchedResult, WatchedRun
 from assay.runtime import parent_watch, project_root
-from assay.runtime.stage_processes import UseMeter
+from assay.runtime.stage_processes import ProcessTable, UseMeter
 
 #: seconds without a process after which a run has ended: between two stages DVC is at work
 GRACE = 4.0
@@ -31,7 +31,7 @@ class WatchedEnd:
     """A run that ended; `row` is what it measured, None where nothing of it is recorded."""
 
     experiment: str
-    row: ShowRow | None
+    row: WatchedResult | None
 
 
 @dataclass(frozen=True)
@@ -53,25 +53,58 @@ class ProjectWatch:
     def __init__(self, start: Path) -> None:
         self.root = project_root.find(start).root
         self._runs: dict[tuple[Path, str], _RunWatch] = {}
+        self._gone: list[str] = []  # names of runs whose end was not told yet
 
     def look(self) -> Look:
         """What runs now. A run without a process stays for a moment: the next stage may be about to begin."""
         now = time.monotonic()
-        for run in live_runs.find(self.root):
+        table = ProcessTable()
+        for run in live_runs.find(self.root, table):
             key = run.folder, run.name
             if key not in self._runs:
                 self._runs[key] = _RunWatch(self.root, run)
             self._runs[key].run, self._runs[key].seen = run, now
-        ended = [key for key, one in self._runs.items() if now - one.seen > GRACE]
-        gone = [self._runs.pop(key).run.name for key in ended]
-        runs = [one.look(present=one.seen == now) for one in self._runs.values()]
-        return Look(runs, live_runs.commands(self.root), [WatchedEnd(name, self._row(name)) for name in gone])
+        gone = [key for key, one in self._runs.items() if now - one.seen > GRACE]
+        self._gone += [self._runs.pop(key).run.name for key in gone]
+        runs = [one.look(table, present=one.seen == now) for one in self._runs.values()]
+        commands = live_runs.commands(self.root, table)
+        return Look(runs, commands, self._ended(recording=bool(commands)))
 
-    def _row(self, name: str) -> ShowRow | None:
-        try:
-            return next((row for row in show(self.root).rows if row.name == name), None)
-        except AssayError:
-            return None
+    def _ended(self, *, recording: bool) -> list[WatchedEnd]:
+        """Runs that are gone, with what they measured; those without wait as long as somebody may be `recording`."""
+        if not self._gone:
+            return []
+        rows = _results(self.root)
+        found = [WatchedEnd(name, rows.get(name)) for name in self._gone if name in rows or not recording]
+        self._gone = [name for name in self._gone if recording and name not in rows]
+        return found
+
+
+def _results(root: Path) -> dict[str, WatchedResult]:
+    """Experiment → what it measured, of those that have a verdict."""
+    try:
+        found = experiments.read(root).experiments
+    except AssayError:
+        return {}
+    return {one.name: result for one in found if (result := _result(one)) is not None}
+
+
+def _result(one: Experiment) -> WatchedResult | None:
+    numbers = {key: float(value) for key, value in one.metrics.items() if type(value) in (int, float)}
+    texts = {key: value for key, value in one.metrics.items() if isinstance(value, str)}
+    version = texts.get("metric_version", "")
+    if not texts.get("verdict"):
+        return None
+    return WatchedResult(
+        verdict=texts["verdict"],
+        metric=metric_name(version),
+        metric_version=version,
+        baseline=one.baseline,
+        mean=numbers.get(metric_name(version)),
+        delta=numbers.get("delta"),
+        ci_low=numbers.get("ci_low"),
+        ci_high=numbers.get("ci_high"),
+    )
 
 
 class _RunWatch:
@@ -84,8 +117,9 @@ class _RunWatch:
         self._plans: list[ArmPlan] = []
         self._meter = UseMeter()
         self._reached = 0  # of STAGES
+        self._begun: set[str] = set()  # arms that were seen at work
 
-    def look(self, *, present: bool) -> WatchedRun:
+    def look(self, table: ProcessTable, *, present: bool) -> WatchedRun:
         """The run now; where it is not `present`, without the stage that it had."""
         run = self.run if present else replace(self.run, processes=[])
         if run.stage in STAGES:
@@ -93,7 +127,7 @@ class _RunWatch:
         files = RunFiles(self.root, run)
         if run.processes:
             self._plans = files.plans()
-        use = self._meter.read([one.pid for one in run.processes])
+        use = self._meter.read(table, [one.pid for one in run.processes])
         return WatchedRun(
             experiment=run.name,
             stage=run.stage,
@@ -108,6 +142,10 @@ class _RunWatch:
 
     def _arm(self, files: RunFiles, plan: ArmPlan) -> WatchedArm:
         state = files.state(plan.arm, self._reached)
+        if state == TRAINING:
+            self._begun.add(plan.arm)
+        if state == WAITING and plan.arm in self._begun:
+            state = DONE
         if state == WAITING:  # what lies there is of another run
             return WatchedArm(plan.arm, plan.strategy, WAITING, len(plan.numbers))
         curves, log = files.curves_and_log(plan.arm)

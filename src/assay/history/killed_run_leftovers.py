@@ -49,19 +49,6 @@ def find(root: Path, refs: dict[str, Ref], git_folder: Path) -> Leftovers:
     )
 
 
-def stages_at(root: Path) -> list[str]:
-    """Stages of ours that work in the project at `root` now, the one that was started last at the end."""
-    found = sorted(
-        (pid, command) for pid, (_, command) in _processes(root).items() if stage_processes.is_stage(command)
-    )
-    return [command[command.index("stage") + 1] for _, command in found if command[-1:] != ["stage"]]
-
-
-def drivers_at(root: Path) -> bool:
-    """Whether a run of DVC's is under way in the project at `root`; true as well where no system tells."""
-    return bool(_drivers(_processes(root))) or not Path("/proc/self/cwd").exists()
-
-
 def _rwlock(root: Path) -> Path:
     return (dvc_yaml.dvc_root(root) or root) / RWLOCK
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from assay.core.paths import STAGES
 from assay.history import running_experiments
-from assay.runtime import dvc_yaml, stage_processes
-from assay.runtime.stage_processes import StageProcess
+from assay.runtime import dvc_yaml
+from assay.runtime.stage_processes import ProcessTable, StageProcess
 
 #: stage that trains an accepted strategy or a confirmation, by a request
 MEASURE = "measure"
@@ -37,16 +37,16 @@ class LiveRun:
         return next((name for name in reversed(names) if name in STAGES), names[-1] if names else "")
 
 
-def find(root: Path) -> list[LiveRun]:
+def find(root: Path, table: ProcessTable) -> list[LiveRun]:
     """Runs of the project at `root`, by the time at which they began."""
     groups: dict[Path, list[StageProcess]] = {}
-    for one in _ours(root):
+    for one in _ours(root, table.stages()):
         groups.setdefault(_place(one, groups), []).append(one)
-    noted = {one.folder.resolve(): one for one in running_experiments.noted(root)}
+    noted = {one.folder.resolve(): one for one in running_experiments.noted(root, table)}
     found = [
         LiveRun(
             folder=folder,
-            name=noted[folder].name if folder in noted else _name(group[0], folder == root.resolve()),
+            name=noted[folder].name if folder in noted else _name(group[0], table, folder == root.resolve()),
             base=noted[folder].base if folder in noted else group[0].told.get("DVC_EXP_BASELINE_REV", ""),
             processes=group,
             began=min([one.began for one in group] + ([noted[folder].began] if folder in noted else [])),
@@ -59,14 +59,14 @@ def find(root: Path) -> list[LiveRun]:
     return sorted([*found, *between], key=lambda run: (run.began, str(run.folder)))
 
 
-def commands(root: Path) -> list[str]:
+def commands(root: Path, table: ProcessTable) -> list[str]:
     """Labels of commands at work that run stages of the project at `root`, or are about to."""
     home = root.resolve()
-    near = (one for one in stage_processes.commands() if one.folder.is_relative_to(home) or one.folder in home.parents)
+    near = (one for one in table.commands() if one.folder.is_relative_to(home) or one.folder in home.parents)
     return list(dict.fromkeys(one.label for one in near))
 
 
-def _ours(root: Path) -> list[StageProcess]:
+def _ours(root: Path, stages: Sequence[StageProcess]) -> list[StageProcess]:
     """Stages at work for this project: in its folder, or started for it by DVC or by us elsewhere."""
     home, place = root.resolve(), (dvc_yaml.dvc_root(root) or root).resolve()
     inside = home.relative_to(place)
@@ -79,7 +79,7 @@ def _ours(root: Path) -> list[StageProcess]:
             return False
         return one.name == MEASURE or one.folder.parts[len(one.folder.parts) - len(inside.parts) :] == inside.parts
 
-    return [one for one in stage_processes.find() if ours(one)]
+    return [one for one in stages if ours(one)]
 
 
 def _place(one: StageProcess, groups: dict[Path, list[StageProcess]]) -> Path:
@@ -90,6 +90,6 @@ def _place(one: StageProcess, groups: dict[Path, list[StageProcess]]) -> Path:
     return Path(one.arguments[0]).parent.parent if one.name == MEASURE and one.arguments else one.folder
 
 
-def _name(first: StageProcess, workspace: bool) -> str:
-    label = stage_processes.started_by(first.pid)
+def _name(first: StageProcess, table: ProcessTable, workspace: bool) -> str:
+    label = table.started_by(first.pid)
     return first.told.get("DVC_EXP_NAME") or label or ("assay stage" if workspace else first.folder.name)

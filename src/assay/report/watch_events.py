@@ -9,8 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from assay.report.json_rows import ShowRow
-from assay.report.watched_run import CACHED, DIVERGED, DONE, TRAINING, WatchedArm, WatchedRun
+from assay.report.watched_run import CACHED, DIVERGED, DONE, TRAINING, WatchedArm, WatchedResult, WatchedRun
 
 Event = dict[str, Any]
 
@@ -35,10 +34,10 @@ def of_look(before: Mapping[str, WatchedRun], runs: Sequence[WatchedRun], *, pro
             yield _progress(run)
 
 
-def of_end(experiment: str, row: ShowRow | None) -> Event:
+def of_end(experiment: str, row: WatchedResult | None) -> Event:
     """A run that ended; without `verdict` where none is recorded."""
     found: Event = {"event": "ended", "experiment": experiment}
-    if row is not None and row.verdict:
+    if row is not None:
         found |= {"verdict": row.verdict, "metric": row.metric, "metric_version": row.metric_version}
         found |= {"mean": row.mean, "delta": row.delta, "ci_low": row.ci_low, "ci_high": row.ci_high}
     return _known(found)
@@ -85,7 +84,7 @@ def _progress(run: WatchedRun) -> Event:
                 "seconds_left": _rounded(arm.seconds_left) if arm.state == TRAINING else None,
                 "accelerator_busy": arm.accelerator,
                 "device_memory": arm.device_memory,
-                "data_wait": arm.data_wait,
+                "data_wait": None if arm.data_wait is None else round(arm.data_wait, 4),
             }
         )
         for arm in run.arms

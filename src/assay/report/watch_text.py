@@ -10,8 +10,17 @@ from collections.abc import Iterable, Sequence
 
 from assay.core import sanitize_output
 from assay.report import sparkline
-from assay.report.json_rows import ShowRow
-from assay.report.watched_run import CACHED, DIVERGED, DONE, TRAINING, WAITING, WatchedArm, WatchedReplicate, WatchedRun
+from assay.report.watched_run import (
+    CACHED,
+    DIVERGED,
+    DONE,
+    TRAINING,
+    WAITING,
+    WatchedArm,
+    WatchedReplicate,
+    WatchedResult,
+    WatchedRun,
+)
 
 #: said where nothing runs
 IDLE = "nothing runs here; next: dvc exp run"
@@ -44,14 +53,14 @@ def line(run: WatchedRun) -> str:
 
 
 def starting(commands: Sequence[str]) -> str:
-    """Of commands at work of which no stage has begun."""
-    return f"{', '.join(commands)} is at work; no stage runs yet"
+    """Of commands at work while no stage is."""
+    return f"{', '.join(commands)} is at work; no stage runs now"
 
 
-def ended(experiment: str, row: ShowRow | None) -> str:
+def ended(experiment: str, row: WatchedResult | None) -> str:
     """What became of a run that ended, and the next command."""
     name = sanitize_output.line(experiment)
-    if row is None or not row.verdict:
+    if row is None:
         following = {"dvc repro": "assay report", "assay accept": "assay log"}.get(experiment, "assay status")
         return f"{name} ended, and no verdict is recorded under that name; next: {following}"
     mean = "" if row.mean is None else f"  {row.metric} {row.mean:.4f}"

@@ -65,6 +65,20 @@ class WatchedArm:
 
 
 @dataclass(frozen=True)
+class WatchedResult:
+    """What an ended run measured."""
+
+    verdict: str
+    metric: str
+    metric_version: str
+    baseline: str
+    mean: float | None
+    delta: float | None
+    ci_low: float | None
+    ci_high: float | None
+
+
+@dataclass(frozen=True)
 class WatchedRun:
     """One run, as one look found it."""
 

@@ -32,9 +32,9 @@ class AppendedLines:
                 self._offset = 0 if anew else self._offset
                 stream.seek(self._offset)
                 content = stream.read(MOST)
-        except OSError:  # not there, or a folder; perhaps for a moment
-            anew, self._identity, self._offset, self.modified = self._identity is not None, None, 0, 0.0
-            return anew, []
+        except OSError:  # not there, or a folder: perhaps for a moment, and what was read holds until another is there
+            self._identity, self._offset, self.modified = None, 0, 0.0
+            return False, []
         self._identity, self.modified = identity, state.st_mtime
         whole = content.rpartition(b"\n")[0]
         if not whole:  # not even one; a line longer than all that is read is none

@@ -1,14 +1,14 @@
 """Stages of ours that run on this machine now, the commands that run them, and what they take, as /proc tells.
 
 Covers: Linux; elsewhere nothing is found. Reads, and touches no process. Not covered: which experiment they belong to
-(`history.running_experiments`).
+(`history.live_runs`).
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from assay.runtime import dvc_cli
 
-_PROC = Path("/proc")
+_PROC = "/proc"
 _PROGRAMS = ("assay", "__main__.py")
 #: commands that run stages, in the work tree or in repositories of their own
 _COMMANDS = (
@@ -24,10 +24,14 @@ _COMMANDS = (
     *("accept", "rebaseline", "guard", "profile"),
 )
 _DVC_RUNS = ("run", "exec-run")
+#: words of a command line of DVC's that runs nothing in the workspace
+_ELSEWHERE = {"--temp", "--queue", "--run-all", "exec-run", "queue-worker"}
 #: processes between a stage and the command that it runs for
 _ABOVE = 6
 #: variables of a stage's environment that say for whom DVC runs it
 _TOLD = ("DVC_ROOT", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV")
+#: words of a command line that are looked at for the program
+_FIRST = 4
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,10 @@ class StageProcess:
 class RunningCommand:
     """A command that runs stages, at work in `folder`: `dvc exp run`, `assay sweep`."""
 
-    pid: int
     label: str
     folder: Path
+    began: float  # seconds of the epoch
+    in_workspace: bool  # whether it may run an experiment in the work tree
 
 
 @dataclass(frozen=True)
@@ -60,67 +65,69 @@ class MachineUse:
     memory: int
 
 
-def is_stage(command: Sequence[str]) -> bool:
-    """Whether a command line starts a stage."""
-    return any(Path(word).name in _PROGRAMS and after == "stage" for word, after in pairwise(command[:4]))
+@dataclass(frozen=True)
+class _Process:
+    words: list[str]
+    stat: list[str]  # fields of /proc/PID/stat from the third (the state) on
+
+    @property
+    def parent(self) -> int:
+        return int(self.stat[1])
+
+    @property
+    def spent(self) -> float:
+        """Seconds of processor time, those of its children that ended among them."""
+        return sum(map(int, self.stat[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
-def find() -> list[StageProcess]:
-    """All that this user may look at, the one that was started last at the end."""
-    return sorted(_find(), key=lambda one: (one.began, one.pid))
+class ProcessTable:
+    """All processes at one moment; of those of other users no more than that they are there."""
 
+    def __init__(self) -> None:
+        self._all = {pid: found for pid in _pids() if (found := _process(pid)) is not None}
+        self._boot = time.time() - _uptime()
 
-def _find() -> Iterator[StageProcess]:
-    for folder in _PROC.glob("[0-9]*"):
-        with suppress(OSError, ValueError, IndexError):  # it ended meanwhile, or is somebody else's
-            command = _words(folder / "cmdline")
-            if is_stage(command) and (words := command[command.index("stage") + 1 :]):
-                stat = _stat(folder)
-                environment = dict(word.partition("=")[::2] for word in _words(folder / "environ"))
-                yield StageProcess(
-                    pid=int(folder.name),
-                    parent=int(stat[1]),
-                    name=words[0],
-                    arguments=tuple(word for word in words[1:] if word),
-                    folder=(folder / "cwd").readlink(),
-                    began=_began(stat),
-                    told={name: environment[name] for name in _TOLD if environment.get(name)},
-                )
+    def stages(self) -> list[StageProcess]:
+        """Stages of this user, the one that was started last at the end."""
+        found = (self._stage(pid, one) for pid, one in self._all.items() if is_stage(one.words))
+        return sorted((one for one in found if one is not None), key=lambda one: (one.began, one.pid))
 
+    def commands(self) -> list[RunningCommand]:
+        """Commands of this user that run stages, the one that was started last at the end."""
+        found = []
+        for pid, one in self._all.items():
+            if (label := label_of(one.words)) and (folder := _link(pid, "cwd")) is not None:
+                elsewhere = label != "dvc repro" and bool(_ELSEWHERE & set(one.words))
+                found.append(RunningCommand(label, folder, self._began(one), not elsewhere))
+        return sorted(found, key=lambda one: one.began)
 
-def commands() -> list[RunningCommand]:
-    """Commands of this user that run stages."""
-    found = []
-    for folder in _PROC.glob("[0-9]*"):
-        with suppress(OSError, ValueError):
-            if label := label_of(_words(folder / "cmdline")):
-                found.append(RunningCommand(int(folder.name), label, (folder / "cwd").readlink()))
-    return sorted(found, key=lambda one: one.pid)
-
-
-def label_of(command: list[str]) -> str:
-    """What a command line that runs stages is called; "" where it runs none."""
-    words = [word for word in command if word]
-    if dvc_cli.is_dvc(words) or "dvc" in {Path(word).name for word in words[:4]}:
-        if "repro" in words:
-            return "dvc repro"
-        runs = any(group in ("exp", "experiments") and verb in _DVC_RUNS for group, verb in pairwise(words))
-        return "dvc exp run" if runs else ""
-    begins = (place for place, word in enumerate(words[:4]) if Path(word).name in _PROGRAMS)
-    rest = words[next(begins, len(words)) + 1 :]
-    return f"assay {rest[0]}" if rest and rest[0] in _COMMANDS else ""
-
-
-def started_by(pid: int) -> str:
-    """Label of the next command above a process that runs stages; "" where there is none."""
-    for _ in range(_ABOVE):
-        with suppress(OSError, ValueError, IndexError):
-            pid = int(_stat(_PROC / str(pid))[1])
-            if label := label_of(_words(_PROC / str(pid) / "cmdline")):
+    def started_by(self, pid: int) -> str:
+        """Label of the next command above a process that runs stages; "" where there is none."""
+        for _ in range(_ABOVE):
+            pid = self._all[pid].parent if pid in self._all else 0
+            if pid in self._all and (label := label_of(self._all[pid].words)):
                 return label
-            continue
-        break
-    return ""
+        return ""
+
+    def below(self, pids: Sequence[int]) -> dict[int, float]:
+        """`pids` and all that they started and that is at work → seconds of processor time."""
+        found = new = set(pids) & self._all.keys()
+        while new:
+            new = {pid for pid, one in self._all.items() if one.parent in new} - found
+            found = found | new
+        return {pid: self._all[pid].spent for pid in found}
+
+    def _stage(self, pid: int, one: _Process) -> StageProcess | None:
+        words = one.words[one.words.index("stage") + 1 :]
+        folder = _link(pid, "cwd")
+        if folder is None or not words:
+            return None
+        environment = dict(word.partition("=")[::2] for word in _words(pid, "environ"))
+        told = {name: environment[name] for name in _TOLD if environment.get(name)}
+        return StageProcess(pid, one.parent, words[0], tuple(words[1:]), folder, self._began(one), told)
+
+    def _began(self, one: _Process) -> float:
+        return self._boot + int(one.stat[19]) / os.sysconf("SC_CLK_TCK")
 
 
 class UseMeter:
@@ -129,13 +136,13 @@ class UseMeter:
     def __init__(self) -> None:
         self._before: tuple[float, float] | None = None
 
-    def read(self, pids: Sequence[int]) -> MachineUse | None:
-        """Of `pids` and all below them now; None where nothing can be read."""
-        tree = _below(pids)
+    def read(self, table: ProcessTable, pids: Sequence[int]) -> MachineUse | None:
+        """Of `pids` and all below them now; None where there are none."""
+        tree = table.below(pids)
         if not tree:
             self._before = None
             return None
-        now, spent = time.monotonic(), sum(map(_spent, tree))
+        now, spent = time.monotonic(), sum(tree.values())
         before, self._before = self._before, (now, spent)
         busy = None
         if before is not None and now > before[0] and spent >= before[1]:
@@ -143,46 +150,76 @@ class UseMeter:
         return MachineUse(busy, sum(map(_memory, tree)))
 
 
-def _below(pids: Sequence[int]) -> set[int]:
-    parents: dict[int, int] = {}
-    for folder in _PROC.glob("[0-9]*"):
-        with suppress(OSError, ValueError, IndexError):
-            parents[int(folder.name)] = int(_stat(folder)[1])
-    found = set(pids) & parents.keys()
-    new = found
-    while new:
-        new = {pid for pid, parent in parents.items() if parent in new} - found
-        found |= new
-    return found
+def is_stage(command: Sequence[str]) -> bool:
+    """Whether a command line starts a stage."""
+    return any(after == "stage" and _is_ours(word) for word, after in pairwise(command[:_FIRST]))
 
 
-def _spent(pid: int) -> float:
-    """Seconds of processor time, those of its children that ended among them."""
-    with suppress(OSError, ValueError, IndexError):
-        return sum(map(int, _stat(_PROC / str(pid))[11:15])) / os.sysconf("SC_CLK_TCK")
-    return 0.0
+def label_of(words: Sequence[str]) -> str:
+    """What a command line that runs stages is called; "" where it runs none."""
+    if dvc_cli.is_dvc(list(words)) or any(os.path.basename(word) == "dvc" for word in words[:_FIRST]):  # noqa: PTH119
+        if "repro" in words:
+            return "dvc repro"
+        if "queue-worker" in words:  # it waits for a while when all is done, then ends by itself
+            return "dvc queue"
+        runs = any(group in ("exp", "experiments") and verb in _DVC_RUNS for group, verb in pairwise(words))
+        return "dvc exp run" if runs else ""
+    begins = next((place for place, word in enumerate(words[:_FIRST]) if _is_ours(word)), None)
+    command = words[begins + 1] if begins is not None and begins + 1 < len(words) else ""
+    return f"assay {command}" if command in _COMMANDS else ""
+
+
+def _is_ours(word: str) -> bool:
+    return os.path.basename(word) in _PROGRAMS  # noqa: PTH119  (a path costs ten times as much)
+
+
+def _pids() -> list[int]:
+    with suppress(OSError):
+        return [int(name) for name in os.listdir(_PROC) if name.isdigit()]  # noqa: PTH208
+    return []
+
+
+def _process(pid: int) -> _Process | None:
+    """None where it ended meanwhile."""
+    try:
+        stat = _read(pid, "stat").rpartition(")")[2].split()
+        return _Process(_words(pid, "cmdline"), stat) if len(stat) > 19 else None
+    except OSError:
+        return None
 
 
 def _memory(pid: int) -> int:
     """Bytes; of pages that several processes share, its part."""
-    folder = _PROC / str(pid)
-    with suppress(OSError, ValueError, IndexError):
-        lines = (folder / "smaps_rollup").read_text(encoding="utf-8", errors="replace").splitlines()
+    with suppress(OSError, ValueError, IndexError, StopIteration):
+        lines = _read(pid, "smaps_rollup").split("\n")
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
     with suppress(OSError, ValueError, IndexError):
-        return int((folder / "statm").read_text(encoding="utf-8").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(_read(pid, "statm").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return 0
 
 
-def _words(path: Path) -> list[str]:
-    return path.read_bytes().decode("utf-8", "surrogateescape").split("\0")
+def _link(pid: int, name: str) -> Path | None:
+    """None where it ended meanwhile, or is somebody else's."""
+    try:
+        return Path(os.readlink(f"{_PROC}/{pid}/{name}"))  # noqa: PTH115
+    except OSError:
+        return None
 
 
-def _stat(folder: Path) -> list[str]:
-    """Fields of /proc/PID/stat from the third (the state) on."""
-    return (folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+def _words(pid: int, name: str) -> list[str]:
+    with suppress(OSError):
+        return [word for word in _read(pid, name).split("\0") if word]
+    return []
 
 
-def _began(stat: Sequence[str]) -> float:
-    up = float((_PROC / "uptime").read_text(encoding="utf-8").split()[0])
-    return time.time() - (up - int(stat[19]) / os.sysconf("SC_CLK_TCK"))
+def _read(pid: int | str, name: str) -> str:
+    with open(f"{_PROC}/{pid}/{name}", encoding="utf-8", errors="surrogateescape") as stream:  # noqa: PTH123
+        return stream.read()
+
+
+def _uptime() -> float:
+    try:
+        with open(f"{_PROC}/uptime", encoding="utf-8") as stream:  # noqa: PTH123
+            return float(stream.read().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0.0
