@@ -144,7 +144,7 @@ class RunFiles:
     def plans(self) -> list[ArmPlan]:
         """Both arms; of a confirmation, which has no dvc.yaml, those that it is at work on."""
         if not self.layout.pipeline.is_file():
-            return [ArmPlan(arm, numbers=asked.replicates) for arm, asked in self._requests.items()]
+            return [self._confirmed(arm, asked) for arm, asked in self._requests.items()]
         params = self._params
         draw, accepted = _read(self.layout.draw, Draw), _read(self.layout.accepted, AcceptedStrategy)
         count, is_script = (params.replicates, params.is_script) if params else (0, False)
@@ -157,6 +157,12 @@ class RunFiles:
         epochs = None if is_script else _epochs_at(self.root, accepted.commit, params.profile if params else None)
         numbers = range(accepted.first, accepted.first + count)
         return [ArmPlan(BASELINE, accepted.name, numbers, epochs, is_script), candidate]
+
+    def _confirmed(self, arm: str, asked: MeasureRequest) -> ArmPlan:
+        """An arm of a confirmation; its parameters are those of the tree that it runs in."""
+        process = self._process(MEASURE)
+        params = _stamped(ProjectPaths(process.folder)) if process else None
+        return ArmPlan(arm, numbers=asked.replicates, epochs=params.train.epochs if params else None)
 
     def curves_and_log(self, arm: str) -> tuple[Path, Path]:
         """Files of the arm that grow now, or would."""
@@ -198,7 +204,11 @@ class RunFiles:
 
     @cached_property
     def _params(self) -> Params | None:
-        return _params_at(self.layout, tuple(map(_written, (self.layout.params, self.layout.pipeline))))
+        return _stamped(self.layout)
+
+
+def _stamped(layout: ProjectPaths) -> Params | None:
+    return _params_at(layout, tuple(map(_written, (layout.params, layout.pipeline))))
 
 
 @lru_cache(maxsize=8)

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from assay.baseline.accepted_strategy import FLOOR
 from assay.commands.watch_arms import ArmPlan, ArmWatch, RunFiles
 from assay.core.errors import AssayError
 from assay.core.metric_version import metric_name
@@ -75,7 +76,8 @@ class ProjectWatch:
         if not self._gone:
             return []
         rows = _results(self.root)
-        found = [WatchedEnd(name, rows.get(name)) for name in self._gone if name in rows or not recording]
+        gone = dict.fromkeys(self._gone)  # a command has several, one after the other
+        found = [WatchedEnd(name, rows.get(name)) for name in gone if name in rows or not recording]
         self._gone = [name for name in self._gone if recording and name not in rows]
         return found
 
@@ -114,7 +116,7 @@ class _RunWatch:
         self.root, self.run, self.seen = root, run, 0.0
         self.changed = tuple(running_experiments.changed(root, run.base, run.folder)) if run.base else ()
         self._arms: dict[str, ArmWatch] = {}
-        self._plans: list[ArmPlan] = []
+        self._plans: dict[str, ArmPlan] = {}
         self._meter = UseMeter()
         self._reached = 0  # of STAGES
         self._begun: set[str] = set()  # arms that were seen at work
@@ -126,7 +128,7 @@ class _RunWatch:
             self._reached = STAGES.index(run.stage)
         files = RunFiles(self.root, run)
         if run.processes:
-            self._plans = files.plans()
+            self._plans |= {plan.arm: plan for plan in files.plans()}
         use = self._meter.read(table, [one.pid for one in run.processes])
         return WatchedRun(
             experiment=run.name,
@@ -134,7 +136,7 @@ class _RunWatch:
             base=run.base,
             changed=self.changed,
             spent=time.time() - run.began if run.began else None,
-            arms=tuple(self._arm(files, plan) for plan in self._plans),
+            arms=tuple(self._arm(files, plan) for plan in self._plans.values()),
             processors=use.processors if use else None,
             of_processors=parent_watch.processors(),
             memory=use.memory if use else None,
@@ -146,11 +148,11 @@ class _RunWatch:
             self._begun.add(plan.arm)
         if state == WAITING and plan.arm in self._begun:
             state = DONE
-        if state == WAITING:  # what lies there is of another run
-            return WatchedArm(plan.arm, plan.strategy, WAITING, len(plan.numbers))
+        if state == WAITING or (plan.strategy == FLOOR and not plan.numbers):  # what lies there is of another run
+            return WatchedArm(plan.arm, plan.strategy, state, len(plan.numbers))
         curves, log = files.curves_and_log(plan.arm)
         known = self._arms.get(plan.arm)
-        if known is None or known.live.curves_file != curves:
+        if known is None or (known.live.curves_file != curves and state == TRAINING):
             latest = known.live.latest if known else {}
             began = next((one.began for one in reversed(files.run.processes)), files.run.began)
             self._arms[plan.arm] = ArmWatch(plan, LiveArm(curves, log, latest), began)

@@ -23,10 +23,10 @@ _FIRST = ("replicate", "seed", "epoch", "train_loss", "validation_loss")
 #: points of one replicate that are kept: beyond, every other one goes
 MOST = 2_000
 
-_ENDED = re.compile(r"replicate (\d+) \(seed (\d+)\): (.+)")
-_SECONDS = re.compile(r"(?:^|, )([\d.]+) s(?:,|$)")
-_BUSY = re.compile(r"epoch \S+: accelerator (\d+) % busy, peak memory (\d+) bytes")
-_WAIT = re.compile(r"epoch \S+: ([\d.]+) % of the time waiting for data")
+_ENDED = re.compile(r"replicate (\d{1,12}) \(seed (\d{1,12})\): (.+)")
+_SECONDS = re.compile(r"(?:^|, )(\d{1,12}(?:\.\d+)?) s(?:,|$)")
+_BUSY = re.compile(r"epoch \S+: accelerator (\d{1,3}) % busy, peak memory (\d{1,18}) bytes")
+_WAIT = re.compile(r"epoch \S+: (\d{1,3}(?:\.\d+)?) % of the time waiting for data")
 
 
 class CurvePoint(NamedTuple):
@@ -108,7 +108,8 @@ class LiveArm:
             number, seed, *cells = line.split(",")
             epoch, train, validation, *more = (float(cell) if cell else math.nan for cell in cells)
             values = dict(zip(self._names, more, strict=True))
-            return CurvePoint(int(number), int(seed), epoch, train, validation, values) if epoch >= 0 else None
+            point = CurvePoint(int(number), int(seed), epoch, train, validation, values)
+            return point if 0 <= epoch < math.inf else None
         except ValueError:
             return None
 

@@ -26,6 +26,8 @@ from assay.report.watched_run import (
 IDLE = "nothing runs here; next: dvc exp run"
 #: said between two stages, and behind the last one
 BETWEEN = "DVC is at work"
+#: command that ended → the one that shows what came of it
+_AFTER = {"dvc repro": "assay report", "dvc exp run": "assay show", "assay accept": "assay log"}
 #: marks of a curve
 _WIDTH = 32
 #: lines of replicates of an arm that are shown on any terminal
@@ -61,8 +63,9 @@ def ended(experiment: str, row: WatchedResult | None) -> str:
     """What became of a run that ended, and the next command."""
     name = sanitize_output.line(experiment)
     if row is None:
-        following = {"dvc repro": "assay report", "assay accept": "assay log"}.get(experiment, "assay status")
-        return f"{name} ended, and no verdict is recorded under that name; next: {following}"
+        if following := _AFTER.get(experiment, "assay show" if experiment.startswith("assay ") else ""):
+            return f"{name} has ended; next: {following}"
+        return f"{name} ended, and no verdict is recorded under that name; next: assay status"
     mean = "" if row.mean is None else f"  {row.metric} {row.mean:.4f}"
     delta = "" if row.delta is None else f"  {row.delta:+.4f} against {row.baseline}"
     return f"{name}: {sanitize_output.line(f'{row.verdict}{mean}{delta}')}; next: assay report {name}"

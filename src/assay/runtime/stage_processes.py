@@ -26,8 +26,8 @@ _COMMANDS = (
 _DVC_RUNS = ("run", "exec-run")
 #: words of a command line of DVC's that runs nothing in the workspace
 _ELSEWHERE = {"--temp", "--queue", "--run-all", "exec-run", "queue-worker"}
-#: processes between a stage and the command that it runs for
-_ABOVE = 6
+#: processes above a stage that are looked at
+_ABOVE = 12
 #: variables of a stage's environment that say for whom DVC runs it
 _TOLD = ("DVC_ROOT", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV")
 #: words of a command line that are looked at for the program
@@ -102,12 +102,12 @@ class ProcessTable:
         return sorted(found, key=lambda one: one.began)
 
     def started_by(self, pid: int) -> str:
-        """Label of the next command above a process that runs stages; "" where there is none."""
+        """Label of the topmost command above a process that runs stages; "" where there is none."""
+        found = ""
         for _ in range(_ABOVE):
             pid = self._all[pid].parent if pid in self._all else 0
-            if pid in self._all and (label := label_of(self._all[pid].words)):
-                return label
-        return ""
+            found = (label_of(self._all[pid].words) if pid in self._all else "") or found
+        return found
 
     def below(self, pids: Sequence[int]) -> dict[int, float]:
         """`pids` and all that they started and that is at work → seconds of processor time."""
