@@ -222,3 +222,16 @@ def test_whole_lines_where_no_terminal_is(training, capsys, monkeypatch) -> None
     assert lines[0].startswith("wide: train: candidate: 0 of 2 replicates, epoch 2 of 20")
     assert lines[-1] == "wide ended, and no verdict is recorded under that name; next: assay status"
     assert "\x1b" not in "".join(lines) and len(lines) <= 3
+
+
+def test_files_of_an_earlier_run_are_not_those_of_this_one(training) -> None:
+    """A stage by hand writes over them once it has read its data; DVC removes them before."""
+    layout = ProjectPaths(training.path)
+    for path in (layout.curves("candidate"), layout.log("candidate")):
+        os.utime(path, (time.time() - 60, time.time() - 60))
+    watch = ProjectWatch(training.path)
+    with stage(training.path, "train", DVC_EXP_NAME="wide"):
+        arm = watch.look().runs[0].arms[1]
+        assert (arm.state, arm.planned, arm.ended, arm.replicates[0].epoch) == ("training", 10, 0, None)
+        layout.curves("candidate").write_text(f"{HEADER}0,7,1,0.9,0.8\n", encoding="utf-8")
+        assert watch.look().runs[0].arms[1].replicates[0].epoch == 1

@@ -42,6 +42,9 @@ BASELINE, CANDIDATE = ARMS
 STAGE_OF = {BASELINE: "baseline", CANDIDATE: "train"}
 #: stage that trains the candidate beside its baseline
 BESIDE = "warm_candidate_cache"
+_TRAINS = {*STAGE_OF.values(), BESIDE, MEASURE}
+#: seconds by which clocks of processes and files differ at most
+_LATE = 1.0
 #: seconds back that the pace of a training is taken from, and that it takes at least
 _SPAN, _LEAST = 60.0, 5.0
 
@@ -172,6 +175,13 @@ class RunFiles:
         if arm == CANDIDATE and self._beside is not None:
             return self._beside / "curves.csv", self._beside / "log"
         return self.layout.curves(arm), self.layout.log(arm)
+
+    def has_begun(self, arm: str) -> bool:
+        """Whether a file of the arm was written since its stage began: until then those of another run lie there, but
+        where DVC removed them. A script writes logs of its replicates first."""
+        began = max((one.began for one in self.run.processes if one.name in _TRAINS), default=0.0)
+        places = (*self.curves_and_log(arm), self.layout.logs(arm))
+        return any(_written(path) >= (began - _LATE) * 1e9 for path in places)
 
     def state(self, arm: str, reached: int) -> str:
         """Of an arm, where the run has come as far as stage number `reached` of all."""

@@ -19,7 +19,7 @@ from assay.history import experiments, live_runs, running_experiments
 from assay.history.experiments import Experiment
 from assay.history.live_runs import LiveRun
 from assay.replicates.live_arm import LiveArm
-from assay.report.watched_run import DONE, TRAINING, WAITING, WatchedArm, WatchedResult, WatchedRun
+from assay.report.watched_run import DONE, TRAINING, WAITING, WatchedArm, WatchedReplicate, WatchedResult, WatchedRun
 from assay.runtime import parent_watch, project_root
 from assay.runtime.stage_processes import ProcessTable, UseMeter
 
@@ -152,6 +152,9 @@ class _RunWatch:
             return WatchedArm(plan.arm, plan.strategy, state, len(plan.numbers))
         curves, log = files.curves_and_log(plan.arm)
         known = self._arms.get(plan.arm)
+        if state == TRAINING and known is None and not files.has_begun(plan.arm):
+            waiting = tuple(WatchedReplicate(number, WAITING) for number in plan.numbers)
+            return WatchedArm(plan.arm, plan.strategy, state, len(waiting), plan.epochs, waiting)
         if known is None or (known.live.curves_file != curves and state == TRAINING):
             latest = known.live.latest if known else {}
             began = next((one.began for one in reversed(files.run.processes)), files.run.began)
