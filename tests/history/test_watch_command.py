@@ -232,6 +232,6 @@ def test_files_of_an_earlier_run_are_not_those_of_this_one(training) -> None:
     watch = ProjectWatch(training.path)
     with stage(training.path, "train", DVC_EXP_NAME="wide"):
         arm = watch.look().runs[0].arms[1]
-        assert (arm.state, arm.planned, arm.ended, arm.replicates[0].epoch) == ("training", 10, 0, None)
+        assert (arm.state, arm.planned, arm.ended, arm.replicates[0].epoch) == ("training", 2, 0, None)
         layout.curves("candidate").write_text(f"{HEADER}0,7,1,0.9,0.8\n", encoding="utf-8")
         assert watch.look().runs[0].arms[1].replicates[0].epoch == 1
