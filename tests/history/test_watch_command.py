@@ -187,6 +187,8 @@ def test_what_dvc_left_is_no_run(training, capsys) -> None:
     with process(root, "dvc", "exp", "run"):
         assert [run.experiment for run in ProjectWatch(root).look().runs] == [], "noted before this one began"
         note(root, "now", root, training.head)
+        with stage(root, "train", DVC_ROOT=str(root)):
+            assert [run.experiment for run in ProjectWatch(root).look().runs] == ["now"], "not the one before it"
         assert [(run.experiment, run.stage) for run in ProjectWatch(root).look().runs] == [("now", "")]
 
 

@@ -57,8 +57,8 @@ def noted(root: Path, table: ProcessTable) -> list[RunningExperiment]:
     """
     found = {}
     stages, commands = table.stages(), table.commands()
-    for note in _notes(root):
-        place = note.folder.resolve()
+    newest = {note.folder.resolve(): note for note in sorted(_notes(root), key=lambda note: note.written)}
+    for place, note in newest.items():
         names = [one.name for one in stages if one.folder == place]
         driven = any(
             one.began <= note.written + _LATE and (one.in_workspace or not note.in_workspace)
