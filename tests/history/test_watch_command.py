@@ -168,9 +168,12 @@ def test_a_run_from_its_stages_to_its_end(training, monkeypatch) -> None:
         },
     )
     time.sleep(0.01)
+    with curves.open("a") as stream:
+        stream.write("1,8,1,0.7,0.6\n")
     look = watch.look()
-    assert not look.runs and look.is_idle
+    assert [point.replicate for point in look.runs[0].arms[1].new] == [1], "written last, and told before the end"
     assert [(one.experiment, one.row.verdict, one.row.mean) for one in look.ended] == [("wide", "progress", 0.9)]
+    assert watch.look().is_idle
 
 
 def test_what_dvc_left_is_no_run(training, capsys) -> None:

@@ -65,9 +65,9 @@ class ProjectWatch:
             if key not in self._runs:
                 self._runs[key] = _RunWatch(self.root, run)
             self._runs[key].run, self._runs[key].seen = run, now
+        runs = [one.look(table, present=one.seen == now) for one in self._runs.values()]  # also what a run wrote last
         gone = [key for key, one in self._runs.items() if now - one.seen > GRACE]
         self._gone += [self._runs.pop(key).run.name for key in gone]
-        runs = [one.look(table, present=one.seen == now) for one in self._runs.values()]
         commands = live_runs.commands(self.root, table)
         return Look(runs, commands, self._ended(recording=bool(commands)))
 

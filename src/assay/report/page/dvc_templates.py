@@ -17,11 +17,15 @@ from assay.report.page import chart_specs
 from assay.report.page.chart_specs import BASELINE, CANDIDATE, COLOURS, DASHES, INK, LINE, Interval, Spec
 
 #: what DVC fills in
-DATA, TITLE, X, Y, Y_LABEL = (f"<DVC_METRIC_{name}>" for name in ("DATA", "TITLE", "X", "Y", "Y_LABEL"))
+DATA, TITLE, X, Y, Y_LABEL, ZOOM = (
+    f"<DVC_METRIC_{name}>" for name in ("DATA", "TITLE", "X", "Y", "Y_LABEL", "ZOOM_AND_PAN")
+)
 #: panels beside each other
 _COLUMNS = 2
 #: cases that are drawn of a revision
 _CASES = 30
+#: file and column that a row comes from: DVC tells both in one, or each by itself
+_SOURCE = "(datum['filename::field'] || '') + (datum.filename || '') + (datum.field || '')"
 _REVISION = {"field": "rev", "type": "nominal", "title": None}
 
 
@@ -46,8 +50,9 @@ def _curves() -> Spec:
     return _template(
         spec,
         [
-            _made("arm", "indexof(datum.filename, 'baseline') >= 0 ? 'baseline' : 'candidate'"),
-            _made("part", "datum.field === 'train_loss' ? 'training' : 'validation'"),
+            _made("source", _SOURCE),
+            _made("arm", "test(/curves-baseline/, datum.source) ? 'baseline' : 'candidate'"),
+            _made("part", "test(/train_loss/, datum.source) ? 'training' : 'validation'"),
             _number("loss", Y),
             _number("epoch", X),
             {"filter": "isValid(datum.loss)"},
@@ -55,6 +60,7 @@ def _curves() -> Spec:
         [[], mean, last],
         ["arm", "part", "epoch", "loss"],
         hover=1,
+        zooms=True,
     )
 
 
@@ -83,7 +89,7 @@ def _replicates() -> Spec:
 
 
 def _intervals() -> Spec:
-    """Of `results/slices.csv`: the difference of each slice with its interval; classes and ensembles have none."""
+    """Of `results/slices.csv`: the difference of each slice with its interval, and of each class in F1, without one."""
     spec = chart_specs.intervals([Interval("slice", 0.0, 0.0, 0.0)], 0.0, "difference to the baseline")
     for layer in spec["layer"]:
         x = layer["encoding"]["x"]
@@ -91,7 +97,8 @@ def _intervals() -> Spec:
     return _template(
         spec,
         [
-            _made("name", "datum.by === 'slice' ? datum.name : datum.by + ' ' + datum.name"),
+            {"filter": "datum.by === 'slice' || datum.metric === 'f1'"},
+            _made("name", "datum.by === 'slice' ? datum.name : 'F1 of ' + datum.name"),
             _number("delta", "delta"),
             _number("low", "ci_low"),
             _number("high", "ci_high"),
@@ -113,6 +120,7 @@ def _reliability() -> Spec:
         [None, [], []],
         ["arm", "confidence", "accuracy", "predictions"],
         hover=2,
+        zooms=True,
     )
 
 
@@ -137,15 +145,21 @@ def _cases() -> Spec:
         [[]],
         ["name", "id", "baseline", "candidate", "change"],
         hover=0,
-    )
+    ) | {"resolve": {"scale": {"y": "independent"}}}
 
 
 def _template(
-    spec: Spec, common: Sequence[Spec], layers: Sequence[Sequence[Spec] | None], shown: Sequence[str], *, hover: int
+    spec: Spec,
+    common: Sequence[Spec],
+    layers: Sequence[Sequence[Spec] | None],
+    shown: Sequence[str],
+    *,
+    hover: int,
+    zooms: bool = False,
 ) -> Spec:
     """`spec` over DVC's data: `common` transforms, then those of each layer; None for one with data of its own.
 
-    The layer number `hover` says the columns `shown` to a pointer.
+    The layer number `hover` says the columns `shown` to a pointer, and takes the wheel where the chart `zooms`.
     """
     drawn = []
     for place, (layer, transforms) in enumerate(zip(spec["layer"], layers, strict=True)):
@@ -154,6 +168,7 @@ def _template(
         if place == hover:
             tooltip = [{"field": name, "type": "nominal"} for name in shown]
             own["encoding"] = {**own["encoding"], "tooltip": tooltip}
+            own |= {"params": [ZOOM]} if zooms else {}
         if own.get("data", {}).get("values") != []:
             drawn.append(own)
     size = {key: spec[key] for key in ("width", "height")}
