@@ -25,11 +25,12 @@ DONE, RUNNING, QUEUED = "done", "running", "queued"
 
 
 def show(start: Path) -> ShowRows:
-    """The experiments of the project at `start`: running and queued ones, those against today's baseline, the others."""
+    """The experiments of the project at `start`: under way and queued, against today's baseline, then the others."""
     root = project_root.find(start).root
     found, queued = read(root).experiments, queued_experiments.find(root)
     with reading(root) as objects:
-        compared = changes(root, [(item.base, item.commit) for item in (*found, *queued)], objects)
+        pairs = [*((one.base, one.commit) for one in found), *((one.base, one.commit) for one in queued)]
+        compared = changes(root, pairs, objects)
     changed = {commit: one.parts for commit, one in compared.items()}
     rows = [_row(item, changed.get(item.commit, [])) for item in found]
     today = _baseline(root)
