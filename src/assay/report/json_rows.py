@@ -59,7 +59,7 @@ class ShowRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShowRows(Record, frozen=True, kw_only=True):
-    """What `assay show --json` prints: experiments under way and queued, then groups that can be compared, the best first."""
+    """What `assay show --json` prints: running and queued experiments, then comparable groups, the best first."""
 
     rows: list[ShowRow]
 
