@@ -257,6 +257,28 @@ def test_masks(build: Build, tmp_path: Path) -> None:
     close(made.packed(tmp_path / "model").each(pixels[made.rows]), made.stored)
 
 
+SEVERAL = """
+from torch import nn
+
+def prepare(): ...
+
+def model(shape, outputs):
+    return nn.Sequential(nn.Linear(shape[0], outputs["place"] * 2), nn.Unflatten(1, (2, outputs["place"])))
+
+def loss(outputs, targets):
+    return (outputs[:, 0] - targets["place"]).square().mean() + outputs[:, 1].square().mean()
+"""
+
+
+def test_several_targets(build: Build, tmp_path: Path) -> None:
+    """Whatever shape predictions have, they keep it: that of the targets' table is another."""
+    inputs = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    raw = {"inputs": inputs, "targets": {"place": inputs[:, :2], "other": inputs[:, 1:]}}
+    made = build(SEVERAL, raw)
+    assert made.stored.shape == (2, 10, 2, 2)
+    close(made.packed(tmp_path / "model").each(inputs[made.rows]), made.stored)
+
+
 RAGGED = """
 from assay.ready.padding import collate
 import torch

@@ -226,7 +226,8 @@ class Predictor:
             if len(wanted) > 1 and tuple(outputs.shape) == second != (*wanted, len(self.classes)):
                 return outputs.softmax(1).movedim(1, -1)
             return outputs.softmax(-1)
-        return outputs.reshape(wanted) if outputs.numel() == np.prod(wanted) else outputs
+        several = isinstance(self.info["outputs"], dict)  # targets are a table then, and predictions are not
+        return outputs if several or outputs.numel() != np.prod(wanted) else outputs.reshape(wanted)
 
     def _are_chances(self, outputs: Tensor) -> bool:
         """Whether a loop's module gives probabilities already, as when it was measured."""
