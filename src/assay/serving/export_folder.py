@@ -22,7 +22,7 @@ from assay.core import params_yaml
 from assay.core.errors import AssayError, UsageError
 from assay.core.json_encoding import json_form
 from assay.core.params_yaml import SPAN, Params
-from assay.core.paths import IN_PROJECT, ProjectPaths
+from assay.core.paths import IN_PROJECT, PARAMS, ProjectPaths
 from assay.data import storage
 from assay.data.storage import Examples
 from assay.replicates import safetensors_check
@@ -83,7 +83,7 @@ def needed(strategy: str, tree: Path) -> list[str]:
     members = task_source.read(tree, task, "learning").names
     given = params_yaml.as_given(asked) if "fit" in members else asked.model
     if json_form(given) != given:
-        where = "params.yaml" if "fit" in members else "model: in its params.yaml"
+        where = PARAMS if "fit" in members else f"model: in its {PARAMS}"
         raise UsageError(
             f"{strategy}: {where} has a date, or a key that is no text, which model.json cannot hold",
             hint="write it as text, read it in model(), and accept that",
