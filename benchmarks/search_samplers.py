@@ -1,4 +1,4 @@
-"""Who finds the better setting at the same budget: Sobol, random, grid, TPE, and what `assay search` does; seeds fixed.
+"""Who finds the better setting at the same budget: Sobol, random, grid, TPE after 16 or 64 points; seeds fixed.
 
 Six synthetic spaces and three real ones: tables of scikit-learn's models on bundled data, every setting trained on five
 seeds, so that a search reads a training and does none. A search sees each setting on two replicates with noise; what
@@ -34,7 +34,7 @@ from assay.search.generations import Proposal, Told
 
 SEED = 20261130
 REPLICATES, NOISE = 2, 0.1
-METHODS = ("sobol", "random", "grid", "tpe", "default")
+METHODS = ("sobol", "random", "grid", "random, TPE", "16, TPE", "64, TPE")
 
 
 class Problem(NamedTuple):
@@ -200,10 +200,10 @@ def proposed(
     space: SearchSpace, method: str, told: list[Told], generation: int, seed: int, rng: np.random.Generator, fixed: list
 ) -> list[Proposal]:
     count = generations.SIZE
-    start = {"sobol": math.inf, "default": generations.SOBOL_SETTINGS, "tpe": 2 * count}.get(method, 0)
+    start = {"sobol": math.inf, "64, TPE": 64, "16, TPE": 16}.get(method, 0)
     if method == "grid":
         return [Proposal(one) for one in fixed[len(told) : len(told) + count]]
-    if method == "random" or (method == "tpe" and len(told) < start):
+    if method == "random" or (method == "random, TPE" and len(told) < 16):
         return [Proposal(space.setting(list(rng.random(len(space.searched))))) for _ in range(count)]
     if len(told) < start:
         return generations.sobol(space, [one.setting for one in told], len(told), count, seed)

@@ -19,9 +19,11 @@ from assay.core.search_space import SearchSpace, Setting, same
 
 #: settings of a generation
 SIZE = 8
-#: settings up to which points of the Sobol sequence are tried
-SOBOL_SETTINGS = 64
+#: purpose of the seeds: they judge nothing
+SEARCH_PURPOSE = "search"
 SOBOL, TPE, AUTO = "sobol", "tpe", "auto"
+#: sampler that was asked for → settings up to which points of the Sobol sequence are tried
+SOBOL_SETTINGS = {AUTO: 64.0, TPE: 16.0, SOBOL: math.inf}
 #: points that may be passed over for one new setting, before a space of few settings counts as used up
 PASSED = 256
 #: how often TPE is asked again where it proposes what was tried
@@ -47,7 +49,7 @@ class Told:
 
 def sampler(tried: int, asked: str) -> str:
     """Who proposes the next generation after so many settings."""
-    return (SOBOL if tried < SOBOL_SETTINGS else TPE) if asked == AUTO else asked
+    return SOBOL if tried < SOBOL_SETTINGS[asked] else TPE
 
 
 def sobol(space: SearchSpace, tried: Sequence[Setting], first: int, count: int, seed: int) -> list[Proposal]:
@@ -119,3 +121,8 @@ def mean(scores: Sequence[float | None], worst: float | None) -> float | None:
     placed = [worst if one is None or not math.isfinite(one) else one for one in scores]
     values = [one for one in placed if one is not None]
     return float(np.mean(values)) if values and len(values) == len(placed) else None
+
+
+def require_tpe() -> None:
+    """Raises UsageError, naming what installs it, where Optuna is not there."""
+    importlib.import_module("assay.search.tpe_proposals")

@@ -7,14 +7,18 @@ rebuilt, in the order of the settings' numbers, with a seed of its own for each 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from assay.core.search_space import SearchKey, SearchSpace, Setting, applies
 from assay.search.optuna_package import optuna
 
 
 def propose(
-    space: SearchSpace, told: Sequence[tuple[Setting, float]], count: int, seed: int, direction: str
+    space: SearchSpace,
+    told: Sequence[tuple[Setting, float]],
+    count: int,
+    seed: int,
+    direction: Literal["minimize", "maximize"],
 ) -> list[Setting]:
     """`count` settings for what was `told`: settings of the space with a value each, in canonical order."""
     # every setting that was told counts from the first: the Sobol sequence was the start

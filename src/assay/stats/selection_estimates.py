@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Places = NDArray[np.intp]
+Mask = NDArray[np.bool_]
 #: settings below which no estimate is given: "confirm"
 FEWEST = 10
 #: a contender is within so many standard errors (of a paired difference) of the best
@@ -35,7 +37,7 @@ def residual_variance(base: Array) -> Array:
     return np.asarray((rest**2).sum((-1, -2)) / freedom if freedom else np.full(base.shape[:-2], np.nan))
 
 
-def contenders(base: Array, extra: Array) -> Array:
+def contenders(base: Array, extra: Array) -> Mask:
     """(…, k) which settings get as many replicates more: those close to the best that have none yet, the best first.
 
     `base` and `extra` (…, k, r), higher is better; `extra` is nan where a setting has none.
@@ -45,13 +47,13 @@ def contenders(base: Array, extra: Array) -> Array:
     gap = means.max(-1, keepdims=True) - means
     close = (gap <= CLOSE * error[..., None]) & ~doubled
     place = np.argsort(np.argsort(np.where(close, gap, np.inf), axis=-1, kind="stable"), axis=-1)
-    return close & (place < CONTENDERS)
+    return np.asarray(close & (place < CONTENDERS))
 
 
-def ranking(base: Array, extra: Array) -> Array:
+def ranking(base: Array, extra: Array) -> Places:
     """(…, k) numbers of the settings from best to worst by all of their replicates; those with `extra` ones first."""
     means, doubled = _means(base, extra), ~np.isnan(extra[..., 0])
-    return np.lexsort((-means, ~doubled), axis=-1)
+    return np.asarray(np.lexsort((-means, ~doubled), axis=-1))
 
 
 def raw(base: Array, extra: Array) -> Array:
