@@ -77,6 +77,7 @@ def search(
         raise UsageError(f"another assay search {name} is at work", hint="wait for it, or give this one another name")
     try:
         recorded = search_records.read(layout.root, name)
+        _check_whole(name, recorded, say)
         made.check_same(recorded)
         for line in search_text.opening(made.name, made.plan, made.outside, len(recorded.finished)):
             say(line)
@@ -110,6 +111,17 @@ def state_of(made: SearchSetup, recorded: RecordedSearch, starts: Callable[[], l
         tried=[TriedSetting(one.number, one.values, of, one.point) for one, of in recorded.settings()],
         scores={key: one.scores for key, one in recorded.finished.items()},
     )
+
+
+def _check_whole(name: str, recorded: RecordedSearch, say: Say) -> None:
+    """Raises UsageError where the path of the search cannot be known any more; a lost score is measured again."""
+    if recorded.broken:
+        raise UsageError(
+            f"{recorded.broken} in {search_records.ref(name)} is damaged: {recorded.damaged[recorded.broken]}",
+            hint=f"assay search {name}-2 begins a new one; what is the same is not trained again",
+        )
+    for path, why in recorded.damaged.items():
+        say(f"{path} is damaged, and is measured again: {why}")
 
 
 def _needs_optuna(made: SearchSetup) -> None:

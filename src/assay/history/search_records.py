@@ -6,7 +6,7 @@ ever added, so a search that was killed is what its records say. Not covered: wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -87,6 +87,11 @@ class RecordedSearch:
     use: DeviceUse | None = None
     damaged: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def broken(self) -> str:
+        """The first record without which the path of the search is not known; "" where there is none damaged."""
+        return next((path for path in self.damaged if path.startswith("generations/") or path == TERMS), "")
+
     def settings(self) -> list[tuple[AskedSetting, int]]:
         """Every setting in canonical order, with the number of its generation."""
         return [(setting, one.number) for one in self.generations for setting in one.settings]
@@ -140,9 +145,20 @@ def add_finished(home: Path, name: str, finished: FinishedSetting) -> None:
 
 
 def _add(home: Path, name: str, path: str, record: msgspec.Struct) -> None:
-    """One file more. What is recorded already stays: the first to finish has measured it."""
+    """One file more. What is recorded already stays, as the first to finish has measured it; a damaged one does not."""
     content = msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
-    more: Callable[[append_only_ref.Grown], Mapping[str, bytes]] = lambda now: (  # noqa: E731
-        {} if path in now.files else {path: content}
-    )
+
+    def more(now: append_only_ref.Grown) -> Mapping[str, bytes]:
+        return {} if _readable(now.files.get(path), type(record)) else {path: content}
+
     append_only_ref.grow(home, ref(name), more)
+
+
+def _readable(content: bytes | None, kind: type[msgspec.Struct]) -> bool:
+    if content is None:
+        return False
+    try:
+        msgspec.json.decode(content, type=kind)
+    except DAMAGE:
+        return False
+    return True

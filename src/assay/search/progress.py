@@ -54,12 +54,12 @@ class ToAsk:
 
 @dataclass(frozen=True)
 class SearchStanding:
-    """A table of settings that finished: `numbers` (k,), `base` and `extra` (k, r), nan where there are no more.
+    """A table of settings that finished: their `numbers` (k,), `base` and `extra` (k, r), nan where there are no more.
 
     Values are as the metric has them, times `sign`: higher is better.
     """
 
-    numbers: list[int]
+    numbers: NDArray[np.int64]
     base: Array
     extra: Array
     sign: float
@@ -67,17 +67,18 @@ class SearchStanding:
     @property
     def ranked(self) -> list[int]:
         """Numbers of the settings from best to worst."""
-        return [self.numbers[int(place)] for place in selection_estimates.ranking(self.base, self.extra)]
+        return [int(one) for one in self.numbers[selection_estimates.ranking(self.base, self.extra)]]
 
 
 @dataclass(frozen=True)
 class _FinishedTable:
-    """First replicates (k, r) in canonical order. `more`: place → additional ones, None where one of them diverged."""
+    """Replicates (k, r) in canonical order: the first ones, and additional ones, nan where one of them diverged."""
 
-    numbers: list[int]
+    numbers: NDArray[np.int64]
     generations: NDArray[np.int64]
     base: Array
-    more: Mapping[int, list[float] | None]
+    has_more: NDArray[np.bool_]
+    more: Array
 
 
 @dataclass(frozen=True)
@@ -95,48 +96,49 @@ class SearchState:
 
     def next(self, settings: int) -> ToTrain | ToAsk | None:
         """The next step of a search over so many settings; None where it is done."""
+        return self.pending() or self._ask(1 + max((one.generation for one in self.tried), default=-1), settings)
+
+    def pending(self) -> ToTrain | None:
+        """What has been asked for and is not trained yet."""
         doubled: set[int] = set()
-        count = 1 + max((one.generation for one in self.tried), default=-1)
-        for generation in range(count):
-            missing = [one for one in self.tried if one.generation == generation and (one.number, 0) not in self.scores]
-            if missing:
+        parts: dict[int, list[TriedSetting]] = {}
+        for one in self.tried:
+            parts.setdefault(one.generation, []).append(one)
+        for generation, part in sorted(parts.items()):
+            if missing := [one for one in part if (one.number, 0) not in self.scores]:
                 first = missing[:1] if missing[0].number == 0 else missing  # it says what the others will cost
                 return ToTrain(generation, 0, first)
             close = self._contenders(generation, doubled)
             doubled |= {one.number for one in close}
             if missing := [one for one in close if (one.number, 1) not in self.scores]:
                 return ToTrain(generation, 1, missing)
-        return self._ask(count, settings)
+        return None
 
     def standing(self, generation: int | None = None, doubled: set[int] | None = None) -> SearchStanding:
         """Settings of the space that finished, up to `generation`; additional replicates of `doubled` ones alone."""
-        every, r = self._finished, self.plan.replicates
-        extra = np.full((len(every.numbers), r), np.nan)
+        every = self._finished
         keep = np.ones(len(every.numbers), bool) if generation is None else every.generations <= generation
-        for place in every.more if doubled is None else [one for one in every.more if every.numbers[one] in doubled]:
-            found = every.more[place]
-            keep[place] &= found is not None
-            extra[place] = np.nan if found is None else found
+        use = every.has_more if doubled is None else every.has_more & np.isin(every.numbers, list(doubled))
+        keep &= ~(use & np.isnan(every.more[:, 0]))  # diverged later
+        base, more = every.base[keep], np.where(use[:, None], every.more, np.nan)[keep]
         sign = 1.0 if self.direction == "maximize" else -1.0
-        numbers = [number for number, is_kept in zip(every.numbers, keep, strict=True) if is_kept]
-        return SearchStanding(numbers, sign * every.base[keep], sign * extra[keep], sign)
+        return SearchStanding(every.numbers[keep], sign * base, sign * more, sign)
 
     @cached_property
     def _finished(self) -> _FinishedTable:
         """Settings of the space whose first replicates count, whatever became of later ones."""
-        rows, numbers, of = list[list[float]](), list[int](), list[int]()
-        more: dict[int, list[float] | None] = {}
+        r = self.plan.replicates
+        rows, more, numbers = list[list[float]](), list[list[float]](), list[tuple[int, int, bool]]()
         for one in self.tried:
             base = self._placed(self.scores.get((one.number, 0)))
             if base is None or self.plan.space.outside(one.setting):
                 continue
-            if (one.number, 1) in self.scores:
-                more[len(numbers)] = self._placed(self.scores[one.number, 1])
             rows.append(base)
-            numbers.append(one.number)
-            of.append(one.generation)
-        table = np.array(rows, float).reshape(len(rows), self.plan.replicates)
-        return _FinishedTable(numbers, np.array(of, int), table, more)
+            more.append(self._placed(self.scores.get((one.number, 1))) or [np.nan] * r)
+            numbers.append((one.number, one.generation, (one.number, 1) in self.scores))
+        of = np.array(numbers, int).reshape(-1, 3)
+        tables = [np.array(part, float).reshape(len(rows), r) for part in (rows, more)]
+        return _FinishedTable(of[:, 0], of[:, 1], tables[0], of[:, 2].astype(bool), tables[1])
 
     def told(self) -> list[Told]:
         """Every finished setting in canonical order, with the mean over its replicates."""
@@ -164,9 +166,12 @@ class SearchState:
         table = self.standing(generation, doubled)
         if len(table.numbers) < 2 or self.plan.replicates < 2:
             return []
-        chosen = selection_estimates.contenders(table.base, table.extra)
-        wanted = {number for number, is_close in zip(table.numbers, chosen, strict=True) if is_close}
-        return [one for one in self.tried if one.number in wanted]
+        wanted = table.numbers[selection_estimates.contenders(table.base, table.extra)]
+        return [self._by_number[int(number)] for number in wanted]
+
+    @cached_property
+    def _by_number(self) -> dict[int, TriedSetting]:
+        return {one.number: one for one in self.tried}
 
     def _ask(self, generation: int, settings: int) -> ToAsk | None:
         count = min(generations.SIZE, settings - len(self.tried))

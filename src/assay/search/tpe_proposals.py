@@ -12,33 +12,32 @@ from typing import Any, Literal
 from assay.core.search_space import SearchKey, SearchSpace, Setting, applies
 from assay.search.optuna_package import optuna
 
+Direction = Literal["minimize", "maximize"]
+
 
 def propose(
-    space: SearchSpace,
-    told: Sequence[tuple[Setting, float]],
-    count: int,
-    seed: int,
-    direction: Literal["minimize", "maximize"],
+    space: SearchSpace, told: Sequence[tuple[Setting, float]], count: int, seed: int, direction: Direction
 ) -> list[Setting]:
     """`count` settings for what was `told`: settings of the space with a value each, in canonical order."""
+    made = study(space, told, seed, direction)
+    return [_asked(space, made.ask()) for _ in range(count)]
+
+
+def study(space: SearchSpace, told: Sequence[tuple[Setting, float]], seed: int, direction: Direction) -> Any:
+    """A study in memory that knows what was `told`, and nothing else."""
     # every setting that was told counts from the first: the Sobol sequence was the start
     sampler = optuna.samplers.TPESampler(
-        seed=seed,
-        n_startup_trials=1,
-        multivariate=True,
-        group=True,
-        constant_liar=True,
+        seed=seed, n_startup_trials=1, multivariate=True, group=True, constant_liar=True
     )
-    study = optuna.create_study(direction=direction, sampler=sampler)
-    study.add_trials([_told(space, setting, value) for setting, value in told])
-    return [_asked(space, study.ask()) for _ in range(count)]
-
-
-def _told(space: SearchSpace, setting: Setting, value: float) -> Any:
-    keys = [one for one in space.searched if one.key in setting]
-    params = {one.key: _plain(one, setting[one.key]) for one in keys}
-    distributions = {one.key: _distribution(one) for one in keys}
-    return optuna.trial.create_trial(params=params, distributions=distributions, value=value)
+    made = optuna.create_study(direction=direction, sampler=sampler)
+    distributions = {one.key: _distribution(one) for one in space.searched}
+    trials = []
+    for setting, value in told:
+        params = {one.key: _plain(one, setting[one.key]) for one in space.searched if one.key in setting}
+        known = {key: distributions[key] for key in params}
+        trials.append(optuna.trial.create_trial(params=params, distributions=known, value=value))
+    made.add_trials(trials)
+    return made
 
 
 def _asked(space: SearchSpace, trial: Any) -> Setting:

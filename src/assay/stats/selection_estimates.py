@@ -62,14 +62,15 @@ def raw(base: Array, extra: Array) -> Array:
 
 
 def shrunk(base: Array, extra: Array) -> Array:
-    """(…, k) estimates in the order of `ranking`; nan below ranks that were held out.
+    """(…, k) estimates in the order of `ranking`; the first one alone where no replicate was held out.
 
     Raises ValueError for fewer than two settings or replicates.
     """
     if min(base.shape[-2:]) < 2:
         raise ValueError(f"a table of {base.shape[-2:]} has no spread")
     posterior = np.take_along_axis(_posterior(base, extra), ranking(base, extra), -1)
-    return 0.5 * (posterior + _held_out(base, extra))
+    held = _held_out(base, extra)
+    return np.asarray(np.where(np.isnan(held), posterior, 0.5 * (posterior + held)))
 
 
 def _means(base: Array, extra: Array) -> Array:
