@@ -164,6 +164,14 @@ def test_a_space_that_was_edited_halfway_two_at_once_and_a_spent_budget(fresh: P
         search(fresh.root, "search", 16, "sobol", SearchBudget(trainings=5), print)
     with pytest.raises(UsageError, match="its sampler is not what the search search was begun with"):
         search(fresh.root, "search", 8, "tpe", SearchBudget(), print)
+    fresh.edit("src/tasks/digits/learning.py", "from __future__", "# as ever\nfrom __future__")
+    fresh.commit("a comment")
+    assert search(fresh.root, "search", 8, "sobol", SearchBudget(finalists=0), print) is not None
+    fresh.edit("src/tasks/digits/learning.py", "nn.ReLU()", "nn.GELU()")
+    fresh.commit("another net")
+    with pytest.raises(UsageError, match="what HEAD trains beside the space is not what the search"):
+        search(fresh.root, "search", 8, "sobol", SearchBudget(finalists=0), print)
+    fresh.git("reset", "--quiet", "--hard", "HEAD~")
     fresh.edit("params.yaml", "[1e-4, 1e-1]", "[1e-4, 1e0]")
     with pytest.raises(UsageError) as refused:
         search(fresh.root, "search", 8, "sobol", SearchBudget(), print)

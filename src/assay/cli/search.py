@@ -54,7 +54,7 @@ def command(
     if as_json:
         show_json(schemas.as_json(_plain(found)))
     else:
-        label = reported_key.label(found.metric, found.metric_version) if found.metric_version else found.metric
+        label = reported_key.label(found.metric, found.metric_version)
         counts = (found.tried, found.diverged, found.doubled)
         failed = found.confirmed.failed if found.confirmed else {}
         show(search_text.text(counts, found.ended, found.flat, _lines(found), label, failed))

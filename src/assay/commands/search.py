@@ -79,7 +79,7 @@ def search(
         recorded = search_records.read(layout.root, name)
         _check_whole(name, recorded, say)
         made.check_same(recorded)
-        for line in search_text.opening(made.name, made.plan, made.outside, len(recorded.finished)):
+        for line in search_text.opening(made.name, made.plan, made.outside, _measured(recorded)):
             say(line)
         left_out = [path for path in work_tree_snapshot.take(layout).edited if Path(path).name != layout.params.name]
         if left_out:
@@ -90,7 +90,9 @@ def search(
             return None
         append_only_ref.check_writable(layout.root, search_records.ref(name))
         state, ended = _searched(made, budget, say)
-        return search_finalists.confirm(made, state, ended, budget.finalists, say)
+        terms = search_records.read(layout.root, name).terms
+        version = terms.metric_version if terms else ""
+        return search_finalists.confirm(made, state, (ended, version), budget.finalists, say)
     except KeyboardInterrupt:
         say("stopped: what was trained is kept, and the same command goes on")
         raise
@@ -132,7 +134,7 @@ def _needs_optuna(made: SearchSetup) -> None:
 
 def _price(made: SearchSetup, recorded: RecordedSearch, budget: SearchBudget) -> str:
     """Trainings and seconds, before anything trains."""
-    r, done = made.plan.replicates, sum(part == 0 for _, part in recorded.finished)
+    r, done = made.plan.replicates, _measured(recorded)
     left = max(0, made.plan.settings - done)
     more = -(-left // generations.SIZE) * selection_estimates.CONTENDERS * r
     line = f"price: {left * r} trainings of {left} settings, {r} each, up to {more} more of contenders"
@@ -183,8 +185,14 @@ def _tell(made: SearchSetup, step: ToTrain, say: Say) -> None:
         return
     ranked, _ = search_finalists.ranking(state)
     best = (search_text.label(ranked[0].setting), ranked[0].raw, ranked[0].n) if ranked else None
-    done = sum(part == 0 for _, part in recorded.finished)
-    say(search_text.progress(done, made.plan.settings, len(state.diverged), best, made.asked.metric.name))
+    say(
+        search_text.progress(_measured(recorded), made.plan.settings, len(state.diverged), best, made.asked.metric.name)
+    )
+
+
+def _measured(recorded: RecordedSearch) -> int:
+    """How many settings are measured."""
+    return sum(part == 0 for _, part in recorded.finished)
 
 
 def _why(state: SearchState) -> str:

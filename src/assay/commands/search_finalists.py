@@ -58,8 +58,13 @@ class FoundBest:
     confirmed: Sweep | None
 
 
-def confirm(made: SearchSetup, state: SearchState, ended: str, most: int, say: Say) -> FoundBest:
-    """Rank what was tried, measure up to `most` finalists as experiments. Raises UsageError where nothing finished."""
+def confirm(made: SearchSetup, state: SearchState, found: tuple[str, str], most: int, say: Say) -> FoundBest:
+    """Rank what was tried, measure up to `most` finalists as experiments.
+
+    `found`: why the search ended early, and its metric version. Raises UsageError where nothing finished,
+    IncomparableError where the finalists have another metric version.
+    """
+    ended, version = found
     ranked, flat = ranking(state)
     if not ranked:
         raise UsageError(
@@ -76,12 +81,18 @@ def confirm(made: SearchSetup, state: SearchState, ended: str, most: int, say: S
         if ideas:
             others = len(state.tried) - len(ideas)
             confirmed = sweep.measured_and_judged(made.layout, ideas, say, "search", others)
+    if confirmed is not None and confirmed.metric_version != version:
+        raise IncomparableError(
+            f"the search {made.name} was scored under {version}, its finalists under {confirmed.metric_version}",
+            allowed="one metric version for both",
+            hint=f"assay search {made.name}-2 begins a new one",
+        )
     ranked = [_named(one, cells) for one in ranked]
     table = state.standing()
     return FoundBest(
         name=made.name,
         metric=made.asked.metric.name,
-        metric_version=confirmed.metric_version if confirmed else "",
+        metric_version=version,
         direction=state.direction,
         tried=len(state.tried),
         diverged=len(state.diverged),

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from assay.changes import strategy_content
 from assay.commands import experiment_grid
-from assay.core import params_yaml, search_section
+from assay.core import ast_normal_form, params_yaml, search_section
 from assay.core.errors import AssayError, UsageError
 from assay.core.json_encoding import json_form
 from assay.core.params_yaml import Params, Train
@@ -42,7 +43,7 @@ class SearchSetup:
     base: str  # commit that is searched around
     asked: Params  # of HEAD
     seed: int  # of the Sobol sequence, and root of the samplers'
-    strategy: str  # hash of what HEAD has beside the space
+    strategy: str  # hash of what HEAD has beside the space: other parameters, and code that trains
     own: Setting
     outside: str
 
@@ -73,7 +74,7 @@ class SearchSetup:
             ("replicates", "search.replicates"),
             ("seed", "its seed"),
             ("sampler", "its sampler"),
-            ("strategy", "HEAD beside the space"),
+            ("strategy", "what HEAD trains beside the space"),
             ("metric", "metric.name"),
         ):
             if getattr(known, field) != getattr(now, field):
@@ -115,7 +116,7 @@ def setup(layout: ProjectPaths, name: str, settings: int | None, sampler: str) -
         base=git.run(layout.root, "rev-parse", "HEAD"),
         asked=asked,
         seed=seed,
-        strategy=files.digest(same({**rest, "profile": asked.profile, "seed": asked.seed}).encode()),
+        strategy=_strategy(layout.root, asked, rest),
         own=own,
         outside=plan.space.outside(own),
     )
@@ -136,6 +137,17 @@ def starts(made: SearchSetup) -> list[Setting]:
     best = sorted(found, key=lambda each: (-each[0], same(each[1])))
     different = {same(setting): setting for _, setting in best if same(setting) != same(made.own)}
     return [made.own, *list(different.values())[:STARTS]]
+
+
+def _strategy(root: Path, asked: Params, rest: Mapping[str, Any]) -> str:
+    """Hash of the parameters beside the space, and of HEAD's sources as far as they do something."""
+    head = git.run(root, "rev-parse", "HEAD")
+    texts = strategy_content.with_params(root, head, asked).sources
+    code = {
+        path: ast_normal_form.text(ast_normal_form.parse(text, path)) if path.endswith(".py") else text
+        for path, text in texts.items()
+    }
+    return files.digest(same({**rest, "profile": asked.profile, "seed": asked.seed, "code": code}).encode())
 
 
 def _of_experiment(made: SearchSetup, one: Experiment) -> dict[str, Any] | None:

@@ -170,6 +170,7 @@ def _prove(ctx: StageContext) -> None:
 
 def _script(ctx: StageContext, asked: SettingsRequest) -> Callable[[AskedSetting], Scores]:
     """Runs a setting of a script, which reports its number by itself."""
+    assert ctx.code.files  # what `context` saw is what is there
     root, draw = ctx.layout.root, Draw(purpose=SEARCH_PURPOSE, first=asked.first)
     out = script_strategies.outputs(ctx.layout, script_strategies.CANDIDATE)
     metric = reported_scores.metric(ctx.params)
