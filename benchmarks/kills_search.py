@@ -85,7 +85,7 @@ def attempt(root: Path, settings: int, seconds: float | None) -> bool:
     process = subprocess.Popen(
         [*COMMAND, str(settings)],
         cwd=root,
-        env=environment(root.parent),
+        env=environment(root.parent) | {key: os.environ[key] for key in ("PYTHONPATH",) if key in os.environ},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,

@@ -30,7 +30,7 @@ from tabulate import tabulate
 from assay.core import search_section
 from assay.core.search_space import SearchSpace, Setting
 from assay.search import generations
-from assay.search.generations import Proposal, Told
+from assay.search.generations import Proposal, ToldSetting
 
 SEED = 20261130
 REPLICATES, NOISE = 2, 0.1
@@ -185,19 +185,25 @@ def search(problem: Problem, method: str, budget: int, seed: int) -> list[float]
     """True value of the best by what was seen, after each setting."""
     rng = np.random.default_rng([SEED, seed, METHODS.index(method)])
     fixed = gridded(problem.space, budget, rng) if method == "grid" else []
-    told: list[Told] = []
+    told: list[ToldSetting] = []
     values: list[float] = []
     while len(told) < budget:
         generation = len(told) // generations.SIZE
         for one in proposed(problem.space, method, told, generation, seed, rng, fixed):
-            told.append(Told(one.setting, problem.seen(one.setting, rng), generation))
+            told.append(ToldSetting(one.setting, problem.seen(one.setting, rng), generation))
             best = max(told, key=lambda each: -math.inf if each.value is None else each.value)
             values.append(problem.true(best.setting))
     return values[:budget]
 
 
 def proposed(
-    space: SearchSpace, method: str, told: list[Told], generation: int, seed: int, rng: np.random.Generator, fixed: list
+    space: SearchSpace,
+    method: str,
+    told: list[ToldSetting],
+    generation: int,
+    seed: int,
+    rng: np.random.Generator,
+    fixed: list,
 ) -> list[Proposal]:
     count = generations.SIZE
     start = {"sobol": math.inf, "64, TPE": 64, "16, TPE": 16}.get(method, 0)

@@ -162,6 +162,7 @@ def test_a_space_that_was_edited_halfway_two_at_once_and_a_spent_budget(fresh: P
     held.release()
     with pytest.raises(UsageError, match="the next step takes 16 trainings, and --trainings 5 is spent before it ends"):
         search(fresh.root, "search", 16, "sobol", SearchBudget(trainings=5), print)
+    assert len(search_records.read(layout.root, "search").generations) == 1, "refused before it is asked for"
     with pytest.raises(UsageError, match="its sampler is not what the search search was begun with"):
         search(fresh.root, "search", 8, "tpe", SearchBudget(), print)
     fresh.edit("src/tasks/digits/learning.py", "from __future__", "# as ever\nfrom __future__")

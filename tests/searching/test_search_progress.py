@@ -11,7 +11,7 @@ import pytest
 from assay.core import search_section
 from assay.core.search_space import same
 from assay.search import generations
-from assay.search.generations import Told
+from assay.search.generations import ToldSetting
 from assay.search.progress import SearchState, ToAsk, ToTrain, TriedSetting
 
 SPACE = {
@@ -99,7 +99,13 @@ def test_the_first_setting_trains_alone() -> None:
     [(None, [0.5, 0.2, 0.2, 0.9, 0.2]), (0.0, [0.5, 0.2, 0.0, 0.9, 0.0])],
 )
 def test_a_diverged_setting_is_told_as_the_worst_of_earlier_generations(worst: float | None, told: list[float]) -> None:
-    found = [Told({}, 0.5, 0), Told({}, 0.2, 0), Told({}, None, 1), Told({}, 0.9, 1), Told({}, None, 2)]
+    found = [
+        ToldSetting({}, 0.5, 0),
+        ToldSetting({}, 0.2, 0),
+        ToldSetting({}, None, 1),
+        ToldSetting({}, 0.9, 1),
+        ToldSetting({}, None, 2),
+    ]
     assert generations.as_told(found, "maximize", worst) == told
     if worst is None:
         assert generations.as_told(found, "minimize", None)[2] == 0.5

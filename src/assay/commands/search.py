@@ -162,11 +162,11 @@ def _searched(made: SearchSetup, budget: SearchBudget, say: Say) -> tuple[Search
             step = state.next(made.plan.settings)
             if step is None:
                 return state, "" if len(state.tried) >= made.plan.settings else _why(state)
+            if _beyond(made, step, budget, spent, recorded):
+                return state, BUDGET
             if isinstance(step, ToAsk):
                 search_records.add_generation(root, made.name, _asked(step, len(state.tried)))
                 continue
-            if _beyond(made, step, budget, spent, recorded):
-                return state, BUDGET
             workplace = workplace or _laid_out(made)
             _train(made, workplace, step, spent)
             _tell(made, step, say)
@@ -207,9 +207,11 @@ def _asked(step: ToAsk, first: int) -> AskedGeneration:
     return AskedGeneration(number=step.generation, sampler=step.sampler, settings=settings)
 
 
-def _beyond(made: SearchSetup, step: ToTrain, budget: SearchBudget, spent: _Spent, recorded: RecordedSearch) -> bool:
+def _beyond(
+    made: SearchSetup, step: ToTrain | ToAsk, budget: SearchBudget, spent: _Spent, recorded: RecordedSearch
+) -> bool:
     """Whether a step costs more than what is left of the budget. Raises UsageError where it is the first one."""
-    count = len(step.settings) * made.plan.replicates
+    count = len(step.proposals if isinstance(step, ToAsk) else step.settings) * made.plan.replicates
     each = spent.each or (recorded.use.seconds if recorded.use else 0.0)
     passed = time.monotonic() - spent.began
     over = budget.trainings is not None and spent.trainings + count > budget.trainings

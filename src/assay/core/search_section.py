@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from assay.core.errors import UsageError
+from assay.core.paths import PARAMS
 from assay.core.search_space import NUISANCE, SCIENTIFIC, Condition, SearchKey, SearchPlan, SearchSpace, text_of
 from assay.core.short_repr import excerpt
 
@@ -31,7 +32,7 @@ OBJECTIVES = ("objective", "objectives", "metric", "metrics", "direction", "dire
 MOST_KEYS = 32
 
 
-def read(section: Any, where: str = "params.yaml") -> SearchPlan:
+def read(section: Any, where: str = PARAMS) -> SearchPlan:
     """The plan that `search:` describes. Raises UsageError with the offending key and value."""
     if not isinstance(section, Mapping) or "space" not in section:
         raise UsageError(

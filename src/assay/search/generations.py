@@ -39,7 +39,7 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class Told:
+class ToldSetting:
     """A setting that was tried. `value`: the mean over its replicates, None where it diverged."""
 
     setting: Setting
@@ -73,7 +73,7 @@ def sobol(space: SearchSpace, tried: Sequence[Setting], first: int, count: int, 
 
 
 def tpe(
-    space: SearchSpace, told: Sequence[Told], count: int, seed: int, direction: str, worst: float | None
+    space: SearchSpace, told: Sequence[ToldSetting], count: int, seed: int, direction: str, worst: float | None
 ) -> list[Proposal]:
     """The next `count` settings by TPE, from what was told so far, in canonical order."""
     proposals = importlib.import_module("assay.search.tpe_proposals")
@@ -90,7 +90,7 @@ def tpe(
     return found
 
 
-def as_told(told: Sequence[Told], direction: str, worst: float | None) -> list[float]:
+def as_told(told: Sequence[ToldSetting], direction: str, worst: float | None) -> list[float]:
     """(k,) values as a sampler is told them: a diverged setting as `worst`, else as the worst finished value of earlier
     generations, of its own where there is none earlier. Raises ValueError where nothing finished.
     """

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from assay.core.search_space import SearchPlan, Setting, same
 from assay.search import generations
-from assay.search.generations import Proposal, Told
+from assay.search.generations import Proposal, ToldSetting
 from assay.stats import selection_estimates
 from assay.stats.selection_estimates import Array
 
@@ -140,13 +140,13 @@ class SearchState:
         tables = [np.array(part, float).reshape(len(rows), r) for part in (rows, more)]
         return _FinishedTable(of[:, 0], of[:, 1], tables[0], of[:, 2].astype(bool), tables[1])
 
-    def told(self) -> list[Told]:
+    def told(self) -> list[ToldSetting]:
         """Every finished setting in canonical order, with the mean over its replicates."""
         found = []
         for one in self.tried:
             if (one.number, 0) in self.scores:
                 scores = [*self.scores[one.number, 0], *self.scores.get((one.number, 1), ())]
-                found.append(Told(one.setting, generations.mean(scores, self.worst), one.generation))
+                found.append(ToldSetting(one.setting, generations.mean(scores, self.worst), one.generation))
         return found
 
     @property
