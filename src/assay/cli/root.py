@@ -44,6 +44,7 @@ COMMANDS: dict[str, Command] = {
     "tune": Command("assay.cli.tune", "Tune a candidate as its baseline is tuned, and judge it on fresh seeds."),
     "accept": Command("assay.cli.accept", "Confirm an experiment on fresh seeds and make it the next baseline."),
     "reject": Command("assay.cli.reject", "Keep an experiment that did not work as rejected/NAME, with its verdict."),
+    "note": Command("assay.cli.note", "Add what was learned from an experiment, or show what is known of it."),
     "revoke": Command("assay.cli.revoke", "Take an accepted strategy back; nothing is deleted."),
     "log": Command("assay.cli.log", "Show accepted, revoked and rejected strategies as a table."),
     "sync": Command("assay.cli.sync", "Join the ledger of looks with that of a remote."),

@@ -13,7 +13,8 @@ from assay.changes.experiment_diffs import changes
 from assay.core.errors import AssayError
 from assay.core.metric_version import metric_name
 from assay.core.paths import PARAMS
-from assay.history import metrics_json, running_experiments
+from assay.history import experiment_notes, metrics_json, running_experiments
+from assay.history.experiment_notes import Notes
 from assay.history.experiments import Experiment, read
 from assay.history.running_experiments import RunningExperiment
 from assay.report.json_rows import ShowRow, ShowRows
@@ -29,7 +30,8 @@ def show(start: Path) -> ShowRows:
     found = read(root).experiments
     with reading(root) as objects:
         changed = changes(root, [(item.base, item.commit) for item in found], objects)
-    rows = [_row(item, one.parts if (one := changed.get(item.commit)) else []) for item in found]
+    notes = experiment_notes.read(root)
+    rows = [_row(item, one.parts if (one := changed.get(item.commit)) else [], notes) for item in found]
     today = _baseline(root)
     rows.sort(key=lambda row: _place(row, today))
     running = [_running(one) for one in running_experiments.find(root)]
@@ -50,7 +52,7 @@ def _baseline(root: Path) -> str:
         return ""
 
 
-def _row(item: Experiment, changed: list[str]) -> ShowRow:
+def _row(item: Experiment, changed: list[str], notes: Notes) -> ShowRow:
     version = metrics_json.text(item.metrics, "metric_version")
     candidate = metrics_json.candidate(item.metrics)
     verdict = metrics_json.text(item.metrics, "verdict")
@@ -68,6 +70,8 @@ def _row(item: Experiment, changed: list[str]) -> ShowRow:
         baseline=item.baseline,
         metric_version=version,
         state=DONE if verdict else f"no verdict: {item.problem or 'none in its metrics'}",
+        why=item.why,
+        notes=[one.line for one in notes.get(item.commit, ())],
     )
 
 
