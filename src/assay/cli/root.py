@@ -31,6 +31,7 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "init": Command("assay.cli.init", "Make a repository of yours ready for `dvc exp run`, or take that out again."),
     "check": Command("assay.cli.check", "List everything that a run would refuse, within seconds; writes nothing."),
+    "data": Command("assay.cli.data", "Look at the data: outliers, near duplicates, drift, suspected labels."),
     "doctor": Command("assay.cli.doctor", "Say what can be proved wrong in the training code, before it costs hours."),
     "status": Command("assay.cli.status", "Show what is clean, stale or left over, and the command that fixes it."),
     "show": Command("assay.cli.show", "Show experiments as a table that fits a terminal, running ones too."),

@@ -67,6 +67,7 @@ class Train(Section, frozen=True, kw_only=True):
     init: Literal["xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal"] | None = None
     prior_bias: bool = False  # the last bias begins with how frequent each class is, or with the mean of the targets
     ema_decay: Fading = 0.0  # running mean of the weights, which then is what is judged and kept; 0 is off
+    stratify: bool = False  # sample takes its share of each class, or of each tenth of the values
     #: share of the training part that a task's own fit() gets apart, to stop early
     holdout: Share | UnsetType = UNSET
 
