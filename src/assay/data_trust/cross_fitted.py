@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scipy import linalg, special
 
 from assay.data import content_hash
-from assay.data_trust.example_vectors import Vectors, VectorSpace
+from assay.data_trust.example_vectors import VectorSpace
+from assay.data_trust.mean_squares import Vectors
 from assay.data_trust.parted_examples import PartedExamples, Piece, Rows
 
 Array = NDArray[np.float64]

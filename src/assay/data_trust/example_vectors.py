@@ -24,11 +24,11 @@ from assay.data import example_display
 from assay.data.column_statistics import ColumnStatistics
 from assay.data.column_statistics import statistics as column_statistics
 from assay.data.storage import Examples, arrow
+from assay.data_trust.mean_squares import SIDE, Vectors, smaller
 from assay.data_trust.parted_examples import PartedExamples, Piece, Rows
 
-Vectors = NDArray[np.float32]
-#: numbers of an example that are compared as they are, sums of a count sketch, pixels a side of a small picture
-MOST, SUMS, SIDE = 512, 256, 12
+#: numbers of an example that are compared as they are, sums of a count sketch
+MOST, SUMS = 512, 256
 #: scale below which a column is constant
 CONSTANT = 1e-12
 _WORDS = re.compile(r"\w+")
@@ -135,22 +135,6 @@ def _pictures(part: Examples, rows: Rows) -> Vectors:
     """Means over equal squares, channels last or first."""
     images = np.asarray(part.inputs[rows], dtype=np.float32)
     return np.stack([smaller(image) for image in images])
-
-
-def smaller(image: NDArray[Any]) -> Vectors:
-    """A picture (H, W), (H, W, C) or (C, H, W) as means over SIDE × SIDE squares, flat."""
-    pixels = image[:, :, None] if image.ndim == 2 else image
-    if pixels.shape[0] in (1, 3, 4) and pixels.shape[2] not in (1, 3, 4):
-        pixels = pixels.transpose(1, 2, 0)
-    for axis in (0, 1):
-        size = pixels.shape[axis]
-        if size > SIDE:
-            edges = np.linspace(0, size, SIDE + 1).astype(int)
-            sums = np.add.reduceat(pixels, edges[:-1], axis=axis, dtype=np.float32)
-            shape = [-1 if at == axis else 1 for at in range(3)]
-            pixels = sums / np.diff(edges).reshape(shape)
-    found: Vectors = np.asarray(pixels, dtype=np.float32).ravel()
-    return found
 
 
 def _sketched(part: Examples, rows: Rows) -> Vectors:

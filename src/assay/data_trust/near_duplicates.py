@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.data_trust.example_vectors import NoVectorsError, Vectors, VectorSpace
+from assay.data_trust.example_vectors import NoVectorsError, VectorSpace
+from assay.data_trust.mean_squares import Vectors
 from assay.data_trust.parted_examples import PIECE, PartedExamples, Rows
 
 #: distance in shares of that of two unrelated examples, below which two are nearly the same; of texts, by their words

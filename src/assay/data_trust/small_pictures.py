@@ -1,4 +1,4 @@
-"""Image files as small pictures, and their sizes. Imported only where files are at hand: it needs Pillow."""
+"""Image files as small pictures. Imported only where files are at hand: it needs Pillow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.data_trust.example_vectors import smaller
+from assay.data_trust.mean_squares import smaller
 from assay.ready.pillow_package import Image, UnidentifiedImageError
 
 
@@ -20,12 +20,3 @@ def of_file(content: bytes) -> NDArray[np.float32]:
     except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
         raise OSError(str(error)) from error
     return smaller(np.asarray(small, dtype=np.float32))
-
-
-def sides(content: bytes) -> tuple[int, int]:
-    """Width and height, from the file's header alone. Raises OSError for what is no image."""
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            return image.size
-    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
-        raise OSError(str(error)) from error
