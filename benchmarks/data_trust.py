@@ -2,7 +2,7 @@
 
     python benchmarks/data_trust.py [--examples 1000000] [--numbers 64] [--classes 10]
 
-Examples are points around centres of classes, in float32. 1 % of the labels of train and validation are wrong, and 0.5 %
+Examples are points around centres of classes, in float32. 1 % of the labels in train and validation are wrong; 0.5 %
 of the validation part are near copies of training examples. Memory is the peak of what the process holds beyond the
 page cache (RssAnon); Linux only. A second row is with `--texts`: sentences of 20 words, near copies differ in one word.
 """

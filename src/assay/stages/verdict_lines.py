@@ -11,7 +11,7 @@ import numpy as np
 
 from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
 from assay.changes import strategy_content
-from assay.core import schemas
+from assay.core import schemas, variation
 from assay.metrics import (
     arm_costs,
     below_floor,
@@ -64,6 +64,9 @@ def lines(
             yield f"{'':11}{NO_PREDICTIONS}"
         yield from futility(ctx, judged, result)
         yield from _cost(ctx, found)
+    if not variation.is_all(vary := _vary(found)):
+        alone = f"replicates differ in {variation.in_words(vary)} alone: the verdict says nothing about other chance"
+        yield f"{'':11}caution: {alone}"
     if found.baseline is None:
         yield from (f"{'':11}{line}" for line in floor_scores.reasons(found.absent_floors))
     for group in found.arms:
@@ -81,6 +84,12 @@ def lines(
     yield from (f"{'':11}{line}" for line in _references(found, references))
     for line in below_floor.lines(found.candidate, found.floors, name, ruler_.metric.direction):
         yield f"{'':11}{line}"
+
+
+def _vary(found: Evaluated) -> Sequence[str]:
+    """What differs between the candidate's replicates."""
+    measured = found.candidate.arm.measurement
+    return variation.varied(measured.purpose) if measured else variation.KINDS
 
 
 def _references(found: Evaluated, references: Sequence[NamedReference]) -> Iterator[str]:
