@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
+from assay.commands import accept_references
 from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.report import reference_text
@@ -98,3 +102,16 @@ def test_what_to_look_at_names_what_this_run_does() -> None:
 def test_more_than_anybody_waits_for() -> None:
     wild = against_reference(arm(0.0, 1.0, 0.0, 1.0), 0.5, 1e-6, "maximize")
     assert wild.n_needed is None and chance(1e-6, 0.5, reference_value.MOST, 0.05) < 0.8
+
+
+def test_the_sealed_part_is_held_against_references_of_its_metric() -> None:
+    text = (
+        PARAMS + "{value: 0.953, margin: 0.005, source: a}\n    other: {value: 1, margin: 1, source: b, metric: f1}\n"
+    )
+    params = params_yaml.load(text)
+    measuring: Any = SimpleNamespace(
+        ctx=SimpleNamespace(params=params), metric=SimpleNamespace(name="accuracy", direction="maximize", worst=None)
+    )
+    found: Any = SimpleNamespace(arm=arm(*RUNS))
+    (line,) = accept_references.lines(measuring, found)
+    assert line.startswith("test part, reference paper 0.953 (a): reproduced within 0.005: ")

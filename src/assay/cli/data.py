@@ -9,11 +9,9 @@ import click
 import msgspec
 
 from assay.cli.printing import examples, show, show_json
-from assay.commands.data import data
+from assay.commands.data import RULES, data
 from assay.core.schemas import encode
 from assay.report import data_text
-
-RULES = ("confident", "cleanlab")
 
 
 @click.command(

@@ -262,11 +262,6 @@ def _convert(raw: dict[str, Any], where: str) -> Params:
     except msgspec.ValidationError as error:
         raise _sentence(given, error, where) from error
     variation.check(found.vary, where)
-    if found.is_script and "vary" in found.own and "vary" not in script_section.named(raw):
-        raise UsageError(
-            f"{where}: vary is {excerpt(found.own['vary'])}, and a script has one seed for all that it draws",
-            hint="remove vary in params.yaml, or make a task of it (docs/tasks.md)",
-        )
     task_section.check(found.task, dict(leaves(found.own)), where)
     train_section.check(found.train, found.lr, where)
     references_section.parsed(found.judge.references, where)
