@@ -72,6 +72,8 @@ class Row:
     metric: str
     common: Mapping[str, Any] = field(default_factory=dict)
     net: str = "images"
+    everywhere: bool = False  # validation is changed as the training examples are
+    moved: bool = False  # images of validation are moved by a pixel at random
 
 
 def few(count: int) -> Callable[[np.random.Generator, Array, Array], tuple[Array, Array]]:
@@ -102,6 +104,12 @@ def outliers(rng: np.random.Generator, inputs: Array, targets: Array) -> tuple[A
 
 
 TRAIN = {"epochs": 30, "batch_size": 32, "optimizer": "adam"}
+#: trained until the training examples are known by heart
+LONG = {"train": {"epochs": 100}, "model": {"hidden": 128}}
+CROSS = {"loss": {"name": "cross_entropy"}}
+SMOOTH = {"loss": {"name": "cross_entropy", "options": {"label_smoothing": 0.1}}}
+BALANCED = {"loss": {"name": "cross_entropy", "options": {"class_weights": "balanced"}}}
+SHIFT = {"train": {"augment": {"shift": 0.125}}}
 ROWS = [
     Row(
         "schedule: cosine",
@@ -111,50 +119,62 @@ ROWS = [
         "log_loss",
         {"lr": 0.05},
     ),
-    Row("ema_decay: 0.98", "600 examples, lr 0.02", few(600), {"train": {"ema_decay": 0.98}}, "log_loss", {"lr": 0.02}),
+    Row("schedule: cosine", "the same, lr 0.003", few(600), {"train": {"schedule": "cosine"}}, "log_loss"),
+    Row("ema_decay: 0.9", "600 examples, lr 0.05", few(600), {"train": {"ema_decay": 0.9}}, "log_loss", {"lr": 0.05}),
     Row(
         "label_smoothing: 0.1",
-        "600 examples, 20 % of the labels at random",
-        wrong(0.2, 600),
-        {"loss": {"name": "cross_entropy", "options": {"label_smoothing": 0.1}}},
+        "200 examples, 20 % wrong labels, 100 epochs",
+        wrong(0.2, 200),
+        SMOOTH,
         "log_loss",
-        {"loss": {"name": "cross_entropy"}},
+        {**CROSS, **LONG},
     ),
+    Row("label_smoothing: 0.1", "600 of them, 30 epochs", wrong(0.2, 600), SMOOTH, "log_loss", CROSS),
     Row(
         "class_weights: balanced",
-        "half of the classes twenty times rarer",
+        "half of the classes 20 times rarer",
         rare,
-        {"loss": {"name": "cross_entropy", "options": {"class_weights": "balanced"}}},
+        BALANCED,
         "balanced_accuracy",
-        {"loss": {"name": "cross_entropy"}, "train": {"epochs": 5}},
+        {**CROSS, "train": {"epochs": 5}},
     ),
     Row(
         "prior_bias: true",
-        "half of the classes twenty times rarer, 1 epoch",
+        "half of the classes 20 times rarer, 1 epoch",
         rare,
         {"train": {"prior_bias": True}},
         "log_loss",
         {"train": {"epochs": 1}, "lr": 0.001},
+        everywhere=True,
     ),
-    Row("augment: {shift: 0.1}", "200 examples", few(200), {"train": {"augment": {"shift": 0.1}}}, "log_loss"),
+    Row(
+        "augment: {shift: 0.125}",
+        "200 examples; validation moved by a pixel",
+        few(200),
+        SHIFT,
+        "log_loss",
+        LONG,
+        moved=True,
+    ),
+    Row("augment: {shift: 0.125}", "the same, validation as it is", few(200), SHIFT, "log_loss", LONG),
     Row(
         "mixup: 0.4",
-        "200 examples, 20 % of the labels at random",
+        "200 examples, 20 % wrong labels, 100 epochs",
         wrong(0.2, 200),
         {"train": {"mixup": 0.4}},
         "log_loss",
-        {"loss": {"name": "cross_entropy"}},
+        {**CROSS, **LONG},
     ),
+    Row("mixup: 0.4", "the same, 30 epochs", wrong(0.2, 200), {"train": {"mixup": 0.4}}, "log_loss", CROSS),
     Row(
-        "weight_decay: 0.1 (adamw)",
-        "200 examples, 20 % of the labels at random",
+        "weight_decay: 1 (adamw)",
+        "200 examples, 20 % wrong labels, 100 epochs",
         wrong(0.2, 200),
-        {"train": {"weight_decay": 0.1}},
+        {"train": {"weight_decay": 1.0}},
         "log_loss",
-        {"train": {"optimizer": "adamw"}},
+        {"train": {"epochs": 100, "optimizer": "adamw"}, "model": {"hidden": 128}},
     ),
     Row("loss: huber", "values, 5 % far off", outliers, {"loss": {"name": "huber"}}, "mae", net="values"),
-    Row("warmup_epochs: 5", "600 examples, lr 0.1", few(600), {"train": {"warmup_epochs": 5}}, "log_loss", {"lr": 0.1}),
     Row(
         "init: kaiming_normal",
         "600 examples, 3 epochs",
@@ -214,6 +234,11 @@ def project(row: Row, root: Path, task: str) -> Path:
     values = row.net == "values"
     some = row.data(np.random.default_rng(1), inputs[:1200], targets[:1200])
     rest = inputs[1200:], targets[1200:].astype(np.float32) if values else targets[1200:]
+    if row.everywhere:
+        rest = row.data(np.random.default_rng(2), *rest)
+    if row.moved:
+        steps = np.random.default_rng(3).integers(-1, 2, (len(rest[0]), 2))
+        rest = np.stack([np.roll(one, step, (0, 1)) for one, step in zip(rest[0], steps, strict=True)]), rest[1]
     start = 0
     for name, (x, y) in {"train": some, "validation": rest}.items():
         ids = np.array([f"{number:032x}" for number in range(start, start + len(x))])
