@@ -105,7 +105,7 @@ def outliers(rng: np.random.Generator, inputs: Array, targets: Array) -> tuple[A
 
 TRAIN = {"epochs": 30, "batch_size": 32, "optimizer": "adam"}
 #: trained until the training examples are known by heart
-LONG = {"train": {"epochs": 100}, "model": {"hidden": 128}}
+LONG = {"train": {"epochs": 60}, "model": {"hidden": 128}}
 CROSS = {"loss": {"name": "cross_entropy"}}
 SMOOTH = {"loss": {"name": "cross_entropy", "options": {"label_smoothing": 0.1}}}
 BALANCED = {"loss": {"name": "cross_entropy", "options": {"class_weights": "balanced"}}}
@@ -123,7 +123,7 @@ ROWS = [
     Row("ema_decay: 0.9", "600 examples, lr 0.05", few(600), {"train": {"ema_decay": 0.9}}, "log_loss", {"lr": 0.05}),
     Row(
         "label_smoothing: 0.1",
-        "200 examples, 20 % wrong labels, 100 epochs",
+        "200 examples, 20 % wrong labels, 60 epochs",
         wrong(0.2, 200),
         SMOOTH,
         "log_loss",
@@ -159,7 +159,7 @@ ROWS = [
     Row("augment: {shift: 0.125}", "the same, validation as it is", few(200), SHIFT, "log_loss", LONG),
     Row(
         "mixup: 0.4",
-        "200 examples, 20 % wrong labels, 100 epochs",
+        "200 examples, 20 % wrong labels, 60 epochs",
         wrong(0.2, 200),
         {"train": {"mixup": 0.4}},
         "log_loss",
@@ -168,11 +168,11 @@ ROWS = [
     Row("mixup: 0.4", "the same, 30 epochs", wrong(0.2, 200), {"train": {"mixup": 0.4}}, "log_loss", CROSS),
     Row(
         "weight_decay: 1 (adamw)",
-        "200 examples, 20 % wrong labels, 100 epochs",
+        "200 examples, 20 % wrong labels, 60 epochs",
         wrong(0.2, 200),
         {"train": {"weight_decay": 1.0}},
         "log_loss",
-        {"train": {"epochs": 100, "optimizer": "adamw"}, "model": {"hidden": 128}},
+        {"train": {"epochs": 60, "optimizer": "adamw"}, "model": {"hidden": 128}},
     ),
     Row("loss: huber", "values, 5 % far off", outliers, {"loss": {"name": "huber"}}, "mae", net="values"),
     Row(
@@ -205,7 +205,7 @@ def main() -> None:
         started = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             lines.append(judged(row, Path(folder), f"recipe{number}"))
-        print(f"{row.name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
+        print(f"{' | '.join(lines[-1])}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
     headers = ("option", "problem", "metric", "without", "with", "verdict", "replicates an arm")
     print(tabulate(lines, headers, tablefmt="pipe", disable_numparse=True))
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from gitproject import PARAMS, Project, accepted, metrics
 from test_sync import clones as clones
 
+from assay.commands.report_result import ShownResult
 from assay.history import experiment_notes, experiments
 from assay.runtime import append_only_ref
 
@@ -104,3 +107,14 @@ def test_sync_shares_notes(clones: tuple[Project, Project], capsys: pytest.Captu
         assert project.assay("sync") == 0
     told = [[note.text for note in experiment_notes.read(each.path)[commit]] for each in clones]
     assert told[0] == told[1] == ["first", "second"]
+
+
+def test_a_report_says_them(project: Project) -> None:
+    commit = run(project)
+    experiment_notes.add(project.path, commit, "luck", "Ada")
+    side: Any = SimpleNamespace(commit=commit, experiment=True)
+    found: Any = None
+    told = ShownResult(project.path, "wide", side, found, {}).told
+    assert told[0] == "why: wider layers should help" and told[1].startswith("note: luck (Ada, ") and len(told) == 2
+    work_tree: Any = SimpleNamespace(commit="", experiment=False)
+    assert ShownResult(project.path, "", work_tree, found, {}).told == []
