@@ -281,5 +281,5 @@ def test_a_model_that_predicts_otherwise_is_refused(kept: StoredStrategy, tmp_pa
     with pytest.raises(UsageError, match="fails outside of its project with FileNotFoundError"):
         pack(kept, tmp_path / "again", ensemble=False)
     learning.write_text(learning.read_text() + "\ndef fit(params, data, seed): ...\n")
-    with pytest.raises(UsageError, match="trains with a loop of its own, fit"):
+    with pytest.raises(UsageError, match="trains with a loop of its own, and has no load"):
         needed(kept.strategy, kept.tree)

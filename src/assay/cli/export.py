@@ -27,8 +27,9 @@ from assay.commands.export import export
 def command(strategy: str, folder: Path | None, ensemble: bool, soft: Path | None, as_json: bool) -> None:
     """Write the model of STRATEGY with weights, source, preprocessing, class names and predict.py into a folder.
 
-    The folder needs torch, NumPy and safetensors, neither Assay nor DVC. Before it appears, it has predicted
-    the validation examples again and was held against the predictions stored when the strategy was measured.
+    The folder needs torch, NumPy, safetensors and what the task imports, neither Assay nor DVC. Before it appears, it
+    has predicted the validation examples again and was held against the predictions stored when the strategy was
+    measured.
     """
     if (folder is None) == (soft is None):
         raise click.UsageError("give one of --to FOLDER and --soft-targets FILE")
@@ -45,7 +46,7 @@ def command(strategy: str, folder: Path | None, ensemble: bool, soft: Path | Non
     same = "bit for bit" if made.difference == 0 else f"to {made.difference:.2g}"
     show(f"wrote {made.strategy} ({made.commit[:12]}) into {made.folder}: {_which(made.replicates)}")
     show(f"its stored validation predictions are reproduced {same}")
-    show(f"next: python '{made.folder / 'predict.py'}' inputs.npy predictions.npy")
+    show(f"next: python '{made.folder / 'predict.py'}' {made.inputs} predictions.npy")
 
 
 def _soft_targets(strategy: str, path: Path, as_json: bool) -> None:

@@ -17,6 +17,7 @@ from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Watcher
 from assay.training import device, loss_terms, task_interface
 from assay.training.checkpoint import Saver
+from assay.training.data_wait import DataWait
 from assay.training.early_stopping import EarlyStopping
 from assay.training.engine import BatchShare, Engine
 from assay.training.nan_detection import Monitor
@@ -59,6 +60,7 @@ class Training:
         self.started = time.perf_counter()
         self.warming = engine.compiled is not None
         self.refused = False  # whether the log says that it was not compiled
+        self.wait = DataWait(progress.log)
 
     def run(self) -> None:
         while self.step < self.steps and not self.monitor.over:
@@ -66,7 +68,7 @@ class Training:
 
     def _epoch(self, epoch: int) -> None:
         """What is left of an epoch (from 1)."""
-        for inputs, targets in self.feed.epoch(epoch, self.step % self.feed.steps):
+        for inputs, targets in self.wait.batches(self.feed.epoch(epoch, self.step % self.feed.steps)):
             self.step += 1
             lr = self.schedule.rate(self._update)
             losses = self._compiling(inputs, targets, lr) if self.warming else self._step(inputs, targets, lr)
@@ -137,6 +139,7 @@ class Training:
                 curve.append(self._point(epoch, training[lane], validation[lane], held[lane]))
         self.monitor.ended = ended
         self._show(epoch)
+        self.wait.tell(epoch, last=epoch == self.settings.epochs or self.monitor.over)
         self._not_compiled()
         busy = device.utilisation(self.plan.device)
         if busy is not None:
