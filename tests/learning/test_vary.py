@@ -84,7 +84,7 @@ def test_every_stream_belongs_somewhere(make: Make) -> None:
     assert drawn <= set(variation.STREAMS) and {"init", "order", "augmentation", "mixing", "dropout"} <= drawn
 
 
-@pytest.mark.parametrize("execution", ["sequential", "fused"])
+@pytest.mark.parametrize("execution", ["sequential", pytest.param("fused", marks=pytest.mark.extra)])
 @pytest.mark.parametrize("vary", [["order"], ["init"], ["dropout"], ["augment"]])
 def test_only_what_varies_differs(make: Make, vary: list[str], execution: str) -> None:
     made = make(SOURCE, examples=64, evaluated=20, train={"epochs": 1, "batch_size": 64, "optimizer": "sgd"})
