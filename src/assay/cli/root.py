@@ -31,6 +31,7 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "init": Command("assay.cli.init", "Make a repository of yours ready for `dvc exp run`, or take that out again."),
     "check": Command("assay.cli.check", "List everything that a run would refuse, within seconds; writes nothing."),
+    "data": Command("assay.cli.data", "Look at the data: outliers, near duplicates, drift, suspected labels."),
     "doctor": Command("assay.cli.doctor", "Say what can be proved wrong in the training code, before it costs hours."),
     "status": Command("assay.cli.status", "Show what is clean, stale or left over, and the command that fixes it."),
     "show": Command("assay.cli.show", "Show experiments as a table that fits a terminal, running ones too."),
@@ -46,6 +47,7 @@ COMMANDS: dict[str, Command] = {
     "tune": Command("assay.cli.tune", "Tune a candidate as its baseline is tuned, and judge it on fresh seeds."),
     "accept": Command("assay.cli.accept", "Confirm an experiment on fresh seeds and make it the next baseline."),
     "reject": Command("assay.cli.reject", "Keep an experiment that did not work as rejected/NAME, with its verdict."),
+    "note": Command("assay.cli.note", "Add what was learned from an experiment, or show what is known of it."),
     "revoke": Command("assay.cli.revoke", "Take an accepted strategy back; nothing is deleted."),
     "log": Command("assay.cli.log", "Show accepted, revoked and rejected strategies as a table."),
     "sync": Command("assay.cli.sync", "Join the ledger of looks with that of a remote."),
