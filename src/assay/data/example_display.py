@@ -130,18 +130,23 @@ def of_pixels(array: NDArray[Any], span: Span) -> ExampleDisplay:
     if pixels is None:
         raise NotShownError(f"an array of shape {array.shape} is no picture; allowed: {ALLOWED}")
     _check_sides(pixels.shape[1], pixels.shape[0])
-    small, (low, high) = _smaller(pixels), span
+    small, (low, high) = smaller(pixels), span
     finite = np.nan_to_num(small, nan=low, posinf=high, neginf=low)
     scaled = np.clip((finite - low) / ((high - low) or 1.0), 0.0, 1.0)
     drawn = np.rint(scaled * 255).astype(np.uint8)
     note = UNSET if span in (BYTES, (0.0, 1.0)) else f"black {low:.4g}, white {high:.4g}"
-    return _picture(png.encode(drawn), (drawn.shape[1], drawn.shape[0]), note)
+    return of_drawn(drawn, note)
 
 
 def not_shown(sentence: str) -> ExampleDisplay:
     """Nothing but the reason."""
     same = _ADDRESS.sub("0x…", sanitize_output.cut(" ".join(sentence.split()), sanitize_output.LONGEST))
     return ExampleDisplay(note=sanitize_output.line(same))
+
+
+def of_drawn(pixels: NDArray[np.uint8], note: Any = UNSET) -> ExampleDisplay:
+    """Bytes (H, W, C) as they are, grey or in colours."""
+    return _picture(png.encode(pixels), (pixels.shape[1], pixels.shape[0]), note)
 
 
 def _picture(content: bytes, size: tuple[int, int], note: Any = UNSET) -> ExampleDisplay:
@@ -197,10 +202,10 @@ def _span(kind: np.dtype[Any], low: float, high: float) -> Span:
     return (min(0.0, low), high) if kind.kind in "ui" else (low, high)
 
 
-def _smaller(pixels: NDArray[Any]) -> NDArray[np.float64]:
-    """The mean over equal squares, so that no side is longer than `LONGEST_SIDE`."""
+def smaller(pixels: NDArray[Any], longest: int = LONGEST_SIDE) -> NDArray[np.float64]:
+    """Pixels (H, W, C): the mean over equal squares, so that no side is longer than `longest`."""
     height, width, channels = pixels.shape
-    factor = -(-max(height, width) // LONGEST_SIDE)
+    factor = -(-max(height, width) // longest)
     down, across = min(factor, height), min(factor, width)
     rows, columns = height // down, width // across
     cut = pixels[: rows * down, : columns * across]

@@ -35,6 +35,8 @@ VERSION = 2
 DECISIONS = 1000
 
 _WEIGHTS = "weights"
+#: name of what a recorder took down, beside the weights
+_RECORDED = "recorded"
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -65,6 +67,12 @@ class _Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     evaluated: str
     validation: Sequence[float | None]  # loss of each epoch; empty when it was predicted after training
     diverged: Divergence | None  # where it was these predictions that were not finite
+
+
+class _Recorded(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept beside what a recorder took down."""
+
+    name: str
 
 
 class Names(msgspec.Struct, frozen=True):
@@ -176,6 +184,8 @@ class ReplicateCache:
                     said = [(point.epoch, _values(point)) for point in outcome.curve] if more else UNSET
                     trained = _Trained(name, record, curve, self.nondeterministic, said)
                     _seal(folder / _WEIGHTS, trained, outcome.weights)
+                if outcome.recorded:
+                    _seal(folder / _RECORDED, _Recorded(name), outcome.recorded)
                 if outcome.predictions is not None:
                     validation = (
                         []
@@ -188,6 +198,14 @@ class ReplicateCache:
                     _seal(folder / self.evaluated, seen, content.getvalue())
             except OSError as error:
                 self._trouble(error)
+
+    def recorded(self, number: int) -> bytes:
+        """What a recorder took down while this replicate trained; b"" where none was there."""
+        if self.folder is None:
+            return b""
+        folder, name = self._entry(number)
+        head = _open(folder / _RECORDED, _Recorded)
+        return head[1] if head is not None and head[0].name == name else b""
 
     def recall(self, kind: type[S], *ingredients: object) -> S | None:
         """What was remembered about this group under `ingredients`, beside its replicates."""

@@ -40,6 +40,7 @@ class Outcome:
     diverged: Divergence | None = None
     reused: bool = False
     inference: float | None = None  # seconds an example; None where it was predicted by itself, or nobody measured
+    recorded: bytes = b""  # what a recorder beside the training took down; b"" where none was there
 
     def record(self) -> Replicate:
         return Replicate(

@@ -32,7 +32,9 @@ from assay.training.loop_data import LoopData, LoopParts
 from assay.training.loop_log import LoopLog
 from assay.training.loop_predictions import LoopPredictor
 from assay.training.random_streams import Streams
+from assay.training.recorded_loop import RecordedLoop
 from assay.training.task_interface import Task
+from assay.training.training_spec import Recording
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class LoopRun:
     cache: DecodeCache | None = None
     tell: Callable[[Point], None] = lambda _point: None
     note: Callable[[Note], None] = lambda _note: None
+    recording: Recording | None = None
 
     @property
     def given(self) -> dict[str, Any]:
@@ -79,7 +82,9 @@ def fit(run: LoopRun) -> Outcome:
     log = LoopLog(run.tell, run.remark)
     _seed(run)
     started = time.perf_counter()
-    made = _called(run, data, run.streams.display, log)
+    recorded = RecordedLoop(run.recording)
+    with recorded.watching():
+        made = _called(run, data, run.streams.display, log)
     predictor = _predictor(run, made, "fit", parts)
     began = time.perf_counter()
     predicted = predictor.predictions()
@@ -88,7 +93,9 @@ def fit(run: LoopRun) -> Outcome:
         run.remark(said)
     _check_again(run, predictor, predicted)
     kept = _checked_weights(run, made, parts, predicted)
-    return _outcome(run, ended - started, predicted, kept, (ended - began) / len(run.evaluated))
+    outcome = _outcome(run, ended - started, predicted, kept, (ended - began) / len(run.evaluated))
+    outcome.recorded = recorded.taken(made, parts, predicted, run.task.score is not None, run.streams.display)
+    return outcome
 
 
 def _seed(run: LoopRun) -> None:

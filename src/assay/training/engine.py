@@ -93,6 +93,11 @@ class Engine(ABC):
     def buffers(self) -> dict[str, Tensor]:
         """What the model keeps besides trained parameters, (lanes, …) each: the very storage, not a copy."""
 
+    @abstractmethod
+    def lane_copy(self, lane: int) -> nn.Module:
+        """The module of one lane in evaluation mode, with whatever it keeps beside its tensors copied: a forward pass
+        of it changes nothing here. Its parameters are those of the lane, in the same memory."""
+
     def step(self, inputs: Tensor, targets: Tensor, lr: float, step: int, batch: BatchShare = WHOLE) -> Tensor:
         """One batch of all lanes, and a training step with the last batch of one; (lanes,) losses.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Sequence
 from typing import Any
@@ -71,6 +72,10 @@ class Sequential(Engine):
         frozen = {name: one for name, one in self.module.named_parameters() if not one.requires_grad}
         kept = {**frozen, **dict(self.module.named_buffers())}
         return {name: tensor.detach()[None] for name, tensor in kept.items()}
+
+    def lane_copy(self, lane: int) -> nn.Module:
+        shared = [self.masks, *self.module.parameters()]
+        return copy.deepcopy(self.module, {id(one): one for one in shared}).eval()
 
     def state(self) -> dict[str, Any]:
         return {**super().state(), "optimizer": self.optimizer.state_dict() if self.optimizer else None}

@@ -132,6 +132,17 @@ class Fused(Engine):
     def buffers(self) -> dict[str, Tensor]:
         return self.kept
 
+    def lane_copy(self, lane: int) -> nn.Module:
+        places = [place for one in self.places + self.kept_places for place in one]
+        before = [owner[key] for owner, key in places]
+        parameters = [leaf[lane].detach() for leaf in self.leaves]
+        try:
+            self._place(parameters, [one[lane].clone() for one in self.kept.values()])
+            return copy.deepcopy(self.module, {id(one): one for one in (self.masks, *parameters)}).eval()
+        finally:
+            for (owner, key), tensor in zip(places, before, strict=True):
+                owner[key] = tensor
+
     def sites(self, inputs: Tensor) -> list[Site]:
         """Masks that a forward pass over (lanes, batch, …) inputs will ask for, found by trying one lane."""
         if not self.has_dropout:
