@@ -130,7 +130,7 @@ def of_pixels(array: NDArray[Any], span: Span) -> ExampleDisplay:
     if pixels is None:
         raise NotShownError(f"an array of shape {array.shape} is no picture; allowed: {ALLOWED}")
     _check_sides(pixels.shape[1], pixels.shape[0])
-    small, (low, high) = smaller(pixels), span
+    small, (low, high) = _smaller(pixels), span
     finite = np.nan_to_num(small, nan=low, posinf=high, neginf=low)
     scaled = np.clip((finite - low) / ((high - low) or 1.0), 0.0, 1.0)
     drawn = np.rint(scaled * 255).astype(np.uint8)
@@ -202,10 +202,10 @@ def _span(kind: np.dtype[Any], low: float, high: float) -> Span:
     return (min(0.0, low), high) if kind.kind in "ui" else (low, high)
 
 
-def smaller(pixels: NDArray[Any], longest: int = LONGEST_SIDE) -> NDArray[np.float64]:
-    """Pixels (H, W, C): the mean over equal squares, so that no side is longer than `longest`."""
+def _smaller(pixels: NDArray[Any]) -> NDArray[np.float64]:
+    """The mean over equal squares, so that no side is longer than `LONGEST_SIDE`."""
     height, width, channels = pixels.shape
-    factor = -(-max(height, width) // longest)
+    factor = -(-max(height, width) // LONGEST_SIDE)
     down, across = min(factor, height), min(factor, width)
     rows, columns = height // down, width // across
     cut = pixels[: rows * down, : columns * across]

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-import numpy as np
+import torch
 from msgspec import UNSET, UnsetType
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from assay.core.net_record import FirstLayer, WeightPicture
@@ -36,7 +35,7 @@ class FirstLayerWeights:
         self.name, self.kind = name, type(layer).__name__
         self.shape = _kernel(layer, example)
         self.problem = "" if self.shape else NO_PICTURES
-        self.start = _units(layer, self.shape) if self.shape else np.zeros(0)
+        self.start = _units(layer, self.shape) if self.shape else torch.zeros(0)
 
     @classmethod
     def met_first(cls, module: nn.Module, forward: Callable[[], object], example: Any) -> FirstLayerWeights:
@@ -50,7 +49,7 @@ class FirstLayerWeights:
             return None
         name, layer = next(iter(_with_weights(module)), ("", None))
         found = cls(name, layer, example)
-        found.start = np.full_like(found.start, np.nan)
+        found.start = torch.full_like(found.start, math.nan)
         return found
 
     def record(self, module: nn.Module) -> FirstLayer | UnsetType:
@@ -59,9 +58,9 @@ class FirstLayerWeights:
             return UNSET
         layer = module.get_submodule(self.name)
         units = _units(layer, self.shape)
-        most = [float(np.abs(one).max(initial=0.0)) for one in units]
+        most = [float(one.abs().max()) for one in units]
         scaled = [_scaled(one, largest) for one, largest in zip(units, most, strict=True)]
-        shown = input_drawing.fitting(scaled, MOST_PICTURES)
+        shown = input_drawing.fitting(scaled, lambda pixels: pixels, MOST_PICTURES)
         drawn = [
             WeightPicture(display, float(f"{largest:.3g}") if math.isfinite(largest) else 0.0, _moved(unit, first))
             for display, largest, unit, first in zip(shown, most, units, self.start, strict=True)
@@ -102,28 +101,33 @@ def _kernel(layer: nn.Module | None, example: Any) -> tuple[int, ...]:
         return shape if math.prod(shape[1:]) >= LEAST_KERNEL else ()
     if isinstance(layer, nn.Linear) and isinstance(example, Tensor):
         shape = tuple(example.shape)
-        pixels = input_drawing.channels_last(input_drawing.array_of(example))
-        return shape if pixels is not None and math.prod(shape) == layer.weight.shape[1] else ()
+        return (
+            shape
+            if input_drawing.channels_first(example) is not None and math.prod(shape) == layer.weight.shape[1]
+            else ()
+        )
     return ()
 
 
-def _units(layer: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _units(layer: Any, shape: tuple[int, ...]) -> Tensor:
     """(units, *shape) weights, a copy."""
-    return input_drawing.array_of(layer.weight[:UNITS]).reshape(-1, *shape).astype(np.float64)
+    weight: Tensor = layer.weight[:UNITS].detach()
+    plain = weight.abs() if weight.is_complex() else weight
+    return plain.double().cpu().clone().reshape(-1, *shape)
 
 
-def _scaled(unit: NDArray[np.float64], most: float) -> NDArray[np.float64]:
-    """(H, W, C) weights of one unit between 0 and 1: a half is 0, its largest weight 0 or 1."""
+def _scaled(unit: Tensor, most: float) -> Tensor:
+    """(C, H, W) weights of one unit between 0 and 1: a half is 0, its largest weight 0 or 1."""
     if unit.ndim == 2:
-        pixels = unit[:, :, None]
+        pixels = unit[None]
     else:
         last = unit.shape[2] in (1, 3) and unit.shape[0] not in (1, 3)
-        pixels = unit if last else unit.transpose(1, 2, 0)
-    return 0.5 + 0.5 * np.nan_to_num(pixels / (most or 1.0))
+        pixels = unit.permute(2, 0, 1) if last else unit
+    return 0.5 + 0.5 * (pixels / (most or 1.0)).nan_to_num()
 
 
-def _moved(unit: NDArray[np.float64], start: NDArray[np.float64]) -> float | None:
+def _moved(unit: Tensor, start: Tensor) -> float | None:
     """How far it is from its first weights, in parts of their length."""
-    length = float(np.linalg.norm(start))
-    moved = float(np.linalg.norm(unit - start)) / length if length else math.nan
+    length = float(start.norm())
+    moved = float((unit - start).norm()) / length if length else math.nan
     return float(f"{moved:.3g}") if math.isfinite(moved) else None

@@ -7,7 +7,8 @@ bytes. Not covered: what they are called (`recorder.target_labels`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,17 @@ import torch
 from msgspec import UNSET
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from assay.core.case_records import ExampleDisplay
 from assay.core.net_record import NetBatch, NetInput, ValueRange
 from assay.data import example_display, png
 from assay.data.example_display import LEAST_SIDE, LONGEST_SIDE, MOST_ASPECT
 
-#: bytes that the pictures of one batch may take as they are stored, in base64
+#: characters that the pictures of one batch may take as they are stored
 MOST_PICTURES = 72 * 1024
+#: pictures that tell how large all of them may be
+FEW = 4
 #: smallest longer side that pictures are shrunk to
 SMALLEST = 16
 #: channels of a picture that is neither grey nor in colours which are drawn, side by side
@@ -32,157 +36,184 @@ MOST_CHANNELS = 64
 #: in place of a picture that is too large at any size
 TOO_MANY = "not drawn: the record has no room for it"
 
+#: pixels (C, H, W) → the same between 0 and 1
+Scaling = Callable[[Tensor], Tensor]
+
 
 def batch(rows: Sequence[Any], labels: Sequence[str], where: str) -> NetBatch:
     """What is shown of examples, Tensors or dicts of Tensors each, with their labels."""
-    arrays = [_main(row) for row in rows]
-    pixels = [None if one is None else channels_last(one) for one in arrays]
+    given = [_main(row) for row in rows]
+    pixels = [None if one is None else channels_first(one) for one in given]
     ranges = _ranges([one for one in pixels if one is not None])
-    displays = _displays(rows, arrays, pixels, ranges)
-    examples = [_input(display, label, array) for display, label, array in zip(displays, labels, arrays, strict=True)]
-    known = _finite([one for one in arrays if one is not None])
-    first = arrays[0]
+    displays = _displays(rows, given, pixels, ranges)
+    first, moments = given[0], _moments([one for one in given if one is not None])
     return NetBatch(
         where=where,
         shape="several Tensors by name" if first is None else "×".join(map(str, first.shape)) or "one number",
-        dtype="" if first is None else str(first.dtype),
-        examples=examples,
+        dtype="" if first is None else str(first.dtype).removeprefix("torch."),
+        examples=[_input(*one) for one in zip(displays, labels, given, strict=True)],
         channels=ranges,
-        mean=_rounded(known.mean()) if known.size else UNSET,
-        sd=_rounded(known.std()) if known.size else UNSET,
+        mean=UNSET if moments is None else _rounded(moments[0]),
+        sd=UNSET if moments is None else _rounded(moments[1]),
     )
 
 
-def array_of(tensor: Tensor) -> NDArray[Any]:
-    """Numbers as NumPy has them; of complex ones the magnitude."""
-    plain = tensor.detach().cpu()
-    plain = plain.abs() if plain.is_complex() else plain
-    return np.array((plain.float() if plain.dtype == torch.bfloat16 else plain).numpy())
-
-
-def channels_last(array: NDArray[Any]) -> NDArray[Any] | None:
-    """(H, W, C) of an array that looks like a picture, whatever its number of channels; else None."""
-    if array.dtype.kind not in "buif" or array.ndim not in (2, 3):
+def channels_first(tensor: Tensor) -> Tensor | None:
+    """(C, H, W) of a Tensor that looks like a picture, whatever its number of channels; else None."""
+    if tensor.ndim not in (2, 3):
         return None
-    if array.ndim == 2:
-        found = array[:, :, None]
-    elif array.shape[2] in (1, 3) and array.shape[0] not in (1, 3):
-        found = array
+    if tensor.ndim == 2:
+        found = tensor[None]
+    elif tensor.shape[2] in (1, 3) and tensor.shape[0] not in (1, 3):
+        found = tensor.permute(2, 0, 1)
     else:
-        found = array.transpose(1, 2, 0)
-    short, long = sorted(found.shape[:2])
-    fits = short >= LEAST_SIDE and long <= MOST_ASPECT * short and found.shape[2] <= MOST_CHANNELS
+        found = tensor
+    short, long = sorted(found.shape[1:])
+    fits = short >= LEAST_SIDE and long <= MOST_ASPECT * short and found.shape[0] <= MOST_CHANNELS
     return found if fits else None
 
 
-def picture(scaled: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Bytes (H, W, 1 or 3) of (H, W, C) between 0 and 1: grey, colours, else the first channels side by side."""
-    drawn = np.rint(np.clip(scaled, 0.0, 1.0) * 255).astype(np.uint8)
-    if drawn.shape[2] in (1, 3):
-        return drawn
-    tiles = [drawn[:, :, place : place + 1] for place in range(min(TILES, drawn.shape[2]))]
-    gap = np.full((drawn.shape[0], 1, 1), 128, dtype=np.uint8)
-    return np.concatenate([part for tile in tiles for part in (tile, gap)][:-1], axis=1)
+def fitting(pixels: Sequence[Tensor], scaled: Scaling, most: int) -> list[ExampleDisplay]:
+    """All pictures (C, H, W) at one size, the largest at which they take at most `most` characters.
 
-
-def _main(row: Any) -> NDArray[Any] | None:
-    """The one array of an input; of several the first that is a picture, None where none is."""
-    if isinstance(row, Tensor):
-        return array_of(row)
-    found = (array_of(one) for one in row.values())
-    return next((one for one in found if channels_last(one) is not None), None)
-
-
-def _finite(arrays: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
-    flat = [one.ravel().astype(np.float64) for one in arrays]
-    whole = np.concatenate(flat) if flat else np.zeros(0)
-    return whole[np.isfinite(whole)]
-
-
-def _ranges(pixels: Sequence[NDArray[Any]]) -> list[ValueRange]:
-    """Lowest and highest value of each channel, over all pictures that have it."""
-    count = max((one.shape[2] for one in pixels), default=0)
-    return [_span(_finite([one[:, :, place] for one in pixels if one.shape[2] > place])) for place in range(count)]
-
-
-def _span(known: NDArray[np.float64]) -> ValueRange:
-    return (_rounded(known.min()), _rounded(known.max())) if known.size else (None, None)
-
-
-def _rounded(value: Any) -> float:
-    """Four figures, which is what a reader sees."""
-    return float(f"{float(value):.4g}")
-
-
-def _displays(
-    rows: Sequence[Any],
-    arrays: Sequence[NDArray[Any] | None],
-    pixels: Sequence[NDArray[Any] | None],
-    ranges: Sequence[ValueRange],
-) -> list[ExampleDisplay]:
-    """Pictures where all that are pictures have room, at the largest size at which they do; else numbers."""
-    scaled = [None if one is None else _scaled(one, ranges) for one in pixels]
-    drawn = fitting([one for one in scaled if one is not None], MOST_PICTURES)
-    left = iter(drawn)
-    found = []
-    for row, array, one in zip(rows, arrays, scaled, strict=True):
-        if one is not None:
-            found.append(next(left))
-        elif array is not None:
-            found.append(example_display.of_numbers(array))
-        else:
-            found.append(example_display.of_row({name: _words(tensor) for name, tensor in row.items()}))
-    return found
-
-
-def _words(tensor: Tensor) -> str:
-    return str(example_display.of_numbers(array_of(tensor)).text)
-
-
-def _scaled(pixels: NDArray[Any], ranges: Sequence[ValueRange]) -> NDArray[np.float64]:
-    """Each channel from 0 at its lowest to 1 at its highest value; what is not finite is 0, one value alone a half."""
-    found = np.full(pixels.shape, 0.5)
-    for place in range(pixels.shape[2]):
-        low, high = ranges[place]
-        if low is not None and high is not None and high > low:
-            values = np.nan_to_num(pixels[:, :, place].astype(np.float64), nan=low, posinf=high, neginf=low)
-            found[:, :, place] = (values - low) / (high - low)
-    return found
-
-
-def fitting(scaled: Sequence[NDArray[np.float64]], most: int) -> list[ExampleDisplay]:
-    """All pictures (H, W, C) at one size, the largest at which they take at most `most` characters.
-
-    A few of them tell about which size that is.
+    `scaled` makes numbers between 0 and 1 of them once they are small. A few of them tell about which size that is.
     """
     longest = float(LONGEST_SIDE)
-    if len(scaled) > 4:
-        few = sum(_stored(_pixels(scaled[:4], longest))) * len(scaled) / 4
-        longest = min(longest, _largest(scaled[:4], longest) * (most / max(few, 1.0)) ** 0.5)
+    if len(pixels) > FEW:
+        few = _drawn(pixels[:FEW], scaled, longest)
+        taken = sum(map(_stored, few)) * len(pixels) / FEW
+        longest = min(longest, max(max(one.shape[:2]) for one in few) * (most / taken) ** 0.5)
     while longest >= SMALLEST:
-        made = [example_display.of_drawn(one) for one in _pixels(scaled, longest)]
+        made = [example_display.of_drawn(one) for one in _drawn(pixels, scaled, longest)]
         if sum(len(str(one.picture)) for one in made) <= most:
             return made
         longest *= 0.8
-    return [ExampleDisplay(note=TOO_MANY)] * len(scaled)
+    return [ExampleDisplay(note=TOO_MANY)] * len(pixels)
 
 
-def _largest(scaled: Sequence[NDArray[np.float64]], longest: float) -> float:
-    """The longest side as drawn now."""
-    return max(max(one.shape[:2]) for one in _pixels(scaled, longest)) if scaled else longest
+def _main(row: Any) -> Tensor | None:
+    """The one Tensor of an input; of several the first that is a picture, None where none is."""
+    if isinstance(row, Tensor):
+        return row.detach().cpu()
+    found = (one.detach().cpu() for one in row.values())
+    return next((one for one in found if channels_first(one) is not None), None)
 
 
-def _pixels(scaled: Iterable[NDArray[np.float64]], longest: float) -> list[NDArray[np.uint8]]:
-    return [picture(example_display.smaller(one, int(longest))) for one in scaled]
+def _real(tensor: Tensor) -> Tensor:
+    """Floating point numbers; of complex ones the magnitude."""
+    plain = tensor.abs() if tensor.is_complex() else tensor
+    return plain if plain.dtype in (torch.float32, torch.float64) else plain.float()
 
 
-def _stored(pixels: Iterable[NDArray[np.uint8]]) -> list[int]:
-    """Characters of each in base64."""
-    return [-(-len(png.encode(one)) // 3) * 4 for one in pixels]
+def _ranges(pixels: Sequence[Tensor]) -> list[ValueRange]:
+    """Lowest and highest value of each channel, over all pictures that have it."""
+    ends = [_ends(one) for one in pixels]
+    count = max(map(len, ends), default=0)
+    return [_span([one[place] for one in ends if len(one) > place]) for place in range(count)]
 
 
-def _input(display: ExampleDisplay, label: str, array: NDArray[Any] | None) -> NetInput:
-    if array is None or not array.size:
+def _ends(pixels: Tensor) -> list[tuple[float, float]]:
+    """Lowest and highest finite value of each channel of (C, …); Inf and -Inf where none is."""
+    flat = _real(pixels).reshape(len(pixels), -1)
+    low, high = flat.aminmax(dim=1)
+    if not (low.isfinite().all() and high.isfinite().all()):
+        good = flat.isfinite()
+        low, high = flat.where(good, torch.inf).amin(1), flat.where(good, -torch.inf).amax(1)
+    return list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def _span(ends: Sequence[tuple[float, float]]) -> ValueRange:
+    low, high = min(one for one, _ in ends), max(one for _, one in ends)
+    return (_rounded(low), _rounded(high)) if low <= high else (None, None)
+
+
+def _moments(given: Sequence[Tensor]) -> tuple[float, float] | None:
+    """Mean and standard deviation over all finite values; None where there is none."""
+    flat = [_real(one).reshape(-1) for one in given]
+    if not sum(map(len, flat)):
+        return None
+    whole = torch.cat(flat)
+    variance, mean = torch.var_mean(whole, correction=0)
+    if not variance.isfinite():
+        whole = whole[whole.isfinite()]
+        if not len(whole):
+            return None
+        variance, mean = torch.var_mean(whole.double(), correction=0)
+    return float(mean), float(variance) ** 0.5
+
+
+def _rounded(value: float) -> float:
+    """Four figures, which is what a reader sees."""
+    return float(f"{value:.4g}")
+
+
+def _displays(
+    rows: Sequence[Any], given: Sequence[Tensor | None], pixels: Sequence[Tensor | None], ranges: Sequence[ValueRange]
+) -> list[ExampleDisplay]:
+    """Pictures where all that are pictures have room, at the largest size at which they do; else numbers."""
+    left = iter(fitting([one for one in pixels if one is not None], _scaling(ranges), MOST_PICTURES))
+    found = []
+    for row, tensor, one in zip(rows, given, pixels, strict=True):
+        if one is not None:
+            found.append(next(left))
+        elif tensor is not None:
+            found.append(_numbers(tensor))
+        else:
+            found.append(example_display.of_row({name: _numbers(part).text for name, part in row.items()}))
+    return found
+
+
+def _numbers(tensor: Tensor) -> ExampleDisplay:
+    plain = _real(tensor) if tensor.is_complex() or tensor.dtype == torch.bfloat16 else tensor
+    return example_display.of_numbers(plain.detach().cpu().numpy())
+
+
+def _scaling(ranges: Sequence[ValueRange]) -> Scaling:
+    """Each channel from 0 at its lowest to 1 at its highest value; one value alone is a half."""
+    known = torch.tensor([(0.0, 0.0) if None in one else one for one in ranges], dtype=torch.float64).reshape(-1, 2)
+
+    def scaled(pixels: Tensor) -> Tensor:
+        low, high = known[: len(pixels), :, None, None].unbind(1)
+        width = high - low
+        found = torch.where(width > 0, (pixels.double() - low) / width.where(width > 0, 1.0), 0.5)
+        return found.nan_to_num(nan=0.0, posinf=1.0, neginf=0.0)
+
+    return scaled
+
+
+def _drawn(pixels: Iterable[Tensor], scaled: Scaling, longest: float) -> list[NDArray[np.uint8]]:
+    return [_picture(scaled(_smaller(one, longest))) for one in pixels]
+
+
+def _smaller(pixels: Tensor, longest: float) -> Tensor:
+    """Means over areas, so that no side is longer than `longest`."""
+    factor = max(pixels.shape[1:]) / longest
+    if factor <= 1:
+        return _real(pixels)
+    height, width = (max(1, int(side / factor)) for side in pixels.shape[1:])
+    return adaptive_avg_pool2d(_real(pixels), (height, width))
+
+
+def _picture(scaled: Tensor) -> NDArray[np.uint8]:
+    """Bytes (H, W, 1 or 3) of (C, H, W) between 0 and 1: grey, colours, else the first channels side by side."""
+    drawn = (scaled.clamp(0.0, 1.0) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    if drawn.shape[2] in (1, 3):
+        return drawn
+    gap = np.full((drawn.shape[0], 1, 1), 128, dtype=np.uint8)
+    tiles = [drawn[:, :, place : place + 1] for place in range(min(TILES, drawn.shape[2]))]
+    return np.concatenate([part for tile in tiles for part in (tile, gap)][:-1], axis=1)
+
+
+def _stored(pixels: NDArray[np.uint8]) -> int:
+    """Characters in base64."""
+    return -(-len(png.encode(pixels)) // 3) * 4
+
+
+def _input(display: ExampleDisplay, label: str, given: Tensor | None) -> NetInput:
+    if given is None or not given.numel():
         return NetInput(display, label)
-    known = _finite([array])
-    return NetInput(display, label, _span(known), int(array.size - known.size))
+    low, high = (float(one) for one in _real(given).aminmax())
+    if math.isfinite(low) and math.isfinite(high):
+        return NetInput(display, label, (_rounded(low), _rounded(high)))
+    unlike = int((~_real(given).isfinite()).sum())
+    return NetInput(display, label, _span(_ends(given.reshape(1, -1))), unlike)

@@ -164,7 +164,7 @@ def _cell(found: PredictionTrack, moment: int, place: int) -> str:
     number, confidence = found.classes[moment][place], found.confidences[moment][place]
     if number < 0 or confidence is None:
         return "✗ not finite"
-    said = f"{found.names.get(str(number), number)} {confidence:.0%}"
+    said = f"{found.names.get(str(number), number)} ({confidence:.0%})"
     return said if number == found.labels[place] else f"✗ {said}"
 
 
