@@ -16,6 +16,7 @@ from miniature import DIGITS, Make, Project
 
 from assay.core import net_record
 from assay.core.net_record import AFTER, MOMENTS, MOST_BYTES, NetRecord, PredictionTrack
+from assay.core.schemas import FOREGROUND
 from assay.recorder import input_drawing, lane_recorder, target_labels
 from assay.recorder.prediction_tracking import moments
 from assay.replicates import assemble_measurement
@@ -187,7 +188,7 @@ def preprocess(inputs):
 
 def test_a_loop_of_the_tasks_own(make: Make) -> None:
     project = make(FIT)
-    found = compared(project)
+    found = compared(project, [0], execution=FOREGROUND)
     assert not found.why and any("the loop is the task's own" in one for one in found.notes)
     assert found.training != msgspec.UNSET and "Sequential" in found.training.where
     assert len(found.training.examples) == 16 and found.training.shape == "8×8"

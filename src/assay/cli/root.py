@@ -36,6 +36,7 @@ COMMANDS: dict[str, Command] = {
     "show": Command("assay.cli.show", "Show experiments as a table that fits a terminal, running ones too."),
     "compare": Command("assay.cli.compare", "Compare two revisions, experiments or files of numbers."),
     "report": Command("assay.cli.report", "Write one page about a result that opens anywhere, or a comment on it."),
+    "net": Command("assay.cli.net", "Record what one network is given and says, where no recorder was there."),
     "try": Command("assay.cli.try_idea", "Measure an idea look by look, and stop when it is decided or futile."),
     "sweep": Command("assay.cli.sweep", "Measure several values of parameters and judge them as one family."),
     "ablate": Command("assay.cli.ablate", "Measure changes alone and in all combinations: what brings the gain?"),
