@@ -209,6 +209,12 @@ def test_a_function_of_a_loop_has_no_module_to_look_into(make: Make) -> None:
     assert found.first_layer is msgspec.UNSET and found.predictions != msgspec.UNSET
 
 
+def test_a_loop_of_the_older_form_says_that_it_has_no_record(make: Make) -> None:
+    source = "def fit(params, data, seed):\n    return lambda inputs: inputs.reshape(len(inputs), -1)[:, :10] + 1.0\n"
+    found = record(trained(make(source), "out", RECORDER, [0], execution=FOREGROUND))
+    assert "of the older form" in found.why and not found.possible
+
+
 # ------------------------------------------------------------------------------------------------------------- parts
 
 
@@ -278,9 +284,8 @@ def test_a_record_that_would_be_too_large_leaves_something_out() -> None:
 def test_the_first_record_that_a_group_has_is_the_output() -> None:
     beside = train_recorder.TrainRecorder(SimpleNamespace())  # type: ignore[arg-type]
     store: Any = SimpleNamespace(recorded=lambda number: b'{"schema":1,"replicate":5}' if number == 5 else b"")
-    assert beside.record().why == train_recorder.NOTHING
+    assert train_recorder.decoded(beside.found).why == train_recorder.NOTHING
     beside.done(store, [4, 5])
-    assert beside.record().replicate == 5
-    beside.found = b'{"schema":1,"other":5}'
-    assert beside.record().why == train_recorder.DAMAGED
+    assert train_recorder.decoded(beside.found).replicate == 5
+    assert train_recorder.decoded(b'{"schema":1,"other":5}').why == train_recorder.DAMAGED
     assert RECORDER not in sys.modules or sys.modules[RECORDER].LaneRecorder is lane_recorder.LaneRecorder

@@ -89,9 +89,11 @@ class FirstLayer(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NetRecord(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """`arms/net.json`. `why`: why there is no record, "" where there is one; `notes`: what is not in it, and why."""
+    """`arms/net.json`. `why`: why there is no record, "" where there is one; `possible`: whether `assay net` could take
+    one; `notes`: what is not in it, and why."""
 
     why: str = ""
+    possible: bool = True
     replicate: int | UnsetType = UNSET
     seed: int | UnsetType = UNSET
     training: NetBatch | UnsetType = UNSET

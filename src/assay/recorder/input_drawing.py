@@ -7,9 +7,8 @@ bytes. Not covered: what they are called (`recorder.target_labels`).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -36,6 +35,15 @@ MOST_CHANNELS = 64
 #: in place of a picture that is too large at any size
 TOO_MANY = "not drawn: the record has no room for it"
 
+
+class ValueEnds(NamedTuple):
+    """Lowest and highest finite value, Inf and -Inf where none is; whether all are."""
+
+    low: float
+    high: float
+    finite: bool
+
+
 #: pixels (C, H, W) → the same between 0 and 1
 Scaling = Callable[[Tensor], Tensor]
 
@@ -44,14 +52,15 @@ def batch(rows: Sequence[Any], labels: Sequence[str], where: str) -> NetBatch:
     """What is shown of examples, Tensors or dicts of Tensors each, with their labels."""
     given = [_main(row) for row in rows]
     pixels = [None if one is None else channels_first(one) for one in given]
-    ranges = _ranges([one for one in pixels if one is not None])
+    ends = [None if one is None or not one.numel() else _ends(one, two) for one, two in zip(given, pixels, strict=True)]
+    ranges = _ranges([one for one, two in zip(ends, pixels, strict=True) if one is not None and two is not None])
     displays = _displays(rows, given, pixels, ranges)
     first, moments = given[0], _moments([one for one in given if one is not None])
     return NetBatch(
         where=where,
         shape="several Tensors by name" if first is None else "×".join(map(str, first.shape)) or "one number",
         dtype="" if first is None else str(first.dtype).removeprefix("torch."),
-        examples=[_input(*one) for one in zip(displays, labels, given, strict=True)],
+        examples=[_input(*one) for one in zip(displays, labels, given, ends, strict=True)],
         channels=ranges,
         mean=UNSET if moments is None else _rounded(moments[0]),
         sd=UNSET if moments is None else _rounded(moments[1]),
@@ -78,7 +87,7 @@ def fitting(pixels: Sequence[Tensor], scaled: Scaling, most: int) -> list[Exampl
 
     `scaled` makes numbers between 0 and 1 of them once they are small. A few of them tell about which size that is.
     """
-    longest = float(LONGEST_SIDE)
+    longest, pixels = float(LONGEST_SIDE), [_smaller(one, LONGEST_SIDE) for one in pixels]
     if len(pixels) > FEW:
         few = _drawn(pixels[:FEW], scaled, longest)
         taken = sum(map(_stored, few)) * len(pixels) / FEW
@@ -105,25 +114,25 @@ def _real(tensor: Tensor) -> Tensor:
     return plain if plain.dtype in (torch.float32, torch.float64) else plain.float()
 
 
-def _ranges(pixels: Sequence[Tensor]) -> list[ValueRange]:
+def _ranges(ends: Sequence[Sequence[ValueEnds]]) -> list[ValueRange]:
     """Lowest and highest value of each channel, over all pictures that have it."""
-    ends = [_ends(one) for one in pixels]
     count = max(map(len, ends), default=0)
     return [_span([one[place] for one in ends if len(one) > place]) for place in range(count)]
 
 
-def _ends(pixels: Tensor) -> list[tuple[float, float]]:
-    """Lowest and highest finite value of each channel of (C, …); Inf and -Inf where none is."""
-    flat = _real(pixels).reshape(len(pixels), -1)
+def _ends(tensor: Tensor, pixels: Tensor | None) -> list[ValueEnds]:
+    """Lowest and highest finite value of each channel of a picture (C, H, W), or of all numbers."""
+    flat = _real(tensor).reshape(1, -1) if pixels is None else _real(pixels).reshape(len(pixels), -1)
     low, high = flat.aminmax(dim=1)
-    if not (low.isfinite().all() and high.isfinite().all()):
+    finite = bool(low.isfinite().all() and high.isfinite().all())
+    if not finite:
         good = flat.isfinite()
         low, high = flat.where(good, torch.inf).amin(1), flat.where(good, -torch.inf).amax(1)
-    return list(zip(low.tolist(), high.tolist(), strict=True))
+    return [ValueEnds(one, two, finite) for one, two in zip(low.tolist(), high.tolist(), strict=True)]
 
 
-def _span(ends: Sequence[tuple[float, float]]) -> ValueRange:
-    low, high = min(one for one, _ in ends), max(one for _, one in ends)
+def _span(ends: Sequence[ValueEnds]) -> ValueRange:
+    low, high = min(one.low for one in ends), max(one.high for one in ends)
     return (_rounded(low), _rounded(high)) if low <= high else (None, None)
 
 
@@ -209,11 +218,8 @@ def _stored(pixels: NDArray[np.uint8]) -> int:
     return -(-len(png.encode(pixels)) // 3) * 4
 
 
-def _input(display: ExampleDisplay, label: str, given: Tensor | None) -> NetInput:
-    if given is None or not given.numel():
+def _input(display: ExampleDisplay, label: str, given: Tensor | None, ends: list[ValueEnds] | None) -> NetInput:
+    if given is None or ends is None:
         return NetInput(display, label)
-    low, high = (float(one) for one in _real(given).aminmax())
-    if math.isfinite(low) and math.isfinite(high):
-        return NetInput(display, label, (_rounded(low), _rounded(high)))
-    unlike = int((~_real(given).isfinite()).sum())
-    return NetInput(display, label, _span(_ends(given.reshape(1, -1))), unlike)
+    unlike = 0 if all(one.finite for one in ends) else int((~_real(given).isfinite()).sum())
+    return NetInput(display, label, _span(ends), unlike)

@@ -1,9 +1,10 @@
 """The recorder of one replicate in the loop that ships: what its network is given, what it says of the same examples.
 
-`training.recorded_lanes` imports it by name, calls it without gradients and puts the global generators back. Everything
-is computed on a copy of the lane's module, and nothing is drawn. Covers: the first batches as they go through the
-network, predictions before the first step and after some epochs, the first layer. Not covered: loops of a task's own
-(`recorder.loop_recorder`), drawing (`recorder.input_drawing`).
+`training.recorded_lanes` imports it by name, calls it without gradients and puts the global generators back. Batches and
+outputs are those of the training itself; what is computed besides is computed on a copy of the lane's module, and
+nothing is drawn. Covers: the first batches as they go through the network, predictions before the first step and after
+some epochs, the first layer. Not covered: loops of a task's own (`recorder.loop_recorder`), drawing
+(`recorder.input_drawing`).
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class LaneRecorder:
         self.inputs: list[Any] = []
         self.targets: list[Tensor] = []
         self.where = ""
+        self.followed: list[Tensor] = []
         self.notes: list[str] = []
         rows, size = torch.tensor(self.wanted.rows), engine.portion
         self.evaluated = [plan.evaluate.inputs[rows[start : start + size]] for start in range(0, len(rows), size)]
@@ -47,8 +49,8 @@ class LaneRecorder:
         self.layer = FirstLayerWeights.met_first(module, lambda: self._outputs(module, few), first)
         if step:
             self.notes.append(f"the training was resumed after step {step}: what went before is not recorded")
-        else:
-            self.epoch(0)
+        elif not self.tracker.problem:
+            self._say(0, torch.cat([self._outputs(module, one) for one in self.evaluated]))
 
     @property
     def waiting(self) -> bool:
@@ -65,13 +67,21 @@ class LaneRecorder:
     def wants(self, epoch: int) -> bool:
         return epoch in self.moments and not self.tracker.problem
 
+    def follow(self, part: slice, outputs: Tensor, lane: int) -> None:
+        """Keep outputs of the followed examples among the rows `part`; `outputs` are (lanes, rows, …)."""
+        rows = [row - part.start for row in self.wanted.rows if part.start <= row < part.stop]
+        if rows:
+            self.followed.append(outputs[lane][torch.tensor(rows)].detach().float().cpu())
+
     def epoch(self, epoch: int) -> None:
-        """Predict the followed examples by the weights as they are."""
-        if self.tracker.problem:
-            return
-        module = self.engine.lane_copy(self.lane)
-        outputs = torch.cat([self._outputs(module, one) for one in self.evaluated])
-        self.tracker.add(epoch, task_interface.predictions(self.plan.task, outputs, self.truth, self.plan.classes))
+        """What the network says of them after `epoch`."""
+        outputs, self.followed = torch.cat(self.followed), []
+        self._say(epoch, outputs)
+
+    def _say(self, epoch: int, outputs: Tensor) -> None:
+        if not self.tracker.problem:
+            made = task_interface.predictions(self.plan.task, outputs, self.truth, self.plan.classes)
+            self.tracker.add(epoch, made)
 
     def taken(self) -> bytes:
         """The record, once the training is over."""

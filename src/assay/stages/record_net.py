@@ -24,6 +24,7 @@ from assay.replicates.replicate_result import Outcome
 from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.runtime import source_analysis_cache
 from assay.runtime.stage_setup import start
+from assay.stages import train_recorder
 from assay.stages.train import candidate
 from assay.stages.train_recorder import TrainRecorder
 from assay.training import device, model_init, run_replicates
@@ -62,7 +63,7 @@ def _recorded(
             with device.products(params.train.precision), device.determinism(params.train.deterministic) as missing:
                 group = ready.group(request, params, progress, missing)
                 progress.keep = made.append
-                if any(map(group.store.recorded, asked.replicates)):
+                if any(_is_there(group.store.recorded(one)) for one in asked.replicates):
                     return None
                 number = asked.replicates[0]
                 if ready.task.fit is not None:
@@ -77,6 +78,12 @@ def _recorded(
             return group.store
         finally:
             progress.close()
+
+
+def _is_there(content: bytes) -> bool:
+    """Whether a record says something, or says that none can be taken."""
+    found = train_recorder.decoded(content)
+    return not found.why or not found.possible
 
 
 def _keep(store: ReplicateCache, outcome: Outcome) -> None:

@@ -36,17 +36,19 @@ class TrainRecorder:
         """Take what lies beside the replicates `numbers`, whenever they were trained."""
         self.found = next(filter(None, map(store.recorded, numbers)), b"")
 
-    def record(self) -> NetRecord:
-        if not self.found:
-            return NetRecord(why=NOTHING)
-        try:
-            return msgspec.json.decode(self.found, type=NetRecord)
-        except DAMAGE:  # of another version
-            return NetRecord(why=DAMAGED)
-
     def write(self) -> None:
         """The output of `train`, where dvc.yaml names it: in older projects nobody would track it."""
         layout = self.ctx.layout
         name = layout.net.relative_to(layout.root).as_posix()
         if name in layout.pipeline.read_text(encoding="utf-8", errors="replace"):
-            files.write_bytes(layout.net, net_record.encoded(self.record()))
+            files.write_bytes(layout.net, net_record.encoded(decoded(self.found)))
+
+
+def decoded(content: bytes) -> NetRecord:
+    """What was taken down; a record that says why there is none."""
+    if not content:
+        return NetRecord(why=NOTHING)
+    try:
+        return msgspec.json.decode(content, type=NetRecord)
+    except DAMAGE:  # of another version
+        return NetRecord(why=DAMAGED)

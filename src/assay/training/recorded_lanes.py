@@ -1,9 +1,9 @@
 """Recorders beside a training: what a network is given and what it says, taken down without a trace in either.
 
-A recorder is imported by the name that a plan brings, so that no fingerprint of training holds it. It works on a copy
-of the module (`Engine.lane_copy`), draws from no stream of the replicate, and leaves the global generators as they
-were. Whatever goes wrong in it is a sentence in its record. Covers: when recorders are asked. Not covered: what they
-take down (`assay.recorder`), who asks for one (`stages.train_recorder`).
+A recorder is imported by the name that a plan brings, so that no fingerprint of training holds it. It looks at tensors
+that are there anyway and at copies of the module (`Engine.lane_copy`), draws from no stream of the replicate, and leaves
+the global generators as they were. Whatever goes wrong in it is a sentence in its record. Covers: when recorders are
+asked. Not covered: what they take down (`assay.recorder`), who asks for one (`stages.train_recorder`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,13 @@ import torch
 from torch import Tensor
 
 from assay.training import example_batch, random_streams, task_interface
-from assay.training.engine import Engine
+from assay.training.engine import Engine, Seen
 from assay.training.training_spec import TrainingPlan
+
+
+def impossible(why: str) -> bytes:
+    """The record of what no recorder can take down."""
+    return json.dumps({"schema": 1, "why": why, "possible": False}).encode()
 
 
 def failed(error: Exception) -> bytes:
@@ -53,8 +58,20 @@ class RecordedLanes:
             if one.waiting:
                 self._guarded(lane, one.batch, epoch, step, example_batch.lane(inputs, lane), targets[lane])
 
+    def follower(self, epoch: int) -> Seen | None:
+        """Who wants the outputs of the evaluation after `epoch` (from 1); None where nobody does."""
+        return self._follow if any(one.wants(epoch) for one in self._recorders.values()) else None
+
+    def _follow(self, part: slice, outputs: Tensor) -> None:
+        """Rows of the evaluated part and their outputs (lanes, rows, …), which are only copied."""
+        for lane, one in list(self._recorders.items()):
+            try:
+                one.follow(part, outputs, lane)
+            except Exception as error:
+                self._fail(lane, error)
+
     def epoch(self, epoch: int) -> None:
-        """Say that an epoch (from 1) has ended; the engine has the weights that are judged."""
+        """Say that the evaluation after an epoch is over."""
         for lane, one in list(self._recorders.items()):
             if one.wants(epoch):
                 self._guarded(lane, one.epoch, epoch)
@@ -73,6 +90,10 @@ class RecordedLanes:
         try:
             with torch.no_grad(), random_streams.untouched():
                 action(*given)
-        except Exception as error:  # whatever it is, it is no fault of the training
-            self._recorders.pop(lane, None)
-            self._taken[lane] = failed(error)
+        except Exception as error:
+            self._fail(lane, error)
+
+    def _fail(self, lane: int, error: Exception) -> None:
+        """Whatever it is, it is no fault of the training."""
+        self._recorders.pop(lane, None)
+        self._taken[lane] = failed(error)

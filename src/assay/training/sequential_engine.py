@@ -64,9 +64,13 @@ class Sequential(Engine):
         return made[None]
 
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        return self.outputs_and_losses(inputs, targets)[1]
+
+    def outputs_and_losses(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         self.module.eval()
         with device.autocast(self.theta.device, self.precision):
-            return self.loss(self.module(inputs), targets).detach()[None]
+            made: Tensor = self.module(inputs)
+            return made.detach()[None], self.loss(made, targets).detach()[None]
 
     def buffers(self) -> dict[str, Tensor]:
         frozen = {name: one for name, one in self.module.named_parameters() if not one.requires_grad}

@@ -132,8 +132,9 @@ class Training:
         sizes = torch.tensor([end - start for start, end in self.feed.cuts], dtype=torch.float64)
         training = torch.stack(self.losses).double().cpu().movedim(0, -1) @ (sizes / sizes.sum())
         with self.engine.judged():
-            validation = self.engine.mean_losses(self.plan.evaluate.inputs, self.plan.evaluate.targets)
-            if self.recorded is not None:
+            seen = None if self.recorded is None else self.recorded.follower(epoch)
+            validation = self.engine.mean_losses(self.plan.evaluate.inputs, self.plan.evaluate.targets, seen)
+            if seen is not None and self.recorded is not None:
                 self.recorded.epoch(epoch)
         self.losses = []
         for lane, curve in enumerate(self.curves):

@@ -35,7 +35,8 @@ def net_section(record: NetRecord | None, gaps: Sequence[Gap], script: bool = Fa
     elif record is not None and not record.why:
         blocks = [*_blocks(record), *gaps]
     elif not gaps:
-        blocks = [Gap(WHAT, "none was recorded" if record is None else record.why, HINT)]
+        why, possible = ("none was recorded", True) if record is None else (record.why, record.possible)
+        blocks = [Gap(WHAT, why, HINT if possible else "")]
     return PageSection("net", TITLE, blocks)
 
 
