@@ -1,7 +1,7 @@
 """The recorder of one replicate in the loop that ships: what its network is given, what it says of the same examples.
 
-`training.recorded_lanes` imports it by name, calls it without gradients and puts the global generators back. Batches and
-outputs are those of the training itself; what is computed besides is computed on a copy of the lane's module, and
+`training.recorded_lanes` imports it by name, calls it without gradients and puts the global generators back. Batches
+and outputs are those of the training itself; what is computed besides is computed on a copy of the lane's module, and
 nothing is drawn. Covers: the first batches as they go through the network, predictions before the first step and after
 some epochs, the first layer. Not covered: loops of a task's own (`recorder.loop_recorder`), drawing
 (`recorder.input_drawing`).
