@@ -2,8 +2,8 @@
 
 A recorder is imported by the name that a plan brings, so that no fingerprint of training holds it. It looks at tensors
 that are there anyway and at copies of the module (`Engine.lane_copy`), draws from no stream of the replicate, and
-leaves the global generators as they were. Whatever goes wrong in it is a sentence in its record. Covers: when recorders are
-asked. Not covered: what they take down (`assay.recorder`), who asks for one (`stages.train_recorder`).
+leaves the global generators as they were. Whatever goes wrong in it is a sentence in its record. Covers: when recorders
+are asked. Not covered: what they take down (`assay.recorder`), who asks for one (`stages.train_recorder`).
 """
 
 from __future__ import annotations
