@@ -9,6 +9,7 @@ some epochs, the first layer. Not covered: loops of a task's own (`recorder.loop
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,6 +24,10 @@ from assay.recorder.prediction_tracking import SCORES, PredictionTracker, moment
 from assay.training import device, example_batch, task_interface
 from assay.training.engine import Engine
 from assay.training.training_spec import TrainingPlan
+
+#: numbers in the followed examples, and their share of all that goes through the network, above which they are not
+#: predicted before the first step: all other predictions are those of the evaluation, and cost no pass
+MANY_NUMBERS, MOST_OF_PASSES = 2**20, 0.002
 
 
 class LaneRecorder:
@@ -49,7 +54,7 @@ class LaneRecorder:
         self.layer = FirstLayerWeights.met_first(module, lambda: self._outputs(module, few), first)
         if step:
             self.notes.append(f"the training was resumed after step {step}: what went before is not recorded")
-        elif not self.tracker.problem:
+        elif not self.tracker.problem and _is_cheap(self.evaluated, plan):
             self._say(0, torch.cat([self._outputs(module, one) for one in self.evaluated]))
 
     @property
@@ -120,9 +125,24 @@ class LaneRecorder:
         return input_drawing.batch([rows[one] for one in chosen], [labels[one] for one in chosen], "evaluation mode")
 
 
+def _is_cheap(evaluated: Sequence[Any], plan: TrainingPlan) -> bool:
+    """Whether one more pass of the followed examples is little of the training; a training pass counts three times."""
+    numbers = sum(
+        one.numel() for batch in evaluated for one in (batch.values() if isinstance(batch, dict) else [batch])
+    )
+    passes = plan.params.train.epochs * (3 * len(plan.train) + len(plan.evaluate))
+    followed = sum(len(_first(batch)) for batch in evaluated)
+    return numbers <= MANY_NUMBERS or followed <= MOST_OF_PASSES * passes
+
+
+def _first(inputs: Any) -> Tensor:
+    found: Tensor = inputs if isinstance(inputs, Tensor) else next(iter(inputs.values()))
+    return found
+
+
 def _rows(inputs: Any) -> list[Any]:
     """A batch as single examples, on the host."""
     if isinstance(inputs, Tensor):
         return list(inputs.detach().cpu())
-    count = len(next(iter(inputs.values())))
+    count = len(_first(inputs))
     return [{name: tensor[row].detach().cpu() for name, tensor in inputs.items()} for row in range(count)]

@@ -25,6 +25,8 @@ OPEN_EPOCHS = 8
 MOST_CHANNELS = 8
 #: characters of an example's numbers, and of its id
 LONGEST, LONGEST_ID = 300, 10
+#: characters of another class in a cell
+LONGEST_CLASS = 14
 
 
 def net_section(record: NetRecord | None, gaps: Sequence[Gap], script: bool = False) -> PageSection:
@@ -148,10 +150,10 @@ def _table(found: PredictionTrack, moments: Sequence[int], order: Sequence[int],
             if shade := _shade(found, moment, place):
                 shades[line, column] = shade
     what = "class and confidence at every recorded epoch" if closed else "class and confidence"
-    caption = f"{what}; ✗ is wrong, the stronger the shade the surer of the right class; learnt last stands first"
+    caption = f"{what}; ✓ is the target's class, the stronger the shade the surer; learnt last stands first"
     if not found.classes:
         caption = "predicted values at every recorded epoch" if closed else "predicted values"
-    return PageTable(caption, columns, rows, shades=shades, closed=closed)
+    return PageTable(caption, columns, rows, frozenset(range(2, len(columns))), shades, closed)
 
 
 def _short(name: str) -> str:
@@ -165,8 +167,9 @@ def _cell(found: PredictionTrack, moment: int, place: int) -> str:
     number, confidence = found.classes[moment][place], found.confidences[moment][place]
     if number < 0 or confidence is None:
         return "✗ not finite"
-    said = f"{found.names.get(str(number), number)} ({confidence:.0%})"
-    return said if number == found.labels[place] else f"✗ {said}"
+    if number == found.labels[place]:
+        return f"✓ {confidence:.0%}"
+    return f"✗ {sanitize_output.cut(found.names.get(str(number), str(number)), LONGEST_CLASS)} ({confidence:.0%})"
 
 
 def _shade(found: PredictionTrack, moment: int, place: int) -> int:
