@@ -48,6 +48,7 @@ STAGES = {
     "show_examples": "assay.stages.show_examples",
     "climb_ladder": "assay.stages.climb_ladder",
     "record_net": "assay.stages.record_net",
+    "measure_settings": "assay.stages.measure_settings",
 }
 
 
