@@ -28,7 +28,7 @@ from assay.runtime import (
     utf8_mode,
 )
 
-#: what `assay stage NAME` runs. The last nine are no stages of dvc.yaml: stages and commands start them
+#: what `assay stage NAME` runs. Those behind `verdict` are no stages of dvc.yaml: stages and commands start them
 STAGES = {
     "context": "assay.stages.context",
     "prepare": "assay.stages.prepare",
