@@ -38,6 +38,7 @@ COMMANDS: dict[str, Command] = {
     "watch": Command("assay.cli.watch_run", "Watch a run: replicates, curves, time left, use of the machine."),
     "compare": Command("assay.cli.compare", "Compare two revisions, experiments or files of numbers."),
     "report": Command("assay.cli.report", "Write one page about a result that opens anywhere, or a comment on it."),
+    "net": Command("assay.cli.net", "Record what one network is given and says, where no recorder was there."),
     "try": Command("assay.cli.try_idea", "Measure an idea look by look, and stop when it is decided or futile."),
     "sweep": Command("assay.cli.sweep", "Measure several values of parameters and judge them as one family."),
     "ablate": Command("assay.cli.ablate", "Measure changes alone and in all combinations: what brings the gain?"),
