@@ -2,8 +2,8 @@
 
     python benchmarks/doctor.py [--seeds 3] [--budget 120] [--programs 15] [--part healthy|contracts|others]
 
-Healthy programs are those of tests/support/doctor_healthy.py and doctor_healthy_more.py; each kind of fault below is
-planted into every one that has a place for it, those of WARNED into up to 15. FAULTS count as found with an error of a
+Healthy programs are those of tests/support/doctor_healthy*.py; each kind of fault below and in doctor_faults.py is
+planted into those that have a place for it, into up to 15 of each. FAULTS count as found with an error of a
 contract in two of three seeds, WARNED with a warning of any check; a false alarm with either in any. The checks were
 written with these kinds in mind: the rate is no first sight, and no blind one.
 """
@@ -27,11 +27,13 @@ from torch.utils.data import DataLoader, TensorDataset
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+import doctor_faults
+
 from assay.doctor import Report, tensor_tree
 from assay.doctor.examine import CHECKS, CONTRACTS
 from assay.doctor.examine import looked as examined
 from assay.doctor.problem import Contract
-from support.doctor_healthy_more import PROGRAMS
+from support.doctor_healthy_third import PROGRAMS
 
 Program = dict[str, Any]
 
@@ -378,7 +380,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", type=int, default=120, help="rehearsal steps")
-    parser.add_argument("--programs", type=int, default=15, help="programs into which a fault of WARNED is planted")
+    parser.add_argument("--programs", type=int, default=15, help="programs into which a kind of fault is planted")
     parser.add_argument("--part", choices=["healthy", "contracts", "others"], help="one part alone")
     given = parser.parse_args()
     seeds = given.seeds
@@ -388,9 +390,9 @@ def main() -> None:
         taken = healthy(seeds)
         print(f"CPU seconds a program: median {statistics.median(taken):.3f}, largest {max(taken):.3f}")
     if given.part in (None, "contracts"):
-        faulty(seeds, FAULTS, "error", CONTRACTS)
+        faulty(seeds, FAULTS | doctor_faults.FAULTS, "error", CONTRACTS, most=given.programs)
     if given.part in (None, "others"):
-        faulty(seeds, WARNED, "warning", most=given.programs)
+        faulty(seeds, WARNED | doctor_faults.WARNED, "warning", most=given.programs)
 
 
 if __name__ == "__main__":

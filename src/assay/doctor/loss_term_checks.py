@@ -28,9 +28,10 @@ Terms = list[Tensor]
 
 def terms(subject: Subject) -> list[Problem]:
     """Of several terms the one without a gradient, and by rehearsal the one that is drowned or explodes."""
-    found = terms_of(subject.traced.operations, subject.traced.value)
-    if len(found) < 2:
+    if len(terms_of(subject.traced.operations, subject.traced.value)) < 2:
         raise NotApplicableError("the loss is not a sum of several terms")
+    subject.model.train()
+    found = _traced(subject)
     still = _without_gradient(subject, found)
     if still:
         return [_still(subject, one, len(found)) for one in still[:1]]
