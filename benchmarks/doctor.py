@@ -32,6 +32,7 @@ import doctor_faults
 from assay.doctor import Report, tensor_tree
 from assay.doctor.examine import CHECKS, CONTRACTS
 from assay.doctor.examine import looked as examined
+from assay.doctor.findings import LEVELS
 from assay.doctor.problem import Contract
 from support.doctor_healthy_third import PROGRAMS
 
@@ -357,13 +358,15 @@ def faulty(
 ) -> None:
     """One line a fault: how many programs with it have a finding; of those with a place for it up to `most`, spread."""
     all_found = all_tried = 0
+    levels = LEVELS[: LEVELS.index(level) + 1]
     for fault, plant in faults.items():
         having = [name for name, build in PROGRAMS.items() if planted(plant, build, 0) is not None]
         chosen = having[:: -(-len(having) // most)] if having else []
         missed = []
         for name in chosen:
             programs = [planted(plant, PROGRAMS[name], seed) for seed in range(seeds)]
-            hits = [bool(looked(one, checks)[0].at_least(level)) for one in programs if one is not None]
+            reports = [looked(one, checks)[0] for one in programs if one is not None]
+            hits = [any(finding.level in levels for finding in one.failed) for one in reports]
             missed += [name] if 3 * sum(hits) < 2 * len(hits) else []
         found, tried = len(chosen) - len(missed), len(chosen)
         all_found, all_tried = all_found + found, all_tried + tried

@@ -233,6 +233,8 @@ def equal_weights(program: Program) -> Program | None:
         return None
     for one in layers:
         nn.init.constant_(one.weight, 0.05)
+        if one.bias is not None:
+            nn.init.zeros_(one.bias)
     return program
 
 

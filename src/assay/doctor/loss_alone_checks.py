@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -121,6 +121,9 @@ def pairs(subject: Subject) -> list[Problem]:
 def _kinds(given: Alone) -> list[str]:
     """What the targets of a few rows move, as `_kind` says it."""
     base = given.slope(given.target)
+    if float(base.abs().max()) == 0:  # outputs so large that the loss is flat
+        given = replace(given, output=0.01 * given.output)
+        base = given.slope(given.target)
     scale = float(base.abs().max())
     if scale == 0:
         raise NotApplicableError("the gradient at the output is 0")
@@ -200,9 +203,9 @@ def floor(subject: Subject) -> list[Problem]:
         raise NotApplicableError("the loss compares examples with each other")
     zero, *costs = (given.values(size * signs) for size in SIZES)
     against = given.values(-SIZES[-1] * signs)
-    if not all(map(math.isfinite, (zero, against, *costs))) or zero <= 0:
-        raise NotApplicableError("the loss of zero outputs, or of perfect ones, is not above 0 and finite")
-    if min(costs) > zero * (1 + 1e-6) and against < -zero and _of_logits(given):
+    if not all(map(math.isfinite, (zero, against, *costs))):
+        raise NotApplicableError("the loss of zero outputs, or of perfect ones, is not finite")
+    if min(costs) > zero + 1e-6 * abs(zero) and against < zero - max(abs(zero), 1.0) and _of_logits(given):
         return [
             Problem(
                 places=["loss"],
@@ -212,6 +215,8 @@ def floor(subject: Subject) -> list[Problem]:
                 next_step="look at the sign: the logarithm of a probability is negative",
             )
         ]
+    if zero <= 0:
+        raise NotApplicableError("the loss of zero outputs is not above 0")
     falls = all(later <= earlier * (1 + 1e-6) for earlier, later in zip([zero, *costs], costs, strict=False))
     if not falls or costs[-1] <= FLOOR * zero or costs[-1] > costs[-3] + FLOOR * zero:
         return []
