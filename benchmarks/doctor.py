@@ -188,6 +188,8 @@ def dead_start(program: Program) -> Program | None:
     model = program["model"]
     if not isinstance(model, nn.Sequential) or not isinstance(model[0], nn.Linear) or not isinstance(model[1], nn.ReLU):
         return None
+    if model[0].bias is None:
+        return None
     model[0].bias.data.fill_(-1000.0)
     return program
 

@@ -68,6 +68,7 @@ CHECKS: tuple[Contract, ...] = (
     *loss_term_checks.CHECKS,
     *sequence_checks.CHECKS,
     *reading_checks.CHECKS,
+    *metric_checks.CHECKS,
     *advice_checks.CHECKS,
     *layer_advice.CHECKS,
 )

@@ -15,7 +15,9 @@ from assay.doctor.subject import NotApplicableError, Subject
 MARGIN = 0.01
 #: logit of a perfect prediction
 SURE = 10.0
-#: fewest rows whose targets differ after they were moved
+#: difference between a metric of all and its mean over batches, in parts of it
+APART = 0.02
+#: least share of rows whose targets differ after they were moved
 DIFFERENT = 0.3
 
 
@@ -63,6 +65,35 @@ def pairs_predictions(subject: Subject) -> list[Problem]:
             measured=f"{right:.4g} for both",
             threshold="a difference",
             next_step="give predictions and targets the same shape, and compare row by row before the mean",
+        )
+    ]
+
+
+def over_batches(subject: Subject) -> list[Problem]:
+    """A metric of all examples that is no mean over batches, as those of ranks, shares and squares are not."""
+    if subject.metric is None:
+        raise NotApplicableError("no metric was given")
+    subject.model.eval()
+    pairs = []
+    with torch.no_grad():
+        for batch in subject.train.batches:
+            pairs.append(subject.run(batch))
+    if len(pairs) < 2 or not all(isinstance(one, Tensor) and one.ndim for pair in pairs for one in pair):
+        raise NotApplicableError("fewer than two batches, or output and target are not one tensor each")
+    if subject.batch_dim != 0 or len({one.shape[1:] for one, _ in pairs}) > 1:
+        raise NotApplicableError("outputs of batches cannot be joined")
+    whole = _value(subject, *(torch.cat(side) for side in zip(*pairs, strict=True)))
+    parts = [_value(subject, *pair) for pair in pairs]
+    mean = sum(parts) / len(parts)
+    if math.isclose(whole, mean, rel_tol=APART, abs_tol=1e-6):
+        return []
+    return [
+        Problem(
+            places=["metric"],
+            reason="the metric of all examples is another number than its mean over batches",
+            measured=f"{whole:.4g} of {len(pairs)} batches together, {mean:.4g} on average",
+            threshold=f"{100 * APART:g} %",
+            next_step="collect outputs and targets of all batches, and call the metric once",
         )
     ]
 
@@ -120,3 +151,4 @@ CONTRACTS = (
     Contract("metric-perfect", "loss-contract", 89, against_perfect),
     Contract("metric-pairs", "loss-contract", 90, pairs_predictions, "warning"),
 )
+CHECKS = (Contract("metric-over-batches", "loss-contract", 12, over_batches, "advice", "counterfactual"),)

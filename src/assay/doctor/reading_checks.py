@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, SequentialSampler
 
 from assay.doctor import tensor_tree, user_frames
 from assay.doctor.example_draws import COPIED_BYTES, bytes_of
@@ -93,5 +93,26 @@ def workers_alike(subject: Subject) -> list[Problem]:
     ]
 
 
+def never_shuffled(subject: Subject) -> list[Problem]:
+    """Training examples that come in the same order in every epoch."""
+    loader = subject.train_loader
+    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
+        raise NotApplicableError("the loader has no dataset that is read by number")
+    if not isinstance(loader.sampler, SequentialSampler) or loader.batch_size is None or len(loader) < 2:
+        return []
+    return [
+        Problem(
+            places=["train_loader shuffle"],
+            reason="examples come in the same order in every epoch: each batch is always the same examples",
+            measured=f"{len(loader)} batches in order",
+            threshold="another order in each epoch",
+            next_step="shuffle=True",
+        )
+    ]
+
+
 CONTRACTS = (Contract("workers-alike", "data", 92, workers_alike),)
-CHECKS = (Contract("tensor-as-key", "data", 76, tensor_as_key, "warning", "exact"),)
+CHECKS = (
+    Contract("tensor-as-key", "data", 76, tensor_as_key, "warning", "exact"),
+    Contract("never-shuffled", "data", 11, never_shuffled, "advice", "exact"),
+)
