@@ -35,7 +35,7 @@ def terms(subject: Subject) -> list[Problem]:
     still = _without_gradient(subject, found)
     if still:
         return [_still(subject, one, len(found)) for one in still[:1]]
-    return _rehearsed(subject, found)
+    return _rehearsed(subject)
 
 
 def terms_of(operations: list[Operation], value: Tensor) -> Terms:
@@ -112,7 +112,10 @@ def _still(subject: Subject, at: int, count: int) -> Problem:
     )
 
 
-def _rehearsed(subject: Subject, found: Terms) -> list[Problem]:
+def _rehearsed(subject: Subject) -> list[Problem]:
+    subject.reset()
+    subject.model.train()
+    found = _traced(subject)
     parameters = [one for _, one in subject.trained]
     sizes = [_length(one, parameters) for one in found]
     total = sum(sizes)
@@ -139,6 +142,8 @@ def _rehearsed(subject: Subject, found: Terms) -> list[Problem]:
 
 
 def _length(term: Tensor, parameters: list[Any]) -> float:
+    if not term.requires_grad:  # a constant
+        return 0.0
     found = torch.autograd.grad(term, parameters, allow_unused=True, retain_graph=True)
     return math.sqrt(sum(float(one.double().norm()) ** 2 for one in found if one is not None))
 
