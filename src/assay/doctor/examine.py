@@ -12,16 +12,24 @@ from torch import nn
 
 from assay.doctor import (
     advice_checks,
+    capacity_checks,
     data_checks,
     example_draws,
+    function_checks,
+    layer_advice,
     layer_checks,
+    loss_alone_checks,
     loss_checks,
+    loss_term_checks,
+    metric_checks,
     mixing_checks,
     optimizer_checks,
     part_checks,
+    reading_checks,
     rehearsal_checks,
     repeat_checks,
     schedule_checks,
+    sequence_checks,
     signal_checks,
     start_checks,
     target_checks,
@@ -35,13 +43,17 @@ from assay.doctor.untouched import ModuleState, generators_put_back, seed_all
 CONTRACTS: tuple[Contract, ...] = (
     *start_checks.CONTRACTS,
     *loss_checks.CONTRACTS,
+    *loss_alone_checks.CONTRACTS,
     *target_checks.CONTRACTS,
+    *metric_checks.CONTRACTS,
     *optimizer_checks.CONTRACTS,
     *layer_checks.CONTRACTS,
     *mixing_checks.CONTRACTS,
     *data_checks.CONTRACTS,
     *part_checks.CONTRACTS,
     *repeat_checks.CONTRACTS,
+    *reading_checks.CONTRACTS,
+    *function_checks.CONTRACTS,
 )
 #: all that `examine` looks at; those after the contracts need rehearsal, statistics or taste
 CHECKS: tuple[Contract, ...] = (
@@ -52,7 +64,13 @@ CHECKS: tuple[Contract, ...] = (
     *repeat_checks.CHECKS,
     *rehearsal_checks.CHECKS,
     *unit_checks.CHECKS,
+    *capacity_checks.CHECKS,
+    *loss_term_checks.CHECKS,
+    *sequence_checks.CHECKS,
+    *reading_checks.CHECKS,
+    *metric_checks.CHECKS,
     *advice_checks.CHECKS,
+    *layer_advice.CHECKS,
 )
 
 

@@ -27,6 +27,8 @@ FEW = 8
 NOTHING, LEARNS = 0.1, 0.5
 #: rates of the doctor's own Adam
 RATES = (1e-2, 1e-1, 1e-3)
+#: steps at the largest rate, which leave room for one more arm (`capacity_checks`)
+FAST_STEPS = 18
 #: root mean square of an input above which, or below whose inverse, inputs are suspected to need scaling
 SCALE = 10.0
 
@@ -141,12 +143,13 @@ def memorised(subject: Subject) -> Memorised:
 
 def _memorised(subject: Subject, batch: Any, rates: tuple[float, ...]) -> Memorised:
     """Raises NotApplicableError where free outputs do no better than one constant output."""
-    free = _reach(subject, batch).free
-    start, steps, best, at = rehearsal.apart(subject, batch), min(rehearsal.STEPS, subject.budget // 4), -1.0, rates[0]
+    free = reach_of(subject, batch).free
+    start, best, at = rehearsal.apart(subject, batch), -1.0, rates[0]
     for rate in rates:
         subject.reset()
         rule = Adam([one for _, one in subject.trained], rate)
-        arm = rehearsal.arm(subject, steps, rule.step, [batch], calm=True)
+        most = FAST_STEPS if rate == max(RATES) else rehearsal.STEPS
+        arm = rehearsal.arm(subject, min(most, subject.budget // 4), rule.step, [batch], calm=True)
         end = rehearsal.apart(subject, batch) if arm.finite else math.inf
         gained = (start - end) / max(start - free, 1e-12)
         if gained > best:
@@ -164,7 +167,7 @@ def unscaled_inputs(subject: Subject) -> list[Problem]:
         raise NotApplicableError("inputs are not one tensor of floating-point numbers")
     if not math.isfinite(sizes[0]) or sizes[0] == 0 or 1 / SCALE <= sizes[0] <= SCALE:
         return []
-    reach = _reach(subject, subject.batch)
+    reach = reach_of(subject, subject.batch)
     steps = min(rehearsal.STEPS, subject.budget // 4)
     batches = rehearsal.shuffled(subject, min(steps, 16))
     arms = [_without_schedule(subject, steps, batches, change) for change in (None, _standardiser(batches))]
@@ -194,7 +197,7 @@ def settings(subject: Subject) -> list[Problem]:
     whole = subject.planned_steps is not None and subject.planned_steps <= rehearsal.own_steps(subject)
     if not whole and any(name != "weight_decay" for name, *_ in suspects):
         raise NotRunError("a rehearsal of a part of the planned run judges no rate; planned_steps says how long it is")
-    reach = _reach(subject, subject.batch)
+    reach = reach_of(subject, subject.batch)
     own = rehearsal.own_arm(subject)
     gained = reach.gained(own.end) if own.finite else 0.0
     if gained > NOTHING or (own.finite and not own.settled):
@@ -289,7 +292,8 @@ def _few(subject: Subject) -> Any:
     return batch
 
 
-def _reach(subject: Subject, batch: Any) -> OutputLosses:
+def reach_of(subject: Subject, batch: Any) -> OutputLosses:
+    """What outputs alone can reach. Raises NotApplicableError where free outputs do no better than a constant one."""
     subject.reset()
     subject.model.train()
     found = rehearsal.reach(subject, batch)
