@@ -279,9 +279,9 @@ def test_the_holdout_is_cut_by_content(make: Make) -> None:
 
 
 def test_a_holdout_is_never_ignored(make: Make) -> None:
-    for source in (None, "def fit(params, data, seed):\n    return lambda inputs: inputs\n"):
-        with pytest.raises(UsageError, match=r"train.holdout is"):
-            make(source, train={"holdout": 0.1}).measure([0], execution=FOREGROUND)
+    source = "def fit(params, data, seed):\n    return lambda inputs: inputs\n"
+    with pytest.raises(UsageError, match=r"train.holdout is"):
+        make(source, train={"holdout": 0.1}).measure([0], execution=FOREGROUND)
 
 
 def test_what_data_offers(make: Make) -> None:

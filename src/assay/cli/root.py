@@ -34,6 +34,7 @@ COMMANDS: dict[str, Command] = {
     "doctor": Command("assay.cli.doctor", "Say what can be proved wrong in the training code, before it costs hours."),
     "status": Command("assay.cli.status", "Show what is clean, stale or left over, and the command that fixes it."),
     "show": Command("assay.cli.show", "Show experiments as a table that fits a terminal, running ones too."),
+    "watch": Command("assay.cli.watch_run", "Watch a run: replicates, curves, time left, use of the machine."),
     "compare": Command("assay.cli.compare", "Compare two revisions, experiments or files of numbers."),
     "report": Command("assay.cli.report", "Write one page about a result that opens anywhere, or a comment on it."),
     "try": Command("assay.cli.try_idea", "Measure an idea look by look, and stop when it is decided or futile."),
