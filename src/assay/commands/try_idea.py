@@ -19,7 +19,14 @@ from assay.commands.try_setup import TriedIdea
 from assay.core.errors import AssayError, IncomparableError, UsageError
 from assay.core.metric_version import metric_name
 from assay.core.paths import IN_PROJECT, LOCK, METRICS, REPLICATES
-from assay.history import cached_predictions, look_ledger, metrics_json, replicates_csv
+from assay.history import (
+    cached_predictions,
+    fidelity_certificates,
+    look_ledger,
+    metrics_json,
+    profile_groups,
+    replicates_csv,
+)
 from assay.history.experiments import parse_metrics
 from assay.runtime import dvc_cache_dir, dvc_yaml, git, progress_line, project_root
 from assay.runtime.file_locks import Lock
@@ -171,6 +178,12 @@ def verdict_text(idea: TriedIdea) -> str:
         return cached_predictions.text(cache, lock or b"", IN_PROJECT.verdict.as_posix())
     except AssayError:
         return ""
+
+
+def fidelity(idea: TriedIdea) -> str:
+    """How far a verdict under a fast profile tells about full, "" under full."""
+    root = idea.layout.root
+    return fidelity_certificates.told(root, profile_groups.of_commit(root, idea.cell.ref), idea.asked.profile)
 
 
 def _line(found: Trial) -> str:

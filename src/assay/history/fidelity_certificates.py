@@ -95,6 +95,13 @@ def _read(found: append_only_ref.Grown) -> list[FidelityCertificate]:
     return known
 
 
+def told(home: Path, group: ProfileGroup | None, profile: str) -> str:
+    """What a verdict about `group` under `profile` has to say beside it; "" under full."""
+    if profile in ("", FULL):
+        return ""
+    return line(holding(home, group) if group else None, profile)
+
+
 def line(certificate: FidelityCertificate | None, profile: str) -> str:
     """What a verdict under a fast `profile` says of how far it tells about the full one."""
     if certificate is None:

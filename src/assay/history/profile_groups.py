@@ -106,6 +106,14 @@ def of_work_tree(layout: ProjectPaths, home: Path) -> ProfileGroup | None:
         return None
 
 
+def of_commit(root: Path, commit: str) -> ProfileGroup | None:
+    """The group that `commit` keeps, None where it has no readable record."""
+    table, lock = git.read(root, commit, REPLICATES), git.read(root, commit, LOCK)
+    if table is None or lock is None:
+        return None
+    return _group(("", commit, ""), dvc_yaml.parameters_at(root, commit) or b"", table, lock, TagCommits(root))
+
+
 class TagCommits(dict[str, str]):
     """Full name of a ref → commit, asked for when it is needed."""
 

@@ -25,11 +25,8 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     layout, hint = ProjectPaths(root), "dvc repro evaluate verdict"
     print(files.read_bytes(layout.verdict, hint).decode("utf-8", "surrogateescape"), end="")
     metrics = msgspec.json.decode(files.read_bytes(layout.metrics, hint))
-    profile = metrics.get("profile")
-    if isinstance(profile, str) and profile != FULL:
-        run = dvc_yaml.current(root)
-        group = profile_groups.of_work_tree(layout, run.home)
-        certificate = fidelity_certificates.holding(run.home, group) if group else None
-        print(f"{'':11}{fidelity_certificates.line(certificate, profile)}")
+    if (profile := str(metrics.get("profile", FULL))) != FULL:
+        home = dvc_yaml.current(root).home
+        print(f"{'':11}{fidelity_certificates.told(home, profile_groups.of_work_tree(layout, home), profile)}")
     if metrics.get("look") == NOT_RECORDED:
         raise UsageError(f"{UNRECORDED}, so nothing counts as shown", hint=f"let Git write its refs, then {RECORD}")
