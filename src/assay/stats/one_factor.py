@@ -130,7 +130,7 @@ def _range(centre: object, levels: Sequence[FactorLevel], toward: int) -> tuple[
     worse = {side: any(one.verdict in ("regression", "fails") for one in found) for side, found in sides.items()}
     low, high = (_end(sides[side], side, centre) for side in (-1, 1))
     if toward:  # the best value may lie beyond the one that was tried
-        return (centre, _beyond(high, centre)) if toward > 0 else (_beyond(low, centre), centre)
+        return (centre, beyond(high, centre)) if toward > 0 else (beyond(low, centre), centre)
     if worse[-1] != worse[1]:
         return (low, centre) if worse[1] else (centre, high)
     return low, high
@@ -142,7 +142,7 @@ def _end(levels: Sequence[FactorLevel], side: int, centre: object) -> object:
     return (max if side > 0 else min)(values, key=float) if values else centre  # type: ignore[arg-type]
 
 
-def _beyond(end: object, centre: object) -> object:
+def beyond(end: object, centre: object) -> object:
     """One more step of the same factor; `end` itself for what has no such step, or would leave 0 to 1."""
     if not (_is_number(end) and _is_number(centre) and float(centre) > 0 and float(end) > 0):  # type: ignore[arg-type]
         return end
