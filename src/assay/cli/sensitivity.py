@@ -81,6 +81,7 @@ def _plain(found: Sensitivity) -> dict[str, Any]:
                     "p_holm": level.p_holm,
                     "verdict": level.verdict,
                     "bound": level.bound if math.isfinite(level.bound) else None,
+                    "beside": level.beside,
                 }
             )
         factors.append({**dataclasses.asdict(one), "levels": levels})
