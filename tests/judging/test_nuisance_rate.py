@@ -6,10 +6,10 @@ import numpy as np
 
 from assay.report import sensitivity_text
 from assay.stats.compare_arms import MeasuredArm
-from assay.stats.nuisance_rate import Rule, best_of_rates, rates
+from assay.stats.nuisance_rate import PairedRule, best_of_rates, rates
 from assay.stats.one_factor import MATTERS, UNSHOWN, one_factor
 
-RULE = Rule("maximize", 0.05, 0.005, None, True)
+RULE = PairedRule("maximize", 0.05, 0.005, None, True)
 CENTRE = (0.002, 0.0028, 0.004, 0.0057, 0.008)
 
 
@@ -56,11 +56,13 @@ def test_both_directions_and_diverged_rates() -> None:
     centre = grid(0.004, CENTRE, 0.9, rng, seeds)
     worse = best_of_rates(centre, grid(0.004, (0.004, 0.0057), 0.7, rng, seeds), RULE)
     assert worse is not None and worse.p < 0.01 and not worse.better
-    lower = best_of_rates(centre, grid(0.004, (0.004, 0.0057), 0.7, rng, seeds), Rule("minimize", 0.05, 0, None, True))
+    lower = best_of_rates(
+        centre, grid(0.004, (0.004, 0.0057), 0.7, rng, seeds), PairedRule("minimize", 0.05, 0, None, True)
+    )
     assert lower is not None and lower.better
     broken = {0.004: arm(0.9, rng, seeds, diverged=True)}
     assert best_of_rates(centre, broken, RULE) is None, "without a worst value nothing is known of it"
-    named = best_of_rates(centre, broken, Rule("maximize", 0.05, 0, 0.0, True))
+    named = best_of_rates(centre, broken, PairedRule("maximize", 0.05, 0, 0.0, True))
     assert named is not None and named.p > 0.05
 
 

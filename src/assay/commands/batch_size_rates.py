@@ -6,18 +6,18 @@ The centre is measured at all of these rates, too: else a batch size could win b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from assay.commands import experiment_grid
 from assay.commands.experiment_grid import Cell, Wanted
-from assay.commands.sensitivity_factors import FactorPlan
 from assay.core import params_yaml
 from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
+from assay.runtime import dvc_yaml
 from assay.stats import nuisance_rate
 from assay.stats.compare_arms import MeasuredArm
-from assay.stats.nuisance_rate import BestOfRates, Rule
+from assay.stats.nuisance_rate import BestOfRates, PairedRule
 from assay.stats.one_factor import LevelKey
 
 KEY = "train.batch_size"
@@ -41,7 +41,7 @@ class BatchSizeRates:
         parts = [f"{value} at lr {_listed(cells)}" for (_, value), cells in self.levels.items()]
         return f" ({', '.join(parts)}; HEAD at {_listed(self.centre)})"
 
-    def judged(self, arms: Mapping[Cell, MeasuredArm], rule: Rule) -> dict[LevelKey, BestOfRates]:
+    def judged(self, arms: Mapping[Cell, MeasuredArm], rule: PairedRule) -> dict[LevelKey, BestOfRates]:
         """Each batch size over all rates that ran; one without any is left to its own comparison."""
         centre = {rate: arms[one] for rate, one in self.centre.items() if one in arms}
         found = {}
@@ -56,7 +56,6 @@ def design(
     layout: ProjectPaths,
     wanted: Wanted,
     asked: Params,
-    plan: FactorPlan,
     cells: tuple[Cell, Mapping[LevelKey, Cell]],
 ) -> BatchSizeRates:
     """Cells for every batch size of `plan`, and the centre's; `cells`: the centre and all values, at HEAD's rate.
@@ -75,6 +74,25 @@ def design(
         made[key] = {rate: _at(layout, wanted, one, rate, asked.lr) for rate in own}
     every = dict.fromkeys([asked.lr, *(rate for own in made.values() for rate in own)])
     return BatchSizeRates({rate: _at(layout, wanted, centre, rate, asked.lr) for rate in every}, made)
+
+
+def note(before: Params, after: Params) -> str:
+    """What theory expects of the rate where the batch size changes and the rate does not; "" anywhere else."""
+    old, new = before.train.batch_size, after.train.batch_size
+    if before.is_script or after.is_script or old == new or before.lr != after.lr:
+        return ""
+    expected = nuisance_rate.expected(before.lr, new / old, after.train.optimizer)
+    return (
+        f"{KEY} {old} → {new} at the same lr {after.lr:g}: theory expects {expected}; nothing is rescaled, "
+        "assay tune lr=… judges both at their best rate"
+    )
+
+
+def notes(layout: ProjectPaths, cells: Sequence[Cell]) -> list[str]:
+    """The notes of all cells against HEAD, each once."""
+    before = params_yaml.resolved(dvc_yaml.parameters_at(layout.root, "HEAD") or b"")
+    found = (note(before, experiment_grid.asked(layout, one)) for one in cells)
+    return list(dict.fromkeys(filter(None, found)))
 
 
 def _at(layout: ProjectPaths, wanted: Wanted, one: Cell, rate: float, now: float) -> Cell:

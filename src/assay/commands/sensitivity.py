@@ -30,7 +30,7 @@ from assay.report.sensitivity_text import written
 from assay.runtime import project_root
 from assay.stats import one_factor
 from assay.stats.compare_arms import MeasuredArm
-from assay.stats.nuisance_rate import Rule
+from assay.stats.nuisance_rate import PairedRule
 from assay.stats.one_factor import Factor, LevelKey
 
 #: how the ledger calls it: command, account, test
@@ -93,7 +93,7 @@ def _designed(layout: ProjectPaths, named: Sequence[str], wanted: Wanted) -> _On
     experiment_grid.check_settings(layout, [setting for *_, setting in plan.settings])
     for one in levels.values():
         experiment_grid.asked(layout, one)  # a value that no run would take is refused before the first one
-    rates = batch_size_rates.design(layout, wanted, experiment_grid.asked(layout, centre), plan, (centre, levels))
+    rates = batch_size_rates.design(layout, wanted, experiment_grid.asked(layout, centre), (centre, levels))
     return _OneFactorDesign(layout, plan, centre, levels, rates)
 
 
@@ -121,7 +121,7 @@ def _measured(design: _OneFactorDesign, say: Say) -> Sensitivity:
     def arm(rows: Sequence[Row]) -> MeasuredArm:
         return replicates_csv.arm(rows, "candidate", metric)
 
-    rule = Rule(
+    rule = PairedRule(
         first["direction"],
         price.level or judge.alpha,
         float(first["min_effect"]),

@@ -19,7 +19,7 @@ from assay.core.metric_version import metric_name
 from assay.core.params_yaml import Params
 from assay.core.paths import IN_PROJECT, LOCK, PARAMS, REPLICATES, TRAINING_PART, VALIDATION_PART, ProjectPaths
 from assay.core.schemas import Record
-from assay.history import replicates_csv
+from assay.history import replicates_rows
 from assay.history.experiments import Repository
 from assay.runtime import dvc_lock, dvc_yaml, files, git
 from assay.runtime.git_objects import reading
@@ -129,12 +129,13 @@ def _group(
     who: tuple[str, str, str], content: bytes, table: bytes, lock: bytes, commits: Mapping[str, str]
 ) -> ProfileGroup | None:
     try:
-        written, rows = params_yaml.load(content, PARAMS), replicates_csv.rows(table)
+        written, rows = params_yaml.load(content, PARAMS), replicates_rows.rows(table)
         candidate = [row for row in rows if row["arm"] == "candidate"]
         first, stages = candidate[0], dvc_lock.stages(lock)
         train = dvc_lock.hashes(stages.get("train", {}), "deps")
         code = train[_CODE]  # without it nobody knows which strategy this is
-        arm = replicates_csv.arm(rows, "candidate", metric_name(first["metric_version"]))
+        metric = metric_name(first["metric_version"])
+        values = [float(row[metric]) if row["status"] == "ok" else None for row in candidate]
     except (AssayError, KeyError, IndexError, ValueError):
         return None
     terms = ProfileTerms(
@@ -154,8 +155,8 @@ def _group(
         identity=first["identity"],
         against=next((row["identity"] for row in rows if row["arm"] == "baseline"), ""),
         direction=first["direction"],
-        worst=replicates_csv.worst(first),
-        values=tuple(value for _, value in arm.replicates),
+        worst=replicates_rows.worst(first),
+        values=tuple(values),
         lock=lock,
     )
 
@@ -172,7 +173,7 @@ def _data(train: Mapping[str, str]) -> str:
 
 
 def _named(train: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    return ((path, digest) for path, digest in train.items() if not path.startswith("context/"))
+    return ((path, digest) for path, digest in train.items() if Path(path).parent != IN_PROJECT.environment.parent)
 
 
 def _commit(name: str, commits: Mapping[str, str]) -> str:

@@ -29,7 +29,7 @@ class BestOfRates:
 
 
 @dataclass(frozen=True)
-class Rule:
+class PairedRule:
     """How two arms are compared, as in `compare_arms.compare_arms`."""
 
     direction: str
@@ -52,7 +52,7 @@ class Rule:
 
 
 def best_of_rates(
-    centre: Mapping[float, MeasuredArm], value: Mapping[float, MeasuredArm], rule: Rule
+    centre: Mapping[float, MeasuredArm], value: Mapping[float, MeasuredArm], rule: PairedRule
 ) -> BestOfRates | None:
     """`centre`, `value`: learning rate → replicates on the same seeds. None where one side diverges at every rate."""
     ours, theirs = (_trained(arms, rule.worst) for arms in (value, centre))
@@ -71,6 +71,14 @@ def rates(rate: float, ratio: float) -> list[float]:
     """Rates for a batch `ratio` times as large: as it is, by the root, in proportion (Adam, and SGD, in theory)."""
     found = [float(f"{rate * factor:.2g}") for factor in (1.0, ratio**0.5, ratio)]
     return list(dict.fromkeys([rate, *found[1:]]))
+
+
+def expected(rate: float, ratio: float, optimizer: str) -> str:
+    """What theory expects of the rate, for a batch `ratio` times as large."""
+    root, linear = (f"{rate * factor:.2g}" for factor in (ratio**0.5, ratio))
+    if optimizer.startswith("sgd"):
+        return f"lr {linear} (in proportion, Goyal 2017), {root} where noise no longer leads"
+    return f"lr {root} (by the root, Malladi 2022), up to {linear}"
 
 
 def _trained(arms: Mapping[float, MeasuredArm], worst: float | None) -> dict[float, MeasuredArm]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from assay.stats import multiple_comparisons, verdict_rule
 from assay.stats.arm_comparison import Comparison
 from assay.stats.compare_arms import MeasuredArm
-from assay.stats.nuisance_rate import BestOfRates, Rule
+from assay.stats.nuisance_rate import BestOfRates, PairedRule
 
 #: a parameter and one of its values
 LevelKey = tuple[str, object]
@@ -72,7 +72,7 @@ def one_factor(
     rated = beside or {}
 
     def compared(level: MeasuredArm, at_level: float) -> Comparison:
-        return Rule(direction, at_level, min_effect, worst, distinct).compared(centre, level)
+        return PairedRule(direction, at_level, min_effect, worst, distinct).compared(centre, level)
 
     ran = {key: arm for key, arm in levels.items() if arm is not None or key in rated}
     alone = {key: rated[key].alone if key in rated else compared(_there(arm), alpha) for key, arm in ran.items()}

@@ -85,7 +85,7 @@ def fit(full: Sequence[Sequence[float]], fast: Sequence[Sequence[float]], alpha:
         return None
     noises = [_pooled(values) for values in (full, fast)]
     observed = np.array([[np.mean(one) for one in values] for values in (full, fast)]).T
-    scale = observed.std(axis=0, ddof=1)
+    scale = np.sqrt(observed.var(axis=0, ddof=1))
     if not (scale > 0).all():
         return None
     counts = np.array([[len(one) for one in values] for values in (full, fast)], float).T
