@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +26,8 @@ from assay.runtime.dvc_cli import DVC
 from assay.runtime.progress_line import duration
 from assay.scratch.dvc_repro import furnish
 from assay.scratch.scratch_repo import failed, lay_out, run
-from assay.stats import verdict_rule
-from assay.stats.rate_range import RateRange, rate_range
+from assay.stats import rate_range, verdict_rule
+from assay.stats.rate_range import RateRange
 
 RATES, SEEDS = 16, 3
 #: rates that are trained in full
@@ -86,7 +86,7 @@ def rates(
     if dry_run:
         return None
     losses = _measured(layout, asked, settings)
-    found = rate_range(dict(zip(tried, losses, strict=True)))
+    found = rate_range.rate_range(dict(zip(tried, losses, strict=True)))
     if found is None:
         raise UsageError(
             f"every rate from {tried[0]:.2g} to {tried[-1]:.2g} diverged on some seed",
@@ -100,8 +100,20 @@ def rates(
 
 
 def confirm(start: Path, found: RateTest, say: Say) -> Sweep:
-    """Train the rates of `found.confirmed` in full and judge them as a sweep does. Raises as `commands.sweep` does."""
-    values = ",".join(f"{rate:g}" for rate in found.confirmed)
+    """Train the rates of `found.confirmed` in full and judge them as a sweep does; where the best lies at their end,
+    one more beyond it. Raises as `commands.sweep` does."""
+    rates = found.confirmed
+    made = _swept(start, rates, say)
+    best = chosen(made)
+    more = None if best is None else rate_range.beyond(found.found, best)
+    if more is None or more in (found.now, found.accepted, *rates):
+        return made
+    say(f"lr={best:g} is the best of these and lies at their end: one more, lr={more:g}")
+    return _swept(start, [*rates, more], say)
+
+
+def _swept(start: Path, rates: Sequence[float], say: Say) -> Sweep:
+    values = ",".join(f"{rate:g}" for rate in rates)
     return sweep(start, [f"lr={values}"], say, Wanted.checked("rates", None))
 
 
@@ -163,7 +175,9 @@ def _price_in_full(layout: ProjectPaths, asked: Params, accepted: str) -> str:
     known = measured_before.find(layout, [], asked, accepted)
     against = max(0, asked.replicates - known.baseline) if accepted else 0
     count = CONFIRMED * asked.replicates
-    line = f"then up to {count} whole trainings of {CONFIRMED} rates" + (f", {against} of the baseline" * bool(against))
+    line = f"then {count} whole trainings of {CONFIRMED} rates, of one more where the best lies at their end" + (
+        f", and {against} of the baseline" * bool(against)
+    )
     return line if known.seconds is None else f"{line}: {duration(known.seconds * (count + against))}"
 
 

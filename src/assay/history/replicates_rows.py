@@ -1,6 +1,7 @@
 """Rows of a recorded results/replicates.csv as text, those of replicates with the same predictions once.
 
-Stages that always run read them, so nothing here imports NumPy. Not covered: rows as numbers (`history.replicates_csv`).
+Stages that always run read them, so nothing here imports NumPy. Not covered: rows as numbers
+(`history.replicates_csv`).
 """
 
 from __future__ import annotations

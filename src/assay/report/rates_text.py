@@ -39,11 +39,7 @@ def confirmed(found: RateRange, chosen: float | None) -> str:
     """What whole trainings say beside the few steps; `chosen`: the rate that ended best, None where none finished."""
     if chosen is None:
         return f"none of the rates finished; the few steps liked {found.best:.2g} best"
-    line = f"in full lr {chosen:g} ends best of those trained; after a few steps it was {found.best:.2g}"
-    if not min(found.confirm) < chosen < max(found.confirm):
-        beyond = chosen / 3 if chosen <= min(found.confirm) else chosen * 3
-        line += f"; it lies on the edge of them: assay sweep -S lr={beyond:.2g},{(beyond * chosen) ** 0.5:.2g} goes on"
-    return line
+    return f"in full lr {chosen:g} ends best of those trained; after a few steps it was {found.best:.2g}"
 
 
 def _loss(mean: float | None) -> str:
