@@ -1,4 +1,4 @@
-"""`assay ablate --accepted`: each accepted change taken out of the baseline, by settings and by a merge; no training."""
+"""`assay ablate --accepted`: each accepted change taken out of the baseline, by settings and a merge; no training."""
 
 from __future__ import annotations
 
@@ -47,11 +47,12 @@ def test_what_was_accepted_is_taken_out_and_judged(done: Project) -> None:
     assert "fast still brings a gain: the baseline is worse without it" in text
 
 
-def test_refusals(project: Project, fresh: Project) -> None:
+def test_refusals(project: Project) -> None:
     with pytest.raises(AssayError, match="nothing was accepted on the way to strategy/first"):
         ablate_accepted(project.root, [].append, Wanted("ablate"))
     with pytest.raises(AssayError, match="nothing is accepted: baseline: is floor"):
-        ablate_accepted(fresh.root, [].append, Wanted("ablate"))
+        project.edit("params.yaml", "baseline: strategy/first", "baseline: floor")
+        ablate_accepted(project.root, [].append, Wanted("ablate"))
     both = project.assay("ablate", "--accepted", "-S", "lr=0.1", ok=False)
     assert both.returncode == 2 and "it takes neither -S nor --branch" in both.stderr
 

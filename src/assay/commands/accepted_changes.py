@@ -7,7 +7,6 @@ Not covered: running them, and what they say (`commands.ablate_accepted`).
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,15 +44,15 @@ def find(layout: ProjectPaths, baseline: AcceptedStrategy, wanted: Wanted) -> Ac
             "nothing is accepted: baseline: is floor", hint="assay accept EXPERIMENT NAME --first --why REASON"
         )
     line = _line(layout, baseline.commit)
-    if len(line) < 2:
+    if not line:
         raise UsageError(
             f"nothing was accepted on the way to {baseline.name}: there is no change to take out",
             hint="assay ablate -S KEY=VALUE -S KEY=VALUE, for changes that are not accepted yet",
         )
     without, left = dict[str, Cell](), dict[str, str]()
-    for one, before in list(itertools.pairwise(line))[:LARGEST]:
+    for one in line[:LARGEST]:
         try:
-            without[one.accepted.name] = _cell(layout, baseline, one, before.tag.commit, wanted)
+            without[one.accepted.name] = _cell(layout, baseline, one, one.accepted.baseline_commit, wanted)
         except UsageError as error:
             left[one.accepted.name] = error.problem
     centre = _named(layout, baseline, wanted, (), "", ())
@@ -61,10 +60,10 @@ def find(layout: ProjectPaths, baseline: AcceptedStrategy, wanted: Wanted) -> Ac
 
 
 def _line(layout: ProjectPaths, commit: str) -> list[Strategy]:
-    """The strategy at `commit`, the one that it was measured against, and so on."""
+    """The strategy at `commit`, the one that it was measured against, and so on, as far as each has one."""
     by = {one.tag.commit: one for one in fold(read(layout.root, experiments=False).tags).strategies.values()}
     found: list[Strategy] = []
-    while commit in by and by[commit] not in found:
+    while commit in by and by[commit] not in found and by[commit].accepted.baseline_commit:
         found.append(by[commit])
         commit = by[commit].accepted.baseline_commit
     return found

@@ -175,9 +175,8 @@ def _price_in_full(layout: ProjectPaths, asked: Params, accepted: str) -> str:
     known = measured_before.find(layout, [], asked, accepted)
     against = max(0, asked.replicates - known.baseline) if accepted else 0
     count = CONFIRMED * asked.replicates
-    line = f"then {count} whole trainings of {CONFIRMED} rates, of one more where the best lies at their end" + (
-        f", and {against} of the baseline" * bool(against)
-    )
+    line = f"then {count} whole trainings of {CONFIRMED} rates, of one more where the best lies at their end"
+    line += f", and {against} of the baseline" * bool(against)
     return line if known.seconds is None else f"{line}: {duration(known.seconds * (count + against))}"
 
 
