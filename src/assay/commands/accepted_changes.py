@@ -41,7 +41,7 @@ def find(layout: ProjectPaths, baseline: AcceptedStrategy, wanted: Wanted) -> Ac
     """Raises UsageError for a floor, and for a baseline that stands on nothing accepted."""
     if baseline.name == FLOOR or not baseline.commit:
         raise UsageError(
-            "nothing is accepted: baseline: is floor", hint="assay accept EXPERIMENT NAME --first --why REASON"
+            "nothing is accepted: baseline: is floor", hint="assay accept EXPERIMENT NAME"
         )
     line = _line(layout, baseline.commit)
     if not line:

@@ -65,7 +65,7 @@ def setup(layout: ProjectPaths, grid: Sequence[str], candidate: str | None, name
     if asked.baseline == FLOOR:
         raise UsageError(
             "there is no baseline to tune: nothing is accepted, and baseline: is floor",
-            hint="assay sweep for the values of one strategy, or assay accept EXPERIMENT NAME --first --why REASON",
+            hint="assay sweep for the values of one strategy, or assay accept EXPERIMENT NAME, then tune",
         )
     baseline = accepted_strategy.resolve(dvc_yaml.current(layout.root), asked.baseline)
     theirs = dvc_yaml.parameters_at(layout.root, baseline.commit) or b""
