@@ -54,8 +54,9 @@ def ablate_accepted(start: Path, say: Say, wanted: Wanted, dry_run: bool = False
     baseline = accepted_strategy.resolve(dvc_yaml.current(layout.root), asked.baseline)
     found = accepted_changes.find(layout, baseline, wanted)
     for name, one in found.without.items():
-        back = " ".join(setting for setting in one.settings if not setting.startswith(("baseline=", "replicates=")))
-        say(f"without {name}: {' and '.join(filter(None, (back, 'its code' if one.tree else '')))}")
+        back = [setting for setting in one.settings if not setting.startswith(("baseline=", "replicates="))]
+        code = [f"its part of {path}" for path in accepted_changes.files_of(layout, one)]
+        say(f"without {name}: {', '.join([*back, *code])}")
     if not found.without:
         name, why = next(iter(found.left.items()))
         raise UsageError(f"no accepted change can be taken out; {name}: {why}", allowed="changes that stand alone")

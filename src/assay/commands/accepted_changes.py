@@ -40,9 +40,7 @@ class AcceptedChanges:
 def find(layout: ProjectPaths, baseline: AcceptedStrategy, wanted: Wanted) -> AcceptedChanges:
     """Raises UsageError for a floor, and for a baseline that stands on nothing accepted."""
     if baseline.name == FLOOR or not baseline.commit:
-        raise UsageError(
-            "nothing is accepted: baseline: is floor", hint="assay accept EXPERIMENT NAME"
-        )
+        raise UsageError("nothing is accepted: baseline: is floor", hint="assay accept EXPERIMENT NAME")
     line = _line(layout, baseline.commit)
     if not line:
         raise UsageError(
@@ -59,6 +57,14 @@ def find(layout: ProjectPaths, baseline: AcceptedStrategy, wanted: Wanted) -> Ac
     return AcceptedChanges(baseline, centre, without, left)
 
 
+def files_of(layout: ProjectPaths, one: Cell) -> list[str]:
+    """Files in which a cell differs from its base."""
+    if not one.tree:
+        return []
+    listed = git.run(layout.root, "diff-tree", "-r", *git.NAMES, one.base, one.tree)
+    return [path for path in listed.split("\0") if path]
+
+
 def _line(layout: ProjectPaths, commit: str) -> list[Strategy]:
     """The strategy at `commit`, the one that it was measured against, and so on, as far as each has one."""
     by = {one.tag.commit: one for one in fold(read(layout.root, experiments=False).tags).strategies.values()}
@@ -72,7 +78,9 @@ def _line(layout: ProjectPaths, commit: str) -> list[Strategy]:
 def _cell(layout: ProjectPaths, baseline: AcceptedStrategy, one: Strategy, before: str, wanted: Wanted) -> Cell:
     settings = _settings(layout, baseline.commit, one.tag.commit, before)
     tree = _tree(layout, baseline.commit, one.tag.commit, before)
-    if not settings and tree == git.run(layout.root, "rev-parse", f"{baseline.commit}^{{tree}}"):
+    if tree == git.run(layout.root, "rev-parse", f"{baseline.commit}^{{tree}}"):
+        tree = ""
+    if not settings and not tree:
         raise UsageError("it changed nothing that is left in the baseline")
     return _named(layout, baseline, wanted, settings, tree, (f"without {one.accepted.name}",))
 
