@@ -84,7 +84,7 @@ def share_held(
 
 def correlation_held(count: int, rho: float, spread: float, n: tuple[int, int], designs: int) -> tuple[float, float]:
     """The same of the correlation of true means, drawn from a normal population."""
-    rng = np.random.default_rng([SEED, 3, count, round(100 * rho), round(10 * spread), sum(n)])
+    rng = np.random.default_rng([7, count])
     held, widths = [], []
     for _ in range(designs):
         full, fast = design(rng, "normal", count, rho, spread, n)
