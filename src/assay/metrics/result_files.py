@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,7 +133,17 @@ def _cases(found: Evaluated) -> str:
     if ruler.metric.per_example is None or found.baseline is None or not len(found.baseline.finite):
         return result_tables.cases(ruler.ids, ruler.targets, same, same)
     before, after = (result_tables.shares(each, ruler).mean(axis=0) for each in (found.baseline, found.candidate))
-    return result_tables.cases(ruler.ids, ruler.targets, before, after)
+    return result_tables.cases(ruler.ids, ruler.targets, before, after, _case_names(found, found.baseline))
+
+
+def _case_names(found: Evaluated, baseline: Scored) -> Callable[[int], str]:
+    """Row of an example → its class and what each arm takes it for: `3: 8 → 3`; "" where there are no classes."""
+    classes = found.classes
+    if not classes or not _probabilities(found):
+        return lambda _row: ""
+    before, after = (each.finite.mean(axis=0).argmax(axis=1) for each in (baseline, found.candidate))
+    targets = found.ruler.targets
+    return lambda row: f"{classes[targets[row]]}: {classes[before[row]]} → {classes[after[row]]}"
 
 
 def _probabilities(found: Evaluated) -> bool:
