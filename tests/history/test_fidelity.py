@@ -198,3 +198,19 @@ def test_nothing_kept_is_unmeasured_and_not_an_error(project, capsys):
     assert "unmeasured: fewer than two settings" in capsys.readouterr().out
     assert git.resolve(project.path, fidelity_certificates.FIDELITY) is None
     assert profile_groups.of_work_tree(ProjectPaths(project.path), project.path) is None
+
+
+def test_compare_and_status_say_it_too(measured, capsys):
+    assert measured.assay("compare", "fast-0", "fast-1", "--test", "paired") == 0
+    assert "fidelity of fast to full: unmeasured; next: assay fidelity" in capsys.readouterr().out
+    fidelity(measured.path, None, [].append)
+    assert measured.assay("compare", "fast-0", "fast-1", "--test", "paired") == 0
+    assert "fidelity of fast to full: orders 91% [" in capsys.readouterr().out
+    assert measured.assay("compare", "full-0", "full-1", "--test", "paired") == 0
+    assert "fidelity" not in capsys.readouterr().out
+    shown = {"verdict": "progress", "accuracy": 0.5, "sd": 0.1, "n": 3, "baseline": 0.4, "delta": 0.1}
+    measured.write(files("fast", 0.003, 0.5))
+    text = {"schema": 1, "profile": "fast", "metric_version": VERSION, **shown}
+    measured.write({"results/metrics.json": json.dumps(text)})
+    measured.assay("status")
+    assert "fidelity of fast to full: orders 91% [" in capsys.readouterr().out
