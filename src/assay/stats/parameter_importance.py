@@ -70,8 +70,7 @@ def importance(
     groups = {key: columns for key, columns in groups.items() if columns.shape[1]}
     rng = np.random.default_rng(seed)
     found = shares(groups, scores)
-    shuffled = [max(shares(groups, rng.permutation(scores)).values()) for _ in range(SHUFFLES)]
-    line = float(np.quantile(shuffled, 1 - alpha))
+    line = float(np.quantile(_largest_by_chance(groups, scores, rng), 1 - alpha))
     drawn = []
     for _ in range(RESAMPLES):
         rows = rng.integers(0, count, count)
@@ -100,6 +99,18 @@ def shares(groups: Mapping[str, Array], scores: Array) -> dict[str, float]:
         found[key] = float(np.var(part)) / total if total > 0 else 0.0
         at += size
     return found
+
+
+def _largest_by_chance(groups: Mapping[str, Array], scores: Array, rng: np.random.Generator) -> Array:
+    """The largest share of each of many shuffled responses, (SHUFFLES,); one decomposition serves all of them."""
+    drawn = np.array([rng.permutation(scores) for _ in range(SHUFFLES)]).T
+    design = np.column_stack([np.ones(len(scores)), *groups.values()])
+    fitted, *_ = np.linalg.lstsq(design, drawn, rcond=None)
+    at, found = 1, []
+    for columns in groups.values():
+        found.append(np.var(columns @ fitted[at : at + columns.shape[1]], axis=0))
+        at += columns.shape[1]
+    return np.asarray(np.max(found, axis=0) / np.var(scores))
 
 
 def _explained(columns: Array, scores: Array) -> float:
