@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from gitproject import PARAMS
 
-from assay.commands import sensitivity_settings
+from assay.commands import batch_size_rates, sensitivity_settings
 from assay.commands.experiment_grid import Wanted
+from assay.core import params_yaml
 from assay.core.errors import AssayError
 from assay.core.paths import ProjectPaths
 from assay.history import look_ledger
@@ -92,3 +93,13 @@ def test_refusals(project, named, count, said):
     with pytest.raises(AssayError) as refused:
         sensitivity_settings.importance(project.path, named, count, [].append, Wanted("s"), dry_run=True)
     assert said in refused.value.sentence
+
+
+def test_a_commit_without_the_profile_is_no_obstacle(project):
+    layout, commit = ProjectPaths(project.path), project.commit({"params.yaml": GIVEN})
+    larger = params_yaml.changed(GIVEN, {"train.batch_size": 256})
+    assert "train.batch_size 64 → 256" in batch_size_rates.note_since(layout, commit, larger)
+    other = params_yaml.changed(
+        GIVEN + "profiles: {full: {}, mine: {}}\n", {"profile": "mine", "train.batch_size": 256}
+    )
+    assert batch_size_rates.note_since(layout, commit, other) == "" == batch_size_rates.note_since(layout, "", larger)

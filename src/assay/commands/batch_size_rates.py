@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from assay.commands import experiment_grid
 from assay.commands.experiment_grid import Cell, Wanted
 from assay.core import params_yaml
+from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
 from assay.runtime import dvc_yaml
@@ -86,6 +87,21 @@ def note(before: Params, after: Params) -> str:
         f"{KEY} {old} → {new} at the same lr {after.lr:g}: theory expects {expected}; nothing is rescaled, "
         "assay tune lr=… judges both at their best rate"
     )
+
+
+def params_at(layout: ProjectPaths, commit: str, profile: str) -> Params | None:
+    """What `commit` trains with under `profile`; None where it has no such profile, or no parameters of today."""
+    content = dvc_yaml.parameters_at(layout.root, commit) if commit else None
+    try:
+        return params_yaml.resolved(content, profile) if content else None
+    except UsageError:
+        return None
+
+
+def note_since(layout: ProjectPaths, commit: str, asked: Params) -> str:
+    """The note of `asked` against `commit`."""
+    before = params_at(layout, commit, asked.profile)
+    return note(before, asked) if before else ""
 
 
 def notes(layout: ProjectPaths, cells: Sequence[Cell]) -> list[str]:

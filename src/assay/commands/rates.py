@@ -93,10 +93,9 @@ def rates(
             allowed="rates that train",
             hint="assay rates --from LOW --to HIGH, or assay doctor",
         )
-    notes = (rates_decay.line(layout, asked), _batch_size(layout, asked, accepted))
-    then = dvc_yaml.parameters_at(layout.root, accepted) if accepted else None
-    theirs = params_yaml.resolved(then, asked.profile).lr if then else None
-    return RateTest(asked.lr, epochs, sample, found, theirs, tuple(filter(None, notes)))
+    notes = (rates_decay.line(layout, asked), batch_size_rates.note_since(layout, accepted, asked))
+    theirs = batch_size_rates.params_at(layout, accepted, asked.profile)
+    return RateTest(asked.lr, epochs, sample, found, theirs.lr if theirs else None, tuple(filter(None, notes)))
 
 
 def confirm(start: Path, found: RateTest, say: Say) -> Sweep:
@@ -124,12 +123,6 @@ def chosen(made: Sweep) -> float | None:
     if not finished:
         return None
     return float(verdict_rule.best(finished, made.direction).partition("=")[2])
-
-
-def _batch_size(layout: ProjectPaths, asked: Params, accepted: str) -> str:
-    """What theory expects of the rate where HEAD's batch size is not the baseline's."""
-    content = dvc_yaml.parameters_at(layout.root, accepted) if accepted else None
-    return batch_size_rates.note(params_yaml.resolved(content, asked.profile), asked) if content else ""
 
 
 def spaced(low: float, high: float) -> list[float]:

@@ -24,7 +24,6 @@ from assay.commands import (
 from assay.commands.compare_find_recorded_look import tags
 from assay.commands.try_price import LookPrice
 from assay.commands.try_setup import TriedIdea
-from assay.core import params_yaml
 from assay.core.errors import AssayError, IncomparableError, UsageError
 from assay.core.metric_version import metric_name
 from assay.core.paths import IN_PROJECT, LOCK, METRICS, REPLICATES
@@ -114,19 +113,13 @@ def _announce(idea: TriedIdea, found: Trial | None, price: LookPrice, say: Say) 
     say(f"trying {idea.label} as {idea.cell.name} against {idea.baseline.name}, looks at {looks} replicates an arm")
     if idea.edited:
         say(f"with your edits of {', '.join(idea.edited)}")
-    if expected := _batch_size(idea):
+    if expected := batch_size_rates.note_since(idea.layout, idea.baseline.commit or "HEAD", idea.asked):
         say(expected)
     if found is not None:
         say(f"measured before: n={found.n}. {_line(found)}")
     if found is None or not found.ended:
         for line in try_price.lines(price):
             say(line)
-
-
-def _batch_size(idea: TriedIdea) -> str:
-    """What theory expects of the rate where the idea changes the batch size alone."""
-    content = dvc_yaml.parameters_at(idea.layout.root, idea.baseline.commit or "HEAD")
-    return batch_size_rates.note(params_yaml.resolved(content, idea.asked.profile), idea.asked) if content else ""
 
 
 def _beyond(price: LookPrice, n: int, budget: float | None) -> UsageError | None:
