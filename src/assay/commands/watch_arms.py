@@ -22,7 +22,7 @@ from assay.core.params_yaml import Params
 from assay.core.paths import ARMS, STAGES, ProjectPaths
 from assay.core.schemas import Draw, MeasureRequest
 from assay.history.live_runs import MEASURE, LiveRun
-from assay.replicates.live_arm import CurvePoint, LiveArm
+from assay.replicates.live_arm import LiveArm, LivePoint
 from assay.report.watched_run import (
     CACHED,
     DONE,
@@ -278,7 +278,7 @@ def _script_replicate(one: WatchedReplicate, working: Path, logs: Path, begun: b
     return WatchedReplicate(one.number, CACHED if one.number < last else WAITING)
 
 
-def _point(one: CurvePoint) -> WatchedPoint:
+def _point(one: LivePoint) -> WatchedPoint:
     train, validation = _finite(one.train), _finite(one.validation)
     values = {name: value for name, value in one.more.items() if math.isfinite(value)}
     return WatchedPoint(one.replicate, one.seed, one.epoch, train, validation, values)
