@@ -32,6 +32,8 @@ LOOKUPS = {
     "src/assay/pytest_plugin.py",
     "src/assay/project_setup/guess_columns.py",
     "src/assay/serving/predict.py",
+    "src/assay/serving/raw_examples.py",
+    "src/assay/search/generations.py",
     "src/assay/stages/warm_candidate_cache.py",
     "src/assay/stages/measure.py",
     "src/assay/stages/context.py",

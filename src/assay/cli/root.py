@@ -42,6 +42,7 @@ COMMANDS: dict[str, Command] = {
     "ablate": Command("assay.cli.ablate", "Measure changes alone and in all combinations: what brings the gain?"),
     "rates": Command("assay.cli.rates", "Find the range of learning rates that train, from short trainings."),
     "sensitivity": Command("assay.cli.sensitivity", "Say which parameters matter here, and where to tune them."),
+    "search": Command("assay.cli.search", "Search a space of settings, and confirm the best on fresh seeds."),
     "tune": Command("assay.cli.tune", "Tune a candidate as its baseline is tuned, and judge it on fresh seeds."),
     "accept": Command("assay.cli.accept", "Confirm an experiment on fresh seeds and make it the next baseline."),
     "reject": Command("assay.cli.reject", "Keep an experiment that did not work as rejected/NAME, with its verdict."),

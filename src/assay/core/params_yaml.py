@@ -89,6 +89,7 @@ class Params(Section, frozen=True, kw_only=True):
     machine: Machine = Machine()
     profiles: dict[str, dict[str, Any]] = msgspec.field(default_factory=lambda: {"full": {}})
     modes: dict[str, dict[str, Any]] = {}
+    search: Any = None  # the space of `assay search`, which alone reads it (`core.search_section`); of no identity
     own: dict[str, Any] = {}  # parameters of a script: no key of the file, but all of its keys that are not Assay's
 
     @property

@@ -178,6 +178,7 @@ class MeasureRequest(Record, frozen=True, kw_only=True):
     log: str  # text file to write
     answer: str  # JSON file to write
     cache: str  # folder of the replicate cache; "" for none
+    logs: str = ""  # folder to write what each replicate of a loop prints; "" for none
 
 
 #: what a Divergence names where the weights are finite, and what they predict is not

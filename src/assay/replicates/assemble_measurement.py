@@ -23,7 +23,7 @@ from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Identity, Measurement, MeasureRequest, Note
 from assay.data.storage import Examples
-from assay.replicates import replicate_cache, safetensors_check
+from assay.replicates import printed_lines, replicate_cache, safetensors_check
 from assay.replicates.replicate_cache import ReplicateCache, Told
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.train_and_eval_examples import ExampleSubset
@@ -192,6 +192,7 @@ def write(
     )
     _write_outcomes(request, outcomes, sample.evaluated)
     progress.rewrite(outcomes)
+    printed_lines.write_again(request, outcomes, store)
     files.write_bytes(Path(request.answer), schemas.encode(answer))
     return answer
 

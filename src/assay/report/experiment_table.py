@@ -14,6 +14,8 @@ COLUMNS = 100
 GAP = "  "
 #: widest name that is shown whole, narrowest column of changes
 NAME, CHANGE = 22, 12
+#: states of an experiment that has no numbers yet
+UNDER_WAY = ("running", "queued")
 HEADERS = ("name", "change", "metric", "delta [interval]", "verdict")
 
 
@@ -70,7 +72,9 @@ def _change(line: str) -> str:
 def _verdict(row: ShowRow) -> str:
     if row.verdict:
         return row.verdict
-    return f"running{f': {row.stage}' if row.stage else ''}" if row.state == "running" else "no verdict"
+    if row.state in UNDER_WAY:
+        return f"{row.state}: {row.stage}" if row.stage else row.state
+    return "no verdict"
 
 
 def _metric(row: ShowRow) -> str:

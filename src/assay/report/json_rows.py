@@ -51,15 +51,15 @@ class ShowRow(msgspec.Struct, frozen=True, kw_only=True):
     delta: float | None = None  # against the baseline of its time, under its own metric version
     ci_low: float | None = None
     ci_high: float | None = None
-    verdict: str = ""  # "" where none was reached, and while it runs
+    verdict: str = ""  # "" where none was reached, and while it runs or waits
     baseline: str = ""
     metric_version: str = ""
-    state: str = ""  # done, running, or why there is no verdict
+    state: str = ""  # done, running, queued, or why there is no verdict
     stage: str = ""  # of one that runs
 
 
 class ShowRows(Record, frozen=True, kw_only=True):
-    """What `assay show --json` prints: running experiments, then groups that can be compared, the best first."""
+    """What `assay show --json` prints: running and queued experiments, then comparable groups, the best first."""
 
     rows: list[ShowRow]
 

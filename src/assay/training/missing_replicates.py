@@ -14,15 +14,17 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
+from msgspec import UNSET
 
 from assay.core.params_yaml import Params
 from assay.core.schemas import FOREGROUND, PREDICTIONS, Divergence, MeasureRequest
+from assay.data import holdout_split
 from assay.data.storage import Examples
 from assay.replicates.assemble_measurement import ignored
 from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.training_progress import Progress
-from assay.training import batches, device, model_init, run_replicates, training_loop
+from assay.training import batches, device, model_init, run_replicates, soft_targets, training_loop
 from assay.training.checkpoint import Checkpoints
 from assay.training.example_inputs import DecodeCache
 from assay.training.loop_replicates import LoopReplicates
@@ -157,17 +159,24 @@ class RequestRun:
     def plan(self) -> TrainingPlan:
         dtype = device.DTYPES[self.settings.train.precision]
         cache = DecodeCache(Path(self.request.cache), self.request.environment) if self.request.cache else None
-        train, evaluate = batches.tensors(self.task, self.train, self.evaluated, dtype, cache)
+        parts = [self.train, self.evaluated]
+        if (share := self.settings.train.holdout) is not UNSET:
+            held = holdout_split.held_out(self.train, share, self.settings.split)
+            parts = [self.train.take(~held), self.evaluated, self.train.take(held)]
+        soft = soft_targets.read(self.task.root, self.settings.train, parts[0], dtype)
+        train, evaluate, *held_out = [one.to(self.device) for one in batches.of_parts(self.task, parts, dtype, cache)]
         return TrainingPlan(
             task=self.task,
             params=self.settings,
             device=self.device,
             seed=self.request.seed,
             purpose=self.request.purpose,
-            train=train.to(self.device),
-            evaluate=evaluate.to(self.device),
+            train=train,
+            evaluate=evaluate,
             classes=None if self.evaluated.classes is None else len(self.evaluated.classes),
             outputs=batches.outputs(self.train),
+            soft=None if soft is None else soft.to(train.targets.device),
+            holdout=held_out[0] if held_out else None,
             checkpoints=self._checkpoints(),
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from assay.core import train_section
 from assay.core.loss_section import LOSSES
@@ -110,6 +111,9 @@ def check(plan: TrainingPlan) -> None:
             task_interface.probe(plan.task, made, inputs, targets, plan.classes)
             loss_terms.check(plan.task, settings, plan.task.call("loss", made(inputs), targets))
             _check_mixing(plan, made, inputs, targets)
+            if plan.soft is not None:
+                outputs = made(inputs).detach()
+                _check_soft(plan, _one_hot(targets, plan, outputs), outputs, targets, "train.soft_targets")
         task_interface.check_storable(plan.task, made)
 
 
@@ -138,6 +142,11 @@ def _check_mixing(plan: TrainingPlan, made: nn.Module, inputs: Any, targets: Ten
         raise plan.task.refuse(f"train.cutmix is for images, and inputs are {tuple(inputs.shape)}", "(B, …, H, W)")
     if plan.classes is not None:
         _check_soft(plan, mixing.soft(targets, inputs.dtype), made(inputs).detach(), targets, option)
+
+
+def _one_hot(targets: Tensor, plan: TrainingPlan, outputs: Tensor) -> Tensor:
+    assert plan.classes is not None
+    return functional.one_hot(targets, plan.classes).to(outputs.dtype)
 
 
 def _check_soft(plan: TrainingPlan, soft: Tensor, outputs: Tensor, targets: Tensor, option: str) -> None:

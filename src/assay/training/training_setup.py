@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from msgspec import UNSET
 
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
@@ -51,9 +50,4 @@ def prepare(request: MeasureRequest, root: Path, params: Params, sample: Example
         task = configured_task.load(params, root, sample.train)
     if task.fit is not None:  # its processes ask for the device: where this one did, they could not be copies of it
         return Prepared(task, torch.device("cpu"), sample)
-    if params.train.holdout is not UNSET:
-        raise UsageError(
-            f"params.yaml: train.holdout is {params.train.holdout:g}, and {task.file} has no fit() that would read it",
-            hint="remove train.holdout, or write fit(params, data, seed, log)",
-        )
     return Prepared(task, device.choose(request.device), sample)

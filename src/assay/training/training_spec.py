@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from assay.core.params_yaml import Params
 from assay.training import batches
@@ -29,6 +30,8 @@ class TrainingPlan:
     evaluate: Tensors
     classes: int | None
     outputs: int | dict[str, int]  # classes, or entries of a target; by name where there are several
+    soft: Tensor | None = None  # (N, K) targets to train on in place of class numbers
+    holdout: Tensors | None = None  # part of the training examples that only says when to stop
     checkpoints: Checkpoints | None = None
 
     @property
@@ -40,9 +43,10 @@ class TrainingPlan:
     def feed(self, numbers: Sequence[int], loaders: int = 0) -> Feed:
         """Batches for these replicates, as they train."""
         settings = self.params.train
-        mixing = Mixing.of(settings, self.classes)
+        data = self.train if self.soft is None else replace(self.train, targets=self.soft)
+        mixing = Mixing.of(settings, self.classes if self.soft is None else None)
         streams = [self.streams(number) for number in numbers]
-        return Feed(self.task, self.train, settings.batch_size, streams, loaders, mixing)
+        return Feed(self.task, data, settings.batch_size, streams, loaders, mixing)
 
     def streams(self, number: int) -> Streams:
         return Streams(self.seed, self.purpose, number)

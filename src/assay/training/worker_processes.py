@@ -48,7 +48,8 @@ class _Parcel:
     params: Params
     seed: int
     purpose: str
-    arrays: list[NDArray[Any]]  # inputs and targets of both parts
+    arrays: list[NDArray[Any]]  # inputs and targets of each part, the holdout last
+    soft: NDArray[Any] | None
     statistics: tuple[dict[str, Tensor], ...] | None  # where inputs are preprocessed batch by batch
     classes: int | None
     outputs: int | dict[str, int]
@@ -60,7 +61,7 @@ class _Parcel:
     @classmethod
     def of(cls, plan: TrainingPlan) -> _Parcel:
         arrays, statistics = [], None
-        for part in (plan.train, plan.evaluate):
+        for part in (plan.train, plan.evaluate, *([plan.holdout] if plan.holdout else [])):
             mapped = part.inputs if isinstance(part.inputs, MappedInputs) else None
             statistics = mapped.ready.statistics if mapped else None
             raw = mapped.raw if mapped else part.inputs
@@ -72,6 +73,7 @@ class _Parcel:
             seed=plan.seed,
             purpose=plan.purpose,
             arrays=arrays,
+            soft=None if plan.soft is None else plan.soft.cpu().numpy(),
             statistics=statistics,
             classes=plan.classes,
             outputs=plan.outputs,
@@ -84,17 +86,19 @@ class _Parcel:
     def plan(self) -> TrainingPlan:
         task = configured_task.again(self.params, self.root, (self.parts, self.ready_loss))
         tensors = [torch.from_numpy(array) for array in self.arrays]
-        train, evaluate = (self._part(task, *tensors[start : start + 2]) for start in (0, 2))
+        parts = [self._part(task, *tensors[start : start + 2]) for start in range(0, len(tensors), 2)]
         return TrainingPlan(
             task=task,
             params=self.params,
             device=torch.device("cpu"),
             seed=self.seed,
             purpose=self.purpose,
-            train=train,
-            evaluate=evaluate,
+            train=parts[0],
+            evaluate=parts[1],
             classes=self.classes,
             outputs=self.outputs,
+            soft=None if self.soft is None else torch.from_numpy(self.soft),
+            holdout=parts[2] if len(parts) > 2 else None,
             checkpoints=self.checkpoints,
         )
 
