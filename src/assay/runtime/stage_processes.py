@@ -20,7 +20,7 @@ _PROC = "/proc"
 _PROGRAMS = ("assay", "__main__.py")
 #: commands that run stages, in the work tree or in repositories of their own
 _COMMANDS = (
-    *("try", "sweep", "ablate", "sensitivity", "tune", "rates"),
+    *("try", "search", "sweep", "ablate", "sensitivity", "tune", "rates"),
     *("accept", "rebaseline", "guard", "profile"),
 )
 _DVC_RUNS = ("run", "exec-run")
