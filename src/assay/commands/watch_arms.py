@@ -45,8 +45,8 @@ BESIDE = "warm_candidate_cache"
 _TRAINS = {*STAGE_OF.values(), BESIDE, MEASURE}
 #: seconds by which clocks of processes and files differ at most
 _LATE = 1.0
-#: seconds back that the pace of a training is taken from, and that it takes at least
-_SPAN, _LEAST = 60.0, 5.0
+#: seconds back that the pace of a training is taken from
+_SPAN = 60.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Pace:
         while len(self._looks) > 2 and now - self._looks[1][0] > _SPAN:
             self._looks.popleft()
         since, before = self._looks[0]
-        if done <= before or now <= since or done > total or (now - since < _LEAST and len(self._looks) > 2):
+        if done <= before or now <= since or done > total:
             return None
         return (total - done) * (now - since) / (done - before)
 

@@ -109,7 +109,7 @@ def _arm(arm: WatchedArm, columns: int, rows: int, scale: tuple[float, float] | 
     shown = [] if arm.state == WAITING else _chosen(arm.replicates, rows)
     if not shown:
         return
-    table = [_mean(arm), *map(_cells, shown)]
+    table = [*([_mean(arm)] if any(one.curve for one in arm.replicates) else []), *map(_cells, shown)]
     widths = [max(len(cells[place]) for cells, _ in table) for place in range(len(table[0][0]))]
     for cells, curve in table:
         text = "    " + "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
