@@ -16,6 +16,7 @@ NOTHING_ELSE = {
     "training/example_loader.py": "torch raises RuntimeError, and no subclass, where a worker of a DataLoader died",
     "history/detached_head.py": "a reflog holds words alone",
     "core/params_yaml.py": "msgspec tells in words what it expected; they become words of ours",
+    "replicates/live_arm.py": "another process trains, and its log holds words alone",
     "scratch/scratch_repo.py": "a child's output becomes one sentence; that it failed, its exit code told",
 }
 

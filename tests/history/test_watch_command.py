@@ -216,7 +216,7 @@ def test_whole_lines_where_no_terminal_is(training, capsys, monkeypatch) -> None
         looks = iter([run.kill, run.wait])
         look = ProjectWatch.look
 
-        def looked(self: ProjectWatch) -> commands.Look:
+        def looked(self: ProjectWatch) -> commands.ProjectLook:
             found = look(self)
             next(looks, int)()
             return found

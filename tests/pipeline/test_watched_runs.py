@@ -113,7 +113,7 @@ def test_a_script(tmp_path: Path) -> None:
         said = project.assay("watch", "--once").stdout
         assert run.wait() == 0, run.stderr and run.stderr.read()
     assert "  candidate: 1 of 3 replicates, about " in said, said
-    assert re.search(r"\n    0     done\n    1     training   \[1mepoch \d+\n    … and 1 more: 1 waiting\n", said), said
+    assert re.search(r"\n    0  done\n    1  training +\[1mepoch \d+\n    … and 1 more: 1 waiting\n", said), said
 
 
 def test_a_loop_of_the_tasks_own(project: Project) -> None:

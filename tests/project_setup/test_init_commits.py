@@ -8,8 +8,8 @@ from assay.cli.report import PAGE
 from assay.core.errors import AssayError, ProvenanceError, UsageError
 from project_setup.conftest import Repository
 
-FILES = {".gitignore", "dvc.yaml", "params.yaml", "task.py", "tests/test_assay_task.py"}
-PLOTS = {f".dvc/plots/{name}.json" for name in ("cases", "reliability", "replicates", "seeds")}
+FILES = {".gitignore", "dvc.yaml", "params.yaml", "plots/dvc.yaml", "task.py", "tests/test_assay_task.py"}
+PLOTS = {f".dvc/plots/{name}.json" for name in ("cases", "intervals", "reliability", "replicates", "seeds")}
 
 
 def committed(user: Repository) -> set[str]:

@@ -58,7 +58,8 @@ def test_a_folder_of_its_own_is_chosen_and_said(user: Repository, name: str) -> 
     assert done.folder == "assay" and done.next[0] == "dvc exp run assay/dvc.yaml"
     assert done.next[1] == "dvc exp run assay/dvc.yaml -S assay/params.yaml:lr=0.001"
     assert {one for one in done.files if not one.startswith(".dvc/")} == {
-        f"assay/{one}" for one in (".gitignore", "dvc.yaml", "params.yaml", "task.py", "tests/test_assay_task.py")
+        f"assay/{one}"
+        for one in (".gitignore", "dvc.yaml", "params.yaml", "plots/dvc.yaml", "task.py", "tests/test_assay_task.py")
     }
     assert "  file: ../data/plants.csv " in done.diff
 

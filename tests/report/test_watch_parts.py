@@ -24,10 +24,10 @@ from assay.report.watched_run import (
     TRAINING,
     WAITING,
     WatchedArm,
+    WatchedExperiment,
     WatchedPoint,
     WatchedReplicate,
     WatchedResult,
-    WatchedRun,
 )
 from assay.runtime import stage_processes
 from assay.runtime.appended_lines import AppendedLines
@@ -99,7 +99,7 @@ def test_bad_files_are_survived(tmp_path: Path, content: bytes) -> None:
         ArmPlan("candidate", numbers=range(2), epochs=3), LiveArm(tmp_path / "curves", tmp_path / "log"), 0
     )
     found = watch.look(TRAINING)
-    text = watch_text.screen([WatchedRun("x", "train", arms=(found,))], 80, 24)
+    text = watch_text.screen([WatchedExperiment("x", "train", arms=(found,))], 80, 24)
     assert text[0] == "x: stage train" and all(line.isprintable() for line in text)
     (tmp_path / "curves").unlink()
     (tmp_path / "curves").mkdir()
@@ -155,7 +155,7 @@ def test_time_left_follows_the_pace_of_the_last_minute() -> None:
 
 
 CURVE = (0.9, 0.6, 0.4, 0.3)
-RUN = WatchedRun(
+RUN = WatchedExperiment(
     experiment="wide",
     stage="train",
     base="1a2b3c",
@@ -222,7 +222,7 @@ def test_the_screen() -> None:
 def test_many_replicates_leave_room_for_those_at_work() -> None:
     many = tuple(WatchedReplicate(n, TRAINING if n == 3 else DONE, n, 20, 0.1, 0.2, 1.0, CURVE) for n in range(100))
     shown = watch_text.screen(
-        [WatchedRun("big", "train", arms=(WatchedArm("candidate", "", TRAINING, 100, 20, many),))], 80, 24
+        [WatchedExperiment("big", "train", arms=(WatchedArm("candidate", "", TRAINING, 100, 20, many),))], 80, 24
     )
     assert len(shown) <= 24 and any(line.startswith("    3     epoch 20") for line in shown)
     assert shown[-1].strip().startswith("… and ") and shown[-1].endswith(" done")
@@ -231,7 +231,9 @@ def test_many_replicates_leave_room_for_those_at_work() -> None:
 def test_names_of_others_cannot_draw() -> None:
     name = "x\x1b[2J\n\u202eevil"
     says = WatchedReplicate(0, TRAINING, says="epoch 1\x1b[31m red " + "long " * 50)
-    run = WatchedRun(name, "tr\x07ain", changed=(name,), arms=(WatchedArm("candidate", name, TRAINING, 1, 1, (says,)),))
+    run = WatchedExperiment(
+        name, "tr\x07ain", changed=(name,), arms=(WatchedArm("candidate", name, TRAINING, 1, 1, (says,)),)
+    )
     shown = [*watch_text.screen([run], 100, 30), watch_text.line(run), watch_text.ended(name, None)]
     assert all(line.isprintable() for line in shown) and max(map(len, shown[:-2])) <= 100
 
@@ -242,7 +244,7 @@ def test_one_line() -> None:
         "1.9 of 2 processors busy · 812 MiB of memory · accelerator 87 % busy, 1.2 GiB · "
         "3 % of the time waiting for data"
     )
-    assert watch_text.line(WatchedRun("wide", "")) == "wide: DVC is at work"
+    assert watch_text.line(WatchedExperiment("wide", "")) == "wide: DVC is at work"
     result = WatchedResult("progress", "accuracy", "accuracy-1.d5fcde12", "strategy/mlp", 0.97, 0.03, 0.02, 0.04)
     assert watch_text.ended("wide", result) == (
         "wide: progress  accuracy 0.9700  +0.0300 against strategy/mlp; next: assay report wide"

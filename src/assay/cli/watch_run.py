@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 
 from assay.cli.printing import examples, redraw, show, show_json
-from assay.commands.watch_run import Look, ProjectWatch
+from assay.commands.watch_run import ProjectLook, ProjectWatch
 from assay.report import sparkline, watch_events, watch_text
-from assay.report.watched_run import WatchedRun
+from assay.report.watched_run import WatchedExperiment
 
 #: seconds between two looks, between two lines where nothing new is to be said, between two events about progress
 LOOK, LINE, PROGRESS = 1.0, 30.0, 5.0
@@ -30,8 +30,8 @@ def command(as_events: bool, once: bool) -> None:
     the verdict, when nothing runs any more. On a terminal it is redrawn each second, elsewhere whole lines come.
     """
     watch = ProjectWatch(Path.cwd())
-    shown: _Events | _Screen | _Lines = (
-        _Events() if as_events else _Screen() if _is_terminal() and not once else _Lines()
+    shown: _EventOutput | _ScreenOutput | _LineOutput = (
+        _EventOutput() if as_events else _ScreenOutput() if _is_terminal() and not once else _LineOutput()
     )
     while True:
         look = watch.look()
@@ -44,15 +44,15 @@ def command(as_events: bool, once: bool) -> None:
         time.sleep(LOOK)
 
 
-class _Events:
+class _EventOutput:
     """A JSON object for each event."""
 
     def __init__(self) -> None:
-        self._before: dict[str, WatchedRun] = {}
+        self._before: dict[str, WatchedExperiment] = {}
         self._told = 0.0
         self._ended = False
 
-    def take(self, look: Look, *, once: bool) -> None:
+    def take(self, look: ProjectLook, *, once: bool) -> None:
         now = time.monotonic()
         due = now - self._told >= PROGRESS
         self._told = now if due else self._told
@@ -67,14 +67,14 @@ class _Events:
             show_json(json.dumps({"schema": 1, "time": stamp, **event}, ensure_ascii=False))
 
 
-class _Lines:
+class _LineOutput:
     """Whole lines: when a stage begins, when a replicate ends, and every 30 s. With `once` the whole screen's text."""
 
     def __init__(self) -> None:
         self._said: dict[str, tuple[object, float]] = {}
         self._ended = False
 
-    def take(self, look: Look, *, once: bool) -> None:
+    def take(self, look: ProjectLook, *, once: bool) -> None:
         if once and look.runs:
             size = shutil.get_terminal_size((100, 60))
             show("\n".join(watch_text.screen(look.runs, size.columns, 10_000, _marks())))
@@ -98,14 +98,14 @@ class _Lines:
             show(text)
 
 
-class _Screen:
+class _ScreenOutput:
     """A terminal that is redrawn in place; what ended stays above."""
 
     def __init__(self) -> None:
         self._drawn = 0  # lines
         self._ended = False
 
-    def take(self, look: Look, *, once: bool) -> None:
+    def take(self, look: ProjectLook, *, once: bool) -> None:
         size = shutil.get_terminal_size()
         columns, lines = max(size.columns - 1, 20), max(size.lines - 2, 6)
         for one in look.ended:

@@ -22,7 +22,7 @@ from assay.core.params_yaml import Params
 from assay.core.paths import ARMS, STAGES, ProjectPaths
 from assay.core.schemas import Draw, MeasureRequest
 from assay.history.live_runs import MEASURE, LiveRun
-from assay.replicates.live_arm import CurvePoint, LiveArm
+from assay.replicates.live_arm import LiveArm, LivePoint
 from assay.report.watched_run import (
     CACHED,
     DONE,
@@ -45,8 +45,8 @@ BESIDE = "warm_candidate_cache"
 _TRAINS = {*STAGE_OF.values(), BESIDE, MEASURE}
 #: seconds by which clocks of processes and files differ at most
 _LATE = 1.0
-#: seconds back that the pace of a training is taken from, and that it takes at least
-_SPAN, _LEAST = 60.0, 5.0
+#: seconds back that the pace of a training is taken from
+_SPAN = 60.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Pace:
         while len(self._looks) > 2 and now - self._looks[1][0] > _SPAN:
             self._looks.popleft()
         since, before = self._looks[0]
-        if done <= before or now <= since or done > total or (now - since < _LEAST and len(self._looks) > 2):
+        if done <= before or now <= since or done > total:
             return None
         return (total - done) * (now - since) / (done - before)
 
@@ -278,7 +278,7 @@ def _script_replicate(one: WatchedReplicate, working: Path, logs: Path, begun: b
     return WatchedReplicate(one.number, CACHED if one.number < last else WAITING)
 
 
-def _point(one: CurvePoint) -> WatchedPoint:
+def _point(one: LivePoint) -> WatchedPoint:
     train, validation = _finite(one.train), _finite(one.validation)
     values = {name: value for name, value in one.more.items() if math.isfinite(value)}
     return WatchedPoint(one.replicate, one.seed, one.epoch, train, validation, values)

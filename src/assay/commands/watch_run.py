@@ -19,7 +19,15 @@ from assay.history import experiments, live_runs, running_experiments
 from assay.history.experiments import Experiment
 from assay.history.live_runs import LiveRun
 from assay.replicates.live_arm import LiveArm
-from assay.report.watched_run import DONE, TRAINING, WAITING, WatchedArm, WatchedReplicate, WatchedResult, WatchedRun
+from assay.report.watched_run import (
+    DONE,
+    TRAINING,
+    WAITING,
+    WatchedArm,
+    WatchedExperiment,
+    WatchedReplicate,
+    WatchedResult,
+)
 from assay.runtime import parent_watch, project_root
 from assay.runtime.stage_processes import ProcessTable, UseMeter
 
@@ -36,10 +44,10 @@ class WatchedEnd:
 
 
 @dataclass(frozen=True)
-class Look:
+class ProjectLook:
     """What one look found: runs at work, commands that are about to start one, runs that ended since."""
 
-    runs: list[WatchedRun] = field(default_factory=list)
+    runs: list[WatchedExperiment] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     ended: list[WatchedEnd] = field(default_factory=list)
 
@@ -56,7 +64,7 @@ class ProjectWatch:
         self._runs: dict[tuple[Path, str], _RunWatch] = {}
         self._gone: list[str] = []  # names of runs whose end was not told yet
 
-    def look(self) -> Look:
+    def look(self) -> ProjectLook:
         """What runs now. A run without a process stays for a moment: the next stage may be about to begin."""
         now = time.monotonic()
         table = ProcessTable()
@@ -69,7 +77,7 @@ class ProjectWatch:
         gone = [key for key, one in self._runs.items() if now - one.seen > GRACE]
         self._gone += [self._runs.pop(key).run.name for key in gone]
         commands = live_runs.commands(self.root, table)
-        return Look(runs, commands, self._ended(recording=bool(commands)))
+        return ProjectLook(runs, commands, self._ended(recording=bool(commands)))
 
     def _ended(self, *, recording: bool) -> list[WatchedEnd]:
         """Runs that are gone, with what they measured; those without wait as long as somebody may be `recording`."""
@@ -121,7 +129,7 @@ class _RunWatch:
         self._reached = 0  # of STAGES
         self._begun: set[str] = set()  # arms that were seen at work
 
-    def look(self, table: ProcessTable, *, present: bool) -> WatchedRun:
+    def look(self, table: ProcessTable, *, present: bool) -> WatchedExperiment:
         """The run now; where it is not `present`, without the stage that it had."""
         run = self.run if present else replace(self.run, processes=[])
         if run.stage in STAGES:
@@ -130,7 +138,7 @@ class _RunWatch:
         if run.processes:
             self._plans |= {plan.arm: plan for plan in files.plans()}
         use = self._meter.read(table, [one.pid for one in run.processes])
-        return WatchedRun(
+        return WatchedExperiment(
             experiment=run.name,
             stage=run.stage,
             base=run.base,

@@ -37,7 +37,7 @@ class RunningExperiment:
 
 
 @dataclass(frozen=True)
-class _Note:
+class _RunNote:
     name: str
     base: str
     folder: Path
@@ -71,7 +71,7 @@ def noted(root: Path, table: ProcessTable) -> list[RunningExperiment]:
     return [found[name] for name in sorted(found)]
 
 
-def _notes(root: Path) -> Iterator[_Note]:
+def _notes(root: Path) -> Iterator[_RunNote]:
     """Notes about runs that had not ended when they were written; one of another version, or half written, is none."""
     place = dvc_yaml.dvc_root(root) or root
     inside = root.resolve().relative_to(place.resolve())
@@ -81,7 +81,7 @@ def _notes(root: Path) -> Iterator[_Note]:
             folder = (Path(str(told["root_dir"])) / str(told.get("dvc_dir") or ".dvc")).parent / inside
             if told.get("status") in _UNDER_WAY and folder.is_dir():
                 name, base = str(told.get("name") or path.stem), str(told["baseline_rev"])
-                yield _Note(name, base, folder, told.get("location") == "workspace", path.stat().st_mtime)
+                yield _RunNote(name, base, folder, told.get("location") == "workspace", path.stat().st_mtime)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
 

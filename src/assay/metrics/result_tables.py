@@ -77,7 +77,7 @@ def cases(
     targets: Any,
     baseline: NDArray[np.float64],
     candidate: NDArray[np.float64],
-    names: Callable[[int], str] = lambda _row: "",
+    names: Callable[[int], str] | None = None,
 ) -> str:
     """Examples whose mean score over replicates changed, most changed first; ties in order of id.
 
@@ -95,7 +95,7 @@ def cases(
                 f"{baseline[row]:.4f}",
                 f"{candidate[row]:.4f}",
                 f"{change[row]:+.4f}",
-                f"{names(int(row))} {str(ids[row])[:_SHORT]}".strip(),
+                f"{names(int(row)) if names else ''} {str(ids[row])[:_SHORT]}".strip(),
             )
             for row in rows
         ],

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from assay.core.paths import PARAMS, PIPELINE
+from assay.core.paths import PARAMS, PIPELINE, PLOTS
 
 #: folder of the package data
 PLACE = Path(__file__).resolve().parents[1] / "templates"
 #: test that is written beside the task; no name that a user's own test has, as pytest takes but one of each
 TEST = "tests/test_assay_task.py"
 #: what draws the curves of both arms on one axis: a dvc.yaml without stages, so that no file of the user's is edited
-CURVES, CURVES_TEXT = "plots/dvc.yaml", "curves.dvc.yaml"
+CURVES, CURVES_TEXT = f"{PLOTS}/{PIPELINE}", "curves.dvc.yaml"
 #: line of dvc.yaml that makes the data a dependency of `prepare`; `path` stands for the keys that are read
 _DATA_LINE = "      - ${data.path}\n"
 #: lines that keep what each replicate of a loop prints

@@ -29,7 +29,7 @@ _BUSY = re.compile(r"epoch \S+: accelerator (\d{1,3}) % busy, peak memory (\d{1,
 _WAIT = re.compile(r"epoch \S+: (\d{1,3}(?:\.\d+)?) % of the time waiting for data")
 
 
-class CurvePoint(NamedTuple):
+class LivePoint(NamedTuple):
     """What one row of the curves says; NaN where a loss was not finite, or not given."""
 
     replicate: int
@@ -61,7 +61,7 @@ class LiveArm:
     curves_file: Path
     log_file: Path
     latest: dict[int, float] = field(default_factory=dict)  # replicate → last epoch that was told
-    curves: dict[int, list[CurvePoint]] = field(default_factory=dict)  # replicate → points, in their order
+    curves: dict[int, list[LivePoint]] = field(default_factory=dict)  # replicate → points, in their order
     ended: dict[int, ReplicateEnd] = field(default_factory=dict)
     busy: int | None = None  # percent of an accelerator
     device_memory: int | None = None  # bytes, at most so far, of an accelerator
@@ -76,7 +76,7 @@ class LiveArm:
         """When either file was written last, in seconds of the epoch; 0 where there is none."""
         return max(self._curves.modified, self._log.modified)
 
-    def read(self) -> list[CurvePoint]:
+    def read(self) -> list[LivePoint]:
         """Points that are new; those of a file that was written anew are so where none of them was known."""
         anew, lines = self._log.read()
         if anew:
@@ -88,7 +88,7 @@ class LiveArm:
             self.curves, self._names = {}, None
         return [point for line in lines if (point := self._point(line)) is not None and self._is_new(point)]
 
-    def _is_new(self, point: CurvePoint) -> bool:
+    def _is_new(self, point: LivePoint) -> bool:
         """Adds it to its curve. Of an epoch that is said again the last counts, and it is new no more."""
         curve = self.curves.setdefault(point.replicate, [])
         while curve and curve[-1].epoch >= point.epoch:
@@ -100,7 +100,7 @@ class LiveArm:
         self.latest[point.replicate] = max(known, point.epoch)
         return point.epoch > known
 
-    def _point(self, line: str) -> CurvePoint | None:
+    def _point(self, line: str) -> LivePoint | None:
         if self._names is None:
             self._names = _names(line)
             return None
@@ -108,7 +108,7 @@ class LiveArm:
             number, seed, *cells = line.split(",")
             epoch, train, validation, *more = (float(cell) if cell else math.nan for cell in cells)
             values = dict(zip(self._names, more, strict=True))
-            point = CurvePoint(int(number), int(seed), epoch, train, validation, values)
+            point = LivePoint(int(number), int(seed), epoch, train, validation, values)
             return point if 0 <= epoch < math.inf else None
         except ValueError:
             return None

@@ -9,12 +9,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from assay.report.watched_run import CACHED, DIVERGED, DONE, TRAINING, WatchedArm, WatchedResult, WatchedRun
+from assay.report.watched_run import CACHED, DIVERGED, DONE, TRAINING, WatchedArm, WatchedExperiment, WatchedResult
 
 Event = dict[str, Any]
 
 
-def of_look(before: Mapping[str, WatchedRun], runs: Sequence[WatchedRun], *, progress: bool) -> Iterator[Event]:
+def of_look(
+    before: Mapping[str, WatchedExperiment], runs: Sequence[WatchedExperiment], *, progress: bool
+) -> Iterator[Event]:
     """Events of a look after another; `before`: experiment → run of that. `progress`: whether how far it is counts."""
     for run in runs:
         known = before.get(run.experiment)
@@ -69,7 +71,7 @@ def _arm(experiment: str, before: WatchedArm | None, arm: WatchedArm) -> Iterato
             yield _known({"event": "replicate", **head, **state})
 
 
-def _progress(run: WatchedRun) -> Event:
+def _progress(run: WatchedExperiment) -> Event:
     arms = [
         _known(
             {

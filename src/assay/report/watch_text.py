@@ -17,9 +17,9 @@ from assay.report.watched_run import (
     TRAINING,
     WAITING,
     WatchedArm,
+    WatchedExperiment,
     WatchedReplicate,
     WatchedResult,
-    WatchedRun,
 )
 
 #: said where nothing runs
@@ -36,7 +36,7 @@ _MINUTE, _HOUR = 60, 3600
 _KIB = 1024.0
 
 
-def screen(runs: Sequence[WatchedRun], columns: int, lines: int, marks: str = sparkline.BLOCKS) -> list[str]:
+def screen(runs: Sequence[WatchedExperiment], columns: int, lines: int, marks: str = sparkline.BLOCKS) -> list[str]:
     """At most `lines` lines of at most `columns` characters about all `runs`."""
     rows = max(_FEWEST, (lines - 7 * len(runs)) // max(1, 2 * len(runs)))
     shown = [line for run in runs for line in [*_run(run, columns, rows, marks), ""]][:-1]
@@ -45,7 +45,7 @@ def screen(runs: Sequence[WatchedRun], columns: int, lines: int, marks: str = sp
     return [_cut(line, columns) for line in shown]
 
 
-def line(run: WatchedRun) -> str:
+def line(run: WatchedExperiment) -> str:
     """All of it that matters on one line."""
     arm = next((one for one in reversed(run.arms) if one.state == TRAINING), None)
     told = f": {arm.arm}: {_progress(arm)}" if arm else ""
@@ -89,7 +89,7 @@ def size(count: float) -> str:
     return f"{mib:.0f} MiB" if mib < _KIB else f"{mib / _KIB:.1f} GiB"
 
 
-def _run(run: WatchedRun, columns: int, rows: int, marks: str) -> Iterable[str]:
+def _run(run: WatchedExperiment, columns: int, rows: int, marks: str) -> Iterable[str]:
     stage = f"stage {run.stage}" if run.stage else BETWEEN
     spent = "" if run.spent is None else f", {duration(run.spent)} so far"
     yield sanitize_output.line(f"{run.experiment}: {stage}{spent}")
@@ -109,7 +109,7 @@ def _arm(arm: WatchedArm, columns: int, rows: int, scale: tuple[float, float] | 
     shown = [] if arm.state == WAITING else _chosen(arm.replicates, rows)
     if not shown:
         return
-    table = [_mean(arm), *map(_cells, shown)]
+    table = [*([_mean(arm)] if any(one.curve for one in arm.replicates) else []), *map(_cells, shown)]
     widths = [max(len(cells[place]) for cells, _ in table) for place in range(len(table[0][0]))]
     for cells, curve in table:
         text = "    " + "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
@@ -177,7 +177,7 @@ def _average(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _use(run: WatchedRun) -> str:
+def _use(run: WatchedExperiment) -> str:
     """`1.9 of 2 processors busy · 812 MiB of memory · accelerator 87 % busy · 3 % of the time waiting for data`."""
     said = []
     if run.processors is not None:

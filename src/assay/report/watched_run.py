@@ -79,7 +79,7 @@ class WatchedResult:
 
 
 @dataclass(frozen=True)
-class WatchedRun:
+class WatchedExperiment:
     """One run, as one look found it."""
 
     experiment: str

@@ -20,7 +20,7 @@ _PROC = "/proc"
 _PROGRAMS = ("assay", "__main__.py")
 #: commands that run stages, in the work tree or in repositories of their own
 _COMMANDS = (
-    *("try", "sweep", "ablate", "sensitivity", "tune", "rates"),
+    *("try", "search", "sweep", "ablate", "sensitivity", "tune", "rates"),
     *("accept", "rebaseline", "guard", "profile"),
 )
 _DVC_RUNS = ("run", "exec-run")
@@ -66,7 +66,7 @@ class MachineUse:
 
 
 @dataclass(frozen=True)
-class _Process:
+class _ProcessStat:
     words: list[str]
     stat: list[str]  # fields of /proc/PID/stat from the third (the state) on
 
@@ -117,7 +117,7 @@ class ProcessTable:
             found = found | new
         return {pid: self._all[pid].spent for pid in found}
 
-    def _stage(self, pid: int, one: _Process) -> StageProcess | None:
+    def _stage(self, pid: int, one: _ProcessStat) -> StageProcess | None:
         words = one.words[one.words.index("stage") + 1 :]
         folder = _link(pid, "cwd")
         if folder is None or not words:
@@ -126,7 +126,7 @@ class ProcessTable:
         told = {name: environment[name] for name in _TOLD if environment.get(name)}
         return StageProcess(pid, one.parent, words[0], tuple(words[1:]), folder, self._began(one), told)
 
-    def _began(self, one: _Process) -> float:
+    def _began(self, one: _ProcessStat) -> float:
         return self._boot + int(one.stat[19]) / os.sysconf("SC_CLK_TCK")
 
 
@@ -179,11 +179,11 @@ def _pids() -> list[int]:
     return []
 
 
-def _process(pid: int) -> _Process | None:
+def _process(pid: int) -> _ProcessStat | None:
     """None where it ended meanwhile."""
     try:
         stat = _read(pid, "stat").rpartition(")")[2].split()
-        return _Process(_words(pid, "cmdline"), stat) if len(stat) > 19 else None
+        return _ProcessStat(_words(pid, "cmdline"), stat) if len(stat) > 19 else None
     except OSError:
         return None
 
