@@ -162,7 +162,7 @@ def images(build: Build, tmp_path: Path) -> tuple[Measured, Any, Path]:
             Image.fromarray(shown).save(tmp_path / "photos" / name / f"{number:03}.png")
     raw = image_folder.prepare(folder=str(tmp_path / "photos"), size=16)
     names = "augment, decode, loss, model, prepare, preprocess, statistics"
-    made = build(f"from assay.ready.image_folder import {names}\n", raw, model={"width": 2})
+    made = build(f"from assay.ready.image_folder import {names}\n", raw, model={"width": 2}, train={"holdout": 0.2})
     return made, raw, tmp_path / "photos"
 
 

@@ -14,6 +14,7 @@ from assay.core.errors import UsageError
 from assay.core.paths import ProjectPaths
 from assay.data import storage, teacher_file
 from assay.runtime import dvc_lock, files, git, project_root
+from assay.serving import fitted_inputs
 
 _ELSEWHERE = "choose another file"
 
@@ -47,7 +48,7 @@ def write(start: Path, name: str, path: Path) -> SoftTargetsFile:
             f"{model.strategy} knows other classes than {layout.part('train').relative_to(layout.root)}",
             hint="dvc repro",
         )
-    made = model.predict(train.inputs)
+    made = model.predict(fitted_inputs.raw(train))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write_bytes(path, teacher_file.content(train.ids.tolist(), made))

@@ -13,7 +13,8 @@ from assay.changes.experiment_diffs import changes
 from assay.core.errors import AssayError
 from assay.core.metric_version import metric_name
 from assay.core.paths import PARAMS
-from assay.history import metrics_json, queued_experiments, running_experiments
+from assay.history import experiment_notes, metrics_json, queued_experiments, running_experiments
+from assay.history.experiment_notes import Notes
 from assay.history.experiments import Experiment, read
 from assay.history.queued_experiments import QueuedExperiment
 from assay.history.running_experiments import RunningExperiment
@@ -32,7 +33,8 @@ def show(start: Path) -> ShowRows:
         pairs = [*((one.base, one.commit) for one in found), *((one.base, one.commit) for one in queued)]
         compared = changes(root, pairs, objects)
     changed = {commit: one.parts for commit, one in compared.items()}
-    rows = [_row(item, changed.get(item.commit, [])) for item in found]
+    notes = experiment_notes.read(root)
+    rows = [_row(item, changed.get(item.commit, []), notes) for item in found]
     today = _baseline(root)
     rows.sort(key=lambda row: _place(row, today))
     running = [_running(one) for one in running_experiments.find(root)]
@@ -54,7 +56,7 @@ def _baseline(root: Path) -> str:
         return ""
 
 
-def _row(item: Experiment, changed: list[str]) -> ShowRow:
+def _row(item: Experiment, changed: list[str], notes: Notes) -> ShowRow:
     version = metrics_json.text(item.metrics, "metric_version")
     candidate = metrics_json.candidate(item.metrics)
     verdict = metrics_json.text(item.metrics, "verdict")
@@ -72,6 +74,8 @@ def _row(item: Experiment, changed: list[str]) -> ShowRow:
         baseline=item.baseline,
         metric_version=version,
         state=DONE if verdict else f"no verdict: {item.problem or 'none in its metrics'}",
+        why=item.why,
+        notes=[one.line for one in notes.get(item.commit, ())],
     )
 
 

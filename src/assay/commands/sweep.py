@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.commands import changes_without_effect, experiment_grid, grid_looks, recorded_comparison
+from assay.commands import batch_size_rates, changes_without_effect, experiment_grid, grid_looks, recorded_comparison
 from assay.commands.experiment_grid import Cell, Say, Wanted
 from assay.core.errors import UsageError
 from assay.core.metric_version import metric_name
@@ -51,6 +51,7 @@ class Sweep:
 
     metric: str
     metric_version: str
+    direction: str
     baseline: str
     tried: list[Tried]
     failed: dict[str, str]
@@ -69,6 +70,8 @@ def sweep(start: Path, settings: Sequence[str], say: Say, wanted: Wanted) -> Swe
         asked = experiment_grid.asked(layout, one)
         experiment_grid.check_profile(asked, one.changes)
         recorded_comparison.check_rival(asked)
+    for line in batch_size_rates.notes(layout, cells):
+        say(line)
     return measured_and_judged(layout, changes_without_effect.ideas(layout, cells, say), say)
 
 
@@ -157,7 +160,7 @@ def _judged(
         )
         tried.append(Tried(cell.changes, cell.name, alone[cell], adjusted.get(cell), word))
     baseline = names.pop() if names else f"floor {recorded_comparison.best_floor(found[0], metric)[0]}"
-    return Sweep(metric, version, baseline, tried, failed)
+    return Sweep(metric, version, found[0][0]["direction"], baseline, tried, failed)
 
 
 def _same(rows: Sequence[Row]) -> bool:

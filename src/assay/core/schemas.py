@@ -109,6 +109,7 @@ class Draw(Record, frozen=True, kw_only=True):
 
     purpose: str  # candidate, or paired where both arms train the same ones
     first: int
+    vary: list[str] | UnsetType = UNSET  # what differs between them, left out where everything does
 
 
 class StageCode(Record, frozen=True, kw_only=True):

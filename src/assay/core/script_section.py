@@ -16,6 +16,7 @@ from msgspec import Meta
 from assay.core.errors import UsageError
 from assay.core.params_section import Section
 from assay.core.script_command import placeholders
+from assay.core.short_repr import excerpt
 
 #: top-level keys that Assay reads in a script's project; all others are parameters of the script
 RESERVED = ("replicates", "seed", "profile", "baseline", "task", "metric", "judge", "machine", "profiles", "modes")
@@ -74,8 +75,13 @@ def _metric_name(result: object) -> str:
 
 
 def _refuse_misspelt(own: Mapping[str, Any], by_command: set[str], where: str) -> None:
-    """Refuse a key that the command does not name and that is nearly one of Assay's."""
+    """Refuse a key that the command does not name and that is nearly one of Assay's; or one of a task's, `vary`."""
     for key in own:
+        if key == "vary" and key not in by_command:
+            raise UsageError(
+                f"{where}: vary is {excerpt(own[key])}, and a script has one seed for all that it draws",
+                hint="remove vary in params.yaml, or make a task of it (docs/tasks.md)",
+            )
         near = difflib.get_close_matches(str(key), RESERVED, 1, 0.85)
         if near and key not in by_command:
             raise UsageError(

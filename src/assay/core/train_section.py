@@ -67,6 +67,7 @@ class Train(Section, frozen=True, kw_only=True):
     init: Literal["xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal"] | None = None
     prior_bias: bool = False  # the last bias begins with how frequent each class is, or with the mean of the targets
     ema_decay: Fading = 0.0  # running mean of the weights, which then is what is judged and kept; 0 is off
+    stratify: bool = False  # sample takes its share of each class, or of each tenth of the values
     #: share of the training part that does not train; the weights of its lowest loss are kept, or fit() gets it apart
     holdout: Share | UnsetType = UNSET
     #: file of a teacher's probabilities for the training examples, as assay export --soft-targets writes it

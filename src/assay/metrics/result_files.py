@@ -47,6 +47,7 @@ class Evaluated:
     slices: Sequence[SliceFinding]  # none where prepare() names none, or nothing was compared
     fixed: bool = False  # task.fixed: nothing in it is random
     keeps_scores: bool = False  # predictions are what score() of the task keeps of them
+    references: str = ""  # published numbers in short: `paper reproduced, blog above`
 
     @property
     def lost(self) -> str:
@@ -185,6 +186,8 @@ def _flat(found: Evaluated) -> Flat:
         flat["look"] = NOT_RECORDED
     if found.slices:  # a column only where there are any
         flat["slices"] = found.lost or "none lost"
+    if found.references:  # a column only where there are any
+        flat["references"] = found.references
     if found.candidate.arm.unproven:  # a column only where there is something to say
         flat["unproven"] = ", ".join(found.candidate.arm.unproven)
     finite = {key: value for key, value in flat.items() if not isinstance(value, float) or np.isfinite(value)}

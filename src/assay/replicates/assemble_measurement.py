@@ -66,6 +66,8 @@ class Watch:
     loop_watch: Callable[[], str] = str
     #: given what that found, as plain values
     loop_seen: Callable[[list[dict[str, Any]]], None] = ignored
+    #: the module that takes down what one replicate's network is given and says; "" for none
+    recorder: str = ""
     #: given the cache once all replicates are in it, wherever they were trained
     done: Callable[[ReplicateCache], None] = ignored
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assay.core import schemas
+from assay.core import schemas, variation
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Draw, Environment, MeasureRequest
 from assay.runtime import dvc_yaml, files, task_code, training_reads
@@ -37,7 +37,7 @@ def request(ctx: StageContext, arm: str, draw: Draw, train: Path, code: str) -> 
     layout, asked = ctx.layout, ctx.params
     return MeasureRequest(
         profile=asked.profile,
-        purpose=draw.purpose,
+        purpose=variation.purpose(draw.purpose, asked.vary),
         seed=asked.seed,
         replicates=list(range(draw.first, draw.first + asked.replicates)),
         device=asked.machine.device,

@@ -41,6 +41,7 @@ class Outcome:
     reused: bool = False
     kept_epoch: int | None = None  # whose weights these are, where a holdout chose it just now
     inference: float | None = None  # seconds an example; None where it was predicted by itself, or nobody measured
+    recorded: bytes = b""  # what a recorder beside the training took down; b"" where none was there
 
     def record(self) -> Replicate:
         return Replicate(

@@ -35,7 +35,16 @@ def _block(title: str, rows: Sequence[ShowRow], columns: int) -> str:
     metric = next((reported_key.label(row.metric, row.metric_version) for row in rows if row.metric), HEADERS[2])
     cells = [(HEADERS[0], HEADERS[1], metric, *HEADERS[3:]), *map(_cells, rows)]
     widths = _fitted([max(map(len, column)) for column in zip(*cells, strict=True)], columns)
-    return "\n".join([sanitize_output.line(title), *(_line(row, widths, columns) for row in cells)])
+    head, *lines = [_line(row, widths, columns) for row in cells]
+    told = [[line, *_told(row, columns)] for line, row in zip(lines, rows, strict=True)]
+    return "\n".join([sanitize_output.line(title), head, *itertools.chain.from_iterable(told)])
+
+
+def _told(row: ShowRow, columns: int) -> list[str]:
+    """Why it was run and what was learned, a line each below its numbers, cut to the table's width."""
+    said = [f"why: {row.why}"] if row.why else []
+    said += [f"note: {one}" for one in row.notes]
+    return [_cut(f"{GAP}{GAP}{sanitize_output.line(one)}", columns) for one in said]
 
 
 def _fitted(widths: list[int], columns: int) -> list[int]:

@@ -31,6 +31,8 @@ class LogRow(msgspec.Struct, frozen=True, kw_only=True):
     test: float | None = None  # mean on the sealed part
     rescored: dict[str, float | None] = msgspec.field(default_factory=dict)  # metric version → mean under it
     state: str = ""
+    why: str = ""  # the `-m` of its run
+    notes: list[str] = msgspec.field(default_factory=list)  # what was learned, with author and day
 
 
 class LogRows(Record, frozen=True, kw_only=True):
@@ -56,6 +58,8 @@ class ShowRow(msgspec.Struct, frozen=True, kw_only=True):
     metric_version: str = ""
     state: str = ""  # done, running, queued, or why there is no verdict
     stage: str = ""  # of one that runs
+    why: str = ""  # the `-m` of its run
+    notes: list[str] = msgspec.field(default_factory=list)  # what was learned, with author and day
 
 
 class ShowRows(Record, frozen=True, kw_only=True):

@@ -238,10 +238,7 @@ def _prove(kept: StoredStrategy, folder: Path, evaluated: Examples) -> float:
 
 def _measured(predictor: Predictor, evaluated: Examples, params: Params) -> NDArray[np.float32]:
     """(R, N, …) what training keeps: predictions, or scores where the task has score()."""
-    stored = storage.arrow(evaluated.inputs)
-    inputs: Any = evaluated.inputs
-    if stored is not None:
-        inputs = stored.table if stored.form == "table" else list(stored)
+    inputs = fitted_inputs.raw(evaluated)
     if not callable(getattr(predictor.task, "score", None)):
         return predictor.each(inputs)
     outputs = predictor.outputs(inputs)

@@ -45,6 +45,14 @@ class FittedInputs:
     shape: Any  # of one input of the model, as model() got it
 
 
+def raw(part: Examples) -> Any:
+    """Inputs of a part as `Predictor.predict` takes them."""
+    stored = storage.arrow(part.inputs)
+    if stored is None:
+        return part.inputs
+    return stored.table if stored.form == "table" else list(stored)
+
+
 def needs_training_part(members: frozenset[str]) -> bool:
     """Whether the examples that trained are asked for, by the names that the task defines."""
     return bool(members & set(_FITTED))

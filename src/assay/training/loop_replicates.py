@@ -36,26 +36,30 @@ class LoopReplicates:
         self.peak_memory = 0
 
     def train(
-        self, numbers: Sequence[int], watch: str = "", seen: Callable[[list[dict[str, Any]]], None] = ignored
+        self,
+        numbers: Sequence[int],
+        watch: str = "",
+        seen: Callable[[list[dict[str, Any]]], None] = ignored,
+        recorder: str = "",
     ) -> None:
-        """Train these and hand each to the progress, which keeps it. `watch` names the module that watches the first of
-        them; `seen` is given what it found."""
+        """Train these and hand each to the progress, which keeps it. `watch` and `recorder` name the modules that watch
+        and record the first of them; `seen` is given what the watch found."""
         if len(numbers) > 1 and self.request.execution != FOREGROUND:
             replicate_process.warm_up()
         for place, number in enumerate(numbers):
-            found = self._train(number, "" if place else watch)
+            found = self._train(number, *(("", "") if place else (watch, recorder)))
             if found:
                 seen(found)
 
-    def _train(self, number: int, watch: str) -> list[dict[str, Any]]:
+    def _train(self, number: int, watch: str, recorder: str) -> list[dict[str, Any]]:
         """Train one; once it is kept its checkpoints have done their work."""
         with loop_checkpoints.checkpoints(self.request.cache, self.store.names, number) as kept:
             heard = _Heard(self, number, kept, self.request.logs)
             if kept.resumes:
                 self.progress.say(f"replicate {number} resumes from what an interrupted run left in data.checkpoints")
-            answer = self._answer(
-                ReplicateJob(self.request, self.params, self.ready.task.root, number, kept.folder, watch=watch), heard
-            )
+            root = self.ready.task.root
+            job = ReplicateJob(self.request, self.params, root, number, kept.folder, watch=watch, recorder=recorder)
+            answer = self._answer(job, heard)
             assert answer.outcome is not None
             self.store.remember(heard.printed.close(), "printed", number)
             self.progress.finished(replace(answer.outcome, curve=heard.curve))

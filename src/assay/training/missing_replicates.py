@@ -7,6 +7,7 @@ for the rest only when it has nothing left to do, so that none waits for one tha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from assay.training.example_inputs import DecodeCache
 from assay.training.loop_replicates import LoopReplicates
 from assay.training.replicate_process import ReadyJob
 from assay.training.task_interface import Task
-from assay.training.training_spec import TrainingPlan
+from assay.training.training_spec import Recording, TrainingPlan
 from assay.training.vmap import equivalence_check
 
 
@@ -60,6 +61,7 @@ class RequestRun:
         self.before: Callable[[RequestRun], None] = ignored  # called once something is about to train
         self.loop_watch: Callable[[], str] = str  # module that watches a loop of the task's own
         self.loop_seen: Callable[[list[dict[str, Any]]], None] = ignored
+        self.recorder = ""  # module that takes down what one network is given and says
         progress.keep = self.keep
 
     def outcomes(self) -> list[Outcome]:
@@ -117,9 +119,17 @@ class RequestRun:
         if self.task.fit is None:
             asked = self.request.execution
             execution = "sequential" if asked == FOREGROUND else asked
-            run_replicates.run(self.plan, self.request.replicates, numbers, execution, self.progress, self.store)
+            plan = replace(self.plan, recording=self.recording(numbers))
+            run_replicates.run(plan, self.request.replicates, numbers, execution, self.progress, self.store)
             return
-        self.loop.train(numbers, self.loop_watch(), self.loop_seen)
+        recording = self.recording(numbers)
+        self.loop.train(numbers, self.loop_watch(), self.loop_seen, recording.module if recording else "")
+
+    def recording(self, numbers: Sequence[int]) -> Recording | None:
+        """What is taken down while `numbers` train: the first of them, unless a replicate at hand has it already."""
+        if not self.recorder or not numbers or any(self.store.recorded(one) for one in self.request.replicates):
+            return None
+        return Recording.of(self.recorder, numbers[0], self.evaluated)
 
     def note_start(self) -> None:
         """Keep with the replicates that all of them begin with the same weights, if they do."""

@@ -22,6 +22,7 @@ from assay.training.early_stopping import EarlyStopping
 from assay.training.engine import BatchShare, Engine
 from assay.training.nan_detection import Monitor
 from assay.training.random_streams import Globals
+from assay.training.recorded_lanes import RecordedLanes
 from assay.training.schedules import Schedule
 from assay.training.training_spec import TrainingPlan
 
@@ -60,9 +61,11 @@ class Training:
         self.started = time.perf_counter()
         self.warming = engine.compiled is not None
         self.refused = False  # whether the log says that it was not compiled
+        self.recorded: RecordedLanes | None = None  # until it runs
         self.wait = DataWait(progress.log)
 
     def run(self) -> None:
+        self.recorded = RecordedLanes(self.plan, self.engine, [stream.number for stream in self.streams], self.step)
         while self.step < self.steps and not self.monitor.over:
             self._epoch(self.step // self.feed.steps + 1)
 
@@ -70,6 +73,8 @@ class Training:
         """What is left of an epoch (from 1)."""
         for inputs, targets in self.wait.batches(self.feed.epoch(epoch, self.step % self.feed.steps)):
             self.step += 1
+            if self.recorded is not None and self.recorded.waiting:
+                self.recorded.batch(epoch, self.step, inputs, targets)
             lr = self.schedule.rate(self._update)
             losses = self._compiling(inputs, targets, lr) if self.warming else self._step(inputs, targets, lr)
             self.monitor.look(epoch, self.step, loss_terms.minimised(losses))
@@ -131,7 +136,10 @@ class Training:
         sizes = torch.tensor([end - start for start, end in self.feed.cuts], dtype=torch.float64)
         training = torch.stack(self.losses).double().cpu().movedim(0, -1) @ (sizes / sizes.sum())
         with self.engine.judged():
-            validation = self.engine.mean_losses(self.plan.evaluate.inputs, self.plan.evaluate.targets)
+            seen = None if self.recorded is None else self.recorded.follower(epoch)
+            validation = self.engine.mean_losses(self.plan.evaluate.inputs, self.plan.evaluate.targets, seen)
+            if seen is not None and self.recorded is not None:
+                self.recorded.epoch(epoch)
             held, ended = self._held(epoch)
         self.losses = []
         for lane, curve in enumerate(self.curves):
@@ -206,6 +214,7 @@ class Training:
                     predictions=predicted[lane],
                     diverged=where,
                     inference=inference,
+                    recorded=b"" if self.recorded is None else self.recorded.taken(lane),
                     kept_epoch=None if self.stopping is None else self.stopping.best[lane],
                 )
             )

@@ -34,7 +34,7 @@ from assay.training.checkpoint import Checkpoints
 from assay.training.chosen_loss import Chosen
 from assay.training.model_inputs import MappedInputs, Preprocessing
 from assay.training.task_interface import Task
-from assay.training.training_spec import TrainingPlan
+from assay.training.training_spec import Recording, TrainingPlan
 
 #: what trains in a worker: (plan, numbers, chunk, progress, notes) → outcomes
 Train = Callable[[TrainingPlan, Sequence[int], int, Watcher, list[Note]], list[Outcome]]
@@ -56,6 +56,7 @@ class _Parcel:
     parts: tuple[TargetPart, ...] | None
     ready_loss: Chosen | None
     checkpoints: Checkpoints | None
+    recording: Recording | None
     threads: int
 
     @classmethod
@@ -80,6 +81,7 @@ class _Parcel:
             parts=plan.task.parts,
             ready_loss=plan.task.ready_loss,
             checkpoints=plan.checkpoints,
+            recording=plan.recording,
             threads=torch.get_num_threads(),
         )
 
@@ -100,6 +102,7 @@ class _Parcel:
             soft=None if self.soft is None else torch.from_numpy(self.soft),
             holdout=parts[2] if len(parts) > 2 else None,
             checkpoints=self.checkpoints,
+            recording=self.recording,
         )
 
     def _part(self, task: Task, inputs: Tensor, targets: Tensor) -> Tensors:
