@@ -10,7 +10,7 @@ from torch import Tensor
 from assay.doctor import rehearsal, start_checks, tensor_tree
 from assay.doctor.example_draws import input_and_target
 from assay.doctor.problem import Contract, Problem
-from assay.doctor.rehearsal_checks import NOTHING, reach_of
+from assay.doctor.rehearsal_checks import NOTHING, RATES, reach_of
 from assay.doctor.subject import NotApplicableError, NotRunError, Subject
 
 #: change of an output, in parts of its largest value, that no rounding makes
@@ -64,14 +64,18 @@ def _moves(subject: Subject, base: list[Tensor], own: Tensor, other: Tensor) -> 
 
 
 def _nothing_learned(subject: Subject) -> str:
-    """What the program's own steps gained, where it is nothing and the run is known to be over; else ''."""
+    """What the program's own steps gained, where it is nothing, also at a usual rate, and the run is over; else ''."""
     try:
         reach = reach_of(subject, subject.batch)
         own = rehearsal.own_arm(subject)
+        gained = reach.gained(own.end) if own.finite else math.nan
+        if not gained <= NOTHING or not own.settled or subject.planned_steps != len(own.losses):
+            return ""
+        rule = rehearsal.Adam([one for _, one in subject.trained], RATES[0])
+        faster = rehearsal.arm(subject, len(own.losses), rule.step)
     except (NotApplicableError, NotRunError):
         return ""
-    gained = reach.gained(own.end) if own.finite else math.nan
-    if not gained <= NOTHING or not own.settled or subject.planned_steps != len(own.losses):
+    if not faster.finite or reach.gained(faster.end) > NOTHING:  # it is the rate, and order may well not matter
         return ""
     return f"{100 * max(gained, 0):.0f} % of the way in {len(own.losses)} steps, the whole run"
 
