@@ -21,9 +21,8 @@ def declared() -> set[str]:
 
 def optional() -> set[str]:
     """Distributions that come with the extras that serve users: `ready`, `report` and `search`."""
-    asked = [
-        line for line in metadata.requires("dvc-assay") or [] if re.search(r"extra == .(ready|report|search).", line)
-    ]
+    every = metadata.requires("dvc-assay") or []
+    asked = [line for line in every if re.search(r"extra == .(ready|report|search).", line)]
     return {_plain(re.split(r"[^\w.-]", line)[0]) for line in asked}
 
 

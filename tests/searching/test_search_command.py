@@ -201,6 +201,7 @@ def test_a_whole_run_and_again_after_its_ref_was_deleted(project: Project) -> No
     before = project.git("status", "--porcelain")
     done = project.assay("search", "--finalists", "1")
     assert "after the first setting: a training takes" in done.stderr and "9 of 9 settings" in done.stderr
+    assert done.stderr.count("price: ") == 2, "known better after the first setting"
     assert "measuring 1 finalists as experiments" in done.stderr
     assert project.git("status", "--porcelain") == before
     records = search_records.read(project.root, "search")

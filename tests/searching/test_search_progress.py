@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from assay.commands.search_finalists import RankedSetting, finalists
 from assay.core import search_section
 from assay.core.search_space import same
 from assay.search import generations
@@ -60,7 +62,7 @@ def undisturbed() -> tuple[SearchState, int]:
     return follow(SearchState(PLAN, 5, generations.TPE, starts=[{"lr": 0.02, "optimizer": "adam"}]), 32)
 
 
-def test_fifty_kills_change_nothing(undisturbed: tuple[SearchState, int]) -> None:
+def test_kills_change_nothing(undisturbed: tuple[SearchState, int]) -> None:
     whole, trained = undisturbed
     for kill in range(3):
         begun = SearchState(PLAN, 5, generations.TPE, starts=[{"lr": 0.02, "optimizer": "adam"}])
@@ -133,3 +135,25 @@ def test_where_everything_diverged_nothing_more_is_asked() -> None:
 def test_each_generation_has_a_seed_of_its_own() -> None:
     assert len({generations.seed_of(search, number) for search in range(20) for number in range(20)}) == 400
     assert generations.sampler(63, generations.AUTO) == "sobol" and generations.sampler(64, generations.AUTO) == "tpe"
+
+
+def test_a_setting_that_does_not_run_counts_as_worst() -> None:
+    tried = [TriedSetting(place, {"lr": 0.1 / (place + 1), "optimizer": "adam"}, 0) for place in range(8)]
+    scores = {(one.number, 0): [0.5 + one.number / 100, 0.5] for one in tried} | {(3, 0): [None, None]}
+    state = SearchState(PLAN, 5, generations.AUTO, worst=0.0, tried=tried, scores=scores)
+    assert state.standing().ranked[-1] == 3 and state.diverged == [3]
+    without = replace(state, worst=None)
+    assert 3 not in without.standing().ranked and without.told()[3].value is None
+
+
+def test_finalists_are_the_best_of_each_scientific_value() -> None:
+    plan = search_section.read({"space": {**SPACE, "optimizer": {"choice": ["adam", "sgd"], "role": "scientific"}}})
+    made = SimpleNamespace(plan=plan)
+    ranked = [
+        RankedSetting(number, {"optimizer": name}, 0.9 - number / 100, 4, None)
+        for number, name in ((3, "adam"), (0, "adam"), (2, "adam"), (5, "sgd"), (4, "sgd"))
+    ]
+    assert [one.number for one in finalists(made, ranked, 3)] == [3, 5]
+    plain = SimpleNamespace(plan=PLAN)
+    assert [one.number for one in finalists(plain, ranked, 3)] == [3], "nothing below HEAD's own setting"
+    assert [one.number for one in finalists(plain, ranked[2:], 2)] == [2, 5]

@@ -169,19 +169,20 @@ def _searched(made: SearchSetup, budget: SearchBudget, say: Say) -> tuple[Search
                 continue
             workplace = workplace or _laid_out(made)
             _train(made, workplace, step, spent)
-            _tell(made, step, say)
+            _tell(made, step, budget, say)
     finally:
         if workplace is not None:
             workplace.remove()
 
 
-def _tell(made: SearchSetup, step: ToTrain, say: Say) -> None:
+def _tell(made: SearchSetup, step: ToTrain, budget: SearchBudget, say: Say) -> None:
     """How far it is after a step; after the first one, what a training takes."""
     recorded = search_records.read(made.layout.root, made.name)
     state = state_of(made, recorded, list)
     if (step.round, step.settings[0].number) == (0, 0) and (use := recorded.use) is not None:
         for line in search_text.use(use.device, use.seconds, use.busy, use.loading):
             say(line)
+        say(_price(made, recorded, budget))
         return
     ranked, _ = search_finalists.ranking(state)
     best = (search_text.label(ranked[0].setting), ranked[0].raw, ranked[0].n) if ranked else None

@@ -72,7 +72,7 @@ def confirm(made: SearchSetup, state: SearchState, found: tuple[str, str], most:
             allowed="a space with settings that train",
             hint="assay rates says which learning rates train, assay doctor what is wrong",
         )
-    chosen = [] if flat else finalists(made, state, ranked, most)
+    chosen = [] if flat else finalists(made, ranked, most)
     cells = {one.number: _cell(made, one.setting) for one in chosen}
     confirmed = None
     if cells:
@@ -125,7 +125,7 @@ def ranking(state: SearchState) -> tuple[list[RankedSetting], bool]:
     return found, flat
 
 
-def finalists(made: SearchSetup, state: SearchState, ranked: list[RankedSetting], most: int) -> list[RankedSetting]:
+def finalists(made: SearchSetup, ranked: list[RankedSetting], most: int) -> list[RankedSetting]:
     """Settings to confirm: the best of each value of the scientific keys, where there are such; else the best.
 
     HEAD's own setting is none, and nothing below it: it is what they are compared with, or was measured already.

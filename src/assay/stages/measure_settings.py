@@ -58,7 +58,7 @@ def main(root: Path, arguments: Sequence[str]) -> None:
     measure = _script(ctx, asked) if ctx.params.is_script else _task(ctx, asked)
     for one in asked.settings:
         began = time.monotonic()
-        scores, failed = _measured(measure, one)
+        scores, failed = _measured(measure, one, asked.count)
         seconds = time.monotonic() - began
         search_records.add_finished(
             ctx.run.home,
@@ -67,14 +67,14 @@ def main(root: Path, arguments: Sequence[str]) -> None:
         )
 
 
-def _measured(measure: Callable[[AskedSetting], Scores], one: AskedSetting) -> tuple[Scores, str]:
+def _measured(measure: Callable[[AskedSetting], Scores], one: AskedSetting, count: int) -> tuple[Scores, str]:
     """Scores of a setting; where it does not run, why. HEAD's own is number 0: where that fails, everything does."""
     try:
         return measure(one), ""
     except UsageError as error:
         if one.number == 0:
             raise
-        return [None], error.sentence
+        return [None] * count, error.sentence
 
 
 def _agreed(ctx: StageContext, asked: SettingsRequest, **found: Any) -> None:
