@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -234,6 +235,7 @@ def main() -> None:
                 outcomes.append(loop_outcome(fault, given.seeds))
             else:
                 outcomes.append(static_outcome(fault, given.seeds, 25 if part == "short" else 120))
+            print(outcomes[-1].line(), file=sys.stderr, flush=True)
         titles = {"static": "Before training", "short": "Rehearsal of 25 steps", "loops": "In flight"}
         show(titles[part], outcomes, time.process_time() - start)
 
