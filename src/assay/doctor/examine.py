@@ -11,10 +11,13 @@ from typing import Any
 from torch import nn
 
 from assay.doctor import (
+    adam_checks,
     advice_checks,
+    axis_checks,
     data_checks,
     example_draws,
     layer_checks,
+    loader_checks,
     loss_checks,
     mixing_checks,
     optimizer_checks,
@@ -42,6 +45,9 @@ CONTRACTS: tuple[Contract, ...] = (
     *data_checks.CONTRACTS,
     *part_checks.CONTRACTS,
     *repeat_checks.CONTRACTS,
+    *axis_checks.CONTRACTS,
+    *loader_checks.CONTRACTS,
+    *adam_checks.CONTRACTS,
 )
 #: all that `examine` looks at; those after the contracts need rehearsal, statistics or taste
 CHECKS: tuple[Contract, ...] = (

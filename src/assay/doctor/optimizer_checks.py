@@ -67,7 +67,7 @@ def foreign_parameters(subject: Subject) -> list[Problem]:
 
 
 def hidden_modules(subject: Subject) -> list[Problem]:
-    """Layers in plain lists or dicts, and bare tensors, which model.parameters() does not see and no optimizer holds."""
+    """Layers in plain lists or dicts, and bare tensors: model.parameters() does not see, no optimizer holds them."""
     known = {id(one) for one in subject.model.parameters()}
     hidden = list(_hidden(subject.model, known))
     if not hidden:
