@@ -24,6 +24,7 @@ from assay.doctor import (
     part_checks,
     rehearsal_checks,
     repeat_checks,
+    scale_checks,
     schedule_checks,
     signal_checks,
     start_checks,
@@ -57,6 +58,7 @@ CHECKS: tuple[Contract, ...] = (
     *signal_checks.CHECKS,
     *repeat_checks.CHECKS,
     *rehearsal_checks.CHECKS,
+    *scale_checks.CHECKS,
     *unit_checks.CHECKS,
     *advice_checks.CHECKS,
 )

@@ -100,6 +100,8 @@ def ignored_inputs(subject: Subject) -> list[Problem]:
         raise NotApplicableError("the few examples are not learned with their own inputs")
     own = {id(one) for one in tensor_tree.leaves(input_and_target(found.batch)[1])}
     zeroed = tensor_tree.mapped(lambda one: one if id(one) in own else torch.zeros_like(one), found.batch)
+    if _told_apart_by_chance(subject, zeroed):
+        raise NotApplicableError("dropout in functions tells rows apart: it does not draw anew in each step")
     without = _memorised(subject, zeroed, (found.rate,))
     if without.best < 0.9 * found.best:
         return []
@@ -112,6 +114,22 @@ def ignored_inputs(subject: Subject) -> list[Problem]:
             next_step="look for targets, indices or places that reach the model beside the inputs",
         )
     ]
+
+
+def _told_apart_by_chance(subject: Subject, batch: Any) -> bool:
+    """Whether rows of equal inputs differ in training mode without dropout layers, and do not in evaluation."""
+    subject.reset()
+    subject.model.train()
+    rehearsal.without_dropout(subject.model)
+    with torch.no_grad(), rehearsal.buffers_kept(subject.model):
+        made = [list(tensor_tree.leaves(subject.run(batch)[0])), subject.outputs(batch)]
+    trains, evaluates = (any(_rows_differ(one) for one in each) for each in made)
+    return trains and not evaluates
+
+
+def _rows_differ(output: Tensor) -> bool:
+    """By more than rounding."""
+    return bool(output.ndim) and float((output - output[:1]).abs().max()) > 1e-4 * float(output.abs().max())
 
 
 @dataclass(frozen=True)
@@ -141,7 +159,7 @@ def memorised(subject: Subject) -> Memorised:
 
 def _memorised(subject: Subject, batch: Any, rates: tuple[float, ...]) -> Memorised:
     """Raises NotApplicableError where free outputs do no better than one constant output."""
-    free = _reach(subject, batch).free
+    free = reach_of(subject, batch).free
     start, steps, best, at = rehearsal.apart(subject, batch), min(rehearsal.STEPS, subject.budget // 4), -1.0, rates[0]
     for rate in rates:
         subject.reset()
@@ -164,10 +182,10 @@ def unscaled_inputs(subject: Subject) -> list[Problem]:
         raise NotApplicableError("inputs are not one tensor of floating-point numbers")
     if not math.isfinite(sizes[0]) or sizes[0] == 0 or 1 / SCALE <= sizes[0] <= SCALE:
         return []
-    reach = _reach(subject, subject.batch)
+    reach = reach_of(subject, subject.batch)
     steps = min(rehearsal.STEPS, subject.budget // 4)
     batches = rehearsal.shuffled(subject, min(steps, 16))
-    arms = [_without_schedule(subject, steps, batches, change) for change in (None, _standardiser(batches))]
+    arms = [without_schedule(subject, steps, batches, change) for change in (None, _standardiser(batches))]
     raw, scaled = (reach.gained(one.end) if one.finite else 0.0 for one in arms)
     falls = arms[0].finite and (not arms[0].settled or arms[0].end < 0.7 * arms[0].start)
     if raw > NOTHING or scaled < 3 * NOTHING or falls:
@@ -194,7 +212,7 @@ def settings(subject: Subject) -> list[Problem]:
     whole = subject.planned_steps is not None and subject.planned_steps <= rehearsal.own_steps(subject)
     if not whole and any(name != "weight_decay" for name, *_ in suspects):
         raise NotRunError("a rehearsal of a part of the planned run judges no rate; planned_steps says how long it is")
-    reach = _reach(subject, subject.batch)
+    reach = reach_of(subject, subject.batch)
     own = rehearsal.own_arm(subject)
     gained = reach.gained(own.end) if own.finite else 0.0
     if gained > NOTHING or (own.finite and not own.settled):
@@ -289,7 +307,8 @@ def _few(subject: Subject) -> Any:
     return batch
 
 
-def _reach(subject: Subject, batch: Any) -> OutputLosses:
+def reach_of(subject: Subject, batch: Any) -> OutputLosses:
+    """What outputs alone can reach. Raises NotApplicableError where free outputs do no better than a constant one."""
     subject.reset()
     subject.model.train()
     found = rehearsal.reach(subject, batch)
@@ -298,7 +317,7 @@ def _reach(subject: Subject, batch: Any) -> OutputLosses:
     return found
 
 
-def _without_schedule(
+def without_schedule(
     subject: Subject, steps: int, batches: list[Any], change: Callable[[Any], Any] | None
 ) -> Rehearsed:
     """`steps` of the user's own optimizers on batches that `change` has made."""
