@@ -130,7 +130,10 @@ def from_padding(subject: Subject) -> list[Problem]:
         raise NotApplicableError("padding is not at the end")
     try:
         one, two = (subject.outputs((each, target))[0] for each in (inputs, _padded(inputs, subject.pad_id)))
-    except Exception:
+    except Exception as error:
+        if not _masks(subject):
+            why = "of a fixed length and masks nothing: padding is part of each example"
+            raise NotApplicableError(f"the model is {why}") from error
         short, rows = _cropped(inputs, subject.pad_id)
         inputs = inputs[rows]
         given = tensor_tree.mapped(lambda each: each[rows], target)
@@ -150,6 +153,18 @@ def from_padding(subject: Subject) -> list[Problem]:
             next_step="pass a key padding mask, and leave padding out of means and sums",
         )
     ]
+
+
+def _masks(subject: Subject) -> bool:
+    """Whether the model fills masked places, or gives a mask to attention."""
+    for call in subject.traced.of_model:
+        if call.name.startswith("masked_fill"):
+            return True
+        if call.name == "multi_head_attention_forward" and call.named.get("key_padding_mask") is not None:
+            return True
+        if call.name == "scaled_dot_product_attention" and call.argument(3, "attn_mask") is not None:
+            return True
+    return False
 
 
 def _padded(inputs: Tensor, pad: int) -> Tensor:
