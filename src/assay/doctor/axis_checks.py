@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from assay.doctor import start_checks, tensor_tree
 from assay.doctor.problem import Contract, Problem
-from assay.doctor.subject import NotApplicableError, Subject
+from assay.doctor.subject import NotApplicableError, NotRunError, Subject
 
 
 def class_axis(subject: Subject) -> list[Problem]:
@@ -56,7 +56,18 @@ def unused_input(subject: Subject) -> list[Problem]:
     arguments = _arguments(subject)
     if len(arguments) < 2:
         raise NotApplicableError("the model is given one tensor")
-    start_checks.take_steps_if_constant(subject)
+    size = tensor_tree.rows(subject.batch, 0)
+    if size is None or any(one.shape[:1] != (size,) for one in arguments):
+        raise NotApplicableError("not every tensor that the model is given has a row for each example")
+    if not _unused(subject, arguments):
+        return []
+    if subject.budget < start_checks.STEPS:
+        raise NotRunError(f"the budget of {subject.budget} rehearsal steps has no room to open gates that begin closed")
+    start_checks.take_steps(subject)
+    return _unused(subject, arguments)
+
+
+def _unused(subject: Subject, arguments: list[Tensor]) -> list[Problem]:
     for at, given in enumerate(arguments):
         others = given.roll(1, 0) if given.ndim else given
         kinds = len(set(given.flatten()[:1000].tolist()))

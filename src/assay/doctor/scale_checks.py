@@ -12,7 +12,7 @@ from assay.doctor import rehearsal, tensor_tree
 from assay.doctor.example_draws import input_and_target
 from assay.doctor.problem import Contract, Problem
 from assay.doctor.rehearsal_checks import NOTHING, SOURCE, reach_of, without_schedule
-from assay.doctor.subject import NotApplicableError, NotRunError, Subject
+from assay.doctor.subject import NotApplicableError, Subject
 
 #: size of targets in sizes of outputs, from which they are suspected to need scaling
 FAR = 100.0
@@ -29,7 +29,7 @@ def unscaled_targets(subject: Subject) -> list[Problem]:
     if not math.isfinite(sizes[0]) or sizes[0] <= FAR * max(sizes[1], 1.0):
         return []
     if subject.planned_steps is None:
-        raise NotRunError("planned_steps was not given: a long run may get there")
+        raise NotApplicableError("planned_steps was not given: a long run may get there")
     steps = min(rehearsal.STEPS, subject.budget // 4)
     batches = rehearsal.shuffled(subject, min(steps, 16))
     values = torch.cat([input_and_target(one)[1].double().flatten() for one in batches])
