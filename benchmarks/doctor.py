@@ -2,8 +2,8 @@
 
     python benchmarks/doctor.py [--seeds 3] [--budget 120] [--programs 15] [--part healthy|contracts|others]
 
-Healthy programs are those of tests/support/doctor_healthy.py and doctor_healthy_more.py; each kind of fault below is
-planted into every one that has a place for it, those of WARNED into up to 15. FAULTS count as found with an error of a
+Healthy programs are those of tests/support/doctor_healthy*.py; each kind of fault below and in doctor_faults.py is
+planted into those that have a place for it, into up to 15 of each. FAULTS count as found with an error of a
 contract in two of three seeds, WARNED with a warning of any check; a false alarm with either in any. The checks were
 written with these kinds in mind: the rate is no first sight, and no blind one.
 """
@@ -27,11 +27,14 @@ from torch.utils.data import DataLoader, TensorDataset
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+import doctor_faults
+
 from assay.doctor import Report, tensor_tree
 from assay.doctor.examine import CHECKS, CONTRACTS
 from assay.doctor.examine import looked as examined
+from assay.doctor.findings import LEVELS
 from assay.doctor.problem import Contract
-from support.doctor_healthy_more import PROGRAMS
+from support.doctor_healthy_third import PROGRAMS
 
 Program = dict[str, Any]
 
@@ -184,6 +187,8 @@ def large_start(program: Program) -> Program | None:
 def dead_start(program: Program) -> Program | None:
     model = program["model"]
     if not isinstance(model, nn.Sequential) or not isinstance(model[0], nn.Linear) or not isinstance(model[1], nn.ReLU):
+        return None
+    if model[0].bias is None:
         return None
     model[0].bias.data.fill_(-1000.0)
     return program
@@ -355,13 +360,15 @@ def faulty(
 ) -> None:
     """One line a fault: how many programs with it have a finding; of those with a place for it up to `most`, spread."""
     all_found = all_tried = 0
+    levels = LEVELS[: LEVELS.index(level) + 1]
     for fault, plant in faults.items():
         having = [name for name, build in PROGRAMS.items() if planted(plant, build, 0) is not None]
         chosen = having[:: -(-len(having) // most)] if having else []
         missed = []
         for name in chosen:
             programs = [planted(plant, PROGRAMS[name], seed) for seed in range(seeds)]
-            hits = [bool(looked(one, checks)[0].at_least(level)) for one in programs if one is not None]
+            reports = [looked(one, checks)[0] for one in programs if one is not None]
+            hits = [any(finding.level in levels for finding in one.failed) for one in reports]
             missed += [name] if 3 * sum(hits) < 2 * len(hits) else []
         found, tried = len(chosen) - len(missed), len(chosen)
         all_found, all_tried = all_found + found, all_tried + tried
@@ -378,7 +385,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", type=int, default=120, help="rehearsal steps")
-    parser.add_argument("--programs", type=int, default=15, help="programs into which a fault of WARNED is planted")
+    parser.add_argument("--programs", type=int, default=15, help="programs into which a kind of fault is planted")
     parser.add_argument("--part", choices=["healthy", "contracts", "others"], help="one part alone")
     given = parser.parse_args()
     seeds = given.seeds
@@ -388,9 +395,9 @@ def main() -> None:
         taken = healthy(seeds)
         print(f"CPU seconds a program: median {statistics.median(taken):.3f}, largest {max(taken):.3f}")
     if given.part in (None, "contracts"):
-        faulty(seeds, FAULTS, "error", CONTRACTS)
+        faulty(seeds, FAULTS | doctor_faults.FAULTS, "error", CONTRACTS, most=given.programs)
     if given.part in (None, "others"):
-        faulty(seeds, WARNED, "warning", most=given.programs)
+        faulty(seeds, WARNED | doctor_faults.WARNED, "warning", most=given.programs)
 
 
 if __name__ == "__main__":

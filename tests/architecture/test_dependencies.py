@@ -20,8 +20,10 @@ def declared() -> set[str]:
 
 
 def optional() -> set[str]:
-    """Distributions that come with the extras that serve users: `ready` and `report`."""
-    asked = [line for line in metadata.requires("dvc-assay") or [] if re.search(r"extra == .(ready|report).", line)]
+    """Distributions that come with the extras that serve users: `ready`, `report` and `search`."""
+    asked = [
+        line for line in metadata.requires("dvc-assay") or [] if re.search(r"extra == .(ready|report|search).", line)
+    ]
     return {_plain(re.split(r"[^\w.-]", line)[0]) for line in asked}
 
 

@@ -84,6 +84,7 @@ def test_a_clone_has_every_folder_of_the_layout() -> None:
             "dvc.yaml",
             "mkdocs.yml",
             "params.yaml",
+            "plots",
             "pyproject.toml",
             "src",
             "tests",

@@ -12,10 +12,13 @@ SOURCE = Path(__file__).parents[2] / "src" / "assay"
 #: pattern → (folders that are searched, files that may)
 PLACES = {
     r"click\.echo\(|\bprint\(|click\.secho\(": ("cli", {"cli/printing.py"}),
-    r"np\.load\(|numpy\.load\(": (".", {"serving/predict.py"}),
+    r"np\.load\(|numpy\.load\(": (".", {"serving/raw_examples.py"}),
     r"allow_pickle=True|pickle\.loads?\(|(?<!safetensors\.)torch\.load\(": (
         ".",
-        {"training/pretrained_weights.py"},  # in a command that a message shows
+        {
+            "training/pretrained_weights.py",  # in a command that a message shows
+            "serving/predict.py",  # a fitted transformer, in a folder whose own source is run as well
+        },
     ),
     r"\.splitlines\(": ("history", {"history/metric_changing_commits.py"}),
     r"rpartition\(\"-\"\)\[0\]|metric_version.*split\(": (".", set()),

@@ -14,7 +14,7 @@ from torch import nn
 from assay.doctor import examine, rehearsal_checks, unit_checks
 from assay.doctor.examine import CHECKS, looked
 from assay.doctor.problem import Contract
-from support.doctor_healthy_more import PROGRAMS
+from support.doctor_healthy_third import PROGRAMS
 
 #: programs whose batches have to be explained by forward=
 GUESSED = {"target_before_the_index"}

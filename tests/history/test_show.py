@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -80,13 +81,66 @@ def test_a_run_that_dvc_notes_and_that_is_dead(project, capsys) -> None:
     assert capsys.readouterr().out == "no experiment yet; next: dvc exp run\n"
 
 
+def test_the_queue(fresh: Project) -> None:
+    """As DVC lays it down, in its order, with what each would change; what is no job of DVC's is none here."""
+    fresh.dvc("exp", "run", "--queue", "--name", "wide", "-S", "lr=0.25")
+    fresh.dvc("exp", "run", "--queue", "--name", "narrow", "-S", "model.hidden=3")
+    folder = fresh.root / ".dvc/tmp/exps/celery/broker/in"
+    (first, _) = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    told = json.loads(first.read_text(encoding="utf-8"))
+    job = json.loads(base64.b64decode(told["body"]))
+    job[0][0]["baseline_rev"] = "HEAD\n--output=x"
+    hostile = json.dumps({**told, "body": base64.b64encode(json.dumps(job).encode()).decode()})
+    for number, text in enumerate((hostile, "{", "[]", '{"body": "e30="}', json.dumps({**told, "body": 3}))):
+        (folder / f"{number}.msg").write_text(text, encoding="utf-8")
+    rows = json.loads(fresh.assay("show", "--json").stdout)["rows"]
+    assert [(row["name"], row["state"], row["changed"]) for row in rows] == [
+        ("wide", "queued", ["lr 0.003 → 0.25"]),
+        ("narrow", "queued", ["model.hidden 128 → 3"]),
+    ]
+    said = fresh.assay("show").stdout.splitlines()
+    assert said[0] == "without numbers yet"
+    assert said[2].split() == ["wide", "lr", "0.25", "queued"]
+    assert said[3].split() == ["narrow", "hidden", "3", "queued"]
+    for number in range(5):  # which DVC cannot read either
+        (folder / f"{number}.msg").unlink()
+    fresh.dvc("queue", "remove", "--all")
+    assert fresh.assay("show").stdout == "no experiment yet; next: dvc exp run\n"
+
+
+def slow(project: Project) -> None:
+    """Half a minute in `prepare`."""
+    waiting = "    import time\n\n    time.sleep(30)\n    package = find"
+    project.edit("src/tasks/digits/data.py", "    package = find", waiting)
+    project.commit("slow")
+
+
+@pytest.mark.extra
+def test_a_job_of_the_queue_under_way(fresh: Project) -> None:
+    """With the one behind it, which waits; neither is listed once they were stopped."""
+    slow(fresh)
+    for name, rate in (("one", "0.25"), ("two", "0.5")):
+        fresh.dvc("exp", "run", "--queue", "--name", name, "-S", f"lr={rate}")
+    fresh.dvc("queue", "start")
+    try:
+        deadline = time.monotonic() + 60
+        rows: list[dict[str, object]] = []
+        while time.monotonic() < deadline and not (rows and rows[0]["stage"] == "prepare"):
+            rows = json.loads(fresh.assay("show", "--json").stdout)["rows"]
+        assert [(row["name"], row["state"], row["changed"]) for row in rows] == [
+            ("one", "running", ["lr 0.003 → 0.25"]),
+            ("two", "queued", ["lr 0.003 → 0.5"]),
+        ]
+    finally:
+        fresh.dvc("queue", "stop", "--kill")
+        fresh.dvc("queue", "remove", "--queued")
+    assert fresh.assay("show").stdout == "no experiment yet; next: dvc exp run\n"
+
+
 @pytest.mark.extra
 @pytest.mark.parametrize("where", [(), ("--temp",)])
 def test_a_run_under_way(fresh: Project, where: tuple[str, ...]) -> None:
-    fresh.edit(
-        "src/tasks/digits/data.py", "    package = find", "    import time\n\n    time.sleep(30)\n    package = find"
-    )
-    fresh.commit("slow")
+    slow(fresh)
     command = [sys.executable, "-m", "dvc", "exp", "run", *where, "--name", "slow", "-S", "lr=0.25"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     run = subprocess.Popen(command, cwd=fresh.root, env=environment(fresh.home), start_new_session=True, **quiet)

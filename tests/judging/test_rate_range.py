@@ -6,11 +6,11 @@ import itertools
 
 import pytest
 
-from assay.commands.rates import short, shortened, spaced
+from assay.commands.rates import RateTest, short, shortened, spaced
 from assay.core import params_yaml
 from assay.core.errors import AssayError
 from assay.report import rates_text
-from assay.stats.rate_range import rate_range
+from assay.stats.rate_range import beyond, rate_range
 
 
 def seeds(*means: float | None) -> dict[float, list[float | None]]:
@@ -77,3 +77,16 @@ def test_rates_are_spaced_in_their_logarithm() -> None:
     for low, high in ((0.0, 1.0), (1.0, 1.5), (1.0, 0.1), (-1.0, 1.0)):
         with pytest.raises(AssayError, match="are no span"):
             spaced(low, high)
+
+
+def test_whole_trainings_have_the_last_word() -> None:
+    found = rate_range(seeds(2.3, 2.0, 0.9, 1.0, 3.0, None))
+    assert found is not None
+    assert (
+        rates_text.confirmed(found, 0.01) == "in full lr 0.01 ends best of those trained; after a few steps it was 0.01"
+    )
+    assert [beyond(found, rate) for rate in (0.0033, 0.01, 0.032)] == [0.0011, None, 0.096]
+    assert beyond(found, 0.4) is None, "training breaks there"
+    assert rates_text.confirmed(found, None) == "none of the rates finished; the few steps liked 0.01 best"
+    test = RateTest(0.01, 1, 1.0, found, 0.032)
+    assert test.confirmed == [0.0033, 0.0067, 0.021], "what HEAD and the baseline have is not trained again"

@@ -22,7 +22,7 @@ from assay.data import storage
 from assay.history import cached_predictions
 from assay.replicates import cache_entries, safetensors_check
 from assay.runtime import files, npy_files
-from assay.serving import predict
+from assay.serving import predict, raw_examples
 from assay.training import checkpoint
 
 
@@ -79,7 +79,7 @@ def test_an_array_that_lies_is_one_sentence(tmp_path: Path, content: bytes) -> N
         assert len(caught.value.sentence) <= 500
     if content != LYING["more"]:  # NumPy leaves the rest of a file alone, and nothing is lost
         with pytest.raises(ValueError, match="holds no array"):
-            predict.array(str(tmp_path / "ids.npy"))
+            raw_examples.read(tmp_path / "ids.npy", {})
 
 
 def _kept(cache: Path, content: bytes, ending: str = "") -> str:

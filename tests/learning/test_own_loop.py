@@ -131,6 +131,31 @@ def test_a_process_of_its_own_for_each(make: Make) -> None:
     assert any("left process" in text and "sleep 600" in text for text in answer.texts())
 
 
+def test_a_log_for_each_replicate(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it runs, with secrets masked; from the cache as it was printed then; nothing of other replicates stays."""
+    monkeypatch.setenv("THEIR_API_KEY", "hunter2-hunter2")
+    source = LOOP.replace('print("trained", seed)', "import os; print('seed', seed, os.environ['THEIR_API_KEY'])")
+    project = make(source)
+    cache, logs = str(project.root / "cache"), project.root / "logs"
+    answer = project.measure([0, 1], cache=cache, logs=str(logs))
+    expected = {f"{one.number}.log": f"seed {one.seed} ***\n" for one in answer.replicates}
+    assert {path.name: path.read_text() for path in logs.iterdir()} == expected
+    shutil.rmtree(logs)
+    (project.root / "again").mkdir()
+    (project.root / "again/7.log").write_text("another one's")
+    more = project.measure([0, 1, 2], "second", cache=cache, logs=str(project.root / "again"))
+    assert [one.reused for one in more.replicates] == [True, True, False]
+    expected["2.log"] = f"seed {more.replicates[2].seed} ***\n"
+    assert {path.name: path.read_text() for path in (project.root / "again").iterdir()} == expected
+    failing = make("def fit(params, data, seed, log):\n    print('so far', flush=True)\n    raise ValueError\n")
+    with pytest.raises(UsageError):
+        failing.measure([0], logs=str(failing.root / "logs"))
+    assert (failing.root / "logs/0.log").read_text().startswith("so far\n")
+    plain = make()
+    plain.measure([0], logs=str(plain.root / "logs"))
+    assert [path.name for path in (plain.root / "logs").iterdir()] == ["README.txt"]
+
+
 def test_a_secret_in_a_line_without_end_is_masked_wherever_it_is_cut(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,9 +279,9 @@ def test_the_holdout_is_cut_by_content(make: Make) -> None:
 
 
 def test_a_holdout_is_never_ignored(make: Make) -> None:
-    for source in (None, "def fit(params, data, seed):\n    return lambda inputs: inputs\n"):
-        with pytest.raises(UsageError, match=r"train.holdout is"):
-            make(source, train={"holdout": 0.1}).measure([0], execution=FOREGROUND)
+    source = "def fit(params, data, seed):\n    return lambda inputs: inputs\n"
+    with pytest.raises(UsageError, match=r"train.holdout is"):
+        make(source, train={"holdout": 0.1}).measure([0], execution=FOREGROUND)
 
 
 def test_what_data_offers(make: Make) -> None:

@@ -18,7 +18,11 @@ ROOT = Path(__file__).parents[2]
 
 def test_dvc_yaml_is_this_projects_without_its_task() -> None:
     own = (ROOT / "dvc.yaml").read_text(encoding="utf-8").replace("src/tasks/${task.name}/data.py", "${data.path}")
-    assert templates.text("dvc.yaml") == re.sub(r" *- src/tasks/.*\n", "", own)
+    whole = templates.text("dvc.yaml")
+    assert re.sub(r" *- logs/.*\n", "", whole) == re.sub(r" *- src/tasks/.*\n", "", own)
+    for name, template in templates.TEMPLATES.items():
+        logs = re.findall(r" *- (logs/.*)\n", templates.pipeline(template, reads=False))
+        assert logs == (["logs/baseline", "logs/candidate"] if name in ("loop", "script") else [])
     assert "${data.path}" not in templates.pipeline(templates.TEMPLATES["loop"], reads=False)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from assay.serving.predict import Predictor
 from support.project import Project, create
 
 METRICS = """from assay.ready.metrics import log_loss, nats
@@ -53,3 +54,9 @@ def test_images_in_files_are_accepted_and_measured_against(tmp_path: Path) -> No
     project.commit("measured")
     project.assay("accept", "first", "first")
     assert project.git("tag", "--list", "strategy/*") == "strategy/first"
+    said = project.assay("export", "first", "--to", str(tmp_path / "model")).stdout
+    assert "predict.py' FOLDER predictions.npy" in said and "are reproduced" in said
+    dark = np.zeros((20, 24, 3), dtype=np.uint8)
+    dark[10:] = 200
+    Image.fromarray(dark).save(tmp_path / "dark.png")
+    assert Predictor(tmp_path / "model").predict([tmp_path / "dark.png"]).argmax(axis=1).tolist() == [1]

@@ -23,8 +23,8 @@ pytestmark = pytest.mark.skipif(not chart_svg.available(), reason="vl-convert is
 
 ORDER = [
     *("Verdict", "Replicates", "Learning curves", "Interval for new examples", "Cases", "What changed", "Classes"),
-    *("Ensemble of the replicates", "Price of the gain", "Slices", "End of training", "Data", "Cautions", "Doctor"),
-    "Provenance",
+    *("Ensemble of the replicates", "Price of the gain", "Slices", "End of training", "Data", "Cautions"),
+    *("Just before the net", "Doctor", "Provenance"),
 ]
 
 

@@ -52,7 +52,7 @@ def pixels_as_they_are():
 @program
 def small_inputs_behind_a_norm():
     x, y = rows()
-    return parts(nn.Sequential(nn.LayerNorm(8), mlp()), F.cross_entropy, 1e-4 * x, y)
+    return parts(nn.Sequential(nn.LayerNorm(8), mlp()), F.cross_entropy, 1e-2 * x, y)
 
 
 @program

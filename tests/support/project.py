@@ -25,6 +25,7 @@ PARTS = (
     ".dvcignore",
     ".gitignore",
     "dvc.yaml",
+    "plots/dvc.yaml",
     "params.yaml",
 )
 #: small enough for a test, large enough to train

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 
 from assay.core.errors import UsageError
 from assay.core.paths import ProjectPaths
@@ -128,6 +130,30 @@ def test_loading_by_name_and_the_ensemble(done: Project, tmp_path: Path) -> None
     assert shape.startswith("inputs have shape") and shape.endswith("allowed: (N, 8, 8)")
     assert kind == "inputs have type float64; allowed: uint8, as prepare() of the task makes them"
     assert summary == "0,1,2,3,4,5,6,7,8,9 strategy/fast [0] [0, 1, 2]"
+
+
+def test_soft_targets_of_an_ensemble(done: Project, tmp_path: Path) -> None:
+    said = done.assay("export", "fast", "--soft-targets", "weights/teacher.safetensors").stdout
+    file = done.root / "weights/teacher.safetensors"
+    assert "of strategy/fast says of 1258 training examples: weights/teacher.safetensors" in said, said
+    inputs = done.root / "data/split/train/inputs.npy"
+    assert python(done, LOAD, "strategy/fast", inputs, tmp_path / "made.npy").returncode == 0
+    found = load_file(file)
+    np.testing.assert_array_equal(found["probabilities"].numpy(), np.load(tmp_path / "made.npy")[1])
+    ids = bytes(found["ids"].numpy()).decode().split("\n")
+    assert len(set(ids)) == len(ids) == 1258
+
+    def refused(said: str, *arguments: str) -> None:
+        made = done.assay("export", "fast", *arguments, ok=False)
+        assert made.returncode == 2 and said in made.stderr, made.stderr
+
+    refused("weights/teacher.safetensors is there already", "--soft-targets", "weights/teacher.safetensors")
+    refused("give one of --to FOLDER and --soft-targets FILE")
+    lock = done.read("dvc.lock")
+    (part,) = re.findall(r"path: data/split/train\n\s+hash: md5\n\s+md5: (\w+)\.dir", lock)[:1]
+    (done.root / "dvc.lock").write_text(lock.replace(part, "0" * 32))
+    refused("it may have seen examples that are judged here", "--soft-targets", "other")
+    assert not (done.root / "other").exists()
 
 
 def test_a_cache_that_takes_nothing_costs_no_model(done: Project, tmp_path: Path) -> None:
@@ -255,5 +281,5 @@ def test_a_model_that_predicts_otherwise_is_refused(kept: StoredStrategy, tmp_pa
     with pytest.raises(UsageError, match="fails outside of its project with FileNotFoundError"):
         pack(kept, tmp_path / "again", ensemble=False)
     learning.write_text(learning.read_text() + "\ndef fit(params, data, seed): ...\n")
-    with pytest.raises(UsageError, match="trains with a loop of its own, fit"):
+    with pytest.raises(UsageError, match="trains with a loop of its own, and has no load"):
         needed(kept.strategy, kept.tree)

@@ -21,7 +21,7 @@ def test_search_seeds_judge_nothing_and_the_baselines_grid_is_its_own(project: P
     layout = ProjectPaths(project.root)
     project.edit("src/tasks/digits/learning.py", "nn.ReLU()", "nn.GELU()")
     made = tune_setup.setup(layout, ["lr=3e-3,1e-2"], None, "tune")
-    assert made.who == "your edits" and made.own == ("lr=3e-3",)
+    assert made.who == "your edits" and made.own == ("lr=3e-3",) and not made.itself
     head, accepted = project.git("rev-parse", "HEAD"), project.git("rev-parse", "strategy/first^{commit}")
     low = made.grid[0]
     assert made.search[low].settings == ("baseline=floor", "lr=3e-3", "seed=7920") and made.search[low].base == head
@@ -34,6 +34,7 @@ def test_search_seeds_judge_nothing_and_the_baselines_grid_is_its_own(project: P
     assert other.fresh[low].name != made.fresh[low].name
     named = tune_setup.setup(layout, ["lr=1e-2,2e-2"], head, "tune")
     assert named.who == head[:12] and named.own is None
+    assert named.itself, "whatever the grid sets, it is the baseline"
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_the_price_comes_first(_first: Project) -> None:
     assert said[1].startswith(
         "price: 53 trainings (9 to search, 11 to judge, 33 of the baseline's grid), up to 27 more"
     )
-    assert "; measured at " in said[1]
+    assert "; measured at " in said[1] and said[1].endswith(", and 7 starts of DVC or more")
 
 
 def keep(project: Project, one: Cell, mean: float, n: int, chance: random.Random) -> None:

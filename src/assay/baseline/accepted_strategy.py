@@ -14,6 +14,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from msgspec import UNSET, UnsetType
+
 from assay.baseline import untracked_training_inputs
 from assay.core import params_yaml, schemas
 from assay.core.errors import UsageError
@@ -48,6 +50,7 @@ class AcceptedStrategy(schemas.Record, frozen=True, kw_only=True):
     fingerprint: str = ""
     metric_version: str = ""  # under which its tag has the score `then`
     then: Score | None = None
+    vary: list[str] | UnsetType = UNSET  # what differs between its replicates; left out where everything does
 
 
 def resolve(run: Run, name: str) -> AcceptedStrategy:

@@ -14,7 +14,7 @@ import msgspec
 
 from assay.baseline import accepted_strategy
 from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
-from assay.core import schemas
+from assay.core import schemas, variation
 from assay.core.params_yaml import SPAN
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Draw
@@ -36,6 +36,15 @@ def of_baseline(baseline: AcceptedStrategy, candidates: Draw) -> AcceptedStrateg
     if baseline.name == FLOOR or candidates.purpose != PAIRED:
         return baseline
     return msgspec.structs.replace(baseline, purpose=PAIRED, first=candidates.first)
+
+
+def varying(baseline: AcceptedStrategy, candidates: Draw, vary: Sequence[str]) -> tuple[AcceptedStrategy, Draw]:
+    """Both with what differs between replicates, so that their stages run again where that changes."""
+    if variation.is_all(vary):
+        return baseline, candidates
+    named = [kind for kind in variation.KINDS if kind in vary]
+    first = baseline if baseline.name == FLOOR else msgspec.structs.replace(baseline, vary=named)
+    return first, msgspec.structs.replace(candidates, vary=named)
 
 
 def place(home: Path, commit: str) -> int:

@@ -57,14 +57,19 @@ def command(context: click.Context, require: str, as_json: bool, ladder: bool, v
 
 
 @command.command(
-    epilog=examples("assay doctor run train.py --lr 0.1", "assay doctor run --require warning -m pkg.train --lr 0.1"),
+    epilog=examples(
+        "assay doctor run train.py --lr 0.1",
+        "assay doctor run --require warning -m pkg.train --lr 0.1",
+        "assay doctor run --twice train.py",
+    ),
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 @click.option("--require", type=_level, help="Leave with exit code 5 from this level on; default: error.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; what the script prints goes to stderr.")
+@click.option("--twice", is_flag=True, help="Run the first steps once more before, and say where the two runs differ.")
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="[-m] SCRIPT [ARGUMENT]...")
 @click.pass_context
-def run(context: click.Context, require: str | None, as_json: bool, words: tuple[str, ...]) -> int:
+def run(context: click.Context, require: str | None, as_json: bool, twice: bool, words: tuple[str, ...]) -> int:
     """Run a training script as `python` would, watch its loop, and say at the end what is wrong in it.
 
     The script needs no edit, and its weights are bit for bit those of a run without the doctor. It runs by the
@@ -72,7 +77,7 @@ def run(context: click.Context, require: str | None, as_json: bool, words: tuple
     """
     above = context.parent.params if context.parent is not None else {}
     as_json = as_json or bool(above.get("as_json"))
-    seen = watch_script(words, output_to_stderr=as_json)
+    seen = watch_script(words, output_to_stderr=as_json, twice=twice)
     _print(seen.examined, as_json)
     return seen.exit_code(require or str(above.get("require", "error")))
 

@@ -15,6 +15,14 @@ def show(text: str, *, err: bool = False) -> None:
     click.echo(sanitize_output.lines(located(text)), err=err)
 
 
+def redraw(text: str, lines: int, *, keep: bool = False) -> int:
+    """Print `text` on a terminal in place of the last `lines` lines; how many lines the next call replaces, none of
+    these if `keep`."""
+    back = f"\x1b[{lines}F\x1b[J" if lines else ""
+    click.echo(back + (f"{sanitize_output.lines(located(text))}\n" if text else ""), nl=False)
+    return 0 if keep or not text else text.count("\n") + 1
+
+
 def show_json(content: str | bytes) -> None:
     """Print one JSON object; what a terminal or an HTML page would obey is written as \\u and its number."""
     text = content if isinstance(content, str) else content.decode()

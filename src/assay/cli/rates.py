@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from assay.cli.printing import examples, show, show_json
-from assay.commands.experiment_grid import Wanted
-from assay.commands.rates import rates
-from assay.commands.sweep import sweep
+from assay.commands.rates import RateTest, chosen, rates
+from assay.commands.rates import confirm as confirmed
+from assay.commands.sweep import Sweep
 from assay.core import reported_key, schemas
 from assay.report import rates_text, sweep_table
 
@@ -30,25 +30,38 @@ def command(low: float | None, high: float | None, confirm: bool, dry_run: bool,
     if (low is None) != (high is None):
         raise click.UsageError("--from and --to go together")
     say = partial(show, err=True)
-    found = rates(Path.cwd(), None if low is None or high is None else (low, high), say, dry_run)
+    span = None if low is None or high is None else (low, high)
+    found = rates(Path.cwd(), span, say, dry_run, confirm)
     if found is None:
         return
+    if not as_json:
+        show(rates_text.text(found.found, found.now, found.notes, confirm))
+    made = confirmed(Path.cwd(), found, say) if confirm else None
     if as_json:
-        plain = dataclasses.asdict(found.found)
-        plain["means"] = [{"lr": rate, "loss": mean} for rate, mean in found.found.means.items()]
-        show_json(
-            schemas.as_json({"schema": 1, "now": found.now, "epochs": found.epochs, "sample": found.sample, **plain})
-        )
-    else:
-        show(rates_text.text(found.found, found.now, confirm))
-    if confirm:
-        _confirm([rate for rate in found.found.confirm if rate != found.now], as_json)
+        _json(found, made)
+    elif made is not None:
+        lines = [(" ".join(one.settings), one.experiment, one.alone, one.p_holm, one.verdict) for one in made.tried]
+        label = reported_key.label(made.metric, made.metric_version)
+        show("\n" + sweep_table.text(lines, made.failed, label, made.baseline))
+        show(rates_text.confirmed(found.found, chosen(made)))
 
 
-def _confirm(chosen: list[float], as_json: bool) -> None:
-    """The sweep of these rates, as `assay sweep` prints it; on stderr beside JSON."""
-    values = ",".join(f"{rate:g}" for rate in chosen)
-    made = sweep(Path.cwd(), [f"lr={values}"], partial(show, err=True), Wanted.checked("rates", None))
-    lines = [(" ".join(one.settings), one.experiment, one.alone, one.p_holm, one.verdict) for one in made.tried]
-    label = reported_key.label(made.metric, made.metric_version)
-    show("\n" + sweep_table.text(lines, made.failed, label, made.baseline), err=as_json)
+def _json(found: RateTest, made: Sweep | None) -> None:
+    """One object: the range, and what whole trainings say of it."""
+    plain = dataclasses.asdict(found.found)
+    plain["means"] = [{"lr": rate, "loss": mean} for rate, mean in found.found.means.items()]
+    head = {"schema": 1, "now": found.now, "epochs": found.epochs, "sample": found.sample, "notes": list(found.notes)}
+    if made is not None:
+        plain["chosen"] = chosen(made)
+        plain["confirmed"] = [
+            {
+                "settings": list(one.settings),
+                "experiment": one.experiment,
+                "mean": one.alone.candidate.mean,
+                "p_holm": one.p_holm,
+                "verdict": one.verdict,
+            }
+            for one in made.tried
+        ]
+        plain["failed"] = made.failed
+    show_json(schemas.as_json({**head, **plain}))

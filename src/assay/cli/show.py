@@ -23,7 +23,7 @@ def command(as_json: bool) -> None:
     """Show experiments as a table that fits the terminal (100 columns elsewhere): what changed, the deciding metric,
     the gain with its interval, the verdict.
 
-    Running experiments stand first, then those against today's baseline, the best first.
+    Running and queued experiments stand first, then those against today's baseline, the best first.
     """
     found = show(Path.cwd())
     if as_json:

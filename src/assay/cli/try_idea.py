@@ -10,7 +10,7 @@ import click
 
 from assay.cli.printing import examples, show, show_json
 from assay.commands.experiment_grid import Wanted
-from assay.commands.try_idea import try_idea, verdict_text
+from assay.commands.try_idea import fidelity, try_idea, verdict_text
 from assay.core import schemas, time_budget
 from assay.report import comparison_text, trial_text
 
@@ -38,7 +38,10 @@ def command(settings: tuple[str, ...], why: str, budget: str | None, name: str, 
         del flat["comparisons"]  # the experiment's own record counts them
         own: dict[str, Any] = {"experiment": found.experiment, "settings": list(settings), "edited": found.idea.edited}
         own |= {"looks": list(found.idea.plan), "n": found.n, "ended": found.ended, "chance": found.chance}
+        own |= {"fidelity": told} if (told := fidelity(found.idea)) else {}
         show_json(schemas.as_json({**flat, **own}))
     else:
         sizes = found.n, found.idea.plan[-1]
         show(trial_text.text(found.comparison, names, ruler, sizes, found.ended, verdict_text(found.idea)))
+        if told := fidelity(found.idea):
+            show(told)

@@ -10,8 +10,8 @@ from dataclasses import replace
 from importlib import metadata
 
 from assay.commands import accept_admission, accept_checks
-from assay.commands.accept_confirmation import Confirmed
-from assay.core import params_yaml, schemas
+from assay.commands.accept_confirmation import Confirmed, OpenedTestPart
+from assay.core import params_yaml, sanitize_output, schemas
 from assay.core.metric_version import metric_name
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Environment
@@ -24,22 +24,31 @@ from assay.tags.strategy_events import CONTRACT, Accepted, Score, tag_of
 Say = Callable[[str], None]
 
 
-def land(found: Confirmed, test: Score | None, say: Say) -> Accepted:
+def land(found: Confirmed, test: OpenedTestPart | None, say: Say) -> Accepted:
     """Write it all, then let the work tree follow."""
     wanted = found.tree.admitted.candidate
     layout, head, tried = wanted.layout, wanted.head, wanted.tried
     accept_checks.check_edits(layout, tried)  # it may be hours since
-    event, final = _event(found, test), accept_admission.with_rows(layout, found.tree.tree, found.rows)
+    event, final = (
+        _event(found, test.score if test else None),
+        accept_admission.with_rows(layout, found.tree.tree, found.rows),
+    )
     accept_checks.check_way(layout, head, final, tried.commit)
     title = f"Accept {wanted.name}" + (f": {', '.join(event.changed)}" if event.changed else "")
     brought = replace(wanted.merge, tree=final)
-    done = acceptance_transaction.land(layout, head, brought, event, Message(title, found.text))
+    text = "\n".join([found.text, *(test.said if test else ()), *_why(wanted.tried.why)])
+    done = acceptance_transaction.land(layout, head, brought, event, Message(title, text))
     outs = update_dvc_outputs.outdated(layout, head, "HEAD", tried.commit)
     if kept := update_work_tree.follow(layout, head, tried.commit):
         say(f"the work tree stays as it is, since {kept[0]} was edited meanwhile; next: run the command again")
     else:
         _check_out(layout, outs, say)
     return done
+
+
+def _why(reason: str) -> list[str]:
+    """What the experiment was run for, as the last paragraph of the message."""
+    return ["", f"why: {sanitize_output.line(reason)}"] if reason else []
 
 
 def finish(layout: ProjectPaths, event: Accepted, say: Say) -> None:
@@ -81,6 +90,7 @@ def _event(found: Confirmed, test: Score | None) -> Accepted:
         contract=CONTRACT,
         library=metadata.version("dvc-assay"),
         fingerprint=environment.library,
+        why=wanted.tried.why or None,
         parameters=params_yaml.lines(params_yaml.resolved(dvc_yaml.parameters(scratch.root))),
     )
 

@@ -6,7 +6,7 @@ cheapest way to bring it up to date (`commands.rebaseline_plan`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum, auto
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from assay.baseline.accepted_strategy import AcceptedStrategy
 from assay.changes import dvc_lock_diff
-from assay.core import schemas
+from assay.core import schemas, variation
 from assay.core.errors import AssayError
 from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
@@ -66,8 +66,9 @@ def reasons(layout: ProjectPaths, arm: Arm | None, asked: AskedBaseline) -> Iter
     if arm.commit != named.commit:
         text = f"{named.name} is another commit: {arm.commit[:12]} → {named.commit[:12]}"
         yield StaleReason(Stale.COMMIT, text)
-    elif not has_replicates_of(arm, named):
-        text = f"the last run used other seeds: {arm.measurement.purpose} → {named.purpose} from {named.first} on"
+    elif not has_replicates_of(arm, named, asked.params.vary):
+        wanted = variation.purpose(named.purpose, asked.params.vary)
+        text = f"the last run used other seeds: {arm.measurement.purpose} → {wanted} from {named.first} on"
         yield StaleReason(Stale.REPLICATES, text)
     for change in _parameters(layout):
         yield StaleReason(Stale.PARAMETER, change)
@@ -88,12 +89,12 @@ def record(layout: ProjectPaths, name: str = "baseline") -> Arm | None:
     return schemas.decode(files.read_bytes(path), Arm, str(path), "dvc exp run") if path.is_file() else None
 
 
-def has_replicates_of(arm: Arm, named: AcceptedStrategy) -> bool:
-    """Whether the measured replicates are those that the baseline stands with today."""
+def has_replicates_of(arm: Arm, named: AcceptedStrategy, vary: Sequence[str] = variation.KINDS) -> bool:
+    """Whether the measured replicates are those that the baseline stands with today, under today's `vary`."""
     if arm.measurement is None or arm.commit != named.commit:
         return False
     first = min((one.number for one in arm.measurement.replicates), default=0)
-    return (arm.measurement.purpose, first) == (named.purpose, named.first)
+    return (arm.measurement.purpose, first) == (variation.purpose(named.purpose, vary), named.first)
 
 
 def _parameters(layout: ProjectPaths) -> Iterator[str]:

@@ -28,6 +28,7 @@ from assay.commands.compare_options import Options
 from assay.commands.compare_score_source import Rescoring
 from assay.commands.compare_sides import SideSource
 from assay.core.errors import AssayError, UsageError
+from assay.history import fidelity_certificates, profile_groups
 from assay.stats import cautions, strategy_replicates, target_value_test
 from assay.stats.arm_comparison import Comparison
 from assay.stats.compare_arms import PAIRED, compare_arms
@@ -101,7 +102,7 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
         *([compare_direction.guessed(metric, guess)] if guess else ()),
         *_missing_pairs(base, group, candidate, options),
     )
-    doubts = (*_mixed(base, candidate), *base.edited, *edited, *_left_out(found), *told)
+    doubts = (*_mixed(base, candidate), *base.edited, *edited, *_left_out(found), *told, *_fidelity(root, candidate))
     examples, why = _new_examples(root, base, candidate, group, options, again)
     return Compared(
         result=replace(result, warnings=(*result.warnings, *doubts)),
@@ -179,6 +180,13 @@ def _left_out(found: Sequence[SideSource]) -> list[str]:
     """Cautions about runs that had not ended, and count for nothing."""
     running = {source.name: sides.still_running(source) for source in found}
     return [f"{count} of {name} still running, and left out" for name, count in running.items() if count]
+
+
+def _fidelity(root: Path, candidate: SideSource) -> list[str]:
+    """How far a record under a fast profile tells about full."""
+    profile = str(candidate.table["profile"][0]) if candidate.is_record and candidate.table.get("profile") else ""
+    group = profile_groups.of_commit(root, candidate.commit) if candidate.commit else None
+    return [line] if (line := fidelity_certificates.told(root, group, profile)) else []
 
 
 def _new_examples(

@@ -1,9 +1,10 @@
 """Runs of other tools that lie in a file each, or below each other in one: read into a table with a row a run.
 
 Covers: `runs/*/metrics.json` and the like; a JSON object of numbers, W&B's wandb-summary.json, the Trainer's
-trainer_state.json and all_results.json, MLflow's mlruns/…/metrics/NAME with the run's state, TensorBoard's scalars as
-CSV or JSON, JSON lines and CSV of one run's steps; `FILE[COLUMN=VALUE]`, one arm of a table. Not covered: which column
-holds the numbers (`commands.compare_detect_column`).
+trainer_state.json and all_results.json, MLflow's mlruns/…/metrics/NAME with the run's state, TensorBoard's event files,
+and its scalars as CSV or JSON, JSON lines and CSV of one run's steps; a chart of W&B's as CSV, a run a column;
+`FILE[COLUMN=VALUE]`, one arm of a table. Not covered: which column holds the numbers
+(`commands.compare_detect_column`).
 """
 
 from __future__ import annotations
@@ -11,22 +12,36 @@ from __future__ import annotations
 import glob
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from assay.commands import compare_one_run_per_row
 from assay.core.errors import UsageError
 from assay.core.yaml12 import parse as parse_yaml
-from assay.runtime import files, table_files
+from assay.runtime import files, table_files, tensorboard_events
 from assay.runtime.table_files import Table
 
 _ARM = re.compile(r"(?P<file>.+)\[(?P<column>[^=\]]+)=(?P<value>.*)\]", re.DOTALL)
 #: columns that say where in its course a run was when the number was written, or what a tool keeps for itself
 _COURSE = ("runtime", "timestamp", "totalflos", "logginsteps", "wallclock")
+#: ending → what it is, what is read instead, what makes that
+_BINARY = {
+    ".wandb": (
+        "W&B's own record of a run",
+        "files/wandb-summary.json of each run, or the CSV of the runs table",
+        "wandb sync FOLDER, then export the runs table in the browser",
+    ),
+    ".db": (
+        "a database, as MLflow writes",
+        "the CSV that mlflow makes of it",
+        "mlflow experiments csv --experiment-id ID --filename runs.csv",
+    ),
+}
 #: MLflow's numbers for how a run ended → the words that tables have
 _MLFLOW = {"1": "running", "2": "running", "3": "finished", "4": "failed", "5": "killed"}
-_EVENTS = "events.out.tfevents"
+#: what W&B puts behind the name of a curve for its smallest and largest value
+_BOUNDS = ("__MIN", "__MAX")
 
 
 def arm(name: str) -> tuple[Path, str, str] | None:
@@ -67,26 +82,63 @@ def matching(pattern: str) -> Table:
     paths = sorted(Path(found) for found in glob.glob(pattern, recursive=True) if Path(found).is_file())  # noqa: PTH207
     if not paths:
         raise UsageError(f"no file is called {pattern}", allowed="a pattern of files with a run each")
-    runs = [_run(path) for path in paths]
+    runs = [_run(same) for same in _by_run(paths)]
     names = list(dict.fromkeys(name for run in runs for name in run))
     return {name: [run.get(name, "") for run in runs] for name in names}
 
 
 def single(path: Path, content: bytes) -> Table | None:
-    """The table of a single run in a file of a tool's own form; None for a table of runs."""
+    """The table of a file in a tool's own form: a single run, or a chart of W&B's; None for a table of runs."""
+    if _is_events(path) or path.suffix in _BINARY:
+        return {name: [cell] for name, cell in _run([path]).items()}
+    if path.suffix.lower() == ".csv" and (chart := _wandb_chart(content, str(path))) is not None:
+        return chart
     if not (_is_mlflow(path) or path.name in ("trainer_state.json", "wandb-summary.json", "all_results.json")):
         return None
     return {name: [cell] for name, cell in _numbers(path, content).items()}
 
 
-def _run(path: Path) -> dict[str, str]:
-    if path.name.startswith(_EVENTS):
-        raise UsageError(
-            f"{path} is TensorBoard's own record of events",
-            allowed="its scalars as CSV or JSON",
-            hint="in TensorBoard tick `Show data download links` and save each run's CSV",
-        )
+def _by_run(paths: Sequence[Path]) -> list[list[Path]]:
+    """Files of one run each: event files that lie in one folder are of one, which TensorBoard shows as one, too."""
+    found: dict[Path, list[Path]] = {}
+    for path in paths:
+        found.setdefault(path.parent if _is_events(path) else path, []).append(path)
+    return list(found.values())
+
+
+def _is_events(path: Path) -> bool:
+    return path.name.startswith(tensorboard_events.NAME)
+
+
+def _run(paths: Sequence[Path]) -> dict[str, str]:
+    path = paths[0]
+    if _is_events(path):
+        found = {name: str(value) for name, value in tensorboard_events.last_scalars(paths).items()}
+        return {name: cell for name, cell in found.items() if not _is_course(name)}
+    if path.suffix in _BINARY:
+        what, allowed, hint = _BINARY[path.suffix]
+        beside = path.parent / "files" / "wandb-summary.json"
+        raise UsageError(f"{path} is {what}", allowed=allowed, hint=f"name {beside}" if beside.is_file() else hint)
     return _numbers(path, files.read_bytes(path))
+
+
+def _wandb_chart(content: bytes, where: str) -> Table | None:
+    """The runs of a chart that W&B exported: columns `RUN - METRIC` over steps, each with its bounds; a row a run."""
+    if _BOUNDS[0].encode() not in content.partition(b"\n")[0]:
+        return None
+    table = table_files.parse(content, where)
+    curves = [name for name in table if " - " in name and all(f"{name}{bound}" in table for bound in _BOUNDS)]
+    if not curves:
+        return None
+    rows: dict[str, list[str]] = {"run": []}
+    for number, curve in enumerate(curves, 1):
+        _, _, metric = curve.rpartition(" - ")
+        values = [cell for cell in table[curve] if cell]
+        rows["run"].append(f"run-{number}")  # their names may be numbers, and alike
+        rows.setdefault(metric, []).append(values[-1] if values else "")
+    if len(rows) > 2:
+        raise UsageError(f"{where} is a chart of {', '.join(list(rows)[1:])}", allowed="a chart of one metric")
+    return rows
 
 
 def _numbers(path: Path, content: bytes) -> dict[str, str]:

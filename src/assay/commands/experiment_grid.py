@@ -170,6 +170,8 @@ def _families(layout: ProjectPaths, cells: Sequence[Cell]) -> list[list[Cell]]:
     """Cells that can train together: the model and how it is trained may differ from their base's, nothing else."""
     found: dict[tuple[str, bytes], list[Cell]] = {}
     for one in cells:
+        if one.tree:
+            continue  # its sources are not its base's
         content = dvc_yaml.parameters_at(layout.root, one.base) or b""
         try:
             base, settings = params_yaml.resolved(content), params_yaml.changed(content, _values(one))

@@ -21,6 +21,7 @@ from assay.history import dvc_outputs, name_lookup
 from assay.history.experiments import read
 from assay.history.strategy_status import Strategy, fold
 from assay.runtime import cache_dirs, dvc_yaml, project_root, script_source
+from assay.serving import raw_examples
 from assay.serving.export_folder import StoredStrategy, needed, pack
 from assay.serving.predict import MODEL, BrokenError, Predictor
 
@@ -30,7 +31,8 @@ NOT_OPENED = "the files of task.keep are its own, and are never opened here"
 
 @dataclass(frozen=True)
 class Exported:
-    """Where the model is, and what it is; `difference` is the largest to the stored predictions."""
+    """Where the model is, and what it is; `difference` is the largest to the stored predictions, `inputs` an example of
+    what predict.py takes."""
 
     folder: Path
     strategy: str
@@ -38,6 +40,7 @@ class Exported:
     replicates: list[int]
     classes: list[str] | None
     difference: float
+    inputs: str
 
 
 def export(start: Path, name: str, folder: Path, ensemble: bool, say: cache_dirs.Say) -> Exported:
@@ -57,15 +60,17 @@ def export(start: Path, name: str, folder: Path, ensemble: bool, say: cache_dirs
     except OSError as error:
         raise UsageError(f"{folder} cannot be written ({error.strerror})", hint="choose another folder") from error
     made = Predictor(folder)
-    return Exported(folder, made.strategy, made.commit, made.replicates, made.classes, difference)
+    inputs = raw_examples.EXAMPLES[made.info.get("form", "")]
+    return Exported(folder, made.strategy, made.commit, made.replicates, made.classes, difference, inputs)
 
 
 def load(name: str | Path, *, ensemble: bool = False, device: str = "cpu") -> Predictor:
     """Model of the accepted strategy `strategy/NAME` in the project around here, or of an exported folder.
 
-    Its `predict(inputs)` takes raw examples (N, …) as `prepare()` makes them. It gives class probabilities (N,
-    classes), or values (N, …), of the first replicate, drawn by lot and not by score; with `ensemble` the mean over
-    all replicates. A folder holds what it was exported with. `device`: `cpu`, or an accelerator that torch sees.
+    Its `predict(inputs)` takes raw examples as `prepare()` makes them: an array (N, …), a DataFrame, a list of texts,
+    of paths, or of arrays. It gives class probabilities (N, classes), or values (N, …), of the first replicate, drawn
+    by lot and not by score; with `ensemble` the mean over all replicates. A folder holds what it was
+    exported with. `device`: `cpu`, or an accelerator that torch sees.
 
     Raises `UsageError` for a strategy that is not there or was revoked, outputs that are nowhere to be had (with the
     `dvc pull` to run), a damaged folder, and a device that torch lacks.

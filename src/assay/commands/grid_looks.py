@@ -20,13 +20,15 @@ from assay.runtime import files
 from assay.stats.alpha_budget import LookEntry, LookKey, Price, metric_label
 
 
-def ideas(home: Path, measured: Sequence[tuple[Sequence[Row], Params]], failed: int) -> list[Price]:
-    """The price of each idea's look, recorded; then the family, with those that did not run."""
+def ideas(
+    home: Path, measured: Sequence[tuple[Sequence[Row], Params]], more: int, command: str = "sweep"
+) -> list[Price]:
+    """The price of each idea's look, recorded; then the family, with `more` members that have no look of their own."""
     known = tags(home)
     asked = [recorded(rows, settings, known) for rows, settings in measured]
     taken = [look_ledger.look(home, one)[:2] for one in asked]
     if asked:
-        _family(home, "sweep", [entry for entry, _ in taken], len(asked) + failed)
+        _family(home, command, [entry for entry, _ in taken], len(asked) + more)
     return [price for _, price in taken]
 
 

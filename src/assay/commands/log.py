@@ -15,7 +15,8 @@ from assay.changes.strategy_diff import SEPARATOR, Changes
 from assay.core.errors import AssayError
 from assay.core.metric_version import metric_name
 from assay.core.paths import PARAMS
-from assay.history import metrics_json, rescored_metrics
+from assay.history import experiment_notes, metrics_json, rescored_metrics
+from assay.history.experiment_notes import Notes
 from assay.history.experiments import Experiment, Repository, Tag, read
 from assay.history.rescored_metrics import Tables
 from assay.history.strategy_status import State, Strategy, fold
@@ -34,8 +35,9 @@ def log(start: Path, everything: bool = False) -> LogRows:
     repository = read(root, experiments=everything)
     state = fold(repository.tags)
     tables = rescored_metrics.tables(root) if everything else {}
-    rows = _events(state, _current(root), everything, tables)
-    experiments = _experiments(root, repository, tables) if everything else []
+    notes = experiment_notes.read(root)
+    rows = _events(state, _current(root), everything, tables, notes)
+    experiments = _experiments(root, repository, tables, notes) if everything else []
     return LogRows(rows=[*map(_unverifiable, state.unverifiable), *rows, *experiments])
 
 
@@ -47,20 +49,20 @@ def _current(root: Path) -> str:
         return ""
 
 
-def _events(state: State, current: str, everything: bool, tables: Tables) -> list[LogRow]:
+def _events(state: State, current: str, everything: bool, tables: Tables, notes: Notes) -> list[LogRow]:
     dated: list[tuple[int, str, LogRow]] = []
     for strategy in state.strategies.values():
-        dated.append((strategy.accepted.sequence, "strategy", _strategy(strategy, current)))
+        dated.append((strategy.accepted.sequence, "strategy", _strategy(strategy, current, notes)))
         if strategy.revoked is not None and isinstance(strategy.revoked.event, Revoked):
             dated.append((strategy.revoked.event.sequence, "revocation", _revocation(strategy, strategy.revoked)))
     if everything:
         dated += [(event.sequence, "attempt", _attempt(tag, event)) for tag, event in state.attempts]
         rejected = [(tag.event.sequence, tag) for tag in state.rejected.values() if tag.event]
-        dated += [(sequence, "rejected", _rejected(tag, tables)) for sequence, tag in rejected]
+        dated += [(sequence, "rejected", _rejected(tag, tables, notes)) for sequence, tag in rejected]
     return [row for *_, row in sorted(dated, key=lambda item: (item[0], item[1], item[2].name), reverse=True)]
 
 
-def _strategy(strategy: Strategy, current: str) -> LogRow:
+def _strategy(strategy: Strategy, current: str, notes: Notes) -> LogRow:
     accepted = strategy.accepted
     standing = "baseline" if strategy.tag.name == current else "accepted"
     if accepted.confirmation.delta is None:  # compared with nothing
@@ -77,6 +79,8 @@ def _strategy(strategy: Strategy, current: str) -> LogRow:
         test=None if accepted.test is None else accepted.test.mean,
         rescored={version: event.score.mean for version, event in strategy.rescored.items()},
         state=standing if strategy.revoked is None else "revoked",
+        why=accepted.why or "",
+        notes=_notes(notes, accepted.experiment_commit, accepted.commit),
         **_numbers(accepted.confirmation),
     )
 
@@ -107,7 +111,7 @@ def _attempt(tag: Tag, event: Attempted) -> LogRow:
     )
 
 
-def _rejected(tag: Tag, tables: Tables) -> LogRow:
+def _rejected(tag: Tag, tables: Tables, notes: Notes) -> LogRow:
     event = tag.event
     assert isinstance(event, Rejected)
     return LogRow(
@@ -121,6 +125,8 @@ def _rejected(tag: Tag, tables: Tables) -> LogRow:
         metric_version=event.metric_version,
         rescored=_again(tables, tag.commit),
         state=f"rejected: {event.why}",
+        why=event.tried_for or "",
+        notes=_notes(notes, tag.commit),
         **_numbers(event.measured),
     )
 
@@ -133,12 +139,12 @@ def _unverifiable(tag: Tag) -> LogRow:
     )
 
 
-def _experiments(root: Path, repository: Repository, tables: Tables) -> list[LogRow]:
+def _experiments(root: Path, repository: Repository, tables: Tables, notes: Notes) -> list[LogRow]:
     found = repository.experiments
     pairs = [(_against(repository, item), item.commit) for item in found]
     with reading(root) as objects:
         changed = changes(root, pairs, objects)
-    rows = [_experiment(item, _text(changed.get(item.commit)), tables) for item in found]
+    rows = [_experiment(item, _text(changed.get(item.commit)), tables, notes) for item in found]
     return sorted(rows, key=lambda row: (row.metric_version, row.baseline, row.delta or 0.0, row.name), reverse=True)
 
 
@@ -152,7 +158,7 @@ def _text(found: Changes | None) -> str:
     return str(found) if found and found.parts else ""
 
 
-def _experiment(item: Experiment, changed: str, tables: Tables) -> LogRow:
+def _experiment(item: Experiment, changed: str, tables: Tables, notes: Notes) -> LogRow:
     version = metrics_json.text(item.metrics, "metric_version")
     comparison = metrics_json.comparison(item.metrics)
     return LogRow(
@@ -166,8 +172,15 @@ def _experiment(item: Experiment, changed: str, tables: Tables) -> LogRow:
         rescored=_again(tables, item.commit),
         metric_version=version,
         state=comparison.verdict if comparison else f"no verdict: {item.problem or 'none in its metrics'}",
+        why=item.why,
+        notes=_notes(notes, item.commit),
         **_numbers(comparison),
     )
+
+
+def _notes(notes: Notes, *commits: str) -> list[str]:
+    """What was learned from any of these commits."""
+    return [one.line for commit in dict.fromkeys(commits) for one in notes.get(commit, ())]
 
 
 def _again(tables: Tables, commit: str) -> dict[str, float | None]:

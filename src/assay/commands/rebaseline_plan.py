@@ -39,7 +39,7 @@ def plan(ctx: StageContext, asked: AskedBaseline, say: cache_dirs.Say) -> Rebase
     if arm is None or arm.measurement is None:
         return RebaselinePlan(TRAIN, [reason.text for reason in found])
     used_up = [reason.text for reason in found if reason.what in REDRAW]
-    if used_up and baseline_staleness.has_replicates_of(arm, asked.named):
+    if used_up and baseline_staleness.has_replicates_of(arm, asked.named, asked.params.vary):
         return RebaselinePlan(TRAIN, used_up, redraw=True)
     examples = [reason.text for reason in found if reason.what is Stale.EXAMPLES]
     if other := [reason.text for reason in found if reason.what is not Stale.EXAMPLES]:

@@ -44,4 +44,5 @@ def _event(root: Path, tried: Experiment, why: str, sequence: int) -> Rejected:
         baseline=tried.baseline,
         changed=changed[tried.commit].parts if tried.commit in changed else [],
         measured=metrics_json.comparison(tried.metrics),
+        tried_for=tried.why or None,
     )

@@ -17,7 +17,7 @@ from assay.changes import strategy_content
 from assay.changes.strategy_content import StrategyContent
 from assay.commands import report_grid, report_tables
 from assay.commands.report_result import ShownResult
-from assay.core import schemas
+from assay.core import net_record, reported_key, schemas
 from assay.core.case_records import CasesRecord
 from assay.core.errors import AssayError
 from assay.core.paths import ARMS, IN_PROJECT, MANIFEST, PLOTS, VALIDATION_PART
@@ -25,7 +25,14 @@ from assay.core.sanitize_output import csv_cell
 from assay.core.schemas import Arm, Part
 from assay.history import metrics_json
 from assay.report import comparison_text
-from assay.report.page import cases_section, class_sections, record_sections, replicate_sections, verdict_section
+from assay.report.page import (
+    cases_section,
+    class_sections,
+    net_section,
+    record_sections,
+    replicate_sections,
+    verdict_section,
+)
 from assay.report.page.page_blocks import Gap, PageArticle, PageSection
 from assay.report.page.record_sections import ArmPrice, Provenance
 from assay.report.page.replicate_sections import CurvePoint
@@ -35,7 +42,7 @@ from assay.runtime import git, npy_files
 R = TypeVar("R")
 #: digits where no spread says how many
 DIGITS = 4
-SLICES, DOCTOR = IN_PROJECT.slices.as_posix(), IN_PROJECT.doctor.as_posix()
+SLICES, DOCTOR, NET = (path.as_posix() for path in (IN_PROJECT.slices, IN_PROJECT.doctor, IN_PROJECT.net))
 CONFUSION, RELIABILITY = f"{PLOTS}/confusion.csv", f"{PLOTS}/reliability.csv"
 
 
@@ -67,6 +74,7 @@ def _sections(result: ShownResult, verdict: ReportedVerdict) -> Iterator[PageSec
     yield _data(reader)
     yield verdict_section.cautions_section(verdict)
     yield from report_grid.sections(result, min_effect, digits)
+    yield _net(reader)
     yield _doctor(reader)
     yield record_sections.provenance_section(_provenance(result, arms), reader.taken())
 
@@ -202,6 +210,11 @@ def _data(reader: _Reader) -> PageSection:
         for path in (f"{IN_PROJECT.prepared.as_posix()}/card.json", IN_PROJECT.split_report.as_posix())
     )
     return record_sections.data_section(card, split, reader.taken())
+
+
+def _net(reader: _Reader) -> PageSection:
+    found = reader.parsed(NET, lambda content: None if content is None else net_record.decoded(content, NET), "the net")
+    return net_section.net_section(found, reader.taken(), reported_key.is_reported(reader.result.metric_version))
 
 
 def _doctor(reader: _Reader) -> PageSection:

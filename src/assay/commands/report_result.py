@@ -24,7 +24,7 @@ from assay.core.params_yaml import Judge
 from assay.core.paths import IN_PROJECT, METRICS, PARAMS, REPLICATES
 from assay.core.schemas import DAMAGE
 from assay.core.yaml12 import parse
-from assay.history import experiments, metrics_json
+from assay.history import experiment_notes, experiments, metrics_json
 from assay.history.recorded_files import RecordedFiles
 from assay.report import comparison_text
 from assay.report.page.verdict_section import ReportedVerdict
@@ -75,6 +75,15 @@ class ShownResult:
         """Lines of results/verdict.txt; none where that is not at hand."""
         content = self.files.kept(IN_PROJECT.verdict.as_posix()) or b""
         return [line.strip() for line in content.decode("utf-8", "replace").split("\n") if line.strip()]
+
+    @cached_property
+    def told(self) -> list[str]:
+        """Why it was run, and what people learned from it."""
+        if not self.commit:
+            return []
+        why = experiments.reason_of(self.root, self.commit) if self.side.experiment else ""
+        notes = experiment_notes.read(self.root).get(self.commit, ())
+        return [*([f"why: {why}"] if why else []), *(f"note: {one.line}" for one in notes)]
 
     @property
     def new_examples(self) -> tuple[float, float] | None:
@@ -143,7 +152,7 @@ def verdict(result: ShownResult, options: Options) -> tuple[ReportedVerdict, Com
     if found.result.verdict != recorded:
         lines.insert(0, f"caution: the record says {recorded}, its numbers give {found.result.verdict}")
     named = (result.metric, result.metric_version, found.baseline, result.name)
-    told = tuple(dict.fromkeys(lines))
+    told = tuple(dict.fromkeys([*result.told, *lines]))
     return ReportedVerdict(found.result.verdict, *named, found.result, told, result.new_examples), found
 
 
@@ -160,7 +169,15 @@ def _beside(found: Compared, comparisons: int) -> list[str]:
 def _untested(result: ShownResult, word: str, why: str) -> ReportedVerdict:
     against = compare_sides.strategy(result.side, "baseline") or "floor"
     return ReportedVerdict(
-        word, result.metric, result.metric_version, against, result.name, None, result.said[1:], None, why
+        word,
+        result.metric,
+        result.metric_version,
+        against,
+        result.name,
+        None,
+        [*result.told, *result.said[1:]],
+        None,
+        why,
     )
 
 

@@ -10,7 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.commands import experiment_grid, grid_looks, grid_price, recorded_comparison, sensitivity_factors
+from assay.commands import (
+    batch_size_rates,
+    experiment_grid,
+    grid_looks,
+    grid_price,
+    recorded_comparison,
+    sensitivity_factors,
+)
+from assay.commands.batch_size_rates import BatchSizeRates
 from assay.commands.experiment_grid import Cell, Say, Wanted
 from assay.commands.sensitivity_factors import FactorPlan
 from assay.core.errors import IncomparableError, UsageError
@@ -22,6 +30,7 @@ from assay.report.sensitivity_text import written
 from assay.runtime import project_root
 from assay.stats import one_factor
 from assay.stats.compare_arms import MeasuredArm
+from assay.stats.nuisance_rate import PairedRule
 from assay.stats.one_factor import Factor, LevelKey
 
 #: how the ledger calls it: command, account, test
@@ -50,10 +59,11 @@ class _OneFactorDesign:
     plan: FactorPlan
     centre: Cell
     levels: dict[LevelKey, Cell]
+    rates: BatchSizeRates
 
     @property
     def cells(self) -> list[Cell]:
-        return [self.centre, *self.levels.values()]
+        return list(dict.fromkeys([self.centre, *self.levels.values(), *self.rates.cells]))
 
 
 def sensitivity(
@@ -67,7 +77,7 @@ def sensitivity(
     design = _designed(project_root.find(start), named, wanted)
     for key, values in design.plan.levels.items():
         around = ", ".join(map(written, values))
-        say(f"{key}: {written(design.plan.centre[key])} against {around}")
+        say(f"{key}: {written(design.plan.centre[key])} against {around}{design.rates.told(key)}")
     for key, why in design.plan.left.items():
         say(f"not varied: {key}, as {why}")
     asked = experiment_grid.asked(design.layout, design.centre)
@@ -83,7 +93,8 @@ def _designed(layout: ProjectPaths, named: Sequence[str], wanted: Wanted) -> _On
     experiment_grid.check_settings(layout, [setting for *_, setting in plan.settings])
     for one in levels.values():
         experiment_grid.asked(layout, one)  # a value that no run would take is refused before the first one
-    return _OneFactorDesign(layout, plan, centre, levels)
+    rates = batch_size_rates.design(layout, wanted, experiment_grid.asked(layout, centre), (centre, levels))
+    return _OneFactorDesign(layout, plan, centre, levels, rates)
 
 
 def _measured(design: _OneFactorDesign, say: Say) -> Sensitivity:
@@ -92,10 +103,12 @@ def _measured(design: _OneFactorDesign, say: Say) -> Sensitivity:
     if isinstance(centre, UsageError):
         raise centre
     ran = {key: rows for key, one in design.levels.items() if not isinstance(rows := found[one], UsageError)}
+    besides = {one: rows for one in design.rates.cells if not isinstance(rows := found[one], UsageError)}
     failed = {one.label: rows.sentence for one in design.levels.values() if isinstance(rows := found[one], UsageError)}
     cells = {(): centre, **{design.levels[key].changes: rows for key, rows in ran.items()}}
+    cells |= {one.changes: rows for one, rows in besides.items()}
     candidates = {changes: [row for row in rows if row["arm"] == "candidate"] for changes, rows in cells.items()}
-    judge = experiment_grid.judging(design.layout, [design.centre, *(design.levels[key] for key in ran)])
+    judge = experiment_grid.judging(design.layout, [design.centre, *(design.levels[key] for key in ran), *besides])
     asked = experiment_grid.asked(design.layout, design.centre)
     price = grid_looks.design(design.layout.root, candidates, asked, CALLED)
     if price.hold:
@@ -108,15 +121,24 @@ def _measured(design: _OneFactorDesign, say: Say) -> Sensitivity:
     def arm(rows: Sequence[Row]) -> MeasuredArm:
         return replicates_csv.arm(rows, "candidate", metric)
 
+    rule = PairedRule(
+        first["direction"],
+        price.level or judge.alpha,
+        float(first["min_effect"]),
+        replicates_csv.worst(first),
+        replicates_csv.SAME_AS in first,
+    )
+    arms = {one: arm(rows) for one, rows in found.items() if not isinstance(rows, UsageError)}
     factors = one_factor.one_factor(
         arm(centre),
         {key: arm(ran[key]) if key in ran else None for key in design.levels},
         design.plan.centre,
         first["direction"],
-        alpha=price.level or judge.alpha,
-        min_effect=float(first["min_effect"]),
-        worst=replicates_csv.worst(first),
-        distinct=replicates_csv.SAME_AS in first,
+        alpha=rule.alpha,
+        min_effect=rule.min_effect,
+        worst=rule.worst,
+        distinct=rule.distinct,
+        beside=design.rates.judged(arms, rule),
     )
     return Sensitivity(
         metric=metric,

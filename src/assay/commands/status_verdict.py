@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from assay.commands.status_project import StatusProject, number
 from assay.core import reported_key
 from assay.core.metric_version import metric_name
-from assay.history import metrics_json
+from assay.history import fidelity_certificates, metrics_json, profile_groups
 from assay.report.json_rows import StatusLine
 
 
@@ -30,5 +30,10 @@ def lines(project: StatusProject) -> Iterator[StatusLine]:
         text += f" · {comparison.delta:+.4f} [{comparison.ci_low:+.4f}, {comparison.ci_high:+.4f}]"
     where = f" · equals experiment {equal.name}" if equal else ""
     yield StatusLine(topic="verdict", text=f"{text} · {version}{where}")
-    if metrics_json.text(metrics, "profile") == "fast":
-        yield StatusLine(topic="verdict", text="measured under profile fast", hint="dvc exp run -S profile=full")
+    profile = metrics_json.text(metrics, "profile")
+    if profile not in ("", profile_groups.FULL):
+        home = project.layout.root
+        told = fidelity_certificates.told(home, profile_groups.of_work_tree(project.layout, home), profile)
+        what, _, hint = told.partition("; next: ")
+        yield StatusLine(topic="verdict", text=f"measured under profile {profile}", hint="dvc exp run -S profile=full")
+        yield StatusLine(topic="verdict", text=what, hint=hint)

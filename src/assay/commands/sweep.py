@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.commands import changes_without_effect, experiment_grid, grid_looks, recorded_comparison
+from assay.commands import batch_size_rates, changes_without_effect, experiment_grid, grid_looks, recorded_comparison
 from assay.commands.experiment_grid import Cell, Say, Wanted
 from assay.core.errors import UsageError
 from assay.core.metric_version import metric_name
 from assay.core.params_yaml import Judge
+from assay.core.paths import ProjectPaths
 from assay.core.yaml12 import parse
 from assay.history.replicates_csv import Row
 from assay.runtime import project_root
@@ -50,6 +51,7 @@ class Sweep:
 
     metric: str
     metric_version: str
+    direction: str
     baseline: str
     tried: list[Tried]
     failed: dict[str, str]
@@ -68,7 +70,18 @@ def sweep(start: Path, settings: Sequence[str], say: Say, wanted: Wanted) -> Swe
         asked = experiment_grid.asked(layout, one)
         experiment_grid.check_profile(asked, one.changes)
         recorded_comparison.check_rival(asked)
-    made = changes_without_effect.ideas(layout, cells, say)
+    for line in batch_size_rates.notes(layout, cells):
+        say(line)
+    return measured_and_judged(layout, changes_without_effect.ideas(layout, cells, say), say)
+
+
+def measured_and_judged(
+    layout: ProjectPaths, made: Sequence[Cell], say: Say, command: str = "sweep", others: int = 0
+) -> Sweep:
+    """Measure cells and judge them as one family. `others`: settings that were tried to choose these, on other seeds.
+
+    They stand in the ledger, and count in no p: nothing of them is in these numbers.
+    """
     found = dict(zip(made, experiment_grid.attempt(layout, made, say), strict=True))
     measured = {cell: rows for cell, rows in found.items() if not isinstance(rows, UsageError)}
     failed = {cell.label: rows.sentence for cell, rows in found.items() if isinstance(rows, UsageError)}
@@ -79,7 +92,10 @@ def sweep(start: Path, settings: Sequence[str], say: Say, wanted: Wanted) -> Swe
         [cell for cell, rows in measured.items() if not _same(rows)],
     )
     taken = grid_looks.ideas(
-        layout.root, [(measured[one], experiment_grid.asked(layout, one)) for one in ideas], len(failed)
+        layout.root,
+        [(measured[one], experiment_grid.asked(layout, one)) for one in ideas],
+        len(failed) + others,
+        command,
     )
     fixed = experiment_grid.fixed(measured.values())
     return _judged(measured, failed, judge, dict(zip(ideas, taken, strict=True)), fixed)
@@ -144,7 +160,7 @@ def _judged(
         )
         tried.append(Tried(cell.changes, cell.name, alone[cell], adjusted.get(cell), word))
     baseline = names.pop() if names else f"floor {recorded_comparison.best_floor(found[0], metric)[0]}"
-    return Sweep(metric, version, baseline, tried, failed)
+    return Sweep(metric, version, found[0][0]["direction"], baseline, tried, failed)
 
 
 def _same(rows: Sequence[Row]) -> bool:

@@ -1,4 +1,4 @@
-"""`assay sync`: looks, attempts and scores that a remote knows and that are known here, joined by union on both sides.
+"""`assay sync`: looks, attempts, notes and scores of a remote and of this repository, joined by union on both sides.
 
 The one command that takes them over the network: no stage and no hook does. Fetched values stand under
 `refs/assay/remotes/NAME/`, as a plain fetch would replace our own. Not covered: branches, tags and experiments, which
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from assay.core.errors import UsageError
-from assay.history import look_ledger, rescored_metrics
+from assay.history import fidelity_certificates, look_ledger, rescored_metrics
 from assay.runtime import append_only_ref, git, project_root
-from assay.runtime.append_only_ref import LOOKS, REMOTES, Grown
+from assay.runtime.append_only_ref import LOOKS, NOTES, REMOTES, Grown
 from assay.runtime.git_objects import refs
 
 OURS = "refs/assay/"
@@ -67,7 +67,7 @@ def _fetch(root: Path, name: str) -> None:
 
 def _pairs(root: Path, name: str) -> dict[str, str]:
     """Ref of ours → what was fetched of it, whichever side has it."""
-    shared = (LOOKS, rescored_metrics.FOLDER)
+    shared = (LOOKS, NOTES, rescored_metrics.FOLDER, fidelity_certificates.FIDELITY)
     here = [ref.name for ref in refs(root, *shared)]
     there = [ref.name.removeprefix(f"{REMOTES}/{name}/") for ref in refs(root, f"{REMOTES}/{name}")]
     both = {*here, *(f"{OURS}{ref}" for ref in there if f"{OURS}{ref}".startswith(shared))}

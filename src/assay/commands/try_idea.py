@@ -12,14 +12,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from assay.commands import experiment_grid, grid_looks, recorded_comparison, scratch_experiment, try_price, try_setup
+from assay.commands import (
+    batch_size_rates,
+    experiment_grid,
+    grid_looks,
+    recorded_comparison,
+    scratch_experiment,
+    try_price,
+    try_setup,
+)
 from assay.commands.compare_find_recorded_look import tags
 from assay.commands.try_price import LookPrice
 from assay.commands.try_setup import TriedIdea
 from assay.core.errors import AssayError, IncomparableError, UsageError
 from assay.core.metric_version import metric_name
 from assay.core.paths import IN_PROJECT, LOCK, METRICS, REPLICATES
-from assay.history import cached_predictions, look_ledger, metrics_json, replicates_csv
+from assay.history import (
+    cached_predictions,
+    fidelity_certificates,
+    look_ledger,
+    metrics_json,
+    profile_groups,
+    replicates_csv,
+)
 from assay.history.experiments import parse_metrics
 from assay.runtime import dvc_cache_dir, dvc_yaml, git, progress_line, project_root
 from assay.runtime.file_locks import Lock
@@ -98,6 +113,8 @@ def _announce(idea: TriedIdea, found: Trial | None, price: LookPrice, say: Say) 
     say(f"trying {idea.label} as {idea.cell.name} against {idea.baseline.name}, looks at {looks} replicates an arm")
     if idea.edited:
         say(f"with your edits of {', '.join(idea.edited)}")
+    if expected := batch_size_rates.note_since(idea.layout, idea.baseline.commit or "HEAD", idea.asked):
+        say(expected)
     if found is not None:
         say(f"measured before: n={found.n}. {_line(found)}")
     if found is None or not found.ended:
@@ -171,6 +188,12 @@ def verdict_text(idea: TriedIdea) -> str:
         return cached_predictions.text(cache, lock or b"", IN_PROJECT.verdict.as_posix())
     except AssayError:
         return ""
+
+
+def fidelity(idea: TriedIdea) -> str:
+    """How far a verdict under a fast profile tells about full, "" under full."""
+    root = idea.layout.root
+    return fidelity_certificates.told(root, profile_groups.of_commit(root, idea.cell.ref), idea.asked.profile)
 
 
 def _line(found: Trial) -> str:

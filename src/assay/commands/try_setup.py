@@ -117,8 +117,11 @@ def _is_baseline(layout: ProjectPaths, asked: Params, commit: str, tree: str) ->
     now = StrategyContent(
         params_yaml.strategy(asked), strategy_content.sources(trees.project(layout.root), asked.task.name)
     )
-    if now.since(then).count:
-        return False
+    return not now.since(then).count and same_files(layout, commit, tree)
+
+
+def same_files(layout: ProjectPaths, commit: str, tree: str) -> bool:
+    """Whether nothing differs between `commit` and `tree` but parameters and results."""
     listed = git.run(layout.root, "diff-tree", "-r", *git.NAMES, commit, tree).split("\0")
     results = work_tree_snapshot.results(layout)
     own = str(Path(posixpath.normpath(git.prefix(layout.root) + PARAMS)))

@@ -100,7 +100,11 @@ def _price(made: TuningSetup, n: int) -> list[str]:
     if known.seconds is not None:
         seconds = f"{duration(whole * known.seconds)} to {duration((whole + most) * known.seconds)}"
         line += f"; measured at {known.seconds:.2g} s each: {seconds}"
-    return [first, line]
+    starts = sum(_at_hand(made, one) < ROUNDS[0] for one in made.search.values())
+    starts += sum(_at_hand(made, one) < n for one in made.against.values()) + bool(fresh)
+    line += f", and {starts} starts of DVC or more" if starts else ""
+    itself = f"caution: {made.who} is {made.baseline.name} itself but for the grid: what differs is luck"
+    return [first, line, *([itself] if made.itself else [])]
 
 
 def _at_hand(made: TuningSetup, one: Cell) -> int:

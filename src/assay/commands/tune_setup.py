@@ -15,7 +15,7 @@ from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
 from assay.commands import experiment_grid
 from assay.commands.experiment_grid import Cell
 from assay.commands.sweep import combinations
-from assay.commands.try_setup import check_tracked, value_of
+from assay.commands.try_setup import check_tracked, same_files, value_of
 from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
@@ -42,6 +42,7 @@ class TuningSetup:
     baseline: AcceptedStrategy
     grid: list[Setting]
     own: Setting | None
+    itself: bool  # whether the candidate is the baseline, but for what the grid sets
     search: dict[Setting, Cell]
     fresh: dict[Setting, Cell]
     against: dict[Setting, Cell]
@@ -65,7 +66,7 @@ def setup(layout: ProjectPaths, grid: Sequence[str], candidate: str | None, name
     if asked.baseline == FLOOR:
         raise UsageError(
             "there is no baseline to tune: nothing is accepted, and baseline: is floor",
-            hint="assay sweep for the values of one strategy, or assay accept EXPERIMENT NAME --first --why REASON",
+            hint="assay sweep for the values of one strategy, or assay accept EXPERIMENT NAME, then tune",
         )
     baseline = accepted_strategy.resolve(dvc_yaml.current(layout.root), asked.baseline)
     theirs = dvc_yaml.parameters_at(layout.root, baseline.commit) or b""
@@ -91,10 +92,17 @@ def setup(layout: ProjectPaths, grid: Sequence[str], candidate: str | None, name
         baseline=baseline,
         grid=settings,
         own=own,
+        itself=_itself(layout, (content, theirs), settings[0], (baseline.commit, tree)),
         search={one: cell(head, "-search", one, apart, tree) for one in settings},
         fresh={one: cell(head, "", one, (), tree) for one in settings},
         against={one: cell(baseline.commit, "-grid", one, (f"baseline={baseline.name}",), "") for one in settings},
     )
+
+
+def _itself(layout: ProjectPaths, contents: tuple[bytes, bytes], setting: Setting, trees: tuple[str, str]) -> bool:
+    values = dict(value_of(one) for one in setting)
+    first, second = (params_yaml.strategy(params_yaml.changed(content, values)) for content in contents)
+    return first == second and same_files(layout, *trees)
 
 
 def _check_keys(asked: Params, setting: Setting) -> None:

@@ -31,15 +31,21 @@ class WatchedRun:
         return self.code or self.examined.exit_code(require)
 
 
-def watch_script(words: Sequence[str], *, output_to_stderr: bool = False) -> WatchedRun:
+def watch_script(words: Sequence[str], *, output_to_stderr: bool = False, twice: bool = False) -> WatchedRun:
     """Run `train.py ARGUMENT…` or `-m pkg.train ARGUMENT…` in this folder, by this interpreter, under the watch.
+
+    `twice`: its first steps run once more before that, in a process of their own whose output is not shown.
 
     Raises UsageError where there is no such script, and where it ended in a way that left no report.
     """
     _refuse(words)
     with tempfile.TemporaryDirectory(prefix="assay-watch-") as folder:
         answer = Path(folder) / "watched.json"
-        command = [sys.executable, watched_script.__file__, str(answer), *words]
+        start, first = [sys.executable, watched_script.__file__, str(answer)], str(Path(folder) / "first.json")
+        if twice:
+            command = [*start, watched_script.STOP, first, *words]
+            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [*start, *([watched_script.COMPARE, first] if twice else []), *words]
         done = subprocess.run(command, stdout=sys.stderr if output_to_stderr else None)
         code = done.returncode if done.returncode >= 0 else 128 - done.returncode
         text = answer.read_text(encoding="utf-8") if answer.is_file() else ""

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from assay.core import loss_section, script_section, task_section, train_section
+from assay.core import loss_section, references_section, script_section, task_section, train_section, variation
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
 from assay.core.loss_section import LossSection
@@ -59,6 +59,8 @@ class Judge(Section, frozen=True, kw_only=True):
     floor: float | None = None  # a value to beat while nothing is accepted
     baseline_max_age: Annotated[float, Meta(gt=0)] | None = None
     max_cost: Annotated[float, Meta(gt=0)] | None = None
+    #: published numbers to reproduce: name → value, margin, source, and where known metric and examples
+    references: dict[str, Any] = {}
 
 
 class Machine(Section, frozen=True, kw_only=True):
@@ -78,6 +80,8 @@ class Params(Section, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0, lt=2**53)]
     profile: str = "full"
     baseline: str = "floor"
+    #: what differs between replicates: some of init, order, augment, dropout; the rest is drawn once for both arms
+    vary: list[str] = msgspec.field(default_factory=lambda: list(variation.KINDS))
     task: TaskSection = TaskSection()
     data: dict[str, Any] = {}
     split: Split = Split()
@@ -89,6 +93,7 @@ class Params(Section, frozen=True, kw_only=True):
     machine: Machine = Machine()
     profiles: dict[str, dict[str, Any]] = msgspec.field(default_factory=lambda: {"full": {}})
     modes: dict[str, dict[str, Any]] = {}
+    search: Any = None  # the space of `assay search`, which alone reads it (`core.search_section`); of no identity
     own: dict[str, Any] = {}  # parameters of a script: no key of the file, but all of its keys that are not Assay's
 
     @property
@@ -257,8 +262,10 @@ def _convert(raw: dict[str, Any], where: str) -> Params:
         found = msgspec.convert(given, Params)
     except msgspec.ValidationError as error:
         raise _sentence(given, error, where) from error
+    variation.check(found.vary, where)
     task_section.check(found.task, dict(leaves(found.own)), where)
     train_section.check(found.train, found.lr, where)
+    references_section.parsed(found.judge.references, where)
     loss_section.check(found.loss, where, mixes=bool(found.train.mixup or found.train.cutmix))
     return found
 

@@ -98,6 +98,11 @@ class ProjectPaths:
         """What the doctor found before the candidate trained."""
         return self.root / "arms" / "doctor.json"
 
+    @property
+    def net(self) -> Path:
+        """What the candidate's network was given and said while it trained."""
+        return self.root / "arms" / "net.json"
+
     def script(self, arm: str) -> Path:
         """What a script's arm depends on beside its code."""
         return self.root / "context" / f"script-{arm}.json"

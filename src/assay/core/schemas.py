@@ -109,6 +109,7 @@ class Draw(Record, frozen=True, kw_only=True):
 
     purpose: str  # candidate, or paired where both arms train the same ones
     first: int
+    vary: list[str] | UnsetType = UNSET  # what differs between them, left out where everything does
 
 
 class StageCode(Record, frozen=True, kw_only=True):
@@ -178,6 +179,7 @@ class MeasureRequest(Record, frozen=True, kw_only=True):
     log: str  # text file to write
     answer: str  # JSON file to write
     cache: str  # folder of the replicate cache; "" for none
+    logs: str = ""  # folder to write what each replicate of a loop prints; "" for none
 
 
 #: what a Divergence names where the weights are finite, and what they predict is not

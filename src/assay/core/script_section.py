@@ -16,9 +16,12 @@ from msgspec import Meta
 from assay.core.errors import UsageError
 from assay.core.params_section import Section
 from assay.core.script_command import placeholders
+from assay.core.short_repr import excerpt
 
 #: top-level keys that Assay reads in a script's project; all others are parameters of the script
 RESERVED = ("replicates", "seed", "profile", "baseline", "task", "metric", "judge", "machine", "profiles", "modes")
+#: key of the space of `assay search`
+SEARCH = "search"
 #: field of `Params` that holds a script's parameters; no key of the file
 OWN = "own"
 
@@ -48,14 +51,19 @@ def named(raw: Mapping[str, Any]) -> set[str]:
 
 def typed(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
     """`raw` as `Params` reads it: the script's own parameters in one field, names that were left out filled in."""
-    own = {key: value for key, value in raw.items() if key not in RESERVED}
+    own = {key: value for key, value in raw.items() if not _is_ours(key, value)}
     _refuse_misspelt(own, named(raw), where)
     task, metric = dict(raw["task"]), raw.get("metric")
-    found = {key: raw[key] for key in RESERVED if key in raw}
+    found = {key: value for key, value in raw.items() if _is_ours(key, value)}
     found["task"] = {"name": "script", **task}
     if metric is None or isinstance(metric, Mapping):
         found["metric"] = {"name": _metric_name(task.get("result")), **(metric or {})}
     return {"lr": 1.0, **found, OWN: own}
+
+
+def _is_ours(key: str, value: object) -> bool:
+    """Whether Assay reads a key; `search` with a space is that of `assay search`, another is the script's own."""
+    return key in RESERVED or (key == SEARCH and isinstance(value, Mapping) and "space" in value)
 
 
 def _metric_name(result: object) -> str:
@@ -67,8 +75,13 @@ def _metric_name(result: object) -> str:
 
 
 def _refuse_misspelt(own: Mapping[str, Any], by_command: set[str], where: str) -> None:
-    """Refuse a key that the command does not name and that is nearly one of Assay's."""
+    """Refuse a key that the command does not name and that is nearly one of Assay's; or one of a task's, `vary`."""
     for key in own:
+        if key == "vary" and key not in by_command:
+            raise UsageError(
+                f"{where}: vary is {excerpt(own[key])}, and a script has one seed for all that it draws",
+                hint="remove vary in params.yaml, or make a task of it (docs/tasks.md)",
+            )
         near = difflib.get_close_matches(str(key), RESERVED, 1, 0.85)
         if near and key not in by_command:
             raise UsageError(

@@ -67,8 +67,13 @@ class Train(Section, frozen=True, kw_only=True):
     init: Literal["xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal"] | None = None
     prior_bias: bool = False  # the last bias begins with how frequent each class is, or with the mean of the targets
     ema_decay: Fading = 0.0  # running mean of the weights, which then is what is judged and kept; 0 is off
-    #: share of the training part that a task's own fit() gets apart, to stop early
+    stratify: bool = False  # sample takes its share of each class, or of each tenth of the values
+    #: share of the training part that does not train; the weights of its lowest loss are kept, or fit() gets it apart
     holdout: Share | UnsetType = UNSET
+    #: file of a teacher's probabilities for the training examples, as assay export --soft-targets writes it
+    soft_targets: str = ""
+    soft_share: Annotated[float, Meta(gt=0, le=1)] = 1.0  # of them in the targets; the rest is the example's own class
+    patience: Count | None = None  # epochs without a lower loss of the holdout after which a replicate ends
 
 
 #: options of the first releases; each later one is part of a strategy's identity only where it is not at its default
@@ -155,6 +160,10 @@ def _problems(train: Train, lr: float) -> Iterator[tuple[str, str]]:
         yield "train.nesterov needs train.momentum, which is 0", "set train.momentum"
     if train.min_lr > lr:
         yield f"train.min_lr {train.min_lr:g} is above lr {lr:g}", "lower train.min_lr"
+    if train.patience is not None and train.holdout is UNSET:
+        yield f"train.patience {train.patience} needs train.holdout", "set train.holdout, such as 0.1,"
+    if train.soft_share != 1.0 and not train.soft_targets:
+        yield f"train.soft_share {train.soft_share:g} needs train.soft_targets", "set train.soft_targets"
     if train.start_skip and not train.start_from:
         yield "train.start_skip needs train.start_from", "set train.start_from"
     if train.warmup_epochs >= train.epochs:

@@ -135,13 +135,18 @@ def of_pixels(array: NDArray[Any], span: Span) -> ExampleDisplay:
     scaled = np.clip((finite - low) / ((high - low) or 1.0), 0.0, 1.0)
     drawn = np.rint(scaled * 255).astype(np.uint8)
     note = UNSET if span in (BYTES, (0.0, 1.0)) else f"black {low:.4g}, white {high:.4g}"
-    return _picture(png.encode(drawn), (drawn.shape[1], drawn.shape[0]), note)
+    return of_drawn(drawn, note)
 
 
 def not_shown(sentence: str) -> ExampleDisplay:
     """Nothing but the reason."""
     same = _ADDRESS.sub("0x…", sanitize_output.cut(" ".join(sentence.split()), sanitize_output.LONGEST))
     return ExampleDisplay(note=sanitize_output.line(same))
+
+
+def of_drawn(pixels: NDArray[np.uint8], note: Any = UNSET) -> ExampleDisplay:
+    """Bytes (H, W, C) as they are, grey or in colours."""
+    return _picture(png.encode(pixels), (pixels.shape[1], pixels.shape[0]), note)
 
 
 def _picture(content: bytes, size: tuple[int, int], note: Any = UNSET) -> ExampleDisplay:

@@ -1,4 +1,4 @@
-"""The holdout of a loop of the task's own: a share of the training part, to stop early by. No judged example is in it.
+"""The holdout: a share of the training part, to stop early by. No judged example is in it.
 
 Covers: by content, so that each example keeps its place when the data grow, and groups and copies stay whole; the last
 examples, where the parts follow an order. Not covered: the parts themselves (`data.part_assignment`).

@@ -94,6 +94,8 @@ def summed_loss(subject: Subject) -> list[Problem]:
     output, target = subject.run(subject.batch)
     if not isinstance(output, Tensor) or not isinstance(target, Tensor):
         raise NotApplicableError("output and target are not one tensor each")
+    if any(one.ndim <= subject.batch_dim or one.shape[subject.batch_dim] != size for one in (output, target)):
+        raise NotApplicableError("output and target have not one row for each example")
     halves = [
         tuple(one.narrow(subject.batch_dim, start, size // 2) for one in (output, target)) for start in (0, size // 2)
     ]

@@ -24,6 +24,8 @@ WIDEST = 4096
 APART = 10.0
 #: standard deviations between the means of both parts, on average over columns
 FAR = 2.0
+#: most examples of a part that are compared with each other, and distance of near copies in parts of the usual one
+NEIGHBOURS, NEAR = 512, 0.05
 #: examples of a label in validation that training never has
 UNKNOWN = 3
 #: examples of a label that validation would have at training's share, from which having none is no chance
@@ -193,6 +195,29 @@ def far_validation(subject: Subject) -> list[Problem]:
     ]
 
 
+def near_copies(subject: Subject) -> list[Problem]:
+    """Validation inputs that lie next to a training input, far nearer than training inputs lie to each other."""
+    ours, theirs = (torch.as_tensor(table_of_inputs(one)[:NEIGHBOURS]) for one in (subject.train, subject.validation))
+    if ours.shape[1] != theirs.shape[1] or not bool(ours.isfinite().all() and theirs.isfinite().all()):
+        raise NotApplicableError("inputs of both parts have other shapes, or are not finite")
+    spread = ours.std(0, correction=0)
+    ours, theirs = ours / spread.where(spread > 0, 1.0), theirs / spread.where(spread > 0, 1.0)
+    usual = torch.cdist(ours, ours).fill_diagonal_(torch.inf).amin(1)
+    nearest = torch.cdist(theirs, ours).amin(1)
+    share = float(((nearest > 0) & (nearest < NEAR * usual.median())).double().mean())
+    if share < 0.02 or share < 2 * float((usual < NEAR * usual.median()).double().mean()):
+        return []
+    return [
+        Problem(
+            places=["val_loader dataset", "train_loader dataset"],
+            reason="validation inputs are nearly those of training: crops, frames or rounded copies of the same things",
+            measured=f"{100 * share:.0f} % of {len(theirs)} lie within {100 * NEAR:g} % of the usual distance",
+            threshold="2 %",
+            next_step="split by what the examples are taken from (person, film, place), not by example",
+        )
+    ]
+
+
 def table_of_inputs(part: ExampleDraws) -> Table:
     """(N, D) inputs, where an example has one array of floating-point numbers."""
     if part.examples is None or len(part.examples) < FEWEST:
@@ -226,4 +251,5 @@ CHECKS = (
     Contract("sentinels", "data", 70, sentinels, "warning", "statistics"),
     Contract("several-labels", "data", 72, several_labels, "warning", "statistics"),
     Contract("label-sets", "data", 86, label_sets, "warning", "statistics"),
+    Contract("near-copies", "data", 13, near_copies, "advice", "statistics"),
 )

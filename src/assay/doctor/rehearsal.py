@@ -76,7 +76,7 @@ def own_arm(subject: Subject, steps: int | None = None) -> Rehearsed:
     count = own_steps(subject) if steps is None else steps
     key = f"own arm {count}"
     if key not in subject.memory:
-        subject.memory[key] = arm(subject, count, _own_rule(subject))
+        subject.memory[key] = arm(subject, count, own_rule(subject))
     found: Rehearsed = subject.memory[key]
     return found
 
@@ -155,7 +155,7 @@ def _gradients(subject: Subject, batches: Sequence[Any], step: int, calm: bool) 
     return total
 
 
-def _own_rule(subject: Subject) -> Callable[[], None]:
+def own_rule(subject: Subject) -> Callable[[], None]:
     optimizers = [copied(one, subject) for one in subject.optimizers]
     if not optimizers:
         raise NotApplicableError("no optimizer was given")

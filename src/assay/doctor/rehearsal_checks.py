@@ -27,6 +27,8 @@ FEW = 8
 NOTHING, LEARNS = 0.1, 0.5
 #: rates of the doctor's own Adam
 RATES = (1e-2, 1e-1, 1e-3)
+#: steps at the largest rate, which leave room for one more arm (`capacity_checks`)
+FAST_STEPS = 18
 #: root mean square of an input above which, or below whose inverse, inputs are suspected to need scaling
 SCALE = 10.0
 
@@ -160,11 +162,12 @@ def memorised(subject: Subject) -> Memorised:
 def _memorised(subject: Subject, batch: Any, rates: tuple[float, ...]) -> Memorised:
     """Raises NotApplicableError where free outputs do no better than one constant output."""
     free = reach_of(subject, batch).free
-    start, steps, best, at = rehearsal.apart(subject, batch), min(rehearsal.STEPS, subject.budget // 4), -1.0, rates[0]
+    start, best, at = rehearsal.apart(subject, batch), -1.0, rates[0]
     for rate in rates:
         subject.reset()
         rule = Adam([one for _, one in subject.trained], rate)
-        arm = rehearsal.arm(subject, steps, rule.step, [batch], calm=True)
+        most = FAST_STEPS if rate == max(RATES) else rehearsal.STEPS
+        arm = rehearsal.arm(subject, min(most, subject.budget // 4), rule.step, [batch], calm=True)
         end = rehearsal.apart(subject, batch) if arm.finite else math.inf
         gained = (start - end) / max(start - free, 1e-12)
         if gained > best:

@@ -25,6 +25,8 @@ from assay.tags.trailers import parse_event
 
 #: DVC also keeps stashes, its running experiment and its queue under refs/exps
 _EXPERIMENT = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38,62})/([^/]+)")
+#: what DVC calls an experiment that nobody gave a message
+_BY_DVC = re.compile(r"dvc: commit experiment \S+$")
 _SIGNED = re.compile(r"(?:author|committer|tagger) (.*?) ?<[^>]*> (-?[0-9]+) ([+-][0-9]{4})")
 
 
@@ -60,6 +62,7 @@ class Experiment:
     problem: str = ""
     baseline: str = ""  # what its params.yaml names
     numbers: str = ""  # Git's hash of results/metrics.json
+    why: str = ""  # first paragraph of `dvc exp run -m`, on one line; "" where none was given
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ def _experiments(found: Sequence[Ref], objects: Objects, prefix: str, stamps: bo
 def _experiment(ref: Ref, commit: Object | None, params: Object | None, numbers: Object | None) -> Experiment:
     match = _EXPERIMENT.fullmatch(ref.name)
     assert match is not None
-    header = b"" if commit is None else commit.content.partition(b"\n\n")[0]
+    header, _, message = (b"" if commit is None else commit.content).partition(b"\n\n")
     metrics, problem = parse_metrics(None if numbers is None else numbers.content)
     return Experiment(
         name=match[3],
@@ -126,7 +129,21 @@ def _experiment(ref: Ref, commit: Object | None, params: Object | None, numbers:
         problem=problem,
         baseline="" if params is None else baseline_param.glance(params.content),
         numbers="" if numbers is None else numbers.name,
+        why=reason(message.decode("utf-8", "replace")),
     )
+
+
+def reason_of(root: Path, commit: str) -> str:
+    """Why the experiment at `commit` was run."""
+    with reading(root) as objects:
+        (found,) = objects.read([commit])
+    return "" if found is None else reason(found.content.partition(b"\n\n")[2].decode("utf-8", "replace"))
+
+
+def reason(message: str) -> str:
+    """Why an experiment was run, from its commit's message; "" for the message that DVC writes by itself."""
+    text = " ".join(message.strip().partition("\n\n")[0].split())
+    return "" if _BY_DVC.match(text) else text
 
 
 def parse_metrics(content: bytes | None) -> tuple[dict[str, Any], str]:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from assay.runtime import dvc_cli, dvc_yaml, parent_watch
+from assay.runtime import dvc_cli, dvc_yaml, parent_watch, stage_processes
 from assay.runtime.git_objects import Ref
 
 #: DVC leaves these behind after `exp run` and `exp apply` that went well, too
@@ -41,21 +41,12 @@ def find(root: Path, refs: dict[str, Ref], git_folder: Path) -> Leftovers:
     return Leftovers(
         running=running,
         refs=[name for name in refs if name.startswith("refs/exps/exec/") and name not in HARMLESS],
-        orphans=[pid for pid, (parent, command) in processes.items() if _is_stage(command) and parent == 1],
+        orphans=[
+            pid for pid, (parent, command) in processes.items() if stage_processes.is_stage(command) and parent == 1
+        ],
         locks=sorted(lock for pattern in LOCKS for lock in git_folder.glob(pattern))
         + ([] if running else _cut_short(root)),  # while DVC runs it may be under way
     )
-
-
-def stages_at(root: Path) -> list[str]:
-    """Stages of ours that work in the project at `root` now, the one that was started last at the end."""
-    found = sorted((pid, command) for pid, (_, command) in _processes(root).items() if _is_stage(command))
-    return [command[command.index("stage") + 1] for _, command in found if command[-1:] != ["stage"]]
-
-
-def drivers_at(root: Path) -> bool:
-    """Whether a run of DVC's is under way in the project at `root`; true as well where no system tells."""
-    return bool(_drivers(_processes(root))) or not Path("/proc/self/cwd").exists()
 
 
 def _rwlock(root: Path) -> Path:
@@ -95,18 +86,13 @@ def _processes(root: Path) -> dict[int, tuple[int, list[str]]]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             command = (folder / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
-            ours = _is_stage(command) or _is_driver(command)
+            ours = stage_processes.is_stage(command) or _is_driver(command)
             if ours and str((folder / "cwd").readlink()) == home:
                 stat = (folder / "stat").read_text(encoding="utf-8", errors="replace")
                 found[int(folder.name)] = (int(stat.rpartition(")")[2].split()[1]), command)
         except (OSError, ValueError, IndexError):
             continue  # it ended meanwhile, or is somebody else's
     return found
-
-
-def _is_stage(command: list[str]) -> bool:
-    programs = ("assay", "__main__.py")
-    return any(Path(word).name in programs and after == "stage" for word, after in pairwise(command[:4]))
 
 
 def _is_driver(command: list[str]) -> bool:

@@ -5,40 +5,15 @@ Covers: tables that `evaluate` wrote. Not covered: tables of other tools (`comma
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 
+from assay.history.replicates_rows import SAME_AS as SAME_AS
+from assay.history.replicates_rows import Row as Row
+from assay.history.replicates_rows import count as count
+from assay.history.replicates_rows import first as first
+from assay.history.replicates_rows import rows as rows
+from assay.history.replicates_rows import worst as worst
 from assay.stats.compare_arms import MeasuredArm
-
-#: column that names an earlier replicate with the same predictions
-SAME_AS = "same_as"
-Row = dict[str, str]
-
-
-def rows(content: bytes) -> list[Row]:
-    """All rows but those of replicates that are an earlier one again."""
-    return [row for row in csv.DictReader(io.StringIO(content.decode())) if not row.get(SAME_AS)]
-
-
-def first(content: bytes, n: int) -> list[Row]:
-    """The rows of the first n replicates of each measured arm, and all floors; without those that are one again."""
-    kept, count = [], dict[str, int]()
-    for row in csv.DictReader(io.StringIO(content.decode())):
-        count[row["arm"]] = count.get(row["arm"], 0) + 1
-        if row["arm"] == "floor" or count[row["arm"]] <= n:
-            kept.append(row)
-    return [row for row in kept if not row.get(SAME_AS)]
-
-
-def count(content: bytes) -> int:
-    """How many replicates of the candidate were trained."""
-    return sum(row["arm"] == "candidate" for row in csv.DictReader(io.StringIO(content.decode())))
-
-
-def worst(row: Mapping[str, str]) -> float | None:
-    """What a diverged replicate counts as; None where the metric names no worst value, or the table is an older one."""
-    return float(text) if (text := row.get("worst")) else None
 
 
 def arm(rows: Iterable[Mapping[str, str]], name: str, metric: str, key: str = "replicate") -> MeasuredArm:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from assay.core import variation
 from assay.core.schemas import RECORD, UNRECORDED
 from assay.metrics.scored_arm import Scored
 from assay.metrics.task_metrics import Metric
@@ -110,6 +111,10 @@ def _with_doubts(found: Comparison, arms: Sequence[Scored], metric: Metric, fixe
     return replace(found, warnings=(*found.warnings, *doubts))
 
 
+def _vary(purpose: str) -> str:
+    return variation.in_words(variation.varied(purpose))
+
+
 def differences(baseline: Scored, candidate: Scored) -> list[str]:
     """Fields that forbid a subtraction, each with both values."""
     first, second = baseline.arm, candidate.arm
@@ -117,6 +122,7 @@ def differences(baseline: Scored, candidate: Scored) -> list[str]:
     pairs = {
         "environment": (first.environment.key, second.environment.key),
         "profile": (first.measurement.profile, second.measurement.profile),
+        "vary": (_vary(first.measurement.purpose), _vary(second.measurement.purpose)),
         "evaluated examples": (first.evaluated, second.evaluated),
     }
     return [f"{field}: baseline {one}, candidate {other}" for field, (one, other) in pairs.items() if one != other]

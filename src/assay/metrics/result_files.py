@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ class Evaluated:
     slices: Sequence[SliceFinding]  # none where prepare() names none, or nothing was compared
     fixed: bool = False  # task.fixed: nothing in it is random
     keeps_scores: bool = False  # predictions are what score() of the task keeps of them
+    references: str = ""  # published numbers in short: `paper reproduced, blog above`
 
     @property
     def lost(self) -> str:
@@ -133,7 +134,17 @@ def _cases(found: Evaluated) -> str:
     if ruler.metric.per_example is None or found.baseline is None or not len(found.baseline.finite):
         return result_tables.cases(ruler.ids, ruler.targets, same, same)
     before, after = (result_tables.shares(each, ruler).mean(axis=0) for each in (found.baseline, found.candidate))
-    return result_tables.cases(ruler.ids, ruler.targets, before, after)
+    return result_tables.cases(ruler.ids, ruler.targets, before, after, _case_names(found, found.baseline))
+
+
+def _case_names(found: Evaluated, baseline: Scored) -> Callable[[int], str]:
+    """Row of an example → its class and what each arm takes it for: `3: 8 → 3`; "" where there are no classes."""
+    classes = found.classes
+    if not classes or not _probabilities(found):
+        return lambda _row: ""
+    before, after = (each.finite.mean(axis=0).argmax(axis=1) for each in (baseline, found.candidate))
+    targets = found.ruler.targets
+    return lambda row: f"{classes[targets[row]]}: {classes[before[row]]} → {classes[after[row]]}"
 
 
 def _probabilities(found: Evaluated) -> bool:
@@ -175,6 +186,8 @@ def _flat(found: Evaluated) -> Flat:
         flat["look"] = NOT_RECORDED
     if found.slices:  # a column only where there are any
         flat["slices"] = found.lost or "none lost"
+    if found.references:  # a column only where there are any
+        flat["references"] = found.references
     if found.candidate.arm.unproven:  # a column only where there is something to say
         flat["unproven"] = ", ".join(found.candidate.arm.unproven)
     finite = {key: value for key, value in flat.items() if not isinstance(value, float) or np.isfinite(value)}

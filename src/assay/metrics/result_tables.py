@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ Array = NDArray[Any]
 #: what a column says that stands there for this alone
 YES = "true"
 
+#: letters of an id beside a name
+_SHORT = 6
 #: bins of the reliability diagram; fifteen is what Guo et al. (ICML 2017, section 3) use
 BINS = 15
 
@@ -70,15 +72,31 @@ def shares(arm: Scored, ruler: Ruler) -> NDArray[np.float64]:
     return np.stack([per_example(ruler.metric, ruler.targets, row, who) for row in arm.finite])
 
 
-def cases(ids: NDArray[np.str_], targets: Any, baseline: NDArray[np.float64], candidate: NDArray[np.float64]) -> str:
-    """Examples whose mean score over replicates changed, most changed first; ties in order of id."""
+def cases(
+    ids: NDArray[np.str_],
+    targets: Any,
+    baseline: NDArray[np.float64],
+    candidate: NDArray[np.float64],
+    names: Callable[[int], str] = lambda _row: "",
+) -> str:
+    """Examples whose mean score over replicates changed, most changed first; ties in order of id.
+
+    `names`: row of an example → what people call it, "" for its id alone.
+    """
     change = candidate - baseline
     rows = sorted(np.flatnonzero(change != 0), key=lambda row: (-abs(change[row]), str(ids[row])))
     shown = targets if np.ndim(targets) == 1 else [""] * len(ids)
     return text(
-        ["id", "target", "baseline", "candidate", "change"],
+        ["id", "target", "baseline", "candidate", "change", "name"],
         [
-            (ids[row], shown[row], f"{baseline[row]:.4f}", f"{candidate[row]:.4f}", f"{change[row]:+.4f}")
+            (
+                ids[row],
+                shown[row],
+                f"{baseline[row]:.4f}",
+                f"{candidate[row]:.4f}",
+                f"{change[row]:+.4f}",
+                f"{names(int(row))} {str(ids[row])[:_SHORT]}".strip(),
+            )
             for row in rows
         ],
     )

@@ -172,6 +172,8 @@ def edits_of(
         if not path.is_file() or path.read_bytes() == content:  # else the user's own of that name, which stays
             edits[place.named(path)] = _whole(content)
     edits[place.named(PIPELINE)] = _stages(pipeline)
+    if template.draws_curves:
+        edits[place.named(templates.CURVES)] = _whole(_packed(templates.CURVES_TEXT))
     edits.update(_parameters(place, guess, template))
     for name, source in template.files.items():
         if not (place.folder / name).is_file() or (place.folder / name).read_bytes() == _packed(source):

@@ -19,9 +19,12 @@ from assay.core.paths import PARAMS, PIPELINE
 PLACE = Path(__file__).resolve().parents[1] / "templates"
 #: test that is written beside the task; no name that a user's own test has, as pytest takes but one of each
 TEST = "tests/test_assay_task.py"
+#: what draws the curves of both arms on one axis: a dvc.yaml without stages, so that no file of the user's is edited
+CURVES, CURVES_TEXT = "plots/dvc.yaml", "curves.dvc.yaml"
 #: line of dvc.yaml that makes the data a dependency of `prepare`; `path` stands for the keys that are read
-_CURVE_LINE = "          y: validation_loss\n"
 _DATA_LINE = "      - ${data.path}\n"
+#: lines that keep what each replicate of a loop prints
+_LOG_LINES = ("      - logs/baseline\n", "      - logs/candidate\n")
 _PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./-]*")
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
@@ -38,10 +41,15 @@ class Template:
     data: Mapping[str, Any] = field(default_factory=dict)
     reads: tuple[str, ...] = ()  # keys of `data:` that are paths, on which `prepare` depends
     epochs: int = 20
-    curve: str = "validation_loss"  # column of the curves that is drawn
+    prints: bool = False  # whether each replicate has a log of its own
     packages: tuple[str, ...] = ()  # modules that it needs beside Assay's own requirements
     pipeline: str = PIPELINE
     parameters: str = PARAMS
+
+    @property
+    def draws_curves(self) -> bool:
+        """Whether its stages write curves of both arms."""
+        return self.pipeline == PIPELINE
 
     @property
     def extra(self) -> str:
@@ -122,7 +130,7 @@ TEMPLATES: dict[str, Template] = {
         test="loop.test.txt",
         model={"hidden": 32},
         epochs=5,
-        curve="train_loss",
+        prints=True,
     ),
     "script": Template(
         "a script of your own, which reports its number",
@@ -130,6 +138,7 @@ TEMPLATES: dict[str, Template] = {
         metric="",
         test="script.test.txt",
         pipeline="script/dvc.yaml",
+        prints=True,
         parameters="script/params.yaml",
     ),
 }
@@ -172,8 +181,11 @@ def is_ours(content: bytes) -> bool:
 
 def pipeline(template: Template, *, reads: bool) -> str:
     """dvc.yaml; with `reads`, `prepare` depends on the data that the template reads."""
+    found = text(template.pipeline)
+    for line in () if template.prints else _LOG_LINES:
+        found = found.replace(line, "")
     lines = "".join(_DATA_LINE.replace("data.path", f"data.{key}") for key in template.reads if reads)
-    return text(template.pipeline).replace(_DATA_LINE, lines).replace(_CURVE_LINE, f"          y: {template.curve}\n")
+    return found.replace(_DATA_LINE, lines)
 
 
 def params(template: Template, task: str, data: Mapping[str, Any], metric: str = "") -> str:

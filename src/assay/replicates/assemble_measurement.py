@@ -23,7 +23,7 @@ from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Identity, Measurement, MeasureRequest, Note
 from assay.data.storage import Examples
-from assay.replicates import replicate_cache, safetensors_check
+from assay.replicates import printed_lines, replicate_cache, safetensors_check
 from assay.replicates.replicate_cache import ReplicateCache, Told
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.train_and_eval_examples import ExampleSubset
@@ -66,6 +66,8 @@ class Watch:
     loop_watch: Callable[[], str] = str
     #: given what that found, as plain values
     loop_seen: Callable[[list[dict[str, Any]]], None] = ignored
+    #: the module that takes down what one replicate's network is given and says; "" for none
+    recorder: str = ""
     #: given the cache once all replicates are in it, wherever they were trained
     done: Callable[[ReplicateCache], None] = ignored
 
@@ -192,6 +194,7 @@ def write(
     )
     _write_outcomes(request, outcomes, sample.evaluated)
     progress.rewrite(outcomes)
+    printed_lines.write_again(request, outcomes, store)
     files.write_bytes(Path(request.answer), schemas.encode(answer))
     return answer
 

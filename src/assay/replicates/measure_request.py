@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assay.core import schemas
+from assay.core import schemas, variation
+from assay.core.paths import ProjectPaths
 from assay.core.schemas import Draw, Environment, MeasureRequest
-from assay.runtime import files, task_code, training_reads
+from assay.runtime import dvc_yaml, files, task_code, training_reads
 from assay.runtime.stage_setup import StageContext
 
 #: variable of the environment that is set where nobody will ask for the candidate: it is not trained ahead then
@@ -36,7 +37,7 @@ def request(ctx: StageContext, arm: str, draw: Draw, train: Path, code: str) -> 
     layout, asked = ctx.layout, ctx.params
     return MeasureRequest(
         profile=asked.profile,
-        purpose=draw.purpose,
+        purpose=variation.purpose(draw.purpose, asked.vary),
         seed=asked.seed,
         replicates=list(range(draw.first, draw.first + asked.replicates)),
         device=asked.machine.device,
@@ -51,4 +52,12 @@ def request(ctx: StageContext, arm: str, draw: Draw, train: Path, code: str) -> 
         log=str(layout.log(arm)),
         answer=str(layout.record(arm).with_suffix(".answer.json")),
         cache=str(ctx.run.store.root),
+        logs=logs(layout, arm),
     )
+
+
+def logs(layout: ProjectPaths, arm: str) -> str:
+    """The folder for what each replicate prints, where dvc.yaml declares it; else ""."""
+    declared = dvc_yaml.outputs(layout)
+    folder = layout.logs(arm)
+    return str(folder) if folder.relative_to(layout.root).as_posix() in declared else ""

@@ -9,8 +9,7 @@ under the evaluated part's hash. How a replicate was executed is recorded and no
 from __future__ import annotations
 
 import io
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -23,8 +22,8 @@ from numpy.typing import NDArray
 from assay.core import params_yaml as parameters
 from assay.core.params_yaml import Params
 from assay.core.schemas import DAMAGE, PREDICTIONS, Divergence, MeasureRequest, Note, Replicate
-from assay.replicates import cache_entries, cache_pruning, safetensors_check
-from assay.replicates.replicate_result import OWN_LOOP, Outcome, Point, epoch_number
+from assay.replicates import cache_entries, cache_pruning, curve_values, safetensors_check
+from assay.replicates.replicate_result import OWN_LOOP, Outcome, Point
 from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.runtime import cache_dirs, files, npy_files
 from assay.runtime.file_locks import Lock
@@ -35,6 +34,8 @@ VERSION = 2
 DECISIONS = 1000
 
 _WEIGHTS = "weights"
+#: name of what a recorder took down, beside the weights
+_RECORDED = "recorded"
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -65,6 +66,12 @@ class _Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     evaluated: str
     validation: Sequence[float | None]  # loss of each epoch; empty when it was predicted after training
     diverged: Divergence | None  # where it was these predictions that were not finite
+
+
+class _Recorded(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept beside what a recorder took down."""
+
+    name: str
 
 
 class Names(msgspec.Struct, frozen=True):
@@ -130,7 +137,11 @@ class ReplicateCache:
         found = trained.replicate
         self.nondeterministic += [one for one in trained.nondeterministic if one not in self.nondeterministic]
         validation, predictions, diverged = self._seen(folder, name)
-        losses = zip(_losses(trained.train), _losses(validation or [None] * len(trained.train)), strict=True)
+        losses = zip(
+            curve_values.losses(trained.train),
+            curve_values.losses(validation or [None] * len(trained.train)),
+            strict=True,
+        )
         curve = [Point(epoch, one, two) for epoch, (one, two) in enumerate(losses, 1)]
         return Outcome(
             number=found.number,
@@ -173,9 +184,11 @@ class ReplicateCache:
                     if predicted is not None:
                         record = msgspec.structs.replace(record, diverged=None)
                     more = own or any(point.more for point in outcome.curve)  # terms of a loss
-                    said = [(point.epoch, _values(point)) for point in outcome.curve] if more else UNSET
+                    said = [(point.epoch, curve_values.of_point(point)) for point in outcome.curve] if more else UNSET
                     trained = _Trained(name, record, curve, self.nondeterministic, said)
                     _seal(folder / _WEIGHTS, trained, outcome.weights)
+                if outcome.recorded:
+                    self.keep_recorded(outcome.number, outcome.recorded)
                 if outcome.predictions is not None:
                     validation = (
                         []
@@ -186,6 +199,23 @@ class ReplicateCache:
                     np.save(content, outcome.predictions, allow_pickle=False)
                     seen = _Seen(name, self.evaluated, validation, predicted)
                     _seal(folder / self.evaluated, seen, content.getvalue())
+            except OSError as error:
+                self._trouble(error)
+
+    def recorded(self, number: int) -> bytes:
+        """What a recorder took down while this replicate trained; b"" where none was there."""
+        if self.folder is None:
+            return b""
+        folder, name = self._entry(number)
+        head = _open(folder / _RECORDED, _Recorded)
+        return head[1] if head is not None and head[0].name == name else b""
+
+    def keep_recorded(self, number: int, content: bytes) -> None:
+        """Put what a recorder took down beside a replicate."""
+        if self.folder is not None:
+            folder, name = self._entry(number)
+            try:
+                _seal(folder / _RECORDED, _Recorded(name), content)
             except OSError as error:
                 self._trouble(error)
 
@@ -281,32 +311,11 @@ def _said(trained: _Trained, curve: list[Point], *, seen: bool) -> list[Point]:
     """
     if trained.said is UNSET:
         return curve
-    found = [_point(epoch, values) for epoch, values in trained.said]
+    found = [curve_values.point(epoch, values) for epoch, values in trained.said]
     if trained.replicate.execution == OWN_LOOP:
         return found
     terms = [{name: one for name, one in point.more.items() if seen or name.startswith("train ")} for point in found]
     return [Point(one.epoch, one.train, one.validation, more) for one, more in zip(curve, terms, strict=True)]
-
-
-def _values(point: Point) -> dict[str, float | None]:
-    """What was said of an epoch; a number that is not finite is none in JSON."""
-    named = {
-        "train": point.train,
-        "validation": point.validation,
-        **{f".{name}": one for name, one in point.more.items()},
-    }
-    return {name: value if math.isfinite(value) else None for name, value in named.items()}
-
-
-def _point(epoch: float, kept: Mapping[str, float | None]) -> Point:
-    """The inverse of `_values`."""
-    values = {name: float("nan") if value is None else value for name, value in kept.items()}
-    more = {name.removeprefix("."): value for name, value in values.items() if name.startswith(".")}
-    return Point(epoch_number(epoch), values["train"], values["validation"], more)
-
-
-def _losses(kept: Sequence[float | None]) -> list[float]:
-    return [float("nan") if loss is None else loss for loss in kept]
 
 
 def _seal(path: Path, head: msgspec.Struct, payload: bytes) -> None:

@@ -22,7 +22,7 @@ class Point:
     epoch: float
     train: float  # mean over the epoch's batches, in training mode
     validation: float  # mean over the evaluated part, in evaluation mode; over the holdout in a loop of its own
-    more: Mapping[str, float] = field(default_factory=dict)  # other values that a loop of its own said
+    more: Mapping[str, float] = field(default_factory=dict)  # a holdout, terms, values of a loop of its own
 
 
 @dataclass
@@ -39,7 +39,9 @@ class Outcome:
     predictions: NDArray[np.float32] | None = None
     diverged: Divergence | None = None
     reused: bool = False
+    kept_epoch: int | None = None  # whose weights these are, where a holdout chose it just now
     inference: float | None = None  # seconds an example; None where it was predicted by itself, or nobody measured
+    recorded: bytes = b""  # what a recorder beside the training took down; b"" where none was there
 
     def record(self) -> Replicate:
         return Replicate(
@@ -66,7 +68,8 @@ class Outcome:
         if self.execution == OWN_LOOP:
             last = "".join(f", {name} {value:.4g}" for name, value in said(self.curve[-1])) if self.curve else ""
             return head + f"a loop of its own, {self.seconds:.2f} s{last}"
-        return head + f"{self.steps} steps, {self.execution}, {self.seconds:.2f} s{last}"
+        kept = "" if self.kept_epoch is None else f", weights of epoch {self.kept_epoch}"
+        return head + f"{self.steps} steps, {self.execution}, {self.seconds:.2f} s{last}{kept}"
 
 
 def epoch_number(number: float) -> float:

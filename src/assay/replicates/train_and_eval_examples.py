@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from msgspec import UNSET
+from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
@@ -20,6 +21,8 @@ from assay.data import example_ids, storage
 from assay.data.storage import Examples
 
 NEEDED = ("ids", "inputs", "targets")
+#: strata of values
+TENTHS = 10
 #: what is read of a training part of which some is held out
 FOR_HOLDOUT = (*NEEDED, "groups", "order")
 
@@ -41,7 +44,7 @@ def read(request: MeasureRequest, params: Params) -> ExampleSubset:
     evaluated, today = storage.read(Path(request.evaluate), NEEDED)
     given, manifest = storage.read(Path(request.train), NEEDED if params.train.holdout is UNSET else FOR_HOLDOUT)
     train, left_out = without(given, evaluated)
-    chosen = sample(train, params.train.sample)
+    chosen = sample(train, params.train.sample, stratify=params.train.stratify)
     whole = chosen is given and given.groups is None and "groups" not in manifest.arrays
     used = manifest.content if whole else storage.content_digest(chosen)
     return ExampleSubset(chosen, evaluated, manifest.content, today.content, left_out, used)
@@ -59,11 +62,31 @@ def without(train: Examples, evaluated: Examples) -> tuple[Examples, int]:
     return (train.take(keep) if left_out else train), left_out
 
 
-def sample(train: Examples, share: float) -> Examples:
-    """The `share` of examples with the smallest hashes of their ids: smaller samples lie inside larger ones."""
+def sample(train: Examples, share: float, *, stratify: bool = False) -> Examples:
+    """The `share` of examples with the smallest hashes of their ids: smaller samples lie inside larger ones.
+
+    `stratify`: the share of each stratum, of each at least one example. Raises UsageError where targets have no strata.
+    """
     if share >= 1:
         return train
     hashes = [hashlib.blake2b(b"sample/" + name.encode(), digest_size=8).digest() for name in train.ids.tolist()]
-    count = max(1, round(share * len(hashes)))
-    chosen = np.sort(np.array(sorted(range(len(hashes)), key=hashes.__getitem__)[:count]))
-    return train.take(chosen)
+    order = np.array(sorted(range(len(hashes)), key=hashes.__getitem__))
+    if not stratify:
+        return train.take(np.sort(order[: max(1, round(share * len(hashes)))]))
+    strata = _strata(train)[order]
+    chosen = [order[strata == one][: max(1, round(share * int((strata == one).sum())))] for one in np.unique(strata)]
+    return train.take(np.sort(np.concatenate(chosen)))
+
+
+def _strata(train: Examples) -> NDArray[np.int64]:
+    """(N,) the class of each example; of values the tenth that it lies in, whatever the share."""
+    if train.several is not None or train.targets[:1].size > 1:
+        raise UsageError(
+            f"train.stratify needs a class or a value for each example, and targets have {train.targets.shape[1:]}",
+            hint="remove train.stratify in params.yaml",
+        )
+    targets = train.targets.reshape(len(train))
+    if train.classes is not None:
+        return targets.astype(np.int64)
+    borders = np.quantile(targets.astype(np.float64), np.linspace(0.1, 0.9, TENTHS - 1))
+    return np.searchsorted(borders, targets.astype(np.float64), side="right")

@@ -14,6 +14,8 @@ COLUMNS = 100
 GAP = "  "
 #: widest name that is shown whole, narrowest column of changes
 NAME, CHANGE = 22, 12
+#: states of an experiment that has no numbers yet
+UNDER_WAY = ("running", "queued")
 HEADERS = ("name", "change", "metric", "delta [interval]", "verdict")
 
 
@@ -33,7 +35,16 @@ def _block(title: str, rows: Sequence[ShowRow], columns: int) -> str:
     metric = next((reported_key.label(row.metric, row.metric_version) for row in rows if row.metric), HEADERS[2])
     cells = [(HEADERS[0], HEADERS[1], metric, *HEADERS[3:]), *map(_cells, rows)]
     widths = _fitted([max(map(len, column)) for column in zip(*cells, strict=True)], columns)
-    return "\n".join([sanitize_output.line(title), *(_line(row, widths, columns) for row in cells)])
+    head, *lines = [_line(row, widths, columns) for row in cells]
+    told = [[line, *_told(row, columns)] for line, row in zip(lines, rows, strict=True)]
+    return "\n".join([sanitize_output.line(title), head, *itertools.chain.from_iterable(told)])
+
+
+def _told(row: ShowRow, columns: int) -> list[str]:
+    """Why it was run and what was learned, a line each below its numbers, cut to the table's width."""
+    said = [f"why: {row.why}"] if row.why else []
+    said += [f"note: {one}" for one in row.notes]
+    return [_cut(f"{GAP}{GAP}{sanitize_output.line(one)}", columns) for one in said]
 
 
 def _fitted(widths: list[int], columns: int) -> list[int]:
@@ -70,7 +81,9 @@ def _change(line: str) -> str:
 def _verdict(row: ShowRow) -> str:
     if row.verdict:
         return row.verdict
-    return f"running{f': {row.stage}' if row.stage else ''}" if row.state == "running" else "no verdict"
+    if row.state in UNDER_WAY:
+        return f"{row.state}: {row.stage}" if row.stage else row.state
+    return "no verdict"
 
 
 def _metric(row: ShowRow) -> str:

@@ -31,6 +31,8 @@ class LogRow(msgspec.Struct, frozen=True, kw_only=True):
     test: float | None = None  # mean on the sealed part
     rescored: dict[str, float | None] = msgspec.field(default_factory=dict)  # metric version → mean under it
     state: str = ""
+    why: str = ""  # the `-m` of its run
+    notes: list[str] = msgspec.field(default_factory=list)  # what was learned, with author and day
 
 
 class LogRows(Record, frozen=True, kw_only=True):
@@ -51,15 +53,17 @@ class ShowRow(msgspec.Struct, frozen=True, kw_only=True):
     delta: float | None = None  # against the baseline of its time, under its own metric version
     ci_low: float | None = None
     ci_high: float | None = None
-    verdict: str = ""  # "" where none was reached, and while it runs
+    verdict: str = ""  # "" where none was reached, and while it runs or waits
     baseline: str = ""
     metric_version: str = ""
-    state: str = ""  # done, running, or why there is no verdict
+    state: str = ""  # done, running, queued, or why there is no verdict
     stage: str = ""  # of one that runs
+    why: str = ""  # the `-m` of its run
+    notes: list[str] = msgspec.field(default_factory=list)  # what was learned, with author and day
 
 
 class ShowRows(Record, frozen=True, kw_only=True):
-    """What `assay show --json` prints: running experiments, then groups that can be compared, the best first."""
+    """What `assay show --json` prints: running and queued experiments, then comparable groups, the best first."""
 
     rows: list[ShowRow]
 

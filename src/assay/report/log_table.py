@@ -15,6 +15,8 @@ from assay.core.schemas import as_json
 from assay.report.json_rows import LogRow
 
 HEADERS = ("name", "date", "author", "changed", "metric", "delta [interval]", "n", "test", "state")
+#: header of the reason of a run and the notes about it
+TOLD = "why and what was learned"
 _FOLDERS = {"strategy": "strategy/", "revocation": "revoked/", "attempt": "attempt/", "rejected": "rejected/"}
 
 
@@ -33,13 +35,13 @@ def markdown(rows: Sequence[LogRow]) -> str:
 
 
 def comma_separated(rows: Sequence[LogRow]) -> str:
-    """CSV with every field in full precision, one line a row; `rescored` as JSON."""
+    """CSV with every field in full precision, one line a row; `rescored` as JSON, notes joined."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, LogRow.__struct_fields__, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         plain = msgspec.to_builtins(row)
-        plain |= {"rescored": as_json(row.rescored).decode() if row.rescored else ""}
+        plain |= {"rescored": as_json(row.rescored).decode() if row.rescored else "", "notes": "; ".join(row.notes)}
         writer.writerow({key: sanitize_output.csv_cell(value) for key, value in plain.items()})
     return stream.getvalue().removesuffix("\n")
 
@@ -51,7 +53,11 @@ def _runs(rows: Iterable[LogRow]) -> list[tuple[str, list[LogRow]]]:
 def _block(version: str, rows: Sequence[LogRow], form: str) -> tuple[str, str]:
     escape = form == "pipe"
     cells = [[_plain(cell, escape) for cell in _cells(row)] for row in rows]
-    table = tabulate(cells, HEADERS, tablefmt=form, disable_numparse=True)
+    told = [_plain(_told(row), escape) for row in rows]
+    headers = [*HEADERS]
+    if any(told):  # a column only where there is something to say
+        cells, headers = [[*row, said] for row, said in zip(cells, told, strict=True)], [*HEADERS, TOLD]
+    table = tabulate(cells, headers, tablefmt=form, disable_numparse=True)
     return version or "without a metric version", table
 
 
@@ -59,6 +65,11 @@ def _cells(row: LogRow) -> tuple[str, ...]:
     name = _FOLDERS.get(row.kind, "") + row.name
     n = "" if row.n is None else str(row.n)
     return name, row.date, row.author, row.changed, _metric(row), _delta(row), n, number(row.test), row.state
+
+
+def _told(row: LogRow) -> str:
+    """Why it was run, and what was learned from it."""
+    return "; ".join([*([row.why] if row.why else []), *(f"note: {one}" for one in row.notes)])
 
 
 def _metric(row: LogRow) -> str:

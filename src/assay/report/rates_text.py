@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tabulate import tabulate
 
 from assay.stats.rate_range import RateRange
@@ -10,8 +12,8 @@ from assay.stats.rate_range import RateRange
 _BAR = 30
 
 
-def text(found: RateRange, now: float, confirmed: bool = False) -> str:
-    """`now`: the rate of HEAD; `confirmed`: whether whole trainings follow anyway."""
+def text(found: RateRange, now: float, notes: Sequence[str] = (), follows: bool = False) -> str:
+    """`now`: the rate of HEAD; `notes`: of decay and batch size; `follows`: whether whole trainings follow anyway."""
     finite = [mean for mean in found.means.values() if mean is not None]
     low, high = min(finite), finite[0]  # the smallest rate has hardly moved
     rows = [
@@ -26,10 +28,18 @@ def text(found: RateRange, now: float, confirmed: bool = False) -> str:
         lines.append(f"the range is open at its {side} end: look farther with {option}")
     if not found.low <= now <= found.high:
         lines.append(f"HEAD's {now:g} lies outside of it")
-    if not confirmed:
+    lines += notes
+    if not follows:
         rates = ",".join(f"{rate:g}" for rate in found.confirm if rate != now)
         lines.append(f"next: assay rates --confirm, or assay sweep -S lr={rates}: whole trainings choose")
     return "\n".join(lines)
+
+
+def confirmed(found: RateRange, chosen: float | None) -> str:
+    """What whole trainings say beside the few steps; `chosen`: the rate that ended best, None where none finished."""
+    if chosen is None:
+        return f"none of the rates finished; the few steps liked {found.best:.2g} best"
+    return f"in full lr {chosen:g} ends best of those trained; after a few steps it was {found.best:.2g}"
 
 
 def _loss(mean: float | None) -> str:

@@ -22,17 +22,24 @@ def text(
     known = [level.alone for one in factors for level in one.levels if level.alone]
     digits = max((decimals(alone) for alone in known), default=4)
     rows = [
-        (one.key, f"{written(one.centre)} → {written(level.value)}", *_numbers(level, digits), level.verdict)
+        (one.key, _value(one, level), *_numbers(level, digits), level.verdict)
         for one in factors
         for level in one.levels
     ]
     heads = ("parameter", "value", f"{metric} delta", f"{100 * (1 - alpha):.4g}% CI", "p (Holm)", "verdict")
     table = tabulate(rows, heads, disable_numparse=True)
     said = [f"against HEAD on {n} shared seeds, paired; p over all {len(rows)} values", *_words(factors, digits)]
+    if any(level.beside for one in factors for level in one.levels):
+        said.append("with lr beside it: at the best rates for reading; shown where one rate beats all of the other's")
     if min_effect <= 0:
         said.append("min_effect is 0: that a parameter does not matter cannot be shown; name the smallest difference")
     held = [line for one in factors for level in one.levels for line in _held(level)]
     return "\n".join([table, "", *said, *held, *failed.values(), f"next: {_next(factors)}"])
+
+
+def _value(one: Factor, level: FactorLevel) -> str:
+    beside = f" ({level.beside})" if level.beside else ""
+    return f"{written(one.centre)} → {written(level.value)}{beside}"
 
 
 def _held(level: FactorLevel) -> Iterator[str]:
@@ -74,7 +81,8 @@ def _how(one: Factor, digits: int) -> str:
         if level.verdict == "fails":
             parts.append(f"{written(level.value)} diverges or does not run")
         elif level.verdict in ("progress", "regression") and level.alone:
-            parts.append(f"{written(level.value)} is {number(level.alone.delta, digits, '+')}")
+            beside = f" ({level.beside})" if level.beside else ""
+            parts.append(f"{written(level.value)} is {number(level.alone.delta, digits, '+')}{beside}")
     where = f"; tune it over {written(one.range[0])} to {written(one.range[1])}" if one.range else ""
     return ", ".join(parts) + where
 

@@ -1,7 +1,8 @@
 """A ref whose commits hold small files that are only ever added: what two repositories know is joined by union.
 
 Covers: reading all files in one process, adding some by compare-and-swap in another, joining what was fetched. Not
-covered: what the files say (`history.look_ledger`, `history.rescored_metrics`). A name that two sides gave different
+covered: what the files say (`history.look_ledger`, `history.rescored_metrics`,
+`history.experiment_notes`). A name that two sides gave different
 contents keeps ours: who needs both puts the content into the name.
 """
 
@@ -22,6 +23,8 @@ from assay.runtime.git_objects import Object, Objects, reading
 
 #: the ledger (`history.look_ledger`); named here for whoever only asks whether it can be written
 LOOKS = "refs/assay/looks"
+#: what was learned from experiments (`history.experiment_notes`)
+NOTES = "refs/assay/notes"
 #: folder of what was fetched from remotes: REMOTES/NAME/looks
 REMOTES = "refs/assay/remotes"
 #: the writer of these commits: a shared ledger says what was looked at, and not who sat there

@@ -123,6 +123,12 @@ def paths(declared: Any) -> list[str]:
     return [str(next(iter(entry), "")) if isinstance(entry, dict) else str(entry) for entry in entries]
 
 
+def outputs(layout: ProjectPaths) -> set[str]:
+    """Paths that any stage declares under `outs:`, as they stand in dvc.yaml."""
+    stages = (stage for stage in _stages(layout).values() if isinstance(stage, dict))
+    return {path.removeprefix("./").rstrip("/") for stage in stages for path in paths(stage.get("outs"))}
+
+
 def _stages(layout: ProjectPaths) -> dict[str, Any]:
     stages = parse(files.read_bytes(layout.pipeline), PIPELINE, GENERATED).get("stages")
     if not isinstance(stages, dict):

@@ -28,7 +28,7 @@ from assay.runtime import (
     utf8_mode,
 )
 
-#: what `assay stage NAME` runs. The last eight are no stages of dvc.yaml: stages and commands start them
+#: what `assay stage NAME` runs. Those behind `verdict` are no stages of dvc.yaml: stages and commands start them
 STAGES = {
     "context": "assay.stages.context",
     "prepare": "assay.stages.prepare",
@@ -47,6 +47,8 @@ STAGES = {
     "examine_task": "assay.stages.examine_task",
     "show_examples": "assay.stages.show_examples",
     "climb_ladder": "assay.stages.climb_ladder",
+    "record_net": "assay.stages.record_net",
+    "measure_settings": "assay.stages.measure_settings",
 }
 
 

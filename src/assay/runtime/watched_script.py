@@ -1,8 +1,10 @@
-"""A user's script with the doctor's watch around it: `python watched_script.py REPORT [-m] SCRIPT ARGUMENT…`.
+"""A user's script with the doctor's watch around it: `watched_script.py REPORT [WORD FIRST] [-m] SCRIPT ARGUMENT…`.
 
 Started by its path and with Python's own modules only, so that the script finds the interpreter as it would without us:
 its folder first on the path, its arguments, no torch yet. The watch begins when the script has imported torch, and its
-report is written when the script has ended. The script's exit code is this process's.
+report is written when the script has ended. The script's exit code is this process's. With the word `--stop`, the
+script ends after its first steps, which are written into the file FIRST; with `--compare`, they are compared with those
+that stand there.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ import traceback
 from types import ModuleType
 from typing import Any
 
+#: words that say what is done with the first steps, and the module that notes them
+STOP, COMPARE = "--stop", "--compare"
+STEPS = "assay.doctor.first_steps"
 OWN_FOLDER = sys.path[0]
 #: folder in which the package `assay` lies
 LIBRARY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
@@ -25,8 +30,10 @@ LIBRARY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file
 class WatchAtTorch(importlib.abc.MetaPathFinder):
     """Begins the watch as soon as `torch` is imported: not earlier, because a script may set variables before."""
 
-    def __init__(self) -> None:
+    def __init__(self, word: str = "", first: str = "") -> None:
         self.watch: Any = None
+        self.word, self.first = word, first
+        self.steps: Any = None
 
     def find_spec(
         self, fullname: str, path: Any = None, target: ModuleType | None = None
@@ -49,17 +56,28 @@ class WatchAtTorch(importlib.abc.MetaPathFinder):
         try:
             if LIBRARY not in sys.path:
                 sys.path.append(LIBRARY)
-            self.watch = importlib.import_module("assay.doctor").watch()
-            self.watch.__enter__()
+            if self.word != STOP:
+                self.watch = importlib.import_module("assay.doctor").watch()
+                self.watch.__enter__()
+            if self.word:
+                self.steps = importlib.import_module(STEPS).FirstSteps(stop=self.word == STOP).begin()
         except Exception as error:  # the script runs all the same
             print(f"assay: the watch could not begin ({type(error).__name__}: {error})", file=sys.stderr)  # noqa: T201
             self.watch = None
 
     def report(self) -> str:
+        if self.steps is not None:
+            self.steps.end()
+        if self.word == STOP and self.steps is not None:
+            importlib.import_module(STEPS).written(self.steps.entries, self.first)
         if self.watch is None:
             return ""
         self.watch.__exit__(None, None, None)
-        return str(self.watch.report.json())
+        found = self.watch.report
+        if self.steps is not None:
+            module = importlib.import_module(STEPS)
+            found = module.with_findings(found, module.compared(module.read(self.first), self.steps.entries))
+        return str(found.json())
 
 
 def run(arguments: list[str]) -> int:
@@ -89,9 +107,10 @@ def run(arguments: list[str]) -> int:
 
 def main() -> None:
     answer, *arguments = sys.argv[1:]
+    about = [arguments.pop(0), arguments.pop(0)] if arguments[0] in (STOP, COMPARE) else []
     if sys.path and sys.path[0] == OWN_FOLDER and not getattr(sys.flags, "safe_path", False):
         del sys.path[0]
-    finder = WatchAtTorch()
+    finder = WatchAtTorch(*about)
     sys.meta_path.insert(0, finder)
     code = run(arguments)
     with open(answer, "w", encoding="utf-8") as file:  # noqa: PTH123

@@ -69,7 +69,8 @@ def _called(stage: Stage) -> str:
 def _may_miss(home: ProjectPaths, top: Path, layout: ProjectPaths) -> bool:
     """Whether asking DVC, for half a second, could find anything to bring."""
     listed = git.run(top, "ls-files", "-z", "--", "*.dvc", PIPELINE, "*/dvc.yaml").split("\0")
-    if {top / path for path in listed if path} - {layout.pipeline}:
+    others = {top / path for path in listed if path} - {layout.pipeline}
+    if any(path.name != PIPELINE or b"stages" in path.read_bytes() for path in others if path.is_file()):
         return True
     entries = (parse(files.read_bytes(layout.pipeline), PIPELINE).get("stages") or {}).values()
     if any(not isinstance(entry, dict) or "cmd" not in entry for entry in entries):

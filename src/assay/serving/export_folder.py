@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
@@ -23,21 +22,28 @@ from assay.core import params_yaml
 from assay.core.errors import AssayError, UsageError
 from assay.core.json_encoding import json_form
 from assay.core.params_yaml import SPAN, Params
-from assay.core.paths import IN_PROJECT, ProjectPaths
+from assay.core.paths import IN_PROJECT, PARAMS, ProjectPaths
 from assay.data import storage
 from assay.data.storage import Examples
 from assay.replicates import safetensors_check
-from assay.replicates.train_and_eval_examples import sample, without
 from assay.runtime import dvc_yaml, files, import_closure, npy_files, task_source
 from assay.runtime.source_roots import LIBRARY_TREE, project
-from assay.serving import predict
+from assay.serving import fitted_inputs, predict, raw_examples
 from assay.serving.predict import Predictor, Sources
 from assay.tags.strategy_events import Accepted
-from assay.training import batches, device, task_interface
+from assay.training import batches, custom_fit, device, target_tensors, task_interface
 
 #: largest difference between a prediction made again and the stored one, relative to the largest stored
 #: one. Float32 on another device differs by rounding; half precision by what it rounds away.
 TOLERANCE = {"float64": 1e-5, "float32": 1e-5, "tf32": 5e-3, "bfloat16": 5e-2}
+
+#: how predict.py imports its other half: as a module of the library, and from its own folder, however it is started
+_IN_LIBRARY = "from assay.serving import raw_examples"
+_IN_FOLDER = """import importlib.util
+
+_spec = importlib.util.spec_from_file_location("raw_examples", Path(__file__).with_name("raw_examples.py"))
+raw_examples = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(raw_examples)"""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,11 @@ class StoredStrategy:
         where = f"params.yaml of {self.strategy}"
         return params_yaml.resolved(dvc_yaml.parameters(self.tree), where=where)
 
+    @property
+    def has_loop(self) -> bool:
+        """Whether the task trains with fit(), so that load() makes its model."""
+        return "fit" in task_source.read(self.tree, self.params.task.name, "learning").names
+
     def numbers(self) -> list[int]:
         """Replicates that did not diverge. Raises UsageError when none is left."""
         found = sorted(int(path.stem) for path in self.fetched.models("candidate").glob("*.safetensors"))
@@ -66,31 +77,26 @@ class StoredStrategy:
 
 def needed(strategy: str, tree: Path) -> list[str]:
     """Outputs of the strategy that packing reads: weights, stored predictions, validation examples to prove it
-    on; the training part only where preprocessing follows from it. Raises UsageError for a loop of its own."""
+    on; the training part only where preprocessing follows from it. Raises UsageError for a loop without load()."""
     asked = params_yaml.load(dvc_yaml.parameters(tree), f"params.yaml of {strategy}")
     task = asked.task.name
-    if json_form(asked.model) != asked.model:
+    members = task_source.read(tree, task, "learning").names
+    given = params_yaml.as_given(asked) if "fit" in members else asked.model
+    if json_form(given) != given:
+        where = PARAMS if "fit" in members else f"model: in its {PARAMS}"
         raise UsageError(
-            f"{strategy}: model: in its params.yaml has a date, or a key that is no text, which model.json cannot hold",
+            f"{strategy}: {where} has a date, or a key that is no text, which model.json cannot hold",
             hint="write it as text, read it in model(), and accept that",
         )
-    members = task_source.read(tree, task, "learning").names
-    if "fit" in members:
+    if "fit" in members and "load" not in members:
         raise UsageError(
-            f"{strategy}: task {task!r} trains with a loop of its own, fit(), so its model cannot be rebuilt",
-            allowed="tasks with model() and loss()",
-            hint=f"git checkout {strategy}, and call the task's own code",
-        )
-    unknown = sorted({"transform", "decode", "collate"} & members)
-    if unknown:
-        raise UsageError(
-            f"{strategy}: its task has {unknown[0]}(), and an exported model takes arrays alone",
-            allowed="tasks whose prepare() returns arrays",
-            hint=f"git checkout {strategy}, and call the task's own code",
+            f"{strategy}: task {task!r} trains with a loop of its own, and has no load() that makes its model again",
+            allowed="load(params, weights) beside fit(params, data, seed, log)",
+            hint=f"write load() and accept that, or git checkout {strategy} and call the task's own code",
         )
     layout = ProjectPaths(Path())
     paths = [layout.models("candidate"), layout.predictions("candidate"), layout.part("validation")]
-    if "statistics" in members:
+    if fitted_inputs.needs_training_part(members):
         paths.append(layout.part("train"))
     return [path.as_posix() for path in paths]
 
@@ -110,11 +116,18 @@ def pack(kept: StoredStrategy, folder: Path, ensemble: bool) -> float:
             )
         shutil.copyfile(path, folder / predict.WEIGHTS / path.name)
     _copy_source(kept, folder / predict.SOURCE)
-    shutil.copyfile(Path(predict.__file__), folder / "predict.py")
+    _copy_program(folder)
     evaluated, _ = storage.read(kept.fetched.part("validation"), ["ids", "inputs", "targets"])
-    shape = _preprocessing(kept, evaluated, folder)
-    _describe(kept, folder, numbers, evaluated, shape)
+    _describe(kept, folder, numbers, evaluated, _fit(kept, evaluated, folder))
     return _prove(kept, folder, evaluated)
+
+
+def _copy_program(folder: Path) -> None:
+    """predict.py and what it imports of its folder."""
+    source = Path(predict.__file__).read_text(encoding="utf-8")
+    assert _IN_LIBRARY in source
+    files.write_text(folder / "predict.py", source.replace(_IN_LIBRARY, _IN_FOLDER))
+    shutil.copyfile(Path(raw_examples.__file__), folder / "raw_examples.py")
 
 
 def _copy_source(kept: StoredStrategy, folder: Path) -> None:
@@ -137,20 +150,22 @@ def _copy_source(kept: StoredStrategy, folder: Path) -> None:
         (inner / "__init__.py").touch()
 
 
-def _preprocessing(kept: StoredStrategy, evaluated: Examples, folder: Path) -> tuple[int, ...]:
-    """Write the statistics of the training part, where the task has any; the shape of a preprocessed example."""
-    name, sources = kept.params.task.name, Sources(folder / predict.SOURCE)
+def _fit(kept: StoredStrategy, evaluated: Examples, folder: Path) -> dict[str, Any]:
+    """Write what preprocessing needs; what model.json says of inputs."""
+    params, sources = kept.params, Sources(folder / predict.SOURCE)
+    members = task_source.read(kept.tree, params.task.name, "learning").names
+    train = None
+    if fitted_inputs.needs_training_part(members):
+        train = fitted_inputs.training_examples(kept.fetched.part("train"), evaluated, params)
     with _said(kept), sources.active(), torch.no_grad():
-        task = task_source.load(kept.tree, name, "learning")
-        found: tuple[dict[str, torch.Tensor], ...] = ()
-        if callable(getattr(task, "statistics", None)):
-            found = (task.statistics(_raw(_training(kept, evaluated).inputs)),)
-            whole = {name: tensor.contiguous() for name, tensor in found[0].items()}
-            files.write_bytes(folder / predict.STATISTICS, safetensors.torch.save(whole))
-        ready = _raw(evaluated.inputs[:2])
-        if callable(getattr(task, "preprocess", None)):
-            ready = task.preprocess(ready, *found)
-        return tuple(ready.shape[1:])
+        module = task_source.load(kept.tree, params.task.name, "learning")
+        file = task_source.where(kept.tree, params.task.name, "learning")
+        task = task_interface.of_module(module, params.task.name, file)
+        if task.fit is not None and custom_fit.is_older_form(task):
+            raise task.refuse("fit() takes no log, and what it returns gets arrays", "fit(params, data, seed, log)")
+        found = fitted_inputs.fit(task, train, evaluated, params)
+        fitted_inputs.write(found, folder, task)
+    return fitted_inputs.described(found, evaluated)
 
 
 @contextmanager
@@ -167,21 +182,11 @@ def _said(kept: StoredStrategy) -> Iterator[None]:
         ) from error
 
 
-def _training(kept: StoredStrategy, evaluated: Examples) -> Examples:
-    """The examples that trained, as `training.train_and_predict` chooses them."""
-    given, _ = storage.read(kept.fetched.part("train"), ["ids", "inputs", "targets"])
-    train, _ = without(given, evaluated)
-    return sample(train, kept.params.train.sample)
-
-
-def _raw(array: NDArray[np.generic]) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array))
-
-
 def _describe(
-    kept: StoredStrategy, folder: Path, numbers: Sequence[int], evaluated: Examples, shape: tuple[int, ...]
+    kept: StoredStrategy, folder: Path, numbers: Sequence[int], evaluated: Examples, inputs: dict[str, Any]
 ) -> None:
     settings = kept.params
+    loop = {"loop": params_yaml.as_given(settings)} if kept.has_loop else {}
     listed = sorted(path for path in folder.rglob("*") if path.is_file())
     info: dict[str, Any] = {
         "schema": predict.SCHEMA,
@@ -193,13 +198,12 @@ def _describe(
         "classes": None if evaluated.classes is None else list(evaluated.classes),
         "module": task_source.module(kept.tree, settings.task.name, "learning"),
         "parameters": settings.model,
-        "shape": list(shape),
         "outputs": batches.outputs(evaluated),
-        "input_shape": list(evaluated.inputs.shape[1:]),
-        "input_dtype": evaluated.inputs.dtype.name,
+        **inputs,
         "target_shape": list(evaluated.targets.shape[1:]),
         "dtype": str(device.DTYPES[settings.train.precision]).removeprefix("torch."),
-        "autocast": settings.train.precision == "bfloat16",
+        "autocast": settings.train.precision == "bfloat16" and not loop,
+        **loop,
         "files": {path.relative_to(folder).as_posix(): predict.digest(path) for path in listed},
     }
     sealed = {**info, "seal": predict.seal(info)}
@@ -210,13 +214,17 @@ def _prove(kept: StoredStrategy, folder: Path, evaluated: Examples) -> float:
     """Predict the validation part again, and hold it against what was stored when the strategy was measured."""
     with _said(kept):
         predictor = Predictor(folder)
-        made = predictor.each(evaluated.inputs)
+        made = _measured(predictor, evaluated, kept.params)
     stored = npy_files.read(kept.fetched.predictions("candidate") / "predictions.npy")
     ids = npy_files.read(kept.fetched.predictions("candidate") / "ids.npy")
     if not np.array_equal(ids, evaluated.ids):
         raise UsageError(f"the stored predictions of {kept.strategy} are for other examples than its validation part")
     rows = [number % SPAN for number in predictor.replicates]  # draws begin at multiples of it
     expected = stored[rows]
+    if made.shape != expected.shape:
+        raise UsageError(
+            f"{kept.strategy} now predicts {made.shape[1:]}, and {expected.shape[1:]} when it was measured"
+        )
     difference = float(np.abs(made.astype(np.float64) - expected).max(initial=0.0))
     limit = TOLERANCE[kept.params.train.precision] * max(1.0, float(np.abs(expected).max(initial=0.0)))
     if not difference <= limit:
@@ -226,3 +234,16 @@ def _prove(kept: StoredStrategy, folder: Path, evaluated: Examples) -> float:
             hint="look for files that its model reads and no import reaches, or for another version of torch",
         )
     return difference
+
+
+def _measured(predictor: Predictor, evaluated: Examples, params: Params) -> NDArray[np.float32]:
+    """(R, N, …) what training keeps: predictions, or scores where the task has score()."""
+    inputs = fitted_inputs.raw(evaluated)
+    if not callable(getattr(predictor.task, "score", None)):
+        return predictor.each(inputs)
+    outputs = predictor.outputs(inputs)
+    with predictor.sources.active(), torch.no_grad():
+        plain = task_interface.of_module(predictor.task, params.task.name, predictor.info["module"])
+        task = target_tensors.with_parts(plain, evaluated.several)
+        targets = batches.part_targets(task, evaluated, device.DTYPES[params.train.precision])
+        return np.stack([task.call("score", one.float(), targets).float().numpy() for one in outputs])

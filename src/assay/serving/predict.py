@@ -1,24 +1,27 @@
 """An accepted model, ready to predict: `Predictor(folder).predict(inputs)`.
 
 This file is both a module of the library and, copied as it is, the `predict.py` of every exported folder.
-It needs nothing but torch, NumPy and safetensors. As a program: `python predict.py INPUTS.npy PREDICTIONS.npy`.
+It needs torch, NumPy and safetensors, and what the task itself imports: Pillow for images, pyarrow and pandas for
+tables. As a program: `python predict.py INPUTS PREDICTIONS.npy`; raw_examples.py says what INPUTS may be.
 
 The model's own code lies in `source/`. It is imported apart from modules of the same name that the process
 has, so that several models, and the project that made them, live side by side. Its limits: code that reads
-files which no import reaches, and objects of its classes that somebody pickles.
+files which no import reaches, and objects of its classes that somebody pickles. A fitted transformer is a pickle: like
+the code in `source/` it runs when the folder is opened.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib
+import inspect
 import json
+import pickle
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from tokenize import TokenError
 from types import ModuleType
 from typing import Any
 
@@ -29,17 +32,22 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-SCHEMA = 2
+from assay.serving import raw_examples
+
+SCHEMA = 3
+#: those that are read; 2 is of arrays alone
+READABLE = (2, SCHEMA)
 MODEL = "model.json"
 SOURCE = "source"
 WEIGHTS = "weights"
 STATISTICS = "preprocessing.safetensors"
-#: how an .npy file begins
-MAGIC = b"\x93NUMPY"
+TRANSFORMER = "transformer.pickle"
 #: what helps where a folder is not as it was exported
 HINT = "next: export the strategy again"
 #: examples in one forward pass, as in training's own predictions
 BATCH = 1024
+#: examples that are collated into one
+COLLATED = 256
 
 _importing = threading.RLock()
 
@@ -65,21 +73,6 @@ def tensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (OSError, ValueError, SafetensorError) as error:
         raise BrokenError(f"{path} is damaged ({error}); {HINT}") from error
-
-
-def array(path: str) -> NDArray[Any]:
-    """The examples in an .npy file. Raises ValueError where it is none, or its header tells of what is not there."""
-    with Path(path).open("rb") as stream:
-        known = stream.read(len(MAGIC)) == MAGIC
-    if not known:
-        raise ValueError(f"{path} holds no array; allowed: one .npy file as numpy.save writes it")
-    try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)  # takes no memory for a shape that no file holds
-    except (ValueError, EOFError, OverflowError, SyntaxError, TokenError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path} holds no array: {error!s:.200}") from error
-    if found.ndim == 0:
-        raise ValueError(f"{path} holds no array of examples but one number")
-    return np.array(found)
 
 
 class Sources:
@@ -128,56 +121,102 @@ class Predictor:
         self.classes: list[str] | None = self.info["classes"]
         self.replicates: list[int] = self.info["replicates"]
         self._dtype: torch.dtype = getattr(torch, self.info["dtype"])
-        self._sources = Sources(self.folder / SOURCE)
-        with self._sources.active():
-            self._task = importlib.import_module(self.info["module"])
-            self._modules = [self._module(number) for number in self.replicates]
+        self._loop = "loop" in self.info  # parameters of a fit() whose load() makes the model
+        self.sources = Sources(self.folder / SOURCE)
+        with self.sources.active():
+            self.task = importlib.import_module(self.info["module"])
+            self._transformer = _opened(self.folder / TRANSFORMER, self.info)
+            make = self._loaded if self._loop else self._module
+            self._models = [make(number) for number in self.replicates]
         statistics = self.folder / STATISTICS
         self._statistics = (tensors(statistics),) if statistics.is_file() else ()
 
-    def predict(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """Predictions (N, …) for N raw examples (N, …): class probabilities (N, K), or values.
+    def predict(self, inputs: Any) -> NDArray[np.float32]:
+        """Predictions (N, …) for N raw examples: class probabilities (N, K), or values.
 
-        `inputs` are as `prepare()` of the task makes them; an ensemble gives the mean of its replicates.
-        Raises ValueError when they have another shape than the examples that the model was trained on.
+        `inputs` are as `prepare()` of the task makes them: an array (N, …), a DataFrame, Arrow table or list of dicts,
+        or a list of texts, of paths or bytes of files, or of arrays. An ensemble gives the mean of its replicates.
+        Raises ValueError when they are others than the examples that the model was trained on.
         """
         made = self.each(inputs)
         mean: NDArray[np.float32] = made.mean(axis=0, dtype=np.float64).astype(np.float32)
         return mean if len(made) > 1 else made[0]
 
-    def each(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
+    def each(self, inputs: Any) -> NDArray[np.float32]:
         """(R, N, …) predictions of every replicate by itself."""
-        given = self._checked(inputs)
-        with self._sources.active(), torch.random.fork_rng(devices=[]), torch.no_grad():
-            ready = self._preprocessed(given)
-            return np.stack([self._one(module, ready) for module in self._modules])
+        outputs = self.outputs(inputs)
+        with self.sources.active(), torch.no_grad():
+            made = [self._predictions(model, one) for model, one in zip(self._models, outputs, strict=True)]
+        return np.stack([one.detach().cpu().numpy().astype(np.float32) for one in made])
 
-    def _checked(self, inputs: NDArray[Any]) -> NDArray[Any]:
-        given, shape, kind = np.asarray(inputs), tuple(self.info["input_shape"]), np.dtype(self.info["input_dtype"])
-        if given.shape[1:] != shape or given.ndim == 0:
-            raise ValueError(f"inputs have shape {given.shape}; allowed: (N, {', '.join(map(str, shape))})")
-        if given.dtype.kind not in "biuf" or not np.can_cast(given.dtype, kind, "same_kind"):
-            raise ValueError(f"inputs have type {given.dtype}; allowed: {kind}, as prepare() of the task makes them")
-        return np.ascontiguousarray(given.astype(kind, copy=False))
+    def outputs(self, inputs: Any) -> list[Tensor]:
+        """What each replicate's model returns for N raw examples, (N, …) on the host."""
+        given = raw_examples.checked(inputs, self.info)
+        with self.sources.active(), torch.random.fork_rng(devices=[]), torch.no_grad():
+            ready = self._ready(given)
+            return [self._outputs(model, ready) for model in self._models]
 
-    def _preprocessed(self, given: NDArray[Any]) -> Tensor:
-        preprocess = getattr(self._task, "preprocess", None)
-        ready = torch.from_numpy(given)
-        if callable(preprocess):
-            ready = preprocess(ready, *self._statistics)
-        return self._cast(ready)
+    def _ready(self, given: Any) -> Any:
+        """Inputs (N, …) of the model; a list of what collate() makes batches of; or as they are, where nothing makes
+        Tensors of them and a function of the loop takes them."""
+        decode = getattr(self.task, "decode", None)
+        if self._transformer is not None:
+            found: Any = self._transformed(given)
+        elif callable(decode):
+            found = [decode(row, **self.info.get("decode", {})) for row in raw_examples.rows(given)]
+        elif self.info.get("form", "") == raw_examples.RAGGED:
+            found = [torch.from_numpy(np.array(one)) for one in given]
+        elif isinstance(given, np.ndarray):
+            found = torch.from_numpy(given)
+        else:
+            return given.to_pandas() if hasattr(given, "to_pandas") else given
+        if callable(getattr(self.task, "collate", None)):
+            return list(found)
+        return self._preprocessed(found if isinstance(found, Tensor) else _stacked(found))
 
-    def _one(self, module: nn.Module, ready: Tensor) -> NDArray[np.float32]:
-        parts = []
-        for part in torch.split(ready, BATCH):
+    def _transformed(self, given: Any) -> Tensor:
+        frame = given.to_pandas() if hasattr(given, "to_pandas") else given
+        frame = frame.reshape(len(frame), -1) if isinstance(frame, np.ndarray) else frame
+        made = self._transformer.transform(frame)
+        dense = np.asarray(made.toarray() if hasattr(made, "toarray") else made)
+        found = np.ascontiguousarray(dense, dtype=np.float32)
+        bad = np.flatnonzero(~np.isfinite(found.reshape(len(found), -1)).all(axis=1))
+        if len(bad):
+            raise ValueError(f"transform leaves example {bad[0]} with missing values ({len(bad)} such)")
+        return torch.from_numpy(found)
+
+    def _preprocessed(self, batch: Any) -> Any:
+        """A batch, or all examples, as the model takes them, in the precision of training."""
+        preprocess = getattr(self.task, "preprocess", None)
+        made = preprocess(batch, *self._statistics) if callable(preprocess) else batch
+        return {name: self._cast(one) for name, one in made.items()} if isinstance(made, dict) else self._cast(made)
+
+    def _outputs(self, model: Any, ready: Any) -> Tensor:
+        if isinstance(model, nn.Module):
             with self._autocast():
-                parts.append(module(part.to(self.device)).float().cpu())
-        outputs = torch.cat(parts)
-        made = self._predictions(outputs)
-        return made.detach().numpy().astype(np.float32)
+                return torch.cat([self._forward(model, batch).float().cpu() for batch in self._batches(ready)])
+        made = model(ready)
+        return made.detach().cpu() if isinstance(made, Tensor) else torch.from_numpy(np.array(made))
 
-    def _predictions(self, outputs: Tensor) -> Tensor:
-        predict = getattr(self._task, "predict", None)
+    def _batches(self, ready: Any) -> Iterator[Any]:
+        if isinstance(ready, Tensor):
+            yield from torch.split(ready, BATCH)
+            return
+        for start in range(0, len(ready), COLLATED):
+            yield self._preprocessed(self.task.collate(ready[start : start + COLLATED]))
+
+    def _forward(self, model: nn.Module, batch: Any) -> Tensor:
+        if not isinstance(batch, dict):
+            return _logits(model(batch.to(self.device)))
+        moved = {name: one.to(self.device) for name, one in batch.items()}
+        if self._loop and _binds(model, moved):  # as models of transformers take them
+            return _logits(model(**moved))
+        return _logits(model(moved))
+
+    def _predictions(self, model: Any, outputs: Tensor) -> Tensor:
+        if not isinstance(model, nn.Module) or (self._loop and self._are_chances(outputs)):
+            return outputs
+        predict = getattr(self.task, "predict", None)
         if callable(predict):
             made: Tensor = predict(outputs)
             return made
@@ -187,7 +226,16 @@ class Predictor:
             if len(wanted) > 1 and tuple(outputs.shape) == second != (*wanted, len(self.classes)):
                 return outputs.softmax(1).movedim(1, -1)
             return outputs.softmax(-1)
-        return outputs.reshape(wanted) if outputs.numel() == np.prod(wanted) else outputs
+        several = isinstance(self.info["outputs"], dict)  # targets are a table then, and predictions are not
+        return outputs if several or outputs.numel() != np.prod(wanted) else outputs.reshape(wanted)
+
+    def _are_chances(self, outputs: Tensor) -> bool:
+        """Whether a loop's module gives probabilities already, as when it was measured."""
+        classes = 0 if self.classes is None or hasattr(self.task, "predict") else len(self.classes)
+        if classes < 2 or outputs.shape[-1] != classes:
+            return False
+        sums = outputs.double().sum(-1)
+        return bool((outputs >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-4))
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if not self.info["autocast"]:
@@ -200,11 +248,17 @@ class Predictor:
             return tensor.to(self._dtype.to_complex())
         return tensor.to(self._dtype) if tensor.is_floating_point() else tensor
 
-    def _module(self, number: int) -> nn.Module:
+    def _loaded(self, number: int) -> Any:
+        """What the task's load() makes of kept weights: a module, or a function from inputs to predictions."""
         with torch.random.fork_rng(devices=[]):
-            made: nn.Module = self._task.model(
-                tuple(self.info["shape"]), self.info["outputs"], **self.info["parameters"]
-            )
+            made = self.task.load(self.info["loop"], tensors(self.folder / WEIGHTS / f"{number}.safetensors"))
+        return made.to(self.device).eval() if isinstance(made, nn.Module) else made
+
+    def _module(self, number: int) -> nn.Module:
+        shape = self.info["shape"]
+        given = {name: tuple(one) for name, one in shape.items()} if isinstance(shape, dict) else tuple(shape)
+        with torch.random.fork_rng(devices=[]):
+            made: nn.Module = self.task.model(given, self.info["outputs"], **self.info["parameters"])
         made = made.to("cpu")
         made._apply(self._cast)  # type: ignore[no-untyped-call]
         weights = tensors(self.folder / WEIGHTS / f"{number}.safetensors")
@@ -216,6 +270,37 @@ class Predictor:
         return made.to(self.device).eval()
 
 
+def _opened(path: Path, info: dict[str, Any]) -> Any:
+    """The fitted transformer, where the task has one."""
+    if not path.is_file():
+        return None
+    try:
+        return pickle.loads(path.read_bytes())
+    except Exception as error:  # of another version of the package that wrote it
+        wrote = ", ".join(f"{name} {version}" for name, version in info.get("transformer", {}).items())
+        raise BrokenError(f"{path} cannot be opened ({error!s:.200}); it was written with {wrote}") from error
+
+
+def _stacked(examples: Sequence[Any]) -> Tensor:
+    try:
+        return torch.stack(list(examples))
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"decode() gives examples that do not go together: {error!s:.200}") from error
+
+
+def _binds(model: nn.Module, named: dict[str, Tensor]) -> bool:
+    try:
+        inspect.signature(model.forward).bind(**named)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _logits(outputs: Any) -> Tensor:
+    found: Tensor = getattr(outputs, "logits", outputs)  # as models of transformers have them
+    return found
+
+
 def _info(folder: Path) -> dict[str, Any]:
     """What model.json says, itself and every file that it lists checked. Raises BrokenError naming what is wrong."""
     path = folder / MODEL
@@ -223,9 +308,9 @@ def _info(folder: Path) -> dict[str, Any]:
         info = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise BrokenError(f"{folder} holds no exported model: {error}") from error
-    if not isinstance(info, dict) or info.get("schema") != SCHEMA:
+    if not isinstance(info, dict) or info.get("schema") not in READABLE:
         schema = info.get("schema") if isinstance(info, dict) else None
-        raise BrokenError(f"{path} has schema {schema!r:.40}; allowed: {SCHEMA}; {HINT}")
+        raise BrokenError(f"{path} has schema {schema!r:.40}; allowed: {', '.join(map(str, READABLE))}; {HINT}")
     if info.get("seal") != seal(info):
         raise BrokenError(f"{path} was changed; {HINT}")
     for name, expected in info["files"].items():
@@ -238,13 +323,13 @@ def _info(folder: Path) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """Predict the examples in one .npy file and write the predictions into another."""
+    """Predict the examples in one place and write the predictions into an .npy file."""
     if len(arguments) != 2:
-        sys.stderr.write("usage: python predict.py INPUTS.npy PREDICTIONS.npy\n")
+        sys.stderr.write("usage: python predict.py INPUTS PREDICTIONS.npy\n")
         return 2
     try:
         predictor = Predictor(Path(__file__).parent)
-        made = predictor.predict(array(arguments[0]))
+        made = predictor.predict(raw_examples.read(Path(arguments[0]), predictor.info))
         np.save(arguments[1], made, allow_pickle=False)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"predict.py: {error}\n")

@@ -24,6 +24,7 @@ from assay.core.errors import UsageError
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Arm, Draw, Measurement
 from assay.data import storage
+from assay.replicates import measure_request, printed_lines
 from assay.replicates.measure_request import ALONE, RAN, request, today, training_code
 from assay.runtime import files, library_fingerprint, npy_files, parent_watch, progress_line
 from assay.runtime.stage_setup import StageContext, start
@@ -135,6 +136,8 @@ def _nothing(layout: ProjectPaths) -> None:
         files.write_text(folder / "README.txt", "baseline: floor; nothing was trained\n")
     files.write_text(layout.curves(ARM), "replicate,seed,epoch,train_loss,validation_loss\n")
     files.write_text(layout.log(ARM), "baseline: floor; nothing to train\n")
+    if logs := measure_request.logs(layout, ARM):
+        printed_lines.say_nothing(logs)
 
 
 class Asked:

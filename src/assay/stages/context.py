@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET
 
 from assay.baseline import accepted_strategy, candidate_seeds
-from assay.core import schemas
+from assay.core import schemas, variation
 from assay.core.errors import UsageError
 from assay.core.paths import CODED
 from assay.core.schemas import StageCode
@@ -72,11 +72,13 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     )
     metric = msgspec.structs.replace(metric, packages=environment.versions(packages(root, code["evaluate"])))
     candidates = candidate_seeds.of_candidates(ctx.run.home, baseline, ctx.params.judge.test)
+    accepted = candidate_seeds.of_baseline(baseline, candidates)
+    accepted, candidates = candidate_seeds.varying(accepted, candidates, ctx.params.vary)
     for stage, one in code.items():
         files.write_bytes(ctx.layout.code(stage), schemas.encode(one))
     files.write_bytes(ctx.layout.environment, schemas.encode(found))
     files.write_bytes(ctx.layout.baseline_metric, schemas.encode(metric))
-    files.write_bytes(ctx.layout.accepted, schemas.encode(candidate_seeds.of_baseline(baseline, candidates)))
+    files.write_bytes(ctx.layout.accepted, schemas.encode(accepted))
     files.write_bytes(ctx.layout.draw, schemas.encode(candidates))
     source_analysis_cache.save(ctx.run.store.sources)
     print(f"context: {found.key}; baseline {baseline.name} {baseline.commit[:12]}".rstrip())
@@ -103,6 +105,11 @@ def check_task(ctx: StageContext) -> None:
         task_source.read(root, given.task.name, name) for name in ("data", "learning", "metrics")
     )
     task_source.check_loss(learning, task_source.where(root, given.task.name, "learning"), given.loss.name)
+    if "fit" in learning.names and not variation.is_all(given.vary):
+        raise UsageError(
+            f"params.yaml: vary is {variation.in_words(given.vary)}, and fit() has one seed for all that it draws",
+            hint="remove vary in params.yaml, or write model() and loss() in place of fit()",
+        )
     task_source.check_options(data, "prepare", given.data, "data")
     task_source.check_options(learning, "model", given.model, "model")
     where = task_source.where(root, given.task.name, "metrics")

@@ -28,6 +28,7 @@ from assay.metrics import (
     floor_scores,
     metric_definition,
     ran_on_this_machine,
+    reference_findings,
     reported_scores,
     result_files,
     scored_arm,
@@ -68,12 +69,14 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     with ctx.said_by_task("metrics"):
         with progress_line.showing(progress_line.running("evaluate")):
             found, against = _evaluate(ctx, today, own.metrics, versions, standard, part)
+        references = reference_findings.findings(found, ctx.params.judge)
+        found = replace(found, references=reference_findings.in_short(references))
         result_files.write(ctx.layout, found)
         code = ran_on_this_machine.metrics_code(root, ctx.params.task.name)
         ran_on_this_machine.note_code(ctx.run.home, code)
         _note(ctx, found, code)
         write_cases.write(ctx, found)
-        said = (*verdict_lines.lines(ctx, found, against), *_metric_changes(ctx, own, parents, standard))
+        said = (*verdict_lines.lines(ctx, found, against, references), *_metric_changes(ctx, own, parents, standard))
         files.write_text(ctx.layout.verdict, "".join(f"{sanitize_output.lines(line)}\n" for line in said))
 
 
@@ -94,11 +97,13 @@ def _of_script(ctx: StageContext) -> None:
         judged, against = _judged(ctx, candidate, baseline, floors, today, standard)
     version = reported_version.version(ctx.layout.root, ctx.params)
     found = reported_scores.evaluated((own, today), version, (candidate, baseline), floors, judged, ctx.params)
-    found = replace(found, commit=dvc_yaml.parent(ctx.layout.root))
+    references = reference_findings.findings(found, ctx.params.judge)
+    short = reference_findings.in_short(references)
+    found = replace(found, commit=dvc_yaml.parent(ctx.layout.root), references=short)
     result_files.write(ctx.layout, found)
     write_cases.of_script(ctx, found)
     _note(ctx, found, version)
-    said = (*verdict_lines.lines(ctx, found, against), *_metric_changes(ctx, own, parents, standard))
+    said = (*verdict_lines.lines(ctx, found, against, references), *_metric_changes(ctx, own, parents, standard))
     files.write_text(ctx.layout.verdict, "".join(f"{sanitize_output.lines(line)}\n" for line in said))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from assay.core import params_problems
 from assay.core.errors import UsageError
@@ -15,7 +16,7 @@ from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
 from assay.data import storage
 from assay.data.storage import Examples
-from assay.doctor import Report, examine
+from assay.doctor import Report, examine, first_steps
 from assay.doctor.example_draws import MOST
 from assay.replicates.train_and_eval_examples import NEEDED, sample, without
 from assay.runtime import dvc_yaml, files
@@ -48,7 +49,11 @@ def examined(root: Path, params: Params) -> Report:
     precision = device.DTYPES[params.train.precision]
     both = batches.tensors(task, train, few(evaluated, MOST), precision)
     classes = None if train.classes is None else len(train.classes)
-    return examine(**task_parts.arguments(task, params, *both, batches.outputs(train), classes))
+
+    def parts() -> dict[str, Any]:
+        return task_parts.arguments(task, params, *both, batches.outputs(train), classes)
+
+    return first_steps.with_findings(examine(**parts()), first_steps.of_parts(parts))
 
 
 def _part(layout: ProjectPaths, name: str) -> Examples:

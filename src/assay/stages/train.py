@@ -16,11 +16,13 @@ from assay.core.schemas import MeasureRequest
 from assay.data.storage import read_manifest
 from assay.replicates.assemble_measurement import Watch
 from assay.replicates.measure_request import request, today, training_closure, training_code
+from assay.replicates.replicate_cache import ReplicateCache
 from assay.runtime import dvc_yaml, files, source_analysis_cache
 from assay.runtime.stage_setup import StageContext, start
 from assay.stages import script_train
 from assay.stages.measure import measured
 from assay.stages.train_doctor import TrainDoctor
+from assay.stages.train_recorder import TrainRecorder
 
 ARM = "candidate"
 
@@ -55,12 +57,19 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     settings = {"parameters": msgspec.to_builtins(ctx.params), "environment": msgspec.to_builtins(today(ctx))}
     files.write_text(ctx.layout.settings("train"), json.dumps(settings, indent=2) + "\n")
     doctor = TrainDoctor(ctx)
-    watch = Watch(code.check, ctx.unproven, doctor.before, doctor.loop_watch, doctor.loop_seen, doctor.done)
+    recorder = TrainRecorder(ctx)
+
+    def done(store: ReplicateCache) -> None:
+        doctor.done(store)
+        recorder.done(store, asked.replicates)
+
+    watch = Watch(code.check, ctx.unproven, doctor.before, doctor.loop_watch, doctor.loop_seen, recorder.module, done)
     found, unproven = measured(asked, root, watch)
     doctor.diverged(found.replicates)
     for note in found.texts("remark", "caution"):  # the first stage said what is not kept
         print(sanitize_output.line(f"{ARM}: {note}"))
     doctor.write()
+    recorder.write()
     Path(asked.answer).unlink()  # it is inside the record below
     arm = schemas.Arm(
         arm=ARM,

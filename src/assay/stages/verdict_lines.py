@@ -5,24 +5,26 @@ Covers: what `evaluate` keeps and `verdict` prints. Not covered: how a compariso
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
 from assay.changes import strategy_content
-from assay.core import schemas
+from assay.core import schemas, variation
 from assay.metrics import (
     arm_costs,
     below_floor,
     floor_scores,
     new_examples_interval,
+    reference_findings,
     result_files,
     slice_losses,
 )
 from assay.metrics.candidate_verdict import Judgement
+from assay.metrics.reference_findings import NamedReference
 from assay.metrics.result_files import Evaluated
-from assay.report import comparison_text
+from assay.report import comparison_text, reference_text
 from assay.runtime import files
 from assay.runtime.stage_setup import StageContext
 from assay.stats import baseline_drift, cautions, sequential_testing, training_cost
@@ -37,7 +39,9 @@ NO_PREDICTIONS = (
 DIGITS = 4
 
 
-def lines(ctx: StageContext, found: Evaluated, against: int) -> Iterator[str]:
+def lines(
+    ctx: StageContext, found: Evaluated, against: int, references: Sequence[NamedReference] = ()
+) -> Iterator[str]:
     """The verdict and everything that must not be overlooked beside it."""
     judged, ruler_ = found.judgement, found.ruler
     if judged.comparison is None:
@@ -60,6 +64,9 @@ def lines(ctx: StageContext, found: Evaluated, against: int) -> Iterator[str]:
             yield f"{'':11}{NO_PREDICTIONS}"
         yield from futility(ctx, judged, result)
         yield from _cost(ctx, found)
+    if not variation.is_all(vary := _vary(found)):
+        alone = f"replicates differ in {variation.in_words(vary)} alone: the verdict says nothing about other chance"
+        yield f"{'':11}caution: {alone}"
     if found.baseline is None:
         yield from (f"{'':11}{line}" for line in floor_scores.reasons(found.absent_floors))
     for group in found.arms:
@@ -74,8 +81,26 @@ def lines(ctx: StageContext, found: Evaluated, against: int) -> Iterator[str]:
     yield from _drift(named, found, ctx.params.judge.alpha)
     yield from _changes(ctx, named)
     name = ruler_.decides
+    yield from (f"{'':11}{line}" for line in _references(found, references))
     for line in below_floor.lines(found.candidate, found.floors, name, ruler_.metric.direction):
         yield f"{'':11}{line}"
+
+
+def _vary(found: Evaluated) -> Sequence[str]:
+    """What differs between the candidate's replicates."""
+    measured = found.candidate.arm.measurement
+    return variation.varied(measured.purpose) if measured else variation.KINDS
+
+
+def _references(found: Evaluated, references: Sequence[NamedReference]) -> Iterator[str]:
+    """Published numbers, each on a line; below those that this run misses, once, what to look at."""
+    for one in references:
+        asked = one.reference
+        yield from reference_text.lines(one.name, asked.source, asked.value, asked.margin, one.metric, one.finding)
+    if missed := list(reference_findings.failed(references)):
+        facts, sizes = reference_findings.facts(found), {one.reference.examples for one in missed}
+        size = sizes.pop() if len(sizes) == 1 else None
+        yield from reference_text.what_to_look_at(facts.parameters, facts.examples, size, facts.left_out)
 
 
 def _drift(named: AcceptedStrategy, found: Evaluated, alpha: float) -> Iterator[str]:

@@ -21,6 +21,7 @@ from assay.runtime import parent_watch
 from assay.runtime.stage_setup import start
 from assay.stages.train import candidate
 from assay.stages.train_doctor import TrainDoctor
+from assay.stages.train_recorder import TrainRecorder
 
 
 def main(root: Path, arguments: Sequence[str]) -> None:
@@ -40,7 +41,8 @@ def main(root: Path, arguments: Sequence[str]) -> None:
     def late() -> list[str]:
         return [file for file in ctx.unproven() if file not in own]
 
-    watch = Watch(code.check, late, TrainDoctor(ctx, quiet=True).before)  # what it finds is kept for `train` to say
+    doctor, recorder = TrainDoctor(ctx, quiet=True), TrainRecorder(ctx)  # what they find is kept for `train` to say
+    watch = Watch(code.check, late, doctor.before, recorder=recorder.module)
     ahead.train(asked, root, settings, sample, Path(arguments[0]), watch, lambda: os.write(parent, b"."))
 
 

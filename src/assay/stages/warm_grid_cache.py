@@ -18,6 +18,7 @@ from assay.replicates.measure_request import request, training_closure, training
 from assay.runtime import source_analysis_cache
 from assay.runtime.stage_setup import start
 from assay.stages.train_doctor import TrainDoctor
+from assay.stages.train_recorder import TrainRecorder
 from assay.training.grid_cache_warmup import ahead
 
 
@@ -39,4 +40,4 @@ def main(root: Path, arguments: Sequence[str]) -> None:
     def late() -> list[str]:
         return [file for file in ctx.unproven() if file not in own]
 
-    print(ahead(asked, root, settings, late, TrainDoctor(ctx, quiet=True).before))
+    print(ahead(asked, root, settings, late, TrainDoctor(ctx, quiet=True).before, TrainRecorder(ctx).module))

@@ -10,9 +10,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from assay.stats import compare_arms, multiple_comparisons, verdict_rule
+from assay.stats import multiple_comparisons, verdict_rule
 from assay.stats.arm_comparison import Comparison
 from assay.stats.compare_arms import MeasuredArm
+from assay.stats.nuisance_rate import BestOfRates, PairedRule
 
 #: a parameter and one of its values
 LevelKey = tuple[str, object]
@@ -32,6 +33,7 @@ class FactorLevel:
     p_holm: float
     verdict: str  # within the family; "fails" where it did not run or some replicates diverged
     bound: float
+    beside: str = ""  # learning rates of centre and value, where each was tried at several
 
 
 @dataclass(frozen=True)
@@ -60,32 +62,48 @@ def one_factor(
     min_effect: float,
     worst: float | None,
     distinct: bool = False,
+    beside: Mapping[LevelKey, BestOfRates] | None = None,
 ) -> list[Factor]:
     """Parameters in order of their effect. `levels`: None for a value that did not run, which counts as tried.
 
-    `at`: parameter → its value in the centre. Others as in `compare_arms.compare_arms`.
+    `at`: parameter → its value in the centre. `beside`: values that were tried at several learning rates, and are
+    judged by all of them. Others as in `compare_arms.compare_arms`.
     """
+    rated = beside or {}
 
     def compared(level: MeasuredArm, at_level: float) -> Comparison:
-        return compare_arms.compare_arms(
-            centre,
-            level,
-            direction,
-            test=compare_arms.PAIRED,
-            alpha=at_level,
-            min_effect=min_effect,
-            worst=worst,
-            distinct=distinct,
-        )
+        return PairedRule(direction, at_level, min_effect, worst, distinct).compared(centre, level)
 
-    ran = {key: arm for key, arm in levels.items() if arm is not None}
-    alone = {key: compared(arm, alpha) for key, arm in ran.items()}
-    p = [1.0 if found.reason else found.p for found in alone.values()]
+    ran = {key: arm for key, arm in levels.items() if arm is not None or key in rated}
+    alone = {key: rated[key].alone if key in rated else compared(_there(arm), alpha) for key, arm in ran.items()}
+    p = [rated[key].p if key in rated else 1.0 if found.reason else found.p for key, found in alone.items()]
     adjusted = dict(zip(alone, multiple_comparisons.holm([*p, *[1.0] * (len(levels) - len(ran))]), strict=False))
-    strict = {key: compared(arm, alpha / max(1, len(levels))) for key, arm in ran.items()}
-    found = [_level(key, alone.get(key), adjusted.get(key, 1.0), strict.get(key), alpha) for key in levels]
+    strict = {
+        key: alone[key] if key in rated else compared(_there(arm), alpha / max(1, len(levels)))
+        for key, arm in ran.items()
+    }
+    found = [
+        _rated(key, rated[key], adjusted[key], alpha, direction)
+        if key in rated
+        else _level(key, alone.get(key), adjusted.get(key, 1.0), strict.get(key), alpha)
+        for key in levels
+    ]
     factors = [_factor(key, at[key], [one for one in found if one.key == key], direction) for key in at]
     return sorted(factors, key=lambda one: (one.word != MATTERS, -one.effect, one.word == IDLE))
+
+
+def _there(arm: MeasuredArm | None) -> MeasuredArm:
+    assert arm is not None
+    return arm
+
+
+def _rated(key: LevelKey, found: BestOfRates, p_holm: float, alpha: float, direction: str) -> FactorLevel:
+    """A value at its best rate: a difference is shown by all rates together; that there is none is never claimed."""
+    gain = (found.alone.delta or 0.0) * verdict_rule.sign(direction) > 0
+    shown = p_holm <= alpha and gain == found.better
+    word = ("progress" if found.better else "regression") if shown else "inconclusive"
+    beside = f"lr {found.centre_rate:g} → {found.rate:g}"
+    return FactorLevel(*key, found.alone, p_holm, word, math.inf, beside)
 
 
 def _level(
@@ -130,7 +148,7 @@ def _range(centre: object, levels: Sequence[FactorLevel], toward: int) -> tuple[
     worse = {side: any(one.verdict in ("regression", "fails") for one in found) for side, found in sides.items()}
     low, high = (_end(sides[side], side, centre) for side in (-1, 1))
     if toward:  # the best value may lie beyond the one that was tried
-        return (centre, _beyond(high, centre)) if toward > 0 else (_beyond(low, centre), centre)
+        return (centre, beyond(high, centre)) if toward > 0 else (beyond(low, centre), centre)
     if worse[-1] != worse[1]:
         return (low, centre) if worse[1] else (centre, high)
     return low, high
@@ -142,7 +160,7 @@ def _end(levels: Sequence[FactorLevel], side: int, centre: object) -> object:
     return (max if side > 0 else min)(values, key=float) if values else centre  # type: ignore[arg-type]
 
 
-def _beyond(end: object, centre: object) -> object:
+def beyond(end: object, centre: object) -> object:
     """One more step of the same factor; `end` itself for what has no such step, or would leave 0 to 1."""
     if not (_is_number(end) and _is_number(centre) and float(centre) > 0 and float(end) > 0):  # type: ignore[arg-type]
         return end

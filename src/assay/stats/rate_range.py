@@ -1,6 +1,6 @@
 """A range of learning rates from short trainings: where the loss falls most, and from where training breaks.
 
-Covers: the plateau around the best rate, the edge of divergence, three rates to train in full. Pure. Not covered: which
+Covers: the plateau around the best rate, the edge of divergence, rates to train in full. Pure. Not covered: which
 of them is best: a few steps cannot tell, they prefer rates that are too large or too small for a whole training.
 """
 
@@ -47,8 +47,19 @@ def rate_range(losses: Mapping[float, Sequence[float | None]]) -> RateRange | No
     broken = [means[rate] is None or (rate > best and finite[rate] > start) for rate in rates]
     edge = next((rate for place, rate in enumerate(rates) if all(broken[place:])), None)
     ends = {"low": low == rates[0], "high": high == rates[-1]}
-    confirm = tuple(float(f"{rate:.2g}") for rate in (low / BELOW, low, max((low * high) ** 0.5, low * 1.5)))
+    upper = max(best, (low * high) ** 0.5, low * 1.5)
+    confirm = tuple(float(f"{rate:.2g}") for rate in (low / BELOW, (low / BELOW * upper) ** 0.5, upper))
     return RateRange(means, best, low, high, edge, confirm, tuple(name for name, is_open in ends.items() if is_open))
+
+
+def beyond(found: RateRange, chosen: float) -> float | None:
+    """One more rate to train in full where the best of those trained lies at their end; None where it does not, and
+    where training breaks there."""
+    low, *_, high = sorted(found.confirm)
+    if low < chosen < high:
+        return None
+    rate = float(f"{chosen / BELOW if chosen <= low else chosen * BELOW:.2g}")
+    return None if found.edge is not None and rate >= found.edge else rate
 
 
 def _mean(losses: Sequence[float | None]) -> float | None:

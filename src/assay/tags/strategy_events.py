@@ -111,6 +111,7 @@ class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
     library: str = ""  # version of Assay
     fingerprint: str = ""  # of its sources that trained the strategy
     parameters: list[str] = msgspec.field(default_factory=list)  # those of the strategy as they were read: `lr: 0.003`
+    why: str | None = None  # the `-m` of its run; readers of before call a tag with one unverifiable
 
 
 class Attempted(Event, frozen=True, kw_only=True, tag="attempted"):
@@ -134,6 +135,7 @@ class Rejected(Event, frozen=True, kw_only=True, tag="rejected"):
     baseline: str = ""
     changed: list[str] = msgspec.field(default_factory=list)
     measured: RecordedComparison | None = None
+    tried_for: str | None = None  # the `-m` of its run, as above
 
 
 class Revoked(Event, frozen=True, kw_only=True, tag="revoked"):

@@ -52,7 +52,7 @@ def train(
             device.determinism(params.train.deterministic) as nondeterministic,
         ):
             group = ready.group(request, params, progress, nondeterministic)
-            group.before = watch.before
+            group.before, group.recorder = watch.before, watch.recorder
             if _costs_nothing(group):
                 begin()
                 outcomes = group.outcomes()

@@ -26,13 +26,18 @@ from assay.core.params_yaml import Params
 from assay.core.schemas import PREDICTIONS, Divergence, Note
 from assay.data.storage import Examples
 from assay.replicates.replicate_result import OWN_LOOP, Outcome, Point
-from assay.training import batches, loop_data, loop_predictions, random_streams, task_interface
+from assay.training import batches, loop_data, loop_predictions, random_streams, recorded_lanes, task_interface
 from assay.training.example_inputs import DecodeCache
 from assay.training.loop_data import LoopData, LoopParts
 from assay.training.loop_log import LoopLog
 from assay.training.loop_predictions import LoopPredictor
 from assay.training.random_streams import Streams
+from assay.training.recorded_loop import RecordedLoop
 from assay.training.task_interface import Task
+from assay.training.training_spec import Recording
+
+#: why a fit() of the older form is not recorded
+OLDER = "fit(params, data, seed) of the older form is not recorded; fit(params, data, seed, log) is"
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class LoopRun:
     cache: DecodeCache | None = None
     tell: Callable[[Point], None] = lambda _point: None
     note: Callable[[Note], None] = lambda _note: None
+    recording: Recording | None = None
 
     @property
     def given(self) -> dict[str, Any]:
@@ -73,13 +79,17 @@ def is_older_form(task: Task) -> bool:
 def fit(run: LoopRun) -> Outcome:
     """Train and predict. fit() sees the training part alone, what it returns sees inputs alone."""
     if is_older_form(run.task):
-        return _fit_older(run)
+        outcome = _fit_older(run)
+        outcome.recorded = recorded_lanes.impossible(OLDER) if run.recording is not None else b""
+        return outcome
     parts = loop_data.parts(run.task, run.params, run.train, run.evaluated, run.cache)
     data = _data(run, parts)
     log = LoopLog(run.tell, run.remark)
     _seed(run)
     started = time.perf_counter()
-    made = _called(run, data, run.streams.display, log)
+    recorded = RecordedLoop(run.recording)
+    with recorded.watching():
+        made = _called(run, data, run.streams.display, log)
     predictor = _predictor(run, made, "fit", parts)
     began = time.perf_counter()
     predicted = predictor.predictions()
@@ -88,7 +98,9 @@ def fit(run: LoopRun) -> Outcome:
         run.remark(said)
     _check_again(run, predictor, predicted)
     kept = _checked_weights(run, made, parts, predicted)
-    return _outcome(run, ended - started, predicted, kept, (ended - began) / len(run.evaluated))
+    outcome = _outcome(run, ended - started, predicted, kept, (ended - began) / len(run.evaluated))
+    outcome.recorded = recorded.taken(made, parts, predicted, run.task.score is not None, run.streams.display)
+    return outcome
 
 
 def _seed(run: LoopRun) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,9 @@ class BatchShare(NamedTuple):
     share: float  # of the examples of the step
     last: bool  # whether the step is taken with it
 
+
+#: told of rows and their outputs (lanes, rows, …)
+Seen: TypeAlias = Callable[[slice, Tensor], None]
 
 #: a batch that is a step of its own
 WHOLE = BatchShare(1.0, True)
@@ -90,8 +93,17 @@ class Engine(ABC):
         """(lanes,) losses of a batch (batch, …) that all lanes share, in evaluation mode."""
 
     @abstractmethod
+    def outputs_and_losses(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """(lanes, batch, …) outputs and the same losses as `losses`, of one forward pass."""
+
+    @abstractmethod
     def buffers(self) -> dict[str, Tensor]:
         """What the model keeps besides trained parameters, (lanes, …) each: the very storage, not a copy."""
+
+    @abstractmethod
+    def lane_copy(self, lane: int) -> nn.Module:
+        """The module of one lane in evaluation mode, with whatever it keeps beside its tensors copied: a forward pass
+        of it changes nothing here. Its parameters are those of the lane, in the same memory."""
 
     def step(self, inputs: Tensor, targets: Tensor, lr: float, step: int, batch: BatchShare = WHOLE) -> Tensor:
         """One batch of all lanes, and a training step with the last batch of one; (lanes,) losses.
@@ -144,13 +156,19 @@ class Engine(ABC):
     def apply(self, lr: float, step: int) -> None:
         self.update.apply(self.theta, self.grad, self.slots, lr, step)
 
-    def mean_losses(self, inputs: Inputs, targets: Tensor) -> Tensor:
-        """(lanes,) mean loss over all examples."""
+    def mean_losses(self, inputs: Inputs, targets: Tensor, seen: Seen | None = None) -> Tensor:
+        """(lanes,) mean loss over all examples; `seen` is given the rows and outputs (lanes, rows, …) of each batch."""
         total, place = torch.zeros(self.lanes, 1, dtype=torch.float64), self.theta.device
         with torch.no_grad(), random_streams.untouched():
             for start in range(0, len(targets), self.portion):
                 part = slice(start, start + self.portion)
-                found = self.losses(example_batch.moved(inputs[part], place), targets[part].to(place)).double().cpu()
+                batch = example_batch.moved(inputs[part], place), targets[part].to(place)
+                if seen is None:
+                    found = self.losses(*batch)
+                else:
+                    made, found = self.outputs_and_losses(*batch)
+                    seen(part, made)
+                found = found.double().cpu()
                 total = total + found.reshape(self.lanes, -1) * len(targets[part])
         mean = total / len(targets)
         return mean if self.loss.names else mean[:, 0]

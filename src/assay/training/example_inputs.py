@@ -107,16 +107,27 @@ def _as_tensor(array: NDArray[Any]) -> Tensor:
 def _transformed(task: Task, parts: Sequence[Examples]) -> list[Tensor]:
     """All parts through a scikit-learn transformer that is fitted on the first, the training part, alone."""
     given = [raw_rows(part) for part in parts]
-    maker = task.transform
-    fitted = copy.deepcopy(maker) if hasattr(maker, "fit") else task.call("transform")
-    if not (hasattr(fitted, "fit") and hasattr(fitted, "transform")):
-        problem = f"transform() returns {type(fitted).__name__}"
-        raise task.refuse(problem, "something with fit() and transform(), as scikit-learn has them")
-    steps = [lambda: fitted.fit(given[0]).transform(given[0])]
-    steps += [partial(fitted.transform, other) for other in given[1:]]
     with random_streams.untouched():
         random_streams.seed_globals(0)  # what draws by chance is the same for all replicates and arms
-        return [_numbers(task, step) for step in steps]
+        fitted = _fitted(task, given[0])
+        return [_numbers(task, partial(fitted.transform, rows)) for rows in given]
+
+
+def fitted_transformer(task: Task, train: Examples) -> Any:
+    """The task's transformer as training fits it, on the examples that train. Raises UsageError."""
+    with random_streams.untouched():
+        random_streams.seed_globals(0)
+        return _fitted(task, raw_rows(train))
+
+
+def _fitted(task: Task, rows: Any) -> Any:
+    maker = task.transform
+    found = copy.deepcopy(maker) if hasattr(maker, "fit") else task.call("transform")
+    if not (hasattr(found, "fit") and hasattr(found, "transform")):
+        problem = f"transform() returns {type(found).__name__}"
+        raise task.refuse(problem, "something with fit() and transform(), as scikit-learn has them")
+    task.guarded("transform", lambda: found.fit(rows))
+    return found
 
 
 def raw_rows(part: Examples) -> Any:

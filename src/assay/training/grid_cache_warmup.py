@@ -35,10 +35,12 @@ def ahead(
     changes: Sequence[Mapping[str, Any]],
     late: Callable[[], list[str]] = list,
     before: Callable[[RequestRun], None] = ignored,
+    recorder: str = "",
 ) -> int:
     """Train what `request` lacks under each of `changes` (dotted key → value) and can share lanes; how many replicates.
 
-    `late` tells modules imported meanwhile that nobody had seen; `before` is given each group that is about to train.
+    `late` tells modules imported meanwhile that nobody had seen; `before` is given each group that is about to train;
+    `recorder` is the module that takes down what the first network of each is given and says.
     Raises UsageError for what the task, the parameters or the data get wrong.
     """
     content = dvc_yaml.parameters(root)
@@ -50,7 +52,7 @@ def ahead(
             same.append(settings)
     batch = max(2, LANES // len(request.replicates))
     parts = (same[start : start + batch] for same in families.values() for start in range(0, len(same), batch))
-    return sum(_family(request, root, part, late, before) for part in parts if len(part) > 1)
+    return sum(_family(request, root, part, late, before, recorder) for part in parts if len(part) > 1)
 
 
 def _alike(params: Params) -> bytes:
@@ -64,6 +66,7 @@ def _family(
     same: Sequence[Params],
     late: Callable[[], list[str]],
     before: Callable[[RequestRun], None],
+    recorder: str,
 ) -> int:
     ready = prepare(request, root, same[0], samples.read(request, same[0]))
     if ready.task.fit is not None:
@@ -74,7 +77,7 @@ def _family(
         with device.products(train.precision), device.determinism(train.deterministic) as nondeterministic:
             groups = [ready.group(request, settings, progress, nondeterministic) for settings in same]
             for group in groups:
-                group.before = before
+                group.before, group.recorder = before, recorder
             return mixed_settings.train(groups, progress, late)
     finally:
         progress.close()

@@ -15,6 +15,7 @@ from assay.core.params_yaml import Params
 from assay.core.schemas import FOREGROUND, MeasureRequest, Note
 from assay.replicates import safetensors_check
 from assay.replicates.assemble_measurement import ignored
+from assay.replicates.printed_lines import PrintedLog
 from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Progress
@@ -22,9 +23,6 @@ from assay.training import custom_fit, loop_checkpoints, replicate_process
 from assay.training.loop_checkpoints import LoopCheckpoints
 from assay.training.random_streams import Streams
 from assay.training.replicate_process import ReadyJob, ReplicateAnswer, ReplicateJob
-
-#: lines that a replicate prints which the log keeps
-MOST_LINES = 20_000
 
 
 class LoopReplicates:
@@ -38,27 +36,32 @@ class LoopReplicates:
         self.peak_memory = 0
 
     def train(
-        self, numbers: Sequence[int], watch: str = "", seen: Callable[[list[dict[str, Any]]], None] = ignored
+        self,
+        numbers: Sequence[int],
+        watch: str = "",
+        seen: Callable[[list[dict[str, Any]]], None] = ignored,
+        recorder: str = "",
     ) -> None:
-        """Train these and hand each to the progress, which keeps it. `watch` names the module that watches the first of
-        them; `seen` is given what it found."""
+        """Train these and hand each to the progress, which keeps it. `watch` and `recorder` name the modules that watch
+        and record the first of them; `seen` is given what the watch found."""
         if len(numbers) > 1 and self.request.execution != FOREGROUND:
             replicate_process.warm_up()
         for place, number in enumerate(numbers):
-            found = self._train(number, "" if place else watch)
+            found = self._train(number, *(("", "") if place else (watch, recorder)))
             if found:
                 seen(found)
 
-    def _train(self, number: int, watch: str) -> list[dict[str, Any]]:
+    def _train(self, number: int, watch: str, recorder: str) -> list[dict[str, Any]]:
         """Train one; once it is kept its checkpoints have done their work."""
         with loop_checkpoints.checkpoints(self.request.cache, self.store.names, number) as kept:
-            heard = _Heard(self, number, kept)
+            heard = _Heard(self, number, kept, self.request.logs)
             if kept.resumes:
                 self.progress.say(f"replicate {number} resumes from what an interrupted run left in data.checkpoints")
-            answer = self._answer(
-                ReplicateJob(self.request, self.params, self.ready.task.root, number, kept.folder, watch=watch), heard
-            )
+            root = self.ready.task.root
+            job = ReplicateJob(self.request, self.params, root, number, kept.folder, watch=watch, recorder=recorder)
+            answer = self._answer(job, heard)
             assert answer.outcome is not None
+            self.store.remember(heard.printed.close(), "printed", number)
             self.progress.finished(replace(answer.outcome, curve=heard.curve))
             if not any(note.kind == "uncached" for note in self.store.notes):
                 kept.clear()
@@ -74,7 +77,7 @@ class LoopReplicates:
             job = ReplicateJob(
                 self.request, self.params, self.ready.task.root, outcome.number, unused.folder, outcome.weights
             )
-            outcome.predictions = self._answer(job, _Heard(self, outcome.number, unused)).predictions
+            outcome.predictions = self._answer(job, _Heard(self, outcome.number, unused, "")).predictions
         assert outcome.predictions is not None
         outcome.diverged = outcome.diverged or custom_fit.divergence(outcome.predictions)
 
@@ -91,11 +94,11 @@ class LoopReplicates:
 class _Heard:
     """What one replicate tells while it runs."""
 
-    def __init__(self, group: LoopReplicates, number: int, kept: LoopCheckpoints) -> None:
+    def __init__(self, group: LoopReplicates, number: int, kept: LoopCheckpoints, logs: str) -> None:
         self.group, self.number, self.kept = group, number, kept
+        self.printed = PrintedLog(logs, number)
         self.seed = Streams(group.request.seed, group.request.purpose, number).display
         self._points: dict[float, Point] = {}
-        self._lines = 0
         for point in kept.points():
             self._take(point)
 
@@ -108,13 +111,12 @@ class _Heard:
             if event not in self.group.store.notes:
                 self.group.store.notes.append(event)
         elif event.strip():
-            self._lines += 1
-            if self._lines <= MOST_LINES:
-                self.group.progress.log(f"replicate {self.number} | {sanitize_output.line(event)}")
+            line = sanitize_output.line(event)
+            if self.printed.take(line):
+                self.group.progress.log(f"replicate {self.number} | {line}")
 
     def close(self) -> None:
-        if self._lines > MOST_LINES:
-            more = self._lines - MOST_LINES
+        if more := self.printed.left_out:
             self.group.progress.log(f"replicate {self.number} | … {more} more lines, which are not kept")
 
     @property

@@ -7,6 +7,7 @@ for the rest only when it has nothing left to do, so that none waits for one tha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,21 +15,23 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
+from msgspec import UNSET
 
 from assay.core.params_yaml import Params
 from assay.core.schemas import FOREGROUND, PREDICTIONS, Divergence, MeasureRequest
+from assay.data import holdout_split
 from assay.data.storage import Examples
 from assay.replicates.assemble_measurement import ignored
 from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.training_progress import Progress
-from assay.training import batches, device, model_init, run_replicates, training_loop
+from assay.training import batches, device, model_init, run_replicates, soft_targets, training_loop
 from assay.training.checkpoint import Checkpoints
 from assay.training.example_inputs import DecodeCache
 from assay.training.loop_replicates import LoopReplicates
 from assay.training.replicate_process import ReadyJob
 from assay.training.task_interface import Task
-from assay.training.training_spec import TrainingPlan
+from assay.training.training_spec import Recording, TrainingPlan
 from assay.training.vmap import equivalence_check
 
 
@@ -58,6 +61,7 @@ class RequestRun:
         self.before: Callable[[RequestRun], None] = ignored  # called once something is about to train
         self.loop_watch: Callable[[], str] = str  # module that watches a loop of the task's own
         self.loop_seen: Callable[[list[dict[str, Any]]], None] = ignored
+        self.recorder = ""  # module that takes down what one network is given and says
         progress.keep = self.keep
 
     def outcomes(self) -> list[Outcome]:
@@ -115,9 +119,17 @@ class RequestRun:
         if self.task.fit is None:
             asked = self.request.execution
             execution = "sequential" if asked == FOREGROUND else asked
-            run_replicates.run(self.plan, self.request.replicates, numbers, execution, self.progress, self.store)
+            plan = replace(self.plan, recording=self.recording(numbers))
+            run_replicates.run(plan, self.request.replicates, numbers, execution, self.progress, self.store)
             return
-        self.loop.train(numbers, self.loop_watch(), self.loop_seen)
+        recording = self.recording(numbers)
+        self.loop.train(numbers, self.loop_watch(), self.loop_seen, recording.module if recording else "")
+
+    def recording(self, numbers: Sequence[int]) -> Recording | None:
+        """What is taken down while `numbers` train: the first of them, unless a replicate at hand has it already."""
+        if not self.recorder or not numbers or any(self.store.recorded(one) for one in self.request.replicates):
+            return None
+        return Recording.of(self.recorder, numbers[0], self.evaluated)
 
     def note_start(self) -> None:
         """Keep with the replicates that all of them begin with the same weights, if they do."""
@@ -157,17 +169,24 @@ class RequestRun:
     def plan(self) -> TrainingPlan:
         dtype = device.DTYPES[self.settings.train.precision]
         cache = DecodeCache(Path(self.request.cache), self.request.environment) if self.request.cache else None
-        train, evaluate = batches.tensors(self.task, self.train, self.evaluated, dtype, cache)
+        parts = [self.train, self.evaluated]
+        if (share := self.settings.train.holdout) is not UNSET:
+            held = holdout_split.held_out(self.train, share, self.settings.split)
+            parts = [self.train.take(~held), self.evaluated, self.train.take(held)]
+        soft = soft_targets.read(self.task.root, self.settings.train, parts[0], dtype)
+        train, evaluate, *held_out = [one.to(self.device) for one in batches.of_parts(self.task, parts, dtype, cache)]
         return TrainingPlan(
             task=self.task,
             params=self.settings,
             device=self.device,
             seed=self.request.seed,
             purpose=self.request.purpose,
-            train=train.to(self.device),
-            evaluate=evaluate.to(self.device),
+            train=train,
+            evaluate=evaluate,
             classes=None if self.evaluated.classes is None else len(self.evaluated.classes),
             outputs=batches.outputs(self.train),
+            soft=None if soft is None else soft.to(train.targets.device),
+            holdout=held_out[0] if held_out else None,
             checkpoints=self._checkpoints(),
         )
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from assay.core import train_section
+from assay.core import train_section, variation
 from assay.core.loss_section import LOSSES
 from assay.core.params_yaml import Params
 from assay.core.schemas import Note
@@ -41,13 +42,13 @@ def module(plan: TrainingPlan, number: int, masks: Masks) -> nn.Module:
     Leaves the global generators as the replicate's training starts with them.
     """
     streams = plan.streams(number)
-    random_streams.seed_globals(streams.display, streams.integer("init"))
+    random_streams.seed_globals(streams.of_globals("init"), streams.integer("init"))
     made = task_interface.build(plan.task, plan.train.shape, plan.outputs, plan.params.model)
     made = task_interface.shaped(plan.task, dropout.install(made, masks), plan.train.inputs[:2])
     set_weights(plan.task, made, plan.params, plan.train.targets, plan.classes)
     made = device.cast(made, plan.device, device.DTYPES[plan.params.train.precision])
     parameter_groups.freeze(made, plan.params.train)
-    random_streams.seed_globals(streams.display)
+    random_streams.seed_globals(streams.of_globals("augment", "dropout"))
     return made
 
 
@@ -64,7 +65,7 @@ def same_start(plan: TrainingPlan, numbers: Sequence[int]) -> Note | None:
     A linear model from zero and a fine-tuning do so by design, a seed that model() sets itself by accident. Two
     replicates tell; whatever model() draws, the global generators stay as they were.
     """
-    if len(numbers) < 2:
+    if len(numbers) < 2 or "init" not in variation.varied(plan.purpose):  # there it is meant, and said elsewhere
         return None
     with random_streams.untouched():
         starts, reseeded = zip(*(_start(plan, number) for number in numbers[:2]), strict=True)
@@ -79,7 +80,7 @@ def same_start(plan: TrainingPlan, numbers: Sequence[int]) -> Note | None:
 def _start(plan: TrainingPlan, number: int) -> tuple[str, bool]:
     """Hash of the weights that this replicate begins with, and whether model() seeded torch itself."""
     seed = plan.streams(number).integer("init")
-    random_streams.seed_globals(plan.streams(number).display, seed)
+    random_streams.seed_globals(plan.streams(number).of_globals("init"), seed)
     made = task_interface.build(plan.task, plan.train.shape, plan.outputs, plan.params.model)
     if any(nn.parameter.is_lazy(one) for one in made.parameters()):
         return "", False  # it has no weights yet
@@ -110,6 +111,9 @@ def check(plan: TrainingPlan) -> None:
             task_interface.probe(plan.task, made, inputs, targets, plan.classes)
             loss_terms.check(plan.task, settings, plan.task.call("loss", made(inputs), targets))
             _check_mixing(plan, made, inputs, targets)
+            if plan.soft is not None:
+                outputs = made(inputs).detach()
+                _check_soft(plan, _one_hot(targets, plan, outputs), outputs, targets, "train.soft_targets")
         task_interface.check_storable(plan.task, made)
 
 
@@ -138,6 +142,11 @@ def _check_mixing(plan: TrainingPlan, made: nn.Module, inputs: Any, targets: Ten
         raise plan.task.refuse(f"train.cutmix is for images, and inputs are {tuple(inputs.shape)}", "(B, …, H, W)")
     if plan.classes is not None:
         _check_soft(plan, mixing.soft(targets, inputs.dtype), made(inputs).detach(), targets, option)
+
+
+def _one_hot(targets: Tensor, plan: TrainingPlan, outputs: Tensor) -> Tensor:
+    assert plan.classes is not None
+    return functional.one_hot(targets, plan.classes).to(outputs.dtype)
 
 
 def _check_soft(plan: TrainingPlan, soft: Tensor, outputs: Tensor, targets: Tensor, option: str) -> None:

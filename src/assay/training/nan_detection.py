@@ -35,13 +35,14 @@ class Monitor:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.diverged: list[Divergence | None] = [None] * engine.lanes
+        self.ended = [False] * engine.lanes  # lanes that stopped early: what becomes of them counts no more
         self.cuda = engine.theta.device.type == "cuda"
         self._pending: _LossReading | None = None
 
     @property
     def over(self) -> bool:
         """Whether no lane is left."""
-        return None not in self.diverged
+        return all(where is not None or ended for where, ended in zip(self.diverged, self.ended, strict=True))
 
     def look(self, epoch: int, step: int, losses: Tensor) -> None:
         """Take note of one step, after its update."""
@@ -78,7 +79,7 @@ class Monitor:
         if look.ready is not None:
             look.ready.synchronize()
         for lane, (loss, grad, theta) in enumerate(look.sums.T.tolist()):
-            if self.diverged[lane] is not None or all(map(math.isfinite, (loss, grad, theta))):
+            if self.diverged[lane] is not None or self.ended[lane] or all(map(math.isfinite, (loss, grad, theta))):
                 continue
             tensor = self._culprit(lane, loss, grad)
             if tensor:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from assay.core import variation
 from assay.replicates import replicate_seeds
 
 
@@ -39,6 +40,12 @@ class Streams:
     def display(self) -> int:
         """The 32-bit seed shown for this replicate, and given to the global generators."""
         return replicate_seeds.display(self.seed, self.purpose, self.number)
+
+    def of_globals(self, *kinds: str) -> int:
+        """32 bits for the global generators while `kinds` are drawn: shared by replicates where none of them varies."""
+        if set(kinds).isdisjoint(variation.varied(self.purpose)):
+            return replicate_seeds.display(self.seed, replicate_seeds.SHARED, 0)
+        return self.display
 
     def order(self, epoch: int, examples: int) -> np.ndarray[Any, np.dtype[np.int64]]:
         """(examples,) the order in which this epoch visits them."""

@@ -30,6 +30,7 @@ from assay.training.custom_fit import LoopRun
 from assay.training.example_inputs import DecodeCache
 from assay.training.random_streams import Streams
 from assay.training.task_interface import Task
+from assay.training.training_spec import Recording
 
 _BREAKPOINT = UsageError(
     "a breakpoint found no terminal: each replicate is a process of its own", hint="assay check --stage train"
@@ -49,6 +50,7 @@ class ReplicateJob(NamedTuple):
     checkpoints: Path
     weights: bytes | None = None
     watch: str = ""  # module that watches the loop, by its name
+    recorder: str = ""  # module that takes down what its network is given, by its name
 
 
 class ReadyJob(NamedTuple):
@@ -145,6 +147,7 @@ def _answer(job: ReplicateJob, ready: ReadyJob, tell: Callable[[Any], None]) -> 
         cache=DecodeCache(Path(request.cache), request.environment) if request.cache else None,
         tell=tell,
         note=tell,
+        recording=Recording.of(job.recorder, job.number, ready.evaluated) if job.recorder else None,
     )
     with (
         device.products(train.precision),

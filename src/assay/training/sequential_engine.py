@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Sequence
 from typing import Any
@@ -63,14 +64,22 @@ class Sequential(Engine):
         return made[None]
 
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        return self.outputs_and_losses(inputs, targets)[1]
+
+    def outputs_and_losses(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         self.module.eval()
         with device.autocast(self.theta.device, self.precision):
-            return self.loss(self.module(inputs), targets).detach()[None]
+            made: Tensor = self.module(inputs)
+            return made.detach()[None], self.loss(made, targets).detach()[None]
 
     def buffers(self) -> dict[str, Tensor]:
         frozen = {name: one for name, one in self.module.named_parameters() if not one.requires_grad}
         kept = {**frozen, **dict(self.module.named_buffers())}
         return {name: tensor.detach()[None] for name, tensor in kept.items()}
+
+    def lane_copy(self, lane: int) -> nn.Module:
+        shared = [self.masks, *self.module.parameters()]
+        return copy.deepcopy(self.module, {id(one): one for one in shared}).eval()
 
     def state(self) -> dict[str, Any]:
         return {**super().state(), "optimizer": self.optimizer.state_dict() if self.optimizer else None}

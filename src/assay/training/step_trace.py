@@ -59,7 +59,7 @@ def trace(request: TraceRequest, root: Path) -> Trace:
 def _states(request: TraceRequest, params: Params, given: Examples, root: Path) -> list[dict[str, str]]:
     """Before the first step, and after each; the last holds what the model predicts by then."""
     task = configured_task.load(params, root, given)
-    few = sample(given, params.train.sample)
+    few = sample(given, params.train.sample, stratify=params.train.stratify)
     few = few.take(np.arange(min(len(few), request.steps * params.train.batch_size)))
     with (
         device.threads(1),

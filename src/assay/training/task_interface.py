@@ -106,14 +106,8 @@ def load(name: str, root: Path, model_parameters: Mapping[str, Any], ready_loss:
 
     It needs no loss() where params.yaml names a ready one.
     """
-    file = task_source.where(root, name, "learning")
-    module = _import(name, root)
-    members = {member: getattr(module, member) for member in MEMBERS if callable(getattr(module, member, None))}
-    if "fit" not in members:
-        members.pop("load", None)  # a helper of that name, which is none of ours
-    if hasattr(getattr(module, "transform", None), "fit"):
-        members["transform"] = module.transform
-    task = Task(name=name, file=file, root=root, **members)
+    members = _members(_import(name, root))
+    task = Task(name=name, file=task_source.where(root, name, "learning"), root=root, **members)
     if task.fit is None:
         for required in ("model", "loss"):
             if getattr(task, required) is None and not (required == "loss" and ready_loss):
@@ -123,6 +117,20 @@ def load(name: str, root: Path, model_parameters: Mapping[str, Any], ready_loss:
             continue
         _check_signature(task, member, function, model_parameters if member == "model" else {})
     return task
+
+
+def of_module(module: ModuleType, name: str, file: str) -> Task:
+    """The task in a module that was imported from elsewhere, as it was checked when it trained."""
+    return Task(name=name, file=file, **_members(module))
+
+
+def _members(module: ModuleType) -> dict[str, Any]:
+    members = {member: getattr(module, member) for member in MEMBERS if callable(getattr(module, member, None))}
+    if "fit" not in members:
+        members.pop("load", None)  # a helper of that name, which is none of ours
+    if hasattr(getattr(module, "transform", None), "fit"):
+        members["transform"] = module.transform
+    return members
 
 
 def _import(name: str, root: Path) -> ModuleType:

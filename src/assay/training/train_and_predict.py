@@ -59,6 +59,7 @@ def trained(
         ):
             group = ready.group(request, params, progress, nondeterministic)
             group.before, group.loop_watch, group.loop_seen = watch.before, watch.loop_watch, watch.loop_seen
+            group.recorder = watch.recorder
             outcomes = group.outcomes()
             watch.done(group.store)
         training = timing.mark("training")

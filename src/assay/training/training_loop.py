@@ -17,9 +17,12 @@ from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Watcher
 from assay.training import device, loss_terms, task_interface
 from assay.training.checkpoint import Saver
+from assay.training.data_wait import DataWait
+from assay.training.early_stopping import EarlyStopping
 from assay.training.engine import BatchShare, Engine
 from assay.training.nan_detection import Monitor
 from assay.training.random_streams import Globals
+from assay.training.recorded_lanes import RecordedLanes
 from assay.training.schedules import Schedule
 from assay.training.training_spec import TrainingPlan
 
@@ -47,6 +50,7 @@ class Training:
         self.streams = [plan.streams(number) for number in numbers]
         self.feed = plan.feed(numbers, plan.params.machine.loaders)
         self.monitor = Monitor(engine)
+        self.stopping = None if plan.holdout is None else EarlyStopping(engine, self.settings.patience)
         self.saver = Saver(plan.checkpoints, numbers, engine.execution)
         self.steps = self.settings.epochs * self.feed.steps  # batches, of which `accumulate` make a step of the rule
         self.step = 0  # done so far
@@ -57,15 +61,20 @@ class Training:
         self.started = time.perf_counter()
         self.warming = engine.compiled is not None
         self.refused = False  # whether the log says that it was not compiled
+        self.recorded: RecordedLanes | None = None  # until it runs
+        self.wait = DataWait(progress.log)
 
     def run(self) -> None:
+        self.recorded = RecordedLanes(self.plan, self.engine, [stream.number for stream in self.streams], self.step)
         while self.step < self.steps and not self.monitor.over:
             self._epoch(self.step // self.feed.steps + 1)
 
     def _epoch(self, epoch: int) -> None:
         """What is left of an epoch (from 1)."""
-        for inputs, targets in self.feed.epoch(epoch, self.step % self.feed.steps):
+        for inputs, targets in self.wait.batches(self.feed.epoch(epoch, self.step % self.feed.steps)):
             self.step += 1
+            if self.recorded is not None and self.recorded.waiting:
+                self.recorded.batch(epoch, self.step, inputs, targets)
             lr = self.schedule.rate(self._update)
             losses = self._compiling(inputs, targets, lr) if self.warming else self._step(inputs, targets, lr)
             self.monitor.look(epoch, self.step, loss_terms.minimised(losses))
@@ -127,12 +136,18 @@ class Training:
         sizes = torch.tensor([end - start for start, end in self.feed.cuts], dtype=torch.float64)
         training = torch.stack(self.losses).double().cpu().movedim(0, -1) @ (sizes / sizes.sum())
         with self.engine.judged():
-            validation = self.engine.mean_losses(self.plan.evaluate.inputs, self.plan.evaluate.targets)
+            seen = None if self.recorded is None else self.recorded.follower(epoch)
+            validation = self.engine.mean_losses(self.plan.evaluate.inputs, self.plan.evaluate.targets, seen)
+            if seen is not None and self.recorded is not None:
+                self.recorded.epoch(epoch)
+            held, ended = self._held(epoch)
         self.losses = []
         for lane, curve in enumerate(self.curves):
-            if self.monitor.diverged[lane] is None:
-                curve.append(self._point(epoch, training[lane], validation[lane]))
+            if self.monitor.diverged[lane] is None and not self.monitor.ended[lane]:
+                curve.append(self._point(epoch, training[lane], validation[lane], held[lane]))
+        self.monitor.ended = ended
         self._show(epoch)
+        self.wait.tell(epoch, last=epoch == self.settings.epochs or self.monitor.over)
         self._not_compiled()
         busy = device.utilisation(self.plan.device)
         if busy is not None:
@@ -140,16 +155,25 @@ class Training:
                 f"epoch {epoch}: accelerator {busy} % busy, peak memory {device.peak_memory(self.plan.device)} bytes"
             )
 
-    def _point(self, epoch: int, training: Tensor, validation: Tensor) -> Point:
-        """Losses of one lane, () each, or (1 + T,) with their terms."""
+    def _held(self, epoch: int) -> tuple[list[dict[str, float]], list[bool]]:
+        """Each lane's loss of the holdout by its name in the curves, and whether the lane has ended."""
+        if self.stopping is None or self.plan.holdout is None:
+            return [{} for _ in self.curves], self.monitor.ended
+        losses = loss_terms.minimised(self.engine.mean_losses(self.plan.holdout.inputs, self.plan.holdout.targets))
+        out = [where is not None or done for where, done in zip(self.monitor.diverged, self.monitor.ended, strict=True)]
+        ended = self.stopping.look(epoch, losses, out)
+        return [{"holdout": loss} for loss in losses.tolist()], ended
+
+    def _point(self, epoch: int, training: Tensor, validation: Tensor, more: dict[str, float]) -> Point:
+        """Losses of one lane, () each, or (1 + T,) with their terms, and `more` of the epoch."""
         names = self.engine.loss.names
         if not names:
-            return Point(epoch, float(training), float(validation))
+            return Point(epoch, float(training), float(validation), more)
         both = {"train": training[1:], "validation": validation[1:]}
-        more = {
+        terms_of = {
             f"{part} {name}": float(one) for part, terms in both.items() for name, one in zip(names, terms, strict=True)
         }
-        return Point(epoch, float(training[0]), float(validation[0]), more)
+        return Point(epoch, float(training[0]), float(validation[0]), terms_of | more)
 
     def _show(self, epoch: int) -> None:
         self.progress.points(
@@ -166,6 +190,8 @@ class Training:
             return self._outcomes()
 
     def _outcomes(self) -> list[Outcome]:
+        if self.stopping is not None:
+            self.stopping.give()
         began = time.perf_counter()
         predicted = predict(self.plan, self.engine)
         ended, lanes = time.perf_counter(), len(self.streams)
@@ -182,15 +208,21 @@ class Training:
                     seed=stream.display,
                     execution=self.engine.execution,
                     seconds=share,
-                    steps=where.step if where else self.steps,
+                    steps=where.step if where else self._steps(lane),
                     weights=safetensors.torch.save(self.engine.weights(lane)),
                     curve=self.curves[lane],
                     predictions=predicted[lane],
                     diverged=where,
                     inference=inference,
+                    recorded=b"" if self.recorded is None else self.recorded.taken(lane),
+                    kept_epoch=None if self.stopping is None else self.stopping.best[lane],
                 )
             )
         return found
+
+    def _steps(self, lane: int) -> int:
+        """Batches until the end of a lane, which may have stopped before others."""
+        return len(self.curves[lane]) * self.feed.steps if self.monitor.ended[lane] else self.steps
 
     def state(self) -> dict[str, Any]:
         """Everything that the rest of the training depends on."""
@@ -203,6 +235,8 @@ class Training:
                 [(one.epoch, one.train, one.validation, dict(one.more)) for one in curve] for curve in self.curves
             ],
             "diverged": [where and (where.epoch, where.step, where.tensor) for where in self.monitor.diverged],
+            "ended": self.monitor.ended,
+            "stopping": self.stopping and self.stopping.state(),
             "engine": self.engine.state(),
             "feed": self.feed.state(),
             "globals": Globals().state(),
@@ -217,6 +251,9 @@ class Training:
         self.losses = [one.to(self.engine.theta.device) for one in self.losses]
         self.curves = [[Point(*one) for one in curve] for curve in state["curves"]]
         self.monitor.diverged = [where and Divergence(*where) for where in state["diverged"]]
+        self.monitor.ended = [*state["ended"]]
+        if self.stopping is not None:
+            self.stopping.restore(state["stopping"])
         self.engine.restore(state["engine"])
         self.feed.restore(state["feed"])
         Globals.of(state["globals"]).restore()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from msgspec import UNSET
 
+from assay.core import variation
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest
@@ -49,11 +49,11 @@ def prepare(request: MeasureRequest, root: Path, params: Params, sample: Example
     """Load the task of `root` for what was read. Raises UsageError for what is wrong in it."""
     with fork_safety.without_driver() if _has_fit(root, params) else nullcontext():
         task = configured_task.load(params, root, sample.train)
+    if task.fit is not None and not variation.is_all(vary := variation.varied(request.purpose)):
+        raise UsageError(
+            f"vary is {variation.in_words(vary)}, and fit() in {task.file} has one seed for all that it draws",
+            hint="remove vary in params.yaml",
+        )
     if task.fit is not None:  # its processes ask for the device: where this one did, they could not be copies of it
         return Prepared(task, torch.device("cpu"), sample)
-    if params.train.holdout is not UNSET:
-        raise UsageError(
-            f"params.yaml: train.holdout is {params.train.holdout:g}, and {task.file} has no fit() that would read it",
-            hint="remove train.holdout, or write fit(params, data, seed, log)",
-        )
     return Prepared(task, device.choose(request.device), sample)

@@ -34,7 +34,7 @@ from assay.training.checkpoint import Checkpoints
 from assay.training.chosen_loss import Chosen
 from assay.training.model_inputs import MappedInputs, Preprocessing
 from assay.training.task_interface import Task
-from assay.training.training_spec import TrainingPlan
+from assay.training.training_spec import Recording, TrainingPlan
 
 #: what trains in a worker: (plan, numbers, chunk, progress, notes) → outcomes
 Train = Callable[[TrainingPlan, Sequence[int], int, Watcher, list[Note]], list[Outcome]]
@@ -48,19 +48,21 @@ class _Parcel:
     params: Params
     seed: int
     purpose: str
-    arrays: list[NDArray[Any]]  # inputs and targets of both parts
+    arrays: list[NDArray[Any]]  # inputs and targets of each part, the holdout last
+    soft: NDArray[Any] | None
     statistics: tuple[dict[str, Tensor], ...] | None  # where inputs are preprocessed batch by batch
     classes: int | None
     outputs: int | dict[str, int]
     parts: tuple[TargetPart, ...] | None
     ready_loss: Chosen | None
     checkpoints: Checkpoints | None
+    recording: Recording | None
     threads: int
 
     @classmethod
     def of(cls, plan: TrainingPlan) -> _Parcel:
         arrays, statistics = [], None
-        for part in (plan.train, plan.evaluate):
+        for part in (plan.train, plan.evaluate, *([plan.holdout] if plan.holdout else [])):
             mapped = part.inputs if isinstance(part.inputs, MappedInputs) else None
             statistics = mapped.ready.statistics if mapped else None
             raw = mapped.raw if mapped else part.inputs
@@ -72,30 +74,35 @@ class _Parcel:
             seed=plan.seed,
             purpose=plan.purpose,
             arrays=arrays,
+            soft=None if plan.soft is None else plan.soft.cpu().numpy(),
             statistics=statistics,
             classes=plan.classes,
             outputs=plan.outputs,
             parts=plan.task.parts,
             ready_loss=plan.task.ready_loss,
             checkpoints=plan.checkpoints,
+            recording=plan.recording,
             threads=torch.get_num_threads(),
         )
 
     def plan(self) -> TrainingPlan:
         task = configured_task.again(self.params, self.root, (self.parts, self.ready_loss))
         tensors = [torch.from_numpy(array) for array in self.arrays]
-        train, evaluate = (self._part(task, *tensors[start : start + 2]) for start in (0, 2))
+        parts = [self._part(task, *tensors[start : start + 2]) for start in range(0, len(tensors), 2)]
         return TrainingPlan(
             task=task,
             params=self.params,
             device=torch.device("cpu"),
             seed=self.seed,
             purpose=self.purpose,
-            train=train,
-            evaluate=evaluate,
+            train=parts[0],
+            evaluate=parts[1],
             classes=self.classes,
             outputs=self.outputs,
+            soft=None if self.soft is None else torch.from_numpy(self.soft),
+            holdout=parts[2] if len(parts) > 2 else None,
             checkpoints=self.checkpoints,
+            recording=self.recording,
         )
 
     def _part(self, task: Task, inputs: Tensor, targets: Tensor) -> Tensors:

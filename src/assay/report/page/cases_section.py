@@ -15,6 +15,7 @@ from assay.core import sanitize_output
 from assay.core.case_records import CasesRecord, ExampleCase, ExampleDisplay, Predicted
 from assay.report import cases_text
 from assay.report.page.page_blocks import Block, Gallery, GalleryItem, Gap, PageSection, Sentence
+from assay.report.page.png_address import png_address
 
 #: examples of a list that are shown without asking
 OPEN = 12
@@ -31,8 +32,6 @@ NAMES = {
     "worse": "Worse",
 }
 _HASH = re.compile(r"[0-9a-f]{20,}")
-#: a PNG in base64, and nothing else
-_PNG = re.compile(r"iVBORw0KGgo[A-Za-z0-9+/]*={0,2}")
 
 
 def cases_section(record: CasesRecord | None, gaps: list[Gap]) -> PageSection:
@@ -50,7 +49,7 @@ def _blocks(record: CasesRecord) -> Iterator[Block]:
         found = [cases[name] for name in each.ids if name in cases]
         items = []
         for case in found:
-            picture = "" if case.id in seen else _picture(case.display)
+            picture = "" if case.id in seen else png_address(case.display)
             picture = picture if len(picture) <= room else ""
             room -= len(picture)
             items.append(_item(case, record.rule, picture, again=case.id in seen))
@@ -102,10 +101,3 @@ def _words(shown: ExampleDisplay | UnsetType) -> list[str]:
         return []
     rows = [] if shown.row is UNSET else [": ".join(pair) for pair in shown.row]
     return [*rows, *([] if shown.note is UNSET else [shown.note])]
-
-
-def _picture(shown: ExampleDisplay | UnsetType) -> str:
-    """The `data:` address of a picture; "" for none, and for what is no PNG in base64."""
-    if shown is UNSET or shown.picture is UNSET or not _PNG.fullmatch(shown.picture):
-        return ""
-    return f"data:image/png;base64,{shown.picture}"

@@ -60,7 +60,8 @@ def finite(ends: tuple[float, float]) -> tuple[float | None, float | None]:
     return ends if all(map(math.isfinite, ends)) else (None, None)
 
 
-def _spec(layers: Sequence[Spec], width: int, height: int | Spec) -> Spec:
+def chart(layers: Sequence[Spec], width: int, height: int | Spec) -> Spec:
+    """A specification of `layers` over each other."""
     return {"$schema": _SCHEMA, "config": _CONFIG, "width": width, "height": height, "layer": list(layers)}
 
 
@@ -83,7 +84,7 @@ def intervals(rows: Sequence[Interval], min_effect: float, title: str) -> Spec:
     limits = [{"at": -min_effect, "said": "−m"}, {"at": min_effect, "said": "+m"}] if min_effect > 0 else []
     at = {**x, "field": "at"}
     top = {"y": {"value": -4}, "text": {"field": "said"}, "x": at}
-    return _spec(
+    return chart(
         [
             {"data": _values(marks), "mark": {"type": "rule", "color": INK}, "encoding": {"x": at}},
             {
@@ -142,7 +143,7 @@ def replicates(values: Mapping[str, Sequence[float]], floors: Mapping[str, float
     colour = {"field": "arm", "type": "nominal", "legend": None, "scale": _arms(COLOURS)}
     shape = {"field": "arm", "type": "nominal", "legend": None, "scale": _arms(SHAPES)}
     lines = [{"name": name, "value": value} for name, value in floors.items()]
-    return _spec(
+    return chart(
         [
             {
                 "data": _values(lines),
@@ -196,7 +197,7 @@ def curves(points: Sequence[Mapping[str, Any]], means: Sequence[Mapping[str, Any
     dash = {"field": "part", "type": "nominal", "scale": _arms(DASHES)}
     clip = top is not None
     marked = [row for row in means if row.get("marked") and row["loss"] is not None]
-    return _spec(
+    return chart(
         [
             {
                 "data": _values(points),
@@ -240,7 +241,7 @@ def reliability(rows: Sequence[Mapping[str, Any]]) -> Spec:
         "legend": None,
         "scale": {"type": "sqrt", "range": [15, 110]},
     }
-    return _spec(
+    return chart(
         [
             {"data": diagonal, "mark": dashed, "encoding": {"x": x, "y": y}},
             {"data": _values(rows), "mark": {"type": "line"}, "encoding": {"x": x, "y": y, "color": colour}},

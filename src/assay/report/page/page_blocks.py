@@ -70,12 +70,16 @@ class Gap:
 
 
 class GalleryItem(NamedTuple):
-    """One example: its heading, lines below it, a picture as a `data:` address or "", a text or ""."""
+    """One example: its heading, lines below it, a picture as a `data:` address or "", a text or "".
+
+    `alternative`: what the picture shows, for who cannot see it; "" for "example HEADING".
+    """
 
     heading: str
     lines: Sequence[str]
     picture: str = ""
     text: str = ""
+    alternative: str = ""
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def _block(block: Block) -> str:
         hint = f"; next: {_line(block.hint)}" if block.hint else ""
         return f"> {_line(block.what)}: not at hand, {_line(block.why)}{hint}"
     if isinstance(block, Gallery):
-        return "\n".join(f"- {_cell(' · '.join((head, *lines)))}" for head, lines, _, _ in block.items[:ROWS])
+        return "\n".join(f"- {_cell(' · '.join((head, *lines)))}" for head, lines, *_ in block.items[:ROWS])
     assert isinstance(block, DiffLines)
     return ""  # code is for the page
 

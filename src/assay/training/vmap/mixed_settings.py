@@ -36,7 +36,7 @@ def train(groups: Sequence[RequestRun], progress: Progress, late: Callable[[], l
     `late` tells modules imported meanwhile that nobody had seen: kept for the runs that find the replicates.
     What cannot be fused, or costs less apart, is left to the runs that ask for it.
     """
-    plan = replace(groups[0].plan, checkpoints=None)
+    plan = replace(groups[0].plan, checkpoints=None, recording=groups[0].recording(groups[0].request.replicates))
     try:
         lanes = [Lane(group, number) for group in groups for number in _claimed(group, progress)]
         progress.keep = lambda outcome: None  # numbers repeat from setting to setting

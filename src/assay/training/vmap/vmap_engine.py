@@ -74,6 +74,7 @@ class Fused(Engine):
         self.has_dropout = any(isinstance(one, StreamDropout) for one in self.module.modules())
         self._sites: dict[tuple[int, ...], list[Site]] = {}
         self._losses = torch.vmap(self._lane)
+        self._both = torch.vmap(self._lane_with_outputs)
         self.compiled = device.Compiled(self._compilable()) if params.machine.compile else None
         embedding.install(self.module)
         if self.compiled is None:  # the compiler has no use for it
@@ -114,12 +115,18 @@ class Fused(Engine):
             update.apply(self.theta[part.rows], self.grad[part.rows], slots, part.schedule.rate(step), step)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return self._evaluated(self._forward, inputs)
+        made: Tensor = self._evaluated(self._forward, inputs)
+        return made
 
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        return self._evaluated(self._losses, inputs, targets)
+        made: Tensor = self._evaluated(self._losses, inputs, targets)
+        return made
 
-    def _evaluated(self, function: Callable[..., Tensor], *shared: Tensor) -> Tensor:
+    def outputs_and_losses(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        made: tuple[Tensor, Tensor] = self._evaluated(self._both, inputs, targets)
+        return made
+
+    def _evaluated(self, function: Callable[..., Any], *shared: Tensor) -> Any:
         """(lanes, …) of `function` in evaluation mode, of a batch (batch, …) that all lanes share.
 
         Torch would compute a shared one with the parameters of all lanes at once, and their number changes last bits.
@@ -127,10 +134,22 @@ class Fused(Engine):
         self.module.eval()
         batch = [one.expand(self.lanes, *one.shape) for one in shared]
         with device.autocast(self.theta.device, self.precision):
-            return function(self.leaves, [*self.kept.values()], *batch).detach()
+            made = function(self.leaves, [*self.kept.values()], *batch)
+        return tuple(one.detach() for one in made) if isinstance(made, tuple) else made.detach()
 
     def buffers(self) -> dict[str, Tensor]:
         return self.kept
+
+    def lane_copy(self, lane: int) -> nn.Module:
+        places = [place for one in self.places + self.kept_places for place in one]
+        before = [owner[key] for owner, key in places]
+        parameters = [leaf[lane].detach() for leaf in self.leaves]
+        try:
+            self._place(parameters, [one[lane].clone() for one in self.kept.values()])
+            return copy.deepcopy(self.module, {id(one): one for one in (self.masks, *parameters)}).eval()
+        finally:
+            for (owner, key), tensor in zip(places, before, strict=True):
+                owner[key] = tensor
 
     def sites(self, inputs: Tensor) -> list[Site]:
         """Masks that a forward pass over (lanes, batch, …) inputs will ask for, found by trying one lane."""
@@ -158,8 +177,13 @@ class Fused(Engine):
     def _lane(
         self, parameters: list[Tensor], kept: list[Tensor], inputs: Tensor, targets: Tensor, masks: Any = None
     ) -> Tensor:
+        return self._lane_with_outputs(parameters, kept, inputs, targets, masks)[1]
+
+    def _lane_with_outputs(
+        self, parameters: list[Tensor], kept: list[Tensor], inputs: Tensor, targets: Tensor, masks: Any = None
+    ) -> tuple[Tensor, Tensor]:
         made = self._outputs(parameters, kept, inputs, masks)
-        return self.loss(made, targets)
+        return made, self.loss(made, targets)
 
     def _compilable(self) -> Callable[..., Tensor]:
         """The training pass in public terms: the compiler does not follow tensors put into a module by hand."""

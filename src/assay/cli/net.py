@@ -1,0 +1,23 @@
+"""`assay net`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from assay.cli.printing import examples, show
+from assay.commands.net import record_net
+
+
+@click.command(epilog=examples("assay net"))
+def command() -> int:
+    """Record what the network of one replicate was given and said, where it trained without a recorder.
+
+    Trains the candidate's first replicate again, compares its weights with those that are kept, and keeps its first
+    batch, predictions through training and first-layer weights for the page of `assay report`. No number changes.
+    """
+    made = record_net(Path.cwd())
+    if not made.code:
+        show(f"next: {made.hint}")
+    return made.code

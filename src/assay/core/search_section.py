@@ -1,0 +1,179 @@
+"""The section `search:` of params.yaml, read and refused in sentences.
+
+Covers: what each key may be described by, conditions about other keys of the space, limits. Not covered: what a space
+does (`core.search_space`), whether the keys are parameters of this project (`commands.search_setup`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from assay.core.errors import UsageError
+from assay.core.paths import PARAMS
+from assay.core.search_space import NUISANCE, SCIENTIFIC, Condition, SearchKey, SearchPlan, SearchSpace, text_of
+from assay.core.short_repr import excerpt
+
+#: how a key may be described, and what each takes
+KINDS = {
+    "float": "[LOW, HIGH]",
+    "log": "[LOW, HIGH], LOW > 0",
+    "int": "[LOW, HIGH]",
+    "log_int": "[LOW, HIGH], LOW ≥ 1",
+    "choice": "[A, B, …]",
+    "fixed": "VALUE",
+}
+#: what a section may hold beside its space, and from where to where
+LIMITS = {"settings": (2, 10_000), "replicates": (2, 100), "seed": (0, 2**53 - 1)}
+#: what other tools call what decides: here it is the task's metric
+OBJECTIVES = ("objective", "objectives", "metric", "metrics", "direction", "directions")
+#: searched keys at most: what a Sobol sequence of a few hundred points still spreads over
+MOST_KEYS = 32
+
+
+def read(section: Any, where: str = PARAMS) -> SearchPlan:
+    """The plan that `search:` describes. Raises UsageError with the offending key and value."""
+    if not isinstance(section, Mapping) or "space" not in section:
+        raise UsageError(
+            f"{where} has no search: with a space:",
+            allowed="search: {space: {lr: {log: [1e-4, 1e-1]}}}",
+            hint="add it to params.yaml (docs/searching.md)",
+        )
+    for key in section:
+        if key in OBJECTIVES:
+            raise UsageError(
+                f"{where}: search.{key} asks for an objective; a search has one, the metric that decides",
+                allowed="one metric, metric.name, in the direction that the task gives it",
+                hint=f"remove search.{key}; combine several objectives in one metric of the task",
+            )
+        if key not in ("space", *LIMITS):
+            raise UsageError(f"{where}: unknown key search.{key}", allowed=", ".join(("space", *LIMITS)))
+    return SearchPlan(
+        _space(section["space"], where), **{name: _limited(section, name, where) for name in LIMITS if name in section}
+    )
+
+
+def _limited(section: Mapping[str, Any], name: str, where: str) -> int:
+    (low, high), value = LIMITS[name], section[name]
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise UsageError(f"{where}: search.{name} is {excerpt(value)}", allowed=f"a whole number from {low} to {high}")
+    return value
+
+
+def _space(described: Any, where: str) -> SearchSpace:
+    if not isinstance(described, Mapping) or not described:
+        raise UsageError(
+            f"{where}: search.space is empty", allowed="at least one key: lr: {log: [1e-4, 1e-1]}", hint="add a key"
+        )
+    keys = {str(key): _key(str(key), one, where) for key, one in described.items()}
+    keys = {key: _conditional(one, keys, where) for key, one in keys.items()}
+    space = SearchSpace(tuple(_ordered(keys, where)))
+    if space.count <= 1:
+        raise UsageError(
+            f"{where}: search.space has one point alone",
+            allowed="a key with at least two values",
+            hint="widen a range, or measure it: dvc exp run -S",
+        )
+    if len(space.searched) > MOST_KEYS:
+        raise UsageError(
+            f"{where}: search.space has {len(space.searched)} keys to search",
+            allowed=f"up to {MOST_KEYS}",
+            hint="assay sensitivity says which of them matter",
+        )
+    return space
+
+
+def _key(key: str, described: Any, where: str) -> SearchKey:
+    name = f"{where}: search.space.{key}"
+    forms = "; ".join(f"{kind}: {form}" for kind, form in KINDS.items())
+    if not isinstance(described, Mapping):
+        raise UsageError(
+            f"{name} is {excerpt(described)}", allowed=f"one of {forms}", hint=f"{key}: {{log: [1e-4, 1e-1]}}"
+        )
+    kinds = [one for one in described if one in KINDS]
+    unknown = [str(one) for one in described if one not in (*KINDS, "role", "when")]
+    if unknown or len(kinds) != 1:
+        what = f"has {excerpt(unknown[0])}" if unknown else f"has {' and '.join(kinds) or 'no values'}"
+        raise UsageError(f"{name} {what}", allowed=f"one of {forms}; beside it role: and when:")
+    role = described.get("role", NUISANCE)
+    if role not in (SCIENTIFIC, NUISANCE) or (kinds[0] == "fixed" and "role" in described):
+        raise UsageError(
+            f"{name}.role is {excerpt(role)}", allowed=f"{SCIENTIFIC} or {NUISANCE}; a key that stays has fixed: VALUE"
+        )
+    when = described.get("when")
+    condition = None if when is None else _condition(when, name)
+    if kinds[0] == "fixed":
+        return SearchKey(key, "fixed", value=described["fixed"], when=condition)
+    if kinds[0] == "choice":
+        return SearchKey(key, "choice", choices=_choices(described["choice"], name), role=role, when=condition)
+    low, high = _ends(kinds[0], described[kinds[0]], name)
+    return SearchKey(key, kinds[0], low, high, role=role, when=condition)
+
+
+def _choices(given: Any, name: str) -> tuple[Any, ...]:
+    if not isinstance(given, list) or not given or any(isinstance(one, Mapping) for one in given):
+        raise UsageError(f"{name}.choice is {excerpt(given)}", allowed="a list of values: numbers, words, lists")
+    if twice := next((one for place, one in enumerate(given) if one in given[:place]), None):
+        raise UsageError(f"{name}.choice names {excerpt(twice)} twice", allowed="each value once")
+    return tuple(given)
+
+
+def _ends(kind: str, given: Any, name: str) -> tuple[float, float]:
+    numbers = isinstance(given, list) and all(
+        isinstance(one, int | float) and not isinstance(one, bool) for one in given
+    )
+    whole = not kind.endswith("int") or (numbers and all(int(one) == one for one in given))
+    if not numbers or len(given) != 2 or not whole or not given[0] < given[1]:
+        raise UsageError(f"{name}.{kind} is {excerpt(given)}", allowed=f"{kind}: {KINDS[kind]}")
+    low, high = given
+    if kind.startswith("log") and low <= 0:
+        raise UsageError(
+            f"{name}.{kind} begins at {low:g}, and no logarithm does",
+            allowed=f"{kind}: {KINDS[kind]}",
+            hint=f"a small LOW such as {high * 1e-4:.0e}" if high > 0 and kind == "log" else "a larger LOW",
+        )
+    return low, high
+
+
+def _condition(given: Any, name: str) -> Condition:
+    key, equals, values = str(given).partition("=")
+    listed = tuple(one.strip() for one in values.split(","))
+    if not isinstance(given, str) or not equals or not key.strip() or not all(listed):
+        raise UsageError(f"{name}.when is {excerpt(given)}", allowed="KEY=VALUE or KEY=VALUE,VALUE: optimizer=sgd")
+    return Condition(key.strip(), listed)
+
+
+def _conditional(one: SearchKey, keys: Mapping[str, SearchKey], where: str) -> SearchKey:
+    """`one` with its condition about a key of the space, and about values as that key has them."""
+    if one.when is None:
+        return one
+    name = f"{where}: search.space.{one.key}.when"
+    named = [key for key in keys if key == one.when.key or key.endswith(f".{one.when.key}")]
+    if len(named) != 1 or named[0] == one.key:
+        others = ", ".join(key for key in keys if key != one.key) or "another key"
+        raise UsageError(f"{name} names {one.when.key}, no other key of the space", allowed=others)
+    other = keys[named[0]]
+    known = {text_of(value): value for value in (other.choices if other.kind == "choice" else (other.value,))}
+    strange = [text for text in one.when.values if text not in known]
+    if other.kind not in ("choice", "fixed") or strange:
+        what = f"{other.key} never is {strange[0]}" if strange else f"{other.key} is no choice"
+        raise UsageError(f"{name} is {one.when}, and {what}: {one.key} would never be used", allowed=", ".join(known))
+    when = Condition(other.key, tuple(known[text] for text in one.when.values))
+    return replace(one, when=when)
+
+
+def _ordered(keys: Mapping[str, SearchKey], where: str) -> list[SearchKey]:
+    """Each key after the one that it depends on; raises UsageError for a circle."""
+    found: list[SearchKey] = []
+    left = list(keys.values())
+    while left:
+        ready = [one for one in left if one.when is None or any(one.when.key == each.key for each in found)]
+        if not ready:
+            raise UsageError(
+                f"{where}: {' and '.join(one.key for one in left)} each wait for the other (when:)",
+                allowed="conditions without a circle",
+            )
+        found += ready
+        left = [one for one in left if one not in ready]
+    return found

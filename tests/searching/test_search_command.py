@@ -1,0 +1,220 @@
+"""`assay search`: what is refused before anything trains, what is read again, what is said; and a whole run."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from assay.commands import search_setup
+from assay.commands.search import SearchBudget, search, state_of
+from assay.core.errors import AssayError, UsageError
+from assay.core.paths import ProjectPaths
+from assay.history import search_records
+from assay.history.search_records import AskedGeneration, AskedSetting, FinishedSetting
+from assay.runtime import append_only_ref, dvc_yaml
+from assay.runtime.file_locks import Lock
+from assay.search.progress import ToAsk
+from support.project import Project
+
+SPACE = "{lr: {log: [1e-4, 1e-1]}, model.dropout: {float: [0, 0.5]}}"
+
+
+def with_space(project: Project, space: str = SPACE, more: str = "replicates: 2") -> ProjectPaths:
+    with (project.root / "params.yaml").open("a") as file:
+        file.write(f"\nsearch: {{space: {space}, {more}}}\n")
+    return ProjectPaths(project.root)
+
+
+def finish(layout: ProjectPaths, settings: int, name: str = "search", flat: bool = False, lost: bool = False) -> None:
+    """All records of a search over so many settings, as runs leave them; nothing is trained."""
+    made, chance = search_setup.setup(layout, name, settings, "sobol"), random.Random(7)
+    terms = msgspec.structs.replace(made.terms(), metric_version="accuracy-1.00000000", direction="maximize")
+    recorded = search_records.RecordedSearch(terms)
+    kept = {"search.json": msgspec.json.encode(terms)}
+    while True:
+        state = state_of(made, recorded, lambda: search_setup.starts(made))
+        step = state.next(settings)
+        if step is None:
+            break
+        if isinstance(step, ToAsk):
+            asked = [
+                AskedSetting(number=len(state.tried) + place, values=one.setting, point=one.point)
+                for place, one in enumerate(step.proposals)
+            ]
+            one = AskedGeneration(number=step.generation, sampler=step.sampler, settings=asked)
+            kept[f"generations/{step.generation:05}.json"] = msgspec.json.encode(one)
+            recorded = replace(recorded, generations=[*recorded.generations, one])
+            continue
+        for setting in step.settings:
+            value = -abs(setting.setting["lr"] - 0.01)
+            scores = [None if lost else 0.5 if flat else 0.9 + value + chance.gauss(0, 0.01) for _ in range(2)]
+            done = FinishedSetting(number=setting.number, round=step.round, scores=scores, seconds=1.0)
+            kept[f"settings/{setting.number:05}-{step.round}.json"] = msgspec.json.encode(done)
+            recorded = replace(recorded, finished={**recorded.finished, (setting.number, step.round): done})
+    append_only_ref.grow(layout.root, search_records.ref(name), lambda _: kept)
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        ("{train.lr: {log: [1e-4, 1]}}", "search.space.train.lr is no parameter of HEAD"),
+        ("{train.momentum: {float: [0, 0.9]}}", "search.space.train.momentum is not read by adam"),
+        (
+            "{train.momentum: {float: [0, 0.9]}, train.optimizer: {choice: [sgd, adam]}}",
+            "not read by adam; allowed: with sgd or rmsprop alone; next: add when: train.optimizer=sgd",
+        ),
+        ("{train.epochs: {int: [0, 9]}}", "search.space.train.epochs: no run takes train.epochs=0"),
+        ("{train.optimizer: {choice: [adam, lion]}}", "no run takes train.optimizer=lion"),
+        ("{seed: {int: [1, 9]}}", "search.space.seed is no parameter of HEAD"),
+        ("{}", "search.space is empty"),
+    ],
+)
+def test_what_the_project_does_not_take_is_refused(fresh: Project, space: str, said: str) -> None:
+    with pytest.raises(AssayError) as refused:
+        search_setup.setup(with_space(fresh, space), "search", None, "auto")
+    assert said in refused.value.sentence
+
+
+def test_more_refusals(fresh: Project) -> None:
+    fresh.edit("params.yaml", "profile: full", "profile: fast")
+    fresh.commit("the fast profile")
+    layout = with_space(fresh, "{model.hidden: {log_int: [16, 64]}}")
+    with pytest.raises(UsageError, match=r"the profile fast sets model\.hidden"):
+        search_setup.setup(layout, "search", None, "auto")
+    with pytest.raises(UsageError, match="'no name' is no name for a search"):
+        search_setup.setup(layout, "no name", None, "auto")
+
+
+def test_the_space_is_that_of_the_work_tree_and_the_rest_that_of_head(fresh: Project) -> None:
+    layout = with_space(
+        fresh,
+        "{lr: {log: [1e-2, 1]}, train.momentum: {float: [0, 0.9], when: optimizer=sgd},"
+        " train.optimizer: {choice: [sgd, adam]}}",
+    )
+    made = search_setup.setup(layout, "search", 16, "auto")
+    assert made.own == {"train.optimizer": "adam", "lr": 0.003}
+    assert made.outside == "lr is 0.003, and the space has lr in log [0.01, 1]" and made.plan.settings == 16
+    said: list[str] = []
+    assert search(fresh.root, "search", 16, "auto", SearchBudget(), said.append, dry_run=True) is None
+    assert any(line.startswith("HEAD is outside of the space: lr is 0.003") for line in said)
+    assert said[-1].startswith("price: 32 trainings of 16 settings, 2 each, up to 16 more of contenders; then 9 of up")
+    assert not fresh.git("for-each-ref", "refs/assay"), "a price writes nothing"
+    other = search_setup.setup(layout, "other", 16, "auto")
+    assert other.seed != made.seed and other.strategy == made.strategy
+
+
+def test_it_starts_from_experiments_inside_of_the_space(tried: Project) -> None:
+    tried.git("reset", "--quiet", "--hard")
+    made = search_setup.setup(with_space(tried), "search", None, "auto")
+    assert search_setup.starts(made) == [
+        {"lr": 0.003, "model.dropout": 0.1},
+        {"lr": 0.02, "model.dropout": 0.1},
+    ]
+
+
+def test_what_is_recorded_is_read_and_ranked(fresh: Project) -> None:
+    layout = with_space(fresh)
+    finish(layout, 16)
+    said: list[str] = []
+    found = search(fresh.root, "search", 16, "sobol", SearchBudget(finalists=0), said.append)
+    assert found is not None and (found.tried, found.diverged, found.ended, found.confirmed) == (16, 0, "", None)
+    assert "going on: " in said[1] and "price: 0 trainings of 0 settings" in said[-1]
+    best = found.ranked[0]
+    assert 0.003 < best.setting["lr"] < 0.03 and best.n == 4 and best.shrunk is not None and best.shrunk < best.raw
+    done = fresh.assay("search", "--settings", "16", "--sampler", "sobol", "--finalists", "0")
+    assert "family: all 16 settings that were tried" in done.stdout and "only confirmed decides" in done.stdout
+    shown = json.loads(
+        fresh.assay("search", "--settings", "16", "--sampler", "sobol", "--finalists", "0", "--json").stdout
+    )
+    assert shown["settings"][0]["values"] == best.setting and len(shown["settings"]) == 16
+
+
+def test_of_few_settings_it_says_confirm(fresh: Project) -> None:
+    layout = with_space(fresh)
+    finish(layout, 8)
+    found = search(fresh.root, "search", 8, "sobol", SearchBudget(finalists=0), print)
+    assert found is not None and all(one.shrunk is None for one in found.ranked)
+    done = fresh.assay("search", "--settings", "8", "--sampler", "sobol", "--finalists", "0")
+    assert "confirm: of fewer than 10 settings nobody can say what picking the best adds" in done.stdout
+
+
+def test_a_metric_without_spread_and_a_search_in_which_all_diverge(fresh: Project) -> None:
+    layout = with_space(fresh)
+    finish(layout, 8, "flat", flat=True)
+    done = fresh.assay("search", "flat", "--settings", "8", "--sampler", "sobol")
+    assert "it has no spread, and nothing can be chosen by it" in done.stdout
+    finish(layout, 8, "lost", lost=True)
+    with pytest.raises(UsageError, match="none of 8 settings finished"):
+        search(fresh.root, "lost", 16, "sobol", SearchBudget(), print)
+
+
+def test_a_space_that_was_edited_halfway_two_at_once_and_a_spent_budget(fresh: Project) -> None:
+    layout = with_space(fresh)
+    finish(layout, 8)
+    held = Lock.take(dvc_yaml.store(layout.root).cells / "search-search", wait=False)
+    assert held is not None
+    with pytest.raises(UsageError, match="another assay search search is at work"):
+        search(fresh.root, "search", 8, "sobol", SearchBudget(), print)
+    held.release()
+    with pytest.raises(UsageError, match="the next step takes 16 trainings, and --trainings 5 is spent before it ends"):
+        search(fresh.root, "search", 16, "sobol", SearchBudget(trainings=5), print)
+    assert len(search_records.read(layout.root, "search").generations) == 1, "refused before it is asked for"
+    with pytest.raises(UsageError, match="its sampler is not what the search search was begun with"):
+        search(fresh.root, "search", 8, "tpe", SearchBudget(), print)
+    fresh.edit("src/tasks/digits/learning.py", "from __future__", "# as ever\nfrom __future__")
+    fresh.commit("a comment")
+    assert search(fresh.root, "search", 8, "sobol", SearchBudget(finalists=0), print) is not None
+    fresh.edit("src/tasks/digits/learning.py", "nn.ReLU()", "nn.GELU()")
+    fresh.commit("another net")
+    with pytest.raises(UsageError, match="what HEAD trains beside the space is not what the search"):
+        search(fresh.root, "search", 8, "sobol", SearchBudget(finalists=0), print)
+    fresh.git("reset", "--quiet", "--hard", "HEAD~")
+    fresh.edit("params.yaml", "[1e-4, 1e-1]", "[1e-4, 1e0]")
+    with pytest.raises(UsageError) as refused:
+        search(fresh.root, "search", 8, "sobol", SearchBudget(), print)
+    assert "search.space is not what the search search was begun with" in refused.value.sentence
+    assert "next: assay search search-2 begins a new one" in refused.value.sentence
+
+
+def test_a_damaged_record_counts_as_none(fresh: Project) -> None:
+    layout = with_space(fresh)
+    finish(layout, 8)
+    append_only_ref.grow(layout.root, search_records.ref("search"), lambda _: {"settings/00003-0.json": b"{"})
+    found = search_records.read(layout.root, "search")
+    assert (3, 0) not in found.finished and list(found.damaged) == ["settings/00003-0.json"] and not found.broken
+    again = FinishedSetting(number=3, round=0, scores=[0.1, 0.2], seconds=1.0)
+    search_records.add_finished(layout.root, "search", again)
+    search_records.add_finished(layout.root, "search", msgspec.structs.replace(again, scores=[0.3, 0.4]))
+    assert search_records.read(layout.root, "search").finished[3, 0] == again, "the first to finish has measured it"
+    append_only_ref.grow(layout.root, search_records.ref("search"), lambda _: {"generations/00000.json": b"{"})
+    with pytest.raises(UsageError, match=r"generations/00000\.json in refs/assay/search/search is damaged"):
+        search(fresh.root, "search", 8, "sobol", SearchBudget(), print)
+
+
+@pytest.mark.extra
+def test_a_whole_run_and_again_after_its_ref_was_deleted(project: Project) -> None:
+    with_space(project, "{lr: {log: [1e-3, 1e-1]}}", "replicates: 2, settings: 9")
+    before = project.git("status", "--porcelain")
+    done = project.assay("search", "--finalists", "1")
+    assert "after the first setting: a training takes" in done.stderr and "9 of 9 settings" in done.stderr
+    assert done.stderr.count("price: ") == 2, "known better after the first setting"
+    assert "measuring 1 finalists as experiments" in done.stderr
+    assert project.git("status", "--porcelain") == before
+    records = search_records.read(project.root, "search")
+    assert records.terms is not None and records.terms.metric_version.startswith("accuracy-1.")
+    again = project.assay("search", "--finalists", "1")
+    assert again.stdout == done.stdout and "is measured: search-" in again.stderr
+    project.git("update-ref", "-d", "refs/assay/search/search")
+    for name in project.git("for-each-ref", "--format=%(refname)", "refs/exps").splitlines():
+        project.git("update-ref", "-d", name)
+    anew = project.assay("search", "--finalists", "0")
+    assert "9 of 9 settings" in anew.stderr
+    rebuilt = search_records.read(project.root, "search")
+    assert rebuilt.generations == records.generations
+    assert {key: one.scores for key, one in rebuilt.finished.items()} == {
+        key: one.scores for key, one in records.finished.items()
+    }
