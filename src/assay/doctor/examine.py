@@ -11,13 +11,16 @@ from typing import Any
 from torch import nn
 
 from assay.doctor import (
+    adam_checks,
     advice_checks,
+    axis_checks,
     capacity_checks,
     data_checks,
     example_draws,
     function_checks,
     layer_advice,
     layer_checks,
+    loader_checks,
     loss_alone_checks,
     loss_checks,
     loss_term_checks,
@@ -28,6 +31,7 @@ from assay.doctor import (
     reading_checks,
     rehearsal_checks,
     repeat_checks,
+    scale_checks,
     schedule_checks,
     sequence_checks,
     signal_checks,
@@ -52,6 +56,9 @@ CONTRACTS: tuple[Contract, ...] = (
     *data_checks.CONTRACTS,
     *part_checks.CONTRACTS,
     *repeat_checks.CONTRACTS,
+    *axis_checks.CONTRACTS,
+    *loader_checks.CONTRACTS,
+    *adam_checks.CONTRACTS,
     *reading_checks.CONTRACTS,
     *function_checks.CONTRACTS,
 )
@@ -63,6 +70,7 @@ CHECKS: tuple[Contract, ...] = (
     *signal_checks.CHECKS,
     *repeat_checks.CHECKS,
     *rehearsal_checks.CHECKS,
+    *scale_checks.CHECKS,
     *unit_checks.CHECKS,
     *capacity_checks.CHECKS,
     *loss_term_checks.CHECKS,

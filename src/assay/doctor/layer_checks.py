@@ -18,6 +18,8 @@ from assay.doctor.subject import NotApplicableError, Subject
 
 #: functions of torch that drop at random
 DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
+#: share that is dropped, from which the share that is kept was meant
+HARD = 0.85
 
 
 def dropout_in_evaluation(subject: Subject) -> list[Problem]:
@@ -43,18 +45,19 @@ def dropout_in_evaluation(subject: Subject) -> list[Problem]:
 
 
 def drops_everything(subject: Subject) -> list[Problem]:
-    """Dropout with p = 1 passes nothing on."""
+    """Dropout with p = 1 passes nothing on; from HARD on, what was to be kept is dropped."""
     called = {call.module for call in subject.traced.of_model if call.name in DROPOUTS}
     return [
         Problem(
             places=[placed(name, module)],
-            reason="dropout with p=1 sets everything to 0 in training",
+            reason=f"dropout with p={module.p:g} sets {100 * module.p:.0f} % to 0 in training",
             measured=f"p={module.p:g}",
-            threshold="p < 1",
+            threshold=f"p < {HARD:g}",
             next_step="p is the share that is dropped, not the share that is kept",
+            level="" if module.p >= 1 else "warning",
         )
         for name, module in subject.model.named_modules()
-        if isinstance(module, _DropoutNd) and module.p >= 1 and placed(name, module) in called
+        if isinstance(module, _DropoutNd) and module.p >= HARD and placed(name, module) in called
     ]
 
 

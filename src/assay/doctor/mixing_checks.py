@@ -81,7 +81,10 @@ def along_time(subject: Subject) -> list[Problem]:
     if subject.batch_dim != 0:
         raise NotApplicableError("looked at for batches with examples first")
     batch, _ = _few(subject)
-    inputs, target = _shifted_pair(batch)
+    target = input_and_target(batch)[1] if subject.forward is None else subject.run(batch)[1]
+    inputs, itself = _shifted_pair(batch, target)
+    if itself:
+        start_checks.take_steps_if_constant(subject)
     base = subject.outputs(batch)
     length = target.shape[1]
     if not base or base[0].ndim < 3 or base[0].shape[:2] != target.shape[:2]:
@@ -94,7 +97,10 @@ def along_time(subject: Subject) -> list[Problem]:
     changed = tensor_tree.mapped(lambda one: later if one is inputs else one, batch)
     moved = (subject.outputs(changed)[0] - base[0]).abs()
     scale = float(base[0].abs().max()) + 1e-12
-    if float(moved[:, : cut - 1].max()) <= MOVED * scale:
+    blind = float(moved[:, : cut - 1].max()) <= MOVED * scale
+    if itself:
+        return _own_answer(subject, batch) if blind and float(moved.max()) > MOVED * scale else []
+    if blind:
         return []
     return [
         Problem(
@@ -122,11 +128,17 @@ def from_padding(subject: Subject) -> list[Problem]:
     wide = bool((inputs[:, -1] == subject.pad_id).any())
     if not wide:
         raise NotApplicableError("padding is not at the end")
-    pairs = (inputs, torch.cat([inputs, inputs.new_full((len(inputs), 2), subject.pad_id)], 1))
     try:
-        one, two = (subject.outputs((each, target))[0] for each in pairs)
+        one, two = (subject.outputs((each, target))[0] for each in (inputs, _padded(inputs, subject.pad_id)))
     except Exception as error:
-        raise NotApplicableError(f"longer inputs do not fit the model ({type(error).__name__})") from error
+        if not _masks(subject):
+            why = "of a fixed length and masks nothing: padding is part of each example"
+            raise NotApplicableError(f"the model is {why}") from error
+        short, rows = _cropped(inputs, subject.pad_id)
+        inputs = inputs[rows]
+        given = tensor_tree.mapped(lambda each: each[rows], target)
+        two = subject.outputs((inputs, given))[0]
+        one, inputs = subject.outputs((short, given))[0], short
     if one.ndim > 2:
         two = two[:, : one.shape[1]]
         one, two = one[inputs != subject.pad_id], two[inputs != subject.pad_id]
@@ -141,6 +153,32 @@ def from_padding(subject: Subject) -> list[Problem]:
             next_step="pass a key padding mask, and leave padding out of means and sums",
         )
     ]
+
+
+def _masks(subject: Subject) -> bool:
+    """Whether the model fills masked places, or gives a mask to attention."""
+    for call in subject.traced.of_model:
+        if call.name.startswith("masked_fill"):
+            return True
+        if call.name == "multi_head_attention_forward" and call.named.get("key_padding_mask") is not None:
+            return True
+        if call.name == "scaled_dot_product_attention" and call.argument(3, "attn_mask") is not None:
+            return True
+    return False
+
+
+def _padded(inputs: Tensor, pad: int) -> Tensor:
+    return torch.cat([inputs, inputs.new_full((len(inputs), 2), pad)], 1)
+
+
+def _cropped(inputs: Tensor, pad: int) -> tuple[Tensor, Tensor]:
+    """For models of a fixed length: the shorter half of examples, with one step of padding left, and which they are."""
+    lengths = (inputs != pad).sum(1)
+    longest = int(lengths.median())
+    if longest + 3 > inputs.shape[1]:
+        raise NotApplicableError("longer inputs do not fit the model, and there is little padding")
+    rows = (lengths <= longest).nonzero().flatten()
+    return inputs[rows, : longest + 1], rows
 
 
 def _few(subject: Subject) -> tuple[Any, int]:
@@ -224,19 +262,40 @@ def _first_mixing_module(subject: Subject, batch: Any, size: int) -> str:
     return "model"
 
 
-def _shifted_pair(batch: Any) -> tuple[Tensor, Tensor]:
-    """An integer input (N, T) and the target that is the same one step later."""
-    inputs, target = input_and_target(batch)
+def _shifted_pair(batch: Any, target: Any) -> tuple[Tensor, bool]:
+    """An integer input (N, T) that is the target one step earlier, or the target itself (True)."""
     if not isinstance(target, Tensor) or target.ndim != 2 or target.is_floating_point() or target.shape[1] < 4:
         raise NotApplicableError("the targets are not sequences of integers")
-    for one in tensor_tree.leaves(inputs):
-        if (
-            one.shape == target.shape
-            and torch.equal(one[:, 1:], target[:, :-1])
-            and len(set(one.flatten().tolist())) > 2
-        ):
-            return one, target
+    for one in tensor_tree.leaves(batch):
+        if one is target or one.ndim != 2 or one.is_floating_point() or len(set(one.flatten().tolist())) <= 2:
+            continue
+        later = one[:, 1:]
+        if torch.equal(later, target) or (one.shape == target.shape and torch.equal(later, target[:, :-1])):
+            return one, False
+    for one in tensor_tree.leaves(batch):
+        if torch.equal(one, target) and len(set(one.flatten().tolist())) > 2:
+            return one, True
     raise NotApplicableError("no input is the target one step earlier")
+
+
+def _own_answer(subject: Subject, batch: Any) -> list[Problem]:
+    """For a model that looks back alone: the answer at a step is the input of that step, unless the loss shifts."""
+    with torch.no_grad():
+        output, target = subject.run(batch)
+        other = target.clone()
+        other[:, 0] = target[:, 0].roll(1, 0)
+        shifted = torch.equal(subject.loss(output, target), subject.loss(output, other))
+    if shifted or torch.equal(other, target):
+        return []
+    return [
+        Problem(
+            places=["forward" if subject.forward else "train_loader targets", "train_loader targets", "loss"],
+            reason="the target of each step is the input of that step: the model learns to repeat it, not what is next",
+            measured="targets and inputs are equal, and the loss counts the first step",
+            threshold="targets one step later",
+            next_step="give inputs tokens[:, :-1] and targets tokens[:, 1:], or shift inside of the loss",
+        )
+    ]
 
 
 CONTRACTS = (

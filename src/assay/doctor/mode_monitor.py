@@ -74,11 +74,11 @@ class ModeMonitor(LoopMonitor):
                 next_step="call model.train() after each evaluation",
             )
             for root, modes in self.modes.values()
-            if modes.evaluating >= ENOUGH and _depends_on_mode(root)
+            if modes.evaluating >= ENOUGH and depends_on_mode(root)
         ]
 
 
-def _depends_on_mode(root: nn.Module) -> bool:
+def depends_on_mode(root: nn.Module) -> bool:
     return any(_differs(module) for module in root.modules())
 
 

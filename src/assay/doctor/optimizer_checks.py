@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from assay.doctor import start_checks
 from assay.doctor.problem import Contract, Problem
@@ -67,7 +67,7 @@ def foreign_parameters(subject: Subject) -> list[Problem]:
 
 
 def hidden_modules(subject: Subject) -> list[Problem]:
-    """Layers in plain lists or dicts, which model.parameters() does not see and no optimizer holds."""
+    """Layers in plain lists or dicts, and bare tensors: model.parameters() does not see, no optimizer holds them."""
     known = {id(one) for one in subject.model.parameters()}
     hidden = list(_hidden(subject.model, known))
     if not hidden:
@@ -83,10 +83,10 @@ def hidden_modules(subject: Subject) -> list[Problem]:
     return [
         Problem(
             places=lost,
-            reason="layers in a plain list or dict are no part of model.parameters(): they never learn",
+            reason="layers in a plain list, and bare tensors, are no part of model.parameters(): they never learn",
             measured=f"{len(lost)} parameters with a gradient",
             threshold="0",
-            next_step="use nn.ModuleList, nn.ModuleDict or nn.ParameterList",
+            next_step="use nn.Parameter, nn.ModuleList, nn.ModuleDict or nn.ParameterList",
         )
     ]
 
@@ -243,10 +243,14 @@ def _of_loss(loss: Any) -> set[int]:
     return {id(one) for one in loss.parameters()} if isinstance(loss, nn.Module) else set()
 
 
-def _hidden(model: nn.Module, known: set[int]) -> Iterator[tuple[str, nn.Parameter]]:
+def _hidden(model: nn.Module, known: set[int]) -> Iterator[tuple[str, Tensor]]:
     for owner, module in model.named_modules():
         for name, value in vars(module).items():
-            if name.startswith("_") or not isinstance(value, dict | list | tuple):
+            if name.startswith("_"):
+                continue
+            if isinstance(value, Tensor) and value.requires_grad and value.is_leaf and id(value) not in known:
+                yield f"{owner}.{name}" if owner else name, value
+            if not isinstance(value, dict | list | tuple):
                 continue
             for key, one in value.items() if isinstance(value, dict) else enumerate(value):
                 place = f"{owner}.{name}" if owner else name

@@ -28,6 +28,12 @@ FAR = 2.0
 NEIGHBOURS, NEAR = 512, 0.05
 #: examples of a label in validation that training never has
 UNKNOWN = 3
+#: examples of a label that validation would have at training's share, from which having none is no chance
+LEFT_OUT = 20
+#: factor between the spreads of training and validation columns that preparation makes, and what folds may differ by
+SPREAD, FOLDS = 2.0, 1.25
+#: columns from which a median says something
+FEWEST_COLUMNS = 4
 
 
 def sentinels(subject: Subject) -> list[Problem]:
@@ -83,7 +89,7 @@ def label_sets(subject: Subject) -> list[Problem]:
         raise NotApplicableError("targets are no labels")
     unknown = {one: n for one, n in Counter(theirs.tolist()).items() if one not in set(ours.tolist()) and n >= UNKNOWN}
     if not unknown:
-        return []
+        return _labels_left_out(ours, theirs)
     label, count = max(unknown.items(), key=lambda pair: pair[1])
     return [
         Problem(
@@ -91,6 +97,25 @@ def label_sets(subject: Subject) -> list[Problem]:
             reason=f"validation has the label {label:g}, which training never has",
             measured=f"{count} of {len(theirs)} validation examples, 0 of {len(ours)} training examples",
             threshold="labels that training has",
+            next_step="number labels in one way for both parts, and split so that each part has all",
+        )
+    ]
+
+
+def _labels_left_out(ours: Table, theirs: Table) -> list[Problem]:
+    """The highest labels, frequent in training, are not in validation, and no other is: labels were numbered anew."""
+    known, seen = sorted(set(ours.tolist())), sorted(set(theirs.tolist()))
+    label = known[-1]
+    count = len(theirs) * float((ours == label).mean())
+    if seen != known[: len(seen)] or not 2 <= len(seen) < len(known) or count < LEFT_OUT:
+        return []
+    return [
+        Problem(
+            places=["val_loader labels", "train_loader labels"],
+            reason=f"validation never has the label {label:g}, the highest in training and frequent there: "
+            "another class is missing and labels are numbered anew, or this one is missing",
+            measured=f"0 of {len(theirs)} examples",
+            threshold=f"about {count:.0f}, as in training",
             next_step="number labels in one way for both parts, and split so that each part has all",
         )
     ]
@@ -108,7 +133,7 @@ def scaled_otherwise(subject: Subject) -> list[Problem]:
         raise NotApplicableError("inputs are zero, or folds of training differ in size themselves")
     ratio = other / own
     if 1 / APART < ratio < APART:
-        return []
+        return _spread_otherwise(ours, theirs)
     return [
         Problem(
             places=["val_loader inputs", "train_loader inputs"],
@@ -116,6 +141,33 @@ def scaled_otherwise(subject: Subject) -> list[Problem]:
             measured=f"{ratio:.3g} times the size; folds of training lie within {min(sizes):.3g} to {max(sizes):.3g}",
             threshold=f"less than {APART:g} times, either way",
             next_step="prepare both parts alike, with statistics of the training part",
+        )
+    ]
+
+
+def _spread_otherwise(ours: Table, theirs: Table) -> list[Problem]:
+    """A warning where most columns of validation spread twice or half as much as in any fold of training."""
+    spread = ours.std(0)
+    kept = spread > 0
+    if kept.sum() < FEWEST_COLUMNS:
+        return []
+
+    def factor(part: Table) -> float:
+        return float(np.median(part.std(0)[kept] / spread[kept]))
+
+    folds = [factor(ours[fold::5]) for fold in range(5)] + [factor(one) for one in np.array_split(ours, 5)]
+    found = factor(theirs)
+    if max(folds) > FOLDS or min(folds) < 1 / FOLDS or 1 / SPREAD < found < SPREAD:
+        return []
+    return [
+        Problem(
+            places=["val_loader inputs", "train_loader inputs"],
+            reason="validation inputs spread otherwise than training inputs: they are not normalised alike",
+            measured=f"{found:.2g} times the spread, in the median column; folds of training lie within "
+            f"{min(folds):.2g} to {max(folds):.2g}",
+            threshold=f"less than {SPREAD:g} times, either way",
+            next_step="prepare both parts alike, with statistics of the training part",
+            level="warning",
         )
     ]
 

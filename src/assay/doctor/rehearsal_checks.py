@@ -102,6 +102,8 @@ def ignored_inputs(subject: Subject) -> list[Problem]:
         raise NotApplicableError("the few examples are not learned with their own inputs")
     own = {id(one) for one in tensor_tree.leaves(input_and_target(found.batch)[1])}
     zeroed = tensor_tree.mapped(lambda one: one if id(one) in own else torch.zeros_like(one), found.batch)
+    if _told_apart_by_chance(subject, zeroed):
+        raise NotApplicableError("dropout in functions tells rows apart: it does not draw anew in each step")
     without = _memorised(subject, zeroed, (found.rate,))
     if without.best < 0.9 * found.best:
         return []
@@ -114,6 +116,22 @@ def ignored_inputs(subject: Subject) -> list[Problem]:
             next_step="look for targets, indices or places that reach the model beside the inputs",
         )
     ]
+
+
+def _told_apart_by_chance(subject: Subject, batch: Any) -> bool:
+    """Whether rows of equal inputs differ in training mode without dropout layers, and do not in evaluation."""
+    subject.reset()
+    subject.model.train()
+    rehearsal.without_dropout(subject.model)
+    with torch.no_grad(), rehearsal.buffers_kept(subject.model):
+        made = [list(tensor_tree.leaves(subject.run(batch)[0])), subject.outputs(batch)]
+    trains, evaluates = (any(_rows_differ(one) for one in each) for each in made)
+    return trains and not evaluates
+
+
+def _rows_differ(output: Tensor) -> bool:
+    """By more than rounding."""
+    return bool(output.ndim) and float((output - output[:1]).abs().max()) > 1e-4 * float(output.abs().max())
 
 
 @dataclass(frozen=True)
@@ -170,7 +188,7 @@ def unscaled_inputs(subject: Subject) -> list[Problem]:
     reach = reach_of(subject, subject.batch)
     steps = min(rehearsal.STEPS, subject.budget // 4)
     batches = rehearsal.shuffled(subject, min(steps, 16))
-    arms = [_without_schedule(subject, steps, batches, change) for change in (None, _standardiser(batches))]
+    arms = [without_schedule(subject, steps, batches, change) for change in (None, _standardiser(batches))]
     raw, scaled = (reach.gained(one.end) if one.finite else 0.0 for one in arms)
     falls = arms[0].finite and (not arms[0].settled or arms[0].end < 0.7 * arms[0].start)
     if raw > NOTHING or scaled < 3 * NOTHING or falls:
@@ -302,7 +320,7 @@ def reach_of(subject: Subject, batch: Any) -> OutputLosses:
     return found
 
 
-def _without_schedule(
+def without_schedule(
     subject: Subject, steps: int, batches: list[Any], change: Callable[[Any], Any] | None
 ) -> Rehearsed:
     """`steps` of the user's own optimizers on batches that `change` has made."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sized
+from itertools import pairwise
 from typing import Any
 
 from assay.doctor.problem import Contract, Problem
@@ -13,6 +14,8 @@ from assay.doctor.subject import NotApplicableError, NotRunError, Subject
 MOST = 100_000
 #: share of the largest rate that is nothing
 NOTHING = 1e-3
+#: share of the optimizer's rate that a warm-up reaches within the run, and calls from which there is a course
+REACHED, FEWEST = 0.5, 10
 #: schedules that rise again on purpose
 RISING = ("Cyclic", "Restarts", "OneCycle", "Sequential", "Lambda", "Chained", "Multiplicative")
 
@@ -23,6 +26,8 @@ def schedule(subject: Subject) -> list[Problem]:
     for one in subject.schedulers:
         rates, stopped = _simulated(subject, one)
         found += list(_problems(type(one).__name__, rates, _calls(subject), subject.scheduler_unit or "", stopped))
+        if not found and not stopped:
+            found += _warming(one, rates, subject.scheduler_unit or "")
     if not subject.schedulers:
         raise NotApplicableError("no scheduler was given")
     return found[:1]
@@ -84,6 +89,22 @@ def _course(name: str, rates: list[float], unit: str, largest: float) -> Iterato
     elif name in ("CosineAnnealingLR", "OneCycleLR", "PolynomialLR") and rates[-1] > 0.95 * rates[0] > 0:
         what = "hardly moves in the planned run: its length is counted in another unit"
         yield _problem(name, what, f"from {rates[0]:.3g} to {rates[-1]:.3g} in {len(rates)} {unit}s", "a course")
+
+
+def _warming(given: Any, rates: list[float], unit: str) -> list[Problem]:
+    """A rate that rises all through the planned run, and gets nowhere near the one that was asked for."""
+    asked = max(float(group.get("initial_lr", group["lr"])) for group in given.optimizer.param_groups)
+    rising = len(rates) >= FEWEST and all(one <= two for one, two in pairwise(rates))
+    if not rising or rates[0] >= rates[-1] or rates[-1] > REACHED * asked:
+        return []
+    return [
+        _problem(
+            type(given).__name__,
+            "still warms up when the planned run ends: the warm-up is that of a longer run",
+            f"{rates[-1]:.3g} after {len(rates)} {unit}s, of {asked:g}",
+            f"{REACHED:g} of the rate, or more",
+        )
+    ]
 
 
 def _problem(name: str, what: str, measured: str, threshold: str) -> Problem:

@@ -17,6 +17,8 @@ FEWEST, COLUMNS, LABELS = 64, 64, 100
 #: standard deviations of the probe's hits from which there is a signal, and up to which there is none: for an error, a
 #: warning
 SIGNAL, NONE, LITTLE = 6.0, 2.0, 3.0
+#: most columns of a narrow table with its products
+PRODUCTS = COLUMNS
 #: columns of a wide input are mixed by chance
 SEED = 23
 
@@ -80,7 +82,7 @@ def _without(table: Table, targets: Table, columns: NDArray[np.intp]) -> float:
 def _signal(subject: Subject, name: str, shift: int = 0) -> float:
     """Hits of a probe on halves that it was not fitted to, in standard deviations above chance."""
     part = subject.train if name == "train" else subject.validation
-    table, labels = _columns(table_of_inputs(part)), target_numbers(part)
+    table, labels = _bent(table_of_inputs(part)), target_numbers(part)
     if len(labels) < FEWEST:
         raise NotApplicableError(f"fewer than {FEWEST} examples of a part")
     labels = np.roll(labels, shift)
@@ -95,7 +97,7 @@ def _carried(subject: Subject) -> float:
     ours, theirs = table_of_inputs(subject.train), table_of_inputs(subject.validation)
     if ours.shape[1] != theirs.shape[1]:
         raise NotApplicableError("inputs of both parts have other shapes")
-    both = _columns(np.concatenate([ours, theirs]))
+    both = _bent(np.concatenate([ours, theirs]))
     count = len(ours)
     return _hits(both[:count], target_numbers(subject.train), both[count:], target_numbers(subject.validation))
 
@@ -114,6 +116,15 @@ def _columns(table: Table) -> Table:
         mix = np.random.Generator(np.random.PCG64(SEED)).standard_normal((table.shape[1], COLUMNS))
         table = table @ mix / math.sqrt(table.shape[1])
     return table
+
+
+def _bent(table: Table) -> Table:
+    """Standardised columns, and of a narrow table all products of two: signals that no single column carries."""
+    table = _columns(table)
+    one, two = np.triu_indices(table.shape[1])
+    if len(one) + table.shape[1] > min(PRODUCTS, len(table) // 4):
+        return table
+    return np.concatenate([table, _columns(table[:, one] * table[:, two])], 1)
 
 
 def _hits(table: Table, labels: Table, others: Table, wanted: Table) -> float:

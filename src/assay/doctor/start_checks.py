@@ -29,7 +29,7 @@ def constant_output(subject: Subject) -> list[Problem]:
         raise NotRunError(f"the budget allows {subject.budget} rehearsal steps, this takes {STEPS}")
     if not subject.trained:
         raise NotApplicableError("the model has no parameter to train")
-    _steps(subject)
+    take_steps(subject)
     if not _constant(subject.outputs(subject.batch), subject.batch_dim):
         return []
     return [
@@ -52,7 +52,7 @@ def equal_rows(subject: Subject) -> list[Problem]:
         raise NotRunError(f"the budget allows {subject.budget} rehearsal steps, this takes {STEPS}")
     subject.model.train()
     used = subject.gradients(subject.batch, [one for _, one in suspects])
-    _steps(subject)
+    take_steps(subject)
     found = [name for (name, one), gradient in zip(suspects, used, strict=True) if gradient is not None]
     stuck = [name for name, one in suspects if name in found and _rows_equal(one)]
     return [
@@ -114,10 +114,11 @@ def take_steps_if_constant(subject: Subject) -> None:
     first = subject.outputs(subject.batch)[:1]
     shown = not first or first[0].ndim <= subject.batch_dim or _spread(first[0], subject.batch_dim) > 0
     if not shown and subject.budget >= STEPS and subject.trained:
-        _steps(subject)
+        take_steps(subject)
 
 
-def _steps(subject: Subject) -> None:
+def take_steps(subject: Subject) -> None:
+    """A few steps on the copy."""
     subject.model.train()
     for step in range(STEPS):
         subject.step(subject.train.batches[step % len(subject.train.batches)], step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -181,7 +181,7 @@ class Subject:
         """The user's own parameters in all groups of all optimizers, as often as they stand there."""
         return [one for optimizer in self.optimizers for group in optimizer.param_groups for one in group["params"]]
 
-    def gradients(self, batch: Any, parameters: list[nn.Parameter], seed: int = 0) -> list[Tensor | None]:
+    def gradients(self, batch: Any, parameters: Sequence[Tensor], seed: int = 0) -> list[Tensor | None]:
         """Gradient of each parameter, None where the loss does not reach it."""
         value = self.value(batch, seed)
         if not value.requires_grad:

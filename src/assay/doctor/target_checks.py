@@ -78,6 +78,8 @@ def reachable_range(subject: Subject) -> list[Problem]:
     last = producer(output)
     if last not in RANGES or not target.is_floating_point():
         return []
+    if last == "Softmax" and output.ndim == 2 and output.shape[1] > 1 and _many_hot(target):
+        return _one_in_all(subject, output, target)
     low, high = RANGES[last]
     margin = 0.05 * float(target.float().std(correction=0))
     outside = ((target < low - margin) | (target > high + margin)).float().mean()
@@ -90,6 +92,23 @@ def reachable_range(subject: Subject) -> list[Problem]:
             measured=f"{100 * float(outside):.0f} % of the targets outside of [{low:g}, {high:g}]",
             threshold="all within",
             next_step="leave the last activation out, or scale the targets into its range",
+        )
+    ]
+
+
+def _one_in_all(subject: Subject, output: Tensor, target: Tensor) -> list[Problem]:
+    """Shares that sum to 1 against targets that have several labels, or none."""
+    sums = target.sum(1)
+    unreachable = float((sums != 1).float().mean())
+    if unreachable < 0.05 or float(subject.loss(target.clone(), target)) > 1e-6:
+        return []
+    return [
+        Problem(
+            places=["model", "loss"],
+            reason="a softmax shares 1 among all labels, and examples have several labels or none",
+            measured=f"{100 * unreachable:.0f} % of the targets do not sum to 1",
+            threshold="all",
+            next_step="use a sigmoid, or binary_cross_entropy_with_logits on raw outputs",
         )
     ]
 
@@ -152,7 +171,38 @@ def ignored_class(subject: Subject) -> list[Problem]:
                     next_step="leave ignore_index at -100",
                 )
             )
-    return found[:1]
+    return found[:1] or _counted_by_metric(subject)
+
+
+def _counted_by_metric(subject: Subject) -> list[Problem]:
+    """Targets of many places an example: an ignored number is a class where the user's metric looks at it."""
+    output, target = subject.traced.output, subject.traced.target
+    if subject.metric is None or not isinstance(output, Tensor) or not isinstance(target, Tensor):
+        return []
+    dense = output.ndim == target.ndim + 1 >= 3 and output[:, 0].shape == target.shape
+    for call in _calls(subject, "cross_entropy", "nll_loss"):
+        index = _ignore_index(call)
+        if (
+            not dense
+            or not 0 <= index < output.shape[1]
+            or index == subject.pad_id
+            or not bool((target == index).any())
+        ):
+            continue
+        output = output.detach()
+        other = torch.where((target == index).unsqueeze(1), -output, output)
+        one, two = (float(subject.metric(each, target)) for each in (output, other))
+        if not math.isclose(one, two, rel_tol=1e-6, abs_tol=1e-9):
+            return [
+                Problem(
+                    places=["loss"],
+                    reason=f"ignore_index={index} is a class that the metric counts: it is never learned",
+                    measured=f"{int((target == index).sum())} of {target.numel()} targets are ignored",
+                    threshold="0",
+                    next_step="leave ignore_index at -100, or leave these targets out of the metric, too",
+                )
+            ]
+    return []
 
 
 def class_weights(subject: Subject) -> list[Problem]:

@@ -1,7 +1,7 @@
 """Why nothing is learned: units that are dead or saturated, gradients that vanish or explode from layer to layer.
 
-All but tiny_batches are gated: looked at only where the doctor's own Adam does not learn a few examples either, as
-such units and gradients are common in programs that train.
+All but tiny_batches and saturated_start are gated: looked at only where the doctor's own Adam does not learn a few
+examples either, as such units and gradients are common in programs that train.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ MOST = 0.9
 UNITS = 4
 #: how near to its limits a saturated activation stands, in parts of its range
 NEAR = 1e-3
+#: the same where the slope is a tenth, and share of the values from which a layer begins so
+FLAT, HALF = 0.02, 0.5
 #: factor between gradients of the first and the last layers
 APART = 1e6
 SATURATING = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "sigmoid_": (0.0, 1.0), "tanh_": (-1.0, 1.0)}
@@ -51,6 +53,29 @@ def saturated_units(subject: Subject) -> list[Problem]:
         if share >= MOST:
             found.append(_problem(call, f"{call.name} stands at its limits", f"{100 * share:.0f} % of the values"))
     return found[:1]
+
+
+def saturated_start(subject: Subject) -> list[Problem]:
+    """Two layers or more of tanh or sigmoid that begin at their limits, where they hardly learn."""
+    found: dict[str, tuple[Operation, float]] = {}
+    for call in _activations(subject, *SATURATING):
+        low, high = SATURATING[call.name]
+        near = FLAT * (high - low)
+        share = float(((call.output < low + near) | (call.output > high - near)).float().mean())
+        if share >= HALF and call.output is not subject.traced.output:
+            found.setdefault(call.module, (call, share))
+    if len(found) < 2:
+        return []
+    call, share = next(iter(found.values()))
+    return [
+        Problem(
+            places=[*found][:3],
+            reason=f"{call.name} begins at its limits in {len(found)} layers: their first weights are too large",
+            measured=f"{100 * share:.0f} % of the values",
+            threshold=f"{100 * HALF:.0f} %",
+            next_step="use torch's own initialisation, or nn.init.xavier_normal_",
+        )
+    ]
 
 
 def gradients_by_layer(subject: Subject) -> list[Problem]:
@@ -125,6 +150,7 @@ SOURCE = "gated symptom"
 CHECKS = (
     Contract("dead-units", "modes-layers", 35, dead_units, "warning", SOURCE),
     Contract("saturated-units", "modes-layers", 36, saturated_units, "warning", SOURCE),
+    Contract("saturated-start", "start", 44, saturated_start, "warning", "statistics"),
     Contract("gradients-by-layer", "optimisation", 34, gradients_by_layer, "warning", SOURCE),
     Contract("tiny-batches", "modes-layers", 80, tiny_batches, "warning", "exact"),
 )

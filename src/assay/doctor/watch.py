@@ -25,6 +25,7 @@ from assay.doctor.loop_state import Loop, RootCall, WatchedOptimizer
 from assay.doctor.loss_reader import LossReader
 from assay.doctor.mode_monitor import ModeMonitor
 from assay.doctor.nonfinite_monitor import NonFiniteMonitor
+from assay.doctor.passage_monitor import PassageMonitor
 from assay.doctor.state_monitor import StateMonitor
 from assay.doctor.symptom_monitor import SymptomMonitor
 from assay.doctor.target_monitor import TargetMonitor
@@ -72,6 +73,7 @@ class LoopWatch:
             StateMonitor(loop),
             TargetMonitor(loop),
             BatchMonitor(loop),
+            PassageMonitor(loop),
             SymptomMonitor(loop),
         ]
         self.report = Report(report_of(self.monitors, "the block has not ended"))
