@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from assay.doctor import example_draws, rehearsal, rehearsal_checks, unit_checks
+from assay.doctor import example_draws, initial_loss_checks, rehearsal, rehearsal_checks, unit_checks
 from assay.doctor.examine import looked
 from assay.doctor.rehearsal import Adam, Momentum
 from assay.doctor.subject import NotRunError, Subject
@@ -84,7 +84,7 @@ def test_a_model_that_cannot_be_copied_is_rehearsed_by_no_optimizer_of_its_own()
 
     model = Fixed(nn.Linear(8, 3))
     before = model[0].weight.detach().clone()
-    report = looked(rehearsal_checks.CHECKS, **parts(model, F.cross_entropy, *rows()))
+    report = looked([*initial_loss_checks.CHECKS, *rehearsal_checks.CHECKS], **parts(model, F.cross_entropy, *rows()))
     (own,) = (one for one in report.findings if one.check == "steps-not-finite")
     assert own.result == "not run" and "cannot be copied" in own.reason
     assert torch.equal(model[0].weight, before) and model[0].weight.grad is None
