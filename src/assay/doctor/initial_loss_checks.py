@@ -1,4 +1,4 @@
-"""The loss at the start, against that of a model that says nothing, and whether the program's own steps bring it down."""
+"""The loss at the start against that of a model that says nothing, and whether the program's own steps lower it."""
 
 from __future__ import annotations
 
