@@ -13,7 +13,7 @@ from torch import Tensor
 from assay.doctor import mixing_checks, rehearsal, tensor_tree
 from assay.doctor.example_draws import input_and_target
 from assay.doctor.problem import Contract, Problem
-from assay.doctor.rehearsal import Adam, OutputLosses, Rehearsed
+from assay.doctor.rehearsal import Adam, OutputLosses
 from assay.doctor.subject import NotApplicableError, NotRunError, Subject
 
 #: examples of the memory test
@@ -24,8 +24,6 @@ NOTHING, LEARNS = 0.1, 0.5
 RATES = (1e-2, 1e-1, 1e-3)
 #: steps at the largest rate, which leave room for one more arm (`capacity_checks`)
 FAST_STEPS = 18
-#: root mean square of an input above which, or below whose inverse, inputs are suspected to need scaling
-SCALE = 10.0
 
 
 def few_examples(subject: Subject) -> list[Problem]:
@@ -129,34 +127,6 @@ def _memorised(subject: Subject, batch: Any, rates: tuple[float, ...]) -> Memori
         if best > LEARNS or (best > NOTHING and rate == RATES[1]):
             break
     return Memorised(batch, start, free, best, at)
-
-
-def unscaled_inputs(subject: Subject) -> list[Problem]:
-    """Inputs far from unit size with which nothing is learned, where the same, standardised, train."""
-    inputs = [one for one in tensor_tree.leaves(input_and_target(subject.batch)[0]) if one.is_floating_point()]
-    sizes = [float(one.double().square().mean().sqrt()) for one in inputs]
-    if subject.forward is not None or len(inputs) != 1 or inputs[0].ndim < 2:
-        raise NotApplicableError("inputs are not one tensor of floating-point numbers")
-    if not math.isfinite(sizes[0]) or sizes[0] == 0 or 1 / SCALE <= sizes[0] <= SCALE:
-        return []
-    reach = reach_of(subject, subject.batch)
-    steps = min(rehearsal.STEPS, subject.budget // 4)
-    batches = rehearsal.shuffled(subject, min(steps, 16))
-    arms = [without_schedule(subject, steps, batches, change) for change in (None, _standardiser(batches))]
-    raw, scaled = (reach.gained(one.end) if one.finite else 0.0 for one in arms)
-    falls = arms[0].finite and (not arms[0].settled or arms[0].end < 0.7 * arms[0].start)
-    if raw > NOTHING or scaled < 3 * NOTHING or falls:
-        return []
-    return [
-        Problem(
-            places=["train_loader inputs"],
-            reason="with inputs of this size nothing is learned, and standardised ones train",
-            measured=f"inputs of size {sizes[0]:.3g}; {100 * raw:.0f} % of the way in {steps} steps, "
-            f"standardised {100 * scaled:.0f} %",
-            threshold="sizes around 1",
-            next_step="subtract the mean and divide by the standard deviation of the training inputs",
-        )
-    ]
 
 
 def settings(subject: Subject) -> list[Problem]:
@@ -274,44 +244,9 @@ def reach_of(subject: Subject, batch: Any) -> OutputLosses:
     return found
 
 
-def without_schedule(
-    subject: Subject, steps: int, batches: list[Any], change: Callable[[Any], Any] | None
-) -> Rehearsed:
-    """`steps` of the user's own optimizers on batches that `change` has made."""
-    optimizers = [rehearsal.copied(one, subject) for one in subject.optimizers]
-    if not optimizers:
-        raise NotApplicableError("no optimizer was given")
-
-    def rule() -> None:
-        for one in optimizers:
-            one.step()
-
-    return rehearsal.arm(subject, steps, rule, batches, change)
-
-
-def _standardiser(batches: list[Any]) -> Callable[[Any], Any]:
-    """Puts the mean of a batch's only floating-point input at 0 and its standard deviation at 1, by feature (dim 1)."""
-    values = torch.cat([_input(one).double() for one in batches])
-    dims = [at for at in range(values.ndim) if at != 1]
-    mean, spread = values.mean(dims, keepdim=True), values.std(dims, keepdim=True, correction=0)
-    spread = torch.where(spread > 0, spread, torch.ones_like(spread))
-
-    def change(batch: Any) -> Any:
-        own = _input(batch)
-        return tensor_tree.mapped(lambda one: ((own - mean) / spread).to(own) if one is own else one, batch)
-
-    return change
-
-
-def _input(batch: Any) -> Tensor:
-    inputs, _ = input_and_target(batch)
-    return next(one for one in tensor_tree.leaves(inputs) if one.is_floating_point())
-
-
 SOURCE = "counterfactual"
 CHECKS = (
     Contract("steps-not-finite", "optimisation", 66, non_finite_steps, "warning", SOURCE),
-    Contract("inputs-not-scaled", "data", 60, unscaled_inputs, "warning", SOURCE),
     Contract("optimizer-settings", "optimisation", 65, settings, "warning", SOURCE),
     Contract("few-examples", "one-batch", 20, few_examples, "warning", SOURCE),
     Contract("inputs-ignored", "one-batch", 30, ignored_inputs, "warning", SOURCE),

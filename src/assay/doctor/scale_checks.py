@@ -1,8 +1,9 @@
-"""Counterfactuals on the scale of targets: the same, standardised, train."""
+"""Counterfactuals on the scale of inputs and targets: the same, standardised, train."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,11 +12,42 @@ from torch import Tensor
 from assay.doctor import rehearsal, tensor_tree
 from assay.doctor.example_draws import input_and_target
 from assay.doctor.problem import Contract, Problem
-from assay.doctor.rehearsal_checks import NOTHING, SOURCE, reach_of, without_schedule
+from assay.doctor.rehearsal import Rehearsed
+from assay.doctor.rehearsal_checks import NOTHING, SOURCE, reach_of
 from assay.doctor.subject import NotApplicableError, Subject
 
+#: root mean square of an input above which, or below whose inverse, inputs are suspected to need scaling
+SCALE = 10.0
 #: size of targets in sizes of outputs, from which they are suspected to need scaling
 FAR = 100.0
+
+
+def unscaled_inputs(subject: Subject) -> list[Problem]:
+    """Inputs far from unit size with which nothing is learned, where the same, standardised, train."""
+    inputs = [one for one in tensor_tree.leaves(input_and_target(subject.batch)[0]) if one.is_floating_point()]
+    sizes = [float(one.double().square().mean().sqrt()) for one in inputs]
+    if subject.forward is not None or len(inputs) != 1 or inputs[0].ndim < 2:
+        raise NotApplicableError("inputs are not one tensor of floating-point numbers")
+    if not math.isfinite(sizes[0]) or sizes[0] == 0 or 1 / SCALE <= sizes[0] <= SCALE:
+        return []
+    reach = reach_of(subject, subject.batch)
+    steps = min(rehearsal.STEPS, subject.budget // 4)
+    batches = rehearsal.shuffled(subject, min(steps, 16))
+    arms = [_without_schedule(subject, steps, batches, change) for change in (None, _standardiser(batches))]
+    raw, scaled = (reach.gained(one.end) if one.finite else 0.0 for one in arms)
+    falls = arms[0].finite and (not arms[0].settled or arms[0].end < 0.7 * arms[0].start)
+    if raw > NOTHING or scaled < 3 * NOTHING or falls:
+        return []
+    return [
+        Problem(
+            places=["train_loader inputs"],
+            reason="with inputs of this size nothing is learned, and standardised ones train",
+            measured=f"inputs of size {sizes[0]:.3g}; {100 * raw:.0f} % of the way in {steps} steps, "
+            f"standardised {100 * scaled:.0f} %",
+            threshold="sizes around 1",
+            next_step="subtract the mean and divide by the standard deviation of the training inputs",
+        )
+    ]
 
 
 def unscaled_targets(subject: Subject) -> list[Problem]:
@@ -42,7 +74,7 @@ def unscaled_targets(subject: Subject) -> list[Problem]:
         return tensor_tree.mapped(lambda one: ((own - mean) / spread).to(own) if one is own else one, batch)
 
     reach = reach_of(subject, change(subject.batch))
-    raw, scaled = (without_schedule(subject, steps, batches, each) for each in (None, change))
+    raw, scaled = (_without_schedule(subject, steps, batches, each) for each in (None, change))
     fallen = (raw.start - raw.end) / raw.start * subject.planned_steps / steps if raw.finite else 0.0
     better = reach.gained(scaled.end) if scaled.finite else 0.0
     if fallen > NOTHING or better < 3 * NOTHING:
@@ -59,4 +91,41 @@ def unscaled_targets(subject: Subject) -> list[Problem]:
     ]
 
 
-CHECKS = (Contract("targets-not-scaled", "data", 61, unscaled_targets, "warning", SOURCE),)
+def _without_schedule(
+    subject: Subject, steps: int, batches: list[Any], change: Callable[[Any], Any] | None
+) -> Rehearsed:
+    """`steps` of the user's own optimizers on batches that `change` has made."""
+    optimizers = [rehearsal.copied(one, subject) for one in subject.optimizers]
+    if not optimizers:
+        raise NotApplicableError("no optimizer was given")
+
+    def rule() -> None:
+        for one in optimizers:
+            one.step()
+
+    return rehearsal.arm(subject, steps, rule, batches, change)
+
+
+def _standardiser(batches: list[Any]) -> Callable[[Any], Any]:
+    """Puts the mean of a batch's only floating-point input at 0 and its standard deviation at 1, by feature (dim 1)."""
+    values = torch.cat([_input(one).double() for one in batches])
+    dims = [at for at in range(values.ndim) if at != 1]
+    mean, spread = values.mean(dims, keepdim=True), values.std(dims, keepdim=True, correction=0)
+    spread = torch.where(spread > 0, spread, torch.ones_like(spread))
+
+    def change(batch: Any) -> Any:
+        own = _input(batch)
+        return tensor_tree.mapped(lambda one: ((own - mean) / spread).to(own) if one is own else one, batch)
+
+    return change
+
+
+def _input(batch: Any) -> Tensor:
+    inputs, _ = input_and_target(batch)
+    return next(one for one in tensor_tree.leaves(inputs) if one.is_floating_point())
+
+
+CHECKS = (
+    Contract("inputs-not-scaled", "data", 60, unscaled_inputs, "warning", SOURCE),
+    Contract("targets-not-scaled", "data", 61, unscaled_targets, "warning", SOURCE),
+)
