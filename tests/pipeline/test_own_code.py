@@ -115,6 +115,13 @@ def test_workspace_and_temp(project: Project) -> None:
     assert shown["verdict"]["old"] == "same" and shown["verdict"]["new"] == kept["verdict"]
     page = project.dvc("plots", "show").stdout.strip().removeprefix("file://")
     text = Path(page).read_text(encoding="utf-8")
-    for plot in ("curves-candidate", "curves-baseline", "replicates.csv", "rulers.csv", "confusion", "reliability"):
+    for plot in (
+        "curves-candidate",
+        "curves-baseline",
+        "replicates.csv",
+        "Smallest difference that matters",
+        "confusion",
+        "reliability",
+    ):
         assert plot in text, f"{plot} is not on the page of dvc plots show"
     assert "dvc_plots" not in project.git("status", "--porcelain")

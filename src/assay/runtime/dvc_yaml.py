@@ -129,6 +129,19 @@ def outputs(layout: ProjectPaths) -> set[str]:
     return {path.removeprefix("./").rstrip("/") for stage in stages for path in paths(stage.get("outs"))}
 
 
+def cached_outputs(layout: ProjectPaths) -> set[str]:
+    """Paths that any stage declares under `outs:` and that DVC keeps, not Git."""
+    stages = [stage for stage in _stages(layout).values() if isinstance(stage, dict)]
+    entries = [one for stage in stages for one in (stage.get("outs") or []) if isinstance(one, dict)]
+    in_git = {
+        path
+        for one in entries
+        for path, given in one.items()
+        if isinstance(given, dict) and not given.get("cache", True)
+    }
+    return outputs(layout) - {str(path).removeprefix("./").rstrip("/") for path in in_git}
+
+
 def _stages(layout: ProjectPaths) -> dict[str, Any]:
     stages = parse(files.read_bytes(layout.pipeline), PIPELINE, GENERATED).get("stages")
     if not isinstance(stages, dict):

@@ -31,6 +31,12 @@ class Index:
     def read(self, tree: str) -> None:
         self.run("read-tree", "--no-recurse-submodules", tree)
 
+    def drop(self, paths: Sequence[str]) -> None:
+        """Without these files, named from the repository's top."""
+        if paths:
+            given = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
+            self.run("update-index", "-z", "--force-remove", "--stdin", stdin=given)
+
     def put(self, path: str, content: bytes) -> None:
         """`content` as the file `path`, relative to the repository's top."""
         self.put_all({path: content})

@@ -21,6 +21,7 @@ def last(layout: ProjectPaths) -> str:
 def furnish(scratch: Scratch) -> None:
     """Let DVC find settings, caches and data as in the real project. Raises UsageError for data that are nowhere."""
     share_cache(scratch.home, scratch.layout.root)
+    scratch.untrack()
     linked_data.bring(ProjectPaths(scratch.home), scratch.top, scratch.layout, last(scratch.layout))
 
 

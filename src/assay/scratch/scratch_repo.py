@@ -40,8 +40,37 @@ class Scratch:
         ours = git_env_vars.of_our_own()
         with git_plumbing.index(self.top, ours | {"GIT_OBJECT_DIRECTORY": objects}) as index:
             index.read(tree)
-            index.add([path for path in self._changed(ours) if (self.top / path).is_file()])
+            kept = self.kept_by_dvc(tree)
+            index.drop(kept)
+            index.add([path for path in self._changed(ours) if (self.top / path).is_file() and path not in kept])
             return index.write()
+
+    def untrack(self) -> None:
+        """Take out of Git's index here what DVC keeps.
+
+        `dvc exp save` adds the sources of plots to an experiment's commit, ignored or not; DVC then refuses to run the
+        stage that writes them.
+        """
+        if kept := self.kept_by_dvc("HEAD"):
+            given = "".join(f"{path}\0" for path in kept)
+            git.run(
+                self.top,
+                "update-index",
+                "-z",
+                "--force-remove",
+                "--stdin",
+                stdin=given,
+                environment=git_env_vars.of_our_own(),
+            )
+
+    def kept_by_dvc(self, tree: str) -> list[str]:
+        """Files of `tree`, named from its top, that lie in outputs which DVC keeps."""
+        ours = git_env_vars.of_our_own()
+        made = dvc_yaml.cached_outputs(self.layout)
+        start = git.run(self.layout.root, "rev-parse", "--show-prefix", environment=ours)
+        listed = git.run(self.top, "ls-tree", "-r", "-z", "--name-only", tree, environment=ours).split("\0")
+        own = [path for path in listed if path.startswith(start)]
+        return [path for path in own if dvc_yaml.within(path.removeprefix(start), made)]
 
     def _changed(self, ours: Mapping[str, str]) -> list[str]:
         """Tracked files that the run edited, and those that it made."""
