@@ -39,6 +39,7 @@ def test_evaluate_leaves_a_row_for_each_metric(project):
     assert "rulers" not in project.dvc("exp", "show", "--csv").stdout
 
 
+@pytest.mark.extra
 def test_new_examples_are_those_that_evaluate_printed(project):
     """Against the measured baseline, another experiment and the floor; from the cache alone."""
     printed = project.dvc("exp", "run", "-n", "fast", "-S", "lr=0.02").stdout

@@ -90,6 +90,7 @@ def _forge(project: Project) -> None:
     project.dvc("commit", "--force", "--quiet", "evaluate")
 
 
+@pytest.mark.extra
 def test_edited_numbers_open_no_gate(tried: Project) -> None:
     """Not those of `compare`, and not that of `accept`: neither believes hashes in dvc.lock."""
     here = json.loads(tried.assay("compare", "tried", "--json").stdout)

@@ -56,6 +56,7 @@ def test_steps_are_counted_and_a_budget_is_kept() -> None:
     assert rehearsal.own_arm(found).end < rehearsal.own_arm(found).start, "made once, and it learns"
 
 
+@pytest.mark.extra
 def test_without_a_budget_nothing_is_rehearsed_and_each_check_says_so() -> None:
     report = looked([*rehearsal_checks.CHECKS, *unit_checks.CHECKS], **parts(mlp(), F.cross_entropy, *rows(), budget=0))
     unseen = {one.check: one.reason for one in report.findings if one.result == "not run"}
@@ -77,6 +78,7 @@ def test_a_planned_run_that_is_short_is_rehearsed_whole() -> None:
     assert rehearsal.own_steps(subject(budget=25)) == 6
 
 
+@pytest.mark.extra
 def test_a_model_that_cannot_be_copied_is_rehearsed_by_no_optimizer_of_its_own() -> None:
     class Fixed(nn.Sequential):
         def __deepcopy__(self, memo: object) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import pytest
 from gitproject import Project
 
 STAGES = f"""\
@@ -49,6 +50,7 @@ def hint(project: Project, command: str) -> None:
     subprocess.run(command, shell=True, cwd=project.path, check=True, capture_output=True)
 
 
+@pytest.mark.extra
 def test_commits_of_a_run_and_after_a_killed_one_are_found_and_kept(project: Project, capsys) -> None:
     project.write({"dvc.yaml": STAGES})
     subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], cwd=project.path, check=True)

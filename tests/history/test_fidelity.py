@@ -17,6 +17,8 @@ from assay.history.experiments import read
 from assay.runtime import git
 from assay.stages import verdict as stage_verdict
 
+pytestmark = pytest.mark.extra
+
 GIVEN = f"{PARAMS}profiles: {{full: {{}}, fast: {{train: {{epochs: 5}}}}}}\n"
 LOCK = """\
 schema: '2.0'

@@ -104,6 +104,7 @@ def test_the_corrected_t_adds_the_overlap():
         resampled([0.1], 80, 20)
 
 
+@pytest.mark.extra
 def test_holm_agrees_with_statsmodels():
     rng = np.random.default_rng(3)
     for size in [0, 1, 2, 5, 20] * 4:

@@ -464,6 +464,7 @@ def test_nothing_outlives_the_process_that_measures(make: Make, how: signal.Sign
     assert not [pid for pid in theirs if parent_watch.alive(pid)]
 
 
+@pytest.mark.extra
 def test_the_doctor_in_a_loop_changes_nothing(make: Make) -> None:
     looked = LOOP.replace(
         "    for epoch in",

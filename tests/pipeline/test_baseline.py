@@ -160,6 +160,7 @@ def test_another_environment_never_meets_the_old_baseline(project: Project, tmp_
     assert project.metrics["verdict"] != "incomparable"
 
 
+@pytest.mark.extra
 def test_own_training_data(project: Project) -> None:
     """The baseline trains on what it was accepted with, less what is in today's validation part."""
     accepted = json.loads(project.read("data/split/train/manifest.json"))

@@ -66,6 +66,7 @@ def test_on_one_processor_each_stage_trains_its_own(project: Project) -> None:
 
 
 @pytest.mark.skipif(not AFFINITY, reason="needs processors that can be chosen")
+@pytest.mark.extra
 def test_each_stage_says_why_it_trained_in_another_way(project: Project) -> None:
     """In what `dvc exp run` shows, once for each arm; and again where the cache has all of it."""
     said = project.run(sys.executable, "-c", ON, "1", *NEW, "-S", "machine.execution=processes").stdout
@@ -85,6 +86,7 @@ def test_a_candidate_that_fails_is_its_own_stages_affair(project: Project) -> No
 
 
 @two_processors
+@pytest.mark.extra
 def test_what_is_imported_unseen_is_told_wherever_it_trained(project: Project) -> None:
     """A helper under a computed name: the stage that takes the replicates from the cache never imports it."""
     (project.root / "src/tasks/digits/unseen.py").write_text("SHIFT = 0\n", encoding="utf-8")

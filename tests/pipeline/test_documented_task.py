@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
+
 from support.project import CHECKOUT, Project
 
 
+@pytest.mark.extra
 def test_the_task_of_the_page(fresh: Project) -> None:
     page = (CHECKOUT / "docs/tasks.md").read_text(encoding="utf-8")
     _alone, data, network, loop, metrics = re.findall(r"```python\n(.*?)```", page, re.DOTALL)

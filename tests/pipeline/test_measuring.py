@@ -28,6 +28,7 @@ def test_same_seed_same_weights(project: Project) -> None:
     assert not set(after.values()) & set(before.values())
 
 
+@pytest.mark.extra
 def test_fast_is_cheaper_and_never_meets_full(project: Project) -> None:
     full = json.loads(project.read("arms/candidate.json"))["measurement"]["replicates"]
     project.edit("params.yaml", "profile: full", "profile: fast")

@@ -57,6 +57,7 @@ def wait_for_queue(project: Project, seconds: float = 120) -> None:
     pytest.fail(f"the queue did not finish:\n{status}")
 
 
+@pytest.mark.extra
 def test_queue(project: Project) -> None:
     change_code(project)
     project.dvc("exp", "run", "--queue", "--name", "queued", "-S", "seed=2")

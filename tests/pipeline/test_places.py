@@ -62,6 +62,7 @@ def test_letters_beyond_ascii(project: Project, tmp_path: Path) -> None:
     assert (digests(here), here.git("status", "--porcelain")) == before
 
 
+@pytest.mark.extra
 def test_a_subfolder_of_a_repository(nested: Project, tmp_path: Path) -> None:
     """The project is one folder of many; dvc runs from a folder below it; --temp and --rev find their way."""
     here = nested

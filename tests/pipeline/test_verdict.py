@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from support.project import Project
 
 
@@ -27,6 +29,7 @@ def test_candidate_is_measured_against_the_accepted_strategy(project: Project) -
     assert len(values) <= 15 and values["level"] == 0.04
 
 
+@pytest.mark.extra
 def test_a_group_says_that_its_replicates_were_made_in_different_ways(project: Project) -> None:
     """Three were kept, three more train as lanes; the arm that is all alike is not named."""
     alone = project.dvc("exp", "run", "-S", "lr=0.01", "-S", "machine.execution=sequential").stdout

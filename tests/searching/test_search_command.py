@@ -107,6 +107,7 @@ def test_the_space_is_that_of_the_work_tree_and_the_rest_that_of_head(fresh: Pro
     assert other.seed != made.seed and other.strategy == made.strategy
 
 
+@pytest.mark.extra
 def test_it_starts_from_experiments_inside_of_the_space(tried: Project) -> None:
     tried.git("reset", "--quiet", "--hard")
     made = search_setup.setup(with_space(tried), "search", None, "auto")
@@ -133,6 +134,7 @@ def test_what_is_recorded_is_read_and_ranked(fresh: Project) -> None:
     assert shown["settings"][0]["values"] == best.setting and len(shown["settings"]) == 16
 
 
+@pytest.mark.extra
 def test_of_few_settings_it_says_confirm(fresh: Project) -> None:
     layout = with_space(fresh)
     finish(layout, 8)
@@ -142,6 +144,7 @@ def test_of_few_settings_it_says_confirm(fresh: Project) -> None:
     assert "confirm: of fewer than 10 settings nobody can say what picking the best adds" in done.stdout
 
 
+@pytest.mark.extra
 def test_a_metric_without_spread_and_a_search_in_which_all_diverge(fresh: Project) -> None:
     layout = with_space(fresh)
     finish(layout, 8, "flat", flat=True)
@@ -152,6 +155,7 @@ def test_a_metric_without_spread_and_a_search_in_which_all_diverge(fresh: Projec
         search(fresh.root, "lost", 16, "sobol", SearchBudget(), print)
 
 
+@pytest.mark.extra
 def test_a_space_that_was_edited_halfway_two_at_once_and_a_spent_budget(fresh: Project) -> None:
     layout = with_space(fresh)
     finish(layout, 8)
@@ -180,6 +184,7 @@ def test_a_space_that_was_edited_halfway_two_at_once_and_a_spent_budget(fresh: P
     assert "next: assay search search-2 begins a new one" in refused.value.sentence
 
 
+@pytest.mark.extra
 def test_a_damaged_record_counts_as_none(fresh: Project) -> None:
     layout = with_space(fresh)
     finish(layout, 8)

@@ -73,6 +73,7 @@ def test_a_change_that_changes_nothing_is_refused_before_anything_trains(ready: 
     assert not [one.name for one in read(ready.root).experiments if one.name.startswith(("ablate", "a/b"))]
 
 
+@pytest.mark.extra
 def test_a_cell_that_does_not_run_says_why(ready: Project) -> None:
     ready.git("stash", "--quiet")
     found = ready.assay("ablate", "-S", "lr=-1", "-S", "lr=-2", ok=False)

@@ -15,6 +15,8 @@ from assay.core.paths import ProjectPaths
 from assay.runtime import dvc_yaml
 from support.project import Project
 
+pytestmark = pytest.mark.extra
+
 COLUMNS = "arm,strategy,identity,replicate,seed,status,metric_version,direction,min_effect,worst,environment,same_as,"
 
 

@@ -265,6 +265,7 @@ def test_a_bundle_needs_an_ablation_or_a_reason(ready: Project) -> None:
     ready.assay("accept", "bundle", "both", "--allow", "bundle", "--why", "one idea", "--dry-run")
 
 
+@pytest.mark.extra
 def test_what_came_since_is_merged_and_the_merge_is_what_is_confirmed(ready: Project) -> None:
     ready.git("stash", "--quiet")
     (ready.root / "NOTES.md").write_text("notes\n")

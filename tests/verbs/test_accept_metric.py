@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 
+import pytest
+
 from assay.history.experiments import read
 from assay.history.strategy_status import fold
 from support.project import Project
@@ -48,6 +50,7 @@ def test_a_metric_that_changed_with_the_idea_needs_a_reason(ready: Project) -> N
     assert "change against strategy/first: lr 0.003 → 0.02; metric: code of accuracy\n" in said
 
 
+@pytest.mark.extra
 def test_a_metric_that_changed_in_a_commit_of_its_own_is_named_in_evidence_and_log(ready: Project) -> None:
     start_over(ready)
     ready.edit(MODULE, "REVISION = 1", "REVISION = 2")
@@ -59,6 +62,7 @@ def test_a_metric_that_changed_in_a_commit_of_its_own_is_named_in_evidence_and_l
     assert found.allowed == "" and "metric: code of accuracy" in ready.assay("log").stdout
 
 
+@pytest.mark.extra
 def test_against_the_floor_the_metric_is_that_of_the_commit_before(fresh: Project) -> None:
     """Once the new terms are committed they count, although no stage but `context` could see that; not for an idea
     that somebody looked at before."""

@@ -132,6 +132,7 @@ def test_loading_by_name_and_the_ensemble(done: Project, tmp_path: Path) -> None
     assert summary == "0,1,2,3,4,5,6,7,8,9 strategy/fast [0] [0, 1, 2]"
 
 
+@pytest.mark.extra
 def test_soft_targets_of_an_ensemble(done: Project, tmp_path: Path) -> None:
     said = done.assay("export", "fast", "--soft-targets", "weights/teacher.safetensors").stdout
     file = done.root / "weights/teacher.safetensors"

@@ -54,6 +54,7 @@ def test_a_refactoring_with_a_new_mode_is_held(split: Project) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.extra
 def test_the_first_mode_step_and_tensor_are_named_with_what_explains_them(split: Project) -> None:
     """Momentum shows at the second step of SGD, a wider layer before the first; both in one mode each."""
     split.edit("params.yaml", "      optimizer: sgd\n", "      optimizer: sgd\n      momentum: 0.5\n")
@@ -80,6 +81,7 @@ def test_training_that_differs_from_itself_proves_nothing(split: Project) -> Non
     assert states(modes) == {"default": "unsteady", "wide": "excepted", "plain": "excepted"}
 
 
+@pytest.mark.extra
 def test_what_a_few_steps_cannot_show_and_what_comes_after_training(split: Project) -> None:
     """More epochs change no early step; another predict() changes no parameter."""
     split.edit("params.yaml", "  epochs: 3", "  epochs: 4")

@@ -27,6 +27,7 @@ def under_git_dir(project: Project, command: str) -> subprocess.CompletedProcess
     return done
 
 
+@pytest.mark.extra
 def test_cells_that_fail_leave_the_repository_that_git_names_alone(fresh: Project) -> None:
     """What is laid out and run is there long before anything trains."""
     fresh.git("config", "user.name", "Ada Lovelace")

@@ -9,6 +9,7 @@ import pytest
 from support.project import Project
 
 
+@pytest.mark.extra
 def test_where_the_seconds_go(project: Project) -> None:
     done = project.assay("profile", "--json", "-S", "lr=0.02", "-n", "timed")
     found = json.loads(done.stdout)

@@ -29,6 +29,7 @@ def replicates(project: Project) -> list[int]:
     return [one["number"] for one in record["measurement"]["replicates"]]
 
 
+@pytest.mark.extra
 def test_a_new_ruler_is_a_re_score_of_everything_at_hand(done: Project) -> None:
     done.dvc("exp", "run", "--quiet", "-S", "lr=0.03", "-n", "next")
     before = replicates(done)
@@ -109,6 +110,7 @@ def backdate(project: Project, tag: str) -> None:
     project.git("update-ref", f"refs/tags/{tag}", made.stdout.strip())
 
 
+@pytest.mark.extra
 def test_an_old_baseline_is_a_new_draw_that_survives_a_kill(done: Project) -> None:
     way(done)
     before = replicates(done)
