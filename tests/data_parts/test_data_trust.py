@@ -301,3 +301,11 @@ def test_without_parts(project: Path, capsys: pytest.CaptureFixture[str]) -> Non
     (project / "data/split/test/manifest.json").unlink()
     assert command_line.run(["data"]) == 2
     assert "there is no data/split/test; next: dvc repro split" in capsys.readouterr().err
+
+
+def test_a_long_tail_on_one_side_is_no_outlier() -> None:
+    """Half of a dark pixel's values are near 0: by one spread for both sides each bright one would be far."""
+    rng = np.random.default_rng(3)
+    dark = np.where(rng.random(2000) < 0.55, rng.random(2000), 16 * rng.random(2000))
+    assert (outlying_examples.robust(dark, dark) < outlying_examples.FAR).all()
+    assert outlying_examples.robust(np.array([400.0, -60.0]), dark).min() >= outlying_examples.FAR

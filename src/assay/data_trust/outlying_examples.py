@@ -1,12 +1,13 @@
 """Examples far from all others: by one column of numbers, by their size, by all numbers together.
 
-Far is a robust score: the distance to the median in units of 1.4826 times the median absolute deviation (Iglewicz &
-Hoaglin 1993). Medians are those of up to 20,000 training examples drawn at random; all examples are then looked at,
-some at a time. Not covered: what to do with them: an outlier may be the most important example there is.
+Far is a robust score: the distance to the median in units of 1.4826 times the median absolute deviation on that side
+(Iglewicz & Hoaglin 1993). Medians are those of up to 20,000 training examples drawn at random; all examples are then
+looked at, some at a time. Not covered: what to do with them: an outlier may be the most important example there is.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,10 +57,20 @@ def find(
 
 
 def robust(values: Array, reference: Array) -> Array:
-    """Scores of `values` (n, …) by the median and spread of `reference` (m, …); 0 where there is no spread."""
-    with np.errstate(invalid="ignore"):
+    """Scores of `values` (n, …) by the median and spread of `reference` (m, …); 0 where there is no spread.
+
+    Values above the median and below it have a spread each: a column with a long tail on one side, as dark pixels
+    have, would otherwise be far from itself.
+    """
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a column of nothing but NaN
         middle = np.nanmedian(reference, axis=0)
-        spread = _MAD * np.nanmedian(np.abs(reference - middle), axis=0)
+        distance = np.abs(reference - middle)
+        below, above = (
+            _MAD * np.nanmedian(np.where(side, distance, np.nan), axis=0)
+            for side in (reference <= middle, reference >= middle)
+        )
+        spread = np.where(values >= middle, above, below)
         found = np.where(spread > 0, np.abs(values - middle) / np.where(spread > 0, spread, 1.0), 0.0)
     return np.nan_to_num(found, nan=0.0)
 
