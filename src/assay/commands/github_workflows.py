@@ -6,7 +6,6 @@ files, and refusing to change what stands there. Not covered: running them.
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 
 from assay.core.errors import UsageError
@@ -23,7 +22,7 @@ def write(start: Path) -> list[Path]:
     """
     if not git.inside(start):
         raise UsageError(f"{start} is in no Git repository", hint="git init")
-    place = resources.files("assay").joinpath("templates", "report", "github")
+    place = Path(__file__).resolve().parents[1] / "templates" / "report" / "github"
     texts = {git.top(start) / FOLDER / name: place.joinpath(name).read_text(encoding="utf-8") for name in NAMES}
     for path, text in texts.items():
         if path.exists() and path.read_text(encoding="utf-8", errors="replace") != text:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from functools import partial
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from assay.core import sanitize_output
@@ -19,6 +19,7 @@ from assay.report.page.jinja2_package import jinja2, markupsafe
 from assay.report.page.page_blocks import LONGEST_CELL, Figure, Page
 from assay.report.page.vl_convert_package import INSTALL
 
+PLACE = Path(__file__).resolve().parents[2] / "templates" / "report"
 #: stands in every page
 GENERATOR = 'content="assay report"'
 #: characters of any one text
@@ -33,12 +34,11 @@ def html(page: Page, store: Store) -> str:
     """
     if jinja2 is None:
         raise UsageError("pages need Jinja2, which is not installed", hint=f"{INSTALL}, or assay report --markdown")
-    folder = resources.files("assay").joinpath("templates", "report")
     environment = jinja2.Environment(
         autoescape=True, finalize=_printable, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
-    template = environment.from_string(folder.joinpath("page.html").read_text(encoding="utf-8"))
-    style = _trusted(folder.joinpath("page.css").read_text(encoding="utf-8").rstrip("\n"))
+    template = environment.from_string((PLACE / "page.html").read_text(encoding="utf-8"))
+    style = _trusted((PLACE / "page.css").read_text(encoding="utf-8").rstrip("\n"))
     count = itertools.count(1)
     note = "" if chart_svg.available() else NO_CHARTS
     return str(template.render(page=page, style=style, note=note, draw=partial(_chart, count, store), cut=_cut))
