@@ -152,7 +152,7 @@ def test_a_chart_has_colours_that_the_style_sheet_knows() -> None:
 
 
 def test_every_colour_of_a_chart_has_one_for_the_dark_and_contrast_in_both() -> None:
-    style = page_html.resources.files("assay").joinpath("templates/report/page.css").read_text(encoding="utf-8")
+    style = (page_html.PLACE / "page.css").read_text(encoding="utf-8")
     for light in (chart_specs.INK, chart_specs.LINE, chart_specs.CANDIDATE, chart_specs.BASELINE):
         dark = re.search(rf'\[fill="{light}"\] {{ fill: (#[0-9a-f]{{6}}); }}', style)
         assert dark and f'[stroke="{light}"] {{ stroke: {dark[1]}; }}' in style
