@@ -321,3 +321,17 @@ def test_what_a_process_takes() -> None:
 def test_neither_torch_nor_numpy() -> None:
     code = "import sys, assay.cli.watch_run; sys.exit(bool({'torch', 'numpy', 'scipy', 'pandas'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_file_in_the_place_of_another_with_its_number_begins_anew(tmp_path: Path) -> None:
+    """A file system gives the number of a file that is gone to the next one: rows were then read from its middle."""
+    path = tmp_path / "curves.csv"
+    path.write_text("a,1\nb,1\na,2\n", encoding="utf-8")
+    lines = AppendedLines(path)
+    assert lines.read() == (True, ["a,1", "b,1", "a,2"])
+    with path.open("r+", encoding="utf-8") as same:
+        same.write("a,1\na,2\nb,1\nb,2\n")
+    assert lines.read() == (True, ["a,1", "a,2", "b,1", "b,2"])
+    with path.open("a", encoding="utf-8") as more:
+        more.write("b,3\n")
+    assert lines.read() == (False, ["b,3"])
