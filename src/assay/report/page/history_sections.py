@@ -110,7 +110,7 @@ def _shrinkage(steps: Sequence[AcceptedStep]) -> Iterator[Sentence]:
     selected, confirmed = (sum(abs(pair[side]) for pair in pairs) for side in (0, 1))
     if pairs and selected:
         yield Sentence(
-            f"{confirmed / selected:.0%} of the differences that were selected were confirmed ({len(pairs)} steps)"
+            f"{confirmed / selected:.0%} of the differences that were selected were confirmed (steps: {len(pairs)})"
         )
 
 
