@@ -109,9 +109,8 @@ def _shrinkage(steps: Sequence[AcceptedStep]) -> Iterator[Sentence]:
     pairs = [(step.selected.delta, step.confirmed.delta) for step in steps if step.selected and step.confirmed]
     selected, confirmed = (sum(abs(pair[side]) for pair in pairs) for side in (0, 1))
     if pairs and selected:
-        yield Sentence(
-            f"{confirmed / selected:.0%} of the differences that were selected were confirmed (steps: {len(pairs)})"
-        )
+        counted = "1 step" if len(pairs) == 1 else f"{len(pairs)} steps"
+        yield Sentence(f"{confirmed / selected:.0%} of the differences that were selected were confirmed ({counted})")
 
 
 def rejected_section(rows: Sequence[LogRow]) -> PageSection:
