@@ -65,6 +65,8 @@ class Judge(Section, frozen=True, kw_only=True):
 
 class Machine(Section, frozen=True, kw_only=True):
     device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
+    #: GPUs, or cores where there is none, that train at the same time, a process each: `all`, or a list of numbers
+    devices: Literal["all"] | Annotated[list[Annotated[int, Meta(ge=0)]], Meta(min_length=1)] | None = None
     execution: Literal["auto", "fused", "sequential", "processes"] = "auto"  # how replicates train: docs/execution.md
     compile: bool = False
     loaders: Annotated[int, Meta(ge=0, le=64)] = 0  # processes that collate batches ahead, for tasks with `collate`
@@ -322,6 +324,8 @@ _KINDS = {"float": "a number", "int": "a whole number", "str": "text", "bool": "
 
 def _allowed(said: str, path: str) -> str:
     """What msgspec expected, in words: "Expected `int` >= 1" becomes "a whole number >= 1"."""
+    if path == "machine.devices":
+        return "all, or a list of numbers such as [0, 1]"
     if "enum value" in said:
         section, _, key = path.rpartition(".")
         kind = get_type_hints(_struct(section))[key]

@@ -168,6 +168,7 @@ class MeasureRequest(Record, frozen=True, kw_only=True):
     seed: int
     replicates: list[int]  # their numbers; the same number under the same purpose is the same replicate
     device: str  # auto, cpu, cuda, cuda:1
+    devices: list[int] | Literal["all"] | UnsetType = UNSET  # where a process each trains; left out for one process
     environment: str  # Environment.key
     code: str  # Identity.code, part of each replicate's name in the cache
     execution: str  # auto, fused, sequential, processes, or FOREGROUND

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec import UNSET
+
 from assay.core import schemas, variation
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Draw, Environment, MeasureRequest
@@ -41,6 +43,7 @@ def request(ctx: StageContext, arm: str, draw: Draw, train: Path, code: str) -> 
         seed=asked.seed,
         replicates=list(range(draw.first, draw.first + asked.replicates)),
         device=asked.machine.device,
+        devices=UNSET if asked.machine.devices is None else asked.machine.devices,
         environment=today(ctx).key,
         code=code,
         execution=asked.machine.execution,

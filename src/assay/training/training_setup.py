@@ -56,4 +56,4 @@ def prepare(request: MeasureRequest, root: Path, params: Params, sample: Example
         )
     if task.fit is not None:  # its processes ask for the device: where this one did, they could not be copies of it
         return Prepared(task, torch.device("cpu"), sample)
-    return Prepared(task, device.choose(request.device), sample)
+    return Prepared(task, device.first(request.device, request.devices), sample)
