@@ -134,6 +134,59 @@ def test_auto_decides_once_and_the_same_for_any_number(make: Make) -> None:
     assert {one.execution for one in first.replicates} == {one.execution for one in again.replicates}
 
 
+LOOP = """
+    import os, pathlib, time
+    import torch
+
+    def fit(params, data, seed, log):
+        model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+        print("cores", sorted(os.sched_getaffinity(0)), torch.get_num_threads(), data.device)
+        if seed % 2 == int(os.environ.get("BAD", "2")):
+            raise ValueError("as it was told")
+        if meet := os.environ.get("MEET"):  # goes on once four are here
+            pathlib.Path(meet, str(seed)).touch()
+            until = time.monotonic() + 30
+            while len(os.listdir(meet)) < 4:
+                assert time.monotonic() < until, "the others never came"
+                time.sleep(0.01)
+        log(1, loss=model(data.train.inputs).sum().item())
+        return model
+
+    def preprocess(inputs):
+        return inputs.float() / 16
+"""
+
+
+@needs_fork
+def test_loops_run_at_the_same_time_each_on_its_core(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make(LOOP)
+    project.measure([0, 1, 2, 3], "one")
+    monkeypatch.setenv("MEET", str(tmp_path / "meet"))
+    (tmp_path / "meet").mkdir()
+    project.measure([0, 1, 2, 3], "four", devices=[LAST] * 4)
+    for number in range(4):
+        assert project.weights(number, "one") == project.weights(number, "four")
+    rows = (project.root / "four" / "curves.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == ["0", "1", "2", "3"]
+    said = (project.root / "four" / "train.log").read_text()
+    assert said.count(f"| cores [{LAST}] 1 cpu") == 4
+
+
+@needs_fork
+def test_a_loop_that_fails_stops_no_other(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = make(LOOP)
+    given = {"devices": [LAST, LAST], "cache": str(project.root / "cache")}
+    monkeypatch.setenv("BAD", "1")
+    with pytest.raises(UsageError, match="ValueError: as it was told"):
+        project.measure([*range(6)], **given)
+    monkeypatch.setenv("BAD", "2")
+    found = project.measure([*range(6)], **given).replicates
+    assert [one.reused for one in found] == [one.seed % 2 == 0 for one in found]
+    assert {one.seed % 2 for one in found} == {0, 1}
+
+
 @pytest.mark.parametrize(
     ("devices", "said"),
     [

@@ -23,7 +23,7 @@ from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.training_progress import Progress
 from assay.runtime.device_places import Place
-from assay.training import device, model_init, request_plan, run_replicates, training_loop
+from assay.training import device, loop_devices, model_init, request_plan, run_replicates, training_loop
 from assay.training.device_processes import WorkOrder
 from assay.training.loop_replicates import LoopReplicates
 from assay.training.replicate_process import ReadyJob
@@ -124,7 +124,11 @@ class RequestRun:
             run_replicates.run(plan, self.request.replicates, numbers, execution, self.progress, self.store)
             return
         recording = self.recording(numbers)
-        self.loop.train(numbers, self.loop_watch(), self.loop_seen, recording.module if recording else "")
+        watched = self.loop_watch(), self.loop_seen, recording.module if recording else ""
+        if self.places:
+            loop_devices.train(self.loop, numbers, self.places, *watched)
+        else:
+            self.loop.train(numbers, *watched)
 
     @cached_property
     def places(self) -> list[Place]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import bdb
 import signal
 import traceback
-from collections.abc import Callable
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from assay.data.storage import Examples
 from assay.replicates import train_and_eval_examples
 from assay.replicates.replicate_result import Outcome, Point
 from assay.runtime import fork_safety, parent_watch, progress_line, task_source, tracked_code_check
+from assay.runtime.device_places import Place
 from assay.runtime.supervised_process import ProcessEnd, SupervisedProcess
 from assay.training import configured_task, custom_fit, device, loop_watch, task_interface
 from assay.training.custom_fit import LoopRun
@@ -51,6 +53,7 @@ class ReplicateJob(NamedTuple):
     weights: bytes | None = None
     watch: str = ""  # module that watches the loop, by its name
     recorder: str = ""  # module that takes down what its network is given, by its name
+    place: tuple[int, str] | None = None  # of `machine.devices`, as its fields
 
 
 class ReadyJob(NamedTuple):
@@ -78,34 +81,73 @@ def warm_up() -> None:
         torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])
 
 
-def run(job: ReplicateJob, ready: ReadyJob, tell: Callable[[Point | Note | str], None]) -> ReplicateAnswer:
-    """Do the job in a process of its own; `tell` hears points, notes, and lines that were printed.
+class RunningReplicate:
+    """A job at work in a process of its own; `tell` hears points, notes, and lines that are printed."""
 
-    Raises what went wrong there as it was said there, and a UsageError where the process ended without a word.
-    """
-    fork = fork_safety.can_fork(_OURS)
-    plain = tuple(job)  # of the core alone: a fresh process reads it before it forks, and must not have torch by then
-    process = SupervisedProcess(_ENTRY, (plain, ready if fork else None), fork=fork)
-    answer: ReplicateAnswer | None = None
-    failed: Exception | None = None
-    try:
-        for event in process.events():
+    def __init__(self, job: ReplicateJob, ready: ReadyJob, tell: Callable[[Point | Note | str], None]) -> None:
+        self.job, self._task, self._tell = job, ready.task, tell
+        fork = fork_safety.can_fork(_OURS)
+        plain = tuple(
+            job
+        )  # of the core alone: a fresh process reads it before it forks, and must not have torch by then
+        self._process = SupervisedProcess(_ENTRY, (plain, ready if fork else None), fork=fork)
+        self._answer: ReplicateAnswer | None = None
+        self._failed: Exception | None = None
+
+    @property
+    def pipes(self) -> list[Connection]:
+        """Where something comes from it."""
+        return self._process.pipes
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self._process.over
+
+    def hear(self) -> None:
+        """Take what is there by now."""
+        self._take(self._process.heard())
+
+    def answer(self) -> ReplicateAnswer:
+        """What became of it, once it has ended.
+
+        Raises what went wrong there as it was said there, and a UsageError where it ended without a word.
+        """
+        self._take(self._process.last())
+        self._process.stop()
+        if self._failed is not None:
+            raise self._failed
+        if self._answer is None:
+            raise _silent(self.job, self._task, self._process.end)
+        if left := self._process.end.left:
+            self._tell(Note(f"replicate {self.job.number} left {', '.join(left[:3])} at work, which was ended"))
+        tracked_code_check.met(self.job.root, self._answer.imported)
+        return self._answer
+
+    def stop(self) -> None:
+        """End it, wherever it stands."""
+        self._process.stop()
+
+    def _take(self, events: Iterable[Any]) -> None:
+        for event in events:
             if isinstance(event, ReplicateAnswer):
-                answer = event
+                self._answer = event
             elif isinstance(event, Exception):
-                failed = event
+                self._failed = event
             else:
-                tell(event)
+                self._tell(event)
+
+
+def run(job: ReplicateJob, ready: ReadyJob, tell: Callable[[Point | Note | str], None]) -> ReplicateAnswer:
+    """Do the job in a process of its own, and wait for it."""
+    running = RunningReplicate(job, ready, tell)
+    try:
+        while not running.over:
+            wait(running.pipes)
+            running.hear()
+        return running.answer()
     finally:
-        process.stop()
-    if failed is not None:
-        raise failed
-    if answer is None:
-        raise _silent(job, ready.task, process.end)
-    if process.end.left:
-        tell(Note(f"replicate {job.number} left {', '.join(process.end.left[:3])} at work, which was ended"))
-    tracked_code_check.met(job.root, answer.imported)
-    return answer
+        running.stop()
 
 
 def done_here(job: ReplicateJob, ready: ReadyJob, tell: Callable[[Point | Note | str], None]) -> ReplicateAnswer:
@@ -118,6 +160,8 @@ def work(payload: Any, messages: Connection) -> None:
     plain, ready = payload
     job = ReplicateJob(*plain)
     try:
+        if job.place is not None:
+            Place(*job.place).take()
         with task_source.said_by_task(job.root, job.params.task.name, "learning"):
             messages.send(_answer(job, ready or _read(job), messages.send))
     except AssayError as error:
@@ -136,6 +180,7 @@ def _read(job: ReplicateJob) -> ReadyJob:
 
 def _answer(job: ReplicateJob, ready: ReadyJob, tell: Callable[[Any], None]) -> ReplicateAnswer:
     request, train = job.request, job.params.train
+    place = None if job.place is None else Place(*job.place)
     run = LoopRun(
         task=ready.task,
         params=job.params,
@@ -143,13 +188,14 @@ def _answer(job: ReplicateJob, ready: ReadyJob, tell: Callable[[Any], None]) -> 
         evaluated=ready.evaluated,
         streams=Streams(request.seed, request.purpose, job.number),
         checkpoints=job.checkpoints,
-        device=request.device,
+        device=request.device if place is None else place.device,
         cache=DecodeCache(Path(request.cache), request.environment) if request.cache else None,
         tell=tell,
         note=tell,
         recording=Recording.of(job.recorder, job.number, ready.evaluated) if job.recorder else None,
     )
     with (
+        device.threads(1) if place is not None and not place.visible else nullcontext(),  # it has one core
         device.products(train.precision),
         device.determinism(train.deterministic) as nondeterministic,
         loop_watch.watching(job.watch) as watched,
@@ -157,9 +203,9 @@ def _answer(job: ReplicateJob, ready: ReadyJob, tell: Callable[[Any], None]) -> 
         outcome = custom_fit.fit(run) if job.weights is None else None
         predictions = None if job.weights is None else custom_fit.predict(run, job.weights)
     started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    place = torch.device("cuda" if started else "cpu")
+    used = torch.device("cuda" if started else "cpu")
     imported = tracked_code_check.imported(job.root)
-    return ReplicateAnswer(outcome, predictions, nondeterministic, imported, device.peak_memory(place), watched)
+    return ReplicateAnswer(outcome, predictions, nondeterministic, imported, device.peak_memory(used), watched)
 
 
 def _silent(job: ReplicateJob, task: Task, end: ProcessEnd) -> UsageError:
