@@ -21,6 +21,7 @@ from assay.core import loss_section, references_section, script_section, task_se
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
 from assay.core.loss_section import LossSection
+from assay.core.machine_section import Machine as Machine
 from assay.core.normalize_identifiers import as_python_reads
 from assay.core.params_section import Section as Section
 from assay.core.paths import PARAMS
@@ -61,17 +62,6 @@ class Judge(Section, frozen=True, kw_only=True):
     max_cost: Annotated[float, Meta(gt=0)] | None = None
     #: published numbers to reproduce: name → value, margin, source, and where known metric and examples
     references: dict[str, Any] = {}
-
-
-class Machine(Section, frozen=True, kw_only=True):
-    device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
-    #: GPUs, or cores where there is none, that train at the same time, a process each: `all`, or a list of numbers
-    devices: Literal["all"] | Annotated[list[Annotated[int, Meta(ge=0)]], Meta(min_length=1)] | None = None
-    execution: Literal["auto", "fused", "sequential", "processes"] = "auto"  # how replicates train: docs/execution.md
-    compile: bool = False
-    loaders: Annotated[int, Meta(ge=0, le=64)] = 0  # processes that collate batches ahead, for tasks with `collate`
-    #: what follows from what the doctor finds before training: a line, the end of `train`, nothing as it does not look
-    doctor: Literal["warn", "error", "off"] = "warn"
 
 
 class Params(Section, frozen=True, kw_only=True):

@@ -65,7 +65,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     outside = packages(root, code["train"])
     repository_checks.check(ctx)
     training = stage_fingerprint.library_of(root, library_fingerprint.TRAINING, task, library)
-    found = environment.find(ctx.params.machine.device, outside, training)
+    found = environment.find(ctx.params.machine.device, outside, training, ctx.params.machine.devices)
     baseline = accepted_strategy.resolve(ctx.run, ctx.params.baseline)
     metric = metric_definition.baseline_metric(
         root, ctx.run.home, baseline.name, baseline.commit, ctx.params.metric.name
