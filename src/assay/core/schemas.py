@@ -119,7 +119,8 @@ class Environment(Record, frozen=True, kw_only=True):
     @property
     def machine_class(self) -> str:
         """Device and hardware in one line: both arms of a comparison run on one such class."""
-        return f"{self.device} ({self.machine}{'' if self.hardware is UNSET else f', {self.hardware}'})"
+        hardware = "" if self.hardware is UNSET else str(self.hardware)
+        return f"{self.device} ({', '.join(filter(None, (self.machine, hardware)))})"
 
     @property
     def key(self) -> str:
