@@ -260,7 +260,7 @@ def test_a_process_sees_its_gpu_alone(listed: Listed, monkeypatch: pytest.Monkey
     assert places == [Place(3, "MIG-two"), Place(0, "GPU-aaa"), Place(0, "GPU-aaa")]
     assert [one.number for one in device.places("cuda", "all")] == [0, 1, 2, 3]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
-    places[0].take()
+    device_places.take(places[:1])
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "MIG-two"
     assert places[0].device == "cuda" and str(places[0]) == "GPU 3"
     with pytest.raises(UsageError, match=r"names GPU 7, .*; allowed: all, or some of 0, 1, 2"):

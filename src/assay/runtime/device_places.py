@@ -31,13 +31,6 @@ class Place(NamedTuple):
         """What `machine.device` is in a process that has taken this place."""
         return "cuda" if self.visible else "cpu"
 
-    def take(self) -> None:
-        """Bind this process to the place; before it asks for a device, or starts threads."""
-        if self.visible:
-            os.environ[accelerators.VISIBLE] = self.visible
-        elif hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, {self.number})
-
 
 def find(devices: Devices, gpus: Sequence[str]) -> list[Place]:
     """The places that `devices` names among `gpus` (what CUDA_VISIBLE_DEVICES calls each), or among cores where there
@@ -55,6 +48,25 @@ def find(devices: Devices, gpus: Sequence[str]) -> list[Place]:
                 hint="set machine.devices in params.yaml",
             )
     return [there[number] for number in devices]
+
+
+def take(places: Sequence[Place]) -> None:
+    """Bind this process to these places; before it asks for a device, or starts threads."""
+    if places and places[0].visible:
+        os.environ[accelerators.VISIBLE] = ",".join(dict.fromkeys(one.visible for one in places))
+    elif places and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {one.number for one in places})
+
+
+def teams(places: Sequence[Place], size: int) -> list[list[Place]]:
+    """`places` in teams of `size`, for replicates that take several each. Raises UsageError for too few."""
+    if places and len(places) < size:
+        raise UsageError(
+            f"train.processes_per_replicate is {size}, and machine.devices names {len(places)}",
+            allowed=f"at least {size} devices",
+            hint="set machine.devices in params.yaml",
+        )
+    return [[*places[start : start + size]] for start in range(0, len(places) - size + 1, size)]
 
 
 def refuse_one(device: str, devices: Devices | None) -> None:

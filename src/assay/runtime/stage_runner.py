@@ -49,6 +49,7 @@ STAGES = {
     "climb_ladder": "assay.stages.climb_ladder",
     "record_net": "assay.stages.record_net",
     "measure_settings": "assay.stages.measure_settings",
+    "replicate_rank": "assay.stages.replicate_rank",
 }
 
 

@@ -110,6 +110,12 @@ def check_task(ctx: StageContext) -> None:
             f"params.yaml: vary is {variation.in_words(given.vary)}, and fit() has one seed for all that it draws",
             hint="remove vary in params.yaml, or write model() and loss() in place of fit()",
         )
+    if "fit" not in learning.names and (count := given.train.processes_per_replicate) > 1:
+        raise UsageError(
+            f"params.yaml: train.processes_per_replicate is {count}, and the task has no fit()",
+            allowed="1 without a loop of its own",
+            hint="write fit(), or remove train.processes_per_replicate in params.yaml",
+        )
     task_source.check_options(data, "prepare", given.data, "data")
     task_source.check_options(learning, "model", given.model, "model")
     where = task_source.where(root, given.task.name, "metrics")

@@ -62,6 +62,24 @@ def places(name: str, devices: Devices | UnsetType) -> list[Place]:
     return device_places.find(devices, words or [str(number) for number in range(count)])
 
 
+def team(name: str, count: int) -> str:
+    """The kind of device that `count` processes of one replicate get each: `cuda` or `cpu`.
+
+    Raises UsageError for fewer GPUs than processes.
+    """
+    with fork_safety.without_driver():
+        gpus = torch.cuda.device_count() if name != "cpu" and torch.cuda.is_available() else 0
+    if not gpus:
+        return "cpu"
+    if gpus < count:
+        raise UsageError(
+            f"train.processes_per_replicate is {count}, and there are {gpus} GPUs",
+            allowed=f"up to {gpus}",
+            hint="lower it, or set machine.device: cpu in params.yaml",
+        )
+    return "cuda"
+
+
 def first(name: str, devices: Devices | UnsetType) -> torch.device:
     """The device of this process: that of `name`, or the first of `machine.devices`."""
     found = choose(name)

@@ -24,7 +24,7 @@ from assay.replicates import train_and_eval_examples
 from assay.replicates.replicate_cache import Names
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.training_progress import Only, Watcher
-from assay.runtime import parent_watch, standard_streams, tracked_code_check
+from assay.runtime import device_places, parent_watch, standard_streams, tracked_code_check
 from assay.runtime.device_places import Place
 from assay.training import configured_task, device, request_plan, task_interface, worker_processes
 from assay.training.training_spec import Recording, TrainingPlan
@@ -182,7 +182,7 @@ def _work(
     notes: list[Note] = []
     settings = order.params.train
     try:
-        place.take()
+        device_places.take([place])
         with (
             device.threads(1),  # whatever the number of places leaves of this machine
             device.products(settings.precision),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
+from assay.runtime import device_places
 from assay.runtime.device_places import Place
 from assay.training import replicate_process
 from assay.training.loop_replicates import LoopAttempt, LoopReplicates
@@ -29,21 +30,21 @@ def train(
     one fails the others go on, with what is waiting, too; then the first failure is raised.
     """
     replicate_process.warm_up()
-    waiting, free = list(numbers), list(places)
+    waiting, free = list(numbers), device_places.teams(places, group.params.train.processes_per_replicate)
     running: list[_Running] = []
     failed: Exception | None = None
     try:
         while waiting or running:
             while waiting and free:
-                number, place = waiting.pop(0), free.pop(0)
+                number, team = waiting.pop(0), free.pop(0)
                 names = (watch, recorder) if number == numbers[0] else ("", "")
-                running.append(_Running(LoopAttempt(group, number, place, *names), place))
+                running.append(_Running(LoopAttempt(group, number, team, *names), team))
             wait([pipe for one in running for pipe in one.process.pipes])
             for one in [*running]:
                 one.process.hear()
                 if one.process.over:
                     running.remove(one)
-                    free.append(one.place)
+                    free.append(one.team)
                     try:
                         one.end(group, seen)
                     except Exception as error:
@@ -56,10 +57,10 @@ def train(
 
 
 class _Running:
-    """An attempt, and its process on a place."""
+    """An attempt, and its process on a place, or on a team of them."""
 
-    def __init__(self, attempt: LoopAttempt, place: Place) -> None:
-        self.attempt, self.place = attempt, place
+    def __init__(self, attempt: LoopAttempt, team: list[Place]) -> None:
+        self.attempt, self.team = attempt, team
         self.process = RunningReplicate(attempt.job, attempt.group.ready, attempt.heard)
 
     def end(self, group: LoopReplicates, seen: Callable[[list[dict[str, Any]]], None]) -> None:

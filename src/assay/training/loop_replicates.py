@@ -49,7 +49,7 @@ class LoopReplicates:
         if len(numbers) > 1 and self.request.execution != FOREGROUND:
             replicate_process.warm_up()
         for place, number in enumerate(numbers):
-            with LoopAttempt(self, number, None, *(("", "") if place else (watch, recorder))) as attempt:
+            with LoopAttempt(self, number, (), *(("", "") if place else (watch, recorder))) as attempt:
                 answer = self._answer(attempt.job, attempt.heard)
                 attempt.keep(answer)
             if answer.watched:
@@ -86,7 +86,7 @@ class LoopReplicates:
 class LoopAttempt:
     """One replicate on its way: its checkpoints, its job, and what it tells; a context that ends with the attempt."""
 
-    def __init__(self, group: LoopReplicates, number: int, place: Place | None, watch: str, recorder: str) -> None:
+    def __init__(self, group: LoopReplicates, number: int, places: Sequence[Place], watch: str, recorder: str) -> None:
         self.group, self.number = group, number
         self._ended = ExitStack()
         kept = loop_checkpoints.checkpoints(group.request.cache, group.store.names, number)
@@ -102,7 +102,7 @@ class LoopAttempt:
             self._kept.folder,
             watch=watch,
             recorder=recorder,
-            place=place,
+            places=tuple((one.number, one.visible) for one in places),
         )
 
     def __enter__(self) -> LoopAttempt:
