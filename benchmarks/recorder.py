@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "learning"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "training"))
 
 from miniature import DIGITS, Project, digits, some_ids
 

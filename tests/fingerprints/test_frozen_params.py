@@ -10,7 +10,7 @@ from assay.baseline.accepted_strategy import otherwise
 from assay.core import params_yaml
 from assay.runtime import dvc_yaml
 
-FROZEN = sorted((Path(__file__).parents[1] / "data/params").glob("*.yaml"))
+FROZEN = sorted((Path(__file__).parents[1] / "fixtures/params").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("file", FROZEN, ids=lambda path: path.stem)

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from assay.testing import RULES, ContractReport, check_task, task_under_test
-from contract.test_broken_tasks import PARAMS, TASK, edited
 from support.project import CHECKOUT, Project
+from testing.test_broken_tasks import PARAMS, TASK, edited
 
 NO_LOADERS = {"workers": "there is no collate(): no process loads batches"}
 OWN_LOOP = '''

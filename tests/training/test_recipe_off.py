@@ -10,7 +10,7 @@ import pytest
 import torch
 from miniature import Make
 
-RECORDED = Path(__file__).parents[1] / "data" / "recipe_off.json"
+RECORDED = Path(__file__).parents[1] / "fixtures" / "recipe_off.json"
 NET = """
     import torch
     from torch import Tensor, nn

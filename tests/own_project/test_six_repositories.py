@@ -1,6 +1,7 @@
 """From `pip install` to the first verdict in repositories of six styles: commands, lines and seconds, counted.
 
-`python -m pytest -m extra -s tests/foreign/test_six_repositories.py` prints the table of docs/measured/own_project.md.
+`python -m pytest -m extra -s tests/own_project/test_six_repositories.py` prints the table of
+docs/measured/own_project.md.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from foreign.six_repositories import REPOSITORIES, Foreign
+from own_project.six_repositories import REPOSITORIES, Foreign
 from support.project import Project
 
 pytestmark = pytest.mark.extra

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from assay.testing import RULES, project_task
-from contract.test_broken_tasks import JOINT, TASK, broken, edited
 from support import pages
+from testing.test_broken_tasks import JOINT, TASK, broken, edited
 
 PAGE = pages.ROOT / "docs/guide/test-your-task.md"
 

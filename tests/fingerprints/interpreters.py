@@ -27,7 +27,7 @@ def interpreter(series: str) -> Path:
 
 
 def output(series: str, program: str, *arguments: str) -> str:
-    """What `program` prints there; it sees src and tests/keys and nothing else."""
+    """What `program` prints there; it sees src and tests/fingerprints and nothing else."""
     path = os.pathsep.join([str(SOURCE), str(Path(__file__).parent)])
     environment = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "random"}
     command = [str(interpreter(series)), "-c", program, *arguments]
