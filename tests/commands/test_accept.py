@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from assay.acceptance.confirmation_run import fresh_seeds
 from assay.core.errors import Exit
 from assay.core.yaml12 import parse
 from assay.history import look_ledger
@@ -17,7 +18,6 @@ from assay.history.experiments import read
 from assay.history.strategy_status import State, fold
 from assay.stats.compare_arms import MeasuredArm
 from assay.stats.confirmation_rule import confirm, level
-from assay.strategies.confirmation_run import fresh_seeds
 from support.project import Project
 
 

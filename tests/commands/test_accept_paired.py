@@ -7,12 +7,12 @@ import io
 
 import pytest
 
+from assay.acceptance.confirmation_attempt import recorded_pairs
+from assay.acceptance.confirmation_run import fresh_seeds
 from assay.history.experiments import read
 from assay.history.strategy_status import fold
 from assay.stats.compare_arms import MeasuredArm
 from assay.stats.confirmation_rule import confirm, level, replicates
-from assay.strategies.confirmation_attempt import recorded_pairs
-from assay.strategies.confirmation_run import fresh_seeds
 from support.project import Project
 
 

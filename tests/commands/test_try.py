@@ -19,7 +19,7 @@ from assay.core.errors import AssayError
 from assay.core.paths import ProjectPaths
 from assay.history import look_ledger
 from assay.history.experiments import read
-from assay.report import trial_text
+from assay.report import try_text
 from assay.runtime import work_tree_snapshot
 from assay.stats.arm_comparison import compare
 from support.project import Project, environment
@@ -154,10 +154,10 @@ def test_time_is_read_with_its_unit() -> None:
 def test_every_end_has_words_and_a_next_command() -> None:
     result = compare([0.1, 0.2, 0.3], [0.1, 0.22, 0.3])
     for ended in ("futile", "last look", "alpha is spent", "diverged", "all alike", "budget"):
-        lines = trial_text.text(result, ("try-1", "floor"), ("acc", ""), (5, 20), ended, "").splitlines()
+        lines = try_text.text(result, ("try-1", "floor"), ("acc", ""), (5, 20), ended, "").splitlines()
         assert lines[-1].startswith("next: ") and lines[-2] and "{" not in lines[-1] + lines[-2]
     better = replace(result, verdict="progress")
-    assert trial_text.text(better, ("try-1", "b"), ("acc", ""), (5, 20), "decided", "said\n").startswith(
+    assert try_text.text(better, ("try-1", "b"), ("acc", ""), (5, 20), "decided", "said\n").startswith(
         "said\n\ndecided"
     )
 

@@ -23,13 +23,13 @@ from assay.data_trust import (
     cross_fitted,
     example_vectors,
     label_errors,
-    label_sources,
     near_duplicates,
     object_sizes,
     outlying_examples,
+    suspected_labels,
 )
 from assay.data_trust.example_vectors import NoVectorsError
-from assay.data_trust.parted_examples import PartedExamples
+from assay.data_trust.examples_of_all_parts import PartedExamples
 from assay.replicates.train_and_eval_examples import sample
 
 PARTS = ("train", "validation", "test")
@@ -65,8 +65,8 @@ def digits() -> tuple[PartedExamples, set[tuple[str, str]]]:
 def test_wrong_labels_of_digits(digits: tuple[PartedExamples, set[tuple[str, str]]]) -> None:
     made, wrong = digits
     space = example_vectors.fitted(made)
-    model = cross_fitted.fitted(made, space, label_sources.JUDGED)
-    suspects, sources = label_sources.find(made, space, ProjectPaths(Path("/nowhere")), "confident")
+    model = cross_fitted.fitted(made, space, suspected_labels.JUDGED)
+    suspects, sources = suspected_labels.find(made, space, ProjectPaths(Path("/nowhere")), "confident")
     named = [made.place(int(row)) for row in suspects.rows]
     hits = [one in wrong for one in named]
     assert sum(hits) >= 33 and np.mean(hits) > 0.9, "most of 50, and few others"
@@ -82,7 +82,7 @@ def test_no_model_saw_what_it_predicts(digits: tuple[PartedExamples, set[tuple[s
     rng = np.random.default_rng(1)
     noise = {name: examples(part.inputs, rng.integers(0, 10, len(part))) for name, part in made.parts.items()}
     random = PartedExamples(noise)
-    suspects, _ = label_sources.find(
+    suspects, _ = suspected_labels.find(
         random, example_vectors.fitted(random), ProjectPaths(Path("/nowhere")), "confident"
     )
     assert suspects.agreement < 0.14
@@ -116,15 +116,15 @@ def test_cleanlab_agrees(digits: tuple[PartedExamples, set[tuple[str, str]]]) ->
     pytest.importorskip("cleanlab")
     made, wrong = digits
     space, layout = example_vectors.fitted(made), ProjectPaths(Path("/nowhere"))
-    ours, theirs = (label_sources.find(made, space, layout, rule)[0] for rule in ("confident", "cleanlab"))
+    ours, theirs = (suspected_labels.find(made, space, layout, rule)[0] for rule in ("confident", "cleanlab"))
     both = set(ours.rows.tolist()) & set(theirs.rows.tolist())
     assert len(both) >= 0.95 * max(len(ours.rows), len(theirs.rows))
     named = [made.place(int(row)) in wrong for row in theirs.rows]
     assert np.mean(named) > 0.9
-    probabilities = label_sources.LabelSource(("train",), lambda piece: np.zeros((len(piece.rows), 200_000)), "")
+    probabilities = suspected_labels.LabelSource(("train",), lambda piece: np.zeros((len(piece.rows), 200_000)), "")
     many = PartedExamples({"train": examples(np.zeros((1000, 1)), np.zeros(1000), tuple(map(str, range(200_000))))})
     with pytest.raises(UsageError, match="cleanlab needs 763 MiB"):
-        label_sources._by_cleanlab(many, probabilities)
+        suspected_labels._by_cleanlab(many, probabilities)
 
 
 def test_near_copies_of_digits(digits: tuple[PartedExamples, set[tuple[str, str]]]) -> None:

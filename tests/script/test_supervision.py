@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.runtime import masked_log, parent_watch
+from assay.runtime import parent_watch, redacted_log
 from assay.runtime.supervised_command import CommandLine, SupervisedCommand
 
 #: writes its process number, and ends for no signal that it may ignore; or for the first one
@@ -93,7 +93,7 @@ def test_secrets_are_masked_wherever_a_block_ends(tmp_path: Path) -> None:
         "SECRET": "ab",
         "PATH": "/bin",
     }
-    hidden = masked_log.secrets(named)
+    hidden = redacted_log.secrets(named)
     assert hidden == [b"0123456789", b"pass word", b"false"]
 
     class Dribble(io.BytesIO):
@@ -101,5 +101,5 @@ def test_secrets_are_masked_wherever_a_block_ends(tmp_path: Path) -> None:
             return super().read1(7)
 
     text = b"x" * 80_000 + b"0123456789" + b"y" * 80_000 + b"\nkey 0123456789, pass word\rand 012345678\n"
-    masked_log.copy(Dribble(text), tmp_path / "log", hidden)
+    redacted_log.copy(Dribble(text), tmp_path / "log", hidden)
     assert (tmp_path / "log").read_bytes() == text.replace(b"0123456789", b"***").replace(b"pass word", b"***")

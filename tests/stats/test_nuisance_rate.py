@@ -6,7 +6,7 @@ import numpy as np
 
 from assay.report import sensitivity_text
 from assay.stats.compare_arms import MeasuredArm
-from assay.stats.nuisance_rate import PairedRule, best_of_rates, rates
+from assay.stats.learning_rate_as_nuisance import PairedRule, best_of_rates, rates
 from assay.stats.one_factor import MATTERS, UNSHOWN, one_factor
 
 RULE = PairedRule("maximize", 0.05, 0.005, None, True)

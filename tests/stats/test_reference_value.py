@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assay.commands import accept_references
+from assay.commands import accept_reference_values
 from assay.core import params_yaml
 from assay.core.errors import UsageError
 from assay.report import reference_text
@@ -113,5 +113,5 @@ def test_the_sealed_part_is_held_against_references_of_its_metric() -> None:
         ctx=SimpleNamespace(params=params), metric=SimpleNamespace(name="accuracy", direction="maximize", worst=None)
     )
     found: Any = SimpleNamespace(arm=arm(*RUNS))
-    (line,) = accept_references.lines(measuring, found)
+    (line,) = accept_reference_values.lines(measuring, found)
     assert line.startswith("test part, reference paper 0.953 (a): reproduced within 0.005: ")

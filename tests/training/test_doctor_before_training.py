@@ -16,7 +16,7 @@ from assay.core.schemas import Divergence, Replicate
 from assay.replicates import assemble_measurement
 from assay.replicates import train_and_eval_examples as samples
 from assay.replicates.assemble_measurement import Watch
-from assay.stages import examine_plan, train_doctor
+from assay.stages import doctor_before_training, train_doctor
 from assay.stages.measure import measured
 from assay.stages.train_doctor import TrainDoctor
 from assay.training import loop_watch, train_and_predict
@@ -81,7 +81,7 @@ def test_a_fault_of_the_doctors_own_ends_no_run(make: Make, monkeypatch: pytest.
     def fails(*_: object) -> None:
         raise MemoryError("no\nroom")
 
-    monkeypatch.setattr(examine_plan, "examined", fails)
+    monkeypatch.setattr(doctor_before_training, "examined", fails)
     project = make()
     found = trained(project, "error", "out").record
     assert found is not None and found.why == "the doctor failed with MemoryError: no room" and not found.findings
@@ -192,7 +192,7 @@ def test_labels_and_copies_are_those_that_split_counted(make: Make) -> None:
 
 def test_few_examples_are_drawn_and_no_optimizer_of_torch_is_made(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
-    real = examine_plan.looked
+    real = doctor_before_training.looked
 
     def noted(contracts: Any, **given: Any) -> Any:
         drawn.append(len(given["train_loader"].dataset))
@@ -201,7 +201,7 @@ def test_few_examples_are_drawn_and_no_optimizer_of_torch_is_made(make: Make, mo
     def made(*_: object, **__: object) -> None:
         raise AssertionError("an optimizer of torch")
 
-    monkeypatch.setattr(examine_plan, "looked", noted)
+    monkeypatch.setattr(doctor_before_training, "looked", noted)
     monkeypatch.setattr("torch.optim.Optimizer.__init__", made)
     found = trained(make(examples=997), "warn", "out").record
-    assert found is not None and not found.why and drawn == [examine_plan.EXAMPLES]
+    assert found is not None and not found.why and drawn == [doctor_before_training.EXAMPLES]

@@ -13,8 +13,8 @@ from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.data.storage import write
 from assay.replicates import assemble_measurement
-from assay.stages import climb_ladder
-from assay.stages.climb_ladder import Ladder
+from assay.stages import debugging_ladder
+from assay.stages.debugging_ladder import Ladder
 
 DEAD = DIGITS.read_text().replace("outputs))", "outputs), nn.Softmax(-1))")
 
@@ -34,7 +34,7 @@ def test_a_sound_task_climbs(make: Make, tmp_path: Path) -> None:
 
 
 def test_a_softmax_too_many_fails(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(climb_ladder, "STEPS", 60)
+    monkeypatch.setattr(debugging_ladder, "STEPS", 60)
     found = ladder(make(DEAD, train={"epochs": 1, "batch_size": 100}), tmp_path)
     assert found.real().result == "fail"
 
@@ -52,7 +52,7 @@ def test_an_unknown_parameter_is_refused_with_those_that_are_numbers(make: Make,
 
 def test_made_examples_have_a_rule_and_the_shapes_of_real_ones() -> None:
     real = digits(0, 100)
-    made = climb_ladder._made(real)
+    made = debugging_ladder._made(real)
     assert made.inputs.shape == (16, 8, 8) and made.inputs.dtype == real.inputs.dtype
     assert len(set(made.targets.tolist())) == 4 and made.targets.dtype == real.targets.dtype
     alike = [np.abs(made.inputs[0].astype(int) - made.inputs[at]).mean() for at in (4, 1)]
@@ -64,5 +64,5 @@ def test_inputs_with_another_target_are_taken_out() -> None:
     inputs, targets = real.inputs.copy(), real.targets.copy()
     inputs[1], targets[1] = inputs[0], (targets[0] + 1) % 10
     inputs[3], targets[3] = inputs[2], targets[2]
-    kept = climb_ladder._consistent(replace(real, inputs=inputs, targets=targets))
+    kept = debugging_ladder._consistent(replace(real, inputs=inputs, targets=targets))
     assert len(kept) == 18 and real.ids[2] in kept.ids and real.ids[0] not in kept.ids

@@ -17,7 +17,7 @@ from miniature import DIGITS, Make, Project
 from assay.core import net_record
 from assay.core.net_record import AFTER, MOMENTS, MOST_BYTES, NetRecord, PredictionTrack
 from assay.core.schemas import FOREGROUND
-from assay.recorder import input_drawing, lane_recorder, target_labels
+from assay.recorder import input_pictures, lane_recorder, target_labels
 from assay.recorder.prediction_tracking import moments
 from assay.replicates import assemble_measurement
 from assay.replicates import train_and_eval_examples as samples
@@ -112,8 +112,8 @@ def test_examples_are_those_of_the_batch_after_augmentation_and_mixing(
 
     monkeypatch.setattr(training_loop.Training, "_step", noted)
     drawn: list[Any] = []
-    batch = input_drawing.batch
-    monkeypatch.setattr(input_drawing, "batch", lambda rows, *rest: (drawn.append(rows), batch(rows, *rest))[1])
+    batch = input_pictures.batch
+    monkeypatch.setattr(input_pictures, "batch", lambda rows, *rest: (drawn.append(rows), batch(rows, *rest))[1])
     project = make(
         HARD,
         examples=40,
@@ -253,10 +253,10 @@ def test_labels_of_targets() -> None:
 def test_pictures_of_any_shape_have_room(shape: tuple[int, ...], channels: int, size: list[int] | None) -> None:
     """Noise does not compress: the worst there is."""
     rows = list(torch.randn(16, *shape, generator=torch.Generator().manual_seed(1)))
-    found = input_drawing.batch(rows, [""] * 16, "here")
+    found = input_pictures.batch(rows, [""] * 16, "here")
     pictures = [one.display.picture for one in found.examples if one.display.picture is not msgspec.UNSET]
     assert len(pictures) == (16 if channels else 0) and len(found.channels) == channels
-    assert sum(map(len, pictures)) <= input_drawing.MOST_PICTURES
+    assert sum(map(len, pictures)) <= input_pictures.MOST_PICTURES
     if size is not None:
         assert found.examples[0].display.size == size
     assert len(msgspec.json.encode(found)) < 100_000
@@ -264,15 +264,15 @@ def test_pictures_of_any_shape_have_room(shape: tuple[int, ...], channels: int, 
 
 def test_what_is_no_plain_picture() -> None:
     gone = torch.tensor([[float("nan"), 1.0, 2.0, 3.0]] * 4)
-    found = input_drawing.batch([gone, torch.ones(4, 4)], ["", ""], "here")
+    found = input_pictures.batch([gone, torch.ones(4, 4)], ["", ""], "here")
     assert found.examples[0].unlike == 4 and found.channels == [(1.0, 3.0)]
     tokens = {"input_ids": torch.arange(5), "attention_mask": torch.ones(5, dtype=torch.bool)}
-    row = input_drawing.batch([tokens], ["a"], "here").examples[0].display.row
+    row = input_pictures.batch([tokens], ["a"], "here").examples[0].display.row
     assert row != msgspec.UNSET and row[0] == ["input_ids", "0 1 2 3 4"]
     pixels = {"pixel_values": torch.rand(3, 8, 8)}
-    assert input_drawing.batch([pixels], ["a"], "here").examples[0].display.picture
-    assert input_drawing.batch([torch.zeros(2, 2, dtype=torch.complex64)], [""], "here").dtype == "complex64"
-    assert input_drawing.batch([torch.rand(3, 8, 8).bfloat16()], [""], "here").examples[0].display.picture
+    assert input_pictures.batch([pixels], ["a"], "here").examples[0].display.picture
+    assert input_pictures.batch([torch.zeros(2, 2, dtype=torch.complex64)], [""], "here").dtype == "complex64"
+    assert input_pictures.batch([torch.rand(3, 8, 8).bfloat16()], [""], "here").examples[0].display.picture
 
 
 def test_a_record_that_would_be_too_large_leaves_something_out() -> None:

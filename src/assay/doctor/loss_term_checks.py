@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from assay.doctor import operation_trace, rehearsal, tensor_tree
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.operation_trace import Operation
-from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, Subject
 
 #: operations that add numbers up, and those that only weigh or reshape one

@@ -1,6 +1,6 @@
-"""climb_ladder: the task in four steps, from a made-up rule to a sample that beats the floors; stops where one fails.
+"""debugging_ladder: the task in four steps, from a made-up rule to a sample that beats the floors.
 
-`assay stage climb_ladder STEPS.json [KEY]`, started by `assay doctor --ladder`; no stage of dvc.yaml. Reads
+`assay stage debugging_ladder STEPS.json [KEY]`, started by `assay doctor --ladder`; no stage of dvc.yaml. Reads
 data/split/train and data/split/validation, never the test part; everything else lies in a temporary place. Covers: made
 examples, 300 examples, a nested sample. Not covered: `assay check`, which comes before, and the full run.
 """
@@ -70,7 +70,7 @@ class Rung:
 
 def main(root: Path, arguments: Sequence[str]) -> None:
     if not 1 <= len(arguments) <= 2:
-        raise UsageError(f"climb_ladder was given {len(arguments)} arguments", allowed="a path, and a parameter")
+        raise UsageError(f"debugging_ladder was given {len(arguments)} arguments", allowed="a path, and a parameter")
     problems, params = params_problems.problems(dvc_yaml.parameters(root))
     if problems or params is None:
         raise problems[0] if problems else UsageError("params.yaml cannot be read")

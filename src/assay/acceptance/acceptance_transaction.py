@@ -1,7 +1,7 @@
 """Landing an accepted strategy: commit, tag, baseline, branch and work tree; the old state or the new one.
 
 The tag is the commit point: it and the branch move in one transaction of Git, before that nothing refers
-to what was made, after that only the work tree has to follow (`strategies.update_work_tree`). Covers: the transaction,
+to what was made, after that only the work tree has to follow (`acceptance.update_work_tree`). Covers: the transaction,
 asking for it beforehand, finishing what was interrupted. Not covered: whether the strategy deserves it
 (`commands.accept`).
 """
@@ -14,13 +14,13 @@ from typing import Literal
 
 import msgspec
 
+from assay.acceptance import name_conflicts, update_dvc_outputs, update_work_tree
+from assay.acceptance.merge_commit import Merge
 from assay.baseline import baseline_param
 from assay.core.errors import UsageError
 from assay.core.paths import PARAMS, ProjectPaths
 from assay.runtime import git, git_plumbing
 from assay.runtime.commit_one_file import branch, tree_with
-from assay.strategies import name_conflicts, update_dvc_outputs, update_work_tree
-from assay.strategies.merge_commit import Merge
 from assay.tags.strategy_events import Accepted, tag_of
 from assay.tags.trailers import format_event
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from assay.doctor import tensor_tree
 from assay.doctor.autograd_graph import forward_order
-from assay.doctor.problem import Contract, Problem
+from assay.doctor.check_results import Contract, Problem
+from assay.doctor.state_restoration import seed_all
 from assay.doctor.subject import NotApplicableError, Subject
-from assay.doctor.untouched import seed_all
 
 #: step of the differences in parts of the input's size, and how far two of them may be apart where a function is smooth
 STEP, SMOOTH = 1e-5, 1e-3

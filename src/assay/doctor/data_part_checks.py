@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.data_checks import FEWEST, target_numbers
 from assay.doctor.example_draws import ExampleDraws, input_and_target
-from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, Subject
 
 Table = NDArray[np.float64]

@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.data_checks import target_numbers
-from assay.doctor.part_checks import Table, table_of_inputs
-from assay.doctor.problem import Contract, Problem
+from assay.doctor.data_part_checks import Table, table_of_inputs
 from assay.doctor.subject import NotApplicableError, Subject
 
 #: fewest examples of a part, most columns of the probe, most labels

@@ -14,9 +14,9 @@ from typing import Any
 from torch import Tensor
 
 from assay.doctor import data_checks
+from assay.doctor.check_results import Contract, results_of, unseen
 from assay.doctor.examine import CONTRACTS, looked, ordered
 from assay.doctor.findings import NOT_APPLICABLE, Finding
-from assay.doctor.problem import Contract, results_of, unseen
 from assay.stages import task_parts
 from assay.training import random_streams
 from assay.training.batches import Tensors

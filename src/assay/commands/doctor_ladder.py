@@ -1,7 +1,7 @@
 """`assay doctor --ladder`: four steps of debugging, which stop at the first that fails.
 
-Covers: what a run would refuse, the steps in a process of their own (`stages.climb_ladder`), the command of the full
-run, which is printed and not started. Not covered: the steps themselves.
+Covers: what a run would refuse, the steps in a process of their own (`stages.debugging_ladder`), the command of the
+full run, which is printed and not started. Not covered: the steps themselves.
 """
 
 from __future__ import annotations
@@ -55,5 +55,5 @@ def climb(start: Path, key: str) -> Climbed:
     }
     if refused:
         return Climbed([first])
-    steps, code = answered(layout.root, "climb_ladder", *([key] if key else []))
+    steps, code = answered(layout.root, "debugging_ladder", *([key] if key else []))
     return Climbed([first, *(steps or [])], code)

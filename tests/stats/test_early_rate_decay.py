@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from assay.commands import batch_size_rates, rates_decay
+from assay.commands import batch_size_rates, rates_early_decay
 from assay.core import params_yaml
-from assay.stats.early_decay import early_decay
+from assay.stats.early_rate_decay import early_decay
 
 STEP = [1.0] * 8 + [0.1] * 12
 
@@ -53,15 +53,17 @@ def asked(train: str, lr: float = 0.01) -> params_yaml.Params:
 
 
 def test_step_sizes_of_each_schedule() -> None:
-    step = rates_decay.step_sizes(asked("epochs: 6, schedule: step, step_epochs: 2, gamma: 0.1"))
+    step = rates_early_decay.step_sizes(asked("epochs: 6, schedule: step, step_epochs: 2, gamma: 0.1"))
     assert step == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
-    assert rates_decay.step_sizes(asked("epochs: 4, schedule: linear")) == pytest.approx([0.875, 0.625, 0.375, 0.125])
-    cosine = rates_decay.step_sizes(asked("epochs: 10, schedule: cosine, warmup_epochs: 2"))
+    assert rates_early_decay.step_sizes(asked("epochs: 4, schedule: linear")) == pytest.approx(
+        [0.875, 0.625, 0.375, 0.125]
+    )
+    cosine = rates_early_decay.step_sizes(asked("epochs: 10, schedule: cosine, warmup_epochs: 2"))
     assert cosine[0] == 0.25 and cosine[2] > 0.98 and cosine[-1] < 0.02
-    onecycle = rates_decay.step_sizes(asked("epochs: 10, schedule: onecycle"))
+    onecycle = rates_early_decay.step_sizes(asked("epochs: 10, schedule: onecycle"))
     assert max(onecycle) == pytest.approx(onecycle[2], abs=0.1) and onecycle[-1] < 0.02
-    assert rates_decay.step_sizes(asked("epochs: 4, schedule: restarts, restart_epochs: 2")) == []
-    assert set(rates_decay.step_sizes(asked("epochs: 4"))) == {1.0}
+    assert rates_early_decay.step_sizes(asked("epochs: 4, schedule: restarts, restart_epochs: 2")) == []
+    assert set(rates_early_decay.step_sizes(asked("epochs: 4"))) == {1.0}
 
 
 def test_what_theory_expects_is_said_and_nothing_is_rescaled() -> None:

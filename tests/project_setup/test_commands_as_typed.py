@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.cli.located_commands import located
+from assay.cli.commands_as_typed import located
 from assay.core.errors import UsageError
 from assay.runtime import project_root
 from project_setup.conftest import Repository

@@ -7,10 +7,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from assay.doctor import tensor_tree, user_frames
+from assay.doctor.check_results import Problem
 from assay.doctor.loop_checks import LoopCheck, LoopMonitor
 from assay.doctor.loop_state import Loop, RootCall, WatchedOptimizer
 from assay.doctor.mode_monitor import depends_on_mode
-from assay.doctor.problem import Problem
 from assay.doctor.subject import NotApplicableError, NotRunError
 
 #: passes or steps of which a fault must be seen

@@ -1,7 +1,7 @@
 """Attempts at a confirmation: what the next one costs, how many replicates it takes, and the entry that it leaves.
 
 Covers: going on with one that was killed, recording how it ended and that the sealed test part is opened. Not covered:
-those before it (`strategies.earlier_attempts`), measuring (`strategies.confirmation_run`), the levels
+those before it (`acceptance.earlier_attempts`), measuring (`acceptance.confirmation_run`), the levels
 (`stats.confirmation_rule`).
 """
 
@@ -13,6 +13,8 @@ from typing import TypedDict
 
 import numpy as np
 
+from assay.acceptance import earlier_attempts as before
+from assay.acceptance.confirmation_run import fresh_seeds
 from assay.baseline.accepted_strategy import FLOOR
 from assay.baseline.candidate_seeds import PAIRED
 from assay.core import schemas
@@ -26,8 +28,6 @@ from assay.history.strategy_status import State
 from assay.runtime import files, git, table_files
 from assay.stats import compare_arms, confirmation_rule, pair_correlation
 from assay.stats.pair_correlation import PairCorrelation
-from assay.strategies import earlier_attempts as before
-from assay.strategies.confirmation_run import fresh_seeds
 from assay.tags.strategy_events import Seeds
 
 Names = tuple[str, tuple[str, ...]]

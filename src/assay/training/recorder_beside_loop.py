@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from assay.training import random_streams
-from assay.training.recorded_lanes import failed
+from assay.training.recorder_beside_lanes import failed
 from assay.training.training_spec import Recording
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from assay.acceptance import update_work_tree
 from assay.core.errors import ProvenanceError, UsageError
 from assay.core.paths import LOCK, PIPELINE, ProjectPaths
 from assay.core.yaml12 import parse
@@ -18,7 +19,6 @@ from assay.runtime import dvc_lock, git
 from assay.runtime.dvc_cli import DVC
 from assay.runtime.dvc_hash import digest
 from assay.scratch.scratch_repo import run
-from assay.strategies import update_work_tree
 
 _FILES = ("ls-tree", "-r", "-z", "--name-only", "--full-tree")
 

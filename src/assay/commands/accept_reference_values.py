@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from assay.acceptance.confirmation_run import Confirmation, FreshReplicates
 from assay.core import references_section
 from assay.core.paths import PARAMS
 from assay.report import reference_text
 from assay.stats import reference_value
-from assay.strategies.confirmation_run import Confirmation, FreshReplicates
 
 
 def lines(measuring: Confirmation, found: FreshReplicates) -> Iterator[str]:

@@ -1,13 +1,14 @@
 """Attempts that were made before: those of the ledger and those that only a tag tells of.
 
 Covers: counting them whatever was deleted, the next number, who opened the sealed test part, what was never ended. Not
-covered: the next attempt (`strategies.confirmation_attempt`).
+covered: the next attempt (`acceptance.confirmation_attempt`).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from assay.acceptance.confirmation_run import PAIRED_PURPOSE, fresh_seeds
 from assay.baseline import baseline_param
 from assay.baseline.accepted_strategy import FLOOR
 from assay.core.paths import PARAMS
@@ -15,7 +16,6 @@ from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry,
 from assay.history.look_ledger import Ledger
 from assay.history.strategy_status import State
 from assay.runtime import git
-from assay.strategies.confirmation_run import PAIRED_PURPOSE, fresh_seeds
 from assay.tags.strategy_events import Accepted, Attempted
 
 

@@ -1,7 +1,7 @@
 """The work tree after a landing: exactly the paths that it changed are brought to HEAD, by name.
 
 Covers: which files are in the way, replacing the others, keeping the index in step. Nothing else in the work tree is
-touched: no other file, no submodule, no output of DVC's (`strategies.update_dvc_outputs`).
+touched: no other file, no submodule, no output of DVC's (`acceptance.update_dvc_outputs`).
 """
 
 from __future__ import annotations

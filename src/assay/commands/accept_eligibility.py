@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from assay.acceptance import acceptance_transaction
+from assay.acceptance.merge_commit import Merge, merge
 from assay.baseline.accepted_strategy import AcceptedStrategy
 from assay.commands import accept_changed_metric, accept_checks
 from assay.core.paths import ProjectPaths
@@ -19,8 +21,6 @@ from assay.metrics.task_metrics import Metric
 from assay.runtime import dvc_yaml, git, git_plumbing
 from assay.runtime.commit_one_file import tree_with
 from assay.scratch.scratch_repo import Scratch, lay_out
-from assay.strategies import acceptance_transaction
-from assay.strategies.merge_commit import Merge, merge
 
 
 @dataclass(frozen=True)

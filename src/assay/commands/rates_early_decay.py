@@ -1,7 +1,7 @@
 """What `assay rates` says of HEAD's schedule, from the full curves of replicates that are kept. Nothing trains.
 
 Covers: curves of HEAD and of experiments with its schedule, in DVC's cache; step sizes by epoch. Not covered: what
-makes a decay too early (`stats.early_decay`).
+makes a decay too early (`stats.early_rate_decay`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from assay.core.paths import IN_PROJECT, LOCK, ProjectPaths
 from assay.history import cached_predictions
 from assay.history.experiments import read
 from assay.runtime import dvc_cache_dir, dvc_yaml, git
-from assay.stats import early_decay
-from assay.stats.early_decay import EarlyDecay
+from assay.stats import early_rate_decay
+from assay.stats.early_rate_decay import EarlyDecay
 
 CURVES = IN_PROJECT.curves("candidate").as_posix()
 #: experiments that are looked at
@@ -38,7 +38,7 @@ def line(layout: ProjectPaths, asked: Params) -> str:
         return (
             f"decay of {train.schedule}: not told, no curves of a whole training under it are kept; next: dvc exp run"
         )
-    found = early_decay.early_decay(curves, shares)
+    found = early_rate_decay.early_decay(curves, shares)
     if found is None:
         return f"decay of {train.schedule}: not shown to be too early, by {len(curves)} whole trainings"
     return _words(train, found, len(curves))

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from assay.doctor import tensor_tree
+from assay.doctor.check_results import Problem
 from assay.doctor.loop_checks import LoopCheck, LoopMonitor
 from assay.doctor.loop_state import Loop, LossSeries, RootCall, WatchedOptimizer
-from assay.doctor.problem import Problem
 from assay.doctor.subject import NotApplicableError, NotRunError
 
 #: steps of a run that is long enough for a symptom

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, SequentialSampler
 
 from assay.doctor import tensor_tree, user_frames
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.example_draws import COPIED_BYTES, bytes_of
-from assay.doctor.problem import Contract, Problem
+from assay.doctor.state_restoration import seed_all
 from assay.doctor.subject import NotApplicableError, Subject
-from assay.doctor.untouched import seed_all
 
 #: examples that are read
 READ = 8

@@ -20,8 +20,8 @@ from assay.core.errors import AssayError, UsageError
 from assay.core.paths import ProjectPaths
 from assay.data_trust import cross_fitted, label_errors
 from assay.data_trust.example_vectors import NoVectorsError, VectorSpace
+from assay.data_trust.examples_of_all_parts import PartedExamples, Piece
 from assay.data_trust.label_errors import Probabilities, SuspectedLabels
-from assay.data_trust.parted_examples import PartedExamples, Piece
 from assay.runtime import npy_files
 
 #: parts whose labels are judged
