@@ -23,12 +23,8 @@ from assay.core import script_command
 from assay.core.errors import UsageError
 from assay.core.schemas import Divergence, Replicate
 from assay.core.task_section import TaskSection
-<<<<<<< HEAD
-from assay.runtime import accelerators, masked_log, script_environment
+from assay.runtime import accelerators, redacted_log, script_environment
 from assay.runtime.device_places import Place
-=======
-from assay.runtime import redacted_log, script_environment
->>>>>>> main
 from assay.runtime.supervised_command import CommandEnd, CommandLine, SupervisedCommand
 from assay.script import input_files, interpreter, reported_result, tree_copy
 from assay.script.input_files import InputFile
