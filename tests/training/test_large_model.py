@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
 from miniature import Make
 
@@ -9,6 +12,7 @@ from assay.core import params_yaml
 from assay.core.errors import AssayError, UsageError
 from assay.runtime import device_places
 from assay.runtime.device_places import Place
+from support import pages
 
 LOOP = """
     import os
@@ -87,3 +91,20 @@ def test_a_check_runs_it_as_the_only_process(make: Make, monkeypatch: pytest.Mon
     project = make(LOOP, train={"processes_per_replicate": 2})
     project.measure([0], execution="foreground")
     assert (project.root / "out" / "curves.csv").read_text().splitlines()[1].split(",")[3] == "1"
+
+
+PAGE = pages.ROOT / "docs/guide/several-devices.md"
+_LOOP = re.compile(r"^### ([^\n]+)\n(?:(?!^### ).)*?^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LOOPS = dict(_LOOP.findall(PAGE.read_text(encoding="utf-8")))
+
+
+@pytest.mark.extra
+@pytest.mark.parametrize("name", ["DistributedDataParallel", "Fully sharded"])
+def test_a_loop_of_the_guide_on_several_devices(make: Make, name: str) -> None:
+    settings = {"epochs": 3, "batch_size": 16, "processes_per_replicate": 2}
+    project = make(LOOPS[name], model={"hidden": 16}, train=settings, lr=0.01)
+    answer = project.measure([0])
+    assert not answer.texts("caution") and not any(answer.texts())
+    assert np.allclose(project.predictions()[0].sum(1), 1, atol=1e-4)
+    losses = [float(row.split(",")[3]) for row in (project.root / "out/curves.csv").read_text().splitlines()[1:]]
+    assert len(losses) == 3 and losses[-1] < losses[0]
