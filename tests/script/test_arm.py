@@ -17,6 +17,7 @@ from msgspec import UNSET
 from assay.core.errors import AssayError, UsageError
 from assay.core.schemas import Note
 from assay.runtime import parent_watch
+from assay.runtime.device_places import Place
 from support import scripted
 from support.scripted import measured, project
 
@@ -180,6 +181,27 @@ def test_several_at_a_time_end_together(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=r"replicate 1 .*bad"):
             measured(root, 3, environment="another")
         assert time.monotonic() - began < 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are pinned on Linux only")
+def test_a_run_on_each_place_at_a_time(tmp_path: Path) -> None:
+    """Both are there at once, each pinned to its core; of a GPU a run sees that one alone."""
+    core = max(os.sched_getaffinity(0))
+    body = (
+        "import time\nmeet = Path(os.environ['MEET'])\n(meet / str(seed)).touch()\nuntil = time.time() + 30\n"
+        "while len(os.listdir(meet)) < 2: assert time.time() < until; time.sleep(0.01)\n"
+        "print(sorted(os.sched_getaffinity(0)), os.environ.get('CUDA_VISIBLE_DEVICES'))"
+    )
+    root = short(tmp_path, body)
+    (tmp_path / "meet").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEET", str(tmp_path / "meet"))
+        patch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        measured(root, 2, places=[Place(core), Place(core)])
+        assert [(root / f"logs/candidate/{one}.log").read_text() for one in (0, 1)] == [f"[{core}] None\n"] * 2
+        measured(root, 2, places=[Place(0, "GPU-a"), Place(1, "GPU-b")], environment="another")
+    seen = {(root / f"logs/candidate/{one}.log").read_text().split()[-1] for one in (0, 1)}
+    assert seen == {"GPU-a", "GPU-b"}
 
 
 def test_a_script_with_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
