@@ -17,7 +17,7 @@ from msgspec import UNSET
 from assay.core.errors import AssayError, UsageError
 from assay.core.schemas import Note
 from assay.runtime import parent_watch
-from assay.runtime.device_places import Place
+from assay.runtime.device_places import DevicePlace
 from support import scripted
 from support.scripted import measured, project
 
@@ -197,9 +197,9 @@ def test_a_run_on_each_place_at_a_time(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MEET", str(tmp_path / "meet"))
         patch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-        measured(root, 2, places=[Place(core), Place(core)])
+        measured(root, 2, places=[DevicePlace(core), DevicePlace(core)])
         assert [(root / f"logs/candidate/{one}.log").read_text() for one in (0, 1)] == [f"[{core}] None\n"] * 2
-        measured(root, 2, places=[Place(0, "GPU-a"), Place(1, "GPU-b")], environment="another")
+        measured(root, 2, places=[DevicePlace(0, "GPU-a"), DevicePlace(1, "GPU-b")], environment="another")
     seen = {(root / f"logs/candidate/{one}.log").read_text().split()[-1] for one in (0, 1)}
     assert seen == {"GPU-a", "GPU-b"}
 

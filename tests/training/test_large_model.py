@@ -11,7 +11,7 @@ from miniature import Make
 from assay.core import params_yaml
 from assay.core.errors import AssayError, UsageError
 from assay.runtime import device_places
-from assay.runtime.device_places import Place
+from assay.runtime.device_places import DevicePlace
 from support import pages
 
 LOOP = """
@@ -76,7 +76,7 @@ def test_what_fails_in_one_process_is_told(make: Make) -> None:
 
 
 def test_replicates_take_teams_of_devices(make: Make) -> None:
-    cores = [Place(number) for number in (0, 0, 1, 1, 2)]
+    cores = [DevicePlace(number) for number in (0, 0, 1, 1, 2)]
     assert device_places.teams(cores, 2) == [cores[:2], cores[2:4]]
     assert device_places.teams(cores, 1) == [[one] for one in cores] and device_places.teams([], 2) == []
     project = make(LOOP, train={"processes_per_replicate": 2})

@@ -17,9 +17,9 @@ from zoo import TASK
 from assay.core import params_yaml
 from assay.core.errors import AssayError, UsageError
 from assay.runtime import accelerators, device_places
-from assay.runtime.device_places import Place
+from assay.runtime.device_places import DevicePlace
 from assay.training import device, device_processes, worker_processes
-from assay.training.device_processes import Piece
+from assay.training.device_processes import WorkPiece
 
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 LAST = CORES[-1]
@@ -37,10 +37,13 @@ def _copies(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_groups_are_fixed_and_travel_whole() -> None:
     assert device_processes.groups(range(5, 18)) == [[5, 6, 7], [*range(8, 16)], [16, 17]]
     assert device_processes.pieces(range(10), [1, 9], together=True) == [
-        Piece([*range(8)], [1]),
-        Piece([8, 9], [9]),
+        WorkPiece([*range(8)], [1]),
+        WorkPiece([8, 9], [9]),
     ]
-    assert device_processes.pieces(range(10), [1, 9], together=False) == [Piece([1], [1], 1), Piece([9], [9], 1)]
+    assert device_processes.pieces(range(10), [1, 9], together=False) == [
+        WorkPiece([1], [1], 1),
+        WorkPiece([9], [9], 1),
+    ]
 
 
 @needs_fork
@@ -257,7 +260,7 @@ def test_a_process_sees_its_gpu_alone(listed: Listed, monkeypatch: pytest.Monkey
     monkeypatch.setattr(device.torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(device.torch.cuda, "device_count", lambda: 4)
     places = device.places("auto", [3, 0, 0])
-    assert places == [Place(3, "MIG-two"), Place(0, "GPU-aaa"), Place(0, "GPU-aaa")]
+    assert places == [DevicePlace(3, "MIG-two"), DevicePlace(0, "GPU-aaa"), DevicePlace(0, "GPU-aaa")]
     assert [one.number for one in device.places("cuda", "all")] == [0, 1, 2, 3]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
     device_places.take(places[:1])
@@ -269,4 +272,4 @@ def test_a_process_sees_its_gpu_alone(listed: Listed, monkeypatch: pytest.Monkey
 
 def test_all_cores_are_those_that_a_container_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_places.parent_watch, "processors", lambda: 1)
-    assert device.places("cpu", "all") == [Place(CORES[0])]
+    assert device.places("cpu", "all") == [DevicePlace(CORES[0])]

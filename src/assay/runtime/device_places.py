@@ -17,7 +17,7 @@ from assay.runtime import accelerators, parent_watch
 Devices: TypeAlias = list[int] | Literal["all"]
 
 
-class Place(NamedTuple):
+class DevicePlace(NamedTuple):
     """A GPU or a core. `visible`: what CUDA_VISIBLE_DEVICES calls the GPU; "" for a core."""
 
     number: int
@@ -32,10 +32,10 @@ class Place(NamedTuple):
         return "cuda" if self.visible else "cpu"
 
 
-def find(devices: Devices, gpus: Sequence[str]) -> list[Place]:
+def find(devices: Devices, gpus: Sequence[str]) -> list[DevicePlace]:
     """The places that `devices` names among `gpus` (what CUDA_VISIBLE_DEVICES calls each), or among cores where there
     is none. Raises UsageError for one that is not there."""
-    known = [Place(number, word) for number, word in enumerate(gpus)] or [Place(core) for core in _cores()]
+    known = [DevicePlace(number, word) for number, word in enumerate(gpus)] or [DevicePlace(core) for core in _cores()]
     if devices == "all":
         return known if gpus else known[: parent_watch.processors()]
     there = {one.number: one for one in known}
@@ -50,7 +50,7 @@ def find(devices: Devices, gpus: Sequence[str]) -> list[Place]:
     return [there[number] for number in devices]
 
 
-def take(places: Sequence[Place]) -> None:
+def take(places: Sequence[DevicePlace]) -> None:
     """Bind this process to these places; before it asks for a device, or starts threads."""
     if places and places[0].visible:
         os.environ[accelerators.VISIBLE] = ",".join(dict.fromkeys(one.visible for one in places))
@@ -58,7 +58,7 @@ def take(places: Sequence[Place]) -> None:
         os.sched_setaffinity(0, {one.number for one in places})
 
 
-def teams(places: Sequence[Place], size: int) -> list[list[Place]]:
+def teams(places: Sequence[DevicePlace], size: int) -> list[list[DevicePlace]]:
     """`places` in teams of `size`, for replicates that take several each. Raises UsageError for too few."""
     if places and len(places) < size:
         raise UsageError(

@@ -18,7 +18,7 @@ from assay.core.errors import UsageError
 from assay.core.schemas import Environment
 from assay.runtime import accelerators, device_places, hardware
 from assay.runtime.accelerators import Accelerator
-from assay.runtime.device_places import Devices, Place
+from assay.runtime.device_places import DevicePlace, Devices
 
 #: they make the numbers of every task
 ALWAYS = ("numpy", "torch")
@@ -125,7 +125,7 @@ def _chosen(asked: str, gpus: Sequence[Accelerator], devices: Devices | None) ->
     return gpus[number] if gpus else None
 
 
-def _refuse_unlike(places: Sequence[Place], gpus: Sequence[Accelerator]) -> None:
+def _refuse_unlike(places: Sequence[DevicePlace], gpus: Sequence[Accelerator]) -> None:
     kinds: dict[str, list[int]] = {}
     for place, gpu in zip(places, gpus, strict=False):  # none where places are cores
         kinds.setdefault(gpu.hardware, []).append(place.number)

@@ -28,7 +28,7 @@ from assay.core.task_section import TaskSection
 from assay.replicates import replicate_seeds
 from assay.replicates.replicate_cache import Names
 from assay.runtime import cache_dirs, files, import_closure, parent_watch, script_source
-from assay.runtime.device_places import Place
+from assay.runtime.device_places import DevicePlace
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.source_roots import SEAL
 from assay.script import tree_copy
@@ -70,7 +70,7 @@ class ScriptArm:
     outputs: ScriptOutputs
     code: str = ""  # that the tree must have, "" where it is ours and does not change
     cache: CachePaths | None = None  # None: that of the project
-    places: Sequence[Place] = ()  # of machine.devices: one run on each at a time
+    places: Sequence[DevicePlace] = ()  # of machine.devices: one run on each at a time
 
     @property
     def store(self) -> CachePaths:
@@ -171,7 +171,7 @@ class _ScriptReplicates:
         )
         self._runs: set[ScriptRun] = set()
         self._guard = threading.Lock()
-        self._free: SimpleQueue[Place] = SimpleQueue()
+        self._free: SimpleQueue[DevicePlace] = SimpleQueue()
         for place in asked.places:
             self._free.put(place)
         self._ended = False

@@ -24,7 +24,7 @@ from assay.core.errors import UsageError
 from assay.core.schemas import Divergence, Replicate
 from assay.core.task_section import TaskSection
 from assay.runtime import accelerators, redacted_log, script_environment
-from assay.runtime.device_places import Place
+from assay.runtime.device_places import DevicePlace
 from assay.runtime.supervised_command import CommandEnd, CommandLine, SupervisedCommand
 from assay.script import input_files, interpreter, reported_result, tree_copy
 from assay.script.input_files import InputFile
@@ -54,7 +54,9 @@ class ScriptSetup:
 class ScriptRun:
     """One replicate at work, in a folder of its own. `stop` from any thread."""
 
-    def __init__(self, setup: ScriptSetup, number: int, seed: int, folder: Path, place: Place | None = None) -> None:
+    def __init__(
+        self, setup: ScriptSetup, number: int, seed: int, folder: Path, place: DevicePlace | None = None
+    ) -> None:
         self.setup, self.number, self.seed, self.folder, self.place = setup, number, seed, folder, place
         self.who = f"{setup.arm} replicate {number} (seed {seed})"
         self.log = setup.logs / f"{number}.log"

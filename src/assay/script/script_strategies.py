@@ -19,7 +19,7 @@ from assay.core.schemas import Draw, ScriptInputs
 from assay.core.task_section import TaskSection
 from assay.replicates.measure_request import today
 from assay.runtime import accelerators, device_places, files, script_source
-from assay.runtime.device_places import Place
+from assay.runtime.device_places import DevicePlace
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.stage_setup import StageContext
 from assay.script import input_files
@@ -120,7 +120,7 @@ def baseline(
     )
 
 
-def _places(ctx: StageContext) -> list[Place]:
+def _places(ctx: StageContext) -> list[DevicePlace]:
     """Where runs are at work at the same time; none where `machine.devices` is not set."""
     machine, parallel = ctx.params.machine, ctx.params.task.parallel
     if machine.devices is None:

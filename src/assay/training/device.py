@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from assay.core.errors import UsageError
 from assay.core.schemas import Note
 from assay.runtime import accelerators, device_places, fork_safety
-from assay.runtime.device_places import Devices, Place
+from assay.runtime.device_places import DevicePlace, Devices
 
 # cuBLAS reads it once, when CUDA starts; without it matrix products are not reproducible.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -46,7 +46,7 @@ def choose(name: str) -> torch.device:
     return torch.device("cuda", index)
 
 
-def places(name: str, devices: Devices | UnsetType) -> list[Place]:
+def places(name: str, devices: Devices | UnsetType) -> list[DevicePlace]:
     """Where replicates train at the same time, a process each; none where `machine.devices` is not set.
 
     The driver is not started, so that this process can still be copied.

@@ -25,7 +25,7 @@ from assay.replicates.replicate_cache import Names
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.training_progress import Only, Watcher
 from assay.runtime import device_places, parent_watch, standard_streams, tracked_code_check
-from assay.runtime.device_places import Place
+from assay.runtime.device_places import DevicePlace
 from assay.training import configured_task, device, request_plan, task_interface, worker_processes
 from assay.training.training_spec import Recording, TrainingPlan
 from assay.training.worker_processes import Train, WorkerEnd, WorkerRelay
@@ -34,7 +34,7 @@ from assay.training.worker_processes import Train, WorkerEnd, WorkerRelay
 LANES = 8
 
 
-class Piece(NamedTuple):
+class WorkPiece(NamedTuple):
     """What travels to a place. `lanes` train together, up to `chunk` at a time; `wanted` of them are kept."""
 
     lanes: list[int]
@@ -66,19 +66,19 @@ def groups(numbers: Iterable[int]) -> list[list[int]]:
     return [list(same) for _, same in itertools.groupby(sorted(numbers), lambda number: number // LANES)]
 
 
-def pieces(group: Sequence[int], numbers: Sequence[int], *, together: bool) -> list[Piece]:
+def pieces(group: Sequence[int], numbers: Sequence[int], *, together: bool) -> list[WorkPiece]:
     """Work for the replicates `numbers` of `group`; `together` in lanes, else one by one."""
     if not together:
-        return [Piece([number], [number], 1) for number in numbers]
+        return [WorkPiece([number], [number], 1) for number in numbers]
     shares = ((lanes, [one for one in lanes if one in numbers]) for lanes in groups(group))
-    return [Piece(lanes, wanted) for lanes, wanted in shares if wanted]
+    return [WorkPiece(lanes, wanted) for lanes, wanted in shares if wanted]
 
 
 def run(
     order: WorkOrder,
     plan: TrainingPlan,
-    work: Sequence[Piece],
-    places: Sequence[Place],
+    work: Sequence[WorkPiece],
+    places: Sequence[DevicePlace],
     progress: Watcher,
     notes: list[Note],
     train: Train,
@@ -108,19 +108,19 @@ class _Pool:
         self,
         order: WorkOrder,
         plan: TrainingPlan,
-        waiting: list[Piece],
+        waiting: list[WorkPiece],
         progress: Watcher,
         notes: list[Note],
         train: Train,
     ) -> None:
         self.order, self.plan, self.waiting, self.train = order, plan, waiting, train
         self.progress, self.notes = progress, notes
-        self.busy: dict[Any, tuple[Any, Place]] = {}  # our end of a pipe → its process and place
+        self.busy: dict[Any, tuple[Any, DevicePlace]] = {}  # our end of a pipe → its process and place
         self.found: list[Outcome] = []
         self.failed: Exception | None = None
         self.forks = worker_processes.forks()
 
-    def start(self, place: Place) -> None:
+    def start(self, place: DevicePlace) -> None:
         context: Any = multiprocessing.get_context("fork" if self.forks else "spawn")
         ours, theirs = context.Pipe()
         plan = self.plan if self.forks else None
@@ -168,7 +168,7 @@ class _Pool:
 def _work(
     order: WorkOrder,
     plan: TrainingPlan | None,
-    place: Place,
+    place: DevicePlace,
     pipe: Connection,
     held: Sequence[Connection],
     train: Train,

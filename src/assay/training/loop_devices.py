@@ -10,7 +10,7 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from assay.runtime import device_places
-from assay.runtime.device_places import Place
+from assay.runtime.device_places import DevicePlace
 from assay.training import replicate_process
 from assay.training.loop_replicates import LoopAttempt, LoopReplicates
 from assay.training.replicate_process import RunningReplicate
@@ -19,7 +19,7 @@ from assay.training.replicate_process import RunningReplicate
 def train(
     group: LoopReplicates,
     numbers: Sequence[int],
-    places: Sequence[Place],
+    places: Sequence[DevicePlace],
     watch: str,
     seen: Callable[[list[dict[str, Any]]], None],
     recorder: str,
@@ -59,7 +59,7 @@ def train(
 class _Running:
     """An attempt, and its process on a place, or on a team of them."""
 
-    def __init__(self, attempt: LoopAttempt, team: list[Place]) -> None:
+    def __init__(self, attempt: LoopAttempt, team: list[DevicePlace]) -> None:
         self.attempt, self.team = attempt, team
         self.process = RunningReplicate(attempt.job, attempt.group.ready, attempt.heard)
 

@@ -20,7 +20,7 @@ from assay.replicates.printed_lines import PrintedLog
 from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Progress
-from assay.runtime.device_places import Place
+from assay.runtime.device_places import DevicePlace
 from assay.training import custom_fit, loop_checkpoints, replicate_process
 from assay.training.loop_checkpoints import LoopCheckpoints
 from assay.training.random_streams import Streams
@@ -86,7 +86,9 @@ class LoopReplicates:
 class LoopAttempt:
     """One replicate on its way: its checkpoints, its job, and what it tells; a context that ends with the attempt."""
 
-    def __init__(self, group: LoopReplicates, number: int, places: Sequence[Place], watch: str, recorder: str) -> None:
+    def __init__(
+        self, group: LoopReplicates, number: int, places: Sequence[DevicePlace], watch: str, recorder: str
+    ) -> None:
         self.group, self.number = group, number
         self._ended = ExitStack()
         kept = loop_checkpoints.checkpoints(group.request.cache, group.store.names, number)

@@ -22,7 +22,7 @@ from assay.replicates.assemble_measurement import ignored
 from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.training_progress import Progress
-from assay.runtime.device_places import Place
+from assay.runtime.device_places import DevicePlace
 from assay.training import device, loop_devices, model_init, request_plan, run_replicates, training_loop
 from assay.training.device_processes import WorkOrder
 from assay.training.loop_replicates import LoopReplicates
@@ -131,7 +131,7 @@ class RequestRun:
             self.loop.train(numbers, *watched)
 
     @cached_property
-    def places(self) -> list[Place]:
+    def places(self) -> list[DevicePlace]:
         """Where replicates train at the same time; none where they train in this process."""
         request = self.request
         return [] if request.execution == FOREGROUND else device.places(request.device, request.devices)

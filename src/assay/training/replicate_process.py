@@ -35,7 +35,7 @@ from assay.runtime import (
     task_source,
     tracked_code_check,
 )
-from assay.runtime.device_places import Place
+from assay.runtime.device_places import DevicePlace
 from assay.runtime.supervised_process import ProcessEnd, SupervisedProcess
 from assay.training import configured_task, custom_fit, device, loop_watch, task_interface, torchrun
 from assay.training.custom_fit import LoopRun
@@ -67,9 +67,9 @@ class ReplicateJob(NamedTuple):
     places: tuple[tuple[int, str], ...] = ()  # of `machine.devices`, as their fields: one for each of its processes
 
     @property
-    def team(self) -> list[Place]:
+    def team(self) -> list[DevicePlace]:
         """The places that this replicate takes."""
-        return [Place(*one) for one in self.places]
+        return [DevicePlace(*one) for one in self.places]
 
     @property
     def processes(self) -> int:

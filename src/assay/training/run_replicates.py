@@ -14,7 +14,7 @@ from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.training_progress import Only, Watcher
 from assay.runtime import task_source
-from assay.runtime.device_places import Place
+from assay.runtime.device_places import DevicePlace
 from assay.training import (
     autotune_execution,
     device,
@@ -62,7 +62,7 @@ def over_places(
     order: WorkOrder,
     plan: TrainingPlan,
     numbers: Sequence[int],
-    places: Sequence[Place],
+    places: Sequence[DevicePlace],
     progress: Watcher,
     store: ReplicateCache,
 ) -> list[Outcome]:
