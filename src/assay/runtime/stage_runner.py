@@ -48,6 +48,8 @@ STAGES = {
     "show_examples": "assay.stages.show_examples",
     "climb_ladder": "assay.stages.climb_ladder",
     "record_net": "assay.stages.record_net",
+    "plan_requests": "assay.stages.plan_requests",
+    "answer_request": "assay.stages.answer_request",
     "measure_settings": "assay.stages.measure_settings",
 }
 
