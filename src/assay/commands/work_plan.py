@@ -12,9 +12,8 @@ from pathlib import Path
 
 from dvc.utils.hydra import apply_overrides
 
-from assay.commands import experiment_grid, scratch_experiment, try_setup
+from assay.commands import experiment_grid, measured_before, scratch_experiment, try_setup
 from assay.core import params_yaml, schemas
-from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
 from assay.core.work_records import SharedPaths, WorkRequest
@@ -38,6 +37,8 @@ from assay.work import tree_pack, worker_data
 
 #: replicates that are trained together go in fixed groups: 0 to 7, 8 to 15, …
 GROUP = 8
+#: seconds that a request should take at least, so that starting Python and torch is a small part of it
+WORTH = 60.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class WorkPlan:
     requests: list[WorkRequest]
     sealed: int
     moved: int = 0
+    seconds: float | None = None  # of one training as measured before; None where nobody knows
 
     def trainings(self, arm: str) -> int:
         return sum(len(one.numbers) for one in self.requests if one.arm == arm)
@@ -71,19 +73,25 @@ def plan(
     experiment_grid.check_profile(asked, settings)
     try_setup.check_tracked(layout.root, asked.task.name)
     snapshot, base = work_tree_snapshot.take(layout), git.run(layout.root, "rev-parse", "HEAD")
+    seconds = measured_before.find(layout, [], asked, "").seconds
     scratch_experiment.tidy(layout)
     scratch = lay_out(layout, base, scratch_experiment.folder(layout, base, "work"))
     try:
         planned, tree = _planned(layout, scratch, snapshot.tree, settings, device)
         commit = base if tree == git.run(layout.root, "rev-parse", f"{base}^{{tree}}") else ""
-        made = list(_requests(layout, scratch, planned, tree, commit, each))
-        left = [one for one in made if shared_entries.missing(shared, one.entries, one.evaluated)]
-        moved = 0 if dry_run else sum(_hand_over(layout, scratch, planned, one, shared) for one in left)
+        made = list(_requests(layout, planned, tree, commit, each or worth(seconds)))
+        known = dvc_yaml.store(layout.root).replicates
+        if not dry_run:
+            _share(known, made, shared)
+        left = [one for one in made if any(not _is_sealed(known, shared, name, one.evaluated) for name in one.entries)]
+        moved = 0 if dry_run else sum(_hand_over(scratch, planned, one, shared) for one in left)
     finally:
         scratch.remove()
     sealed = sum(len(one.numbers) for one in made) - sum(len(one.numbers) for one in left)
     edits = ["your edits"] if snapshot.edited else []
-    return WorkPlan(shared, asked, " ".join([*settings, *edits]) or "HEAD", planned.baseline, left, sealed, moved)
+    return WorkPlan(
+        shared, asked, " ".join([*settings, *edits]) or "HEAD", planned.baseline, left, sealed, moved, seconds
+    )
 
 
 def _planned(
@@ -114,9 +122,7 @@ def _planned(
         out.unlink(missing_ok=True)
 
 
-def _requests(
-    layout: ProjectPaths, scratch: Scratch, planned: PlannedWork, tree: str, commit: str, each: int | None
-) -> Iterator[WorkRequest]:
+def _requests(layout: ProjectPaths, planned: PlannedWork, tree: str, commit: str, each: int) -> Iterator[WorkRequest]:
     settings, prefix = tree_pack.settings(layout.root), git.prefix(layout.root).rstrip("/")
     form = git.run(layout.root, "rev-parse", "--show-object-format")
     for arm in planned.arms:
@@ -147,23 +153,34 @@ def _requests(
             )
 
 
-def groups(numbers: Sequence[int], execution: str, each: int | None) -> list[list[int]]:
+def worth(seconds: float | None) -> int:
+    """Replicates a request where nobody says it, by the seconds of one training: a minute's work, at most a group."""
+    return max(1, min(GROUP, round(WORTH / seconds))) if seconds else 1
+
+
+def _is_sealed(known: Path, shared: Path, name: str, evaluated: str) -> bool:
+    """Whether the replicate is in the shared folder, or in this machine's own cache."""
+    return shared_entries.has(shared, name, evaluated) or shared_entries.is_whole(known / name, evaluated)
+
+
+def _share(known: Path, requests: Sequence[WorkRequest], shared: Path) -> None:
+    """Put what this machine's cache has into the shared folder: nobody trains it again."""
+    for one in requests:
+        for name in shared_entries.missing(shared, one.entries, one.evaluated):
+            if shared_entries.is_whole(known / name, one.evaluated):
+                shared_entries.publish(known / name, shared, shared_entries.made_here(0.0, one.id))
+
+
+def groups(numbers: Sequence[int], execution: str, each: int) -> list[list[int]]:
     """Replicates of each request. What trains together goes in fixed groups, whatever the number of machines: its
-    bytes then depend on the group alone. Raises UsageError where `each` would cut them."""
+    bytes then depend on the group alone; others `each` at a time."""
     if execution == "fused":
-        if each not in (None, GROUP):
-            raise UsageError(
-                f"--each is {each}, and machine.execution is fused",
-                allowed=f"{GROUP}, a fixed group that trains together",
-                hint="-S machine.execution=sequential, or without --each",
-            )
         keys = sorted({number // GROUP for number in numbers})
         return [[number for number in numbers if number // GROUP == key] for key in keys]
-    size = each or 1
-    return [list(numbers[start : start + size]) for start in range(0, len(numbers), size)]
+    return [list(numbers[start : start + each]) for start in range(0, len(numbers), each)]
 
 
-def _hand_over(layout: ProjectPaths, scratch: Scratch, planned: PlannedWork, request: WorkRequest, shared: Path) -> int:
+def _hand_over(scratch: Scratch, planned: PlannedWork, request: WorkRequest, shared: Path) -> int:
     """Put code, data and the request itself into the shared folder; bytes that are new there."""
     arm = next(one for one in planned.arms if one.arm == request.arm)
     paths = SharedPaths(shared)

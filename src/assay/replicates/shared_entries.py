@@ -39,7 +39,11 @@ class UnequalEntries:
 
 def has(shared: Path, name: str, evaluated: str) -> bool:
     """Whether the replicate is there, sealed, with predictions of the part `evaluated`."""
-    entry = SharedPaths(shared).entry(name)
+    return is_whole(SharedPaths(shared).entry(name), evaluated)
+
+
+def is_whole(entry: Path, evaluated: str) -> bool:
+    """The same for the folder of an entry in any cache."""
     return (entry / WEIGHTS).is_file() and (entry / evaluated).is_file()
 
 

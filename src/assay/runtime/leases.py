@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.runtime import parent_watch, shared_files
+from assay.runtime import process_identity, shared_files
 
 #: seconds without a sign of life after which a lease is nobody's
 SECONDS = 300.0
@@ -66,7 +66,13 @@ def take(folder: Path, seconds: float = SECONDS, request: str = "") -> Lease | N
         return None
     token = uuid.uuid4().hex
     path = folder / str(newest + 1)
-    said = {"token": token, "host": shared_files.host(), "seconds": seconds, "request": request, **_process()}
+    said = {
+        "token": token,
+        "host": shared_files.host(),
+        "seconds": seconds,
+        "request": request,
+        **process_identity.of(os.getpid()),
+    }
     try:
         return Lease(path, token) if shared_files.create(path, json.dumps(said).encode()) else None
     except FileNotFoundError:  # its holder was done, and removed the folder
@@ -82,7 +88,7 @@ def holder(folder: Path, seconds: float = SECONDS) -> LeaseHolder | None:
         return None
     said = _said(path)
     age = shared_files.now(folder) - seen
-    if age > _number(said.get("seconds"), seconds) or _is_dead(said):
+    if age > _number(said.get("seconds"), seconds) or process_identity.has_ended(said):
         return None
     return LeaseHolder(str(said.get("host", "")), max(0.0, age), str(said.get("request", "")))
 
@@ -101,33 +107,3 @@ def _said(path: Path) -> dict[str, object]:
 
 def _number(value: object, default: float) -> float:
     return float(value) if isinstance(value, int | float) and value > 0 else default
-
-
-def _process() -> dict[str, object]:
-    return {"pid": os.getpid(), "space": _space(), "started": _started(os.getpid())}
-
-
-def _is_dead(said: dict[str, object]) -> bool:
-    """Whether the holder ran among this machine's processes and is no more: no need to wait for the expiry then."""
-    pid, space = said.get("pid"), said.get("space")
-    if not isinstance(pid, int) or not space or space != _space():
-        return False
-    return not parent_watch.alive(pid) or _started(pid) != said.get("started")
-
-
-def _space() -> str:
-    """This boot of this machine, and the container in it whose process numbers these are; "" where nobody can tell."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return ""
-
-
-def _started(pid: int) -> str:
-    """When a process began, in ticks since the boot: numbers are given again."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-    except OSError:
-        return ""
-    return stat[stat.rindex(")") + 2 :].split()[19]

@@ -50,6 +50,7 @@ STAGES = {
     "record_net": "assay.stages.record_net",
     "plan_requests": "assay.stages.plan_requests",
     "answer_request": "assay.stages.answer_request",
+    "serve_requests": "assay.stages.serve_requests",
     "measure_settings": "assay.stages.measure_settings",
 }
 
