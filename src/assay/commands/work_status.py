@@ -7,7 +7,7 @@ failed, lost; ending jobs; files that workers printed. Not covered: submitting (
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +24,8 @@ from assay.work.engine import GONE, QUEUED, RUNNING
 Say = Callable[[str], None]
 #: states of a request
 SEALED, FAILED, LOST = "sealed", "failed", "lost"
+#: lines of a job that left nothing else
+LINES = 3
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -139,8 +141,19 @@ def _state(shared: Path, launch: Launch, say: Say) -> LaunchState:
             continue
         done = _sealed(shared, request, there)
         sealed, replicates = sealed + done, replicates + len(request.numbers)
-        found.append(_request(shared, request, one.job, done, states.get(one.job, GONE)))
+        state = _request(shared, request, one.job, done, states.get(one.job, GONE))
+        found.append(replace(state, lines=_last_lines(shared, launch, one.job)) if state.state == LOST else state)
     return LaunchState(launch, found, sealed, replicates)
+
+
+def _last_lines(shared: Path, launch: Launch, job: str) -> tuple[str, ...]:
+    """What a job printed last that left neither a result nor a failure."""
+    try:
+        written = engines.engine(launch.engine).logs(job, SharedPaths(shared).jobs(launch.name))
+    except AssayError:
+        return ()
+    text = "\n".join((shared_files.read(path) or b"").decode("utf-8", "replace") for path in written)
+    return tuple(line.strip() for line in text.split("\n") if line.strip())[-LINES:]
 
 
 def _sealed(shared: Path, request: WorkRequest, there: set[str]) -> int:

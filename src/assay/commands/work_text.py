@@ -33,7 +33,8 @@ def _launch(one: LaunchState) -> list[str]:
         lines.append(f"  {request.arm} {numbers} failed on {request.host}{said}")
     if one.count(FAILED):
         lines.append(f"  next: assay work logs {one.launch.name} FOLDER")
-    if one.count(LOST):
+    if lost := [each for each in one.requests if each.state == LOST]:
+        lines += [f"  {line}" for line in lost[0].lines[-1:]]
         lines.append("  what is lost ended without a word: the same assay work submits it again")
     if one.sealed == one.replicates and one.replicates:
         settings = " ".join(f"-S {word}" for word in one.launch.label.split() if "=" in word)

@@ -35,10 +35,12 @@ def configured(home: Path) -> Path | None:
 
 
 def host() -> str:
-    """This machine's name, with letters that are safe in a file's name and in a sentence."""
-    name = "".join(
-        sign if sign.isascii() and (sign.isalnum() or sign in "-.") else "_" for sign in socket.gethostname()
-    )
+    """This machine's name, with letters that are safe in a file's name and in a sentence.
+
+    In a job of SLURM that of the node, by which its users know the machine.
+    """
+    given = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+    name = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "-.") else "_" for sign in given)
     return name.strip(".")[:_LONGEST] or "unnamed"
 
 

@@ -88,8 +88,9 @@ class SlurmEngine:
         own: dict[str, Any] = {"job_name": "assay", "array_parallelism": parallel, "signal_delay_s": 60}
         if options.minutes:
             own["time"] = options.minutes
-        names = worker_environment.names(options.also)
-        # named one by one: by default all variables of this shell would travel, tokens among them
+        # named one by one: by default all variables of this shell would travel, tokens among them; the last is what
+        # submitit tells its jobs by
+        names = [*worker_environment.names(options.also), "SUBMITIT_EXECUTOR=slurm"]
         more = {"export": ",".join(names), "chdir": str(folder), "requeue": True}
         return {**own, **given, "additional_parameters": more}
 

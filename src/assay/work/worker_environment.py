@@ -22,7 +22,7 @@ ALLOWED = frozenset(
     )
 )
 #: the same, by how their names begin
-FAMILIES = ("LC_", "SLURM_", "SUBMITIT_", *environment.FAMILIES)
+FAMILIES = ("LC_", "SLURM_", "SLURMD_", "SUBMITIT_", *environment.FAMILIES)
 #: parts of names that are never passed on unless the user names them
 SECRET = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "API_KEY", "PRIVATE")
 
