@@ -20,9 +20,9 @@ def declared() -> set[str]:
 
 
 def optional() -> set[str]:
-    """Distributions that come with the extras that serve users: `ready`, `report` and `search`."""
+    """Distributions that come with the extras that serve users: `ready`, `report`, `search` and `slurm`."""
     asked = [
-        line for line in metadata.requires("dvc-assay") or [] if re.search(r"extra == .(ready|report|search).", line)
+        line for line in metadata.requires("dvc-assay") or [] if re.search(r"extra == .(ready|report|search|slurm).", line)
     ]
     return {_plain(re.split(r"[^\w.-]", line)[0]) for line in asked}
 
