@@ -210,6 +210,7 @@ class MeasureRequest(Record, frozen=True, kw_only=True):
     answer: str  # JSON file to write
     cache: str  # folder of the replicate cache; "" for none
     logs: str = ""  # folder to write what each replicate of a loop prints; "" for none
+    shared: str = ""  # folder of replicates that several machines see; "" for none
 
 
 #: what a Divergence names where the weights are finite, and what they predict is not
