@@ -81,7 +81,7 @@ class Params(Section, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0, lt=2**53)]
     profile: str = "full"
     baseline: str = "floor"
-    #: what differs between replicates: some of init, order, augment, dropout, split; the rest is drawn once for both arms
+    #: what differs between replicates: some of init, order, augment, dropout, split; the rest is drawn once for all
     vary: list[str] = msgspec.field(default_factory=lambda: list(variation.KINDS))
     task: TaskSection = TaskSection()
     data: dict[str, Any] = {}

@@ -98,8 +98,9 @@ def compare(
 
     `test`: `welch` (Welch 1947), `student`, `paired` (the same seeds in the same order on both sides; also
     `paired=True`), `permutation` (Ernst 2004), `anytime` (an e-process: may be read after every seed; runs in the
-    order in which they came), or `resampled` (Nadeau & Bengio 2003: runs on splits drawn anew, the same ones in the same
-    order on both sides; `overlap` is the number of test examples over that of training examples in a split). Against a fixed value it is the one-sample t.
+    order in which they came), or `resampled` (Nadeau & Bengio 2003: runs on splits drawn anew, the same splits in
+    the same order on both sides; `overlap`: test examples over training examples of a split). Against a fixed value
+    it is the one-sample t.
 
     Runs of one arm that are all alike count as one, and allow no verdict: a script that ignores its seed prints the
     same number as often as it is asked. `fixed=True` says that this is meant: such an arm is one fixed value.
@@ -163,7 +164,8 @@ def _checked(
     if (test == "resampled") != (overlap is not None):
         given = "no overlap" if overlap is None else f"overlap={overlap:g}"
         raise UsageError(
-            f"test={test!r} with {given}", allowed="test='resampled' with overlap=, test over training examples of a split"
+            f"test={test!r} with {given}",
+            allowed="test='resampled' with overlap=, test over training examples of a split",
         )
     if overlap is not None and not 0 < overlap <= LARGEST:
         raise UsageError(f"overlap is {overlap}", allowed="above 0: test examples over training examples of a split")

@@ -13,7 +13,13 @@ from typing import Literal
 
 import numpy as np
 
-from assay.stats import anytime_valid_test, corrected_resampled_ttest, difference_estimate, permutation_test, unequal_variances
+from assay.stats import (
+    anytime_valid_test,
+    corrected_resampled_ttest,
+    difference_estimate,
+    permutation_test,
+    unequal_variances,
+)
 from assay.stats.arm_scores import ROUNDING, ArmScores
 from assay.stats.difference_estimate import Contrast
 

@@ -20,12 +20,12 @@ from msgspec import UNSET
 from assay.core.params_yaml import Params
 from assay.core.schemas import FOREGROUND, PREDICTIONS, Divergence, MeasureRequest
 from assay.data import holdout_split
-from assay.data.storage import Examples
 from assay.replicates.assemble_measurement import ignored
 from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.replicate_result import Outcome
+from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.replicates.training_progress import Progress
-from assay.training import batches, device, model_init, run_replicates, soft_targets, training_loop
+from assay.training import batches, configured_task, device, model_init, run_replicates, soft_targets, training_loop
 from assay.training.checkpoint import Checkpoints
 from assay.training.example_inputs import DecodeCache
 from assay.training.loop_replicates import LoopReplicates
@@ -44,8 +44,7 @@ class RequestRun:
         params: Params,
         task: Task,
         where: torch.device,
-        train: Examples,
-        evaluated: Examples,
+        sample: ExampleSubset,
         store: ReplicateCache,
         progress: Progress,
     ) -> None:
@@ -53,8 +52,10 @@ class RequestRun:
         self.settings = params
         self.task = task
         self.device = where
-        self.train = train
-        self.evaluated = evaluated
+        self.sample = sample
+        self.train = sample.train
+        self.evaluated = sample.evaluated
+        self.turned_to = request.replicates[0]  # the replicate whose examples these are, where each has its own
         self.store = store
         self.progress = progress
         self.found: dict[int, Outcome] = {}
@@ -116,6 +117,9 @@ class RequestRun:
             model_init.check(self.plan)
             self.note_start()
         self.before(self)
+        if self.request.draws is not UNSET:
+            self._train_each(numbers)
+            return
         if self.task.fit is None:
             asked = self.request.execution
             execution = "sequential" if asked == FOREGROUND else asked
@@ -125,10 +129,33 @@ class RequestRun:
         recording = self.recording(numbers)
         self.loop.train(numbers, self.loop_watch(), self.loop_seen, recording.module if recording else "")
 
+    def _train_each(self, numbers: Sequence[int]) -> None:
+        """One replicate after another, each on examples of its own."""
+        recording = self.recording(numbers)
+        for number in numbers:
+            self.turn_to(number)
+            mine = recording if recording is not None and recording.number == number else None
+            if self.task.fit is not None:
+                self.loop.train([number], self.loop_watch(), self.loop_seen, mine.module if mine else "")
+                continue
+            plan = replace(self.plan, recording=mine)
+            run_replicates.run(plan, [number], [number], "sequential", self.progress, self.store)
+
+    def turn_to(self, number: int) -> None:
+        """Go on with the examples of this replicate, and the task as it is for them, where each has its own."""
+        if self.request.draws is UNSET or number == self.turned_to:
+            return
+        own = self.sample.of(number)
+        self.train, self.evaluated, self.turned_to = own.train, own.evaluated, number
+        self.task = configured_task.load(self.settings, self.task.root, own.train)
+        for made in ("plan", "loop"):
+            self.__dict__.pop(made, None)
+
     def recording(self, numbers: Sequence[int]) -> Recording | None:
         """What is taken down while `numbers` train: the first of them, unless a replicate at hand has it already."""
         if not self.recorder or not numbers or any(self.store.recorded(one) for one in self.request.replicates):
             return None
+        self.turn_to(numbers[0])
         return Recording.of(self.recorder, numbers[0], self.evaluated)
 
     def note_start(self) -> None:
@@ -143,6 +170,7 @@ class RequestRun:
 
     def _predict(self, outcome: Outcome) -> None:
         """Predictions of trained weights for an evaluated part that they have not seen."""
+        self.turn_to(outcome.number)
         if self.task.fit is not None:
             self.loop.predict(outcome)
             return
