@@ -27,7 +27,7 @@ SCHEMA = 1
 #: columns of a record that are no metric
 RECORDED = (
     *("arm", "strategy", "identity", "replicate", "seed", "status", "metric_version", "profile"),
-    *("environment", "direction", "min_effect", "worst", "execution", "same_as", "fixed"),
+    *("environment", "direction", "min_effect", "worst", "execution", "same_as", "fixed", "split_overlap"),
 )
 
 
