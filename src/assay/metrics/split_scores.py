@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +17,26 @@ from numpy.typing import NDArray
 from assay.core.errors import UsageError
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Arm, Replicate
-from assay.data import example_notes, storage
-from assay.data.storage import Examples
 from assay.metrics import floor_scores, scored_arm
 from assay.metrics.floor_scores import HUMAN, Floors, PredictionForm
 from assay.metrics.scored_arm import Ruler, Scored
 from assay.runtime import npy_files
 
 Array = NDArray[Any]
-#: what is read of both parts
-_READ = ("ids", "targets", example_notes.SECOND)
+#: name of a second person's labels among the notes of examples
+_SECOND = "second_labels"
+
+
+class Labelled(Protocol):
+    """Examples of `data.storage`, as far as they are judged by."""
+
+    @property
+    def ids(self) -> NDArray[np.str_]: ...
+    @property
+    def notes(self) -> Mapping[str, Array]: ...
+    @property
+    def seen_targets(self) -> Any: ...
+    def take(self, rows: NDArray[np.int64]) -> Labelled: ...
 
 
 @dataclass
@@ -41,13 +51,22 @@ class SplitFloors:
 class JudgedExamples:
     """Training and validation part together, without inputs: all that a replicate may be judged on."""
 
-    examples: Examples
+    examples: Labelled
     rows: Mapping[str, int]  # id → row
 
-    def of(self, ids: NDArray[np.str_], where: str) -> Examples:
+    @classmethod
+    def read(cls, both: Labelled) -> JudgedExamples:
+        """Of the examples of both parts."""
+        return cls(both, {name: row for row, name in enumerate(both.ids.tolist())})
+
+    def of(self, ids: NDArray[np.str_], where: str) -> Labelled:
         """The examples called so, in that order, without the "" that fill up a smaller split."""
+        return self.examples.take(self.rows_of(ids, where))
+
+    def rows_of(self, ids: NDArray[np.str_], where: str) -> NDArray[np.int64]:
+        """Where these examples stand in both parts."""
         try:
-            return self.examples.take(np.array([self.rows[name] for name in ids.tolist() if name], dtype=np.int64))
+            return np.array([self.rows[name] for name in ids.tolist() if name], dtype=np.int64)
         except KeyError as error:
             raise UsageError(
                 f"{where} holds predictions of {error.args[0]}, which is in neither part", hint="dvc repro"
@@ -57,13 +76,6 @@ class JudgedExamples:
         """`ruler` for the examples of each replicate; `ids` (R, N)."""
         found = (self.of(row, where) for row in ids)
         return [replace(ruler, ids=one.ids, targets=one.seen_targets) for one in found]
-
-
-def read(layout: ProjectPaths) -> JudgedExamples:
-    """Both parts of the project. Raises UsageError where one is not there."""
-    parts = [storage.read(layout.part(name), _READ)[0] for name in ("train", "validation")]
-    both = storage.joined(*parts)
-    return JudgedExamples(both, {name: row for row, name in enumerate(both.ids.tolist())})
 
 
 def ids_of(folder: Path, hint: str) -> NDArray[np.str_]:
@@ -103,16 +115,23 @@ def floors(
 ) -> SplitFloors:
     """Every floor on every split, in the form of the candidate's predictions; `human` is a person's score."""
     hint = scored_arm.again(layout, layout.floors, "baseline")
-    ids = ids_of(layout.floors, hint)
-    rulers = judged.rulers(ruler, ids, str(layout.floors))
-    made = SplitFloors(Floors(absent=floor_scores.noted_absent(layout)))
-    for path in sorted(layout.floors.glob("*.npy")):
-        if path.stem != "ids":
-            _add(made, path.stem, list(npy_files.read(path, hint)), rulers, wanted)
-    if judged.examples.notes.get(example_notes.SECOND) is not None:
+    made = of_folder(layout.floors, ruler, judged, wanted, hint)
+    made.found.absent.update(floor_scores.noted_absent(layout))
+    if judged.examples.notes.get(_SECOND) is not None:
+        rulers = judged.rulers(ruler, ids_of(layout.floors, hint), str(layout.floors))
         _add_person(made, judged, rulers, wanted, human)
     if human is not None:
         made.found.scores[HUMAN] = {ruler.decides: human}
+    return made
+
+
+def of_folder(folder: Path, ruler: Ruler, judged: JudgedExamples, wanted: PredictionForm, hint: str) -> SplitFloors:
+    """Fitted floors on every split, by their predictions in `folder`."""
+    rulers = judged.rulers(ruler, ids_of(folder, hint), str(folder))
+    made = SplitFloors()
+    for path in sorted(folder.glob("*.npy")):
+        if path.stem != "ids":
+            _add(made, path.stem, list(npy_files.read(path, hint)), rulers, wanted)
     return made
 
 
@@ -124,7 +143,7 @@ def _add_person(
     if reason := floor_scores.no_person(rulers[0]):
         made.found.absent[name] = reason
         return
-    given = [judged.of(ruler.ids, "a split").notes[example_notes.SECOND] for ruler in rulers]
+    given = [judged.of(ruler.ids, "a split").notes[_SECOND] for ruler in rulers]
     _add(made, name, [floor_scores.labels(one, wanted.classes) for one in given], rulers, wanted)
 
 

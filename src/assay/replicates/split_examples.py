@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 from assay.core import variation
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params, Split
+from assay.core.paths import ProjectPaths
 from assay.core.schemas import DrawnSplits, MeasureRequest, SplitDraw
 from assay.data import contiguous_split, example_ids, resampled_split, storage
+from assay.data.example_notes import SECOND
 from assay.data.resampled_split import DrawnSplit, JoinedParts
 from assay.data.storage import Examples
 from assay.replicates import replicate_seeds, train_and_eval_examples
@@ -72,8 +74,12 @@ class SplitParts:
     @cached_property
     def joined(self) -> JoinedParts:
         keys = np.concatenate([storage.input_keys(self.today), storage.input_keys(self.validation)])
-        both = storage.joined(_without_inputs(self.today), _without_inputs(self.validation))
-        return JoinedParts(both, keys, len(self.validation), self.asked, self.places)
+        return JoinedParts(self.labelled, keys, len(self.validation), self.asked, self.places)
+
+    @property
+    def labelled(self) -> Examples:
+        """Today's training part and validation part, without inputs."""
+        return storage.joined(_without_inputs(self.today), _without_inputs(self.validation))
 
     def drawn(self, number: int) -> DrawnSplit:
         """(N,) of today's training part followed by the validation part."""
@@ -98,7 +104,7 @@ class SplitParts:
 
     def splits(self, numbers: Sequence[int]) -> DrawnSplits:
         """What is recorded of the splits of these replicates."""
-        both = storage.joined(_without_inputs(self.today), _without_inputs(self.validation))
+        both = self.labelled
         masks = [self.drawn(number).validation for number in numbers]
         parts = [
             [
@@ -221,6 +227,13 @@ def _places(draws: SplitDraw, ids: NDArray[np.str_]) -> tuple[NDArray[np.int64],
         return np.array([known[name] for name in ids.tolist()], dtype=np.int64), len(known)
     except KeyError as error:
         raise UsageError(f"{folder} does not hold the example {error.args[0]} of a part", hint=hint) from error
+
+
+def both_parts(layout: ProjectPaths) -> Examples:
+    """Training part and validation part of the project, without inputs: replicates are judged on either."""
+    read = ("ids", "targets", SECOND)
+    train, validation = (storage.read(layout.part(name), read)[0] for name in ("train", "validation"))
+    return storage.joined(train, validation)
 
 
 def padded(rows: Sequence[NDArray[np.str_]]) -> NDArray[np.str_]:

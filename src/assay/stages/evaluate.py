@@ -45,6 +45,7 @@ from assay.metrics.slice_scores import SliceFinding, SliceJudge
 from assay.metrics.split_scores import JudgedExamples
 from assay.metrics.task_metrics import Metric
 from assay.metrics.version import reported_version
+from assay.replicates import split_examples
 from assay.runtime import dvc_yaml, environment, files, progress_line, task_source
 from assay.runtime.stage_setup import StageContext, start
 from assay.stages import verdict_lines, write_cases
@@ -93,9 +94,10 @@ def _judged_on(ctx: StageContext) -> tuple[Examples, str, JudgedExamples | None]
     arm, folder = scored_arm.record(ctx.layout, CANDIDATE), ctx.layout.predictions(CANDIDATE)
     if arm.measurement is None or arm.measurement.splits is UNSET:
         raise UsageError(f"{ctx.layout.record(CANDIDATE)} records no splits", hint="dvc repro -f -s train")
-    drawn = split_scores.read(ctx.layout)
+    both = split_examples.both_parts(ctx.layout)
+    drawn = JudgedExamples.read(both)
     ids = split_scores.ids_of(folder, "dvc repro -f -s train")
-    return drawn.of(ids[0], str(folder)), arm.measurement.splits.content, drawn
+    return both.take(drawn.rows_of(ids[0], str(folder))), arm.measurement.splits.content, drawn
 
 
 def _of_script(ctx: StageContext) -> None:
