@@ -50,7 +50,8 @@ def replicates(
 
     `fixed`: the baseline is a floor, which has no replicates. `pairs`: in a paired design what its pairs correlate at
     least (`stats.pair_correlation`), None without one. The level holds at any n: fresh seeds chose nothing, their
-    number included. `overlap`: on splits drawn anew, which find no more from ENOUGH / overlap on: no more are asked for.
+    number included. `overlap`: on splits drawn anew, where more than ENOUGH / overlap find
+    little more and are not asked for.
     """
     first = max(least, 2)
 
@@ -98,7 +99,8 @@ def confirm(
     """Fresh replicates of both arms, judged for the `attempt`-th time; confirmed where the verdict is `progress`.
 
     `confirmation` counts all attempts against this baseline, of whatever idea. A bare number as baseline is a fixed
-    value, such as a floor. `test` is welch, paired or resampled, as the design was declared; the rest as in `compare_arms`.
+    value, such as a floor. `test` is welch, paired or resampled, as the design was declared; the rest as in
+    `compare_arms`.
 
     The interval is two-sided at twice the level, so that its better end is the one-sided bound.
     """
