@@ -148,13 +148,13 @@ def _replicates(found: Evaluated) -> str:
 
 def _floors(found: Evaluated) -> Iterator[tuple[str, Flat]]:
     """Each floor and its scores; on splits a row for each, with the number and seed of the replicate that has it."""
-    each = found.split_floors or {}
+    each, where = found.split_floors or {}, found.candidate.arm.environment.key
     for name, scores in found.floors.items():
         if name not in each:
             yield name, dict(scores)
             continue
         for one, at in zip(found.candidate.replicates, each[name], strict=True):
-            yield name, {"replicate": one.number, "seed": one.seed, **at}
+            yield name, {"replicate": one.number, "seed": one.seed, "environment": where, **at}
 
 
 def _cases(found: Evaluated) -> str:

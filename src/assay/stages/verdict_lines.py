@@ -37,8 +37,8 @@ NO_PREDICTIONS = (
 )
 #: what splits that are drawn anew mean for a verdict
 SPLITS = (
-    "each of {} splits has its own training and validation examples ({:.0f} % as many): the verdict is about trainings "
-    "on other draws of such data; no cases, slices, plots of classes or ensemble"
+    "on {} splits, validation parts {:.0f} % of the training parts: about trainings on other draws of such data; "
+    "no cases, slices, class plots or ensemble"
 )
 #: digits of a score that stands outside of a comparison
 DIGITS = 4
