@@ -42,7 +42,9 @@ def learners(rng: np.random.Generator, examples: int, splits: int, gain: float =
         found = draw(joined, f"simulation {number} ")
         weights = (x[found.train] * sign[found.train, None]).mean(axis=0)
         for arm, half in enumerate((slice(5), slice(5, 10))):
-            scores[arm, number] = (np.sign(x[found.validation][:, half] @ weights[half]) == sign[found.validation]).mean()
+            scores[arm, number] = (
+                np.sign(x[found.validation][:, half] @ weights[half]) == sign[found.validation]
+            ).mean()
         ratios.append(found.validation.sum() / found.train.sum())
     return scores, float(np.mean(ratios))
 
@@ -76,4 +78,6 @@ def drawn_splits(draws: int) -> Iterator[Row]:
         for n in found:
             found[n] += p_of(scores[:, :n], "resampled", overlap) <= ALPHA
     for n, count in found.items():
-        yield Row(f"{n} drawn splits of 300, classes 1.5 times as far apart: found", count / draws, "for comparison", True)
+        yield Row(
+            f"{n} drawn splits of 300, classes 1.5 times as far apart: found", count / draws, "for comparison", True
+        )
