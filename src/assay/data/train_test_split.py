@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
 from assay.core.paths import PARTS
-from assay.data import column_statistics, content_hash
+from assay.data import column_statistics
 from assay.data.column_statistics import ColumnStatistics
-from assay.data.content_hash import Keys
 from assay.data.data_card import duplicates, label_counts
 from assay.data.storage import Examples, arrow, input_keys
+from assay.runtime import example_ids
+from assay.runtime.example_ids import Keys
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.integer]
@@ -66,7 +67,7 @@ def units_of(examples: Examples, keys: Keys, salt: str = _SALT) -> tuple[NDArray
     """
     distinct, which = np.unique(keys, return_inverse=True)
     if examples.groups is None:
-        return which, _numbers(content_hash.hex_names(distinct).tolist(), salt)
+        return which, _numbers(example_ids.hex_names(distinct).tolist(), salt)
     names, groups = np.unique(examples.groups, return_inverse=True)
     numbers = _numbers([f"group {name}" for name in names.tolist()], salt)
     lead = _leaders(which, groups, numbers)

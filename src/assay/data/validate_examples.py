@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
-from assay.data import content_hash, example_ids, example_notes, prepared_sources, target_parts
+from assay.data import content_hash, example_notes, prepared_sources, target_parts
 from assay.data.storage import Examples, input_keys
 from assay.data.target_parts import TargetPart
+from assay.runtime import example_ids
 
 KEYS = ("inputs", "targets", "classes", "groups", "decode", *example_notes.KEYS)
 

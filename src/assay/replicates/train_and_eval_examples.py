@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest
-from assay.data import example_ids, storage
+from assay.data import storage
 from assay.data.storage import Examples
+from assay.runtime import example_ids
 
 NEEDED = ("ids", "inputs", "targets")
 #: strata of values

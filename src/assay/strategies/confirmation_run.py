@@ -28,7 +28,7 @@ from assay.metrics import ran_on_this_machine, replicate_scores, reported_scores
 from assay.metrics.scored_arm import Ruler
 from assay.metrics.task_metrics import Metric
 from assay.replicates.measure_request import request, training_code
-from assay.runtime import cache_dirs, dvc_yaml, files, library_fingerprint, npy_files, task_source
+from assay.runtime import cache_dirs, dvc_yaml, example_ids, files, library_fingerprint, npy_files, task_source
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.stage_setup import StageContext
 from assay.scratch.scratch_repo import Scratch, failed, run
@@ -144,7 +144,7 @@ class Confirmation:
 
     def _scored(self, answer: Measurement, predictions: Path, evaluated: Path) -> FreshReplicates:
         part, _ = storage.read(evaluated, ["ids", "targets"])
-        if not np.array_equal(npy_files.read(predictions / "ids.npy"), part.ids):
+        if not np.array_equal(example_ids.read(predictions / "ids.npy"), part.ids):
             raise UsageError(f"{predictions} holds other examples than were asked for")
         rows, found = npy_files.read(predictions / "predictions.npy"), answer.replicates
         ruler = Ruler(
