@@ -85,9 +85,7 @@ def _check_shape(where: str, names: Sequence[str], rows: int) -> None:
     if twice := [name for name in names if names.count(name) > 1]:
         raise NoTableError(f"{where} has two columns {twice[0]!r}", allowed="a name for each column")
     if rows < _FEW:
-        raise NoTableError(
-            f"{where} has {rows if names else 'no'} rows", allowed=f"a header and {_FEW} rows or more"
-        )
+        raise NoTableError(f"{where} has {rows if names else 'no'} rows", allowed=f"a header and {_FEW} rows or more")
 
 
 def _of_parquet(path: Path, template: str, where: str) -> Columns:
