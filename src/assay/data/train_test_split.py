@@ -46,7 +46,7 @@ def assign(examples: Examples, validation: float, test: float, keys: Keys | None
         middle = (filled - sizes[members] + sizes[members] / 2) / filled[-1]
         parts[members] = _parts(numbers[members], middle, validation, test)
     found = parts[units]
-    _all_filled(found)
+    _all_filled(found, len(numbers), "inputs" if examples.groups is None else "groups")
     return found
 
 
@@ -111,11 +111,12 @@ def _strata(examples: Examples, units: NDArray[np.int64]) -> NDArray[np.int64]:
     return found
 
 
-def _all_filled(parts: NDArray[np.str_]) -> None:
+def _all_filled(parts: NDArray[np.str_], units: int, what: str) -> None:
     for name in PARTS:
         if not (parts == name).any():
+            copies = f" with {units} different {what}, and what is alike stays together" if units < len(parts) else ""
             raise UsageError(
-                f"the {name} part would be empty: there are only {len(parts)} examples",
+                f"the {name} part would be empty: there are only {len(parts)} examples{copies}",
                 hint="bring more data, or raise the part's share under split: in params.yaml",
             )
 
