@@ -25,7 +25,7 @@ def work(project: Project, *arguments: str, ok: bool = True, **env: str):
     return project.assay("work", *arguments, ok=ok, **env)
 
 
-def sealed(project: Project, count: int, seconds: float = 120, **env: str) -> dict:
+def sealed(project: Project, count: int, seconds: float = 240, **env: str) -> dict:
     """`assay work status --json` once `count` replicates are sealed."""
     end = time.monotonic() + seconds
     while True:
@@ -91,7 +91,7 @@ def test_another_environment_is_refused_before_it_trains(project: Project, tmp_p
     shared = tmp_path / "shared"
     project.git("config", "assay.shared", str(shared))
     work(project, *SETTING, "--device", "NVIDIA H200", "--each", "3")
-    end = time.monotonic() + 90
+    end = time.monotonic() + 240
     while time.monotonic() < end:
         (last,) = json.loads(work(project, "status", "--json").stdout)["launches"]
         if all(one["state"] == "failed" for one in last["requests"]):
@@ -111,7 +111,7 @@ def test_the_launcher_may_be_killed_and_the_work_cancelled(project: Project, tmp
     name = json.loads(work(project, *SETTING, "--each", "1", "--json").stdout)["name"]
     server = json.loads((SharedPaths(shared).jobs(name) / "server.json").read_bytes())
     os.kill(server["pid"], signal.SIGKILL)
-    end = time.monotonic() + 90
+    end = time.monotonic() + 240
     while any(one["state"] in ("queued", "running") for one in _requests(project)):
         assert time.monotonic() < end
         time.sleep(1)

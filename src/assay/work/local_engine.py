@@ -1,7 +1,8 @@
 """Workers as processes of this machine, so many at a time, under a server that outlives the command that asked.
 
 Covers: the protocol `work.engine_protocol`. What the server and its workers are is written down in the launch's own
-folder, so that any later command finds them. Not covered: devices of one machine, which workers share as the system gives them.
+folder, so that any later command finds them. Not covered: devices of one machine, which workers share as the system
+gives them.
 """
 
 from __future__ import annotations
