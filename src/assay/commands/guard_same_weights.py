@@ -20,7 +20,7 @@ from msgspec import UNSET
 from assay.changes import strategy_content
 from assay.changes.strategy_diff import Changes
 from assay.commands.guard import Revision, revision, work_tree
-from assay.core import params_yaml, schemas
+from assay.core import params_yaml, schemas, variation
 from assay.core.errors import UsageError
 from assay.core.paths import IN_PROJECT, LOCK, ProjectPaths
 from assay.core.schemas import PREDICTIONS, Arm, Environment, Measurement, MeasureRequest, Replicate
@@ -97,6 +97,12 @@ def same_weights(start: Path, name: str, head: str | None, say: cache_dirs.Say) 
     after = revision(layout, head, say) if head else work_tree(layout)
     with tempfile.TemporaryDirectory(prefix="assay-guard-") as folder:
         experiment = _fetched(layout, name, found.commit, Path(folder) / "experiment")
+        if variation.has_splits(experiment.measured.purpose):
+            raise UsageError(
+                f"replicates of {name} have splits of their own, and this guard trains on one part",
+                allowed="an experiment without split in vary",
+                hint="assay guard --modes, or run both revisions: dvc exp run",
+            )
         changed = _changed(layout, experiment, after)
         differs = [*map(str, changed.changed), *_other_data(layout, experiment, after)]
         replicates = [] if differs else _replicates(layout, experiment, after, Path(folder), say)

@@ -53,7 +53,8 @@ class MetricSection(Section, frozen=True, kw_only=True):
 
 
 class Judge(Section, frozen=True, kw_only=True):
-    test: Literal["welch", "student", "paired", "permutation", "anytime"] = "welch"  # how p and interval are computed
+    #: how p and interval are computed; resampled where `vary` has split, and nowhere else
+    test: Literal["welch", "student", "paired", "permutation", "anytime", "resampled"] = "welch"
     alpha: Annotated[float, Meta(gt=0, le=0.2)] = 0.05
     looks: list[Annotated[int, Meta(ge=2)]] = []
     human: float | None = None
@@ -72,7 +73,7 @@ class Params(Section, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0, lt=2**53)]
     profile: str = "full"
     baseline: str = "floor"
-    #: what differs between replicates: some of init, order, augment, dropout; the rest is drawn once for both arms
+    #: what differs between replicates: some of init, order, augment, dropout, split; the rest is drawn once for all
     vary: list[str] = msgspec.field(default_factory=lambda: list(variation.KINDS))
     task: TaskSection = TaskSection()
     data: dict[str, Any] = {}
@@ -255,6 +256,11 @@ def _convert(raw: dict[str, Any], where: str) -> Params:
     except msgspec.ValidationError as error:
         raise _sentence(given, error, where) from error
     variation.check(found.vary, where)
+    test = variation.judging_test(found.vary, found.judge.test, found.machine.execution, where)
+    if found.machine.devices is not None:
+        why = "spreads replicates that share their examples"
+        variation.refuse_splits(found.vary, "machine.devices", why)
+    found = msgspec.structs.replace(found, judge=msgspec.structs.replace(found.judge, test=test))
     task_section.check(found.task, dict(leaves(found.own)), where)
     train_section.check(found.train, found.lr, where)
     references_section.parsed(found.judge.references, where)

@@ -185,6 +185,15 @@ class Identity(Record, frozen=True, kw_only=True):
 FOREGROUND = "foreground"
 
 
+class SplitDraw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The parts that splits are drawn from, for replicates that have one each. All paths are absolute."""
+
+    train: str  # folder of today's training part
+    validation: str  # folder of today's validation part
+    prepared: str  # folder of all examples
+    split: dict[str, Any]  # the section `split` of today's params.yaml
+
+
 class MeasureRequest(Record, frozen=True, kw_only=True):
     """Train these replicates, predict these examples, write there.
 
@@ -210,10 +219,26 @@ class MeasureRequest(Record, frozen=True, kw_only=True):
     answer: str  # JSON file to write
     cache: str  # folder of the replicate cache; "" for none
     logs: str = ""  # folder to write what each replicate of a loop prints; "" for none
+    shared: str = ""  # folder of replicates that several machines see; "" for none
+    draws: SplitDraw | UnsetType = UNSET  # left out where all replicates train and predict the same examples
 
 
 #: what a Divergence names where the weights are finite, and what they predict is not
 PREDICTIONS = "predictions"
+
+
+class DrawnSplits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The splits of replicates, in their order. `content`: one hash over all that they are judged on."""
+
+    content: str
+    train: list[int]  # how many examples each trained on
+    evaluated: list[int]  # how many it predicts
+
+    @property
+    def overlap(self) -> float:
+        """Mean of validation over training examples."""
+        pairs = list(zip(self.evaluated, self.train, strict=True))
+        return sum(judged / trained for judged, trained in pairs) / len(pairs)
 
 
 class Divergence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -271,6 +296,7 @@ class Measurement(Record, frozen=True, kw_only=True):
     # nobody could tell, and in answers of strategies that were accepted before it was asked for
     utilisation: float | None = None
     weights: int | None = None  # numbers in the weights of one replicate; None where none are kept, or nobody counted
+    splits: DrawnSplits | UnsetType = UNSET  # of replicates that have one each; left out where all have the same parts
 
     def texts(self, *kinds: str) -> list[str]:
         """Sentences of the notes of these kinds, of all where none is named; a record of before knew remarks alone."""

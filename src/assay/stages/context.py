@@ -105,7 +105,7 @@ def check_task(ctx: StageContext) -> None:
         task_source.read(root, given.task.name, name) for name in ("data", "learning", "metrics")
     )
     task_source.check_loss(learning, task_source.where(root, given.task.name, "learning"), given.loss.name)
-    if "fit" in learning.names and not variation.is_all(given.vary):
+    if "fit" in learning.names and not variation.has_all_of_training(given.vary):
         raise UsageError(
             f"params.yaml: vary is {variation.in_words(given.vary)}, and fit() has one seed for all that it draws",
             hint="remove vary in params.yaml, or write model() and loss() in place of fit()",

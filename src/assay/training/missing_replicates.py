@@ -14,16 +14,25 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
+from msgspec import UNSET
 
 from assay.core.params_yaml import Params
 from assay.core.schemas import FOREGROUND, PREDICTIONS, Divergence, MeasureRequest
-from assay.data.storage import Examples
 from assay.replicates.assemble_measurement import ignored
 from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.replicate_result import Outcome
+from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.replicates.training_progress import Progress
 from assay.runtime.device_places import DevicePlace
-from assay.training import device, loop_devices, model_init, request_plan, run_replicates, training_loop
+from assay.training import (
+    configured_task,
+    device,
+    loop_devices,
+    model_init,
+    request_plan,
+    run_replicates,
+    training_loop,
+)
 from assay.training.device_processes import WorkOrder
 from assay.training.loop_replicates import LoopReplicates
 from assay.training.replicate_process import ReadyJob
@@ -41,8 +50,7 @@ class RequestRun:
         params: Params,
         task: Task,
         where: torch.device,
-        train: Examples,
-        evaluated: Examples,
+        sample: ExampleSubset,
         store: ReplicateCache,
         progress: Progress,
     ) -> None:
@@ -50,8 +58,10 @@ class RequestRun:
         self.settings = params
         self.task = task
         self.device = where
-        self.train = train
-        self.evaluated = evaluated
+        self.sample = sample
+        self.train = sample.train
+        self.evaluated = sample.evaluated
+        self.turned_to = request.replicates[0]  # the replicate whose examples these are, where each has its own
         self.store = store
         self.progress = progress
         self.found: dict[int, Outcome] = {}
@@ -113,6 +123,9 @@ class RequestRun:
             model_init.check(self.plan)
             self.note_start()
         self.before(self)
+        if self.request.draws is not UNSET:
+            self._train_each(numbers)
+            return
         if self.task.fit is None:
             asked = self.request.execution
             execution = "sequential" if asked == FOREGROUND else asked
@@ -136,10 +149,33 @@ class RequestRun:
         request = self.request
         return [] if request.execution == FOREGROUND else device.places(request.device, request.devices)
 
+    def _train_each(self, numbers: Sequence[int]) -> None:
+        """One replicate after another, each on examples of its own."""
+        recording = self.recording(numbers)
+        for number in numbers:
+            self.turn_to(number)
+            mine = recording if recording is not None and recording.number == number else None
+            if self.task.fit is not None:
+                self.loop.train([number], self.loop_watch(), self.loop_seen, mine.module if mine else "")
+                continue
+            plan = replace(self.plan, recording=mine)
+            run_replicates.run(plan, [number], [number], "sequential", self.progress, self.store)
+
+    def turn_to(self, number: int) -> None:
+        """Go on with the examples of this replicate, and the task as it is for them, where each has its own."""
+        if self.request.draws is UNSET or number == self.turned_to:
+            return
+        own = self.sample.of(number)
+        self.train, self.evaluated, self.turned_to = own.train, own.evaluated, number
+        self.task = configured_task.load(self.settings, self.task.root, own.train)
+        for made in ("plan", "loop"):
+            self.__dict__.pop(made, None)
+
     def recording(self, numbers: Sequence[int]) -> Recording | None:
         """What is taken down while `numbers` train: the first of them, unless a replicate at hand has it already."""
         if not self.recorder or not numbers or any(self.store.recorded(one) for one in self.request.replicates):
             return None
+        self.turn_to(numbers[0])
         return Recording.of(self.recorder, numbers[0], self.evaluated)
 
     def note_start(self) -> None:
@@ -154,6 +190,7 @@ class RequestRun:
 
     def _predict(self, outcome: Outcome) -> None:
         """Predictions of trained weights for an evaluated part that they have not seen."""
+        self.turn_to(outcome.number)
         if self.task.fit is not None:
             self.loop.predict(outcome)
             return

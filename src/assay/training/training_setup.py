@@ -34,8 +34,7 @@ class Prepared:
     ) -> RequestRun:
         """The replicates of `request` under `params`, which may be others of the same task and sample."""
         store = replicate_cache.store(request, params, self.sample, nondeterministic)
-        train, evaluated = self.sample.train, self.sample.evaluated
-        return RequestRun(request, params, self.task, self.device, train, evaluated, store, progress)
+        return RequestRun(request, params, self.task, self.device, self.sample, store, progress)
 
 
 def _has_fit(root: Path, params: Params) -> bool:
@@ -60,7 +59,7 @@ def prepare(request: MeasureRequest, root: Path, params: Params, sample: Example
     """Load the task of `root` for what was read. Raises UsageError for what is wrong in it."""
     with fork_safety.without_driver() if _has_fit(root, params) else nullcontext():
         task = configured_task.load(params, root, sample.train)
-    if task.fit is not None and not variation.is_all(vary := variation.varied(request.purpose)):
+    if task.fit is not None and not variation.has_all_of_training(vary := variation.varied(request.purpose)):
         raise UsageError(
             f"vary is {variation.in_words(vary)}, and fit() in {task.file} has one seed for all that it draws",
             hint="remove vary in params.yaml",
