@@ -151,6 +151,8 @@ class RequestRun:
 
     def _train_each(self, numbers: Sequence[int]) -> None:
         """One replicate after another, each on examples of its own."""
+        if self.places:
+            self.progress.say("machine.devices is not used: with vary: split each replicate has examples of its own")
         recording = self.recording(numbers)
         for number in numbers:
             self.turn_to(number)
