@@ -2,7 +2,7 @@
 
     python benchmarks/requests.py overhead [--requests 10]
     python benchmarks/requests.py kills [--kills 50] [--requests 8] [--seed 7]
-    python benchmarks/requests.py slurm [--requests 16] [--seconds 20]   # root, and Debian's slurmctld slurmd slurm-client
+    python benchmarks/requests.py slurm [--requests 16] [--seconds 20]   # root, and Debian's packages of SLURM
 
 Workers are real; what trains is a script that sleeps so long and then seals bytes that follow from the address.
 """

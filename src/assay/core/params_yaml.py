@@ -257,9 +257,6 @@ def _convert(raw: dict[str, Any], where: str) -> Params:
         raise _sentence(given, error, where) from error
     variation.check(found.vary, where)
     test = variation.judging_test(found.vary, found.judge.test, found.machine.execution, where)
-    if found.machine.devices is not None:
-        why = "spreads replicates that share their examples"
-        variation.refuse_splits(found.vary, "machine.devices", why)
     found = msgspec.structs.replace(found, judge=msgspec.structs.replace(found.judge, test=test))
     task_section.check(found.task, dict(leaves(found.own)), where)
     train_section.check(found.train, found.lr, where)
