@@ -20,6 +20,7 @@ from assay.report.page import (
     history_sections,
     page_html,
     page_markdown,
+    page_marks,
     record_sections,
     replicate_sections,
 )
@@ -98,7 +99,7 @@ def test_comment_keeps_its_length_and_its_tables() -> None:
     section = [PageSection(name, HOSTILE, [PageTable(HOSTILE, ("a", "b"), rows)]) for name in page_markdown.SECTIONS]
     many = Page(HOSTILE, HOSTILE, [PageArticle(f"e{number}", HOSTILE, section) for number in range(40)])
     text = page_markdown.markdown(many)
-    assert len(text) <= 60_000 and text.startswith(page_markdown.MARK) and text.endswith(page_markdown.CUT)
+    assert len(text) <= 60_000 and text.startswith(page_marks.MARK) and text.endswith(page_markdown.CUT)
     for line in text.split("\n"):
         if line.startswith("|"):
             assert len(re.findall(r"(?<!\\)\|", line)) == 3
