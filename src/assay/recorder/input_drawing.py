@@ -139,17 +139,19 @@ def _span(ends: Sequence[ValueEnds]) -> ValueRange:
 
 
 def _moments(given: Sequence[Tensor]) -> tuple[float, float] | None:
-    """Mean and standard deviation over all finite values; None where there is none."""
+    """Mean and standard deviation over all finite values; None where there is none.
+
+    Example by example: what fits into a processor's cache is read there a second time.
+    """
     flat = [_real(one).reshape(-1) for one in given]
-    if not sum(map(len, flat)):
+    if not math.isfinite(sum(float(one.sum()) for one in flat)):
+        flat = [one[one.isfinite()].double() for one in flat]
+    count = sum(map(len, flat))
+    if not count:
         return None
-    whole = torch.cat(flat)
-    mean = whole.mean()
-    if not mean.isfinite():
-        whole = whole[whole.isfinite()].double()
-        mean = whole.mean()
-    centred = whole.sub_(mean)  # a copy already; its product with itself costs a third of torch.var_mean
-    return (float(mean), math.sqrt(float(centred @ centred) / len(whole))) if len(whole) else None
+    mean = sum(float(one.sum()) for one in flat) / count
+    squares = sum(float(centred @ centred) for centred in (one - mean for one in flat))
+    return mean, math.sqrt(squares / count)
 
 
 def _rounded(value: float) -> float:
@@ -181,11 +183,14 @@ def _numbers(tensor: Tensor) -> ExampleDisplay:
 def _scaling(ranges: Sequence[ValueRange]) -> Scaling:
     """Each channel from 0 at its lowest to 1 at its highest value; one value alone is a half."""
     known = torch.tensor([(0.0, 0.0) if None in one else one for one in ranges], dtype=torch.float64).reshape(-1, 2)
+    narrow = known.float()
+    wide = not bool((narrow[:, 1] - narrow[:, 0]).isfinite().all())  # beyond what single precision holds
 
     def scaled(pixels: Tensor) -> Tensor:
-        low, high = known[: len(pixels), :, None, None].unbind(1)
+        ends = known if wide or pixels.dtype == torch.float64 else narrow
+        low, high = ends[: len(pixels), :, None, None].unbind(1)
         width = high - low
-        found = torch.where(width > 0, (pixels.double() - low) / width.where(width > 0, 1.0), 0.5)
+        found = torch.where(width > 0, (pixels - low) / width.where(width > 0, 1.0), 0.5)
         return found.nan_to_num(nan=0.0, posinf=1.0, neginf=0.0)
 
     return scaled
