@@ -18,7 +18,7 @@ from assay.core.net_record import (
     PredictionTrack,
     WeightPicture,
 )
-from assay.recorder import input_drawing
+from assay.recorder import input_pictures
 from assay.report.page import net_section, page_html, page_markdown
 from assay.report.page.page_blocks import Gap, Page, PageArticle, PageSection, PageTable
 from support.parsed_page import ParsedPage, assert_sound
@@ -128,7 +128,7 @@ def test_why_there_is_none() -> None:
 def test_pictures_of_noise_leave_room_on_a_page() -> None:
     """Noise compresses worst. The rest of a page with 10 + 10 replicates of 100 epochs takes 115 to 140 KiB."""
     torch.manual_seed(0)
-    batch = input_drawing.batch(list(torch.randn(16, 3, 224, 224)), ["a long name of a class"] * 16, "training mode")
+    batch = input_pictures.batch(list(torch.randn(16, 3, 224, 224)), ["a long name of a class"] * 16, "training mode")
     moments, names = list(range(32)), {str(number): f"class number {number} with a long name" for number in range(10)}
     classes = [[(place + moment) % 10 for place in range(32)] for moment in moments]
     predictions = track(
