@@ -21,6 +21,7 @@ LOOKUPS = {
     "src/assay/__init__.py",
     "src/assay/__main__.py",
     "src/assay/cli/root.py",
+    "src/assay/cli/report.py",
     "src/assay/runtime/stage_runner.py",
     "src/assay/data/data_card.py",
     "src/assay/data_trust/cleanlab_package.py",

@@ -171,9 +171,35 @@ def test_a_run_from_its_stages_to_its_end(training, monkeypatch) -> None:
     with curves.open("a") as stream:
         stream.write("1,8,1,0.7,0.6\n")
     look = watch.look()
+    assert look.is_idle and look.working == [], "what ended is shown no more"
     assert [point.replicate for point in look.runs[0].arms[1].new] == [1], "written last, and told before the end"
     assert [(one.experiment, one.row.verdict, one.row.mean) for one in look.ended] == [("wide", "progress", 0.9)]
     assert watch.look().is_idle
+
+
+def test_nothing_is_drawn_below_a_verdict(training, monkeypatch) -> None:
+    """Under load DVC tidies up for seconds after its last stage."""
+    monkeypatch.setattr(commands, "GRACE", 0.0)
+    drawn: list[str] = []
+
+    def redraw(text: str, lines: int, *, keep: bool = False) -> int:
+        drawn.append(text)
+        return 0 if keep or not text else text.count("\n") + 1
+
+    monkeypatch.setattr(watch_run, "redraw", redraw)
+    root, screen, watch = training.path, watch_run._ScreenOutput(), ProjectWatch(training.path)
+    metrics = {"schema": 1, "verdict": "progress", "metric_version": "accuracy-1.5f3c9a2e", "accuracy": 0.9}
+    with process(root, "dvc", "exp", "run"):
+        screen.take(watch.look(), once=False)
+        with stage(root, "train", DVC_EXP_NAME="wide"):
+            screen.take(watch.look(), once=False)
+        training.experiment("wide", {"results/metrics.json": json.dumps(metrics)})
+        for _ in range(3):
+            time.sleep(0.01)
+            screen.take(watch.look(), once=False)
+    screen.take(watch.look(), once=False)
+    assert drawn[0] == "dvc exp run is at work; no stage runs now" and drawn[1].startswith("wide: stage train")
+    assert drawn[2:] == ["wide: progress  accuracy 0.9000; next: assay report wide"]
 
 
 def test_what_dvc_left_is_no_run(training, capsys) -> None:

@@ -13,11 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from assay.core import params_yaml
+from assay.core.schemas import MeasureRequest
+from assay.replicates import assemble_measurement
 from assay.replicates.training_progress import TrainingTime
 from assay.runtime import progress_line
 from assay.runtime.progress_line import duration
 from support.project import Project, environment
 
+ROOT = Path(__file__).parents[2]
 #: stages with less patience: a line each tenth of a second
 QUICK = """
 import sys, time
@@ -77,6 +81,27 @@ def test_replicates_from_the_cache_take_no_time() -> None:
     done.finished(reused=True)
     done.finished(reused=False)
     assert done.line(0) == "train (arm 2 of 2): 3 of 4 replicates, 10 s each, about 10 s left"
+
+
+def test_settings_that_train_together_count_the_replicates_of_all(tmp_path: Path) -> None:
+    """Sixteen settings of three replicates said `48 of 3 replicates`."""
+    paths = dict.fromkeys(("models", "predictions", "train", "evaluate", "answer", "environment", "code", "cache"), "")
+    asked = MeasureRequest(
+        profile="full",
+        purpose="candidate",
+        seed=7,
+        replicates=[0, 1, 2],
+        device="cpu",
+        execution="auto",
+        curves=str(tmp_path / "curves.csv"),
+        log=str(tmp_path / "log"),
+        **paths,
+    )
+    params = params_yaml.resolved((ROOT / "params.yaml").read_bytes())
+    progress = assemble_measurement.watched(asked, params, settings=16)
+    progress.done.finished(reused=True)
+    assert progress.done.line(0).startswith("16 settings together: 1 of 48 replicates")
+    progress.close()
 
 
 def test_a_command_shows_the_line_of_its_child(tmp_path: Path) -> None:

@@ -84,9 +84,9 @@ def test_a_run_of_dvc(fresh: Project, where: tuple[str, ...]) -> None:
     ]
     assert re.search(r"epoch \d+ +train [\d.e-]+ +validation [\d.]+ +[▁▂▃▄▅▆▇█]+", said)
     assert re.search(r"\d\.\d of \d+ processors busy · \d+ MiB of memory", said)
-    assert re.search(r"wide: \w+  accuracy 0\.\d{4}  [+-]0\.\d{4} against floor; next: assay report wide\n", said), (
-        said[-900:]
-    )
+    assert "% of the time waiting for data" in said
+    last = r"wide: \w+  accuracy 0\.\d{4}  [+-]0\.\d{4} against floor; next: assay report wide\n"
+    assert re.fullmatch(last, frames[-1]), said[-900:]
     assert events.wait(timeout=60) == 0
     told = [json.loads(line) for line in (fresh.home / "events").read_text(encoding="utf-8").splitlines()]
     assert {one["experiment"] for one in told} == {"wide"}
@@ -122,16 +122,18 @@ def test_a_loop_of_the_tasks_own(project: Project) -> None:
     project.stage("context")
     env = environment(project.home)
     began = time.time()  # what an earlier run left lies there until this one writes
+    curves = project.root / "plots/curves-candidate.csv"
     with subprocess.Popen(["assay", "stage", "train"], cwd=project.root, env=env, stderr=subprocess.PIPE) as run:
         log = project.root / "results/candidate.log"
         while (
             not log.is_file()
             or log.stat().st_mtime < began
             or "replicate 0 (seed" not in log.read_text(encoding="utf-8")
+            or "\n1," not in curves.read_text(encoding="utf-8")
         ):
             assert run.poll() is None, run.stderr and run.stderr.read()
             time.sleep(0.05)
         said = project.assay("watch", "--once").stdout
         assert run.wait() == 0
     assert re.search(r"  candidate: [12] of 3 replicates, (epoch \d of 4, about \d+ s left)?", said), said
-    assert re.search(r"\n    0     done +[▁▂▃▄▅▆▇█]{4}\n", said), said
+    assert re.search(r"\n    0     done +[▁▂▃▄▅▆▇█]{4}\n    1     (epoch \d|done) +▁", said), said

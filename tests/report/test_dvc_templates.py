@@ -102,6 +102,25 @@ def test_no_colour_of_a_page_stands_in_a_theme() -> None:
 
 
 @pytest.mark.extra
+@pytest.mark.skipif(not chart_svg.available(), reason="vl-convert is not installed")
+def test_what_the_extension_of_vs_code_reads(tried: Project) -> None:
+    """It asks `dvc plots diff --json --split`, fills the anchors of each specification in, and draws it."""
+    said = tried.dvc("plots", "diff", "HEAD", "workspace", "--json", "--split", "-o", ".dvc/tmp/plots").stdout
+    told = json.loads(said)["data"]
+    titles = {one["anchor_definitions"]["<DVC_METRIC_TITLE>"] for (one,) in told.values()}
+    assert {"Learning curves of each seed and their mean", "Examples that changed most"} <= titles
+    for (one,) in told.values():
+        assert one["type"] == "vega" and {*one["revisions"]} == {"HEAD", "workspace"}
+        text = json.dumps(one["content"])
+        for anchor, value in one["anchor_definitions"].items():
+            filled_in = value if isinstance(value, str) else json.dumps(value)
+            text = text.replace(json.dumps(anchor), json.dumps(value)).replace(anchor, filled_in)
+        assert "<DVC" not in text
+        drawn = chart_svg.svg(json.loads(text), "k", "t", "d", lambda _key, draw: draw())
+        assert drawn.count("<path") + drawn.count("<rect") > 3, one["anchor_definitions"]["<DVC_METRIC_TITLE>"]
+
+
+@pytest.mark.extra
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 @pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="playwright is not installed")
 @pytest.mark.skipif(not chart_svg.available(), reason="vl-convert is not installed")

@@ -15,7 +15,7 @@ import yaml
 from assay.cli import root as cli
 from assay.commands import github_workflows
 from assay.core.errors import UsageError
-from assay.report.page import page_markdown
+from assay.report.page import page_marks
 
 PLACE = Path(github_workflows.__file__).parents[1] / "templates/report/github"
 
@@ -77,18 +77,18 @@ def posted(folder: Path, number: str, text: str, head: str = "abc", comments: tu
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
 def test_number_and_text_of_a_pull_request_are_hostile(tmp_path: Path) -> None:
-    text = f"{page_markdown.MARK}\n# x\n<img src=x> ![a](http://b) [c]: d @octocat #12 @<!-- -->kept\n" + "y" * 70_000
+    text = f"{page_marks.MARK}\n# x\n<img src=x> ![a](http://b) [c]: d @octocat #12 @<!-- -->kept\n" + "y" * 70_000
     (kind, given), *more = posted(tmp_path, "7", text)["calls"]
     assert kind == "create" and not more and given["issue_number"] == 7 and len(given["body"]) < 65_536
     body = given["body"].replace("<!-- -->", "·")
-    assert body.startswith(page_markdown.MARK) and body.count("<") == 1
+    assert body.startswith(page_marks.MARK) and body.count("<") == 1
     assert "@octocat" not in body and "#12" not in body and "](" not in body and "http:/" not in body
     assert "@·kept" in body
     for number in ("7\n8", "-1", "0x7", "", "7/../../x", "９"):
         assert posted(tmp_path, number, text) == {"calls": [], "failed": ["the number is none"]}
     assert posted(tmp_path, "7", text, head="other")["failed"] == ["that is another pull request"]
-    mine = {"id": 5, "user": {"type": "Bot"}, "body": page_markdown.MARK}
-    theirs = {"id": 4, "user": {"type": "User"}, "body": page_markdown.MARK}
+    mine = {"id": 5, "user": {"type": "Bot"}, "body": page_marks.MARK}
+    theirs = {"id": 4, "user": {"type": "User"}, "body": page_marks.MARK}
     ((kind, given),) = posted(tmp_path, "7", text, comments=(theirs, mine))["calls"]
     assert kind == "update" and given["comment_id"] == 5
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+import torch
 
 from assay.core import net_record
 from assay.core.case_records import ExampleDisplay
@@ -17,6 +18,7 @@ from assay.core.net_record import (
     PredictionTrack,
     WeightPicture,
 )
+from assay.recorder import input_pictures
 from assay.report.page import net_section, page_html, page_markdown
 from assay.report.page.page_blocks import Gap, Page, PageArticle, PageSection, PageTable
 from support.parsed_page import ParsedPage, assert_sound
@@ -121,3 +123,29 @@ def test_why_there_is_none() -> None:
     missing = Gap("arms/net.json", "not here", "dvc pull arms/net.json")
     assert only(net_section.net_section(None, [missing])) == missing
     assert net_section.net_section(None, [], script=True).blocks[0].text == net_section.OF_SCRIPT  # type: ignore[union-attr]
+
+
+def test_pictures_of_noise_leave_room_on_a_page() -> None:
+    """Noise compresses worst. The rest of a page with 10 + 10 replicates of 100 epochs takes 115 to 140 KiB."""
+    torch.manual_seed(0)
+    batch = input_pictures.batch(list(torch.randn(16, 3, 224, 224)), ["a long name of a class"] * 16, "training mode")
+    moments, names = list(range(32)), {str(number): f"class number {number} with a long name" for number in range(10)}
+    classes = [[(place + moment) % 10 for place in range(32)] for moment in moments]
+    predictions = track(
+        ids=["a" * 32] * 32,
+        epochs=moments,
+        targets=["class number 1 with a long name"] * 32,
+        labels=[1] * 32,
+        names=names,
+        classes=classes,
+        confidences=[[0.123] * 32] * 32,
+    )
+    section = net_section.net_section(record(training=batch, validation=batch, predictions=predictions), [])
+    found = drawn(section)
+    assert len(found.all("img")) == 34 and sum(len(one["src"]) for one in found.all("img")) <= 98 * 1024
+    empty = page_html.html(Page("", "", []), lambda _, draw: draw())
+    text = page_html.html(Page("", "", [PageArticle("e1", "", [section])]), lambda _, draw: draw())
+    assert len(text) - len(empty) <= 160 * 1024
+    large = msgspec.structs.replace(SHOWN, picture=PNG.replace("AAA", "A" * 6_003, 1))
+    older = msgspec.structs.replace(batch, examples=[NetInput(large, "x")] * 16)
+    assert "the first 8 of them are shown" in drawn(net_section.net_section(record(training=older), [])).text

@@ -17,9 +17,11 @@ from assay.report.page import (
     chart_specs,
     chart_svg,
     class_sections,
+    family_section,
     history_sections,
     page_html,
     page_markdown,
+    page_marks,
     record_sections,
     replicate_sections,
 )
@@ -98,7 +100,7 @@ def test_comment_keeps_its_length_and_its_tables() -> None:
     section = [PageSection(name, HOSTILE, [PageTable(HOSTILE, ("a", "b"), rows)]) for name in page_markdown.SECTIONS]
     many = Page(HOSTILE, HOSTILE, [PageArticle(f"e{number}", HOSTILE, section) for number in range(40)])
     text = page_markdown.markdown(many)
-    assert len(text) <= 60_000 and text.startswith(page_markdown.MARK) and text.endswith(page_markdown.CUT)
+    assert len(text) <= 60_000 and text.startswith(page_marks.MARK) and text.endswith(page_markdown.CUT)
     for line in text.split("\n"):
         if line.startswith("|"):
             assert len(re.findall(r"(?<!\\)\|", line)) == 3
@@ -343,6 +345,19 @@ def test_history_has_selection_beside_confirmation_and_breaks_where_the_metric_c
     )
     assert found.text.count("here the metric changed to accuracy-2.bbbbbbbb") == 1
     assert "+0.0200 [+0.0100, +0.0300]" in found.text and "+0.0100 [+0.0050, +0.0150]" in found.text
+
+
+@charts
+def test_an_experiment_of_two_families_has_a_place_for_each() -> None:
+    rows = [Interval("a", 0.01, 0.002, 0.018), Interval("b", -0.02, None, None)]
+    words = ["progress", "inconclusive"]
+    sections = [
+        family_section.measured_together_section(command, rows, words, 3, 0.005, "accuracy", 4, number)
+        for number, command in enumerate(("ablate", "sweep"), start=1)
+    ]
+    found = drawn(*sections)
+    assert {"e1-grid", "e1-grid-2"} <= set(found.ids) and len(found.all("svg")) == 2
+    assert "2 of the 3 that were judged together by assay sweep are at hand" in found.text
 
 
 def test_history_of_a_thousand_experiments_stays_below_2_mib() -> None:

@@ -24,7 +24,8 @@ from assay.replicates import train_and_eval_examples as samples
 from assay.replicates.assemble_measurement import Watch
 from assay.replicates.replicate_cache import ReplicateCache
 from assay.stages import train_recorder
-from assay.training import train_and_predict, training_loop
+from assay.training import checkpoint, train_and_predict, training_loop
+from assay.training.engine import Engine
 
 RECORDER = train_recorder.MODULES["records"]
 HARD = (
@@ -137,7 +138,38 @@ def test_processes_and_settings_that_train_together(make: Make) -> None:
     assert not found.why and found.replicate == 0
 
 
-def test_a_resumed_training_says_so_and_a_recorded_group_is_not_recorded_again(make: Make) -> None:
+@pytest.mark.parametrize("execution", ["sequential", "fused"])
+@pytest.mark.parametrize("step", [2, 11])
+def test_the_record_of_a_resumed_training_is_that_of_an_undisturbed_one(
+    make: Make, monkeypatch: pytest.MonkeyPatch, execution: str, step: int
+) -> None:
+    """Broken off while the first examples come, and in a later epoch."""
+    project = make(examples=40, train={"epochs": 4, "batch_size": 10})
+    whole = record(trained(project, "whole", RECORDER, range(3), execution=execution))
+    monkeypatch.setattr(checkpoint, "SECONDS", 0.0)
+    monkeypatch.setattr(checkpoint, "SHARE", float("inf"))
+    real, lanes = Engine.step, 1 if execution == "sequential" else 3
+
+    def breaking(self: Engine, inputs: Any, targets: Any, lr: float, number: int) -> Any:
+        if number == step and self.lanes == lanes:
+            raise KeyboardInterrupt
+        return real(self, inputs, targets, lr, number)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Engine, "step", breaking)
+        trained(project, "broken", RECORDER, range(3), execution=execution)
+    found = record(trained(project, "broken", RECORDER, range(3), execution=execution))
+    assert "resumed after step" in (project.root / "broken/train.log").read_text()
+    assert found == whole and not found.notes
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Engine, "step", breaking)
+        trained(project, "other", RECORDER, range(3), execution=execution)
+    monkeypatch.setattr(lane_recorder, "VERSION", 0)
+    (note,) = record(trained(project, "other", RECORDER, range(3), execution=execution)).notes
+    assert note == f"the training was resumed after step {step - 1}: what went before is not recorded"
+
+
+def test_a_recorded_group_is_not_recorded_again(make: Make) -> None:
     project = make()
     store = trained(project, "out", RECORDER, [0])
     first = store.recorded(0)

@@ -42,10 +42,14 @@ class _ParamsReader:
         self.objects, self.prefix = objects, prefix
         pipeline = ProjectPaths(root).pipeline
         self.pipeline = pipeline.read_bytes() if pipeline.is_file() else b""
+        self._resolved: dict[tuple[bytes, str | None], Params] = {}
 
     def params(self, commit: str, profile: str | None = None) -> Params:
         """Parameters of a commit; sections of the user's own are those that today's dvc.yaml tells."""
-        return params_yaml.resolved(dvc_yaml.own_parameters(self.contents[commit], self.pipeline), profile)
+        asked = self.contents[commit], profile
+        if asked not in self._resolved:  # experiments share their bases
+            self._resolved[asked] = params_yaml.resolved(dvc_yaml.own_parameters(asked[0], self.pipeline), profile)
+        return self._resolved[asked]
 
     def texts(self, commit: str, paths: Sequence[str]) -> dict[str, str]:
         names = [f"{commit}:{posixpath.normpath(self.prefix + path)}" for path in paths]

@@ -1,19 +1,24 @@
-"""`assay report`."""
+"""`assay report`.
+
+What makes pages is imported by name where one has to be made: a page that was kept needs none of it.
+"""
 
 from __future__ import annotations
 
+import importlib
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from assay.cli.printing import examples, show
-from assay.commands import github_workflows, report_history
-from assay.commands.compare_score_source import RECORDED
-from assay.commands.report import Reported, report
-from assay.core.errors import GateError, UsageError
-from assay.report.page import page_html, page_markdown, verdict_section
-from assay.runtime import chart_cache, files
+from assay.commands import github_workflows
+from assay.core.errors import UsageError
+from assay.report.page import page_marks
+from assay.runtime import files, kept_pages, opened_files, project_root
+from assay.runtime.kept_pages import KeptPage
 
 PAGE = "report.html"
 
@@ -55,32 +60,49 @@ def command(
         return
     if history:
         _check_alone("--history", names or markdown or rescore or require, "assay report --history [-o FILE]")
-        _history(Path(output or PAGE))
-        return
-    found = report(Path.cwd(), names, rescore=rescore)
-    if markdown:
-        text = page_markdown.markdown(found.page)
+        _page(Path(output or PAGE), ["--history"])
+    elif markdown:
+        made = _maker().comment(Path.cwd(), names, rescore=rescore)
         if output:
-            _write(Path(output), text)
+            _write(Path(output), made.text)
         else:
-            show(text.removesuffix("\n"))
+            show(made.text.removesuffix("\n"))
+        made.gate(require) if require else None
+    elif rescore or require:
+        made = _maker().page(Path.cwd(), names, rescore=rescore)
+        _write_page(Path(output or PAGE), made)
+        made.gate(require) if require else None
     else:
-        path = Path(output or PAGE)
-        _write(path, page_html.html(found.page, chart_cache.store(found.root)))
-        show(f"{path}: {found.page.lead or verdict_section.lead(found.verdicts[0])}", err=True)
-    if require:
-        _check(found, require)
+        _page(Path(output or PAGE), names)
+
+
+def _maker() -> Any:
+    """`commands.report_output`, with all that judging and drawing need."""
+    return importlib.import_module("assay.commands.report_output")
+
+
+def _page(path: Path, question: Sequence[str]) -> None:
+    """Write the page about `question`, names or --history: the kept one where nothing changed, else a new one."""
+    pages = kept_pages.KeptPages(project_root.find(Path.cwd()).root, question, path)
+    key = pages.key()
+    kept = pages.find(key)
+    if kept is None:
+        with opened_files.recording() as opened:
+            maker = _maker()
+            made = maker.history(Path.cwd()) if question == ["--history"] else maker.page(Path.cwd(), question)
+        kept = KeptPage(made.text, made.said)
+        pages.keep(key, kept, opened)
+    _write_page(path, kept)
+
+
+def _write_page(path: Path, made: KeptPage | Any) -> None:
+    _write(path, made.text)
+    show(f"{path}: {made.said}", err=True)
 
 
 def _check_alone(option: str, others: object, allowed: str) -> None:
     if others:
         raise UsageError(f"{option} is not about one result, and other options do not go with it", allowed=allowed)
-
-
-def _history(path: Path) -> None:
-    page = report_history.history(Path.cwd())
-    _write(path, page_html.html(page, chart_cache.store(Path.cwd())))
-    show(f"{path}: {page.lead}", err=True)
 
 
 def _github() -> None:
@@ -103,21 +125,4 @@ def _write(path: Path, text: str) -> None:
 def _is_ours(path: Path) -> bool:
     with path.open("rb") as stream:
         begins = stream.read(2_000)
-    return not begins or any(mark.encode() in begins for mark in (page_html.GENERATOR, page_markdown.MARK))
-
-
-def _check(found: Reported, require: str) -> None:
-    """As `assay compare --require`: recorded numbers alone pass no gate. Raises GateError."""
-    for place, (said, compared) in enumerate(zip(found.verdicts, found.compared, strict=True)):
-        if compared is None:
-            raise GateError(f"{require} is required, and {said.candidate} is {said.word}: {said.why}")
-        if compared.off_account:
-            raise GateError(compared.off_account, hint="dvc exp run, which records its look, then report that")
-        kept = found.members[place].no_regression if found.members else compared.result.no_regression
-        if not {"progress": said.word == "progress", "no-regression": kept}[require]:
-            raise GateError(f"{require} is required, and the verdict on {said.candidate} is {said.word}")
-        if RECORDED in compared.origins.values():
-            raise GateError(
-                f"the numbers of {said.candidate} were computed neither in this call nor by an evaluate here",
-                hint="the same command with --rescore",
-            )
+    return not begins or any(mark.encode() in begins for mark in (page_marks.GENERATOR, page_marks.MARK))

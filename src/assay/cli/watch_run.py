@@ -79,11 +79,11 @@ class _LineOutput:
             size = shutil.get_terminal_size((100, 60))
             show("\n".join(watch_text.screen(look.runs, size.columns, 10_000, _marks())))
             return
-        for run in look.runs:
+        for run in look.working:
             if not run.stage and run.experiment in self._said:
                 continue
             self._tell(run.experiment, (run.stage, [(arm.state, arm.ended) for arm in run.arms]), watch_text.line(run))
-        if look.commands and not look.runs:
+        if look.commands and not look.working and not look.told:
             self._tell("", look.commands, watch_text.starting(look.commands))
         for one in look.ended:
             self._ended = True
@@ -111,12 +111,13 @@ class _ScreenOutput:
         for one in look.ended:
             self._ended = True
             self._drawn = redraw(watch_text.ended(one.experiment, one.row), self._drawn, keep=True)
-        shown = watch_text.screen(look.runs, columns, lines, _marks())
-        if not shown and look.commands:
+        shown = watch_text.screen(look.working, columns, lines, _marks())
+        if not shown and look.commands and not look.told:
             shown = [watch_text.starting(look.commands)[:columns]]
         if look.is_idle:
             shown = [] if self._ended else [watch_text.IDLE]
-        self._drawn = redraw("\n".join(shown), self._drawn)
+        if shown or self._drawn:
+            self._drawn = redraw("\n".join(shown), self._drawn)
 
 
 def _is_terminal() -> bool:

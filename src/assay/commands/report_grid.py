@@ -32,11 +32,11 @@ def sections(result: ShownResult, min_effect: float, digits: int) -> Iterator[Pa
     if not identity or not families:
         return
     measured = _measured(result)
-    for family in sorted(families, key=lambda one: (one.command, one.members)):
+    for number, family in enumerate(sorted(families, key=lambda one: (one.command, one.members)), start=1):
         found = {name: measured[name] for name in family.members if name in measured}
         rows, verdicts = [one for one, _ in found.values()], [word for _, word in found.values()]
         yield family_section.measured_together_section(
-            family.command, rows, verdicts, family.size, min_effect, result.metric, digits
+            family.command, rows, verdicts, family.size, min_effect, result.metric, digits, number
         )
 
 

@@ -31,6 +31,8 @@ from assay.report.watched_run import (
 from assay.runtime import parent_watch, project_root
 from assay.runtime.stage_processes import ProcessTable, UseMeter
 
+#: commands that have one run alone, as a rule
+_ONE_RUN = {"dvc exp run", "dvc repro"}
 #: seconds without a process after which a run has ended: between two stages DVC is at work
 GRACE = 4.0
 
@@ -45,15 +47,20 @@ class WatchedEnd:
 
 @dataclass(frozen=True)
 class ProjectLook:
-    """What one look found: runs at work, commands that are about to start one, runs that ended since."""
+    """What one look found: runs at work, commands that are about to start one, runs that ended since.
+
+    `runs` has those that are over in this very look, too, for what they wrote last; `working` has not.
+    """
 
     runs: list[WatchedExperiment] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     ended: list[WatchedEnd] = field(default_factory=list)
+    working: list[WatchedExperiment] = field(default_factory=list)
+    told: bool = False  # the end of all that these commands ran: they only tidy up
 
     @property
     def is_idle(self) -> bool:
-        return not self.runs and not self.commands
+        return not self.working and not self.commands
 
 
 class ProjectWatch:
@@ -63,6 +70,7 @@ class ProjectWatch:
         self.root = project_root.find(start).root
         self._runs: dict[tuple[Path, str], _RunWatch] = {}
         self._gone: list[str] = []  # names of runs whose end was not told yet
+        self._told = False  # an end was, and nothing began since
 
     def look(self) -> ProjectLook:
         """What runs now. A run without a process stays for a moment: the next stage may be about to begin."""
@@ -73,11 +81,15 @@ class ProjectWatch:
             if key not in self._runs:
                 self._runs[key] = _RunWatch(self.root, run)
             self._runs[key].run, self._runs[key].seen = run, now
-        runs = [one.look(table, present=one.seen == now) for one in self._runs.values()]  # also what a run wrote last
+        seen = {key: one.look(table, present=one.seen == now) for key, one in self._runs.items()}
         gone = [key for key, one in self._runs.items() if now - one.seen > GRACE]
         self._gone += [self._runs.pop(key).run.name for key in gone]
+        working = [seen[key] for key in self._runs]
         commands = live_runs.commands(self.root, table)
-        return ProjectLook(runs, commands, self._ended(recording=bool(commands)))
+        ended = self._ended(recording=bool(commands))
+        self._told = not working and (bool(ended) or self._told)
+        told = self._told and not self._gone and set(commands) <= _ONE_RUN
+        return ProjectLook(list(seen.values()), commands, ended, working, told)
 
     def _ended(self, *, recording: bool) -> list[WatchedEnd]:
         """Runs that are gone, with what they measured; those without wait as long as somebody may be `recording`."""

@@ -12,6 +12,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -167,7 +168,7 @@ def _resolved(raw: dict[str, Any], profile: str | None, where: str, mode: str = 
     if mode not in modes(checked):
         raise UsageError(f"{where} has no mode {mode!r}", allowed=", ".join(modes(checked)))
     overlay = merged(checked.profiles[name], checked.modes.get(mode, {}))
-    found = _overlaid(raw, overlay, f"profile {name}, mode {mode}", where)
+    found = _overlaid(raw, overlay, f"profile {name}, mode {mode}", where) if overlay else checked
     return msgspec.structs.replace(found, profile=name)
 
 
@@ -332,8 +333,10 @@ def _allowed(said: str, path: str) -> str:
     return expected.replace(".0", "").replace("`", "").replace("array", "a list").replace(" | ", " or ")
 
 
-def _fields(path: str) -> list[str]:
-    return [field.name for field in msgspec.structs.fields(_struct(path)) if field.name != script_section.OWN]
+@lru_cache(maxsize=64)
+def _fields(path: str) -> tuple[str, ...]:
+    """Names of a section's keys; asked of every overlay, and slow to find out."""
+    return tuple(field.name for field in msgspec.structs.fields(_struct(path)) if field.name != script_section.OWN)
 
 
 def _struct(path: str) -> type[Section]:

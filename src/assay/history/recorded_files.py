@@ -15,7 +15,7 @@ from assay.core.errors import AssayError, UsageError
 from assay.core.paths import LOCK
 from assay.history import cached_predictions
 from assay.history.cached_predictions import NotAtHandError
-from assay.runtime import dvc_cache_dir, dvc_lock, git
+from assay.runtime import dvc_cache_dir, dvc_lock, git, opened_files
 
 #: bytes of one file that is read
 LARGEST = 200_000_000
@@ -71,6 +71,7 @@ class RecordedFiles:
     def _on_disk(self, path: str) -> bytes | None:
         """Files of the project and links into DVC's cache alone: another link could name any file of this machine."""
         place = self.root / path
+        opened_files.note(place)
         try:
             inside = any(place.resolve().is_relative_to(one.resolve()) for one in (self.root, self._cache))
             if not inside or not place.is_file() or place.stat().st_size > LARGEST:
@@ -102,6 +103,7 @@ class RecordedFiles:
 
     def _read(self, path: str, digest: str) -> bytes:
         stored = self._cache / "files" / "md5" / digest[:2] / digest[2:]
+        opened_files.note(stored)
         if stored.is_file() and stored.stat().st_size > LARGEST:
             raise UsageError(f"{path} has more than {LARGEST // 1_000_000} MB")
         return cached_predictions.file(self._cache, digest)

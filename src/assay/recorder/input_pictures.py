@@ -23,8 +23,10 @@ from assay.core.net_record import NetBatch, NetInput, ValueRange
 from assay.data import example_display, png
 from assay.data.example_display import LEAST_SIDE, LONGEST_SIDE, MOST_ASPECT
 
-#: characters that the pictures of one batch may take as they are stored
-MOST_PICTURES = 72 * 1024
+#: characters that the pictures of one batch may take as they are stored: a page with two of them has 300 KiB at most
+MOST_PICTURES = 48 * 1024
+#: steps from the darkest to the brightest of pictures that have to shrink: fewer steps leave more pixels
+FEWER_STEPS = 31
 #: pictures that tell how large all of them may be
 FEW = 4
 #: smallest longer side that pictures are shrunk to
@@ -88,17 +90,16 @@ def fitting(pixels: Sequence[Tensor], scaled: Scaling, most: int) -> list[Exampl
 
     `scaled` makes numbers between 0 and 1 of them once they are small. A few of them tell about which size that is.
     """
-    longest, pixels = float(LONGEST_SIDE), [_smaller(one, LONGEST_SIDE) for one in pixels]
-    if len(pixels) > FEW:
-        few = _drawn(pixels[:FEW], scaled, longest)
-        taken = sum(map(_stored, few)) * len(pixels) / FEW
-        if taken > most:
-            longest = max(SMALLEST, max(max(one.shape[:2]) for one in few) * (most / taken) ** 0.5)
+    longest, pixels, steps = float(LONGEST_SIDE), [_smaller(one, LONGEST_SIDE) for one in pixels], 255
+    if len(pixels) > FEW and _taken(_drawn(pixels[:FEW], scaled, longest, steps)) * len(pixels) / FEW > most:
+        few, steps = _drawn(pixels[:FEW], scaled, longest, FEWER_STEPS), FEWER_STEPS
+        taken = _taken(few) * len(pixels) / FEW
+        longest = max(SMALLEST, max(max(one.shape[:2]) for one in few) * min(1.0, (most / taken) ** 0.5))
     while longest >= SMALLEST:
-        made = [example_display.of_drawn(one) for one in _drawn(pixels, scaled, longest)]
+        made = [example_display.of_drawn(one) for one in _drawn(pixels, scaled, longest, steps)]
         if sum(len(str(one.picture)) for one in made) <= most:
             return made
-        longest *= 0.8
+        longest, steps = longest * 0.8, FEWER_STEPS
     return [ExampleDisplay(note=TOO_MANY)] * len(pixels)
 
 
@@ -139,17 +140,19 @@ def _span(ends: Sequence[ValueEnds]) -> ValueRange:
 
 
 def _moments(given: Sequence[Tensor]) -> tuple[float, float] | None:
-    """Mean and standard deviation over all finite values; None where there is none."""
+    """Mean and standard deviation over all finite values; None where there is none.
+
+    Example by example: what fits into a processor's cache is read there a second time.
+    """
     flat = [_real(one).reshape(-1) for one in given]
-    if not sum(map(len, flat)):
+    if not math.isfinite(sum(float(one.sum()) for one in flat)):
+        flat = [one[one.isfinite()].double() for one in flat]
+    count = sum(map(len, flat))
+    if not count:
         return None
-    whole = torch.cat(flat)
-    mean = whole.mean()
-    if not mean.isfinite():
-        whole = whole[whole.isfinite()].double()
-        mean = whole.mean()
-    centred = whole.sub_(mean)  # a copy already; its product with itself costs a third of torch.var_mean
-    return (float(mean), math.sqrt(float(centred @ centred) / len(whole))) if len(whole) else None
+    mean = sum(float(one.sum()) for one in flat) / count
+    squares = sum(float(centred @ centred) for centred in (one - mean for one in flat))
+    return mean, math.sqrt(squares / count)
 
 
 def _rounded(value: float) -> float:
@@ -181,18 +184,21 @@ def _numbers(tensor: Tensor) -> ExampleDisplay:
 def _scaling(ranges: Sequence[ValueRange]) -> Scaling:
     """Each channel from 0 at its lowest to 1 at its highest value; one value alone is a half."""
     known = torch.tensor([(0.0, 0.0) if None in one else one for one in ranges], dtype=torch.float64).reshape(-1, 2)
+    narrow = known.float()
+    wide = not bool((narrow[:, 1] - narrow[:, 0]).isfinite().all())  # beyond what single precision holds
 
     def scaled(pixels: Tensor) -> Tensor:
-        low, high = known[: len(pixels), :, None, None].unbind(1)
+        ends = known if wide or pixels.dtype == torch.float64 else narrow
+        low, high = ends[: len(pixels), :, None, None].unbind(1)
         width = high - low
-        found = torch.where(width > 0, (pixels.double() - low) / width.where(width > 0, 1.0), 0.5)
+        found = torch.where(width > 0, (pixels - low) / width.where(width > 0, 1.0), 0.5)
         return found.nan_to_num(nan=0.0, posinf=1.0, neginf=0.0)
 
     return scaled
 
 
-def _drawn(pixels: Iterable[Tensor], scaled: Scaling, longest: float) -> list[NDArray[np.uint8]]:
-    return [_picture(scaled(_smaller(one, longest))) for one in pixels]
+def _drawn(pixels: Iterable[Tensor], scaled: Scaling, longest: float, steps: int) -> list[NDArray[np.uint8]]:
+    return [_picture(scaled(_smaller(one, longest)), steps) for one in pixels]
 
 
 def _smaller(pixels: Tensor, longest: float) -> Tensor:
@@ -204,9 +210,10 @@ def _smaller(pixels: Tensor, longest: float) -> Tensor:
     return adaptive_avg_pool2d(_real(pixels), (height, width))
 
 
-def _picture(scaled: Tensor) -> NDArray[np.uint8]:
+def _picture(scaled: Tensor, steps: int) -> NDArray[np.uint8]:
     """Bytes (H, W, 1 or 3) of (C, H, W) between 0 and 1: grey, colours, else the first channels side by side."""
-    drawn = (scaled.clamp(0.0, 1.0) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    bright = (scaled.clamp(0.0, 1.0) * steps).round() * (255 / steps)
+    drawn = bright.round().to(torch.uint8).permute(1, 2, 0).numpy()
     if drawn.shape[2] in (1, 3):
         return drawn
     gap = np.full((drawn.shape[0], 1, 1), 128, dtype=np.uint8)
@@ -214,9 +221,9 @@ def _picture(scaled: Tensor) -> NDArray[np.uint8]:
     return np.concatenate([part for tile in tiles for part in (tile, gap)][:-1], axis=1)
 
 
-def _stored(pixels: NDArray[np.uint8]) -> int:
-    """Characters in base64."""
-    return -(-len(png.encode(pixels)) // 3) * 4
+def _taken(pictures: Iterable[NDArray[np.uint8]]) -> int:
+    """Characters of them in base64."""
+    return sum(-(-len(png.encode(one)) // 3) * 4 for one in pictures)
 
 
 def _input(display: ExampleDisplay, label: str, given: Tensor | None, ends: list[ValueEnds] | None) -> NetInput:

@@ -9,11 +9,12 @@ step and after some epochs, the first layer. Not covered: loops of a task's own 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import torch
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from torch import Tensor, nn
 
 from assay.core import net_record
@@ -25,6 +26,8 @@ from assay.training import device, example_batch, task_interface
 from assay.training.engine import Engine
 from assay.training.training_spec import TrainingPlan
 
+#: of `state`: what another version left in a checkpoint is not read
+VERSION = 1
 #: numbers in the followed examples, and their share of all that goes through the network, above which they are not
 #: predicted before the first step: all other predictions are those of the evaluation, and cost no pass
 MANY_NUMBERS, MOST_OF_PASSES = 2**20, 0.002
@@ -33,33 +36,48 @@ MANY_NUMBERS, MOST_OF_PASSES = 2**20, 0.002
 class LaneRecorder:
     """Beside one lane of `engine`. `waiting`: whether it wants to see more batches."""
 
-    def __init__(self, plan: TrainingPlan, engine: Engine, lane: int, step: int) -> None:
-        """`step`: how many steps an earlier process took."""
+    def __init__(
+        self, plan: TrainingPlan, engine: Engine, lane: int, step: int, before: Mapping[str, Any] | None
+    ) -> None:
+        """`step`: how many steps an earlier process took; `before`: the `state` of its recorder then, if any."""
         assert plan.recording is not None
         self.plan, self.engine, self.lane, self.wanted = plan, engine, lane, plan.recording
         self.moments = frozenset(moments(plan.params.train.epochs))
         self.inputs: list[Any] = []
         self.targets: list[Tensor] = []
+        self.drawn: NetBatch | UnsetType = UNSET  # the first training examples, once all of them are there
         self.where = ""
         self.followed: list[Tensor] = []
         self.notes: list[str] = []
-        rows, size = torch.tensor(self.wanted.rows), engine.portion
-        self.evaluated = [plan.evaluate.inputs[rows[start : start + size]] for start in range(0, len(rows), size)]
+        rows = torch.tensor(self.wanted.rows)
         self.truth = plan.evaluate.targets[rows.to(plan.evaluate.targets.device)].cpu()
         self.tracker = PredictionTracker(self.wanted.ids, self.truth, self.wanted.classes)
         self.tracker.problem = SCORES if plan.task.score is not None else self.tracker.problem
         module = engine.lane_copy(lane)
-        first = next(iter(_rows(self.evaluated[0])))
-        few = example_batch.mapped(lambda tensor: tensor[:2], self.evaluated[0])
+        few = plan.evaluate.inputs[rows[:2]]
+        first = next(iter(_rows(few)))
         self.layer = FirstLayerWeights.met_first(module, lambda: self._outputs(module, few), first)
-        if step:
+        self.chosen = list(range(0, len(rows), max(1, len(rows) // SHOWN)))[:SHOWN]
+        if before is not None and before.get("version") == VERSION:
+            self._restore(before)
+        elif step:
             self.notes.append(f"the training was resumed after step {step}: what went before is not recorded")
-        elif not self.tracker.problem and _is_cheap(self.evaluated, plan):
-            self._say(0, torch.cat([self._outputs(module, one) for one in self.evaluated]))
+        if not step and not self.tracker.problem and _is_cheap(few, len(rows), plan):
+            self.shown = self._say_first(module, rows)
+        else:
+            self.shown = _rows(plan.evaluate.inputs[rows[self.chosen]])
+
+    def _say_first(self, module: nn.Module, rows: Tensor) -> list[Any]:
+        """What the network says before the first step; examples to show, which are at hand then."""
+        size = self.engine.portion
+        given = [self.plan.evaluate.inputs[rows[start : start + size]] for start in range(0, len(rows), size)]
+        self._say(0, torch.cat([self._outputs(module, one) for one in given]))
+        every = [row for one in given for row in _rows(one)]
+        return [every[place] for place in self.chosen]
 
     @property
     def waiting(self) -> bool:
-        return len(self.inputs) < SHOWN
+        return self.drawn is UNSET
 
     def batch(self, epoch: int, step: int, inputs: Any, targets: Tensor) -> None:
         """Inputs (B, …) and targets that are about to go through the network."""
@@ -68,6 +86,27 @@ class LaneRecorder:
         few = example_batch.mapped(lambda tensor: tensor[:room].detach().cpu().clone(), inputs)
         self.inputs += _rows(few)
         self.targets += list(targets[:room].detach().cpu().clone())
+        if len(self.inputs) == SHOWN:
+            self.drawn, self.inputs, self.targets = self._drawn(), [], []
+
+    def state(self) -> dict[str, Any]:
+        """All that a recorder in another process needs to go on from here."""
+        return {
+            "version": VERSION,
+            "where": self.where,
+            "inputs": self.inputs,
+            "targets": self.targets,
+            "drawn": "" if self.drawn is UNSET else msgspec.json.encode(self.drawn).decode(),
+            "tracked": msgspec.json.encode(self.tracker.state()).decode(),
+            "start": self.layer.start,
+            "notes": self.notes,
+        }
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.where, self.inputs, self.targets = state["where"], [*state["inputs"]], [*state["targets"]]
+        self.drawn = msgspec.json.decode(state["drawn"], type=NetBatch) if state["drawn"] else UNSET
+        self.tracker.restore(msgspec.json.decode(state["tracked"]))
+        self.layer.start, self.notes = state["start"], [*state["notes"]]
 
     def wants(self, epoch: int) -> bool:
         return epoch in self.moments and not self.tracker.problem
@@ -95,7 +134,7 @@ class LaneRecorder:
         record = NetRecord(
             replicate=self.wanted.number,
             seed=self.plan.streams(self.wanted.number).display,
-            training=self._training(),
+            training=self._drawn() if self.drawn is UNSET and self.inputs else self.drawn,
             validation=self._validation(),
             predictions=self.tracker.record(),
             first_layer=layer,
@@ -110,29 +149,22 @@ class LaneRecorder:
             made: Tensor = module(example_batch.moved(inputs, place))
         return made.detach().float().cpu()
 
-    def _training(self) -> Any:
-        if not self.inputs:
-            return UNSET
+    def _drawn(self) -> NetBatch:
         labels = [target_labels.labels(one[None], self.wanted.classes)[0] for one in self.targets]
         return input_pictures.batch(self.inputs, labels, self.where)
 
     def _validation(self) -> NetBatch:
         """Every second of the followed ones, where there are twice as many as are shown."""
-        rows = [row for one in self.evaluated for row in _rows(one)]
-        step = max(1, len(rows) // SHOWN)
         labels = target_labels.labels(self.truth, self.wanted.classes)
-        chosen = range(0, len(rows), step)[:SHOWN]
-        return input_pictures.batch([rows[one] for one in chosen], [labels[one] for one in chosen], "evaluation mode")
+        return input_pictures.batch(self.shown, [labels[place] for place in self.chosen], "evaluation mode")
 
 
-def _is_cheap(evaluated: Sequence[Any], plan: TrainingPlan) -> bool:
-    """Whether one more pass of the followed examples is little of the training; a training pass counts three times."""
-    numbers = sum(
-        one.numel() for batch in evaluated for one in (batch.values() if isinstance(batch, dict) else [batch])
-    )
+def _is_cheap(few: Any, followed: int, plan: TrainingPlan) -> bool:
+    """Whether one more pass of `followed` examples like `few` is little of the training; a training pass counts three
+    times."""
+    numbers = sum(one[0].numel() for one in (few.values() if isinstance(few, dict) else [few]))
     passes = plan.params.train.epochs * (3 * len(plan.train) + len(plan.evaluate))
-    followed = sum(len(_first(batch)) for batch in evaluated)
-    return numbers <= MANY_NUMBERS or followed <= MOST_OF_PASSES * passes
+    return numbers * followed <= MANY_NUMBERS or followed <= MOST_OF_PASSES * passes
 
 
 def _first(inputs: Any) -> Tensor:

@@ -6,7 +6,8 @@ Covers: which epochs, classes with confidences, values. Not covered: forward pas
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from msgspec import UNSET, UnsetType
@@ -18,6 +19,8 @@ from assay.recorder import target_labels
 #: why there are none
 SCORES = "predictions are not followed: the task keeps scores in their place"
 SEVERAL = "predictions are not followed: they are more than one class or one number an example"
+
+_STATE = ("problem", "epochs", "classes", "confidences", "values")
 
 
 def moments(epochs: int) -> list[int]:
@@ -52,6 +55,15 @@ class PredictionTracker:
             self.problem = SEVERAL
             return
         self.epochs.append(epoch)
+
+    def state(self) -> dict[str, Any]:
+        """What was predicted so far, as JSON has it."""
+        return {name: getattr(self, name) for name in _STATE}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state`."""
+        for name in _STATE:
+            setattr(self, name, state[name])
 
     def record(self) -> PredictionTrack | UnsetType:
         """All of them; UNSET where there are none."""

@@ -39,12 +39,15 @@ def requested(request: MeasureRequest, root: Path) -> Params:
     return parameters.resolved(dvc_yaml.parameters(root), request.profile, str(path))
 
 
-def watched(request: MeasureRequest, params: Params, say: Callable[[str], None] | None = None) -> Progress:
-    """Curves and log where `request` wants them."""
-    count = len(request.replicates)
+def watched(
+    request: MeasureRequest, params: Params, say: Callable[[str], None] | None = None, settings: int = 1
+) -> Progress:
+    """Curves and log where `request` wants them. `settings` that train together have its replicates each."""
+    count = len(request.replicates) * settings
     name = ARMS.get(Path(request.models).name, request.purpose)
     if params.baseline != "floor" and name != request.purpose:
         name = f"{name} (arm {1 + (name == ARMS['candidate'])} of 2)"
+    name = name if settings == 1 else f"{settings} settings together"
     total = params.train.epochs * count
     return Progress(Path(request.curves), Path(request.log), total, say, replicates=count, name=name)
 

@@ -168,7 +168,7 @@ def own_parameters(content: bytes, pipeline: bytes) -> bytes:
     The very bytes where there are none. What cannot be read is left to whoever reads it next.
     """
     try:
-        declared = foreign(parse(pipeline, PIPELINE)) if pipeline else set()
+        declared = _declared(pipeline) if pipeline else frozenset[str]()
         raw = parse(content) if declared else {}
     except UsageError:
         return content
@@ -184,6 +184,12 @@ def own_parameters(content: bytes, pipeline: bytes) -> bytes:
     except UsageError:
         pass
     return msgspec.json.encode(left)  # written in another way than a line for each key
+
+
+@lru_cache(maxsize=16)
+def _declared(pipeline: bytes) -> frozenset[str]:
+    """`foreign` of a dvc.yaml as it is stored: one is asked about the parameters of a thousand experiments."""
+    return frozenset(foreign(parse(pipeline, PIPELINE)))
 
 
 def foreign(pipeline: dict[str, Any]) -> set[str]:

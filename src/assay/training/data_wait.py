@@ -12,8 +12,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-#: seconds between two lines
-_QUIET = 5.0
+#: seconds before the first line, and between two
+_FIRST, _QUIET = 1.0, 5.0
 
 
 class DataWait:
@@ -23,6 +23,7 @@ class DataWait:
         self._say, self._clock = say, clock
         self._began = self._said = clock()
         self._waited = 0.0
+        self._quiet = _FIRST
 
     def batches(self, batches: Iterable[T]) -> Iterator[T]:
         """The same batches, with the time that each took to come."""
@@ -40,8 +41,8 @@ class DataWait:
     def tell(self, epoch: int, *, last: bool = False) -> None:
         """A line at the end of an epoch, where some time went by since the last one, or where it is the `last`."""
         now = self._clock()
-        if last or now - self._said >= _QUIET:
-            self._said = now
+        if last or now - self._said >= self._quiet:
+            self._said, self._quiet = now, _QUIET
             self._say(line(epoch, self._waited / max(now - self._began, self._waited, 1e-9)))
 
 

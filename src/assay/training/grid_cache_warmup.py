@@ -75,7 +75,7 @@ def _family(
     ready = prepare(request, root, same[0], samples.read(request, same[0]))
     if ready.task.fit is not None:
         return 0
-    progress = assemble_measurement.watched(request, same[0])
+    progress = assemble_measurement.watched(request, same[0], settings=len(same))
     train = same[0].train
     try:
         with device.products(train.precision), device.determinism(train.deterministic) as nondeterministic:

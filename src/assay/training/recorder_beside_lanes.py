@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -34,18 +34,27 @@ def failed(error: Exception) -> bytes:
 class RecordedLanes:
     """Recorders of the lanes that train the replicate which a plan wants recorded: one, or one a setting."""
 
-    def __init__(self, plan: TrainingPlan, engine: Engine, numbers: Sequence[int], step: int) -> None:
-        """`step`: how many steps an earlier process took."""
+    def __init__(
+        self, plan: TrainingPlan, engine: Engine, numbers: Sequence[int], step: int, before: Mapping[int, Any]
+    ) -> None:
+        """`step`: how many steps an earlier process took; `before`: lane → `state` of its recorder by then."""
         self._recorders: dict[int, Any] = {}
         self._taken: dict[int, bytes] = {}
         wanted = plan.recording
         for lane in [] if wanted is None else [lane for lane, one in enumerate(numbers) if one == wanted.number]:
-            self._guarded(lane, self._begin, plan, engine, lane, step)
+            self._guarded(lane, self._begin, plan, engine, lane, step, before.get(lane))
 
-    def _begin(self, plan: TrainingPlan, engine: Engine, lane: int, step: int) -> None:
+    def _begin(self, plan: TrainingPlan, engine: Engine, lane: int, step: int, before: Any) -> None:
         assert plan.recording is not None
         module = importlib.import_module(plan.recording.module)
-        self._recorders[lane] = module.LaneRecorder(plan, engine, lane, step)
+        self._recorders[lane] = module.LaneRecorder(plan, engine, lane, step, before)
+
+    def state(self) -> dict[int, Any]:
+        """Lane → what its recorder has so far, for a checkpoint."""
+        found: dict[int, Any] = {}
+        for lane, one in list(self._recorders.items()):
+            self._guarded(lane, lambda lane=lane, one=one: found.update({lane: one.state()}))
+        return found
 
     @property
     def waiting(self) -> bool:

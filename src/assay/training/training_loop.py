@@ -62,10 +62,12 @@ class Training:
         self.warming = engine.compiled is not None
         self.refused = False  # whether the log says that it was not compiled
         self.recorded: RecordedLanes | None = None  # until it runs
+        self.before: dict[int, Any] = {}  # what recorders of an earlier process had by then
         self.wait = DataWait(progress.log)
 
     def run(self) -> None:
-        self.recorded = RecordedLanes(self.plan, self.engine, [stream.number for stream in self.streams], self.step)
+        numbers = [stream.number for stream in self.streams]
+        self.recorded = RecordedLanes(self.plan, self.engine, numbers, self.step, self.before)
         while self.step < self.steps and not self.monitor.over:
             self._epoch(self.step // self.feed.steps + 1)
 
@@ -240,6 +242,7 @@ class Training:
             "engine": self.engine.state(),
             "feed": self.feed.state(),
             "globals": Globals().state(),
+            "recorded": {} if self.recorded is None else self.recorded.state(),
         }
 
     def resume(self) -> None:
@@ -257,6 +260,7 @@ class Training:
         self.engine.restore(state["engine"])
         self.feed.restore(state["feed"])
         Globals.of(state["globals"]).restore()
+        self.before = state.get("recorded", {})  # checkpoints of before have none
         for epoch in range(1, self.step // self.feed.steps + 1):
             self._show(epoch)
         self.progress.log(f"resumed after step {self.step} of {self.steps}")

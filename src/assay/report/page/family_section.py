@@ -50,17 +50,20 @@ def measured_together_section(
     min_effect: float,
     metric: str,
     digits: int,
+    number: int = 1,
 ) -> PageSection:
-    """The sweep or ablation that an experiment was measured in. `size`: of the family, as the ledger has it."""
+    """The sweep or ablation that an experiment was measured in. `size`: of the family, as the ledger has it; `number`:
+    which of several such sections, since two of one page must not have one place."""
+    name = "grid" if number == 1 else f"grid-{number}"
     title = {"sweep": "Sweep", "ablate": "Ablation"}.get(command, command)
     table = verdict_section.interval_table("experiments of this family, each by itself", rows, digits)
     cells = [(*row, word) for row, word in zip(table.rows, verdicts, strict=True)]
     table = PageTable(table.caption, (*table.columns, "verdict by itself"), cells, table.numbers)
     said = f"{len(rows)} of the {size} that were judged together by assay {command} are at hand"
     if not rows:
-        return PageSection("grid", title, [Sentence(said)])
+        return PageSection(name, title, [Sentence(said)])
     spec = chart_specs.intervals(rows, min_effect, f"difference in {metric}")
     figure = Figure(
         f"{title.lower()}: difference of each experiment", "intervals are each experiment's own", spec, table
     )
-    return PageSection("grid", title, [Sentence(said), figure])
+    return PageSection(name, title, [Sentence(said), figure])

@@ -21,6 +21,8 @@ HINT = "assay net"
 OF_SCRIPT = "not recorded: a script's network is its own"
 #: epochs of the table that is shown without asking
 OPEN_EPOCHS = 8
+#: characters that pictures of one part may take: older records have larger ones
+MOST_PICTURES = 48 * 1024
 #: channels whose ranges are told
 MOST_CHANNELS = 8
 #: characters of an example's numbers, and of its id
@@ -62,6 +64,11 @@ def _batch(part: str, found: NetBatch) -> Iterator[Block]:
         facts.append(f"mean {found.mean:.4g}, standard deviation {found.sd:.4g}")
     yield Sentence("; ".join([*facts, *_channels(found.channels)]))
     items = [_item(part, place, one) for place, one in enumerate(found.examples, 1)]
+    room = MOST_PICTURES
+    shown = [item for item in items if (room := room - len(item.picture)) >= 0]
+    if len(shown) < len(items):
+        yield Sentence(f"the first {len(shown)} of them are shown: the page has no room for more")
+    items = shown
     yield Gallery(f"{part} examples as the network got them", items)
 
 

@@ -20,8 +20,6 @@ from assay.report.page.page_blocks import LONGEST_CELL, Figure, Page
 from assay.report.page.vl_convert_package import INSTALL
 
 PLACE = Path(__file__).resolve().parents[2] / "templates" / "report"
-#: stands in every page
-GENERATOR = 'content="assay report"'
 #: characters of any one text
 LONGEST_TEXT = 200_000
 NO_CHARTS = f"charts are left out: vl-convert is not installed ({INSTALL}); their tables are here"

@@ -19,11 +19,10 @@ from assay.report.page.page_blocks import (
     PageTable,
     Sentence,
 )
+from assay.report.page.page_marks import MARK
 
 #: characters of a comment; GitHub takes 65,536
 MOST = 60_000
-#: finds the comment again, so that it is updated in place
-MARK = "<!-- assay report -->"
 #: characters of one cell
 LONGEST = 120
 #: rows of one table
