@@ -1,6 +1,7 @@
 """`assay compare` on files as other tools write them: a run a file, arms in one file, a direction from a name."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,15 @@ def test_no_arms(assay, column, said):
     write("runs.csv", table(["base"]))
     code, _, err = assay("runs.csv", "--by", column)
     assert code == 2 and said in err
+
+
+def test_runs_that_are_of_no_arm(assay):
+    """As a run of MLflow that ended before it logged its parameters; the command that is printed goes on without."""
+    write("my runs.csv", table(["base", "wide", ""]))
+    code, _, err = assay("my runs.csv", "--by", "optimizer")
+    assert code == 2 and "empty cells in" in err
+    command = shlex.split(err.partition("next: ")[2])
+    assert command[:2] == ["assay", "compare"] and assay(*command[2:])[0] == 0
 
 
 @pytest.mark.parametrize(

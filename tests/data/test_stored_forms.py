@@ -197,3 +197,18 @@ def test_another_letter_is_other_content(tmp_path: Path) -> None:
     for one, column in zip(hashes, texts, strict=True):
         one.update(pa.array(column, pa.large_string()))
     assert len({one.hexdigest() for one in hashes}) == 3
+
+
+@pytest.mark.parametrize("row", [0, 7])
+def test_an_item_that_fails_is_named_by_its_row(row: int, tmp_path: Path) -> None:
+    """Also where only a package's code is at work: no line of the task is in what it raises."""
+
+    class Broken(Pairs):
+        def __getitem__(self, place: int) -> tuple[torch.Tensor, int]:
+            if place == row:
+                raise OSError("cannot identify image file")
+            return super().__getitem__(place)
+
+    said = rf"task.py: item {row} of {COUNT} of the dataset failed at test_stored_forms.py:\d+: OSError: cannot"
+    with pytest.raises(UsageError, match=said):
+        canonical(Broken(), "task.py", tmp_path)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import glob
 import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,13 @@ def arms(path: str, column: str) -> list[str]:
         raise UsageError(f"{path} has no column {column!r}", allowed=", ".join(map(repr, table)), hint="--by COLUMN")
     values = list(dict.fromkeys(table[column]))
     if len(values) < 2 or "" in values:
-        what = "an empty cell" if "" in values else f"the one value {values[0]!r}"
-        raise UsageError(f"column {column!r} of {path} has {what}", allowed="a value a run, at least two different")
+        empty, named = table[column].count(""), [f"{path}[{column}={value}]" for value in values if value]
+        what = f"{empty} empty cells in {len(table[column])} rows" if empty else f"the one value {values[0]!r}"
+        raise UsageError(
+            f"column {column!r} of {path} has {what}",
+            allowed="a value a run, at least two different",
+            hint=shlex.join(["assay", "compare", *named]) if len(named) > 1 else "",
+        )
     return [f"{path}[{column}={value}]" for value in values]
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import importlib
 import tempfile
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from assay.core.errors import UsageError
+from assay.core.errors import AssayError, UsageError
 from assay.data import content_hash
 
 #: entries that may name a column of the table of inputs
@@ -101,8 +102,8 @@ def _dataset(found: dict[str, Any], where: str, file: Path) -> dict[str, Any]:
     dataset, targets = found["inputs"], []
     if not len(dataset):
         raise UsageError(f"{where}: the dataset that prepare() returned is empty", allowed="at least one example")
-    first = _item(dataset, 0)
-    if _same(first[0]) != _same(_item(dataset, 0)[0]):
+    first = _item(dataset, 0, where)
+    if _same(first[0]) != _same(_item(dataset, 0, where)[0]):
         raise UsageError(
             f"{where}: the dataset draws by chance: its first example is another one when it is asked again",
             hint="leave random transforms out, and write them as augment(), which belongs to training",
@@ -110,7 +111,7 @@ def _dataset(found: dict[str, Any], where: str, file: Path) -> dict[str, Any]:
 
     def inputs() -> Iterator[Any]:
         for row in range(len(dataset)):
-            item = _item(dataset, row)
+            item = _item(dataset, row, where)
             targets.append(item[1])
             yield item[0]
 
@@ -131,8 +132,19 @@ def _dataset(found: dict[str, Any], where: str, file: Path) -> dict[str, Any]:
 _FORMS = {"table": _table, "texts": _texts, "files": _files, "ragged": _ragged, "dataset": _dataset}
 
 
-def _item(dataset: Any, row: int) -> tuple[Any, Any]:
-    item = dataset[row]
+def _item(dataset: Any, row: int, where: str) -> tuple[Any, Any]:
+    """Input and target (None without one) at `row`. Raises UsageError naming it, also where a package's code fails."""
+    try:
+        item = dataset[row]
+    except (AssayError, MemoryError):
+        raise
+    except Exception as error:
+        last, said = traceback.extract_tb(error.__traceback__)[-1], " ".join(str(error).split())
+        raise UsageError(
+            f"{where}: item {row} of {len(dataset)} of the dataset failed at {Path(last.filename).name}:{last.lineno}: "
+            f"{type(error).__name__}: {said}",
+            hint="correct what it reads, or leave it out in prepare()",
+        ) from error
     return (item[0], item[1]) if isinstance(item, tuple | list) and len(item) == 2 else (item, None)
 
 

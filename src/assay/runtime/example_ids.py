@@ -39,7 +39,10 @@ def from_keys(keys: Keys) -> NDArray[np.str_]:
 
 
 def packed(ids: NDArray[np.str_]) -> NDArray[Any]:
-    """What a file keeps of `ids`: their keys where these give them back, else the ids themselves."""
+    """What a file keeps of `ids`: their keys where these give them back, else the ids themselves.
+
+    Ids (R, N), of replicates that have examples of their own, stay text.
+    """
     keys = _keys(ids)
     return keys if keys is not None and np.array_equal(from_keys(keys), ids) else ids
 
@@ -75,7 +78,7 @@ def key_bytes(keys: Keys) -> NDArray[np.uint8]:
 def _keys(ids: NDArray[np.str_]) -> Keys | None:
     """The 32 hex digits that each id begins with, as keys; None where one begins otherwise."""
     width = 2 * KEY
-    if ids.dtype.kind != "U" or ids.dtype.itemsize < 4 * width or not len(ids):
+    if ids.ndim != 1 or ids.dtype.kind != "U" or ids.dtype.itemsize < 4 * width or not len(ids):
         return None
     points = np.ascontiguousarray(ids.astype(ids.dtype.newbyteorder("<"), copy=False)).view("<u4")
     digits = points.reshape(len(ids), -1)[:, :width]
