@@ -8,7 +8,7 @@ Not covered: running cells (`commands.experiment_grid`), the statistics (`stats.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from assay.commands.compare_find_recorded_look import tags
@@ -28,7 +28,8 @@ def ideas(
     asked = [recorded(rows, settings, known) for rows, settings in measured]
     taken = [look_ledger.look(home, one)[:2] for one in asked]
     if asked:
-        _family(home, command, [entry for entry, _ in taken], len(asked) + more)
+        looks = [entry for entry, _ in taken]
+        _family(home, command, looks[0], [one.identity for one in looks], len(asked) + more)
     return [price for _, price in taken]
 
 
@@ -69,7 +70,7 @@ def design(
         spends=0.0,
     )
     entry, price, _ = look_ledger.look(home, asked)
-    _family(home, command, [entry], len(cells))
+    _family(home, command, entry, identities.values(), len(cells))
     return price
 
 
@@ -81,13 +82,13 @@ def recorded(rows: Sequence[Row], params: Params, known: Mapping[str, str]) -> L
     )
 
 
-def _family(home: Path, command: str, looks: Sequence[LookEntry], size: int) -> None:
+def _family(home: Path, command: str, look: LookEntry, members: Iterable[str], size: int) -> None:
     entry = FamilyEntry(
         command=command,
-        baseline=looks[0].baseline,
-        metric=looks[0].key.metric,
-        members=tuple(sorted(one.identity for one in looks)),
+        baseline=look.baseline,
+        metric=look.key.metric,
+        members=tuple(sorted(set(members))),
         size=size,
-        alpha=looks[0].key.alpha,
+        alpha=look.key.alpha,
     )
     look_ledger.add(home, lambda _: [entry])
