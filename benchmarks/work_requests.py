@@ -1,8 +1,10 @@
 """Requests for other machines: what one costs beside its training, workers on SLURM, and kills at random moments.
 
-    python benchmarks/requests.py overhead [--requests 10]
-    python benchmarks/requests.py kills [--kills 50] [--requests 8] [--seed 7]
-    python benchmarks/requests.py slurm [--requests 16] [--seconds 20]   # root, and Debian's slurmctld slurmd slurm-client
+    python benchmarks/work_requests.py overhead [--requests 10]
+    python benchmarks/work_requests.py kills [--kills 50] [--requests 8] [--seed 7]
+    python benchmarks/work_requests.py slurm [--requests 16] [--seconds 20]
+
+The last needs root, and Debian's packages slurmctld, slurmd and slurm-client.
 
 Workers are real; what trains is a script that sleeps so long and then seals bytes that follow from the address.
 """
@@ -21,12 +23,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from support import slurm, toy_requests
-
 from assay.core.work_records import SharedPaths
 from assay.replicates import shared_entries
 from assay.runtime import shared_files
 from assay.work.engine_protocol import WorkOptions
+from support import slurm, toy_requests
 
 
 def overhead(folder: Path, count: int) -> None:
