@@ -20,9 +20,9 @@ from assay.core.pyarrow_package import pyarrow
 from assay.data import arrow_hash
 from assay.data.arrow_hash import ColumnHash
 from assay.data.column_statistics import ColumnStatistics
-from assay.data.content_hash import KEY, Keys
 from assay.data.encoded_file import EncodedFile
 from assay.runtime import files
+from assay.runtime.example_ids import KEY, Keys
 
 #: table: a column each; texts: `text`; files: `path` and `content`; ragged: `values` (bytes), `shape`, `dtype`
 Form: TypeAlias = Literal["table", "texts", "files", "ragged"]
@@ -71,6 +71,15 @@ class ArrowRows:
         """The inputs at `rows` (indices or mask), in that order."""
         chosen = np.arange(len(self))[rows]
         return ArrowRows(self.form, self.table.take(pyarrow.array(chosen)))
+
+    def joined(self, other: ArrowRows) -> ArrowRows:
+        """These inputs, then the others. Raises UsageError for other columns."""
+        try:
+            return ArrowRows(self.form, pyarrow.concat_tables([self.table, other.table]))
+        except pyarrow.ArrowException as error:
+            raise UsageError(
+                f"inputs of two parts have different columns ({error})", hint="dvc repro -f split"
+            ) from error
 
     def keys(self) -> Keys:
         """(N,) a hash of each input, from its content alone; the path of a file is none of it."""

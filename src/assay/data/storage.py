@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.core.paths import MANIFEST
-from assay.data import content_hash, example_ids, example_notes, named_targets
-from assay.data.content_hash import Keys, array_digest
+from assay.data import content_hash, example_notes, named_targets
+from assay.data.content_hash import array_digest
 from assay.data.named_targets import TargetPart
-from assay.runtime import files, npy_files
+from assay.runtime import example_ids, files, npy_files
+from assay.runtime.example_ids import Keys
 
 if TYPE_CHECKING:
     from assay.data.arrow_rows import ArrowRows
@@ -73,6 +74,33 @@ class Examples:
             groups=groups,
             notes={name: array[rows] for name, array in self.notes.items()},
         )
+
+
+def joined(first: Examples, second: Examples) -> Examples:
+    """The examples of both, in that order; notes that both have. They are of one task, or UsageError is raised."""
+    rows = arrow(first.inputs), arrow(second.inputs)
+    alike = first.inputs.shape[1:] == second.inputs.shape[1:] if rows == (None, None) else None not in rows
+    if not alike or first.classes != second.classes or (first.groups is None) != (second.groups is None):
+        raise UsageError(
+            f"training and validation examples are of two kinds: {in_words(first)}, {in_words(second)}",
+            hint="dvc repro -f split, or remove split from vary in params.yaml",
+        )
+    inputs: Any = (
+        np.concatenate([first.inputs, second.inputs]) if rows[0] is None else rows[0].joined(second.inputs)  # type: ignore[arg-type]
+    )
+    groups = None if first.groups is None or second.groups is None else np.append(first.groups, second.groups)
+    return replace(
+        first,
+        ids=np.append(first.ids, second.ids),
+        inputs=inputs,
+        targets=np.concatenate([first.targets, second.targets]),
+        groups=groups,
+        notes={
+            name: np.concatenate([first.notes[name], second.notes[name]])
+            for name in first.notes
+            if name in second.notes
+        },
+    )
 
 
 def in_words(examples: Examples) -> str:

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
 from assay.core.paths import PARTS
-from assay.data import column_statistics, content_hash
+from assay.data import column_statistics
 from assay.data.column_statistics import ColumnStatistics
-from assay.data.content_hash import Keys
 from assay.data.data_card import duplicates, label_counts
 from assay.data.storage import Examples, arrow, input_keys
+from assay.runtime import example_ids
+from assay.runtime.example_ids import Keys
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.integer]
@@ -36,7 +37,7 @@ def assign(examples: Examples, validation: float, test: float, keys: Keys | None
     where they are at hand.
     """
     units, numbers = units_of(examples, input_keys(examples) if keys is None else keys)
-    sizes, strata = np.bincount(units), _strata(examples, units)
+    sizes, strata = np.bincount(units), strata_of(examples, units)
     parts = np.full(len(numbers), "train", dtype="U10")
     for stratum in np.unique(strata):
         members = np.flatnonzero(strata == stratum)
@@ -45,7 +46,7 @@ def assign(examples: Examples, validation: float, test: float, keys: Keys | None
         middle = (filled - sizes[members] + sizes[members] / 2) / filled[-1]
         parts[members] = _parts(numbers[members], middle, validation, test)
     found = parts[units]
-    _all_filled(found)
+    _all_filled(found, len(numbers), "inputs" if examples.groups is None else "groups")
     return found
 
 
@@ -66,9 +67,9 @@ def units_of(examples: Examples, keys: Keys, salt: str = _SALT) -> tuple[NDArray
     """
     distinct, which = np.unique(keys, return_inverse=True)
     if examples.groups is None:
-        return which, _numbers(content_hash.hex_names(distinct).tolist(), salt)
+        return which, numbers_of(example_ids.hex_names(distinct).tolist(), salt)
     names, groups = np.unique(examples.groups, return_inverse=True)
-    numbers = _numbers([f"group {name}" for name in names.tolist()], salt)
+    numbers = numbers_of([f"group {name}" for name in names.tolist()], salt)
     lead = _leaders(which, groups, numbers)
     leaders, units = np.unique(lead[groups], return_inverse=True)
     return units, numbers[leaders]
@@ -91,13 +92,13 @@ def _leaders(which: NDArray[np.int64], groups: NDArray[np.int64], numbers: Array
     return np.array([leader(group) for group in range(len(numbers))], dtype=np.int64)
 
 
-def _numbers(units: list[str], salt: str) -> Array:
+def numbers_of(units: list[str], salt: str) -> Array:
     """(U,) a number uniform in [0, 1) for each unit, from its name alone."""
     hashes = (hashlib.blake2b(f"{salt}{unit}".encode(), digest_size=7).digest() for unit in units)
     return np.fromiter((int.from_bytes(found, "big") / 2**56 for found in hashes), np.float64, len(units))
 
 
-def _strata(examples: Examples, units: NDArray[np.int64]) -> NDArray[np.int64]:
+def strata_of(examples: Examples, units: NDArray[np.int64]) -> NDArray[np.int64]:
     """(U,) the stratum of each unit: its most frequent class, of equals the first; all are one where there is none."""
     if examples.classes is None or examples.targets.ndim > 1:
         return np.zeros(int(units.max()) + 1, dtype=np.int64)
@@ -110,11 +111,12 @@ def _strata(examples: Examples, units: NDArray[np.int64]) -> NDArray[np.int64]:
     return found
 
 
-def _all_filled(parts: NDArray[np.str_]) -> None:
+def _all_filled(parts: NDArray[np.str_], units: int, what: str) -> None:
     for name in PARTS:
         if not (parts == name).any():
+            copies = f" with {units} different {what}, and what is alike stays together" if units < len(parts) else ""
             raise UsageError(
-                f"the {name} part would be empty: there are only {len(parts)} examples",
+                f"the {name} part would be empty: there are only {len(parts)} examples{copies}",
                 hint="bring more data, or raise the part's share under split: in params.yaml",
             )
 

@@ -52,6 +52,7 @@ STAGES = {
     "answer_request": "assay.stages.answer_request",
     "serve_requests": "assay.stages.serve_requests",
     "measure_settings": "assay.stages.measure_settings",
+    "replicate_rank": "assay.stages.replicate_rank",
 }
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from assay.core import params_yaml
+from assay.core import params_yaml, variation
 from assay.core.errors import AssayError, UsageError
 from assay.core.json_encoding import json_form
 from assay.core.params_yaml import SPAN, Params
@@ -26,7 +26,7 @@ from assay.core.paths import IN_PROJECT, PARAMS, ProjectPaths
 from assay.data import storage
 from assay.data.storage import Examples
 from assay.replicates import safetensors_check
-from assay.runtime import dvc_yaml, files, import_closure, npy_files, task_source
+from assay.runtime import dvc_yaml, example_ids, files, import_closure, npy_files, task_source
 from assay.runtime.source_roots import LIBRARY_TREE, project
 from assay.serving import fitted_inputs, predict, raw_examples
 from assay.serving.predict import Predictor, Sources
@@ -79,6 +79,13 @@ def needed(strategy: str, tree: Path) -> list[str]:
     """Outputs of the strategy that packing reads: weights, stored predictions, validation examples to prove it
     on; the training part only where preprocessing follows from it. Raises UsageError for a loop without load()."""
     asked = params_yaml.load(dvc_yaml.parameters(tree), f"params.yaml of {strategy}")
+    if variation.SPLIT in asked.vary:
+        raise UsageError(
+            f"{strategy} was accepted on splits drawn anew: its replicates trained on different examples, and no "
+            "part is left that proves a model",
+            allowed="a strategy that was accepted without split in vary",
+            hint="remove split from vary in params.yaml, dvc exp run, and accept that",
+        )
     task = asked.task.name
     members = task_source.read(tree, task, "learning").names
     given = params_yaml.as_given(asked) if "fit" in members else asked.model
@@ -216,7 +223,7 @@ def _prove(kept: StoredStrategy, folder: Path, evaluated: Examples) -> float:
         predictor = Predictor(folder)
         made = _measured(predictor, evaluated, kept.params)
     stored = npy_files.read(kept.fetched.predictions("candidate") / "predictions.npy")
-    ids = npy_files.read(kept.fetched.predictions("candidate") / "ids.npy")
+    ids = example_ids.read(kept.fetched.predictions("candidate") / "ids.npy")
     if not np.array_equal(ids, evaluated.ids):
         raise UsageError(f"the stored predictions of {kept.strategy} are for other examples than its validation part")
     rows = [number % SPAN for number in predictor.replicates]  # draws begin at multiples of it

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from msgspec import UNSET
 
 from assay.baseline import accepted_strategy
 from assay.baseline.accepted_strategy import AcceptedStrategy
@@ -26,7 +27,7 @@ from assay.core.schemas import Arm, Draw, Measurement
 from assay.data import storage
 from assay.replicates import measure_request, printed_lines
 from assay.replicates.measure_request import ALONE, RAN, request, today, training_code
-from assay.runtime import files, library_fingerprint, npy_files, parent_watch, progress_line
+from assay.runtime import example_ids, files, library_fingerprint, parent_watch, progress_line
 from assay.runtime.stage_setup import StageContext, start
 from assay.stages import script_baseline
 
@@ -170,7 +171,9 @@ class Asked:
         return measured
 
     def _check_rows(self) -> None:
-        predicted = npy_files.read(Path(self.request.predictions) / "ids.npy")
+        if self.request.draws is not UNSET:  # each replicate its own, which `evaluate` holds against the candidate's
+            return
+        predicted = example_ids.read(Path(self.request.predictions) / "ids.npy")
         expected, _ = storage.read(Path(self.request.evaluate), ["ids"])
         if not np.array_equal(predicted, expected.ids):
             raise UsageError(f"baseline {self.named.name} predicted other examples than it was asked for")
