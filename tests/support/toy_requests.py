@@ -168,8 +168,8 @@ def is_right(shared: Path, name: str) -> bool:
 
 def train(task_file: Path, shared: Path, seconds: float) -> None:
     """Stands where a task trains: sleeps, then seals bytes that follow from the address."""
-    parent_watch.hold()
     task = msgspec.json.decode(task_file.read_bytes(), type=WorkerTask)
+    parent_watch.hold(task.starter)
     Path(task.begun).touch()
     for name in task.entries:
         note = shared / "trained" / f"{uuid.uuid4().hex}.json"

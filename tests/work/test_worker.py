@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from assay.core import schemas
@@ -162,6 +163,19 @@ def test_a_workers_folder_is_private(tmp_path: Path) -> None:
     (folder,) = place.glob("assay-work-*")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert process.wait(20) == 0 and not list(place.iterdir())
+
+
+def test_whoever_trains_ends_with_its_worker(tmp_path: Path) -> None:
+    """Also where that was killed before the process that trains looked for the first time."""
+    shared, (request,) = toy_requests.build(tmp_path, 1)
+    worker = run_request.Worker(request, shared, print)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    task = msgspec.structs.replace(run_request._task(worker, [0], tmp_path, [tmp_path, tmp_path]), starter=gone.pid)
+    (tmp_path / "task.json").write_bytes(schemas.encode(task))
+    command = [sys.executable, toy_requests.__file__, "train", str(tmp_path / "task.json"), str(shared), "0"]
+    assert subprocess.run(command).returncode == -signal.SIGKILL
+    assert not toy_requests.trainings(shared)
 
 
 @pytest.mark.extra
