@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ from assay.core import schemas
 from assay.core.schemas import Environment, Part
 from assay.core.work_records import SharedPaths, WorkRequest
 from assay.core.work_stage_records import WorkerTask
-from assay.replicates import sealed_records
+from assay.replicates import sealed_records, shared_entries
 from assay.runtime import files, parent_watch, shared_files
 from assay.work import run_request, tree_pack, worker_data
 
@@ -66,6 +67,35 @@ def more(shared: Path, like: WorkRequest, first: int, count: int) -> list[WorkRe
     for request in made:
         shared_files.write(SharedPaths(shared).request(request.id), schemas.encode(request))
     return made
+
+
+def under_fire(shared: Path, requests: list[WorkRequest], kills: int, seed: int, seconds: float) -> list[WorkRequest]:
+    """SIGKILL to workers, two at a time, at random moments of their work, until so many were killed and all is sealed.
+
+    The first worker tells how long one takes here. Gives all requests: where all is sealed before, more come.
+    """
+    requests, dice, killed = list(requests), random.Random(seed), 0
+    began = time.monotonic()
+    worker(shared, requests[0].id, seconds).wait()
+    whole = time.monotonic() - began
+    running: dict[str, tuple[subprocess.Popen[bytes], float]] = {}
+    while True:
+        running = {name: one for name, one in running.items() if one[0].poll() is None}
+        left = [one for one in requests if shared_entries.missing(shared, one.entries, EVALUATED)]
+        if not left and killed >= kills and not running:
+            return requests
+        if not left and killed < kills:
+            requests += more(shared, requests[0], sum(len(one.numbers) for one in requests), 4)
+        for one in left:
+            if one.id not in running and len(running) < 2:
+                end = time.monotonic() + dice.uniform(0.3, 1.2) * whole
+                running[one.id] = (worker(shared, one.id, seconds, lease=20), end)
+        for process, end in running.values():
+            if killed < kills and time.monotonic() > end and process.poll() is None:
+                process.kill()
+                process.wait()
+                killed += 1
+        time.sleep(0.02)
 
 
 def _tree(folder: Path, shared: Path) -> str:
@@ -138,8 +168,8 @@ def is_right(shared: Path, name: str) -> bool:
 
 def train(task_file: Path, shared: Path, seconds: float) -> None:
     """Stands where a task trains: sleeps, then seals bytes that follow from the address."""
-    parent_watch.hold()
     task = msgspec.json.decode(task_file.read_bytes(), type=WorkerTask)
+    parent_watch.hold(task.starter)
     Path(task.begun).touch()
     for name in task.entries:
         note = shared / "trained" / f"{uuid.uuid4().hex}.json"

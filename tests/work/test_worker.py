@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import random
 import signal
 import stat
 import subprocess
@@ -12,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from assay.core import schemas
@@ -165,26 +165,26 @@ def test_a_workers_folder_is_private(tmp_path: Path) -> None:
     assert process.wait(20) == 0 and not list(place.iterdir())
 
 
+def test_whoever_trains_ends_with_its_worker(tmp_path: Path) -> None:
+    """Also where that was killed before the process that trains looked for the first time."""
+    shared, (request,) = toy_requests.build(tmp_path, 1)
+    worker = run_request.Worker(request, shared, print)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    task = msgspec.structs.replace(run_request._task(worker, [0], tmp_path, [tmp_path, tmp_path]), starter=gone.pid)
+    (tmp_path / "task.json").write_bytes(schemas.encode(task))
+    command = [sys.executable, toy_requests.__file__, "train", str(tmp_path / "task.json"), str(shared), "0"]
+    assert subprocess.run(command).returncode == -signal.SIGKILL
+    assert not toy_requests.trainings(shared)
+
+
 @pytest.mark.extra
 @pytest.mark.kill
 def test_kills_at_any_moment_cost_time_alone(tmp_path: Path) -> None:
     """SIGKILL to workers, to what trains below them, in the middle of copying: the same bytes in the end."""
-    shared, requests = toy_requests.build(tmp_path, 6)
-    dice, kills, running = random.Random(7), 0, {}
-    while True:
-        left = [one for one in requests if not shared_entries.has(shared, one.entries[0], toy_requests.EVALUATED)]
-        running = {name: process for name, process in running.items() if process.poll() is None}
-        if not left and kills >= 10:
-            break
-        for one in left:
-            if one.id not in running and len(running) < 2:
-                running[one.id] = toy_requests.worker(shared, one.id, 0.05, lease=5)
-        time.sleep(dice.uniform(0, 0.6))
-        if running and kills < 10:
-            running[dice.choice(sorted(running))].kill()
-            kills += 1
-    done(list(running.values()))
-    assert all(toy_requests.is_right(shared, toy_requests.entry(number)) for number in range(6))
+    shared, requests = toy_requests.build(tmp_path, 3)
+    requests = toy_requests.under_fire(shared, requests, 8, seed=7, seconds=0.3)
+    assert all(toy_requests.is_right(shared, one.entries[0]) for one in requests)
     for spans in toy_requests.trainings(shared).values():
         ended = sorted(span for span in spans if span[1] < float("inf"))
         assert all(one[1] <= other[0] for one, other in itertools.pairwise(ended)), "two at once"

@@ -41,3 +41,4 @@ class WorkerTask(Record, frozen=True, kw_only=True):
     entries: list[str]
     examined: bool  # whether the doctor and the recorder look at these replicates
     begun: str  # file to make once training begins
+    starter: int  # number of the worker's process: whoever trains ends with it

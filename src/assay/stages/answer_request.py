@@ -20,7 +20,7 @@ from assay.replicates import assemble_measurement, replicate_cache
 from assay.replicates import train_and_eval_examples as samples
 from assay.replicates.assemble_measurement import NOBODY, Watch
 from assay.replicates.measure_request import training_code
-from assay.runtime import environment, files, library_fingerprint, stage_fingerprint, tracked_code_check
+from assay.runtime import environment, files, library_fingerprint, parent_watch, stage_fingerprint, tracked_code_check
 from assay.runtime.stage_setup import StageContext, start
 from assay.stages.context import packages
 from assay.stages.train_doctor import TrainDoctor
@@ -29,6 +29,7 @@ from assay.stages.train_recorder import TrainRecorder
 
 def main(root: Path, arguments: Sequence[str]) -> None:
     task = schemas.decode(files.read_bytes(Path(arguments[0])), WorkerTask, arguments[0])
+    parent_watch.hold(task.starter)  # a worker killed before this process looked would leave it training for nobody
     asked = task.measure
     ctx = start(root, "train")
     params = assemble_measurement.requested(asked, root)

@@ -8,6 +8,7 @@ covered: the process that trains (`stages.answer_request`), who starts workers (
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import tempfile
@@ -250,6 +251,7 @@ def _task(worker: Worker, todo: Sequence[int], place: Path, parts: Sequence[Path
         entries=[worker.entry(number) for number in todo],
         examined=request.first,
         begun=str(place / "begun"),
+        starter=os.getpid(),
     )
 
 

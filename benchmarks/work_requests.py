@@ -1,8 +1,10 @@
 """Requests for other machines: what one costs beside its training, workers on SLURM, and kills at random moments.
 
-    python benchmarks/requests.py overhead [--requests 10]
-    python benchmarks/requests.py kills [--kills 50] [--requests 8] [--seed 7]
-    python benchmarks/requests.py slurm [--requests 16] [--seconds 20]   # root, and Debian's packages of SLURM
+    python benchmarks/work_requests.py overhead [--requests 10]
+    python benchmarks/work_requests.py kills [--kills 50] [--requests 8] [--seed 7]
+    python benchmarks/work_requests.py slurm [--requests 16] [--seconds 20]
+
+The last needs root, and Debian's packages slurmctld, slurmd and slurm-client.
 
 Workers are real; what trains is a script that sleeps so long and then seals bytes that follow from the address.
 """
@@ -12,7 +14,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import random
 import statistics
 import sys
 import tempfile
@@ -45,31 +46,13 @@ def overhead(folder: Path, count: int) -> None:
 def kills(folder: Path, wanted: int, count: int, seed: int) -> None:
     """SIGKILL to workers at random moments until `wanted` were killed and all is sealed."""
     shared, requests = toy_requests.build(folder, count)
-    dice, killed, running = random.Random(seed), 0, {}
     began = time.monotonic()
-    while True:
-        left = [one for one in requests if shared_entries.missing(shared, one.entries, toy_requests.EVALUATED)]
-        running = {name: process for name, process in running.items() if process.poll() is None}
-        if not left and killed >= wanted:
-            break
-        if not left:  # all is sealed before all kills were made: more replicates of the same
-            first = sum(len(one.numbers) for one in requests)
-            requests += toy_requests.more(shared, requests[0], first, count)
-            continue
-        for one in left:
-            if one.id not in running and len(running) < 2:
-                running[one.id] = toy_requests.worker(shared, one.id, 0.2, lease=10)
-        time.sleep(dice.uniform(0, 3))
-        if running and killed < wanted:
-            running[dice.choice(sorted(running))].kill()
-            killed += 1
-    for process in running.values():
-        process.wait()
+    requests = toy_requests.under_fire(shared, requests, wanted, seed, seconds=1)
     names = [name for one in requests for name in one.entries]
     right = sum(toy_requests.is_right(shared, name) for name in names)
     spans = toy_requests.trainings(shared)
     ended = sum(span[1] < float("inf") for each in spans.values() for span in each)
-    print(f"{killed} kills, {len(names)} replicates: {right} have their bytes, {ended} trainings ended,")
+    print(f"{wanted} kills, {len(names)} replicates: {right} have their bytes, {ended} trainings ended,")
     print(f"{sum(map(len, spans.values())) - ended} were cut short; {time.monotonic() - began:.0f} s; seed {seed}")
     print(f"leases left: {len(shared_files.names(shared / 'leases'))}, unequal: {len(shared_entries.unequal(shared))}")
 
