@@ -1,7 +1,7 @@
 """Contracts on a loss by outputs that are known to be right or wrong, and on the first losses themselves.
 
-Covers: losses that are not finite at the start, that like wrong outputs better, that want probabilities, and that divide
-by an output which may be 0. Not covered: logits (`loss_alone_checks`), ranges of last activations (`target_checks`).
+Covers: losses that are not finite at the start, that like wrong outputs better, that want probabilities, that divide by
+an output which may be 0. Not covered: logits (`loss_alone_checks`), ranges of last activations (`target_checks`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from assay.doctor import tensor_tree
-from assay.doctor.loss_alone_checks import Alone, alone
+from assay.doctor.loss_alone_checks import Alone, alone, of_logits
 from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, Subject
 
@@ -105,6 +105,8 @@ def wants_probabilities(subject: Subject) -> list[Problem]:
     beyond = ((given.output < -0.01) | (given.output > 1.01)).float().mean()
     if float(beyond) < BEYOND:
         return []
+    if of_logits(given):
+        raise NotApplicableError("a number added to all outputs changes nothing: the loss wants logits")
     perfect, even = given.values(shares), given.values(torch.full_like(shares, 0.5))
     outside = given.values((1 + OUTSIDE) * shares - OUTSIDE)
     if not all(map(math.isfinite, (perfect, even, outside))) or even <= perfect:
@@ -177,6 +179,6 @@ def _columns(output: Tensor) -> Iterator[tuple[tuple[slice, int] | slice, str]]:
 CONTRACTS = (
     Contract("first-loss-finite", "modes-layers", 79, first_losses),
     Contract("loss-likes-wrong", "loss-contract", 89, likes_wrong),
-    Contract("loss-wants-probabilities", "loss-contract", 90, wants_probabilities),
+    Contract("loss-wants-probabilities", "loss-contract", 90, wants_probabilities, "warning"),
     Contract("loss-divides", "loss-contract", 90, divides_by_output),
 )

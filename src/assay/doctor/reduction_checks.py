@@ -24,7 +24,11 @@ def terms_alike(subject: Subject) -> list[Problem]:
         tensor_tree.mapped(lambda one, at=at: one.narrow(0, at, size // 2) if one.ndim else one, subject.batch)
         for at in (0, size // 2)
     ]
-    whole, *parts = (_terms(subject, one) for one in (subject.batch, *halves))
+    whole = _terms(subject, subject.batch)
+    try:
+        parts = [_terms(subject, one) for one in halves]
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise NotApplicableError(f"half a batch does not fit ({type(error).__name__})") from error
     if len(whole) < 2 or any(len(one) != len(whole) for one in parts):
         raise NotApplicableError("the loss is not a sum of several terms")
     kinds = [_kind(*each) for each in zip(whole, *parts, strict=True)]
