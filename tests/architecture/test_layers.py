@@ -25,7 +25,7 @@ LOOKUPS = {
     "src/assay/data/data_card.py",
     "src/assay/data_trust/cleanlab_package.py",
     "src/assay/data_trust/example_vectors.py",
-    "src/assay/data_trust/label_sources.py",
+    "src/assay/data_trust/suspected_labels.py",
     "src/assay/data/prepared_sources.py",
     "src/assay/data/storage.py",
     "src/assay/runtime/supervised_process.py",
@@ -36,6 +36,8 @@ LOOKUPS = {
     "src/assay/project_setup/guess_columns.py",
     "src/assay/serving/predict.py",
     "src/assay/search/generations.py",
+    "src/assay/work/engines.py",
+    "src/assay/stages/answer_request.py",
     "src/assay/serving/raw_examples.py",
     "src/assay/stages/warm_candidate_cache.py",
     "src/assay/stages/measure.py",
@@ -43,8 +45,8 @@ LOOKUPS = {
     "src/assay/stages/show_examples.py",
     "src/assay/stages/train_doctor.py",
     "src/assay/training/loop_watch.py",
-    "src/assay/training/recorded_lanes.py",
-    "src/assay/training/recorded_loop.py",
+    "src/assay/training/recorder_beside_lanes.py",
+    "src/assay/training/recorder_beside_loop.py",
 }
 LONGEST_FILE = 350  # lines
 LONGEST_FUNCTION = 60  # lines without the docstring

@@ -1,7 +1,7 @@
 """Confirmation and test part, the third and fourth step of `assay accept`: both arms on seeds that chose nothing.
 
-What is about to be seen is in the ledger before it is. Not covered: training (`strategies.confirmation_run`), prices
-and seeds (`strategies.confirmation_attempt`).
+What is about to be seen is in the ledger before it is. Not covered: training (`acceptance.confirmation_run`), prices
+and seeds (`acceptance.confirmation_attempt`).
 """
 
 from __future__ import annotations
@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from assay.acceptance import confirmation_attempt, earlier_attempts
+from assay.acceptance.confirmation_attempt import Attempt, Idea
+from assay.acceptance.confirmation_run import Confirmation, rows
+from assay.acceptance.write_tags import write
 from assay.baseline.accepted_strategy import FLOOR
-from assay.commands import accept_alpha_check, accept_references
-from assay.commands.accept_admission import Admitted
+from assay.commands import accept_alpha_check, accept_reference_values
 from assay.commands.accept_checks import FIRST
+from assay.commands.accept_eligibility import Admitted
 from assay.commands.accept_evidence import settled
 from assay.commands.accept_tree import Regenerated
 from assay.core import params_yaml, sanitize_output
@@ -20,10 +24,6 @@ from assay.core.errors import GateError
 from assay.history import look_ledger
 from assay.runtime import dvc_yaml
 from assay.stats import confirmation_rule
-from assay.strategies import confirmation_attempt, earlier_attempts
-from assay.strategies.confirmation_attempt import Attempt, Idea
-from assay.strategies.confirmation_run import Confirmation, rows
-from assay.strategies.write_tags import write
 from assay.tags.strategy_events import Attempted, RecordedComparison, Score
 
 Say = Callable[[str], None]
@@ -87,12 +87,13 @@ def confirm(tree: Regenerated, say: Say) -> Confirmed:
     new = measuring.candidate()
     old = None if named.name == FLOOR else measuring.baseline(named, say)
     recorded = tree.metrics, named.name, tree.version
-    text, fresh, passed = settled(measuring, new, old, recorded, attempt.entry, wanted.options.allow)
+    fitted = measuring.floor(new) if named.name == FLOOR and new.arm.overlap is not None else None
+    text, fresh, passed = settled(measuring, new, old or fitted, recorded, attempt.entry, wanted.options.allow)
     confirmation_attempt.end(root, attempt, fresh.verdict, passed)
     say(text)
     if not passed:
         _record(tree, attempt, fresh)
-    groups = [("candidate", new), *([("baseline", old)] if old else [])]
+    groups = [("candidate", new), *([("baseline", old)] if old else []), *([("floor", fitted)] if fitted else [])]
     table = rows(groups, measuring.metric.name, attempt.seeds.purpose)
     return Confirmed(tree, attempt, measuring, fresh, table, text)
 
@@ -104,7 +105,7 @@ def open_test_part(found: Confirmed, say: Say) -> OpenedTestPart | None:
     say("opening the sealed test part")
     confirmation_attempt.opening(found.tree.admitted.candidate.layout.root, found.attempt)
     tested = found.measuring.candidate("test")
-    said = list(accept_references.lines(found.measuring, tested))
+    said = list(accept_reference_values.lines(found.measuring, tested))
     for line in said:
         say(line)
     return OpenedTestPart(tested.score, said)
@@ -124,6 +125,7 @@ def _idea(admitted: Admitted, names: confirmation_attempt.Names) -> Idea:
         asked=wanted.options.replicates or (asked.replicates if FIRST in wanted.options.allow else None),
         test=asked.judge.test,
         pairs=confirmation_attempt.recorded_pairs(wanted.layout.root, wanted.tried.commit, asked.metric.name),
+        overlap=confirmation_attempt.recorded_overlap(wanted.layout.root, wanted.tried.commit),
     )
 
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.baseline import accepted_strategy
-from assay.commands import batch_size_rates, measured_before, rates_decay, scratch_experiment
+from assay.commands import batch_size_rates, measured_before, rates_early_decay, scratch_experiment
 from assay.commands.experiment_grid import Wanted
 from assay.commands.sweep import Sweep, sweep
-from assay.core import params_yaml
+from assay.core import params_yaml, variation
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params, Train
 from assay.core.paths import ProjectPaths
@@ -76,6 +76,7 @@ def rates(
         raise UsageError(
             "a script's trainings cannot be cut short from outside", hint="assay sweep -S lr=1e-3,3e-3,1e-2"
         )
+    variation.refuse_splits(asked.vary, "assay rates", "trains lanes on one training part")
     tried = spaced(*(span or (asked.lr * SPAN[0], asked.lr * SPAN[1])))
     epochs, sample = short(asked)
     settings = [{"lr": rate, "replicates": SEEDS, **shortened(asked)} for rate in tried]
@@ -93,7 +94,7 @@ def rates(
             allowed="rates that train",
             hint="assay rates --from LOW --to HIGH, or assay doctor",
         )
-    notes = (rates_decay.line(layout, asked), batch_size_rates.note_since(layout, accepted, asked))
+    notes = (rates_early_decay.line(layout, asked), batch_size_rates.note_since(layout, accepted, asked))
     theirs = batch_size_rates.params_at(layout, accepted, asked.profile)
     return RateTest(asked.lr, epochs, sample, found, theirs.lr if theirs else None, tuple(filter(None, notes)))
 

@@ -13,11 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from assay.acceptance.confirmation_run import fresh_seeds
+from assay.acceptance.earlier_attempts import next_sequence
+from assay.acceptance.write_tags import check_identity, write
 from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
 from assay.commands import check_evaluation_setup
 from assay.commands.baseline_staleness import AskedBaseline, record
 from assay.commands.rebaseline_plan import INFER, SCORE, TRAIN, RebaselinePlan, plan
-from assay.core import params_yaml, schemas
+from assay.core import params_yaml, schemas, variation
 from assay.core.errors import IncomparableError, UsageError
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Environment
@@ -32,9 +35,6 @@ from assay.runtime.dvc_cli import DVC
 from assay.runtime.stage_setup import StageContext
 from assay.scratch.dvc_repro import last
 from assay.scratch.scratch_repo import failed, run
-from assay.strategies.confirmation_run import fresh_seeds
-from assay.strategies.earlier_attempts import next_sequence
-from assay.strategies.write_tags import check_identity, write
 from assay.tags.strategy_events import NO_EVIDENCE, Remeasured, UnverifiableError
 
 Say = Callable[[str], None]
@@ -68,6 +68,10 @@ def rebaseline(start: Path, say: Say) -> RebaselineResult:
     again = "each run measures its baseline under today's ruler where that is another one"
     script_source.refuse(layout.root, again, "dvc exp run, or dvc repro -f -s baseline for the same seeds once more")
     asked = params_yaml.resolved(dvc_yaml.parameters(layout.root))
+    why = (
+        "draws replicates for the baseline alone, which shares each split with the candidate: dvc exp run measures both"
+    )
+    variation.refuse_splits(asked.vary, "assay rebaseline", why)
     if asked.baseline == FLOOR:
         raise UsageError(
             "the baseline is the floor, which every run measures again", hint="assay accept EXPERIMENT NAME"

@@ -14,7 +14,7 @@ from typing import Any
 
 from assay.changes import strategy_content
 from assay.commands import experiment_grid
-from assay.core import ast_normal_form, params_yaml, search_section
+from assay.core import ast_normal_form, params_yaml, search_section, variation
 from assay.core.errors import AssayError, UsageError
 from assay.core.json_encoding import json_form
 from assay.core.params_yaml import Params, Train
@@ -98,6 +98,7 @@ def setup(layout: ProjectPaths, name: str, settings: int | None, sampler: str) -
         plan = replace(plan, settings=settings)
     content = dvc_yaml.parameters_at(layout.root, "HEAD") or b""
     asked = params_yaml.resolved(content)
+    variation.refuse_splits(asked.vary, "assay search", "scores all settings on one validation part")
     known = _parameters(asked)
     for one in plan.space.keys:
         _check_key(one, known, asked, plan)

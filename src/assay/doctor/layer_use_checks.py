@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from assay.doctor import rehearsal, tensor_tree
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.layer_checks import DROPOUTS
 from assay.doctor.operation_trace import placed
-from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, Subject
 
 #: operations that only look at an output in another shape or type

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from assay.doctor import rehearsal, tensor_tree
-from assay.doctor.problem import Contract, Problem
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.rehearsal import Adam, OutputLosses, Rehearsed
 from assay.doctor.rehearsal_checks import NOTHING, SOURCE, reach_of
 from assay.doctor.subject import NotApplicableError, NotRunError, Subject

@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, SubsetRandomSampler
 
 from assay.doctor import tensor_tree
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.data_checks import FEWEST, target_numbers
+from assay.doctor.data_part_checks import Table, table_of_inputs
 from assay.doctor.example_draws import input_and_target
-from assay.doctor.part_checks import Table, table_of_inputs
-from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, Subject
 
 #: factor of the spread, and distance of the means in spreads, of targets that were prepared otherwise

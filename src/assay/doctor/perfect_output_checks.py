@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from assay.doctor import tensor_tree
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.loss_alone_checks import Alone, alone, of_logits
-from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, Subject
 
 #: fewest values of targets that are no classes

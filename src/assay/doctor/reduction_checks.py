@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from assay.doctor import operation_trace, tensor_tree
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.loss_term_checks import terms_of
-from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, Subject
 
 #: how near to 1 or 2 a term of the whole batch lies in terms of its halves: a mean, a sum

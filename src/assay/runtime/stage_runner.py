@@ -46,9 +46,13 @@ STAGES = {
     "check_run": "assay.stages.check_run",
     "examine_task": "assay.stages.examine_task",
     "show_examples": "assay.stages.show_examples",
-    "climb_ladder": "assay.stages.climb_ladder",
+    "debugging_ladder": "assay.stages.debugging_ladder",
     "record_net": "assay.stages.record_net",
+    "plan_requests": "assay.stages.plan_requests",
+    "answer_request": "assay.stages.answer_request",
+    "serve_requests": "assay.stages.serve_requests",
     "measure_settings": "assay.stages.measure_settings",
+    "replicate_rank": "assay.stages.replicate_rank",
 }
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay.runtime import masked_log
+from assay.runtime import redacted_log
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 #: exit code that is told where the supervisor itself was killed
@@ -39,6 +39,7 @@ class CommandLine:
     folder: Path
     environment: Mapping[str, str]
     log: Path
+    core: int | None = None  # that it is pinned to
 
 
 class SupervisedCommand:
@@ -48,6 +49,7 @@ class SupervisedCommand:
         reading, writing = os.pipe()
         command.log.parent.mkdir(parents=True, exist_ok=True)
         line = [sys.executable, "-I", "-S", str(_SUPERVISOR), str(writing), command.line]
+        line += [] if command.core is None else [str(command.core)]
         try:
             self._process = subprocess.Popen(
                 line,
@@ -62,10 +64,10 @@ class SupervisedCommand:
         finally:
             os.close(writing)
         self._report = reading
-        hidden = masked_log.secrets(command.environment)
+        hidden = redacted_log.secrets(command.environment)
         assert self._process.stdout is not None
         copying = (self._process.stdout, command.log, hidden)
-        self._copier = threading.Thread(target=masked_log.copy, args=copying, daemon=True)
+        self._copier = threading.Thread(target=redacted_log.copy, args=copying, daemon=True)
         self._copier.start()
 
     def wait(self, timeout: float | None = None) -> CommandEnd:

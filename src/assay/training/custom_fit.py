@@ -26,13 +26,13 @@ from assay.core.params_yaml import Params
 from assay.core.schemas import PREDICTIONS, Divergence, Note
 from assay.data.storage import Examples
 from assay.replicates.replicate_result import OWN_LOOP, Outcome, Point
-from assay.training import batches, loop_data, loop_predictions, random_streams, recorded_lanes, task_interface
+from assay.training import batches, loop_data, loop_predictions, random_streams, recorder_beside_lanes, task_interface
 from assay.training.example_inputs import DecodeCache
 from assay.training.loop_data import LoopData, LoopParts
 from assay.training.loop_log import LoopLog
 from assay.training.loop_predictions import LoopPredictor
 from assay.training.random_streams import Streams
-from assay.training.recorded_loop import RecordedLoop
+from assay.training.recorder_beside_loop import RecordedLoop
 from assay.training.task_interface import Task
 from assay.training.training_spec import Recording
 
@@ -55,6 +55,8 @@ class LoopRun:
     tell: Callable[[Point], None] = lambda _point: None
     note: Callable[[Note], None] = lambda _note: None
     recording: Recording | None = None
+    rank: int = 0  # among the processes that train this replicate together
+    world_size: int = 1
 
     @property
     def given(self) -> dict[str, Any]:
@@ -80,7 +82,7 @@ def fit(run: LoopRun) -> Outcome:
     """Train and predict. fit() sees the training part alone, what it returns sees inputs alone."""
     if is_older_form(run.task):
         outcome = _fit_older(run)
-        outcome.recorded = recorded_lanes.impossible(OLDER) if run.recording is not None else b""
+        outcome.recorded = recorder_beside_lanes.impossible(OLDER) if run.recording is not None else b""
         return outcome
     parts = loop_data.parts(run.task, run.params, run.train, run.evaluated, run.cache)
     data = _data(run, parts)
@@ -101,6 +103,13 @@ def fit(run: LoopRun) -> Outcome:
     outcome = _outcome(run, ended - started, predicted, kept, (ended - began) / len(run.evaluated))
     outcome.recorded = recorded.taken(made, parts, predicted, run.task.score is not None, run.streams.display)
     return outcome
+
+
+def assist(run: LoopRun) -> None:
+    """Train beside the process of rank 0: what fit() returns here, and what it logs, is not looked at."""
+    parts = loop_data.parts(run.task, run.params, run.train, run.evaluated, run.cache)
+    _seed(run)
+    _called(run, _data(run, parts), run.streams.display, LoopLog(run.tell, run.remark))
 
 
 def _seed(run: LoopRun) -> None:
@@ -133,6 +142,8 @@ def _data(run: LoopRun, parts: LoopParts) -> LoopData:
         classes=run.train.classes,
         outputs=batches.outputs(run.train),
         shape=parts.shape,
+        rank=run.rank,
+        world_size=run.world_size,
         _held=parts.holdout,
         _place=run.device,
     )
