@@ -18,7 +18,7 @@ from assay.doctor import rehearsal, tensor_tree
 from assay.doctor.check_results import Contract, Problem
 from assay.doctor.rehearsal import Adam, OutputLosses, Rehearsed
 from assay.doctor.rehearsal_checks import NOTHING, SOURCE, reach_of
-from assay.doctor.subject import NotApplicableError, NotRunError, Subject
+from assay.doctor.subject import NotApplicableError, Subject
 
 #: rate of the doctor's own Adam beside
 RATE = 1e-2
@@ -70,7 +70,7 @@ def _too_large(subject: Subject, reach: OutputLosses, own: Rehearsed) -> list[Pr
 def _too_small(subject: Subject, reach: OutputLosses, own: Rehearsed) -> list[Problem]:
     planned = subject.planned_steps
     if planned is None:
-        raise NotRunError("planned_steps was not given: a long run may get there")
+        raise NotApplicableError("planned_steps was not given: a long run may get there")
     pace = _pace(own, reach) * max(planned / len(own.losses), 1) * _schedule_ahead(subject, len(own.losses))
     if pace > NOTHING:
         return []
