@@ -14,7 +14,7 @@ import math
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -26,6 +26,7 @@ from doctor_blind_static_1 import STATIC, Static
 
 from assay.doctor import examine, watch
 
+Faults = Mapping[str, Any]
 Said = list[Any]
 """Failed errors and warnings of one report, in its order."""
 
@@ -163,6 +164,8 @@ def trained(program: Program) -> float:
             loss = program.loss(output, target)
             program.optimizer.zero_grad()
             loss.backward()
+            if program.clip is not None:
+                torch.nn.utils.clip_grad_norm_(program.model.parameters(), program.clip)
             program.optimizer.step()
             if program.scheduler_unit == "step":
                 program.scheduler.step()
@@ -202,9 +205,9 @@ def show(title: str, outcomes: list[Outcome], seconds: float) -> None:
         print(each.line())
 
 
-def harm(only: list[str], seeds: int) -> None:
+def harm(static: Faults, loops: Faults, only: list[str], seeds: int) -> None:
     print("\n| fault | twin, faulty | twin better |\n| --- | --- | --- |")
-    for score, faults in ((static_scores, STATIC), (loop_scores, LOOPS)):
+    for score, faults in ((static_scores, static), (loop_scores, loops)):
         for name, fault in faults.items():
             if only and name not in only:
                 continue
@@ -214,8 +217,9 @@ def harm(only: list[str], seeds: int) -> None:
             print(f"| {name} | {words} | {better} of {seeds} |", flush=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def run(what: str | None, static: Faults, loops: Faults) -> None:
+    """The command line of a round."""
+    parser = argparse.ArgumentParser(description=what, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--part", choices=("static", "short", "loops", "harm"), help="one part alone")
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME")
@@ -225,10 +229,10 @@ def main() -> None:
     chosen = [given.part] if given.part else ["static", "short", "loops"]
     for part in chosen:
         if part == "harm":
-            harm(given.only, given.seeds)
+            harm(static, loops, given.only, given.seeds)
             continue
         start, outcomes = time.process_time(), []
-        for name, fault in (LOOPS if part == "loops" else STATIC).items():
+        for name, fault in (loops if part == "loops" else static).items():
             if given.only and name not in given.only:
                 continue
             if isinstance(fault, LoopFault):
@@ -241,4 +245,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, STATIC, LOOPS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -51,9 +52,8 @@ class LoopFault:
     @property
     def places(self) -> set[str]:
         lines, first = inspect.getsourcelines(self.faulty)
-        return {
-            f"doctor_blind_loops_1.py:{first + k}" for k, line in enumerate(lines) if line.rstrip().endswith("# place")
-        }
+        file = Path(inspect.getfile(self.faulty)).name
+        return {f"{file}:{first + k}" for k, line in enumerate(lines) if line.rstrip().endswith("# place")}
 
 
 def plain(program: Program) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from assay.doctor import examine, initial_loss_checks, rehearsal_checks, unit_checks
+from assay.doctor import examine, initial_loss_checks, pace_checks, rehearsal_checks, unit_checks
 from assay.doctor.check_results import Contract
 from assay.doctor.examine import CHECKS, looked
 from support.doctor_healthy_third import PROGRAMS
@@ -20,7 +20,7 @@ from support.doctor_healthy_third import PROGRAMS
 GUESSED = {"target_before_the_index"}
 #: reasons of checks that do not run by rule
 LEFT = ("the budget of", "a rehearsal of a part of the planned run")
-REHEARSED = (*initial_loss_checks.CHECKS, *rehearsal_checks.CHECKS, *unit_checks.CHECKS)
+REHEARSED = (*initial_loss_checks.CHECKS, *pace_checks.CHECKS, *rehearsal_checks.CHECKS, *unit_checks.CHECKS)
 FIRST = list(PROGRAMS)[::10]
 #: on which each check stands alone
 THREE = ("zero_gamma_residual_net", "warm_up_from_zero", "encoder_with_padding")

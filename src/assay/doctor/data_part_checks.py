@@ -32,6 +32,8 @@ UNKNOWN = 3
 LEFT_OUT = 20
 #: factor between the spreads of training and validation columns that preparation makes, and what folds may differ by
 SPREAD, FOLDS = 2.0, 1.25
+#: share of a column that one number at its end has, and its distance in spreads of the others
+REPEATS, OUTSIDE = 0.02, 8.0
 #: columns from which a median says something
 FEWEST_COLUMNS = 4
 
@@ -54,6 +56,30 @@ def sentinels(subject: Subject) -> list[Problem]:
                     next_step="fill it from training rows, and add a column that says where it was missing",
                 )
             ]
+    return _standardised_sentinel(table)
+
+
+def _standardised_sentinel(table: Table) -> list[Problem]:
+    """One number that repeats at the end of a column, far from all others: a sentinel that was scaled with them."""
+    for column, values in enumerate(table.T):
+        kinds, counts = np.unique(values[np.isfinite(values)], return_counts=True)
+        if len(kinds) < FEWEST:
+            continue
+        for end, next_to, others in ((0, 1, slice(1, None)), (-1, -2, slice(None, -1))):
+            share = counts[end] / len(values)
+            gap, spread = abs(kinds[end] - kinds[next_to]), np.repeat(kinds[others], counts[others]).std()
+            if share >= REPEATS and counts[end] >= 3 and gap > OUTSIDE * spread and counts[others].max() < counts[end]:
+                return [
+                    Problem(
+                        places=["train_loader inputs"],
+                        reason=f"column {column} holds one number again and again, far from all others: what is missing"
+                        " was a number when the column was scaled",
+                        measured=f"{kinds[end]:.3g} in {100 * share:.0f} %, {gap / max(spread, 1e-300):.0f} standard "
+                        "deviations of the others away from them",
+                        threshold=f"{OUTSIDE:g}",
+                        next_step="fill it from training rows before means are counted, and say where it was missing",
+                    )
+                ]
     return []
 
 

@@ -205,7 +205,7 @@ def floor(subject: Subject) -> list[Problem]:
     against = given.values(-SIZES[-1] * signs)
     if not all(map(math.isfinite, (zero, against, *costs))):
         raise NotApplicableError("the loss of zero outputs, or of perfect ones, is not finite")
-    if min(costs) > zero + 1e-6 * abs(zero) and against < zero - max(abs(zero), 1.0) and _of_logits(given):
+    if min(costs) > zero + 1e-6 * abs(zero) and against < zero - max(abs(zero), 1.0) and of_logits(given):
         return [
             Problem(
                 places=["loss"],
@@ -231,7 +231,7 @@ def floor(subject: Subject) -> list[Problem]:
     ]
 
 
-def _of_logits(given: Alone) -> bool:
+def of_logits(given: Alone) -> bool:
     """Whether a number added to all outputs changes nothing, as behind a softmax."""
     one, other = (given.values(given.output + shift) for shift in (0.0, 3.0))
     return math.isclose(one, other, rel_tol=1e-4, abs_tol=1e-6)

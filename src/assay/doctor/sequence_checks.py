@@ -33,12 +33,12 @@ def order_ignored(subject: Subject) -> list[Problem]:
         raise NotApplicableError("outputs do not depend on the sequences")
     if _moves(subject, base, sequences, sequences[:, order]):
         return []
-    said = _nothing_learned(subject)
+    said = _places_unused(subject, sequences.shape[1]) or _nothing_learned(subject)
     return [
         Problem(
             places=["model"],
             reason="the output stays when the steps of a sequence change places: their order is not used"
-            + (", and nothing is learned" if said else ""),
+            + (", against what the model has or learns" if said else ""),
             measured=said or "no change for steps in another order",
             threshold="a change",
             next_step="add embeddings of positions, or a recurrent layer or convolution, where order matters",
@@ -61,6 +61,22 @@ def _moves(subject: Subject, base: list[Tensor], own: Tensor, other: Tensor) -> 
     batch = tensor_tree.mapped(lambda one: other.contiguous() if one is own else one, subject.batch)
     pairs = zip(base, subject.outputs(batch), strict=True)
     return any(float((one - two).abs().max()) > MOVED * (float(one.abs().max()) + 1e-12) for one, two in pairs)
+
+
+def _places_unused(subject: Subject, length: int) -> str:
+    """A parameter as long as a sequence, or longer, that no batch uses, as one of places; '' where there is none."""
+    subject.model.train()
+    names = [(name, one) for name, one in subject.trained if one.ndim >= 2 and length in _lengths(one, length)]
+    left = {name for name, _ in names}
+    for seed, batch in enumerate(subject.train.batches):
+        gradients = subject.gradients(batch, [one for _, one in names], seed) if names else []
+        left -= {name for (name, _), gradient in zip(names, gradients, strict=True) if gradient is not None}
+    return f"no change for steps in another order, and {min(left)} is never used" if left else ""
+
+
+def _lengths(parameter: Tensor, length: int) -> tuple[int, ...]:
+    """Its sizes but the last, those that are larger than a sequence as long as one."""
+    return tuple(min(size, length) for size in parameter.shape[:-1])
 
 
 def _nothing_learned(subject: Subject) -> str:

@@ -106,6 +106,19 @@ class Subject:
         self._state.put_back()
         seed_all()
 
+    @contextmanager
+    def started(self, change: Callable[[nn.Module], None]) -> Iterator[None]:
+        """While the block runs, `reset` puts back what `change` makes of the model's first state."""
+        first = self._state
+        self.reset()
+        try:
+            change(self.model)
+            self._state = ModuleState(self.model)
+            yield
+        finally:
+            self._state = first
+            self.reset()
+
     @cached_property
     def plain(self) -> nn.Module:
         """The user's own model, out of what `torch.compile` puts around it."""
