@@ -128,6 +128,23 @@ def parsed(files: Mapping[str, bytes]) -> RecordedSearch:
     return RecordedSearch(terms, generations, finished, use, damaged)
 
 
+def apart(ours: Mapping[str, bytes], theirs: Mapping[str, bytes]) -> str:
+    """Why the files of two refs are not records of one search, in words; "" where they are, as far as either went.
+
+    Scores may differ: the same setting was trained in both. Damaged files count as none.
+    """
+    one, other = parsed(ours), parsed(theirs)
+    if one.terms is not None and other.terms is not None:
+        names = [
+            name for name in SearchTerms.__struct_fields__ if getattr(one.terms, name) != getattr(other.terms, name)
+        ]
+        if names:
+            return f"their {names[0].replace('_', ' ')} differs"
+    asked = {record.number: record for record in one.generations}
+    strange = [record.number for record in other.generations if asked.get(record.number, record) != record]
+    return f"generation {strange[0]} differs" if strange else ""
+
+
 def add_terms(home: Path, name: str, terms: SearchTerms) -> None:
     _add(home, name, TERMS, terms)
 
