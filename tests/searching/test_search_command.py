@@ -9,9 +9,10 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from assay.commands import search_setup
+from assay.commands import check, search_problems, search_setup
 from assay.commands.search import SearchBudget, search, state_of
 from assay.core.errors import AssayError, UsageError
+from assay.core.params_yaml import load
 from assay.core.paths import ProjectPaths
 from assay.history import search_records
 from assay.history.search_records import AskedGeneration, AskedSetting, FinishedSetting
@@ -70,6 +71,12 @@ def finish(layout: ProjectPaths, settings: int, name: str = "search", flat: bool
         ("{train.epochs: {int: [0, 9]}}", "search.space.train.epochs: no run takes train.epochs=0"),
         ("{train.optimizer: {choice: [adam, lion]}}", "no run takes train.optimizer=lion"),
         ("{seed: {int: [1, 9]}}", "search.space.seed is no parameter of HEAD"),
+        (
+            "{train.beta1: {float: [0.8, 0.99]}, train.optimizer: {choice: [adam, sgd, adamw]}}",
+            "search.space.train.beta1: no run takes train.beta1=0.8 with train.optimizer=sgd: params.yaml has"
+            " train.beta1, and train.optimizer is sgd; allowed: train.beta1 where it is read;"
+            " next: add when: train.optimizer=adam,adamw to it",
+        ),
         ("{}", "search.space is empty"),
     ],
 )
@@ -77,6 +84,35 @@ def test_what_the_project_does_not_take_is_refused(fresh: Project, space: str, s
     with pytest.raises(AssayError) as refused:
         search_setup.setup(with_space(fresh, space), "search", None, "auto")
     assert said in refused.value.sentence
+
+
+def test_a_choice_may_need_another_key_of_the_space(fresh: Project) -> None:
+    """A schedule of steps has no meaning without their length, which is there where the schedule is."""
+    space = "{train.schedule: {choice: [constant, step]}, train.step_epochs: {int: [1, 3], when: schedule=step}}"
+    assert search_setup.setup(with_space(fresh, space), "search", None, "auto").own == {"train.schedule": "constant"}
+
+
+def test_check_says_everything_that_a_search_would_refuse(fresh: Project) -> None:
+    def found() -> list[str]:
+        layout = ProjectPaths(fresh.root)
+        return [one.sentence for one in search_problems.of_section(layout, load(fresh.read("params.yaml")).search)]
+
+    before = fresh.read("params.yaml")
+    with_space(fresh, "{lr: {log: [0, 1]}, model.dropout: {float: [1, 1]}, train.epochs: [1, 2]}", "objectives: [a, b]")
+    assert [one.split("; ")[0] for one in found()] == [
+        "params.yaml: search.objectives asks for an objective",
+        "params.yaml: search.space.lr.log begins at 0, and no logarithm does",
+        "params.yaml: search.space.model.dropout.float is [1, 1]",
+        "params.yaml: search.space.train.epochs is [1, 2]",
+    ]
+    (fresh.root / "params.yaml").write_text(before)
+    with_space(fresh, "{lr: {log: [1e-3, 1]}, train.momentum: {float: [0, 0.9]}, depth: {int: [1, 2]}}")
+    told = [one.sentence for one in dict(check._looks(fresh.root))["search"]()]
+    assert told == found() and len(told) == 2
+    assert "train.momentum is not read by adam" in told[0] and "depth is no parameter of HEAD" in told[1]
+    (fresh.root / "params.yaml").write_text(before)
+    with_space(fresh)
+    assert found() == []
 
 
 def test_more_refusals(fresh: Project) -> None:

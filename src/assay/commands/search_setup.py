@@ -1,25 +1,24 @@
 """What `assay search` is asked for, checked before anything trains: the space against the project, where it starts.
 
-Covers: keys that are no parameters or that nothing reads, values that no run takes, HEAD's own setting, settings of
-experiments that lie inside. Not covered: reading the section (`core.search_section`), running it (`commands.search`).
+Covers: HEAD's own setting, settings that were measured before and lie inside. Not covered: reading the section
+(`core.search_section`), what the strategy does not take of it (`commands.search_problems`), running it
+(`commands.search`).
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from assay.changes import strategy_content
-from assay.commands import experiment_grid
+from assay.commands import search_problems
 from assay.core import ast_normal_form, params_yaml, search_section
 from assay.core.errors import AssayError, UsageError
-from assay.core.json_encoding import json_form
-from assay.core.params_yaml import Params, Train
+from assay.core.params_yaml import Params
 from assay.core.paths import PARAMS, REPLICATES, ProjectPaths
-from assay.core.search_space import SearchKey, SearchPlan, Setting, same, written
+from assay.core.search_space import SearchPlan, Setting, same
 from assay.history import metrics_json, replicates_csv
 from assay.history.experiments import Experiment, read
 from assay.history.search_records import RecordedSearch, SearchTerms
@@ -98,12 +97,9 @@ def setup(layout: ProjectPaths, name: str, settings: int | None, sampler: str) -
         plan = replace(plan, settings=settings)
     content = dvc_yaml.parameters_at(layout.root, "HEAD") or b""
     asked = params_yaml.resolved(content)
-    known = _parameters(asked)
-    for one in plan.space.keys:
-        _check_key(one, known, asked, plan)
-    experiment_grid.check_settings(layout, [f"{one.key}=" for one in plan.space.keys])
-    experiment_grid.check_profile(asked, [f"{one.key}=" for one in plan.space.keys])
-    _check_values(content, plan)
+    for error in search_problems.problems(layout, content, plan):
+        raise error
+    known = search_problems.parameters(asked)
     own = plan.space.within(known)
     rest = {key: value for key, value in known.items() if key not in {one.key for one in plan.space.keys}}
     root = plan.seed if plan.seed is not None else asked.seed
@@ -125,7 +121,7 @@ def setup(layout: ProjectPaths, name: str, settings: int | None, sampler: str) -
 def starts(made: SearchSetup) -> list[Setting]:
     """HEAD's own setting, then those of experiments that lie in the space and have all else as HEAD, best first."""
     keys = {one.key for one in made.plan.space.keys}
-    rest = {key: value for key, value in _parameters(made.asked).items() if key not in keys}
+    rest = {key: value for key, value in search_problems.parameters(made.asked).items() if key not in keys}
     found: list[tuple[float, Setting]] = []
     for one in read(made.layout.root).experiments:
         values, value = _of_experiment(made, one), _value(made.layout.root, one, made.asked.metric.name)
@@ -152,7 +148,7 @@ def _strategy(root: Path, asked: Params, rest: Mapping[str, Any]) -> str:
 
 def _of_experiment(made: SearchSetup, one: Experiment) -> dict[str, Any] | None:
     try:
-        return _parameters(params_yaml.resolved(git.read(made.layout.root, one.commit, PARAMS) or b""))
+        return search_problems.parameters(params_yaml.resolved(git.read(made.layout.root, one.commit, PARAMS) or b""))
     except AssayError:
         return None
 
@@ -164,69 +160,3 @@ def _value(root: Path, one: Experiment, metric: str) -> float | None:
     if found is None or not rows or not rows[0].get("direction"):
         return None
     return verdict_rule.sign(rows[0]["direction"]) * found
-
-
-def _parameters(asked: Params) -> dict[str, Any]:
-    """Dotted key → value of what a strategy trains with, options of the recipe at their defaults included."""
-    if asked.is_script:
-        return dict(params_yaml.leaves(json_form(asked.own)))
-    options = {f"train.{name}": getattr(asked.train, name) for name in Train.__struct_fields__}
-    given = {key: value for key, value in params_yaml.strategy(asked).items() if key in params_yaml.OVERLAID}
-    plain: dict[str, Any] = json_form({key: value for key, value in options.items() if _is_plain(value)})
-    return {**plain, **dict(params_yaml.leaves(given))}
-
-
-def _is_plain(value: object) -> bool:
-    return value is None or isinstance(value, bool | int | float | str)
-
-
-def _check_key(one: SearchKey, known: Mapping[str, Any], asked: Params, plan: SearchPlan) -> None:
-    if one.key not in known:
-        near = difflib.get_close_matches(one.key, known, 1)
-        raise UsageError(
-            f"search.space.{one.key} is no parameter of HEAD",
-            allowed="parameters that params.yaml of HEAD has: " + ", ".join(known),
-            hint=f"did you mean {near[0]!r}?" if near else f"add {one.key} to params.yaml and commit it",
-        )
-    if one.key == "train.momentum" and not asked.is_script:
-        readers = ("sgd", "rmsprop")
-        optimizers = _possible("train.optimizer", known, one, plan)
-        strange = [str(name) for name in optimizers if name not in readers]
-        if strange:
-            raise UsageError(
-                f"search.space.train.momentum is not read by {strange[0]}",
-                allowed=f"with {' or '.join(readers)} alone",
-                hint="add when: train.optimizer=sgd, or leave it out",
-            )
-
-
-def _possible(key: str, known: Mapping[str, Any], one: SearchKey, plan: SearchPlan) -> list[Any]:
-    """Values that `key` can have where a setting has the key `one`."""
-    if one.when is not None and one.when.key == key:
-        return list(one.when.values)
-    other = next((each for each in plan.space.keys if each.key == key), None)
-    if other is None:
-        return [known.get(key)]
-    return list(other.choices) if other.kind == "choice" else [other.value]
-
-
-def _check_values(content: bytes, plan: SearchPlan) -> None:
-    """Ends of every range and every choice, each in a setting of its own: what no run takes is refused now."""
-    for one in plan.space.keys:
-        ends = (one.value,) if one.kind == "fixed" else one.choices or tuple(map(_whole(one), (one.low, one.high)))
-        for value in ends:
-            above: Setting = {one.key: value}
-            if one.when is not None:
-                above[one.when.key] = one.when.values[0]
-            try:
-                params_yaml.changed(content, above)
-            except UsageError as error:
-                raise UsageError(
-                    f"search.space.{one.key}: no run takes {' '.join(written({one.key: value}))}: {error.problem}",
-                    allowed=error.allowed,
-                    hint="narrow the space in params.yaml",
-                ) from error
-
-
-def _whole(one: SearchKey) -> type:
-    return int if one.kind.endswith("int") else float

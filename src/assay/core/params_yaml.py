@@ -180,7 +180,11 @@ def _resolved(raw: dict[str, Any], profile: str | None, where: str, mode: str = 
 
 def changed(content: bytes | str, settings: Mapping[str, Any], profile: str | None = None) -> Params:
     """`resolved`, after `settings` (dotted key → value) were written into the file, as `dvc exp run -S` does."""
-    raw = _read(content, PARAMS)
+    return changed_values(_read(content, PARAMS), settings, profile)
+
+
+def changed_values(raw: dict[str, Any], settings: Mapping[str, Any], profile: str | None = None) -> Params:
+    """`changed` of what `read` gave."""
     for key, value in settings.items():
         nested: Any = value
         for part in reversed(key.split(".")):
