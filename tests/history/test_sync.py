@@ -93,7 +93,7 @@ def searched(project, name="wide", settings=(0,), environment="machine", value=0
         space="[]", replicates=2, seed=7, sampler="sobol", strategy="s", code="c", data="d", environment=environment,
         metric="accuracy", metric_version="accuracy-1.0", direction="maximize", worst=None,
     )  # fmt: skip
-    search_records.add_terms(project.path, name, terms)
+    search_records.begin(project.path, name, terms, [])
     asked = [AskedSetting(number=number, values={"lr": 10.0**-number}, point=number) for number in range(2)]
     search_records.add_generation(project.path, name, AskedGeneration(number=0, sampler="sobol", settings=asked))
     for number in settings:

@@ -1,34 +1,27 @@
 """What `assay search` is asked for, checked before anything trains: the space against the project, where it starts.
 
-Covers: HEAD's own setting, settings that were measured before and lie inside. Not covered: reading the section
-(`core.search_section`), what the strategy does not take of it (`commands.search_problems`), running it
-(`commands.search`).
+Covers: HEAD's own setting, what a search is told apart by. Not covered: reading the section (`core.search_section`),
+what the strategy does not take of it (`commands.search_problems`), settings that were measured before
+(`commands.search_known`), running it (`commands.search`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from assay.changes import strategy_content
+from assay.changes.strategy_content import StrategyContent
 from assay.commands import search_problems
 from assay.core import ast_normal_form, params_yaml, search_section
-from assay.core.errors import AssayError, UsageError
+from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
-from assay.core.paths import PARAMS, REPLICATES, ProjectPaths
+from assay.core.paths import ProjectPaths
 from assay.core.search_space import SearchPlan, Setting, same
-from assay.history import metrics_json, replicates_csv
-from assay.history.experiments import Experiment, read
 from assay.history.search_records import RecordedSearch, SearchTerms
 from assay.runtime import dvc_yaml, files, git
-from assay.search import generations
-from assay.stats import verdict_rule
 from assay.tags.strategy_events import NAMES, is_name
-
-#: settings of experiments that a search starts from, beside that of HEAD
-STARTS = generations.SIZE - 1
 
 
 @dataclass(frozen=True)
@@ -102,6 +95,7 @@ def setup(layout: ProjectPaths, name: str, settings: int | None, sampler: str) -
     known = search_problems.parameters(asked)
     own = plan.space.within(known)
     rest = {key: value for key, value in known.items() if key not in {one.key for one in plan.space.keys}}
+    base = git.run(layout.root, "rev-parse", "HEAD")
     root = plan.seed if plan.seed is not None else asked.seed
     seed = int(files.digest(f"{name}\n{plan.space.canonical}\n{root}".encode())[:8], 16)
     return SearchSetup(
@@ -109,54 +103,19 @@ def setup(layout: ProjectPaths, name: str, settings: int | None, sampler: str) -
         name=name,
         plan=plan,
         sampler=sampler,
-        base=git.run(layout.root, "rev-parse", "HEAD"),
+        base=base,
         asked=asked,
         seed=seed,
-        strategy=_strategy(layout.root, asked, rest),
+        strategy=strategy_hash(strategy_content.with_params(layout.root, base, asked), asked, rest),
         own=own,
         outside=plan.space.outside(own),
     )
 
 
-def starts(made: SearchSetup) -> list[Setting]:
-    """HEAD's own setting, then those of experiments that lie in the space and have all else as HEAD, best first."""
-    keys = {one.key for one in made.plan.space.keys}
-    rest = {key: value for key, value in search_problems.parameters(made.asked).items() if key not in keys}
-    found: list[tuple[float, Setting]] = []
-    for one in read(made.layout.root).experiments:
-        values, value = _of_experiment(made, one), _value(made.layout.root, one, made.asked.metric.name)
-        if values is None or value is None or {key: values[key] for key in values if key not in keys} != rest:
-            continue
-        setting = made.plan.space.within(values)
-        if not made.plan.space.outside(setting):
-            found.append((value, setting))
-    best = sorted(found, key=lambda each: (-each[0], same(each[1])))
-    different = {same(setting): setting for _, setting in best if same(setting) != same(made.own)}
-    return [made.own, *list(different.values())[:STARTS]]
-
-
-def _strategy(root: Path, asked: Params, rest: Mapping[str, Any]) -> str:
-    """Hash of the parameters beside the space, and of HEAD's sources as far as they do something."""
-    head = git.run(root, "rev-parse", "HEAD")
-    texts = strategy_content.with_params(root, head, asked).sources
+def strategy_hash(content: StrategyContent, asked: Params, rest: Mapping[str, Any]) -> str:
+    """Of the parameters beside the space, and of the sources as far as they do something."""
     code = {
         path: ast_normal_form.text(ast_normal_form.parse(text, path)) if path.endswith(".py") else text
-        for path, text in texts.items()
+        for path, text in content.sources.items()
     }
     return files.digest(same({**rest, "profile": asked.profile, "seed": asked.seed, "code": code}).encode())
-
-
-def _of_experiment(made: SearchSetup, one: Experiment) -> dict[str, Any] | None:
-    try:
-        return search_problems.parameters(params_yaml.resolved(git.read(made.layout.root, one.commit, PARAMS) or b""))
-    except AssayError:
-        return None
-
-
-def _value(root: Path, one: Experiment, metric: str) -> float | None:
-    """The metric of an experiment, higher is better; None where its records do not say it."""
-    found, content = metrics_json.number(one.metrics, metric), git.read(root, one.commit, REPLICATES)
-    rows = replicates_csv.rows(content) if content else []
-    if found is None or not rows or not rows[0].get("direction"):
-        return None
-    return verdict_rule.sign(rows[0]["direction"]) * found

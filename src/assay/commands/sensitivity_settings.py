@@ -7,7 +7,6 @@ it was stopped. Not covered: one parameter at a time (`commands.sensitivity`), t
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,13 +169,9 @@ def _measured(design: _SettingsDesign, say: Say) -> SettingsImportance:
 
 
 def _score(rows: list[Row] | None, metric: str, toward: float) -> float | None:
-    """The mean over replicates, larger is better; None where it did not run, or one diverged without a worst value."""
-    if rows is None:
-        return None
-    arm, worst = replicates_csv.arm(rows, "candidate", metric), replicates_csv.worst(rows[0])
-    values = [worst if value is None else value for _, value in arm.replicates]
-    known = [value for value in values if value is not None]
-    return toward * statistics.fmean(known) if known and len(known) == len(values) else None
+    """Larger is better; None where it did not run, or one diverged without a worst value."""
+    value = None if rows is None else replicates_csv.mean(rows, metric)
+    return None if value is None else toward * value
 
 
 def _best(design: _SettingsDesign, scores: Mapping[Cell, float | None]) -> dict[str, tuple[object, ...]]:

@@ -5,6 +5,7 @@ Covers: tables that `evaluate` wrote. Not covered: tables of other tools (`comma
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Mapping
 
 from assay.history.replicates_rows import SAME_AS as SAME_AS
@@ -24,3 +25,11 @@ def arm(rows: Iterable[Mapping[str, str]], name: str, metric: str, key: str = "r
     return MeasuredArm(
         [(row[key], float(row[metric]) if row["status"] == "ok" else None) for row in rows if row["arm"] == name]
     )
+
+
+def mean(rows: Iterable[Row], metric: str) -> float | None:
+    """The mean over the candidate's replicates, diverged ones as the worst value; None where there is none."""
+    listed = list(rows)
+    placed = [worst(listed[0]) if value is None else value for _, value in arm(listed, "candidate", metric).replicates]
+    values = [value for value in placed if value is not None]
+    return statistics.fmean(values) if values and len(values) == len(placed) else None
