@@ -30,10 +30,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import doctor_faults
 
 from assay.doctor import Report, tensor_tree
+from assay.doctor.check_results import Contract
 from assay.doctor.examine import CHECKS, CONTRACTS
 from assay.doctor.examine import looked as examined
 from assay.doctor.findings import LEVELS
-from assay.doctor.problem import Contract
 from support.doctor_healthy_third import PROGRAMS
 
 Program = dict[str, Any]

@@ -31,7 +31,7 @@ from assay.stats.arm_comparison import compare
 from assay.stats.arm_scores import ArmScores
 from assay.stats.hypothesis_tests import Inference
 
-POOL = np.loadtxt(Path(__file__).parents[1] / "tests" / "data" / "one_recipe_1261.csv", skiprows=1)
+POOL = np.loadtxt(Path(__file__).parents[1] / "tests" / "fixtures" / "one_recipe_1261.csv", skiprows=1)
 ALPHA = 0.05
 SEED = 7
 Draws = NDArray[np.float64]

@@ -1,6 +1,6 @@
 """Fifty worthless ideas in a row: how often is one accepted, and what gain is then claimed?
 
-Every group is drawn from 1,261 real runs of one recipe (tests/data/README.md), so that the truth is
+Every group is drawn from 1,261 real runs of one recipe (tests/fixtures/README.md), so that the truth is
 always "no difference"; the rules are those of `assay.stats.alpha_budget` and `assay.stats.confirmation_rule`, the very
 code that `evaluate` and `assay accept` run. An accepted idea becomes the baseline, with the replicates that confirmed
 it. The power for ideas that are truly better is printed too, and what two common habits do on the same data. What
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from assay.stats.alpha_budget import LookEntry, LookKey, take
 from assay.stats.confirmation_rule import better, level
 
-POOL = Path(__file__).resolve().parents[1] / "tests" / "data" / "one_recipe_1261.csv"
+POOL = Path(__file__).resolve().parents[1] / "tests" / "fixtures" / "one_recipe_1261.csv"
 IDEAS, SEEDS, ATTEMPTS = 50, 10, 5
 Array = NDArray[np.float64]
 ALPHA = 0.05

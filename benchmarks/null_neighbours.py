@@ -3,7 +3,7 @@
 An idea is looked at, confirmed on fresh seeds of both arms and accepted, by the rules of `evaluate` and `assay accept`.
 A near neighbour trains to the same numbers where it has the same seeds, and is truly no different. So it must not be
 judged on the seeds that selected the strategy: where its numbers begin is what `assay.baseline.candidate_seeds` says.
-Runs are drawn from 1,261 of one recipe (tests/data/README.md), each named by its purpose and number as in the pipeline.
+Runs are drawn from 1,261 of one recipe (tests/fixtures/README.md), each named by purpose and number as in the pipeline.
 
     OMP_NUM_THREADS=1 PYTHONPATH=src python benchmarks/null_neighbours.py [--projects N]
 """

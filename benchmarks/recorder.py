@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "learning"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "training"))
 
 from miniature import DIGITS, Project, digits, some_ids
 
@@ -32,7 +32,7 @@ from assay.replicates.assemble_measurement import Watch
 from assay.replicates.replicate_cache import ReplicateCache
 from assay.stages.train_recorder import MODULES
 from assay.training import train_and_predict
-from assay.training.recorded_lanes import RecordedLanes
+from assay.training.recorder_beside_lanes import RecordedLanes
 
 CONVOLUTIONS = """
 import torch

@@ -25,7 +25,7 @@ LOOKUPS = {
     "src/assay/data/data_card.py",
     "src/assay/data_trust/cleanlab_package.py",
     "src/assay/data_trust/example_vectors.py",
-    "src/assay/data_trust/label_sources.py",
+    "src/assay/data_trust/suspected_labels.py",
     "src/assay/data/prepared_sources.py",
     "src/assay/data/storage.py",
     "src/assay/runtime/supervised_process.py",
@@ -43,8 +43,8 @@ LOOKUPS = {
     "src/assay/stages/show_examples.py",
     "src/assay/stages/train_doctor.py",
     "src/assay/training/loop_watch.py",
-    "src/assay/training/recorded_lanes.py",
-    "src/assay/training/recorded_loop.py",
+    "src/assay/training/recorder_beside_lanes.py",
+    "src/assay/training/recorder_beside_loop.py",
 }
 LONGEST_FILE = 350  # lines
 LONGEST_FUNCTION = 60  # lines without the docstring

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from assay.doctor import examine, initial_loss_checks, rehearsal_checks, unit_checks
+from assay.doctor.check_results import Contract
 from assay.doctor.examine import CHECKS, looked
-from assay.doctor.problem import Contract
 from support.doctor_healthy_third import PROGRAMS
 
 #: programs whose batches have to be explained by forward=

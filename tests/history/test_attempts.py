@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from gitproject import accepted
 
+from assay.acceptance import confirmation_attempt, earlier_attempts
+from assay.acceptance.confirmation_attempt import Idea
 from assay.history import look_ledger
 from assay.history.attempt_and_family_entries import AttemptEntry, OpeningEntry
 from assay.history.experiments import read
 from assay.history.strategy_status import fold
 from assay.stats.confirmation_rule import level
-from assay.strategies import confirmation_attempt, earlier_attempts
-from assay.strategies.confirmation_attempt import Idea
 from assay.tags.strategy_events import Attempted, RecordedComparison, Score, Seeds
 
 

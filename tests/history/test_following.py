@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from gitproject import PARAMS, Project, metrics
 
+from assay.acceptance import update_work_tree
 from assay.core.paths import ProjectPaths
-from assay.strategies import update_work_tree
 
 NEW = {"params.yaml": PARAMS.replace("lr: 0.001 ", "lr: 0.01 "), "results/metrics.json": metrics()}
 

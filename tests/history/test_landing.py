@@ -7,11 +7,11 @@ import subprocess
 import pytest
 from gitproject import PARAMS, Project, accepted, metrics
 
+from assay.acceptance import acceptance_transaction
+from assay.acceptance.acceptance_transaction import Message
+from assay.acceptance.merge_commit import merge
 from assay.core.errors import UsageError
 from assay.core.paths import ProjectPaths
-from assay.strategies import acceptance_transaction
-from assay.strategies.acceptance_transaction import Message
-from assay.strategies.merge_commit import merge
 from assay.tags.trailers import parse_event
 
 NEW = {"params.yaml": PARAMS.replace("lr: 0.001 ", "lr: 0.01 "), "results/metrics.json": metrics()}

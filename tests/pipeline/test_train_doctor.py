@@ -17,7 +17,7 @@ from assay.stages import train_doctor
 from support.project import Project, build
 
 DOCTOR = sorted((LIBRARY_TREE.root / "assay/doctor").glob("*.py"))
-ASKED = LIBRARY_TREE.root / "assay/stages/examine_plan.py"
+ASKED = LIBRARY_TREE.root / "assay/stages/doctor_before_training.py"
 LEARNING = "src/tasks/digits/learning.py"
 SOFTMAX = ("nn.Linear(width, outputs))", "nn.Linear(width, outputs), nn.Softmax(-1))")
 
@@ -63,7 +63,7 @@ def test_train_is_skipped_under_another_doctor(project: Project, tmp_path: Path)
     first = "from __future__ import annotations\n"
     edits = {f"doctor/{path.name}": (first, f"{first}\nEDITED = 1\n") for path in DOCTOR if path.stem != "__init__"}
     edits["doctor/__init__.py"] = ("__all__", "EDITED = 1\n__all__")
-    edits["stages/examine_plan.py"] = ("EXAMPLES, BYTES = 512", "EXAMPLES, BYTES = 256")
+    edits["stages/doctor_before_training.py"] = ("EXAMPLES, BYTES = 512", "EXAMPLES, BYTES = 256")
     said = project.dvc("repro", "train", **build(tmp_path, edits)).stdout
     assert "Stage 'train' didn't change, skipping" in said
 

@@ -57,7 +57,7 @@ def test_no_fingerprint_holds_the_recorder_and_confirmations_have_none() -> None
     for file in RECORDER:
         assert file.relative_to(LIBRARY_TREE.root) not in reached | training
     assert Path("assay/core/net_record.py") not in training
-    assert Path("assay/training/recorded_lanes.py") in training
+    assert Path("assay/training/recorder_beside_lanes.py") in training
     assert NOBODY.recorder == "", "what may be the test part is measured with nobody beside it"
 
 

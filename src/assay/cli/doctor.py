@@ -12,7 +12,7 @@ import click
 
 from assay.cli.printing import examples, show, show_json
 from assay.commands.doctor import REQUIRED, Examined, doctor
-from assay.commands.ladder import NEXT, Climbed, climb
+from assay.commands.doctor_ladder import NEXT, Climbed, climb
 from assay.commands.watch_script import watch_script
 from assay.core.errors import Exit, UsageError
 

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from assay.cli.located_commands import located
+from assay.cli.commands_as_typed import located
 from assay.core import sanitize_output
 
 

@@ -12,7 +12,7 @@ from assay.cli.printing import examples, show, show_json
 from assay.commands.experiment_grid import Wanted
 from assay.commands.try_idea import fidelity, try_idea, verdict_text
 from assay.core import schemas, time_budget
-from assay.report import comparison_text, trial_text
+from assay.report import comparison_text, try_text
 
 
 @click.command(
@@ -42,6 +42,6 @@ def command(settings: tuple[str, ...], why: str, budget: str | None, name: str, 
         show_json(schemas.as_json({**flat, **own}))
     else:
         sizes = found.n, found.idea.plan[-1]
-        show(trial_text.text(found.comparison, names, ruler, sizes, found.ended, verdict_text(found.idea)))
+        show(try_text.text(found.comparison, names, ruler, sizes, found.ended, verdict_text(found.idea)))
         if told := fidelity(found.idea):
             show(told)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from assay.commands import accept_admission, accept_confirmation, accept_landing, accept_tree
-from assay.commands.accept_admission import AcceptOptions, ExperimentToAccept
+from assay.acceptance.write_tags import check_why
+from assay.commands import accept_confirmation, accept_eligibility, accept_landing, accept_tree
+from assay.commands.accept_eligibility import AcceptOptions, ExperimentToAccept
 from assay.core.errors import UsageError
 from assay.core.paths import ProjectPaths
 from assay.history import name_lookup
@@ -18,7 +19,6 @@ from assay.history.experiments import read
 from assay.history.strategy_status import fold
 from assay.runtime import cache_dirs, dvc_yaml, project_root
 from assay.runtime.file_locks import Lock
-from assay.strategies.write_tags import check_why
 from assay.tags.strategy_events import Accepted, check_name
 
 Say = Callable[[str], None]
@@ -66,13 +66,13 @@ def _accept(
     if done is not None and done.accepted.experiment_commit == tried.commit and not dry_run:
         accept_landing.finish(layout, done.accepted, say)
         return done.accepted
-    return _steps(accept_admission.candidate(layout, repository, state, tried, name, options), dry_run, say)
+    return _steps(accept_eligibility.candidate(layout, repository, state, tried, name, options), dry_run, say)
 
 
 def _steps(candidate: ExperimentToAccept, dry_run: bool, say: Say) -> Accepted | None:
-    scratch, named = accept_admission.lay_out_tree(candidate)
+    scratch, named = accept_eligibility.lay_out_tree(candidate)
     try:
-        admitted = accept_admission.admit(candidate, scratch, named)
+        admitted = accept_eligibility.admit(candidate, scratch, named)
         if dry_run:
             accept_confirmation.announce(admitted, say)
             return None

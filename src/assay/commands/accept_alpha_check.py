@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from assay.acceptance.confirmation_attempt import Names
 from assay.commands.compare_find_recorded_look import tags
 from assay.core import params_yaml
 from assay.core.errors import IncomparableError
@@ -18,7 +19,6 @@ from assay.core.paths import ProjectPaths
 from assay.history import look_ledger, metrics_json, past_verdicts
 from assay.runtime import dvc_yaml, files, table_files
 from assay.stats.alpha_budget import metric_label
-from assay.strategies.confirmation_attempt import Names
 
 
 def check(layout: ProjectPaths, home: Path, called: Names, metrics: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import msgspec
 
+from assay.acceptance import confirmation_attempt
 from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
 from assay.core import params_yaml
 from assay.core.errors import IncomparableError
@@ -23,7 +24,6 @@ from assay.metrics import metric_definition, reported_scores, task_metrics, unde
 from assay.metrics.metric_definition import MetricDefinition, MetricTerms
 from assay.metrics.task_metrics import Metric
 from assay.runtime import dvc_yaml, task_source
-from assay.strategies import confirmation_attempt
 
 METRIC = "metric"
 

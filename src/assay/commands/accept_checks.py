@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from assay.acceptance import name_conflicts, update_dvc_outputs, update_work_tree
+from assay.acceptance.write_tags import check_free, check_identity
 from assay.baseline import accepted_strategy, baseline_param
 from assay.baseline.accepted_strategy import FLOOR
 from assay.changes import strategy_content
@@ -23,8 +25,6 @@ from assay.runtime import dvc_yaml, git
 from assay.runtime.commit_one_file import branch
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.git_commit_hint import commit_command
-from assay.strategies import name_conflicts, update_dvc_outputs, update_work_tree
-from assay.strategies.write_tags import check_free, check_identity
 from assay.tags.strategy_events import NO_EVIDENCE, UnverifiableError
 
 #: rules that may be set aside with a reason

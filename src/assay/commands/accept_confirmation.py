@@ -1,7 +1,7 @@
 """Confirmation and test part, the third and fourth step of `assay accept`: both arms on seeds that chose nothing.
 
-What is about to be seen is in the ledger before it is. Not covered: training (`strategies.confirmation_run`), prices
-and seeds (`strategies.confirmation_attempt`).
+What is about to be seen is in the ledger before it is. Not covered: training (`acceptance.confirmation_run`), prices
+and seeds (`acceptance.confirmation_attempt`).
 """
 
 from __future__ import annotations
@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from assay.acceptance import confirmation_attempt, earlier_attempts
+from assay.acceptance.confirmation_attempt import Attempt, Idea
+from assay.acceptance.confirmation_run import Confirmation, rows
+from assay.acceptance.write_tags import write
 from assay.baseline.accepted_strategy import FLOOR
-from assay.commands import accept_alpha_check, accept_references
-from assay.commands.accept_admission import Admitted
+from assay.commands import accept_alpha_check, accept_reference_values
 from assay.commands.accept_checks import FIRST
+from assay.commands.accept_eligibility import Admitted
 from assay.commands.accept_evidence import settled
 from assay.commands.accept_tree import Regenerated
 from assay.core import params_yaml, sanitize_output
@@ -20,10 +24,6 @@ from assay.core.errors import GateError
 from assay.history import look_ledger
 from assay.runtime import dvc_yaml
 from assay.stats import confirmation_rule
-from assay.strategies import confirmation_attempt, earlier_attempts
-from assay.strategies.confirmation_attempt import Attempt, Idea
-from assay.strategies.confirmation_run import Confirmation, rows
-from assay.strategies.write_tags import write
 from assay.tags.strategy_events import Attempted, RecordedComparison, Score
 
 Say = Callable[[str], None]
@@ -104,7 +104,7 @@ def open_test_part(found: Confirmed, say: Say) -> OpenedTestPart | None:
     say("opening the sealed test part")
     confirmation_attempt.opening(found.tree.admitted.candidate.layout.root, found.attempt)
     tested = found.measuring.candidate("test")
-    said = list(accept_references.lines(found.measuring, tested))
+    said = list(accept_reference_values.lines(found.measuring, tested))
     for line in said:
         say(line)
     return OpenedTestPart(tested.score, said)

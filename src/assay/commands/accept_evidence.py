@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from assay.acceptance.confirmation_run import PAIRED_PURPOSE, Confirmation, FreshReplicates
 from assay.commands.accept_checks import FIRST
 from assay.core.metric_version import metric_name
 from assay.core.paths import ProjectPaths
@@ -20,7 +21,6 @@ from assay.report.comparison_text import alone, verdict_lines
 from assay.runtime import files
 from assay.stats import cautions, confirmation_rule
 from assay.stats.arm_comparison import Comparison as Judged
-from assay.strategies.confirmation_run import PAIRED_PURPOSE, Confirmation, FreshReplicates
 from assay.tags.strategy_events import RecordedComparison, Score
 
 

@@ -1,6 +1,6 @@
 """Landing, the last step of `assay accept`: commit, tag and baseline at once, then the work tree follows.
 
-Not covered: the transaction (`strategies.acceptance_transaction`).
+Not covered: the transaction (`acceptance.acceptance_transaction`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import metadata
 
-from assay.commands import accept_admission, accept_checks
+from assay.acceptance import acceptance_transaction, earlier_attempts, update_dvc_outputs, update_work_tree
+from assay.acceptance.acceptance_transaction import Message
+from assay.commands import accept_checks, accept_eligibility
 from assay.commands.accept_confirmation import Confirmed, OpenedTestPart
 from assay.core import params_yaml, sanitize_output, schemas
 from assay.core.metric_version import metric_name
@@ -17,8 +19,6 @@ from assay.core.paths import ProjectPaths
 from assay.core.schemas import Environment
 from assay.history import look_ledger, metrics_json
 from assay.runtime import dvc_yaml, files
-from assay.strategies import acceptance_transaction, earlier_attempts, update_dvc_outputs, update_work_tree
-from assay.strategies.acceptance_transaction import Message
 from assay.tags.strategy_events import CONTRACT, Accepted, Score, tag_of
 
 Say = Callable[[str], None]
@@ -31,7 +31,7 @@ def land(found: Confirmed, test: OpenedTestPart | None, say: Say) -> Accepted:
     accept_checks.check_edits(layout, tried)  # it may be hours since
     event, final = (
         _event(found, test.score if test else None),
-        accept_admission.with_rows(layout, found.tree.tree, found.rows),
+        accept_eligibility.with_rows(layout, found.tree.tree, found.rows),
     )
     accept_checks.check_way(layout, head, final, tried.commit)
     title = f"Accept {wanted.name}" + (f": {', '.join(event.changed)}" if event.changed else "")

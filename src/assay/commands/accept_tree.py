@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from assay.commands import accept_admission, accept_checks
-from assay.commands.accept_admission import Admitted
+from assay.commands import accept_checks, accept_eligibility
+from assay.commands.accept_eligibility import Admitted
 from assay.commands.accept_evidence import selected
 from assay.core.errors import UsageError
 from assay.history import metrics_json
@@ -47,5 +47,5 @@ def regenerate(admitted: Admitted, say: Say) -> Regenerated:
     if wanted.tried in wanted.repository.experiments:
         accept_checks.check_version(wanted.tried, metrics_json.text(metrics, "metric_version"))
     chosen, tree = selected(scratch.layout, metrics), scratch.changed_tree(wanted.merge.tree)
-    accept_admission.check_landing(wanted, accept_admission.with_rows(wanted.layout, tree, ""))
+    accept_eligibility.check_landing(wanted, accept_eligibility.with_rows(wanted.layout, tree, ""))
     return Regenerated(admitted, tree, metrics, chosen)

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from assay.acceptance.merge_commit import REGENERATED
 from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
 from assay.commands.experiment_grid import Wanted
 from assay.commands.scratch_experiment import Cell
@@ -21,7 +22,6 @@ from assay.history.experiments import read
 from assay.history.strategy_status import Strategy, fold
 from assay.report.sensitivity_text import written
 from assay.runtime import dvc_yaml, files, git, git_plumbing
-from assay.strategies.merge_commit import REGENERATED
 
 #: changes that are looked at, the newest ones
 LARGEST = 16

@@ -1,7 +1,7 @@
 """Learning rates beside each batch size of `assay sensitivity`: what theory expects, each one a cell.
 
 The centre is measured at all of these rates, too: else a batch size could win by its rate alone. Not covered: the test
-(`stats.nuisance_rate`).
+(`stats.learning_rate_as_nuisance`).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
 from assay.runtime import dvc_yaml
-from assay.stats import nuisance_rate
+from assay.stats import learning_rate_as_nuisance
 from assay.stats.compare_arms import MeasuredArm
-from assay.stats.nuisance_rate import BestOfRates, PairedRule
+from assay.stats.learning_rate_as_nuisance import BestOfRates, PairedRule
 from assay.stats.one_factor import LevelKey
 
 KEY = "train.batch_size"
@@ -48,7 +48,7 @@ class BatchSizeRates:
         found = {}
         for key, cells in self.levels.items():
             own = {rate: arms[one] for rate, one in cells.items() if one in arms}
-            if (best := nuisance_rate.best_of_rates(centre, own, rule)) is not None:
+            if (best := learning_rate_as_nuisance.best_of_rates(centre, own, rule)) is not None:
                 found[key] = best
         return found
 
@@ -71,7 +71,7 @@ def design(
     made: dict[LevelKey, dict[float, Cell]] = {}
     for key, one in mine.items():
         ratio = float(str(key[1])) / asked.train.batch_size
-        own = nuisance_rate.rates(asked.lr, ratio)
+        own = learning_rate_as_nuisance.rates(asked.lr, ratio)
         made[key] = {rate: _at(layout, wanted, one, rate, asked.lr) for rate in own}
     every = dict.fromkeys([asked.lr, *(rate for own in made.values() for rate in own)])
     return BatchSizeRates({rate: _at(layout, wanted, centre, rate, asked.lr) for rate in every}, made)
@@ -82,7 +82,7 @@ def note(before: Params, after: Params) -> str:
     old, new = before.train.batch_size, after.train.batch_size
     if before.is_script or after.is_script or old == new or before.lr != after.lr:
         return ""
-    expected = nuisance_rate.expected(before.lr, new / old, after.train.optimizer)
+    expected = learning_rate_as_nuisance.expected(before.lr, new / old, after.train.optimizer)
     return (
         f"{KEY} {old} → {new} at the same lr {after.lr:g}: theory expects {expected}; nothing is rescaled, "
         "assay tune lr=… judges both at their best rate"

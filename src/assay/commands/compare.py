@@ -2,7 +2,7 @@
 
 Covers: the five steps of docs/judge.md (sides, terms, numbers, level, verdict), the target rule. Not covered: text
 (`report.comparison_text`), finding the sides (`commands.compare_sides`), which baseline is meant
-(`commands.compare_baseline`), new examples (`commands.compare_generalization`).
+(`commands.compare_baseline`), new examples (`commands.compare_new_examples`).
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from assay.commands import (
     compare_baseline,
     compare_direction,
     compare_find_recorded_look,
-    compare_generalization,
+    compare_new_examples,
     compare_terms,
 )
 from assay.commands import compare_score_source as scores
 from assay.commands import compare_sides as sides
 from assay.commands.compare_baseline import Base
 from assay.commands.compare_find_recorded_look import Accounted
-from assay.commands.compare_generalization import Side
 from assay.commands.compare_metric_options import MetricRow
+from assay.commands.compare_new_examples import Side
 from assay.commands.compare_options import Options
 from assay.commands.compare_score_source import Rescoring
 from assay.commands.compare_sides import SideSource
@@ -204,7 +204,7 @@ def _new_examples(
     paired = options.test == PAIRED and not (base.side.diverged or after.diverged)
     today = again.today if again else None
     try:
-        return compare_generalization.new_examples(root, (base.side, after), version, today, paired=paired), ""
+        return compare_new_examples.new_examples(root, (base.side, after), version, today, paired=paired), ""
     except AssayError as error:
         return None, error.sentence
 

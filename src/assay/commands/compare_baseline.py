@@ -11,8 +11,8 @@ from shlex import quote
 
 from assay.commands import compare_score_source as scores
 from assay.commands import compare_sides as sides
-from assay.commands.compare_generalization import Side
 from assay.commands.compare_metric_options import MetricRow
+from assay.commands.compare_new_examples import Side
 from assay.commands.compare_options import Options
 from assay.commands.compare_score_source import Rescoring
 from assay.commands.compare_sides import SideSource

@@ -12,7 +12,7 @@ from assay.core.errors import UsageError
 from assay.core.paths import PARTS
 from assay.data_trust import data_findings
 from assay.data_trust.data_findings import DataFindings
-from assay.data_trust.label_sources import RULES as RULES
+from assay.data_trust.suspected_labels import RULES as RULES
 from assay.runtime import project_root
 
 Say = Callable[[str], None]

@@ -17,6 +17,8 @@ from typing import Any
 
 import msgspec
 
+from assay.acceptance.acceptance_transaction import newest_date
+from assay.acceptance.merge_commit import merge
 from assay.commands import compare_metric_options, scratch_experiment
 from assay.commands.scratch_experiment import Cell as Cell
 from assay.core import params_yaml
@@ -32,8 +34,6 @@ from assay.runtime import dvc_yaml, environment, files, git, git_plumbing, libra
 from assay.runtime.dvc_cli import DVC
 from assay.scratch.dvc_repro import furnish
 from assay.scratch.scratch_repo import lay_out, run
-from assay.strategies.acceptance_transaction import newest_date
-from assay.strategies.merge_commit import merge
 from assay.tags.strategy_events import NAMES, is_name
 
 #: column of ours, not of the file: what the metric imported

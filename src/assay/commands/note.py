@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from assay.acceptance.write_tags import check_identity
 from assay.core.errors import UsageError
 from assay.core.schemas import Record
 from assay.history import experiment_notes, name_lookup
@@ -14,7 +15,6 @@ from assay.history.experiment_notes import ExperimentNote, Notes
 from assay.history.experiments import Repository, read
 from assay.history.strategy_status import fold
 from assay.runtime import project_root
-from assay.strategies.write_tags import check_identity
 
 #: characters of one note: whoever has more to say writes a document and names it
 LONGEST = 2_000

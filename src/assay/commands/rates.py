@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.baseline import accepted_strategy
-from assay.commands import batch_size_rates, measured_before, rates_decay, scratch_experiment
+from assay.commands import batch_size_rates, measured_before, rates_early_decay, scratch_experiment
 from assay.commands.experiment_grid import Wanted
 from assay.commands.sweep import Sweep, sweep
 from assay.core import params_yaml
@@ -93,7 +93,7 @@ def rates(
             allowed="rates that train",
             hint="assay rates --from LOW --to HIGH, or assay doctor",
         )
-    notes = (rates_decay.line(layout, asked), batch_size_rates.note_since(layout, accepted, asked))
+    notes = (rates_early_decay.line(layout, asked), batch_size_rates.note_since(layout, accepted, asked))
     theirs = batch_size_rates.params_at(layout, accepted, asked.profile)
     return RateTest(asked.lr, epochs, sample, found, theirs.lr if theirs else None, tuple(filter(None, notes)))
 

@@ -13,6 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from assay.acceptance.confirmation_run import fresh_seeds
+from assay.acceptance.earlier_attempts import next_sequence
+from assay.acceptance.write_tags import check_identity, write
 from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
 from assay.commands import check_evaluation_setup
 from assay.commands.baseline_staleness import AskedBaseline, record
@@ -32,9 +35,6 @@ from assay.runtime.dvc_cli import DVC
 from assay.runtime.stage_setup import StageContext
 from assay.scratch.dvc_repro import last
 from assay.scratch.scratch_repo import failed, run
-from assay.strategies.confirmation_run import fresh_seeds
-from assay.strategies.earlier_attempts import next_sequence
-from assay.strategies.write_tags import check_identity, write
 from assay.tags.strategy_events import NO_EVIDENCE, Remeasured, UnverifiableError
 
 Say = Callable[[str], None]

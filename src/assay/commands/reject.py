@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from assay.acceptance.write_tags import check_free, check_identity, check_why, write
 from assay.changes.experiment_diffs import changes
 from assay.core.metric_version import metric_name
 from assay.history import metrics_json, name_lookup
@@ -11,7 +12,6 @@ from assay.history.experiments import Experiment, read
 from assay.history.strategy_status import fold
 from assay.runtime import project_root
 from assay.runtime.git_objects import reading
-from assay.strategies.write_tags import check_free, check_identity, check_why, write
 from assay.tags.strategy_events import Rejected, check_name
 
 

@@ -16,6 +16,7 @@ from shlex import quote
 
 import msgspec
 
+from assay.acceptance.write_tags import check_identity, write
 from assay.baseline import baseline_param
 from assay.commands import check_evaluation_setup, compare_metric_options
 from assay.commands.check_evaluation_setup import Today
@@ -39,7 +40,6 @@ from assay.runtime import (
     task_code,
 )
 from assay.runtime.git_objects import Objects, reading
-from assay.strategies.write_tags import check_identity, write
 from assay.tags.strategy_events import Rejected, Rescored, Score
 
 FETCH = "dvc fetch --all-tags arms/{arm}.json predictions/{arm}"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from assay.acceptance.write_tags import check_free, check_identity, check_why, write
 from assay.baseline import baseline_param
 from assay.history import name_lookup
 from assay.history.experiments import read
 from assay.history.strategy_status import State, Strategy, fold
 from assay.runtime import project_root
 from assay.runtime.commit_one_file import branch
-from assay.strategies.write_tags import check_free, check_identity, check_why, write
 from assay.tags.strategy_events import Revoked
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from assay.acceptance.acceptance_transaction import newest_date
 from assay.core.paths import REPLICATES, ProjectPaths
 from assay.history import replicates_csv
 from assay.history.replicates_csv import Row
@@ -19,7 +20,6 @@ from assay.runtime import dvc_yaml, files, git, git_env_vars, git_plumbing, pare
 from assay.runtime.dvc_cli import DVC
 from assay.scratch.dvc_repro import furnish, last
 from assay.scratch.scratch_repo import failed, lay_out, run
-from assay.strategies.acceptance_transaction import newest_date
 
 #: one ref, whatever else the user's settings make a fetch do
 _FETCH = (

@@ -26,7 +26,7 @@ from assay.history import replicates_csv
 from assay.report.sensitivity_text import written
 from assay.runtime import project_root
 from assay.stats import one_factor
-from assay.stats.nuisance_rate import PairedRule
+from assay.stats.learning_rate_as_nuisance import PairedRule
 from assay.stats.one_factor import Factor, LevelKey
 
 #: how the ledger calls it: command, account, test

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from assay.acceptance.earlier_attempts import left_behind
 from assay.commands.status_project import StatusProject
 from assay.history import look_ledger
 from assay.report.json_rows import StatusLine
 from assay.runtime import append_only_ref, git
 from assay.runtime.append_only_ref import LOOKS, REMOTES
 from assay.runtime.git_objects import refs
-from assay.strategies.earlier_attempts import left_behind
 
 TOPIC = "looks"
 

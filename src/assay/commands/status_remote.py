@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Iterator
 from shlex import quote
 
+from assay.acceptance import name_conflicts
 from assay.commands.status_project import StatusProject, few
 from assay.core.paths import ProjectPaths
 from assay.history.experiments import Repository
 from assay.report.json_rows import StatusLine
 from assay.runtime import git
-from assay.strategies import name_conflicts
 
 
 def lines(project: StatusProject) -> Iterator[StatusLine]:

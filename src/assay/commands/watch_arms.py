@@ -32,7 +32,7 @@ from assay.report.watched_run import (
     WatchedPoint,
     WatchedReplicate,
 )
-from assay.runtime import dvc_yaml, masked_log
+from assay.runtime import dvc_yaml, redacted_log
 from assay.runtime.stage_processes import StageProcess
 
 R = TypeVar("R", bound=schemas.Record)
@@ -271,7 +271,7 @@ def _scripted(replicates: Sequence[WatchedReplicate], working: Path, logs: Path)
 
 def _script_replicate(one: WatchedReplicate, working: Path, logs: Path, begun: bool, last: int) -> WatchedReplicate:
     if (working / f"run-{one.number}" / "tree").is_dir():
-        lines = masked_log.last_lines(logs / f"{one.number}.log", 1) if begun else []
+        lines = redacted_log.last_lines(logs / f"{one.number}.log", 1) if begun else []
         return WatchedReplicate(one.number, TRAINING, says=lines[-1] if lines else "")
     if begun:
         return WatchedReplicate(one.number, DONE)

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.core.paths import MANIFEST
-from assay.data import content_hash, example_ids, example_notes, target_parts
+from assay.data import content_hash, example_ids, example_notes, named_targets
 from assay.data.content_hash import Keys, array_digest
-from assay.data.target_parts import TargetPart
+from assay.data.named_targets import TargetPart
 from assay.runtime import files, npy_files
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Examples:
     @property
     def seen_targets(self) -> Any:
         """Targets as a task sees them: an array (N, …), or a dict of arrays where an example has several."""
-        return self.targets if self.several is None else target_parts.unpacked(self.targets, self.several)
+        return self.targets if self.several is None else named_targets.unpacked(self.targets, self.several)
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Examples:
         """The examples at `rows` (indices or mask), in that order."""
@@ -108,7 +108,7 @@ def _digest(array: NDArray[np.generic]) -> str:
 def _combined(digests: dict[str, str], examples: Examples) -> str:
     named = "".join(f"{name}={digest};" for name, digest in sorted(digests.items()))
     decode = "" if examples.decode is None else schemas.as_json(sorted(examples.decode.items())).decode()
-    several = "" if examples.several is None else repr(target_parts.described(examples.several))
+    several = "" if examples.several is None else repr(named_targets.described(examples.several))
     return files.digest((named + "|".join(examples.classes or ()) + several + decode).encode())
 
 
@@ -140,7 +140,7 @@ def write(
         content=_combined(digests, examples),
         arrays={**digests, **noted},
         classes=None if examples.classes is None else list(examples.classes),
-        several=UNSET if examples.several is None else target_parts.described(examples.several),
+        several=UNSET if examples.several is None else named_targets.described(examples.several),
         kind=examples.kind or UNSET,
         form=form or UNSET,
         decode=UNSET if examples.decode is None else examples.decode,
@@ -233,7 +233,7 @@ def read(folder: Path, names: Sequence[str] = EVERYTHING) -> tuple[Examples, sch
             groups=found["groups"].astype(np.str_) if "groups" in found else None,
             classes=None if manifest.classes is None else tuple(manifest.classes),
             decode=None if manifest.decode is UNSET else manifest.decode,
-            several=None if manifest.several is UNSET else target_parts.read(manifest.several),
+            several=None if manifest.several is UNSET else named_targets.read(manifest.several),
             notes={name: found[name] for name in example_notes.ARRAYS if name in found},
             kind="" if manifest.kind is UNSET else manifest.kind,
         ),

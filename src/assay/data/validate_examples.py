@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
-from assay.data import content_hash, example_ids, example_notes, prepared_sources, target_parts
+from assay.data import content_hash, example_ids, example_notes, named_targets, prepared_sources
+from assay.data.named_targets import TargetPart
 from assay.data.storage import Examples, input_keys
-from assay.data.target_parts import TargetPart
 
 KEYS = ("inputs", "targets", "classes", "groups", "decode", *example_notes.KEYS)
 
@@ -107,7 +107,7 @@ def _targets(values: Any, where: str) -> tuple[NDArray[np.generic], tuple[Target
         raise UsageError(
             f"{where}: targets have the lengths {lengths}", allowed="at least one, a row an example in each"
         )
-    return target_parts.packed(named, where)
+    return named_targets.packed(named, where)
 
 
 def _finite(array: NDArray[np.generic], name: str, where: str) -> None:

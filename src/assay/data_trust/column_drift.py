@@ -21,7 +21,7 @@ from assay.data.column_statistics import ColumnStatistics
 from assay.data.column_statistics import statistics as column_statistics
 from assay.data.data_card import label_counts
 from assay.data.storage import Examples, arrow
-from assay.data_trust.parted_examples import PartedExamples
+from assay.data_trust.examples_of_all_parts import PartedExamples
 
 #: level over all columns, and levels of a category that are looked at
 LEVEL, MOST_LEVELS = 0.001, 1_000

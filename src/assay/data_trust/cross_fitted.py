@@ -18,8 +18,8 @@ from scipy import linalg, special
 
 from assay.data import content_hash
 from assay.data_trust.example_vectors import VectorSpace
-from assay.data_trust.mean_squares import Vectors
-from assay.data_trust.parted_examples import PartedExamples, Piece, Rows
+from assay.data_trust.examples_of_all_parts import PartedExamples, Piece, Rows
+from assay.data_trust.image_thumbnails import Vectors
 
 Array = NDArray[np.float64]
 FOLDS = 5

@@ -16,14 +16,14 @@ from assay.core.schemas import Record
 from assay.data_trust import (
     column_drift,
     example_vectors,
-    label_sources,
+    examples_of_all_parts,
     near_duplicates,
     object_sizes,
     outlying_examples,
-    parted_examples,
+    suspected_labels,
 )
 from assay.data_trust.example_vectors import NoVectorsError, VectorSpace
-from assay.data_trust.parted_examples import PartedExamples
+from assay.data_trust.examples_of_all_parts import PartedExamples
 
 Say = Callable[[str], None]
 
@@ -85,7 +85,7 @@ class DataFindings(Record, frozen=True, kw_only=True):
 
 def find(layout: ProjectPaths, most: int, rule: str, say: Say) -> DataFindings:
     """All findings about the parts of the project; lists hold at most `most`."""
-    examples = parted_examples.read(layout)
+    examples = examples_of_all_parts.read(layout)
     left_out: dict[str, str] = {}
     space, why = _space(examples, say)
     say("classes, ranges and drift")
@@ -185,7 +185,7 @@ def _labels(
     }
     space, why = numbers
     try:
-        found, sources = label_sources.find(examples, space, layout, rule, why)
+        found, sources = suspected_labels.find(examples, space, layout, rule, why)
     except NoVectorsError as error:
         left_out["labels"] = str(error)
         return {**nothing, "sources": [], "suspects": [], "confused": []}

@@ -24,8 +24,8 @@ from assay.data import example_display
 from assay.data.column_statistics import ColumnStatistics
 from assay.data.column_statistics import statistics as column_statistics
 from assay.data.storage import Examples, arrow
-from assay.data_trust.mean_squares import SIDE, Vectors, smaller
-from assay.data_trust.parted_examples import PartedExamples, Piece, Rows
+from assay.data_trust.examples_of_all_parts import PartedExamples, Piece, Rows
+from assay.data_trust.image_thumbnails import SIDE, Vectors, smaller
 
 #: numbers of an example that are compared as they are, sums of a count sketch
 MOST, SUMS = 512, 256

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.data_trust.parted_examples import Piece, Rows
+from assay.data_trust.examples_of_all_parts import Piece, Rows
 
 Array = NDArray[np.float64]
 #: a piece → (n, K) probabilities of its rows

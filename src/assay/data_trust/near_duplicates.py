@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.data_trust.example_vectors import NoVectorsError, VectorSpace
-from assay.data_trust.mean_squares import Vectors
-from assay.data_trust.parted_examples import PIECE, PartedExamples, Rows
+from assay.data_trust.examples_of_all_parts import PIECE, PartedExamples, Rows
+from assay.data_trust.image_thumbnails import Vectors
 
 #: distance in shares of that of two unrelated examples, below which two are nearly the same; of texts, by their words
 NEAR, NEAR_TEXTS = 0.1, 0.3

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from assay.data_trust.parted_examples import PartedExamples
+from assay.data_trust.examples_of_all_parts import PartedExamples
 
 #: share of a picture below which an object is small (COCO: 32² of about 640 × 480 pixels, Lin et al. 2014)
 SMALL = 1024 / (640 * 480)

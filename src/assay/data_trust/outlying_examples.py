@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from assay.data.storage import arrow
 from assay.data_trust.column_drift import column_names
 from assay.data_trust.example_vectors import VectorSpace
-from assay.data_trust.parted_examples import PIECE, PartedExamples
+from assay.data_trust.examples_of_all_parts import PIECE, PartedExamples
 
 #: scores from here on are outliers: one in 10^15 of a normal distribution
 FAR = 8.0

@@ -7,7 +7,7 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.data_trust.mean_squares import smaller
+from assay.data_trust.image_thumbnails import smaller
 from assay.ready.pillow_package import Image, UnidentifiedImageError
 
 

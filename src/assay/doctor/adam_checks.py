@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from assay.doctor.problem import Contract, Problem
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.subject import NotApplicableError, Subject
 
 #: optimizers that put decay into the gradient, unless told otherwise

@@ -18,14 +18,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from assay.doctor import tensor_tree
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.data_checks import FEWEST, target_numbers
+from assay.doctor.data_part_checks import table_of_inputs
 from assay.doctor.example_draws import COPIED_BYTES, bytes_of
 from assay.doctor.layer_checks import DROPOUTS
 from assay.doctor.operation_trace import Operation
-from assay.doctor.part_checks import table_of_inputs
-from assay.doctor.problem import Contract, Problem
+from assay.doctor.state_restoration import seed_all
 from assay.doctor.subject import NotApplicableError, Subject
-from assay.doctor.untouched import seed_all
 
 #: operations that map channels linearly
 LINEAR = ("linear", "conv1d", "conv2d", "conv3d")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from assay.doctor import start_checks, tensor_tree
-from assay.doctor.problem import Contract, Problem
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.subject import NotApplicableError, NotRunError, Subject
 
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, SequentialSampler
 
 from assay.doctor import tensor_tree, user_frames
+from assay.doctor.check_results import Problem
 from assay.doctor.loop_checks import LoopCheck, LoopMonitor
 from assay.doctor.loop_state import DrawnBatch, Loop, WatchedOptimizer
-from assay.doctor.problem import Problem
 from assay.doctor.subject import NotApplicableError, NotRunError
 
 #: steps on validation's batches after which it was no accident

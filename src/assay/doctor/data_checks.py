@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, SequentialSampler
 
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.example_draws import ExampleDraws, input_and_target
 from assay.doctor.operation_trace import Operation
-from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, Subject
 
 #: fewer examples than this say nothing of all

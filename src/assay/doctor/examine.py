@@ -13,14 +13,17 @@ from torch import nn
 from assay.doctor import (
     adam_checks,
     advice_checks,
+    autograd_function_checks,
     axis_checks,
     capacity_checks,
     data_checks,
+    data_part_checks,
+    dataset_reading_checks,
     example_draws,
-    function_checks,
     initial_loss_checks,
     layer_advice,
     layer_checks,
+    linear_probe_checks,
     loader_checks,
     loss_alone_checks,
     loss_checks,
@@ -28,22 +31,19 @@ from assay.doctor import (
     metric_checks,
     mixing_checks,
     optimizer_checks,
-    part_checks,
-    reading_checks,
     rehearsal_checks,
     repeat_checks,
     scale_checks,
     schedule_checks,
     sequence_checks,
-    signal_checks,
     start_checks,
     target_checks,
     unit_checks,
 )
+from assay.doctor.check_results import Contract, Problem, looked_at, rank, unseen
 from assay.doctor.findings import NOT_RUN, Finding, Report
-from assay.doctor.problem import Contract, Problem, looked_at, rank, unseen
+from assay.doctor.state_restoration import ModuleState, generators_put_back, seed_all
 from assay.doctor.subject import Subject
-from assay.doctor.untouched import ModuleState, generators_put_back, seed_all
 
 CONTRACTS: tuple[Contract, ...] = (
     *start_checks.CONTRACTS,
@@ -55,20 +55,20 @@ CONTRACTS: tuple[Contract, ...] = (
     *layer_checks.CONTRACTS,
     *mixing_checks.CONTRACTS,
     *data_checks.CONTRACTS,
-    *part_checks.CONTRACTS,
+    *data_part_checks.CONTRACTS,
     *repeat_checks.CONTRACTS,
     *axis_checks.CONTRACTS,
     *loader_checks.CONTRACTS,
     *adam_checks.CONTRACTS,
-    *reading_checks.CONTRACTS,
-    *function_checks.CONTRACTS,
+    *dataset_reading_checks.CONTRACTS,
+    *autograd_function_checks.CONTRACTS,
 )
 #: all that `examine` looks at; those after the contracts need rehearsal, statistics or taste
 CHECKS: tuple[Contract, ...] = (
     *CONTRACTS,
     *schedule_checks.CHECKS,
-    *part_checks.CHECKS,
-    *signal_checks.CHECKS,
+    *data_part_checks.CHECKS,
+    *linear_probe_checks.CHECKS,
     *repeat_checks.CHECKS,
     *initial_loss_checks.CHECKS,
     *rehearsal_checks.CHECKS,
@@ -77,7 +77,7 @@ CHECKS: tuple[Contract, ...] = (
     *capacity_checks.CHECKS,
     *loss_term_checks.CHECKS,
     *sequence_checks.CHECKS,
-    *reading_checks.CHECKS,
+    *dataset_reading_checks.CHECKS,
     *metric_checks.CHECKS,
     *advice_checks.CHECKS,
     *layer_advice.CHECKS,

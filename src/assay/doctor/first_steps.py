@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from assay.doctor import tensor_tree, torch_taps, user_frames
+from assay.doctor.check_results import Problem, rank, results_of, unseen
 from assay.doctor.findings import NOT_RUN, Finding, Report
 from assay.doctor.loop_checks import LoopCheck
 from assay.doctor.operation_trace import placed
-from assay.doctor.problem import Problem, rank, results_of, unseen
-from assay.doctor.untouched import generators_put_back
+from assay.doctor.state_restoration import generators_put_back
 
 #: losses that are compared, and most entries that are written down
 STEPS, MOST = 10, 20_000

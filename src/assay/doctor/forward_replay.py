@@ -20,7 +20,7 @@ from assay.doctor import tensor_tree, user_frames
 from assay.doctor.autograd_graph import bad_rows, operation_name
 from assay.doctor.loop_state import RootCall
 from assay.doctor.operation_trace import placed
-from assay.doctor.untouched import generators_put_back, seed_all
+from assay.doctor.state_restoration import generators_put_back, seed_all
 
 #: operations that look at numbers, or fill masks with infinities
 NO_FAULT = ("isnan", "isfinite", "isinf", "masked_fill", "masked_fill_", "full", "full_like", "where", "triu", "fill_")

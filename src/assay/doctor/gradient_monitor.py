@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from assay.doctor import user_frames
+from assay.doctor.check_results import Problem
 from assay.doctor.loop_checks import LoopCheck, LoopMonitor
 from assay.doctor.loop_state import Loop, WatchedOptimizer, gradient_norms, total
-from assay.doctor.problem import Problem
 from assay.doctor.subject import NotApplicableError, NotRunError
 
 #: steps in a row of which a fault must be seen

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from assay.doctor import rehearsal
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.loss_checks import LOGIT_LOSSES
-from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, NotRunError, Subject
 
 #: loss at the start in units of the loss at zero logits, from which it is a warning, and from which an error

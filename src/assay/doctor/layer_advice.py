@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from assay.doctor import tensor_tree
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.data_checks import FEWEST, target_numbers
 from assay.doctor.operation_trace import Operation
-from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, Subject
 
 #: distance of the first prediction from the share of labels, in nats

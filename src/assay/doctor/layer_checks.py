@@ -12,8 +12,8 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.utils.data import DataLoader
 
 from assay.doctor import tensor_tree
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.operation_trace import placed
-from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, Subject
 
 #: functions of torch that drop at random

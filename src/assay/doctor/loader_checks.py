@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, WeightedRandomSampler
 
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.data_checks import target_numbers
 from assay.doctor.example_draws import COPIED_BYTES, bytes_of, input_and_target
-from assay.doctor.problem import Contract, Problem
+from assay.doctor.state_restoration import seed_all
 from assay.doctor.subject import NotApplicableError, NotRunError, Subject
-from assay.doctor.untouched import seed_all
 
 #: examples that are read several times, and how often
 READ, TIMES = 6, 6

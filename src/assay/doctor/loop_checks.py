@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from assay.doctor.check_results import Problem, looked_at, rank
 from assay.doctor.findings import Finding
 from assay.doctor.loop_state import Loop, RootCall, WatchedOptimizer
-from assay.doctor.problem import Problem, looked_at, rank
 from assay.doctor.subject import NotRunError
 
 

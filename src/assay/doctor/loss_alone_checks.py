@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from assay.doctor.problem import Contract, Problem
+from assay.doctor.check_results import Contract, Problem
+from assay.doctor.state_restoration import seed_all
 from assay.doctor.subject import LossTrace, NotApplicableError, Subject
-from assay.doctor.untouched import seed_all
 
 #: rows whose targets are changed, one at a time; fewest rows
 TRIED, FEWEST = 4, 4

@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 
 from assay.doctor import operation_trace, rehearsal, tensor_tree
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.operation_trace import Operation
-from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, Subject
 
-#: operations that add numbers up, and those that only weigh or reshape one
+#: operations that add numbers up
 SUMS = ("add", "__add__", "__radd__", "__iadd__", "add_", "sub", "__sub__", "sub_", "__isub__")
-WEIGHED = ("mul", "__mul__", "__rmul__", "div", "__truediv__", "mean", "squeeze", "reshape", "float", "neg", "__neg__")
 #: share of the gradient below which a term is drowned, and of its own value that it loses when it is alone
 DROWNED, ALONE = 1e-3, 0.2
 #: factor by which a term grows in a few steps

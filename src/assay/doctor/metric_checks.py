@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.loss_alone_checks import Alone, alone
-from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, Subject
 
 #: share of the spread of all values by which a metric must leave the perfect one behind

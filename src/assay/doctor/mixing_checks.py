@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, RandomSampler
 
 from assay.doctor import start_checks, tensor_tree
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.example_draws import input_and_target
-from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, Subject
 
 #: examples of a batch that are tried with each other

@@ -11,9 +11,9 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.rnn import RNNBase
 
 from assay.doctor import user_frames
+from assay.doctor.check_results import Problem
 from assay.doctor.loop_checks import LoopCheck, LoopMonitor
 from assay.doctor.loop_state import Loop, WatchedOptimizer
-from assay.doctor.problem import Problem
 from assay.doctor.subject import NotApplicableError
 
 #: steps in evaluation mode after which it was no accident

@@ -9,11 +9,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from assay.doctor import autograd_graph, forward_replay, tensor_tree, user_frames
+from assay.doctor.check_results import Problem
 from assay.doctor.forward_replay import ReplayFault
 from assay.doctor.loop_checks import LoopCheck, LoopMonitor
 from assay.doctor.loop_state import Loop, LossSeries, RootCall, WatchedOptimizer
 from assay.doctor.operation_trace import placed
-from assay.doctor.problem import Problem
 
 
 @dataclass

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from assay.doctor import start_checks
-from assay.doctor.problem import Contract, Problem
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.subject import NotApplicableError, NotRunError, Subject
 
 #: words in names of parameters that are meant to be trained alone

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from assay.doctor import mixing_checks, rehearsal, tensor_tree
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.example_draws import input_and_target
-from assay.doctor.problem import Contract, Problem
 from assay.doctor.rehearsal import Adam, OutputLosses
 from assay.doctor.subject import NotApplicableError, NotRunError, Subject
 

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from assay.doctor import tensor_tree
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.example_draws import COPIED_BYTES, bytes_of, input_and_target
 from assay.doctor.operation_trace import placed
-from assay.doctor.problem import Contract, Problem
+from assay.doctor.state_restoration import seed_all
 from assay.doctor.subject import NotApplicableError, NotRunError, Subject
-from assay.doctor.untouched import seed_all
 
 #: examples that are read twice
 READ = 4

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from assay.doctor import rehearsal, tensor_tree
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.example_draws import input_and_target
-from assay.doctor.problem import Contract, Problem
 from assay.doctor.rehearsal import Rehearsed
 from assay.doctor.rehearsal_checks import NOTHING, SOURCE, reach_of
 from assay.doctor.subject import NotApplicableError, Subject

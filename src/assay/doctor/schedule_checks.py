@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sized
 from itertools import pairwise
 from typing import Any
 
-from assay.doctor.problem import Contract, Problem
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.subject import NotApplicableError, NotRunError, Subject
 
 #: most calls of step() that are simulated

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from assay.doctor import tensor_tree
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.operation_trace import Operation, placed, producer
-from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, NotRunError, Subject
 
 STEPS = 3

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from assay.doctor import user_frames
+from assay.doctor.check_results import Problem
 from assay.doctor.loop_checks import LoopCheck, LoopMonitor
 from assay.doctor.loop_state import Loop, RootCall, WatchedOptimizer
 from assay.doctor.operation_trace import placed
-from assay.doctor.problem import Problem
 from assay.doctor.subject import NotApplicableError, NotRunError
 
 #: share of its first value that an average still holds, from which on it lags

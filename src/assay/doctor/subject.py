@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from assay.doctor import example_draws, operation_trace, tensor_tree
 from assay.doctor.example_draws import ExampleDraws
-from assay.doctor.untouched import ModuleState, seed_all
+from assay.doctor.state_restoration import ModuleState, seed_all
 
 
 class NotApplicableError(Exception):

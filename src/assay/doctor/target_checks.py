@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.data_checks import target_numbers
 from assay.doctor.example_draws import input_and_target
 from assay.doctor.operation_trace import Operation, producer
-from assay.doctor.problem import Contract, Problem
 from assay.doctor.subject import NotApplicableError, Subject
 
 #: last operation of a model → least and largest value that it can give

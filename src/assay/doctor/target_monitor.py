@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from assay.doctor import autograd_graph
+from assay.doctor.check_results import Problem
 from assay.doctor.loop_checks import LoopCheck, LoopMonitor
 from assay.doctor.loop_state import Loop
-from assay.doctor.problem import Problem
 from assay.doctor.subject import NotApplicableError, NotRunError
 
 #: pairs that are needed before targets are said to say nothing

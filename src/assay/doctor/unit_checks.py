@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
+from assay.doctor.check_results import Contract, Problem
 from assay.doctor.operation_trace import Operation
-from assay.doctor.problem import Contract, Problem
 from assay.doctor.rehearsal_checks import NOTHING, memorised
 from assay.doctor.subject import NotApplicableError, Subject
 

@@ -7,9 +7,9 @@ from typing import Any
 from torch import Tensor
 
 from assay.doctor import user_frames
+from assay.doctor.check_results import Problem
 from assay.doctor.loop_checks import LoopCheck, LoopMonitor
 from assay.doctor.loop_state import Loop, WatchedOptimizer
-from assay.doctor.problem import Problem
 
 #: optimizers in a row for the same parameters, each of which made one step
 REMADE = 10

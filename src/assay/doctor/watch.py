@@ -18,18 +18,18 @@ from torch import Tensor, nn
 
 from assay.doctor import autograd_graph, torch_taps, user_frames
 from assay.doctor.batch_monitor import BatchMonitor
+from assay.doctor.failed_learning_monitor import SymptomMonitor
 from assay.doctor.findings import Report
 from assay.doctor.gradient_monitor import GradientMonitor
 from assay.doctor.loop_checks import LoopMonitor, report_of
 from assay.doctor.loop_state import Loop, RootCall, WatchedOptimizer
-from assay.doctor.loss_reader import LossReader
+from assay.doctor.lost_update_monitor import PassageMonitor
 from assay.doctor.mode_monitor import ModeMonitor
 from assay.doctor.nonfinite_monitor import NonFiniteMonitor
-from assay.doctor.passage_monitor import PassageMonitor
 from assay.doctor.state_monitor import StateMonitor
-from assay.doctor.symptom_monitor import SymptomMonitor
 from assay.doctor.target_monitor import TargetMonitor
 from assay.doctor.update_monitor import UpdateMonitor
+from assay.doctor.watched_losses import LossReader
 
 
 def watch(

@@ -16,7 +16,7 @@ from msgspec import UNSET, UnsetType
 from torch import Tensor, nn
 
 from assay.core.net_record import FirstLayer, WeightPicture
-from assay.recorder import input_drawing
+from assay.recorder import input_pictures
 
 #: units that are drawn
 UNITS = 16
@@ -60,7 +60,7 @@ class FirstLayerWeights:
         units = _units(layer, self.shape)
         most = [float(one.abs().max()) for one in units]
         scaled = [_scaled(one, largest) for one, largest in zip(units, most, strict=True)]
-        shown = input_drawing.fitting(scaled, lambda pixels: pixels, MOST_PICTURES)
+        shown = input_pictures.fitting(scaled, lambda pixels: pixels, MOST_PICTURES)
         drawn = [
             WeightPicture(display, float(f"{largest:.3g}") if math.isfinite(largest) else 0.0, _moved(unit, first))
             for display, largest, unit, first in zip(shown, most, units, self.start, strict=True)
@@ -103,7 +103,7 @@ def _kernel(layer: nn.Module | None, example: Any) -> tuple[int, ...]:
         shape = tuple(example.shape)
         return (
             shape
-            if input_drawing.channels_first(example) is not None and math.prod(shape) == layer.weight.shape[1]
+            if input_pictures.channels_first(example) is not None and math.prod(shape) == layer.weight.shape[1]
             else ()
         )
     return ()

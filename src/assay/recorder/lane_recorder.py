@@ -1,10 +1,10 @@
 """The recorder of one replicate in the loop that ships: what its network is given, what it says of the same examples.
 
-`training.recorded_lanes` imports it by name, calls it without gradients and puts the global generators back. Batches
-and outputs are those of the training itself; what is computed besides is computed on a copy of the lane's module, and
-nothing is drawn. Covers: the first batches as they go through the network, predictions before the first step and after
-some epochs, the first layer. Not covered: loops of a task's own (`recorder.loop_recorder`), drawing
-(`recorder.input_drawing`).
+`training.recorder_beside_lanes` imports it by name, calls it without gradients and puts the global generators back.
+Batches and outputs are those of the training itself; what is computed besides is computed on a copy of the lane's
+module, and nothing is drawn. Covers: the first batches as they go through the network, predictions before the first
+step and after some epochs, the first layer. Not covered: loops of a task's own (`recorder.loop_recorder`), drawing
+(`recorder.input_pictures`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from assay.core import net_record
 from assay.core.net_record import SHOWN, NetBatch, NetRecord
-from assay.recorder import input_drawing, target_labels
+from assay.recorder import input_pictures, target_labels
 from assay.recorder.first_layer_weights import FirstLayerWeights
 from assay.recorder.prediction_tracking import SCORES, PredictionTracker, moments
 from assay.training import device, example_batch, task_interface
@@ -114,7 +114,7 @@ class LaneRecorder:
         if not self.inputs:
             return UNSET
         labels = [target_labels.labels(one[None], self.wanted.classes)[0] for one in self.targets]
-        return input_drawing.batch(self.inputs, labels, self.where)
+        return input_pictures.batch(self.inputs, labels, self.where)
 
     def _validation(self) -> NetBatch:
         """Every second of the followed ones, where there are twice as many as are shown."""
@@ -122,7 +122,7 @@ class LaneRecorder:
         step = max(1, len(rows) // SHOWN)
         labels = target_labels.labels(self.truth, self.wanted.classes)
         chosen = range(0, len(rows), step)[:SHOWN]
-        return input_drawing.batch([rows[one] for one in chosen], [labels[one] for one in chosen], "evaluation mode")
+        return input_pictures.batch([rows[one] for one in chosen], [labels[one] for one in chosen], "evaluation mode")
 
 
 def _is_cheap(evaluated: Sequence[Any], plan: TrainingPlan) -> bool:

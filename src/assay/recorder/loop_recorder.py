@@ -3,7 +3,7 @@ what is predicted in the end.
 
 What a loop does is its own: which label an example of its batch has, and what the network says meanwhile, nobody
 outside of it knows. A hook on all modules sees the first call in training mode and is gone. Not covered: the loop that
-ships (`recorder.lane_recorder`), drawing (`recorder.input_drawing`).
+ships (`recorder.lane_recorder`), drawing (`recorder.input_pictures`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from assay.core import net_record
 from assay.core.net_record import AFTER, SHOWN, NetBatch, NetRecord
-from assay.recorder import input_drawing, target_labels
+from assay.recorder import input_pictures, target_labels
 from assay.recorder.first_layer_weights import FirstLayerWeights
 from assay.recorder.prediction_tracking import SCORES, PredictionTracker
 from assay.training.training_spec import Recording
@@ -86,13 +86,13 @@ class LoopRecorder:
             return UNSET
         name, inputs = self.met
         where = f"training mode, the first batch that a module got ({name})"
-        return input_drawing.batch(list(inputs), [""] * len(inputs), where)
+        return input_pictures.batch(list(inputs), [""] * len(inputs), where)
 
     def _validation(self, parts: Any, table: Tensor) -> NetBatch:
         step = max(1, len(self.wanted.rows) // SHOWN)
         labels = target_labels.labels(table, self.wanted.classes)[::step][:SHOWN]
         rows = [_alone(parts.evaluated, row) for row in self.wanted.rows[::step][:SHOWN]]
-        return input_drawing.batch(rows, labels, "as what fit() returned gets them")
+        return input_pictures.batch(rows, labels, "as what fit() returned gets them")
 
 
 def _alone(examples: Any, row: int) -> Any:

@@ -1,7 +1,7 @@
 """Git below its porcelain: trees and commits made beside the index, refs moved together.
 
 Covers: an index of one's own, files stored as `git add` would (filters and line ends), trees, commits, a transaction
-over several refs. Not covered: what is committed, and when (`strategies.acceptance_transaction`).
+over several refs. Not covered: what is committed, and when (`acceptance.acceptance_transaction`).
 """
 
 from __future__ import annotations

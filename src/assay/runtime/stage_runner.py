@@ -46,7 +46,7 @@ STAGES = {
     "check_run": "assay.stages.check_run",
     "examine_task": "assay.stages.examine_task",
     "show_examples": "assay.stages.show_examples",
-    "climb_ladder": "assay.stages.climb_ladder",
+    "debugging_ladder": "assay.stages.debugging_ladder",
     "record_net": "assay.stages.record_net",
     "measure_settings": "assay.stages.measure_settings",
 }

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay.runtime import masked_log
+from assay.runtime import redacted_log
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 #: exit code that is told where the supervisor itself was killed
@@ -62,10 +62,10 @@ class SupervisedCommand:
         finally:
             os.close(writing)
         self._report = reading
-        hidden = masked_log.secrets(command.environment)
+        hidden = redacted_log.secrets(command.environment)
         assert self._process.stdout is not None
         copying = (self._process.stdout, command.log, hidden)
-        self._copier = threading.Thread(target=masked_log.copy, args=copying, daemon=True)
+        self._copier = threading.Thread(target=redacted_log.copy, args=copying, daemon=True)
         self._copier.start()
 
     def wait(self, timeout: float | None = None) -> CommandEnd:

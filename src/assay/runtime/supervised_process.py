@@ -17,7 +17,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
-from assay.runtime import masked_log, parent_watch, standard_streams, supervisor
+from assay.runtime import parent_watch, redacted_log, standard_streams, supervisor
 from assay.runtime.supervised_command import KILLED
 
 #: bytes of a line without an end that are held back at most
@@ -123,7 +123,7 @@ class _Lines:
 
     def __init__(self) -> None:
         self._rest = b""
-        self._masking = masked_log.Masking(masked_log.secrets(os.environ))
+        self._masking = redacted_log.Masking(redacted_log.secrets(os.environ))
 
     def take(self, piece: bytes) -> Iterator[str]:
         self._rest += self._masking.take(piece)

@@ -23,7 +23,7 @@ from assay.core import script_command
 from assay.core.errors import UsageError
 from assay.core.schemas import Divergence, Replicate
 from assay.core.task_section import TaskSection
-from assay.runtime import masked_log, script_environment
+from assay.runtime import redacted_log, script_environment
 from assay.runtime.supervised_command import CommandEnd, CommandLine, SupervisedCommand
 from assay.script import input_files, interpreter, reported_result, tree_copy
 from assay.script.input_files import InputFile
@@ -146,7 +146,7 @@ class ScriptRun:
         return self._failed(f"was ended by signal {number}" if signaled else f"ended with exit code {code}")
 
     def _failed(self, what: str) -> UsageError:
-        lines = masked_log.last_lines(self.log, _SHOWN)
+        lines = redacted_log.last_lines(self.log, _SHOWN)
         said = f"; it said last: {' | '.join(lines)}" if lines else "; it said nothing"
         return UsageError(f"{self.who}: the script {what}{said}", hint=f"see {self.log}")
 

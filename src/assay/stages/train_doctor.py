@@ -3,7 +3,7 @@
 The doctor is reached through MODULES, by names that are resolved when it is asked: no fingerprint of `train` or of
 training holds it, and editing it trains nothing. What it finds is in no key and moves no number; a fault of its own is
 a line in its report. Covers: when it is asked, what its findings mean for `train`, `arms/doctor.json`. Not covered:
-what it looks at (`stages.examine_plan`).
+what it looks at (`stages.doctor_before_training`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from assay.runtime import source_roots as trees
 from assay.runtime.stage_setup import StageContext
 
 #: what is asked of the doctor → the module that answers
-MODULES = {"examined": "assay.stages.examine_plan", "watched": "assay.doctor.watch"}
+MODULES = {"examined": "assay.stages.doctor_before_training", "watched": "assay.doctor.watch"}
 #: name under which findings are kept with the replicates that they are about
 KEPT = "doctor"
 FIT = "the task trains by fit(), a loop of its own: call assay.doctor.examine in it"

@@ -15,7 +15,7 @@ from typing import get_args
 from assay.core.errors import UsageError
 from assay.stats import cautions, diverged_runs_test, effect_sizes, sample_size, serial_correlation, verdict_rule
 from assay.stats.arm_scores import LARGEST, Values
-from assay.stats.counted_arms import CountedArms, counted
+from assay.stats.cleaned_arms import CountedArms, counted
 from assay.stats.hypothesis_tests import Inference, Test, difference, infer
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from assay.stats import multiple_comparisons, verdict_rule
 from assay.stats.arm_comparison import Comparison
 from assay.stats.compare_arms import MeasuredArm
-from assay.stats.nuisance_rate import BestOfRates, PairedRule
+from assay.stats.learning_rate_as_nuisance import BestOfRates, PairedRule
 
 #: a parameter and one of its values
 LevelKey = tuple[str, object]

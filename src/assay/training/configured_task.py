@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from assay.core.params_yaml import Params
+from assay.data.named_targets import TargetPart
 from assay.data.storage import Examples
-from assay.data.target_parts import TargetPart
 from assay.ready import augmentation
 from assay.training import chosen_loss, target_tensors, task_interface
 from assay.training.task_interface import Task

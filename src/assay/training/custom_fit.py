@@ -26,13 +26,13 @@ from assay.core.params_yaml import Params
 from assay.core.schemas import PREDICTIONS, Divergence, Note
 from assay.data.storage import Examples
 from assay.replicates.replicate_result import OWN_LOOP, Outcome, Point
-from assay.training import batches, loop_data, loop_predictions, random_streams, recorded_lanes, task_interface
+from assay.training import batches, loop_data, loop_predictions, random_streams, recorder_beside_lanes, task_interface
 from assay.training.example_inputs import DecodeCache
 from assay.training.loop_data import LoopData, LoopParts
 from assay.training.loop_log import LoopLog
 from assay.training.loop_predictions import LoopPredictor
 from assay.training.random_streams import Streams
-from assay.training.recorded_loop import RecordedLoop
+from assay.training.recorder_beside_loop import RecordedLoop
 from assay.training.task_interface import Task
 from assay.training.training_spec import Recording
 
@@ -80,7 +80,7 @@ def fit(run: LoopRun) -> Outcome:
     """Train and predict. fit() sees the training part alone, what it returns sees inputs alone."""
     if is_older_form(run.task):
         outcome = _fit_older(run)
-        outcome.recorded = recorded_lanes.impossible(OLDER) if run.recording is not None else b""
+        outcome.recorded = recorder_beside_lanes.impossible(OLDER) if run.recording is not None else b""
         return outcome
     parts = loop_data.parts(run.task, run.params, run.train, run.evaluated, run.cache)
     data = _data(run, parts)

@@ -22,8 +22,8 @@ from torch.utils.data import Dataset, default_collate
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.data import holdout_split, storage
+from assay.data.named_targets import TargetPart
 from assay.data.storage import Examples
-from assay.data.target_parts import TargetPart
 from assay.training import batches, device, example_inputs, target_tensors
 from assay.training.batches import Tensors
 from assay.training.example_inputs import DecodeCache

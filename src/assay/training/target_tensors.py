@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from assay.data.target_parts import TargetPart
+from assay.data.named_targets import TargetPart
 from assay.training.task_interface import Task
 
 Parts = Sequence[TargetPart]

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from assay.core.errors import AssayError, UsageError
-from assay.data.target_parts import TargetPart
+from assay.data.named_targets import TargetPart
 from assay.runtime import sys_path, task_source
 from assay.training import example_batch
 

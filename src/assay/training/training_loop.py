@@ -22,7 +22,7 @@ from assay.training.early_stopping import EarlyStopping
 from assay.training.engine import BatchShare, Engine
 from assay.training.nan_detection import Monitor
 from assay.training.random_streams import Globals
-from assay.training.recorded_lanes import RecordedLanes
+from assay.training.recorder_beside_lanes import RecordedLanes
 from assay.training.schedules import Schedule
 from assay.training.training_spec import TrainingPlan
 

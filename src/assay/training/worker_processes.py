@@ -24,7 +24,7 @@ from torch import Tensor
 from assay.core.errors import AssayError
 from assay.core.params_yaml import Params
 from assay.core.schemas import Note
-from assay.data.target_parts import TargetPart
+from assay.data.named_targets import TargetPart
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Watcher
 from assay.runtime import parent_watch, progress_line, standard_streams, tracked_code_check
