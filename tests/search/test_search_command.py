@@ -19,7 +19,7 @@ from assay.history import search_records
 from assay.history.search_records import AskedGeneration, AskedSetting, FinishedSetting
 from assay.runtime import append_only_ref, dvc_yaml
 from assay.runtime.file_locks import Lock
-from assay.search import generations
+from assay.search import tpe_installed
 from assay.search.progress import ToAsk
 from support.project import Project
 
@@ -196,7 +196,7 @@ def test_another_search_is_where_a_new_one_starts(fresh: Project) -> None:
 def test_the_default_is_the_sampler_that_ranks_best_where_its_package_is(fresh: Project, monkeypatch) -> None:
     layout, said = with_space(fresh), list[str]()
     assert search_command._sampler(search_records.RecordedSearch(), said.append) == "tpe" and not said
-    monkeypatch.setattr(generations, "has_tpe", lambda: False)
+    monkeypatch.setattr(tpe_installed, "installed", lambda: False)
     assert search_command._sampler(search_records.RecordedSearch(), said.append) == "sobol"
     assert "TPE ranks better: pip install 'dvc-assay[search]'" in said[0]
     finish(layout, 8)

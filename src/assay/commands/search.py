@@ -30,7 +30,7 @@ from assay.runtime.file_locks import Lock
 from assay.runtime.progress_line import duration
 from assay.scratch.dvc_repro import furnish
 from assay.scratch.scratch_repo import Scratch, failed, lay_out, run
-from assay.search import generations
+from assay.search import generations, tpe_installed
 from assay.search.generations import ToldSetting
 from assay.search.progress import SearchState, ToAsk, ToTrain, TriedSetting
 from assay.stats import selection_estimates, verdict_rule
@@ -116,9 +116,11 @@ def _sampler(begun: RecordedSearch, say: Say) -> str:
     """What the search was begun with; else the default, or what needs no package where that is not installed."""
     if begun.terms is not None and begun.terms.sampler in generations.BEGINNINGS:
         return begun.terms.sampler
-    if generations.has_tpe():
+    if tpe_installed.installed():
         return generations.DEFAULT
-    say(f"Optuna is not installed, so --sampler {generations.WITHOUT_PACKAGE}; TPE ranks better: {generations.INSTALL}")
+    say(
+        f"Optuna is not installed, so --sampler {generations.WITHOUT_PACKAGE}; TPE ranks better: {tpe_installed.INSTALL}"
+    )
     return generations.WITHOUT_PACKAGE
 
 

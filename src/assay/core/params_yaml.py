@@ -12,6 +12,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterator, Mapping
+from functools import reduce
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -186,9 +187,7 @@ def changed(content: bytes | str, settings: Mapping[str, Any], profile: str | No
 def changed_values(raw: dict[str, Any], settings: Mapping[str, Any], profile: str | None = None) -> Params:
     """`changed` of what `read` gave."""
     for key, value in settings.items():
-        nested: Any = value
-        for part in reversed(key.split(".")):
-            nested = {part: nested}
+        nested = reduce(lambda below, part: {part: below}, reversed(key.split(".")), value)
         raw = merged(raw, as_python_reads(nested, PARAMS))
     return _resolved(raw, profile, PARAMS)
 

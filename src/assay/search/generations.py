@@ -8,7 +8,6 @@ that was killed goes on as it would have gone. Not covered: records (`history.se
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,8 +26,6 @@ SOBOL, RANDOM, TPE, SOBOL_TPE = "sobol", "random", "tpe", "sobol-tpe"
 BEGINNINGS = {TPE: (RANDOM, 16.0), SOBOL_TPE: (SOBOL, 64.0), SOBOL: (SOBOL, math.inf)}
 #: the one that ranks best on our benchmark (docs/searching.md), and the one that needs no package
 DEFAULT, WITHOUT_PACKAGE = TPE, SOBOL
-#: what installs that package
-INSTALL = "pip install 'dvc-assay[search]'"
 #: points that may be passed over for one new setting, before a space of few settings counts as used up
 PASSED = 256
 #: how often TPE is asked again where it proposes what was tried
@@ -141,11 +138,6 @@ def mean(scores: Sequence[float | None], worst: float | None) -> float | None:
     placed = [worst if one is None or not math.isfinite(one) else one for one in scores]
     values = [one for one in placed if one is not None]
     return float(np.mean(values)) if values and len(values) == len(placed) else None
-
-
-def has_tpe() -> bool:
-    """Whether the package that TPE needs is installed."""
-    return importlib.util.find_spec("optuna") is not None
 
 
 def require_tpe() -> None:

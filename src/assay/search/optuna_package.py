@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 from assay.core.errors import UsageError
-from assay.search.generations import INSTALL
+from assay.search.tpe_installed import INSTALL
 
 try:
     import optuna
