@@ -1,6 +1,6 @@
 """Every number that the judge promises, measured, part by part; one table in Markdown for each part.
 
-OMP_NUM_THREADS=1 python benchmarks/judge.py --write docs/measured/judge.md  # all parts: about 7 minutes of one core
+OMP_NUM_THREADS=1 python benchmarks/judge.py --write docs/measured/judge.md  # all parts: about 9 minutes of one core
 OMP_NUM_THREADS=1 python benchmarks/judge.py --parts order,guarded        # some; `--list` names them
 OMP_NUM_THREADS=1 python benchmarks/judge.py --draws 2000                 # a tenth of the draws
 
@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import judge_nulls as nulls
 import judge_order
+import judge_splits
 import numpy as np
 import scipy
 from judge_nulls import Row
@@ -84,6 +85,7 @@ PARTS = {
     "order": Simulation(judge_order.order_cautions, 1, "Order: what resembling runs do, and how often it is said"),
     "examples": Simulation(nulls.new_example_coverage, 1 / 4, "New examples"),
     "splits": Simulation(nulls.resampling, 1 / 4, "Resampled splits"),
+    "drawn": Simulation(judge_splits.drawn_splits, 1 / 20, "Splits that `vary` draws"),
     "looks": Simulation(nulls.look_errors, 1, "Looks, declared and not"),
     "second": Simulation(nulls.second_looks, 1, "A second look"),
     "anytime": Simulation(nulls.anytime_errors, 1, "The anytime test"),

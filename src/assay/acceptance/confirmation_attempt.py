@@ -16,7 +16,7 @@ import numpy as np
 from assay.acceptance import earlier_attempts as before
 from assay.acceptance.confirmation_run import fresh_seeds
 from assay.baseline.accepted_strategy import FLOOR
-from assay.baseline.candidate_seeds import PAIRED
+from assay.baseline.candidate_seeds import SHARED
 from assay.core import schemas
 from assay.core.errors import AssayError
 from assay.core.paths import REPLICATES, ProjectPaths
@@ -39,6 +39,7 @@ class Design(TypedDict):
 
     fixed: bool
     pairs: float | None
+    overlap: float | None
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,12 @@ class Idea:
     asked: int | None = None  # replicates that the user wants
     test: str = WELCH  # judge.test, as declared
     pairs: PairCorrelation = pair_correlation.UNKNOWN  # that the experiment's own pairs show
+    overlap: float | None = None  # of the experiment's splits, where each replicate has one
 
     @property
     def paired(self) -> bool:
         """Declared so: both arms are to share seeds."""
-        return self.test == PAIRED and self.baseline != FLOOR
+        return self.test in SHARED and self.baseline != FLOOR
 
     @property
     def every_name(self) -> set[str]:
@@ -96,11 +98,18 @@ class Attempt:
 
 def _design(idea: Idea) -> Design:
     """What power depends on beside level and n."""
-    return {"fixed": idea.baseline == FLOOR, "pairs": idea.pairs.least if idea.paired else None}
+    return {
+        "fixed": idea.baseline == FLOOR,
+        "pairs": idea.pairs.least if idea.paired else None,
+        "overlap": idea.overlap,
+    }
 
 
 def _how(idea: Idea) -> str:
     """Which test decides, where it is not Welch's on a design that declared it; and what a paired one counts on."""
+    if idea.overlap is not None:
+        share = f"{100 * idea.overlap:.0f} % as many validation as training examples"
+        return f"; by the corrected resampled t on fresh splits, {share}, both arms on the same ones"
     if idea.paired:
         seen = idea.pairs
         shown = "nothing is known of it" if seen.measured is None else f"measured {seen.measured:+.2f} on {seen.pairs}"
@@ -136,6 +145,15 @@ def recorded_pairs(root: Path, commit: str, metric: str) -> PairCorrelation:
     The record as it is: an edited one changes how many replicates are trained, and no level.
     """
     return pairs_in(git.read(root, commit, REPLICATES), metric)
+
+
+def recorded_overlap(root: Path, commit: str) -> float | None:
+    """How much the splits of an experiment overlap, as its record says; None where its replicates share both parts."""
+    try:
+        rows = replicates_csv.rows(git.read(root, commit, REPLICATES) or b"")
+        return replicates_csv.overlap(rows[0]) if rows else None
+    except ValueError:
+        return None
 
 
 def pairs_in(content: bytes | None, metric: str) -> PairCorrelation:

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET
 
+from assay.acceptance import confirmation_floors
 from assay.baseline import accepted_strategy
 from assay.baseline.accepted_strategy import AcceptedStrategy
 from assay.baseline.baseline_training_data import own_training_data
@@ -23,11 +24,15 @@ from assay.core.errors import UsageError
 from assay.core.params_yaml import SPAN
 from assay.core.schemas import Draw, Measurement, MeasureRequest
 from assay.data import storage
+from assay.data.storage import Examples
 from assay.history import metrics_json
-from assay.metrics import ran_on_this_machine, replicate_scores, reported_scores, undeclared_file_reads
+from assay.history.replicates_rows import OVERLAP
+from assay.metrics import ran_on_this_machine, replicate_scores, reported_scores, split_scores, undeclared_file_reads
 from assay.metrics.scored_arm import Ruler
+from assay.metrics.split_scores import JudgedExamples
 from assay.metrics.task_metrics import Metric
-from assay.replicates.measure_request import request, training_code
+from assay.replicates import split_examples
+from assay.replicates.measure_request import draws, request, training_code
 from assay.runtime import cache_dirs, dvc_yaml, files, library_fingerprint, npy_files, task_source
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.stage_setup import StageContext
@@ -142,30 +147,58 @@ class Confirmation:
         answer = schemas.decode(files.read_bytes(Path(asked.answer)), Measurement, asked.answer)
         return self._scored(answer, Path(asked.predictions), evaluated)
 
+    def floor(self, candidate: FreshReplicates) -> FreshReplicates:
+        """The best floor on the splits of the candidate's fresh replicates, fitted on each."""
+        folder, judge = self.scratch.top.parent / "candidate-validation" / "predictions", self.ctx.params.judge
+        parts = split_examples.read_parts(draws(self.ctx), self.seeds.root, candidate.measurement.purpose)
+        first = parts.evaluated(candidate.measurement.replicates[0].number)
+        given = (judge.human, judge.floor)
+        with task_source.said_by_task(self.scratch.layout.root, self.task, "metrics"):
+            found = confirmation_floors.hardest(folder, parts, candidate.arm, self._ruler(first), given)
+        return FreshReplicates(found, candidate.measurement)
+
+    def _ruler(self, part: Examples) -> Ruler:
+        options = self.ctx.params.metric.options
+        return Ruler({self.metric.name: self.metric}, self.metric.name, options, part.ids, part.seen_targets)
+
+    def _scored_on_splits(self, answer: Measurement, predictions: Path) -> FreshReplicates:
+        """Each replicate on the examples of its own split."""
+        both, hint = split_examples.both_parts(self.ctx.layout), "run the command again"
+        ids, rows = split_scores.ids_of(predictions, hint), npy_files.read(predictions / "predictions.npy")
+        rulers = JudgedExamples.read(both).rulers(self._ruler(both), ids, str(predictions))
+        with task_source.said_by_task(self.scratch.layout.root, self.task, "metrics"):
+            found = split_scores.scores(answer.replicates, rows, rulers, "replicate")
+        undeclared_file_reads.check(self.scratch.layout.root, self.task)
+        numbers = [one.number for one in answer.replicates]
+        values = [None if one is None else one[self.metric.name] for one in found]
+        return FreshReplicates(MeasuredArm(list(zip(numbers, values, strict=True)), _overlap(answer)), answer)
+
     def _scored(self, answer: Measurement, predictions: Path, evaluated: Path) -> FreshReplicates:
+        if answer.splits is not UNSET and evaluated == self.ctx.layout.part("validation"):
+            return self._scored_on_splits(answer, predictions)
         part, _ = storage.read(evaluated, ["ids", "targets"])
         if not np.array_equal(npy_files.read(predictions / "ids.npy"), part.ids):
             raise UsageError(f"{predictions} holds other examples than were asked for")
         rows, found = npy_files.read(predictions / "predictions.npy"), answer.replicates
-        ruler = Ruler(
-            {self.metric.name: self.metric},
-            self.metric.name,
-            self.ctx.params.metric.options,
-            part.ids,
-            part.seen_targets,
-        )
+        ruler = self._ruler(part)
         with task_source.said_by_task(self.scratch.layout.root, self.task, "metrics"):
             values = replicate_scores.scored(found, rows, partial(ruler.score, self.metric), "replicate")
         undeclared_file_reads.check(self.scratch.layout.root, self.task)
         same = replicate_scores.same_as(found, rows)
         numbered = zip(found, values, strict=True)
-        arm = MeasuredArm([(one.number, value) for one, value in numbered if one.number not in same])
-        return FreshReplicates(arm, answer)
+        counted = [(one.number, value) for one, value in numbered if one.number not in same]
+        return FreshReplicates(MeasuredArm(counted, _overlap(answer)), answer)
+
+
+def _overlap(answer: Measurement) -> float | None:
+    return None if answer.splits is UNSET else answer.splits.overlap
 
 
 def rows(groups: Sequence[tuple[str, FreshReplicates]], metric: str, purpose: str = PURPOSE) -> str:
     """results/confirmation.csv: every fresh value of both arms, so that anybody can judge again."""
-    lines = [f"arm,purpose,replicate,{metric}"]
+    overlap = groups[0][1].arm.overlap
+    column, cell = ("", "") if overlap is None else (f",{OVERLAP}", f",{overlap!r}")
+    lines = [f"arm,purpose,replicate,{metric}{column}"]
     for arm, group in groups:
-        lines += [f"{arm},{purpose},{n},{value!r}" for n, value in group.arm.replicates if value is not None]
+        lines += [f"{arm},{purpose},{n},{value!r}{cell}" for n, value in group.arm.replicates if value is not None]
     return "\n".join(lines) + "\n"

@@ -24,11 +24,13 @@ from assay.tags.strategy_events import Accepted as Confirmed
 CANDIDATE = "candidate"
 #: a paired design shares the replicates of both arms
 PAIRED = "paired"
+#: values of judge.test by which arms share their replicates, one by one
+SHARED = (PAIRED, variation.RESAMPLED)
 
 
 def of_candidates(home: Path, baseline: AcceptedStrategy, test: str) -> Draw:
     """The draw of all candidates that are measured against `baseline`."""
-    return Draw(purpose=PAIRED if test == PAIRED else CANDIDATE, first=place(home, baseline.commit))
+    return Draw(purpose=PAIRED if test in SHARED else CANDIDATE, first=place(home, baseline.commit))
 
 
 def of_baseline(baseline: AcceptedStrategy, candidates: Draw) -> AcceptedStrategy:
@@ -39,12 +41,19 @@ def of_baseline(baseline: AcceptedStrategy, candidates: Draw) -> AcceptedStrateg
 
 
 def varying(baseline: AcceptedStrategy, candidates: Draw, vary: Sequence[str]) -> tuple[AcceptedStrategy, Draw]:
-    """Both with what differs between replicates, so that their stages run again where that changes."""
+    """Both with what differs between replicates, so that their stages run again where that changes.
+
+    A floor is fitted on each split, and so has the numbers of the candidates.
+    """
     if variation.is_all(vary):
         return baseline, candidates
-    named = [kind for kind in variation.KINDS if kind in vary]
-    first = baseline if baseline.name == FLOOR else msgspec.structs.replace(baseline, vary=named)
-    return first, msgspec.structs.replace(candidates, vary=named)
+    named = [kind for kind in variation.NAMES if kind in vary]
+    drawn = msgspec.structs.replace(candidates, vary=named)
+    if baseline.name != FLOOR:
+        return msgspec.structs.replace(baseline, vary=named), drawn
+    if variation.SPLIT not in vary:  # a floor has no replicates
+        return baseline, drawn
+    return msgspec.structs.replace(baseline, vary=named, purpose=drawn.purpose, first=drawn.first), drawn
 
 
 def place(home: Path, commit: str) -> int:

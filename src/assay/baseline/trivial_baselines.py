@@ -8,7 +8,7 @@ of their own (`baseline.token_baselines`). A person's labels or score enter in `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +57,28 @@ def floors(train: Examples, evaluated: Examples) -> dict[str, Predictions]:
         found["linear"] = _linear(train, evaluated)
     last = _last_value(evaluated) if train.kind == "series" else None
     return found if last is None else {**found, "last value": last}
+
+
+def of_splits(
+    splits: Iterable[tuple[Examples, Examples]],
+) -> tuple[list[NDArray[np.str_]], dict[str, Predictions], dict[str, str]]:
+    """Floors of (training, validation) examples of each split: ids (n,) of each, name → predictions (R, N, …) with NaN
+    behind the last row of a smaller split, and why others are absent; one that a split lacks is."""
+    ids, made, reasons = list[NDArray[np.str_]](), list[dict[str, Predictions]](), dict[str, str]()
+    for train, evaluated in splits:
+        made.append(floors(train, evaluated))
+        reasons |= absent(train)
+        ids.append(evaluated.ids)
+    names = sorted(set.intersection(*(set(one) for one in made)))
+    reasons |= {name: "a split has none" for one in made for name in one if name not in names}
+    return ids, {name: _filled_up([one[name] for one in made]) for name in names}, reasons
+
+
+def _filled_up(rows: Sequence[Predictions]) -> Predictions:
+    found = np.full((len(rows), max(map(len, rows)), *rows[0].shape[1:]), np.nan, dtype=np.float32)
+    for row, one in zip(found, rows, strict=True):
+        row[: len(one)] = one
+    return found
 
 
 def absent(train: Examples) -> dict[str, str]:

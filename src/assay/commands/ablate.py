@@ -13,6 +13,7 @@ from pathlib import Path
 
 from assay.commands import changes_without_effect, experiment_grid, grid_looks
 from assay.commands.experiment_grid import Say, Wanted
+from assay.core import variation
 from assay.core.errors import IncomparableError, UsageError
 from assay.core.metric_version import metric_name
 from assay.history import replicates_csv
@@ -46,6 +47,8 @@ def ablate(start: Path, settings: Sequence[str], branches: Sequence[str], say: S
     experiment_grid.check_settings(layout, settings)
     subsets = [subset for size in range(len(changes) + 1) for subset in itertools.combinations(changes, size)]
     made = [experiment_grid.cell(layout, wanted, subset, frozenset(branches)) for subset in subsets]
+    vary = experiment_grid.asked(layout, made[0]).vary
+    variation.refuse_splits(vary, "assay ablate", "has no test of effects and interactions over splits that overlap")
     changes_without_effect.check_parts(layout, made[0], made[1 : 1 + len(changes)])
     measured = experiment_grid.measure(layout, made, say)
     candidates = [[row for row in rows if row["arm"] == "candidate"] for rows in measured]

@@ -13,7 +13,7 @@ from assay.baseline import accepted_strategy
 from assay.commands import accepted_changes, experiment_grid, grid_price, measured_design
 from assay.commands.accepted_changes import AcceptedChanges
 from assay.commands.experiment_grid import Say, Wanted
-from assay.core import params_yaml
+from assay.core import params_yaml, variation
 from assay.core.errors import UsageError
 from assay.core.paths import ProjectPaths
 from assay.history import replicates_csv
@@ -50,6 +50,7 @@ def ablate_accepted(start: Path, say: Say, wanted: Wanted, dry_run: bool = False
     """
     layout = project_root.find(start)
     asked = params_yaml.resolved(dvc_yaml.parameters(layout.root))
+    variation.refuse_splits(asked.vary, "assay ablate", "has no test of effects over splits that overlap")
     baseline = accepted_strategy.resolve(dvc_yaml.current(layout.root), asked.baseline)
     found = accepted_changes.find(layout, baseline, wanted)
     for name, one in found.without.items():

@@ -87,12 +87,13 @@ def confirm(tree: Regenerated, say: Say) -> Confirmed:
     new = measuring.candidate()
     old = None if named.name == FLOOR else measuring.baseline(named, say)
     recorded = tree.metrics, named.name, tree.version
-    text, fresh, passed = settled(measuring, new, old, recorded, attempt.entry, wanted.options.allow)
+    fitted = measuring.floor(new) if named.name == FLOOR and new.arm.overlap is not None else None
+    text, fresh, passed = settled(measuring, new, old or fitted, recorded, attempt.entry, wanted.options.allow)
     confirmation_attempt.end(root, attempt, fresh.verdict, passed)
     say(text)
     if not passed:
         _record(tree, attempt, fresh)
-    groups = [("candidate", new), *([("baseline", old)] if old else [])]
+    groups = [("candidate", new), *([("baseline", old)] if old else []), *([("floor", fitted)] if fitted else [])]
     table = rows(groups, measuring.metric.name, attempt.seeds.purpose)
     return Confirmed(tree, attempt, measuring, fresh, table, text)
 
@@ -124,6 +125,7 @@ def _idea(admitted: Admitted, names: confirmation_attempt.Names) -> Idea:
         asked=wanted.options.replicates or (asked.replicates if FIRST in wanted.options.allow else None),
         test=asked.judge.test,
         pairs=confirmation_attempt.recorded_pairs(wanted.layout.root, wanted.tried.commit, asked.metric.name),
+        overlap=confirmation_attempt.recorded_overlap(wanted.layout.root, wanted.tried.commit),
     )
 
 

@@ -21,6 +21,7 @@ from assay.report.comparison_text import alone, verdict_lines
 from assay.runtime import files
 from assay.stats import cautions, confirmation_rule
 from assay.stats.arm_comparison import Comparison as Judged
+from assay.stats.compare_arms import PAIRED, RESAMPLED
 from assay.tags.strategy_events import RecordedComparison, Score
 
 
@@ -70,8 +71,10 @@ def judge(
     metrics: Mapping[str, Any],
     attempt: AttemptEntry,
 ) -> Judged:
-    """Welch on different seeds, or the declared paired design on shared ones."""
+    """Welch on different seeds, the declared paired design on shared ones, or the corrected t on splits drawn anew."""
     floor = metrics_json.number(metrics, "baseline")
+    paired = old is not None and measuring.seeds.purpose == PAIRED_PURPOSE
+    test = RESAMPLED if new.arm.overlap is not None else PAIRED if paired else "welch"
     assert old is not None or floor is not None
     judged = confirmation_rule.confirm(
         old.arm if old is not None else float(floor or 0.0),
@@ -81,7 +84,7 @@ def judge(
         confirmation=attempt.confirmation,
         worst=measuring.metric.worst,
         min_effect=measuring.metric.min_effect,
-        test="paired" if old is not None and measuring.seeds.purpose == PAIRED_PURPOSE else "welch",
+        test=test,
         fixed=measuring.ctx.params.task.fixed,
         distinct=True,
     )
@@ -114,4 +117,5 @@ def comparison(
         p=judged.p,
         alpha=level,
         correlation=judged.correlation,
+        overlap=new.arm.overlap,
     )

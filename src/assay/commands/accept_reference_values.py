@@ -8,7 +8,7 @@ from assay.acceptance.confirmation_run import Confirmation, FreshReplicates
 from assay.core import references_section
 from assay.core.paths import PARAMS
 from assay.report import reference_text
-from assay.stats import reference_value
+from assay.stats import compare_arms, reference_value
 
 
 def lines(measuring: Confirmation, found: FreshReplicates) -> Iterator[str]:
@@ -21,6 +21,7 @@ def lines(measuring: Confirmation, found: FreshReplicates) -> Iterator[str]:
                 reference.value,
                 reference.margin,
                 metric.direction,
+                test=compare_arms.RESAMPLED if found.arm.overlap is not None else "welch",
                 alpha=params.judge.alpha,
                 worst=metric.worst,
                 fixed=params.task.fixed,

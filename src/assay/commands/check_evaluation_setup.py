@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.changes import dvc_lock_diff
-from assay.core import params_yaml
+from assay.core import params_yaml, variation
 from assay.core.errors import IncomparableError, ProvenanceError, UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import LOCK, PARAMS, VALIDATION_PART, ProjectPaths
@@ -116,6 +116,8 @@ def load(layout: ProjectPaths, *, only_known: bool = False) -> Today:
     again = "its number is reported, and there are no predictions to score again"
     script_source.refuse(layout.root, again, "dvc exp run, which measures both arms under today's ruler")
     asked = params_yaml.resolved(dvc_yaml.parameters(layout.root))
+    why = "needs one validation part that all replicates predicted"
+    variation.refuse_splits(asked.vary, "scoring stored predictions", why)
     if only_known:
         _check_known(layout, asked.task.name)
     _check_data(layout)

@@ -27,11 +27,13 @@ from assay.commands.compare_new_examples import Side
 from assay.commands.compare_options import Options
 from assay.commands.compare_score_source import Rescoring
 from assay.commands.compare_sides import SideSource
+from assay.core import variation
 from assay.core.errors import AssayError, UsageError
 from assay.history import fidelity_certificates, profile_groups
 from assay.stats import cautions, strategy_replicates, target_value_test
 from assay.stats.arm_comparison import Comparison
-from assay.stats.compare_arms import PAIRED, compare_arms
+from assay.stats.compare_arms import PAIRED, RESAMPLED, compare_arms
+from assay.stats.hypothesis_tests import IN_PAIRS
 from assay.stats.strategy_replicates import DifferingRulers, ReplicateGroup
 from assay.stats.target_value_test import Target
 from assay.stats.variance_components import NewExamples
@@ -77,7 +79,8 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
         raise UsageError(f"{len(named)} sides are named", allowed="[BASE] CAND, or --fixed VALUE CAND")
     root = sides.home(start)
     found = [sides.find(root, name) for name in named]
-    candidate, other = found[-1], compare_baseline.other(found, options)
+    candidate, options = found[-1], _on_splits(found, options)
+    other = compare_baseline.other(found, options)
     metric, again = sides.column(candidate, options.column), scores.rescoring(root) if options.rescore else None
 
     terms = compare_terms.terms(root, candidate, other, metric)
@@ -118,6 +121,20 @@ def compare(start: Path, named: Sequence[str], options: Options) -> Compared:
     )
 
 
+def _on_splits(found: Sequence[SideSource], options: Options) -> Options:
+    """`options` with the test that fits splits, where a side was measured on any. Raises UsageError for another one."""
+    drawn = [one.name for one in found if sides.overlap(one) is not None]
+    if not drawn:
+        return options
+    if options.test not in variation.SUPERSEDED:
+        raise UsageError(
+            f"--test is {options.test}, and replicates of {drawn[0]} have splits of their own, which overlap",
+            allowed=f"{RESAMPLED}, which is taken by itself",
+            hint=f"assay compare {' '.join(one.name for one in found)}",
+        )
+    return replace(options, test=RESAMPLED, examples=False)
+
+
 def _judge(
     base: Base,
     candidate: ReplicateGroup,
@@ -150,7 +167,7 @@ def _judge(
 
 def _missing_pairs(base: Base, candidate: ReplicateGroup, source: SideSource, options: Options) -> list[str]:
     """The caution about files that share some seeds and not all; none for records, whose seeds follow a design."""
-    if source.commit or options.test == PAIRED or not isinstance(base.numbers, ReplicateGroup):
+    if source.commit or options.test in IN_PAIRS or not isinstance(base.numbers, ReplicateGroup):
         return []
     return list(filter(None, [strategy_replicates.missing_pairs(base.numbers, candidate)]))
 
@@ -165,7 +182,7 @@ def _check_subtractable(
     if fields := baseline.ruler.differing(candidate.ruler):
         hint = AGAIN if set(fields) == {strategy_replicates.PACKAGES} else hint
         raise DifferingRulers(f"{baseline.name} and {candidate.name}", fields, hint)
-    check = strategy_replicates.check_paired if test == PAIRED else strategy_replicates.check_independent
+    check = strategy_replicates.check_paired if test in IN_PAIRS else strategy_replicates.check_independent
     if paired:
         check(baseline, candidate)
 
@@ -215,6 +232,11 @@ def target(start: Path, named: Sequence[str], options: Options, goal: float) -> 
         raise UsageError(f"{len(named)} sides are named", allowed="one, with --target VALUE")
     root = sides.home(start)
     source = sides.find(root, named[0])
+    if sides.overlap(source) is not None:
+        raise UsageError(
+            f"replicates of {source.name} have splits of their own, and the target rule takes runs for independent",
+            hint=f"assay compare --fixed {goal:g} {source.name}",
+        )
     again = scores.rescoring(root) if options.rescore else None
     metric = sides.column(source, options.column)
     direction = compare_baseline.direction_of(source.name, sides.recorded(source, metric), options)

@@ -74,6 +74,9 @@ def own(source: SideSource, metric: str, direction: str, options: Options, again
             f"{source.name} records neither a baseline nor a floor", hint="name one: assay compare BASE CAND"
         )
     name, value = floor
+    if sides.overlap(source) is not None and [*source.table["strategy"]].count(name) > 1:
+        fitted = sides.group(source, metric, direction, "floor", floor=name)
+        return Base(f"floor {name}", fitted, None, told_apart=True)
     side = None if name == scores.HUMAN else _side(source, f"floor {name}", name, [value])
     return Base(f"floor {name}", value, side)
 

@@ -17,6 +17,7 @@ from assay.core.errors import UsageError
 from assay.core.metric_version import metric_name
 from assay.core.paths import METRICS, PIPELINE, REPLICATES, RULERS
 from assay.history.replicates_csv import SAME_AS
+from assay.history.replicates_rows import OVERLAP
 from assay.metrics import ran_on_this_machine, result_tables
 from assay.runtime import files, git, table_files
 from assay.runtime.table_files import Table
@@ -27,7 +28,7 @@ SCHEMA = 1
 #: columns of a record that are no metric
 RECORDED = (
     *("arm", "strategy", "identity", "replicate", "seed", "status", "metric_version", "profile"),
-    *("environment", "direction", "min_effect", "worst", "execution", "same_as", "fixed"),
+    *("environment", "direction", "min_effect", "worst", "execution", "same_as", "fixed", OVERLAP),
 )
 
 
@@ -181,12 +182,27 @@ def recorded(source: SideSource, metric: str) -> MetricRow:
     return compare_metric_options.of_record(source.table, source.rulers, metric, source.name)
 
 
+def overlap(source: SideSource) -> float | None:
+    """How much the splits of a record overlap, where each of its replicates has one."""
+    return float(source.table[OVERLAP][0]) if source.is_record and source.table.get(OVERLAP) else None
+
+
 def group(
-    source: SideSource, name: str, direction: str, arm: str = "candidate", *, finished_only: bool = False
+    source: SideSource,
+    name: str,
+    direction: str,
+    arm: str = "candidate",
+    *,
+    finished_only: bool = False,
+    floor: str = "",
 ) -> ReplicateGroup:
-    """All replicates of one side under the direction given: of a record one arm, of any other table all rows."""
+    """All replicates of one side under the direction given: of a record one arm, of any other table all rows.
+
+    `floor`: name of one, whose rows are one a split, where each replicate has one.
+    """
     table = source.table
     rows = [row for row in range(len(table[name])) if not source.is_record or table["arm"][row] == arm]
+    rows = [row for row in rows if not floor or table["strategy"][row] == floor]
     if not rows:
         raise UsageError(f"{source.name} records no {arm}", allowed=", ".join(sorted(set(table["arm"]))))
     cells, where = [table[name][row] for row in rows], source.name
@@ -198,7 +214,8 @@ def group(
         raise UsageError(f"no run of {where} has ended", hint="wait for them")
     seeds = map(compare_one_run_per_row.seed, _cells(table, compare_one_run_per_row.seeds(table), rows))
     members = tuple(map(Member, map(values.get, rows), seeds, _rulers(source, name, rows, direction)))
-    return ReplicateGroup(table["strategy"][rows[0]] if arm == "baseline" else source.name, members)
+    name = table["strategy"][rows[0]] if arm == "baseline" else source.name
+    return ReplicateGroup(name, members, overlap(source))
 
 
 def _ended(source: SideSource, rows: list[int], cells: list[str], finished_only: bool) -> list[bool | None]:
@@ -265,13 +282,11 @@ def best_floor(source: SideSource, name: str, direction: str) -> tuple[str, floa
     """Name and value of the best floor in a record, None without one."""
     table = source.table
     rows = [row for row, arm in enumerate(table["arm"]) if arm == "floor" and table[name][row]]
-    found = dict(
-        zip(
-            [table["strategy"][row] for row in rows],
-            table_files.numbers([table[name][row] for row in rows], name, source.name),
-            strict=True,
-        )
-    )
+    each: dict[str, list[float]] = {}
+    numbers = table_files.numbers([table[name][row] for row in rows], name, source.name)
+    for row, value in zip(rows, numbers, strict=True):
+        each.setdefault(table["strategy"][row], []).append(value)
+    found = {one: sum(values) / len(values) for one, values in each.items()}  # of splits the mean
     if not found:
         return None
     best = verdict_rule.best(found, direction)

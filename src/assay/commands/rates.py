@@ -17,7 +17,7 @@ from assay.baseline import accepted_strategy
 from assay.commands import batch_size_rates, measured_before, rates_early_decay, scratch_experiment
 from assay.commands.experiment_grid import Wanted
 from assay.commands.sweep import Sweep, sweep
-from assay.core import params_yaml
+from assay.core import params_yaml, variation
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params, Train
 from assay.core.paths import ProjectPaths
@@ -76,6 +76,7 @@ def rates(
         raise UsageError(
             "a script's trainings cannot be cut short from outside", hint="assay sweep -S lr=1e-3,3e-3,1e-2"
         )
+    variation.refuse_splits(asked.vary, "assay rates", "trains lanes on one training part")
     tried = spaced(*(span or (asked.lr * SPAN[0], asked.lr * SPAN[1])))
     epochs, sample = short(asked)
     settings = [{"lr": rate, "replicates": SEEDS, **shortened(asked)} for rate in tried]

@@ -20,7 +20,7 @@ from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
 from assay.commands import check_evaluation_setup
 from assay.commands.baseline_staleness import AskedBaseline, record
 from assay.commands.rebaseline_plan import INFER, SCORE, TRAIN, RebaselinePlan, plan
-from assay.core import params_yaml, schemas
+from assay.core import params_yaml, schemas, variation
 from assay.core.errors import IncomparableError, UsageError
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Environment
@@ -68,6 +68,10 @@ def rebaseline(start: Path, say: Say) -> RebaselineResult:
     again = "each run measures its baseline under today's ruler where that is another one"
     script_source.refuse(layout.root, again, "dvc exp run, or dvc repro -f -s baseline for the same seeds once more")
     asked = params_yaml.resolved(dvc_yaml.parameters(layout.root))
+    why = (
+        "draws replicates for the baseline alone, which shares each split with the candidate: dvc exp run measures both"
+    )
+    variation.refuse_splits(asked.vary, "assay rebaseline", why)
     if asked.baseline == FLOOR:
         raise UsageError(
             "the baseline is the floor, which every run measures again", hint="assay accept EXPERIMENT NAME"

@@ -15,13 +15,15 @@ from assay.history import replicates_csv
 from assay.history.replicates_csv import Row
 from assay.stats import compare_arms, verdict_rule
 from assay.stats.arm_comparison import Comparison
+from assay.stats.compare_arms import MeasuredArm
 
 
 def compared(rows: Sequence[Row], metric: str, alpha: float, test: str, hold: str, fixed: bool) -> Comparison:
     """The candidate of one cell against its baseline; against a floor there is nothing to pair with or to permute."""
     floor = not any(row["arm"] == "baseline" for row in rows)
+    test = compare_arms.RESAMPLED if replicates_csv.overlap(rows[0]) else test
     return compare_arms.compare_arms(
-        best_floor(rows, metric)[1] if floor else replicates_csv.arm(rows, "baseline", metric),
+        _floor(rows, metric) if floor else replicates_csv.arm(rows, "baseline", metric),
         replicates_csv.arm(rows, "candidate", metric),
         rows[0]["direction"],
         test=compare_arms.fitting_test(test, fixed_value=floor),
@@ -36,11 +38,16 @@ def compared(rows: Sequence[Row], metric: str, alpha: float, test: str, hold: st
 
 def best_floor(rows: Sequence[Row], metric: str) -> tuple[str, float]:
     """The floor that is hardest to beat."""
-    known = {row["strategy"]: float(row[metric]) for row in rows if row["arm"] == "floor" and row[metric]}
+    known = {name: replicates_csv.mean(each) for name, each in replicates_csv.floors(rows, metric).items()}
     if not known:
         raise _nothing_to_beat()
     best = verdict_rule.best(known, rows[0]["direction"])
     return best, known[best]
+
+
+def _floor(rows: Sequence[Row], metric: str) -> float | MeasuredArm:
+    """The best floor, split by split where each replicate has one."""
+    return replicates_csv.floors(rows, metric)[best_floor(rows, metric)[0]]
 
 
 def check_rival(asked: Params) -> None:

@@ -52,10 +52,13 @@ def _note(status: str, twin: str) -> str:
 
 
 def floors(table: Table, metric: str) -> dict[str, float]:
-    """Name → value of each floor that has one."""
+    """Name → value of each floor that has one; the mean where each replicate has a split."""
     rows = zip(table["arm"], table["strategy"], table[metric], strict=True)
-    found = {name: as_number(value) for arm, name, value in rows if arm == "floor"}
-    return {name: value for name, value in found.items() if value is not None}
+    found: dict[str, list[float]] = {}
+    for arm, name, cell in rows:
+        if arm == "floor" and (value := as_number(cell)) is not None:
+            found.setdefault(name, []).append(value)
+    return {name: sum(values) / len(values) for name, values in found.items()}  # of splits the mean
 
 
 def curves(content: bytes | None) -> list[CurvePoint]:

@@ -118,9 +118,8 @@ def _sampler(begun: RecordedSearch, say: Say) -> str:
         return begun.terms.sampler
     if tpe_installed.installed():
         return generations.DEFAULT
-    say(
-        f"Optuna is not installed, so --sampler {generations.WITHOUT_PACKAGE}; TPE ranks better: {tpe_installed.INSTALL}"
-    )
+    other = f"--sampler {generations.WITHOUT_PACKAGE}"
+    say(f"Optuna is not installed, so {other}; TPE ranks better: {tpe_installed.INSTALL}")
     return generations.WITHOUT_PACKAGE
 
 

@@ -101,7 +101,7 @@ def _told(made: SearchSetup, one: Experiment, setting: Setting, rest: Mapping[st
             return None
     except AssayError:
         return None
-    value, first = replicates_csv.mean(rows, metric), rows[0]
+    value, first = replicates_csv.candidate_mean(rows, metric), rows[0]
     return _known(setting, value, len(rows), first["metric_version"], first.get("environment", ""), one.name)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from assay.changes import strategy_content
 from assay.changes.strategy_content import StrategyContent
 from assay.commands import search_problems
-from assay.core import ast_normal_form, params_yaml, search_section
+from assay.core import ast_normal_form, params_yaml, search_section, variation
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
@@ -90,6 +90,7 @@ def setup(layout: ProjectPaths, name: str, settings: int | None, sampler: str) -
         plan = replace(plan, settings=settings)
     content = dvc_yaml.parameters_at(layout.root, "HEAD") or b""
     asked = params_yaml.resolved(content)
+    variation.refuse_splits(asked.vary, "assay search", "scores all settings on one validation part")
     for error in search_problems.problems(layout, content, plan):
         raise error
     known = search_problems.parameters(asked)

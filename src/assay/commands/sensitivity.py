@@ -21,6 +21,7 @@ from assay.commands import (
 from assay.commands.batch_size_rates import BatchSizeRates
 from assay.commands.experiment_grid import Cell, Say, Wanted
 from assay.commands.sensitivity_factors import FactorPlan
+from assay.core import variation
 from assay.core.paths import ProjectPaths
 from assay.history import replicates_csv
 from assay.report.sensitivity_text import written
@@ -84,6 +85,8 @@ def sensitivity(
 
 def _designed(layout: ProjectPaths, named: Sequence[str], wanted: Wanted) -> _OneFactorDesign:
     centre = experiment_grid.cell(layout, wanted, ())
+    vary = experiment_grid.asked(layout, centre).vary
+    variation.refuse_splits(vary, "assay sensitivity", "has no test of parameters over splits that overlap")
     plan = sensitivity_factors.plan(experiment_grid.asked(layout, centre), named)
     levels = {(key, value): experiment_grid.cell(layout, wanted, (setting,)) for key, value, setting in plan.settings}
     experiment_grid.check_settings(layout, [setting for *_, setting in plan.settings])

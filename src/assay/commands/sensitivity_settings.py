@@ -154,7 +154,7 @@ def _measured(design: _SettingsDesign, say: Say) -> SettingsImportance:
 
 def _score(rows: list[Row] | None, metric: str, toward: float) -> float | None:
     """Larger is better; None where it did not run, or one diverged without a worst value."""
-    value = None if rows is None else replicates_csv.mean(rows, metric)
+    value = None if rows is None else replicates_csv.candidate_mean(rows, metric)
     return None if value is None else toward * value
 
 

@@ -16,7 +16,7 @@ from assay.commands import experiment_grid
 from assay.commands.experiment_grid import Cell
 from assay.commands.sweep import combinations
 from assay.commands.try_setup import check_tracked, same_files, value_of
-from assay.core import params_yaml
+from assay.core import params_yaml, variation
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
@@ -61,6 +61,7 @@ def setup(layout: ProjectPaths, grid: Sequence[str], candidate: str | None, name
     head = git.run(layout.root, "rev-parse", "HEAD")
     tree, content, who = _candidate(layout, candidate)
     asked = params_yaml.resolved(content)
+    variation.refuse_splits(asked.vary, "assay tune", "judges fresh replicates that share no split")
     _check_keys(asked, settings[0])
     experiment_grid.check_profile(asked, settings[0])
     if asked.baseline == FLOOR:

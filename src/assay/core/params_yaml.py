@@ -22,6 +22,7 @@ from assay.core import loss_section, references_section, script_section, task_se
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
 from assay.core.loss_section import LossSection
+from assay.core.machine_section import Machine as Machine
 from assay.core.normalize_identifiers import as_python_reads
 from assay.core.params_section import Section as Section
 from assay.core.paths import PARAMS
@@ -53,7 +54,8 @@ class MetricSection(Section, frozen=True, kw_only=True):
 
 
 class Judge(Section, frozen=True, kw_only=True):
-    test: Literal["welch", "student", "paired", "permutation", "anytime"] = "welch"  # how p and interval are computed
+    #: how p and interval are computed; resampled where `vary` has split, and nowhere else
+    test: Literal["welch", "student", "paired", "permutation", "anytime", "resampled"] = "welch"
     alpha: Annotated[float, Meta(gt=0, le=0.2)] = 0.05
     looks: list[Annotated[int, Meta(ge=2)]] = []
     human: float | None = None
@@ -64,15 +66,6 @@ class Judge(Section, frozen=True, kw_only=True):
     references: dict[str, Any] = {}
 
 
-class Machine(Section, frozen=True, kw_only=True):
-    device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
-    execution: Literal["auto", "fused", "sequential", "processes"] = "auto"  # how replicates train: docs/execution.md
-    compile: bool = False
-    loaders: Annotated[int, Meta(ge=0, le=64)] = 0  # processes that collate batches ahead, for tasks with `collate`
-    #: what follows from what the doctor finds before training: a line, the end of `train`, nothing as it does not look
-    doctor: Literal["warn", "error", "off"] = "warn"
-
-
 class Params(Section, frozen=True, kw_only=True):
     """All of params.yaml. Meanings and units stand beside the values in the file itself."""
 
@@ -81,7 +74,7 @@ class Params(Section, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0, lt=2**53)]
     profile: str = "full"
     baseline: str = "floor"
-    #: what differs between replicates: some of init, order, augment, dropout; the rest is drawn once for both arms
+    #: what differs between replicates: some of init, order, augment, dropout, split; the rest is drawn once for all
     vary: list[str] = msgspec.field(default_factory=lambda: list(variation.KINDS))
     task: TaskSection = TaskSection()
     data: dict[str, Any] = {}
@@ -266,6 +259,11 @@ def _convert(raw: dict[str, Any], where: str) -> Params:
     except msgspec.ValidationError as error:
         raise _sentence(given, error, where) from error
     variation.check(found.vary, where)
+    test = variation.judging_test(found.vary, found.judge.test, found.machine.execution, where)
+    if found.machine.devices is not None:
+        why = "spreads replicates that share their examples"
+        variation.refuse_splits(found.vary, "machine.devices", why)
+    found = msgspec.structs.replace(found, judge=msgspec.structs.replace(found.judge, test=test))
     task_section.check(found.task, dict(leaves(found.own)), where)
     train_section.check(found.train, found.lr, where)
     references_section.parsed(found.judge.references, where)
@@ -325,6 +323,8 @@ _KINDS = {"float": "a number", "int": "a whole number", "str": "text", "bool": "
 
 def _allowed(said: str, path: str) -> str:
     """What msgspec expected, in words: "Expected `int` >= 1" becomes "a whole number >= 1"."""
+    if path == "machine.devices":
+        return "all, or a list of numbers such as [0, 1]"
     if "enum value" in said:
         section, _, key = path.rpartition(".")
         kind = get_type_hints(_struct(section))[key]

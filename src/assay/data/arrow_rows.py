@@ -72,6 +72,15 @@ class ArrowRows:
         chosen = np.arange(len(self))[rows]
         return ArrowRows(self.form, self.table.take(pyarrow.array(chosen)))
 
+    def joined(self, other: ArrowRows) -> ArrowRows:
+        """These inputs, then the others. Raises UsageError for other columns."""
+        try:
+            return ArrowRows(self.form, pyarrow.concat_tables([self.table, other.table]))
+        except pyarrow.ArrowException as error:
+            raise UsageError(
+                f"inputs of two parts have different columns ({error})", hint="dvc repro -f split"
+            ) from error
+
     def keys(self) -> Keys:
         """(N,) a hash of each input, from its content alone; the path of a file is none of it."""
         hashed = arrow_hash.table_keys if self.form == "table" else _content_keys

@@ -50,7 +50,7 @@ def assign(examples: Examples, asked: Split, by: str) -> Parts:
             hint="remove split.blocks, or set split.by: order, in params.yaml",
         )
     else:
-        parts[rows] = _blocks(len(rows), asked, asked.blocks, int(gap))
+        parts[rows] = blocked(len(rows), asked, asked.blocks, int(gap))
     _check_filled(parts, gap)
     _check_groups(examples, parts)
     return parts
@@ -80,13 +80,19 @@ def _three(places: NDArray[np.float64], asked: Split, gap: float) -> Parts:
     return parts
 
 
-def _blocks(count: int, asked: Split, blocks: int, gap: int) -> Parts:
-    """Blocks of equal length, drawn by their number; at a border between parts the gap is taken of what trains."""
+def blocked(count: int, asked: Split, blocks: int, gap: int, salt: str = _SALT) -> Parts:
+    """Blocks of equal length, drawn by their number; at a border between parts the gap is taken of what trains.
+
+    Another `salt` draws other blocks for validation, of those that are not tested.
+    """
     if blocks < len(PARTS) or blocks > count:
         raise UsageError(f"split.blocks is {blocks}", allowed=f"{len(PARTS)} to {count}, the number of examples")
     drawn = sorted(range(blocks), key=lambda number: hashlib.blake2b(f"{_SALT} {number}".encode()).digest())
     tested = max(1, round(asked.test * blocks))
     validated = max(1, round(asked.validation * blocks))
+    if salt != _SALT:
+        rest = drawn[tested:]
+        drawn[tested:] = sorted(rest, key=lambda number: hashlib.blake2b(f"{salt} {number}".encode()).digest())
     named = np.full(blocks, "train", dtype="U10")
     named[drawn[:tested]], named[drawn[tested : tested + validated]] = "test", "validation"
     parts = named[np.minimum(np.arange(count) * blocks // count, blocks - 1)]

@@ -75,6 +75,33 @@ class Examples:
         )
 
 
+def joined(first: Examples, second: Examples) -> Examples:
+    """The examples of both, in that order; notes that both have. They are of one task, or UsageError is raised."""
+    rows = arrow(first.inputs), arrow(second.inputs)
+    alike = first.inputs.shape[1:] == second.inputs.shape[1:] if rows == (None, None) else None not in rows
+    if not alike or first.classes != second.classes or (first.groups is None) != (second.groups is None):
+        raise UsageError(
+            f"training and validation examples are of two kinds: {in_words(first)}, {in_words(second)}",
+            hint="dvc repro -f split, or remove split from vary in params.yaml",
+        )
+    inputs: Any = (
+        np.concatenate([first.inputs, second.inputs]) if rows[0] is None else rows[0].joined(second.inputs)  # type: ignore[arg-type]
+    )
+    groups = None if first.groups is None or second.groups is None else np.append(first.groups, second.groups)
+    return replace(
+        first,
+        ids=np.append(first.ids, second.ids),
+        inputs=inputs,
+        targets=np.concatenate([first.targets, second.targets]),
+        groups=groups,
+        notes={
+            name: np.concatenate([first.notes[name], second.notes[name]])
+            for name in first.notes
+            if name in second.notes
+        },
+    )
+
+
 def in_words(examples: Examples) -> str:
     """How many examples there are, and what one input is."""
     stored = arrow(examples.inputs)

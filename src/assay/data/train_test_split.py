@@ -36,7 +36,7 @@ def assign(examples: Examples, validation: float, test: float, keys: Keys | None
     where they are at hand.
     """
     units, numbers = units_of(examples, input_keys(examples) if keys is None else keys)
-    sizes, strata = np.bincount(units), _strata(examples, units)
+    sizes, strata = np.bincount(units), strata_of(examples, units)
     parts = np.full(len(numbers), "train", dtype="U10")
     for stratum in np.unique(strata):
         members = np.flatnonzero(strata == stratum)
@@ -66,9 +66,9 @@ def units_of(examples: Examples, keys: Keys, salt: str = _SALT) -> tuple[NDArray
     """
     distinct, which = np.unique(keys, return_inverse=True)
     if examples.groups is None:
-        return which, _numbers(content_hash.hex_names(distinct).tolist(), salt)
+        return which, numbers_of(content_hash.hex_names(distinct).tolist(), salt)
     names, groups = np.unique(examples.groups, return_inverse=True)
-    numbers = _numbers([f"group {name}" for name in names.tolist()], salt)
+    numbers = numbers_of([f"group {name}" for name in names.tolist()], salt)
     lead = _leaders(which, groups, numbers)
     leaders, units = np.unique(lead[groups], return_inverse=True)
     return units, numbers[leaders]
@@ -91,13 +91,13 @@ def _leaders(which: NDArray[np.int64], groups: NDArray[np.int64], numbers: Array
     return np.array([leader(group) for group in range(len(numbers))], dtype=np.int64)
 
 
-def _numbers(units: list[str], salt: str) -> Array:
+def numbers_of(units: list[str], salt: str) -> Array:
     """(U,) a number uniform in [0, 1) for each unit, from its name alone."""
     hashes = (hashlib.blake2b(f"{salt}{unit}".encode(), digest_size=7).digest() for unit in units)
     return np.fromiter((int.from_bytes(found, "big") / 2**56 for found in hashes), np.float64, len(units))
 
 
-def _strata(examples: Examples, units: NDArray[np.int64]) -> NDArray[np.int64]:
+def strata_of(examples: Examples, units: NDArray[np.int64]) -> NDArray[np.int64]:
     """(U,) the stratum of each unit: its most frequent class, of equals the first; all are one where there is none."""
     if examples.classes is None or examples.targets.ndim > 1:
         return np.zeros(int(units.max()) + 1, dtype=np.int64)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from assay.core.metric_version import metric_name
+from assay.history.replicates_rows import OVERLAP
 from assay.stats.arm_scores import mean_and_sd
 from assay.stats.compare_arms import MeasuredArm
 from assay.tags.strategy_events import RecordedComparison, Score
@@ -38,6 +39,7 @@ def comparison(metrics: Mapping[str, Any]) -> RecordedComparison | None:
         ci_low=number(metrics, "ci_low"),
         ci_high=number(metrics, "ci_high"),
         p=number(metrics, "p"),
+        overlap=number(metrics, OVERLAP),
     )
 
 

@@ -20,15 +20,17 @@ from assay.core.params_yaml import Judge, MetricSection
 from assay.core.paths import PARAMS, REPLICATES
 from assay.core.schemas import DAMAGE
 from assay.core.yaml12 import parse
+from assay.history.replicates_rows import OVERLAP
 from assay.runtime import files, git, table_files
 from assay.runtime.git_objects import Object, reading, refs
 from assay.runtime.table_files import Table
+from assay.stats import compare_arms
 from assay.stats.alpha_budget import LookEntry, LookKey, metric_label
 
 #: columns that say which look it was
 _ASKED = (
     *("arm", "strategy", "identity", "replicate", "seed", "metric_version", "environment"),
-    *("direction", "min_effect", "worst"),
+    *("direction", "min_effect", "worst", OVERLAP),
 )
 PATTERNS = ("refs/exps", "refs/tags/strategy", "refs/tags/rejected")
 FLOOR = "floor"
@@ -101,7 +103,7 @@ def recorded(table: Table, judge: Judge, metric: str, tags: Mapping[str, str], u
         candidate=candidate,
         against=against,
         n=len(rows["candidate"]),
-        test=judge.test,
+        test=compare_arms.RESAMPLED if OVERLAP in table else judge.test,
         alpha=judge.alpha,
         plan=tuple(judge.looks),
         metric=metric or metric_name(table["metric_version"][0]),

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 
 #: column that names an earlier replicate with the same predictions
 SAME_AS = "same_as"
+#: column that says how much the splits of replicates overlap
+OVERLAP = "split_overlap"
 Row = dict[str, str]
 
 
@@ -33,6 +35,11 @@ def first(content: bytes, n: int) -> list[Row]:
 def count(content: bytes) -> int:
     """How many replicates of the candidate were trained."""
     return sum(row["arm"] == "candidate" for row in csv.DictReader(io.StringIO(content.decode())))
+
+
+def overlap(row: Mapping[str, str]) -> float | None:
+    """Validation over training examples of a split, where each replicate has one; None anywhere else."""
+    return float(text) if (text := row.get(OVERLAP)) else None
 
 
 def worst(row: Mapping[str, str]) -> float | None:

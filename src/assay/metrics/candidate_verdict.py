@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+from msgspec import UNSET
+
 from assay.core import variation
-from assay.core.schemas import RECORD, UNRECORDED
+from assay.core.schemas import RECORD, UNRECORDED, Environment, Measurement
 from assay.metrics.scored_arm import Scored
 from assay.metrics.task_metrics import Metric
 from assay.stats import cautions, compare_arms, verdict_rule
@@ -40,12 +43,25 @@ class Judgement:
 
 
 def against_floor(
-    candidate: Scored, floors: Mapping[str, float], metric: Metric, test: str, look: Look, fixed: bool = False
+    candidate: Scored,
+    floors: Mapping[str, float],
+    metric: Metric,
+    test: str,
+    look: Look,
+    fixed: bool = False,
+    each: Mapping[str, Sequence[float]] | None = None,
 ) -> Judgement:
-    """Against the best floor, a fixed value: no seeds stand behind it. `fixed`: nor behind a task without chance."""
+    """Against the best floor, a fixed value: no seeds stand behind it. `fixed`: nor behind a task without chance.
+
+    `each`: what a floor scores on the split of each replicate, where these have one each.
+    """
     best = verdict_rule.best(floors, metric.direction)
     test = compare_arms.fitting_test(test, fixed_value=True)
-    found = _compare(floors[best], candidate.measured(metric.name), metric, test, look, fixed)
+    floor: float | MeasuredArm = floors[best]
+    if each is not None and best in each:
+        numbers = [one.number for one in candidate.replicates]
+        floor = MeasuredArm(list(zip(numbers, each[best], strict=True)), candidate.overlap)
+    found = _compare(floor, candidate.measured(metric.name), metric, test, look, fixed)
     return Judgement(found.verdict, f"floor {best}", _with_doubts(found, (candidate,), metric, fixed))
 
 
@@ -115,17 +131,29 @@ def _vary(purpose: str) -> str:
     return variation.in_words(variation.varied(purpose))
 
 
+def _splits(measured: Measurement) -> str:
+    """One hash over the splits of all replicates."""
+    return "" if measured.splits is UNSET else measured.splits.content
+
+
 def differences(baseline: Scored, candidate: Scored) -> list[str]:
     """Fields that forbid a subtraction, each with both values."""
     first, second = baseline.arm, candidate.arm
     assert first.measurement and second.measurement
     pairs = {
-        "environment": (first.environment.key, second.environment.key),
+        "hardware": (first.environment.machine_class, second.environment.machine_class),
+        "environment": (_elsewhere(first.environment), _elsewhere(second.environment)),
         "profile": (first.measurement.profile, second.measurement.profile),
         "vary": (_vary(first.measurement.purpose), _vary(second.measurement.purpose)),
         "evaluated examples": (first.evaluated, second.evaluated),
+        "splits": (_splits(first.measurement), _splits(second.measurement)),
     }
     return [f"{field}: baseline {one}, candidate {other}" for field, (one, other) in pairs.items() if one != other]
+
+
+def _elsewhere(one: Environment) -> str:
+    """An environment without its hardware."""
+    return msgspec.structs.replace(one, device="", machine="", hardware=UNSET).key
 
 
 def _compare(

@@ -12,7 +12,7 @@ from assay.core.params_yaml import Params
 from assay.metrics.scored_arm import Scored
 from assay.metrics.task_metrics import Metric
 from assay.stats.alpha_budget import LookEntry, LookKey, metric_label
-from assay.stats.compare_arms import PAIRED
+from assay.stats.hypothesis_tests import IN_PAIRS
 
 FLOOR = "floor"
 
@@ -39,7 +39,7 @@ def asked(
         formerly=names[1],
         baseline=baseline.arm.commit if baseline else FLOOR,
         environment=(baseline or candidate).arm.environment.key,
-        place=min(numbers) if baseline and params.judge.test != PAIRED else None,
+        place=min(numbers) if baseline and params.judge.test not in IN_PAIRS else None,
         key=key,
         level=0.0,
         spends=0.0,

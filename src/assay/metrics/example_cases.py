@@ -46,6 +46,7 @@ MOST_CLASSES = 3
 DECIMALS = 4
 
 NO_LISTS = "not applicable: metric {} has no per_example, and predictions are no probabilities of classes"
+NO_COMMON_EXAMPLES = "vary has split: each replicate has validation examples of its own, and none stands for all"
 NO_PREDICTIONS = "not applicable: a reported number has no predictions"
 
 
@@ -254,18 +255,27 @@ def _own(ruler: Ruler, predictions: Array | None, who: str) -> Shares | None:
 
 def without_predictions(metric: str, version: str) -> CasesRecord:
     """The record where a script reported its number."""
+    return _nothing(metric, version, NO_PREDICTIONS)
+
+
+def without_common_examples(metric: str, version: str) -> CasesRecord:
+    """The record where each replicate has validation examples of its own."""
+    return _nothing(metric, version, NO_COMMON_EXAMPLES)
+
+
+def _nothing(metric: str, version: str, why: str) -> CasesRecord:
     return CasesRecord(
         metric=metric,
         metric_version=version,
         rule="none",
-        rule_text=NO_PREDICTIONS,
+        rule_text=why,
         against="",
         examples=0,
         baseline_n=0,
         candidate_n=0,
         lists=[],
         cases=[],
-        luck_unknown=NO_PREDICTIONS,
+        luck_unknown=why,
         notes=[],
     )
 

@@ -50,21 +50,22 @@ def read(
     layout: ProjectPaths, ruler: Ruler, wanted: PredictionForm, second: Array | None, human: float | None
 ) -> Floors:
     """All floors for the ruler's examples; `second` are a second person's labels (N, …), `human` a person's score."""
-    found = Floors(absent=_absent(layout))
+    found = Floors(absent=noted_absent(layout))
     for name, array in scored_arm.floors(layout, ruler).items():
-        _add(found, name, array, ruler, wanted)
+        add(found, name, array, ruler, wanted)
     if second is not None:
         name = HUMAN if human is None else SECOND
-        if ruler.metric.function in [ready.METRICS[graded]["function"] for graded in _GRADED]:
-            found.absent[name] = f"{ruler.decides} asks for probabilities, and a person gave labels"
+        if reason := no_person(ruler):
+            found.absent[name] = reason
         else:
-            _add(found, name, _labels(second, wanted.classes), ruler, wanted)
+            add(found, name, labels(second, wanted.classes), ruler, wanted)
     if human is not None:
         found.scores[HUMAN] = {ruler.decides: human}
     return found
 
 
-def _add(found: Floors, name: str, array: Array, ruler: Ruler, wanted: PredictionForm) -> None:
+def add(found: Floors, name: str, array: Array, ruler: Ruler, wanted: PredictionForm) -> None:
+    """Score one floor, or note why it is left out."""
     fitted = _fitted(array, wanted, ruler)
     if isinstance(fitted, str):
         found.absent[name] = fitted
@@ -74,6 +75,12 @@ def _add(found: Floors, name: str, array: Array, ruler: Ruler, wanted: Predictio
         found.predictions[name] = fitted
     except UsageError as error:
         found.absent[name] = error.problem
+
+
+def no_person(ruler: Ruler) -> str:
+    """Why a person's labels cannot be scored; "" where they can."""
+    graded = ruler.metric.function in [ready.METRICS[name]["function"] for name in _GRADED]
+    return f"{ruler.decides} asks for probabilities, and a person gave labels" if graded else ""
 
 
 def _fitted(array: Array, wanted: PredictionForm, ruler: Ruler) -> Array | str:
@@ -95,7 +102,7 @@ def _are_labels(array: Array, classes: int) -> bool:
     return bool(((array == np.floor(array)) & (array >= 0) & (array < classes)).all())
 
 
-def _labels(second: Array, classes: int | None) -> Array:
+def labels(second: Array, classes: int | None) -> Array:
     """A person's labels as predictions: one class with certainty, or values."""
     if classes is None:
         return second.astype(np.float32)
@@ -103,7 +110,7 @@ def _labels(second: Array, classes: int | None) -> Array:
     return np.eye(classes, dtype=np.float32)[labels] if second.ndim == 1 else labels.astype(np.float32)
 
 
-def _absent(layout: ProjectPaths) -> dict[str, str]:
+def noted_absent(layout: ProjectPaths) -> dict[str, str]:
     """What `baseline` noted, if there was anything."""
     path = layout.floors / ABSENT
     if not path.is_file():

@@ -17,9 +17,10 @@ from assay.stats.variance_components import NewExamples
 
 
 def interval(found: Evaluated, result: Comparison, test: str) -> NewExamples | None:
-    """The interval over new examples; None where the metric is no mean of a score per example."""
+    """The interval over new examples; None where the metric is no mean of a score per example, or replicates
+    have validation examples of their own: the verdict itself is then about new ones."""
     metric, candidate = found.ruler.metric, found.candidate
-    if metric.per_example is None or not len(candidate.finite):
+    if metric.per_example is None or candidate.own_examples or not len(candidate.finite):
         return None
     after = result_tables.shares(candidate, found.ruler)
     if not np.allclose(after.mean(axis=1), candidate.values(metric.name), rtol=0, atol=1e-9):

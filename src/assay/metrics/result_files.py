@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,8 @@ class Evaluated:
     slices: Sequence[SliceFinding]  # none where prepare() names none, or nothing was compared
     fixed: bool = False  # task.fixed: nothing in it is random
     keeps_scores: bool = False  # predictions are what score() of the task keeps of them
+    #: floor → its scores on each split, where each replicate has one; None where all have the same parts
+    split_floors: Mapping[str, Sequence[Mapping[str, float]]] | None = None
     references: str = ""  # published numbers in short: `paper reproduced, blog above`
 
     @property
@@ -83,11 +85,24 @@ def write(layout: ProjectPaths, found: Evaluated) -> None:
 
 
 def _write_of_predictions(layout: ProjectPaths, found: Evaluated) -> None:
+    if found.split_floors is not None:
+        _write_nothing(layout)
+        return
     if declares_slices(layout):
         files.write_text(layout.slices, _slices(found))
     files.write_text(layout.cases, _cases(found))
     files.write_text(layout.plots / "confusion.csv", _confusion(found))
     files.write_text(layout.plots / "reliability.csv", _reliability(found))
+
+
+def _write_nothing(layout: ProjectPaths) -> None:
+    """Tables without rows, as dvc.yaml names them: no two replicates predicted the same examples."""
+    nobody = np.zeros(0)
+    if declares_slices(layout):
+        files.write_text(layout.slices, slice_table.empty())
+    files.write_text(layout.cases, result_tables.cases(nobody.astype(np.str_), nobody, nobody, nobody))
+    files.write_text(layout.plots / "confusion.csv", result_tables.text(["actual", "predicted"], []))
+    files.write_text(layout.plots / "reliability.csv", result_tables.reliability(nobody, {}))
 
 
 def declares_slices(layout: ProjectPaths) -> bool:
@@ -123,10 +138,23 @@ def _replicates(found: Evaluated) -> str:
     }
     if found.fixed:  # a column only where there is something to say
         common["fixed"] = result_tables.YES
+    if found.candidate.overlap is not None:
+        common[result_tables.OVERLAP] = found.candidate.overlap
     rows = [row for each in found.arms for row in result_tables.replicate_rows(each, common, names)]
-    rows += [{"arm": "floor", "strategy": name, "status": "ok", **common, **at} for name, at in found.floors.items()]
+    rows += [{"arm": "floor", "strategy": name, "status": "ok", **common, **at} for name, at in _floors(found)]
     columns = list(rows[0])
     return result_tables.text(columns, [[row.get(key, "") for key in columns] for row in rows])
+
+
+def _floors(found: Evaluated) -> Iterator[tuple[str, Flat]]:
+    """Each floor and its scores; on splits a row for each, with the number and seed of the replicate that has it."""
+    each, where = found.split_floors or {}, found.candidate.arm.environment.key
+    for name, scores in found.floors.items():
+        if name not in each:
+            yield name, dict(scores)
+            continue
+        for one, at in zip(found.candidate.replicates, each[name], strict=True):
+            yield name, {"replicate": one.number, "seed": one.seed, "environment": where, **at}
 
 
 def _cases(found: Evaluated) -> str:
@@ -182,6 +210,8 @@ def _flat(found: Evaluated) -> Flat:
         flat |= {"ci_high": result.ci[1], "p": result.p, "level": found.judgement.level}
     flat |= {"verdict": found.judgement.verdict, "metric_version": found.metric_version}
     flat |= {"profile": found.profile, "commit": found.commit}
+    if found.candidate.overlap is not None:
+        flat[result_tables.OVERLAP] = found.candidate.overlap
     if not found.judgement.recorded:
         flat["look"] = NOT_RECORDED
     if found.slices:  # a column only where there are any

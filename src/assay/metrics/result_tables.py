@@ -17,6 +17,8 @@ from assay.metrics.task_metrics import Metric, per_example
 Array = NDArray[Any]
 #: what a column says that stands there for this alone
 YES = "true"
+#: validation over training examples of a split: column and field where each replicate has one
+OVERLAP = "split_overlap"
 
 #: letters of an id beside a name
 _SHORT = 6

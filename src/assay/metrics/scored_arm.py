@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from assay.core import schemas
@@ -66,6 +67,13 @@ class Scored:
     replicates: list[Replicate]
     predictions: Array  # (R, N, …)
     scores: list[dict[str, float]]
+    own_examples: bool = False  # each replicate has a split of its own, and fills up its row with NaN
+
+    @property
+    def overlap(self) -> float | None:
+        """Validation over training examples of a split, the mean; None where all replicates have the same parts."""
+        splits = UNSET if self.arm.measurement is None else self.arm.measurement.splits
+        return None if splits is UNSET else splits.overlap
 
     @property
     def identity(self) -> str:
@@ -76,7 +84,8 @@ class Scored:
     def measured(self, metric: str) -> MeasuredArm:
         """The metric of each replicate by its number, those with the same predictions once."""
         scored = zip(self.replicates, self.scores, strict=True)
-        return MeasuredArm([(one.number, of.get(metric)) for one, of in scored if one.number not in self.same_as])
+        counted = [(one.number, of.get(metric)) for one, of in scored if one.number not in self.same_as]
+        return MeasuredArm(counted, self.overlap)
 
     def values(self, metric: str) -> list[float]:
         """The metric over the replicates that did not diverge, those with the same predictions once."""
@@ -85,7 +94,7 @@ class Scored:
     @cached_property
     def same_as(self) -> dict[int, int]:
         """Replicate → the earlier one with the same predictions, bit for bit: its seed did not reach the training."""
-        return replicate_scores.same_as(self.replicates, self.predictions)
+        return {} if self.own_examples else replicate_scores.same_as(self.replicates, self.predictions)
 
     @property
     def counted(self) -> list[bool]:
@@ -107,7 +116,7 @@ def load(layout: ProjectPaths, arm: Arm, ruler: Ruler) -> Scored | None:
     if arm.measurement is None:
         return None
     folder, found = layout.predictions(arm.arm), arm.measurement.replicates
-    hint = _again(layout, folder, "train" if arm.arm == "candidate" else arm.arm)
+    hint = again(layout, folder, "train" if arm.arm == "candidate" else arm.arm)
     predictions = npy_files.read(folder / "predictions.npy", hint)
     ids = npy_files.read(folder / "ids.npy", hint)
     if not np.array_equal(ids, ruler.ids):
@@ -120,20 +129,20 @@ def load(layout: ProjectPaths, arm: Arm, ruler: Ruler) -> Scored | None:
     return Scored(arm, found, predictions, [one or {} for one in scores])
 
 
-def _again(layout: ProjectPaths, output: Path, stage: str) -> str:
+def again(layout: ProjectPaths, output: Path, stage: str) -> str:
     """What brings one output back; by name, as a checkout of all would take what somebody has not added elsewhere."""
     return f"dvc checkout --force {output.relative_to(layout.root).as_posix()}, or dvc repro -f -s {stage}"
 
 
 def record(layout: ProjectPaths, arm: str) -> Arm:
     path = layout.record(arm)
-    hint = _again(layout, path, "train" if arm == "candidate" else arm)
+    hint = again(layout, path, "train" if arm == "candidate" else arm)
     return schemas.decode(files.read_bytes(path, hint), Arm, str(path), hint)
 
 
 def floors(layout: ProjectPaths, ruler: Ruler) -> dict[str, Array]:
     """Name → predictions of each floor."""
-    hint = _again(layout, layout.floors, "baseline")
+    hint = again(layout, layout.floors, "baseline")
     if not np.array_equal(npy_files.read(layout.floors / "ids.npy", hint), ruler.ids):
         raise UsageError(f"{layout.floors} holds other examples than today's validation part", hint=hint)
     found = {

@@ -38,6 +38,11 @@ def text(
     return result_tables.text([*COLUMNS, "verdict"], rows)
 
 
+def empty() -> str:
+    """The table without a row."""
+    return result_tables.text([*COLUMNS, "verdict"], [])
+
+
 def _slices(ruler: Ruler, slices: Sequence[SliceFinding]) -> Iterator[list[object]]:
     for one in slices:
         found = one.comparison

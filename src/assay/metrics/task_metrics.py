@@ -25,7 +25,10 @@ Score = Callable[..., float]
 Array = NDArray[Any]
 _KEYS = ("function", "direction", "min_effect", "worst", "per_example")
 #: columns of results/metrics.json and results/replicates.csv, which no metric can be named after
-_FLAT = "schema sd n diverged baseline delta ci_low ci_high p verdict metric_version profile commit unproven slices"
+_FLAT = (
+    "schema sd n diverged baseline delta ci_low ci_high p verdict metric_version profile commit unproven slices "
+    "split_overlap"
+)
 _ROWS = "arm strategy identity replicate seed status direction min_effect worst environment execution"
 RESERVED = frozenset([*_FLAT.split(), *_ROWS.split()])
 #: it heads a column that spreadsheets and pages read

@@ -22,7 +22,6 @@ from assay.core.errors import AssayError, UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Identity, Measurement, MeasureRequest, Note
-from assay.data.storage import Examples
 from assay.replicates import printed_lines, replicate_cache, safetensors_check
 from assay.replicates.replicate_cache import ReplicateCache, Told
 from assay.replicates.replicate_result import Outcome
@@ -190,9 +189,10 @@ def write(
         peak_memory=cost.peak_memory,
         notes=list(notes),
         utilisation=_utilisation(request, outcomes, store, cost),
+        splits=sample.splits(request.replicates),
         weights=next((safetensors_check.count(one.weights) for one in outcomes if one.diverged is None), None),
     )
-    _write_outcomes(request, outcomes, sample.evaluated)
+    _write_outcomes(request, outcomes, sample.ids(request.replicates))
     progress.rewrite(outcomes)
     printed_lines.write_again(request, outcomes, store)
     files.write_bytes(Path(request.answer), schemas.encode(answer))
@@ -222,7 +222,7 @@ def _refuse_all_diverged(outcomes: Sequence[Outcome]) -> None:
         )
 
 
-def _write_outcomes(request: MeasureRequest, outcomes: Sequence[Outcome], evaluated: Examples) -> None:
+def _write_outcomes(request: MeasureRequest, outcomes: Sequence[Outcome], ids: NDArray[np.str_]) -> None:
     """Weights and predictions. Their bytes follow from the numbers alone: no time, commit or path is in them."""
     models, predictions = Path(request.models), Path(request.predictions)
     for stale in models.glob("*.safetensors"):
@@ -231,20 +231,22 @@ def _write_outcomes(request: MeasureRequest, outcomes: Sequence[Outcome], evalua
     for one in outcomes:
         if one.diverged is None:
             files.write_bytes(models / f"{one.number}.safetensors", one.weights)
-    _write_array(predictions / "predictions.npy", _stacked(outcomes))
-    _write_array(predictions / "ids.npy", evaluated.ids)
+    _write_array(predictions / "predictions.npy", _stacked(outcomes, ids))
+    _write_array(predictions / "ids.npy", ids)
 
 
-def _stacked(outcomes: Sequence[Outcome]) -> NDArray[np.float32]:
-    """(R, N, …) predictions; NaN where a replicate diverged."""
+def _stacked(outcomes: Sequence[Outcome], ids: NDArray[np.str_]) -> NDArray[np.float32]:
+    """(R, N, …) predictions; NaN where a replicate diverged, and behind the last one of a smaller split."""
     made = [one.predictions for one in outcomes if one.predictions is not None and one.diverged is None]
-    shapes = {array.shape for array in made}
+    own = ids.ndim > 1  # each has examples of its own
+    shapes = {array.shape[own:] for array in made}
     if len(shapes) != 1:
         raise UsageError(f"predictions of the replicates have the shapes {sorted(shapes)}", allowed="the same for all")
-    stacked = np.full((len(outcomes), *shapes.pop()), np.nan, dtype=np.float32)
+    shape = (*ids.shape[1:], *shapes.pop()) if own else shapes.pop()
+    stacked = np.full((len(outcomes), *shape), np.nan, dtype=np.float32)
     for row, one in zip(stacked, outcomes, strict=True):
         if one.predictions is not None and one.diverged is None:
-            row[...] = one.predictions
+            row[: len(one.predictions)] = one.predictions
     return stacked
 
 

@@ -7,16 +7,18 @@ files (`data.storage`), and what a model sees of them (`training.batches`).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
+from assay.core import variation
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
-from assay.core.schemas import MeasureRequest
+from assay.core.schemas import DrawnSplits, MeasureRequest
 from assay.data import example_ids, storage
 from assay.data.storage import Examples
 
@@ -38,9 +40,23 @@ class ExampleSubset:
     left_out: int  # given examples that are also evaluated
     used: str  # content of the examples that really train
 
+    def of(self, _number: int) -> ExampleSubset:
+        """Those of one replicate: here all replicates have the same."""
+        return self
+
+    def ids(self, _numbers: Sequence[int]) -> NDArray[np.str_]:
+        """(N,) ids of what is predicted, or (R, N) where each replicate predicts examples of its own."""
+        return self.evaluated.ids
+
+    def splits(self, _numbers: Sequence[int]) -> DrawnSplits | UnsetType:
+        """What is recorded of the splits of these replicates, where they have one each."""
+        return UNSET
+
 
 def read(request: MeasureRequest, params: Params) -> ExampleSubset:
-    """Read what `request` names. Raises UsageError for what is wrong in it."""
+    """Read what `request` names, the same for all its replicates. Raises UsageError for what is wrong in it."""
+    if request.draws is not UNSET:
+        variation.refuse_splits([variation.SPLIT], "this command", "trains all replicates on the same examples")
     evaluated, today = storage.read(Path(request.evaluate), NEEDED)
     given, manifest = storage.read(Path(request.train), NEEDED if params.train.holdout is UNSET else FOR_HOLDOUT)
     train, left_out = without(given, evaluated)

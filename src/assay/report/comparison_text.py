@@ -15,7 +15,7 @@ from typing import Any
 
 from assay.core import reported_key, sanitize_output
 from assay.core.sanitize_output import markdown_cell
-from assay.stats import sample_size
+from assay.stats import hypothesis_tests, sample_size
 from assay.stats.arm_comparison import ArmSummary, Comparison
 from assay.stats.baseline_drift import Drift
 from assay.stats.target_value_test import Target
@@ -181,6 +181,8 @@ def _pairing(result: Comparison) -> list[str]:
     """What sharing seeds brought."""
     if result.correlation is None:
         return []
+    if result.method == hypothesis_tests.NAMES["resampled"]:
+        return [f"both arms share each split: their numbers correlate r={result.correlation:+.2f}"]
     line = f"pairs correlate r={result.correlation:+.2f}"
     if result.correlation < 0:
         return [f"{line}: pairing costs seeds here; better judge.test: welch, declared before the next run"]
@@ -193,6 +195,11 @@ def _needed(result: Comparison) -> list[str]:
         return []
     if result.min_effect <= 0:
         return ["min_effect is 0: equivalent cannot be shown, and no number of runs can be asked for"]
+    if result.n_needed is None and result.method == hypothesis_tests.NAMES["resampled"] and math.isfinite(result.ci[0]):
+        return [
+            f"no number of splits finds a difference of {result.min_effect:g} with 80% power, as they overlap: "
+            "more examples would"
+        ]
     if result.n_needed is None:
         return []
     return [f"n={result.n_needed} runs per arm would find a difference of {result.min_effect:g} with 80% power"]

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from assay.core import params_yaml
+from assay.core import params_yaml, variation
 from assay.core.errors import AssayError, UsageError
 from assay.core.json_encoding import json_form
 from assay.core.params_yaml import SPAN, Params
@@ -79,6 +79,13 @@ def needed(strategy: str, tree: Path) -> list[str]:
     """Outputs of the strategy that packing reads: weights, stored predictions, validation examples to prove it
     on; the training part only where preprocessing follows from it. Raises UsageError for a loop without load()."""
     asked = params_yaml.load(dvc_yaml.parameters(tree), f"params.yaml of {strategy}")
+    if variation.SPLIT in asked.vary:
+        raise UsageError(
+            f"{strategy} was accepted on splits drawn anew: its replicates trained on different examples, and no "
+            "part is left that proves a model",
+            allowed="a strategy that was accepted without split in vary",
+            hint="remove split from vary in params.yaml, dvc exp run, and accept that",
+        )
     task = asked.task.name
     members = task_source.read(tree, task, "learning").names
     given = params_yaml.as_given(asked) if "fit" in members else asked.model

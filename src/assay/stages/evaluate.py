@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET
 
 from assay.baseline.accepted_strategy import FLOOR
-from assay.core import sanitize_output, schemas
+from assay.core import sanitize_output, schemas, variation
 from assay.core.errors import UsageError
 from assay.core.paths import ARMS
 from assay.data import example_notes, storage
@@ -33,16 +33,19 @@ from assay.metrics import (
     result_files,
     scored_arm,
     slice_scores,
+    split_scores,
     undeclared_file_reads,
 )
 from assay.metrics.candidate_verdict import Judgement
-from assay.metrics.floor_scores import PredictionForm
+from assay.metrics.floor_scores import Floors, PredictionForm
 from assay.metrics.metric_definition import MetricDefinition, MetricTerms
 from assay.metrics.result_files import Evaluated
 from assay.metrics.scored_arm import Ruler, Scored
 from assay.metrics.slice_scores import SliceFinding, SliceJudge
+from assay.metrics.split_scores import JudgedExamples
 from assay.metrics.task_metrics import Metric
 from assay.metrics.version import reported_version
+from assay.replicates import split_examples
 from assay.runtime import dvc_yaml, environment, files, progress_line, task_source
 from assay.runtime.stage_setup import StageContext, start
 from assay.stages import verdict_lines, write_cases
@@ -50,6 +53,8 @@ from assay.stats import alpha_budget
 from assay.stats.sequential_testing import Look
 
 CANDIDATE, BASELINE = "candidate", "baseline"
+#: floor → its scores on each split
+SplitScores = Mapping[str, Sequence[Mapping[str, float]]]
 
 
 def main(root: Path, _arguments: Sequence[str]) -> None:
@@ -60,24 +65,39 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     with undeclared_file_reads.watching():
         module = task_source.load(root, ctx.params.task.name, "metrics")
     ctx.prove()
-    part, manifest = storage.read(ctx.layout.part("validation"), ["ids", "targets", *example_notes.ARRAYS])
+    part, content, drawn = _judged_on(ctx)
     own = evaluation_setup.read(root, ctx.params, module, part.ids, part.seen_targets)
-    versions = evaluation_setup.versions(root, ctx.params, module, manifest.content, own.metrics)
+    versions = evaluation_setup.versions(root, ctx.params, module, content, own.metrics)
     parents = _standard(ctx)
     standard = _since_first_look(ctx, parents)
     today = own.judging_by(*standard.terms) if standard.terms else own
     with ctx.said_by_task("metrics"):
         with progress_line.showing(progress_line.running("evaluate")):
-            found, against = _evaluate(ctx, today, own.metrics, versions, standard, part)
+            found, against = _evaluate(ctx, today, own.metrics, versions, standard, part, drawn)
         references = reference_findings.findings(found, ctx.params.judge)
         found = replace(found, references=reference_findings.in_short(references))
         result_files.write(ctx.layout, found)
         code = ran_on_this_machine.metrics_code(root, ctx.params.task.name)
         ran_on_this_machine.note_code(ctx.run.home, code)
         _note(ctx, found, code)
-        write_cases.write(ctx, found)
+        (write_cases.write if drawn is None else write_cases.of_splits)(ctx, found)
         said = (*verdict_lines.lines(ctx, found, against, references), *_metric_changes(ctx, own, parents, standard))
         files.write_text(ctx.layout.verdict, "".join(f"{sanitize_output.lines(line)}\n" for line in said))
+
+
+def _judged_on(ctx: StageContext) -> tuple[Examples, str, JudgedExamples | None]:
+    """The examples of the ruler and their hash. Where each replicate has a split: the first one, one hash over all of
+    them, and where their examples are found."""
+    if variation.SPLIT not in ctx.params.vary:
+        part, manifest = storage.read(ctx.layout.part("validation"), ["ids", "targets", *example_notes.ARRAYS])
+        return part, manifest.content, None
+    arm, folder = scored_arm.record(ctx.layout, CANDIDATE), ctx.layout.predictions(CANDIDATE)
+    if arm.measurement is None or arm.measurement.splits is UNSET:
+        raise UsageError(f"{ctx.layout.record(CANDIDATE)} records no splits", hint="dvc repro -f -s train")
+    both = split_examples.both_parts(ctx.layout)
+    drawn = JudgedExamples.read(both)
+    ids = split_scores.ids_of(folder, "dvc repro -f -s train")
+    return both.take(drawn.rows_of(ids[0], str(folder))), arm.measurement.splits.content, drawn
 
 
 def _of_script(ctx: StageContext) -> None:
@@ -159,19 +179,18 @@ def _evaluate(
     versions: Mapping[str, str],
     standard: MetricDefinition,
     part: Examples,
+    drawn: JudgedExamples | None,
 ) -> tuple[Evaluated, int]:
     """Everything found, and how many verdicts were given against the same baseline before."""
-    candidate = scored_arm.load(ctx.layout, scored_arm.record(ctx.layout, "candidate"), today)
-    baseline = scored_arm.load(ctx.layout, scored_arm.record(ctx.layout, "baseline"), today)
+    candidate, baseline = (_scored(ctx, name, today, drawn) for name in (CANDIDATE, BASELINE))
     assert candidate is not None  # only the baseline can be the floor
     scored = metric_definition.keeps_scores(ctx.layout.root, today.decides)
     wanted = PredictionForm(
         candidate.predictions.shape[1:], None if part.classes is None else len(part.classes), scored
     )
-    second = part.notes.get(example_notes.SECOND)
-    floors = floor_scores.read(ctx.layout, today, wanted, second, ctx.params.judge.human)
+    floors, each = _floors(ctx, today, wanted, part, drawn)
     floors.scores.update(_given(ctx, today))
-    judged, against = _judged(ctx, candidate, baseline, floors.scores, today, standard)
+    judged, against = _judged(ctx, candidate, baseline, floors.scores, today, standard, each)
     found = Evaluated(
         ruler=today,
         own=own,
@@ -190,8 +209,27 @@ def _evaluate(
         slices=(),
         fixed=ctx.params.task.fixed,
         keeps_scores=scored,
+        split_floors=each,
     )
-    return replace(found, slices=_slices(ctx, found, part)), against
+    return (found if drawn else replace(found, slices=_slices(ctx, found, part))), against
+
+
+def _scored(ctx: StageContext, name: str, today: Ruler, drawn: JudgedExamples | None) -> Scored | None:
+    arm = scored_arm.record(ctx.layout, name)
+    return (
+        scored_arm.load(ctx.layout, arm, today) if drawn is None else split_scores.load(ctx.layout, arm, today, drawn)
+    )
+
+
+def _floors(
+    ctx: StageContext, today: Ruler, wanted: PredictionForm, part: Examples, drawn: JudgedExamples | None
+) -> tuple[Floors, dict[str, list[dict[str, float]]] | None]:
+    """Floors, and on splits what each scores on every one of them."""
+    human = ctx.params.judge.human
+    if drawn is None:
+        return floor_scores.read(ctx.layout, today, wanted, part.notes.get(example_notes.SECOND), human), None
+    found = split_scores.floors(ctx.layout, today, drawn, wanted, human)
+    return found.found, found.each
 
 
 def _slices(ctx: StageContext, found: Evaluated, part: Examples) -> list[SliceFinding]:
@@ -227,6 +265,7 @@ def _judged(
     floors: Mapping[str, Mapping[str, float]],
     today: Ruler,
     standard: MetricDefinition,
+    each: SplitScores | None = None,
 ) -> tuple[Judgement, int]:
     """The verdict at the level that earlier looks left, and how many other strategies were looked at before."""
     root, task = ctx.layout.root, ctx.params.task.name
@@ -248,7 +287,7 @@ def _judged(
     except UsageError as error:
         return candidate_verdict.unrecorded(baseline.arm.name if baseline else evaluation_look.FLOOR, error.problem), 0
     look = Look(price.level or asked.key.alpha, price.hold, price.number, len(asked.key.plan))
-    judged = _judge(ctx, candidate, baseline, floors, today, look)
+    judged = _judge(ctx, candidate, baseline, floors, today, look, each)
     last = alpha_budget.last_level(known.looks, entry) if entry.key.plan else None
     return replace(judged, level=price.level, last_level=last, look=look), look_ledger.others(known, entry)
 
@@ -260,9 +299,11 @@ def _judge(
     floors: Mapping[str, Mapping[str, float]],
     today: Ruler,
     look: Look,
+    each: SplitScores | None,
 ) -> Judgement:
     test, fixed = ctx.params.judge.test, ctx.params.task.fixed
     if baseline is not None:
         return candidate_verdict.against_baseline(candidate, baseline, today.metric, test, look, fixed)
     scores = {name: score[today.decides] for name, score in floors.items()}
-    return candidate_verdict.against_floor(candidate, scores, today.metric, test, look, fixed)
+    splits = {name: [one[today.decides] for one in values] for name, values in (each or {}).items()}
+    return candidate_verdict.against_floor(candidate, scores, today.metric, test, look, fixed, splits)

@@ -13,8 +13,7 @@ from pathlib import Path
 from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.core.schemas import Measurement, MeasureRequest
-from assay.replicates import assemble_measurement
-from assay.replicates import train_and_eval_examples as samples
+from assay.replicates import assemble_measurement, split_examples
 from assay.replicates.assemble_measurement import NOBODY, Watch
 from assay.runtime import dvc_yaml, files, timing, tracked_code_check
 
@@ -35,7 +34,7 @@ def measured(request: MeasureRequest, root: Path, watch: Watch = NOBODY) -> tupl
     """
     timing.mark("rest")
     settings = assemble_measurement.requested(request, root)
-    sample = samples.read(request, settings)
+    sample = split_examples.read(request, settings)
     found = assemble_measurement.at_hand(request, settings, sample)
     timing.mark("data")
     if found is not None:

@@ -17,8 +17,7 @@ from assay.core import net_record
 from assay.core.net_record import NetRecord
 from assay.core.params_yaml import Params
 from assay.core.schemas import DAMAGE, FOREGROUND, MeasureRequest
-from assay.replicates import assemble_measurement
-from assay.replicates import train_and_eval_examples as samples
+from assay.replicates import assemble_measurement, split_examples
 from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.train_and_eval_examples import ExampleSubset
@@ -40,7 +39,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     ctx.prove(code.files)
     source_analysis_cache.save(ctx.run.store.sources)
     params = assemble_measurement.requested(asked, root)
-    sample = samples.read(asked, params)
+    sample = split_examples.read(asked, params)
     recorder = TrainRecorder(ctx)
     store = _recorded(asked, root, params, sample, recorder.module)
     if store is None:

@@ -35,6 +35,11 @@ NO_PREDICTIONS = (
     "new examples: not known, a reported number has no predictions, and no test part; fit() in a task gives both "
     "for about eight lines (docs/tasks.md)"
 )
+#: what splits that are drawn anew mean for a verdict
+SPLITS = (
+    "on {} splits, validation parts {:.0f} % of the training parts: about trainings on other draws of such data; "
+    "no cases, slices, class plots or ensemble"
+)
 #: digits of a score that stands outside of a comparison
 DIGITS = 4
 
@@ -62,9 +67,11 @@ def lines(
             yield f"{'':11}for a table of them add {entry}"
         if ctx.params.is_script:
             yield f"{'':11}{NO_PREDICTIONS}"
+        if found.split_floors is not None:
+            yield f"{'':11}{SPLITS.format(len(found.candidate.replicates), 100 * (found.candidate.overlap or 0.0))}"
         yield from futility(ctx, judged, result)
         yield from _cost(ctx, found)
-    if not variation.is_all(vary := _vary(found)):
+    if not variation.has_all_of_training(vary := _vary(found)):
         alone = f"replicates differ in {variation.in_words(vary)} alone: the verdict says nothing about other chance"
         yield f"{'':11}caution: {alone}"
     if found.baseline is None:

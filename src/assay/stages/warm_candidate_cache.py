@@ -13,6 +13,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from msgspec import UNSET
+
 from assay.replicates import assemble_measurement
 from assay.replicates import train_and_eval_examples as samples
 from assay.replicates.assemble_measurement import Watch
@@ -30,6 +32,8 @@ def main(root: Path, arguments: Sequence[str]) -> None:
         return
     parent = _to_parent_alone()
     asked, code = candidate(ctx)
+    if asked.draws is not UNSET:  # splits train one after another, each in its turn
+        return
     ctx.prove(code.files)
     settings = assemble_measurement.requested(asked, root)
     sample = samples.read(asked, settings)

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from assay.baseline import candidate_seeds
+from assay.core import variation
 from assay.replicates.measure_request import request, training_closure, training_code
 from assay.runtime import source_analysis_cache
 from assay.runtime.stage_setup import start
@@ -25,6 +26,9 @@ from assay.training.grid_cache_warmup import ahead
 def main(root: Path, arguments: Sequence[str]) -> None:
     settings = [json.loads(argument) for argument in arguments]
     ctx = start(root, "train")
+    if variation.SPLIT in ctx.params.vary:  # lanes train on one set of examples
+        print(0)
+        return
     if ctx.params.machine.doctor == "error":  # each run ends itself where the doctor finds one
         print(0)
         return

@@ -38,5 +38,11 @@ def of_script(ctx: StageContext, found: Evaluated) -> None:
         _write(ctx, example_cases.without_predictions(found.ruler.decides, found.metric_version))
 
 
+def of_splits(ctx: StageContext, found: Evaluated) -> None:
+    """The same of replicates that have a split each: no two predicted the same examples."""
+    if result_files.declares_case_record(ctx.layout):
+        _write(ctx, example_cases.without_common_examples(found.ruler.decides, found.metric_version))
+
+
 def _write(ctx: StageContext, record: CasesRecord) -> None:
     files.write_bytes(ctx.layout.case_record, schemas.encode(record))

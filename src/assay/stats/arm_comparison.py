@@ -16,7 +16,7 @@ from assay.core.errors import UsageError
 from assay.stats import cautions, diverged_runs_test, effect_sizes, sample_size, serial_correlation, verdict_rule
 from assay.stats.arm_scores import LARGEST, Values
 from assay.stats.cleaned_arms import CountedArms, counted
-from assay.stats.hypothesis_tests import Inference, Test, difference, infer
+from assay.stats.hypothesis_tests import IN_PAIRS, Inference, Test, difference, infer
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ def compare(
     hold: str = "",
     fixed: bool = False,
     distinct: bool = False,
+    overlap: float | None = None,
 ) -> Comparison:
     """Verdict on candidate against baseline, with interval, p, effect and power.
 
@@ -96,8 +97,10 @@ def compare(
     in the metric's units.
 
     `test`: `welch` (Welch 1947), `student`, `paired` (the same seeds in the same order on both sides; also
-    `paired=True`), `permutation` (Ernst 2004), or `anytime` (an e-process: may be read after every seed; runs in the
-    order in which they came). Against a fixed value it is the one-sample t.
+    `paired=True`), `permutation` (Ernst 2004), `anytime` (an e-process: may be read after every seed; runs in the
+    order in which they came), or `resampled` (Nadeau & Bengio 2003: runs on splits drawn anew, the same splits in
+    the same order on both sides; `overlap`: test examples over training examples of a split). Against a fixed value
+    it is the one-sample t.
 
     Runs of one arm that are all alike count as one, and allow no verdict: a script that ignores its seed prints the
     same number as often as it is asked. `fixed=True` says that this is meant: such an arm is one fixed value.
@@ -110,7 +113,7 @@ def compare(
     Raises `UsageError`, which names the argument that cannot be used: an unknown option, a number that is not finite,
     arms of different size where pairs are asked for.
     """
-    asked = _checked(test, paired, direction, alpha, min_effect)
+    asked = _checked(test, paired, direction, alpha, min_effect, overlap)
     arms = counted(
         baseline,
         candidate,
@@ -120,7 +123,7 @@ def compare(
         fixed=fixed,
         distinct=distinct,
     )
-    found = infer(arms.baseline, arms.candidate, asked.test, alpha)
+    found = infer(arms.baseline, arms.candidate, asked.test, alpha, overlap)
     decided = _decided(asked, arms, found, hold)
     return _described(asked, arms, found, decided)
 
@@ -133,6 +136,7 @@ class _TestOptions:
     direction: str
     alpha: float
     min_effect: float
+    overlap: float | None
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,9 @@ class _Decided:
     no_regression: bool
 
 
-def _checked(test: str, paired: bool, direction: str, alpha: float, min_effect: float) -> _TestOptions:
+def _checked(
+    test: str, paired: bool, direction: str, alpha: float, min_effect: float, overlap: float | None
+) -> _TestOptions:
     """Step 1 of docs/judge.md. Raises UsageError naming the option that cannot be used."""
     if test not in get_args(Test):
         raise UsageError(f"test is {test!r}", allowed=", ".join(get_args(Test)))
@@ -155,7 +161,15 @@ def _checked(test: str, paired: bool, direction: str, alpha: float, min_effect: 
         raise UsageError(f"alpha is {alpha}", allowed="between 0 and 1, exclusive")
     if not 0 <= min_effect <= LARGEST:
         raise UsageError(f"min_effect is {min_effect}", allowed=f"0 to {LARGEST:g}, in the metric's units")
-    return _TestOptions("paired" if paired else test, direction, alpha, min_effect)  # type: ignore[arg-type]
+    if (test == "resampled") != (overlap is not None):
+        given = "no overlap" if overlap is None else f"overlap={overlap:g}"
+        raise UsageError(
+            f"test={test!r} with {given}",
+            allowed="test='resampled' with overlap=, test over training examples of a split",
+        )
+    if overlap is not None and not 0 < overlap <= LARGEST:
+        raise UsageError(f"overlap is {overlap}", allowed="above 0: test examples over training examples of a split")
+    return _TestOptions("paired" if paired else test, direction, alpha, min_effect, overlap)  # type: ignore[arg-type]
 
 
 def _decided(asked: _TestOptions, arms: CountedArms, found: Inference, hold: str) -> _Decided:
@@ -176,7 +190,7 @@ def _described(asked: _TestOptions, arms: CountedArms, found: Inference, decided
     """Step 5: what stands beside the word, in the metric's units."""
     first, second, finite = arms.baseline, arms.candidate, arms.finite
     delta = difference(first, second) if finite else None
-    planned = sample_size.plan(first, second, asked.test, asked.alpha)
+    planned = sample_size.plan(first, second, asked.test, asked.alpha, asked.overlap)
     detectable = sample_size.detectable(planned, second.n, asked.alpha)
     return Comparison(
         verdict=decided.verdict,
@@ -198,7 +212,7 @@ def _described(asked: _TestOptions, arms: CountedArms, found: Inference, decided
         min_detectable_effect=_back(detectable, arms),
         entered=arms.entered,
         fisher_p=effect_sizes.fisher_p(*arms.given, arms.entered),
-        correlation=effect_sizes.correlation(first, second) if asked.test == "paired" else None,
+        correlation=effect_sizes.correlation(first, second) if asked.test in IN_PAIRS else None,
         reason=decided.reason,
         warnings=(
             *cautions.cautions(first, second, asked.test),

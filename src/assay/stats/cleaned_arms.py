@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from assay.core.errors import UsageError
 from assay.stats import diverged_runs_test
 from assay.stats.arm_scores import ArmScores, Values, exponent, sample
-from assay.stats.hypothesis_tests import Test
+from assay.stats.hypothesis_tests import IN_PAIRS, Test
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def counted(
     distinct: bool,
 ) -> CountedArms:
     """The arms of `stats.arm_comparison.compare`, which says what each argument means. Raises UsageError."""
-    entering = None if test == "paired" else worst  # in a paired design the caller puts it in its place
+    entering = None if test in IN_PAIRS else worst  # in a paired design the caller puts it in its place
     arms = sample("baseline", baseline, diverged[0], entering), sample("candidate", candidate, diverged[1], entering)
     _check_fit(*arms, test, fixed)
     power_of_two, entered = exponent(*(arm.values for arm in arms)), entering is not None
@@ -82,11 +82,12 @@ def _check_fit(baseline: ArmScores, candidate: ArmScores, test: Test, fixed: boo
             "both sides are fixed values",
             allowed="a list of runs on at least one side; fixed=True where none is random",
         )
-    if (baseline.fixed or candidate.fixed) and test not in ("welch", "student", "anytime"):
+    if (baseline.fixed or candidate.fixed) and test not in ("welch", "student", "anytime", "resampled"):
         raise UsageError(f"test {test} cannot use a fixed value", allowed="test='welch' (it becomes a one-sample t)")
-    if test == "paired" and baseline.n != candidate.n and not (baseline.diverged or candidate.diverged):
+    alone = baseline.fixed or candidate.fixed
+    if test in IN_PAIRS and not alone and baseline.n != candidate.n and not (baseline.diverged or candidate.diverged):
         raise UsageError(
-            f"a paired comparison has {baseline.n} baseline and {candidate.n} candidate replicates",
+            f"a {test} comparison has {baseline.n} baseline and {candidate.n} candidate replicates",
             allowed="the same seeds in the same order on both sides",
         )
 

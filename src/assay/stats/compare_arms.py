@@ -11,10 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from assay.stats.arm_comparison import Comparison, compare, entered
+from assay.stats.hypothesis_tests import IN_PAIRS
 
 PAIRED = "paired"
+#: on splits drawn anew, the same ones in both arms
+RESAMPLED = "resampled"
 #: tests that one arm and a fixed value can have: nothing to pair with, or to permute
-ALONE = ("welch", "student", "anytime")
+ALONE = ("welch", "student", "anytime", RESAMPLED)
 #: what pairs a replicate with one of the other arm: its number, its seed, its place
 Key = int | str
 
@@ -24,6 +27,7 @@ class MeasuredArm:
     """(key, value) of each replicate that counts, in order; the value is None where it diverged."""
 
     replicates: Sequence[tuple[Key, float | None]]
+    overlap: float | None = None  # on splits drawn anew: validation examples over training examples, the mean
 
     @property
     def values(self) -> list[float]:
@@ -73,6 +77,7 @@ def compare_arms(
 ) -> Comparison:
     """The comparison of two arms; a bare number as baseline is a fixed value, such as a floor.
 
+    On splits drawn anew (`test` resampled) arms say how much these overlap; against a fixed value every split counts.
     `worst`: what a diverged replicate counts as; None holds the verdict back. `fixed`: nothing in the task is random;
     it counts where an arm indeed is constant. Others as in `compare`, which also says what is refused.
     """
@@ -80,9 +85,12 @@ def compare_arms(
     diverged = (baseline.diverged if isinstance(baseline, MeasuredArm) else 0), candidate.diverged
     first: float | list[float] = baseline.values if isinstance(baseline, MeasuredArm) else baseline
     second, in_place = candidate.values, False
-    if test == PAIRED and isinstance(baseline, MeasuredArm):
+    if test in IN_PAIRS and isinstance(baseline, MeasuredArm):
         first, second = matched(baseline, candidate, worst)
         in_place = worst is not None  # diverged ones are in their places already
+    elif test == RESAMPLED:
+        second = list(candidate.placed(worst).values())
+        in_place = worst is not None
     found = compare(
         first,
         second,
@@ -96,5 +104,6 @@ def compare_arms(
         hold=hold,
         fixed=fixed and any(arm.constant for arm in arms),
         distinct=distinct,
+        overlap=candidate.overlap if test == RESAMPLED else None,
     )
     return entered(found, diverged) if in_place else found

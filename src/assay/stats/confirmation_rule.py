@@ -17,6 +17,7 @@ from assay.core.errors import UsageError
 from assay.stats import statistical_power
 from assay.stats.arm_comparison import Comparison
 from assay.stats.compare_arms import MeasuredArm, compare_arms
+from assay.stats.corrected_resampled_ttest import inflation
 from assay.stats.difference_estimate import welch
 from assay.stats.verdict_rule import sign
 
@@ -24,6 +25,8 @@ from assay.stats.verdict_rule import sign
 ALPHA = 0.025
 #: a confirmation is made large enough to find so many standard deviations with this power
 GAIN, POWER = 2.0, 0.9
+#: so many splits, times their overlap, leave a variance within a quarter of that of any number
+ENOUGH = 4.0
 
 
 def level(attempt: int, confirmation: int = 1) -> float:
@@ -40,25 +43,43 @@ def level(attempt: int, confirmation: int = 1) -> float:
     return min(float(np.ldexp(ALPHA, -attempt)), 2 * ALPHA / (confirmation * (confirmation + 1)))
 
 
-def replicates(one_sided: float, least: int, *, fixed: bool = False, pairs: float | None = None) -> int:
+def replicates(
+    one_sided: float, least: int, *, fixed: bool = False, pairs: float | None = None, overlap: float | None = None
+) -> int:
     """The smallest number an arm, `least` or more, that confirms a gain of two standard deviations with 90 % power.
 
     `fixed`: the baseline is a floor, which has no replicates. `pairs`: in a paired design what its pairs correlate at
     least (`stats.pair_correlation`), None without one. The level holds at any n: fresh seeds chose nothing, their
-    number included.
+    number included. `overlap`: on splits drawn anew, where more than ENOUGH / overlap find
+    little more and are not asked for.
     """
-    return statistical_power.n_for(
-        lambda gain, n: chance(one_sided, n, gain, fixed=fixed, pairs=pairs), GAIN, max(least, 2), max(least, 2), POWER
-    )
+    first = max(least, 2)
+
+    def curve(gain: float, n: int) -> float:
+        return chance(one_sided, n, gain, fixed=fixed, pairs=pairs, overlap=overlap)
+
+    most = None if overlap is None else max(first, math.ceil(ENOUGH / overlap))
+    if most is not None and curve(GAIN, most) < POWER:
+        return most
+    return statistical_power.n_for(curve, GAIN, first, first, POWER)
 
 
-def chance(one_sided: float, n: int, gain: float, *, fixed: bool = False, pairs: float | None = None) -> float:
+def chance(
+    one_sided: float,
+    n: int,
+    gain: float,
+    *,
+    fixed: bool = False,
+    pairs: float | None = None,
+    overlap: float | None = None,
+) -> float:
     """How likely n replicates an arm confirm a true gain of so many standard deviations; options as in `replicates`."""
     alpha = 2 * one_sided
+    wider = 1.0 if overlap is None else math.sqrt(float(inflation(n, overlap)))
     if fixed:
-        return statistical_power.one_sample_power(gain, 1.0, n, alpha)
+        return statistical_power.one_sample_power(gain, wider, n, alpha)
     if pairs is not None:
-        return statistical_power.one_sample_power(gain, math.sqrt(max(2 * (1 - pairs), 1e-6)), n, alpha)
+        return statistical_power.one_sample_power(gain, wider * math.sqrt(max(2 * (1 - pairs), 1e-6)), n, alpha)
     return statistical_power.welch_power(gain, 1.0, 1.0, n, n, alpha)
 
 
@@ -78,7 +99,8 @@ def confirm(
     """Fresh replicates of both arms, judged for the `attempt`-th time; confirmed where the verdict is `progress`.
 
     `confirmation` counts all attempts against this baseline, of whatever idea. A bare number as baseline is a fixed
-    value, such as a floor. `test` is welch or paired, as the design was declared; the rest as in `compare_arms`.
+    value, such as a floor. `test` is welch, paired or resampled, as the design was declared; the rest as in
+    `compare_arms`.
 
     The interval is two-sided at twice the level, so that its better end is the one-sided bound.
     """

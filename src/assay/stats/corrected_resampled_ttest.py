@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from assay.core.errors import UsageError
 from assay.stats.arm_scores import sample
-from assay.stats.difference_estimate import Contrast
+from assay.stats.difference_estimate import Array, Contrast, one_sample
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,19 @@ def resampled(differences: Sequence[float], train: int, test: int, alpha: float 
     assert variance is not None and mean is not None
     if not variance:
         return Resampled(mean, (-math.inf, math.inf), 1.0, gaps.n - 1)
-    se = math.sqrt((1 / gaps.n + test / train) * variance)
-    contrast = Contrast(np.asarray(mean), np.asarray(se), np.asarray(float(gaps.n - 1)))
-    low, high = contrast.interval(alpha)
-    return Resampled(mean, (float(low), float(high)), float(contrast.p), gaps.n - 1)
+    found = contrast(mean, variance, gaps.n, test / train)
+    low, high = found.interval(alpha)
+    return Resampled(mean, (float(low), float(high)), float(found.p), gaps.n - 1)
+
+
+def contrast(delta: ArrayLike, variance: ArrayLike, n: ArrayLike, overlap: float) -> Contrast:
+    """Mean of n differences, one a split, against 0. `overlap`: test examples over training examples of a split.
+
+    All broadcasts, so that a simulation runs the code that judges.
+    """
+    return one_sample(delta, np.asarray(variance, float) * inflation(n, overlap), n)
+
+
+def inflation(n: ArrayLike, overlap: float) -> Array:
+    """How many times the variance of a mean over n splits is that of n independent differences: 1 + n overlap."""
+    return 1 + np.asarray(n, float) * overlap

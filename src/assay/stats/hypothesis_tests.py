@@ -13,11 +13,19 @@ from typing import Literal
 
 import numpy as np
 
-from assay.stats import anytime_valid_test, difference_estimate, permutation_test, unequal_variances
+from assay.stats import (
+    anytime_valid_test,
+    corrected_resampled_ttest,
+    difference_estimate,
+    permutation_test,
+    unequal_variances,
+)
 from assay.stats.arm_scores import ROUNDING, ArmScores
 from assay.stats.difference_estimate import Contrast
 
-Test = Literal["welch", "student", "paired", "permutation", "anytime"]
+Test = Literal["welch", "student", "paired", "permutation", "anytime", "resampled"]
+#: tests of designs in which replicates of both arms belong together, one by one
+IN_PAIRS = ("paired", "resampled")
 #: Below this n two arms without spread prove nothing: a metric on a coarse grid repeats itself by luck.
 LEAST_WITHOUT_SPREAD = 5
 NO_FINITE = "an arm has no finite replicate"
@@ -28,6 +36,7 @@ NAMES: dict[str, str] = {
     "paired": "paired t",
     "permutation": "permutation",
     "anytime": "anytime t",
+    "resampled": "corrected resampled t",
 }
 
 
@@ -54,8 +63,13 @@ def undecided(method: str, reason: str, smallest_p: float = 0.0) -> Inference:
     return Inference(method, 1.0, -math.inf, math.inf, smallest_p=smallest_p, reason=reason)
 
 
-def infer(baseline: ArmScores, candidate: ArmScores, test: Test, alpha: float) -> Inference:
-    """p and interval of candidate - baseline at 1 - alpha. Arms fit the test (`compare` has seen to it)."""
+def infer(
+    baseline: ArmScores, candidate: ArmScores, test: Test, alpha: float, overlap: float | None = None
+) -> Inference:
+    """p and interval of candidate - baseline at 1 - alpha. Arms fit the test (`compare` has seen to it).
+
+    `overlap`: validation examples over training examples of a split, for the resampled test.
+    """
     for name, arm in (("baseline", baseline), ("candidate", candidate)):
         if arm.repeats:
             return undecided(NAMES[test], repeated(name, arm.repeats))
@@ -63,6 +77,8 @@ def infer(baseline: ArmScores, candidate: ArmScores, test: Test, alpha: float) -
         return _exact(baseline, candidate)
     if test == "anytime":
         return _anytime(baseline, candidate, alpha)
+    if test == "resampled" and overlap is not None:
+        return _resampled(baseline, candidate, alpha, overlap)
     if baseline.fixed or candidate.fixed:
         return _differences("one-sample t", baseline, candidate, alpha)
     if test == "paired":
@@ -126,6 +142,22 @@ def _differences(method: str, baseline: ArmScores, candidate: ArmScores, alpha: 
     if not gaps.variance:
         return _without_spread(method, delta, 2 / 2**gaps.n, gaps.n, alpha)
     return _from_contrast(method, difference_estimate.one_sample(delta, gaps.variance, gaps.n), alpha)
+
+
+def _resampled(baseline: ArmScores, candidate: ArmScores, alpha: float, overlap: float) -> Inference:
+    """The corrected t over differences split by split. Without spread nothing is known of what overlaps."""
+    method = NAMES["resampled"]
+    if baseline.diverged or candidate.diverged:
+        return undecided(method, "a diverged replicate leaves its split without a difference")
+    if min(baseline.n, candidate.n) == 0:
+        return undecided(method, NO_FINITE)
+    gaps = differences(baseline, candidate)
+    if gaps.variance is None:
+        return undecided(method, "n=1 says nothing about the spread between splits")
+    if not gaps.variance or gaps.mean is None:
+        return undecided(method, "no spread between the splits: nothing to measure a difference by")
+    contrast = corrected_resampled_ttest.contrast(gaps.mean, gaps.variance, gaps.n, overlap)
+    return _from_contrast(method, contrast, alpha)
 
 
 def _two_arms(baseline: ArmScores, candidate: ArmScores, test: str, alpha: float) -> Inference:

@@ -18,6 +18,7 @@ from scipy import special
 from assay.stats import anytime_valid_test, compare_arms, statistical_power
 from assay.stats.arm_comparison import Comparison
 from assay.stats.compare_arms import MeasuredArm
+from assay.stats.corrected_resampled_ttest import inflation
 from assay.stats.difference_estimate import t_quantile
 
 #: `reproduced`: the interval lies inside ±margin; `above`, `below`: it lies outside on that side
@@ -71,7 +72,7 @@ def against_reference(
         fixed=fixed,
         distinct=True,
     )
-    return ReferenceFinding(_word(found, margin), found, _needed(found, margin, test))
+    return ReferenceFinding(_word(found, margin), found, _needed(found, margin, test, arm.overlap))
 
 
 def _word(found: Comparison, margin: float) -> ReferenceWord:
@@ -85,12 +86,14 @@ def _word(found: Comparison, margin: float) -> ReferenceWord:
     return "below" if high <= -margin else "not yet shown"
 
 
-def chance(margin: float, sd: float, n: int, alpha: float, test: str = "welch") -> float:
+def chance(margin: float, sd: float, n: int, alpha: float, test: str = "welch", overlap: float | None = None) -> float:
     """How likely n runs of this sd show a mean that equals the value: the interval then lies inside ±margin.
 
     The mean and the sample variance are independent, so that what is left is one integral over the variance (Owen
-    1965, Biometrika 52:437), in quantiles.
+    1965, Biometrika 52:437), in quantiles. `overlap`: of splits, as in `stats.corrected_resampled_ttest`.
     """
+    if overlap is not None:
+        sd = sd * math.sqrt(float(inflation(n, overlap)))
     critical = anytime_valid_test.critical(n, alpha) if test == "anytime" else float(t_quantile(alpha, n - 1))
     if math.isinf(critical):
         return 0.0
@@ -99,16 +102,16 @@ def chance(margin: float, sd: float, n: int, alpha: float, test: str = "welch") 
     return float(_WEIGHTS @ np.where(room > 0, 2 * special.ndtr(room) - 1, 0.0))
 
 
-def _needed(found: Comparison, margin: float, test: str) -> int | None:
+def _needed(found: Comparison, margin: float, test: str, overlap: float | None) -> int | None:
     sd = found.candidate.sd
     if not sd or found.candidate.fixed:
         return None
-    if chance(margin, sd, MOST, found.alpha, test) < statistical_power.POWER:
+    if chance(margin, sd, MOST, found.alpha, test, overlap) < statistical_power.POWER:
         return None
     guess = math.ceil((2.8 * sd / margin) ** 2) + 1
-    curve = partial(_curve, sd=sd, alpha=found.alpha, test=test)
+    curve = partial(_curve, sd=sd, alpha=found.alpha, test=test, overlap=overlap)
     return statistical_power.n_for(curve, margin, max(2, min(guess, MOST)))
 
 
-def _curve(margin: float, n: int, *, sd: float, alpha: float, test: str) -> float:
-    return chance(margin, sd, n, alpha, test)
+def _curve(margin: float, n: int, *, sd: float, alpha: float, test: str, overlap: float | None) -> float:
+    return chance(margin, sd, n, alpha, test, overlap)

@@ -9,9 +9,9 @@ import math
 from dataclasses import replace
 from typing import NamedTuple
 
-from assay.stats import anytime_valid_test, permutation_test, statistical_power
+from assay.stats import anytime_valid_test, corrected_resampled_ttest, permutation_test, statistical_power
 from assay.stats.arm_scores import ArmScores
-from assay.stats.hypothesis_tests import Test, differences
+from assay.stats.hypothesis_tests import IN_PAIRS, Test, differences
 
 MOST = 1_000_000
 
@@ -24,15 +24,18 @@ class SampleSizePlan(NamedTuple):
     variance: float
     n: float  # effective number of pairs
     least: int
+    bounded: bool = False  # power has a limit below 1, however many runs: splits overlap
 
 
-def plan(baseline: ArmScores, candidate: ArmScores, test: Test, alpha: float) -> SampleSizePlan | None:
-    """None where the spread is unknown or 0."""
+def plan(
+    baseline: ArmScores, candidate: ArmScores, test: Test, alpha: float, overlap: float | None = None
+) -> SampleSizePlan | None:
+    """None where the spread is unknown or 0. `overlap` as in `stats.hypothesis_tests.infer`."""
     if test == "anytime" and not (baseline.fixed or candidate.fixed):
         n = min(baseline.n, candidate.n)  # runs without a partner are not looked at
         baseline, candidate = (replace(arm, values=arm.values[:n]) for arm in (baseline, candidate))
-    if baseline.fixed or candidate.fixed or test in ("paired", "anytime"):
-        return _of_differences(baseline, candidate, test, alpha)
+    if baseline.fixed or candidate.fixed or test in (*IN_PAIRS, "anytime"):
+        return _of_differences(baseline, candidate, test, alpha, overlap)
     var_b, var_c, n_b, n_c = baseline.variance, candidate.variance, baseline.n, candidate.n
     if var_b is None or var_c is None or var_b + var_c == 0:
         return None
@@ -60,7 +63,9 @@ def plan(baseline: ArmScores, candidate: ArmScores, test: Test, alpha: float) ->
     )
 
 
-def _of_differences(baseline: ArmScores, candidate: ArmScores, test: Test, alpha: float) -> SampleSizePlan | None:
+def _of_differences(
+    baseline: ArmScores, candidate: ArmScores, test: Test, alpha: float, overlap: float | None
+) -> SampleSizePlan | None:
     if not baseline.n or not candidate.n or (baseline.n != candidate.n and not (baseline.fixed or candidate.fixed)):
         return None
     gaps = differences(baseline, candidate)
@@ -71,9 +76,10 @@ def _of_differences(baseline: ArmScores, candidate: ArmScores, test: Test, alpha
     def curve(effect: float, n: int) -> float:
         if test == "anytime":  # at this n; the chance to have decided by then is higher
             return statistical_power.one_sample_power(effect, sd, n, alpha, anytime_valid_test.critical(n, alpha))
-        return statistical_power.one_sample_power(effect, sd, n, alpha)
+        wider = 1.0 if overlap is None else math.sqrt(float(corrected_resampled_ttest.inflation(n, overlap)))
+        return statistical_power.one_sample_power(effect, sd * wider, n, alpha)
 
-    return SampleSizePlan(curve, curve, gaps.variance, gaps.n, 2)
+    return SampleSizePlan(curve, curve, gaps.variance, gaps.n, 2, overlap is not None)
 
 
 def _least_permutation(alpha: float) -> int:
@@ -100,7 +106,7 @@ def n_needed(design: SampleSizePlan | None, min_effect: float, alpha: float) -> 
     if design is None or min_effect <= 0:
         return None
     guess = statistical_power.normal_n(min_effect, design.variance, alpha)
-    if guess > MOST:
+    if guess > MOST or (design.bounded and design.curve(min_effect, MOST) < statistical_power.POWER):
         return None
     return statistical_power.n_for(design.curve, min_effect, max(math.ceil(guess), design.least), design.least)
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from assay.stats.arm_scores import ArmScores, Values
-from assay.stats.hypothesis_tests import Test, differences
+from assay.stats.hypothesis_tests import IN_PAIRS, Test, differences
 
 #: Level of the caution. Both arms together spend two thirds of it, each arm by itself a sixth: what makes runs of both
 #: alike is found in all of them, a drift in one would drown in the other. Then the normal quantiles.
@@ -25,7 +25,7 @@ LEAST_FOR_ORDER = 5
 def cautions(baseline: ArmScores, candidate: ArmScores, test: Test) -> tuple[str, ...]:
     """One sentence, or none. An arm with diverged runs has lost its order and is left out."""
     arms = [arm for arm in (baseline, candidate) if not arm.fixed and not arm.diverged]
-    if test == "paired" and len(arms) == 2 and baseline.n == candidate.n:
+    if test in IN_PAIRS and len(arms) == 2 and baseline.n == candidate.n:
         arms = [differences(baseline, candidate)]
     found = [excess(arm.values) for arm in arms if arm.n >= LEAST_FOR_ORDER and arm.variance]
     if not found or not unusual(found):

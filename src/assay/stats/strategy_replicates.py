@@ -61,6 +61,7 @@ class ReplicateGroup:
 
     name: str
     members: tuple[Member, ...]
+    overlap: float | None = None  # of splits, where each replicate has one
 
     def __post_init__(self) -> None:
         if not self.members:
@@ -96,7 +97,8 @@ class ReplicateGroup:
         """As `compare_arms` takes it: by seed, by place where no seed is recorded."""
         named = bool(self.seeds)
         return MeasuredArm(
-            [(member.seed if named else place, member.value) for place, member in enumerate(self.members)]
+            [(member.seed if named else place, member.value) for place, member in enumerate(self.members)],
+            self.overlap,
         )
 
 

@@ -68,6 +68,7 @@ class RecordedComparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     p: float | None = None
     alpha: float | None = None  # level of the test, where it is not the one of params.yaml
     correlation: float | None = None  # of the pairs, in a paired design; readers of before call such a tag unverifiable
+    overlap: float | None = None  # of splits drawn anew: validation over training examples; readers of before, as above
 
 
 class Seeds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from assay.core.params_yaml import Params
 from assay.core.schemas import Measurement, MeasureRequest
-from assay.replicates import assemble_measurement
-from assay.replicates import train_and_eval_examples as samples
+from assay.replicates import assemble_measurement, split_examples
 from assay.replicates.assemble_measurement import NOBODY, Cost, Watch
 from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.runtime import timing
@@ -34,7 +33,7 @@ def measure(
     replicate diverges; then no answer is written.
     """
     settings = params or assemble_measurement.requested(request, root)
-    answer, _ = trained(request, root, settings, samples.read(request, settings), report=report)
+    answer, _ = trained(request, root, settings, split_examples.read(request, settings), report=report)
     return answer
 
 

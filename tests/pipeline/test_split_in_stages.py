@@ -1,0 +1,122 @@
+"""`vary: [split]` in runs: floors and both arms on the same splits, judged and confirmed by the corrected t-test."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assay.data import example_ids
+from support.project import CHECKOUT, Project
+
+EVERYTHING = "vary: [init, order, augment, dropout, split]\nseed: 1 "
+
+
+def rings(fresh: Project) -> None:
+    """The task of docs/tasks.md, whose examples come in groups, on splits drawn anew."""
+    page = (CHECKOUT / "docs/tasks.md").read_text(encoding="utf-8")
+    _alone, data, network, _loop, metrics = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    for name, text in (("data", data), ("learning", network), ("metrics", metrics)):
+        file = fresh.root / f"src/tasks/rings/{name}.py"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    text = re.sub(r"name: digits\b", "name: rings", fresh.read("params.yaml"))
+    text = re.sub(r"name: accuracy\b", "name: balanced", text)
+    text = re.sub(r"^  (layers|dropout): .*\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^  epochs: 3\b", "  epochs: 12", text, flags=re.MULTILINE)
+    text = re.sub(r"^( +)hidden: \d+", r"\1hidden: 16", text, flags=re.MULTILINE)
+    text = text.replace("lr: 0.003", "lr: 0.02", 1).replace("seed: 1 ", EVERYTHING, 1)
+    (fresh.root / "params.yaml").write_text(text, encoding="utf-8")
+    fresh.commit("rings")
+
+
+def ids(project: Project, where: str) -> list[list[str]]:
+    rows = np.load(project.root / "predictions" / where / "ids.npy").tolist()
+    return [[name for name in row if name] for row in rows]
+
+
+def groups(project: Project) -> dict[str, str]:
+    """id → group, of the training and the validation part."""
+    found = {}
+    for part in ("train", "validation"):
+        folder = project.root / "data/split" / part
+        names = json.loads((folder / "manifest.json").read_text())["examples"]
+        each = np.load(folder / "groups.npy").astype(str)
+        raw = np.load(folder / "ids.npy")
+        assert len(each) == len(raw) == names
+        found |= dict(zip(example_ids.unpacked(raw).astype(str).tolist(), each.tolist(), strict=True))
+    return found
+
+
+@pytest.mark.extra
+def test_from_a_floor_to_an_accepted_strategy_and_on(fresh: Project) -> None:
+    rings(fresh)
+    fresh.dvc("exp", "run", "--name", "one")
+    assert fresh.metrics["verdict"] == "progress" and fresh.metrics["split_overlap"] == pytest.approx(2 / 7, abs=0.08)
+    said = fresh.read("results/verdict.txt")
+    assert "corrected resampled t p=" in said and "on 3 splits, validation parts" in said
+    judged, owner = ids(fresh, "candidate"), groups(fresh)
+    assert judged == ids(fresh, "floors") and len({tuple(row) for row in judged}) == 3
+    for row in judged:
+        inside = {owner[name] for name in row}
+        assert not inside & {owner[name] for name in owner.keys() - set(row)}, "a group lies in one part"
+    floors = fresh.replicates("floor")
+    assert len([row for row in floors if row["strategy"] == "prior"]) == 3, "fitted on each split"
+    record = json.loads(fresh.read("arms/candidate.json"))["measurement"]["splits"]
+    assert record["evaluated"] == [len(row) for row in judged]
+    assert "corrected resampled t" in fresh.assay("compare", "one").stdout
+
+    accepted = fresh.assay("accept", "one", "first")
+    assert "fresh splits" in accepted.stderr and "corrected resampled t p=" in accepted.stderr
+    tag = fresh.git("cat-file", "tag", "strategy/first")
+    assert "Assay-Confirmation-Overlap: 0." in tag and "Assay-Selection-Overlap: 0." in tag
+    table = fresh.read("results/confirmation.csv")
+    assert table.startswith("arm,purpose,replicate,balanced,split_overlap\n") and "\nfloor,confirmation" in table
+
+    fresh.dvc("exp", "run", "--name", "two", "-S", "model.hidden=2")
+    assert fresh.metrics["verdict"] in ("regression", "inconclusive")
+    assert ids(fresh, "candidate") == ids(fresh, "baseline") != judged, "shared, and new for a new baseline"
+    seeds = [[row["seed"] for row in fresh.replicates(arm)] for arm in ("baseline", "candidate")]
+    assert seeds[0] == seeds[1]
+    assert "clean" in fresh.assay("status").stdout
+    assert "corrected resampled t" in fresh.assay("compare", "two").stdout
+    assert fresh.assay(
+        "report", "two", "--output", str(Path(fresh.root).parent / "page.html"), ok=False
+    ).returncode in (0, 2)
+    refused(fresh)
+
+
+def refused(project: Project) -> None:
+    """What takes one validation part for all says so, and writes nothing."""
+    before = project.git("status", "--short"), project.git("for-each-ref")
+    for words in (
+        ("ablate", "-S", "lr=0.01", "-S", "model.hidden=8"),
+        ("sensitivity", "lr"),
+        ("rates",),
+        ("rescore",),
+        ("rebaseline",),
+        ("compare", "two", "--rescore"),
+        ("compare", "two", "--target", "0.9"),
+        ("compare", "two", "--test", "permutation"),
+        ("tune", "-S", "lr=0.01,0.02"),
+        ("export", "first", "../model"),
+    ):
+        done = project.assay(*words, ok=False)
+        assert done.returncode in (2, 3) and "split" in done.stderr, f"{words}: {done.stderr}"
+        assert "next:" in done.stderr and "Traceback" not in done.stderr
+    assert (project.git("status", "--short"), project.git("for-each-ref")) == before
+
+
+def test_context_knows_splits_of_the_floor(fresh: Project) -> None:
+    fresh.edit("params.yaml", "seed: 1 ", EVERYTHING)
+    fresh.stage("context")
+    draw, floor = (json.loads(fresh.read(f"context/{name}.json")) for name in ("draw", "baseline"))
+    assert draw["purpose"] == floor["purpose"] == "paired" and draw["vary"] == floor["vary"] and "split" in draw["vary"]
+    for edit, wanted in (("test: welch", "test: permutation"), ("execution: auto", "execution: fused")):
+        fresh.edit("params.yaml", edit, wanted)
+        done = fresh.stage("context", ok=False)
+        assert done.returncode == 2 and wanted.split(": ")[1] in done.stderr and "split" in done.stderr
+        fresh.edit("params.yaml", wanted, edit)
