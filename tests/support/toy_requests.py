@@ -60,6 +60,14 @@ def build(folder: Path, count: int, each: int = 1, execution: str = "sequential"
     return shared, requests
 
 
+def more(shared: Path, like: WorkRequest, first: int, count: int) -> list[WorkRequest]:
+    """Requests of one replicate each, beginning with number `first`."""
+    made = [_request(like.tree, [number], like.execution) for number in range(first, first + count)]
+    for request in made:
+        shared_files.write(SharedPaths(shared).request(request.id), schemas.encode(request))
+    return made
+
+
 def _tree(folder: Path, shared: Path) -> str:
     folder.mkdir(parents=True)
     (folder / "params.yaml").write_text("lr: 1\n")

@@ -137,7 +137,7 @@ def test_bad_values(given: str, said: str) -> None:
 
 def test_splits_are_not_spread_over_devices() -> None:
     text = "lr: 0.1\nreplicates: 3\nseed: 1\nmetric: {name: accuracy}\nvary: [init, order, augment, dropout, split]\n"
-    with pytest.raises(UsageError, match="vary has split, and machine.devices spreads replicates that share"):
+    with pytest.raises(UsageError, match=r"vary has split, and machine\.devices spreads replicates that share"):
         params_yaml.load(text + "machine: {devices: [0, 1]}\n")
     assert params_yaml.load(text).machine.devices is None
 

@@ -16,7 +16,7 @@ from assay.commands.work import WorkOrder, run, shared_folder, work
 from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.runtime import leases, project_root
-from assay.work.engine import WorkOptions
+from assay.work.engine_protocol import WorkOptions
 from assay.work.engines import ENGINES, LOCAL
 
 _SHARED = click.option(

@@ -20,7 +20,7 @@ from assay.core.errors import UsageError
 from assay.core.work_records import Launch, LaunchedJob, SharedPaths
 from assay.runtime import project_root, shared_files
 from assay.work import engines, run_request
-from assay.work.engine import Engine, WorkOptions
+from assay.work.engine_protocol import WorkEngine, WorkOptions
 from assay.work.engines import LOCAL
 
 Say = Callable[[str], None]
@@ -84,7 +84,7 @@ def shared_folder(root: Path, given: str) -> Path:
     return found
 
 
-def _submitted(plan: WorkPlan, engine: Engine, order: WorkOrder, say: Say) -> Launch | None:
+def _submitted(plan: WorkPlan, engine: WorkEngine, order: WorkOrder, say: Say) -> Launch | None:
     """Hand the requests to the engine, but for those that an earlier launch has under way."""
     paths = SharedPaths(plan.shared)
     under_way = work_status.under_way(plan.shared, say)

@@ -19,7 +19,7 @@ from assay.core.work_records import Launch, SharedPaths, WorkFailure, WorkReques
 from assay.replicates import shared_entries
 from assay.runtime import files, leases, shared_files
 from assay.work import engines
-from assay.work.engine import GONE, QUEUED, RUNNING
+from assay.work.engine_protocol import GONE, QUEUED, RUNNING
 
 Say = Callable[[str], None]
 #: states of a request

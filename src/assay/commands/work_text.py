@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from assay.commands.work_status import FAILED, LOST, LaunchState, WorkState
 from assay.runtime.progress_line import duration
-from assay.work.engine import QUEUED, RUNNING
+from assay.work.engine_protocol import QUEUED, RUNNING
 
 #: requests of one state that are named
 _NAMED = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 
 from assay.core.errors import UsageError
-from assay.work.engine import Engine
+from assay.work.engine_protocol import WorkEngine
 from assay.work.local_engine import LocalEngine
 
 LOCAL, SLURM = "local", "slurm"
@@ -13,7 +13,7 @@ ENGINES = (LOCAL, SLURM)
 _SLURM = "assay.work.slurm_engine"
 
 
-def engine(name: str, device: str = "cpu") -> Engine:
+def engine(name: str, device: str = "cpu") -> WorkEngine:
     """The engine called `name`, for requests that train on `device`.
 
     Raises UsageError for another name, and where the engine's package is missing.
@@ -21,6 +21,6 @@ def engine(name: str, device: str = "cpu") -> Engine:
     if name == LOCAL:
         return LocalEngine()
     if name == SLURM:
-        made: Engine = importlib.import_module(_SLURM).SlurmEngine(device)
+        made: WorkEngine = importlib.import_module(_SLURM).SlurmEngine(device)
         return made
     raise UsageError(f"--on is {name!r}", allowed=", ".join(ENGINES))

@@ -1,7 +1,8 @@
 """Workers as processes of this machine, so many at a time, under a server that outlives the command that asked.
 
-Covers: the protocol `work.engine`. What the server and its workers are is written down in the launch's own folder, so
-that any later command finds them. Not covered: devices of one machine, which workers share as the system gives them.
+Covers: the protocol `work.engine_protocol`. What the server and its workers are is written down in the launch's own
+folder, so that any later command finds them. Not covered: devices of one machine, which workers share as the system
+gives them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from assay.core.errors import UsageError
 from assay.core.schemas import DAMAGE
 from assay.runtime import files, library_fingerprint, parent_watch, process_identity, shared_files
 from assay.work import worker_environment
-from assay.work.engine import GONE, QUEUED, RUNNING, WorkOptions, worker
+from assay.work.engine_protocol import GONE, QUEUED, RUNNING, WorkOptions, worker
 
 #: file of a launch: what its server is asked
 ASKED = "asked.json"

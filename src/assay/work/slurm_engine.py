@@ -1,8 +1,8 @@
 """Workers as SLURM jobs, submitted by submitit as arrays with a cap.
 
-Covers: the protocol `work.engine`; arrays no larger than the cluster takes; requeued jobs, which SLURM would hold back
-for two minutes. Not covered: what a job did. Without accounting SLURM itself does not know: the shared folder has the
-sealed entries, and no file that submitit's jobs pickle is ever opened.
+Covers: the protocol `work.engine_protocol`; arrays no larger than the cluster takes; requeued jobs, which SLURM would
+hold back for two minutes. Not covered: what a job did. Without accounting SLURM itself does not know: the shared folder
+has the sealed entries, and no file that submitit's jobs pickle is ever opened.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from assay.core.errors import UsageError
 from assay.work import worker_environment
-from assay.work.engine import GONE, QUEUED, RUNNING, WorkOptions, worker
+from assay.work.engine_protocol import GONE, QUEUED, RUNNING, WorkOptions, worker
 from assay.work.slurm_job import SlurmWorker
 from assay.work.submitit_package import FailedJobError, FailedSubmissionError, SlurmExecutor
 

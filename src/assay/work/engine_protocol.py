@@ -29,7 +29,7 @@ class WorkOptions:
     more: dict[str, str] = field(default_factory=dict)
 
 
-class Engine(Protocol):
+class WorkEngine(Protocol):
     """Runs one worker for each request. `folder`, a private one of the launch, is the engine's own."""
 
     def check(self, options: WorkOptions) -> None:
