@@ -5,6 +5,7 @@ seeds, so that a search reads a training and does none. A search sees each setti
 counts is the true value of the setting that it would choose. TPE is asked in generations, as `assay search` asks it.
 
     OMP_NUM_THREADS=1 python benchmarks/search_samplers.py                  # 50 repeats, about an hour on one core
+    OMP_NUM_THREADS=1 python benchmarks/search_samplers.py --processes 2    # the same numbers in half of it
     OMP_NUM_THREADS=1 python benchmarks/search_samplers.py --repeats 5 --settings 64
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
+import multiprocessing
 import warnings
 from collections.abc import Callable
 from typing import NamedTuple
@@ -226,22 +228,30 @@ def gridded(space: SearchSpace, budget: int, rng: np.random.Generator) -> list[S
     return found + [space.setting(list(rng.random(len(space.searched)))) for _ in range(budget - len(found))]
 
 
+PROBLEMS: list[Problem] = []  # made before the processes are forked, as functions do not travel
+
+
+def repeat(asked: tuple[int, int, int]) -> list[list[float]]:
+    """(methods, budget) true values of one repeat: `asked` is the problem's place, its seed, the budget."""
+    place, seed, budget = asked
+    return [search(PROBLEMS[place], method, budget, seed) for method in METHODS]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=50)
     parser.add_argument("--settings", type=int, nargs="+", default=[32, 64, 128])
+    parser.add_argument("--processes", type=int, default=1)
     asked = parser.parse_args()
     sums = {budget: np.zeros(len(METHODS)) for budget in asked.settings}
     rows = []
     problems = [*synthetic(), *real()]
+    PROBLEMS.extend(problems)
     print(f"{len(problems)} spaces are ready", flush=True)
-    for problem in problems:
-        found = np.array(
-            [
-                [search(problem, method, max(asked.settings), seed) for method in METHODS]
-                for seed in range(asked.repeats)
-            ]
-        )
+    pool = multiprocessing.get_context("fork").Pool(asked.processes)
+    for place, problem in enumerate(problems):
+        wanted = [(place, seed, max(asked.settings)) for seed in range(asked.repeats)]
+        found = np.array(pool.map(repeat, wanted, chunksize=1))
         best = float(found.max())
         for budget in asked.settings:
             at = found[:, :, budget - 1]

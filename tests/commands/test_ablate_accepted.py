@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 
 import pytest
@@ -82,3 +84,31 @@ def test_code_is_merged_out_and_what_later_changes_need_is_named(project: Projec
     conflicting = project.commit("conflicting")
     with pytest.raises(AssayError, match=f"later changes build on it in {source}"):
         accepted_changes._tree(layout, conflicting, middle, first)
+
+
+def test_two_accepted_changes_are_trained_without_and_judged_for_real(done: Project) -> None:
+    """Two acceptances, then the baseline without each of them: trained, judged as one family, read again."""
+    done.dvc("exp", "run", "-S", "train.epochs=8", "-n", "longer")
+    done.assay("accept", "longer", "longer")
+    ran = done.assay("ablate", "--accepted", "--replicates", "3")
+    assert "without fast: lr=0.003" in ran.stderr and "without longer: train.epochs=3" in ran.stderr
+    assert "price: 9 trainings of 3 settings" in ran.stderr and ran.stderr.count("running ") == 3
+    found = json.loads(done.assay("ablate", "--accepted", "--replicates", "3", "--json").stdout)
+    assert found["baseline"] == "strategy/longer" and found["n"] == 3 and not found["left"] and not found["failed"]
+    assert {one["strategy"] for one in found["changes"]} == {"fast", "longer"}
+
+    def values(ref: str) -> dict[str, float]:
+        text = done.git("show", f"{ref}:results/replicates.csv")
+        rows = [row for row in csv.DictReader(io.StringIO(text)) if row["arm"] == "candidate"]
+        return {row["seed"]: float(row["accuracy"]) for row in rows}
+
+    refs = done.git("for-each-ref", "--format=%(refname)", "refs/exps").splitlines()
+    cells = {ref.rpartition("/")[2]: values(ref) for ref in refs if ref.rpartition("/")[2].startswith("ablate-")}
+    assert len(cells) == 3 and len({frozenset(one) for one in cells.values()}) == 1, "three cells on the same seeds"
+    centre = next(one for name, one in cells.items() if name not in {each["experiment"] for each in found["changes"]})
+    for one in found["changes"]:
+        cell = cells[one["experiment"]]
+        assert one["delta_without"] == pytest.approx(sum(cell[seed] - centre[seed] for seed in centre) / 3)
+        assert one["finding"] and one["without"] in ("regression", "inconclusive", "equivalent", "progress")
+    again = done.assay("ablate", "--accepted", "--replicates", "3")
+    assert again.stdout == ran.stdout and again.stderr.count("is measured: ablate-") == 3

@@ -8,8 +8,9 @@ import pytest
 from gitproject import Project
 from test_ledger import asked
 
-from assay.history import look_ledger, rescored_metrics
+from assay.history import look_ledger, rescored_metrics, search_records
 from assay.history.rescored_metrics import RescoredScore
+from assay.history.search_records import AskedGeneration, AskedSetting, FinishedSetting, SearchTerms
 from assay.runtime import append_only_ref
 from assay.tags.strategy_events import Score
 
@@ -84,3 +85,54 @@ def test_without_a_remote_or_with_one_that_is_away_it_says_so(project, capsys):
     said = capsys.readouterr().err
     assert said.startswith("assay: git fetch failed") and "Traceback" not in said
     assert len(look_ledger.read(project.path).looks) == 1
+
+
+def searched(project, name="wide", settings=(0,), environment="machine", value=0.5):
+    """Records of a search as its runs leave them: terms, one generation of two settings, scores of `settings`."""
+    terms = SearchTerms(
+        space="[]", replicates=2, seed=7, sampler="sobol", strategy="s", code="c", data="d", environment=environment,
+        metric="accuracy", metric_version="accuracy-1.0", direction="maximize", worst=None,
+    )  # fmt: skip
+    search_records.begin(project.path, name, terms, [])
+    asked = [AskedSetting(number=number, values={"lr": 10.0**-number}, point=number) for number in range(2)]
+    search_records.add_generation(project.path, name, AskedGeneration(number=0, sampler="sobol", settings=asked))
+    for number in settings:
+        done = FinishedSetting(number=number, round=0, scores=[value, value], seconds=number + value)
+        search_records.add_finished(project.path, name, done)
+
+
+def test_a_search_goes_along_and_two_that_went_on_apart_by_the_same_path_are_one(clones, capsys):
+    one, two = clones
+    searched(one)
+    assert one.assay("sync") == 0 and two.assay("sync") == 0
+    assert search_records.read(two.path, "wide") == search_records.read(one.path, "wide")
+    searched(one, settings=(0, 1))
+    searched(two, settings=(1,), value=0.6)
+    for project in (one, two, one):
+        assert project.assay("sync") == 0
+    assert "two searches" not in capsys.readouterr().out
+    for project in clones:
+        assert set(search_records.read(project.path, "wide").finished) == {(0, 0), (1, 0)}
+    kept = [search_records.read(each.path, "wide").finished[1, 0].scores for each in clones]
+    assert kept == [[0.5, 0.5], [0.6, 0.6]] or kept[0] == kept[1], "each keeps what it measured"
+    assert len({each.git("rev-parse", search_records.ref("wide")) for each in clones}) <= 2
+
+
+def test_two_searches_of_one_name_are_never_mixed(clones, capsys):
+    one, two = clones
+    searched(one)
+    searched(two, environment="another machine", settings=(1,))
+    assert one.assay("sync") == 0
+    before = search_records.read(two.path, "wide")
+    capsys.readouterr()
+    assert two.assay("sync") == 0
+    said = capsys.readouterr().err
+    assert "refs/assay/search/wide: here and on origin are two searches (their environment differs)" in said
+    assert search_records.read(two.path, "wide") == before
+    assert one.assay("sync") == 0 and search_records.read(one.path, "wide").terms.environment == "machine"
+    capsys.readouterr()
+    two.assay("sync", "--json")
+    assert list(json.loads(capsys.readouterr().out)["apart"]) == ["refs/assay/search/wide"]
+    command = said.partition("next: ")[2].strip().split(" ", 1)[1]
+    two.git(*command.split())
+    assert search_records.read(two.path, "wide-origin").terms.environment == "machine", "the command that it names"

@@ -9,14 +9,17 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from assay.commands import search_setup
+from assay.commands import check, search_known, search_problems, search_setup
+from assay.commands import search as search_command
 from assay.commands.search import SearchBudget, search, state_of
 from assay.core.errors import AssayError, UsageError
+from assay.core.params_yaml import load
 from assay.core.paths import ProjectPaths
 from assay.history import search_records
 from assay.history.search_records import AskedGeneration, AskedSetting, FinishedSetting
 from assay.runtime import append_only_ref, dvc_yaml
 from assay.runtime.file_locks import Lock
+from assay.search import tpe_installed
 from assay.search.progress import ToAsk
 from support.project import Project
 
@@ -36,7 +39,7 @@ def finish(layout: ProjectPaths, settings: int, name: str = "search", flat: bool
     recorded = search_records.RecordedSearch(terms)
     kept = {"search.json": msgspec.json.encode(terms)}
     while True:
-        state = state_of(made, recorded, lambda: search_setup.starts(made))
+        state = state_of(made, recorded, lambda: search_known.starts(made))
         step = state.next(settings)
         if step is None:
             break
@@ -70,13 +73,48 @@ def finish(layout: ProjectPaths, settings: int, name: str = "search", flat: bool
         ("{train.epochs: {int: [0, 9]}}", "search.space.train.epochs: no run takes train.epochs=0"),
         ("{train.optimizer: {choice: [adam, lion]}}", "no run takes train.optimizer=lion"),
         ("{seed: {int: [1, 9]}}", "search.space.seed is no parameter of HEAD"),
+        (
+            "{train.beta1: {float: [0.8, 0.99]}, train.optimizer: {choice: [adam, sgd, adamw]}}",
+            "search.space.train.beta1: no run takes train.beta1=0.8 with train.optimizer=sgd: params.yaml has"
+            " train.beta1, and train.optimizer is sgd; allowed: train.beta1 where it is read;"
+            " next: add when: train.optimizer=adam,adamw to it",
+        ),
         ("{}", "search.space is empty"),
     ],
 )
 def test_what_the_project_does_not_take_is_refused(fresh: Project, space: str, said: str) -> None:
     with pytest.raises(AssayError) as refused:
-        search_setup.setup(with_space(fresh, space), "search", None, "auto")
+        search_setup.setup(with_space(fresh, space), "search", None, "tpe")
     assert said in refused.value.sentence
+
+
+def test_a_choice_may_need_another_key_of_the_space(fresh: Project) -> None:
+    """A schedule of steps has no meaning without their length, which is there where the schedule is."""
+    space = "{train.schedule: {choice: [constant, step]}, train.step_epochs: {int: [1, 3], when: schedule=step}}"
+    assert search_setup.setup(with_space(fresh, space), "search", None, "tpe").own == {"train.schedule": "constant"}
+
+
+def test_check_says_everything_that_a_search_would_refuse(fresh: Project) -> None:
+    def found() -> list[str]:
+        layout = ProjectPaths(fresh.root)
+        return [one.sentence for one in search_problems.of_section(layout, load(fresh.read("params.yaml")).search)]
+
+    before = fresh.read("params.yaml")
+    with_space(fresh, "{lr: {log: [0, 1]}, model.dropout: {float: [1, 1]}, train.epochs: [1, 2]}", "objectives: [a, b]")
+    assert [one.split("; ")[0] for one in found()] == [
+        "params.yaml: search.objectives asks for an objective",
+        "params.yaml: search.space.lr.log begins at 0, and no logarithm does",
+        "params.yaml: search.space.model.dropout.float is [1, 1]",
+        "params.yaml: search.space.train.epochs is [1, 2]",
+    ]
+    (fresh.root / "params.yaml").write_text(before)
+    with_space(fresh, "{lr: {log: [1e-3, 1]}, train.momentum: {float: [0, 0.9]}, depth: {int: [1, 2]}}")
+    told = [one.sentence for one in dict(check._looks(fresh.root))["search"]()]
+    assert told == found() and len(told) == 2
+    assert "train.momentum is not read by adam" in told[0] and "depth is no parameter of HEAD" in told[1]
+    (fresh.root / "params.yaml").write_text(before)
+    with_space(fresh)
+    assert found() == []
 
 
 def test_more_refusals(fresh: Project) -> None:
@@ -84,9 +122,9 @@ def test_more_refusals(fresh: Project) -> None:
     fresh.commit("the fast profile")
     layout = with_space(fresh, "{model.hidden: {log_int: [16, 64]}}")
     with pytest.raises(UsageError, match=r"the profile fast sets model\.hidden"):
-        search_setup.setup(layout, "search", None, "auto")
+        search_setup.setup(layout, "search", None, "tpe")
     with pytest.raises(UsageError, match="'no name' is no name for a search"):
-        search_setup.setup(layout, "no name", None, "auto")
+        search_setup.setup(layout, "no name", None, "tpe")
 
 
 def test_the_space_is_that_of_the_work_tree_and_the_rest_that_of_head(fresh: Project) -> None:
@@ -95,26 +133,77 @@ def test_the_space_is_that_of_the_work_tree_and_the_rest_that_of_head(fresh: Pro
         "{lr: {log: [1e-2, 1]}, train.momentum: {float: [0, 0.9], when: optimizer=sgd},"
         " train.optimizer: {choice: [sgd, adam]}}",
     )
-    made = search_setup.setup(layout, "search", 16, "auto")
+    made = search_setup.setup(layout, "search", 16, "tpe")
     assert made.own == {"train.optimizer": "adam", "lr": 0.003}
     assert made.outside == "lr is 0.003, and the space has lr in log [0.01, 1]" and made.plan.settings == 16
     said: list[str] = []
-    assert search(fresh.root, "search", 16, "auto", SearchBudget(), said.append, dry_run=True) is None
+    assert search(fresh.root, "search", 16, None, SearchBudget(), said.append, dry_run=True) is None
     assert any(line.startswith("HEAD is outside of the space: lr is 0.003") for line in said)
     assert said[-1].startswith("price: 32 trainings of 16 settings, 2 each, up to 16 more of contenders; then 9 of up")
     assert not fresh.git("for-each-ref", "refs/assay"), "a price writes nothing"
-    other = search_setup.setup(layout, "other", 16, "auto")
+    other = search_setup.setup(layout, "other", 16, "tpe")
     assert other.seed != made.seed and other.strategy == made.strategy
 
 
 @pytest.mark.extra
-def test_it_starts_from_experiments_inside_of_the_space(tried: Project) -> None:
+def test_experiments_inside_of_the_space_are_told_and_not_trained_again(tried: Project) -> None:
     tried.git("reset", "--quiet", "--hard")
-    made = search_setup.setup(with_space(tried), "search", None, "auto")
-    assert search_setup.starts(made) == [
-        {"lr": 0.003, "model.dropout": 0.1},
-        {"lr": 0.02, "model.dropout": 0.1},
+    layout = with_space(tried, SPACE, "replicates: 2, settings: 17")
+    made = search_setup.setup(layout, "search", None, "tpe")
+    (known,) = search_known.known(made)
+    assert known.values == {"lr": 0.02, "model.dropout": 0.1} and (known.n, known.source) == (3, "tried")
+    assert known.value == tried.metrics["accuracy"] or known.value is not None
+    assert search_known.starts(made) == [made.own], "no experiment is measured again"
+    said = tried.assay("search", "--finalists", "0").stderr
+    assert "1 setting was measured before (tried): told to the sampler, and not trained again, where" in said
+    assert "best of them lr=0.02 model.dropout=0.1: " in said and "(n=3, tried)" in said
+    recorded = search_records.read(layout.root, "search")
+    assert recorded.known == [known] and all(one.values != known.values for one, _ in recorded.settings())
+    without = replace(recorded, known=[])
+    last = recorded.generations[-1]
+    assert last.sampler == "tpe"
+    asked = [
+        state_of(made, replace(each, generations=each.generations[:-1]), list).next(17) for each in (recorded, without)
     ]
+    assert [one.setting for one in asked[0].proposals] == [one.values for one in last.settings]
+    assert asked[0].proposals != asked[1].proposals, "what was measured moves the sampler"
+    tried.edit("src/tasks/digits/learning.py", "nn.ReLU()", "nn.GELU()")
+    tried.commit("another net")
+    assert search_known.known(search_setup.setup(layout, "other", None, "tpe")) == [], (
+        "another code is no prior knowledge"
+    )
+
+
+def test_another_search_is_where_a_new_one_starts(fresh: Project) -> None:
+    layout = with_space(fresh)
+    finish(layout, 16)
+    fresh.edit("params.yaml", "[1e-4, 1e-1]", "[1e-3, 1e-1]")
+    made = search_setup.setup(layout, "narrow", None, "tpe")
+    begun = search_known.starts(made)
+    assert begun[0] == made.own and len(begun) == 8 and not any(made.plan.space.outside(one) for one in begun)
+    known = search_known.known(made)
+    assert {one.source for one in known} == {"search"} and [one.values for one in known if one.values == begun[1]]
+    terms = msgspec.structs.replace(
+        made.terms(), metric_version="accuracy-1.00000000", environment="", direction="maximize"
+    )
+    search_records.begin(layout.root, "narrow", terms, known)
+    assert search_records.read(layout.root, "narrow").known == known
+    other = msgspec.structs.replace(terms, environment="another machine")
+    search_records.begin(layout.root, "elsewhere", other, known)
+    assert search_records.read(layout.root, "elsewhere").known == [], "another environment is no prior knowledge"
+
+
+def test_the_default_is_the_sampler_that_ranks_best_where_its_package_is(fresh: Project, monkeypatch) -> None:
+    layout, said = with_space(fresh), list[str]()
+    assert search_command._sampler(search_records.RecordedSearch(), said.append) == "tpe" and not said
+    monkeypatch.setattr(tpe_installed, "installed", lambda: False)
+    assert search_command._sampler(search_records.RecordedSearch(), said.append) == "sobol"
+    assert "TPE ranks better: pip install 'dvc-assay[search]'" in said[0]
+    finish(layout, 8)
+    monkeypatch.undo()
+    assert search_command._sampler(search_records.read(layout.root, "search"), said.append) == "sobol", (
+        "as it was begun"
+    )
 
 
 def test_what_is_recorded_is_read_and_ranked(fresh: Project) -> None:

@@ -70,15 +70,62 @@ def test_kills_change_nothing(undisturbed: tuple[SearchState, int]) -> None:
         assert again.tried == whole.tried and dict(again.scores) == dict(whole.scores) and once_more == trained
 
 
-def test_it_starts_with_what_was_measured_then_follows_one_sequence(undisturbed: tuple[SearchState, int]) -> None:
+def test_it_starts_with_what_was_given_then_draws_from_seeds_of_its_own(undisturbed: tuple[SearchState, int]) -> None:
     tried = undisturbed[0].tried
-    assert tried[0].setting == {"lr": 0.02, "optimizer": "adam"} and tried[0].point is None
-    points = [one.point for one in tried if one.point is not None]
-    assert points == sorted(points) and len(points) == 15, "16 settings before TPE, one of them given"
-    every = [one.setting for one in generations.sobol(PLAN.space, [], 0, 20, 5)]
-    assert [one.setting for one in tried[1:16]] == every[:15]
+    assert tried[0].setting == {"lr": 0.02, "optimizer": "adam"}
+    first = [tried[0].setting]
+    drawn = [one.setting for one in generations.random(PLAN.space, first, 7, generations.seed_of(5, 0))]
+    assert [one.setting for one in tried[1:8]] == drawn, "16 random settings before TPE, one of them given"
+    second = [one.setting for one in generations.random(PLAN.space, drawn + first, 8, generations.seed_of(5, 1))]
+    assert [one.setting for one in tried[8:16]] == second
     assert len({same(one.setting) for one in tried}) == len(tried) == 32, "nothing is tried twice"
     assert all(not PLAN.space.outside(one.setting) for one in tried)
+
+
+def test_settings_follow_one_sequence() -> None:
+    state, _ = follow(SearchState(PLAN, 5, generations.SOBOL, starts=[{"lr": 0.02, "optimizer": "adam"}]), 16)
+    points = [one.point for one in state.tried]
+    assert points == [None, *range(15)]
+    every = [one.setting for one in generations.sobol(PLAN.space, [], 0, 15, 5)]
+    assert [one.setting for one in state.tried[1:]] == every
+    assert [generations.sampler(tried, generations.SOBOL_TPE) for tried in (0, 63, 64)] == ["sobol", "sobol", "tpe"]
+    assert generations.sampler(10_000, generations.SOBOL) == "sobol"
+
+
+def test_what_was_measured_before_is_told_and_neither_tried_nor_ranked(undisturbed: tuple[SearchState, int]) -> None:
+    tried = undisturbed[0].tried[:16]
+    begun = replace(undisturbed[0], tried=tried)
+    known = ToldSetting({"lr": 0.0123, "optimizer": "sgd", "momentum": 0.5}, 9.0, 0)
+    more = replace(begun, known=[known])
+    first, second = begun.next(32), more.next(32)
+    assert isinstance(first, ToAsk) and isinstance(second, ToAsk) and first.proposals != second.proposals
+    near = sum(one.setting["optimizer"] == "sgd" for one in second.proposals)
+    assert near >= 4, "the best that is known draws the sampler"
+    assert (
+        all(one.setting != known.setting for one in second.proposals)
+        and more.standing().ranked == begun.standing().ranked
+    )
+    again = replace(begun, known=[ToldSetting(tried[3].setting, 9.0, 0)])
+    assert again.next(32).proposals == first.proposals, "what the search has measured itself counts once"  # type: ignore[union-attr]
+    small = search_section.read({"space": {"a": {"int": [1, 9]}}, "replicates": 2})
+    whole = SearchState(small, 5, generations.SOBOL, starts=[{"a": 1}], known=[ToldSetting({"a": 2}, 1.0, 0)])
+    state, _ = follow_all(whole, 9)
+    assert {one.setting["a"] for one in state.tried} == set(range(1, 10)), "a small space is tried as a whole"
+
+
+def follow_all(state: SearchState, settings: int) -> tuple[SearchState, int]:
+    """As `follow`, of settings that all have one value."""
+    while (step := state.next(settings)) is not None:
+        if isinstance(step, ToAsk):
+            more = [
+                TriedSetting(len(state.tried) + place, one.setting, step.generation, one.point)
+                for place, one in enumerate(step.proposals)
+            ]
+            state = replace(state, tried=[*state.tried, *more])
+        else:
+            new = {(one.number, step.round): [1.0, 1.0] for one in step.settings}
+            state = replace(state, scores={**state.scores, **new})
+    return state, 0
 
 
 def test_contenders_alone_get_more_replicates_and_once(undisturbed: tuple[SearchState, int]) -> None:
@@ -91,7 +138,7 @@ def test_contenders_alone_get_more_replicates_and_once(undisturbed: tuple[Search
 
 
 def test_the_first_setting_trains_alone() -> None:
-    state = SearchState(PLAN, 5, generations.AUTO, tried=[TriedSetting(0, {"lr": 0.1, "optimizer": "adam"}, 0)] * 1)
+    state = SearchState(PLAN, 5, generations.TPE, tried=[TriedSetting(0, {"lr": 0.1, "optimizer": "adam"}, 0)] * 1)
     step = replace(state, tried=[*state.tried, TriedSetting(1, {"lr": 0.01, "optimizer": "adam"}, 0)]).next(8)
     assert isinstance(step, ToTrain) and [one.number for one in step.settings] == [0]
 
@@ -129,18 +176,18 @@ def test_a_space_of_few_settings_ends_the_search() -> None:
 def test_where_everything_diverged_nothing_more_is_asked() -> None:
     tried = [TriedSetting(place, {"lr": 0.1, "optimizer": "adam"}, 0) for place in range(8)]
     scores = {(one.number, 0): [None, None] for one in tried}
-    assert SearchState(PLAN, 5, generations.AUTO, tried=tried, scores=scores).next(64) is None
+    assert SearchState(PLAN, 5, generations.TPE, tried=tried, scores=scores).next(64) is None
 
 
 def test_each_generation_has_a_seed_of_its_own() -> None:
     assert len({generations.seed_of(search, number) for search in range(20) for number in range(20)}) == 400
-    assert generations.sampler(63, generations.AUTO) == "sobol" and generations.sampler(64, generations.AUTO) == "tpe"
+    assert generations.sampler(15, generations.TPE) == "random" and generations.sampler(16, generations.TPE) == "tpe"
 
 
 def test_a_setting_that_does_not_run_counts_as_worst() -> None:
     tried = [TriedSetting(place, {"lr": 0.1 / (place + 1), "optimizer": "adam"}, 0) for place in range(8)]
     scores = {(one.number, 0): [0.5 + one.number / 100, 0.5] for one in tried} | {(3, 0): [None, None]}
-    state = SearchState(PLAN, 5, generations.AUTO, worst=0.0, tried=tried, scores=scores)
+    state = SearchState(PLAN, 5, generations.TPE, worst=0.0, tried=tried, scores=scores)
     assert state.standing().ranked[-1] == 3 and state.diverged == [3]
     without = replace(state, worst=None)
     assert 3 not in without.standing().ranked and without.told()[3].value is None

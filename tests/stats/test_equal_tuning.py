@@ -44,6 +44,11 @@ def test_progress_is_to_beat_the_baseline_at_every_value() -> None:
     assert "with values beyond the edge" in edge.splitlines()[-1]
     won = tuning_text.text(verdict(0.95, 0.8, 0.9), "acc", ("mine", "b"), ("lr=0", "lr=1"), {}, {}, "tune-1")
     assert "it beats the baseline at each of 2 values" in won and "next: assay accept tune-1 NAME" in won
+    edges = {"b": "lr=1"}
+    both = tuning_text.text(verdict(0.95, 0.8, 0.9), "acc", ("mine", "b"), ("lr=0", "lr=1"), {}, edges, "tune-1")
+    assert "next: assay accept tune-1 NAME" in both and "or the same command with values beyond the edge" in both
+    worse = tuning_text.text(verdict(0.95, 0.8, 0.99), "acc", ("mine", "b"), ("lr=0", "lr=1"), {}, {}, "tune-1")
+    assert "regression: candidate at lr=0, baseline best at lr=1; the baseline beats it at lr=1" in worse
 
 
 def test_contenders_are_those_that_few_seeds_cannot_tell() -> None:

@@ -24,10 +24,9 @@ from assay.report.search_text import SearchLine
 @click.option("--finalists", type=click.IntRange(0, 16), default=3, show_default=True, help="Settings to confirm.")
 @click.option(
     "--sampler",
-    type=click.Choice(["auto", "sobol", "tpe"]),
-    default="auto",
-    show_default=True,
-    help="auto: a Sobol sequence, TPE beyond 64 settings; tpe: TPE beyond 16.",
+    type=click.Choice(["tpe", "sobol", "sobol-tpe"]),
+    help="tpe: 16 random settings, then TPE; sobol: one Sobol sequence; sobol-tpe: 64 points of it, then TPE.  "
+    "[default: what the search was begun with, else tpe]",
 )
 @click.option("--dry-run", is_flag=True, help="Say what is searched and what it costs; train nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -37,7 +36,7 @@ def command(
     budget: str | None,
     trainings: int | None,
     finalists: int,
-    sampler: str,
+    sampler: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.baseline import accepted_strategy
-from assay.commands import accepted_changes, experiment_grid, grid_looks, grid_price
+from assay.commands import accepted_changes, experiment_grid, grid_price, measured_design
 from assay.commands.accepted_changes import AcceptedChanges
 from assay.commands.experiment_grid import Say, Wanted
 from assay.core import params_yaml, variation
-from assay.core.errors import IncomparableError, UsageError
-from assay.core.metric_version import metric_name
+from assay.core.errors import UsageError
 from assay.core.paths import ProjectPaths
 from assay.history import replicates_csv
 from assay.runtime import dvc_yaml, project_root
@@ -67,39 +66,26 @@ def ablate_accepted(start: Path, say: Say, wanted: Wanted, dry_run: bool = False
 
 
 def _measured(layout: ProjectPaths, made: AcceptedChanges, say: Say) -> AcceptedAblation:
-    cells = [made.centre, *made.without.values()]
-    found = dict(zip(cells, experiment_grid.attempt(layout, cells, say), strict=True))
-    centre = found[made.centre]
-    if isinstance(centre, UsageError):
-        raise centre
-    ran = {one: rows for one, rows in found.items() if not isinstance(rows, UsageError)}
-    judge = experiment_grid.judging(layout, list(ran))
-    candidates = {one.changes: [row for row in rows if row["arm"] == "candidate"] for one, rows in ran.items()}
-    asked = experiment_grid.asked(layout, made.centre)
-    price = grid_looks.design(layout.root, candidates, asked, CALLED)
-    if price.hold:
-        raise IncomparableError(f"nothing can be shown: {price.hold}", allowed="another baseline", hint="assay log")
-    version = experiment_grid.version(list(ran.values()))
-    metric, first = metric_name(version), centre[0]
-    arms = {one: replicates_csv.arm(rows, "candidate", metric) for one, rows in ran.items()}
+    found = measured_design.measured(layout, made.centre, list(made.without.values()), CALLED, say)
+    first, arms = found.first, found.arms
     changes = one_factor.one_factor(
         arms[made.centre],
         {(name, WITHOUT): arms.get(one) for name, one in made.without.items()},
         dict.fromkeys(made.without, "with it"),
         first["direction"],
-        alpha=price.level or judge.alpha,
+        alpha=found.alpha,
         min_effect=float(first["min_effect"]),
         worst=replicates_csv.worst(first),
         distinct=replicates_csv.SAME_AS in first,
     )
     return AcceptedAblation(
         baseline=made.baseline.name,
-        metric=metric,
-        metric_version=version,
-        n=len(candidates[()]),
-        alpha=price.level or judge.alpha,
+        metric=found.metric,
+        metric_version=found.metric_version,
+        n=found.n,
+        alpha=found.alpha,
         changes=changes,
         experiments={name: one.name for name, one in made.without.items()},
         left=made.left,
-        failed={one.label: rows.sentence for one, rows in found.items() if isinstance(rows, UsageError)},
+        failed=found.failed,
     )

@@ -1,8 +1,8 @@
 """`assay check`: everything that a run would refuse, at once, before one is spent on it.
 
-Covers: what can be read (repository, dvc.yaml, params.yaml, the task's members, Git), then one replicate and two
-batches in a process of its own (`stages.check_run`), which writes nothing into the project. Not covered: whether the
-idea is any good.
+Covers: what can be read (repository, dvc.yaml, params.yaml, its search space, the task's members, Git), then one
+replicate and two batches in a process of its own (`stages.check_run`), which writes nothing into the project. Not
+covered: whether the idea is any good.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from assay.baseline import accepted_strategy
+from assay.commands import search_problems
 from assay.core import params_problems
 from assay.core.errors import AssayError, Exit, ProvenanceError, UsageError
 from assay.core.params_yaml import Params
@@ -109,6 +110,8 @@ def _looks(root: Path) -> Iterator[tuple[str, Callable[[], Iterator[AssayError]]
         yield "task", lambda: task_problems.of_members(root, params)
         yield "metric", lambda: task_problems.of_metric(root, params)
     if git.inside(root):
+        if params.search is not None:
+            yield "search", lambda: search_problems.of_section(ProjectPaths(root), params.search)
         yield "code", lambda: _code(root, params)
         yield "baseline", lambda: _baseline(root, params)
 

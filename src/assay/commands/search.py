@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from assay.baseline import accepted_strategy
-from assay.commands import measured_before, scratch_experiment, search_finalists, search_setup
+from assay.commands import measured_before, scratch_experiment, search_finalists, search_known, search_setup
 from assay.commands.search_finalists import FoundBest
 from assay.commands.search_setup import SearchSetup
 from assay.core.errors import UsageError
 from assay.core.search_space import written
 from assay.history import search_records
-from assay.history.search_records import AskedGeneration, AskedSetting, RecordedSearch
+from assay.history.search_records import AskedGeneration, AskedSetting, KnownSetting, RecordedSearch
 from assay.report import search_text
 from assay.runtime import append_only_ref, dvc_yaml, files, library_fingerprint, project_root, work_tree_snapshot
 from assay.runtime.dvc_cli import DVC
@@ -30,9 +30,11 @@ from assay.runtime.file_locks import Lock
 from assay.runtime.progress_line import duration
 from assay.scratch.dvc_repro import furnish
 from assay.scratch.scratch_repo import Scratch, failed, lay_out, run
-from assay.search import generations
+from assay.search import generations, tpe_installed
+from assay.search.generations import ToldSetting
 from assay.search.progress import SearchState, ToAsk, ToTrain, TriedSetting
-from assay.stats import selection_estimates
+from assay.stats import selection_estimates, verdict_rule
+from assay.tags.strategy_events import is_name
 
 Say = Callable[[str], None]
 #: why a search ends before all of its settings are tried
@@ -62,16 +64,24 @@ class _Spent:
 
 
 def search(
-    start: Path, name: str, settings: int | None, sampler: str, budget: SearchBudget, say: Say, dry_run: bool = False
+    start: Path,
+    name: str,
+    settings: int | None,
+    sampler: str | None,
+    budget: SearchBudget,
+    say: Say,
+    dry_run: bool = False,
 ) -> FoundBest | None:
     """Search the space of params.yaml around HEAD, then measure the best settings as experiments.
 
-    With `dry_run` only the price is said. Raises what `search_setup.setup` does; UsageError where another process
-    searches under this name, where the budget is less than the first step, and where nothing trains; IncomparableError
-    where code, data, metric or environment are not those that the search was begun with.
+    `sampler`: None for the one that the search was begun with, else the default. With `dry_run` only the price is said.
+    Raises what `search_setup.setup` does; UsageError where another process searches under this name, where the budget
+    is less than the first step, and where nothing trains; IncomparableError where code, data, metric or environment are
+    not those that the search was begun with.
     """
     layout = project_root.find(start)
-    made = search_setup.setup(layout, name, settings, sampler)
+    begun = search_records.read(layout.root, name) if is_name(name) else RecordedSearch()
+    made = search_setup.setup(layout, name, settings, sampler or _sampler(begun, say))
     held = Lock.take(dvc_yaml.store(layout.root).cells / f"search-{name}", wait=False)
     if held is None:
         raise UsageError(f"another assay search {name} is at work", hint="wait for it, or give this one another name")
@@ -81,6 +91,8 @@ def search(
         made.check_same(recorded)
         for line in search_text.opening(made.name, made.plan, made.outside, _measured(recorded)):
             say(line)
+        known = _known(made, recorded)
+        _tell_known(known, recorded, say)
         left_out = [path for path in work_tree_snapshot.take(layout).edited if Path(path).name != layout.params.name]
         if left_out:
             say(f"a search is about HEAD: your edits of {', '.join(left_out)} are not in it")
@@ -89,7 +101,7 @@ def search(
         if dry_run:
             return None
         append_only_ref.check_writable(layout.root, search_records.ref(name))
-        state, ended = _searched(made, budget, say)
+        state, ended = _searched(made, known, budget, say)
         terms = search_records.read(layout.root, name).terms
         version = terms.metric_version if terms else ""
         return search_finalists.confirm(made, state, (ended, version), budget.finalists, say)
@@ -98,6 +110,33 @@ def search(
         raise
     finally:
         held.release()
+
+
+def _sampler(begun: RecordedSearch, say: Say) -> str:
+    """What the search was begun with; else the default, or what needs no package where that is not installed."""
+    if begun.terms is not None and begun.terms.sampler in generations.BEGINNINGS:
+        return begun.terms.sampler
+    if tpe_installed.installed():
+        return generations.DEFAULT
+    other = f"--sampler {generations.WITHOUT_PACKAGE}"
+    say(f"Optuna is not installed, so {other}; TPE ranks better: {tpe_installed.INSTALL}")
+    return generations.WITHOUT_PACKAGE
+
+
+def _known(made: SearchSetup, recorded: RecordedSearch) -> list[KnownSetting]:
+    """What was measured before: as recorded when the search began, else as it is today."""
+    return recorded.known if recorded.terms is not None else search_known.known(made)
+
+
+def _tell_known(known: Sequence[KnownSetting], recorded: RecordedSearch, say: Say) -> None:
+    if not known:
+        return
+    sign, best = verdict_rule.sign(recorded.terms.direction) if recorded.terms else 1.0, None
+    finished = [one for one in known if one.value is not None] if recorded.terms else []
+    if finished:
+        first = max(finished, key=lambda one: sign * (one.value or 0.0))
+        best = (search_text.label(first.values), first.value or 0.0, f"n={first.n}, {first.source}")
+    say(search_text.known([one.source for one in known], best, recorded.terms is not None))
 
 
 def state_of(made: SearchSetup, recorded: RecordedSearch, starts: Callable[[], list[dict[str, object]]]) -> SearchState:
@@ -110,6 +149,7 @@ def state_of(made: SearchSetup, recorded: RecordedSearch, starts: Callable[[], l
         direction=(terms.direction if terms else "") or "maximize",
         worst=terms.worst if terms else None,
         starts=[] if recorded.generations else starts(),
+        known=[ToldSetting(one.values, one.value, 0) for one in recorded.known],
         tried=[TriedSetting(one.number, one.values, of, one.point) for one, of in recorded.settings()],
         scores={key: one.scores for key, one in recorded.finished.items()},
     )
@@ -127,7 +167,7 @@ def _check_whole(name: str, recorded: RecordedSearch, say: Say) -> None:
 
 
 def _needs_optuna(made: SearchSetup) -> None:
-    """Refuse before the first training what would fail after the 64th setting."""
+    """Refuse before the first training what would fail at the first generation of TPE."""
     if generations.sampler(made.plan.settings - 1, made.sampler) == generations.TPE:
         generations.require_tpe()
 
@@ -150,7 +190,7 @@ def _price(made: SearchSetup, recorded: RecordedSearch, budget: SearchBudget) ->
     return f"{line}; measured at {seconds:.2g} s each: {whole[0]} to {whole[1]}, less where settings share a training"
 
 
-def _searched(made: SearchSetup, budget: SearchBudget, say: Say) -> tuple[SearchState, str]:
+def _searched(made: SearchSetup, known: list[KnownSetting], budget: SearchBudget, say: Say) -> tuple[SearchState, str]:
     """The state when the search ends, and why where that is before its last setting."""
     scratch_experiment.tidy(made.layout)
     root, spent = made.layout.root, _Spent()
@@ -158,7 +198,7 @@ def _searched(made: SearchSetup, budget: SearchBudget, say: Say) -> tuple[Search
     try:
         while True:
             recorded = search_records.read(root, made.name)
-            state = state_of(made, recorded, lambda: search_setup.starts(made))
+            state = state_of(made, recorded, lambda: search_known.starts(made))
             step = state.next(made.plan.settings)
             if step is None:
                 return state, "" if len(state.tried) >= made.plan.settings else _why(state)
@@ -168,7 +208,7 @@ def _searched(made: SearchSetup, budget: SearchBudget, say: Say) -> tuple[Search
                 search_records.add_generation(root, made.name, _asked(step, len(state.tried)))
                 continue
             workplace = workplace or _laid_out(made)
-            _train(made, workplace, step, spent)
+            _train(made, workplace, step, spent, known)
             _tell(made, step, budget, say)
     finally:
         if workplace is not None:
@@ -182,6 +222,7 @@ def _tell(made: SearchSetup, step: ToTrain, budget: SearchBudget, say: Say) -> N
     if (step.round, step.settings[0].number) == (0, 0) and (use := recorded.use) is not None:
         for line in search_text.use(use.device, use.seconds, use.busy, use.loading):
             say(line)
+        _tell_known(recorded.known, recorded, say)
         say(_price(made, recorded, budget))
         return
     ranked, _ = search_finalists.ranking(state)
@@ -244,7 +285,7 @@ def _laid_out(made: SearchSetup) -> Scratch:
     return scratch
 
 
-def _train(made: SearchSetup, scratch: Scratch, step: ToTrain, spent: _Spent) -> None:
+def _train(made: SearchSetup, scratch: Scratch, step: ToTrain, spent: _Spent, known: list[KnownSetting]) -> None:
     """Train and record the settings of a step, in a process of its own."""
     r = made.plan.replicates
     asked = {
@@ -254,6 +295,7 @@ def _train(made: SearchSetup, scratch: Scratch, step: ToTrain, spent: _Spent) ->
         "count": r,
         "settings": [{"number": one.number, "values": one.setting, "point": one.point} for one in step.settings],
         "terms": msgspec.to_builtins(made.terms()),
+        "known": msgspec.to_builtins(known),
     }
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,35 +1,27 @@
 """What `assay search` is asked for, checked before anything trains: the space against the project, where it starts.
 
-Covers: keys that are no parameters or that nothing reads, values that no run takes, HEAD's own setting, settings of
-experiments that lie inside. Not covered: reading the section (`core.search_section`), running it (`commands.search`).
+Covers: HEAD's own setting, what a search is told apart by. Not covered: reading the section (`core.search_section`),
+what the strategy does not take of it (`commands.search_problems`), settings that were measured before
+(`commands.search_known`), running it (`commands.search`).
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from assay.changes import strategy_content
-from assay.commands import experiment_grid
+from assay.changes.strategy_content import StrategyContent
+from assay.commands import search_problems
 from assay.core import ast_normal_form, params_yaml, search_section, variation
-from assay.core.errors import AssayError, UsageError
-from assay.core.json_encoding import json_form
-from assay.core.params_yaml import Params, Train
-from assay.core.paths import PARAMS, REPLICATES, ProjectPaths
-from assay.core.search_space import SearchKey, SearchPlan, Setting, same, written
-from assay.history import metrics_json, replicates_csv
-from assay.history.experiments import Experiment, read
+from assay.core.errors import UsageError
+from assay.core.params_yaml import Params
+from assay.core.paths import ProjectPaths
+from assay.core.search_space import SearchPlan, Setting, same
 from assay.history.search_records import RecordedSearch, SearchTerms
 from assay.runtime import dvc_yaml, files, git
-from assay.search import generations
-from assay.stats import verdict_rule
 from assay.tags.strategy_events import NAMES, is_name
-
-#: settings of experiments that a search starts from, beside that of HEAD
-STARTS = generations.SIZE - 1
 
 
 @dataclass(frozen=True)
@@ -99,14 +91,12 @@ def setup(layout: ProjectPaths, name: str, settings: int | None, sampler: str) -
     content = dvc_yaml.parameters_at(layout.root, "HEAD") or b""
     asked = params_yaml.resolved(content)
     variation.refuse_splits(asked.vary, "assay search", "scores all settings on one validation part")
-    known = _parameters(asked)
-    for one in plan.space.keys:
-        _check_key(one, known, asked, plan)
-    experiment_grid.check_settings(layout, [f"{one.key}=" for one in plan.space.keys])
-    experiment_grid.check_profile(asked, [f"{one.key}=" for one in plan.space.keys])
-    _check_values(content, plan)
+    for error in search_problems.problems(layout, content, plan):
+        raise error
+    known = search_problems.parameters(asked)
     own = plan.space.within(known)
     rest = {key: value for key, value in known.items() if key not in {one.key for one in plan.space.keys}}
+    base = git.run(layout.root, "rev-parse", "HEAD")
     root = plan.seed if plan.seed is not None else asked.seed
     seed = int(files.digest(f"{name}\n{plan.space.canonical}\n{root}".encode())[:8], 16)
     return SearchSetup(
@@ -114,120 +104,19 @@ def setup(layout: ProjectPaths, name: str, settings: int | None, sampler: str) -
         name=name,
         plan=plan,
         sampler=sampler,
-        base=git.run(layout.root, "rev-parse", "HEAD"),
+        base=base,
         asked=asked,
         seed=seed,
-        strategy=_strategy(layout.root, asked, rest),
+        strategy=strategy_hash(strategy_content.with_params(layout.root, base, asked), asked, rest),
         own=own,
         outside=plan.space.outside(own),
     )
 
 
-def starts(made: SearchSetup) -> list[Setting]:
-    """HEAD's own setting, then those of experiments that lie in the space and have all else as HEAD, best first."""
-    keys = {one.key for one in made.plan.space.keys}
-    rest = {key: value for key, value in _parameters(made.asked).items() if key not in keys}
-    found: list[tuple[float, Setting]] = []
-    for one in read(made.layout.root).experiments:
-        values, value = _of_experiment(made, one), _value(made.layout.root, one, made.asked.metric.name)
-        if values is None or value is None or {key: values[key] for key in values if key not in keys} != rest:
-            continue
-        setting = made.plan.space.within(values)
-        if not made.plan.space.outside(setting):
-            found.append((value, setting))
-    best = sorted(found, key=lambda each: (-each[0], same(each[1])))
-    different = {same(setting): setting for _, setting in best if same(setting) != same(made.own)}
-    return [made.own, *list(different.values())[:STARTS]]
-
-
-def _strategy(root: Path, asked: Params, rest: Mapping[str, Any]) -> str:
-    """Hash of the parameters beside the space, and of HEAD's sources as far as they do something."""
-    head = git.run(root, "rev-parse", "HEAD")
-    texts = strategy_content.with_params(root, head, asked).sources
+def strategy_hash(content: StrategyContent, asked: Params, rest: Mapping[str, Any]) -> str:
+    """Of the parameters beside the space, and of the sources as far as they do something."""
     code = {
         path: ast_normal_form.text(ast_normal_form.parse(text, path)) if path.endswith(".py") else text
-        for path, text in texts.items()
+        for path, text in content.sources.items()
     }
     return files.digest(same({**rest, "profile": asked.profile, "seed": asked.seed, "code": code}).encode())
-
-
-def _of_experiment(made: SearchSetup, one: Experiment) -> dict[str, Any] | None:
-    try:
-        return _parameters(params_yaml.resolved(git.read(made.layout.root, one.commit, PARAMS) or b""))
-    except AssayError:
-        return None
-
-
-def _value(root: Path, one: Experiment, metric: str) -> float | None:
-    """The metric of an experiment, higher is better; None where its records do not say it."""
-    found, content = metrics_json.number(one.metrics, metric), git.read(root, one.commit, REPLICATES)
-    rows = replicates_csv.rows(content) if content else []
-    if found is None or not rows or not rows[0].get("direction"):
-        return None
-    return verdict_rule.sign(rows[0]["direction"]) * found
-
-
-def _parameters(asked: Params) -> dict[str, Any]:
-    """Dotted key → value of what a strategy trains with, options of the recipe at their defaults included."""
-    if asked.is_script:
-        return dict(params_yaml.leaves(json_form(asked.own)))
-    options = {f"train.{name}": getattr(asked.train, name) for name in Train.__struct_fields__}
-    given = {key: value for key, value in params_yaml.strategy(asked).items() if key in params_yaml.OVERLAID}
-    plain: dict[str, Any] = json_form({key: value for key, value in options.items() if _is_plain(value)})
-    return {**plain, **dict(params_yaml.leaves(given))}
-
-
-def _is_plain(value: object) -> bool:
-    return value is None or isinstance(value, bool | int | float | str)
-
-
-def _check_key(one: SearchKey, known: Mapping[str, Any], asked: Params, plan: SearchPlan) -> None:
-    if one.key not in known:
-        near = difflib.get_close_matches(one.key, known, 1)
-        raise UsageError(
-            f"search.space.{one.key} is no parameter of HEAD",
-            allowed="parameters that params.yaml of HEAD has: " + ", ".join(known),
-            hint=f"did you mean {near[0]!r}?" if near else f"add {one.key} to params.yaml and commit it",
-        )
-    if one.key == "train.momentum" and not asked.is_script:
-        readers = ("sgd", "rmsprop")
-        optimizers = _possible("train.optimizer", known, one, plan)
-        strange = [str(name) for name in optimizers if name not in readers]
-        if strange:
-            raise UsageError(
-                f"search.space.train.momentum is not read by {strange[0]}",
-                allowed=f"with {' or '.join(readers)} alone",
-                hint="add when: train.optimizer=sgd, or leave it out",
-            )
-
-
-def _possible(key: str, known: Mapping[str, Any], one: SearchKey, plan: SearchPlan) -> list[Any]:
-    """Values that `key` can have where a setting has the key `one`."""
-    if one.when is not None and one.when.key == key:
-        return list(one.when.values)
-    other = next((each for each in plan.space.keys if each.key == key), None)
-    if other is None:
-        return [known.get(key)]
-    return list(other.choices) if other.kind == "choice" else [other.value]
-
-
-def _check_values(content: bytes, plan: SearchPlan) -> None:
-    """Ends of every range and every choice, each in a setting of its own: what no run takes is refused now."""
-    for one in plan.space.keys:
-        ends = (one.value,) if one.kind == "fixed" else one.choices or tuple(map(_whole(one), (one.low, one.high)))
-        for value in ends:
-            above: Setting = {one.key: value}
-            if one.when is not None:
-                above[one.when.key] = one.when.values[0]
-            try:
-                params_yaml.changed(content, above)
-            except UsageError as error:
-                raise UsageError(
-                    f"search.space.{one.key}: no run takes {' '.join(written({one.key: value}))}: {error.problem}",
-                    allowed=error.allowed,
-                    hint="narrow the space in params.yaml",
-                ) from error
-
-
-def _whole(one: SearchKey) -> type:
-    return int if one.kind.endswith("int") else float

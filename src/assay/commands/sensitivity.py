@@ -13,8 +13,8 @@ from pathlib import Path
 from assay.commands import (
     batch_size_rates,
     experiment_grid,
-    grid_looks,
     grid_price,
+    measured_design,
     recorded_comparison,
     sensitivity_factors,
 )
@@ -22,15 +22,11 @@ from assay.commands.batch_size_rates import BatchSizeRates
 from assay.commands.experiment_grid import Cell, Say, Wanted
 from assay.commands.sensitivity_factors import FactorPlan
 from assay.core import variation
-from assay.core.errors import IncomparableError, UsageError
-from assay.core.metric_version import metric_name
 from assay.core.paths import ProjectPaths
 from assay.history import replicates_csv
-from assay.history.replicates_csv import Row
 from assay.report.sensitivity_text import written
 from assay.runtime import project_root
 from assay.stats import one_factor
-from assay.stats.compare_arms import MeasuredArm
 from assay.stats.learning_rate_as_nuisance import PairedRule
 from assay.stats.one_factor import Factor, LevelKey
 
@@ -101,40 +97,19 @@ def _designed(layout: ProjectPaths, named: Sequence[str], wanted: Wanted) -> _On
 
 
 def _measured(design: _OneFactorDesign, say: Say) -> Sensitivity:
-    found = dict(zip(design.cells, experiment_grid.attempt(design.layout, design.cells, say), strict=True))
-    centre = found[design.centre]
-    if isinstance(centre, UsageError):
-        raise centre
-    ran = {key: rows for key, one in design.levels.items() if not isinstance(rows := found[one], UsageError)}
-    besides = {one: rows for one in design.rates.cells if not isinstance(rows := found[one], UsageError)}
-    failed = {one.label: rows.sentence for one in design.levels.values() if isinstance(rows := found[one], UsageError)}
-    cells = {(): centre, **{design.levels[key].changes: rows for key, rows in ran.items()}}
-    cells |= {one.changes: rows for one, rows in besides.items()}
-    candidates = {changes: [row for row in rows if row["arm"] == "candidate"] for changes, rows in cells.items()}
-    judge = experiment_grid.judging(design.layout, [design.centre, *(design.levels[key] for key in ran), *besides])
-    asked = experiment_grid.asked(design.layout, design.centre)
-    price = grid_looks.design(design.layout.root, candidates, asked, CALLED)
-    if price.hold:
-        raise IncomparableError(
-            f"nothing can be shown: {price.hold}", allowed="another baseline, or other parameters", hint="assay log"
-        )
-    version = experiment_grid.version(list(cells.values()))
-    metric, first = metric_name(version), centre[0]
-
-    def arm(rows: Sequence[Row]) -> MeasuredArm:
-        return replicates_csv.arm(rows, "candidate", metric)
-
+    others = [*design.levels.values(), *design.rates.cells]
+    found = measured_design.measured(design.layout, design.centre, others, CALLED, say)
+    first, arms = found.first, found.arms
     rule = PairedRule(
         first["direction"],
-        price.level or judge.alpha,
+        found.alpha,
         float(first["min_effect"]),
         replicates_csv.worst(first),
         replicates_csv.SAME_AS in first,
     )
-    arms = {one: arm(rows) for one, rows in found.items() if not isinstance(rows, UsageError)}
     factors = one_factor.one_factor(
-        arm(centre),
-        {key: arm(ran[key]) if key in ran else None for key in design.levels},
+        arms[design.centre],
+        {key: arms.get(one) for key, one in design.levels.items()},
         design.plan.centre,
         first["direction"],
         alpha=rule.alpha,
@@ -144,13 +119,13 @@ def _measured(design: _OneFactorDesign, say: Say) -> Sensitivity:
         beside=design.rates.judged(arms, rule),
     )
     return Sensitivity(
-        metric=metric,
-        metric_version=version,
+        metric=found.metric,
+        metric_version=found.metric_version,
         direction=first["direction"],
-        min_effect=float(first["min_effect"]),
-        alpha=price.level or judge.alpha,
-        n=len(candidates[()]),
+        min_effect=rule.min_effect,
+        alpha=found.alpha,
+        n=found.n,
         factors=factors,
         left=dict(design.plan.left),
-        failed=failed,
+        failed=found.failed,
     )

@@ -7,16 +7,14 @@ it was stopped. Not covered: one parameter at a time (`commands.sensitivity`), t
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.commands import experiment_grid, grid_looks, grid_price, recorded_comparison, sensitivity_factors
+from assay.commands import experiment_grid, grid_price, measured_design, recorded_comparison, sensitivity_factors
 from assay.commands.experiment_grid import Cell, Say, Wanted
 from assay.commands.sensitivity_factors import FactorPlan
-from assay.core.errors import IncomparableError, UsageError
-from assay.core.metric_version import metric_name
+from assay.core.errors import UsageError
 from assay.core.paths import ProjectPaths
 from assay.history import replicates_csv
 from assay.history.replicates_csv import Row
@@ -127,56 +125,37 @@ def _range(key: str, values: Sequence[object], centre: object, given: bool) -> V
 
 
 def _measured(design: _SettingsDesign, say: Say) -> SettingsImportance:
-    found = dict(zip(design.all, experiment_grid.attempt(design.layout, design.all, say), strict=True))
-    centre = found[design.centre]
-    if isinstance(centre, UsageError):
-        raise centre
-    ran = {one: rows for one, rows in found.items() if not isinstance(rows, UsageError)}
-    failed = {one.label: rows.sentence for one, rows in found.items() if isinstance(rows, UsageError)}
-    judge = experiment_grid.judging(design.layout, list(ran))
-    candidates = {one.changes: [row for row in rows if row["arm"] == "candidate"] for one, rows in ran.items()}
-    asked = experiment_grid.asked(design.layout, design.centre)
-    price = grid_looks.design(design.layout.root, candidates, asked, CALLED)
-    if price.hold:
-        raise IncomparableError(
-            f"nothing can be shown: {price.hold}", allowed="another baseline, or other parameters", hint="assay log"
-        )
-    version = experiment_grid.version(list(ran.values()))
-    metric, first = metric_name(version), centre[0]
-    toward = 1.0 if first["direction"] == "maximize" else -1.0
-    scores = {one: _score(ran.get(one), metric, toward) for one in design.all}
     cells = list(design.cells)
+    made = measured_design.measured(design.layout, design.centre, cells, CALLED, say)
+    toward = 1.0 if made.first["direction"] == "maximize" else -1.0
+    scores = {one: _score(made.rows.get(one), made.metric, toward) for one in design.all}
     numbers = [one for one in design.ranges if not one.words]
     importances = parameter_importance.importance(
         {one.key: [one.unit(float(design.cells[cell][one.key])) for cell in cells] for one in numbers},  # type: ignore[arg-type]
         {one.key: [design.cells[cell][one.key] for cell in cells] for one in design.ranges if one.words},
         [scores[cell] for cell in cells],
-        alpha=price.level or judge.alpha,
-        seed=asked.seed,
+        alpha=made.alpha,
+        seed=made.seed,
     )
     here = scores[design.centre]
     above = [cell for cell in cells if (score := scores[cell]) is not None and (here is None or score > here)]
     return SettingsImportance(
-        metric=metric,
-        metric_version=version,
-        direction=first["direction"],
-        n=len(candidates[()]),
+        metric=made.metric,
+        metric_version=made.metric_version,
+        direction=made.first["direction"],
+        n=made.n,
         found=importances,
         best=_best(design, scores),
         better=len(above) / len(cells),
         left=dict(design.plan.left),
-        failed=failed,
+        failed=made.failed,
     )
 
 
 def _score(rows: list[Row] | None, metric: str, toward: float) -> float | None:
-    """The mean over replicates, larger is better; None where it did not run, or one diverged without a worst value."""
-    if rows is None:
-        return None
-    arm, worst = replicates_csv.arm(rows, "candidate", metric), replicates_csv.worst(rows[0])
-    values = [worst if value is None else value for _, value in arm.replicates]
-    known = [value for value in values if value is not None]
-    return toward * statistics.fmean(known) if known and len(known) == len(values) else None
+    """Larger is better; None where it did not run, or one diverged without a worst value."""
+    value = None if rows is None else replicates_csv.candidate_mean(rows, metric)
+    return None if value is None else toward * value
 
 
 def _best(design: _SettingsDesign, scores: Mapping[Cell, float | None]) -> dict[str, tuple[object, ...]]:

@@ -1,8 +1,8 @@
-"""`assay sync`: looks, attempts, notes and scores of a remote and of this repository, joined by union on both sides.
+"""`assay sync`: looks, attempts, notes, scores and searches of a remote and of this repository, joined on both sides.
 
 The one command that takes them over the network: no stage and no hook does. Fetched values stand under
-`refs/assay/remotes/NAME/`, as a plain fetch would replace our own. Not covered: branches, tags and experiments, which
-`git push`, `git fetch` and `dvc exp push` take along.
+`refs/assay/remotes/NAME/`, as a plain fetch would replace our own. Two searches of one name that are not one stay
+apart. Not covered: branches, tags and experiments, which `git push`, `git fetch` and `dvc exp push` take along.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from assay.core.errors import UsageError
-from assay.history import fidelity_certificates, look_ledger, rescored_metrics
+from assay.history import fidelity_certificates, look_ledger, rescored_metrics, search_records
 from assay.runtime import append_only_ref, git, project_root
 from assay.runtime.append_only_ref import LOOKS, NOTES, REMOTES, Grown
 from assay.runtime.git_objects import refs
@@ -24,12 +24,13 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class Synced:
-    """Entries that came from and went to the remote."""
+    """Entries that came from and went to the remote. `apart`: ref → why it was not joined."""
 
     remote: str
     came: int
     went: int
     damaged: Mapping[str, str] = field(default_factory=dict)
+    apart: Mapping[str, str] = field(default_factory=dict)
 
 
 def sync(start: Path, remote: str | None) -> Synced:
@@ -41,10 +42,12 @@ def sync(start: Path, remote: str | None) -> Synced:
     for attempt in range(_ATTEMPTS):
         _fetch(root, name)
         pairs = _pairs(root, name)
+        apart = _apart(root, pairs)
+        pairs = {ours: theirs for ours, theirs in pairs.items() if ours not in apart}
         came += sum(_join(root, ours, theirs) for ours, theirs in pairs.items())
         went, said = _push(root, name, list(pairs))
         if not said:
-            return Synced(name, came, went, look_ledger.kept(root).damaged)
+            return Synced(name, came, went, look_ledger.kept(root).damaged, apart)
         if attempt + 1 == _ATTEMPTS:
             raise UsageError(f"git push to {name} failed: {said}", hint=f"git push {name} {LOOKS}, to see what it says")
     raise AssertionError
@@ -67,11 +70,21 @@ def _fetch(root: Path, name: str) -> None:
 
 def _pairs(root: Path, name: str) -> dict[str, str]:
     """Ref of ours → what was fetched of it, whichever side has it."""
-    shared = (LOOKS, NOTES, rescored_metrics.FOLDER, fidelity_certificates.FIDELITY)
+    shared = (LOOKS, NOTES, rescored_metrics.FOLDER, fidelity_certificates.FIDELITY, search_records.FOLDER)
     here = [ref.name for ref in refs(root, *shared)]
     there = [ref.name.removeprefix(f"{REMOTES}/{name}/") for ref in refs(root, f"{REMOTES}/{name}")]
     both = {*here, *(f"{OURS}{ref}" for ref in there if f"{OURS}{ref}".startswith(shared))}
     return {ref: f"{REMOTES}/{name}/{ref.removeprefix(OURS)}" for ref in sorted(both)}
+
+
+def _apart(root: Path, pairs: Mapping[str, str]) -> dict[str, str]:
+    """Searches of one name that were begun or went on in different ways: a mixture of both would be neither."""
+    searches = {ours: theirs for ours, theirs in pairs.items() if ours.startswith(f"{search_records.FOLDER}/")}
+    why = {
+        ours: search_records.apart(*(one.files for one in append_only_ref.read(root, ours, theirs)))
+        for ours, theirs in searches.items()
+    }
+    return {ours: reason for ours, reason in why.items() if reason}
 
 
 def _join(root: Path, ours: str, theirs: str) -> int:

@@ -218,7 +218,9 @@ def _searched(made: TuningSetup, say: Say) -> tuple[dict[Setting, list[Row]], di
         close = equal_tuning.contenders(arms, terms["direction"], worst, n)
         if not close:
             raise UsageError(
-                f"every value of {made.who} diverged on some seed", allowed="values that train", hint="a smaller lr"
+                f"{made.who} diverged on some seed at every value",
+                allowed="values that train",
+                hint="assay rates says which learning rates do",
             )
         left = [one for one in ran if " ".join(one) in close]
         if len(left) == 1:

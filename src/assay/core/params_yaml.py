@@ -12,7 +12,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -174,11 +174,13 @@ def _resolved(raw: dict[str, Any], profile: str | None, where: str, mode: str = 
 
 def changed(content: bytes | str, settings: Mapping[str, Any], profile: str | None = None) -> Params:
     """`resolved`, after `settings` (dotted key → value) were written into the file, as `dvc exp run -S` does."""
-    raw = _read(content, PARAMS)
+    return changed_values(_read(content, PARAMS), settings, profile)
+
+
+def changed_values(raw: dict[str, Any], settings: Mapping[str, Any], profile: str | None = None) -> Params:
+    """`changed` of what `read` gave."""
     for key, value in settings.items():
-        nested: Any = value
-        for part in reversed(key.split(".")):
-            nested = {part: nested}
+        nested = reduce(lambda below, part: {part: below}, reversed(key.split(".")), value)
         raw = merged(raw, as_python_reads(nested, PARAMS))
     return _resolved(raw, profile, PARAMS)
 

@@ -6,7 +6,7 @@ does (`core.search_space`), whether the keys are parameters of this project (`co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -34,41 +34,82 @@ MOST_KEYS = 32
 
 def read(section: Any, where: str = PARAMS) -> SearchPlan:
     """The plan that `search:` describes. Raises UsageError with the offending key and value."""
+    found, plan = problems(section, where)
+    if plan is None:
+        raise found[0]
+    return plan
+
+
+def problems(section: Any, where: str = PARAMS) -> tuple[list[UsageError], SearchPlan | None]:
+    """Everything that is wrong with the section, and its plan where nothing is."""
     if not isinstance(section, Mapping) or "space" not in section:
-        raise UsageError(
+        nothing = UsageError(
             f"{where} has no search: with a space:",
             allowed="search: {space: {lr: {log: [1e-4, 1e-1]}}}",
             hint="add it to params.yaml (docs/searching.md)",
         )
-    for key in section:
-        if key in OBJECTIVES:
-            raise UsageError(
-                f"{where}: search.{key} asks for an objective; a search has one, the metric that decides",
-                allowed="one metric, metric.name, in the direction that the task gives it",
-                hint=f"remove search.{key}; combine several objectives in one metric of the task",
-            )
-        if key not in ("space", *LIMITS):
-            raise UsageError(f"{where}: unknown key search.{key}", allowed=", ".join(("space", *LIMITS)))
-    return SearchPlan(
-        _space(section["space"], where), **{name: _limited(section, name, where) for name in LIMITS if name in section}
-    )
+        return [nothing], None
+    found = [_unknown(str(key), where) for key in section if key not in ("space", *LIMITS)]
+    limits = {name: _limited(section, name, where) for name in LIMITS if name in section}
+    found += [one for one in limits.values() if isinstance(one, UsageError)]
+    wrong, space = _space(section["space"], where)
+    found += wrong
+    if found or space is None:
+        return found, None
+    return [], SearchPlan(space, **{name: one for name, one in limits.items() if isinstance(one, int)})
 
 
-def _limited(section: Mapping[str, Any], name: str, where: str) -> int:
+def _unknown(key: str, where: str) -> UsageError:
+    if key in OBJECTIVES:
+        return UsageError(
+            f"{where}: search.{key} asks for an objective; a search has one, the metric that decides",
+            allowed="one metric, metric.name, in the direction that the task gives it",
+            hint=f"remove search.{key}; combine several objectives in one metric of the task",
+        )
+    return UsageError(f"{where}: unknown key search.{key}", allowed=", ".join(("space", *LIMITS)))
+
+
+def _limited(section: Mapping[str, Any], name: str, where: str) -> int | UsageError:
     (low, high), value = LIMITS[name], section[name]
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise UsageError(f"{where}: search.{name} is {excerpt(value)}", allowed=f"a whole number from {low} to {high}")
+        allowed = f"a whole number from {low} to {high}"
+        return UsageError(f"{where}: search.{name} is {excerpt(value)}", allowed=allowed)
     return value
 
 
-def _space(described: Any, where: str) -> SearchSpace:
+def _space(described: Any, where: str) -> tuple[list[UsageError], SearchSpace | None]:
     if not isinstance(described, Mapping) or not described:
-        raise UsageError(
+        empty = UsageError(
             f"{where}: search.space is empty", allowed="at least one key: lr: {log: [1e-4, 1e-1]}", hint="add a key"
         )
-    keys = {str(key): _key(str(key), one, where) for key, one in described.items()}
-    keys = {key: _conditional(one, keys, where) for key, one in keys.items()}
-    space = SearchSpace(tuple(_ordered(keys, where)))
+        return [empty], None
+    found, keys = _each({str(key): one for key, one in described.items()}, lambda key, one: _key(key, one, where))
+    if found:  # a condition about a key that is wrong is none by itself
+        return found, None
+    found, keys = _each(keys, lambda _, one: _conditional(one, keys, where))
+    if found:
+        return found, None
+    try:
+        return [], _whole(SearchSpace(tuple(_ordered(keys, where))), where)
+    except UsageError as error:
+        return [error], None
+
+
+def _each(
+    given: Mapping[str, Any], made: Callable[[str, Any], SearchKey]
+) -> tuple[list[UsageError], dict[str, SearchKey]]:
+    """What `made` makes of each key, and what it raises."""
+    found, keys = list[UsageError](), dict[str, SearchKey]()
+    for key, one in given.items():
+        try:
+            keys[key] = made(key, one)
+        except UsageError as error:
+            found.append(error)
+    return found, keys
+
+
+def _whole(space: SearchSpace, where: str) -> SearchSpace:
+    """The space, where there is something to search. Raises UsageError for one point, and for too many keys."""
     if space.count <= 1:
         raise UsageError(
             f"{where}: search.space has one point alone",

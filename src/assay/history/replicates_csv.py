@@ -5,6 +5,7 @@ Covers: tables that `evaluate` wrote. Not covered: tables of other tools (`comma
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
 from assay.history.replicates_rows import SAME_AS as SAME_AS
@@ -45,3 +46,10 @@ def mean(floor: float | MeasuredArm) -> float:
 def _measured(rows: Sequence[Mapping[str, str]], metric: str, key: str) -> MeasuredArm:
     each = [(row[key], float(row[metric]) if row["status"] == "ok" else None) for row in rows]
     return MeasuredArm(each, overlap(rows[0]) if rows else None)
+
+
+def candidate_mean(rows: Sequence[Row], metric: str) -> float | None:
+    """The mean over the candidate's replicates, diverged ones as the worst value; None where there is none."""
+    placed = [worst(rows[0]) if value is None else value for _, value in arm(rows, "candidate", metric).replicates]
+    values = [value for value in placed if value is not None]
+    return statistics.fmean(values) if values and len(values) == len(placed) else None

@@ -15,9 +15,10 @@ import msgspec
 
 from assay.core.schemas import DAMAGE
 from assay.runtime import append_only_ref
+from assay.runtime.git_objects import refs
 
 FOLDER = "refs/assay/search"
-TERMS, USE = "search.json", "use.json"
+TERMS, USE, KNOWN = "search.json", "use.json", "known.json"
 Writable = TypeVar("Writable", bound=msgspec.Struct)
 
 
@@ -67,6 +68,25 @@ class FinishedSetting(msgspec.Struct, frozen=True, kw_only=True):
     failed: str = ""  # why it does not run
 
 
+class KnownSetting(msgspec.Struct, frozen=True, kw_only=True):
+    """A setting that was measured before the search, by an experiment or another search. `value`: the mean over its
+    `n` replicates, None where one diverged and no worst value is named."""
+
+    values: dict[str, Any]
+    value: float | None
+    n: int
+    metric_version: str
+    environment: str
+    source: str  # name of the experiment, or of the other search
+
+
+class KnownSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Those under the search's own metric and environment, as they were when it began."""
+
+    schema: int = 1
+    settings: list[KnownSetting]
+
+
 class DeviceUse(msgspec.Struct, frozen=True, kw_only=True):
     """What the first setting's training took. Shares in 0 to 1, None where nobody can tell."""
 
@@ -85,12 +105,13 @@ class RecordedSearch:
     generations: list[AskedGeneration] = field(default_factory=list)
     finished: Mapping[tuple[int, int], FinishedSetting] = field(default_factory=dict)  # (number, round) → scores
     use: DeviceUse | None = None
+    known: list[KnownSetting] = field(default_factory=list)  # told to the sampler, never trained
     damaged: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def broken(self) -> str:
         """The first record without which the path of the search is not known; "" where there is none damaged."""
-        return next((path for path in self.damaged if path.startswith("generations/") or path == TERMS), "")
+        return next((path for path in self.damaged if path.startswith("generations/") or path in (TERMS, KNOWN)), "")
 
     def settings(self) -> list[tuple[AskedSetting, int]]:
         """Every setting in canonical order, with the number of its generation."""
@@ -125,31 +146,61 @@ def parsed(files: Mapping[str, bytes]) -> RecordedSearch:
     finished = {(each.number, each.round): each for each in all_of("settings", FinishedSetting)}
     terms = one(TERMS, SearchTerms) if TERMS in files else None
     use = one(USE, DeviceUse) if USE in files else None
-    return RecordedSearch(terms, generations, finished, use, damaged)
+    known = one(KNOWN, KnownSettings) if KNOWN in files else None
+    return RecordedSearch(terms, generations, finished, use, known.settings if known else [], damaged)
 
 
-def add_terms(home: Path, name: str, terms: SearchTerms) -> None:
-    _add(home, name, TERMS, terms)
+def apart(ours: Mapping[str, bytes], theirs: Mapping[str, bytes]) -> str:
+    """Why the files of two refs are not records of one search, in words; "" where they are, as far as either went.
+
+    Scores may differ: the same setting was trained in both. Damaged files count as none.
+    """
+    one, other = parsed(ours), parsed(theirs)
+    if one.terms is not None and other.terms is not None:
+        names = [
+            name for name in SearchTerms.__struct_fields__ if getattr(one.terms, name) != getattr(other.terms, name)
+        ]
+        if names:
+            return f"their {names[0].replace('_', ' ')} differs"
+    if one.terms is not None and other.terms is not None and one.known != other.known:
+        return "what was measured before them differs"
+    asked = {record.number: record for record in one.generations}
+    strange = [record.number for record in other.generations if asked.get(record.number, record) != record]
+    return f"generation {strange[0]} differs" if strange else ""
+
+
+def names(home: Path) -> list[str]:
+    """Names of all searches, in order."""
+    return sorted(one.name.removeprefix(f"{FOLDER}/") for one in refs(home, FOLDER))
+
+
+def begin(home: Path, name: str, terms: SearchTerms, known: list[KnownSetting]) -> None:
+    """Record what all settings have in common and what is known beforehand, both at once or neither."""
+    alike = [one for one in known if (one.metric_version, one.environment) == (terms.metric_version, terms.environment)]
+    _add(home, name, {TERMS: terms, KNOWN: KnownSettings(settings=alike)})
 
 
 def add_use(home: Path, name: str, use: DeviceUse) -> None:
-    _add(home, name, USE, use)
+    _add(home, name, {USE: use})
 
 
 def add_generation(home: Path, name: str, asked: AskedGeneration) -> None:
-    _add(home, name, f"generations/{asked.number:05}.json", asked)
+    _add(home, name, {f"generations/{asked.number:05}.json": asked})
 
 
 def add_finished(home: Path, name: str, finished: FinishedSetting) -> None:
-    _add(home, name, f"settings/{finished.number:05}-{finished.round}.json", finished)
+    _add(home, name, {f"settings/{finished.number:05}-{finished.round}.json": finished})
 
 
-def _add(home: Path, name: str, path: str, record: msgspec.Struct) -> None:
-    """One file more. What is recorded already stays, as the first to finish has measured it; a damaged one does not."""
-    content = msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+def _add(home: Path, name: str, records: Mapping[str, msgspec.Struct]) -> None:
+    """Some files more. What is recorded already stays, as the first to finish measured it; a damaged one does not."""
 
     def more(now: append_only_ref.Grown) -> Mapping[str, bytes]:
-        return {} if _readable(now.files.get(path), type(record)) else {path: content}
+        return {
+            path: msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+            for path, record in records.items()
+            if not _readable(now.files.get(path), type(record))
+        }
 
     append_only_ref.grow(home, ref(name), more)
 

@@ -18,6 +18,8 @@ CONFIRM = "confirm"
 LIMIT = 0.5
 #: settings of the table that became no experiment
 _MORE = 5
+#: experiments that a line names
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,19 @@ def opening(name: str, plan: SearchPlan, outside: str, measured: int) -> list[st
     if measured:
         lines.append(f"going on: {measured} settings are recorded")
     return lines
+
+
+def known(sources: Sequence[str], best: tuple[str, float, str] | None, judged: bool) -> str:
+    """What was measured before the search: experiments and other searches; setting, mean and source of the best.
+
+    `judged`: whether metric and environment are known to be the same.
+    """
+    named = list(dict.fromkeys(sources))
+    listed = ", ".join(named[:_NAMED]) + (f" and {len(named) - _NAMED} more" if len(named) > _NAMED else "")
+    many = "1 setting was" if len(sources) == 1 else f"{len(sources)} settings were"
+    line = f"{many} measured before ({listed}): told to the sampler, and not trained again"
+    line += "" if judged else ", where metric and environment are the same"
+    return line if best is None else f"{line}; best of them {best[0]}: {best[1]:.4g} ({best[2]})"
 
 
 def use(device: str, seconds: float, busy: float | None, loading: float | None) -> list[str]:

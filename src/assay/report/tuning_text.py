@@ -55,12 +55,17 @@ def _said(verdict: TuningVerdict, values: tuple[str, str]) -> str:
     if verdict.verdict == "progress":
         return f"{both}; it beats the baseline at each of {len(verdict.rivals)} values"
     lost = ", ".join(verdict.unbeaten)
+    if verdict.verdict == "regression":
+        worse = [one.name for one in verdict.rivals if one.comparison.verdict == "regression"]
+        return f"{both}; the baseline beats it at {', '.join(worse)}"
     return f"{both}; it is not shown to beat the baseline at {lost}"
 
 
 def _next(verdict: TuningVerdict, edges: Mapping[str, str], experiment: str) -> str:
-    if edges:
-        return "the same command with values beyond the edge; what is measured is not trained again"
+    beyond = "the same command with values beyond the edge; what is measured is not trained again"
     if verdict.verdict == "progress":
-        return f"assay accept {experiment} NAME, which confirms it on fresh seeds"
+        accept = f"assay accept {experiment} NAME, which confirms it on fresh seeds"
+        return f"{accept}; or {beyond}" if edges else accept
+    if edges:
+        return beyond
     return f'another idea; assay reject {experiment} --why "…" keeps this one in the log'

@@ -1,8 +1,8 @@
 """Generations of a search: settings that are asked for at once, trained together, and told together.
 
-Covers: points of one scrambled Sobol sequence, TPE beyond them, leaving out what was tried, what a diverged setting is
-told as. All follows from the records before the generation and from its number, so that a search that was killed goes
-on as it would have gone. Not covered: records (`history.search_records`), training.
+Covers: random settings, points of one scrambled Sobol sequence, TPE beyond them, leaving out what was tried, what a
+diverged setting is told as. All follows from the records before the generation and from its number, so that a search
+that was killed goes on as it would have gone. Not covered: records (`history.search_records`), training.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from assay.core.search_space import SearchSpace, Setting, same
 SIZE = 8
 #: purpose of the seeds: they judge nothing
 SEARCH_PURPOSE = "search"
-SOBOL, TPE, AUTO = "sobol", "tpe", "auto"
-#: sampler that was asked for → settings up to which points of the Sobol sequence are tried
-SOBOL_SETTINGS = {AUTO: 64.0, TPE: 16.0, SOBOL: math.inf}
+SOBOL, RANDOM, TPE, SOBOL_TPE = "sobol", "random", "tpe", "sobol-tpe"
+#: sampler that was asked for → who proposes first, and for how many settings; then TPE does
+BEGINNINGS = {TPE: (RANDOM, 16.0), SOBOL_TPE: (SOBOL, 64.0), SOBOL: (SOBOL, math.inf)}
+#: the one that ranks best on our benchmark (docs/searching.md), and the one that needs no package
+DEFAULT, WITHOUT_PACKAGE = TPE, SOBOL
 #: points that may be passed over for one new setting, before a space of few settings counts as used up
 PASSED = 256
 #: how often TPE is asked again where it proposes what was tried
@@ -49,7 +51,8 @@ class ToldSetting:
 
 def sampler(tried: int, asked: str) -> str:
     """Who proposes the next generation after so many settings."""
-    return SOBOL if tried < SOBOL_SETTINGS[asked] else TPE
+    first, settings = BEGINNINGS[asked]
+    return first if tried < settings else TPE
 
 
 def sobol(space: SearchSpace, tried: Sequence[Setting], first: int, count: int, seed: int) -> list[Proposal]:
@@ -67,6 +70,20 @@ def sobol(space: SearchSpace, tried: Sequence[Setting], first: int, count: int, 
         if same(setting) not in known:
             known.add(same(setting))
             found.append(Proposal(setting, number))
+        if len(found) == count or len(known) >= space.count:
+            break
+    return found
+
+
+def random(space: SearchSpace, tried: Sequence[Setting], count: int, seed: int) -> list[Proposal]:
+    """`count` settings drawn evenly by themselves, those that were tried left out; fewer where a space is used up."""
+    known, found = {same(one) for one in tried}, list[Proposal]()
+    draws = np.random.default_rng(seed)
+    for _ in range(PASSED * count):
+        setting = space.setting([float(one) for one in draws.random(len(space.searched))])
+        if same(setting) not in known:
+            known.add(same(setting))
+            found.append(Proposal(setting))
         if len(found) == count or len(known) >= space.count:
             break
     return found

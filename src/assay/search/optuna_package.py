@@ -5,9 +5,7 @@ from __future__ import annotations
 import warnings
 
 from assay.core.errors import UsageError
-
-#: what installs the sampler that proposes settings beyond the Sobol sequence
-INSTALL = "pip install 'dvc-assay[search]'"
+from assay.search.tpe_installed import INSTALL
 
 try:
     import optuna

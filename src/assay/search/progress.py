@@ -83,7 +83,8 @@ class _FinishedTable:
 
 @dataclass(frozen=True)
 class SearchState:
-    """A search as far as it went. `starts`: settings that were measured before; the first is that of HEAD."""
+    """A search as far as it went. `starts`: settings to begin with; the first is that of HEAD. `known`: settings that
+    were measured before, for the sampler alone: they are neither tried nor ranked."""
 
     plan: SearchPlan
     seed: int
@@ -91,6 +92,7 @@ class SearchState:
     direction: str = "maximize"
     worst: float | None = None
     starts: Sequence[Setting] = ()
+    known: Sequence[ToldSetting] = ()
     tried: Sequence[TriedSetting] = ()
     scores: Scores = field(default_factory=dict)
 
@@ -183,21 +185,35 @@ class SearchState:
         if all(one.value is None for one in told) and self.worst is None:
             return None
         who = generations.sampler(len(self.tried), self.sampler)
+        known = self._known_alone(settings)
         if who == generations.TPE:
             seed = generations.seed_of(self.seed, generation)
-            found = generations.tpe(self.plan.space, told, count, seed, self.direction, self.worst)
+            found = generations.tpe(self.plan.space, [*known, *told], count, seed, self.direction, self.worst)
         else:
-            first = 1 + max((one.point for one in self.tried if one.point is not None), default=-1)
-            tried = [one.setting for one in self.tried]
-            found = generations.sobol(self.plan.space, tried, first, count, self.seed)
+            tried = [*(one.setting for one in known), *(one.setting for one in self.tried)]
+            found = self._drawn(who, generation, tried, count)
         return ToAsk(generation, who, found) if found else None
 
+    def _known_alone(self, settings: int) -> list[ToldSetting]:
+        """What was measured before the search, and not in it; nothing where the search tries the whole space."""
+        if self.plan.space.count <= settings:
+            return []
+        here = {same(one.setting) for one in self.tried}
+        return [one for one in self.known if same(one.setting) not in here]
+
+    def _drawn(self, who: str, generation: int, tried: Sequence[Setting], count: int) -> list[Proposal]:
+        """Settings that follow from no score: a kill can change nothing about them, and neither can another machine."""
+        if who == generations.RANDOM:
+            return generations.random(self.plan.space, tried, count, generations.seed_of(self.seed, generation))
+        first = 1 + max((one.point for one in self.tried if one.point is not None), default=-1)
+        return generations.sobol(self.plan.space, tried, first, count, self.seed)
+
     def _first(self, count: int) -> ToAsk:
-        """What was measured already, then the first points."""
+        """HEAD's own setting and those of other searches, then the first ones of the sampler."""
         starts: dict[str, Proposal] = {}
         for setting in self.starts[:count]:
             starts.setdefault(same(setting), Proposal(setting))
         left = count - len(starts)
-        known = [one.setting for one in starts.values()]
-        points = generations.sobol(self.plan.space, known, 0, left, self.seed) if left else []
-        return ToAsk(0, generations.SOBOL, [*starts.values(), *points])
+        who = generations.sampler(0, self.sampler)
+        drawn = self._drawn(who, 0, [one.setting for one in starts.values()], left) if left else []
+        return ToAsk(0, who, [*starts.values(), *drawn])

@@ -23,7 +23,7 @@ from assay.core.params_yaml import Params
 from assay.core.schemas import Draw
 from assay.data import example_notes, storage
 from assay.history import search_records
-from assay.history.search_records import AskedSetting, DeviceUse, FinishedSetting, SearchTerms
+from assay.history.search_records import AskedSetting, DeviceUse, FinishedSetting, KnownSetting, SearchTerms
 from assay.metrics import evaluation_setup, reported_scores
 from assay.metrics.scored_arm import Ruler
 from assay.metrics.version import reported_version
@@ -49,6 +49,7 @@ class SettingsRequest(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     settings: list[AskedSetting]
     terms: SearchTerms
+    known: list[KnownSetting] = []
 
 
 def main(root: Path, arguments: Sequence[str]) -> None:
@@ -82,7 +83,7 @@ def _agreed(ctx: StageContext, asked: SettingsRequest, **found: Any) -> None:
     terms = msgspec.structs.replace(asked.terms, environment=today(ctx).key, **found)
     known = search_records.read(ctx.run.home, asked.name).terms
     if known is None:
-        search_records.add_terms(ctx.run.home, asked.name, terms)
+        search_records.begin(ctx.run.home, asked.name, terms, asked.known)
         return
     for name, what in (
         ("code", "the code that trains"),
