@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import judge
 import judge_nulls as nulls
-import judge_splits
 import judge_order
+import judge_splits
 
 
 def check(rows, *, without=("coverage",)):

@@ -135,7 +135,7 @@ def test_what_splits_cannot_say_is_said():
     baseline, candidate = arms_on_splits()
     with pytest.raises(UsageError, match="with no overlap"):
         compare(baseline.values, candidate.values, test="resampled")
-    with pytest.raises(UsageError, match="overlap=0.2"):
+    with pytest.raises(UsageError, match=r"overlap=0\.2"):
         compare(baseline.values, candidate.values, overlap=0.2)
     with pytest.raises(UsageError, match="overlap is 0"):
         compare(baseline.values, candidate.values, test="resampled", overlap=0)
