@@ -24,8 +24,9 @@ from pathlib import Path
 import numpy as np
 
 from assay.core.paths import PARTS, ProjectPaths
-from assay.data import arrow_rows, arrow_sources, content_hash, example_ids, storage
+from assay.data import arrow_rows, arrow_sources, content_hash, storage
 from assay.data.storage import Examples
+from assay.runtime import example_ids
 
 WRONG, COPIED = 0.01, 0.005
 SHARES = {"train": 0.7, "validation": 0.2, "test": 0.1}

@@ -180,7 +180,8 @@ def sections_of(name: str, command: click.Command | None, parent: click.Context)
     """The section of a command, and those of the commands below it."""
     found = [command_section(name, command, parent)]
     below = command.commands if isinstance(command, click.Group) else {}
-    return found + [command_section(f"{name} {one}", below[one], parent) for one in below]
+    shown = (one for one in below if not below[one].hidden)
+    return found + [command_section(f"{name} {one}", below[one], parent) for one in shown]
 
 
 def command_section(name: str, command: click.Command | None, parent: click.Context) -> str:

@@ -20,10 +20,9 @@ def declared() -> set[str]:
 
 
 def optional() -> set[str]:
-    """Distributions that come with the extras that serve users: `ready`, `report` and `search`."""
-    asked = [
-        line for line in metadata.requires("dvc-assay") or [] if re.search(r"extra == .(ready|report|search).", line)
-    ]
+    """Distributions that come with the extras that serve users: `ready`, `report`, `search` and `slurm`."""
+    ours = re.compile(r"extra == .(ready|report|search|slurm).")
+    asked = [line for line in metadata.requires("dvc-assay") or [] if ours.search(line)]
     return {_plain(re.split(r"[^\w.-]", line)[0]) for line in asked}
 
 

@@ -36,6 +36,8 @@ LOOKUPS = {
     "src/assay/project_setup/guess_columns.py",
     "src/assay/serving/predict.py",
     "src/assay/search/generations.py",
+    "src/assay/work/engines.py",
+    "src/assay/stages/answer_request.py",
     "src/assay/serving/raw_examples.py",
     "src/assay/stages/warm_candidate_cache.py",
     "src/assay/stages/measure.py",

@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from assay.cli import root as command_line
 from assay.core.errors import UsageError
 from assay.core.paths import ProjectPaths
-from assay.data import arrow_rows, arrow_sources, content_hash, example_ids, storage
+from assay.data import arrow_rows, arrow_sources, content_hash, storage
 from assay.data.storage import Examples
 from assay.data_trust import (
     column_drift,
@@ -31,6 +31,7 @@ from assay.data_trust import (
 from assay.data_trust.example_vectors import NoVectorsError
 from assay.data_trust.examples_of_all_parts import PartedExamples
 from assay.replicates.train_and_eval_examples import sample
+from assay.runtime import example_ids
 
 PARTS = ("train", "validation", "test")
 DIGITS = tuple("0123456789")

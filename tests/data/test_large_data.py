@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.data import column_statistics, content_hash, example_ids, storage
+from assay.baseline import trivial_baselines
+from assay.data import column_statistics, content_hash, storage
 from assay.data.data_card import card
 from assay.data.storage import Examples
 from assay.data.train_test_split import assign, report
 from assay.data.validate_examples import canonical
-from assay.runtime import npy_files
+from assay.runtime import example_ids, npy_files
 
 CHANCE = np.random.default_rng(1)
 
@@ -51,7 +52,7 @@ def test_hashes_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     for array in arrays():
         assert content_hash.array_digest(array) == whole(array)
         if array.dtype.kind != "U":
-            assert content_hash.hex_names(content_hash.row_keys(array)).tolist() == rows(array)
+            assert example_ids.hex_names(content_hash.row_keys(array)).tolist() == rows(array)
 
 
 def test_ids_are_what_they_were_and_take_16_bytes(tmp_path: Path) -> None:
@@ -78,6 +79,22 @@ def test_ids_of_another_form_stay_as_they_are() -> None:
         np.array(["G" * 32]),
     ):
         assert example_ids.unpacked(example_ids.packed(ids)).tolist() == ids.tolist()
+
+
+def test_ids_are_read_in_16_bytes_and_as_earlier_versions_wrote_them(tmp_path: Path) -> None:
+    ids = np.array(["0f" * 15 + "00", "0f" * 15 + "00-1"])
+    for kept in (example_ids.packed(ids), ids):
+        np.save(tmp_path / "ids.npy", kept)
+        assert example_ids.read(tmp_path / "ids.npy").tolist() == ids.tolist()
+    np.save(tmp_path / "ids.npy", np.array([b"\xff\x00\xfe"]))
+    assert example_ids.read(tmp_path / "ids.npy").tolist() != ids.tolist(), "nobody's id, and no error"
+
+
+def test_floors_keep_ids_in_16_bytes(tmp_path: Path) -> None:
+    ids = np.array(["0f" * 16, "1f" * 16])
+    trivial_baselines.write(tmp_path, ids, {"prior": np.zeros((2, 2), np.float32)}, {})
+    assert npy_files.read(tmp_path / "ids.npy").dtype.itemsize == 16
+    assert example_ids.read(tmp_path / "ids.npy").tolist() == ids.tolist()
 
 
 def test_statistics_of_pieces_are_those_of_all(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
+from assay.core.errors import UsageError
 from assay.data.storage import Examples
 from assay.data.train_test_split import assign
 from assay.data.validate_examples import canonical
 
 SHARES = {"validation": 0.2, "test": 0.1}
+
+
+def test_copies_that_fill_no_part_are_said() -> None:
+    raw = {"inputs": np.repeat([[0.0], [1.0]], 50, axis=0), "targets": np.repeat([0, 1], 50), "classes": ["a", "b"]}
+    with pytest.raises(
+        UsageError, match=r"part would be empty: .* 100 examples with 2 different inputs, and what is al"
+    ):
+        assign(canonical(raw, "test"), **SHARES)
 
 
 def digits(rows: np.ndarray) -> Examples:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.data import example_ids
+from assay.runtime import example_ids
 from support.project import CHECKOUT, Project
 
 EVERYTHING = "vary: [init, order, augment, dropout, split]\nseed: 1 "

@@ -51,6 +51,58 @@ def test_the_folder_of_one_class(user: Repository) -> None:
         user.init("my photos/cats")
 
 
+ROWS = "".join(f"{row % 7},{'ab'[row % 2]}\n" for row in range(30))
+UNFIT = {
+    "empty": ("x.csv", b"", "", "x.csv has no rows; allowed: a header and 10 rows or more"),
+    "header": ("x.csv", b"x,y\n", "", "x.csv has 0 rows; allowed: a header and 10 rows or more"),
+    "narrow": ("x.csv", b"x\n" * 30, "", "x.csv has a single column 'x'; allowed: two columns or more"),
+    "nameless": ("x.csv", b"1,2\n" * 30, "", "the first row of x.csv holds numbers; allowed: names of its columns"),
+    "twice": ("x.csv", f"x,x\n{ROWS}".encode(), "", "x.csv has two columns 'x'; allowed: a name for each"),
+    "latin": (
+        "x.csv",
+        f"x,label\n{ROWS}1,é\n".encode("latin-1"),
+        "",
+        "x.csv, row 32 is not UTF-8; next: iconv -f lat",
+    ),
+    "wide": ("x.csv", f"x,label\n{ROWS}".encode("utf-16"), "", "row 1 is not UTF-8; next: iconv -f utf-16"),
+    "unlabelled": ("x.csv", b"x,label\n" + b"1,\n" * 30, "", "column 'label', the label, is empty in all 30 rows"),
+    "one class": ("x.csv", b"x,label\n" + b"1,a\n" * 30, "", "column 'label', the label, is 'a' in all 30 rows"),
+    "no text": ("x.csv", f"x,label\n{ROWS}".encode(), "text", "x.csv has no column of texts; allowed: text, sentence"),
+    "no number": (
+        "x.csv",
+        b"x,price\n" + b"1,2.5\n" * 30 + b"1,n/a\n",
+        "regression",
+        "x.csv, row 32: 'n/a' in the col",
+    ),
+    "short": ("x.txt", b"hello", "", "x.txt has 5 bytes; allowed: 2,000 or more"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "template", "said"), UNFIT.values(), ids=UNFIT)
+def test_why_a_file_that_was_named_is_not_taken(
+    user: Repository, name: str, content: bytes, template: str, said: str
+) -> None:
+    user.write(name, content)
+    with pytest.raises(UsageError) as caught:
+        user.init(name, template=template)
+    assert said in caught.value.sentence
+
+
+def test_a_single_class(user: Repository) -> None:
+    user.write("photos/cats/1.jpg", b"not looked at")
+    with pytest.raises(
+        UsageError, match="photos has a single folder of images, cats; allowed: a folder for each class"
+    ):
+        user.init("photos")
+
+
+def test_a_column_without_choice_is_no_label(user: Repository) -> None:
+    user.write("x.csv", "size,kind,source\n" + "".join(f"{row % 7},{'ab'[row % 2]},me\n" for row in range(30)))
+    assert (
+        "label 'kind' (2 classes) in the last column that varies (another one: data.target" in user.init("x.csv").took
+    )
+
+
 def test_a_label_that_was_taken_for_its_place_is_said(user: Repository) -> None:
     chance = np.random.default_rng(0)
     kinds = ["few", "some", "many"]
@@ -87,7 +139,7 @@ def test_a_parquet_file(user: Repository) -> None:
     )
     pyarrow.parquet.write_table(table, user.root / "bugs.parquet")
     user.write("broken.parquet", b"PAR1 and nothing else")
-    with pytest.raises(UsageError, match=r"broken\.parquet holds nothing that Assay can read"):
+    with pytest.raises(UsageError, match=r"broken\.parquet is no Parquet file; next: write it again as Parquet"):
         user.init("broken.parquet")
     done = user.init("bugs.parquet")
     assert done.template == "table" and "a table of 40 rows, label 'species' (2 classes), 2 columns" in done.took

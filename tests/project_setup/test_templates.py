@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
+from torch.utils.data import TensorDataset
 
 from assay.core import params_yaml
 from assay.core.yaml12 import parse
@@ -52,6 +57,19 @@ def test_a_template_is_a_whole_task(name: str, tmp_path: Path) -> None:
     pipeline = templates.pipeline(template, reads=True)
     assert all(f"      - ${{data.{key}}}\n" in pipeline for key in template.reads)
     assert "data.path" not in pipeline and ast.get_docstring(parts["data"].tree)
+
+
+def test_the_loop_loads_what_it_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that its accepted strategy can be exported."""
+    (tmp_path / "task.py").write_text(templates.text("loop.task.txt"), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    task = importlib.import_module("task")
+    monkeypatch.delitem(sys.modules, "task")
+    params = {"lr": 0.01, "model": {"hidden": 4}, "train": {"epochs": 1, "batch_size": 8}}
+    inputs = torch.rand(16, 8, 8)
+    train = TensorDataset(inputs, torch.arange(16) % 10)
+    fitted = task.fit(params, SimpleNamespace(train=train), 1, lambda *_, **__: None)
+    assert torch.equal(task.load(params, fitted.state_dict())(inputs), fitted(inputs))
 
 
 def test_lines_of_gitignore_are_exact() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +72,15 @@ def test_bad_images_are_named_and_refused_above_a_share(
         len(found["inputs"]) == 24
         and f"left out: 1 {reason}, the first {folder}/above/{name}" in capsys.readouterr().out
     )
+
+
+def test_a_class_that_is_a_link_out_of_the_folder(tmp_path: Path) -> None:
+    """Its images are counted as any link that leaves, and not taken in silence."""
+    folder = photos(tmp_path / "photos")
+    shutil.copytree(folder / "above", tmp_path / "elsewhere")
+    (folder / "linked").symlink_to("../elsewhere")
+    with pytest.raises(UsageError, match=r"linked/000.png: one of 12 links that leave the folder; 12 of 36 images"):
+        image_folder.prepare(folder=str(folder))
 
 
 def test_what_is_no_image_is_left_out_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -176,6 +176,15 @@ def test_an_id_follows_from_a_rows_own_values(tmp_path: Path) -> None:
     assert (found[0] == found[1]).all()
 
 
+def test_infinity_is_counted_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a column it is a gap, as a label it makes a row that cannot be used; neither is dropped in silence."""
+    lines = ["size,price", *(f"{row}.5,{row / 7}" for row in range(200)), "inf,1.5", "3.5,inf"]
+    raw = table.prepare(file=written(tmp_path, lines), target="price")
+    said = capsys.readouterr().out
+    assert len(raw["targets"]) == 201 and "1 of 201 values in column 'size' of" in said and "are infinite, and" in said
+    assert "1 of 202 rows of" in said and "column 'price', the label, is not finite, the first row 203" in said
+
+
 def test_columns_of_every_type(tmp_path: Path) -> None:
     """Whole numbers, true and false, dates, times, numbers that are not finite, nothing at all."""
     arrow = pytest.importorskip("pyarrow")

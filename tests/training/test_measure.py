@@ -15,6 +15,7 @@ from assay.core import schemas
 from assay.core.errors import AssayError
 from assay.core.schemas import Measurement
 from assay.data.storage import Examples
+from assay.runtime import example_ids
 
 
 def test_writes_models_predictions_curves_log_and_answer(make: Make) -> None:
@@ -28,7 +29,9 @@ def test_writes_models_predictions_curves_log_and_answer(make: Make) -> None:
     predictions = project.predictions()
     assert predictions.shape == (3, 60, 10) and predictions.dtype == np.float32
     assert np.allclose(predictions.sum(-1), 1, atol=1e-5)
-    assert np.load(out / "predictions" / "ids.npy").tolist() == some_ids(60, 1000).tolist()
+    ids = out / "predictions" / "ids.npy"
+    assert np.load(ids).dtype.itemsize == 16
+    assert example_ids.read(ids).tolist() == some_ids(60, 1000).tolist()
     rows = list(csv.DictReader((out / "curves.csv").open()))
     assert [(row["replicate"], row["epoch"]) for row in rows] == [(str(r), str(e)) for r in range(3) for e in (1, 2)]
     assert {row["seed"] for row in rows} == {str(one.seed) for one in answer.replicates}

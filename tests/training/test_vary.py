@@ -135,6 +135,13 @@ def test_bad_values(given: str, said: str) -> None:
         params_yaml.load(script)
 
 
+def test_splits_are_not_spread_over_devices() -> None:
+    text = "lr: 0.1\nreplicates: 3\nseed: 1\nmetric: {name: accuracy}\nvary: [init, order, augment, dropout, split]\n"
+    with pytest.raises(UsageError, match=r"vary has split, and machine\.devices spreads replicates that share"):
+        params_yaml.load(text + "machine: {devices: [0, 1]}\n")
+    assert params_yaml.load(text).machine.devices is None
+
+
 def test_arms_that_vary_in_other_things_are_not_subtracted() -> None:
     arms = []
     for name, vary in (("baseline", variation.KINDS), ("candidate", ["order"])):

@@ -33,7 +33,7 @@ from assay.metrics.split_scores import JudgedExamples
 from assay.metrics.task_metrics import Metric
 from assay.replicates import split_examples
 from assay.replicates.measure_request import draws, request, training_code
-from assay.runtime import cache_dirs, dvc_yaml, files, library_fingerprint, npy_files, task_source
+from assay.runtime import cache_dirs, dvc_yaml, example_ids, files, library_fingerprint, npy_files, task_source
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.stage_setup import StageContext
 from assay.scratch.scratch_repo import Scratch, failed, run
@@ -177,7 +177,7 @@ class Confirmation:
         if answer.splits is not UNSET and evaluated == self.ctx.layout.part("validation"):
             return self._scored_on_splits(answer, predictions)
         part, _ = storage.read(evaluated, ["ids", "targets"])
-        if not np.array_equal(npy_files.read(predictions / "ids.npy"), part.ids):
+        if not np.array_equal(example_ids.read(predictions / "ids.npy"), part.ids):
             raise UsageError(f"{predictions} holds other examples than were asked for")
         rows, found = npy_files.read(predictions / "predictions.npy"), answer.replicates
         ruler = self._ruler(part)

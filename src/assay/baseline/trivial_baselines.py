@@ -22,7 +22,7 @@ from assay.core.paths import ABSENT
 from assay.core.schemas import AbsentFloors
 from assay.data import content_hash
 from assay.data.storage import Examples, arrow, write_array
-from assay.runtime import files
+from assay.runtime import example_ids, files
 
 Predictions = NDArray[np.float32]
 Array = NDArray[np.float64]
@@ -226,7 +226,7 @@ def _ridge(x: Array, targets: Array, new: Standardised) -> Predictions:
 
 def write(folder: Path, ids: NDArray[np.str_], named: dict[str, Predictions], absent: Mapping[str, str]) -> None:
     """One `NAME.npy` a floor, beside the ids of the examples; and why other floors are absent."""
-    for name, array in {"ids": ids, **named}.items():
+    for name, array in {"ids": example_ids.packed(ids), **named}.items():
         write_array(folder / f"{name}.npy", array)
     (folder / ABSENT).unlink(missing_ok=True)
     if absent:

@@ -9,24 +9,47 @@ import click
 
 from assay.cli.printing import examples, show, show_json
 from assay.commands.cache import Cache, cache
+from assay.commands.shared_remote import Carried, pull, push
 from assay.core.errors import UsageError
 from assay.core.schemas import encode
 
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 
-@click.command(epilog=examples("assay cache --prune 500M"))
+@click.group(invoke_without_command=True, epilog=examples("assay cache --prune 500M", "assay cache push"))
 @click.option("--prune", metavar="SIZE", help="Drop what was longest out of use until SIZE is left (0: everything).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(prune: str | None, as_json: bool) -> None:
+@click.pass_context
+def command(context: click.Context, prune: str | None, as_json: bool) -> None:
     """Show what is kept so that nothing is trained, unpacked or fetched twice, or make it smaller.
 
     Replicates, checkpoints of interrupted trainings, files and data of accepted strategies, loaded models, and what
     runs under way or killed have laid aside. What was longest out of use goes first, and nothing that a running process
     holds. Deleting all of it costs time, never a number.
     """
+    if context.invoked_subcommand is not None:
+        return
     found = cache(Path.cwd(), None if prune is None else _bytes(prune))
     show_json(encode(found)) if as_json else show(_text(found))
+
+
+@command.command("push", epilog=examples("assay cache push", "assay cache push -r s3"))
+@click.option("-r", "--remote", default="", metavar="NAME", help="A remote of DVC; default: as `dvc push` takes it.")
+def push_command(remote: str) -> None:
+    """Put sealed replicates into DVC's remote, for machines that share no folder with this one."""
+    show(_carried(push(Path.cwd(), remote), "to"))
+
+
+@command.command("pull", epilog=examples("assay cache pull", "assay cache pull -r s3"))
+@click.option("-r", "--remote", default="", metavar="NAME", help="A remote of DVC; default: as `dvc pull` takes it.")
+def pull_command(remote: str) -> None:
+    """Take sealed replicates from DVC's remote: a run finds them, and trains only what is lacking."""
+    show(_carried(pull(Path.cwd(), remote), "from"))
+
+
+def _carried(found: Carried, way: str) -> str:
+    damaged = f"; {found.damaged} are damaged and stay where they are" if found.damaged else ""
+    return f"{found.files} files, {_size(found.size)}, {way} {found.remote}; {found.known} were there before{damaged}"
 
 
 def _bytes(size: str) -> int:

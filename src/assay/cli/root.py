@@ -47,6 +47,7 @@ COMMANDS: dict[str, Command] = {
     "fidelity": Command("assay.cli.fidelity", "Say how far the fast profile orders strategies as the full one does."),
     "search": Command("assay.cli.search", "Search a space of settings, and confirm the best on fresh seeds."),
     "tune": Command("assay.cli.tune", "Tune a candidate as its baseline is tuned, and judge it on fresh seeds."),
+    "work": Command("assay.cli.work", "Train on other machines or processes what a run needs, and return at once."),
     "accept": Command("assay.cli.accept", "Confirm an experiment on fresh seeds and make it the next baseline."),
     "reject": Command("assay.cli.reject", "Keep an experiment that did not work as rejected/NAME, with its verdict."),
     "note": Command("assay.cli.note", "Add what was learned from an experiment, or show what is known of it."),

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from msgspec import UNSET
 
 from assay.changes import strategy_content
 from assay.changes.strategy_diff import Changes
@@ -231,16 +232,21 @@ def _difference(experiment: TrainedExperiment, made: ProjectPaths, row: int, one
 def _today(layout: ProjectPaths, experiment: TrainedExperiment) -> Environment:
     asked = params_yaml.resolved(dvc_yaml.parameters_at(layout.root, experiment.commit) or b"")
     training = library_fingerprint.fingerprints()[library_fingerprint.TRAINING]
-    return environment.find(asked.machine.device, experiment.arm.environment.packages, training)
+    return environment.find(asked.machine.device, experiment.arm.environment.packages, training, asked.machine.devices)
 
 
 def environment_differences(then: Environment, now: Environment) -> list[str]:
     """What differs, one text each: `torch 2.12.0 → 2.13.0`."""
     pairs = [("", then.device, now.device), ("", then.machine, now.machine), ("", then.system, now.system)]
+    pairs += [("", _hardware(then), _hardware(now))]
     pairs += [("training code of Assay ", then.library[:12] or "unknown", now.library[:12] or "unknown")]
     for before, after in ((then.packages, now.packages), (_set(then), _set(now))):
         pairs += [(f"{name} ", before.get(name, "none"), after.get(name, "none")) for name in sorted({*before, *after})]
     return [f"{name}{old} → {new}" for name, old, new in pairs if old != new]
+
+
+def _hardware(one: Environment) -> str:
+    return "unknown hardware" if one.hardware is UNSET else str(one.hardware)
 
 
 def _set(one: Environment) -> dict[str, str]:

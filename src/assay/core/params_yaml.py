@@ -21,6 +21,7 @@ from assay.core import loss_section, references_section, script_section, task_se
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
 from assay.core.loss_section import LossSection
+from assay.core.machine_section import Machine as Machine
 from assay.core.normalize_identifiers import as_python_reads
 from assay.core.params_section import Section as Section
 from assay.core.paths import PARAMS
@@ -62,15 +63,6 @@ class Judge(Section, frozen=True, kw_only=True):
     max_cost: Annotated[float, Meta(gt=0)] | None = None
     #: published numbers to reproduce: name → value, margin, source, and where known metric and examples
     references: dict[str, Any] = {}
-
-
-class Machine(Section, frozen=True, kw_only=True):
-    device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
-    execution: Literal["auto", "fused", "sequential", "processes"] = "auto"  # how replicates train: docs/execution.md
-    compile: bool = False
-    loaders: Annotated[int, Meta(ge=0, le=64)] = 0  # processes that collate batches ahead, for tasks with `collate`
-    #: what follows from what the doctor finds before training: a line, the end of `train`, nothing as it does not look
-    doctor: Literal["warn", "error", "off"] = "warn"
 
 
 class Params(Section, frozen=True, kw_only=True):
@@ -265,6 +257,9 @@ def _convert(raw: dict[str, Any], where: str) -> Params:
         raise _sentence(given, error, where) from error
     variation.check(found.vary, where)
     test = variation.judging_test(found.vary, found.judge.test, found.machine.execution, where)
+    if found.machine.devices is not None:
+        why = "spreads replicates that share their examples"
+        variation.refuse_splits(found.vary, "machine.devices", why)
     found = msgspec.structs.replace(found, judge=msgspec.structs.replace(found.judge, test=test))
     task_section.check(found.task, dict(leaves(found.own)), where)
     train_section.check(found.train, found.lr, where)
@@ -325,6 +320,8 @@ _KINDS = {"float": "a number", "int": "a whole number", "str": "text", "bool": "
 
 def _allowed(said: str, path: str) -> str:
     """What msgspec expected, in words: "Expected `int` >= 1" becomes "a whole number >= 1"."""
+    if path == "machine.devices":
+        return "all, or a list of numbers such as [0, 1]"
     if "enum value" in said:
         section, _, key = path.rpartition(".")
         kind = get_type_hints(_struct(section))[key]

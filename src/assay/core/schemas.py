@@ -84,6 +84,27 @@ class AbsentFloors(Record, frozen=True, kw_only=True):
     absent: dict[str, str]  # name → why
 
 
+class Hardware(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The class of machine beside the device's name: what last bits follow from."""
+
+    mig: str = ""  # profile of a MIG instance, as 1g.10gb
+    cudnn: str = ""  # version; "" on a CPU
+    torch_build: str = ""  # CUDA or ROCm, and the commit; "" on a CPU
+    instructions: str = ""  # of a CPU: AVX512, AVX2, … that torch uses
+    threads: int = 0  # of a CPU: the most that an operation may use
+
+    def __str__(self) -> str:
+        one = "thread" if self.threads == 1 else "threads"
+        told = {
+            "MIG ": self.mig,
+            "cuDNN ": self.cudnn,
+            "torch built for ": self.torch_build,
+            "": self.instructions,
+            f"{self.threads} {one}": self.threads,
+        }
+        return ", ".join(f"{name}{value if isinstance(value, str) else ''}" for name, value in told.items() if value)
+
+
 class Environment(Record, frozen=True, kw_only=True):
     """What decides whether two numbers come from the same machine, as far as numbers care."""
 
@@ -93,6 +114,13 @@ class Environment(Record, frozen=True, kw_only=True):
     packages: dict[str, str]  # distribution → version, those that training imports
     library: str = ""  # fingerprint of Assay's own sources that train; its other sources make no numbers of an arm
     variables: dict[str, str] | UnsetType = UNSET  # set here, and known to change numbers; left out where none is
+    hardware: Hardware | UnsetType = UNSET  # left out in records of before December 2026
+
+    @property
+    def machine_class(self) -> str:
+        """Device and hardware in one line: both arms of a comparison run on one such class."""
+        hardware = "" if self.hardware is UNSET else str(self.hardware)
+        return f"{self.device} ({', '.join(filter(None, (self.machine, hardware)))})"
 
     @property
     def key(self) -> str:
@@ -101,7 +129,8 @@ class Environment(Record, frozen=True, kw_only=True):
         found = {} if self.variables is UNSET else self.variables
         variables = "".join(f"; {name}={value}" for name, value in sorted(found.items()))
         library = f"; training code {self.library[:12]}" if self.library else ""
-        return f"{packages}; {self.device}; {self.machine}; {self.system}{variables}{library}"
+        hardware = "" if self.hardware is UNSET else f"; {self.hardware}"
+        return f"{packages}; {self.device}; {self.machine}; {self.system}{hardware}{variables}{library}"
 
 
 class Draw(Record, frozen=True, kw_only=True):
@@ -177,6 +206,7 @@ class MeasureRequest(Record, frozen=True, kw_only=True):
     seed: int
     replicates: list[int]  # their numbers; the same number under the same purpose is the same replicate
     device: str  # auto, cpu, cuda, cuda:1
+    devices: list[int] | Literal["all"] | UnsetType = UNSET  # where a process each trains; left out for one process
     environment: str  # Environment.key
     code: str  # Identity.code, part of each replicate's name in the cache
     execution: str  # auto, fused, sequential, processes, or FOREGROUND
@@ -189,6 +219,7 @@ class MeasureRequest(Record, frozen=True, kw_only=True):
     answer: str  # JSON file to write
     cache: str  # folder of the replicate cache; "" for none
     logs: str = ""  # folder to write what each replicate of a loop prints; "" for none
+    shared: str = ""  # folder of replicates that several machines see; "" for none
     draws: SplitDraw | UnsetType = UNSET  # left out where all replicates train and predict the same examples
 
 

@@ -56,6 +56,8 @@ class Train(Section, frozen=True, kw_only=True):
     unfreeze_every: Annotated[int, Meta(ge=0)] = 0
     accumulate: Count = 1  # batches whose gradients make one step, as one batch that is so many times larger
     loss_weights: dict[str, NotNegative] = {}  # term of a loss that returns several by name → its weight; 1 if left out
+    #: processes that train one replicate together, started by torchrun, for a loop of the task's own: fit()
+    processes_per_replicate: Annotated[int, Meta(ge=1, le=1024)] = 1
     l1: NotNegative = 0.0  # factor of the sum of absolute weights in what is minimised
     mixup: NotNegative = 0.0  # each example mixed with another, by a share from Beta(mixup, mixup); 0 is off
     cutmix: NotNegative = 0.0  # each image with a box of another one, of a share from Beta(cutmix, cutmix)

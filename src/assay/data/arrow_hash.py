@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.core.pyarrow_package import compute, pyarrow
-from assay.data.content_hash import KEY, Keys
+from assay.runtime.example_ids import KEY, Keys
 
 
 def is_number(kind: Any) -> bool:

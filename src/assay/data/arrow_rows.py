@@ -20,9 +20,9 @@ from assay.core.pyarrow_package import pyarrow
 from assay.data import arrow_hash
 from assay.data.arrow_hash import ColumnHash
 from assay.data.column_statistics import ColumnStatistics
-from assay.data.content_hash import KEY, Keys
 from assay.data.encoded_file import EncodedFile
 from assay.runtime import files
+from assay.runtime.example_ids import KEY, Keys
 
 #: table: a column each; texts: `text`; files: `path` and `content`; ragged: `values` (bytes), `shape`, `dtype`
 Form: TypeAlias = Literal["table", "texts", "files", "ragged"]

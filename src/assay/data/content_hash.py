@@ -1,6 +1,7 @@
 """Hashes of examples by content, computed piece by piece: memory stays small however large the array.
 
-Covers: a hash of a whole array, and one of each row. Not covered: ids (`data.example_ids`), and parts (`data.storage`).
+Covers: a hash of a whole array, and one of each row. Not covered: ids
+(`runtime.example_ids`), and parts (`data.storage`).
 """
 
 from __future__ import annotations
@@ -12,15 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.runtime.example_ids import KEY, Keys, hex_names
+
 #: bytes of an array that are looked at together
 PIECE = 8 * 2**20
-#: bytes of a key
-KEY = 16
-
-Keys = NDArray[np.bytes_]  # (N,) of dtype S16; compare and sort them, but never take a single one: NumPy strips zeros
-
-#: two hex digits of each byte, as NumPy stores them in text
-_PAIRS = np.array([[ord(digit) for digit in f"{value:02x}"] for value in range(256)], dtype="<u4")
 
 
 def pieces(count: int, row_bytes: int) -> Iterator[slice]:
@@ -65,17 +61,6 @@ def combined_keys(first: Keys, second: Keys) -> Keys:
         for one, other in zip(hex_names(first[piece]).tolist(), hex_names(second[piece]).tolist(), strict=True):
             found += hashlib.blake2b(f"{one}{other}".encode(), digest_size=KEY).digest()
     return np.frombuffer(bytes(found), dtype=f"S{KEY}")
-
-
-def hex_names(keys: Keys) -> NDArray[np.str_]:
-    """(N,) each key as 32 hex digits."""
-    found: NDArray[np.str_] = _PAIRS[key_bytes(keys)].reshape(len(keys), -1).view(f"<U{2 * KEY}").reshape(len(keys))
-    return found
-
-
-def key_bytes(keys: Keys) -> NDArray[np.uint8]:
-    """(N, 16) the bytes of each key."""
-    return np.ascontiguousarray(keys).view(np.uint8).reshape(len(keys), KEY)
 
 
 def _little(dtype: np.dtype[Any]) -> np.dtype[Any]:

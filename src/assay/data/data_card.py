@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from assay.data import column_statistics, content_hash
-from assay.data.content_hash import Keys
 from assay.data.storage import Examples, arrow, input_keys
+from assay.runtime.example_ids import Keys
 
 
 def card(examples: Examples) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Split
 from assay.data import contiguous_split, train_test_split
-from assay.data.content_hash import Keys
 from assay.data.storage import Examples
+from assay.runtime.example_ids import Keys
 
 
 class PartAssignment(NamedTuple):

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Split
 from assay.data import contiguous_split, train_test_split
-from assay.data.content_hash import Keys
 from assay.data.example_notes import ORDER
 from assay.data.storage import Examples
+from assay.runtime.example_ids import Keys
 
 Mask = NDArray[np.bool_]
 #: share of the union that lies before a validation window at least, where examples stand in an order

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.core.paths import MANIFEST
-from assay.data import content_hash, example_ids, example_notes, named_targets
-from assay.data.content_hash import Keys, array_digest
+from assay.data import content_hash, example_notes, named_targets
+from assay.data.content_hash import array_digest
 from assay.data.named_targets import TargetPart
-from assay.runtime import files, npy_files
+from assay.runtime import example_ids, files, npy_files
+from assay.runtime.example_ids import Keys
 
 if TYPE_CHECKING:
     from assay.data.arrow_rows import ArrowRows

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
 from assay.core.paths import PARTS
-from assay.data import column_statistics, content_hash
+from assay.data import column_statistics
 from assay.data.column_statistics import ColumnStatistics
-from assay.data.content_hash import Keys
 from assay.data.data_card import duplicates, label_counts
 from assay.data.storage import Examples, arrow, input_keys
+from assay.runtime import example_ids
+from assay.runtime.example_ids import Keys
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.integer]
@@ -45,7 +46,7 @@ def assign(examples: Examples, validation: float, test: float, keys: Keys | None
         middle = (filled - sizes[members] + sizes[members] / 2) / filled[-1]
         parts[members] = _parts(numbers[members], middle, validation, test)
     found = parts[units]
-    _all_filled(found)
+    _all_filled(found, len(numbers), "inputs" if examples.groups is None else "groups")
     return found
 
 
@@ -66,7 +67,7 @@ def units_of(examples: Examples, keys: Keys, salt: str = _SALT) -> tuple[NDArray
     """
     distinct, which = np.unique(keys, return_inverse=True)
     if examples.groups is None:
-        return which, numbers_of(content_hash.hex_names(distinct).tolist(), salt)
+        return which, numbers_of(example_ids.hex_names(distinct).tolist(), salt)
     names, groups = np.unique(examples.groups, return_inverse=True)
     numbers = numbers_of([f"group {name}" for name in names.tolist()], salt)
     lead = _leaders(which, groups, numbers)
@@ -110,11 +111,12 @@ def strata_of(examples: Examples, units: NDArray[np.int64]) -> NDArray[np.int64]
     return found
 
 
-def _all_filled(parts: NDArray[np.str_]) -> None:
+def _all_filled(parts: NDArray[np.str_], units: int, what: str) -> None:
     for name in PARTS:
         if not (parts == name).any():
+            copies = f" with {units} different {what}, and what is alike stays together" if units < len(parts) else ""
             raise UsageError(
-                f"the {name} part would be empty: there are only {len(parts)} examples",
+                f"the {name} part would be empty: there are only {len(parts)} examples{copies}",
                 hint="bring more data, or raise the part's share under split: in params.yaml",
             )
 

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
-from assay.data import content_hash, example_ids, example_notes, named_targets, prepared_sources
+from assay.data import content_hash, example_notes, named_targets, prepared_sources
 from assay.data.named_targets import TargetPart
 from assay.data.storage import Examples, input_keys
+from assay.runtime import example_ids
 
 KEYS = ("inputs", "targets", "classes", "groups", "decode", *example_notes.KEYS)
 

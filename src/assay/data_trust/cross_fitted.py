@@ -20,6 +20,7 @@ from assay.data import content_hash
 from assay.data_trust.example_vectors import VectorSpace
 from assay.data_trust.examples_of_all_parts import PartedExamples, Piece, Rows
 from assay.data_trust.image_thumbnails import Vectors
+from assay.runtime import example_ids
 
 Array = NDArray[np.float64]
 FOLDS = 5
@@ -100,7 +101,7 @@ def folds(examples: PartedExamples) -> NDArray[np.int8]:
         if part.groups is not None:
             names, which = np.unique(part.groups, return_inverse=True)
             keys = content_hash.row_keys(np.char.encode(names, "utf-8"))[which]
-        found.append((content_hash.key_bytes(keys)[:, :8].copy().view("<u8")[:, 0] % FOLDS).astype(np.int8))
+        found.append((example_ids.key_bytes(keys)[:, :8].copy().view("<u8")[:, 0] % FOLDS).astype(np.int8))
     return np.concatenate(found)
 
 

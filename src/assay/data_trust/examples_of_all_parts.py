@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from assay.core.paths import PARTS, ProjectPaths
 from assay.data import storage
-from assay.data.content_hash import Keys
 from assay.data.storage import Examples
+from assay.runtime.example_ids import Keys
 
 Rows = NDArray[np.int64]
 #: rows that are looked at together

@@ -22,7 +22,7 @@ from assay.data_trust import cross_fitted, label_errors
 from assay.data_trust.example_vectors import NoVectorsError, VectorSpace
 from assay.data_trust.examples_of_all_parts import PartedExamples, Piece
 from assay.data_trust.label_errors import Probabilities, SuspectedLabels
-from assay.runtime import npy_files
+from assay.runtime import example_ids, npy_files
 
 #: parts whose labels are judged
 JUDGED = ("train", "validation")
@@ -74,10 +74,10 @@ def _predictions(examples: PartedExamples, layout: ProjectPaths) -> tuple[int, N
     """How many replicates, and their mean probabilities (N, K) of the validation part; None where there are none."""
     part, folder = examples.parts["validation"], layout.predictions("candidate")
     try:
-        ids, found = npy_files.read(folder / "ids.npy"), npy_files.read(folder / "predictions.npy")
+        ids, found = example_ids.read(folder / "ids.npy"), npy_files.read(folder / "predictions.npy")
     except (AssayError, OSError):
         return None
-    if not np.array_equal(ids.astype(np.str_), part.ids):
+    if not np.array_equal(ids, part.ids):
         return None
     if found.ndim != 3 or found.shape[1:] != (len(part), len(examples.classes or ())):
         return None

@@ -21,7 +21,7 @@ from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.core.paths import IN_PROJECT
 from assay.core.schemas import Arm
-from assay.runtime import npy_files
+from assay.runtime import example_ids, npy_files
 from assay.runtime.dvc_lock import output_hash
 
 _DIGEST = re.compile(r"[0-9a-f]{32}(\.dir)?")
@@ -56,13 +56,13 @@ def read(cache: Path, lock: bytes, arm: str) -> CachedArm | None:
             f"the stored predictions {listed[:12]} have shape {rows.shape}",
             allowed=f"{len(known.measurement.replicates)} replicates of {len(ids)} examples",
         )
-    return CachedArm(known, listed, ids, rows)
+    return CachedArm(known, listed, example_ids.unpacked(ids), rows)
 
 
 def floor(cache: Path, lock: bytes, name: str) -> tuple[NDArray[np.str_], NDArray[np.float32]]:
     """Ids (N,) and predictions (N, …) of a floor that `lock` records. Raises as `read` does."""
     ids, rows = _arrays(cache, output_hash(lock, IN_PROJECT.floors.as_posix()), "ids", name)
-    return ids, rows
+    return example_ids.unpacked(ids), rows
 
 
 def _arrays(cache: Path, listed: str, *names: str) -> tuple[NDArray[Any], ...]:

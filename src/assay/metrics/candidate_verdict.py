@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
 from msgspec import UNSET
 
 from assay.core import variation
-from assay.core.schemas import RECORD, UNRECORDED, Measurement
+from assay.core.schemas import RECORD, UNRECORDED, Environment, Measurement
 from assay.metrics.scored_arm import Scored
 from assay.metrics.task_metrics import Metric
 from assay.stats import cautions, compare_arms, verdict_rule
@@ -140,13 +141,19 @@ def differences(baseline: Scored, candidate: Scored) -> list[str]:
     first, second = baseline.arm, candidate.arm
     assert first.measurement and second.measurement
     pairs = {
-        "environment": (first.environment.key, second.environment.key),
+        "hardware": (first.environment.machine_class, second.environment.machine_class),
+        "environment": (_elsewhere(first.environment), _elsewhere(second.environment)),
         "profile": (first.measurement.profile, second.measurement.profile),
         "vary": (_vary(first.measurement.purpose), _vary(second.measurement.purpose)),
         "evaluated examples": (first.evaluated, second.evaluated),
         "splits": (_splits(first.measurement), _splits(second.measurement)),
     }
     return [f"{field}: baseline {one}, candidate {other}" for field, (one, other) in pairs.items() if one != other]
+
+
+def _elsewhere(one: Environment) -> str:
+    """An environment without its hardware."""
+    return msgspec.structs.replace(one, device="", machine="", hardware=UNSET).key
 
 
 def _compare(

@@ -20,7 +20,7 @@ from assay.core.paths import ProjectPaths
 from assay.core.schemas import Arm, Replicate
 from assay.metrics import replicate_scores, task_metrics
 from assay.metrics.task_metrics import Metric
-from assay.runtime import files, npy_files
+from assay.runtime import example_ids, files, npy_files
 from assay.stats.compare_arms import MeasuredArm
 
 Array = NDArray[Any]
@@ -118,7 +118,7 @@ def load(layout: ProjectPaths, arm: Arm, ruler: Ruler) -> Scored | None:
     folder, found = layout.predictions(arm.arm), arm.measurement.replicates
     hint = again(layout, folder, "train" if arm.arm == "candidate" else arm.arm)
     predictions = npy_files.read(folder / "predictions.npy", hint)
-    ids = npy_files.read(folder / "ids.npy", hint)
+    ids = example_ids.read(folder / "ids.npy", hint)
     if not np.array_equal(ids, ruler.ids):
         raise UsageError(f"{folder} holds predictions for other examples than today's validation part", hint=hint)
     if len(predictions) != len(found):
@@ -143,7 +143,7 @@ def record(layout: ProjectPaths, arm: str) -> Arm:
 def floors(layout: ProjectPaths, ruler: Ruler) -> dict[str, Array]:
     """Name → predictions of each floor."""
     hint = again(layout, layout.floors, "baseline")
-    if not np.array_equal(npy_files.read(layout.floors / "ids.npy", hint), ruler.ids):
+    if not np.array_equal(example_ids.read(layout.floors / "ids.npy", hint), ruler.ids):
         raise UsageError(f"{layout.floors} holds other examples than today's validation part", hint=hint)
     found = {
         path.stem: npy_files.read(path, hint) for path in sorted(layout.floors.glob("*.npy")) if path.stem != "ids"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import importlib
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from assay.core.errors import UsageError
@@ -33,55 +35,86 @@ class Columns:
     data: dict[str, Any]
 
 
-def read(path: Path, template: str = "") -> Columns | None:
-    """The columns of a .csv, .tsv or .parquet file; None for one that is no table of examples, and for Parquet where
-    pyarrow is not installed.
+class NoTableError(UsageError):
+    """Why a file is no table of examples."""
 
-    Raises UsageError where `template` asks for a label of another kind.
+
+def read(path: Path, template: str = "", seen: str = "") -> Columns:
+    """The columns of a .csv, .tsv or .parquet file, which is called `seen` in sentences.
+
+    Raises NoTableError for one that is no table of examples, and for Parquet where pyarrow is not installed.
     """
+    where = seen or path.name
     if path.suffix.lower() in PARQUET:
-        return _of_parquet(path, template)
+        return _of_parquet(path, template, where)
     delimiter = _delimiter(path)
+    rows = _rows(path, delimiter, where)
+    names, body = (rows[0], [row for row in rows[1:] if len(row) == len(rows[0])]) if rows else ([], [])
+    _check_shape(where, names, len(body))
+    if all(map(_is_number, names)):
+        raise NoTableError(f"the first row of {where} holds numbers", allowed="names of its columns")
+    values = {name: [row[number].strip() for row in body] for number, name in enumerate(names)}
+    return _columns(where, values, delimiter, template, "the first " * (len(rows) > _ROWS) + f"{len(body):,}")
+
+
+def _rows(path: Path, delimiter: str, where: str) -> list[list[str]]:
+    """The first rows, as cells."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = [row for _, row in zip(range(_ROWS + 1), csv.reader(stream, delimiter=delimiter), strict=False)]
-    except (UnicodeDecodeError, csv.Error, OSError):
-        return None
-    names, body = (rows[0], [row for row in rows[1:] if len(row) == len(rows[0])]) if rows else ([], [])
-    if len(names) < 2 or len(set(names)) < len(names) or len(body) < _FEW or all(map(_is_number, names)):
-        return None
-    values = {name: [row[number].strip() for row in body] for number, name in enumerate(names)}
-    return _columns(values, delimiter, template, "the first " * (len(rows) > _ROWS) + f"{len(body):,}")
+            return [row for _, row in zip(range(_ROWS + 1), csv.reader(stream, delimiter=delimiter), strict=False)]
+    except UnicodeDecodeError as error:
+        encoding = "utf-16" if error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "latin1"
+        hint = f"iconv -f {encoding} -t utf-8 {quote(where)} > {quote(f'utf8-{path.name}')}"
+        raise NoTableError(f"{_undecoded(path, where)} is not UTF-8", hint=hint) from error
+    except (csv.Error, OSError) as error:
+        raise NoTableError(f"{where} cannot be read: {error}", hint="correct the file") from error
 
 
-def _of_parquet(path: Path, template: str) -> Columns | None:
+def _undecoded(path: Path, where: str) -> str:
+    """The first row that is not UTF-8."""
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            if line.decode("utf-8", "replace").encode() != line:
+                return f"{where}, row {number}"
+    return where
+
+
+def _check_shape(where: str, names: Sequence[str], rows: int) -> None:
+    if len(names) == 1:
+        raise NoTableError(f"{where} has a single column {names[0]!r}", allowed="two columns or more")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise NoTableError(f"{where} has two columns {twice[0]!r}", allowed="a name for each column")
+    if rows < _FEW:
+        raise NoTableError(f"{where} has {rows if names else 'no'} rows", allowed=f"a header and {_FEW} rows or more")
+
+
+def _of_parquet(path: Path, template: str, where: str) -> Columns:
     if importlib.util.find_spec("pyarrow") is None:
-        return None
+        raise NoTableError(f"{where} is a Parquet file", hint="pip install 'dvc-assay[ready]'")
     found = importlib.import_module("assay.project_setup.parquet_columns").read(path, _ROWS)
-    rows = len(next(iter(found.values.values()), [])) if found else 0
-    if found is None or len(found.values) < 2 or rows < _FEW:
-        return None
-    return _columns(found.values, ",", template, "the first " * found.more + f"{rows:,}", found.others)
+    if found is None:
+        raise NoTableError(f"{where} is no Parquet file", hint="write it again as Parquet")
+    rows = len(next(iter(found.values.values()), []))
+    _check_shape(where, list(found.values), rows)
+    return _columns(where, found.values, ",", template, "the first " * found.more + f"{rows:,}", found.others)
 
 
 def _columns(
-    values: dict[str, list[str]], delimiter: str, template: str, count: str, others: Sequence[str] = ()
-) -> Columns | None:
-    label = _named(values, LABELS) or list(values)[-1]
+    where: str, values: dict[str, list[str]], delimiter: str, template: str, count: str, others: Sequence[str] = ()
+) -> Columns:
+    label = _label(where, values)
     given = {} if delimiter == "," else {"delimiter": delimiter}
     rest = [name for name in values if name != label]
     text = _named({name: values[name] for name in rest}, TEXTS) or next(iter(filter(_prose(values), rest)), "")
     continuous, classes = _is_continuous(values[label]), len(set(values[label]) - {""})
-    if classes < 2:
-        return None
     if template == "text" or (not template and text and _prose(values)(text) and not continuous):
         if not text:
-            return None
+            raise NoTableError(f"{where} has no column of texts", allowed=f"{', '.join(TEXTS)}, or one of sentences")
         says = f"a table of {count} texts (column {text!r}), label {label!r} of {classes} classes{_how(label, values)}"
         return Columns("text", says, {"text": text, "target": label, **given})
     wanted = template or ("regression" if continuous else "table")
-    if wanted == "regression" and not all(map(_is_number, values[label])):
-        raise UsageError(f"the column {label!r} holds no numbers", hint="assay init --template table")
+    if wanted == "regression":
+        _check_numbers(where, label, values[label])
     ignored = [name for name in rest if _tells_nothing(name, values[name])]
     kind = "a number" if wanted == "regression" else f"{classes} classes"
     says = f"a table of {count} rows, label {label!r} ({kind}){_how(label, values)}, {len(rest) - len(ignored)} columns"
@@ -91,9 +124,38 @@ def _columns(
     return Columns(wanted, says + left, {"target": label, **given, **({"drop": ignored} if ignored else {})})
 
 
+def _label(where: str, values: dict[str, list[str]]) -> str:
+    """The column to predict: one with a telling name, else the last that has two values."""
+    varied = [name for name in values if len(set(values[name]) - {""}) > 1]
+    label = _named(values, LABELS) or [*list(values)[-1:], *varied][-1]
+    if label not in varied:
+        known = sorted(set(values[label]) - {""})
+        what = repr(known[0]) if known else "empty"
+        raise NoTableError(
+            f"{where}: column {label!r}, the label, is {what} in all {len(values[label])} rows",
+            allowed="two classes or more",
+            hint="correct the file",
+        )
+    return label
+
+
+def _check_numbers(where: str, label: str, values: Sequence[str]) -> None:
+    """Raise UsageError naming the first label that is no number; one that is missing is none's."""
+    for row, value in enumerate(values, 2):
+        if value and not _is_number(value):
+            raise UsageError(
+                f"{where}, row {row}: {value!r} in the column {label!r} is no number",
+                allowed="numbers, or nothing",
+                hint="correct the file, or assay init --template table",
+            )
+
+
 def _how(label: str, values: dict[str, list[str]]) -> str:
     """That a label was taken for its place, and where another is named; its own name needs no words."""
-    return "" if _named(values, LABELS) else " in the last column (another one: data.target in params.yaml)"
+    if _named(values, LABELS):
+        return ""
+    last = "last column" if label == list(values)[-1] else "last column that varies"
+    return f" in the {last} (another one: data.target in params.yaml)"
 
 
 def _delimiter(path: Path) -> str:

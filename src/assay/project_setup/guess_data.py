@@ -15,6 +15,7 @@ from typing import Any
 
 from assay.core.errors import UsageError
 from assay.project_setup import guess_columns, own_task
+from assay.project_setup.guess_columns import NoTableError
 
 IMAGES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 TABLES = {".csv", ".tsv", *guess_columns.PARQUET}
@@ -30,6 +31,8 @@ _IMAGES_OF, _MASKS_OF = (
 )
 #: texts that are about a project, or a list, and bytes that make one worth a model
 _NO_BOOK, _BOOK = ("readme", "license", "licence", "requirements", "constraints", "changelog", "notice"), 2_000
+#: templates that a table can be for
+_OF_TABLES = ("", "table", "regression", "text")
 #: what is looked for, for sentences
 _WANTED = (
     "a folder with a folder of images or .txt files for each class, images and masks, a text, or a .csv/.parquet file"
@@ -119,12 +122,28 @@ def _at(folder: Path, path: str, template: str) -> Guess:
         ]
         found = max(inside, key=lambda one: _size(folder / one.path), default=None) or _book(folder, place, template)
     if found is None:
+        _refuse_file(place, path, template)
         raise UsageError(
             f"{path} holds nothing that {f'the template {template}' if template else 'Assay'} can read",
             allowed=_WANTED,
             hint=_above(folder, place, template) or f"assay init --template loop {path}",
         )
     return found
+
+
+def _refuse_file(place: Path, path: str, template: str) -> None:
+    """Raise UsageError where it can be said what a table, a text or a folder of one class lacks."""
+    ending = place.suffix.lower() if place.is_file() else ""
+    if ending in TABLES and template in _OF_TABLES:
+        guess_columns.read(place, template, path)
+    if ending in TEXTS and template in ("", "tokens"):
+        size = place.stat().st_size
+        raise UsageError(f"{path} has {size:,} bytes", allowed=f"{_BOOK:,} or more, for a language model")
+    for suffixes, what in ((IMAGES, "images"), (TEXTS, "texts")) if place.is_dir() else ():
+        inside = [one for one in place.iterdir() if one.is_dir() and not one.name.startswith(".")]
+        if len(inside) == 1 and _count(inside[0], suffixes) and not (what == "texts" and template != "text"):
+            problem = f"{path} has a single folder of {what}, {inside[0].name}"
+            raise UsageError(problem, allowed="a folder for each class, two or more", hint="sort the files into these")
 
 
 def _above(folder: Path, place: Path, template: str) -> str:
@@ -166,12 +185,13 @@ def _taken(folder: Path, place: Path, template: str) -> Guess | None:
         return None
     if place.suffix.lower() in TEXTS:
         return _book(folder, place, template)
-    if place.suffix.lower() not in TABLES or template not in ("", "table", "regression", "text"):
-        return None
-    columns = guess_columns.read(place, template)
-    if columns is None:
+    if place.suffix.lower() not in TABLES or template not in _OF_TABLES:
         return None
     path = _seen(folder, place)
+    try:
+        columns = guess_columns.read(place, template, path)
+    except NoTableError:
+        return None
     return Guess(columns.template, path, f"{path}: {columns.says}", columns.data)
 
 

@@ -54,8 +54,9 @@ def listed(folder: Path, endings: Collection[str], what: str) -> Found:
         if path.is_file() or path.name.startswith("."):
             found.leave_out(HIDDEN if path.name.startswith(".") else other, path)
     for label, name in enumerate(classes):
+        outside = leaves(folder / name, folder)
         for path in below(folder / name):
-            if reason := _reason(path, folder, endings, other):
+            if reason := _reason(path, folder, endings, other) or OUTSIDE * outside:
                 found.leave_out(reason, path)
             else:
                 found.paths.append(path)

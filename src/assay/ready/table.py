@@ -69,7 +69,18 @@ def prepare(
     usable = table.select(columns)
     if not kept.all():
         usable = usable.filter(arrow.pyarrow.array(kept))
+    _say_endless(usable, file)
     return {"inputs": arrow.pyarrow.table({name: _plain(usable[name]) for name in columns}), **found}
+
+
+def _say_endless(table: Any, file: str) -> None:
+    """Print which columns hold infinity, as that is taken for a gap."""
+    for name in table.column_names:
+        if arrow.pyarrow.types.is_floating(table[name].type):
+            count = arrow.compute.sum(arrow.compute.is_inf(table[name])).as_py() or 0
+            if count:
+                sys.stdout.write(f"prepare: {count} of {len(table)} values in column {name!r} of {file} are infinite")
+                sys.stdout.write(", and count as missing\n")
 
 
 def _plain(column: Any) -> Any:

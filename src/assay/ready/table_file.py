@@ -120,7 +120,9 @@ def labels(
         values = column.to_numpy(zero_copy_only=False)
         if kind == "regression" or _is_continuous(values[there]):
             found = np.where(there, values, 0).astype(np.float64)
-            return found, None, there & np.isfinite(found)
+            endless = there & ~np.isfinite(found)
+            unusable.add(f"column {target!r}, the label, is not finite", int(endless.sum()), f"row {_row(endless)}")
+            return found, None, there & ~endless
     if kind == "regression":
         raise UsageError(f"{unusable.file}: column {target!r}, the label, is text", allowed="numbers, for regression")
     return _classes(column, there, target, unusable)

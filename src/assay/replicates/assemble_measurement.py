@@ -27,7 +27,7 @@ from assay.replicates.replicate_cache import ReplicateCache, Told
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.replicates.training_progress import Progress
-from assay.runtime import dvc_yaml, files, timing
+from assay.runtime import dvc_yaml, example_ids, files, timing
 
 #: folder of an arm's weights → what the lines about its training begin with
 ARMS = {"baseline": "baseline", "candidate": "train"}
@@ -232,7 +232,7 @@ def _write_outcomes(request: MeasureRequest, outcomes: Sequence[Outcome], ids: N
         if one.diverged is None:
             files.write_bytes(models / f"{one.number}.safetensors", one.weights)
     _write_array(predictions / "predictions.npy", _stacked(outcomes, ids))
-    _write_array(predictions / "ids.npy", ids)
+    _write_array(predictions / "ids.npy", example_ids.packed(ids))
 
 
 def _stacked(outcomes: Sequence[Outcome], ids: NDArray[np.str_]) -> NDArray[np.float32]:

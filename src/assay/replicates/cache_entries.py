@@ -18,9 +18,9 @@ _MAGIC = b"assay-entry-1\n"
 _SEAL = 32
 
 
-def seal(path: Path, content: bytes) -> None:
-    """Write `content` with its digest; OSError when the disk does not take it."""
-    files.write_bytes(path, _MAGIC + files.digest(content).encode() + content)
+def seal(path: Path, inside: bytes) -> None:
+    """Write `inside` with its digest; OSError when the disk does not take it."""
+    files.write_bytes(path, _MAGIC + files.digest(inside).encode() + inside)
 
 
 def unseal(path: Path) -> bytes | None:
@@ -29,11 +29,16 @@ def unseal(path: Path) -> bytes | None:
         raw = path.read_bytes()
     except OSError:
         return None
-    head, content = raw[: len(_MAGIC) + _SEAL], raw[len(_MAGIC) + _SEAL :]
-    if head == _MAGIC + files.digest(content).encode():
-        return content
-    discard(path)
-    return None
+    found = content(raw)
+    if found is None:
+        discard(path)
+    return found
+
+
+def content(raw: bytes) -> bytes | None:
+    """What a sealed file's bytes hold, None where they are damaged."""
+    head, inside = raw[: len(_MAGIC) + _SEAL], raw[len(_MAGIC) + _SEAL :]
+    return inside if head == _MAGIC + files.digest(inside).encode() else None
 
 
 def discard(path: Path) -> None:

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from assay.core import schemas, variation
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Draw, Environment, MeasureRequest, SplitDraw
-from assay.runtime import dvc_yaml, files, task_code, training_reads
+from assay.runtime import dvc_yaml, files, shared_files, task_code, training_reads
 from assay.runtime.stage_setup import StageContext
 
 #: variable of the environment that is set where nobody will ask for the candidate: it is not trained ahead then
@@ -44,6 +44,7 @@ def request(ctx: StageContext, arm: str, draw: Draw, train: Path, code: str) -> 
         seed=asked.seed,
         replicates=list(range(draw.first, draw.first + asked.replicates)),
         device=asked.machine.device,
+        devices=UNSET if asked.machine.devices is None else asked.machine.devices,
         environment=today(ctx).key,
         code=code,
         execution=asked.machine.execution,
@@ -56,6 +57,7 @@ def request(ctx: StageContext, arm: str, draw: Draw, train: Path, code: str) -> 
         answer=str(layout.record(arm).with_suffix(".answer.json")),
         cache=str(ctx.run.store.root),
         logs=logs(layout, arm),
+        shared=str(shared_files.configured(ctx.run.home) or ""),
         draws=draws(ctx) if variation.SPLIT in asked.vary else UNSET,
     )
 

@@ -12,7 +12,6 @@ import io
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -21,9 +20,11 @@ from numpy.typing import NDArray
 
 from assay.core import params_yaml as parameters
 from assay.core.params_yaml import Params
-from assay.core.schemas import DAMAGE, PREDICTIONS, Divergence, MeasureRequest, Note, Replicate
-from assay.replicates import cache_entries, cache_pruning, curve_values, safetensors_check
+from assay.core.schemas import PREDICTIONS, Divergence, MeasureRequest, Note, Replicate
+from assay.replicates import cache_entries, cache_pruning, curve_values, safetensors_check, sealed_records
 from assay.replicates.replicate_result import OWN_LOOP, Outcome, Point
+from assay.replicates.sealed_records import S
+from assay.replicates.shared_cache import SharedCache
 from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.runtime import cache_dirs, files, npy_files
 from assay.runtime.file_locks import Lock
@@ -36,8 +37,6 @@ DECISIONS = 1000
 _WEIGHTS = "weights"
 #: name of what a recorder took down, beside the weights
 _RECORDED = "recorded"
-
-S = TypeVar("S", bound=msgspec.Struct)
 
 
 class _Trained(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -104,7 +103,8 @@ def store(
         seed=request.seed,
     )
     folder = Path(request.cache) / "replicates" if request.cache else None
-    return ReplicateCache(folder, names, sample.seen, nondeterministic)
+    shared = Path(request.shared) if request.shared and folder else None
+    return ReplicateCache(folder, names, sample.seen, nondeterministic, shared)
 
 
 class ReplicateCache:
@@ -113,12 +113,21 @@ class ReplicateCache:
     `nondeterministic` is the list that training fills; what a replicate from the cache had met joins it.
     """
 
-    def __init__(self, folder: Path | None, names: Names, evaluated: str, nondeterministic: list[str]) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        names: Names,
+        evaluated: str,
+        nondeterministic: list[str],
+        shared: Path | None = None,
+    ) -> None:
+        """`shared` is a folder of other machines, which is looked into for what this cache lacks, and filled."""
         self.folder = folder
         self.names = names
         self.evaluated = evaluated
         self.nondeterministic = nondeterministic
         self.notes: list[Note] = []
+        self.shared = SharedCache(shared, self.notes) if shared else None
         self._locks: dict[int, Lock] = {}
 
     def load(self, number: int) -> Outcome | None:
@@ -126,7 +135,9 @@ class ReplicateCache:
         if self.folder is None:
             return None
         folder, name = self._entry(number)
-        head = _open(folder / _WEIGHTS, _Trained)
+        if not (folder / _WEIGHTS).exists() or not (folder / self.evaluated).exists():
+            self._bring(folder)
+        head = sealed_records.opened(folder / _WEIGHTS, _Trained)
         if head is None:
             return None
         trained, raw = head
@@ -161,7 +172,7 @@ class ReplicateCache:
         self, folder: Path, name: str
     ) -> tuple[Sequence[float | None], NDArray[np.float32] | None, Divergence | None]:
         path = folder / self.evaluated
-        head = _open(path, _Seen)
+        head = sealed_records.opened(path, _Seen)
         if head is None or (head[0].name, head[0].evaluated) != (name, self.evaluated):
             return [], None, None
         try:
@@ -186,7 +197,7 @@ class ReplicateCache:
                     more = own or any(point.more for point in outcome.curve)  # terms of a loss
                     said = [(point.epoch, curve_values.of_point(point)) for point in outcome.curve] if more else UNSET
                     trained = _Trained(name, record, curve, self.nondeterministic, said)
-                    _seal(folder / _WEIGHTS, trained, outcome.weights)
+                    sealed_records.seal(folder / _WEIGHTS, trained, outcome.weights)
                 if outcome.recorded:
                     self.keep_recorded(outcome.number, outcome.recorded)
                 if outcome.predictions is not None:
@@ -198,7 +209,9 @@ class ReplicateCache:
                     content = io.BytesIO()
                     np.save(content, outcome.predictions, allow_pickle=False)
                     seen = _Seen(name, self.evaluated, validation, predicted)
-                    _seal(folder / self.evaluated, seen, content.getvalue())
+                    sealed_records.seal(folder / self.evaluated, seen, content.getvalue())
+                if self.shared is not None:
+                    self.shared.publish(folder, outcome.seconds)
             except OSError as error:
                 self._trouble(error)
 
@@ -207,7 +220,7 @@ class ReplicateCache:
         if self.folder is None:
             return b""
         folder, name = self._entry(number)
-        head = _open(folder / _RECORDED, _Recorded)
+        head = sealed_records.opened(folder / _RECORDED, _Recorded)
         return head[1] if head is not None and head[0].name == name else b""
 
     def keep_recorded(self, number: int, content: bytes) -> None:
@@ -215,18 +228,23 @@ class ReplicateCache:
         if self.folder is not None:
             folder, name = self._entry(number)
             try:
-                _seal(folder / _RECORDED, _Recorded(name), content)
+                sealed_records.seal(folder / _RECORDED, _Recorded(name), content)
             except OSError as error:
                 self._trouble(error)
 
     def recall(self, kind: type[S], *ingredients: object) -> S | None:
         """What was remembered about this group under `ingredients`, beside its replicates."""
-        return None if self.folder is None else _recalled(self._memo(*ingredients), kind)
+        if self.folder is None:
+            return None
+        memo = self._memo(*ingredients)
+        if not memo.exists():
+            self._bring(memo.parent)
+        return sealed_records.recalled(memo, kind)
 
     def remember(self, what: msgspec.Struct, *ingredients: object) -> None:
         if self.folder is not None:
             try:
-                _seal(self._memo(*ingredients), what, b"")
+                sealed_records.seal(self._memo(*ingredients), what, b"")
             except OSError as error:
                 self._trouble(error)
 
@@ -235,13 +253,13 @@ class ReplicateCache:
 
         Kept beside the cache and not in it: when the cache is gone, another decision would give other last bits.
         """
-        return None if self.folder is None else _recalled(self._decision(*ingredients), kind)
+        return None if self.folder is None else sealed_records.recalled(self._decision(*ingredients), kind)
 
     def decide(self, what: msgspec.Struct, *ingredients: object) -> None:
         if self.folder is not None:
             path = self._decision(*ingredients)
             with suppress(OSError):  # then it is decided anew
-                _seal(path, what, b"")
+                sealed_records.seal(path, what, b"")
             cache_entries.keep_newest(path.parent, DECISIONS)
 
     def told(self, numbers: Sequence[int]) -> Told | None:
@@ -270,6 +288,8 @@ class ReplicateCache:
             return list(numbers)
         mine: list[int] = []
         for number in numbers:
+            if self.shared is not None:
+                self.shared.refuse_leased(number, self._entry(number)[1])
             try:
                 lock = Lock.take(self._entry(number)[0], wait=wait and not mine)
             except OSError as error:
@@ -298,6 +318,14 @@ class ReplicateCache:
         name = self.names.name(number)
         return self.folder / name, name
 
+    def _bring(self, folder: Path) -> None:
+        """Take from the shared folder what it has of an entry; where it cannot be kept, it is trained here."""
+        if self.shared is not None:
+            try:
+                self.shared.bring(folder)
+            except OSError as error:
+                self._trouble(error)
+
     def _trouble(self, error: OSError) -> None:
         note = Note(cache_dirs.unkept(f"{self.folder} cannot be written ({error.strerror})"), "uncached")
         if note not in self.notes:
@@ -316,30 +344,3 @@ def _said(trained: _Trained, curve: list[Point], *, seen: bool) -> list[Point]:
         return found
     terms = [{name: one for name, one in point.more.items() if seen or name.startswith("train ")} for point in found]
     return [Point(one.epoch, one.train, one.validation, more) for one, more in zip(curve, terms, strict=True)]
-
-
-def _seal(path: Path, head: msgspec.Struct, payload: bytes) -> None:
-    encoded = msgspec.json.encode(head)
-    cache_entries.seal(path, len(encoded).to_bytes(8, "little") + encoded + payload)
-
-
-def _recalled(path: Path, kind: type[S]) -> S | None:
-    """Head of a sealed file, which was of use then."""
-    found = _open(path, kind)
-    if found is None:
-        return None
-    cache_entries.used(path)
-    return found[0]
-
-
-def _open(path: Path, kind: type[S]) -> tuple[S, bytes] | None:
-    """Head and payload of a sealed file; what cannot be read as `kind` is discarded."""
-    raw = cache_entries.unseal(path)
-    if raw is None:
-        return None
-    size = int.from_bytes(raw[:8], "little")
-    try:
-        return msgspec.json.decode(raw[8 : 8 + size], type=kind), raw[8 + size :]
-    except DAMAGE:
-        cache_entries.discard(path)
-        return None

@@ -24,13 +24,13 @@ from assay.core.errors import UsageError
 from assay.core.params_yaml import Params, Split
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import DrawnSplits, MeasureRequest, SplitDraw
-from assay.data import contiguous_split, example_ids, resampled_split, storage
+from assay.data import contiguous_split, resampled_split, storage
 from assay.data.example_notes import SECOND
 from assay.data.resampled_split import DrawnSplit, JoinedParts
 from assay.data.storage import Examples
 from assay.replicates import replicate_seeds, train_and_eval_examples
 from assay.replicates.train_and_eval_examples import NEEDED, ExampleSubset, sample, without
-from assay.runtime import files
+from assay.runtime import example_ids, files
 
 _READ = (*NEEDED, "groups", "order")
 _SALT = "assay resampled split 1"

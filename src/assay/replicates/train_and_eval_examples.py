@@ -19,8 +19,9 @@ from assay.core import variation
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.schemas import DrawnSplits, MeasureRequest
-from assay.data import example_ids, storage
+from assay.data import storage
 from assay.data.storage import Examples
+from assay.runtime import example_ids
 
 NEEDED = ("ids", "inputs", "targets")
 #: strata of values

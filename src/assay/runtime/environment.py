@@ -1,23 +1,24 @@
 """The environment as far as numbers care, found without importing torch.
 
-Covers: device, architecture, versions of the packages that training imports, variables that change how products
-are computed. Not covered: what merely makes it slower or faster (threads, processor model, how memory is handed out),
-which no comparison needs.
+Covers: device and hardware, architecture, versions of the packages that training imports, variables that change how
+products are computed. Not covered: what merely makes it slower or faster (clock rates, how memory is handed out), which
+no comparison needs.
 """
 
 from __future__ import annotations
 
 import os
 import platform
-import shutil
-import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 
 from msgspec import UNSET
 
 from assay.core.errors import UsageError
 from assay.core.schemas import Environment
+from assay.runtime import accelerators, device_places, hardware
+from assay.runtime.accelerators import Accelerator
+from assay.runtime.device_places import Devices, Place
 
 #: they make the numbers of every task
 ALWAYS = ("numpy", "torch")
@@ -40,32 +41,35 @@ HARMLESS = ("ALLOC", "MEMORY", "LOG", "VERBOSE", "VERSION", "BUILD", "HOME", "PA
 OURS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "MKL_CBWR": "AUTO,STRICT"}
 
 
-def find(device: str, packages: Iterable[str], library: str = "") -> Environment:
-    """Today's environment. `device` as in params.yaml; `packages` are top-level import names; `library` is the
-    fingerprint of Assay's sources that train."""
+def find(device: str, packages: Iterable[str], library: str = "", devices: Devices | None = None) -> Environment:
+    """Today's environment. `device` and `devices` as in params.yaml; `packages` are top-level import names; `library`
+    is the fingerprint of Assay's sources that train. Raises UsageError for devices that are not there or not alike."""
     found = versions({*ALWAYS, *packages})
     if "torch" not in found:
         raise UsageError("torch is not installed", hint="pip install torch")
-    return Environment(
-        device=_device(device, found["torch"]),
-        machine=platform.machine(),
-        system=platform.system(),
-        packages=found,
-        library=library,
-        variables=variables(os.environ) or UNSET,
-    )
+    gpu = _chosen(device, [] if found["torch"].endswith("+cpu") else accelerators.visible(), devices)
+    return _environment(gpu, devices, found, library)
 
 
-def of_script(device: str, python: str, packages: Mapping[str, str]) -> Environment:
+def of_script(device: str, python: str, packages: Mapping[str, str], devices: Devices | None = None) -> Environment:
     """The environment of a script's own interpreter, which has these packages; `python` is "" where it starts none."""
     found = {**({"python": python} if python else {}), **packages}
-    here = "cpu" if device == "cpu" else next(iter([] if _on_cpu(packages) else _accelerators()), "cpu")
+    gpus = [] if device == "cpu" or _on_cpu(packages) else accelerators.visible()
+    number = device if device.startswith("cuda:") and int(device.partition(":")[2]) < len(gpus) else "auto"
+    return _environment(_chosen(number, gpus, devices), devices, found, "")
+
+
+def _environment(
+    gpu: Accelerator | None, devices: Devices | None, packages: dict[str, str], library: str
+) -> Environment:
     return Environment(
-        device=here,
+        device=gpu.name if gpu else "cpu",
         machine=platform.machine(),
         system=platform.system(),
-        packages=found,
+        packages=packages,
+        library=library,
         variables=variables(os.environ) or UNSET,
+        hardware=hardware.of_gpu(gpu.mig) if gpu else hardware.of_cpu(pinned=devices is not None),
     )
 
 
@@ -106,31 +110,29 @@ def _version(name: str) -> str | None:
     return None
 
 
-def _device(asked: str, torch: str) -> str:
-    if asked == "cpu":
-        return "cpu"
-    names = [] if torch.endswith("+cpu") else _accelerators()
+def _chosen(asked: str, gpus: Sequence[Accelerator], devices: Devices | None) -> Accelerator | None:
+    """The GPU, or the first of several that are alike; None for the CPU."""
     number = int(asked.partition(":")[2] or 0)
-    if number < len(names):
-        return names[number]
-    if asked == "auto":
-        return "cpu"
-    found = f"{len(names)} CUDA devices" if names else "no CUDA device"
-    raise UsageError(f"machine.device is {asked!r}, but there is {found} here", allowed="auto, cpu")
+    if asked != "auto" and asked != "cpu" and number >= len(gpus):
+        found = f"{len(gpus)} CUDA devices" if gpus else "no CUDA device"
+        raise UsageError(f"machine.device is {asked!r}, but there is {found} here", allowed="auto, cpu")
+    gpus = [] if asked == "cpu" else gpus
+    if devices is not None:
+        device_places.refuse_one(asked, devices)
+        chosen = device_places.find(devices, [one.uuid for one in gpus])
+        gpus = [gpus[place.number] for place in chosen] if gpus else []
+        _refuse_unlike(chosen, gpus)
+    return gpus[number] if gpus else None
 
 
-def _accelerators() -> list[str]:
-    """Names of the visible CUDA devices, in CUDA's order."""
-    tool = shutil.which("nvidia-smi")
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if tool is None or visible in ("", "-1"):
-        return []
-    command = [tool, "--query-gpu=index,uuid,name", "--format=csv,noheader"]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
-    if done.returncode:
-        return []
-    rows = [[cell.strip() for cell in line.split(",", 2)] for line in done.stdout.splitlines() if line.count(",") >= 2]
-    if visible is None:
-        return [name for _, _, name in rows]
-    wanted = [item.strip() for item in visible.split(",")]
-    return [name for item in wanted for index, uuid, name in rows if item and (item == index or uuid.startswith(item))]
+def _refuse_unlike(places: Sequence[Place], gpus: Sequence[Accelerator]) -> None:
+    kinds: dict[str, list[int]] = {}
+    for place, gpu in zip(places, gpus, strict=False):  # none where places are cores
+        kinds.setdefault(gpu.hardware, []).append(place.number)
+    if len(kinds) > 1:
+        told = "; ".join(f"{numbers} {name}" for name, numbers in kinds.items())
+        raise UsageError(
+            f"machine.devices are of {len(kinds)} kinds: {told}",
+            allowed="devices of one kind, as a difference between machines would look like one between strategies",
+            hint=f"set machine.devices: {max(kinds.values(), key=len)} in params.yaml",
+        )

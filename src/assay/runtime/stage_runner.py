@@ -48,7 +48,11 @@ STAGES = {
     "show_examples": "assay.stages.show_examples",
     "debugging_ladder": "assay.stages.debugging_ladder",
     "record_net": "assay.stages.record_net",
+    "plan_requests": "assay.stages.plan_requests",
+    "answer_request": "assay.stages.answer_request",
+    "serve_requests": "assay.stages.serve_requests",
     "measure_settings": "assay.stages.measure_settings",
+    "replicate_rank": "assay.stages.replicate_rank",
 }
 
 

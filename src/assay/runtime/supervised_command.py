@@ -39,6 +39,7 @@ class CommandLine:
     folder: Path
     environment: Mapping[str, str]
     log: Path
+    core: int | None = None  # that it is pinned to
 
 
 class SupervisedCommand:
@@ -48,6 +49,7 @@ class SupervisedCommand:
         reading, writing = os.pipe()
         command.log.parent.mkdir(parents=True, exist_ok=True)
         line = [sys.executable, "-I", "-S", str(_SUPERVISOR), str(writing), command.line]
+        line += [] if command.core is None else [str(command.core)]
         try:
             self._process = subprocess.Popen(
                 line,

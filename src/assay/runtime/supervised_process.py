@@ -15,7 +15,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
+from weakref import WeakSet
 
 from assay.runtime import parent_watch, redacted_log, standard_streams, supervisor
 from assay.runtime.supervised_command import KILLED
@@ -41,6 +42,10 @@ class _Ends(NamedTuple):
     life: Connection
 
 
+#: those that are not stopped yet
+_beside: WeakSet[SupervisedProcess] = WeakSet()
+
+
 class SupervisedProcess:
     """`entry`, as `module:function`, called with (payload, connection to send to) in a process of its own.
 
@@ -53,7 +58,10 @@ class SupervisedProcess:
             context.Pipe(duplex=False) for _ in range(3)
         )
         life, self._life = context.Pipe(duplex=False)
-        ends, ours = _Ends(messages, output, report, life), self._ours if fork else ()
+        # a copy has the ends of processes beside it, too: these would not hear that theirs were closed
+        others = [pipe for one in _beside for pipe in one._ours if not pipe.closed] if fork else []
+        ends, ours = _Ends(messages, output, report, life), (*self._ours, *others) if fork else ()
+        _beside.add(self)
         self._process = context.Process(target=_keep, args=(entry, payload, ends, ours))
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
@@ -67,6 +75,8 @@ class SupervisedProcess:
             for one in ends:
                 one.close()
         self._reported: ProcessEnd | None = None
+        self._lines = _Lines()
+        self._open = [self._messages, self._output, self._report]
 
     @property
     def end(self) -> ProcessEnd:
@@ -79,19 +89,34 @@ class SupervisedProcess:
 
     def events(self) -> Iterator[Any]:
         """What it sends, and a `str` for each line that it prints, as they come; `end` says how it ended afterwards."""
-        lines = _Lines()
-        open_pipes = [self._messages, self._output, self._report]
-        while open_pipes:
-            # once nobody watches the process has ended: what it left at work may hold the other pipes open for long
-            ready = wait(open_pipes, None if self._report in open_pipes else 0)
-            if not ready:
-                break
-            for pipe in [one for one in open_pipes if one in ready]:
-                try:
-                    yield from self._heard(pipe, lines)
-                except (EOFError, OSError):
-                    open_pipes.remove(pipe)
-        yield from lines.rest()
+        while not self.over:
+            wait(self.pipes)
+            yield from self.heard()
+        yield from self.last()
+
+    @property
+    def pipes(self) -> list[Connection]:
+        """Where something comes from it: to wait for several processes at once."""
+        return [*self._open]
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended. What it left at work may hold its other pipes open for long."""
+        return self._report not in self._open
+
+    def heard(self) -> Iterator[Any]:
+        """The events that are there by now, of each pipe one at most."""
+        for pipe in wait(self._open, 0):
+            try:
+                yield from self._heard(cast(Connection, pipe), self._lines)
+            except (EOFError, OSError):
+                self._open.remove(cast(Connection, pipe))
+
+    def last(self) -> Iterator[Any]:
+        """What is left to hear of a process that is over."""
+        while wait(self._open, 0):
+            yield from self.heard()
+        yield from self._lines.rest()
 
     def _heard(self, pipe: Connection, lines: _Lines) -> Iterator[Any]:
         if pipe is self._output:
@@ -103,6 +128,7 @@ class SupervisedProcess:
 
     def stop(self) -> None:
         """End it, and all that it started, wherever it stands."""
+        _beside.discard(self)
         self._life.close()
         if self._process.pid is not None:
             self._process.join()

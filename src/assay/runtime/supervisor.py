@@ -2,8 +2,8 @@
 
 Started by its path in an interpreter of its own (`runtime.supervised_command`), and so without any import of Assay.
 Ends the command, with all that it started, as soon as standard input is closed: whoever started this process may be
-killed at any moment. Its arguments: the descriptor to report to, and the command line. `supervise` does the same for a
-process that was forked (`runtime.supervised_process`).
+killed at any moment. Its arguments: the descriptor to report to, the command line, and a core to pin it to, if any.
+`supervise` does the same for a process that was forked (`runtime.supervised_process`).
 """
 
 from __future__ import annotations
@@ -173,4 +173,6 @@ def _name(pid: int) -> str:
 
 
 if __name__ == "__main__":
+    if sys.argv[3:] and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {int(sys.argv[3])})
     main(int(sys.argv[1]), sys.argv[2])

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import msgspec
@@ -27,6 +28,7 @@ from assay.core.task_section import TaskSection
 from assay.replicates import replicate_seeds
 from assay.replicates.replicate_cache import Names
 from assay.runtime import cache_dirs, files, import_closure, parent_watch, script_source
+from assay.runtime.device_places import Place
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.source_roots import SEAL
 from assay.script import tree_copy
@@ -68,6 +70,7 @@ class ScriptArm:
     outputs: ScriptOutputs
     code: str = ""  # that the tree must have, "" where it is ours and does not change
     cache: CachePaths | None = None  # None: that of the project
+    places: Sequence[Place] = ()  # of machine.devices: one run on each at a time
 
     @property
     def store(self) -> CachePaths:
@@ -168,13 +171,16 @@ class _ScriptReplicates:
         )
         self._runs: set[ScriptRun] = set()
         self._guard = threading.Lock()
+        self._free: SimpleQueue[Place] = SimpleQueue()
+        for place in asked.places:
+            self._free.put(place)
         self._ended = False
         self._done = 0
         self._began = self._said = time.monotonic()
 
     def all(self) -> list[ScriptReplicate]:
         """Every replicate, in the order of numbers; nothing is at work when this returns or raises."""
-        with ThreadPoolExecutor(self.asked.params.task.parallel) as pool:
+        with ThreadPoolExecutor(len(self.asked.places) or self.asked.params.task.parallel) as pool:
             waiting = [pool.submit(self._one, number) for number in self.asked.numbers]
             try:
                 wait(waiting, return_when=FIRST_EXCEPTION)
@@ -204,10 +210,11 @@ class _ScriptReplicates:
     def _run(self, number: int) -> ScriptReplicate:
         asked = self.asked
         seed = replicate_seeds.display(asked.seed, asked.draw.purpose, number)
-        run = ScriptRun(self.setup, number, seed, self.workshop.folder / f"run-{number}")
+        place = self._free.get() if asked.places else None
+        run = ScriptRun(self.setup, number, seed, self.workshop.folder / f"run-{number}", place)
         with self._guard:
             if self._ended:
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt  # nobody waits for its place any more
             self._runs.add(run)
         try:
             found = run.result()
@@ -216,6 +223,8 @@ class _ScriptReplicates:
         finally:
             with self._guard:
                 self._runs.discard(run)
+            if place is not None:
+                self._free.put(place)
             shutil.rmtree(run.folder / "tree", ignore_errors=True)
             shutil.rmtree(run.folder / "out", ignore_errors=True)
 

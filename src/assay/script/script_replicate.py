@@ -23,7 +23,8 @@ from assay.core import script_command
 from assay.core.errors import UsageError
 from assay.core.schemas import Divergence, Replicate
 from assay.core.task_section import TaskSection
-from assay.runtime import redacted_log, script_environment
+from assay.runtime import accelerators, redacted_log, script_environment
+from assay.runtime.device_places import Place
 from assay.runtime.supervised_command import CommandEnd, CommandLine, SupervisedCommand
 from assay.script import input_files, interpreter, reported_result, tree_copy
 from assay.script.input_files import InputFile
@@ -53,8 +54,8 @@ class ScriptSetup:
 class ScriptRun:
     """One replicate at work, in a folder of its own. `stop` from any thread."""
 
-    def __init__(self, setup: ScriptSetup, number: int, seed: int, folder: Path) -> None:
-        self.setup, self.number, self.seed, self.folder = setup, number, seed, folder
+    def __init__(self, setup: ScriptSetup, number: int, seed: int, folder: Path, place: Place | None = None) -> None:
+        self.setup, self.number, self.seed, self.folder, self.place = setup, number, seed, folder, place
         self.who = f"{setup.arm} replicate {number} (seed {seed})"
         self.log = setup.logs / f"{number}.log"
         self._command: SupervisedCommand | None = None
@@ -109,9 +110,14 @@ class ScriptRun:
         values = {**self.setup.values, script_command.SEED: self.seed, script_command.OUT: str(out)}
         line = script_command.fill(self.setup.task.command, values)
         variables = script_environment.variables([tree.top / folder for folder in self.setup.python_path])
+        place, core = self.place, None
+        if place is not None and place.visible:
+            variables = {**variables, accelerators.VISIBLE: place.visible}
+        elif place is not None:
+            core = place.number
         if self._stopped:
             raise KeyboardInterrupt
-        self._command = SupervisedCommand(CommandLine(line, tree.project, variables, self.log))
+        self._command = SupervisedCommand(CommandLine(line, tree.project, variables, self.log, core))
         if self._stopped:
             self._command.stop()
         limit = self.setup.task.timeout

@@ -12,13 +12,14 @@ from pathlib import Path
 from assay.baseline import accepted_strategy
 from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
 from assay.core import params_yaml, schemas
-from assay.core.errors import ProvenanceError
+from assay.core.errors import ProvenanceError, UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Draw, ScriptInputs
 from assay.core.task_section import TaskSection
 from assay.replicates.measure_request import today
-from assay.runtime import files, script_source
+from assay.runtime import accelerators, device_places, files, script_source
+from assay.runtime.device_places import Place
 from assay.runtime.dvc_yaml import Run
 from assay.runtime.stage_setup import StageContext
 from assay.script import input_files
@@ -91,6 +92,7 @@ def candidate(ctx: StageContext, draw: Draw, out: ScriptOutputs, seed: int, coun
         count=count,
         outputs=out,
         code=code_of(root, task),
+        places=_places(ctx),
     )
 
 
@@ -114,7 +116,22 @@ def baseline(
         draw=draw,
         count=count,
         outputs=out,
+        places=_places(ctx),
     )
+
+
+def _places(ctx: StageContext) -> list[Place]:
+    """Where runs are at work at the same time; none where `machine.devices` is not set."""
+    machine, parallel = ctx.params.machine, ctx.params.task.parallel
+    if machine.devices is None:
+        return []
+    if parallel > 1:
+        raise UsageError(
+            f"task.parallel is {parallel}, and machine.devices says how many run at a time",
+            hint="remove one of them in params.yaml",
+        )
+    gpus = [] if today(ctx).device == "cpu" else [one.uuid for one in accelerators.visible()]
+    return device_places.find(machine.devices, gpus)
 
 
 def incomparable(run: Run, named: AcceptedStrategy, params: Params) -> str:

@@ -26,7 +26,7 @@ from assay.core.paths import IN_PROJECT, PARAMS, ProjectPaths
 from assay.data import storage
 from assay.data.storage import Examples
 from assay.replicates import safetensors_check
-from assay.runtime import dvc_yaml, files, import_closure, npy_files, task_source
+from assay.runtime import dvc_yaml, example_ids, files, import_closure, npy_files, task_source
 from assay.runtime.source_roots import LIBRARY_TREE, project
 from assay.serving import fitted_inputs, predict, raw_examples
 from assay.serving.predict import Predictor, Sources
@@ -223,7 +223,7 @@ def _prove(kept: StoredStrategy, folder: Path, evaluated: Examples) -> float:
         predictor = Predictor(folder)
         made = _measured(predictor, evaluated, kept.params)
     stored = npy_files.read(kept.fetched.predictions("candidate") / "predictions.npy")
-    ids = npy_files.read(kept.fetched.predictions("candidate") / "ids.npy")
+    ids = example_ids.read(kept.fetched.predictions("candidate") / "ids.npy")
     if not np.array_equal(ids, evaluated.ids):
         raise UsageError(f"the stored predictions of {kept.strategy} are for other examples than its validation part")
     rows = [number % SPAN for number in predictor.replicates]  # draws begin at multiples of it

@@ -27,7 +27,7 @@ from assay.core.schemas import Arm, Draw, Measurement
 from assay.data import storage
 from assay.replicates import measure_request, printed_lines
 from assay.replicates.measure_request import ALONE, RAN, request, today, training_code
-from assay.runtime import files, library_fingerprint, npy_files, parent_watch, progress_line
+from assay.runtime import example_ids, files, library_fingerprint, parent_watch, progress_line
 from assay.runtime.stage_setup import StageContext, start
 from assay.stages import script_baseline
 
@@ -173,7 +173,7 @@ class Asked:
     def _check_rows(self) -> None:
         if self.request.draws is not UNSET:  # each replicate its own, which `evaluate` holds against the candidate's
             return
-        predicted = npy_files.read(Path(self.request.predictions) / "ids.npy")
+        predicted = example_ids.read(Path(self.request.predictions) / "ids.npy")
         expected, _ = storage.read(Path(self.request.evaluate), ["ids"])
         if not np.array_equal(predicted, expected.ids):
             raise UsageError(f"baseline {self.named.name} predicted other examples than it was asked for")

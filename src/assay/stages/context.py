@@ -65,7 +65,7 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     outside = packages(root, code["train"])
     repository_checks.check(ctx)
     training = stage_fingerprint.library_of(root, library_fingerprint.TRAINING, task, library)
-    found = environment.find(ctx.params.machine.device, outside, training)
+    found = environment.find(ctx.params.machine.device, outside, training, ctx.params.machine.devices)
     baseline = accepted_strategy.resolve(ctx.run, ctx.params.baseline)
     metric = metric_definition.baseline_metric(
         root, ctx.run.home, baseline.name, baseline.commit, ctx.params.metric.name
@@ -109,6 +109,12 @@ def check_task(ctx: StageContext) -> None:
         raise UsageError(
             f"params.yaml: vary is {variation.in_words(given.vary)}, and fit() has one seed for all that it draws",
             hint="remove vary in params.yaml, or write model() and loss() in place of fit()",
+        )
+    if "fit" not in learning.names and (count := given.train.processes_per_replicate) > 1:
+        raise UsageError(
+            f"params.yaml: train.processes_per_replicate is {count}, and the task has no fit()",
+            allowed="1 without a loop of its own",
+            hint="write fit(), or remove train.processes_per_replicate in params.yaml",
         )
     task_source.check_options(data, "prepare", given.data, "data")
     task_source.check_options(learning, "model", given.model, "model")

@@ -40,8 +40,8 @@ def settle(ctx: StageContext) -> None:
     tracked_code_check.check_known(root, sorted(code["train"].files))
     metric_input_files.check_known(root, task.name)
     repository_checks.check(ctx)
-    asked = ask_interpreter(ctx)
-    found = environment.of_script(ctx.params.machine.device, asked.python, asked.packages)
+    asked, machine = ask_interpreter(ctx), ctx.params.machine
+    found = environment.of_script(machine.device, asked.python, asked.packages, machine.devices)
     baseline = accepted_strategy.resolve(ctx.run, ctx.params.baseline)
     metric = metric_definition.baseline_metric(
         root, ctx.run.home, baseline.name, baseline.commit, ctx.params.metric.name

@@ -89,6 +89,24 @@ def way(plan: TrainingPlan, group: Sequence[int], wanted: str, store: ReplicateC
     return Way(made.chunk, made.workers)
 
 
+def together(plan: TrainingPlan, lanes: Sequence[int], wanted: str, store: ReplicateCache) -> bool:
+    """Whether a fixed group of `lanes` trains fused, where groups go to devices: the same whatever their number."""
+    if len(lanes) == 1 or wanted in ("sequential", "processes"):
+        return False
+    if isinstance(plan.train.inputs, CollatedInputs):
+        return way(plan, lanes, wanted, store).chunk > 1
+    key = ("devices", wanted, len(lanes), plan.device.type)
+    made = store.decided(Decision, *key)
+    if made is None:
+        with random_streams.untouched():
+            made = _decide(_uncompiled(plan), lanes, {}, timed=wanted == "auto")
+            memory_estimate.release()
+        store.decide(made, *key)
+    if made.reason:
+        store.notes.append(Note(f"trained one after another, not fused: {made.reason}"))
+    return made.chunk > 1
+
+
 def _processes(plan: TrainingPlan, group: Sequence[int], notes: list[Note]) -> Way:
     if plan.device.type != "cpu" or parent_watch.processors() == 1:
         notes.append(Note("trained one after another, not in processes: there is one processor"))

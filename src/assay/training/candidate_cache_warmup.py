@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import torch
+from msgspec import UNSET
 
 from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest
@@ -42,7 +43,8 @@ def train(
     """
     ready = prepare(request, root, params, sample)
     watch.ready()
-    if ready.task.fit is not None or request.execution != "auto" or ready.device.type != "cpu":
+    alone = request.execution == "auto" and request.devices is UNSET and ready.device.type == "cpu"
+    if ready.task.fit is not None or not alone:
         return
     request = msgspec.structs.replace(request, curves=str(scratch / "curves.csv"), log=str(scratch / "log"))
     progress = assemble_measurement.watched(request, params)

@@ -55,6 +55,8 @@ class LoopRun:
     tell: Callable[[Point], None] = lambda _point: None
     note: Callable[[Note], None] = lambda _note: None
     recording: Recording | None = None
+    rank: int = 0  # among the processes that train this replicate together
+    world_size: int = 1
 
     @property
     def given(self) -> dict[str, Any]:
@@ -103,6 +105,13 @@ def fit(run: LoopRun) -> Outcome:
     return outcome
 
 
+def assist(run: LoopRun) -> None:
+    """Train beside the process of rank 0: what fit() returns here, and what it logs, is not looked at."""
+    parts = loop_data.parts(run.task, run.params, run.train, run.evaluated, run.cache)
+    _seed(run)
+    _called(run, _data(run, parts), run.streams.display, LoopLog(run.tell, run.remark))
+
+
 def _seed(run: LoopRun) -> None:
     """Seed the global generators, those of accelerators included, which the loop may start later."""
     random_streams.seed_globals(run.streams.display)
@@ -133,6 +142,8 @@ def _data(run: LoopRun, parts: LoopParts) -> LoopData:
         classes=run.train.classes,
         outputs=batches.outputs(run.train),
         shape=parts.shape,
+        rank=run.rank,
+        world_size=run.world_size,
         _held=parts.holdout,
         _place=run.device,
     )

@@ -17,10 +17,13 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
+from msgspec import UNSET, UnsetType
 from torch import Tensor, nn
 
 from assay.core.errors import UsageError
 from assay.core.schemas import Note
+from assay.runtime import accelerators, device_places, fork_safety
+from assay.runtime.device_places import Devices, Place
 
 # cuBLAS reads it once, when CUDA starts; without it matrix products are not reproducible.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -41,6 +44,49 @@ def choose(name: str) -> torch.device:
     if index >= torch.cuda.device_count():
         raise UsageError(f"machine.device is {name!r}", allowed=f"cuda:0 to cuda:{torch.cuda.device_count() - 1}")
     return torch.device("cuda", index)
+
+
+def places(name: str, devices: Devices | UnsetType) -> list[Place]:
+    """Where replicates train at the same time, a process each; none where `machine.devices` is not set.
+
+    The driver is not started, so that this process can still be copied.
+    """
+    if devices is UNSET:
+        return []
+    device_places.refuse_one(name, devices)
+    with fork_safety.without_driver():
+        count = torch.cuda.device_count() if name != "cpu" and torch.cuda.is_available() else 0
+    if name == "cuda" and not count:
+        choose(name)  # says so
+    words = [one.uuid for one in accelerators.visible()] if count else []
+    return device_places.find(devices, words or [str(number) for number in range(count)])
+
+
+def team(name: str, count: int) -> str:
+    """The kind of device that `count` processes of one replicate get each: `cuda` or `cpu`.
+
+    Raises UsageError for fewer GPUs than processes.
+    """
+    with fork_safety.without_driver():
+        gpus = torch.cuda.device_count() if name != "cpu" and torch.cuda.is_available() else 0
+    if not gpus:
+        return "cpu"
+    if gpus < count:
+        raise UsageError(
+            f"train.processes_per_replicate is {count}, and there are {gpus} GPUs",
+            allowed=f"up to {gpus}",
+            hint="lower it, or set machine.device: cpu in params.yaml",
+        )
+    return "cuda"
+
+
+def first(name: str, devices: Devices | UnsetType) -> torch.device:
+    """The device of this process: that of `name`, or the first of `machine.devices`."""
+    found = choose(name)
+    if devices is UNSET or found.type == "cpu":
+        return found
+    number = places(name, devices)[0].number
+    return torch.device("cuda", number) if number < torch.cuda.device_count() else found
 
 
 def cast(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from assay.core import params_yaml as parameters
 from assay.core.json_encoding import json_form
@@ -41,8 +42,11 @@ def ahead(
 
     `late` tells modules imported meanwhile that nobody had seen; `before` is given each group that is about to train;
     `recorder` is the module that takes down what the first network of each is given and says.
+    Where `machine.devices` is set nothing is trained ahead: each run spreads its own replicates over them.
     Raises UsageError for what the task, the parameters or the data get wrong.
     """
+    if request.devices is not UNSET:
+        return 0
     content = dvc_yaml.parameters(root)
     families: dict[bytes, list[Params]] = {}
     for change in changes:

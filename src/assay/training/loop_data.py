@@ -125,6 +125,9 @@ class LoopData:
     classes: tuple[str, ...] | None
     outputs: Any
     shape: Any
+    #: of the processes that train this replicate together (`train.processes_per_replicate`), from 0
+    rank: int = 0
+    world_size: int = 1
     _held: LoopExamples | None = None
     _place: str = field(default="cpu", repr=False)
 

@@ -7,6 +7,7 @@ cache has (`training.missing_replicates`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from assay.replicates.printed_lines import PrintedLog
 from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.replicate_result import Outcome, Point
 from assay.replicates.training_progress import Progress
+from assay.runtime.device_places import Place
 from assay.training import custom_fit, loop_checkpoints, replicate_process
 from assay.training.loop_checkpoints import LoopCheckpoints
 from assay.training.random_streams import Streams
@@ -47,25 +49,11 @@ class LoopReplicates:
         if len(numbers) > 1 and self.request.execution != FOREGROUND:
             replicate_process.warm_up()
         for place, number in enumerate(numbers):
-            found = self._train(number, *(("", "") if place else (watch, recorder)))
-            if found:
-                seen(found)
-
-    def _train(self, number: int, watch: str, recorder: str) -> list[dict[str, Any]]:
-        """Train one; once it is kept its checkpoints have done their work."""
-        with loop_checkpoints.checkpoints(self.request.cache, self.store.names, number) as kept:
-            heard = _Heard(self, number, kept, self.request.logs)
-            if kept.resumes:
-                self.progress.say(f"replicate {number} resumes from what an interrupted run left in data.checkpoints")
-            root = self.ready.task.root
-            job = ReplicateJob(self.request, self.params, root, number, kept.folder, watch=watch, recorder=recorder)
-            answer = self._answer(job, heard)
-            assert answer.outcome is not None
-            self.store.remember(heard.printed.close(), "printed", number)
-            self.progress.finished(replace(answer.outcome, curve=heard.curve))
-            if not any(note.kind == "uncached" for note in self.store.notes):
-                kept.clear()
-        return answer.watched
+            with LoopAttempt(self, number, (), *(("", "") if place else (watch, recorder))) as attempt:
+                answer = self._answer(attempt.job, attempt.heard)
+                attempt.keep(answer)
+            if answer.watched:
+                seen(answer.watched)
 
     def can_predict(self, outcome: Outcome) -> bool:
         """Whether the task's load() can predict new examples by the weights of `outcome`."""
@@ -84,11 +72,53 @@ class LoopReplicates:
     def _answer(self, job: ReplicateJob, heard: _Heard) -> ReplicateAnswer:
         here = self.request.execution == FOREGROUND
         answer = (replicate_process.done_here if here else replicate_process.run)(job, self.ready, heard)
+        self.told(heard, answer)
+        return answer
+
+    def told(self, heard: _Heard, answer: ReplicateAnswer) -> None:
+        """Take what a finished replicate says of memory and of kernels."""
         heard.close()
         self.peak_memory = max(self.peak_memory, answer.peak_memory)
         known = self.store.nondeterministic
         known += [name for name in answer.nondeterministic if name not in known]
-        return answer
+
+
+class LoopAttempt:
+    """One replicate on its way: its checkpoints, its job, and what it tells; a context that ends with the attempt."""
+
+    def __init__(self, group: LoopReplicates, number: int, places: Sequence[Place], watch: str, recorder: str) -> None:
+        self.group, self.number = group, number
+        self._ended = ExitStack()
+        kept = loop_checkpoints.checkpoints(group.request.cache, group.store.names, number)
+        self._kept = self._ended.enter_context(kept)
+        self.heard = _Heard(group, number, self._kept, group.request.logs)
+        if self._kept.resumes:
+            group.progress.say(f"replicate {number} resumes from what an interrupted run left in data.checkpoints")
+        self.job = ReplicateJob(
+            group.request,
+            group.params,
+            group.ready.task.root,
+            number,
+            self._kept.folder,
+            watch=watch,
+            recorder=recorder,
+            places=tuple((one.number, one.visible) for one in places),
+        )
+
+    def __enter__(self) -> LoopAttempt:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._ended.__exit__(*error)
+
+    def keep(self, answer: ReplicateAnswer) -> None:
+        """Hand the trained replicate on; once it is kept its checkpoints have done their work."""
+        group = self.group
+        assert answer.outcome is not None
+        group.store.remember(self.heard.printed.close(), "printed", self.number)
+        group.progress.finished(replace(answer.outcome, curve=self.heard.curve))
+        if not any(note.kind == "uncached" for note in group.store.notes):
+            self._kept.clear()
 
 
 class _Heard:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,15 +18,22 @@ from msgspec import UNSET
 
 from assay.core.params_yaml import Params
 from assay.core.schemas import FOREGROUND, PREDICTIONS, Divergence, MeasureRequest
-from assay.data import holdout_split
 from assay.replicates.assemble_measurement import ignored
 from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.replicates.training_progress import Progress
-from assay.training import batches, configured_task, device, model_init, run_replicates, soft_targets, training_loop
-from assay.training.checkpoint import Checkpoints
-from assay.training.example_inputs import DecodeCache
+from assay.runtime.device_places import Place
+from assay.training import (
+    configured_task,
+    device,
+    loop_devices,
+    model_init,
+    request_plan,
+    run_replicates,
+    training_loop,
+)
+from assay.training.device_processes import WorkOrder
 from assay.training.loop_replicates import LoopReplicates
 from assay.training.replicate_process import ReadyJob
 from assay.training.task_interface import Task
@@ -124,10 +130,24 @@ class RequestRun:
             asked = self.request.execution
             execution = "sequential" if asked == FOREGROUND else asked
             plan = replace(self.plan, recording=self.recording(numbers))
+            if self.places:
+                order = WorkOrder(self.request, self.settings, self.task.root, self.store.names, plan.recording)
+                run_replicates.over_places(order, plan, numbers, self.places, self.progress, self.store)
+                return
             run_replicates.run(plan, self.request.replicates, numbers, execution, self.progress, self.store)
             return
         recording = self.recording(numbers)
-        self.loop.train(numbers, self.loop_watch(), self.loop_seen, recording.module if recording else "")
+        watched = self.loop_watch(), self.loop_seen, recording.module if recording else ""
+        if self.places:
+            loop_devices.train(self.loop, numbers, self.places, *watched)
+        else:
+            self.loop.train(numbers, *watched)
+
+    @cached_property
+    def places(self) -> list[Place]:
+        """Where replicates train at the same time; none where they train in this process."""
+        request = self.request
+        return [] if request.execution == FOREGROUND else device.places(request.device, request.devices)
 
     def _train_each(self, numbers: Sequence[int]) -> None:
         """One replicate after another, each on examples of its own."""
@@ -195,29 +215,6 @@ class RequestRun:
 
     @cached_property
     def plan(self) -> TrainingPlan:
-        dtype = device.DTYPES[self.settings.train.precision]
-        cache = DecodeCache(Path(self.request.cache), self.request.environment) if self.request.cache else None
-        parts = [self.train, self.evaluated]
-        if (share := self.settings.train.holdout) is not UNSET:
-            held = holdout_split.held_out(self.train, share, self.settings.split)
-            parts = [self.train.take(~held), self.evaluated, self.train.take(held)]
-        soft = soft_targets.read(self.task.root, self.settings.train, parts[0], dtype)
-        train, evaluate, *held_out = [one.to(self.device) for one in batches.of_parts(self.task, parts, dtype, cache)]
-        return TrainingPlan(
-            task=self.task,
-            params=self.settings,
-            device=self.device,
-            seed=self.request.seed,
-            purpose=self.request.purpose,
-            train=train,
-            evaluate=evaluate,
-            classes=None if self.evaluated.classes is None else len(self.evaluated.classes),
-            outputs=batches.outputs(self.train),
-            soft=None if soft is None else soft.to(train.targets.device),
-            holdout=held_out[0] if held_out else None,
-            checkpoints=self._checkpoints(),
+        return request_plan.of(
+            self.request, self.settings, self.task, self.device, self.train, self.evaluated, self.store.names
         )
-
-    def _checkpoints(self) -> Checkpoints | None:
-        folder = Path(self.request.cache) / "checkpoints"
-        return Checkpoints(folder, self.store.names) if self.request.cache else None

@@ -8,12 +8,15 @@ Covers: what goes there, what comes back, how an end without an answer is told. 
 from __future__ import annotations
 
 import bdb
+import os
 import signal
+import sys
 import traceback
-from collections.abc import Callable
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 
@@ -23,13 +26,23 @@ from assay.core.schemas import MeasureRequest, Note
 from assay.data.storage import Examples
 from assay.replicates import train_and_eval_examples
 from assay.replicates.replicate_result import Outcome, Point
-from assay.runtime import fork_safety, parent_watch, progress_line, task_source, tracked_code_check
+from assay.runtime import (
+    device_places,
+    fork_safety,
+    parent_watch,
+    progress_line,
+    sys_path,
+    task_source,
+    tracked_code_check,
+)
+from assay.runtime.device_places import Place
 from assay.runtime.supervised_process import ProcessEnd, SupervisedProcess
-from assay.training import configured_task, custom_fit, device, loop_watch, task_interface
+from assay.training import configured_task, custom_fit, device, loop_watch, task_interface, torchrun
 from assay.training.custom_fit import LoopRun
 from assay.training.example_inputs import DecodeCache
 from assay.training.random_streams import Streams
 from assay.training.task_interface import Task
+from assay.training.torchrun import Rank, RankAnswer
 from assay.training.training_spec import Recording
 
 _BREAKPOINT = UsageError(
@@ -51,6 +64,17 @@ class ReplicateJob(NamedTuple):
     weights: bytes | None = None
     watch: str = ""  # module that watches the loop, by its name
     recorder: str = ""  # module that takes down what its network is given, by its name
+    places: tuple[tuple[int, str], ...] = ()  # of `machine.devices`, as their fields: one for each of its processes
+
+    @property
+    def team(self) -> list[Place]:
+        """The places that this replicate takes."""
+        return [Place(*one) for one in self.places]
+
+    @property
+    def processes(self) -> int:
+        """How many train it together; weights that are there predict in one."""
+        return 1 if self.weights is not None else self.params.train.processes_per_replicate
 
 
 class ReadyJob(NamedTuple):
@@ -78,38 +102,79 @@ def warm_up() -> None:
         torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])
 
 
-def run(job: ReplicateJob, ready: ReadyJob, tell: Callable[[Point | Note | str], None]) -> ReplicateAnswer:
-    """Do the job in a process of its own; `tell` hears points, notes, and lines that were printed.
+class RunningReplicate:
+    """A job at work in a process of its own; `tell` hears points, notes, and lines that are printed."""
 
-    Raises what went wrong there as it was said there, and a UsageError where the process ended without a word.
-    """
-    fork = fork_safety.can_fork(_OURS)
-    plain = tuple(job)  # of the core alone: a fresh process reads it before it forks, and must not have torch by then
-    process = SupervisedProcess(_ENTRY, (plain, ready if fork else None), fork=fork)
-    answer: ReplicateAnswer | None = None
-    failed: Exception | None = None
-    try:
-        for event in process.events():
+    def __init__(self, job: ReplicateJob, ready: ReadyJob, tell: Callable[[Point | Note | str], None]) -> None:
+        self.job, self._task, self._tell = job, ready.task, tell
+        fork = fork_safety.can_fork(_OURS)
+        plain = tuple(
+            job
+        )  # of the core alone: a fresh process reads it before it forks, and must not have torch by then
+        self._process = SupervisedProcess(_ENTRY, (plain, ready if fork else None), fork=fork)
+        self._answer: ReplicateAnswer | None = None
+        self._failed: Exception | None = None
+
+    @property
+    def pipes(self) -> list[Connection]:
+        """Where something comes from it."""
+        return self._process.pipes
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self._process.over
+
+    def hear(self) -> None:
+        """Take what is there by now."""
+        self._take(self._process.heard())
+
+    def answer(self) -> ReplicateAnswer:
+        """What became of it, once it has ended.
+
+        Raises what went wrong there as it was said there, and a UsageError where it ended without a word.
+        """
+        self._take(self._process.last())
+        self._process.stop()
+        if self._failed is not None:
+            raise self._failed
+        if self._answer is None:
+            raise _silent(self.job, self._task, self._process.end)
+        if left := self._process.end.left:
+            self._tell(Note(f"replicate {self.job.number} left {', '.join(left[:3])} at work, which was ended"))
+        tracked_code_check.met(self.job.root, self._answer.imported)
+        return self._answer
+
+    def stop(self) -> None:
+        """End it, wherever it stands."""
+        self._process.stop()
+
+    def _take(self, events: Iterable[Any]) -> None:
+        for event in events:
             if isinstance(event, ReplicateAnswer):
-                answer = event
+                self._answer = event
             elif isinstance(event, Exception):
-                failed = event
+                self._failed = event
             else:
-                tell(event)
+                self._tell(event)
+
+
+def run(job: ReplicateJob, ready: ReadyJob, tell: Callable[[Point | Note | str], None]) -> ReplicateAnswer:
+    """Do the job in a process of its own, and wait for it."""
+    running = RunningReplicate(job, ready, tell)
+    try:
+        while not running.over:
+            wait(running.pipes)
+            running.hear()
+        return running.answer()
     finally:
-        process.stop()
-    if failed is not None:
-        raise failed
-    if answer is None:
-        raise _silent(job, ready.task, process.end)
-    if process.end.left:
-        tell(Note(f"replicate {job.number} left {', '.join(process.end.left[:3])} at work, which was ended"))
-    tracked_code_check.met(job.root, answer.imported)
-    return answer
+        running.stop()
 
 
 def done_here(job: ReplicateJob, ready: ReadyJob, tell: Callable[[Point | Note | str], None]) -> ReplicateAnswer:
-    """Do the job in this process, where a debugger can stop it."""
+    """Do the job in this process, where a debugger can stop it; it is the only one, where several would share it."""
+    if job.processes > 1:
+        os.environ.update(torchrun.alone())
     return _answer(job, ready, tell)
 
 
@@ -118,8 +183,11 @@ def work(payload: Any, messages: Connection) -> None:
     plain, ready = payload
     job = ReplicateJob(*plain)
     try:
+        device_places.take(job.team)
         with task_source.said_by_task(job.root, job.params.task.name, "learning"):
-            messages.send(_answer(job, ready or _read(job), messages.send))
+            several = job.processes > 1
+            answer = _together(job, messages.send) if several else _answer(job, ready or _read(job), messages.send)
+            messages.send(answer)
     except AssayError as error:
         if error.__cause__ is not None:
             traceback.print_exception(error.__cause__)
@@ -129,13 +197,68 @@ def work(payload: Any, messages: Connection) -> None:
         messages.send(RuntimeError(task_interface.brief(error)))
 
 
+def _together(job: ReplicateJob, tell: Callable[[Any], None]) -> ReplicateAnswer:
+    """The job, done by several processes; what that of rank 0 answers. Raises what went wrong first in one of them."""
+    count, request = job.processes, job.request
+    found = device.team(request.device if not job.places else job.team[0].device, count)
+    answers = torchrun.run((tuple(job), found), count, _threads(count), tell)
+    for one in answers:
+        if isinstance(one.content, Exception):
+            raise one.content
+    first = next(one.content for one in answers if one.rank == 0)
+    imported = sorted({name for one in answers for name in one.content.imported})
+    return cast(ReplicateAnswer, first._replace(imported=imported))
+
+
+def _threads(count: int) -> dict[str, str]:
+    """Processes of one replicate share the processors; without it torchrun gives each one thread, and says so."""
+    each = max(1, parent_watch.processors() // count)
+    return {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": str(each)}
+
+
+def rank(address: str) -> None:
+    """One process of several, for `stages.replicate_rank`. Ends it: with exit code 1 where something went wrong."""
+    here = torchrun.joined(address)
+    plain, where = here.job
+    job = ReplicateJob(*plain)
+    os.chdir(job.root)
+    sys_path.activate(job.root)
+    if job.team and not job.team[0].visible:
+        device_places.take([job.team[here.rank]])
+    tell = here.messages.send if here.rank == 0 else _nobody
+    try:
+        with task_source.said_by_task(job.root, job.params.task.name, "learning"):
+            content: Any = _answer(job, _read(job), tell, here, where)
+    except AssayError as error:
+        if error.__cause__ is not None:
+            traceback.print_exception(error.__cause__)
+        content = type(error)(f"process {here.rank}: {error.problem}", allowed=error.allowed, hint=error.hint)
+    except Exception as error:
+        traceback.print_exc()
+        content = RuntimeError(task_interface.brief(error))
+    here.messages.send(RankAnswer(here.rank, content))
+    here.messages.close()
+    sys.stdout.flush()
+    os._exit(int(isinstance(content, Exception)))  # at once: a thread that was left running would be waited for
+
+
+def _nobody(_event: Any) -> None:
+    """What processes beside that of rank 0 say."""
+
+
 def _read(job: ReplicateJob) -> ReadyJob:
     sample = train_and_eval_examples.read(job.request, job.params)
     return ReadyJob(configured_task.load(job.params, job.root, sample.train), sample.train, sample.evaluated)
 
 
-def _answer(job: ReplicateJob, ready: ReadyJob, tell: Callable[[Any], None]) -> ReplicateAnswer:
+def _answer(
+    job: ReplicateJob, ready: ReadyJob, tell: Callable[[Any], None], here: Rank | None = None, where: str = ""
+) -> ReplicateAnswer:
+    """`here` and `where`: which of several processes this is, and its kind of device."""
     request, train = job.request, job.params.train
+    place = job.team[0] if job.team else None
+    number = here.rank if here else 0
+    named = f"{where}:{number}" if where == "cuda" else where
     run = LoopRun(
         task=ready.task,
         params=job.params,
@@ -143,23 +266,28 @@ def _answer(job: ReplicateJob, ready: ReadyJob, tell: Callable[[Any], None]) -> 
         evaluated=ready.evaluated,
         streams=Streams(request.seed, request.purpose, job.number),
         checkpoints=job.checkpoints,
-        device=request.device,
+        device=named or (request.device if place is None else place.device),
         cache=DecodeCache(Path(request.cache), request.environment) if request.cache else None,
         tell=tell,
         note=tell,
-        recording=Recording.of(job.recorder, job.number, ready.evaluated) if job.recorder else None,
+        recording=Recording.of(job.recorder, job.number, ready.evaluated) if job.recorder and not number else None,
+        rank=number,
+        world_size=here.world_size if here else 1,
     )
     with (
+        device.threads(1) if place is not None and not place.visible else nullcontext(),  # it has one core
         device.products(train.precision),
         device.determinism(train.deterministic) as nondeterministic,
-        loop_watch.watching(job.watch) as watched,
+        loop_watch.watching("" if number else job.watch) as watched,
     ):
-        outcome = custom_fit.fit(run) if job.weights is None else None
+        if number:
+            custom_fit.assist(run)
+        outcome = custom_fit.fit(run) if job.weights is None and not number else None
         predictions = None if job.weights is None else custom_fit.predict(run, job.weights)
     started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    place = torch.device("cuda" if started else "cpu")
+    used = torch.device("cuda" if started else "cpu")
     imported = tracked_code_check.imported(job.root)
-    return ReplicateAnswer(outcome, predictions, nondeterministic, imported, device.peak_memory(place), watched)
+    return ReplicateAnswer(outcome, predictions, nondeterministic, imported, device.peak_memory(used), watched)
 
 
 def _silent(job: ReplicateJob, task: Task, end: ProcessEnd) -> UsageError:

@@ -14,15 +14,18 @@ from assay.replicates.replicate_cache import ReplicateCache
 from assay.replicates.replicate_result import Outcome
 from assay.replicates.training_progress import Only, Watcher
 from assay.runtime import task_source
+from assay.runtime.device_places import Place
 from assay.training import (
     autotune_execution,
     device,
+    device_processes,
     memory_estimate,
     task_interface,
     thread_count,
     training_loop,
     worker_processes,
 )
+from assay.training.device_processes import WorkOrder
 from assay.training.training_spec import TrainingPlan
 from assay.training.vmap import equivalence_check
 from assay.training.vmap.vmap_engine import NotFusable
@@ -51,6 +54,27 @@ def run(
                 found = worker_processes.run(plan, shares, way.chunk, progress, store.notes, part)
             else:
                 found = here(plan, shares[0], way.chunk, progress, store.notes)
+    by_number = {one.number: one for one in found}
+    return [by_number[number] for number in numbers]
+
+
+def over_places(
+    order: WorkOrder,
+    plan: TrainingPlan,
+    numbers: Sequence[int],
+    places: Sequence[Place],
+    progress: Watcher,
+    store: ReplicateCache,
+) -> list[Outcome]:
+    """Train the replicates `numbers` of the request over these places, a process each; their outcomes in that order."""
+    group = order.request.replicates
+    with _said(plan), device.threads(1):
+        largest = max(device_processes.groups(group), key=len)
+        together = autotune_execution.together(plan, largest, order.request.execution, store)
+        how = f"in lanes of fixed groups of {device_processes.LANES}" if together else "one at a time"
+        progress.log(f"devices: {', '.join(map(str, places))}; replicates train {how}")
+        work = device_processes.pieces(group, numbers, together=together)
+        found = device_processes.run(order, plan, work, places, progress, store.notes, part)
     by_number = {one.number: one for one in found}
     return [by_number[number] for number in numbers]
 

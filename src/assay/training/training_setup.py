@@ -16,7 +16,7 @@ from assay.replicates import replicate_cache
 from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.replicates.training_progress import Progress
 from assay.runtime import fork_safety, task_source
-from assay.training import configured_task, device
+from assay.training import configured_task, custom_fit, device
 from assay.training.missing_replicates import RequestRun
 from assay.training.task_interface import Task
 
@@ -44,6 +44,17 @@ def _has_fit(root: Path, params: Params) -> bool:
         return False
 
 
+def refuse_processes(task: Task, params: Params) -> None:
+    """Raise UsageError where several processes are asked to train a replicate that none of them could share."""
+    count = params.train.processes_per_replicate
+    if count > 1 and (task.fit is None or custom_fit.is_older_form(task)):
+        raise UsageError(
+            f"train.processes_per_replicate is {count}, and {task.file} has no fit(params, data, seed, log)",
+            allowed="1 without a loop of its own",
+            hint="write fit() in it, or remove train.processes_per_replicate in params.yaml",
+        )
+
+
 def prepare(request: MeasureRequest, root: Path, params: Params, sample: ExampleSubset) -> Prepared:
     """Load the task of `root` for what was read. Raises UsageError for what is wrong in it."""
     with fork_safety.without_driver() if _has_fit(root, params) else nullcontext():
@@ -53,6 +64,7 @@ def prepare(request: MeasureRequest, root: Path, params: Params, sample: Example
             f"vary is {variation.in_words(vary)}, and fit() in {task.file} has one seed for all that it draws",
             hint="remove vary in params.yaml",
         )
+    refuse_processes(task, params)
     if task.fit is not None:  # its processes ask for the device: where this one did, they could not be copies of it
         return Prepared(task, torch.device("cpu"), sample)
-    return Prepared(task, device.choose(request.device), sample)
+    return Prepared(task, device.first(request.device, request.devices), sample)

@@ -112,7 +112,7 @@ class _Parcel:
         return Tensors(MappedInputs(inputs, ready), targets)
 
 
-class _Relay:
+class WorkerRelay:
     """Stands in for Progress inside a worker."""
 
     def __init__(self, pipe: Connection) -> None:
@@ -140,7 +140,7 @@ def forks() -> bool:
     return sys.platform == "linux" and single and not others
 
 
-class _Done(NamedTuple):
+class WorkerEnd(NamedTuple):
     """What a worker says at its end."""
 
     nondeterministic: list[str]
@@ -182,27 +182,37 @@ def run(
     return found
 
 
-def _take(pipe: Any, root: Path, progress: Watcher, found: list[Outcome]) -> _Done | None:
+def _take(pipe: Any, root: Path, progress: Watcher, found: list[Outcome]) -> WorkerEnd | None:
     """One message of a worker; the last tells what became of it."""
     try:
         kind, content = pipe.recv()
     except EOFError as error:
         raise AssayError("a worker process was killed", hint="set machine.execution to sequential") from error
+    if kind == "error":
+        raise content
+    if kind == "done":
+        said(content, root)
+        return cast(WorkerEnd, content)
+    relay(kind, content, progress, found)
+    return None
+
+
+def relay(kind: str, content: Any, progress: Watcher, found: list[Outcome]) -> None:
+    """Tell `progress` what a `WorkerRelay` sent; outcomes join `found`."""
     if kind == "points":
         progress.points(content)
     elif kind == "log":
         progress.log(content)
-    elif kind == "finished":
+    else:
         found.append(content)
         progress.finished(content)
-    elif kind == "error":
-        raise content
-    else:
-        for name in content.nondeterministic:
-            warnings.warn(f"{name} does not have a deterministic implementation", stacklevel=2)
-        tracked_code_check.met(root, content.imported)
-        return cast(_Done, content)
-    return None
+
+
+def said(end: WorkerEnd, root: Path) -> None:
+    """Note what a worker says at its end as if it had happened in this process."""
+    for name in end.nondeterministic:
+        warnings.warn(f"{name} does not have a deterministic implementation", stacklevel=2)
+    tracked_code_check.met(root, end.imported)
 
 
 def _work(parcel: _Parcel, numbers: list[int], chunk: int, pipe: Connection, train: Train) -> None:
@@ -217,8 +227,8 @@ def _work(parcel: _Parcel, numbers: list[int], chunk: int, pipe: Connection, tra
             device.products(parcel.params.train.precision),
             device.determinism(parcel.params.train.deterministic) as nondeterministic,
         ):
-            train(plan, numbers, chunk, _Relay(pipe), notes)
-        pipe.send(("done", _Done(nondeterministic, notes, tracked_code_check.imported(parcel.root))))
+            train(plan, numbers, chunk, WorkerRelay(pipe), notes)
+        pipe.send(("done", WorkerEnd(nondeterministic, notes, tracked_code_check.imported(parcel.root))))
     except AssayError as error:
         pipe.send(("error", error))
     except Exception as error:

@@ -1,18 +1,25 @@
-"""Ids of examples: 32 hex digits from an example's own content, "-k" added to the k-th exact repeat.
+"""Ids of examples and their file: 32 hex digits from an example's own content, "-k" added to the k-th exact repeat.
 
 In a file an id takes 16 bytes. Repeats lie there in their order, so that counting them gives each its number back.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.data import content_hash
-from assay.data.content_hash import KEY, Keys
+from assay.runtime import npy_files
 
+#: bytes of a key
+KEY = 16
+
+Keys = NDArray[np.bytes_]  # (N,) of dtype S16; compare and sort them, but never take a single one: NumPy strips zeros
+
+#: two hex digits of each byte, as NumPy stores them in text
+_PAIRS = np.array([[ord(digit) for digit in f"{value:02x}"] for value in range(256)], dtype="<u4")
 _DIGITS = np.full(128, 255, dtype=np.uint8)
 for _value, _digit in enumerate("0123456789abcdef"):
     _DIGITS[ord(_digit)] = _value
@@ -20,7 +27,7 @@ for _value, _digit in enumerate("0123456789abcdef"):
 
 def from_keys(keys: Keys) -> NDArray[np.str_]:
     """(N,) ids of examples with these content hashes (N,)."""
-    names = content_hash.hex_names(keys)
+    names = hex_names(keys)
     numbers = _repeats(keys)
     repeated = np.flatnonzero(numbers)
     if not len(repeated):
@@ -38,13 +45,31 @@ def packed(ids: NDArray[np.str_]) -> NDArray[Any]:
 
 
 def unpacked(kept: NDArray[Any]) -> NDArray[np.str_]:
-    """The inverse of `packed`."""
-    return from_keys(kept) if kept.dtype == np.dtype(f"S{KEY}") else kept.astype(np.str_, copy=False)
+    """The inverse of `packed`. What is neither comes back as text that is nobody's id."""
+    if kept.dtype == np.dtype(f"S{KEY}"):
+        return from_keys(kept)
+    return np.char.decode(kept, "latin-1") if kept.dtype.kind == "S" else kept.astype(np.str_, copy=False)
+
+
+def read(path: Path, hint: str = "") -> NDArray[np.str_]:
+    """Ids (N,) in the file at `path`, 16 bytes each or as text. Raises UsageError naming it where there are none."""
+    return unpacked(npy_files.read(path, hint))
 
 
 def bases(ids: NDArray[np.str_]) -> NDArray[np.str_]:
     """(N,) ids without the numbers of repeats: exact repeats have the same."""
     return ids.astype(f"U{2 * KEY}")
+
+
+def hex_names(keys: Keys) -> NDArray[np.str_]:
+    """(N,) each key as 32 hex digits."""
+    found: NDArray[np.str_] = _PAIRS[key_bytes(keys)].reshape(len(keys), -1).view(f"<U{2 * KEY}").reshape(len(keys))
+    return found
+
+
+def key_bytes(keys: Keys) -> NDArray[np.uint8]:
+    """(N, 16) the bytes of each key."""
+    return np.ascontiguousarray(keys).view(np.uint8).reshape(len(keys), KEY)
 
 
 def _keys(ids: NDArray[np.str_]) -> Keys | None:

@@ -1,0 +1,115 @@
+"""plan_requests: which replicates a run of this project trains, and their addresses; trains nothing.
+
+`assay stage plan_requests OUT.json [DEVICE]`, in a repository of ours whose context and split are made; no stage of
+dvc.yaml. DEVICE is the device of the machines that will train, where that is not this one's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from assay.baseline import untracked_training_inputs
+from assay.core import params_yaml, schemas
+from assay.core.errors import UsageError
+from assay.core.paths import LOCK
+from assay.core.schemas import Environment, MeasureRequest
+from assay.core.work_stage_records import PlannedArm, PlannedWork
+from assay.replicates import assemble_measurement, replicate_cache
+from assay.replicates import train_and_eval_examples as samples
+from assay.replicates.measure_request import today
+from assay.runtime import dvc_hash, files, source_analysis_cache, tracked_code_check
+from assay.runtime.stage_setup import StageContext, start
+from assay.stages import baseline
+from assay.stages.train import candidate
+
+
+def main(root: Path, arguments: Sequence[str]) -> None:
+    ctx = start(root, "train")
+    if ctx.params.is_script:
+        raise UsageError(
+            "task.command is a script, and workers train tasks alone",
+            allowed="a task.py, or a folder of tasks",
+            hint="dvc exp run",
+        )
+    device = arguments[1] if len(arguments) > 1 else ""
+    asked, code = candidate(ctx)
+    ctx.prove(code.files)
+    source_analysis_cache.save(ctx.run.store.sources)
+    named = baseline._named(ctx)
+    arms = [_arm(ctx, "candidate", "", root, asked, _beside(ctx), device)]
+    if named.commit:
+        own = baseline.Asked(ctx, named)
+        lock = own.tree / LOCK
+        beside = untracked_training_inputs.training_files(lock.read_bytes()) if lock.is_file() else {}
+        beside = {path: known for path, known in beside.items() if (own.tree / path).is_symlink()}
+        arms.append(_arm(ctx, "baseline", named.commit, own.tree, own.request, beside, device))
+    planned = PlannedWork(
+        baseline=named.name,
+        profile=ctx.params.profile,
+        doctor=ctx.params.machine.doctor,
+        epochs=ctx.params.train.epochs,
+        arms=arms,
+    )
+    files.write_bytes(Path(arguments[0]), schemas.encode(planned))
+
+
+def _arm(
+    ctx: StageContext,
+    arm: str,
+    commit: str,
+    project: Path,
+    asked: MeasureRequest,
+    beside: dict[str, str],
+    device: str,
+) -> PlannedArm:
+    """One arm; its addresses follow from the environment that is asked for."""
+    environment = _environment(today(ctx), device)
+    asked = msgspec.structs.replace(asked, environment=environment.key, device=_device(asked.device, environment))
+    params = assemble_measurement.requested(asked, project)
+    sample = samples.read(asked, params)
+    names = replicate_cache.store(asked, params, sample, []).names
+    return PlannedArm(
+        arm=arm,
+        commit=commit,
+        project=str(project),
+        measure=asked,
+        environment=environment,
+        parameters=params_yaml.strategy(params),
+        train=sample.data,
+        evaluated=sample.seen,
+        entries=[names.name(number) for number in asked.replicates],
+        files=beside,
+    )
+
+
+def _environment(here: Environment, device: str) -> Environment:
+    """This machine's environment on another device."""
+    return msgspec.structs.replace(here, device=device) if device else here
+
+
+def _device(asked: str, environment: Environment) -> str:
+    """How a worker names the device: a machine with a GPU trains on its processor where that is asked for."""
+    if environment.device == "cpu":
+        return "cpu"
+    return asked if asked.startswith("cuda") else "cuda"
+
+
+def _beside(ctx: StageContext) -> dict[str, str]:
+    """Path → DVC's hash of what the stage `train` depends on and Git does not track."""
+    root = ctx.layout.root
+    read = [path for path in ctx.dependencies if not os.path.isabs(path)]  # noqa: PTH117
+    known = tracked_code_check.tracked(root, [path for path in read if (root / path).is_file()])
+    untracked = [path for path in read if path not in known and (root / path).exists()]
+    return {path: dvc_hash.digest(root / path) for path in untracked if not _is_tracked_folder(root, path)}
+
+
+def _is_tracked_folder(root: Path, path: str) -> bool:
+    """Whether the tree has all files of a folder."""
+    if not (root / path).is_dir():
+        return False
+    inside = [file.relative_to(root).as_posix() for file in dvc_hash.inside(root / path)]
+    return set(inside) <= tracked_code_check.tracked(root, inside)

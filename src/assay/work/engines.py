@@ -1,0 +1,26 @@
+"""Engines by name. One whose package may be missing is imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+
+from assay.core.errors import UsageError
+from assay.work.engine_protocol import WorkEngine
+from assay.work.local_engine import LocalEngine
+
+LOCAL, SLURM = "local", "slurm"
+ENGINES = (LOCAL, SLURM)
+_SLURM = "assay.work.slurm_engine"
+
+
+def engine(name: str, device: str = "cpu") -> WorkEngine:
+    """The engine called `name`, for requests that train on `device`.
+
+    Raises UsageError for another name, and where the engine's package is missing.
+    """
+    if name == LOCAL:
+        return LocalEngine()
+    if name == SLURM:
+        made: WorkEngine = importlib.import_module(_SLURM).SlurmEngine(device)
+        return made
+    raise UsageError(f"--on is {name!r}", allowed=", ".join(ENGINES))

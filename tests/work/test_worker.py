@@ -1,0 +1,190 @@
+"""Workers at requests whose training is a script that sleeps: each replicate once, whoever is killed when."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from assay.core import schemas
+from assay.core.errors import UsageError
+from assay.core.work_records import SharedPaths, WorkFailure, WorkRequest
+from assay.replicates import shared_entries
+from assay.runtime import leases, shared_files
+from assay.work import run_request, worker_environment
+from support import toy_requests
+
+
+def done(processes: list[subprocess.Popen[bytes]]) -> list[int]:
+    return [process.wait(60) for process in processes]
+
+
+def failures(shared: Path, request: WorkRequest) -> list[WorkFailure]:
+    folder = SharedPaths(shared).failures(request.id)
+    return [schemas.decode((folder / name).read_bytes(), WorkFailure, name) for name in shared_files.names(folder)]
+
+
+@pytest.mark.extra
+def test_two_launchers_at_once_train_each_replicate_once(tmp_path: Path) -> None:
+    shared, requests = toy_requests.build(tmp_path, 3)
+    codes = done([toy_requests.worker(shared, one.id, 0.1) for one in requests for _ in range(2)])
+    assert set(codes) == {0}
+    seen = toy_requests.trainings(shared)
+    assert {len(each) for each in seen.values()} == {1} and len(seen) == 3
+    assert all(toy_requests.is_right(shared, toy_requests.entry(number)) for number in range(3))
+    made = shared_entries.made_by(SharedPaths(shared).entry(toy_requests.entry(0)))
+    assert [one.host for one in made] == [shared_files.host()]
+    assert not shared_files.names(shared / "leases"), "leases are given back"
+
+
+def test_what_is_sealed_is_not_trained_again(tmp_path: Path) -> None:
+    shared, (request,) = toy_requests.build(tmp_path, 2, each=2)
+    assert toy_requests.here(shared, request.id) == 0
+    assert toy_requests.here(shared, request.id) == 0
+    assert {len(each) for each in toy_requests.trainings(shared).values()} == {1}
+
+
+def test_a_failing_replicate_stops_no_other_and_is_named(tmp_path: Path, monkeypatch) -> None:
+    shared, (request,) = toy_requests.build(tmp_path, 3, each=3)
+    monkeypatch.setenv("TOY_FAILS", toy_requests.entry(1))
+    assert toy_requests.here(shared, request.id) == 7
+    assert [toy_requests.is_right(shared, toy_requests.entry(number)) for number in range(3)] == [True, False, True]
+    (failure,) = failures(shared, request)
+    assert failure.numbers == [1] and failure.host == shared_files.host()
+    assert failure.lines[-1] == "ValueError: the loss is a goat"
+    log = SharedPaths(shared).logs(request.id) / f"1-{shared_files.host()}.log"
+    assert b"a goat" in log.read_bytes()
+
+
+@pytest.mark.extra
+def test_asked_to_end_it_gives_back_what_it_holds(tmp_path: Path) -> None:
+    """As `assay work cancel` and a preempting scheduler do: the next worker need not wait for an expiry."""
+    shared, (request,) = toy_requests.build(tmp_path, 1)
+    process = toy_requests.worker(shared, request.id, 60)
+    wait_until(lambda: toy_requests.trainings(shared))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == run_request.ENDED
+    assert leases.holder(SharedPaths(shared).leases(toy_requests.entry(0))) is None
+    assert done([toy_requests.worker(shared, request.id, 0)]) == [0]
+
+
+def wait_until(true, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.mark.extra
+def test_a_worker_that_comes_back_with_its_bytes_is_no_harm(tmp_path: Path) -> None:
+    """It was stopped, its lease expired, another trained: both put the same entry there."""
+    shared, (request,) = toy_requests.build(tmp_path, 1)
+    late = toy_requests.worker(shared, request.id, 0.5, lease=1)
+    wait_until(lambda: toy_requests.trainings(shared))
+    late.send_signal(signal.SIGSTOP)
+    time.sleep(1.2)
+    assert done([toy_requests.worker(shared, request.id, 0, lease=1)]) == [0]
+    late.send_signal(signal.SIGCONT)
+    assert late.wait(20) == 0
+    assert toy_requests.is_right(shared, toy_requests.entry(0)) and not shared_entries.unequal(shared)
+
+
+@pytest.mark.extra
+def test_two_entries_of_one_request_with_other_bytes_are_set_aside(tmp_path: Path, monkeypatch) -> None:
+    shared, (request,) = toy_requests.build(tmp_path, 1)
+    late = toy_requests.worker(shared, request.id, 0.5, lease=1)
+    wait_until(lambda: toy_requests.trainings(shared))
+    late.send_signal(signal.SIGSTOP)
+    time.sleep(1.2)
+    monkeypatch.setenv("TOY_SALT", "another kind of processor")
+    monkeypatch.setenv("SLURMD_NODENAME", "gpu-7")
+    assert done([toy_requests.worker(shared, request.id, 0, lease=1)]) == [0]
+    late.send_signal(signal.SIGCONT)
+    late.wait(20)
+    (finding,) = shared_entries.unequal(shared)
+    assert finding.hosts == tuple(sorted(("gpu-7", shared_files.host()))) or "gpu-7" in finding.hosts
+    assert not shared_entries.has(shared, toy_requests.entry(0), toy_requests.EVALUATED)
+    assert done([toy_requests.worker(shared, request.id, 0)]) == [3], "nobody's result, and not trained again"
+    assert "made other bytes" in failures(shared, request)[0].lines[0]
+
+
+def test_a_request_that_was_edited_is_refused(tmp_path: Path) -> None:
+    shared, (request,) = toy_requests.build(tmp_path, 1)
+    path = SharedPaths(shared).request(request.id)
+    path.write_bytes(path.read_bytes().replace(b'"seed": 1', b'"seed": 2'))
+    with pytest.raises(UsageError, match="not the request that its name says"):
+        run_request.read(shared, request.id)
+
+
+def test_missing_data_are_named_before_anything_trains(tmp_path: Path) -> None:
+    shared, (request,) = toy_requests.build(tmp_path, 1)
+    part = SharedPaths(shared).data(toy_requests.TRAIN)
+    (part / "manifest.json").write_bytes((part / "manifest.json").read_bytes().replace(b"aaaa", b"cccc"))
+    assert toy_requests.here(shared, request.id) == 2
+    assert "holds the examples cccc" in failures(shared, request)[0].lines[0]
+    assert not toy_requests.trainings(shared)
+
+
+def test_no_secret_travels(monkeypatch) -> None:
+    for name in (
+        "AWS_SECRET_ACCESS_KEY",
+        "HF_TOKEN",
+        "WANDB_API_KEY",
+        "SLURM_JWT_TOKEN",
+        "MY_SETTING",
+        "OMP_NUM_THREADS",
+    ):
+        monkeypatch.setenv(name, "x")
+    found = worker_environment.allowed()
+    assert {"PATH", "OMP_NUM_THREADS"} <= found.keys()
+    assert not {name for name in found if "TOKEN" in name or "KEY" in name or name == "MY_SETTING"}
+    assert worker_environment.allowed(["MY_SETTING"])["MY_SETTING"] == "x"
+
+
+@pytest.mark.extra
+def test_a_workers_folder_is_private(tmp_path: Path) -> None:
+    shared, (request,) = toy_requests.build(tmp_path, 1)
+    place = tmp_path / "local"
+    place.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, toy_requests.__file__, str(shared), request.id, "0.5", "300"],
+        env={**os.environ, "TMPDIR": str(place)},
+        stdout=subprocess.DEVNULL,
+    )
+    wait_until(lambda: list(place.glob("assay-work-*")))
+    (folder,) = place.glob("assay-work-*")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert process.wait(20) == 0 and not list(place.iterdir())
+
+
+@pytest.mark.extra
+@pytest.mark.kill
+def test_kills_at_any_moment_cost_time_alone(tmp_path: Path) -> None:
+    """SIGKILL to workers, to what trains below them, in the middle of copying: the same bytes in the end."""
+    shared, requests = toy_requests.build(tmp_path, 6)
+    dice, kills, running = random.Random(7), 0, {}
+    while True:
+        left = [one for one in requests if not shared_entries.has(shared, one.entries[0], toy_requests.EVALUATED)]
+        running = {name: process for name, process in running.items() if process.poll() is None}
+        if not left and kills >= 10:
+            break
+        for one in left:
+            if one.id not in running and len(running) < 2:
+                running[one.id] = toy_requests.worker(shared, one.id, 0.05, lease=5)
+        time.sleep(dice.uniform(0, 0.6))
+        if running and kills < 10:
+            running[dice.choice(sorted(running))].kill()
+            kills += 1
+    done(list(running.values()))
+    assert all(toy_requests.is_right(shared, toy_requests.entry(number)) for number in range(6))
+    for spans in toy_requests.trainings(shared).values():
+        ended = sorted(span for span in spans if span[1] < float("inf"))
+        assert all(one[1] <= other[0] for one, other in itertools.pairwise(ended)), "two at once"
