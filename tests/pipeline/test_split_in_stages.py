@@ -101,7 +101,7 @@ def refused(project: Project) -> None:
         ("compare", "two", "--rescore"),
         ("compare", "two", "--target", "0.9"),
         ("compare", "two", "--test", "permutation"),
-        ("tune", "-S", "lr=0.01,0.02"),
+        ("tune", "lr=0.01,0.02"),
         ("export", "first", "../model"),
     ):
         done = project.assay(*words, ok=False)
