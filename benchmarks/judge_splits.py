@@ -24,15 +24,11 @@ VALIDATION = 2 / 9
 PLAN = (3, 5, 10)
 
 
-def learners(rng: np.random.Generator, examples: int, splits: int, gain: float = 0.0) -> tuple[Draws, float]:
-    """(2, splits) accuracies of nearest class means, each on five noisy features of its own, and the overlap.
-
-    `gain` separates the classes better for the second one.
-    """
+def learners(rng: np.random.Generator, examples: int, splits: int) -> tuple[Draws, float]:
+    """(2, splits) accuracies of nearest class means, each on five noisy features of its own, and the overlap."""
     y = rng.integers(0, 2, examples)
     sign = 2 * y - 1
     x = 0.4 * sign[:, None] + rng.normal(size=(examples, 10))
-    x[:, 5:] += gain * sign[:, None]
     ids = np.array([f"{number:032x}" for number in range(examples)])
     both = Examples(ids, np.empty((examples, 0)), y, classes=("a", "b"))
     keys = np.array([rng.bytes(8).hex().encode() for _ in range(examples)])
@@ -56,7 +52,7 @@ def p_of(scores: Draws, test: str, overlap: float) -> float:
 
 
 def drawn_splits(draws: int) -> Iterator[Row]:
-    """False verdicts of three tests over drawn splits, of declared looks, and how often a true gain is found."""
+    """False verdicts of three tests over drawn splits, and of declared looks."""
     levels = sequential_testing.levels(ALPHA, PLAN)
     for examples in (100, 300, 1000):
         rng, wrong, looked = stream(700 + examples), dict.fromkeys(("welch", "paired", "resampled"), 0), 0
@@ -72,12 +68,3 @@ def drawn_splits(draws: int) -> Iterator[Row]:
         yield Row(f"{what}, paired t: false verdicts", wrong["paired"] / draws, "for comparison", True)
         yield at_most(f"{what}, resampled: false verdicts", wrong["resampled"] / draws, draws)
         yield at_most(f"{what}, resampled, looks at 3, 5, 10: false verdicts", looked / draws, draws)
-    rng, found = stream(799), dict.fromkeys((5, 10, 20), 0)
-    for _ in range(draws):
-        scores, overlap = learners(rng, 300, max(found), gain=0.2)
-        for n in found:
-            found[n] += p_of(scores[:, :n], "resampled", overlap) <= ALPHA
-    for n, count in found.items():
-        yield Row(
-            f"{n} drawn splits of 300, classes 1.5 times as far apart: found", count / draws, "for comparison", True
-        )

@@ -15,8 +15,8 @@ def test_context_writes_it_where_stages_depend_on_it(fresh: Project) -> None:
     fresh.edit("params.yaml", "seed: 1 ", "vary: [dropout, init]\nseed: 1 ")
     fresh.stage("context")
     assert json.loads(fresh.read("context/draw.json"))["vary"] == ["init", "dropout"]
-    fresh.edit("params.yaml", "vary: [dropout, init]", "vary: [split]")
-    assert "allowed: some of init, order, augment, dropout" in fresh.stage("context", ok=False).stderr
+    fresh.edit("params.yaml", "vary: [dropout, init]", "vary: [splits]")
+    assert "allowed: some of init, order, augment, dropout, split" in fresh.stage("context", ok=False).stderr
 
 
 @pytest.mark.extra

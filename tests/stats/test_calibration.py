@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import judge
 import judge_nulls as nulls
 import judge_order
+import judge_splits
 
 
 def check(rows, *, without=("coverage",)):
@@ -94,6 +95,12 @@ def test_coverage_for_new_examples(runs, examples):
 def test_resampled_splits():
     rows = check(nulls.resampling(400))
     assert all(row.measured > 0.12 for row in rows if "plain" in row.what)  # what the correction is for
+
+
+@pytest.mark.extra
+def test_drawn_splits():
+    rows = check(judge_splits.drawn_splits(60))
+    assert all(row.measured > 0.12 for row in rows if "Welch" in row.what or "paired" in row.what)
 
 
 def test_looks_spend_alpha_once():

@@ -9,7 +9,8 @@ from statsmodels.stats.multitest import multipletests
 
 from assay import compare
 from assay.core.errors import UsageError
-from assay.stats import multiple_comparisons, sequential_testing
+from assay.stats import confirmation_rule, multiple_comparisons, sequential_testing
+from assay.stats.compare_arms import MeasuredArm, compare_arms
 from assay.stats.corrected_resampled_ttest import resampled
 from assay.stats.factorial_design import factorial
 from assay.stats.sequential_levels_table import LEVELS
@@ -102,6 +103,68 @@ def test_the_corrected_t_adds_the_overlap():
     assert resampled([0.1, 0.1], 80, 20).p == 1
     with pytest.raises(UsageError, match="1 split"):
         resampled([0.1], 80, 20)
+
+
+def arms_on_splits(n=8, overlap=0.25):
+    rng = np.random.default_rng(4)
+    shared = rng.normal(0.9, 0.02, n)
+    pairs = [shared + rng.normal(mean, 0.005, n) for mean in (0.0, 0.02)]
+    return [MeasuredArm(list(enumerate(values)), overlap) for values in pairs]
+
+
+def test_splits_are_judged_by_the_corrected_t_split_by_split():
+    baseline, candidate = arms_on_splits()
+    asked = {"test": "resampled", "alpha": 0.05, "min_effect": 0.005, "worst": None, "distinct": True}
+    found = compare_arms(baseline, candidate, "maximize", **asked)
+    gaps = np.array(candidate.values) - np.array(baseline.values)
+    ours = resampled(gaps, 80, 20)
+    assert (found.p, found.ci) == (pytest.approx(ours.p), pytest.approx(ours.ci)) and found.method == (
+        "corrected resampled t"
+    )
+    moved = MeasuredArm(candidate.replicates[::-1], 0.25)
+    assert compare_arms(baseline, moved, "maximize", **asked).p == pytest.approx(found.p), "matched by number"
+    fixed = compare_arms(0.9, candidate, "maximize", **asked)
+    assert fixed.p == pytest.approx(resampled(np.array(candidate.values) - 0.9, 80, 20).p)
+    public = compare(baseline.values, candidate.values, test="resampled", overlap=0.25)
+    assert public.p == pytest.approx(found.p)
+    welch = compare(baseline.values, candidate.values)
+    assert welch.method == "Welch" and welch.p != found.p
+
+
+def test_what_splits_cannot_say_is_said():
+    baseline, candidate = arms_on_splits()
+    with pytest.raises(UsageError, match="with no overlap"):
+        compare(baseline.values, candidate.values, test="resampled")
+    with pytest.raises(UsageError, match=r"overlap=0\.2"):
+        compare(baseline.values, candidate.values, overlap=0.2)
+    with pytest.raises(UsageError, match="overlap is 0"):
+        compare(baseline.values, candidate.values, test="resampled", overlap=0)
+    with pytest.raises(UsageError, match="a resampled comparison has 7 baseline and 8"):
+        compare(baseline.values[:7], candidate.values, test="resampled", overlap=0.2)
+    asked = {"test": "resampled", "alpha": 0.05, "min_effect": 0.001, "distinct": True}
+    lost = MeasuredArm([(0, None), *candidate.replicates[1:]], 0.25)
+    held = compare_arms(baseline, lost, "maximize", worst=None, **asked)
+    assert held.verdict == "inconclusive" and "diverged" in held.reason
+    assert compare_arms(baseline, lost, "maximize", worst=0.0, **asked).entered
+    same = MeasuredArm([(number, 0.9) for number, _ in baseline.replicates], 0.25)
+    flat = compare_arms(same, same, "maximize", worst=None, **asked)
+    assert flat.verdict == "inconclusive" and "no spread between the splits" in flat.reason
+    wide = compare_arms(baseline, candidate, "maximize", worst=None, **(asked | {"min_effect": 0.001}))
+    assert wide.n_needed is None, "splits overlap: no number of them finds so little"
+    assert compare_arms(baseline, candidate, "maximize", worst=None, **(asked | {"min_effect": 0.02})).n_needed
+
+
+def test_a_confirmation_on_splits_ends_where_more_find_little_more():
+    level = confirmation_rule.level(1)
+    n = confirmation_rule.replicates(level, 3, pairs=0.0, overlap=0.29)
+    assert n == 14 and confirmation_rule.chance(level, n, 2.0, pairs=0.0, overlap=0.29) < 0.9
+    few = confirmation_rule.replicates(level, 3, pairs=0.8, overlap=0.1)
+    assert (
+        confirmation_rule.chance(level, few, 2.0, pairs=0.8, overlap=0.1)
+        >= 0.9
+        > confirmation_rule.chance(level, few - 1, 2.0, pairs=0.8, overlap=0.1)
+    )
+    assert confirmation_rule.replicates(level, 3) == confirmation_rule.replicates(level, 3, overlap=None)
 
 
 @pytest.mark.extra

@@ -120,7 +120,7 @@ def test_a_loop_of_its_own_has_one_seed(make: Make) -> None:
     [
         ("[]", "vary is []"),
         ("[init, init]", "vary is"),
-        ("[split]", "allowed: some of init, order, augment"),
+        ("[splits]", "allowed: some of init, order, augment, dropout, split"),
         ("init", "vary is 'init'"),
     ],
 )
@@ -158,3 +158,34 @@ def test_left_out_is_as_before() -> None:
     text = "lr: 0.1\nreplicates: 3\nseed: 1\nmetric: {name: accuracy}\n"
     assert variation.is_all(params_yaml.load(text).vary)
     assert "vary" not in params_yaml.strategy(params_yaml.load(text + "vary: [order]\n")), "no part of an idea"
+
+
+HEAD = "lr: 0.1\nreplicates: 3\nseed: 1\nmetric: {name: accuracy}\nvary: [init, split]\n"
+
+
+def test_splits_have_their_own_test_and_no_lanes() -> None:
+    found = params_yaml.load(HEAD)
+    assert found.judge.test == "resampled" and not variation.is_all(found.vary)
+    assert params_yaml.load(HEAD.replace(", split", "")).judge.test == "welch"
+    assert params_yaml.load(f"{HEAD}judge: {{test: resampled}}\n").judge.test == "resampled"
+    for more, said in (
+        ("judge: {test: permutation}", "splits overlap where vary has split"),
+        ("machine: {execution: fused}", "machine.execution is fused"),
+        ("machine: {execution: processes}", "machine.execution is processes"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            params_yaml.load(f"{HEAD}{more}\n")
+    with pytest.raises(UsageError, match="vary draws no splits"):
+        params_yaml.load(f"{HEAD.replace(', split', '')}judge: {{test: resampled}}\n")
+    task = "task: {name: s, command: 'run {seed}', result: {file: a, key: b, direction: maximize}}\n"
+    with pytest.raises(UsageError, match="a script has one seed"):
+        params_yaml.load(HEAD + task)
+
+
+def test_arms_share_splits_and_a_floor_has_them() -> None:
+    candidates = candidate_seeds.Draw(purpose="paired", first=40_000)
+    floor = AcceptedStrategy(name="floor", commit="")
+    one, other = candidate_seeds.varying(floor, candidates, ["init", "split"])
+    assert (one.purpose, one.first, one.vary) == ("paired", 40_000, ["init", "split"]) and other.vary == one.vary
+    assert variation.purpose("paired", ["split", "init"]) == "paired varying init+split"
+    assert variation.has_splits("paired varying init+split") and not variation.has_splits("paired")

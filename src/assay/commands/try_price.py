@@ -14,6 +14,7 @@ from assay.commands.measured_before import MeasuredBefore
 from assay.commands.try_setup import TriedIdea
 from assay.runtime.progress_line import duration
 from assay.stats import sample_size, sequential_testing
+from assay.stats.compare_arms import RESAMPLED
 
 
 @dataclass
@@ -74,7 +75,9 @@ def _sees(idea: TriedIdea, sd: float | None, n: int) -> str:
         return "the smallest difference that shows is not known yet: nothing was measured under this metric"
     judge = idea.asked.judge
     level = sequential_testing.levels(judge.alpha, idea.plan)[-1] if judge.looks else judge.alpha
-    size = sample_size.smallest_effect(sd, n, level, judge.test, fixed_value=not idea.baseline.commit)
+    split, fixed = idea.asked.split, not idea.baseline.commit
+    overlap = split.validation / (1 - split.validation - split.test) if judge.test == RESAMPLED else None
+    size = sample_size.smallest_effect(sd, n, level, judge.test, fixed_value=fixed, overlap=overlap)
     if size is None:
         return f"n={n} can show no difference by judge.test: {judge.test}"
     return f"n={n} finds a difference of {size:.3g} ({size / sd:.1f} sd) with 80 % power"

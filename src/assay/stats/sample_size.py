@@ -120,19 +120,22 @@ def detectable(design: SampleSizePlan | None, n: int, alpha: float) -> float | N
     return found if math.isfinite(found) else None
 
 
-def smallest_effect(sd: float, n: int, alpha: float, test: str, *, fixed_value: bool) -> float | None:
+def smallest_effect(
+    sd: float, n: int, alpha: float, test: str, *, fixed_value: bool, overlap: float | None = None
+) -> float | None:
     """The smallest true difference that n runs an arm of spread `sd` will find with 80 % power, before any was made.
 
     `fixed_value`: against a floor. Pairs are taken to be independent, as nobody knows how they correlate; a permutation
-    is taken for Welch's test. None where this n can find nothing.
+    is taken for Welch's test. `overlap`: of splits, for the resampled test. None where this n can find nothing.
     """
 
     def curve(effect: float, size: int) -> float:
         if test == "anytime":
             critical = anytime_valid_test.critical(size, alpha)
             return statistical_power.one_sample_power(effect, gap, size, alpha, critical)
-        if fixed_value or test == "paired":
-            return statistical_power.one_sample_power(effect, gap, size, alpha)
+        if fixed_value or test in IN_PAIRS:
+            wider = 1.0 if overlap is None else math.sqrt(float(corrected_resampled_ttest.inflation(size, overlap)))
+            return statistical_power.one_sample_power(effect, gap * wider, size, alpha)
         return statistical_power.welch_power(effect, sd, sd, size, size, alpha)
 
     gap = sd if fixed_value else math.sqrt(2) * sd
