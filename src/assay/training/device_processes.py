@@ -42,7 +42,7 @@ class WorkPiece(NamedTuple):
     chunk: int = LANES
 
 
-class WorkOrder(NamedTuple):
+class TrainingOrder(NamedTuple):
     """All that a process needs to make the plan by itself, where it is no copy of one that has it."""
 
     request: MeasureRequest
@@ -75,7 +75,7 @@ def pieces(group: Sequence[int], numbers: Sequence[int], *, together: bool) -> l
 
 
 def run(
-    order: WorkOrder,
+    order: TrainingOrder,
     plan: TrainingPlan,
     work: Sequence[WorkPiece],
     places: Sequence[DevicePlace],
@@ -106,7 +106,7 @@ class _Pool:
 
     def __init__(
         self,
-        order: WorkOrder,
+        order: TrainingOrder,
         plan: TrainingPlan,
         waiting: list[WorkPiece],
         progress: Watcher,
@@ -166,7 +166,7 @@ class _Pool:
 
 
 def _work(
-    order: WorkOrder,
+    order: TrainingOrder,
     plan: TrainingPlan | None,
     place: DevicePlace,
     pipe: Connection,

@@ -33,7 +33,7 @@ from assay.training import (
     run_replicates,
     training_loop,
 )
-from assay.training.device_processes import WorkOrder
+from assay.training.device_processes import TrainingOrder
 from assay.training.loop_replicates import LoopReplicates
 from assay.training.replicate_process import ReadyJob
 from assay.training.task_interface import Task
@@ -131,7 +131,7 @@ class RequestRun:
             execution = "sequential" if asked == FOREGROUND else asked
             plan = replace(self.plan, recording=self.recording(numbers))
             if self.places:
-                order = WorkOrder(self.request, self.settings, self.task.root, self.store.names, plan.recording)
+                order = TrainingOrder(self.request, self.settings, self.task.root, self.store.names, plan.recording)
                 run_replicates.over_places(order, plan, numbers, self.places, self.progress, self.store)
                 return
             run_replicates.run(plan, self.request.replicates, numbers, execution, self.progress, self.store)

@@ -25,7 +25,7 @@ from assay.training import (
     training_loop,
     worker_processes,
 )
-from assay.training.device_processes import WorkOrder
+from assay.training.device_processes import TrainingOrder
 from assay.training.training_spec import TrainingPlan
 from assay.training.vmap import equivalence_check
 from assay.training.vmap.vmap_engine import NotFusable
@@ -59,7 +59,7 @@ def run(
 
 
 def over_places(
-    order: WorkOrder,
+    order: TrainingOrder,
     plan: TrainingPlan,
     numbers: Sequence[int],
     places: Sequence[DevicePlace],
