@@ -25,7 +25,7 @@ PLACES = {
     r"std\(.*ddof=1": (".", {"stats/arm_scores.py"}),
     r"hashlib.*row\.tobytes\(": (".", {"metrics/replicate_scores.py", "data/validate_examples.py"}),
     r"[^_\w.]entered\(": (".", {"stats/arm_comparison.py", "stats/compare_arms.py"}),
-    r"stdout.*\.splitlines\(": (".", {"runtime/environment.py"}),
+    r"stdout.*\.splitlines\(": (".", {"runtime/accelerators.py"}),
 }
 
 

@@ -18,7 +18,7 @@ from support.project import Project
 
 ROOT = Path(__file__).parents[2]
 #: read by every stage, and of no influence on numbers: where and how to compute
-MACHINE = {"machine.device", "machine.execution"}
+MACHINE = {"machine.device", "machine.devices", "machine.execution"}
 #: names that dvc.yaml gives as a whole section, or that only find a file
 SECTIONS = {"task.name": "task", "is_script": "task"}
 

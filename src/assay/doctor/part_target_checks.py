@@ -7,6 +7,7 @@ a batch that nobody uses, targets several steps ahead, labels that one column gi
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import torch
@@ -146,11 +147,16 @@ def _alike(one: Tensor, two: Tensor) -> bool:
     return one.numel() > FEWEST and _correlation(one, two) > 0.3
 
 
+def _turned(chosen: Tensor, one: Tensor) -> Tensor:
+    """`one`, with its rows turned round where it is the chosen one."""
+    return one.flip(0) if one is chosen else one
+
+
 def _uses(subject: Subject, tensor: Tensor) -> bool:
     """Whether output or loss move when a tensor of the batch is turned round."""
     said = []
     for change in (False, True):
-        batch = tensor_tree.mapped(lambda one, c=change: one.flip(0) if c and one is tensor else one, subject.batch)
+        batch = tensor_tree.mapped(partial(_turned, tensor), subject.batch) if change else subject.batch
         with torch.no_grad():
             output, target = subject.run(batch)
             said.append([*tensor_tree.leaves(output), torch.as_tensor(subject.loss(output, target))])
@@ -163,7 +169,7 @@ def targets_ahead(subject: Subject) -> list[Problem]:
     target = input_and_target(batch)[1] if subject.forward is None else subject.run(batch)[1]
     if not isinstance(target, Tensor) or target.ndim != 2 or target.is_floating_point() or target.shape[1] < 6:
         raise NotApplicableError("the targets are not sequences of integers")
-    if len(target.unique()) < 3:
+    if len(np.unique(target.cpu().numpy())) < 3:
         raise NotApplicableError("the targets have fewer than 3 values")
     whole = [one for one in tensor_tree.leaves(batch) if one.ndim == 2 and not one.is_floating_point()]
     for one in whole:

@@ -77,7 +77,11 @@ def likes_wrong(subject: Subject) -> list[Problem]:
     """Outputs equal to the targets must cost less than the same numbers given to other examples."""
     given = alone(subject)
     target = given.target
-    if target.shape != given.output.shape or not target.is_floating_point() or len(target.unique()) < VALUES:
+    if (
+        target.shape != given.output.shape
+        or not target.is_floating_point()
+        or len(set(target.flatten().tolist())) < VALUES
+    ):
         raise NotApplicableError("targets are not numbers in the shape of the outputs")
     right = given.values(target.clone())
     wrong = [given.values(target.roll(shift, given.target_rows)) for shift in (1, 2, 3)]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
+from torch import Tensor
 
 from assay.doctor import operation_trace, tensor_tree
 from assay.doctor.check_results import Contract, Problem
@@ -15,15 +18,17 @@ NEAR = 0.15
 FEWEST = 8
 
 
+def _half(start: int, count: int, one: Tensor) -> Tensor:
+    """`count` rows from `start`; a number of its own stays as it is."""
+    return one.narrow(0, start, count) if one.ndim else one
+
+
 def terms_alike(subject: Subject) -> list[Problem]:
     """Terms over the batch must all be means, or all sums: else the batch size weighs them against each other."""
     size = tensor_tree.rows(subject.batch, subject.batch_dim)
     if size is None or size < FEWEST or size % 2 or subject.batch_dim != 0:
         raise NotApplicableError("the batch cannot be halved")
-    halves = [
-        tensor_tree.mapped(lambda one, at=at: one.narrow(0, at, size // 2) if one.ndim else one, subject.batch)
-        for at in (0, size // 2)
-    ]
+    halves = [tensor_tree.mapped(partial(_half, start, size // 2), subject.batch) for start in (0, size // 2)]
     whole = _terms(subject, subject.batch)
     try:
         parts = [_terms(subject, one) for one in halves]

@@ -91,9 +91,9 @@ def _torch_build() -> str:
         text = (_torch() / "version.py").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return "unknown"
-    said = dict(re.findall(r"^(cuda|hip|git_version)\b[^=\n]*= '([^'\n]*)'", text, re.MULTILINE))
-    kind = f"CUDA {said['cuda']}" if "cuda" in said else f"ROCm {said['hip']}" if "hip" in said else "CPU"
-    return f"{kind} {said.get('git_version', 'unknown')[:12]}"
+    built = dict(re.findall(r"^(cuda|hip|git_version)\b[^=\n]*= '([^'\n]*)'", text, re.MULTILINE))
+    kind = f"CUDA {built['cuda']}" if "cuda" in built else f"ROCm {built['hip']}" if "hip" in built else "CPU"
+    return f"{kind} {built.get('git_version', 'unknown')[:12]}"
 
 
 def _torch() -> Path:
