@@ -157,6 +157,7 @@ def test_soft_targets_of_an_ensemble(done: Project, tmp_path: Path) -> None:
     assert not (done.root / "other").exists()
 
 
+@pytest.mark.extra
 def test_a_cache_that_takes_nothing_costs_no_model(done: Project, tmp_path: Path) -> None:
     """The model and the strategy's files lie in a folder that ends with the process; one line for each says so."""
     measured, inputs = stored(done), done.root / "data/split/validation/inputs.npy"
@@ -174,6 +175,7 @@ def test_a_cache_that_takes_nothing_costs_no_model(done: Project, tmp_path: Path
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.extra
 def test_a_second_clone_fetches_from_the_remote(done: Project, tmp_path: Path) -> None:
     (tmp_path / "remote").mkdir()
     done.dvc("remote", "add", "--default", "--local", "store", str(tmp_path / "remote"))

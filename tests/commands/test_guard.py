@@ -94,6 +94,7 @@ def test_what_a_few_steps_cannot_show_and_what_comes_after_training(split: Proje
     assert (modes["default"]["step"], modes["default"]["tensor"]) == (5, "predictions")
 
 
+@pytest.mark.extra
 def test_a_loop_of_the_tasks_own_is_one_step(split: Project) -> None:
     path = split.root / "src/tasks/digits/learning.py"
     path.write_text(path.read_text() + OWN_LOOP)
@@ -117,6 +118,7 @@ def fit(params, data, seed):
 '''
 
 
+@pytest.mark.extra
 def test_two_builds_of_the_library(split: Project, tmp_path: Path) -> None:
     """`assay guard` compares strategies, both under one library. What an edit of the library does shows by the same
     trace under two builds: of a comment nothing, of the streams that initialise everything."""

@@ -94,6 +94,7 @@ def test_a_model_that_cannot_be_copied_is_looked_at_and_put_back() -> None:
     assert torch.equal(model[0].weight.grad, torch.ones(16, 8)) and model[0].bias.grad is None
 
 
+@pytest.mark.extra
 def test_a_forward_that_uses_another_model_leaves_it_alone() -> None:
     """Statistics of a model that `forward` closes over, instead of taking the one that it is given."""
     model = nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
@@ -102,6 +103,7 @@ def test_a_forward_that_uses_another_model_leaves_it_alone() -> None:
     assert all(torch.equal(one, before[name]) for name, one in model.state_dict().items())
 
 
+@pytest.mark.extra
 def test_a_sampler_with_a_generator_is_not_drawn_from() -> None:
     generator = torch.Generator().manual_seed(4)
     loader = DataLoader(data(), 8, shuffle=True, generator=generator)
@@ -110,6 +112,7 @@ def test_a_sampler_with_a_generator_is_not_drawn_from() -> None:
     assert torch.equal(generator.get_state(), before)
 
 
+@pytest.mark.extra
 def test_a_dataset_that_notes_what_is_read_notes_nothing() -> None:
     class Noting(TensorDataset):
         read: list[int]

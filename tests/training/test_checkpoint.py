@@ -161,7 +161,11 @@ measure(request, Path({root!r}))
 
 
 @pytest.mark.kill
-@pytest.mark.parametrize(("execution", "way"), [("sequential", (1, 1)), ("fused", (2, 2))], ids=["alone", "workers"])
+@pytest.mark.parametrize(
+    ("execution", "way"),
+    [("sequential", (1, 1)), pytest.param("fused", (2, 2), marks=pytest.mark.extra)],
+    ids=["alone", "workers"],
+)
 def test_killed_at_random_moments_it_ends_as_if_undisturbed(make: Make, execution: str, way: tuple[int, int]) -> None:
     chance = random.Random(7)
     project = make(CARRYING, model={"net": "convolution"}, train={"epochs": 25})

@@ -72,6 +72,7 @@ def test_a_plain_loop_keeps_the_same_weights(make: Make) -> None:
     assert min(held) == held[twin.at - 1] == pytest.approx(twin.lowest)
 
 
+@pytest.mark.extra
 def test_lanes_end_apart(make: Make) -> None:
     plan = held_plan(project_of(make, **STEEP))
     numbers = [0, 3, 5]

@@ -160,6 +160,7 @@ LOOP = """
 """
 
 
+@pytest.mark.extra
 @needs_fork
 def test_loops_run_at_the_same_time_each_on_its_core(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -177,6 +178,7 @@ def test_loops_run_at_the_same_time_each_on_its_core(
     assert said.count(f"| cores [{LAST}] 1 cpu") == 4
 
 
+@pytest.mark.extra
 @needs_fork
 def test_a_loop_that_fails_stops_no_other(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make(LOOP)

@@ -33,6 +33,7 @@ def put(project: Project, ids: list[str], made: Tensor, path: str = FILE) -> str
     return path
 
 
+@pytest.mark.extra
 @pytest.mark.parametrize("share", [1.0, 0.3])
 def test_the_loss_is_that_of_both(make: Make, share: float) -> None:
     project = project_of(make, TASK.replace("def loss", "def other"), epochs=50)

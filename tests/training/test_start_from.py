@@ -36,6 +36,7 @@ def fresh(plan: TrainingPlan, number: int = 0) -> dict[str, Tensor]:
     return model_init.module(plan, number, model_init.masks(plan, [number])).state_dict()
 
 
+@pytest.mark.extra
 def test_it_begins_with_the_file_and_trains_on(make: Make) -> None:
     """The reference loads the same dict by `load_state_dict`, and keeps its own last layer."""
     project = project_of(make, epochs=10)
