@@ -33,15 +33,27 @@ SHORT, MORE = 20, 5
 
 
 def update_to_weight(subject: Subject) -> list[Problem]:
-    """Updates that are far too small for the planned run, or as large as the weights, where others train."""
+    """Updates as large as the weights, where smaller ones train."""
+    return _too_large(subject, *_steps(subject))
+
+
+def pace(subject: Subject) -> list[Problem]:
+    """Updates that are far too small for the planned run, where others train.
+
+    Advice and no warning: it draws a few steps out over the planned run, and a right program that stands still at
+    first, or changes little on purpose, looks the same (two of 156 did).
+    """
+    return _too_small(subject, *_steps(subject))
+
+
+def _steps(subject: Subject) -> tuple[OutputLosses, Rehearsed]:
     if len(subject.optimizers) != 1 or not callable(getattr(subject.optimizers[0], "step", None)):
         raise NotApplicableError("not one optimizer of torch was given")
     reach = reach_of(subject, subject.batch)
     own = rehearsal.own_arm(subject)
     if len(own.losses) < 4 or not own.finite:
         raise NotApplicableError("steps that end in a loss which is not finite are looked at elsewhere")
-    found = _too_large(subject, reach, own)
-    return found or _too_small(subject, reach, own)
+    return reach, own
 
 
 def _too_large(subject: Subject, reach: OutputLosses, own: Rehearsed) -> list[Problem]:
@@ -71,14 +83,14 @@ def _too_small(subject: Subject, reach: OutputLosses, own: Rehearsed) -> list[Pr
     planned = subject.planned_steps
     if planned is None:
         raise NotApplicableError("planned_steps was not given: a long run may get there")
-    pace = _pace(own, reach) * max(planned / len(own.losses), 1) * _schedule_ahead(subject, len(own.losses))
-    if pace > NOTHING:
+    gone = _pace(own, reach) * max(planned / len(own.losses), 1) * _schedule_ahead(subject, len(own.losses))
+    if gone > NOTHING:
         return []
     if planned <= SHORT and _whole_set(subject):
         return _longer(subject, reach, own)
     beside = rehearsal.arm(subject, len(own.losses), Adam([one for _, one in subject.trained], RATE).step)
     better = reach.gained(beside.end) if beside.finite else 0.0
-    said = f"{100 * max(pace, 0):.1f} % of the way in {planned} steps at the pace of the first {len(own.losses)}"
+    said = f"{100 * max(gone, 0):.1f} % of the way in {planned} steps at the pace of the first {len(own.losses)}"
     if better >= LEARNS:
         return [
             _problem(
@@ -212,4 +224,7 @@ def _problem(places: list[str], reason: str, measured: str, threshold: str, next
     return Problem(places=places, reason=reason, measured=measured, threshold=threshold, next_step=next_step)
 
 
-CHECKS = (Contract("update-to-weight", "optimisation", 64, update_to_weight, "warning", SOURCE),)
+CHECKS = (
+    Contract("update-to-weight", "optimisation", 64, update_to_weight, "warning", SOURCE),
+    Contract("pace", "optimisation", 12, pace, "advice", SOURCE),
+)
