@@ -102,7 +102,7 @@ def refused(project: Project) -> None:
         ("compare", "two", "--target", "0.9"),
         ("compare", "two", "--test", "permutation"),
         ("tune", "lr=0.01,0.02"),
-        ("export", "first", "../model"),
+        ("export", "first", "--to", "../model"),
     ):
         done = project.assay(*words, ok=False)
         assert done.returncode in (2, 3) and "split" in done.stderr, f"{words}: {done.stderr}"

@@ -159,14 +159,9 @@ def test_experiments_inside_of_the_space_are_told_and_not_trained_again(tried: P
     assert "best of them lr=0.02 model.dropout=0.1: " in said and "(n=3, tried)" in said
     recorded = search_records.read(layout.root, "search")
     assert recorded.known == [known] and all(one.values != known.values for one, _ in recorded.settings())
-    without = replace(recorded, known=[])
     last = recorded.generations[-1]
-    assert last.sampler == "tpe"
-    asked = [
-        state_of(made, replace(each, generations=each.generations[:-1]), list).next(17) for each in (recorded, without)
-    ]
-    assert [one.setting for one in asked[0].proposals] == [one.values for one in last.settings]
-    assert asked[0].proposals != asked[1].proposals, "what was measured moves the sampler"
+    asked = state_of(made, replace(recorded, generations=recorded.generations[:-1]), list).next(17)
+    assert [one.setting for one in asked.proposals] == [one.values for one in last.settings]
     tried.edit("src/tasks/digits/learning.py", "nn.ReLU()", "nn.GELU()")
     tried.commit("another net")
     assert search_known.known(search_setup.setup(layout, "other", None, "tpe")) == [], (
