@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from msgspec import UNSET
 
 from assay.changes import strategy_content
 from assay.changes.strategy_diff import Changes
 from assay.commands.guard import Revision, revision, work_tree
-from assay.core import params_yaml, schemas, variation
+from assay.core import environment_diff, params_yaml, schemas, variation
 from assay.core.errors import UsageError
 from assay.core.paths import IN_PROJECT, LOCK, ProjectPaths
 from assay.core.schemas import PREDICTIONS, Arm, Environment, Measurement, MeasureRequest, Replicate
@@ -237,17 +236,4 @@ def _today(layout: ProjectPaths, experiment: TrainedExperiment) -> Environment:
 
 def environment_differences(then: Environment, now: Environment) -> list[str]:
     """What differs, one text each: `torch 2.12.0 → 2.13.0`."""
-    pairs = [("", then.device, now.device), ("", then.machine, now.machine), ("", then.system, now.system)]
-    pairs += [("", _hardware(then), _hardware(now))]
-    pairs += [("training code of Assay ", then.library[:12] or "unknown", now.library[:12] or "unknown")]
-    for before, after in ((then.packages, now.packages), (_set(then), _set(now))):
-        pairs += [(f"{name} ", before.get(name, "none"), after.get(name, "none")) for name in sorted({*before, *after})]
-    return [f"{name}{old} → {new}" for name, old, new in pairs if old != new]
-
-
-def _hardware(one: Environment) -> str:
-    return "unknown hardware" if one.hardware is UNSET else str(one.hardware)
-
-
-def _set(one: Environment) -> dict[str, str]:
-    return one.variables if isinstance(one.variables, dict) else {}
+    return [f"{name}{old} → {new}" for name, old, new in environment_diff.find(then, now)]

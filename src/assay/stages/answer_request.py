@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from assay.core import params_yaml, schemas
+from assay.core import environment_diff, params_yaml, schemas
 from assay.core.errors import IncomparableError, ProvenanceError
 from assay.core.params_yaml import Params
 from assay.core.schemas import Environment, StageCode
@@ -61,27 +61,14 @@ def check_environment(found: Environment, asked: Environment) -> None:
     """Raises IncomparableError naming what differs."""
     if found.key == asked.key:
         return
-    differing = []
-    for name in ("device", "machine", "system"):
-        if getattr(found, name) != getattr(asked, name):
-            differing.append(f"{name} {getattr(found, name)} here, {getattr(asked, name)} asked for")
-    differing += _changes(found.packages, asked.packages, "not installed")
-    differing += _changes(found.variables or {}, asked.variables or {}, "not set")
-    if found.library != asked.library:
-        differing.append(f"training code of Assay {found.library[:12]} here, {asked.library[:12]} asked for")
+    differing = [
+        f"{name}{ours} here and {theirs} asked for" for name, ours, theirs in environment_diff.find(found, asked)
+    ]
     raise IncomparableError(
         f"this machine's environment is not the one asked for: {'; '.join(differing)}",
         allowed="one environment for both arms",
         hint="install the same packages here, or submit the work for this kind of machine",
     )
-
-
-def _changes(found: Mapping[str, str], asked: Mapping[str, str], lacking: str) -> list[str]:
-    return [
-        f"{name} {found.get(name, lacking)} here, {asked.get(name, lacking)} asked for"
-        for name in sorted({*found, *asked})
-        if found.get(name) != asked.get(name)
-    ]
 
 
 def check_parameters(asked: Mapping[str, Any], found: Mapping[str, Any]) -> None:
