@@ -21,7 +21,7 @@ from assay.core.work_stage_records import PlannedArm, PlannedWork
 from assay.replicates import assemble_measurement, replicate_cache
 from assay.replicates import train_and_eval_examples as samples
 from assay.replicates.measure_request import today
-from assay.runtime import dvc_hash, files, source_analysis_cache, tracked_code_check
+from assay.runtime import dvc_hash, files, hardware, source_analysis_cache, tracked_code_check
 from assay.runtime.stage_setup import StageContext, start
 from assay.stages import baseline
 from assay.stages.train import candidate
@@ -87,8 +87,11 @@ def _arm(
 
 
 def _environment(here: Environment, device: str) -> Environment:
-    """This machine's environment on another device."""
-    return msgspec.structs.replace(here, device=device) if device else here
+    """This machine's environment on another device; a GPU that is not here is asked for whole."""
+    if device in ("", here.device):
+        return here
+    other = hardware.of_cpu(pinned=False) if device == "cpu" else hardware.of_gpu("")
+    return msgspec.structs.replace(here, device=device, hardware=other)
 
 
 def _device(asked: str, environment: Environment) -> str:
