@@ -52,14 +52,14 @@ def test_groups_are_fixed_whatever_the_number_of_machines() -> None:
 
 def test_the_price_in_words(tmp_path: Path) -> None:
     _, requests = toy_requests.build(tmp_path, 24)
-    plan = WorkPlan(tmp_path, None, "lr=1", "floor", requests, sealed=4, seconds=600.0)  # type: ignore[arg-type]
+    plan = WorkPlan(tmp_path, "lr=1", "floor", requests, sealed=4, seconds=600.0)
     assert work_price.lines(plan, 8, 2.5) == [
         "price: 24 trainings of the candidate in 24 requests, 8 at a time (4 replicates are sealed already); "
         "measured at 6e+02 s each: 30 min 0 s, 4 processor hours, 10.00 at 2.5 an hour"
     ]
-    unknown = WorkPlan(tmp_path, None, "lr=1", "floor", requests[:1], sealed=0)  # type: ignore[arg-type]
+    unknown = WorkPlan(tmp_path, "lr=1", "floor", requests[:1], sealed=0)
     assert work_price.lines(unknown, 8, None)[0].endswith("how long one takes is not known yet")
-    assert "only evaluates" in work_price.lines(WorkPlan(tmp_path, None, "", "", [], 6), 1, None)[0]  # type: ignore[arg-type]
+    assert "only evaluates" in work_price.lines(WorkPlan(tmp_path, "", "", [], 6), 1, None)[0]
 
 
 @pytest.mark.extra

@@ -23,7 +23,6 @@ from assay.runtime import dvc_yaml, files, project_root, shared_files
 
 #: folder of ours in a remote
 FOLDER = ("assay", "replicates")
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ class _Remote:
 
     def listed(self) -> set[str]:
         """Names `ENTRY/FILE` of all that is there."""
-        return {"/".join(self._fs.parts(path)[-2:]) for path in self._tried(self._found) if not _hidden(path)}
+        return {"/".join(self._fs.parts(path)[-2:]) for path in self._tried(self._found) if not path.endswith(".part")}
 
     def put(self, name: str, raw: bytes) -> None:
         """Under another name first: nobody may take half a file for a whole one."""
@@ -136,7 +135,3 @@ class _Remote:
             raise UsageError(
                 f"the remote {self.name} refuses: {said}", hint="dvc doctor, then the same again"
             ) from error
-
-
-def _hidden(path: str) -> bool:
-    return path.endswith(".part")

@@ -96,7 +96,6 @@ def _submitted(plan: WorkPlan, engine: WorkEngine, order: WorkOrder, say: Say) -
     for name in wanted:  # what failed before is tried again
         shutil.rmtree(paths.failures(name), ignore_errors=True)
     name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
-    paths.launches.mkdir(parents=True, exist_ok=True)
     shared_files.private(paths.launches / name)
     folder = shared_files.private(paths.jobs(name))
     jobs = engine.submit(wanted, plan.shared, folder, order.options)

@@ -14,7 +14,6 @@ from dvc.utils.hydra import apply_overrides
 
 from assay.commands import experiment_grid, measured_before, scratch_experiment, try_setup
 from assay.core import params_yaml, schemas
-from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
 from assay.core.work_records import SharedPaths, WorkRequest
 from assay.core.work_stage_records import PlannedWork
@@ -46,7 +45,6 @@ class WorkPlan:
     """Requests that are not sealed yet. `sealed`: replicates that are; `moved`: bytes of code and data for workers."""
 
     shared: Path
-    asked: Params
     label: str
     baseline: str
     requests: list[WorkRequest]
@@ -89,9 +87,7 @@ def plan(
         scratch.remove()
     sealed = sum(len(one.numbers) for one in made) - sum(len(one.numbers) for one in left)
     edits = ["your edits"] if snapshot.edited else []
-    return WorkPlan(
-        shared, asked, " ".join([*settings, *edits]) or "HEAD", planned.baseline, left, sealed, moved, seconds
-    )
+    return WorkPlan(shared, " ".join([*settings, *edits]) or "HEAD", planned.baseline, left, sealed, moved, seconds)
 
 
 def _planned(

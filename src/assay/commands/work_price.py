@@ -28,7 +28,7 @@ def lines(plan: WorkPlan, parallel: int, rate: float | None) -> list[str]:
     whole, each = hours(plan), plan.seconds
     if each is None or whole is None:
         return [f"{counts}; how long one takes is not known yet"]
-    waves = max(longest_queue(plan, parallel), 1) * each
+    waves = longest_queue(plan, parallel) * each
     kind = "processor" if plan.requests[0].environment.device == "cpu" else "GPU"
     cost = f"{counts}; measured at {each:.2g} s each: {duration(waves)}, {whole:.2g} {kind} hours"
     return [cost + (f", {whole * rate:.2f} at {rate:g} an hour" if rate is not None else "")]
@@ -36,7 +36,7 @@ def lines(plan: WorkPlan, parallel: int, rate: float | None) -> list[str]:
 
 def longest_queue(plan: WorkPlan, parallel: int) -> int:
     """Trainings one after another on the busiest of `parallel` machines, requests handed out as machines come free."""
-    busy = [0] * max(1, parallel)
+    busy = [0] * parallel
     for one in sorted((len(request.numbers) for request in plan.requests), reverse=True):
         busy[busy.index(min(busy))] += one
     return max(busy)

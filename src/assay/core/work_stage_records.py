@@ -26,9 +26,7 @@ class PlannedWork(Record, frozen=True, kw_only=True):
     """Both arms of a run. `baseline`: the name of what candidates are measured against."""
 
     baseline: str
-    profile: str
     doctor: str  # how machine.doctor is set
-    epochs: int
     arms: list[PlannedArm]
 
 

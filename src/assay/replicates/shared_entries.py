@@ -47,19 +47,16 @@ def is_whole(entry: Path, evaluated: str) -> bool:
     return (entry / WEIGHTS).is_file() and (entry / evaluated).is_file()
 
 
-def fetch(shared: Path, name: str, folder: Path) -> bool:
-    """Copy the entry `name` into the cache's `folder` of that name; whether something was there.
+def fetch(shared: Path, name: str, folder: Path) -> None:
+    """Copy what is there of the entry `name` into the cache's `folder` of that name.
 
     Files whose seal is broken are left alone: another machine may be about to write them. Raises OSError where the
     cache cannot be written.
     """
-    found = False
     for path in _sealed(SharedPaths(shared).entry(name)):
         raw = shared_files.read(path)
         if raw is not None and cache_entries.content(raw) is not None and not (folder / path.name).exists():
             files.write_bytes(folder / path.name, raw)
-            found = True
-    return found
 
 
 def publish(folder: Path, shared: Path, made: MadeBy) -> UnequalEntries | None:

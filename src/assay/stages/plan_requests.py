@@ -49,9 +49,7 @@ def main(root: Path, arguments: Sequence[str]) -> None:
         arms.append(_arm(ctx, "baseline", named.commit, own.tree, own.request, beside, device))
     planned = PlannedWork(
         baseline=named.name,
-        profile=ctx.params.profile,
         doctor=ctx.params.machine.doctor,
-        epochs=ctx.params.train.epochs,
         arms=arms,
     )
     files.write_bytes(Path(arguments[0]), schemas.encode(planned))
