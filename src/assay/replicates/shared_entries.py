@@ -47,6 +47,12 @@ def is_whole(entry: Path, evaluated: str) -> bool:
     return (entry / WEIGHTS).is_file() and (entry / evaluated).is_file()
 
 
+def unbroken(path: Path) -> bytes | None:
+    """The bytes of a sealed file, seal included; None where it is not there, or its seal is broken."""
+    raw = shared_files.read(path)
+    return raw if raw is not None and cache_entries.content(raw) is not None else None
+
+
 def fetch(shared: Path, name: str, folder: Path) -> None:
     """Copy what is there of the entry `name` into the cache's `folder` of that name.
 
@@ -54,8 +60,8 @@ def fetch(shared: Path, name: str, folder: Path) -> None:
     cache cannot be written.
     """
     for path in _sealed(SharedPaths(shared).entry(name)):
-        raw = shared_files.read(path)
-        if raw is not None and cache_entries.content(raw) is not None and not (folder / path.name).exists():
+        raw = unbroken(path)
+        if raw is not None and not (folder / path.name).exists():
             files.write_bytes(folder / path.name, raw)
 
 
@@ -65,8 +71,7 @@ def publish(folder: Path, shared: Path, made: MadeBy) -> UnequalEntries | None:
     The file that makes an entry complete comes last. Raises OSError where the shared folder cannot be written.
     """
     place = SharedPaths(shared).entry(folder.name)
-    ours = {path.name: raw for path in _sealed(folder) if (raw := shared_files.read(path)) is not None}
-    ours = {name: raw for name, raw in ours.items() if cache_entries.content(raw) is not None}
+    ours = {path.name: raw for path in _sealed(folder) if (raw := unbroken(path)) is not None}
     if SharedPaths(shared).unequal(folder.name).is_dir():
         return UnequalEntries(folder.name, tuple(shared_files.names(SharedPaths(shared).unequal(folder.name))))
     if WEIGHTS in ours:
@@ -74,7 +79,7 @@ def publish(folder: Path, shared: Path, made: MadeBy) -> UnequalEntries | None:
         if (finding := _compared(ours, place, made, shared)) is not None:
             return finding
     for name in sorted(ours, key=lambda one: one == WEIGHTS):
-        if name == MEMO or cache_entries.content(shared_files.read(place / name) or b"") is None:
+        if name == MEMO or unbroken(place / name) is None:
             shared_files.write(place / name, ours[name])
     if WEIGHTS in ours:
         shared_files.write(place / f"{MADE}{made.host}-{made.request[:8]}.json", schemas.encode(made))
@@ -136,8 +141,7 @@ def _is_predictions(name: str) -> bool:
 def _compared(ours: dict[str, bytes], place: Path, made: MadeBy, shared: Path) -> UnequalEntries | None:
     """The finding that another machine made other bytes of the same; both are out of everybody's way then."""
     names = [name for name in ours if name == WEIGHTS or _is_predictions(name)]
-    theirs = {name: raw for name in names if (raw := shared_files.read(place / name)) is not None}
-    theirs = {name: raw for name, raw in theirs.items() if cache_entries.content(raw) is not None}
+    theirs = {name: raw for name in names if (raw := unbroken(place / name)) is not None}
     if all(payload_digest(ours[name]) == payload_digest(raw) for name, raw in theirs.items()):
         return None
     hosts = [one.host for one in made_by(place)] or ["unknown"]
