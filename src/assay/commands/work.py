@@ -109,7 +109,7 @@ def _submitted(plan: WorkPlan, engine: WorkEngine, order: WorkOrder, say: Say) -
         parallel=order.options.parallel,
         jobs=[LaunchedJob(request, job) for request, job in zip(wanted, jobs, strict=True)],
     )
-    shared_files.write(paths.launch(name), schemas.encode(launch), private=True)
+    shared_files.write(paths.launch(name), schemas.encode(launch))
     moved = f", {plan.moved / 1e6:.3g} MB of code and data for them" if plan.moved else ""
     say(f"submitted {len(wanted)} requests to {order.on} as {name}{moved}")
     return launch

@@ -11,12 +11,13 @@ import errno
 import os
 import socket
 import tempfile
+import uuid
 from contextlib import suppress
 from pathlib import Path
 
 from assay.core import sanitize_output
 from assay.core.errors import UsageError
-from assay.runtime import git
+from assay.runtime import files, git
 
 #: names the shared folder; a variable of this name wins over Git's configuration
 VARIABLE = "ASSAY_SHARED"
@@ -44,19 +45,16 @@ def host() -> str:
     return name.strip(".")[:_LONGEST] or "unnamed"
 
 
-def write(path: Path, content: bytes, *, private: bool = False) -> None:
+def write(path: Path, content: bytes) -> None:
     """Put `content` at `path` so that it is there whole, also after a crash of this machine, or not at all.
 
     Temporary name, fsync, rename, fsync of the folder, read back. Raises OSError, also where the read gives other
     bytes.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    name = _temporary(path, content, private=private)
-    try:
-        name.replace(path)
-    except BaseException:
-        name.unlink(missing_ok=True)
-        raise
+    with files.replacing(path) as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
     _settle(path.parent)
     _read_back(path, content)
 
@@ -66,10 +64,10 @@ def create(path: Path, content: bytes) -> bool:
 
     A hard link, which fails where its name is taken, on every file system that has links; else an exclusive open.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    name = _temporary(path, content)
+    aside = path.with_name(f".{uuid.uuid4().hex}")
+    write(aside, content)
     try:
-        os.link(name, path)
+        os.link(aside, path)
     except FileExistsError:
         return False
     except OSError as error:
@@ -81,7 +79,7 @@ def create(path: Path, content: bytes) -> bool:
         except FileExistsError:
             return False
     finally:
-        name.unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
     _settle(path.parent)
     return True
 
@@ -150,23 +148,6 @@ def checked(folder: Path) -> Path:
             hint="git config assay.shared /path/on/every/machine",
         ) from error
     return folder.resolve()
-
-
-def _temporary(path: Path, content: bytes, *, private: bool = False) -> Path:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:_LONGEST]}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if not private:
-            mask = os.umask(0)
-            os.umask(mask)
-            Path(name).chmod(0o666 & ~mask)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return Path(name)
 
 
 def _settle(folder: Path) -> None:
