@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from assay.commands import work_plan, work_price
+from assay.commands import work_plan, work_price, work_status, work_text
 from assay.commands.work_plan import WorkPlan
-from assay.core.work_records import SharedPaths
+from assay.commands.work_status import LaunchState, WorkState
+from assay.core.errors import UsageError
+from assay.core.work_records import Launch, SharedPaths
 from assay.runtime import shared_files
 from support import toy_requests
 from support.project import Project
@@ -60,6 +62,29 @@ def test_the_price_in_words(tmp_path: Path) -> None:
     unknown = WorkPlan(tmp_path, "lr=1", "floor", requests[:1], sealed=0)
     assert work_price.lines(unknown, 8, None)[0].endswith("how long one takes is not known yet")
     assert "only evaluates" in work_price.lines(WorkPlan(tmp_path, "", "", [], 6), 1, None)[0]
+
+
+def test_a_launch_that_is_sealed_names_the_run_that_finds_it(tmp_path: Path) -> None:
+    """As a shell takes it, and without words of the label that are no setting."""
+    settings = ["model.widths=[64, 32]", "lr=0.1"]
+    launch = Launch(
+        name="one",
+        engine="local",
+        settings=settings,
+        label=" ".join([*settings, "your edits"]),
+        submitted="",
+        host="here",
+        seconds=None,
+        parallel=1,
+        jobs=[],
+    )
+    found = WorkState(str(tmp_path), [LaunchState(launch, [], sealed=3, replicates=3)])
+    assert work_text.text(found).split("\n") == [
+        "one on local (model.widths=[64, 32] lr=0.1 your edits): 3 of 3 replicates sealed",
+        "  next: dvc exp run -S 'model.widths=[64, 32]' -S lr=0.1",
+    ]
+    with pytest.raises(UsageError, match="there is no launch 'two'"):
+        work_status.logs(tmp_path, "two", tmp_path / "logs")
 
 
 @pytest.mark.extra

@@ -102,6 +102,7 @@ def _submitted(plan: WorkPlan, engine: WorkEngine, order: WorkOrder, say: Say) -
     launch = Launch(
         name=name,
         engine=order.on,
+        settings=list(order.settings),
         label=plan.label,
         submitted=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         host=shared_files.host(),

@@ -96,16 +96,12 @@ def under_way(shared: Path, say: Say) -> set[str]:
 
 def cancel(shared: Path, names: Sequence[str], say: Say) -> int:
     """End the jobs of launches, of all where none is named; how many jobs were under way."""
-    known = {one.name: one for one in launches(shared)}
-    if unknown := [name for name in names if name not in known]:
-        raise UsageError(f"there is no launch {unknown[0]!r}", allowed=", ".join(known) or "none was submitted")
     count = 0
-    for name in names or known:
-        launch = known[name]
+    for launch in _called(shared, names):
         states = _polled(shared, launch, say)
         jobs = [one.job for one in launch.jobs if states.get(one.job, GONE) != GONE]
         if jobs:
-            engines.engine(launch.engine).cancel(jobs, SharedPaths(shared).jobs(name))
+            engines.engine(launch.engine).cancel(jobs, SharedPaths(shared).jobs(launch.name))
             count += len(jobs)
     return count
 
@@ -115,19 +111,26 @@ def logs(shared: Path, name: str, folder: Path) -> list[Path]:
 
     Raises UsageError for a launch that is not there.
     """
-    known = {one.name: one for one in launches(shared)}
-    if name not in known:
-        raise UsageError(f"there is no launch {name!r}", allowed=", ".join(known) or "none was submitted")
+    (launch,) = _called(shared, [name])
     paths, made = SharedPaths(shared), []
-    for one in known[name].jobs:
+    for one in launch.jobs:
         request = _read(paths.request(one.request), WorkRequest)
-        for log in shared_files.names(paths.logs(one.request)) if request else ():
+        if request is None:
+            continue
+        for log in shared_files.names(paths.logs(one.request)):
             content = shared_files.read(paths.logs(one.request) / log)
-            assert request is not None
             if content is not None:
                 made.append(folder / f"{request.arm}-{log}")
                 files.write_bytes(made[-1], content)
     return made
+
+
+def _called(shared: Path, names: Sequence[str]) -> list[Launch]:
+    """Launches of these names, all where none is named. Raises UsageError for one that is not there."""
+    known = {one.name: one for one in launches(shared)}
+    if unknown := [name for name in names if name not in known]:
+        raise UsageError(f"there is no launch {unknown[0]!r}", allowed=", ".join(known) or "none was submitted")
+    return [known[name] for name in names or known]
 
 
 def _state(shared: Path, launch: Launch, say: Say) -> LaunchState:

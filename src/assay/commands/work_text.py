@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from assay.commands.work_status import FAILED, LOST, LaunchState, WorkState
 from assay.runtime.progress_line import duration
 from assay.work.engine_protocol import QUEUED, RUNNING
@@ -37,6 +39,6 @@ def _launch(one: LaunchState) -> list[str]:
         lines += [f"  {line}" for line in lost[0].lines[-1:]]
         lines.append("  what is lost ended without a word: the same assay work submits it again")
     if one.sealed == one.replicates and one.replicates:
-        settings = " ".join(f"-S {word}" for word in one.launch.label.split() if "=" in word)
-        lines.append(f"  next: dvc exp run {settings}".rstrip())
+        settings = "".join(f" -S {quote(setting)}" for setting in one.launch.settings)
+        lines.append(f"  next: dvc exp run{settings}")
     return lines

@@ -81,7 +81,8 @@ class Launch(Record, frozen=True, kw_only=True):
 
     name: str
     engine: str
-    label: str  # settings, as typed
+    settings: list[str]  # key=value, as typed
+    label: str  # what is trained, in words
     submitted: str  # UTC
     host: str
     seconds: float | None  # of one training as measured before; None where nobody knows
