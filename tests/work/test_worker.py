@@ -18,7 +18,7 @@ from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.core.work_records import SharedPaths, WorkFailure, WorkRequest
 from assay.replicates import shared_entries
-from assay.runtime import leases, shared_files
+from assay.runtime import leases, library_fingerprint, shared_files
 from assay.work import run_request, worker_environment
 from support import toy_requests
 
@@ -173,9 +173,8 @@ def test_whoever_trains_ends_with_its_worker(tmp_path: Path) -> None:
     gone.wait()
     task = msgspec.structs.replace(run_request._task(worker, [0], tmp_path, [tmp_path, tmp_path]), starter=gone.pid)
     (tmp_path / "task.json").write_bytes(schemas.encode(task))
-    command = [sys.executable, toy_requests.__file__, "train", str(tmp_path / "task.json"), str(shared), "0"]
-    assert subprocess.run(command).returncode == -signal.SIGKILL
-    assert not toy_requests.trainings(shared)
+    command = library_fingerprint.command("answer_request", str(tmp_path / "task.json"))
+    assert subprocess.run(command, cwd=tmp_path).returncode == -signal.SIGKILL
 
 
 @pytest.mark.extra
