@@ -24,7 +24,7 @@ from assay.core.errors import AssayError, UsageError
 from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest, Note
 from assay.data.storage import Examples
-from assay.replicates import train_and_eval_examples
+from assay.replicates import split_examples
 from assay.replicates.replicate_result import Outcome, Point
 from assay.runtime import (
     device_places,
@@ -247,7 +247,7 @@ def _nobody(_event: Any) -> None:
 
 
 def _read(job: ReplicateJob) -> ReadyJob:
-    sample = train_and_eval_examples.read(job.request, job.params)
+    sample = split_examples.read(job.request, job.params).of(job.number)
     return ReadyJob(configured_task.load(job.params, job.root, sample.train), sample.train, sample.evaluated)
 
 
