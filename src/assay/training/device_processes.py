@@ -22,7 +22,6 @@ from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest, Note
 from assay.replicates import train_and_eval_examples
 from assay.replicates.replicate_cache import Names
-from assay.replicates.replicate_result import Outcome
 from assay.replicates.training_progress import Only, Watcher
 from assay.runtime import device_places, parent_watch, standard_streams, tracked_code_check
 from assay.runtime.device_places import DevicePlace
@@ -82,8 +81,8 @@ def run(
     progress: Watcher,
     notes: list[Note],
     train: Train,
-) -> list[Outcome]:
-    """Train all of `work`; outcomes in no particular order. `plan` is that of this process, for those that copy it.
+) -> None:
+    """Train all of `work`, and give `progress` what comes. `plan` is that of this process, for those that copy it.
 
     Where one place fails the others finish what is waiting; then the first failure is raised.
     """
@@ -98,7 +97,6 @@ def run(
         pool.stop()
     if pool.failed is not None:
         raise pool.failed
-    return pool.found
 
 
 class _Pool:
@@ -116,7 +114,6 @@ class _Pool:
         self.order, self.plan, self.waiting, self.train = order, plan, waiting, train
         self.progress, self.notes = progress, notes
         self.busy: dict[Any, tuple[Any, DevicePlace]] = {}  # our end of a pipe → its process and place
-        self.found: list[Outcome] = []
         self.failed: Exception | None = None
         self.forks = worker_processes.forks()
 
@@ -153,7 +150,7 @@ class _Pool:
             worker_processes.said(content, self.order.root)
             self._end(pipe, process)
         else:
-            worker_processes.relay(kind, content, self.progress, self.found)
+            worker_processes.relay(kind, content, self.progress)
 
     def _end(self, pipe: Any, process: Any) -> None:
         del self.busy[pipe]

@@ -193,18 +193,19 @@ def _take(pipe: Any, root: Path, progress: Watcher, found: list[Outcome]) -> Wor
     if kind == "done":
         said(content, root)
         return cast(WorkerEnd, content)
-    relay(kind, content, progress, found)
+    if kind == "finished":
+        found.append(content)
+    relay(kind, content, progress)
     return None
 
 
-def relay(kind: str, content: Any, progress: Watcher, found: list[Outcome]) -> None:
-    """Tell `progress` what a `WorkerRelay` sent; outcomes join `found`."""
+def relay(kind: str, content: Any, progress: Watcher) -> None:
+    """Tell `progress` what a `WorkerRelay` sent."""
     if kind == "points":
         progress.points(content)
     elif kind == "log":
         progress.log(content)
     else:
-        found.append(content)
         progress.finished(content)
 
 
