@@ -108,9 +108,7 @@ class RunningReplicate:
     def __init__(self, job: ReplicateJob, ready: ReadyJob, tell: Callable[[Point | Note | str], None]) -> None:
         self.job, self._task, self._tell = job, ready.task, tell
         fork = fork_safety.can_fork(_OURS)
-        plain = tuple(
-            job
-        )  # of the core alone: a fresh process reads it before it forks, and must not have torch by then
+        plain = tuple(job)  # of the core alone: a fresh process reads it before it forks, without torch by then
         self._process = SupervisedProcess(_ENTRY, (plain, ready if fork else None), fork=fork)
         self._answer: ReplicateAnswer | None = None
         self._failed: Exception | None = None
