@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
@@ -23,9 +22,9 @@ from assay.core.schemas import MeasureRequest, Note
 from assay.replicates import train_and_eval_examples
 from assay.replicates.replicate_cache import Names
 from assay.replicates.training_progress import Only, Watcher
-from assay.runtime import device_places, parent_watch, standard_streams, tracked_code_check
+from assay.runtime import device_places, tracked_code_check
 from assay.runtime.device_places import DevicePlace
-from assay.training import configured_task, device, request_plan, task_interface, worker_processes
+from assay.training import configured_task, device, request_plan, worker_processes
 from assay.training.training_spec import Recording, TrainingPlan
 from assay.training.worker_processes import Train, WorkerEnd, WorkerRelay
 
@@ -173,26 +172,22 @@ def _work(
     """One place's process."""
     for one in held:
         one.close()
-    starter = multiprocessing.parent_process()
-    parent_watch.hold(starter.pid if starter else None)
-    standard_streams.make_lenient()
+    worker_processes.serve(pipe, lambda: _trained(order, plan, place, pipe, train))
+
+
+def _trained(
+    order: TrainingOrder, plan: TrainingPlan | None, place: DevicePlace, pipe: Connection, train: Train
+) -> WorkerEnd:
     notes: list[Note] = []
     settings = order.params.train
-    try:
-        device_places.take([place])
-        with (
-            device.threads(1),  # whatever the number of places leaves of this machine
-            device.products(settings.precision),
-            device.determinism(settings.deterministic) as nondeterministic,
-        ):
-            plan = plan or order.plan(place.device)
-            while (piece := pipe.recv()) is not None:
-                train(plan, piece.lanes, piece.chunk, Only(WorkerRelay(pipe), piece.wanted), notes)
-                pipe.send(("next", None))
-        pipe.send(("done", WorkerEnd(nondeterministic, notes, tracked_code_check.imported(order.root))))
-    except AssayError as error:
-        pipe.send(("error", error))
-    except Exception as error:
-        pipe.send(("error", RuntimeError(task_interface.brief(error))))
-    pipe.close()
-    os._exit(0)  # at once: a thread that the task left running would be waited for
+    device_places.take([place])
+    with (
+        device.threads(1),  # whatever the number of places leaves of this machine
+        device.products(settings.precision),
+        device.determinism(settings.deterministic) as nondeterministic,
+    ):
+        plan = plan or order.plan(place.device)
+        while (piece := pipe.recv()) is not None:
+            train(plan, piece.lanes, piece.chunk, Only(WorkerRelay(pipe), piece.wanted), notes)
+            pipe.send(("next", None))
+    return WorkerEnd(nondeterministic, notes, tracked_code_check.imported(order.root))

@@ -217,19 +217,28 @@ def said(end: WorkerEnd, root: Path) -> None:
 
 
 def _work(parcel: _Parcel, numbers: list[int], chunk: int, pipe: Connection, train: Train) -> None:
+    serve(pipe, lambda: _trained(parcel, numbers, chunk, pipe, train))
+
+
+def _trained(parcel: _Parcel, numbers: list[int], chunk: int, pipe: Connection, train: Train) -> WorkerEnd:
+    notes: list[Note] = []
+    plan = parcel.plan()
+    with (
+        device.threads(parcel.threads),
+        device.products(parcel.params.train.precision),
+        device.determinism(parcel.params.train.deterministic) as nondeterministic,
+    ):
+        train(plan, numbers, chunk, WorkerRelay(pipe), notes)
+    return WorkerEnd(nondeterministic, notes, tracked_code_check.imported(parcel.root))
+
+
+def serve(pipe: Connection, work: Callable[[], WorkerEnd]) -> None:
+    """Do the `work` of this process, send what came of it, or what went wrong, and end the process."""
     starter = multiprocessing.parent_process()
     parent_watch.hold(starter.pid if starter else None)
     standard_streams.make_lenient()
-    notes: list[Note] = []
     try:
-        plan = parcel.plan()
-        with (
-            device.threads(parcel.threads),
-            device.products(parcel.params.train.precision),
-            device.determinism(parcel.params.train.deterministic) as nondeterministic,
-        ):
-            train(plan, numbers, chunk, WorkerRelay(pipe), notes)
-        pipe.send(("done", WorkerEnd(nondeterministic, notes, tracked_code_check.imported(parcel.root))))
+        pipe.send(("done", work()))
     except AssayError as error:
         pipe.send(("error", error))
     except Exception as error:
