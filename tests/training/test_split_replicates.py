@@ -13,6 +13,7 @@ from assay.core.errors import UsageError
 from assay.core.schemas import Measurement, SplitDraw
 from assay.data import storage
 from assay.replicates import split_examples, train_and_eval_examples
+from assay.training.replicate_process import fork_safety
 
 SOURCE = """
     from torch import Tensor, nn
@@ -129,17 +130,29 @@ def test_who_cannot_draw_splits_says_so(make: Make) -> None:
         train_and_eval_examples.read(replace(made.request([0]), draws=draws(made)), split_params(made))
 
 
-def test_a_loop_of_its_own_may_have_splits_where_all_else_varies(make: Make) -> None:
-    source = """
-        import torch
+LOOP = """
+    import torch
 
-        def fit(params, data, seed, log):
-            mean = data.train.inputs.float().mean()
-            return lambda inputs: torch.full((len(inputs), 10), float(mean))
-    """
-    made = make(source, examples=40, evaluated=20)
+    def fit(params, data, seed, log):
+        mean = data.train.inputs.float().mean()
+        return lambda inputs: torch.full((len(inputs), 10), float(mean))
+"""
+
+
+def test_a_loop_of_its_own_may_have_splits_where_all_else_varies(make: Make) -> None:
+    made = make(LOOP, examples=40, evaluated=20)
     measured(made, [0, 1])
     first, second = made.predictions()
     assert np.nanmin(first) != np.nanmin(second)
     with pytest.raises(UsageError, match="has one seed for all that it draws"):
         measured(made, [0], purpose=variation.purpose("paired", ["order", "split"]))
+
+
+@pytest.mark.extra
+def test_a_loop_has_the_same_split_in_a_fresh_process(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is on a Mac, and where a GPU was asked for: that process reads the examples by itself."""
+    made = make(LOOP, examples=40, evaluated=20)
+    measured(made, [0, 1])
+    monkeypatch.setattr(fork_safety, "can_fork", lambda _known: False)
+    measured(made, [0, 1], out="fresh")
+    assert np.array_equal(made.predictions("fresh"), made.predictions(), equal_nan=True)

@@ -1,7 +1,6 @@
 """Hashes of examples by content, computed piece by piece: memory stays small however large the array.
 
-Covers: a hash of a whole array, and one of each row. Not covered: ids
-(`runtime.example_ids`), and parts (`data.storage`).
+Covers: a hash of a whole array, and one of each row. Not covered: ids (`runtime.example_ids`), parts (`data.storage`).
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def _listed(tool: str) -> tuple[Accelerator, ...]:
             name = gpu[2]
             found.append(Accelerator(name, "", gpu[1], gpu[3]))
         elif mig := _MIG.match(line):
-            if found and found[-1].name == name and not found[-1].mig:
+            if found and not found[-1].mig:
                 found.pop()
             found.append(Accelerator(name, mig[1], "", mig[2]))
     return tuple(found)

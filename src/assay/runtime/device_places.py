@@ -69,9 +69,9 @@ def teams(places: Sequence[DevicePlace], size: int) -> list[list[DevicePlace]]:
     return [[*places[start : start + size]] for start in range(0, len(places) - size + 1, size)]
 
 
-def refuse_one(device: str, devices: Devices | None) -> None:
-    """Raise UsageError where a single GPU is named beside a list of them."""
-    if devices is not None and ":" in device:
+def refuse_one(device: str) -> None:
+    """Raise UsageError where `machine.device` names a single GPU, beside a list of them."""
+    if ":" in device:
         raise UsageError(
             f"machine.device is {device!r}, and machine.devices is set",
             allowed="machine.device auto, cpu or cuda with machine.devices",

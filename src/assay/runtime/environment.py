@@ -47,7 +47,8 @@ def find(device: str, packages: Iterable[str], library: str = "", devices: Devic
     found = versions({*ALWAYS, *packages})
     if "torch" not in found:
         raise UsageError("torch is not installed", hint="pip install torch")
-    gpu = _chosen(device, [] if found["torch"].endswith("+cpu") else accelerators.visible(), devices)
+    gpus = [] if device == "cpu" or found["torch"].endswith("+cpu") else accelerators.visible()
+    gpu = _chosen(device, gpus, devices)
     return _environment(gpu, devices, found, library)
 
 
@@ -116,9 +117,8 @@ def _chosen(asked: str, gpus: Sequence[Accelerator], devices: Devices | None) ->
     if asked != "auto" and asked != "cpu" and number >= len(gpus):
         found = f"{len(gpus)} CUDA devices" if gpus else "no CUDA device"
         raise UsageError(f"machine.device is {asked!r}, but there is {found} here", allowed="auto, cpu")
-    gpus = [] if asked == "cpu" else gpus
     if devices is not None:
-        device_places.refuse_one(asked, devices)
+        device_places.refuse_one(asked)
         chosen = device_places.find(devices, [one.uuid for one in gpus])
         gpus = [gpus[place.number] for place in chosen] if gpus else []
         _refuse_unlike(chosen, gpus)

@@ -87,13 +87,6 @@ class SupervisedProcess:
     def _ours(self) -> tuple[Connection, ...]:
         return self._messages, self._output, self._report, self._life
 
-    def events(self) -> Iterator[Any]:
-        """What it sends, and a `str` for each line that it prints, as they come; `end` says how it ended afterwards."""
-        while not self.over:
-            wait(self.pipes)
-            yield from self.heard()
-        yield from self.last()
-
     @property
     def pipes(self) -> list[Connection]:
         """Where something comes from it: to wait for several processes at once."""
@@ -105,7 +98,7 @@ class SupervisedProcess:
         return self._report not in self._open
 
     def heard(self) -> Iterator[Any]:
-        """The events that are there by now, of each pipe one at most."""
+        """What it sent, and a `str` for each line that it printed, as far as it is there: of each pipe one at most."""
         for pipe in wait(self._open, 0):
             try:
                 yield from self._heard(cast(Connection, pipe), self._lines)
@@ -113,7 +106,7 @@ class SupervisedProcess:
                 self._open.remove(cast(Connection, pipe))
 
     def last(self) -> Iterator[Any]:
-        """What is left to hear of a process that is over."""
+        """What is left to hear of a process that is over; `end` says how it ended."""
         while wait(self._open, 0):
             yield from self.heard()
         yield from self._lines.rest()

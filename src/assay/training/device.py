@@ -53,9 +53,8 @@ def places(name: str, devices: Devices | UnsetType) -> list[DevicePlace]:
     """
     if devices is UNSET:
         return []
-    device_places.refuse_one(name, devices)
-    with fork_safety.without_driver():
-        count = torch.cuda.device_count() if name != "cpu" and torch.cuda.is_available() else 0
+    device_places.refuse_one(name)
+    count = _gpus(name)
     if name == "cuda" and not count:
         choose(name)  # says so
     words = [one.uuid for one in accelerators.visible()] if count else []
@@ -67,8 +66,7 @@ def team(name: str, count: int) -> str:
 
     Raises UsageError for fewer GPUs than processes.
     """
-    with fork_safety.without_driver():
-        gpus = torch.cuda.device_count() if name != "cpu" and torch.cuda.is_available() else 0
+    gpus = _gpus(name)
     if not gpus:
         return "cpu"
     if gpus < count:
@@ -78,6 +76,12 @@ def team(name: str, count: int) -> str:
             hint="lower it, or set machine.device: cpu in params.yaml",
         )
     return "cuda"
+
+
+def _gpus(name: str) -> int:
+    """How many there are for `machine.device`."""
+    with fork_safety.without_driver():
+        return torch.cuda.device_count() if name != "cpu" and torch.cuda.is_available() else 0
 
 
 def first(name: str, devices: Devices | UnsetType) -> torch.device:

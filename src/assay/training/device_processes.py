@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
@@ -22,11 +21,10 @@ from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest, Note
 from assay.replicates import train_and_eval_examples
 from assay.replicates.replicate_cache import Names
-from assay.replicates.replicate_result import Outcome
 from assay.replicates.training_progress import Only, Watcher
-from assay.runtime import device_places, parent_watch, standard_streams, tracked_code_check
+from assay.runtime import device_places, tracked_code_check
 from assay.runtime.device_places import DevicePlace
-from assay.training import configured_task, device, request_plan, task_interface, worker_processes
+from assay.training import configured_task, device, request_plan, worker_processes
 from assay.training.training_spec import Recording, TrainingPlan
 from assay.training.worker_processes import Train, WorkerEnd, WorkerRelay
 
@@ -82,8 +80,8 @@ def run(
     progress: Watcher,
     notes: list[Note],
     train: Train,
-) -> list[Outcome]:
-    """Train all of `work`; outcomes in no particular order. `plan` is that of this process, for those that copy it.
+) -> None:
+    """Train all of `work`, and give `progress` what comes. `plan` is that of this process, for those that copy it.
 
     Where one place fails the others finish what is waiting; then the first failure is raised.
     """
@@ -98,7 +96,6 @@ def run(
         pool.stop()
     if pool.failed is not None:
         raise pool.failed
-    return pool.found
 
 
 class _Pool:
@@ -116,7 +113,6 @@ class _Pool:
         self.order, self.plan, self.waiting, self.train = order, plan, waiting, train
         self.progress, self.notes = progress, notes
         self.busy: dict[Any, tuple[Any, DevicePlace]] = {}  # our end of a pipe → its process and place
-        self.found: list[Outcome] = []
         self.failed: Exception | None = None
         self.forks = worker_processes.forks()
 
@@ -153,7 +149,7 @@ class _Pool:
             worker_processes.said(content, self.order.root)
             self._end(pipe, process)
         else:
-            worker_processes.relay(kind, content, self.progress, self.found)
+            worker_processes.relay(kind, content, self.progress)
 
     def _end(self, pipe: Any, process: Any) -> None:
         del self.busy[pipe]
@@ -176,26 +172,22 @@ def _work(
     """One place's process."""
     for one in held:
         one.close()
-    starter = multiprocessing.parent_process()
-    parent_watch.hold(starter.pid if starter else None)
-    standard_streams.make_lenient()
+    worker_processes.serve(pipe, lambda: _trained(order, plan, place, pipe, train))
+
+
+def _trained(
+    order: TrainingOrder, plan: TrainingPlan | None, place: DevicePlace, pipe: Connection, train: Train
+) -> WorkerEnd:
     notes: list[Note] = []
     settings = order.params.train
-    try:
-        device_places.take([place])
-        with (
-            device.threads(1),  # whatever the number of places leaves of this machine
-            device.products(settings.precision),
-            device.determinism(settings.deterministic) as nondeterministic,
-        ):
-            plan = plan or order.plan(place.device)
-            while (piece := pipe.recv()) is not None:
-                train(plan, piece.lanes, piece.chunk, Only(WorkerRelay(pipe), piece.wanted), notes)
-                pipe.send(("next", None))
-        pipe.send(("done", WorkerEnd(nondeterministic, notes, tracked_code_check.imported(order.root))))
-    except AssayError as error:
-        pipe.send(("error", error))
-    except Exception as error:
-        pipe.send(("error", RuntimeError(task_interface.brief(error))))
-    pipe.close()
-    os._exit(0)  # at once: a thread that the task left running would be waited for
+    device_places.take([place])
+    with (
+        device.threads(1),  # whatever the number of places leaves of this machine
+        device.products(settings.precision),
+        device.determinism(settings.deterministic) as nondeterministic,
+    ):
+        plan = plan or order.plan(place.device)
+        while (piece := pipe.recv()) is not None:
+            train(plan, piece.lanes, piece.chunk, Only(WorkerRelay(pipe), piece.wanted), notes)
+            pipe.send(("next", None))
+    return WorkerEnd(nondeterministic, notes, tracked_code_check.imported(order.root))

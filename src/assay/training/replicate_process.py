@@ -24,7 +24,7 @@ from assay.core.errors import AssayError, UsageError
 from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest, Note
 from assay.data.storage import Examples
-from assay.replicates import train_and_eval_examples
+from assay.replicates import split_examples
 from assay.replicates.replicate_result import Outcome, Point
 from assay.runtime import (
     device_places,
@@ -108,9 +108,7 @@ class RunningReplicate:
     def __init__(self, job: ReplicateJob, ready: ReadyJob, tell: Callable[[Point | Note | str], None]) -> None:
         self.job, self._task, self._tell = job, ready.task, tell
         fork = fork_safety.can_fork(_OURS)
-        plain = tuple(
-            job
-        )  # of the core alone: a fresh process reads it before it forks, and must not have torch by then
+        plain = tuple(job)  # of the core alone: a fresh process reads it before it forks, without torch by then
         self._process = SupervisedProcess(_ENTRY, (plain, ready if fork else None), fork=fork)
         self._answer: ReplicateAnswer | None = None
         self._failed: Exception | None = None
@@ -247,7 +245,7 @@ def _nobody(_event: Any) -> None:
 
 
 def _read(job: ReplicateJob) -> ReadyJob:
-    sample = train_and_eval_examples.read(job.request, job.params)
+    sample = split_examples.read(job.request, job.params).of(job.number)
     return ReadyJob(configured_task.load(job.params, job.root, sample.train), sample.train, sample.evaluated)
 
 

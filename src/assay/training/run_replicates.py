@@ -65,8 +65,8 @@ def over_places(
     places: Sequence[DevicePlace],
     progress: Watcher,
     store: ReplicateCache,
-) -> list[Outcome]:
-    """Train the replicates `numbers` of the request over these places, a process each; their outcomes in that order."""
+) -> None:
+    """Train the replicates `numbers` of the request over these places, a process each; `progress` is given them."""
     group = order.request.replicates
     with _said(plan), device.threads(1):
         largest = max(device_processes.groups(group), key=len)
@@ -74,9 +74,7 @@ def over_places(
         how = f"in lanes of fixed groups of {device_processes.LANES}" if together else "one at a time"
         progress.log(f"devices: {', '.join(map(str, places))}; replicates train {how}")
         work = device_processes.pieces(group, numbers, together=together)
-        found = device_processes.run(order, plan, work, places, progress, store.notes, part)
-    by_number = {one.number: one for one in found}
-    return [by_number[number] for number in numbers]
+        device_processes.run(order, plan, work, places, progress, store.notes, part)
 
 
 def part(plan: TrainingPlan, numbers: Sequence[int], chunk: int, progress: Watcher, notes: list[Note]) -> list[Outcome]:

@@ -193,18 +193,19 @@ def _take(pipe: Any, root: Path, progress: Watcher, found: list[Outcome]) -> Wor
     if kind == "done":
         said(content, root)
         return cast(WorkerEnd, content)
-    relay(kind, content, progress, found)
+    if kind == "finished":
+        found.append(content)
+    relay(kind, content, progress)
     return None
 
 
-def relay(kind: str, content: Any, progress: Watcher, found: list[Outcome]) -> None:
-    """Tell `progress` what a `WorkerRelay` sent; outcomes join `found`."""
+def relay(kind: str, content: Any, progress: Watcher) -> None:
+    """Tell `progress` what a `WorkerRelay` sent."""
     if kind == "points":
         progress.points(content)
     elif kind == "log":
         progress.log(content)
     else:
-        found.append(content)
         progress.finished(content)
 
 
@@ -216,19 +217,28 @@ def said(end: WorkerEnd, root: Path) -> None:
 
 
 def _work(parcel: _Parcel, numbers: list[int], chunk: int, pipe: Connection, train: Train) -> None:
+    serve(pipe, lambda: _trained(parcel, numbers, chunk, pipe, train))
+
+
+def _trained(parcel: _Parcel, numbers: list[int], chunk: int, pipe: Connection, train: Train) -> WorkerEnd:
+    notes: list[Note] = []
+    plan = parcel.plan()
+    with (
+        device.threads(parcel.threads),
+        device.products(parcel.params.train.precision),
+        device.determinism(parcel.params.train.deterministic) as nondeterministic,
+    ):
+        train(plan, numbers, chunk, WorkerRelay(pipe), notes)
+    return WorkerEnd(nondeterministic, notes, tracked_code_check.imported(parcel.root))
+
+
+def serve(pipe: Connection, work: Callable[[], WorkerEnd]) -> None:
+    """Do the `work` of this process, send what came of it, or what went wrong, and end the process."""
     starter = multiprocessing.parent_process()
     parent_watch.hold(starter.pid if starter else None)
     standard_streams.make_lenient()
-    notes: list[Note] = []
     try:
-        plan = parcel.plan()
-        with (
-            device.threads(parcel.threads),
-            device.products(parcel.params.train.precision),
-            device.determinism(parcel.params.train.deterministic) as nondeterministic,
-        ):
-            train(plan, numbers, chunk, WorkerRelay(pipe), notes)
-        pipe.send(("done", WorkerEnd(nondeterministic, notes, tracked_code_check.imported(parcel.root))))
+        pipe.send(("done", work()))
     except AssayError as error:
         pipe.send(("error", error))
     except Exception as error:
