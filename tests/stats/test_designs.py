@@ -131,6 +131,17 @@ def test_splits_are_judged_by_the_corrected_t_split_by_split():
     assert welch.method == "Welch" and welch.p != found.p
 
 
+def test_cautions_on_splits_are_about_differences():
+    baseline, candidate = arms_on_splits(12)
+    asked = {"direction": "maximize", "test": "resampled", "alpha": 0.05, "min_effect": 0.005, "worst": None}
+    wide = [(number, 10 * value) for number, value in candidate.replicates]
+    found = compare_arms(baseline, MeasuredArm(wide, 0.25), **asked, distinct=True)
+    assert not any("spread differently" in said for said in found.warnings), "no test here takes spreads for equal"
+    far = [(number, value + 0.3 * (number == 0)) for number, value in candidate.replicates]
+    found = compare_arms(baseline, MeasuredArm(far, 0.25), **asked, distinct=True)
+    assert any("runs of the pairs are lopsided" in said for said in found.warnings)
+
+
 def test_what_splits_cannot_say_is_said():
     baseline, candidate = arms_on_splits()
     with pytest.raises(UsageError, match="with no overlap"):

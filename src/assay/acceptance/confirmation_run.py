@@ -27,7 +27,15 @@ from assay.data import storage
 from assay.data.storage import Examples
 from assay.history import metrics_json
 from assay.history.replicates_rows import OVERLAP
-from assay.metrics import ran_on_this_machine, replicate_scores, reported_scores, split_scores, undeclared_file_reads
+from assay.metrics import (
+    metric_definition,
+    ran_on_this_machine,
+    replicate_scores,
+    reported_scores,
+    split_scores,
+    undeclared_file_reads,
+)
+from assay.metrics.floor_scores import PredictionForm
 from assay.metrics.scored_arm import Ruler
 from assay.metrics.split_scores import JudgedExamples
 from assay.metrics.task_metrics import Metric
@@ -149,12 +157,17 @@ class Confirmation:
 
     def floor(self, candidate: FreshReplicates) -> FreshReplicates:
         """The best floor on the splits of the candidate's fresh replicates, fitted on each."""
-        folder, judge = self.scratch.top.parent / "candidate-validation" / "predictions", self.ctx.params.judge
+        work, root = self.scratch.top.parent / "candidate-validation", self.ctx.layout.root
         parts = split_examples.read_parts(draws(self.ctx), self.seeds.root, candidate.measurement.purpose)
-        first = parts.evaluated(candidate.measurement.replicates[0].number)
-        given = (judge.human, judge.floor)
-        with task_source.said_by_task(self.scratch.layout.root, self.task, "metrics"):
-            found = confirmation_floors.hardest(folder, parts, candidate.arm, self._ruler(first), given)
+        both = split_examples.both_parts(self.ctx.layout)
+        wanted = PredictionForm(
+            npy_files.read(work / "predictions" / "predictions.npy").shape[1:],
+            None if both.classes is None else len(both.classes),
+            metric_definition.keeps_scores(root, self.metric.name),
+        )
+        judged, ruler, judge = JudgedExamples.read(both), self._ruler(both), self.ctx.params.judge
+        with task_source.said_by_task(root, self.task, "metrics"):
+            found = confirmation_floors.hardest(work / "floors", parts, candidate.arm, ruler, judged, wanted, judge)
         return FreshReplicates(found, candidate.measurement)
 
     def _ruler(self, part: Examples) -> Ruler:

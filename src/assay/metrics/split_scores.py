@@ -114,24 +114,25 @@ def floors(
     layout: ProjectPaths, ruler: Ruler, judged: JudgedExamples, wanted: PredictionForm, human: float | None
 ) -> SplitFloors:
     """Every floor on every split, in the form of the candidate's predictions; `human` is a person's score."""
-    hint = scored_arm.again(layout, layout.floors, "baseline")
-    made = of_folder(layout.floors, ruler, judged, wanted, hint)
+    made = of_folder(layout.floors, ruler, judged, wanted, human, scored_arm.again(layout, layout.floors, "baseline"))
     made.found.absent.update(floor_scores.noted_absent(layout))
-    if judged.examples.notes.get(_SECOND) is not None:
-        rulers = judged.rulers(ruler, ids_of(layout.floors, hint), str(layout.floors))
-        _add_person(made, judged, rulers, wanted, human)
     if human is not None:
         made.found.scores[HUMAN] = {ruler.decides: human}
     return made
 
 
-def of_folder(folder: Path, ruler: Ruler, judged: JudgedExamples, wanted: PredictionForm, hint: str) -> SplitFloors:
-    """Fitted floors on every split, by their predictions in `folder`."""
+def of_folder(
+    folder: Path, ruler: Ruler, judged: JudgedExamples, wanted: PredictionForm, human: float | None, hint: str
+) -> SplitFloors:
+    """Floors that have a score of their own on every split: fitted ones, by their predictions in `folder`, and a second
+    person's labels."""
     rulers = judged.rulers(ruler, ids_of(folder, hint), str(folder))
     made = SplitFloors()
     for path in sorted(folder.glob("*.npy")):
         if path.stem != "ids":
             _add(made, path.stem, list(npy_files.read(path, hint)), rulers, wanted)
+    if judged.examples.notes.get(_SECOND) is not None:
+        _add_person(made, judged, rulers, wanted, human)
     return made
 
 

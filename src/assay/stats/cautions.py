@@ -17,7 +17,7 @@ import numpy as np
 from scipy import special
 
 from assay.stats.arm_scores import ArmScores, Values
-from assay.stats.hypothesis_tests import Test, differences
+from assay.stats.hypothesis_tests import IN_PAIRS, Test, differences
 
 #: Levels of the two looks at the data, each over both arms together.
 SKEW_ALPHA = 0.04
@@ -71,7 +71,7 @@ def _alike(baseline: ArmScores, candidate: ArmScores) -> Iterator[str]:
 
 def _skewed(baseline: ArmScores, candidate: ArmScores, test: Test) -> Iterator[str]:
     arms = _arms(baseline, candidate)
-    if test in ("paired", "anytime") and baseline.n == candidate.n:
+    if test in (*IN_PAIRS, "anytime") and baseline.n == candidate.n:
         arms = [("pairs", differences(baseline, candidate))]
     for name, arm in arms:
         if arm.n >= LEAST_FOR_SKEW and arm.variance and skew_p(arm.values) < SKEW_ALPHA / len(arms):
@@ -80,7 +80,7 @@ def _skewed(baseline: ArmScores, candidate: ArmScores, test: Test) -> Iterator[s
 
 def _spreads(baseline: ArmScores, candidate: ArmScores, test: Test) -> Iterator[str]:
     var_b, var_c = baseline.variance, candidate.variance
-    if test in ("welch", "paired", "anytime") or baseline.fixed or candidate.fixed or not var_b or not var_c:
+    if test in ("welch", *IN_PAIRS, "anytime") or baseline.fixed or candidate.fixed or not var_b or not var_c:
         return
     if f_p(var_b / var_c, baseline.n - 1, candidate.n - 1) < SPREAD_ALPHA:
         yield f"the arms spread differently, which {test} takes for equal: use welch"

@@ -17,7 +17,7 @@ from assay.core.errors import UsageError
 from assay.stats import statistical_power
 from assay.stats.arm_comparison import Comparison
 from assay.stats.compare_arms import MeasuredArm, compare_arms
-from assay.stats.corrected_resampled_ttest import inflation
+from assay.stats.corrected_resampled_ttest import widened
 from assay.stats.difference_estimate import welch
 from assay.stats.verdict_rule import sign
 
@@ -50,8 +50,8 @@ def replicates(
 
     `fixed`: the baseline is a floor, which has no replicates. `pairs`: in a paired design what its pairs correlate at
     least (`stats.pair_correlation`), None without one. The level holds at any n: fresh seeds chose nothing, their
-    number included. `overlap`: on splits drawn anew, where more than ENOUGH / overlap find
-    little more and are not asked for.
+    number included. `overlap`: on splits drawn anew, where more than ENOUGH / overlap find little more and are not
+    asked for.
     """
     first = max(least, 2)
 
@@ -75,11 +75,11 @@ def chance(
 ) -> float:
     """How likely n replicates an arm confirm a true gain of so many standard deviations; options as in `replicates`."""
     alpha = 2 * one_sided
-    wider = 1.0 if overlap is None else math.sqrt(float(inflation(n, overlap)))
     if fixed:
-        return statistical_power.one_sample_power(gain, wider, n, alpha)
+        return statistical_power.one_sample_power(gain, widened(1.0, n, overlap), n, alpha)
     if pairs is not None:
-        return statistical_power.one_sample_power(gain, wider * math.sqrt(max(2 * (1 - pairs), 1e-6)), n, alpha)
+        sd = math.sqrt(max(2 * (1 - pairs), 1e-6))
+        return statistical_power.one_sample_power(gain, widened(sd, n, overlap), n, alpha)
     return statistical_power.welch_power(gain, 1.0, 1.0, n, n, alpha)
 
 

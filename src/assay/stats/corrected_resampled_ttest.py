@@ -58,3 +58,8 @@ def contrast(delta: ArrayLike, variance: ArrayLike, n: ArrayLike, overlap: float
 def inflation(n: ArrayLike, overlap: float) -> Array:
     """How many times the variance of a mean over n splits is that of n independent differences: 1 + n overlap."""
     return 1 + np.asarray(n, float) * overlap
+
+
+def widened(sd: float, n: int, overlap: float | None) -> float:
+    """`sd` of a difference as power over n splits meets it; the same where runs are independent (`overlap` None)."""
+    return sd if overlap is None else sd * math.sqrt(float(inflation(n, overlap)))

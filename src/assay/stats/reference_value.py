@@ -18,7 +18,7 @@ from scipy import special
 from assay.stats import anytime_valid_test, compare_arms, statistical_power
 from assay.stats.arm_comparison import Comparison
 from assay.stats.compare_arms import MeasuredArm
-from assay.stats.corrected_resampled_ttest import inflation
+from assay.stats.corrected_resampled_ttest import widened
 from assay.stats.difference_estimate import t_quantile
 
 #: `reproduced`: the interval lies inside ±margin; `above`, `below`: it lies outside on that side
@@ -92,8 +92,7 @@ def chance(margin: float, sd: float, n: int, alpha: float, test: str = "welch", 
     The mean and the sample variance are independent, so that what is left is one integral over the variance (Owen
     1965, Biometrika 52:437), in quantiles. `overlap`: of splits, as in `stats.corrected_resampled_ttest`.
     """
-    if overlap is not None:
-        sd = sd * math.sqrt(float(inflation(n, overlap)))
+    sd = widened(sd, n, overlap)
     critical = anytime_valid_test.critical(n, alpha) if test == "anytime" else float(t_quantile(alpha, n - 1))
     if math.isinf(critical):
         return 0.0

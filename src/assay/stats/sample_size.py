@@ -9,8 +9,9 @@ import math
 from dataclasses import replace
 from typing import NamedTuple
 
-from assay.stats import anytime_valid_test, corrected_resampled_ttest, permutation_test, statistical_power
+from assay.stats import anytime_valid_test, permutation_test, statistical_power
 from assay.stats.arm_scores import ArmScores
+from assay.stats.corrected_resampled_ttest import widened
 from assay.stats.hypothesis_tests import IN_PAIRS, Test, differences
 
 MOST = 1_000_000
@@ -76,8 +77,7 @@ def _of_differences(
     def curve(effect: float, n: int) -> float:
         if test == "anytime":  # at this n; the chance to have decided by then is higher
             return statistical_power.one_sample_power(effect, sd, n, alpha, anytime_valid_test.critical(n, alpha))
-        wider = 1.0 if overlap is None else math.sqrt(float(corrected_resampled_ttest.inflation(n, overlap)))
-        return statistical_power.one_sample_power(effect, sd * wider, n, alpha)
+        return statistical_power.one_sample_power(effect, widened(sd, n, overlap), n, alpha)
 
     return SampleSizePlan(curve, curve, gaps.variance, gaps.n, 2, overlap is not None)
 
@@ -134,8 +134,7 @@ def smallest_effect(
             critical = anytime_valid_test.critical(size, alpha)
             return statistical_power.one_sample_power(effect, gap, size, alpha, critical)
         if fixed_value or test in IN_PAIRS:
-            wider = 1.0 if overlap is None else math.sqrt(float(corrected_resampled_ttest.inflation(size, overlap)))
-            return statistical_power.one_sample_power(effect, gap * wider, size, alpha)
+            return statistical_power.one_sample_power(effect, widened(gap, size, overlap), size, alpha)
         return statistical_power.welch_power(effect, sd, sd, size, size, alpha)
 
     gap = sd if fixed_value else math.sqrt(2) * sd
