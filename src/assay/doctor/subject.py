@@ -201,6 +201,14 @@ class Subject:
             return [None] * len(parameters)
         return list(torch.autograd.grad(value, parameters, allow_unused=True))
 
+    def without_gradient(self, named: Sequence[tuple[str, nn.Parameter]]) -> list[tuple[str, nn.Parameter]]:
+        """Those of `named` (names and parameters) that get no gradient from any batch."""
+        left = list(named)
+        for seed, batch in enumerate(self.train.batches):
+            gradients = self.gradients(batch, [one for _, one in left], seed) if left else []
+            left = [pair for pair, gradient in zip(left, gradients, strict=True) if gradient is None]
+        return left
+
     def step(self, batch: Any, seed: int) -> None:
         """One step down the gradient by 3 % of each parameter's size (or 0.03, where it is smaller)."""
         names = self.trained
