@@ -153,6 +153,12 @@ class Subject:
         with torch.no_grad():
             return [one.detach() for one in tensor_tree.leaves(_fields(self.run(batch)[0]))]
 
+    def said(self, batch: Any) -> list[Tensor]:
+        """Tensors that the model returns and the loss of them, in the mode in which the model is, without gradients."""
+        with torch.no_grad():
+            output, target = self.run(batch)
+            return [*tensor_tree.leaves(_fields(output)), torch.as_tensor(self.loss(output, target))]
+
     def value(self, batch: Any, seed: int = 0) -> Tensor:
         """Loss of one batch, in the mode in which the model is."""
         output, target = self.run(batch, seed)
