@@ -7,9 +7,10 @@ TrainCheck, questions that people ask) without reading a check of the doctor, an
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import doctor_blind_static_1
 import torch
 from doctor_blind_programs_1 import (
     Autoencoder,
@@ -41,17 +42,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 MODELS: dict[str, Static] = {}
-
-
-def static(
-    program: str, groups: str, places: str, into: dict[str, Static] = MODELS
-) -> Callable[[Callable[[int, bool], Program]], Any]:
-    def add(build: Callable[[int, bool], Program]) -> Callable[[int, bool], Program]:
-        name = build.__name__
-        into[name] = Static(name, program, tuple(groups.split("|")), tuple(places.split("|")), build)
-        return build
-
-    return add
+static = partial(doctor_blind_static_1.static, into=MODELS)
 
 
 def one_by_one(program: Program) -> Program:

@@ -64,10 +64,12 @@ class Static:
 STATIC: dict[str, Static] = {}
 
 
-def static(program: str, groups: str, places: str) -> Callable[[Callable[[int, bool], Program]], Any]:
+def static(
+    program: str, groups: str, places: str, into: dict[str, Static] = STATIC
+) -> Callable[[Callable[[int, bool], Program]], Any]:
     def add(build: Callable[[int, bool], Program]) -> Callable[[int, bool], Program]:
         name = build.__name__
-        STATIC[name] = Static(name, program, tuple(groups.split("|")), tuple(places.split("|")), build)
+        into[name] = Static(name, program, tuple(groups.split("|")), tuple(places.split("|")), build)
         return build
 
     return add

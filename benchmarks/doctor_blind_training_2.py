@@ -6,11 +6,10 @@ Written as those in doctor_blind_models_2.py were, before the doctor saw any.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
-from doctor_blind_models_2 import static
 from doctor_blind_programs_1 import (
     Program,
     TableNet,
@@ -25,17 +24,14 @@ from doctor_blind_programs_1 import (
     texts,
     waves,
 )
-from doctor_blind_static_1 import Static
+from doctor_blind_static_1 import Static, static
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import SubsetRandomSampler
 
 TRAINING: dict[str, Static] = {}
-
-
-def fault(program: str, groups: str, places: str) -> Callable[[Callable[[int, bool], Program]], Any]:
-    return static(program, groups, places, TRAINING)
+fault = partial(static, into=TRAINING)
 
 
 # The optimizer and its schedule.

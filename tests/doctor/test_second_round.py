@@ -36,10 +36,10 @@ def test_a_sentinel_is_seen_after_it_was_scaled() -> None:
 
 
 class Bag(nn.Module):
-    def __init__(self, placed: bool) -> None:
+    def __init__(self, unused: nn.Module | None = None) -> None:
         super().__init__()
         self.embed, self.head = nn.Embedding(11, 8), nn.Linear(8, 2)
-        self.place = nn.Embedding(6, 8) if placed else None
+        self.unused = unused
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.embed(x).mean(1))
@@ -48,8 +48,9 @@ class Bag(nn.Module):
 def test_places_that_are_never_used_make_the_order_a_warning() -> None:
     words = torch.randint(0, 11, (96, 6))
     y = (words[:, 0] < words[:, 1]).long()
-    assert said("order-ignored", Bag(placed=True), words, y) == [("warning", ["model"])]
-    assert said("order-ignored", Bag(placed=False), words, y) == [("advice", ["model"])]
+    assert said("order-ignored", Bag(nn.Embedding(6, 8)), words, y) == [("warning", ["model"])]
+    for other in (None, nn.Embedding(5, 8), nn.Linear(8, 16)):  # nothing, too short for places, a second head
+        assert said("order-ignored", Bag(other), words, y) == [("advice", ["model"])]
 
 
 def test_a_shared_layer_in_a_loop_is_right() -> None:

@@ -114,16 +114,10 @@ def unused_parameters(subject: Subject) -> list[Problem]:
     """Parameters in the optimizer that no batch gives a gradient."""
     subject.model.train()
     names = [(name, one) for name, one in subject.trained if id(one) in subject.held]
-    left = {name for name, _ in names}
-    for seed, batch in enumerate(subject.train.batches):
-        gradients = subject.gradients(batch, [one for _, one in names], seed)
-        left -= {name for (name, _), gradient in zip(names, gradients, strict=True) if gradient is not None}
+    left = [name for name, _ in subject.without_gradient(names)]
     if not left or len(left) == len(names):
         return []
-    places = [name for name, _ in names if name in left]
-    return [
-        _advice(places, f"{len(left)} parameters in the optimizer get no gradient from any batch", "leave them out")
-    ]
+    return [_advice(left, f"{len(left)} parameters in the optimizer get no gradient from any batch", "leave them out")]
 
 
 def rare_labels(subject: Subject) -> list[Problem]:

@@ -29,7 +29,7 @@ CALLS = 3
 def thrown_away(subject: Subject) -> list[Problem]:
     """Parameters of modules that were called, and that move neither an output nor the loss: the result is not used."""
     subject.model.train()
-    names = _without_gradient(subject)
+    names = subject.without_gradient(subject.trained)
     called = _called(subject)
     suspects = [(name, one) for name, one in names if name.rpartition(".")[0] in called]
     if not suspects or _moves(subject, [one for _, one in suspects]):
@@ -43,15 +43,6 @@ def thrown_away(subject: Subject) -> list[Problem]:
             next_step="look for a result that is not assigned (x = layer(x)), or a parameter that is never added",
         )
     ]
-
-
-def _without_gradient(subject: Subject) -> list[tuple[str, nn.Parameter]]:
-    left = dict(subject.trained)
-    for seed, batch in enumerate(subject.train.batches):
-        gradients = subject.gradients(batch, list(left.values()), seed) if left else []
-        pairs = zip(list(left.items()), gradients, strict=True)
-        left = {name: one for (name, one), gradient in pairs if gradient is None}
-    return list(left.items())
 
 
 def _called(subject: Subject) -> set[str]:
@@ -72,24 +63,18 @@ def _called(subject: Subject) -> set[str]:
 
 def _moves(subject: Subject, parameters: list[nn.Parameter]) -> bool:
     """Whether other values of the parameters move an output or the loss, at equal random numbers."""
-    kept = [one.detach().clone() for one in parameters]
     before = _said(subject)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for one in parameters:
             one.add_(torch.randn(one.shape, generator=generator).to(one))
-        after = _said(subject)
-        for one, value in zip(parameters, kept, strict=True):
-            one.copy_(value)
-    return not tensor_tree.same(before, after)
+    return not tensor_tree.same(before, _said(subject))
 
 
 def _said(subject: Subject) -> list[Tensor]:
     subject.model.train()
-    with torch.no_grad(), rehearsal.buffers_kept(subject.model):
-        output, target = subject.run(subject.batch)
-        found = [*tensor_tree.leaves(output if isinstance(output, Tensor | list | tuple | dict) else vars(output))]
-        return [*found, torch.as_tensor(subject.loss(output, target))]
+    with rehearsal.buffers_kept(subject.model):
+        return subject.said(subject.batch)
 
 
 def repeated_module(subject: Subject) -> list[Problem]:

@@ -6,9 +6,7 @@ same number of steps, that learns. Without `planned_steps` nothing is judged but
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable
 from statistics import median
 
 import torch
@@ -17,7 +15,8 @@ from torch import Tensor, nn
 from assay.doctor import rehearsal, tensor_tree
 from assay.doctor.check_results import Contract, Problem
 from assay.doctor.rehearsal import Adam, OutputLosses, Rehearsed
-from assay.doctor.rehearsal_checks import NOTHING, SOURCE, reach_of
+from assay.doctor.rehearsal_checks import NOTHING, SOURCE, reach_of, with_setting
+from assay.doctor.schedule_checks import rates_of
 from assay.doctor.subject import NotApplicableError, Subject
 
 #: rate of the doctor's own Adam beside
@@ -64,7 +63,7 @@ def _too_large(subject: Subject, reach: OutputLosses, own: Rehearsed) -> list[Pr
         return []
     groups = subject.optimizers[0].param_groups
     rate = float(groups[0]["lr"])
-    lower = rehearsal.arm(subject, len(own.losses), _at(subject, LOWER * rate))
+    lower = rehearsal.arm(subject, len(own.losses), with_setting(subject, "lr", LOWER * rate))
     better = reach.gained(lower.end) if lower.finite else 0.0
     if better < LEARNS:
         return []
@@ -123,11 +122,10 @@ def _longer(subject: Subject, reach: OutputLosses, own: Rehearsed) -> list[Probl
 
 def _other_weights(subject: Subject, reach: OutputLosses, own: Rehearsed, said: str) -> list[Problem]:
     """Whether torch's own first weights train where the given ones do not."""
-    place = _smallest(subject.model)
+    place = _oddest(subject.model)
     with subject.started(_initialised):
         other = rehearsal.arm(subject, len(own.losses), rehearsal.own_rule(subject))
-    better = reach.gained(other.end) if other.finite else 0.0
-    better = max(better, _pace(other, reach)) if other.finite else 0.0
+    better = max(reach.gained(other.end), _pace(other, reach)) if other.finite else 0.0
     if better < LEARNS or not place:
         return []
     return [
@@ -149,7 +147,7 @@ def _initialised(model: nn.Module) -> None:
                 again()
 
 
-def _smallest(model: nn.Module) -> str:
+def _oddest(model: nn.Module) -> str:
     """The matrix whose weights are farthest from the size that torch gives them."""
     sizes = {
         name: abs(math.log(max(float(one.detach().square().mean().sqrt()) * math.sqrt(3 * one[0].numel()), 1e-30)))
@@ -166,21 +164,9 @@ def _pace(arm: Rehearsed, reach: OutputLosses) -> float:
 
 def _schedule_ahead(subject: Subject, steps: int) -> float:
     """How much larger the mean rate of the planned run is than that of its first steps; 1 where it is not larger."""
-    if not subject.schedulers or subject.planned_steps is None:
+    if not subject.schedulers or subject.planned_steps is None or subject.scheduler_unit != "step":
         return 1.0
-    if subject.scheduler_unit != "step":
-        return 1.0
-    given = subject.schedulers[0]
-    optimizer = getattr(given, "optimizer", None)
-    if optimizer is None or not hasattr(optimizer, "param_groups") or type(given).__name__ == "ReduceLROnPlateau":
-        raise NotApplicableError("the schedule follows a metric, or is none of torch")
-    own = copy.copy(optimizer)
-    own.param_groups = [dict(group) for group in optimizer.param_groups]
-    twin = copy.deepcopy(given, {id(optimizer): own})
-    rates = []
-    for _ in range(min(subject.planned_steps, 10_000)):
-        rates.append(float(own.param_groups[0]["lr"]))
-        twin.step()
+    rates, _ = rates_of(subject.schedulers[0], min(subject.planned_steps, 10_000))
     first = sum(rates[:steps]) / max(len(rates[:steps]), 1)
     return max(sum(rates) / len(rates) / first, 1.0) if first > 0 else math.inf
 
@@ -198,14 +184,6 @@ def _blamed(subject: Subject) -> list[str]:
     if float(group.get("eps", 0.0)) >= 1e-3:
         return ["optimizer eps", "optimizer lr"]
     return ["optimizer lr", "optimizer"]
-
-
-def _at(subject: Subject, rate: float) -> Callable[[], None]:
-    other = rehearsal.copied(subject.optimizers[0], subject)
-    for group in other.param_groups:
-        group["lr"] = rate
-    step: Callable[[], None] = other.step
-    return step
 
 
 def _update(subject: Subject) -> float:

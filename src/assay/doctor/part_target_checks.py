@@ -7,7 +7,6 @@ a batch that nobody uses, targets several steps ahead, labels that one column gi
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import numpy as np
 import torch
@@ -147,20 +146,10 @@ def _alike(one: Tensor, two: Tensor) -> bool:
     return one.numel() > FEWEST and _correlation(one, two) > 0.3
 
 
-def _turned(chosen: Tensor, one: Tensor) -> Tensor:
-    """`one`, with its rows turned round where it is the chosen one."""
-    return one.flip(0) if one is chosen else one
-
-
 def _uses(subject: Subject, tensor: Tensor) -> bool:
     """Whether output or loss move when a tensor of the batch is turned round."""
-    said = []
-    for change in (False, True):
-        batch = tensor_tree.mapped(partial(_turned, tensor), subject.batch) if change else subject.batch
-        with torch.no_grad():
-            output, target = subject.run(batch)
-            said.append([*tensor_tree.leaves(output), torch.as_tensor(subject.loss(output, target))])
-    return not tensor_tree.same(*said)
+    turned = tensor_tree.mapped(lambda one: one.flip(0) if one is tensor else one, subject.batch)
+    return not tensor_tree.same(subject.said(subject.batch), subject.said(turned))
 
 
 def targets_ahead(subject: Subject) -> list[Problem]:
@@ -191,7 +180,7 @@ def targets_ahead(subject: Subject) -> list[Problem]:
 
 
 def label_told(subject: Subject) -> list[Problem]:
-    """One column that holds each label's own number, up to a little noise, among others that also tell of it."""
+    """One column of several that holds each label's own number, up to a little noise."""
     table, labels = table_of_inputs(subject.train), target_numbers(subject.train)
     kinds = sorted(set(labels.tolist()))
     whole = bool((labels == labels.round()).all()) and 3 <= len(kinds) <= len(labels) // 8

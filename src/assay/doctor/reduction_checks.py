@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from assay.doctor import operation_trace, tensor_tree
+from assay.doctor import tensor_tree
 from assay.doctor.check_results import Contract, Problem
 from assay.doctor.loss_term_checks import terms_of
 from assay.doctor.subject import NotApplicableError, Subject
@@ -55,7 +55,7 @@ def terms_alike(subject: Subject) -> list[Problem]:
 
 def _terms(subject: Subject, batch: object) -> list[float]:
     subject.model.eval()
-    with operation_trace.recorded(subject.model) as seen, torch.no_grad():
+    with subject.recorded() as seen, torch.no_grad():
         output, target = subject.run(batch)
         value = subject.loss(output, target)
     return [float(one) for one in terms_of(seen.calls, value)]

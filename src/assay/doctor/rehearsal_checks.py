@@ -165,7 +165,7 @@ def settings(subject: Subject) -> list[Problem]:
 
 def _others(subject: Subject, name: str, usual: float) -> Iterator[tuple[str, Callable[[], None]]]:
     """The usual value, and the doctor's own Adam beside it where it is the rate that is doubted."""
-    yield f"{usual:g}", _with(subject, name, usual)
+    yield f"{usual:g}", with_setting(subject, name, usual)
     if name == "lr":
         yield f"Adam at {RATES[0]:g}", Adam([one for _, one in subject.trained], RATES[0]).step
 
@@ -177,15 +177,15 @@ def non_finite_steps(subject: Subject) -> list[Problem]:
         return []
     if len(subject.optimizers) != 1 or not callable(getattr(subject.optimizers[0], "step", None)):
         raise NotApplicableError("not one optimizer of torch was given")
-    groups = subject.optimizers[0].param_groups
-    smaller = rehearsal.arm(subject, max(len(own.losses), 4), _with(subject, "lr", 1e-3 * float(groups[0]["lr"])))
+    rate = float(subject.optimizers[0].param_groups[0]["lr"])
+    smaller = rehearsal.arm(subject, max(len(own.losses), 4), with_setting(subject, "lr", 1e-3 * rate))
     if not smaller.finite:
         return []
     return [
         Problem(
             places=["optimizer lr"],
             reason=f"the loss is not finite after {len(own.losses)} steps of the program's own, on a copy",
-            measured=f"lr {float(groups[0]['lr']):g}",
+            measured=f"lr {rate:g}",
             threshold="with a thousandth of it all are finite",
             next_step="lower lr, or clip gradients",
         )
@@ -209,7 +209,7 @@ def _suspects(optimizer: Any) -> Iterator[tuple[str, float, float]]:
         yield "betas", float(group["betas"][0]), 0.9
 
 
-def _with(subject: Subject, name: str, value: float) -> Callable[[], None]:
+def with_setting(subject: Subject, name: str, value: float) -> Callable[[], None]:
     """The user's optimizer with one setting changed, without schedule."""
     other = rehearsal.copied(subject.optimizers[0], subject)
     for group in other.param_groups:

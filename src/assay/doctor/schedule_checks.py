@@ -24,7 +24,7 @@ def schedule(subject: Subject) -> list[Problem]:
     """A rate that is negative, next to nothing for most of the run, rises again at its end, or never gets anywhere."""
     found = []
     for one in subject.schedulers:
-        rates, stopped = _simulated(subject, one)
+        rates, stopped = rates_of(one, _calls(subject))
         found += list(_problems(type(one).__name__, rates, _calls(subject), subject.scheduler_unit or "", stopped))
         if not found and not stopped:
             found += _warming(one, rates, subject.scheduler_unit or "")
@@ -43,9 +43,9 @@ def _calls(subject: Subject) -> int:
     return max(subject.planned_steps * subject.accumulate // max(len(subject.train_loader), 1), 1)
 
 
-def _simulated(subject: Subject, given: Any) -> tuple[list[float], str]:
-    """The rate at each of the planned calls, and what the schedule raises before they are over."""
-    calls, optimizer = _calls(subject), getattr(given, "optimizer", None)
+def rates_of(given: Any, calls: int) -> tuple[list[float], str]:
+    """The rate of a schedule at each of its next calls, and what it raises before they are over ('' where nothing)."""
+    optimizer = getattr(given, "optimizer", None)
     if calls > MOST or optimizer is None or not hasattr(optimizer, "param_groups"):
         raise NotRunError(f"{calls} calls are more than {MOST}, or the scheduler is none of torch")
     if type(given).__name__ == "ReduceLROnPlateau":

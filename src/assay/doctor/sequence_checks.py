@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from assay.doctor import rehearsal, start_checks, tensor_tree
 from assay.doctor.check_results import Contract, Problem
@@ -64,19 +64,18 @@ def _moves(subject: Subject, base: list[Tensor], own: Tensor, other: Tensor) -> 
 
 
 def _places_unused(subject: Subject, length: int) -> str:
-    """A parameter as long as a sequence, or longer, that no batch uses, as one of places; '' where there is none."""
+    """An embedding or a parameter of its own, as long as a sequence or longer, that no batch uses; '' without one."""
     subject.model.train()
-    names = [(name, one) for name, one in subject.trained if one.ndim >= 2 and length in _lengths(one, length)]
-    left = {name for name, _ in names}
-    for seed, batch in enumerate(subject.train.batches):
-        gradients = subject.gradients(batch, [one for _, one in names], seed) if names else []
-        left -= {name for (name, _), gradient in zip(names, gradients, strict=True) if gradient is not None}
-    return f"no change for steps in another order, and {min(left)} is never used" if left else ""
+    names = [(name, one) for name, one in subject.trained if _may_be_places(subject.model, name, one, length)]
+    left = subject.without_gradient(names)
+    return f"no change for steps in another order, and {left[0][0]} is never used" if left else ""
 
 
-def _lengths(parameter: Tensor, length: int) -> tuple[int, ...]:
-    """Its sizes but the last, those that are larger than a sequence as long as one."""
-    return tuple(min(size, length) for size in parameter.shape[:-1])
+def _may_be_places(model: nn.Module, name: str, parameter: Tensor, length: int) -> bool:
+    """Whether a parameter has a row for each step, and is no weight of another layer of torch."""
+    owner = model.get_submodule(name.rpartition(".")[0])
+    own = isinstance(owner, nn.Embedding) or not type(owner).__module__.startswith("torch.nn.")
+    return own and any(size >= length for size in parameter.shape[:-1])
 
 
 def _nothing_learned(subject: Subject) -> str:

@@ -153,6 +153,12 @@ class Subject:
         with torch.no_grad():
             return [one.detach() for one in tensor_tree.leaves(_fields(self.run(batch)[0]))]
 
+    def said(self, batch: Any) -> list[Tensor]:
+        """Tensors that the model returns and the loss of them, in the mode in which the model is, without gradients."""
+        with torch.no_grad():
+            output, target = self.run(batch)
+            return [*tensor_tree.leaves(_fields(output)), torch.as_tensor(self.loss(output, target))]
+
     def value(self, batch: Any, seed: int = 0) -> Tensor:
         """Loss of one batch, in the mode in which the model is."""
         output, target = self.run(batch, seed)
@@ -200,6 +206,14 @@ class Subject:
         if not value.requires_grad:
             return [None] * len(parameters)
         return list(torch.autograd.grad(value, parameters, allow_unused=True))
+
+    def without_gradient(self, named: Sequence[tuple[str, nn.Parameter]]) -> list[tuple[str, nn.Parameter]]:
+        """Those of `named` (names and parameters) that get no gradient from any batch."""
+        left = list(named)
+        for seed, batch in enumerate(self.train.batches):
+            gradients = self.gradients(batch, [one for _, one in left], seed) if left else []
+            left = [pair for pair, gradient in zip(left, gradients, strict=True) if gradient is None]
+        return left
 
     def step(self, batch: Any, seed: int) -> None:
         """One step down the gradient by 3 % of each parameter's size (or 0.03, where it is smaller)."""
