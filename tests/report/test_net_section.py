@@ -149,3 +149,9 @@ def test_pictures_of_noise_leave_room_on_a_page() -> None:
     large = msgspec.structs.replace(SHOWN, picture=PNG.replace("AAA", "A" * 6_003, 1))
     older = msgspec.structs.replace(batch, examples=[NetInput(large, "x")] * 16)
     assert "the first 8 of them are shown" in drawn(net_section.net_section(record(training=older), [])).text
+    each = input_pictures.MOST_PICTURES // 16
+    fitting = msgspec.structs.replace(SHOWN, picture=PNG.replace("AAA", "A" * (3 + each - len(PNG)), 1))
+    full = msgspec.structs.replace(batch, examples=[NetInput(fitting, "x")] * 16)
+    found = drawn(net_section.net_section(record(training=full), []))
+    assert "no room" not in found.text, "all that a recorder may store is shown"
+    assert sum(one["alt"].startswith("training example") for one in found.all("img")) == 16

@@ -67,11 +67,13 @@ def command(
             _write(Path(output), made.text)
         else:
             show(made.text.removesuffix("\n"))
-        made.gate(require) if require else None
+        if require:
+            made.gate(require)
     elif rescore or require:
         made = _maker().page(Path.cwd(), names, rescore=rescore)
-        _write_page(Path(output or PAGE), made)
-        made.gate(require) if require else None
+        _write_page(Path(output or PAGE), made.text, made.said)
+        if require:
+            made.gate(require)
     else:
         _page(Path(output or PAGE), names)
 
@@ -92,12 +94,12 @@ def _page(path: Path, question: Sequence[str]) -> None:
             made = maker.history(Path.cwd()) if question == ["--history"] else maker.page(Path.cwd(), question)
         kept = KeptPage(made.text, made.said)
         pages.keep(key, kept, opened)
-    _write_page(path, kept)
+    _write_page(path, kept.text, kept.said)
 
 
-def _write_page(path: Path, made: KeptPage | Any) -> None:
-    _write(path, made.text)
-    show(f"{path}: {made.said}", err=True)
+def _write_page(path: Path, text: str, said: str) -> None:
+    _write(path, text)
+    show(f"{path}: {said}", err=True)
 
 
 def _check_alone(option: str, others: object, allowed: str) -> None:

@@ -126,10 +126,10 @@ def compared(result: ShownResult, options: Options) -> Compared:
 
     Where the ledger at hand does not know the look, the level is the one that the record names.
     """
+    # over splits that overlap `compare` takes the test that fits
+    split = compare_sides.overlap(result.side) is not None
     floor = "baseline" not in result.side.table["arm"]
-    if compare_sides.overlap(result.side) is not None:  # `compare` takes the test that fits
-        floor = True
-    test = compare_arms.fitting_test(result.judge.test, fixed_value=floor)
+    test = compare_arms.fitting_test(result.judge.test, fixed_value=floor or split)
     options = replace(options, test=test, examples=False)
     named = result.name if result.commit else str(result.root / REPLICATES)
     found = comparing.compare(result.root, [named], options)

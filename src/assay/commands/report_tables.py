@@ -58,7 +58,7 @@ def floors(table: Table, metric: str) -> dict[str, float]:
     for arm, name, cell in rows:
         if arm == "floor" and (value := as_number(cell)) is not None:
             found.setdefault(name, []).append(value)
-    return {name: sum(values) / len(values) for name, values in found.items()}  # of splits the mean
+    return {name: sum(values) / len(values) for name, values in found.items()}
 
 
 def curves(content: bytes | None) -> list[CurvePoint]:

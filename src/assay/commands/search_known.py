@@ -20,7 +20,7 @@ from assay.core.paths import PARAMS, REPLICATES
 from assay.core.search_space import Setting, same, written
 from assay.history import replicates_csv, search_records
 from assay.history.experiments import Experiment, read
-from assay.history.search_records import KnownSetting
+from assay.history.search_records import KnownSetting, RecordedSearch
 from assay.runtime import git
 from assay.search import generations
 from assay.stats import verdict_rule
@@ -43,7 +43,8 @@ def starts(made: SearchSetup) -> list[Setting]:
     for name in search_records.names(made.layout.root):
         recorded = search_records.read(made.layout.root, name)
         sign = verdict_rule.sign(recorded.terms.direction) if recorded.terms else 1.0
-        found += [(sign * one.value, one.values) for one in _of_search(made, name) if one.value is not None]
+        told = _of_search(made, name, recorded)
+        found += [(sign * one.value, one.values) for one in told if one.value is not None]
     best = sorted(found, key=lambda each: (-each[0], same(each[1])))
     inside = {same(setting): setting for _, setting in best if not made.plan.space.outside(setting)}
     inside.pop(same(made.own), None)
@@ -51,12 +52,14 @@ def starts(made: SearchSetup) -> list[Setting]:
 
 
 def _of_searches(made: SearchSetup) -> list[KnownSetting]:
-    return [one for name in search_records.names(made.layout.root) for one in _of_search(made, name)]
+    root = made.layout.root
+    return [
+        one for name in search_records.names(root) for one in _of_search(made, name, search_records.read(root, name))
+    ]
 
 
-def _of_search(made: SearchSetup, name: str) -> list[KnownSetting]:
+def _of_search(made: SearchSetup, name: str, recorded: RecordedSearch) -> list[KnownSetting]:
     """Finished settings of another search around the same strategy."""
-    recorded = search_records.read(made.layout.root, name)
     terms = recorded.terms
     if name == made.name or terms is None or (terms.strategy, terms.metric) != (made.strategy, made.asked.metric.name):
         return []

@@ -1,7 +1,7 @@
 """The section `search:` of params.yaml, read and refused in sentences.
 
 Covers: what each key may be described by, conditions about other keys of the space, limits. Not covered: what a space
-does (`core.search_space`), whether the keys are parameters of this project (`commands.search_setup`).
+does (`core.search_space`), whether the keys are parameters of this project (`commands.search_problems`).
 """
 
 from __future__ import annotations

@@ -162,8 +162,8 @@ def apart(ours: Mapping[str, bytes], theirs: Mapping[str, bytes]) -> str:
         ]
         if names:
             return f"their {names[0].replace('_', ' ')} differs"
-    if one.terms is not None and other.terms is not None and one.known != other.known:
-        return "what was measured before them differs"
+        if one.known != other.known:
+            return "what was measured before them differs"
     asked = {record.number: record for record in one.generations}
     strange = [record.number for record in other.generations if asked.get(record.number, record) != record]
     return f"generation {strange[0]} differs" if strange else ""

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,7 +83,7 @@ class KeptPages:
     def _path(self, key: str) -> Path:
         return (self._folder or Path()) / "pages" / f"{key or 'none'}.page"
 
-    @property
+    @cached_property
     def _folder(self) -> Path | None:
         common = git.run(self.root, "rev-parse", "--path-format=absolute", "--git-common-dir", check=False)
         return Path(common) / "assay" if common else None
@@ -92,10 +93,7 @@ class KeptPages:
         yield git.run(self.root, "for-each-ref", "--format=%(objectname) %(refname)", check=False)
         yield from self._work_tree()
         yield from (f"{name} {sorted(_names(folder / name))}" for name in _NOTES)
-        yield from (
-            f"{path} {opened_files.state(str(path))}"
-            for path in (folder.parent / "config", folder.parent / "info/attributes")
-        )
+        yield from (f"{name} {opened_files.state(str(folder.parent / name))}" for name in _SETTINGS)
         yield from (f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith(_STEERS))
         yield from _library()
 

@@ -6,6 +6,7 @@ covered: taking it down (`assay.recorder`).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 from msgspec import UNSET
@@ -21,7 +22,7 @@ HINT = "assay net"
 OF_SCRIPT = "not recorded: a script's network is its own"
 #: epochs of the table that is shown without asking
 OPEN_EPOCHS = 8
-#: characters that pictures of one part may take: older records have larger ones
+#: characters that pictures of one part may take, as `recorder.input_pictures` stores them: older records have more
 MOST_PICTURES = 48 * 1024
 #: channels whose ranges are told
 MOST_CHANNELS = 8
@@ -63,12 +64,11 @@ def _batch(part: str, found: NetBatch) -> Iterator[Block]:
     if found.mean is not UNSET and found.sd is not UNSET:
         facts.append(f"mean {found.mean:.4g}, standard deviation {found.sd:.4g}")
     yield Sentence("; ".join([*facts, *_channels(found.channels)]))
-    items = [_item(part, place, one) for place, one in enumerate(found.examples, 1)]
-    room = MOST_PICTURES
-    shown = [item for item in items if (room := room - len(item.picture)) >= 0]
-    if len(shown) < len(items):
+    taken = itertools.accumulate(len(one.display.picture or "") for one in found.examples)
+    shown = [one for one, until in zip(found.examples, taken, strict=True) if until <= MOST_PICTURES]
+    if len(shown) < len(found.examples):
         yield Sentence(f"the first {len(shown)} of them are shown: the page has no room for more")
-    items = shown
+    items = [_item(part, place, one) for place, one in enumerate(shown, 1)]
     yield Gallery(f"{part} examples as the network got them", items)
 
 
