@@ -90,6 +90,16 @@ def test_ids_are_read_in_16_bytes_and_as_earlier_versions_wrote_them(tmp_path: P
     assert example_ids.read(tmp_path / "ids.npy").tolist() != ids.tolist(), "nobody's id, and no error"
 
 
+def test_ids_of_drawn_splits_take_16_bytes_too() -> None:
+    """(R, N): a replicate has examples of its own, a repeat of them counts in its row, "" stands behind fewer."""
+    one, two = "0f" * 15 + "00", "1f" * 16
+    ids = np.array([[one, f"{one}-1", two], [two, one, ""]])
+    kept = example_ids.packed(ids)
+    assert kept.dtype.itemsize == 16 and kept.shape == (2, 3) and example_ids.unpacked(kept).tolist() == ids.tolist()
+    for other in ([[f"{one}-1", two]], [["a", one]], [["", ""]], [["0" * 32, one]]):
+        assert example_ids.unpacked(example_ids.packed(np.array(other))).tolist() == other
+
+
 def test_floors_keep_ids_in_16_bytes(tmp_path: Path) -> None:
     ids = np.array(["0f" * 16, "1f" * 16])
     trivial_baselines.write(tmp_path, ids, {"prior": np.zeros((2, 2), np.float32)}, {})
