@@ -48,7 +48,8 @@ def prepare(
 
     `kind` is classification, regression, or auto: by the column. `id` names a column that must not repeat, `group` what
     stays in one part, `order` a time to split by, `drop` columns that no model sees. A share of up to `unusable` rows
-    may be ragged, without a label or a repeat: these are left out, counted, and the first is named.
+    may be ragged, repeat, or lack a label, an id, a group or an order: these are left out, counted, and the first is
+    named by its line in the file.
     """
     if kind not in ("auto", "classification", "regression"):
         raise UsageError(f"data.kind is {kind!r}", allowed="auto, classification, regression")
@@ -56,6 +57,11 @@ def prepare(
     targets, classes, kept = table_file.labels(table, target, kind, lost)
     if id:
         kept &= table_file.unique_ids(table, id, lost)
+    for what, name in (("group", group), ("order", order)):
+        if name:
+            kept &= table_file.known(table, name, what, lost)
+    for name in drop:
+        table_file.named(table, name, "data.drop", file)
     for sentence in lost.sentences():
         sys.stdout.write(f"prepare: {sentence}\n")
     apart = {target, id, group, order, *drop}
@@ -65,7 +71,10 @@ def prepare(
     found: dict[str, Any] = {"targets": targets[kept], "classes": classes}
     for key, name in (("groups", group), ("order", order)):
         if name:
-            found[key] = table_file.named(table, name, f"data.{key}", file).to_numpy(zero_copy_only=False)[kept]
+            column = table_file.named(table, name, f"data.{key}", file)
+            if key == "order" and arrow.pyarrow.types.is_string(column.type):
+                raise UsageError(f"{file}: column {name!r}, the order, is text", allowed="numbers or dates")
+            found[key] = column.to_numpy(zero_copy_only=False)[kept]
     usable = table.select(columns)
     if not kept.all():
         usable = usable.filter(arrow.pyarrow.array(kept))

@@ -47,8 +47,7 @@ def prepare(
     texts = table_file.named(table, text, "data.text", file).to_pylist()
     targets, classes, kept = table_file.labels(table, target, "classification", lost)
     empty = np.array([not str(one or "").strip() for one in texts])
-    first = int(np.flatnonzero(empty)[0]) + 2 if empty.any() else 0
-    lost.add(f"column {text!r}, the text, is empty", int(empty.sum()), f"row {first}")
+    lost.add_rows(f"column {text!r}, the text, is empty", kept & empty)
     for sentence in lost.sentences():
         sys.stdout.write(f"prepare: {sentence}\n")
     rows = np.flatnonzero(kept & ~empty)
