@@ -5,7 +5,8 @@
 in task.py, with `metric.name: macro_f1`, or `mae`; whatever is written there under one of these names stands instead.
 `data:` in params.yaml has `file`, `target` and what else prepare() takes, `model:` has `hidden` and `dropout`.
 
-Means, spreads and the categories that a model knows are those of the training part alone (`transform`).
+Means, spreads and the categories that a model knows are those of the training part alone (`transform`). So are mean and
+spread of values to predict, in which the model's outputs are counted (`ready.target_scale`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from assay.core import pyarrow_package as arrow
 from assay.core.errors import UsageError
 from assay.ready import table_file
+from assay.ready.target_scale import TargetScale
 
 #: kinds of cells
 NUMBER, MISSING, CATEGORY = 0.0, 1.0, 2.0
@@ -173,8 +175,8 @@ def _columns(values: Tensor, kinds: Tensor, levels: list[int]) -> Iterator[Tenso
 
 
 def model(shape: tuple[int, ...], outputs: int, *, hidden: int = 64, dropout: float = 0.1) -> nn.Module:
-    """Two hidden layers."""
-    return nn.Sequential(
+    """Two hidden layers; a single output is a value, in the units of the targets."""
+    layers = nn.Sequential(
         nn.Linear(shape[0], hidden),
         nn.ReLU(),
         nn.Dropout(dropout),
@@ -182,6 +184,7 @@ def model(shape: tuple[int, ...], outputs: int, *, hidden: int = 64, dropout: fl
         nn.ReLU(),
         nn.Linear(hidden, outputs),
     )
+    return layers.append(TargetScale(outputs)) if outputs == 1 else layers
 
 
 def loss(outputs: Tensor, targets: Tensor) -> Tensor:
