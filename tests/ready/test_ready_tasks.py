@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -238,6 +239,11 @@ def test_texts_of_a_table_or_of_folders(tmp_path: Path, capsys: pytest.CaptureFi
         text.prepare(file=str(tmp_path / "texts"))
     assert len(text.prepare(file=str(tmp_path / "texts"), unusable=0.1)["inputs"]) == 20
     assert "2 of 22 texts" in capsys.readouterr().out
+    (tmp_path / "texts/good/elsewhere.txt").symlink_to("/etc/hostname")
+    os.mkfifo(tmp_path / "texts/good/pipe.txt")  # to read it would wait for ever
+    text.prepare(file=str(tmp_path / "texts"), unusable=0.2)
+    said = capsys.readouterr().out
+    assert said.count("links that leave the folder") == 1 and "1 files that are no texts" in said
     with pytest.raises(UsageError, match=r"has no column 'review' \(data.text\); allowed: said, verdict"):
         text.prepare(file=file, text="review", delimiter=";")
 

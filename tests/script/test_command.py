@@ -9,6 +9,7 @@ import pytest
 
 from assay.core import params_yaml, reported_key, script_command
 from assay.core.errors import UsageError
+from assay.metrics import metric_definition
 from assay.runtime import dvc_yaml
 from assay.script import interpreter
 from support import scripted
@@ -140,3 +141,20 @@ def test_keys() -> None:
 def test_the_interpreter_that_a_command_starts(command: str, words: tuple[str, ...], tmp_path: Path) -> None:
     """The rest of a line, what is set before it and changes of folder are left out."""
     assert interpreter.find(command, tmp_path, {"PATH": ""}).words == words
+
+
+def test_another_number_of_the_commit_before_says_nothing_of_this_one() -> None:
+    """The template's accuracy is maximized; a loss that is named by hand is not judged by that."""
+    content = {"params.yaml": SCRIPT_OF_BEFORE.encode()}
+    read = metric_definition.ReadFile(content.get, ())
+    same, other = (metric_definition.definition(read, name, "floor", recorded=False) for name in ("accuracy", "loss"))
+    assert same.terms == ("maximize", 0.0, None) and other.terms is None and other.code == ""
+
+
+SCRIPT_OF_BEFORE = """
+replicates: 5
+seed: 1
+task:
+  command: python train.py --seed {seed} --out {out}
+  result: {file: "{out}/metrics.json", key: accuracy, direction: maximize}
+"""

@@ -60,6 +60,7 @@ def _in_folders(folder: Path, share: float) -> dict[str, Any]:
     outside = found.left_out.get(class_folders.OUTSIDE, [])
     lost = table_file.Unusable(str(folder), len(found.paths) + len(outside), share, what="texts")
     lost.add(class_folders.OUTSIDE, len(outside), outside[0] if outside else "")
+    found.left_out.pop(class_folders.OUTSIDE, None)  # said once
     texts, labels, bad = [], [], []
     for path, label in zip(found.paths, found.labels, strict=True):
         try:
