@@ -71,6 +71,14 @@ def test_ids_are_what_they_were_and_take_16_bytes(tmp_path: Path) -> None:
     assert storage.read(tmp_path)[0].ids.tolist() == expected
 
 
+def test_some_examples_are_kept_whose_repeats_are_not(tmp_path: Path) -> None:
+    """As `assay check` takes a few: their ids have room for a number that none of them has."""
+    inputs = np.array([[0], [0], [1], [2]], dtype=np.uint8)
+    all_of_them = canonical({"inputs": inputs, "targets": np.array([0, 0, 1, 1]), "classes": ["a", "b"]}, "test")
+    storage.write(tmp_path, "train", all_of_them.take(np.array([0, 2, 3])))
+    assert storage.read(tmp_path)[0].ids.tolist() == all_of_them.ids[[0, 2, 3]].tolist()
+
+
 def test_ids_of_another_form_stay_as_they_are() -> None:
     for ids in (
         np.array(["a", "b"]),
