@@ -145,9 +145,7 @@ def test_a_second_persons_labels_are_a_floor_under_the_same_metric(tmp_path: Pat
     assert values.scores["human"]["mae"] == 1
 
 
-@pytest.mark.parametrize(
-    ("form", "said"), [("table", "a table"), ("texts", "texts"), ("ragged", "arrays of different")]
-)
+@pytest.mark.parametrize(("form", "said"), [("table", "a table"), ("texts", "texts"), ("ragged", "arrays of")])
 def test_why_there_is_no_linear_floor_is_a_sentence(monkeypatch: pytest.MonkeyPatch, form: str, said: str) -> None:
     monkeypatch.setattr(trivial_baselines, "arrow", lambda inputs: SimpleNamespace(form=form))
     some = Examples(np.array(["a"]), np.zeros((1, 1)), np.zeros(1))
