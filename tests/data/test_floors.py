@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -142,3 +143,10 @@ def test_a_second_persons_labels_are_a_floor_under_the_same_metric(tmp_path: Pat
     assert not graded.scores and "a person gave labels" in graded.absent["human"]
     values = scored(tmp_path, "mae", targets + 0.5, PredictionForm((4,), None, False), second=targets + 1.5)
     assert values.scores["human"]["mae"] == 1
+
+
+@pytest.mark.parametrize(("form", "said"), [("table", "a table"), ("texts", "texts"), ("ragged", "arrays of")])
+def test_why_there_is_no_linear_floor_is_a_sentence(monkeypatch: pytest.MonkeyPatch, form: str, said: str) -> None:
+    monkeypatch.setattr(trivial_baselines, "arrow", lambda inputs: SimpleNamespace(form=form))
+    some = Examples(np.array(["a"]), np.zeros((1, 1)), np.zeros(1))
+    assert trivial_baselines._no_linear(some).startswith(f"inputs are {said}")

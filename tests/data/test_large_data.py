@@ -71,6 +71,14 @@ def test_ids_are_what_they_were_and_take_16_bytes(tmp_path: Path) -> None:
     assert storage.read(tmp_path)[0].ids.tolist() == expected
 
 
+def test_some_examples_are_kept_whose_repeats_are_not(tmp_path: Path) -> None:
+    """As `assay check` takes a few: their ids have room for a number that none of them has."""
+    inputs = np.array([[0], [0], [1], [2]], dtype=np.uint8)
+    all_of_them = canonical({"inputs": inputs, "targets": np.array([0, 0, 1, 1]), "classes": ["a", "b"]}, "test")
+    storage.write(tmp_path, "train", all_of_them.take(np.array([0, 2, 3])))
+    assert storage.read(tmp_path)[0].ids.tolist() == all_of_them.ids[[0, 2, 3]].tolist()
+
+
 def test_ids_of_another_form_stay_as_they_are() -> None:
     for ids in (
         np.array(["a", "b"]),
@@ -88,6 +96,16 @@ def test_ids_are_read_in_16_bytes_and_as_earlier_versions_wrote_them(tmp_path: P
         assert example_ids.read(tmp_path / "ids.npy").tolist() == ids.tolist()
     np.save(tmp_path / "ids.npy", np.array([b"\xff\x00\xfe"]))
     assert example_ids.read(tmp_path / "ids.npy").tolist() != ids.tolist(), "nobody's id, and no error"
+
+
+def test_ids_of_drawn_splits_take_16_bytes_too() -> None:
+    """(R, N): a replicate has examples of its own, a repeat of them counts in its row, "" stands behind fewer."""
+    one, two = "0f" * 15 + "00", "1f" * 16
+    ids = np.array([[one, f"{one}-1", two], [two, one, ""]])
+    kept = example_ids.packed(ids)
+    assert kept.dtype.itemsize == 16 and kept.shape == (2, 3) and example_ids.unpacked(kept).tolist() == ids.tolist()
+    for other in ([[f"{one}-1", two]], [["a", one]], [["", ""]], [["0" * 32, one]]):
+        assert example_ids.unpacked(example_ids.packed(np.array(other))).tolist() == other
 
 
 def test_floors_keep_ids_in_16_bytes(tmp_path: Path) -> None:

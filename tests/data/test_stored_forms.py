@@ -212,3 +212,16 @@ def test_an_item_that_fails_is_named_by_its_row(row: int, tmp_path: Path) -> Non
     said = rf"task.py: item {row} of {COUNT} of the dataset failed at test_stored_forms.py:\d+: OSError: cannot"
     with pytest.raises(UsageError, match=said):
         canonical(Broken(), "task.py", tmp_path)
+
+
+class WithoutTarget(Pairs):
+    """Item 3 has lost its target."""
+
+    def __getitem__(self, row: int) -> object:
+        item = super().__getitem__(row)
+        return (item[0], None) if row == 3 else item
+
+
+def test_an_item_without_a_target_is_named_and_counted(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"item 3 of the dataset is no pair of input and target \(1 such of \d+\)"):
+        canonical(WithoutTarget(), "task.py", tmp_path)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from gitproject import PARAMS, VERSION, Project, accepted, metrics
 
+from assay.commands import guard_same_weights
 from assay.commands.status import status
 from assay.core import params_yaml, schemas
 from assay.core.paths import ProjectPaths
-from assay.core.schemas import Arm, Identity, Measurement, Part, Replicate
-from assay.runtime import environment, library_fingerprint
+from assay.core.schemas import Arm, Environment, Identity, Measurement, Part, Replicate
+from assay.runtime import environment, library_fingerprint, stage_fingerprint
 from assay.tags.strategy_events import CONTRACT, Remeasured, Seeds
 
 LOCK = """\
@@ -72,6 +75,25 @@ def stale(project: Project) -> list[str]:
 
 def test_as_it_was_measured(measured: Project) -> None:
     assert not stale(measured)
+
+
+def test_a_ready_task_is_part_of_what_trains(measured: Project) -> None:
+    """`context` writes down the library with what the task imports of it; status asks for the same."""
+    task = params_yaml.resolved((measured.path / "params.yaml").read_bytes()).task.name
+    measured.commit({"task.py": "from assay.ready.text import loss, model, prepare, preprocess, transform\n"})
+    training = stage_fingerprint.library_of(measured.path, library_fingerprint.TRAINING, task)
+    assert training != library_fingerprint.fingerprints()[library_fingerprint.TRAINING]
+    layout = ProjectPaths(measured.path)
+    for path, kind in ((layout.record("baseline"), Arm), (layout.environment, Environment)):
+        text = schemas.decode(path.read_bytes(), kind, str(path), "")
+        path.write_text(encoded(text).replace(_library(text), training), encoding="utf-8")
+    assert not stale(measured)
+    experiment = SimpleNamespace(commit="HEAD", arm=SimpleNamespace(environment=SimpleNamespace(packages=[])))
+    assert guard_same_weights._today(layout, experiment).library == training, "assay guard asks for the same"
+
+
+def _library(record: Arm | Environment) -> str:
+    return (record.environment if isinstance(record, Arm) else record).library
 
 
 def test_a_draw_that_another_clone_brought(measured: Project) -> None:

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from assay.commands import check
 from assay.core.params_problems import problems
 from support.project import Project, environment
 
@@ -118,3 +119,9 @@ def test_all_problems_of_a_file() -> None:
         assert any(named in sentence for sentence in sentences), (named, sentences)
     assert len(found) == 6 and params is not None and params.train.epochs == 20
     assert problems(b"a: [\n")[1] is None
+
+
+def test_a_run_in_small_that_was_killed_is_said() -> None:
+    """Nothing stands above it, as a killed process says nothing."""
+    assert "was ended by signal 9, most often for too little memory" in check.ended(-9)
+    assert check.ended(1) == "the run in small ended early, see the lines above"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from assay.replicates.training_progress import TrainingTime
 from assay.runtime import progress_line
 from assay.runtime.progress_line import duration
 from support.project import Project, environment
+from support.terminal import on_a_terminal
 
 ROOT = Path(__file__).parents[2]
 #: stages with less patience: a line each tenth of a second
@@ -30,23 +30,6 @@ progress_line.TERMINAL = progress_line.ELSEWHERE = 0.1
 """
 SLEEP = QUICK + "with progress_line.showing(progress_line.running('prepare')):\n    time.sleep(0.75)\nprint('done')\n"
 STAGE = QUICK + "from assay.runtime import stage_runner\nstage_runner.leave(stage_runner.guarded(sys.argv[1:]))\n"
-
-
-def on_a_terminal(command: list[str], folder: Path, env: dict[str, str]) -> str:
-    ours, theirs = pty.openpty()
-    child = subprocess.Popen(command, cwd=folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    said = b""
-    while True:
-        try:
-            found = os.read(ours, 4096)
-        except OSError:
-            break
-        if not found:
-            break
-        said += found
-    assert child.wait() == 0, said
-    return said.decode()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -20,31 +19,22 @@ from assay.metrics.task_metrics import Metric
 from assay.replicates.split_examples import SplitParts
 from assay.runtime import example_ids
 from assay.stats.compare_arms import MeasuredArm
-from support.project import CHECKOUT, Project
+from support import rings
+from support.project import Project
 
 EVERYTHING = "vary: [init, order, augment, dropout, split]\nseed: 1 "
 
 
-def rings(fresh: Project) -> None:
-    """The task of docs/tasks.md, whose examples come in groups, on splits drawn anew."""
-    page = (CHECKOUT / "docs/tasks.md").read_text(encoding="utf-8")
-    _alone, data, network, _loop, metrics = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    for name, text in (("data", data), ("learning", network), ("metrics", metrics)):
-        file = fresh.root / f"src/tasks/rings/{name}.py"
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    text = re.sub(r"name: digits\b", "name: rings", fresh.read("params.yaml"))
-    text = re.sub(r"name: accuracy\b", "name: balanced", text)
-    text = re.sub(r"^  (layers|dropout): .*\n", "", text, flags=re.MULTILINE)
-    text = re.sub(r"^  epochs: 3\b", "  epochs: 6", text, flags=re.MULTILINE)
-    text = re.sub(r"^( +)hidden: \d+", r"\1hidden: 16", text, flags=re.MULTILINE)
-    text = text.replace("lr: 0.003", "lr: 0.05", 1).replace("seed: 1 ", EVERYTHING, 1)
-    (fresh.root / "params.yaml").write_text(text, encoding="utf-8")
+def on_splits(fresh: Project) -> None:
+    """The task of docs/tasks.md, on splits drawn anew."""
+    rings.write(fresh, epochs=6)
+    fresh.edit("params.yaml", "lr: 0.003", "lr: 0.05")
+    fresh.edit("params.yaml", "seed: 1 ", EVERYTHING)
     fresh.commit("rings")
 
 
 def ids(project: Project, where: str) -> list[list[str]]:
-    rows = np.load(project.root / "predictions" / where / "ids.npy").tolist()
+    rows = example_ids.read(project.root / "predictions" / where / "ids.npy").tolist()
     return [[name for name in row if name] for row in rows]
 
 
@@ -63,7 +53,7 @@ def groups(project: Project) -> dict[str, str]:
 
 @pytest.mark.extra
 def test_from_a_floor_to_an_accepted_strategy_and_on(fresh: Project) -> None:
-    rings(fresh)
+    on_splits(fresh)
     fresh.dvc("exp", "run", "--name", "one")
     assert fresh.metrics["verdict"] == "progress" and fresh.metrics["split_overlap"] == pytest.approx(2 / 7, abs=0.08)
     said = fresh.read("results/verdict.txt")

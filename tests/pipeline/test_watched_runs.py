@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
 import shutil
 import subprocess
@@ -16,6 +14,7 @@ import pytest
 
 from support import scripted
 from support.project import Project, environment
+from support.terminal import on_a_terminal
 
 pytestmark = pytest.mark.extra
 
@@ -35,23 +34,6 @@ def fit(params, data, seed, log):
         log(epoch, f1=epoch / 4)
     return module
 """
-
-
-def on_a_terminal(command: list[str], folder: Path, env: dict[str, str]) -> str:
-    ours, theirs = pty.openpty()
-    child = subprocess.Popen(command, cwd=folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    said = b""
-    while True:
-        try:
-            found = os.read(ours, 4096)
-        except OSError:
-            break
-        if not found:
-            break
-        said += found
-    assert child.wait() == 0, said
-    return said.decode()
 
 
 def begun(run: subprocess.Popen[bytes], sign: Path) -> None:

@@ -74,6 +74,12 @@ UNFIT = {
         "regression",
         "x.csv, row 32: 'n/a' in the col",
     ),
+    "no number behind rows that are skipped": (
+        "x.csv",
+        b'x,price\n\n1\n"a\nb",1\n' + b"1,2.5\n" * 30 + b"1,n/a\n",
+        "regression",
+        "x.csv, row 36: 'n/a' in the col",
+    ),
     "short": ("x.txt", b"hello", "", "x.txt has 5 bytes; allowed: 2,000 or more"),
 }
 

@@ -81,6 +81,15 @@ def test_it_passes_right_after_init(user: Repository, template: str) -> None:
 
 
 @pytest.mark.extra
+def test_a_script_s_test_follows_the_key_that_was_named_by_hand(user: Repository) -> None:
+    set_up(user, "script")
+    text = (user.root / "params.yaml").read_text(encoding="utf-8")
+    user.write("params.yaml", text.replace("metrics.json", "all/m.json").replace("key: accuracy", "key: val.closeness"))
+    said = user.run(sys.executable, "-m", "pytest", "-k", "number", *fixture(), ok=False).stdout
+    assert "1 passed" in said, said
+
+
+@pytest.mark.extra
 def test_as_a_user_starts_it(user: Repository) -> None:
     set_up(user, "table")
     said = user.run(sys.executable, "-m", "pytest", *fixture(), ok=False).stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,7 @@ from assay.data import storage
 from assay.data.storage import Examples
 from assay.data.validate_examples import canonical
 from assay.ready import masks, table, text, tokens
+from assay.training import initial_weights
 from support.broken_images import size_only_png
 
 Image = pytest.importorskip("PIL.Image")
@@ -39,6 +41,7 @@ def trained(task: ModuleType, part: Examples, steps: int = 60, **parameters: obj
     ready = task.preprocess(inputs, *seen)
     outputs = len(part.classes) if part.classes else 1
     network = task.model(tuple(ready.shape[1:]), outputs, **parameters)
+    initial_weights.set_target_scale(network, targets, len(part.classes) if part.classes else None)
     rule = torch.optim.Adam(network.parameters(), 0.01)
     losses = []
     for _ in range(steps):
@@ -236,6 +239,11 @@ def test_texts_of_a_table_or_of_folders(tmp_path: Path, capsys: pytest.CaptureFi
         text.prepare(file=str(tmp_path / "texts"))
     assert len(text.prepare(file=str(tmp_path / "texts"), unusable=0.1)["inputs"]) == 20
     assert "2 of 22 texts" in capsys.readouterr().out
+    (tmp_path / "texts/good/elsewhere.txt").symlink_to("/etc/hostname")
+    os.mkfifo(tmp_path / "texts/good/pipe.txt")  # to read it would wait for ever
+    text.prepare(file=str(tmp_path / "texts"), unusable=0.2)
+    said = capsys.readouterr().out
+    assert said.count("links that leave the folder") == 1 and "1 files that are no texts" in said
     with pytest.raises(UsageError, match=r"has no column 'review' \(data.text\); allowed: said, verdict"):
         text.prepare(file=file, text="review", delimiter=";")
 
@@ -254,6 +262,18 @@ def test_a_folder_of_the_wrong_level_is_told(
     with pytest.raises(UsageError, match="folders of texts") as caught:
         text.prepare(file=place)
     assert said in str(caught.value)
+
+
+def test_prices_are_learned_as_they_are(tmp_path: Path) -> None:
+    """Values of some hundred thousand: sixty steps explain most of their spread, and not a thousandth of their mean."""
+    chance = np.random.default_rng(0)
+    rooms = chance.integers(1, 7, 80)
+    prices = 100_000 * rooms + chance.normal(0, 5_000, 80)
+    lines = [f"{room},{price:.0f}" for room, price in zip(rooms, prices, strict=True)]
+    file = written(tmp_path, ["rooms,price", *lines])
+    part = canonical(table.prepare(file=file, target="price"), "task.py", tmp_path / "stored")
+    _, last = trained(table, part, dropout=0.0)
+    assert last < 0.1 * np.var(part.targets)
 
 
 def test_parquet_says_the_same(tmp_path: Path) -> None:
@@ -293,7 +313,25 @@ def broken(*edits: tuple[int, str]) -> list[str]:
             "has 60 different values in 60 rows; allowed: classes that repeat; next: it looks like an id",
         ),
         (rows(), {"target": "value", "kind": "classification"}, "set data.kind: regression"),
-        (rows(), {"kind": "regression"}, "the label, is text; allowed: numbers, for regression"),
+        (
+            rows(),
+            {"kind": "regression"},
+            "row 2: column 'label', the label, is 'yes' (60 such of 60 rows); allowed: numbers",
+        ),
+        (
+            broken((4, "r3,1,Bern,no,much")),
+            {"target": "value", "kind": "regression"},
+            "row 5: column 'value', the label, is",
+        ),
+        (broken((4, "r3,1,Bern,no,much")), {"target": "value"}, "different values in 60 rows; allowed: classes that"),
+        (broken((4, ",1,Bern,no,1")), {"id": "id"}, "row 5: column 'id', the id, is empty (1 such of 60 rows)"),
+        (rows(), {"group": "town"}, "row 4: column 'town', the group, is empty (20 such of 60 rows)"),
+        (rows(), {"order": "age"}, "row 2: column 'age', the order, is empty (9 such of 60 rows)"),
+        (rows(), {"order": "id"}, "column 'id', the order, is text; allowed: numbers or dates"),
+        (rows(), {"drop": ["twon"]}, "has no column 'twon' (data.drop); allowed: id, age, town, label, value"),
+        ([line.replace(",", ";") for line in rows()], {}, 'next: set data.delimiter: ";" in params.yaml'),
+        (rows()[:1], {}, "table.csv has no rows that can be used"),
+        (["a,label", "1,yes", "2,yes"], {}, "column 'label', the label, is 'yes' in all 2 rows; allowed: two classes"),
         (rows(), {"kind": "both"}, "data.kind is 'both'"),
         (rows(), {"file": "nowhere.csv"}, "there is no file 'nowhere.csv'"),
         ([rows()[0], *(f"r{n},1,Bern,,1" for n in range(9))], {}, "the label, is empty in all 9 rows"),
@@ -315,6 +353,52 @@ def test_some_bad_rows_are_counted_and_left_out(tmp_path: Path, capsys: pytest.C
     (tmp_path / "latin.csv").write_bytes("town,label\nZürich,yes\nBern,no\n".encode("latin-1"))
     with pytest.raises(UsageError, match=r"latin\.csv, row 2: column 'town' is not UTF-8"):
         table.prepare(file=str(tmp_path / "latin.csv"), target="label")
+
+
+@pytest.mark.parametrize(
+    ("before", "line"),
+    [("x,y", 8), ("", 8), ('"r\n2",1,Bern,yes,1', 9), ("r2,1,Bern,yes,1", 8)],
+    ids=["ragged", "blank", "line break", "plain"],
+)
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ("r6,1,Bern,,1", "the label, is empty"),
+        ("r6,1,Bern,rare,1", "class 'rare' has one row alone"),
+        ("r0,1,Bern,no,1", "id 'r0' stands in an earlier row"),
+        ("r6,1", "2 fields where the header has 5"),
+    ],
+)
+def test_rows_have_the_numbers_that_an_editor_shows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], before: str, line: int, bad: str, said: str
+) -> None:
+    """Whatever stands before: a ragged row, a blank line, a value with a line break."""
+    file = written(tmp_path, broken((3, before), (7, bad)))
+    table.prepare(file=file, target="label", id="id", unusable=0.1)
+    last = capsys.readouterr().out
+    assert said in last and ((before == "x,y" and bad == "r6,1") or f"row {line}" in last)
+
+
+def test_an_empty_text_has_its_row_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = ["text,label", *(f"word {number},{'ab'[number % 2]}" for number in range(20)), "x", '" ",a']
+    text.prepare(file=written(tmp_path, lines), unusable=0.2)
+    assert "the text, is empty, the first row 23" in capsys.readouterr().out
+
+
+def test_a_row_of_parquet_counts_from_the_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    labels = [*"abab", None, *"abab"]
+    parquet.write_table(pyarrow.table({"a": range(9), "label": labels}), tmp_path / "t.parquet")
+    table.prepare(file=str(tmp_path / "t.parquet"), target="label", unusable=0.2)
+    assert "the label, is empty, the first row 5" in capsys.readouterr().out
+
+
+def test_a_table_in_utf16_is_named(tmp_path: Path) -> None:
+    (tmp_path / "wide.csv").write_bytes("\n".join(rows()).encode("utf-16"))
+    with pytest.raises(UsageError, match=r"wide\.csv, row 1: names of columns are not UTF-8"):
+        table.prepare(file=str(tmp_path / "wide.csv"), target="label")
 
 
 def test_times_in_a_table_are_numbers_of_the_training_part(tmp_path: Path) -> None:

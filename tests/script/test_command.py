@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from assay.core import params_yaml, reported_key, script_command
 from assay.core.errors import UsageError
+from assay.metrics import metric_definition
 from assay.runtime import dvc_yaml
 from assay.script import interpreter
+from assay.stages import verdict_lines
 from support import scripted
 
 
@@ -140,3 +145,36 @@ def test_keys() -> None:
 def test_the_interpreter_that_a_command_starts(command: str, words: tuple[str, ...], tmp_path: Path) -> None:
     """The rest of a line, what is set before it and changes of folder are left out."""
     assert interpreter.find(command, tmp_path, {"PATH": ""}).words == words
+
+
+def test_the_interpreter_is_asked_without_modules_of_the_project(tmp_path: Path) -> None:
+    """A random.py beside the script is the script's, and not what the question imports."""
+    (tmp_path / "random.py").write_text("raise SystemExit('not yours')\n", encoding="utf-8")
+    program = interpreter.Program((sys.executable,))
+    assert interpreter.ask(program, tmp_path, tmp_path, ["numpy"], ["random"], os.environ).packages.keys() == {"numpy"}
+
+
+def test_all_runs_that_say_the_same_are_named() -> None:
+    """Also where there is nothing to compare with, and so no comparison to say it."""
+    candidate = SimpleNamespace(replicates=[0, 1, 2], same_as={1: 0, 2: 0})
+    (said,) = verdict_lines.alike(SimpleNamespace(candidate=candidate, fixed=False))
+    assert said.startswith("all 3 runs of the candidate are the same, which is one run (n=1): does the seed reach")
+    candidate.same_as = {1: 0}
+    assert not list(verdict_lines.alike(SimpleNamespace(candidate=candidate, fixed=False)))
+
+
+def test_another_number_of_the_commit_before_says_nothing_of_this_one() -> None:
+    """The template's accuracy is maximized; a loss that is named by hand is not judged by that."""
+    content = {"params.yaml": SCRIPT_OF_BEFORE.encode()}
+    read = metric_definition.ReadFile(content.get, ())
+    same, other = (metric_definition.definition(read, name, "floor", recorded=False) for name in ("accuracy", "loss"))
+    assert same.terms == ("maximize", 0.0, None) and other.terms is None and other.code == ""
+
+
+SCRIPT_OF_BEFORE = """
+replicates: 5
+seed: 1
+task:
+  command: python train.py --seed {seed} --out {out}
+  result: {file: "{out}/metrics.json", key: accuracy, direction: maximize}
+"""

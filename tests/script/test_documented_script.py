@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -25,15 +24,14 @@ def documented(tmp_path: Path) -> Project:
     home.mkdir()
     train, scoring = blocks("python")
     project = Project(root, home)
-    for name, text in {"train.py": train, "scoring.py": scoring, "params.yaml": blocks("yaml")[0]}.items():
+    for name, text in {"train.py": train, "scoring.py": scoring}.items():
         (root / name).write_text(text, encoding="utf-8")
-    shutil.copy(CHECKOUT / "src/assay/templates/script/dvc.yaml", root / "dvc.yaml")
-    (root / ".gitignore").write_text("__pycache__/\n", encoding="utf-8")
     project.git("init", "--quiet", "--initial-branch=main")
     project.git("config", "user.name", "Ada Lovelace")
     project.git("config", "user.email", "ada@example.org")
-    project.dvc("init", "--quiet")
     project.commit("start")
+    project.assay("init", "--template", "script", "train.py")
+    (root / "params.yaml").write_text(blocks("yaml")[0], encoding="utf-8")  # by hand, and not committed
     return project
 
 

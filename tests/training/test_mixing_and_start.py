@@ -165,6 +165,22 @@ def test_the_last_bias_predicts_what_is_frequent(make: Make) -> None:
     assert torch.allclose(bias, torch.full_like(bias, 63.5))
 
 
+@pytest.mark.parametrize("prior", [False, True])
+def test_values_are_counted_in_the_units_of_the_targets_that_train(make: Make, prior: bool) -> None:
+    """Of classes the layer knows nothing."""
+    scaled = TASK.replace("    from", "    from assay.ready.target_scale import TargetScale\n    from", 1)
+    scaled = scaled.replace("nn.Linear(12, outputs)", "nn.Linear(12, outputs), TargetScale(outputs)")
+    plan = plan_of(project_of(make, scaled, prior_bias=prior))
+    values = plan.train.__class__(plan.train.inputs, 1e5 + torch.arange(128.0)[:, None].expand(128, 10))
+    for classes, mean, spread in ((plan.classes, 0.0, 1.0), (None, 1e5 + 63.5, math.sqrt((128**2 - 1) / 12))):
+        given = plan.__class__(**{**vars(plan), "train": plan.train if classes else values, "classes": classes})
+        made = model_init.module(given, 0, model_init.masks(given, [0]))
+        assert made[-1].mean.tolist() == [mean] * 10
+        assert torch.allclose(made[-1].spread.double(), torch.full((10,), spread).double())
+        if prior and classes is None:
+            assert made[-2].bias.tolist() == [0.0] * 10
+
+
 @pytest.mark.parametrize(("loss", "chances"), [("bce", torch.sigmoid), ("kl", lambda bias: bias.softmax(0))])
 def test_the_last_bias_predicts_the_mean_of_targets_that_are_probabilities(
     make: Make, loss: str, chances: Callable[[Tensor], Tensor]

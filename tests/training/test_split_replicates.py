@@ -13,6 +13,7 @@ from assay.core.errors import UsageError
 from assay.core.schemas import Measurement, SplitDraw
 from assay.data import storage
 from assay.replicates import split_examples, train_and_eval_examples
+from assay.runtime import example_ids
 from assay.training.replicate_process import fork_safety
 
 SOURCE = """
@@ -44,7 +45,9 @@ def measured(made: Project, numbers: list[int], **more: object) -> Measurement:
 
 
 def ids(made: Project, out: str = "out") -> list[list[str]]:
-    return [[name for name in row if name] for row in np.load(made.root / out / "predictions" / "ids.npy").tolist()]
+    return [
+        [name for name in row if name] for row in example_ids.read(made.root / out / "predictions" / "ids.npy").tolist()
+    ]
 
 
 def test_each_replicate_has_its_own_examples_and_both_arms_share_them(make: Make) -> None:

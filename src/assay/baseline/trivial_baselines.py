@@ -94,6 +94,10 @@ def absent(train: Examples) -> dict[str, str]:
     return found
 
 
+#: form in which inputs are stored → in words
+_FORMS = {"table": "a table", "ragged": "arrays of different shapes"}
+
+
 def _no_linear(train: Examples) -> str:
     """Why a linear model of the inputs would mean nothing; "" where it does."""
     if train.kind == "tokens" or token_baselines.applies(train):
@@ -101,7 +105,7 @@ def _no_linear(train: Examples) -> str:
     if train.classes and train.targets.ndim > 1:
         return f"targets are a class for each of {train.targets.shape[1:]} entries"
     if (stored := arrow(train.inputs)) is not None:
-        return f"inputs are {stored.form}, and no array"
+        return f"inputs are {_FORMS.get(stored.form, stored.form)}, and no array"
     features = int(np.prod(train.inputs.shape[1:]))
     return f"{features} inputs an example are more than {MOST_FEATURES}" if features > MOST_FEATURES else ""
 

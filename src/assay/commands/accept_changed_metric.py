@@ -15,6 +15,7 @@ import msgspec
 
 from assay.acceptance import confirmation_attempt
 from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
+from assay.commands.accept_checks import FIRST
 from assay.core import params_yaml
 from assay.core.errors import IncomparableError
 from assay.core.paths import ProjectPaths
@@ -38,7 +39,7 @@ def check(
 ) -> tuple[Metric, list[str]]:
     """The deciding metric of `tree`, the project to be tagged, with the terms of `named`; and what changed of it.
 
-    Raises IncomparableError where it changed with the idea.
+    Raises IncomparableError where it changed with the idea, but for a starting point.
     """
     metric = _today(tree)
     commit, recorded = (tried.base, False) if named.name == FLOOR else (named.commit, True)
@@ -49,7 +50,7 @@ def check(
     if not found:
         return judged, since
     alone = metric_changing_commits.changed_alone(tree, home, commit, (head, tried.commit), metric.name)
-    if not alone and METRIC not in allow:
+    if not alone and not {METRIC, FIRST} & set(allow):  # a starting point claims no gain that another metric could make
         against = f"the commit that {tried.name} was run on" if named.name == FLOOR else named.name
         raise IncomparableError(
             f"the metric of {tried.name} is not that of {against}: {'; '.join(found)}",

@@ -182,6 +182,13 @@ def _baseline(root: Path, params: Params) -> Iterator[AssayError]:
     yield from ()
 
 
+def ended(code: int) -> str:
+    """Why the run in small gave no answer, by its exit code; below 0 it is the signal that ended it."""
+    if code < 0:
+        return f"the run in small was ended by signal {-code}, most often for too little memory"
+    return "the run in small ended early, see the lines above"
+
+
 def _run(root: Path, stage: str | None, quiet: bool) -> Iterator[Refusal]:
     """What refuses when it runs: a child in the foreground, with this terminal, so that a debugger can talk."""
     with tempfile.TemporaryDirectory(prefix="assay-check-") as folder:
@@ -190,7 +197,6 @@ def _run(root: Path, stage: str | None, quiet: bool) -> Iterator[Refusal]:
         own = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(command, cwd=root, env=own, stdout=sys.stderr if quiet else None)
         if done.returncode:
-            text = "the run in small ended early, see the lines above"
-            yield Refusal(topic="run", text=text, code=max(done.returncode, int(Exit.BUG)))
+            yield Refusal(topic="run", text=ended(done.returncode), code=max(done.returncode, int(Exit.BUG)))
         for one in json.loads(answer.read_text(encoding="utf-8")) if answer.is_file() else []:
             yield Refusal(topic=one["topic"], text=one["sentence"], code=one["code"])

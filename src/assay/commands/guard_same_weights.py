@@ -37,6 +37,7 @@ from assay.runtime import (
     npy_files,
     project_root,
     script_source,
+    stage_fingerprint,
 )
 from assay.scratch.scratch_repo import failed, run
 
@@ -230,7 +231,7 @@ def _difference(experiment: TrainedExperiment, made: ProjectPaths, row: int, one
 
 def _today(layout: ProjectPaths, experiment: TrainedExperiment) -> Environment:
     asked = params_yaml.resolved(dvc_yaml.parameters_at(layout.root, experiment.commit) or b"")
-    training = library_fingerprint.fingerprints()[library_fingerprint.TRAINING]
+    training = stage_fingerprint.library_of(layout.root, library_fingerprint.TRAINING, asked.task.name)
     return environment.find(asked.machine.device, experiment.arm.environment.packages, training, asked.machine.devices)
 
 

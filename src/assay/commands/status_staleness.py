@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from assay.baseline import accepted_strategy, candidate_seeds
 from assay.baseline.accepted_strategy import FLOOR, AcceptedStrategy
-from assay.commands import baseline_staleness, status_baseline
+from assay.commands import baseline_staleness, status_baseline, status_library
 from assay.commands.baseline_staleness import AskedBaseline, Stale
 from assay.commands.status_project import StatusProject
 from assay.core import schemas
@@ -17,7 +17,7 @@ from assay.core.errors import AssayError
 from assay.core.params_yaml import Params
 from assay.core.schemas import Environment
 from assay.report.json_rows import StatusLine
-from assay.runtime import dvc_yaml, environment, files, library_fingerprint
+from assay.runtime import dvc_yaml, environment, files
 
 TOPIC = "baseline"
 
@@ -45,8 +45,8 @@ def _asked(project: StatusProject, params: Params) -> AskedBaseline:
     known = schemas.decode(files.read_bytes(path), Environment, str(path), "dvc exp run")
     if params.is_script:  # its interpreter is asked by a run alone
         return AskedBaseline(_named(project, params), params, known, project.baseline)
-    training = library_fingerprint.fingerprints()[library_fingerprint.TRAINING]
-    today = environment.find(params.machine.device, known.packages, training)
+    training = status_library.training(project.layout.root, params.task.name)
+    today = environment.find(params.machine.device, known.packages, training, params.machine.devices)
     return AskedBaseline(_named(project, params), params, today, project.baseline)
 
 

@@ -155,9 +155,11 @@ def _same(value: Any) -> object:
 
 
 def _targets(values: list[Any], where: str) -> Any:
-    if any(value is None for value in values):
+    alone = [row for row, value in enumerate(values) if value is None]
+    if alone:
+        count = f"{len(alone)} such of {len(values)}"
         raise UsageError(
-            f"{where}: an item of the dataset is no pair of input and target",
+            f"{where}: item {alone[0]} of the dataset is no pair of input and target ({count})",
             allowed='(input, target), or {"inputs": dataset, "targets": array}',
         )
     return np.asarray(values)

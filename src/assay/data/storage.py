@@ -152,8 +152,7 @@ def write(
     form = None if (stored := arrow(examples.inputs)) is None else stored.form
     some = examples if chosen is None else replace(examples, inputs=np.empty((len(examples), 0))).take(chosen)
     ids = example_ids.packed(some.ids)
-    if chosen is not None:  # as wide as a reader has them: the whole may hold repeats
-        some = replace(some, ids=example_ids.unpacked(ids))
+    some = replace(some, ids=example_ids.unpacked(ids))  # as wide as a reader has them: the whole may hold repeats
     for name, array in {**some.arrays(), **some.notes}.items():
         if name == "inputs":
             _write_inputs(folder, examples.inputs, chosen)

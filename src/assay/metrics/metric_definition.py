@@ -216,6 +216,8 @@ def _reported(read: ReadFile, metric: str, tree: str, params: Params, *, recorde
     """How a script's tree defines its number: `task.result`, and the files of `task.ruler`."""
     name, result = params.metric.name, params.task.reported
     written = MetricTerms(result.direction, result.min_effect, result.worst)
+    if name != metric:  # another number: its direction and smallest effect say nothing of this one
+        written = MetricTerms("", 0.0, None)
     terms = (_recorded(read, metric) if recorded else None) or written
     code = reported_version.result_digest(params.task) + str(result.revision)
     return MetricDefinition(

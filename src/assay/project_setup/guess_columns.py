@@ -6,11 +6,12 @@ import codecs
 import csv
 import importlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import Any, NamedTuple
 
 from assay.core.errors import UsageError
 
@@ -49,25 +50,42 @@ def read(path: Path, template: str = "", seen: str = "") -> Columns:
         return _of_parquet(path, template, where)
     delimiter = _delimiter(path)
     rows = _rows(path, delimiter, where)
-    names, body = (rows[0], [row for row in rows[1:] if len(row) == len(rows[0])]) if rows else ([], [])
+    names = rows[0].cells if rows else []
+    body = [row for row in rows[1:] if len(row.cells) == len(names)]
     _check_shape(where, names, len(body))
     if all(map(_is_number, names)):
         raise NoTableError(f"the first row of {where} holds numbers", allowed="names of its columns")
-    values = {name: [row[number].strip() for row in body] for number, name in enumerate(names)}
-    return _columns(where, values, delimiter, template, "the first " * (len(rows) > _ROWS) + f"{len(body):,}")
+    values = {name: [row.cells[number].strip() for row in body] for number, name in enumerate(names)}
+    count = "the first " * (len(rows) > _ROWS) + f"{len(body):,}"
+    return _columns(where, values, [row.line for row in body], delimiter, template, count)
 
 
-def _rows(path: Path, delimiter: str, where: str) -> list[list[str]]:
-    """The first rows, as cells."""
+class _Row(NamedTuple):
+    """Cells of a row, and the line of the file on which it begins."""
+
+    line: int
+    cells: list[str]
+
+
+def _rows(path: Path, delimiter: str, where: str) -> list[_Row]:
+    """The first rows; a blank line is none."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            return [row for _, row in zip(range(_ROWS + 1), csv.reader(stream, delimiter=delimiter), strict=False)]
+            return list(islice(_numbered(stream, delimiter), _ROWS + 1))
     except UnicodeDecodeError as error:
         encoding = "utf-16" if error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "latin1"
         hint = f"iconv -f {encoding} -t utf-8 {quote(where)} > {quote(f'utf8-{path.name}')}"
         raise NoTableError(f"{_undecoded(path, where)} is not UTF-8", hint=hint) from error
     except (csv.Error, OSError) as error:
         raise NoTableError(f"{where} cannot be read: {error}", hint="correct the file") from error
+
+
+def _numbered(stream: Iterable[str], delimiter: str) -> Iterator[_Row]:
+    reader, before = csv.reader(stream, delimiter=delimiter), 0
+    for cells in reader:
+        if cells:
+            yield _Row(before + 1, cells)
+        before = reader.line_num
 
 
 def _undecoded(path: Path, where: str) -> str:
@@ -96,12 +114,20 @@ def _of_parquet(path: Path, template: str, where: str) -> Columns:
         raise NoTableError(f"{where} is no Parquet file", hint="write it again as Parquet")
     rows = len(next(iter(found.values.values()), []))
     _check_shape(where, list(found.values), rows)
-    return _columns(where, found.values, ",", template, "the first " * found.more + f"{rows:,}", found.others)
+    count = "the first " * found.more + f"{rows:,}"
+    return _columns(where, found.values, range(1, rows + 1), ",", template, count, found.others)
 
 
 def _columns(
-    where: str, values: dict[str, list[str]], delimiter: str, template: str, count: str, others: Sequence[str] = ()
+    where: str,
+    values: dict[str, list[str]],
+    lines: Sequence[int],
+    delimiter: str,
+    template: str,
+    count: str,
+    others: Sequence[str] = (),
 ) -> Columns:
+    """What they are; `lines`: where each row begins in the file."""
     label = _label(where, values)
     given = {} if delimiter == "," else {"delimiter": delimiter}
     rest = [name for name in values if name != label]
@@ -114,7 +140,7 @@ def _columns(
         return Columns("text", says, {"text": text, "target": label, **given})
     wanted = template or ("regression" if continuous else "table")
     if wanted == "regression":
-        _check_numbers(where, label, values[label])
+        _check_numbers(where, label, values[label], lines)
     ignored = [name for name in rest if _tells_nothing(name, values[name])]
     kind = "a number" if wanted == "regression" else f"{classes} classes"
     says = f"a table of {count} rows, label {label!r} ({kind}){_how(label, values)}, {len(rest) - len(ignored)} columns"
@@ -139,9 +165,9 @@ def _label(where: str, values: dict[str, list[str]]) -> str:
     return label
 
 
-def _check_numbers(where: str, label: str, values: Sequence[str]) -> None:
+def _check_numbers(where: str, label: str, values: Sequence[str], lines: Sequence[int]) -> None:
     """Raise UsageError naming the first label that is no number; one that is missing is none's."""
-    for row, value in enumerate(values, 2):
+    for row, value in zip(lines, values, strict=True):
         if value and not _is_number(value):
             raise UsageError(
                 f"{where}, row {row}: {value!r} in the column {label!r} is no number",

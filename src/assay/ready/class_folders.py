@@ -97,7 +97,7 @@ def _reason(path: Path, folder: Path, endings: Collection[str], other: str) -> s
         return HIDDEN
     if leaves(path, folder):
         return OUTSIDE
-    return other if path.suffix.lower() not in endings or path.is_dir() else ""
+    return other if path.suffix.lower() not in endings or not path.is_file() else ""  # a pipe would wait for ever
 
 
 def refuse_thin(found: Found, folder: Path, what: str) -> None:

@@ -5,7 +5,8 @@
 in task.py, with `metric.name: macro_f1`, or `mae`; whatever is written there under one of these names stands instead.
 `data:` in params.yaml has `file`, `target` and what else prepare() takes, `model:` has `hidden` and `dropout`.
 
-Means, spreads and the categories that a model knows are those of the training part alone (`transform`).
+Means, spreads and the categories that a model knows are those of the training part alone (`transform`). So are mean and
+spread of values to predict, in which the model's outputs are counted (`ready.target_scale`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from assay.core import pyarrow_package as arrow
 from assay.core.errors import UsageError
 from assay.ready import table_file
+from assay.ready.target_scale import TargetScale
 
 #: kinds of cells
 NUMBER, MISSING, CATEGORY = 0.0, 1.0, 2.0
@@ -48,7 +50,8 @@ def prepare(
 
     `kind` is classification, regression, or auto: by the column. `id` names a column that must not repeat, `group` what
     stays in one part, `order` a time to split by, `drop` columns that no model sees. A share of up to `unusable` rows
-    may be ragged, without a label or a repeat: these are left out, counted, and the first is named.
+    may be ragged, repeat, or lack a label, an id, a group or an order: these are left out, counted, and the first is
+    named by its line in the file.
     """
     if kind not in ("auto", "classification", "regression"):
         raise UsageError(f"data.kind is {kind!r}", allowed="auto, classification, regression")
@@ -56,6 +59,11 @@ def prepare(
     targets, classes, kept = table_file.labels(table, target, kind, lost)
     if id:
         kept &= table_file.unique_ids(table, id, lost)
+    for what, name in (("group", group), ("order", order)):
+        if name:
+            kept &= table_file.known(table, name, what, lost)
+    for name in drop:
+        table_file.named(table, name, "data.drop", file)
     for sentence in lost.sentences():
         sys.stdout.write(f"prepare: {sentence}\n")
     apart = {target, id, group, order, *drop}
@@ -65,7 +73,10 @@ def prepare(
     found: dict[str, Any] = {"targets": targets[kept], "classes": classes}
     for key, name in (("groups", group), ("order", order)):
         if name:
-            found[key] = table_file.named(table, name, f"data.{key}", file).to_numpy(zero_copy_only=False)[kept]
+            column = table_file.named(table, name, f"data.{key}", file)
+            if key == "order" and arrow.pyarrow.types.is_string(column.type):
+                raise UsageError(f"{file}: column {name!r}, the order, is text", allowed="numbers or dates")
+            found[key] = column.to_numpy(zero_copy_only=False)[kept]
     usable = table.select(columns)
     if not kept.all():
         usable = usable.filter(arrow.pyarrow.array(kept))
@@ -164,8 +175,8 @@ def _columns(values: Tensor, kinds: Tensor, levels: list[int]) -> Iterator[Tenso
 
 
 def model(shape: tuple[int, ...], outputs: int, *, hidden: int = 64, dropout: float = 0.1) -> nn.Module:
-    """Two hidden layers."""
-    return nn.Sequential(
+    """Two hidden layers; a single output is a value, in the units of the targets."""
+    layers = nn.Sequential(
         nn.Linear(shape[0], hidden),
         nn.ReLU(),
         nn.Dropout(dropout),
@@ -173,6 +184,7 @@ def model(shape: tuple[int, ...], outputs: int, *, hidden: int = 64, dropout: fl
         nn.ReLU(),
         nn.Linear(hidden, outputs),
     )
+    return layers.append(TargetScale(outputs)) if outputs == 1 else layers
 
 
 def loss(outputs: Tensor, targets: Tensor) -> Tensor:

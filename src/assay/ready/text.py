@@ -47,8 +47,7 @@ def prepare(
     texts = table_file.named(table, text, "data.text", file).to_pylist()
     targets, classes, kept = table_file.labels(table, target, "classification", lost)
     empty = np.array([not str(one or "").strip() for one in texts])
-    first = int(np.flatnonzero(empty)[0]) + 2 if empty.any() else 0
-    lost.add(f"column {text!r}, the text, is empty", int(empty.sum()), f"row {first}")
+    lost.add_rows(f"column {text!r}, the text, is empty", kept & empty)
     for sentence in lost.sentences():
         sys.stdout.write(f"prepare: {sentence}\n")
     rows = np.flatnonzero(kept & ~empty)
@@ -61,6 +60,7 @@ def _in_folders(folder: Path, share: float) -> dict[str, Any]:
     outside = found.left_out.get(class_folders.OUTSIDE, [])
     lost = table_file.Unusable(str(folder), len(found.paths) + len(outside), share, what="texts")
     lost.add(class_folders.OUTSIDE, len(outside), outside[0] if outside else "")
+    found.left_out.pop(class_folders.OUTSIDE, None)  # said once
     texts, labels, bad = [], [], []
     for path, label in zip(found.paths, found.labels, strict=True):
         try:

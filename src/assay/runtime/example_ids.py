@@ -41,21 +41,41 @@ def from_keys(keys: Keys) -> NDArray[np.str_]:
 def packed(ids: NDArray[np.str_]) -> NDArray[Any]:
     """What a file keeps of `ids`: their keys where these give them back, else the ids themselves.
 
-    Ids (R, N), of replicates that have examples of their own, stay text.
+    `ids` are (N,), or (R, N) for replicates that have examples of their own, with "" behind a smaller split; its key is
+    zero.
     """
-    keys = _keys(ids)
-    return keys if keys is not None and np.array_equal(from_keys(keys), ids) else ids
+    there = ids != ""
+    found = _keys(ids[there]) if ids.ndim in (1, 2) else None
+    if found is None:
+        return ids
+    keys = np.zeros(ids.shape, dtype=f"S{KEY}")
+    keys[there] = found
+    return keys if np.array_equal(unpacked(keys), ids) else ids
 
 
 def unpacked(kept: NDArray[Any]) -> NDArray[np.str_]:
     """The inverse of `packed`. What is neither comes back as text that is nobody's id."""
     if kept.dtype == np.dtype(f"S{KEY}"):
-        return from_keys(kept)
+        return from_keys(kept) if kept.ndim == 1 else _of_replicates(kept)
     return np.char.decode(kept, "latin-1") if kept.dtype.kind == "S" else kept.astype(np.str_, copy=False)
 
 
+def _of_replicates(keys: Keys) -> NDArray[np.str_]:
+    """Ids (R, N) of the keys (R, N) of each replicate; "" for a key of zero."""
+    found = []
+    for row in keys:
+        there = key_bytes(row).any(axis=1)
+        ids = from_keys(row[there])
+        found.append(np.full(len(row), "", dtype=ids.dtype))
+        found[-1][there] = ids
+    return np.stack(found) if found else np.full(keys.shape, "", dtype=f"U{2 * KEY}")
+
+
 def read(path: Path, hint: str = "") -> NDArray[np.str_]:
-    """Ids (N,) in the file at `path`, 16 bytes each or as text. Raises UsageError naming it where there are none."""
+    """Ids (N,) or (R, N) in the file at `path`, kept in 16 bytes each or as text.
+
+    Raises UsageError naming the file where there are none.
+    """
     return unpacked(npy_files.read(path, hint))
 
 

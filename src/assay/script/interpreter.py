@@ -32,10 +32,12 @@ _NUMBERS = ("numpy", "torch", "jax", "jaxlib", "tensorflow", "scipy", "scikit-le
 #: run by the command's own interpreter, which may be older than ours: versions of packages and of what they require
 #: that makes numbers, and folders that modules of the project are imported from
 _PROBE = """
-import importlib.util, json, os, platform, re, sys
+import sys
+sys.path[:] = [path for path in sys.path if path]  # modules of the project may be called like Python's own
+import importlib.util, json, os, platform, re
 from importlib import metadata
 packages, own, numbers, top = json.loads(sys.argv[1])
-sys.path[:] = [path for path in sys.path if path not in ("", os.getcwd())]
+sys.path[:] = [path for path in sys.path if path != os.getcwd()]
 makers = getattr(metadata, "packages_distributions", dict)()
 plain = lambda name: re.sub(r"[-_.]+", "-", name).lower()
 def version(name):

@@ -27,7 +27,7 @@ from assay.metrics.result_files import Evaluated
 from assay.report import comparison_text, reference_text
 from assay.runtime import files
 from assay.runtime.stage_setup import StageContext
-from assay.stats import baseline_drift, cautions, sequential_testing, training_cost
+from assay.stats import baseline_drift, cautions, hypothesis_tests, sequential_testing, training_cost
 from assay.stats.arm_comparison import Comparison
 
 #: what a reported number cannot say
@@ -54,6 +54,7 @@ def lines(
         if ctx.params.is_script:
             values = found.candidate.values(ruler_.decides)
             yield f"{'':11}{comparison_text.alone(values, ruler_.decides, found.metric_version)}"
+            yield from (f"{'':11}caution: {line}" for line in alike(found))
     else:
         result, version = judged.comparison, found.metric_version
         interval = new_examples_interval.interval(found, result, ctx.params.judge.test)
@@ -91,6 +92,13 @@ def lines(
     yield from (f"{'':11}{line}" for line in _references(found, references))
     for line in below_floor.lines(found.candidate, found.floors, name, ruler_.metric.direction):
         yield f"{'':11}{line}"
+
+
+def alike(found: Evaluated) -> Iterator[str]:
+    """That all runs of the candidate reported one number, which a comparison would say."""
+    count = len(found.candidate.replicates)
+    if count > 1 and len(found.candidate.same_as) == count - 1 and not found.fixed:
+        yield hypothesis_tests.repeated("candidate", count)
 
 
 def _vary(found: Evaluated) -> Sequence[str]:

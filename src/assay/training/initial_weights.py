@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from assay.core.params_yaml import Params
+from assay.ready.target_scale import TargetScale
 from assay.training.task_interface import Task
 
 _LAYERS = (nn.Linear, nn.Bilinear, nn.modules.conv._ConvNd)
@@ -40,6 +41,13 @@ def apply(module: nn.Module, params: Params) -> None:
                 nn.init.zeros_(one.bias)
 
 
+def set_target_scale(module: nn.Module, targets: Tensor, classes: int | None) -> None:
+    """Give layers that count in the units of values (in place) the mean and spread of `targets` (N, …)."""
+    for one in () if classes is not None else module.modules():
+        if isinstance(one, TargetScale):
+            one.fit(targets)
+
+
 def set_prior(task: Task, module: nn.Module, params: Params, targets: Tensor, classes: int | None) -> None:
     """Give the last bias (in place) what predicts the frequencies of `targets` (N, …), or their mean.
 
@@ -48,6 +56,8 @@ def set_prior(task: Task, module: nn.Module, params: Params, targets: Tensor, cl
     if not params.train.prior_bias:
         return
     wanted = _prior(targets, classes, params.loss.name)
+    if any(isinstance(one, TargetScale) for one in module.modules()):
+        wanted = torch.zeros_like(wanted)  # that layer begins at the mean
     biases = [one for name, one in module.named_parameters() if name.rpartition(".")[2] == "bias"]
     last = biases[-1] if biases else None
     if last is None or last.shape != wanted.shape:

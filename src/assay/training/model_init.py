@@ -55,6 +55,7 @@ def module(plan: TrainingPlan, number: int, masks: Masks) -> nn.Module:
 def set_weights(task: Task, made: nn.Module, params: Params, targets: Tensor, classes: int | None) -> None:
     """First weights of a fresh model (in place) as params.yaml wants them. `targets`: those that train."""
     initial_weights.apply(made, params)
+    initial_weights.set_target_scale(made, targets, classes)
     initial_weights.set_prior(task, made, params, targets, classes)
     pretrained_weights.load(task, made, params.train)
 
