@@ -14,7 +14,9 @@ from assay.core.yaml_chunks import LONGEST, ChunkReader
 
 LINES = """a: 1|b: [1, 2]|c: {x: 1,|  y: 2}|d:|  e: 1.0e-3|  - 1|- 2|# said|  # indented||a: 2|"f": 1|g: >-|  text
 h: "open|close"|i: &x {y: 1}|j: *x|<<: {z: 1}|k: &x 2|---|...|%YAML 1.1|word|  a: 3|true: 1|1: 2|? q|: r|l: plain
-  goes on|m: 'it''s|n: 0x1f|o: 123456789012345678901234567890|p:	tab|_q: ~|é: 1|s: '|  keep""".replace("\n", "|").split("|")
+  goes on|m: 'it''s|n: 0x1f|o: 123456789012345678901234567890|p:	tab|_q: ~|é: 1|s: '|  keep""".replace(
+    "\n", "|"
+).split("|")
 
 
 def said(parse: Callable[[Any], dict[str, Any]], text: str | bytes) -> str:

@@ -20,11 +20,16 @@ from assay.runtime import chart_cache
 
 @dataclass(frozen=True)
 class ReportOutput:
-    """`text` of the file, and the line that is `said` of it."""
+    """`text` of the file, and the line that is `said` of it. `ideas`: strategies about which the ledger of looks was
+    asked, None where it was asked about all."""
 
     text: str
     said: str
     reported: Reported | None = None
+
+    @property
+    def ideas(self) -> frozenset[str] | None:
+        return None if self.reported is None else self.reported.ideas
 
     def gate(self, require: str) -> None:
         """As `assay compare --require`: recorded numbers alone pass no gate. Raises GateError."""

@@ -10,6 +10,9 @@ from assay.report.page import chart_specs, verdict_section
 from assay.report.page.chart_specs import Interval
 from assay.report.page.page_blocks import Figure, PageSection, PageTable, Sentence
 
+#: what the place of a sweep or an ablation in a page's address begins with
+GRID = "grid"
+
 
 def family_section(lines: Sequence[FamilyLine], metric: str) -> PageSection:
     """A row and an interval for each candidate, then how they were judged."""
@@ -54,7 +57,7 @@ def measured_together_section(
 ) -> PageSection:
     """The sweep or ablation that an experiment was measured in. `size`: of the family, as the ledger has it; `number`:
     which of several such sections, since two of one page must not have one place."""
-    name = "grid" if number == 1 else f"grid-{number}"
+    name = GRID if number == 1 else f"{GRID}-{number}"
     title = {"sweep": "Sweep", "ablate": "Ablation"}.get(command, command)
     table = verdict_section.interval_table("experiments of this family, each by itself", rows, digits)
     cells = [(*row, word) for row, word in zip(table.rows, verdicts, strict=True)]
