@@ -77,7 +77,7 @@ def intervals(rows: Sequence[Interval], min_effect: float, title: str) -> Spec:
     reach = max([abs(end) for end in ends] + [min_effect, 1e-12])
     low, high = min([*ends, -min_effect, 0.0]) - 0.05 * reach, max([*ends, min_effect, 0.0]) + 0.05 * reach
     x = {"type": "quantitative", "title": title, "scale": {"domain": [low, high], "nice": False, "zero": False}}
-    x["axis"] = {"tickCount": 5, "format": _form(high - low)}
+    x["axis"] = {"tickCount": 4, "format": _form(high - low)}
     y = {"field": "name", "type": "nominal", "sort": None, "title": None, "axis": {"domain": False, "ticks": False}}
     colour = {"field": "series", "type": "nominal", "legend": None, "scale": _arms(COLOURS)}
     shape = {"field": "series", "type": "nominal", "legend": None, "scale": _arms(SHAPES)}
