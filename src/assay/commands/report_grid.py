@@ -33,7 +33,7 @@ from assay.stats.alpha_budget import LookEntry
 LETTERS = "ABC"
 
 
-class _Cell(NamedTuple):
+class _FamilyExperiment(NamedTuple):
     """An experiment, and the candidate's rows of its table."""
 
     experiment: Experiment
@@ -53,7 +53,11 @@ def sections(result: ShownResult, min_effect: float, digits: int) -> Iterator[Pa
     measured = _measured(result)
     for number, family in enumerate(sorted(families, key=lambda one: (one.command, one.members)), start=1):
         look = _look(known, family)
-        chosen = {name: _chosen(measured[name], result.name, look) for name in family.members if name in measured}
+        chosen = {
+            name: _chosen(measured[name], result.name, family.command, look)
+            for name in family.members
+            if name in measured
+        }
         changed = _changes(result, list(chosen.values()))
         rows = [_row(cell, changed.get(cell.experiment.commit)) for cell in chosen.values()]
         effects = _effects(list(chosen.values()), changed, result.metric_version, look) if look else None
@@ -67,7 +71,7 @@ def _look(known: Ledger, family: FamilyEntry) -> LookEntry | None:
     return next((one for one in known.looks if one.identity == about and one.baseline == family.baseline), None)
 
 
-def _measured(result: ShownResult) -> dict[str, list[_Cell]]:
+def _measured(result: ShownResult) -> dict[str, list[_FamilyExperiment]]:
     """Identity of a strategy → the experiments that measured it under the result's metric version."""
     root, prefix = result.root, git.prefix(result.root)
     known = [
@@ -77,11 +81,11 @@ def _measured(result: ShownResult) -> dict[str, list[_Cell]]:
     ]
     with reading(root) as objects:
         tables = objects.read([f"{one.commit}:{prefix}{REPLICATES}" for one in known])
-    found: dict[str, list[_Cell]] = defaultdict(list)
+    found: dict[str, list[_FamilyExperiment]] = defaultdict(list)
     for one, table in zip(known, tables, strict=True):
         rows = _candidate(table.content) if table else []
         if rows and rows[0].get("identity"):
-            found[rows[0]["identity"]].append(_Cell(one, rows))
+            found[rows[0]["identity"]].append(_FamilyExperiment(one, rows))
     return found
 
 
@@ -92,29 +96,29 @@ def _candidate(content: bytes) -> list[Row]:
         return []
 
 
-def _chosen(cells: Sequence[_Cell], name: str, look: LookEntry | None) -> _Cell:
-    """Of several experiments with one strategy: on the look's seeds, the one that is shown, one of its own command."""
+def _chosen(cells: Sequence[_FamilyExperiment], name: str, command: str, look: LookEntry | None) -> _FamilyExperiment:
+    """Of several experiments with one strategy: on the look's seeds, the one that is shown, one that its command named."""
 
-    def rank(cell: _Cell) -> tuple[bool, bool, bool, str]:
+    def rank(cell: _FamilyExperiment) -> tuple[bool, bool, bool, str]:
         own = cell.experiment.name
-        return not _is_of(cell, look), own != name, own.rpartition("-")[0] != name.rpartition("-")[0], own
+        return not _is_of(cell, look), own != name, not own.startswith(f"{command}-"), own
 
     return min(cells, key=rank)
 
 
-def _is_of(cell: _Cell, look: LookEntry | None) -> bool:
+def _is_of(cell: _FamilyExperiment, look: LookEntry | None) -> bool:
     """Whether these replicates are those that the look saw."""
     return look is not None and (cell.rows[0].get("seed"), len(cell.rows)) == (str(look.key.candidate), look.key.n)
 
 
-def _changes(result: ShownResult, cells: Sequence[_Cell]) -> dict[str, Changes]:
+def _changes(result: ShownResult, cells: Sequence[_FamilyExperiment]) -> dict[str, Changes]:
     """Commit of an experiment → what it changed of the commit that it was run on."""
     pairs = [(cell.experiment.base, cell.experiment.commit) for cell in cells]
     with reading(result.root) as objects:
         return experiment_diffs.changes(result.root, pairs, objects)
 
 
-def _row(cell: _Cell, changed: Changes | None) -> MeasuredTogether:
+def _row(cell: _FamilyExperiment, changed: Changes | None) -> MeasuredTogether:
     numbers = cell.experiment.metrics
     delta, low, high = (metrics_json.number(numbers, key) for key in ("delta", "ci_low", "ci_high"))
     said = "not known" if changed is None else str(changed) if changed.parts else "nothing"
@@ -122,7 +126,7 @@ def _row(cell: _Cell, changed: Changes | None) -> MeasuredTogether:
 
 
 def _effects(
-    cells: Sequence[_Cell], changed: Mapping[str, Changes], version: str, look: LookEntry
+    cells: Sequence[_FamilyExperiment], changed: Mapping[str, Changes], version: str, look: LookEntry
 ) -> AblationEffects | None:
     """Effects at the level of the look; None where a cell is not at hand, or what it changes is not known."""
     if look.key.test != "factorial" or not look.level or not all(_is_of(cell, look) for cell in cells):

@@ -143,7 +143,7 @@ class KeptPages:
         if not found.tip:
             return git_questions.answer(self.root, ["for-each-ref"])
         named = [idea.encode(*_BYTES) for idea in ideas if idea]
-        own = [f"{path} {said!r}" for path, said in found.files.items() if any(name in said for name in named)]
+        own = [f"{path} {text!r}" for path, text in found.files.items() if any(name in text for name in named)]
         return _hash(sorted(own))
 
     def _is_cached(self, name: str) -> bool:
