@@ -34,6 +34,8 @@ from assay.report.page.history_sections import AcceptedStep, PartOpening, SpentA
 from assay.report.page.page_blocks import (
     DiffLines,
     Figure,
+    Gallery,
+    GalleryItem,
     Gap,
     Page,
     PageArticle,
@@ -365,6 +367,25 @@ def test_an_experiment_of_two_families_has_a_place_for_each() -> None:
     assert {"e1-grid", "e1-grid-2"} <= set(found.ids) and len(found.all("svg")) == 2
     assert "2 of the 3 that were judged together by assay sweep are at hand" in found.text
     assert "lr 1 → 2" in found.text and "same" in found.text, "what it changed stands beside a name that says nothing"
+
+
+@charts
+def test_a_long_name_leaves_room_in_a_comment_for_what_the_arms_said() -> None:
+    item = GalleryItem("label " + "x" * 300, ["id", "right in 40% → 80% of runs", "before: 8 (60%)", "after: 1 (80%)"])
+    text = page_markdown.markdown(page(PageSection("cases", "Cases", [Gallery("fixed", [item])])))
+    assert "right in 40% → 80% of runs · before: 8 (60%) · after: 1 (80%)" in text
+
+
+def test_one_huge_loss_does_not_flatten_all_others() -> None:
+    """Also where orders of magnitude are drawn: 300 of them leave no room for two."""
+    points = [CurvePoint("1", epoch, 1e300 if epoch == 2 else 1 / epoch, 1 / epoch) for epoch in range(1, 100)]
+    figure = replicate_sections.curves_section({"candidate": points}, []).blocks[0]
+    assert isinstance(figure, Figure) and "by orders of magnitude" in figure.title
+    assert (
+        "the scale ends at" in figure.description
+        and figure.spec["layer"][0]["encoding"]["y"]["scale"]["domainMax"] <= 1
+    )
+    drawn(PageSection("curves", "Learning curves", [figure]))
 
 
 @charts

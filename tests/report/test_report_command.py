@@ -90,6 +90,15 @@ def test_what_is_not_at_hand_is_named_with_its_pull_and_the_rest_stands(tried: P
     assert str(tried.metrics["verdict"]) in page.text and len(page.all("svg")) == 2
 
 
+def test_files_of_two_runs_in_the_work_tree_are_told_apart(tried: Project) -> None:
+    """`git checkout` takes back what Git has, and leaves what DVC has: the page quoted one as reason of the other."""
+    tried.git("checkout", "--quiet", ".")
+    assert tried.metrics["verdict"] == "same" and tried.read("results/verdict.txt").startswith("progress")
+    page = ParsedPage(made(tried))
+    assert "results/verdict.txt is of another run" in page.text and "dvc checkout" in page.text
+    assert "same: progress" not in page.text and "new examples: [" not in page.text
+
+
 def test_several_are_one_family_and_strangers_are_refused(tried: Project) -> None:
     tried.commit("tried")
     tried.git("branch", "other")

@@ -97,7 +97,7 @@ def _candidate(content: bytes) -> list[Row]:
 
 
 def _chosen(cells: Sequence[_FamilyExperiment], name: str, command: str, look: LookEntry | None) -> _FamilyExperiment:
-    """Of several experiments with one strategy: on the look's seeds, the one that is shown, one that its command named."""
+    """Of several experiments with one strategy: on the look's seeds, the one shown, one named by its command."""
 
     def rank(cell: _FamilyExperiment) -> tuple[bool, bool, bool, str]:
         own = cell.experiment.name

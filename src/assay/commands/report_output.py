@@ -59,7 +59,7 @@ def history(start: Path) -> ReportOutput:
 def _check(found: Reported, require: str) -> None:
     for place, (said, compared) in enumerate(zip(found.verdicts, found.compared, strict=True)):
         if compared is None:
-            raise GateError(f"{require} is required, and {said.candidate} is {said.word}: {said.why}")
+            raise GateError(f"{require} is required, and no verdict on {said.candidate} was computed: {said.why}")
         if compared.off_account:
             raise GateError(compared.off_account, hint="dvc exp run, which records its look, then report that")
         kept = found.members[place].no_regression if found.members else compared.result.no_regression
