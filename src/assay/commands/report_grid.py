@@ -58,7 +58,7 @@ def sections(result: ShownResult, min_effect: float, digits: int) -> Iterator[Pa
             for name in family.members
             if name in measured
         }
-        changed = _changes(result, list(chosen.values()))
+        changed = _changes(result, chosen, family)
         rows = [_row(cell, changed.get(cell.experiment.commit)) for cell in chosen.values()]
         effects = _effects(list(chosen.values()), changed, result.metric_version, look) if look else None
         terms = FamilyTerms(family.command, family.size, min_effect, result.metric, digits)
@@ -111,9 +111,14 @@ def _is_of(cell: _FamilyExperiment, look: LookEntry | None) -> bool:
     return look is not None and (cell.rows[0].get("seed"), len(cell.rows)) == (str(look.key.candidate), look.key.n)
 
 
-def _changes(result: ShownResult, cells: Sequence[_FamilyExperiment]) -> dict[str, Changes]:
-    """Commit of an experiment → what it changed of the commit that it was run on."""
-    pairs = [(cell.experiment.base, cell.experiment.commit) for cell in cells]
+def _changes(result: ShownResult, chosen: Mapping[str, _FamilyExperiment], family: FamilyEntry) -> dict[str, Changes]:
+    """Commit of an experiment → what it changed of the commit that it was run on.
+
+    Cells of an ablation that hold a branch were run on a commit with it: all are held against that of the cell without
+    changes, which the account of an ablation names.
+    """
+    center = chosen.get(family.baseline.rpartition(" ")[2])
+    pairs = [((center or cell).experiment.base, cell.experiment.commit) for cell in chosen.values()]
     with reading(result.root) as objects:
         return experiment_diffs.changes(result.root, pairs, objects)
 
