@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from assay.commands.ablate import _judged
+from assay.commands.ablation_effects import judged
 from assay.commands.experiment_grid import Row
 from assay.history.experiments import read
 from support.project import Project
@@ -93,7 +93,8 @@ def test_a_diverged_replicate_is_left_out_or_the_worst_value(worst: str, lost: i
             for seed, text in seeds.items()
         ]
 
-    found = _judged({(): rows(0.5, ""), ("a",): rows(0.6, "2"), ("b",): rows(0.7, ""), ("a", "b"): rows(0.8, "")}, 0.05)
+    cells = {(): rows(0.5, ""), ("a",): rows(0.6, "2"), ("b",): rows(0.7, ""), ("a", "b"): rows(0.8, "")}
+    found = judged(cells, "accuracy-1.d5fcde12", 0.05)
     assert found.lost == lost
     assert found.cells[("a",)] == pytest.approx([0.6, 0.61, 0.63] if lost else [0.6, 0.61, 0.0, 0.63])
     assert found.cells[("b",)] == pytest.approx([0.7, 0.71, 0.73] if lost else [0.7, 0.71, 0.72, 0.73])

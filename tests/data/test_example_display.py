@@ -38,6 +38,15 @@ def test_arrays_become_pictures_that_others_read(shape: tuple[int, ...]) -> None
     assert np.array_equal(seen, expected.squeeze())
 
 
+def test_values_that_are_not_finite_are_told() -> None:
+    """Black could be a value; a picture of NaN alone looked like a dark one."""
+    colours = np.full((8, 8, 3), np.nan)
+    assert example_display.of_pixels(colours, (0.0, 1.0)).note == "192 values are not finite"
+    grey = np.linspace(0, 16, 64).reshape(8, 8)
+    grey[0, 0] = np.inf
+    assert example_display.of_pixels(grey[:, :, None], (0.0, 16.0)).note == "black 0, white 16; 1 value is not finite"
+
+
 def test_values_are_stretched_and_the_ends_are_told() -> None:
     grey = np.arange(64, dtype=np.uint8).reshape(8, 8) % 17  # as the digits are
     shown = example_display.of_input(grey)

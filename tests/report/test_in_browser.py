@@ -61,11 +61,19 @@ def test_pages_as_a_reader_has_them(browser: Any, pages: list[Path]) -> None:
             assert asked == [path.as_uri()] and not said
             assert page.evaluate("document.documentElement.scrollWidth") <= 320
             check_names(page)
+            check_phone(page)
             if scheme == SCHEMES[0]:  # neither depends on colours
                 check_keyboard(page)
                 check_print(page)
             check_axe(page)
             context.close()
+
+
+def check_phone(page: Any) -> None:
+    """A chart shows both ends of its intervals, and captions of wide tables are read, without scrolling sideways."""
+    assert page.evaluate("[...document.querySelectorAll('.chart')].every(e => e.scrollWidth <= e.clientWidth)")
+    ends = "[...document.querySelectorAll('caption')].filter(e => e.checkVisibility())"
+    assert max(page.evaluate(f"{ends}.map(e => e.getBoundingClientRect().right)"), default=0) <= 320
 
 
 def check_names(page: Any) -> None:

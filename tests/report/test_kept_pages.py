@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from assay.cli import root as cli
 from assay.commands import report_output
+from assay.history import look_ledger
+from assay.history.attempt_and_family_entries import FamilyEntry
 from assay.report.page import chart_svg
-from assay.runtime import opened_files
+from assay.runtime import git_questions, opened_files
+from assay.stats import alpha_budget
+from assay.stats.alpha_budget import LookEntry
 from support.project import Project
 
 pytestmark = pytest.mark.skipif(not chart_svg.available(), reason="vl-convert is not installed")
@@ -100,6 +106,84 @@ def test_a_page_of_the_work_tree_follows_its_files(tried: Project, made: list[st
     page(tried, "--history")
     page(tried, "--history")
     assert made[3:] == ["report_history"]
+
+
+def own(project: Project) -> LookEntry:
+    """The look at what lies in the work tree."""
+    identity = project.replicates("candidate")[0]["identity"]
+    return next(one for one in look_ledger.read(project.root).looks if identity in alpha_budget.names(one))
+
+
+def test_what_a_page_was_not_made_from_may_change(tried: Project, made: list[str]) -> None:
+    """Another experiment with its look, a comment, an edit of what is not shown, a branch: nothing is made anew."""
+    first = page(tried, "tried")
+
+    def experiment() -> None:
+        tried.git("update-ref", f"refs/exps/aa/{'a' * 38}/another", "HEAD")
+        look_ledger.add(tried.root, lambda _: [msgspec.structs.replace(own(tried), identity="0" * 32, formerly=())])
+        (tried.root / ".git/assay/scores/other").write_text("{}", encoding="utf-8")
+
+    def comment() -> None:
+        tried.edit("params.yaml", "lr: ", "# larger?\nlr: ")
+
+    def unseen() -> None:
+        tried.edit("dvc.lock", "schema: ", "schema:  ")
+
+    def branch() -> None:
+        tried.git("branch", "other")
+
+    for change in (experiment, comment, unseen, branch):
+        change()
+        assert page(tried, "tried") == first and len(made) == 1, change.__name__
+    shutil.rmtree(tried.root / ".git/assay/pages")
+    assert page(tried, "tried") == first and len(made) == 2, "made anew it would be the same"
+
+
+def test_what_a_page_was_made_from_is_asked_again(tried: Project, made: list[str]) -> None:
+    """A look at this very strategy, a value beside a comment, a family that it joins, its name given to another."""
+    page(tried, "tried")
+    entry = own(tried)
+
+    def look() -> None:
+        look_ledger.add(tried.root, lambda _: [msgspec.structs.replace(entry, level=0.001, spends=0.001)])
+
+    def family() -> None:
+        joined = FamilyEntry(
+            command="sweep",
+            baseline=entry.baseline,
+            metric="accuracy",
+            members=(tried.replicates("candidate")[0]["identity"], "0" * 32),
+            size=2,
+            alpha=0.05,
+        )
+        look_ledger.add(tried.root, lambda _: [joined])
+
+    def value() -> None:
+        tried.edit("params.yaml", "seed: 1 ", "seed: 2 ")
+
+    def experiment() -> None:
+        tried.git("update-ref", f"refs/exps/aa/{'a' * 38}/another", "HEAD")
+
+    for number, change in enumerate((look, value, family, experiment), start=2):
+        change()
+        text = page(tried, "tried")
+        assert len(made) == number, change.__name__
+        shutil.rmtree(tried.root / ".git/assay/pages")
+        assert page(tried, "tried") == text
+        made.pop()
+
+
+def test_only_questions_that_can_be_asked_again_count(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    ask = ["git", "-C", str(tmp_path)]
+    with git_questions.recording(tmp_path) as found:
+        for words in (["rev-parse", "--git-dir"], ["cat-file", "-t", f"{'a' * 40}:x"], ["for-each-ref", "refs/x"]):
+            subprocess.run([*ask, *words], capture_output=True)
+    assert found.all_known and found.asked == {("for-each-ref", "refs/x")} and len(found.answers()) == 1
+    for command in ([*ask, "update-ref", "-d", "refs/x"], ["git", "-C", "/", "status"], [sys.executable, "-c", ""]):
+        with git_questions.recording(tmp_path) as found:
+            subprocess.run(command, capture_output=True)
+        assert not found.all_known, command
 
 
 def test_where_nothing_can_be_kept_a_page_is_made_each_time(tried: Project, made: list[str]) -> None:

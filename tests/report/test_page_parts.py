@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from assay.commands import report_grid
 from assay.core import sanitize_output
 from assay.core.case_records import CaseList, CasesRecord, ExampleCase, ExampleDisplay, Luck, LuckRange, Predicted
 from assay.core.errors import UsageError
@@ -28,10 +29,13 @@ from assay.report.page import (
 from assay.report.page.chart_specs import Interval
 from assay.report.page.class_sections import ReliabilityBin
 from assay.report.page.curve_thinning import thinned
+from assay.report.page.family_section import AblationEffects, FamilyTerms, MeasuredTogether
 from assay.report.page.history_sections import AcceptedStep, PartOpening, SpentAlpha
 from assay.report.page.page_blocks import (
     DiffLines,
     Figure,
+    Gallery,
+    GalleryItem,
     Gap,
     Page,
     PageArticle,
@@ -40,6 +44,7 @@ from assay.report.page.page_blocks import (
     Sentence,
 )
 from assay.report.page.replicate_sections import CurvePoint, ReplicateRow
+from assay.stats.factorial_design import factorial
 from support.parsed_page import ParsedPage, assert_sound
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'`|\u202e\u200b\x1b[31m]]>--><svg/onload=x> @octocat #12 d5fcde12"
@@ -338,7 +343,8 @@ def step(number: int, version: str) -> AcceptedStep:
 @charts
 def test_history_has_selection_beside_confirmation_and_breaks_where_the_metric_changed() -> None:
     steps = [step(1, "accuracy-1.aaaaaaaa"), step(2, "accuracy-1.aaaaaaaa"), step(3, "accuracy-2.bbbbbbbb")]
-    found = drawn(history_sections.chain_section(steps))
+    found = drawn(history_sections.chain_section(steps, [("strategy/light", "it carries no evidence")]))
+    assert "strategy/light is not verifiable, and counts as nothing: it carries no evidence" in found.text
     assert (
         len(found.all("svg")) == 2
         and "50% of the differences that were selected were confirmed (2 steps)" in found.text
@@ -349,15 +355,66 @@ def test_history_has_selection_beside_confirmation_and_breaks_where_the_metric_c
 
 @charts
 def test_an_experiment_of_two_families_has_a_place_for_each() -> None:
-    rows = [Interval("a", 0.01, 0.002, 0.018), Interval("b", -0.02, None, None)]
-    words = ["progress", "inconclusive"]
+    rows = [
+        MeasuredTogether("a", "lr 1 → 2", 0.01, 0.002, 0.018, "progress"),
+        MeasuredTogether("b", "nothing", None, None, None, "same"),
+    ]
     sections = [
-        family_section.measured_together_section(command, rows, words, 3, 0.005, "accuracy", 4, number)
+        family_section.measured_together_section(FamilyTerms(command, 3, 0.005, "accuracy", 4), rows, None, number)
         for number, command in enumerate(("ablate", "sweep"), start=1)
     ]
     found = drawn(*sections)
     assert {"e1-grid", "e1-grid-2"} <= set(found.ids) and len(found.all("svg")) == 2
     assert "2 of the 3 that were judged together by assay sweep are at hand" in found.text
+    assert "lr 1 → 2" in found.text and "same" in found.text, "what it changed stands beside a name that says nothing"
+
+
+@charts
+def test_a_long_name_leaves_room_in_a_comment_for_what_the_arms_said() -> None:
+    item = GalleryItem("label " + "x" * 300, ["id", "right in 40% → 80% of runs", "before: 8 (60%)", "after: 1 (80%)"])
+    text = page_markdown.markdown(page(PageSection("cases", "Cases", [Gallery("fixed", [item])])))
+    assert "right in 40% → 80% of runs · before: 8 (60%) · after: 1 (80%)" in text
+
+
+def test_one_huge_loss_does_not_flatten_all_others() -> None:
+    """Also where orders of magnitude are drawn: 300 of them leave no room for two."""
+    points = [CurvePoint("1", epoch, 1e300 if epoch == 2 else 1 / epoch, 1 / epoch) for epoch in range(1, 100)]
+    figure = replicate_sections.curves_section({"candidate": points}, []).blocks[0]
+    assert isinstance(figure, Figure) and "by orders of magnitude" in figure.title
+    assert (
+        "the scale ends at" in figure.description
+        and figure.spec["layer"][0]["encoding"]["y"]["scale"]["domainMax"] <= 1
+    )
+    drawn(PageSection("curves", "Learning curves", [figure]))
+
+
+@charts
+def test_an_ablation_shows_its_effects() -> None:
+    """The gain of A is there only beside B."""
+    cells = {(): [0.5, 0.52], ("A",): [0.5, 0.53], ("B",): [0.5, 0.52], ("A", "B"): [0.9, 0.921]}
+    effects = AblationEffects({"A": "lr 1 → 2", "B": "code"}, factorial(cells, blocked=True))
+    terms = FamilyTerms("ablate", 4, 0.005, "accuracy", 4)
+    found = drawn(family_section.measured_together_section(terms, [], effects))
+    assert len(found.all("svg")) == 1 and "A: lr 1 → 2; B: code" in found.text
+    assert "A given B" in found.text and "+0.4005" in found.text
+
+
+A, B, C = frozenset({"a"}), frozenset({"b", "d"}), frozenset({"c"})
+
+
+@pytest.mark.parametrize(
+    ("cells", "factors"),
+    [
+        ([frozenset(), A, B, A | B], [A, B]),
+        ([frozenset(), C, A | B, B, A, A | C, B | C, A | B | C], [A, C, B]),
+        ([frozenset(), A, B], []),
+        ([frozenset(), A, B, frozenset({"a", "both"})], []),
+        ([frozenset(), A, B, A | B, A | B], []),
+        ([], []),
+    ],
+)
+def test_what_an_ablation_combined(cells: list[frozenset[str]], factors: list[frozenset[str]]) -> None:
+    assert report_grid._factors(cells) == factors
 
 
 def test_history_of_a_thousand_experiments_stays_below_2_mib() -> None:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from assay.cli import root as cli
 from assay.commands.report import report
 from assay.core.errors import UsageError
+from assay.history import look_ledger
 from assay.report.page import chart_svg, page_html
 from support.parsed_page import ParsedPage, assert_sound
 from support.project import Project
@@ -86,6 +88,15 @@ def test_what_is_not_at_hand_is_named_with_its_pull_and_the_rest_stands(tried: P
         assert f"{path}: not at hand" in page.text
         assert f"git checkout {commit[:12]} && dvc pull {path} && git checkout -" in page.text
     assert str(tried.metrics["verdict"]) in page.text and len(page.all("svg")) == 2
+
+
+def test_files_of_two_runs_in_the_work_tree_are_told_apart(tried: Project) -> None:
+    """`git checkout` takes back what Git has, and leaves what DVC has: the page quoted one as reason of the other."""
+    tried.git("checkout", "--quiet", ".")
+    assert tried.metrics["verdict"] == "same" and tried.read("results/verdict.txt").startswith("progress")
+    page = ParsedPage(made(tried))
+    assert "results/verdict.txt is of another run" in page.text and "dvc checkout" in page.text
+    assert "same: progress" not in page.text and "new examples: [" not in page.text
 
 
 def test_several_are_one_family_and_strangers_are_refused(tried: Project) -> None:
@@ -222,9 +233,13 @@ def test_ten_and_ten_replicates_of_hundred_epochs_stay_below_300_kib(tried: Proj
 
 
 def test_history_of_a_project_that_accepted_one(tried: Project) -> None:
+    look = look_ledger.read(tried.root).looks[0]
+    of_ablation = msgspec.structs.replace(look, baseline=f"ablation on {look.identity}")
+    look_ledger.add(tried.root, lambda _: [of_ablation])
     with inside(tried.root):
         assert cli.run(["report", "--history", "-o", "page.html"]) == 0
         assert cli.run(["report", "--history", "tried"]) == 2
     page = ParsedPage(tried.read("page.html"))
     assert_sound(page)
+    assert f"ablation on {look.identity[:12]}" in page.text
     assert "experiments at hand: 1" in page.text and "looks at" in page.text and "tried" in page.text

@@ -16,8 +16,10 @@ from assay.changes import strategy_content, strategy_diff
 from assay.changes.strategy_diff import Changes
 from assay.core import params_yaml
 from assay.core.errors import AssayError, UsageError
+from assay.core.normalize_identifiers import as_python_reads
 from assay.core.params_yaml import Params
 from assay.core.paths import PARAMS, ProjectPaths
+from assay.core.yaml_chunks import ChunkReader
 from assay.runtime import dvc_yaml, git, task_source
 from assay.runtime.git_objects import Objects
 
@@ -42,13 +44,15 @@ class _ParamsReader:
         self.objects, self.prefix = objects, prefix
         pipeline = ProjectPaths(root).pipeline
         self.pipeline = pipeline.read_bytes() if pipeline.is_file() else b""
+        self._chunks = ChunkReader()
         self._resolved: dict[tuple[bytes, str | None], Params] = {}
 
     def params(self, commit: str, profile: str | None = None) -> Params:
         """Parameters of a commit; sections of the user's own are those that today's dvc.yaml tells."""
         asked = self.contents[commit], profile
         if asked not in self._resolved:  # experiments share their bases
-            self._resolved[asked] = params_yaml.resolved(dvc_yaml.own_parameters(asked[0], self.pipeline), profile)
+            read = self._chunks.parse(dvc_yaml.own_parameters(asked[0], self.pipeline))
+            self._resolved[asked] = params_yaml.resolved_values(as_python_reads(read, PARAMS), profile=profile)
         return self._resolved[asked]
 
     def texts(self, commit: str, paths: Sequence[str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from assay.cli.printing import examples, show
 from assay.commands import github_workflows
 from assay.core.errors import UsageError
 from assay.report.page import page_marks
-from assay.runtime import files, kept_pages, opened_files, project_root
+from assay.runtime import files, git_questions, kept_pages, opened_files, project_root
 from assay.runtime.kept_pages import KeptPage
 
 PAGE = "report.html"
@@ -85,15 +85,16 @@ def _maker() -> Any:
 
 def _page(path: Path, question: Sequence[str]) -> None:
     """Write the page about `question`, names or --history: the kept one where nothing changed, else a new one."""
-    pages = kept_pages.KeptPages(project_root.find(Path.cwd()).root, question, path)
-    key = pages.key()
-    kept = pages.find(key)
+    root = project_root.find(Path.cwd()).root
+    pages = kept_pages.KeptPages(root, question, path)
+    now = pages.now()
+    kept = pages.find(now)
     if kept is None:
-        with opened_files.recording() as opened:
+        with opened_files.recording() as opened, git_questions.recording(root) as asked:
             maker = _maker()
             made = maker.history(Path.cwd()) if question == ["--history"] else maker.page(Path.cwd(), question)
         kept = KeptPage(made.text, made.said)
-        pages.keep(key, kept, opened)
+        pages.keep(now, kept, opened, asked, made.ideas)
     _write_page(path, kept.text, kept.said)
 
 

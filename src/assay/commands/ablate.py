@@ -1,37 +1,21 @@
 """`assay ablate`: which of several changes brings the gain, each alone and all combinations.
 
 Every cell is an experiment on the same seeds: a blocked design. Not covered: running them (`commands.experiment_grid`),
-the statistics (`stats.factorial_design`).
+effects (`commands.ablation_effects`).
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-from assay.commands import changes_without_effect, experiment_grid, grid_looks
+from assay.commands import ablation_effects, changes_without_effect, experiment_grid, grid_looks
+from assay.commands.ablation_effects import Ablation
 from assay.commands.experiment_grid import Say, Wanted
 from assay.core import variation
 from assay.core.errors import IncomparableError, UsageError
-from assay.core.metric_version import metric_name
-from assay.history import replicates_csv
-from assay.history.replicates_csv import Row
 from assay.runtime import project_root
-from assay.stats.compare_arms import Key
-from assay.stats.factorial_design import Factorial, factorial
-
-
-@dataclass(frozen=True)
-class Ablation:
-    """Values of every cell on the seeds that count in all of them, and what they say."""
-
-    metric: str
-    metric_version: str
-    cells: dict[tuple[str, ...], list[float]]
-    lost: int  # seeds that diverged in some cell and count as nothing
-    result: Factorial
 
 
 def ablate(start: Path, settings: Sequence[str], branches: Sequence[str], say: Say, wanted: Wanted) -> Ablation:
@@ -59,32 +43,4 @@ def ablate(start: Path, settings: Sequence[str], branches: Sequence[str], say: S
         raise IncomparableError(
             f"nothing can be shown: {price.hold}", allowed="another baseline, or other changes", hint="assay log --all"
         )
-    return _judged(found, price.level)
-
-
-def _judged(found: dict[tuple[str, ...], list[Row]], alpha: float) -> Ablation:
-    version = experiment_grid.version(list(found.values()))
-    metric = metric_name(version)
-    counted = {changes: _values(rows, metric) for changes, rows in found.items()}
-    common = set.intersection(*map(set, counted.values()))
-    every = {row["replicate"] for rows in found.values() for row in rows}
-    values = {changes: [value for seed, value in each.items() if seed in common] for changes, each in counted.items()}
-    first = next(row for rows in found.values() for row in rows)
-    groups: dict[Sequence[str] | frozenset[str], Sequence[float]] = {
-        frozenset(changes): each for changes, each in values.items()
-    }
-    result = factorial(
-        groups,
-        first["direction"],
-        blocked=True,
-        alpha=alpha,
-        min_effect=float(first["min_effect"]),
-        distinct=replicates_csv.SAME_AS in first,
-    )
-    return Ablation(metric, version, values, len(every - common), result)
-
-
-def _values(rows: Sequence[Row], metric: str) -> Mapping[Key, float]:
-    """Replicate → value; a diverged one is the metric's worst value, or left out where none is named."""
-    worst = rows[0].get("worst")
-    return replicates_csv.arm(rows, "candidate", metric).placed(float(worst) if worst else None)
+    return ablation_effects.judged(found, experiment_grid.version(list(found.values())), price.level)

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from assay.commands import compare_many, report_article, report_result
+from assay.commands import compare_many, compare_sides, report_article, report_result
 from assay.commands.compare import Compared
 from assay.commands.compare_many import FamilyMember
 from assay.commands.compare_options import Options
 from assay.commands.report_result import ShownResult
 from assay.core.errors import UsageError
 from assay.report.page import family_section
+from assay.report.page.family_section import GRID
 from assay.report.page.page_blocks import Page, PageArticle
 from assay.report.page.verdict_section import ReportedVerdict
 from assay.stats.arm_comparison import Comparison
@@ -27,13 +28,17 @@ MOST = 40
 
 @dataclass(frozen=True)
 class Reported:
-    """A page, and the comparisons behind it: `compared` of each result that was tested, `members` of a family."""
+    """A page, and the comparisons behind it: `compared` of each result that was tested, `members` of a family.
+
+    `ideas`: strategies about which the ledger of looks was asked, None where it was asked about all.
+    """
 
     page: Page
     root: Path
     verdicts: Sequence[ReportedVerdict]
     compared: Sequence[Compared | None]
-    members: Sequence[FamilyMember] = ()
+    members: Sequence[FamilyMember]
+    ideas: frozenset[str] | None
 
 
 def report(start: Path, names: Sequence[str], *, rescore: bool = False) -> Reported:
@@ -58,7 +63,14 @@ def report(start: Path, names: Sequence[str], *, rescore: bool = False) -> Repor
         for number, (result, said) in enumerate(zip(results, verdicts, strict=True), start=1)
     ]
     page = _page(results, verdicts, members, articles)
-    return Reported(page, results[0].root, verdicts, compared, members)
+    return Reported(page, results[0].root, verdicts, compared, members, _ideas(results, articles))
+
+
+def _ideas(results: Sequence[ShownResult], articles: Sequence[PageArticle]) -> frozenset[str] | None:
+    """All of them where a sweep is shown, or the number of other verdicts is told, as no verdict.txt does it."""
+    whole = any(section.name.startswith(GRID) for article in articles for section in article.sections)
+    found = {compare_sides.identity(result.side, "candidate") for result in results}
+    return None if whole or "" in found or not all(result.said for result in results) else frozenset(found)
 
 
 def _replace_word(said: ReportedVerdict, member: FamilyMember) -> ReportedVerdict:

@@ -36,7 +36,7 @@ def history(start: Path) -> Page:
     names = {tag.commit: tag.name for tag in repository.tags if tag.name.startswith("strategy/")}
     steps = [_step(one) for one in state.strategies.values()]
     sections = [
-        history_sections.chain_section(steps),
+        history_sections.chain_section(steps, [(tag.name, tag.problem) for tag in state.unverifiable]),
         history_sections.rejected_section(rows),
         history_sections.looks_section(_accounts(ledger, names), len(ledger.damaged)),
         history_sections.openings_section(_openings(ledger, state, names)),
@@ -86,5 +86,7 @@ def _openings(ledger: Ledger, state: State, names: Mapping[str, str]) -> list[Pa
     return [PartOpening(one.name, _named(one.baseline, names), one.n, scores.get(one.name)) for one in entries]
 
 
-def _named(commit: str, names: Mapping[str, str]) -> str:
-    return names.get(commit, commit[:SHORT])
+def _named(baseline: str, names: Mapping[str, str]) -> str:
+    """A tag, a commit's beginning, `floor`, or `ablation on` and the beginning of a strategy's hash."""
+    what, _, about = baseline.rpartition(" ")
+    return names.get(baseline, f"{what} {about[:SHORT]}".strip())

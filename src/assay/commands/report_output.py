@@ -20,11 +20,16 @@ from assay.runtime import chart_cache
 
 @dataclass(frozen=True)
 class ReportOutput:
-    """`text` of the file, and the line that is `said` of it."""
+    """`text` of the file, and the line that is `said` of it. `ideas`: strategies about which the ledger of looks was
+    asked, None where it was asked about all."""
 
     text: str
     said: str
     reported: Reported | None = None
+
+    @property
+    def ideas(self) -> frozenset[str] | None:
+        return None if self.reported is None else self.reported.ideas
 
     def gate(self, require: str) -> None:
         """As `assay compare --require`: recorded numbers alone pass no gate. Raises GateError."""
@@ -54,7 +59,7 @@ def history(start: Path) -> ReportOutput:
 def _check(found: Reported, require: str) -> None:
     for place, (said, compared) in enumerate(zip(found.verdicts, found.compared, strict=True)):
         if compared is None:
-            raise GateError(f"{require} is required, and {said.candidate} is {said.word}: {said.why}")
+            raise GateError(f"{require} is required, and no verdict on {said.candidate} was computed: {said.why}")
         if compared.off_account:
             raise GateError(compared.off_account, hint="dvc exp run, which records its look, then report that")
         kept = found.members[place].no_regression if found.members else compared.result.no_regression

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 
@@ -29,14 +30,18 @@ from assay.history.recorded_files import RecordedFiles
 from assay.report import comparison_text
 from assay.report.page.verdict_section import ReportedVerdict
 from assay.runtime import project_root
-from assay.stats import compare_arms
+from assay.stats import compare_arms, verdict_rule
 
 #: how the results that lie in the work tree are called
 WORK_TREE = "the work tree"
 SCHEMA = 1
 _NEW_EXAMPLES = re.compile(r"new examples: \[([^,\]]{1,40}), ([^,\]]{1,40})\]")
+#: files of two runs lie side by side in the work tree
+MIXED = f"caution: {IN_PROJECT.verdict} is of another run than {METRICS}, and so may be what DVC keeps; dvc checkout"
 #: verdicts that no test gave
 _UNTESTED = ("incomparable", "same")
+#: what the first line of results/verdict.txt begins with
+VERDICTS = frozenset((*get_args(verdict_rule.Verdict), *_UNTESTED))
 
 
 @dataclass(frozen=True)
@@ -72,15 +77,25 @@ class ShownResult:
 
     @cached_property
     def said(self) -> list[str]:
-        """Lines of results/verdict.txt; none where that is not at hand."""
+        """Lines of results/verdict.txt; none where that is not at hand, or gives another verdict."""
+        return [] if self._is_of_another_run else self._verdict_lines
+
+    @cached_property
+    def _verdict_lines(self) -> list[str]:
         content = self.files.kept(IN_PROJECT.verdict.as_posix()) or b""
         return [line.strip() for line in content.decode("utf-8", "replace").split("\n") if line.strip()]
+
+    @property
+    def _is_of_another_run(self) -> bool:
+        """Whether Git's files and those of DVC are of two runs, as after `git checkout` without `dvc checkout`."""
+        first = (self._verdict_lines or [""])[0].split(" ")[0].rstrip(":")
+        return first in VERDICTS and first != metrics_json.text(self.metrics, "verdict")
 
     @cached_property
     def told(self) -> list[str]:
         """Why it was run, and what people learned from it."""
         if not self.commit:
-            return []
+            return [MIXED] if self._is_of_another_run else []
         why = experiments.reason_of(self.root, self.commit) if self.side.experiment else ""
         notes = experiment_notes.read(self.root).get(self.commit, ())
         return [*([f"why: {why}"] if why else []), *(f"note: {one.line}" for one in notes)]

@@ -155,9 +155,9 @@ def read(content: bytes | str, where: str = PARAMS) -> dict[str, Any]:
     return _read(content, where)
 
 
-def resolved_values(raw: dict[str, Any], where: str = PARAMS) -> Params:
+def resolved_values(raw: dict[str, Any], where: str = PARAMS, profile: str | None = None) -> Params:
     """`resolved` of what `read` gave."""
-    return _resolved(raw, None, where)
+    return _resolved(raw, profile, where)
 
 
 def _resolved(raw: dict[str, Any], profile: str | None, where: str, mode: str = DEFAULT_MODE) -> Params:

@@ -134,8 +134,10 @@ def of_pixels(array: NDArray[Any], span: Span) -> ExampleDisplay:
     finite = np.nan_to_num(small, nan=low, posinf=high, neginf=low)
     scaled = np.clip((finite - low) / ((high - low) or 1.0), 0.0, 1.0)
     drawn = np.rint(scaled * 255).astype(np.uint8)
-    note = UNSET if span in (BYTES, (0.0, 1.0)) else f"black {low:.4g}, white {high:.4g}"
-    return of_drawn(drawn, note)
+    said = [] if span in (BYTES, (0.0, 1.0)) else [f"black {low:.4g}, white {high:.4g}"]
+    if lost := pixels.size - int(np.isfinite(pixels).sum()):
+        said.append("1 value is not finite" if lost == 1 else f"{lost:,} values are not finite")
+    return of_drawn(drawn, "; ".join(said) or UNSET)
 
 
 def not_shown(sentence: str) -> ExampleDisplay:

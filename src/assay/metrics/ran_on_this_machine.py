@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay.runtime import files, git, metric_input_files, task_code
+from assay.runtime import files, git, metric_input_files, opened_files, task_code
 from assay.runtime import source_roots as trees
 
 _SUFFIXES = tuple(importlib.machinery.all_suffixes())
@@ -121,4 +121,7 @@ def _note(home: Path, kind: str, name: str, content: Mapping[str, object]) -> No
 
 def _is_noted(home: Path, kind: str, name: str) -> bool:
     folder = _folder(home)
-    return folder is not None and (folder / kind / name).is_file()
+    if folder is None:
+        return False
+    opened_files.note(folder / kind / name)
+    return (folder / kind / name).is_file()

@@ -28,7 +28,7 @@ MOST_PICTURES = 48 * 1024
 #: steps from the darkest to the brightest of pictures that have to shrink: fewer steps leave more pixels
 FEWER_STEPS = 31
 #: pictures that tell how large all of them may be
-FEW = 4
+FEW = 2
 #: smallest longer side that pictures are shrunk to
 SMALLEST = 16
 #: channels of a picture that is neither grey nor in colours which are drawn, side by side

@@ -19,8 +19,8 @@ CANDIDATE, BASELINE = "#0072b2", "#d55e00"
 COLOURS = {"candidate": CANDIDATE, "baseline": BASELINE}
 SHAPES = {"candidate": "circle", "baseline": "square"}
 DASHES = {"validation": [1, 0], "training": [5, 3]}
-WIDTH = 420
-LABEL = 170  # pixels of a name beside a row
+WIDTH = 320  # small enough that a phone shows all of a chart
+LABEL = 150  # pixels of a name beside a row
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 _AXIS = {
     "grid": False,
@@ -32,11 +32,12 @@ _AXIS = {
     "titleFontSize": 12,
     "titleFontWeight": "normal",
     "labelLimit": LABEL,
+    "labelFlush": False,  # a number stands below its tick
 }
 _CONFIG: Spec = {
     "aria": False,
     "background": None,
-    "padding": {"left": 28, "right": 8, "top": 5, "bottom": 5},  # readers' fonts are wider than the drawing program's
+    "padding": {"left": 24, "right": 20, "top": 5, "bottom": 5},  # readers' fonts are wider than the drawing program's
     "font": "system-ui, sans-serif",
     "view": {"stroke": None},
     "axis": _AXIS,
@@ -76,7 +77,7 @@ def intervals(rows: Sequence[Interval], min_effect: float, title: str) -> Spec:
     reach = max([abs(end) for end in ends] + [min_effect, 1e-12])
     low, high = min([*ends, -min_effect, 0.0]) - 0.05 * reach, max([*ends, min_effect, 0.0]) + 0.05 * reach
     x = {"type": "quantitative", "title": title, "scale": {"domain": [low, high], "nice": False, "zero": False}}
-    x["axis"] = {"tickCount": 5, "format": _form(high - low)}
+    x["axis"] = {"tickCount": 4, "format": _form(high - low)}
     y = {"field": "name", "type": "nominal", "sort": None, "title": None, "axis": {"domain": False, "ticks": False}}
     colour = {"field": "series", "type": "nominal", "legend": None, "scale": _arms(COLOURS)}
     shape = {"field": "series", "type": "nominal", "legend": None, "scale": _arms(SHAPES)}
@@ -216,7 +217,7 @@ def curves(points: Sequence[Mapping[str, Any]], means: Sequence[Mapping[str, Any
             },
         ],
         WIDTH,
-        260,
+        220,
     )
 
 
@@ -228,8 +229,8 @@ def logarithmic(points: Sequence[Mapping[str, Any]]) -> bool:
 
 def reliability(rows: Sequence[Mapping[str, Any]]) -> Spec:
     """Accuracy against confidence, a line and a shape an arm; the diagonal is what a calibrated model has."""
-    x = {"field": "confidence", "type": "quantitative", "scale": {"domain": [0, 1]}}
-    y = {"field": "accuracy", "type": "quantitative", "scale": {"domain": [0, 1]}}
+    x = {"field": "confidence", "type": "quantitative", "scale": {"domain": [0, 1]}, "axis": {"tickCount": 5}}
+    y = {"field": "accuracy", "type": "quantitative", "scale": {"domain": [0, 1]}, "axis": {"tickCount": 5}}
     colours, shapes = _shown(rows)
     colour = {"field": "arm", "type": "nominal", "scale": colours}
     shape = {"field": "arm", "type": "nominal", "scale": shapes}
@@ -251,6 +252,6 @@ def reliability(rows: Sequence[Mapping[str, Any]]) -> Spec:
                 "encoding": {"x": x, "y": y, "color": colour, "shape": shape, "size": size},
             },
         ],
-        300,
-        300,
+        WIDTH,
+        280,
     )

@@ -55,11 +55,16 @@ class PartOpening(NamedTuple):
     score: float | None
 
 
-def chain_section(steps: Sequence[AcceptedStep]) -> PageSection:
-    """Accepted strategies, oldest first; a break wherever the metric's version changed."""
-    if not steps:
-        return PageSection("chain", "Accepted strategies", [Sentence("none is accepted yet")])
-    return PageSection("chain", "Accepted strategies", list(_chain(steps)))
+def chain_section(steps: Sequence[AcceptedStep], unverifiable: Sequence[tuple[str, str]] = ()) -> PageSection:
+    """Accepted strategies, oldest first; a break wherever the metric's version changed.
+
+    `unverifiable`: (name, why) of tags that carry no evidence which could be read.
+    """
+    blocks = list(_chain(steps)) if steps else [Sentence("none is accepted yet")]
+    doubts = [
+        Sentence(f"{name} is not verifiable, and counts as nothing: {why}", "caution") for name, why in unverifiable
+    ]
+    return PageSection("chain", "Accepted strategies", [*blocks, *doubts])
 
 
 def _chain(steps: Sequence[AcceptedStep]) -> Iterator[Block]:

@@ -25,6 +25,8 @@ from assay.report.page.page_marks import MARK
 MOST = 60_000
 #: characters of one cell
 LONGEST = 120
+#: characters of one part of an example's line
+LONGEST_PART = 60
 #: rows of one table
 ROWS = 30
 #: sections of a comment, by name
@@ -70,7 +72,7 @@ def _block(block: Block) -> str:
         hint = f"; next: {_line(block.hint)}" if block.hint else ""
         return f"> {_line(block.what)}: not at hand, {_line(block.why)}{hint}"
     if isinstance(block, Gallery):
-        return "\n".join(f"- {_cell(' · '.join((head, *lines)))}" for head, lines, *_ in block.items[:ROWS])
+        return "\n".join(f"- {_example(head, *lines)}" for head, lines, *_ in block.items[:ROWS])
     assert isinstance(block, DiffLines)
     return ""  # code is for the page
 
@@ -128,6 +130,11 @@ def _place(value: float, low: float, high: float) -> int:
 def _code(text: str) -> str:
     """Text in a block of code, which nothing in it can end."""
     return sanitize_output.cut(sanitize_output.line(text).replace("`", "ʼ"), 40)
+
+
+def _example(*parts: str) -> str:
+    """Parts of an example on one line, each cut by itself: a long name leaves room for what the arms said."""
+    return sanitize_output.comment(" · ".join(sanitize_output.cut(part, LONGEST_PART) for part in parts))
 
 
 def _line(text: str) -> str:

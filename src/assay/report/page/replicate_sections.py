@@ -22,6 +22,8 @@ ROWS = 12
 MARKS = 8
 #: how far the largest loss may be above the median before the scale is cut
 STEEP = 50.0
+#: the same where orders of magnitude are drawn
+STEEP_LOGARITHMIC = 1e6
 PARTS = ("training", "validation")
 
 
@@ -133,7 +135,8 @@ def _curves(arms: Mapping[str, Sequence[CurvePoint]]) -> Figure:
     seeds = {arm: len({point.seed for point in points}) for arm, points in arms.items() if points}
     counted = ", ".join(f"{count} of the {arm}" for arm, count in seeds.items())
     scale = ", by orders of magnitude" if chart_specs.logarithmic(lines) else ""
-    top = None if scale else _top([row["loss"] for row in lines if row["loss"] is not None])
+    steep = STEEP_LOGARITHMIC if scale else STEEP
+    top = _top([row["loss"] for row in lines if row["loss"] is not None], steep)
     cut = "" if top is None else f"; the scale ends at {top:.3g}, some losses lie above it"
     return Figure(
         f"loss by epoch{scale}",
@@ -162,10 +165,10 @@ def _means(arm: str, part: str, series: Mapping[str, Sequence[tuple[float, float
     ]
 
 
-def _top(losses: Sequence[float]) -> float | None:
+def _top(losses: Sequence[float], steep: float) -> float | None:
     """Where a scale is cut that a few huge losses would make useless; None where they do not."""
     ordered = sorted(losses)
-    if not ordered or ordered[-1] <= STEEP * max(ordered[len(ordered) // 2], 1e-12):
+    if not ordered or ordered[-1] <= steep * max(ordered[len(ordered) // 2], 1e-12):
         return None
     return ordered[int(0.95 * (len(ordered) - 1))]
 

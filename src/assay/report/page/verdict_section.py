@@ -18,6 +18,8 @@ from assay.stats.arm_comparison import Comparison
 
 #: what beginnings of lines say that no reader may overlook them
 _CAUTIONS = ("caution", "held back", "unproven", "judged as recorded", "not on the account")
+#: level of the interval for new examples, which has no account of looks (`comparison_text.new_examples_line`)
+_NEW_EXAMPLES = "95%"
 
 
 class ReportedVerdict(NamedTuple):
@@ -99,13 +101,17 @@ def _blocks(found: ReportedVerdict) -> Iterator[Block]:
     said = [line for line in found.lines if line not in found.cautions and not line.startswith("new examples")]
     yield from (Sentence(line) for line in said)
     if found.cautions:
-        yield Sentence(f"{len(found.cautions)} caution(s) stand below, in full", "caution")
+        count = len(found.cautions)
+        yield Sentence(
+            "1 caution stands below, in full" if count == 1 else f"{count} cautions stand below, in full", "caution"
+        )
 
 
 def _chart(found: ReportedVerdict, result: Comparison) -> Figure | None:
     if result.delta is None:
         return None
-    ends = {"new seeds": result.ci, **({"new examples": found.new_examples} if found.new_examples else {})}
+    seeds = f"new seeds, {100 * (1 - result.alpha):.4g}%"
+    ends = {seeds: result.ci, **({f"new examples, {_NEW_EXAMPLES}": found.new_examples} if found.new_examples else {})}
     rows = [Interval(name, result.delta, *chart_specs.finite(pair)) for name, pair in ends.items()]
     digits = comparison_text.decimals(result)
     return Figure(
