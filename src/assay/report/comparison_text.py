@@ -159,10 +159,23 @@ def doubts(result: Comparison) -> list[str]:
 
 def remarks(result: Comparison, comparisons: int = 0) -> list[str]:
     """One line each: divergence, why a verdict is held back, runs needed, doubts."""
-    lines = [*doubts(result), *_needed(result), *_pairing(result)]
+    lines = [*doubts(result), *_blocks(result), *_needed(result), *_pairing(result)]
     if comparisons:
         lines.append(f"{comparisons} verdict(s) were already given against this baseline")
     return lines + [f"caution: {warning}" for warning in result.warnings]
+
+
+def _blocks(result: Comparison) -> list[str]:
+    """`by block: a100 +0.0112 [+0.0069, +0.0155], h100 +0.0098 [+0.0055, +0.0141]; interaction p=0.55`."""
+    if result.blocks is None:
+        return []
+    digits = decimals(result)
+    each = [
+        f"{one.block} {number(one.delta, digits, '+')} [{', '.join(number(end, digits, '+') for end in one.ci)}]"
+        for one in result.blocks.differences
+    ]
+    p = result.blocks.interaction_p
+    return [f"by block: {', '.join(each)}" + ("" if p is None else f"; interaction p={p_value(p)}")]
 
 
 def _divergence(result: Comparison) -> list[str]:
