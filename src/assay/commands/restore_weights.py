@@ -15,7 +15,7 @@ from typing import NamedTuple
 from safetensors import SafetensorError, safe_open
 
 from assay.core.errors import UsageError
-from assay.core.schemas import Measurement, Replicate
+from assay.core.schemas import Environment, Measurement, Replicate
 from assay.data import storage
 from assay.data.storage import Examples
 from assay.replicates.replicate_cache import Names, ReplicateCache
@@ -34,7 +34,7 @@ class Stored:
     measurement: Measurement
     models: Path
     curves: Path
-    environment: str
+    environment: Environment
     seed: int  # root of its streams
 
 
@@ -76,9 +76,10 @@ def _store(stored: Stored, cache: Path, used: Examples) -> ReplicateCache:
         parameters=measured.identity.parameters,
         train=storage.content_digest(sample(used, measured.identity.parameters["train"]["sample"])),
         profile=measured.profile,
-        environment=stored.environment,
+        environment=stored.environment.key,
         purpose=measured.purpose,
         seed=stored.seed,
+        classes=stored.environment.class_keys,
     )
     return ReplicateCache(cache, names, "", list(measured.nondeterministic))
 

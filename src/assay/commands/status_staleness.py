@@ -46,7 +46,7 @@ def _asked(project: StatusProject, params: Params) -> AskedBaseline:
     if params.is_script:  # its interpreter is asked by a run alone
         return AskedBaseline(_named(project, params), params, known, project.baseline)
     training = library_fingerprint.fingerprints()[library_fingerprint.TRAINING]
-    today = environment.find(params.machine.device, known.packages, training)
+    today = environment.asked(environment.find(params.machine.device, known.packages, training), params)
     return AskedBaseline(_named(project, params), params, today, project.baseline)
 
 

@@ -18,7 +18,9 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
+from assay.core import machine_blocks
 from assay.core import params_yaml as parameters
+from assay.core.errors import IncomparableError
 from assay.core.params_yaml import Params
 from assay.core.schemas import PREDICTIONS, Divergence, MeasureRequest, Note, Replicate
 from assay.replicates import cache_entries, cache_pruning, curve_values, safetensors_check, sealed_records
@@ -73,8 +75,12 @@ class _Recorded(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
 
 
-class Names(msgspec.Struct, frozen=True):
-    """Ingredients of a replicate's name, all but its number."""
+class Names(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Ingredients of a replicate's name, all but its number.
+
+    Where classes of machine are blocks, `environment` is that of the group's first replicate, and each has that of its
+    own class: it has the same name as without blocks.
+    """
 
     code: str
     parameters: dict[str, object]
@@ -83,10 +89,25 @@ class Names(msgspec.Struct, frozen=True):
     environment: str
     purpose: str
     seed: int
+    classes: dict[str, str] = {}  # class of machine → environment, in the order of turns
 
     def name(self, number: int) -> str:
-        ingredients = msgspec.json.encode([VERSION, msgspec.to_builtins(self), number], order="deterministic")
-        return files.digest(ingredients)
+        return self.digest(number, number)
+
+    def digest(self, number: int | None, *ingredients: object) -> str:
+        """Hash of these and `ingredients`, for replicate `number`, or None for the group."""
+        alone = msgspec.structs.replace(self, classes={})
+        if self.classes and number is not None:
+            alone = msgspec.structs.replace(alone, environment=self.environment_of(number))
+        raw = msgspec.json.encode([VERSION, msgspec.to_builtins(alone), *ingredients], order="deterministic")
+        return files.digest(raw)
+
+    def environment_of(self, number: int) -> str:
+        """Environment.key of what trains this replicate."""
+        return machine_blocks.turn(number, [*self.classes.values()]) if self.classes else self.environment
+
+    def class_of(self, number: int) -> str:
+        return machine_blocks.turn(number, [*self.classes]) if self.classes else ""
 
 
 def store(
@@ -102,9 +123,12 @@ def store(
         purpose=request.purpose,
         seed=request.seed,
     )
+    if request.classes is not UNSET:
+        names = msgspec.structs.replace(names, classes=request.classes)
+        names = msgspec.structs.replace(names, environment=names.environment_of(request.replicates[0]))
     folder = Path(request.cache) / "replicates" if request.cache else None
     shared = Path(request.shared) if request.shared and folder else None
-    return ReplicateCache(folder, names, sample.seen, nondeterministic, shared)
+    return ReplicateCache(folder, names, sample.seen, nondeterministic, shared, request.here)
 
 
 class ReplicateCache:
@@ -120,14 +144,19 @@ class ReplicateCache:
         evaluated: str,
         nondeterministic: list[str],
         shared: Path | None = None,
+        here: str = "",
     ) -> None:
-        """`shared` is a folder of other machines, which is looked into for what this cache lacks, and filled."""
+        """`shared` is a folder of other machines, which is looked into for what this cache lacks, and filled.
+
+        `here`: this machine's environment, where names have several classes of machine.
+        """
         self.folder = folder
         self.names = names
         self.evaluated = evaluated
         self.nondeterministic = nondeterministic
         self.notes: list[Note] = []
         self.shared = SharedCache(shared, self.notes) if shared else None
+        self.here = here
         self._locks: dict[int, Lock] = {}
 
     def load(self, number: int) -> Outcome | None:
@@ -279,11 +308,12 @@ class ReplicateCache:
         return cache.with_name(f"{cache.name}-ways") / self._name(*ingredients)
 
     def _name(self, *ingredients: object) -> str:
-        raw = msgspec.json.encode([VERSION, msgspec.to_builtins(self.names), ingredients], order="deterministic")
-        return files.digest(raw)
+        number = ingredients[-1] if isinstance(ingredients[-1], int) else None  # a memo of one replicate
+        return self.names.digest(number, ingredients)
 
     def claim(self, numbers: Sequence[int], *, wait: bool = False) -> list[int]:
         """Those of `numbers` that nobody else is training now; with `wait` at least the first."""
+        self._refuse_other_classes(numbers)
         if self.folder is None:
             return list(numbers)
         mine: list[int] = []
@@ -299,6 +329,19 @@ class ReplicateCache:
                 self._locks[number] = lock
                 mine.append(number)
         return mine
+
+    def _refuse_other_classes(self, numbers: Sequence[int]) -> None:
+        """Raises IncomparableError where replicates are another class's to train."""
+        others = [one for one in numbers if self.names.classes and self.names.environment_of(one) != self.here]
+        if others:
+            name = self.names.class_of(others[0])
+            theirs = [one for one in others if self.names.class_of(one) == name]
+            raise IncomparableError(
+                f"{self.names.purpose}: replicates {', '.join(map(str, theirs))} are for machines of class {name}, and "
+                "this is another: what it trained would be no block",
+                allowed="every class of machine.classes trains its own",
+                hint=f"assay work --class {name}",
+            )
 
     def release(self, number: int) -> None:
         lock = self._locks.pop(number, None)
