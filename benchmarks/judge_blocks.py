@@ -36,6 +36,7 @@ class BlockedNull(NamedTuple):
 
 NULLS = (
     BlockedNull(4, 2),
+    BlockedNull(4, 2, last=5),
     BlockedNull(6, 3),
     BlockedNull(10, 2),
     BlockedNull(10, 2, between=0),

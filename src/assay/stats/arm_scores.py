@@ -58,7 +58,7 @@ class ArmScores:
             return 0.0
         if self.n - self.lost < 2:
             return None
-        spread = _within(self.values - self.values[0], self.blocks) / (self.n - 1 - self.lost)
+        spread = sum(_squares(self.values - self.values[0], self.blocks)) / (self.n - 1 - self.lost)
         return 0.0 if math.sqrt(spread) <= ROUNDING * float(np.max(np.abs(self.values))) else spread
 
     @property
@@ -74,10 +74,18 @@ class ArmScores:
         return max(0, len(set(self.blocks)) - 1)
 
     @property
-    def as_one_sample(self) -> tuple[float | None, int]:
-        """Variance and n of a sample without blocks whose mean is known as well, by as many degrees of freedom."""
-        variance, n = self.variance, self.n - self.lost
-        return (variance if variance is None or not self.lost else variance * n / self.n), n
+    def as_one_sample(self) -> tuple[float | None, float]:
+        """Variance and n of a sample without blocks whose mean is known as well, by as many degrees of freedom.
+
+        Each of the blocks, which are of one size, may have a spread of its own: degrees of freedom after Satterthwaite.
+        """
+        variance = self.variance
+        if not self.lost or not variance:
+            return variance, self.n
+        squares = np.array(_squares(self.values - self.values[0], self.blocks))
+        shares = squares / np.sum(squares)
+        df = (self.n / len(squares) - 1) / float(np.sum(np.square(shares)))
+        return variance * (df + 1) / self.n, df + 1
 
     @property
     def sd(self) -> float | None:
@@ -104,11 +112,11 @@ class ArmScores:
         return ArmScores(np.append(self.values[:1], self.values[finite.n :]), self.diverged, repeats=finite.n)
 
 
-def _within(values: Values, blocks: Sequence[str]) -> float:
-    """Sum of squares around the mean of each block."""
+def _squares(values: Values, blocks: Sequence[str]) -> list[float]:
+    """Sum of squares of each block around its mean; of all values without blocks."""
     names = np.array(blocks) if blocks else np.zeros(len(values))
     parts = (values[names == name] for name in np.unique(names))
-    return sum(float(np.sum(np.square(part - np.mean(part)))) for part in parts)
+    return [float(np.sum(np.square(part - np.mean(part)))) for part in parts]
 
 
 def mean_and_sd(values: Sequence[float] | Values) -> tuple[float | None, float | None]:

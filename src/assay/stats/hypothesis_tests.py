@@ -180,12 +180,12 @@ def _two_arms(baseline: ArmScores, candidate: ArmScores, test: str, alpha: float
         return _without_spread(method, delta, least_p, smallest, alpha)
     if test == "student":
         contrast = difference_estimate.student(delta, var_b, n_b, var_c, n_c)
-        safe = unequal_variances.student(contrast, n_b, n_c, alpha)
+        safe = unequal_variances.student(contrast, baseline.n, candidate.n, alpha)
         return replace(
             _from_contrast(method, contrast, alpha), safe=safe, unsafe=unequal_variances.EQUAL.format(method)
         )
     contrast = difference_estimate.welch(delta, var_b, n_b, var_c, n_c)
-    safe = unequal_variances.welch(contrast, n_b, n_c, alpha)
+    safe = unequal_variances.welch(contrast, baseline.n - baseline.lost, candidate.n - candidate.lost, alpha)
     unsafe = f"n={baseline.n} against n={candidate.n} is too uneven for Welch to be sure: add runs to the smaller"
     return replace(_from_contrast(method, contrast, alpha), safe=safe, unsafe=unsafe)
 
