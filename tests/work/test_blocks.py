@@ -13,6 +13,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from assay.commands import work_plan
+from assay.commands.work_plan import WorkerMachine
 from assay.core import params_yaml
 from assay.core.errors import IncomparableError, UsageError
 from assay.core.machine_section import MachineClass
@@ -111,21 +113,26 @@ def test_both_arms_know_the_class_of_each_replicate() -> None:
     assert where.classes is not UNSET and found.measured("accuracy").blocks is None
 
 
+def test_work_is_asked_for_one_class_after_another() -> None:
+    with pytest.raises(UsageError) as told:
+        work_plan.check_class(written(), WorkerMachine())
+    assert told.value.hint == "assay work --class one, and the same for each"
+    with pytest.raises(UsageError, match="--class is 'three'; allowed: one, two"):
+        work_plan.check_class(written(), WorkerMachine(name="three"))
+    with pytest.raises(UsageError, match="names a device already"):
+        work_plan.check_class(written(), WorkerMachine(device="cpu", name="one"))
+    work_plan.check_class(written(), WorkerMachine(name="one"))
+
+
 @pytest.mark.extra
 def test_every_class_trains_its_part_and_one_verdict_is_given(project: Project, tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     project.git("config", "assay.shared", str(shared))
     project.edit("params.yaml", "replicates: 3", "replicates: 4")
     project.edit("params.yaml", "judge:\n", "judge:\n  blocks: machine\n")
-    (project.root / "params.yaml").open("a").write(f"machine:\n  classes: {BOTH}\n")
+    project.edit("params.yaml", "\nmachine:", f"\nmachine:\n  classes: {BOTH}\n  #")
     project.commit()
     setting = ("-S", "lr=0.02")
-    said = project.assay("work", *setting, ok=False)
-    assert said.returncode == 2 and "next: assay work --class one, and the same for each" in said.stderr
-    assert project.assay("work", *setting, "--class", "three", ok=False).returncode == 2
-    refused = project.dvc("exp", "run", *setting, ok=False)
-    told = "are for machines of class two, and this is another"
-    assert refused.returncode and told in refused.stdout + refused.stderr
     said = project.assay("work", *setting, "--class", "two", "--each", "2", "--max-parallel", "2", OMP_NUM_THREADS="2")
     assert "2 trainings of the candidate and 2 of the baseline" in said.stderr
     _wait_until_sealed(project, 4)
@@ -135,7 +142,9 @@ def test_every_class_trains_its_part_and_one_verdict_is_given(project: Project, 
     assert found == sorted([(arm, name) for arm in ("baseline", "candidate") for name in ("one", "two")] * 2)
     verdict = project.read("results/verdict.txt")
     assert "Welch within blocks" in verdict and "by block: one " in verdict and "interaction p=" in verdict
-    compared = json.loads(project.assay("compare", "--json").stdout)
+    refs = project.git("for-each-ref", "refs/exps", "--format=%(refname:lstrip=2)").split("\n")
+    name = next(ref.rpartition("/")[2] for ref in refs if not ref.startswith("exec/"))
+    compared = json.loads(project.assay("compare", name, "--json", "--no-examples").stdout)
     assert compared["blocks"]["differences"][0]["block"] == "one"
 
 

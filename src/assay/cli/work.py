@@ -46,7 +46,11 @@ _SHARED = click.option(
 )
 @click.option("--env", "also", multiple=True, metavar="NAME", help="A variable that workers need; others stay here.")
 @click.option(
-    "--option", "more", multiple=True, metavar="KEY=VALUE", help="An option for sbatch, as submitit names it."
+    "--option",
+    "more",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An option for sbatch, as submitit names it, or for Ray.",
 )
 @click.option("--minutes", type=click.IntRange(1), default=None, help="Time limit of a job; default: the engine's.")
 @click.option(

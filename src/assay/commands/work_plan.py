@@ -79,7 +79,7 @@ def plan(
     values = {key: parse(f"value: {text}")["value"] for key, _, text in (one.partition("=") for one in settings)}
     asked = params_yaml.changed(dvc_yaml.parameters(layout.root), values)
     experiment_grid.check_profile(asked, settings)
-    _check_class(asked, where)
+    check_class(asked, where)
     try_setup.check_tracked(layout.root, asked.task.name)
     snapshot, base = work_tree_snapshot.take(layout), git.run(layout.root, "rev-parse", "HEAD")
     seconds = measured_before.find(layout, [], asked, "").seconds
@@ -104,7 +104,7 @@ def plan(
     )
 
 
-def _check_class(asked: Params, where: WorkerMachine) -> None:
+def check_class(asked: Params, where: WorkerMachine) -> None:
     """Raises UsageError for a class that params.yaml has not, and for none where every class has its own part."""
     known = sorted(asked.machine.classes)
     if where.name and where.device:

@@ -8,9 +8,10 @@ from assay.core.errors import UsageError
 from assay.work.engine_protocol import WorkEngine
 from assay.work.local_engine import LocalEngine
 
-LOCAL, SLURM = "local", "slurm"
-ENGINES = (LOCAL, SLURM)
-_SLURM = "assay.work.slurm_engine"
+LOCAL, SLURM, RAY = "local", "slurm", "ray"
+ENGINES = (LOCAL, SLURM, RAY)
+#: module and class of those whose package may be missing
+_ELSEWHERE = {SLURM: ("assay.work.slurm_engine", "SlurmEngine"), RAY: ("assay.work.ray_engine", "RayEngine")}
 
 
 def engine(name: str, device: str = "cpu") -> WorkEngine:
@@ -20,7 +21,8 @@ def engine(name: str, device: str = "cpu") -> WorkEngine:
     """
     if name == LOCAL:
         return LocalEngine()
-    if name == SLURM:
-        made: WorkEngine = importlib.import_module(_SLURM).SlurmEngine(device)
+    if name in _ELSEWHERE:
+        module, engine_class = _ELSEWHERE[name]
+        made: WorkEngine = getattr(importlib.import_module(module), engine_class)(device)
         return made
     raise UsageError(f"--on is {name!r}", allowed=", ".join(ENGINES))
