@@ -144,7 +144,7 @@ def test_every_class_trains_its_part_and_one_verdict_is_given(project: Project, 
     assert "Welch within blocks" in verdict and "by block: one " in verdict and "interaction p=" in verdict
     refs = project.git("for-each-ref", "refs/exps", "--format=%(refname:lstrip=2)").split("\n")
     name = next(ref.rpartition("/")[2] for ref in refs if not ref.startswith("exec/"))
-    compared = json.loads(project.assay("compare", name, "--json", "--no-examples").stdout)
+    compared = json.loads(project.assay("compare", name, "--json").stdout)
     assert compared["blocks"]["differences"][0]["block"] == "one"
 
 

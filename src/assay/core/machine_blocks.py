@@ -26,6 +26,15 @@ def turn(number: int, classes: Sequence[T]) -> T:
     return classes[number % len(classes)]
 
 
+def refuse_script(where: str, *, is_script: bool) -> None:
+    """Raise UsageError where a script is to be trained by other machines."""
+    if is_script:
+        raise UsageError(
+            f"{where}: judge.blocks is {MACHINE}, and other machines train no scripts",
+            hint="remove judge.blocks in params.yaml",
+        )
+
+
 def check(classes: Sequence[str], replicates: int, test: str, vary: Sequence[str], where: str) -> None:
     """Raise UsageError where blocks of these classes decide nothing, or are not judged by `test`."""
     if len(classes) < 2:

@@ -29,6 +29,7 @@ from assay.core import (
 )
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
+from assay.core.judge_section import Judge as Judge
 from assay.core.loss_section import LossSection
 from assay.core.machine_section import Machine as Machine
 from assay.core.normalize_identifiers import as_python_reads
@@ -59,21 +60,6 @@ class MetricSection(Section, frozen=True, kw_only=True):
     name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
     options: dict[str, Any] = {}
     min_effect: NotNegative | None = None  # smallest difference that matters, in place of the one in METRICS
-
-
-class Judge(Section, frozen=True, kw_only=True):
-    #: how p and interval are computed; resampled where `vary` has split, and nowhere else
-    test: Literal["welch", "student", "paired", "permutation", "anytime", "resampled"] = "welch"
-    alpha: Annotated[float, Meta(gt=0, le=0.2)] = 0.05
-    #: machine: every class under machine.classes trains as much of both arms, and differences are taken within classes
-    blocks: Literal["machine"] | None = None
-    looks: list[Annotated[int, Meta(ge=2)]] = []
-    human: float | None = None
-    floor: float | None = None  # a value to beat while nothing is accepted
-    baseline_max_age: Annotated[float, Meta(gt=0)] | None = None
-    max_cost: Annotated[float, Meta(gt=0)] | None = None
-    #: published numbers to reproduce: name → value, margin, source, and where known metric and examples
-    references: dict[str, Any] = {}
 
 
 class Params(Section, frozen=True, kw_only=True):
@@ -272,11 +258,7 @@ def _convert(raw: dict[str, Any], where: str) -> Params:
     test = variation.judging_test(found.vary, found.judge.test, found.machine.execution, where)
     found = msgspec.structs.replace(found, judge=msgspec.structs.replace(found.judge, test=test))
     if found.judge.blocks is not None:
-        if found.is_script:
-            raise UsageError(
-                f"{where}: judge.blocks is {found.judge.blocks}, and other machines train no scripts",
-                hint="remove judge.blocks in params.yaml",
-            )
+        machine_blocks.refuse_script(where, is_script=found.is_script)
         classes = sorted(found.machine.classes)
         machine_blocks.check(classes, found.replicates, found.judge.test, found.vary, where)
     task_section.check(found.task, dict(leaves(found.own)), where)

@@ -14,6 +14,8 @@ from msgspec import UNSET, UnsetType
 
 from assay.core import machine_blocks
 from assay.core.errors import UsageError
+from assay.core.hardware_class import ClassOfMachine as ClassOfMachine
+from assay.core.hardware_class import Hardware as Hardware
 
 #: what decoders raise for content that somebody else wrote: not JSON, too deep, a number of 5,000 digits, no Unicode
 DAMAGE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
@@ -84,38 +86,6 @@ class AbsentFloors(Record, frozen=True, kw_only=True):
     """`predictions/floors/absent.json`: floors that would mean nothing on these data."""
 
     absent: dict[str, str]  # name → why
-
-
-class Hardware(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The class of machine beside the device's name: what last bits follow from."""
-
-    mig: str = ""  # profile of a MIG instance, as 1g.10gb
-    cudnn: str = ""  # version; "" on a CPU
-    torch_build: str = ""  # CUDA or ROCm, and the commit; "" on a CPU
-    instructions: str = ""  # of a CPU: AVX512, AVX2, … that torch uses
-    threads: int = 0  # of a CPU: the most that an operation may use
-
-    def __str__(self) -> str:
-        one = "thread" if self.threads == 1 else "threads"
-        told = {
-            "MIG ": self.mig,
-            "cuDNN ": self.cudnn,
-            "torch built for ": self.torch_build,
-            "": self.instructions,
-            f"{self.threads} {one}": self.threads,
-        }
-        return ", ".join(f"{name}{value if isinstance(value, str) else ''}" for name, value in told.items() if value)
-
-
-class ClassOfMachine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One class of machine, and the environment of what it trains but for all that classes share."""
-
-    device: str
-    machine: str
-    hardware: Hardware
-
-    def __str__(self) -> str:
-        return f"{self.device} ({', '.join(filter(None, (self.machine, str(self.hardware))))})"
 
 
 class Environment(Record, frozen=True, kw_only=True):
@@ -348,33 +318,6 @@ class Measurement(Record, frozen=True, kw_only=True):
         """Sentences of the notes of these kinds, of all where none is named; a record of before knew remarks alone."""
         known = [note if isinstance(note, Note) else Note(note) for note in self.notes]
         return [note.text for note in known if not kinds or note.kind in kinds]
-
-
-class TraceRequest(Record, frozen=True, kw_only=True):
-    """Train a few steps in each mode and hash everything after each: `assay stage trace REQUEST.json`.
-
-    Answered in the tree of the revision that is asked, always on CPU. All paths are absolute.
-    """
-
-    modes: list[str]  # `default`, or a name under `modes:` in that revision's params.yaml
-    profile: str
-    seed: int
-    steps: int
-    train: str  # folder of a part
-    answer: str  # JSON file to write
-
-
-class ModeTrace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One mode. `states[k]` is tensor → content hash after k steps; the last one holds `predictions`, too."""
-
-    parameters: dict[str, Any]  # the resolved ones that belong to a strategy's identity
-    states: list[dict[str, str]]
-
-
-class Trace(Record, frozen=True, kw_only=True):
-    """Answer to a TraceRequest."""
-
-    modes: dict[str, ModeTrace]
 
 
 class Arm(Record, frozen=True, kw_only=True):

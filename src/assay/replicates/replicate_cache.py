@@ -18,20 +18,17 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
-from assay.core import machine_blocks
 from assay.core import params_yaml as parameters
-from assay.core.errors import IncomparableError
 from assay.core.params_yaml import Params
 from assay.core.schemas import PREDICTIONS, Divergence, MeasureRequest, Note, Replicate
 from assay.replicates import cache_entries, cache_pruning, curve_values, safetensors_check, sealed_records
+from assay.replicates.replicate_names import Names as Names
 from assay.replicates.replicate_result import OWN_LOOP, Outcome, Point
 from assay.replicates.sealed_records import S
 from assay.replicates.shared_cache import SharedCache
 from assay.replicates.train_and_eval_examples import ExampleSubset
-from assay.runtime import cache_dirs, files, npy_files
+from assay.runtime import cache_dirs, npy_files
 from assay.runtime.file_locks import Lock
-
-VERSION = 2
 
 #: decisions that are kept
 DECISIONS = 1000
@@ -73,41 +70,6 @@ class _Recorded(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is kept beside what a recorder took down."""
 
     name: str
-
-
-class Names(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Ingredients of a replicate's name, all but its number.
-
-    Where classes of machine are blocks, `environment` is that of the group's first replicate, and each has that of its
-    own class: it has the same name as without blocks.
-    """
-
-    code: str
-    parameters: dict[str, object]
-    train: str  # content hash of the examples that really train
-    profile: str
-    environment: str
-    purpose: str
-    seed: int
-    classes: dict[str, str] = {}  # class of machine → environment, in the order of turns
-
-    def name(self, number: int) -> str:
-        return self.digest(number, number)
-
-    def digest(self, number: int | None, *ingredients: object) -> str:
-        """Hash of these and `ingredients`, for replicate `number`, or None for the group."""
-        alone = msgspec.structs.replace(self, classes={})
-        if self.classes and number is not None:
-            alone = msgspec.structs.replace(alone, environment=self.environment_of(number))
-        raw = msgspec.json.encode([VERSION, msgspec.to_builtins(alone), *ingredients], order="deterministic")
-        return files.digest(raw)
-
-    def environment_of(self, number: int) -> str:
-        """Environment.key of what trains this replicate."""
-        return machine_blocks.turn(number, [*self.classes.values()]) if self.classes else self.environment
-
-    def class_of(self, number: int) -> str:
-        return machine_blocks.turn(number, [*self.classes]) if self.classes else ""
 
 
 def store(
@@ -313,7 +275,7 @@ class ReplicateCache:
 
     def claim(self, numbers: Sequence[int], *, wait: bool = False) -> list[int]:
         """Those of `numbers` that nobody else is training now; with `wait` at least the first."""
-        self._refuse_other_classes(numbers)
+        self.names.refuse_other_classes(numbers, self.here)
         if self.folder is None:
             return list(numbers)
         mine: list[int] = []
@@ -329,19 +291,6 @@ class ReplicateCache:
                 self._locks[number] = lock
                 mine.append(number)
         return mine
-
-    def _refuse_other_classes(self, numbers: Sequence[int]) -> None:
-        """Raises IncomparableError where replicates are another class's to train."""
-        others = [one for one in numbers if self.names.classes and self.names.environment_of(one) != self.here]
-        if others:
-            name = self.names.class_of(others[0])
-            theirs = [one for one in others if self.names.class_of(one) == name]
-            raise IncomparableError(
-                f"{self.names.purpose}: replicates {', '.join(map(str, theirs))} are for machines of class {name}, and "
-                "this is another: what it trained would be no block",
-                allowed="every class of machine.classes trains its own",
-                hint=f"assay work --class {name}",
-            )
 
     def release(self, number: int) -> None:
         lock = self._locks.pop(number, None)

@@ -6,16 +6,12 @@ With `ray` the workers are tasks of a Ray cluster.
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from assay.work import engines, local_engine
+from assay.work import engines
 
 
 def main(_root: Path, arguments: Sequence[str]) -> None:
     folder, *on = arguments
-    served: Callable[[Path, Callable[[str], object]], None] = local_engine.serve
-    if on == [engines.RAY]:
-        served = importlib.import_module("assay.work.ray_server").serve
-    served(Path(folder), lambda line: print(line, flush=True))
+    engines.server(*on)(Path(folder), lambda line: print(line, flush=True))

@@ -79,8 +79,7 @@ def _reach(address: str) -> None:
 
 def check_resources(needs: Mapping[str, float | str]) -> None:
     """Raises UsageError where no node of the cluster could ever run one such task."""
-    found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    nodes = [one["Resources"] for one in found if one["Alive"]]
+    nodes = [one["Resources"] for one in ray.nodes() if one["Alive"]]
     cpus, gpus = (float(needs.get(name, 0)) for name in ("num_cpus", "num_gpus"))
     if not any(one.get("CPU", 0) >= cpus and one.get("GPU", 0) >= gpus for one in nodes):
         most = ", ".join(f"{one.get('CPU', 0):g} processors and {one.get('GPU', 0):g} GPUs" for one in nodes) or "none"
