@@ -8,14 +8,15 @@ strategy that is asked for (`commands.rebaseline_plan`).
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
 from assay.core.errors import UsageError
-from assay.core.schemas import Environment, Measurement, Replicate
+from assay.core.schemas import Measurement, Replicate
 from assay.data import storage
 from assay.data.storage import Examples
 from assay.replicates.replicate_cache import Names, ReplicateCache
@@ -34,8 +35,9 @@ class Stored:
     measurement: Measurement
     models: Path
     curves: Path
-    environment: Environment
+    environment: str
     seed: int  # root of its streams
+    classes: Mapping[str, str] = field(default_factory=dict)  # where classes of machine are blocks: of each
 
 
 class LostWeights(NamedTuple):
@@ -76,10 +78,10 @@ def _store(stored: Stored, cache: Path, used: Examples) -> ReplicateCache:
         parameters=measured.identity.parameters,
         train=storage.content_digest(sample(used, measured.identity.parameters["train"]["sample"])),
         profile=measured.profile,
-        environment=stored.environment.key,
+        environment=stored.environment,
         purpose=measured.purpose,
         seed=stored.seed,
-        classes=stored.environment.class_keys,
+        classes=dict(stored.classes),
     )
     return ReplicateCache(cache, names, "", list(measured.nondeterministic))
 

@@ -39,7 +39,7 @@ def main(root: Path, arguments: Sequence[str]) -> None:
             hint="dvc exp run",
         )
     out, device, name = arguments
-    where = _environment(ctx, device, name)
+    where = _environment(here(ctx), device, ctx.params.machine.classes.get(name))
     asked, code = candidate(ctx)
     ctx.prove(code.files)
     source_analysis_cache.save(ctx.run.store.sources)
@@ -93,13 +93,11 @@ def _arm(
     )
 
 
-def _environment(ctx: StageContext, device: str, name: str) -> Environment:
+def _environment(found: Environment, device: str, of_class: MachineClass | None = None) -> Environment:
     """This machine's environment on another device, or of a class; a GPU that is not here is asked for whole."""
-    found = here(ctx)
-    if not name and device in ("", found.device):
+    if of_class is None and device in ("", found.device):
         return found
-    asked = ctx.params.machine.classes[name] if name else MachineClass(device=device)
-    one = environment.class_of_machine(found, asked)
+    one = environment.class_of_machine(found, of_class or MachineClass(device=device))
     return msgspec.structs.replace(found, device=one.device, machine=one.machine, hardware=one.hardware)
 
 
