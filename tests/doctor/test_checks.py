@@ -35,7 +35,13 @@ def test_each_check_has_a_section_and_a_group() -> None:
     assert {one.group for one in CHECKS} <= set(GROUPS)
 
 
-@pytest.mark.parametrize("name", SECTIONS)
+#: examples whose rehearsal takes seconds: they run in the second command
+LONG = ("few-examples", "more-capacity", "optimizer-settings", "update-to-weight")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=pytest.mark.extra) if one in LONG else one for one in SECTIONS]
+)
 def test_its_example_fails(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["assay.doctor.examine"], "CHECKS", [one for one in CHECKS if one.name == name])
     report = reported(name)
