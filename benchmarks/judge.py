@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+import judge_blocks
 import judge_nulls as nulls
 import judge_order
 import judge_splits
@@ -86,6 +87,7 @@ PARTS = {
     "examples": Simulation(nulls.new_example_coverage, 1 / 4, "New examples"),
     "splits": Simulation(nulls.resampling, 1 / 4, "Resampled splits"),
     "drawn": Simulation(judge_splits.drawn_splits, 1 / 20, "Splits that `vary` draws"),
+    "blocks": Simulation(judge_blocks.false_verdicts, 1 / 4, "Classes of machine as blocks"),
     "looks": Simulation(nulls.look_errors, 1, "Looks, declared and not"),
     "second": Simulation(nulls.second_looks, 1, "A second look"),
     "anytime": Simulation(nulls.anytime_errors, 1, "The anytime test"),

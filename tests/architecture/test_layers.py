@@ -38,6 +38,7 @@ LOOKUPS = {
     "src/assay/serving/predict.py",
     "src/assay/search/generations.py",
     "src/assay/work/engines.py",
+    "src/assay/work/ray_package.py",
     "src/assay/stages/answer_request.py",
     "src/assay/serving/raw_examples.py",
     "src/assay/stages/warm_candidate_cache.py",

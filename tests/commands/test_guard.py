@@ -11,7 +11,7 @@ import pytest
 
 from assay.changes.trace_diff import first_difference, guarded
 from assay.core import schemas
-from assay.core.schemas import ModeTrace, Trace, TraceRequest
+from assay.core.trace_records import ModeTrace, Trace, TraceRequest
 from support.project import Project, build
 
 MODES = """modes:

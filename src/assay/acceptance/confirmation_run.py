@@ -146,6 +146,8 @@ class Confirmation:
             evaluate=str(evaluated),
             **{name: str(work / name) for name in ("models", "predictions", "curves", "log", "answer")},
         )
+        if asked.classes is not UNSET:  # fresh seeds of both arms train here: on one class of machine
+            asked = msgspec.structs.replace(asked, environment=asked.here, classes=UNSET, here="")
         path = work / "request.json"
         files.write_bytes(path, schemas.encode(asked))
         command = library_fingerprint.command("measure", str(path))

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from assay.changes.strategy_diff import Changes, changes
-from assay.core.schemas import ModeTrace
+from assay.core.trace_records import ModeTrace
 
 Sources = Mapping[str, str]
 

@@ -13,6 +13,7 @@ import click
 from assay.cli.printing import examples, show, show_json
 from assay.commands import work_status, work_text
 from assay.commands.work import WorkOrder, run, shared_folder, work
+from assay.commands.work_plan import WorkerMachine
 from assay.core import schemas
 from assay.core.errors import UsageError
 from assay.runtime import leases, project_root
@@ -39,12 +40,17 @@ _SHARED = click.option(
 @click.option(
     "--device", default="", metavar="NAME", help="GPU of the workers, as nvidia-smi calls it, or cpu; default: as here."
 )
+@click.option("--class", "name", default="", metavar="NAME", help="Class of the workers, under machine.classes.")
 @click.option(
     "--each", type=click.IntRange(1), metavar="N", help="Replicates a request; default: enough for a minute's work."
 )
 @click.option("--env", "also", multiple=True, metavar="NAME", help="A variable that workers need; others stay here.")
 @click.option(
-    "--option", "more", multiple=True, metavar="KEY=VALUE", help="An option for sbatch, as submitit names it."
+    "--option",
+    "more",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An option for sbatch, as submitit names it, or for Ray.",
 )
 @click.option("--minutes", type=click.IntRange(1), default=None, help="Time limit of a job; default: the engine's.")
 @click.option(
@@ -74,6 +80,7 @@ def command(
     parallel: int,
     shared: str,
     device: str,
+    name: str,
     each: int | None,
     also: tuple[str, ...],
     more: tuple[str, ...],
@@ -94,7 +101,8 @@ def command(
     if context.invoked_subcommand is not None:
         return
     options = WorkOptions(parallel, lease, also, minutes or 0, dict(map(_pair, more)))
-    order = WorkOrder(settings, on, shared, device, each, options, rate, limit, dry_run)
+    where = WorkerMachine(device, name)
+    order = WorkOrder(settings, on, shared, where, each, options, rate, limit, dry_run)
     found = work(Path.cwd(), order, partial(show, err=True), lambda question: yes or _agreed(question))
     if as_json:
         show_json(schemas.as_json({"schema": 1, "launch": None}) if found is None else schemas.encode(found))

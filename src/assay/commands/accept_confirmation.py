@@ -84,6 +84,8 @@ def confirm(tree: Regenerated, say: Say) -> Confirmed:
     attempt = confirmation_attempt.begin(root, wanted.state, _idea(admitted, names))
     measuring = Confirmation(scratch, attempt.seeds, admitted.metric)
     say(f"{attempt.entry.n} fresh runs" if first else attempt.price)
+    if measuring.ctx.params.judge.blocks is not None:
+        say("both arms are confirmed on this machine alone, whatever classes were blocks")
     new = measuring.candidate()
     old = None if named.name == FLOOR else measuring.baseline(named, say)
     recorded = tree.metrics, named.name, tree.version

@@ -65,7 +65,8 @@ def _event(found: Confirmed, test: Score | None) -> Accepted:
     tree, attempt = found.tree, found.attempt
     admitted, wanted = tree.admitted, tree.admitted.candidate
     scratch, allow = admitted.scratch.layout, wanted.options.allow
-    environment = schemas.decode(files.read_bytes(scratch.environment), Environment, "environment")
+    where = scratch.machine if scratch.machine.is_file() else scratch.environment
+    environment = schemas.decode(files.read_bytes(where), Environment, "environment")
     ledger = look_ledger.read(wanted.layout.root)
     return Accepted(
         name=wanted.name,

@@ -65,7 +65,9 @@ class Today:
             replicates, rows, lambda row, who: self.value(found.ids, row, metric, who), "stored replicate"
         )
         same, pairs = replicate_scores.same_as(replicates, rows), zip(replicates, values, strict=True)
-        return MeasuredArm([(one.number, value) for one, value in pairs if one.number not in same])
+        counted = [(one.number, value) for one, value in pairs if one.number not in same]
+        blocks = found.arm.environment.blocks(number for number, _ in counted)
+        return MeasuredArm(counted, blocks=blocks)
 
     def value(self, ids: NDArray[np.str_], predictions: NDArray[Any], metric: Metric, who: str) -> float:
         """The metric of predictions (M, …) for examples `ids` (M,). Raises as `score` does."""

@@ -75,7 +75,10 @@ class Rescoring:
         ruler = MetricConditions(said.metric_version, measured.profile, found.arm.environment.key, said.direction)
         seeds = {one.number: str(one.seed) for one in measured.replicates}
         values = self.today.measured(found, metric).replicates
-        members = tuple(Member(value, seeds[int(number)], ruler) for number, value in values)
+        blocks = found.arm.environment.blocks(seeds) or {}
+        members = tuple(
+            Member(value, seeds[int(number)], ruler, blocks.get(int(number), "")) for number, value in values
+        )
         return ReplicateGroup(found.arm.name if arm == "baseline" else source.name, members)
 
     def floors(self, source: SideSource, name: str) -> dict[str, float]:

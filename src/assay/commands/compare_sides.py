@@ -17,7 +17,7 @@ from assay.core.errors import UsageError
 from assay.core.metric_version import metric_name
 from assay.core.paths import METRICS, PIPELINE, REPLICATES, RULERS
 from assay.history.replicates_csv import SAME_AS
-from assay.history.replicates_rows import OVERLAP
+from assay.history.replicates_rows import BLOCK, OVERLAP
 from assay.metrics import ran_on_this_machine, result_tables
 from assay.runtime import files, git, table_files
 from assay.runtime.table_files import Table
@@ -28,7 +28,7 @@ SCHEMA = 1
 #: columns of a record that are no metric
 RECORDED = (
     *("arm", "strategy", "identity", "replicate", "seed", "status", "metric_version", "profile"),
-    *("environment", "direction", "min_effect", "worst", "execution", "same_as", "fixed", OVERLAP),
+    *("environment", "direction", "min_effect", "worst", "execution", "same_as", "fixed", OVERLAP, BLOCK),
 )
 
 
@@ -213,7 +213,8 @@ def group(
     if not rows:
         raise UsageError(f"no run of {where} has ended", hint="wait for them")
     seeds = map(compare_one_run_per_row.seed, _cells(table, compare_one_run_per_row.seeds(table), rows))
-    members = tuple(map(Member, map(values.get, rows), seeds, _rulers(source, name, rows, direction)))
+    blocks = _cells(source.table, BLOCK if source.is_record else None, rows)
+    members = tuple(map(Member, map(values.get, rows), seeds, _rulers(source, name, rows, direction), blocks))
     name = table["strategy"][rows[0]] if arm == "baseline" else source.name
     return ReplicateGroup(name, members, overlap(source))
 

@@ -21,7 +21,7 @@ from assay.changes.trace_diff import Guarded, first_difference, guarded, ordered
 from assay.core import params_yaml, schemas
 from assay.core.errors import ProvenanceError, UsageError
 from assay.core.paths import PARAMS, ProjectPaths
-from assay.core.schemas import Trace, TraceRequest
+from assay.core.trace_records import Trace, TraceRequest
 from assay.data import storage
 from assay.runtime import cache_dirs, dvc_yaml, files, git, library_fingerprint, project_root, script_source, task_code
 from assay.runtime.git_commit_hint import commit_command

@@ -232,7 +232,8 @@ def _difference(experiment: TrainedExperiment, made: ProjectPaths, row: int, one
 def _today(layout: ProjectPaths, experiment: TrainedExperiment) -> Environment:
     asked = params_yaml.resolved(dvc_yaml.parameters_at(layout.root, experiment.commit) or b"")
     training = stage_fingerprint.library_of(layout.root, library_fingerprint.TRAINING, asked.task.name)
-    return environment.find(asked.machine.device, experiment.arm.environment.packages, training, asked.machine.devices)
+    packages = experiment.arm.environment.packages
+    return environment.asked(environment.find(asked.machine.device, packages, training, asked.machine.devices), asked)
 
 
 def environment_differences(then: Environment, now: Environment) -> list[str]:

@@ -62,9 +62,9 @@ def _cannot_infer(ctx: StageContext, arm: Arm, measured: Measurement, asked: Ask
     task = accepted_strategy.resolved(ctx.run.home, named.name, named.commit).task.name
     if "fit" in task_source.read(tree, task, "learning").functions:
         return "its task trains and predicts in one function, fit()"
-    weights = Stored(
-        measured, layout.models("baseline"), layout.curves("baseline"), arm.environment.key, ctx.params.seed
-    )
+    where = arm.environment
+    folders = layout.models("baseline"), layout.curves("baseline")
+    weights = Stored(measured, *folders, where.key, ctx.params.seed, where.class_keys)
     unable = lost(weights, ctx.run.store.replicates, own_training_data(ctx, named, say), layout.part("validation"))
     if gone := next((one.why for one in unable.values() if one.fetchable), ""):
         hint = "dvc pull models/baseline plots/curves-baseline.csv, or train it again with dvc repro -s baseline"

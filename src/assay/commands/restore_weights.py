@@ -8,7 +8,8 @@ strategy that is asked for (`commands.rebaseline_plan`).
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +37,7 @@ class Stored:
     curves: Path
     environment: str
     seed: int  # root of its streams
+    classes: Mapping[str, str] = field(default_factory=dict)  # where classes of machine are blocks: of each
 
 
 class LostWeights(NamedTuple):
@@ -79,6 +81,7 @@ def _store(stored: Stored, cache: Path, used: Examples) -> ReplicateCache:
         environment=stored.environment,
         purpose=measured.purpose,
         seed=stored.seed,
+        classes=dict(stored.classes),
     )
     return ReplicateCache(cache, names, "", list(measured.nondeterministic))
 

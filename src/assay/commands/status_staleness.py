@@ -46,7 +46,8 @@ def _asked(project: StatusProject, params: Params) -> AskedBaseline:
     if params.is_script:  # its interpreter is asked by a run alone
         return AskedBaseline(_named(project, params), params, known, project.baseline)
     training = status_library.training(project.layout.root, params.task.name)
-    today = environment.find(params.machine.device, known.packages, training, params.machine.devices)
+    found = environment.find(params.machine.device, known.packages, training, params.machine.devices)
+    today = environment.asked(found, params)
     return AskedBaseline(_named(project, params), params, today, project.baseline)
 
 

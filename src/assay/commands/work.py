@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from assay.commands import work_plan, work_price, work_status
-from assay.commands.work_plan import WorkPlan
-from assay.core import schemas
+from assay.commands.work_plan import WorkerMachine, WorkPlan
+from assay.core import params_yaml, schemas
 from assay.core.errors import UsageError
+from assay.core.paths import ProjectPaths
 from assay.core.work_records import Launch, LaunchedJob, SharedPaths
-from assay.runtime import project_root, shared_files
+from assay.runtime import dvc_yaml, project_root, shared_files
 from assay.work import engines, run_request
 from assay.work.engine_protocol import WorkEngine, WorkOptions
 from assay.work.engines import LOCAL
@@ -33,7 +34,7 @@ class WorkOrder:
     settings: tuple[str, ...]
     on: str = LOCAL
     shared: str = ""  # folder that all machines see; "" for the configured one
-    device: str = ""  # of the machines that train, as their GPUs are called; "" for one like this machine's
+    where: WorkerMachine = field(default_factory=WorkerMachine)  # that train
     each: int | None = None  # replicates a request
     options: WorkOptions = field(default_factory=WorkOptions)
     rate: float | None = None  # money for an hour of one machine
@@ -49,11 +50,11 @@ def work(start: Path, order: WorkOrder, say: Say, agreed: Callable[[str], bool])
     """
     layout = project_root.find(start)
     shared = shared_folder(layout.root, order.shared)
-    engine = engines.engine(order.on, order.device or "cpu")
+    engine = engines.engine(order.on, _device(layout, order))
     engine.check(order.options)
     if not order.dry_run:
         shared_files.checked(shared)
-    plan = work_plan.plan(layout, order.settings, shared, order.device, order.each, order.dry_run)
+    plan = work_plan.plan(layout, order.settings, shared, order.where, order.each, order.dry_run)
     for line in work_price.lines(plan, order.options.parallel, order.rate):
         say(line)
     if order.shared and shared_files.configured(layout.root) != shared:
@@ -66,6 +67,13 @@ def work(start: Path, order: WorkOrder, say: Say, agreed: Callable[[str], bool])
             f"the work takes {whole:.3g} hours of machines", allowed=f"up to --limit {order.limit:g}", hint="--yes"
         )
     return _submitted(plan, engine, order, say)
+
+
+def _device(layout: ProjectPaths, order: WorkOrder) -> str:
+    """What the engine has to ask for: the device that is named, or that of the class."""
+    classes = params_yaml.resolved(dvc_yaml.parameters(layout.root)).machine.classes
+    named = classes.get(order.where.name)
+    return order.where.device or (named.device if named else "cpu")
 
 
 def shared_folder(root: Path, given: str) -> Path:

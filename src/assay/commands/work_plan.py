@@ -14,6 +14,8 @@ from dvc.utils.hydra import apply_overrides
 
 from assay.commands import experiment_grid, measured_before, scratch_experiment, try_setup
 from assay.core import params_yaml, schemas
+from assay.core.errors import UsageError
+from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
 from assay.core.work_records import SharedPaths, WorkRequest
 from assay.core.work_stage_records import PlannedWork
@@ -41,6 +43,14 @@ WORTH = 60.0
 
 
 @dataclass(frozen=True)
+class WorkerMachine:
+    """The machines that train, "" for such as this: their device as it is called, or their name in machine.classes."""
+
+    device: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class WorkPlan:
     """Requests that are not sealed yet. `sealed`: replicates that are; `moved`: bytes of code and data for workers."""
 
@@ -57,11 +67,11 @@ class WorkPlan:
 
 
 def plan(
-    layout: ProjectPaths, settings: Sequence[str], shared: Path, device: str, each: int | None, dry_run: bool
+    layout: ProjectPaths, settings: Sequence[str], shared: Path, where: WorkerMachine, each: int | None, dry_run: bool
 ) -> WorkPlan:
     """The requests of a run with `settings` (key=value) on the work tree as it stands.
 
-    `device`: of the machines that train, "" for one like this; `each`: replicates a request. With `dry_run` nothing is
+    `where`: the machines that train; `each`: replicates a request. With `dry_run` nothing is
     written into the shared folder. Raises UsageError for settings that cannot be read, and where the data cannot be
     made.
     """
@@ -69,13 +79,14 @@ def plan(
     values = {key: parse(f"value: {text}")["value"] for key, _, text in (one.partition("=") for one in settings)}
     asked = params_yaml.changed(dvc_yaml.parameters(layout.root), values)
     experiment_grid.check_profile(asked, settings)
+    check_class(asked, where)
     try_setup.check_tracked(layout.root, asked.task.name)
     snapshot, base = work_tree_snapshot.take(layout), git.run(layout.root, "rev-parse", "HEAD")
     seconds = measured_before.find(layout, [], asked, "").seconds
     scratch_experiment.tidy(layout)
     scratch = lay_out(layout, base, scratch_experiment.folder(layout, base, "work"))
     try:
-        planned, tree = _planned(layout, scratch, snapshot.tree, settings, device)
+        planned, tree = _planned(layout, scratch, snapshot.tree, settings, where)
         commit = base if tree == git.run(layout.root, "rev-parse", f"{base}^{{tree}}") else ""
         made = list(_requests(layout, planned, tree, commit, each or worth(seconds)))
         known = dvc_yaml.store(layout.root).replicates
@@ -87,11 +98,33 @@ def plan(
         scratch.remove()
     sealed = sum(len(one.numbers) for one in made) - sum(len(one.numbers) for one in left)
     edits = ["your edits"] if snapshot.edited else []
-    return WorkPlan(shared, " ".join([*settings, *edits]) or "HEAD", planned.baseline, left, sealed, moved, seconds)
+    named = [f"class {where.name}"] if where.name else []
+    return WorkPlan(
+        shared, " ".join([*settings, *edits, *named]) or "HEAD", planned.baseline, left, sealed, moved, seconds
+    )
+
+
+def check_class(asked: Params, where: WorkerMachine) -> None:
+    """Raises UsageError for a class that params.yaml has not, and for none where every class has its own part."""
+    known = sorted(asked.machine.classes)
+    if where.name and where.device:
+        raise UsageError(f"--class {where.name} names a device already", hint="leave --device out")
+    if where.name and where.name not in known:
+        raise UsageError(
+            f"--class is {where.name!r}",
+            allowed=", ".join(known) or "none: params.yaml has no machine.classes",
+            hint="name it under machine.classes in params.yaml",
+        )
+    if asked.judge.blocks is not None and not where.name:
+        raise UsageError(
+            "judge.blocks is machine, and no class of machine is named",
+            allowed=", ".join(known),
+            hint=f"assay work --class {known[0]}, and the same for each",
+        )
 
 
 def _planned(
-    layout: ProjectPaths, scratch: Scratch, tree: str, settings: Sequence[str], device: str
+    layout: ProjectPaths, scratch: Scratch, tree: str, settings: Sequence[str], where: WorkerMachine
 ) -> tuple[PlannedWork, str]:
     """Both arms as their stages would train them, and the tree with the settings written into params.yaml."""
     ours = git_env_vars.of_our_own()
@@ -109,7 +142,7 @@ def _planned(
         raise failed("the settings do not run", said, "assay check")
     out = scratch.top.with_name(f"{scratch.top.name}.json")
     try:
-        command = library_fingerprint.command("plan_requests", str(out), *([device] if device else []))
+        command = library_fingerprint.command("plan_requests", str(out), where.device, where.name)
         code, said = run(command, scratch.layout.root, layout.root)
         if code:
             raise failed("the settings do not run", said, "assay check")

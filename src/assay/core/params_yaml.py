@@ -18,9 +18,18 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from assay.core import loss_section, references_section, script_section, task_section, train_section, variation
+from assay.core import (
+    loss_section,
+    machine_blocks,
+    references_section,
+    script_section,
+    task_section,
+    train_section,
+    variation,
+)
 from assay.core.errors import UsageError
 from assay.core.json_encoding import json_form
+from assay.core.judge_section import Judge as Judge
 from assay.core.loss_section import LossSection
 from assay.core.machine_section import Machine as Machine
 from assay.core.normalize_identifiers import as_python_reads
@@ -51,19 +60,6 @@ class MetricSection(Section, frozen=True, kw_only=True):
     name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
     options: dict[str, Any] = {}
     min_effect: NotNegative | None = None  # smallest difference that matters, in place of the one in METRICS
-
-
-class Judge(Section, frozen=True, kw_only=True):
-    #: how p and interval are computed; resampled where `vary` has split, and nowhere else
-    test: Literal["welch", "student", "paired", "permutation", "anytime", "resampled"] = "welch"
-    alpha: Annotated[float, Meta(gt=0, le=0.2)] = 0.05
-    looks: list[Annotated[int, Meta(ge=2)]] = []
-    human: float | None = None
-    floor: float | None = None  # a value to beat while nothing is accepted
-    baseline_max_age: Annotated[float, Meta(gt=0)] | None = None
-    max_cost: Annotated[float, Meta(gt=0)] | None = None
-    #: published numbers to reproduce: name → value, margin, source, and where known metric and examples
-    references: dict[str, Any] = {}
 
 
 class Params(Section, frozen=True, kw_only=True):
@@ -261,6 +257,10 @@ def _convert(raw: dict[str, Any], where: str) -> Params:
     variation.check(found.vary, where)
     test = variation.judging_test(found.vary, found.judge.test, found.machine.execution, where)
     found = msgspec.structs.replace(found, judge=msgspec.structs.replace(found.judge, test=test))
+    if found.judge.blocks is not None:
+        machine_blocks.refuse_script(where, is_script=found.is_script)
+        classes = sorted(found.machine.classes)
+        machine_blocks.check(classes, found.replicates, found.judge.test, found.vary, where)
     task_section.check(found.task, dict(leaves(found.own)), where)
     train_section.check(found.train, found.lr, where)
     references_section.parsed(found.judge.references, where)
@@ -343,7 +343,7 @@ def _fields(path: str) -> tuple[str, ...]:
 
 def _struct(path: str) -> type[Section]:
     kind: Any = Params
-    for key in filter(None, path.split(".")):
+    for key in filter(None, path.replace("[...]", "").split(".")):
         found = {field.name: field.type for field in msgspec.structs.fields(kind)}.get(key, Params)
         kind = next((one for one in get_args(found) if isinstance(one, type) and issubclass(one, Section)), found)
     return kind if isinstance(kind, type) and issubclass(kind, Section) else Params

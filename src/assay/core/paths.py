@@ -62,6 +62,11 @@ class ProjectPaths:
         return self.root / "context" / "environment.json"
 
     @property
+    def machine(self) -> Path:
+        """The environment of this machine, where classes of machine are blocks; no stage depends on it."""
+        return self.root / "context" / "machine.json"
+
+    @property
     def accepted(self) -> Path:
         return self.root / "context" / "baseline.json"
 

@@ -6,12 +6,16 @@ hand. Not covered: files (`runtime.files`) and paths (`core.paths`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from assay.core import machine_blocks
 from assay.core.errors import UsageError
+from assay.core.hardware_class import ClassOfMachine as ClassOfMachine
+from assay.core.hardware_class import Hardware as Hardware
 
 #: what decoders raise for content that somebody else wrote: not JSON, too deep, a number of 5,000 digits, no Unicode
 DAMAGE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
@@ -84,27 +88,6 @@ class AbsentFloors(Record, frozen=True, kw_only=True):
     absent: dict[str, str]  # name → why
 
 
-class Hardware(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The class of machine beside the device's name: what last bits follow from."""
-
-    mig: str = ""  # profile of a MIG instance, as 1g.10gb
-    cudnn: str = ""  # version; "" on a CPU
-    torch_build: str = ""  # CUDA or ROCm, and the commit; "" on a CPU
-    instructions: str = ""  # of a CPU: AVX512, AVX2, … that torch uses
-    threads: int = 0  # of a CPU: the most that an operation may use
-
-    def __str__(self) -> str:
-        one = "thread" if self.threads == 1 else "threads"
-        told = {
-            "MIG ": self.mig,
-            "cuDNN ": self.cudnn,
-            "torch built for ": self.torch_build,
-            "": self.instructions,
-            f"{self.threads} {one}": self.threads,
-        }
-        return ", ".join(f"{name}{value if isinstance(value, str) else ''}" for name, value in told.items() if value)
-
-
 class Environment(Record, frozen=True, kw_only=True):
     """What decides whether two numbers come from the same machine, as far as numbers care."""
 
@@ -115,10 +98,38 @@ class Environment(Record, frozen=True, kw_only=True):
     library: str = ""  # fingerprint of Assay's own sources that train; its other sources make no numbers of an arm
     variables: dict[str, str] | UnsetType = UNSET  # set here, and known to change numbers; left out where none is
     hardware: Hardware | UnsetType = UNSET  # left out in records of before December 2026
+    #: with `judge.blocks: machine`: name → class, each of which trains a part of the replicates; else left out
+    classes: dict[str, ClassOfMachine] | UnsetType = UNSET
+
+    @property
+    def by_turns(self) -> list[str]:
+        """Names of the classes in the order of their turns, whatever they are called."""
+        classes = {} if self.classes is UNSET else self.classes
+        return sorted(classes, key=lambda name: str(classes[name]))
+
+    @property
+    def class_keys(self) -> dict[str, str]:
+        """Class → key of what it trains, in the order of turns; none where all are trained on one."""
+        return {name: self.of_class(name).key for name in self.by_turns}
+
+    def of_class(self, name: str) -> Environment:
+        """The environment of what the class called `name` trains."""
+        assert self.classes is not UNSET
+        one = self.classes[name]
+        return msgspec.structs.replace(
+            self, device=one.device, machine=one.machine, hardware=one.hardware, classes=UNSET
+        )
+
+    def blocks(self, numbers: Iterable[int]) -> dict[int | str, str] | None:
+        """Replicate → name of the class that trains it; None where all are trained on one."""
+        names = self.by_turns
+        return {number: machine_blocks.turn(number, names) for number in numbers} if names else None
 
     @property
     def machine_class(self) -> str:
-        """Device and hardware in one line: both arms of a comparison run on one such class."""
+        """Device and hardware in one line: both arms of a comparison run on one such class, or on all of these."""
+        if self.classes is not UNSET:
+            return " + ".join(str(self.classes[name]) for name in self.by_turns)
         hardware = "" if self.hardware is UNSET else str(self.hardware)
         return f"{self.device} ({', '.join(filter(None, (self.machine, hardware)))})"
 
@@ -130,6 +141,8 @@ class Environment(Record, frozen=True, kw_only=True):
         variables = "".join(f"; {name}={value}" for name, value in sorted(found.items()))
         library = f"; training code {self.library[:12]}" if self.library else ""
         hardware = "" if self.hardware is UNSET else f"; {self.hardware}"
+        if self.classes is not UNSET:
+            return f"{packages}; {self.machine_class}; {self.system}{variables}{library}"
         return f"{packages}; {self.device}; {self.machine}; {self.system}{hardware}{variables}{library}"
 
 
@@ -218,6 +231,9 @@ class MeasureRequest(Record, frozen=True, kw_only=True):
     log: str  # text file to write
     answer: str  # JSON file to write
     cache: str  # folder of the replicate cache; "" for none
+    #: class of machine → Environment.key of what it trains, in the order of turns; left out where all train on one
+    classes: dict[str, str] | UnsetType = UNSET
+    here: str = ""  # with classes: the key of this machine, which trains for its own class alone
     logs: str = ""  # folder to write what each replicate of a loop prints; "" for none
     shared: str = ""  # folder of replicates that several machines see; "" for none
     draws: SplitDraw | UnsetType = UNSET  # left out where all replicates train and predict the same examples
@@ -302,33 +318,6 @@ class Measurement(Record, frozen=True, kw_only=True):
         """Sentences of the notes of these kinds, of all where none is named; a record of before knew remarks alone."""
         known = [note if isinstance(note, Note) else Note(note) for note in self.notes]
         return [note.text for note in known if not kinds or note.kind in kinds]
-
-
-class TraceRequest(Record, frozen=True, kw_only=True):
-    """Train a few steps in each mode and hash everything after each: `assay stage trace REQUEST.json`.
-
-    Answered in the tree of the revision that is asked, always on CPU. All paths are absolute.
-    """
-
-    modes: list[str]  # `default`, or a name under `modes:` in that revision's params.yaml
-    profile: str
-    seed: int
-    steps: int
-    train: str  # folder of a part
-    answer: str  # JSON file to write
-
-
-class ModeTrace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One mode. `states[k]` is tensor → content hash after k steps; the last one holds `predictions`, too."""
-
-    parameters: dict[str, Any]  # the resolved ones that belong to a strategy's identity
-    states: list[dict[str, str]]
-
-
-class Trace(Record, frozen=True, kw_only=True):
-    """Answer to a TraceRequest."""
-
-    modes: dict[str, ModeTrace]
 
 
 class Arm(Record, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
+from assay.history.replicates_rows import BLOCK as BLOCK
 from assay.history.replicates_rows import SAME_AS as SAME_AS
 from assay.history.replicates_rows import Row as Row
 from assay.history.replicates_rows import count as count
@@ -15,7 +16,7 @@ from assay.history.replicates_rows import first as first
 from assay.history.replicates_rows import overlap as overlap
 from assay.history.replicates_rows import rows as rows
 from assay.history.replicates_rows import worst as worst
-from assay.stats.compare_arms import MeasuredArm
+from assay.stats.compare_arms import Key, MeasuredArm
 
 
 def arm(rows: Iterable[Mapping[str, str]], name: str, metric: str, key: str = "replicate") -> MeasuredArm:
@@ -45,7 +46,8 @@ def mean(floor: float | MeasuredArm) -> float:
 
 def _measured(rows: Sequence[Mapping[str, str]], metric: str, key: str) -> MeasuredArm:
     each = [(row[key], float(row[metric]) if row["status"] == "ok" else None) for row in rows]
-    return MeasuredArm(each, overlap(rows[0]) if rows else None)
+    blocks: dict[Key, str] = {row[key]: row[BLOCK] for row in rows if row.get(BLOCK)}
+    return MeasuredArm(each, overlap(rows[0]) if rows else None, blocks or None)
 
 
 def candidate_mean(rows: Sequence[Row], metric: str) -> float | None:

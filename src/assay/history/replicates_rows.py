@@ -14,6 +14,8 @@ from collections.abc import Mapping
 SAME_AS = "same_as"
 #: column that says how much the splits of replicates overlap
 OVERLAP = "split_overlap"
+#: column that names the class of machine which trained a replicate, where classes are blocks
+BLOCK = "machine_class"
 Row = dict[str, str]
 
 

@@ -153,7 +153,7 @@ def differences(baseline: Scored, candidate: Scored) -> list[str]:
 
 def _elsewhere(one: Environment) -> str:
     """An environment without its hardware."""
-    return msgspec.structs.replace(one, device="", machine="", hardware=UNSET).key
+    return msgspec.structs.replace(one, device="", machine="", hardware=UNSET, classes=UNSET).key
 
 
 def _compare(

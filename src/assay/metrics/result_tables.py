@@ -19,6 +19,8 @@ Array = NDArray[Any]
 YES = "true"
 #: validation over training examples of a split: column and field where each replicate has one
 OVERLAP = "split_overlap"
+#: class of machine that trained a replicate: column where classes are blocks
+BLOCK = "machine_class"
 
 #: letters of an id beside a name
 _SHORT = 6
@@ -37,6 +39,7 @@ def text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def replicate_rows(arm: Scored, common: Mapping[str, object], metrics: Sequence[str]) -> list[dict[str, object]]:
     """One row a replicate, for results/replicates.csv. `same_as`: an earlier one with the same predictions."""
+    blocks = arm.arm.environment.blocks(one.number for one in arm.replicates)
     return [
         {
             "arm": arm.arm.arm,
@@ -47,6 +50,7 @@ def replicate_rows(arm: Scored, common: Mapping[str, object], metrics: Sequence[
             "status": "diverged" if replicate.diverged else "ok",
             **common,
             "environment": arm.arm.environment.key,
+            **({BLOCK: blocks[replicate.number]} if blocks else {}),
             "execution": replicate.execution,
             "same_as": arm.same_as.get(replicate.number, ""),
             **{name: found.get(name, "") for name in metrics},

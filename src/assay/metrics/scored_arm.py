@@ -85,7 +85,7 @@ class Scored:
         """The metric of each replicate by its number, those with the same predictions once."""
         scored = zip(self.replicates, self.scores, strict=True)
         counted = [(one.number, of.get(metric)) for one, of in scored if one.number not in self.same_as]
-        return MeasuredArm(counted, self.overlap)
+        return MeasuredArm(counted, self.overlap, self.arm.environment.blocks(number for number, _ in counted))
 
     def values(self, metric: str) -> list[float]:
         """The metric over the replicates that did not diverge, those with the same predictions once."""

@@ -36,9 +36,17 @@ def today(ctx: StageContext) -> Environment:
     return schemas.decode(files.read_bytes(path, "dvc repro context"), Environment, str(path), "dvc repro context")
 
 
+def here(ctx: StageContext) -> Environment:
+    """The environment of this machine, whatever other classes are blocks."""
+    path, hint = ctx.layout.machine, "dvc repro context"
+    if ctx.params.judge.blocks is None:
+        return today(ctx)
+    return schemas.decode(files.read_bytes(path, hint), Environment, str(path), hint)
+
+
 def request(ctx: StageContext, arm: str, draw: Draw, train: Path, code: str) -> MeasureRequest:
     """What `arm` is asked to do; `train` is the folder of its training part, `code` the hash of its closure."""
-    layout, asked = ctx.layout, ctx.params
+    layout, asked, found = ctx.layout, ctx.params, today(ctx)
     return MeasureRequest(
         profile=asked.profile,
         purpose=variation.purpose(draw.purpose, asked.vary),
@@ -46,7 +54,7 @@ def request(ctx: StageContext, arm: str, draw: Draw, train: Path, code: str) -> 
         replicates=list(range(draw.first, draw.first + asked.replicates)),
         device=asked.machine.device,
         devices=UNSET if asked.machine.devices is None else asked.machine.devices,
-        environment=today(ctx).key,
+        environment=found.key,
         code=code,
         execution=asked.machine.execution,
         train=str(train),
@@ -57,6 +65,8 @@ def request(ctx: StageContext, arm: str, draw: Draw, train: Path, code: str) -> 
         log=str(layout.log(arm)),
         answer=str(layout.record(arm).with_suffix(".answer.json")),
         cache=str(ctx.run.store.root),
+        classes=found.class_keys or UNSET,
+        here="" if found.classes is UNSET else here(ctx).key,
         logs=logs(layout, arm),
         shared=str(shared_files.configured(ctx.run.home) or ""),
         draws=draws(ctx) if variation.SPLIT in asked.vary else UNSET,

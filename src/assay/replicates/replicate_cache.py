@@ -22,14 +22,13 @@ from assay.core import params_yaml as parameters
 from assay.core.params_yaml import Params
 from assay.core.schemas import PREDICTIONS, Divergence, MeasureRequest, Note, Replicate
 from assay.replicates import cache_entries, cache_pruning, curve_values, safetensors_check, sealed_records
+from assay.replicates.replicate_names import Names as Names
 from assay.replicates.replicate_result import OWN_LOOP, Outcome, Point
 from assay.replicates.sealed_records import S
 from assay.replicates.shared_cache import SharedCache
 from assay.replicates.train_and_eval_examples import ExampleSubset
-from assay.runtime import cache_dirs, files, npy_files
+from assay.runtime import cache_dirs, npy_files
 from assay.runtime.file_locks import Lock
-
-VERSION = 2
 
 #: decisions that are kept
 DECISIONS = 1000
@@ -73,22 +72,6 @@ class _Recorded(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
 
 
-class Names(msgspec.Struct, frozen=True):
-    """Ingredients of a replicate's name, all but its number."""
-
-    code: str
-    parameters: dict[str, object]
-    train: str  # content hash of the examples that really train
-    profile: str
-    environment: str
-    purpose: str
-    seed: int
-
-    def name(self, number: int) -> str:
-        ingredients = msgspec.json.encode([VERSION, msgspec.to_builtins(self), number], order="deterministic")
-        return files.digest(ingredients)
-
-
 def store(
     request: MeasureRequest, params: Params, sample: ExampleSubset, nondeterministic: list[str]
 ) -> ReplicateCache:
@@ -102,9 +85,12 @@ def store(
         purpose=request.purpose,
         seed=request.seed,
     )
+    if request.classes is not UNSET:
+        names = msgspec.structs.replace(names, classes=request.classes)
+        names = msgspec.structs.replace(names, environment=names.environment_of(request.replicates[0]))
     folder = Path(request.cache) / "replicates" if request.cache else None
     shared = Path(request.shared) if request.shared and folder else None
-    return ReplicateCache(folder, names, sample.seen, nondeterministic, shared)
+    return ReplicateCache(folder, names, sample.seen, nondeterministic, shared, request.here)
 
 
 class ReplicateCache:
@@ -120,14 +106,19 @@ class ReplicateCache:
         evaluated: str,
         nondeterministic: list[str],
         shared: Path | None = None,
+        here: str = "",
     ) -> None:
-        """`shared` is a folder of other machines, which is looked into for what this cache lacks, and filled."""
+        """`shared` is a folder of other machines, which is looked into for what this cache lacks, and filled.
+
+        `here`: this machine's environment, where names have several classes of machine.
+        """
         self.folder = folder
         self.names = names
         self.evaluated = evaluated
         self.nondeterministic = nondeterministic
         self.notes: list[Note] = []
         self.shared = SharedCache(shared, self.notes) if shared else None
+        self.here = here
         self._locks: dict[int, Lock] = {}
 
     def load(self, number: int) -> Outcome | None:
@@ -279,11 +270,12 @@ class ReplicateCache:
         return cache.with_name(f"{cache.name}-ways") / self._name(*ingredients)
 
     def _name(self, *ingredients: object) -> str:
-        raw = msgspec.json.encode([VERSION, msgspec.to_builtins(self.names), ingredients], order="deterministic")
-        return files.digest(raw)
+        number = ingredients[-1] if isinstance(ingredients[-1], int) else None  # a memo of one replicate
+        return self.names.digest(number, ingredients)
 
     def claim(self, numbers: Sequence[int], *, wait: bool = False) -> list[int]:
         """Those of `numbers` that nobody else is training now; with `wait` at least the first."""
+        self.names.refuse_other_classes(numbers, self.here)
         if self.folder is None:
             return list(numbers)
         mine: list[int] = []

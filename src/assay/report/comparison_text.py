@@ -15,6 +15,9 @@ from typing import Any
 
 from assay.core import reported_key, sanitize_output
 from assay.core.sanitize_output import markdown_cell
+from assay.report.number_text import number as number
+from assay.report.number_text import p_value as p_value
+from assay.report.number_text import percent as percent
 from assay.stats import hypothesis_tests, sample_size
 from assay.stats.arm_comparison import ArmSummary, Comparison
 from assay.stats.baseline_drift import Drift
@@ -132,11 +135,6 @@ def runs(summary: ArmSummary) -> str:
     return f"{summary.n}" if below is None else f"{summary.n}, failures < {percent(below)} %"
 
 
-def percent(share: float) -> str:
-    """A bound in percent, rounded up: whole numbers, below 1 % tenths."""
-    return f"{math.ceil(1000 * share) / 10:g}" if share < 0.01 else str(math.ceil(100 * share))
-
-
 def difference(result: Comparison, digits: int) -> str:
     """`+0.0112 [+0.0069, +0.0155] 95% CI, Welch p=0.00004`."""
     if result.baseline.fixed and result.candidate.fixed and result.delta is not None:
@@ -159,10 +157,23 @@ def doubts(result: Comparison) -> list[str]:
 
 def remarks(result: Comparison, comparisons: int = 0) -> list[str]:
     """One line each: divergence, why a verdict is held back, runs needed, doubts."""
-    lines = [*doubts(result), *_needed(result), *_pairing(result)]
+    lines = [*doubts(result), *_blocks(result), *_needed(result), *_pairing(result)]
     if comparisons:
         lines.append(f"{comparisons} verdict(s) were already given against this baseline")
     return lines + [f"caution: {warning}" for warning in result.warnings]
+
+
+def _blocks(result: Comparison) -> list[str]:
+    """`by block: a100 +0.0112 [+0.0069, +0.0155], h100 +0.0098 [+0.0055, +0.0141]; interaction p=0.55`."""
+    if result.blocks is None:
+        return []
+    digits = decimals(result)
+    each = [
+        f"{one.block} {number(one.delta, digits, '+')} [{', '.join(number(end, digits, '+') for end in one.ci)}]"
+        for one in result.blocks.differences
+    ]
+    p = result.blocks.interaction_p
+    return [f"by block: {', '.join(each)}" + ("" if p is None else f"; interaction p={p_value(p)}")]
 
 
 def _divergence(result: Comparison) -> list[str]:
@@ -210,22 +221,6 @@ def decimals(result: Comparison) -> int:
     sizes = [side.sd for side in (result.baseline, result.candidate) if side.sd]
     sizes += [result.ci[1] - result.ci[0]] if 0 < result.ci[1] - result.ci[0] < math.inf else []
     return 4 if not sizes else max(0, 1 - math.floor(math.log10(min(sizes))))
-
-
-def number(value: float | None, digits: int, sign: str = "") -> str:
-    """Fixed point within reason, powers of ten beyond it."""
-    if value is None:
-        return "–"
-    if digits > 9 or abs(value) >= 1e7:
-        return f"{value:{sign}.3e}"
-    return f"{value:{sign}.{digits}f}"
-
-
-def p_value(p: float) -> str:
-    """Two figures as a decimal down to 0.00001, then as a power of ten."""
-    if p < 1e-5:
-        return f"{p:.0e}"
-    return f"{p:.2f}" if p >= 0.1 else f"{p:.{1 - math.floor(math.log10(p))}f}"
 
 
 def _code(version: str) -> str:

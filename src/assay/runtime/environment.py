@@ -12,10 +12,13 @@ import platform
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 
+import msgspec
 from msgspec import UNSET
 
 from assay.core.errors import UsageError
-from assay.core.schemas import Environment
+from assay.core.machine_section import MachineClass
+from assay.core.params_yaml import Params
+from assay.core.schemas import ClassOfMachine, Environment, Hardware
 from assay.runtime import accelerators, device_places, hardware
 from assay.runtime.accelerators import Accelerator
 from assay.runtime.device_places import DevicePlace, Devices
@@ -37,6 +40,8 @@ FAMILIES = ("CUBLAS_", "CUBLASLT_", "CUDNN_", "PYTORCH_", "DNNL_", "ONEDNN_", "M
 #: parts of names in those families that say where things are, how they are logged, or how memory is handed out
 HARMLESS = ("ALLOC", "MEMORY", "LOG", "VERBOSE", "VERSION", "BUILD", "HOME", "PATH", "DIR", "CACHE", "PROFIL", "NVML")
 
+#: fields of a class of machine that say how its GPU, or (True) its CPU, computes
+_FIELDS = {False: ("mig", "cudnn", "torch_build"), True: ("instructions", "threads")}
 #: what training sets where nothing else is set (assay/training/device.py): naming it changes nothing
 OURS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "MKL_CBWR": "AUTO,STRICT"}
 
@@ -50,6 +55,41 @@ def find(device: str, packages: Iterable[str], library: str = "", devices: Devic
     gpus = [] if device == "cpu" or found["torch"].endswith("+cpu") else accelerators.visible()
     gpu = _chosen(device, gpus, devices)
     return _environment(gpu, devices, found, library)
+
+
+def asked(here: Environment, params: Params) -> Environment:
+    """What both arms are trained under: as on this machine, or all classes where these are blocks.
+
+    Raises UsageError for two names of one class.
+    """
+    if params.judge.blocks is None:
+        return here
+    classes = {name: class_of_machine(here, one) for name, one in params.machine.classes.items()}
+    seen: dict[str, str] = {}
+    for name, one in classes.items():
+        if (other := seen.setdefault(str(one), name)) != name:
+            raise UsageError(
+                f"machine.classes {other} and {name} are both {one}",
+                allowed="classes that differ in device or hardware",
+                hint="write out how they differ under machine.classes in params.yaml",
+            )
+    devices = ", ".join(sorted({one.device for one in classes.values()}))
+    architectures = ", ".join(sorted({one.machine for one in classes.values()}))
+    return msgspec.structs.replace(here, device=devices, machine=architectures, hardware=UNSET, classes=classes)
+
+
+def class_of_machine(here: Environment, one: MachineClass) -> ClassOfMachine:
+    """A class of params.yaml; what it leaves out is as on this machine."""
+    if one.device == here.device and isinstance(here.hardware, Hardware):
+        known = here.hardware
+    else:
+        known = hardware.of_cpu(pinned=False) if one.device == "cpu" else hardware.of_gpu("")
+    told = {name: value for name in _FIELDS[one.device == "cpu"] if (value := getattr(one, name)) is not UNSET}
+    return ClassOfMachine(
+        device=one.device,
+        machine=here.machine if one.machine is UNSET else one.machine,
+        hardware=msgspec.structs.replace(known, **told),
+    )
 
 
 def of_script(device: str, python: str, packages: Mapping[str, str], devices: Devices | None = None) -> Environment:

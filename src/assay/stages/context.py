@@ -65,7 +65,8 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     outside = packages(root, code["train"])
     repository_checks.check(ctx)
     training = stage_fingerprint.library_of(root, library_fingerprint.TRAINING, task, library)
-    found = environment.find(ctx.params.machine.device, outside, training, ctx.params.machine.devices)
+    here = environment.find(ctx.params.machine.device, outside, training, ctx.params.machine.devices)
+    found = environment.asked(here, ctx.params)
     baseline = accepted_strategy.resolve(ctx.run, ctx.params.baseline)
     metric = metric_definition.baseline_metric(
         root, ctx.run.home, baseline.name, baseline.commit, ctx.params.metric.name
@@ -77,6 +78,8 @@ def main(root: Path, _arguments: Sequence[str]) -> None:
     for stage, one in code.items():
         files.write_bytes(ctx.layout.code(stage), schemas.encode(one))
     files.write_bytes(ctx.layout.environment, schemas.encode(found))
+    if found.classes is not UNSET:
+        files.write_bytes(ctx.layout.machine, schemas.encode(here))
     files.write_bytes(ctx.layout.baseline_metric, schemas.encode(metric))
     files.write_bytes(ctx.layout.accepted, schemas.encode(accepted))
     files.write_bytes(ctx.layout.draw, schemas.encode(candidates))

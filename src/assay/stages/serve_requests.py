@@ -1,6 +1,7 @@
-"""serve_requests: runs the workers of one launch on this machine, so many at a time; no stage of dvc.yaml.
+"""serve_requests: runs the workers of one launch, so many at a time; no stage of dvc.yaml.
 
-`assay stage serve_requests FOLDER`, started by `assay work` and left alone: it ends when its last worker did.
+`assay stage serve_requests FOLDER [ray]`, started by `assay work` and left alone: it ends when its last worker did.
+With `ray` the workers are tasks of a Ray cluster.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay.work import local_engine
+from assay.work import engines
 
 
 def main(_root: Path, arguments: Sequence[str]) -> None:
-    local_engine.serve(Path(arguments[0]), lambda line: print(line, flush=True))
+    folder, *on = arguments
+    engines.server(*on)(Path(folder), lambda line: print(line, flush=True))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from assay.core import schemas
 from assay.core.errors import UsageError
+from assay.core.trace_records import TraceRequest
 from assay.runtime import files
 from assay.training.step_trace import trace
 
@@ -18,5 +19,5 @@ from assay.training.step_trace import trace
 def main(root: Path, arguments: Sequence[str]) -> None:
     if len(arguments) != 1:
         raise UsageError(f"trace was given {len(arguments)} arguments", allowed="one path of a request")
-    request = schemas.decode(files.read_bytes(Path(arguments[0])), schemas.TraceRequest, arguments[0])
+    request = schemas.decode(files.read_bytes(Path(arguments[0])), TraceRequest, arguments[0])
     files.write_bytes(Path(request.answer), schemas.encode(trace(request, root)))

@@ -13,10 +13,22 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 from assay.core.errors import UsageError
-from assay.stats import cautions, diverged_runs_test, effect_sizes, sample_size, serial_correlation, verdict_rule
+from assay.stats import (
+    block_effects,
+    cautions,
+    diverged_runs_test,
+    effect_sizes,
+    sample_size,
+    serial_correlation,
+    verdict_rule,
+)
 from assay.stats.arm_scores import LARGEST, Values
+from assay.stats.block_effects import BlockDifference, BlockEffects, Blocks
 from assay.stats.cleaned_arms import CountedArms, counted
 from assay.stats.hypothesis_tests import IN_PAIRS, Inference, Test, difference, infer
+
+#: what is said where a difference depends on the block
+DISAGREE = "the difference is not the same in all blocks, and the verdict is about its mean over them"
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,7 @@ class Comparison:
     correlation: float | None  # between the arms of a paired design
     reason: str  # why the verdict is held back; "" where it is not
     warnings: tuple[str, ...]
+    blocks: BlockEffects | None = None  # the difference in each block, where runs lie in any
 
     @property
     def diverged_baseline(self) -> int:
@@ -88,6 +101,7 @@ def compare(
     fixed: bool = False,
     distinct: bool = False,
     overlap: float | None = None,
+    blocks: Blocks | None = None,
 ) -> Comparison:
     """Verdict on candidate against baseline, with interval, p, effect and power.
 
@@ -106,14 +120,20 @@ def compare(
     same number as often as it is asked. `fixed=True` says that this is meant: such an arm is one fixed value.
     `distinct=True`: the caller knows that the runs differ, and equal numbers are ties.
 
+    `blocks`: what each run of the baseline and of the candidate belongs to, such as a class of machine: two lists of
+    names, one empty for a fixed value. Differences are then taken within blocks, each of which needs as many runs of
+    an arm as the others. With `test="welch"` alone.
+
     Diverged replicates are counted. They hold the verdict back unless `worst` is the value that each of them enters
-    as. In a paired design their place matters, so there the caller puts the worst value into the list. `hold`: a
+    as. In pairs and in blocks their place matters, so there the caller puts the worst value into the list. `hold`: a
     reason known to the caller why no verdict may be read (`sequential_testing.look`).
 
     Raises `UsageError`, which names the argument that cannot be used: an unknown option, a number that is not finite,
     arms of different size where pairs are asked for.
     """
     asked = _checked(test, paired, direction, alpha, min_effect, overlap)
+    if blocks is not None and asked.test != "welch":
+        raise UsageError(f"test={asked.test!r} with blocks", allowed="test='welch'")
     arms = counted(
         baseline,
         candidate,
@@ -122,6 +142,7 @@ def compare(
         worst,
         fixed=fixed,
         distinct=distinct,
+        blocks=blocks,
     )
     found = infer(arms.baseline, arms.candidate, asked.test, alpha, overlap)
     decided = _decided(asked, arms, found, hold)
@@ -192,6 +213,7 @@ def _described(asked: _TestOptions, arms: CountedArms, found: Inference, decided
     delta = difference(first, second) if finite else None
     planned = sample_size.plan(first, second, asked.test, asked.alpha, asked.overlap)
     detectable = sample_size.detectable(planned, second.n, asked.alpha)
+    blocks = _blocks(arms, asked.alpha)
     return Comparison(
         verdict=decided.verdict,
         delta=_back(delta, arms),
@@ -217,8 +239,22 @@ def _described(asked: _TestOptions, arms: CountedArms, found: Inference, decided
         warnings=(
             *cautions.cautions(first, second, asked.test),
             *serial_correlation.cautions(*arms.in_order(), asked.test),
+            *([DISAGREE] if blocks is not None and blocks.disagree else []),
         ),
+        blocks=blocks,
     )
+
+
+def _blocks(arms: CountedArms, alpha: float) -> BlockEffects | None:
+    """The difference in each block, in the metric's units."""
+    found = block_effects.find(arms.baseline, arms.candidate, alpha)
+    if found is None:
+        return None
+    scaled = [
+        BlockDifference(one.block, arms.from_scale(one.delta), (arms.from_scale(one.ci[0]), arms.from_scale(one.ci[1])))
+        for one in found.differences
+    ]
+    return replace(found, differences=tuple(scaled))
 
 
 def _summary(arms: CountedArms, place: int) -> ArmSummary:

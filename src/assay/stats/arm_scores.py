@@ -27,12 +27,14 @@ class ArmScores:
     """One arm: the metric of each finite replicate (n,), and how many diverged.
 
     `fixed`: a known number, no sample. `repeats`: so many runs gave one number and count as one; 0 where none did.
+    `blocks`: what each run belongs to, such as a class of machine, (n,); empty where all belong together.
     """
 
     values: Values
     diverged: int = 0
     fixed: bool = False
     repeats: int = 0
+    blocks: tuple[str, ...] = ()
 
     @property
     def n(self) -> int:
@@ -48,13 +50,42 @@ class ArmScores:
 
     @property
     def variance(self) -> float | None:
-        """Unbiased; 0 for a fixed value and for spread that is only rounding; None for fewer than two values."""
+        """Unbiased; 0 for a fixed value and for spread that is only rounding; None for fewer than two values.
+
+        In blocks that within them, pooled: what a class of machine adds to all of its runs is no spread of a strategy.
+        """
         if self.fixed:
             return 0.0
-        if self.n < 2:
+        if self.n - self.lost < 2:
             return None
-        spread = float(np.var(self.values - self.values[0], ddof=1))
+        spread = sum(_squares(self.values - self.values[0], self.blocks)) / (self.n - 1 - self.lost)
         return 0.0 if math.sqrt(spread) <= ROUNDING * float(np.max(np.abs(self.values))) else spread
+
+    @property
+    def in_blocks(self) -> Values:
+        """(n,) without what a block adds to all of its runs: these values may be put in an order."""
+        names = np.array(self.blocks)
+        means = {name: np.mean(self.values[names == name]) for name in set(self.blocks)}
+        return self.values - np.array([means[name] for name in self.blocks]) if self.blocks else self.values
+
+    @property
+    def lost(self) -> int:
+        """Degrees of freedom that the means of blocks take beside that of all."""
+        return max(0, len(set(self.blocks)) - 1)
+
+    @property
+    def as_one_sample(self) -> tuple[float | None, float]:
+        """Variance and n of a sample without blocks whose mean is known as well, by as many degrees of freedom.
+
+        Each of the blocks, which are of one size, may have a spread of its own: degrees of freedom after Satterthwaite.
+        """
+        variance = self.variance
+        if not self.lost or not variance:
+            return variance, self.n
+        squares = np.array(_squares(self.values - self.values[0], self.blocks))
+        shares = squares / np.sum(squares)
+        df = (self.n / len(squares) - 1) / float(np.sum(np.square(shares)))
+        return variance * (df + 1) / self.n, df + 1
 
     @property
     def sd(self) -> float | None:
@@ -79,6 +110,13 @@ class ArmScores:
         if finite.n < 2:
             return self
         return ArmScores(np.append(self.values[:1], self.values[finite.n :]), self.diverged, repeats=finite.n)
+
+
+def _squares(values: Values, blocks: Sequence[str]) -> list[float]:
+    """Sum of squares of each block around its mean; of all values without blocks."""
+    names = np.array(blocks) if blocks else np.zeros(len(values))
+    parts = (values[names == name] for name in np.unique(names))
+    return [float(np.sum(np.square(part - np.mean(part)))) for part in parts]
 
 
 def mean_and_sd(values: Sequence[float] | Values) -> tuple[float | None, float | None]:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from assay.core.errors import UsageError
-from assay.stats import diverged_runs_test
+from assay.stats import block_effects, diverged_runs_test
 from assay.stats.arm_scores import ArmScores, Values, exponent, sample
+from assay.stats.block_effects import Blocks
 from assay.stats.hypothesis_tests import IN_PAIRS, Test
 
 
@@ -44,7 +45,7 @@ class CountedArms:
     def in_order(self) -> tuple[ArmScores, ArmScores]:
         """The runs as they were given: worst values that entered for diverged ones stand at the end, out of order."""
         pairs = zip(self.given, (self.baseline, self.candidate), strict=True)
-        first, second = (ArmScores(counted.values, given.diverged, given.fixed) for given, counted in pairs)
+        first, second = (ArmScores(counted.in_blocks, given.diverged, given.fixed) for given, counted in pairs)
         return first, second
 
     def to_scale(self, value: float) -> float:
@@ -63,10 +64,17 @@ def counted(
     *,
     fixed: bool,
     distinct: bool,
+    blocks: Blocks | None = None,
 ) -> CountedArms:
     """The arms of `stats.arm_comparison.compare`, which says what each argument means. Raises UsageError."""
-    entering = None if test in IN_PAIRS else worst  # in a paired design the caller puts it in its place
+    # in pairs and in blocks the caller puts it in its place
+    entering = None if test in IN_PAIRS or blocks is not None else worst
     arms = sample("baseline", baseline, diverged[0], entering), sample("candidate", candidate, diverged[1], entering)
+    if blocks is not None:
+        arms = (
+            block_effects.labelled("baseline", arms[0], blocks[0]),
+            block_effects.labelled("candidate", arms[1], blocks[1]),
+        )
     _check_fit(*arms, test, fixed)
     power_of_two, entered = exponent(*(arm.values for arm in arms)), entering is not None
     scaled = arms[0].scaled(power_of_two), arms[1].scaled(power_of_two)

@@ -7,9 +7,10 @@ seeds or numbers, in which a diverged replicate keeps its place; arms without ch
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from assay.core.errors import UsageError
 from assay.stats.arm_comparison import Comparison, compare, entered
 from assay.stats.hypothesis_tests import IN_PAIRS
 
@@ -28,6 +29,7 @@ class MeasuredArm:
 
     replicates: Sequence[tuple[Key, float | None]]
     overlap: float | None = None  # on splits drawn anew: validation examples over training examples, the mean
+    blocks: Mapping[Key, str] | None = None  # class of machine that each was trained on, where it is a block
 
     @property
     def values(self) -> list[float]:
@@ -47,6 +49,21 @@ class MeasuredArm:
         """Key → value; a diverged one is `worst`, or left out without it."""
         found = {key: worst if value is None else value for key, value in self.replicates}
         return {key: value for key, value in found.items() if value is not None}
+
+    def block_of_each(self, keys: Iterable[Key]) -> list[str]:
+        return [self.blocks[key] for key in keys] if self.blocks else []
+
+
+def _blocks(baseline: float | MeasuredArm, candidate: MeasuredArm) -> bool:
+    """Whether differences are taken within blocks. Raises UsageError where one arm alone has any."""
+    told = [bool(arm.blocks) for arm in (baseline, candidate) if isinstance(arm, MeasuredArm)]
+    if len(set(told)) > 1:
+        raise UsageError(
+            f"the {'baseline' if told[0] else 'candidate'} alone was measured in blocks",
+            allowed="both arms with the same judge.blocks",
+            hint="dvc exp run",
+        )
+    return told[0]
 
 
 def matched(baseline: MeasuredArm, candidate: MeasuredArm, worst: float | None) -> tuple[list[float], list[float]]:
@@ -91,6 +108,13 @@ def compare_arms(
     elif test == RESAMPLED:
         second = list(candidate.placed(worst).values())
         in_place = worst is not None
+    blocks = None
+    if _blocks(baseline, candidate):
+        placed = [arm.placed(worst) if isinstance(arm, MeasuredArm) else {} for arm in (baseline, candidate)]
+        first = list(placed[0].values()) if isinstance(baseline, MeasuredArm) else baseline
+        second, in_place = list(placed[1].values()), worst is not None
+        known = baseline.block_of_each(placed[0]) if isinstance(baseline, MeasuredArm) else []
+        blocks = known, candidate.block_of_each(placed[1])
     found = compare(
         first,
         second,
@@ -105,5 +129,6 @@ def compare_arms(
         fixed=fixed and any(arm.constant for arm in arms),
         distinct=distinct,
         overlap=candidate.overlap if test == RESAMPLED else None,
+        blocks=blocks,
     )
     return entered(found, diverged) if in_place else found

@@ -15,6 +15,7 @@ import numpy as np
 
 from assay.stats import (
     anytime_valid_test,
+    block_effects,
     corrected_resampled_ttest,
     difference_estimate,
     permutation_test,
@@ -29,6 +30,8 @@ IN_PAIRS = ("paired", "resampled")
 #: Below this n two arms without spread prove nothing: a metric on a coarse grid repeats itself by luck.
 LEAST_WITHOUT_SPREAD = 5
 NO_FINITE = "an arm has no finite replicate"
+#: what a method is called where runs lie in blocks
+WITHIN = " within blocks"
 #: test → what it is called beside p
 NAMES: dict[str, str] = {
     "welch": "Welch",
@@ -75,6 +78,8 @@ def infer(
             return undecided(NAMES[test], repeated(name, arm.repeats))
     if baseline.fixed and candidate.fixed:
         return _exact(baseline, candidate)
+    if reason := block_effects.unbalanced(baseline, candidate):
+        return undecided(NAMES[test] + WITHIN, reason)
     if test == "anytime":
         return _anytime(baseline, candidate, alpha)
     if test == "resampled" and overlap is not None:
@@ -134,14 +139,15 @@ def differences(baseline: ArmScores, candidate: ArmScores) -> ArmScores:
 def _differences(method: str, baseline: ArmScores, candidate: ArmScores, alpha: float) -> Inference:
     if min(baseline.n, candidate.n) == 0:
         return undecided(method, NO_FINITE)
-    gaps = differences(baseline, candidate)
-    if gaps.variance is None:
+    gaps = replace(differences(baseline, candidate), blocks=candidate.blocks or baseline.blocks)
+    variance, n = gaps.as_one_sample
+    if variance is None:
         return undecided(method, "n=1 says nothing about the spread between runs")
     delta = gaps.mean
     assert delta is not None
-    if not gaps.variance:
+    if not variance:
         return _without_spread(method, delta, 2 / 2**gaps.n, gaps.n, alpha)
-    return _from_contrast(method, difference_estimate.one_sample(delta, gaps.variance, gaps.n), alpha)
+    return _from_contrast(method, difference_estimate.one_sample(delta, variance, n), alpha)
 
 
 def _resampled(baseline: ArmScores, candidate: ArmScores, alpha: float, overlap: float) -> Inference:
@@ -161,8 +167,9 @@ def _resampled(baseline: ArmScores, candidate: ArmScores, alpha: float, overlap:
 
 
 def _two_arms(baseline: ArmScores, candidate: ArmScores, test: str, alpha: float) -> Inference:
-    method = test.capitalize()
-    var_b, var_c, smallest = baseline.variance, candidate.variance, min(baseline.n, candidate.n)
+    method = test.capitalize() + (WITHIN if baseline.blocks else "")
+    (var_b, n_b), (var_c, n_c) = baseline.as_one_sample, candidate.as_one_sample
+    smallest = min(baseline.n, candidate.n)
     if smallest == 0:
         return undecided(method, NO_FINITE)
     if var_b is None or var_c is None:
@@ -172,13 +179,13 @@ def _two_arms(baseline: ArmScores, candidate: ArmScores, test: str, alpha: float
         least_p = 2 / permutation_test.assignments(baseline.n, candidate.n)
         return _without_spread(method, delta, least_p, smallest, alpha)
     if test == "student":
-        contrast = difference_estimate.student(delta, var_b, baseline.n, var_c, candidate.n)
+        contrast = difference_estimate.student(delta, var_b, n_b, var_c, n_c)
         safe = unequal_variances.student(contrast, baseline.n, candidate.n, alpha)
         return replace(
             _from_contrast(method, contrast, alpha), safe=safe, unsafe=unequal_variances.EQUAL.format(method)
         )
-    contrast = difference_estimate.welch(delta, var_b, baseline.n, var_c, candidate.n)
-    safe = unequal_variances.welch(contrast, baseline.n, candidate.n, alpha)
+    contrast = difference_estimate.welch(delta, var_b, n_b, var_c, n_c)
+    safe = unequal_variances.welch(contrast, baseline.n - baseline.lost, candidate.n - candidate.lost, alpha)
     unsafe = f"n={baseline.n} against n={candidate.n} is too uneven for Welch to be sure: add runs to the smaller"
     return replace(_from_contrast(method, contrast, alpha), safe=safe, unsafe=unsafe)
 

@@ -26,6 +26,7 @@ class SampleSizePlan(NamedTuple):
     n: float  # effective number of pairs
     least: int
     bounded: bool = False  # power has a limit below 1, however many runs: splits overlap
+    blocks: int = 1  # n is a multiple of
 
 
 def plan(
@@ -41,6 +42,8 @@ def plan(
     if var_b is None or var_c is None or var_b + var_c == 0:
         return None
     sd_b, sd_c = math.sqrt(var_b), math.sqrt(var_c)
+    if lost := candidate.lost:
+        return _in_blocks(sd_b, sd_c, n_b, n_c, lost, alpha)
     pooled = math.sqrt(((n_b - 1) * var_b + (n_c - 1) * var_c) / (n_b + n_c - 2))
     pairs = (var_b + var_c) / (var_b / n_b + var_c / n_c)
     if test == "student":
@@ -61,6 +64,25 @@ def plan(
         var_b + var_c,
         pairs,
         _least_permutation(alpha) if test == "permutation" else 2,
+    )
+
+
+def _in_blocks(sd_b: float, sd_c: float, n_b: int, n_c: int, lost: int, alpha: float) -> SampleSizePlan:
+    """Welch's within `lost` + 1 blocks: with n runs, the power of n - lost whose mean is known as well."""
+
+    def power(effect: float, first: int, second: int) -> float:
+        sizes = first - lost, second - lost
+        one, other = (sd * math.sqrt(n / (n + lost)) for sd, n in zip((sd_b, sd_c), sizes, strict=True))
+        return statistical_power.welch_power(effect, one, other, *sizes, alpha)
+
+    pairs = (sd_b**2 + sd_c**2) / (sd_b**2 / n_b + sd_c**2 / n_c)
+    return SampleSizePlan(
+        lambda effect, n: power(effect, n, n),
+        lambda effect, _: power(effect, n_b, n_c),
+        sd_b**2 + sd_c**2,
+        pairs,
+        2 * (lost + 1),
+        blocks=lost + 1,
     )
 
 
@@ -108,7 +130,8 @@ def n_needed(design: SampleSizePlan | None, min_effect: float, alpha: float) -> 
     guess = statistical_power.normal_n(min_effect, design.variance, alpha)
     if guess > MOST or (design.bounded and design.curve(min_effect, MOST) < statistical_power.POWER):
         return None
-    return statistical_power.n_for(design.curve, min_effect, max(math.ceil(guess), design.least), design.least)
+    found = statistical_power.n_for(design.curve, min_effect, max(math.ceil(guess), design.least), design.least)
+    return math.ceil(found / design.blocks) * design.blocks
 
 
 def detectable(design: SampleSizePlan | None, n: int, alpha: float) -> float | None:

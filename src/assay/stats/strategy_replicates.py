@@ -42,6 +42,7 @@ class Member(NamedTuple):
     value: float | None
     seed: str
     ruler: MetricConditions
+    block: str = ""  # class of machine that trained it, where classes are blocks
 
 
 class DifferingRulers(IncomparableError):
@@ -96,10 +97,10 @@ class ReplicateGroup:
     def arm(self) -> MeasuredArm:
         """As `compare_arms` takes it: by seed, by place where no seed is recorded."""
         named = bool(self.seeds)
-        return MeasuredArm(
-            [(member.seed if named else place, member.value) for place, member in enumerate(self.members)],
-            self.overlap,
-        )
+        keys = [member.seed if named else place for place, member in enumerate(self.members)]
+        blocks = {key: member.block for key, member in zip(keys, self.members, strict=True) if member.block}
+        values = [member.value for member in self.members]
+        return MeasuredArm(list(zip(keys, values, strict=True)), self.overlap, blocks or None)
 
 
 def check_independent(baseline: ReplicateGroup, candidate: ReplicateGroup) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor
 from assay.core import params_yaml as parameters
 from assay.core.params_yaml import Machine, Params
 from assay.core.paths import ProjectPaths
-from assay.core.schemas import ModeTrace, Trace, TraceRequest
+from assay.core.trace_records import ModeTrace, Trace, TraceRequest
 from assay.data import storage
 from assay.data.content_hash import array_digest
 from assay.data.storage import Examples

@@ -68,11 +68,11 @@ class LocalEngine:
                 stderr=log,
                 start_new_session=True,  # it goes on when this command has ended, and no Ctrl-C of ours reaches it
             )
-        _note(folder / SERVER, server.pid)
+        note_process(folder / SERVER, server.pid)
         return list(requests)
 
     def poll(self, jobs: Sequence[str], folder: Path) -> dict[str, str]:
-        serving = process_identity.is_here(_noted(folder / SERVER))
+        serving = is_serving(folder)
         return {job: self._state(folder / f"{job}.json", serving) for job in jobs}
 
     def cancel(self, jobs: Sequence[str], folder: Path) -> None:
@@ -89,6 +89,11 @@ class LocalEngine:
         if path.exists():
             return RUNNING if process_identity.is_here(_noted(path)) else GONE
         return QUEUED if serving and not path.with_suffix(".cancelled").exists() else GONE
+
+
+def is_serving(folder: Path) -> bool:
+    """Whether the server of a launch is a process of this machine, and alive."""
+    return process_identity.is_here(_noted(folder / SERVER))
 
 
 def end(said: dict[str, Any]) -> None:
@@ -124,11 +129,12 @@ def _started(name: str, folder: Path, shared: Path, options: WorkOptions) -> sub
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    _note(folder / f"{name}.json", process.pid)
+    note_process(folder / f"{name}.json", process.pid)
     return process
 
 
-def _note(path: Path, pid: int) -> None:
+def note_process(path: Path, pid: int) -> None:
+    """Write down which process it is, for any later command of this machine."""
     files.write_bytes(path, json.dumps(process_identity.of(pid)).encode())
 
 

@@ -78,7 +78,11 @@ class SlurmEngine:
             except (FailedJobError, FailedSubmissionError, ValueError, TypeError) as error:
                 self.cancel(jobs, folder)
                 said = " ".join(str(error).split())
-                raise UsageError(f"SLURM does not take the jobs: {said[:400]}", hint="sinfo") from error
+                raise UsageError(
+                    f"SLURM does not take the jobs: {said[:400]}",
+                    allowed="options of sbatch, as submitit names them, within what a partition allows",
+                    hint="scontrol show partition",
+                ) from error
         return jobs
 
     def _parameters(self, options: WorkOptions, parallel: int, folder: Path) -> dict[str, Any]:
@@ -134,5 +138,9 @@ def _asked(*command: str) -> str:
     )
     if done.returncode:
         said = (done.stderr.strip() or "no message").split("\n")[0]
-        raise UsageError(f"{command[0]} failed: {said}", hint="sinfo")
+        raise UsageError(
+            f"{command[0]} failed: {said}",
+            allowed="a machine that reaches the controller of a cluster",
+            hint="scontrol ping; without a cluster: assay work --on local",
+        )
     return done.stdout
