@@ -72,7 +72,12 @@ def finish(layout: ProjectPaths, settings: int, name: str = "search", flat: bool
         ),
         ("{train.epochs: {int: [0, 9]}}", "search.space.train.epochs: no run takes train.epochs=0"),
         ("{train.optimizer: {choice: [adam, lion]}}", "no run takes train.optimizer=lion"),
-        ("{seed: {int: [1, 9]}}", "search.space.seed is no parameter of HEAD"),
+        (
+            "{seed: {int: [1, 9]}}",
+            "search.space.seed: seed says how each setting is measured, and is the same for all of them; allowed: keys"
+            " under lr, model, train, loss; next: leave seed out of search.space, and set it in params.yaml",
+        ),
+        ("{split.test: {float: [0.1, 0.2]}}", "search.space.split.test: split.test says how each setting is measured"),
         (
             "{train.beta1: {float: [0.8, 0.99]}, train.optimizer: {choice: [adam, sgd, adamw]}}",
             "search.space.train.beta1: no run takes train.beta1=0.8 with train.optimizer=sgd: params.yaml has"
@@ -201,6 +206,29 @@ def test_the_default_is_the_sampler_that_ranks_best_where_its_package_is(fresh: 
     )
 
 
+def test_settings_that_no_seed_tells_apart_have_no_spread(fresh: Project) -> None:
+    """Seeds differ, as their first weights do; settings do not: nothing can be chosen, and nothing is confirmed."""
+    layout = with_space(fresh)
+    finish(layout, 8, flat=True)
+    files = append_only_ref.read(layout.root, search_records.ref("search"))[0].files
+    alike = {
+        path: content.replace(b"[0.5,0.5]", b"[0.4,0.6]")
+        for path, content in files.items()
+        if path.startswith("settings/")
+    }
+    append_only_ref.grow(layout.root, search_records.ref("search"), lambda _: alike)
+    found = search(fresh.root, "search", 8, "sobol", SearchBudget(), print)
+    assert found is not None and found.flat and found.confirmed is None
+
+
+def test_the_price_of_a_space_of_few_settings_is_that_of_all_of_them(fresh: Project) -> None:
+    with_space(fresh, "{model.dropout: {choice: [0, 0.2, 0.4]}}")
+    said: list[str] = []
+    search(fresh.root, "search", 64, "sobol", SearchBudget(), said.append, dry_run=True)
+    assert "the space has 3 settings and no more: the search ends with them" in said
+    assert said[-1].startswith("price: 8 trainings of 4 settings, 2 each"), "HEAD's own, outside of it, and all three"
+
+
 def test_what_is_recorded_is_read_and_ranked(fresh: Project) -> None:
     layout = with_space(fresh)
     finish(layout, 16)
@@ -245,13 +273,14 @@ def test_a_space_that_was_edited_halfway_two_at_once_and_a_spent_budget(fresh: P
     finish(layout, 8)
     held = Lock.take(dvc_yaml.store(layout.root).cells / "search-search", wait=False)
     assert held is not None
-    with pytest.raises(UsageError, match="another assay search search is at work"):
+    with pytest.raises(UsageError, match=r"another assay search search is at work.*next: .*assay search search-2"):
         search(fresh.root, "search", 8, "sobol", SearchBudget(), print)
     held.release()
-    with pytest.raises(UsageError, match="the next step takes 16 trainings, and --trainings 5 is spent before it ends"):
+    with pytest.raises(UsageError, match="the next step takes 16 trainings, and --trainings 5 is spent") as spent:
         search(fresh.root, "search", 16, "sobol", SearchBudget(trainings=5), print)
+    assert spent.value.sentence.endswith("allowed: --trainings 16 or more; next: the same command with --trainings 16")
     assert len(search_records.read(layout.root, "search").generations) == 1, "refused before it is asked for"
-    with pytest.raises(UsageError, match="its sampler is not what the search search was begun with"):
+    with pytest.raises(UsageError, match="its sampler is 'tpe', and the search search was begun with 'sobol'"):
         search(fresh.root, "search", 8, "tpe", SearchBudget(), print)
     fresh.edit("src/tasks/digits/learning.py", "from __future__", "# as ever\nfrom __future__")
     fresh.commit("a comment")
@@ -264,7 +293,8 @@ def test_a_space_that_was_edited_halfway_two_at_once_and_a_spent_budget(fresh: P
     fresh.edit("params.yaml", "[1e-4, 1e-1]", "[1e-4, 1e0]")
     with pytest.raises(UsageError) as refused:
         search(fresh.root, "search", 8, "sobol", SearchBudget(), print)
-    assert "search.space is not what the search search was begun with" in refused.value.sentence
+    changed = "search.space has lr in log [0.0001, 1], and the search search was begun with lr in log [0.0001, 0.1]"
+    assert changed in refused.value.sentence
     assert "next: assay search search-2 begins a new one" in refused.value.sentence
 
 
