@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import replace
 
 import msgspec
 import pytest
 
+from assay.cli import search as search_cli
 from assay.commands import check, search_known, search_problems, search_setup
 from assay.commands import search as search_command
 from assay.commands.search import SearchBudget, search, state_of
@@ -32,9 +32,16 @@ def with_space(project: Project, space: str = SPACE, more: str = "replicates: 2"
     return ProjectPaths(project.root)
 
 
-def finish(layout: ProjectPaths, settings: int, name: str = "search", flat: bool = False, lost: bool = False) -> None:
+def finish(
+    layout: ProjectPaths,
+    settings: int,
+    name: str = "search",
+    flat: bool = False,
+    lost: bool = False,
+    sampler: str = "sobol",
+) -> None:
     """All records of a search over so many settings, as runs leave them; nothing is trained."""
-    made, chance = search_setup.setup(layout, name, settings, "sobol"), random.Random(7)
+    made, chance = search_setup.setup(layout, name, settings, sampler), random.Random(7)
     terms = msgspec.structs.replace(made.terms(), metric_version="accuracy-1.00000000", direction="maximize")
     recorded = search_records.RecordedSearch(terms)
     kept = {"search.json": msgspec.json.encode(terms)}
@@ -193,6 +200,29 @@ def test_another_search_is_where_a_new_one_starts(fresh: Project) -> None:
     assert search_records.read(layout.root, "elsewhere").known == [], "another environment is no prior knowledge"
 
 
+def test_what_was_measured_before_moves_the_sampler_once_it_asks(fresh: Project) -> None:
+    """The first 16 settings are random, whatever is known; then TPE asks, and what others measured counts."""
+    layout = with_space(fresh)
+    finish(layout, 24, "before")
+    finish(layout, 16, "now", sampler="tpe")
+    made, alone = search_setup.setup(layout, "now", 24, "tpe"), search_records.read(layout.root, "now")
+    known = search_known.known(made)
+    assert len(known) >= 16
+    told = replace(alone, known=known)
+
+    def asked(recorded: search_records.RecordedSearch) -> list[dict[str, object]]:
+        step = state_of(made, recorded, list).next(24)
+        assert isinstance(step, ToAsk) and step.sampler == "tpe"
+        return [one.setting for one in step.proposals]
+
+    assert asked(told) == asked(told), "the same records, the same settings"
+    assert sum(one not in asked(alone) for one in asked(told)) >= 4, "as if nothing was known"
+    first = replace(told, generations=told.generations[:1])
+    step = state_of(made, first, list).next(24)
+    assert isinstance(step, ToAsk) and step.sampler == "random"
+    assert [one.setting for one in step.proposals] == [one.values for one in told.generations[1].settings]
+
+
 def test_the_default_is_the_sampler_that_ranks_best_where_its_package_is(fresh: Project, monkeypatch) -> None:
     layout, said = with_space(fresh), list[str]()
     assert search_command._sampler(search_records.RecordedSearch(), said.append) == "tpe" and not said
@@ -240,9 +270,7 @@ def test_what_is_recorded_is_read_and_ranked(fresh: Project) -> None:
     assert 0.003 < best.setting["lr"] < 0.03 and best.n == 4 and best.shrunk is not None and best.shrunk < best.raw
     done = fresh.assay("search", "--settings", "16", "--sampler", "sobol", "--finalists", "0")
     assert "family: all 16 settings that were tried" in done.stdout and "only confirmed decides" in done.stdout
-    shown = json.loads(
-        fresh.assay("search", "--settings", "16", "--sampler", "sobol", "--finalists", "0", "--json").stdout
-    )
+    shown = search_cli._plain(found)
     assert shown["settings"][0]["values"] == best.setting and len(shown["settings"]) == 16
 
 
