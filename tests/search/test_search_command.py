@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import replace
 
 import msgspec
 import pytest
 
+from assay.cli import search as search_cli
 from assay.commands import check, search_known, search_problems, search_setup
 from assay.commands import search as search_command
 from assay.commands.search import SearchBudget, search, state_of
@@ -32,9 +32,16 @@ def with_space(project: Project, space: str = SPACE, more: str = "replicates: 2"
     return ProjectPaths(project.root)
 
 
-def finish(layout: ProjectPaths, settings: int, name: str = "search", flat: bool = False, lost: bool = False) -> None:
+def finish(
+    layout: ProjectPaths,
+    settings: int,
+    name: str = "search",
+    flat: bool = False,
+    lost: bool = False,
+    sampler: str = "sobol",
+) -> None:
     """All records of a search over so many settings, as runs leave them; nothing is trained."""
-    made, chance = search_setup.setup(layout, name, settings, "sobol"), random.Random(7)
+    made, chance = search_setup.setup(layout, name, settings, sampler), random.Random(7)
     terms = msgspec.structs.replace(made.terms(), metric_version="accuracy-1.00000000", direction="maximize")
     recorded = search_records.RecordedSearch(terms)
     kept = {"search.json": msgspec.json.encode(terms)}
@@ -72,7 +79,12 @@ def finish(layout: ProjectPaths, settings: int, name: str = "search", flat: bool
         ),
         ("{train.epochs: {int: [0, 9]}}", "search.space.train.epochs: no run takes train.epochs=0"),
         ("{train.optimizer: {choice: [adam, lion]}}", "no run takes train.optimizer=lion"),
-        ("{seed: {int: [1, 9]}}", "search.space.seed is no parameter of HEAD"),
+        (
+            "{seed: {int: [1, 9]}}",
+            "search.space.seed: seed says how each setting is measured, and is the same for all of them; allowed: keys"
+            " under lr, model, train, loss; next: leave seed out of search.space, and set it in params.yaml",
+        ),
+        ("{split.test: {float: [0.1, 0.2]}}", "search.space.split.test: split.test says how each setting is measured"),
         (
             "{train.beta1: {float: [0.8, 0.99]}, train.optimizer: {choice: [adam, sgd, adamw]}}",
             "search.space.train.beta1: no run takes train.beta1=0.8 with train.optimizer=sgd: params.yaml has"
@@ -188,6 +200,29 @@ def test_another_search_is_where_a_new_one_starts(fresh: Project) -> None:
     assert search_records.read(layout.root, "elsewhere").known == [], "another environment is no prior knowledge"
 
 
+def test_what_was_measured_before_moves_the_sampler_once_it_asks(fresh: Project) -> None:
+    """The first 16 settings are random, whatever is known; then TPE asks, and what others measured counts."""
+    layout = with_space(fresh)
+    finish(layout, 24, "before")
+    finish(layout, 16, "now", sampler="tpe")
+    made, alone = search_setup.setup(layout, "now", 24, "tpe"), search_records.read(layout.root, "now")
+    known = search_known.known(made)
+    assert len(known) >= 16
+    told = replace(alone, known=known)
+
+    def asked(recorded: search_records.RecordedSearch) -> list[dict[str, object]]:
+        step = state_of(made, recorded, list).next(24)
+        assert isinstance(step, ToAsk) and step.sampler == "tpe"
+        return [one.setting for one in step.proposals]
+
+    assert asked(told) == asked(told), "the same records, the same settings"
+    assert sum(one not in asked(alone) for one in asked(told)) >= 4, "as if nothing was known"
+    first = replace(told, generations=told.generations[:1])
+    step = state_of(made, first, list).next(24)
+    assert isinstance(step, ToAsk) and step.sampler == "random"
+    assert [one.setting for one in step.proposals] == [one.values for one in told.generations[1].settings]
+
+
 def test_the_default_is_the_sampler_that_ranks_best_where_its_package_is(fresh: Project, monkeypatch) -> None:
     layout, said = with_space(fresh), list[str]()
     assert search_command._sampler(search_records.RecordedSearch(), said.append) == "tpe" and not said
@@ -201,6 +236,29 @@ def test_the_default_is_the_sampler_that_ranks_best_where_its_package_is(fresh: 
     )
 
 
+def test_settings_that_no_seed_tells_apart_have_no_spread(fresh: Project) -> None:
+    """Seeds differ, as their first weights do; settings do not: nothing can be chosen, and nothing is confirmed."""
+    layout = with_space(fresh)
+    finish(layout, 8, flat=True)
+    files = append_only_ref.read(layout.root, search_records.ref("search"))[0].files
+    alike = {
+        path: content.replace(b"[0.5,0.5]", b"[0.4,0.6]")
+        for path, content in files.items()
+        if path.startswith("settings/")
+    }
+    append_only_ref.grow(layout.root, search_records.ref("search"), lambda _: alike)
+    found = search(fresh.root, "search", 8, "sobol", SearchBudget(), print)
+    assert found is not None and found.flat and found.confirmed is None
+
+
+def test_the_price_of_a_space_of_few_settings_is_that_of_all_of_them(fresh: Project) -> None:
+    with_space(fresh, "{model.dropout: {choice: [0, 0.2, 0.4]}}")
+    said: list[str] = []
+    search(fresh.root, "search", 64, "sobol", SearchBudget(), said.append, dry_run=True)
+    assert "the space has 3 settings and no more: the search ends with them" in said
+    assert said[-1].startswith("price: 8 trainings of 4 settings, 2 each"), "HEAD's own, outside of it, and all three"
+
+
 def test_what_is_recorded_is_read_and_ranked(fresh: Project) -> None:
     layout = with_space(fresh)
     finish(layout, 16)
@@ -212,9 +270,7 @@ def test_what_is_recorded_is_read_and_ranked(fresh: Project) -> None:
     assert 0.003 < best.setting["lr"] < 0.03 and best.n == 4 and best.shrunk is not None and best.shrunk < best.raw
     done = fresh.assay("search", "--settings", "16", "--sampler", "sobol", "--finalists", "0")
     assert "family: all 16 settings that were tried" in done.stdout and "only confirmed decides" in done.stdout
-    shown = json.loads(
-        fresh.assay("search", "--settings", "16", "--sampler", "sobol", "--finalists", "0", "--json").stdout
-    )
+    shown = search_cli._plain(found)
     assert shown["settings"][0]["values"] == best.setting and len(shown["settings"]) == 16
 
 
@@ -245,13 +301,14 @@ def test_a_space_that_was_edited_halfway_two_at_once_and_a_spent_budget(fresh: P
     finish(layout, 8)
     held = Lock.take(dvc_yaml.store(layout.root).cells / "search-search", wait=False)
     assert held is not None
-    with pytest.raises(UsageError, match="another assay search search is at work"):
+    with pytest.raises(UsageError, match=r"another assay search search is at work.*next: .*assay search search-2"):
         search(fresh.root, "search", 8, "sobol", SearchBudget(), print)
     held.release()
-    with pytest.raises(UsageError, match="the next step takes 16 trainings, and --trainings 5 is spent before it ends"):
+    with pytest.raises(UsageError, match="the next step takes 16 trainings, and --trainings 5 is spent") as spent:
         search(fresh.root, "search", 16, "sobol", SearchBudget(trainings=5), print)
+    assert spent.value.sentence.endswith("allowed: --trainings 16 or more; next: the same command with --trainings 16")
     assert len(search_records.read(layout.root, "search").generations) == 1, "refused before it is asked for"
-    with pytest.raises(UsageError, match="its sampler is not what the search search was begun with"):
+    with pytest.raises(UsageError, match="its sampler is 'tpe', and the search search was begun with 'sobol'"):
         search(fresh.root, "search", 8, "tpe", SearchBudget(), print)
     fresh.edit("src/tasks/digits/learning.py", "from __future__", "# as ever\nfrom __future__")
     fresh.commit("a comment")
@@ -264,7 +321,8 @@ def test_a_space_that_was_edited_halfway_two_at_once_and_a_spent_budget(fresh: P
     fresh.edit("params.yaml", "[1e-4, 1e-1]", "[1e-4, 1e0]")
     with pytest.raises(UsageError) as refused:
         search(fresh.root, "search", 8, "sobol", SearchBudget(), print)
-    assert "search.space is not what the search search was begun with" in refused.value.sentence
+    changed = "search.space has lr in log [0.0001, 1], and the search search was begun with lr in log [0.0001, 0.1]"
+    assert changed in refused.value.sentence
     assert "next: assay search search-2 begins a new one" in refused.value.sentence
 
 

@@ -66,6 +66,15 @@ def test_lists_are_choices_and_fixed_keys_stay() -> None:
         ({"space": {"lr": {"log": [1, 2], "int": [1, 2]}}}, "has log and int"),
         ({"space": {"lr": {"log": [1, 2], "step": 3}}}, "has 'step'"),
         ({"space": {"lr": {"choice": [1, 1]}}}, "names 1 twice"),
+        ({"space": {"decay": {"choice": [0, 0]}}}, "names 0 twice"),
+        ({"space": {"decay": {"choice": [False, 0]}}}, "names 0 twice"),
+        ({"space": {"sizes": {"choice": [[], 1, []]}}}, "names [] twice"),
+        ({"space": {"lr": {"float": [0.1, 0.1]}}}, "next: lr: {fixed: 0.1} keeps it there"),
+        ({"space": {"lr": {"log": [1, 0.1]}}}, "next: lr: {log: [0.1, 1]}"),
+        (
+            {"space": {"b": {"choice": ["x y"]}, "a": {"fixed": 2}}},
+            "next: dvc exp run -S 'b=\"x y\"' -S a=2 measures it",
+        ),
         ({"space": {"lr": {"choice": {"a": 1}}}}, "allowed: a list of values"),
         ({"space": {"lr": {"log": [1, 2], "role": "main"}}}, "allowed: scientific or nuisance"),
         ({"space": {"lr": {"fixed": 1, "role": "nuisance"}, "b": {"int": [1, 2]}}}, "a key that stays has fixed"),
@@ -91,6 +100,7 @@ def test_refusals(section: object, said: str) -> None:
     with pytest.raises(UsageError) as refused:
         search_section.read(section)
     assert said in refused.value.sentence
+    assert "; allowed: " in refused.value.sentence and "; next: " in refused.value.sentence
 
 
 def test_it_belongs_to_no_strategy() -> None:

@@ -35,7 +35,7 @@ def line(layout: ProjectPaths, cells: Sequence[Cell], asked: Params) -> str:
     against = against if baseline.commit else 0
     counts = f"price: {trainings} trainings of {len(missing)} settings"
     counts += f" and {against} of the baseline" if against else ""
-    counts += f" ({at_hand} settings are measured already)" if at_hand else ""
+    counts += f" ({at_hand} measured already)" if at_hand else ""
     if known.seconds is None:
         return f"{counts}; how long one takes is not known yet"
     whole = sum(one.replicates * _longer(one, asked) for one in params if one) + against

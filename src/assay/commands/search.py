@@ -7,6 +7,7 @@ scores (`stages.measure_settings`), finalists (`commands.search_finalists`).
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -84,7 +85,11 @@ def search(
     made = search_setup.setup(layout, name, settings, sampler or _sampler(begun, say))
     held = Lock.take(dvc_yaml.store(layout.root).cells / f"search-{name}", wait=False)
     if held is None:
-        raise UsageError(f"another assay search {name} is at work", hint="wait for it, or give this one another name")
+        raise UsageError(
+            f"another assay search {name} is at work",
+            allowed="one process a search",
+            hint=f"wait for it, or begin another one: assay search {name}-2",
+        )
     try:
         recorded = search_records.read(layout.root, name)
         _check_whole(name, recorded, say)
@@ -175,11 +180,12 @@ def _needs_optuna(made: SearchSetup) -> None:
 def _price(made: SearchSetup, recorded: RecordedSearch, budget: SearchBudget) -> str:
     """Trainings and seconds, before anything trains."""
     r, done = made.plan.replicates, _measured(recorded)
-    left = max(0, made.plan.settings - done)
+    there = min(made.plan.settings, made.plan.space.count + bool(made.outside))  # HEAD's own is measured beside them
+    left = max(0, int(there) - done)
     more = -(-left // generations.SIZE) * selection_estimates.CONTENDERS * r
     line = f"price: {left * r} trainings of {left} settings, {r} each, up to {more} more of contenders"
-    line += f" ({done} settings are measured already)" if done else ""
-    fresh = min(budget.finalists, made.plan.settings) * made.asked.replicates
+    line += f" ({done} measured already)" if done else ""
+    fresh = min(budget.finalists, int(there)) * made.asked.replicates
     line += f"; then {fresh} of up to {budget.finalists} finalists" if fresh else ""
     baseline = accepted_strategy.resolve(dvc_yaml.current(made.layout.root), made.asked.baseline)
     known = measured_before.find(made.layout, [], made.asked, baseline.commit).seconds
@@ -261,10 +267,11 @@ def _beyond(
     if (over or late) and not spent.trainings:
         takes = f"{count} trainings" + (f", about {duration(count * each)}" if each else "")
         given = f"--trainings {budget.trainings}" if over else f"--budget {duration(budget.seconds or 0.0)}"
+        enough = f"--trainings {count}" if over else f"--budget {math.ceil(2 * count * each)}s"
         raise UsageError(
             f"the next step takes {takes}, and {given} is spent before it ends",
-            allowed="a larger budget",
-            hint="the same command with more",
+            allowed=f"{enough} or more",
+            hint=f"the same command with {enough}",
         )
     return over or late
 

@@ -20,6 +20,7 @@ from assay.core.errors import AssayError, Exit, IncomparableError, ProvenanceErr
 from assay.core.search_space import Setting, same, written
 from assay.search.progress import SearchState
 from assay.stats import selection_estimates
+from assay.stats.selection_estimates import Array
 
 Say = Callable[[str], None]
 
@@ -39,7 +40,8 @@ class RankedSetting:
 
 @dataclass(frozen=True)
 class FoundBest:
-    """What a search found. `ended`: why before its last setting; `tried`: size of the family; `flat`: no spread at all.
+    """What a search found. `ended`: why before its last setting; `tried`: size of the family; `flat`: no setting
+    differs from another on any seed.
 
     `confirmed`: the finalists against the baseline, None where there are none.
     """
@@ -106,7 +108,7 @@ def confirm(made: SearchSetup, state: SearchState, found: tuple[str, str], most:
 
 
 def ranking(state: SearchState) -> tuple[list[RankedSetting], bool]:
-    """Settings of the space that finished, best first, and whether the metric has no spread over them."""
+    """Settings of the space that finished, best first, and whether the metric tells none of them apart."""
     table = state.standing()
     k = len(table.numbers)
     if not k:
@@ -121,8 +123,13 @@ def ranking(state: SearchState) -> tuple[list[RankedSetting], bool]:
         estimate = float(shrunk[place])
         shown = estimate if told and math.isfinite(estimate) else None
         found.append(RankedSetting(number, by_number[number].setting, float(raw[place]), n, shown))
-    flat = k > 1 and bool(np.ptp(table.base) == 0)
-    return found, flat
+    return found, k > 1 and not _tells_apart(table.base) and not _tells_apart(table.extra)
+
+
+def _tells_apart(scores: Array) -> bool:
+    """Whether settings (k, r) differ on any seed; seeds differ by their first weights alone. nan: not measured."""
+    there = scores[~np.isnan(scores).any(axis=1)]
+    return len(there) > 1 and bool(np.ptp(there, axis=0).any())
 
 
 def finalists(made: SearchSetup, ranked: list[RankedSetting], most: int) -> list[RankedSetting]:

@@ -30,7 +30,11 @@ def problems(layout: ProjectPaths, content: bytes, plan: SearchPlan) -> Iterator
     """
     asked, raw = params_yaml.resolved(content), params_yaml.read(content)
     known, sound = parameters(asked), list[SearchKey]()
+    held = {key for key, _ in params_yaml.leaves(raw)}
     for one in plan.space.keys:
+        if one.key not in known and one.key in held:
+            yield _shared(one.key, asked.is_script)
+            continue
         found = list(_of_key(layout, one, known, asked, plan)) or list(_of_values(raw, one, plan.space))
         yield from found[:1]
         sound += [] if found else [one]
@@ -58,6 +62,15 @@ def parameters(asked: Params) -> dict[str, Any]:
 
 def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, bool | int | float | str)
+
+
+def _shared(key: str, script: bool) -> UsageError:
+    """A parameter that HEAD has, and that all settings of a search must have in common."""
+    return UsageError(
+        f"search.space.{key}: {key} says how each setting is measured, and is the same for all of them",
+        allowed="the script's own parameters" if script else f"keys under {', '.join(params_yaml.OVERLAID)}",
+        hint=f"leave {key} out of search.space, and set it in params.yaml",
+    )
 
 
 def _of_key(

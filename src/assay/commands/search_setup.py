@@ -14,7 +14,7 @@ from typing import Any
 from assay.changes import strategy_content
 from assay.changes.strategy_content import StrategyContent
 from assay.commands import search_problems
-from assay.core import ast_normal_form, params_yaml, search_section, variation
+from assay.core import ast_normal_form, params_yaml, search_section, search_space, variation
 from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
@@ -69,12 +69,27 @@ class SearchSetup:
             ("strategy", "what HEAD trains beside the space"),
             ("metric", "metric.name"),
         ):
-            if getattr(known, field) != getattr(now, field):
-                raise UsageError(
-                    f"{what} is not what the search {self.name} was begun with",
-                    allowed="one space and one strategy around it for all settings of a search",
-                    hint=f"assay search {self.name}-2 begins a new one; what is the same is not trained again",
-                )
+            before, here = getattr(known, field), getattr(now, field)
+            if before == here:
+                continue
+            told = f"{what} is {here!r}, and the search {self.name} was begun with {before!r}"
+            if field == "space":
+                told = f"{what} has {self._edited(before)}"
+            if field in ("seed", "strategy"):  # numbers that say nothing to a reader
+                told = f"{what} is not what the search {self.name} was begun with"
+            raise UsageError(
+                told,
+                allowed="one space and one strategy around it for all settings of a search",
+                hint=f"assay search {self.name}-2 begins a new one; what is the same is not trained again",
+            )
+
+    def _edited(self, before: str) -> str:
+        """The first key of the space that is another one by now."""
+        then = {one.key: one.text for one in search_space.keys_of(before)}
+        now = {one.key: one.text for one in self.plan.space.keys}
+        changed = next(key for key in {**now, **then} if now.get(key) != then.get(key))
+        was = then.get(changed, f"no {changed}")
+        return f"{now.get(changed, f'no {changed}')}, and the search {self.name} was begun with {was}"
 
 
 def setup(layout: ProjectPaths, name: str, settings: int | None, sampler: str) -> SearchSetup:

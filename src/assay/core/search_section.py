@@ -6,21 +6,31 @@ does (`core.search_space`), whether the keys are parameters of this project (`co
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from assay.core.errors import UsageError
 from assay.core.paths import PARAMS
-from assay.core.search_space import NUISANCE, SCIENTIFIC, Condition, SearchKey, SearchPlan, SearchSpace, text_of
+from assay.core.search_space import (
+    NUISANCE,
+    SCIENTIFIC,
+    Condition,
+    SearchKey,
+    SearchPlan,
+    SearchSpace,
+    text_of,
+    written,
+)
 from assay.core.short_repr import excerpt
 
 #: how a key may be described, and what each takes
 KINDS = {
-    "float": "[LOW, HIGH]",
-    "log": "[LOW, HIGH], LOW > 0",
-    "int": "[LOW, HIGH]",
-    "log_int": "[LOW, HIGH], LOW ≥ 1",
+    "float": "[LOW, HIGH], LOW < HIGH",
+    "log": "[LOW, HIGH], 0 < LOW < HIGH",
+    "int": "[LOW, HIGH], LOW < HIGH, whole numbers",
+    "log_int": "[LOW, HIGH], 1 ≤ LOW < HIGH, whole numbers",
     "choice": "[A, B, …]",
     "fixed": "VALUE",
 }
@@ -28,6 +38,8 @@ KINDS = {
 LIMITS = {"settings": (2, 10_000), "replicates": (2, 100), "seed": (0, 2**53 - 1)}
 #: what other tools call what decides: here it is the task's metric
 OBJECTIVES = ("objective", "objectives", "metric", "metrics", "direction", "directions")
+#: the next step where no single edit is the right one
+CHECK = "correct it in params.yaml; assay check says all that is wrong with search:"
 #: searched keys at most: what a Sobol sequence of a few hundred points still spreads over
 MOST_KEYS = 32
 
@@ -66,14 +78,14 @@ def _unknown(key: str, where: str) -> UsageError:
             allowed="one metric, metric.name, in the direction that the task gives it",
             hint=f"remove search.{key}; combine several objectives in one metric of the task",
         )
-    return UsageError(f"{where}: unknown key search.{key}", allowed=", ".join(("space", *LIMITS)))
+    return UsageError(f"{where}: unknown key search.{key}", allowed=", ".join(("space", *LIMITS)), hint=CHECK)
 
 
 def _limited(section: Mapping[str, Any], name: str, where: str) -> int | UsageError:
     (low, high), value = LIMITS[name], section[name]
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         allowed = f"a whole number from {low} to {high}"
-        return UsageError(f"{where}: search.{name} is {excerpt(value)}", allowed=allowed)
+        return UsageError(f"{where}: search.{name} is {excerpt(value)}", allowed=allowed, hint=CHECK)
     return value
 
 
@@ -114,7 +126,7 @@ def _whole(space: SearchSpace, where: str) -> SearchSpace:
         raise UsageError(
             f"{where}: search.space has one point alone",
             allowed="a key with at least two values",
-            hint="widen a range, or measure it: dvc exp run -S",
+            hint=f"{_measuring(space)} measures it",
         )
     if len(space.searched) > MOST_KEYS:
         raise UsageError(
@@ -123,6 +135,12 @@ def _whole(space: SearchSpace, where: str) -> SearchSpace:
             hint="assay sensitivity says which of them matter",
         )
     return space
+
+
+def _measuring(space: SearchSpace) -> str:
+    """The command that measures the one point of a space."""
+    settings = written(space.setting([0.0] * len(space.searched)))
+    return " ".join(["dvc exp run", *(f"-S {shlex.quote(one)}" for one in settings)])
 
 
 def _key(key: str, described: Any, where: str) -> SearchKey:
@@ -136,11 +154,13 @@ def _key(key: str, described: Any, where: str) -> SearchKey:
     unknown = [str(one) for one in described if one not in (*KINDS, "role", "when")]
     if unknown or len(kinds) != 1:
         what = f"has {excerpt(unknown[0])}" if unknown else f"has {' and '.join(kinds) or 'no values'}"
-        raise UsageError(f"{name} {what}", allowed=f"one of {forms}; beside it role: and when:")
+        raise UsageError(f"{name} {what}", allowed=f"one of {forms}; beside it role: and when:", hint=CHECK)
     role = described.get("role", NUISANCE)
     if role not in (SCIENTIFIC, NUISANCE) or (kinds[0] == "fixed" and "role" in described):
         raise UsageError(
-            f"{name}.role is {excerpt(role)}", allowed=f"{SCIENTIFIC} or {NUISANCE}; a key that stays has fixed: VALUE"
+            f"{name}.role is {excerpt(role)}",
+            allowed=f"{SCIENTIFIC} or {NUISANCE}; a key that stays has fixed: VALUE",
+            hint=CHECK,
         )
     when = described.get("when")
     condition = None if when is None else _condition(when, name)
@@ -154,9 +174,10 @@ def _key(key: str, described: Any, where: str) -> SearchKey:
 
 def _choices(given: Any, name: str) -> tuple[Any, ...]:
     if not isinstance(given, list) or not given or any(isinstance(one, Mapping) for one in given):
-        raise UsageError(f"{name}.choice is {excerpt(given)}", allowed="a list of values: numbers, words, lists")
-    if twice := next((one for place, one in enumerate(given) if one in given[:place]), None):
-        raise UsageError(f"{name}.choice names {excerpt(twice)} twice", allowed="each value once")
+        allowed = "a list of values: numbers, words, lists"
+        raise UsageError(f"{name}.choice is {excerpt(given)}", allowed=allowed, hint=CHECK)
+    for twice in (one for place, one in enumerate(given) if one in given[:place]):
+        raise UsageError(f"{name}.choice names {excerpt(twice)} twice", allowed="each value once", hint=CHECK)
     return tuple(given)
 
 
@@ -166,7 +187,8 @@ def _ends(kind: str, given: Any, name: str) -> tuple[float, float]:
     )
     whole = not kind.endswith("int") or (numbers and all(int(one) == one for one in given))
     if not numbers or len(given) != 2 or not whole or not given[0] < given[1]:
-        raise UsageError(f"{name}.{kind} is {excerpt(given)}", allowed=f"{kind}: {KINDS[kind]}")
+        mended = _mended(kind, given if numbers and whole else [], name)
+        raise UsageError(f"{name}.{kind} is {excerpt(given)}", allowed=f"{kind}: {KINDS[kind]}", hint=mended)
     low, high = given
     if kind.startswith("log") and low <= 0:
         raise UsageError(
@@ -177,11 +199,22 @@ def _ends(kind: str, given: Any, name: str) -> tuple[float, float]:
     return low, high
 
 
+def _mended(kind: str, pair: list[float], name: str) -> str:
+    """What to write where two numbers are no range."""
+    if len(pair) != 2:
+        return CHECK
+    key = name.partition(" search.space.")[2]
+    if pair[0] == pair[1]:
+        return f"{key}: {{fixed: {pair[0]:g}}} keeps it there"
+    return f"{key}: {{{kind}: [{pair[1]:g}, {pair[0]:g}]}}"
+
+
 def _condition(given: Any, name: str) -> Condition:
     key, equals, values = str(given).partition("=")
     listed = tuple(one.strip() for one in values.split(","))
     if not isinstance(given, str) or not equals or not key.strip() or not all(listed):
-        raise UsageError(f"{name}.when is {excerpt(given)}", allowed="KEY=VALUE or KEY=VALUE,VALUE: optimizer=sgd")
+        allowed = "KEY=VALUE or KEY=VALUE,VALUE: optimizer=sgd"
+        raise UsageError(f"{name}.when is {excerpt(given)}", allowed=allowed, hint=CHECK)
     return Condition(key.strip(), listed)
 
 
@@ -193,13 +226,15 @@ def _conditional(one: SearchKey, keys: Mapping[str, SearchKey], where: str) -> S
     named = [key for key in keys if key == one.when.key or key.endswith(f".{one.when.key}")]
     if len(named) != 1 or named[0] == one.key:
         others = ", ".join(key for key in keys if key != one.key) or "another key"
-        raise UsageError(f"{name} names {one.when.key}, no other key of the space", allowed=others)
+        raise UsageError(f"{name} names {one.when.key}, no other key of the space", allowed=others, hint=CHECK)
     other = keys[named[0]]
     known = {text_of(value): value for value in (other.choices if other.kind == "choice" else (other.value,))}
     strange = [text for text in one.when.values if text not in known]
     if other.kind not in ("choice", "fixed") or strange:
         what = f"{other.key} never is {strange[0]}" if strange else f"{other.key} is no choice"
-        raise UsageError(f"{name} is {one.when}, and {what}: {one.key} would never be used", allowed=", ".join(known))
+        raise UsageError(
+            f"{name} is {one.when}, and {what}: {one.key} would never be used", allowed=", ".join(known), hint=CHECK
+        )
     when = Condition(other.key, tuple(known[text] for text in one.when.values))
     return replace(one, when=when)
 
@@ -214,6 +249,7 @@ def _ordered(keys: Mapping[str, SearchKey], where: str) -> list[SearchKey]:
             raise UsageError(
                 f"{where}: {' and '.join(one.key for one in left)} each wait for the other (when:)",
                 allowed="conditions without a circle",
+                hint=CHECK,
             )
         found += ready
         left = [one for one in left if one not in ready]

@@ -137,6 +137,14 @@ class SearchSpace:
         return msgspec.json.encode(plain, order="deterministic").decode()
 
 
+def keys_of(canonical: str) -> list[SearchKey]:
+    """The keys of a space that was written as `SearchSpace.canonical`; [] where another version wrote it."""
+    try:
+        return msgspec.json.decode(canonical, type=list[SearchKey])
+    except msgspec.DecodeError:
+        return []
+
+
 @dataclass(frozen=True)
 class SearchPlan:
     """The section as a whole. `replicates`: search seeds of each setting; contenders get as many more."""

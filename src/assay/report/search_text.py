@@ -132,7 +132,7 @@ def _row(one: SearchLine, digits: int) -> tuple[str, ...]:
 def _meaning(lines: Sequence[SearchLine], flat: bool) -> list[str]:
     if flat:
         return [
-            "the metric has one value for every setting and seed: it has no spread, and nothing can be chosen by it"
+            "on each seed the metric has one value for every setting: it has no spread, and nothing can be chosen by it"
         ]
     if lines and lines[0].shrunk is None:
         return [f"{CONFIRM}: of fewer than 10 settings nobody can say what picking the best adds; fresh seeds tell"]
