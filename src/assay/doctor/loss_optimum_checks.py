@@ -48,12 +48,14 @@ def one_answer(subject: Subject) -> list[Problem]:
     subject.model.train()
     with torch.no_grad():
         start = float(subject.value(subject.batch))
+    if not _satisfied(subject, subject.batch, start):
+        return []
     found = _reach(subject, subject.batch, start)
     way = start - found.free
     if not all(map(math.isfinite, (start, found.constant, found.free))) or way <= LEFT * max(abs(start), 1e-3):
         raise NotApplicableError("free outputs reach no lower loss than the model's own")
-    if found.free < -LEFT * abs(start) or found.free > SEARCH * abs(start):
-        raise NotApplicableError("free outputs do not bring the loss to 0, its least")
+    if found.free < -LEFT * abs(start):
+        raise NotApplicableError("the least of the loss is not 0")
     if found.constant - found.free > LEFT * way or _costs_wrong(subject, size, start):
         return []
     return [
@@ -81,14 +83,17 @@ def _reach(subject: Subject, batch: Any, start: float) -> OutputLosses:
     return OutputLosses(constant, min(free, constant))
 
 
+def _satisfied(subject: Subject, batch: Any, start: float) -> bool:
+    """Whether one answer brings the loss of a batch down to next to 0."""
+    loss, made = rehearsal.loss_of_outputs(subject, batch)
+    one = [each.mean(subject.batch_dim, keepdim=True) for each in made]
+    return rehearsal.least(loss, one, made, from_first=True) <= SEARCH * abs(start)
+
+
 def _costs_wrong(subject: Subject, size: int, start: float) -> bool:
-    """Whether in a second batch, of other targets, one answer leaves a way to go: the first may have been a chance."""
+    """Whether one answer does not satisfy a second batch, of other targets: the first may have been a chance."""
     others = [one for one in subject.train.batches[1:] if tensor_tree.rows(one, subject.batch_dim) == size]
-    for batch in others[:1]:
-        found = _reach(subject, batch, start)
-        if found.constant - found.free > LEFT * max(abs(found.constant), 1e-3):
-            return True
-    return False
+    return any(not _satisfied(subject, batch, start) for batch in others[:1])
 
 
 @dataclass(frozen=True)
