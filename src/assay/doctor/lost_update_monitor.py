@@ -35,6 +35,8 @@ class PassageMonitor(LoopMonitor):
         self.pending = self.used = self.dropped = 0
         self.dropped_at, self.closure = "", False
         self.pending_of: list[str] = []
+        self.weights: list[Tensor] = []
+        self.changed = 0
         self.used_of: Counter[str] = Counter()
         self.dropped_of: Counter[str] = Counter()
         self.rates: dict[int, tuple[float, int | None, str]] = {}
@@ -77,6 +79,12 @@ class PassageMonitor(LoopMonitor):
         self.pending += 1
         if self.loop.close(self.loop.steps):  # else the line is that of an earlier pass
             self.pending_of.append(self.loop.backward_line)
+            self.weights = self._weights()
+
+    def _weights(self) -> list[Tensor]:
+        """What tells of a change of the weights: the smallest parameter of each optimizer."""
+        held = [one.parameters for one in self.loop.all_watched() if one.parameters]
+        return [min(each, key=Tensor.numel).detach().clone() for each in held]
 
     def _count(self, into: Counter[str]) -> None:
         """Count pending backward passes by their lines."""
@@ -84,6 +92,8 @@ class PassageMonitor(LoopMonitor):
         self.pending_of.clear()
 
     def event(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
+        if self.pending_of and not tensor_tree.same(self._weights(), self.weights):
+            self.pending_of.clear()  # used by hand, as where weights are moved up the gradient first
         self._count(self.dropped_of)
         if self.pending and self.loop.full:
             self.dropped += self.pending
@@ -93,6 +103,7 @@ class PassageMonitor(LoopMonitor):
     def step_begins(self, held: WatchedOptimizer) -> None:
         self.used += self.pending
         self._count(self.used_of)
+        self.changed += held.scaled_by not in (None, 1.0)
         self.pending, self.closure = 0, self.closure or held.closure
         optimizer = held.reference() if held.reference is not None else None
         if optimizer is not None:
@@ -184,6 +195,8 @@ class PassageMonitor(LoopMonitor):
         lost = [line for line, count in self.dropped_of.items() if count >= ENOUGH and not self.used_of[line]]
         if not lost or max(self.used_of.values(), default=0) < ENOUGH:
             return []
+        if self.changed >= ENOUGH:
+            raise NotApplicableError("gradients are changed before the step: others may have been added by hand")
         return [
             Problem(
                 places=[lost[0], self.dropped_at],
