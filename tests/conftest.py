@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,21 @@ from filelock import FileLock
 sys.path.insert(0, str(Path(__file__).parent))
 
 from support.project import Project, accepted, create, nest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--part", metavar="K/N", help="run part K (0 to N - 1) of N, drawn by the names of the functions")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A part of the tests where one is asked for: all cases of a function stay in one part, in every run alike."""
+    if asked := config.getoption("--part"):
+        number, parts = (int(one) for one in asked.split("/"))
+        kept: dict[bool, list[pytest.Item]] = {True: [], False: []}
+        for one in items:
+            kept[zlib.crc32(one.nodeid.partition("[")[0].encode()) % parts == number].append(one)
+        config.hook.pytest_deselected(items=kept[False])
+        items[:] = kept[True]
 
 
 @pytest.fixture(scope="session")

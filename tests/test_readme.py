@@ -44,7 +44,7 @@ def test_ci_walks_the_day_before_it() -> None:
 
 def test_ci_runs_the_extra_tests_before_it() -> None:
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").strip().splitlines()
-    assert lines[-2].endswith("python -m pytest -n 2 -m extra")
+    assert lines[-2].endswith('python -m pytest -n 2 -m extra --part "$part/3"')
 
 
 def words() -> list[str]:

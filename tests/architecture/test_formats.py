@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 import yaml
 
 import assay
@@ -63,6 +64,7 @@ def test_paths_are_those_that_stages_write() -> None:
     assert len(promised) >= 14 and promised <= written
 
 
+@pytest.mark.extra
 def test_keys_and_columns_of_a_run(tried: Project) -> None:
     assert PROMISED["metrics"] <= set(tried.metrics) & named(section("results/metrics.json"))
     columns = set(tried.replicates("candidate")[0])

@@ -14,6 +14,7 @@ from support.project import Project
 CHANGES = ("-S", "lr=0.02", "-S", "model.hidden=96")
 
 
+@pytest.mark.extra
 def test_cells_share_seeds_are_kept_and_are_not_run_twice(ready: Project) -> None:
     """The work tree has edits of its own, a branch is one of the changes, and one cell is lost in between."""
     ready.git("stash", "--quiet")

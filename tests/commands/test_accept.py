@@ -281,6 +281,7 @@ def test_what_came_since_is_merged_and_the_merge_is_what_is_confirmed(ready: Pro
     assert ready.dvc("status", "--json", "train", ok=False).stdout.strip() == "{}"
 
 
+@pytest.mark.extra
 def test_a_failed_attempt_is_recorded_and_the_next_is_judged_harder(
     ready: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,7 @@ def ref(project: Project, name: str) -> str:
     return next(line for line in listed if line.endswith(f"/{name}"))
 
 
+@pytest.mark.extra
 def test_edited_numbers_do_not_reach_the_selection(ready: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     true, seen = forged(ready), list[RecordedComparison]()
     for name, value in environment(ready.home).items():

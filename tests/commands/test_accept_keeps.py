@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 
+import pytest
+
 from assay.core.errors import Exit
 from support.project import Project
 
@@ -46,6 +48,7 @@ def branch_with_other_data(project: Project) -> None:
     project.git("add", "raw.dvc")
 
 
+@pytest.mark.extra
 def test_what_it_has_not_written_is_as_it_was(ready: Project) -> None:
     """Lost before: data that were not yet `dvc add`ed, and edits of files that Git was told not to look at. Refused
     only after all training: a hook's no, and what stood in the way of a file that it brings."""

@@ -117,6 +117,7 @@ def check_the_seal(folder: Path) -> None:
     assert Predictor(folder).classes == info["classes"]
 
 
+@pytest.mark.extra
 def test_loading_by_name_and_the_ensemble(done: Project, tmp_path: Path) -> None:
     measured, inputs = stored(done), done.root / "data/split/validation/inputs.npy"
     for _ in range(2):  # the second time from our cache
@@ -205,6 +206,7 @@ def test_outputs_of_a_project_that_is_one_folder_of_many(fresh: Project, tmp_pat
     assert (tmp_path / "fetched/context/environment.json").read_text() == inner.read("context/environment.json")
 
 
+@pytest.mark.extra
 def test_refusals(done: Project) -> None:
     def refused(said: str, *arguments: str, code: int = 2) -> None:
         found = done.assay("export", *arguments, "--to", "model", ok=False)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from assay.history.experiments import read
 from assay.history.strategy_status import fold
 from support.project import Project
 
 
+@pytest.mark.extra
 def test_a_new_baseline_is_a_new_draw_for_candidates(done: Project) -> None:
     before = {row["seed"] for row in done.replicates("candidate")}
     done.dvc("exp", "run", "--quiet", "-S", "lr=0.021")

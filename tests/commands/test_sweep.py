@@ -16,6 +16,7 @@ from assay.stats.multiple_comparisons import holm
 from support.project import Project
 
 
+@pytest.mark.extra
 def test_values_are_judged_as_a_family_and_trained_together(ready: Project) -> None:
     ready.git("stash", "--quiet")
     before = ready.git("status", "--porcelain")

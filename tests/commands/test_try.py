@@ -25,6 +25,7 @@ from assay.stats.arm_comparison import compare
 from support.project import Project, environment
 
 
+@pytest.mark.extra
 def test_an_idea_ends_when_it_is_decided_and_costs_nothing_again(project: Project) -> None:
     """One experiment with the message, the declared plan in its record and in the ledger; the work tree stays."""
     (project.root / "notes.txt").write_text("mine\n")

@@ -126,6 +126,7 @@ def test_edited_numbers_open_no_gate(tried: Project) -> None:
     assert f"the verdict of {tried.git('rev-parse', 'forged')[:12]} is {honest}" in refused.stderr
 
 
+@pytest.mark.extra
 def test_scores_computed_again_are_the_recorded_ones(tried: Project) -> None:
     """Against the measured baseline, another record and the floors: byte for byte the same report."""
     for sides in (["tried"], ["strategy/first"], ["main", "tried", "--test", "paired"]):

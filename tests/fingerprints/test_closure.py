@@ -222,6 +222,7 @@ print(closure.code_hash(tree, files), len(closure.import_closure(tree, files)))
 """
 
 
+@pytest.mark.extra
 @pytest.mark.parametrize("series", SERIES)
 def test_every_supported_python_reads_and_hashes_this_project_alike(series: str) -> None:
     files = [path.relative_to(LIBRARY_TREE.root) for path in LIBRARY_TREE.root.rglob("*.py")]

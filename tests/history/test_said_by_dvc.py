@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from gitproject import Project
 
 from assay.scratch.scratch_repo import failed
@@ -40,6 +41,7 @@ def dvc(project: Project, *arguments: str, ok: bool = True) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.extra
 def test_a_full_disk_is_no_missing_data_and_an_advertisement_no_reason(project: Project, tmp_path: Path) -> None:
     """Whoever is told `dvc pull` where the disk is full fills it once more."""
     dvc(project, "init", "--quiet")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
 from support.project import Project
 
@@ -16,6 +17,7 @@ def repeat(project: Project, arm: str, rows: list[int]) -> None:
     np.save(path, found[rows])
 
 
+@pytest.mark.extra
 def test_what_ignores_its_seed_counts_once(tried: Project) -> None:
     repeat(tried, "candidate", [0, 0, 2])
     said = tried.judged()

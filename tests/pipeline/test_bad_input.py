@@ -155,6 +155,7 @@ TASKS: list[tuple[str, str, str, str, str]] = [
 ]
 
 
+@pytest.mark.extra
 def test_tasks(project: Project) -> None:
     before = digests(project, "results", "predictions")
     for file, old, new, stage, said in TASKS:
@@ -186,6 +187,7 @@ DATA = [
 ]
 
 
+@pytest.mark.extra
 def test_data(project: Project) -> None:
     before = {path: path.read_bytes() for path in (project.root / "data/prepared").iterdir()}
     good = project.read("src/tasks/digits/data.py")
@@ -244,6 +246,7 @@ DAMAGE: list[tuple[str, Callable[[Path], object], str, str]] = [
 ]
 
 
+@pytest.mark.extra
 def test_damaged_files(project: Project) -> None:
     results = project.read("results/metrics.json")
     for name, damage, stage, said in DAMAGE:

@@ -59,6 +59,7 @@ def test_its_stage_finds_what_it_would_have_trained(project: Project) -> None:
     assert project.read("results/replicates.csv") == found
 
 
+@pytest.mark.extra
 @pytest.mark.skipif(not AFFINITY, reason="needs processors that can be chosen")
 def test_on_one_processor_each_stage_trains_its_own(project: Project) -> None:
     project.run(sys.executable, "-c", ON, "1", *NEW)

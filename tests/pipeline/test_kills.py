@@ -38,6 +38,7 @@ def test_five_ends_in_a_row(project: Project, tmp_path: Path) -> None:
     assert disturbed.git("rev-parse", "main") == head, "no branch moves"
 
 
+@pytest.mark.extra
 @pytest.mark.kill
 def test_a_stage_does_not_outlive_dvc(project: Project) -> None:
     """Nor does the accepted strategy's own process: a training of minutes is gone within seconds."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from assay.history import look_ledger
 from assay.history.look_ledger import Ledger
 from support.project import Project
@@ -20,6 +22,7 @@ def evaluated(project: Project, **env: str) -> float:
     return level
 
 
+@pytest.mark.extra
 def test_a_redraw_costs_and_nothing_that_is_deleted_is_forgotten(tried: Project) -> None:
     assert tried.metrics["level"] == 0.04
     first = known(tried)

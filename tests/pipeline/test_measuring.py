@@ -75,6 +75,7 @@ def test_against_the_floor_any_test_will_do(project: Project) -> None:
         (project.root / "params.yaml").write_text(text, encoding="utf-8")
 
 
+@pytest.mark.extra
 def test_diverged_replicates_are_results(project: Project) -> None:
     """About half of the seeds start from weights that overflow."""
     project.edit(

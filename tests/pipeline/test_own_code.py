@@ -71,6 +71,7 @@ def test_queue(project: Project) -> None:
     check_arms(project, seed=2)
 
 
+@pytest.mark.extra
 def test_workspace_and_temp(project: Project) -> None:
     change_code(project)
     project.dvc("exp", "run", "-S", "seed=3")

@@ -6,7 +6,6 @@ sentence. Not covered: regenerating (`scratch.scratch_repo`).
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,15 +47,10 @@ def _merged(root: Path, head: str, commit: str, base: str) -> str:
         scratch.read(commit)
         scratch.copy(head, [prefix + path for path in REGENERATED])
         theirs = git_plumbing.commit(root, scratch.write(), [base], "theirs")
-    command = ["git", "-C", str(root), "merge-tree", "--write-tree", "--name-only", "--no-messages", head, theirs]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="surrogateescape")
-    lines = done.stdout.removesuffix("\n").split("\n")
-    if done.returncode == 0:
-        return lines[0]
-    if done.returncode == 1:
+    tree, conflicts = git_plumbing.merge_tree(root, head, theirs)
+    if conflicts:
         raise UsageError(
-            f"{commit[:12]} conflicts with HEAD in {', '.join(sorted(set(lines[1:])))}",
+            f"{commit[:12]} conflicts with HEAD in {', '.join(conflicts)}",
             hint="git rebase the branch, or run the experiment again on HEAD with `dvc exp run`",
         )
-    said = (done.stderr.strip() or "no message").split("\n")[0]
-    raise UsageError(f"git merge-tree failed: {said}", hint="install Git 2.38 or newer")
+    return tree

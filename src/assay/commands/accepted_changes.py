@@ -7,7 +7,6 @@ Not covered: running them, and what they say (`commands.ablate_accepted`).
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -137,12 +136,7 @@ def _tree(layout: ProjectPaths, now: str, after: str, before: str) -> str:
     base = git_plumbing.commit(root, trees[1], (), "with the change")
     ours = git_plumbing.commit(root, git.run(root, "rev-parse", f"{now}^{{tree}}"), (base,), "the baseline")
     theirs = git_plumbing.commit(root, trees[0], (base,), "without the change")
-    command = ["git", "-C", str(root), "merge-tree", "--write-tree", "--name-only", "--no-messages", ours, theirs]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="surrogateescape")
-    lines = done.stdout.removesuffix("\n").split("\n")
-    if done.returncode == 0:
-        return lines[0]
-    if done.returncode == 1:
-        raise UsageError(f"later changes build on it in {', '.join(sorted(set(lines[1:])))}")
-    said = (done.stderr.strip() or "no message").split("\n")[0]
-    raise UsageError(f"git merge-tree failed: {said}", hint="install Git 2.38 or newer")
+    tree, conflicts = git_plumbing.merge_tree(root, ours, theirs)
+    if conflicts:
+        raise UsageError(f"later changes build on it in {', '.join(conflicts)}")
+    return tree

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET
 
 from assay.core import schemas, variation
+from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
 from assay.core.schemas import Draw, Environment, MeasureRequest, SplitDraw
 from assay.runtime import dvc_yaml, files, shared_files, task_code, training_reads
@@ -59,6 +60,28 @@ def request(ctx: StageContext, arm: str, draw: Draw, train: Path, code: str) -> 
         logs=logs(layout, arm),
         shared=str(shared_files.configured(ctx.run.home) or ""),
         draws=draws(ctx) if variation.SPLIT in asked.vary else UNSET,
+    )
+
+
+def of_one_replicate(place: Path, params: Params, purpose: str, execution: str) -> MeasureRequest:
+    """One replicate of `params` on the parts in the folder `place`, where all that comes of it is left; no cache."""
+    return MeasureRequest(
+        profile=params.profile,
+        purpose=purpose,
+        seed=params.seed,
+        replicates=[0],
+        device=params.machine.device,
+        environment="",
+        code="",
+        execution=execution,
+        train=str(place / "train"),
+        evaluate=str(place / "validation"),
+        cache="",
+        models=str(place / "models"),
+        predictions=str(place / "predictions"),
+        curves=str(place / "curves.csv"),
+        log=str(place / "log.txt"),
+        answer=str(place / "answer.json"),
     )
 
 

@@ -127,6 +127,22 @@ def tag_object(root: Path, name: str, target: str, message: str) -> str:
     return call(root, "mktag", stdin=(header + message).encode("utf-8", "surrogateescape"))
 
 
+def merge_tree(root: Path, ours: str, theirs: str) -> tuple[str, list[str]]:
+    """The tree of the merge of two commits, and the files that conflict: without any the tree holds both.
+
+    Raises UsageError where Git is too old for it.
+    """
+    command = ["git", "-C", str(root), "merge-tree", "--write-tree", "--name-only", "--no-messages", ours, theirs]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="surrogateescape")
+    tree, *conflicts = done.stdout.removesuffix("\n").split("\n")
+    if done.returncode == 0:
+        return tree, []
+    if done.returncode == 1:
+        return tree, sorted(set(conflicts)) or ["files that Git does not name"]
+    said = (done.stderr.strip() or "no message").split("\n")[0]
+    raise UsageError(f"git merge-tree failed: {said}", hint="install Git 2.38 or newer")
+
+
 def move(root: Path, reason: str, moves: Sequence[tuple[str, str, str]], end: str = "commit") -> None:
     """Move refs together: (ref, new, old) each, old "" for a ref that must not exist. All or none.
 

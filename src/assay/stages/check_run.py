@@ -30,6 +30,7 @@ from assay.data.storage import Examples
 from assay.data.validate_examples import canonical
 from assay.metrics import evaluation_setup, task_metrics
 from assay.metrics.scored_arm import Ruler
+from assay.replicates import measure_request
 from assay.replicates.train_and_eval_examples import sample, without
 from assay.runtime import dvc_yaml, npy_files, progress_line, task_source, tracked_code_check
 from assay.runtime.stage_setup import StageContext
@@ -112,25 +113,7 @@ class CheckRun:
 
     def request(self) -> MeasureRequest:
         """What `fit` asks for: one replicate of the few examples, everything into the temporary place."""
-        place = self.scratch
-        return MeasureRequest(
-            profile=self.params.profile,
-            purpose="check",
-            seed=self.params.seed,
-            replicates=[0],
-            device=self.params.machine.device,
-            environment="",
-            code="",
-            execution=FOREGROUND,
-            train=str(place / "train"),
-            evaluate=str(place / "validation"),
-            cache="",
-            models=str(place / "models"),
-            predictions=str(place / "predictions"),
-            curves=str(place / "curves.csv"),
-            log=str(place / "log.txt"),
-            answer=str(place / "answer.json"),
-        )
+        return measure_request.of_one_replicate(self.scratch, self.params, "check", FOREGROUND)
 
     def evaluate(self) -> str:
         """Every metric of the task, on the replicate's predictions, or a floor's where it gave none."""

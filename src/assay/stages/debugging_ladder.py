@@ -26,13 +26,13 @@ from assay.core import params_problems, params_yaml
 from assay.core.errors import AssayError, UsageError
 from assay.core.params_yaml import Params
 from assay.core.paths import ProjectPaths
-from assay.core.schemas import MeasureRequest
 from assay.data import storage
 from assay.data.storage import Examples
 from assay.doctor import rehearsal
 from assay.metrics import evaluation_setup, task_metrics
 from assay.metrics.below_floor import below
 from assay.metrics.scored_arm import Ruler
+from assay.replicates import measure_request
 from assay.replicates.train_and_eval_examples import NEEDED, sample, without
 from assay.runtime import dvc_yaml, files, npy_files, task_source
 from assay.stages import task_parts
@@ -168,30 +168,10 @@ class Ladder:
 
     def _score(self, ruler: Ruler, changes: dict[str, Any]) -> float:
         params = params_yaml.changed(dvc_yaml.parameters(self.root), {**changes, "replicates": 1, "train.sample": 1.0})
-        train_and_predict.measure(self._request(), self.root, params=params)
+        request = measure_request.of_one_replicate(self.scratch, self.params, "ladder", "sequential")
+        train_and_predict.measure(request, self.root, params=params)
         predictions = npy_files.read(self.scratch / "predictions" / "predictions.npy")[0]
         return float(task_metrics.score(ruler.metric, ruler.options, ruler.targets, predictions, "the sample"))
-
-    def _request(self) -> MeasureRequest:
-        place = self.scratch
-        return MeasureRequest(
-            profile=self.params.profile,
-            purpose="ladder",
-            seed=self.params.seed,
-            replicates=[0],
-            device=self.params.machine.device,
-            environment="",
-            code="",
-            execution="sequential",
-            evaluate=str(place / "validation"),
-            cache="",
-            curves=str(place / "curves.csv"),
-            log=str(place / "log.txt"),
-            answer=str(place / "answer.json"),
-            train=str(place / "train"),
-            models=str(place / "models"),
-            predictions=str(place / "predictions"),
-        )
 
     def _strategy(self) -> dict[str, Any]:
         found: dict[str, Any] = msgspec.to_builtins(self.params)

@@ -14,7 +14,6 @@ from assay.core.schemas import MeasureRequest
 from assay.replicates import assemble_measurement
 from assay.replicates.assemble_measurement import Cost, Watch
 from assay.replicates.train_and_eval_examples import ExampleSubset
-from assay.training import device
 from assay.training.training_setup import prepare
 
 
@@ -34,14 +33,7 @@ def train(
     watch.ready()
     progress = assemble_measurement.watched(request, params)
     try:
-        with (
-            device.products(params.train.precision),
-            device.determinism(params.train.deterministic) as nondeterministic,
-            device.metered() as readings,
-        ):
-            group = ready.group(request, params, progress, nondeterministic)
-            group.before, group.loop_watch, group.loop_seen = watch.before, watch.loop_watch, watch.loop_seen
-            group.recorder = watch.recorder
+        with ready.watched(request, params, progress, watch) as (group, readings):
             begin()
             outcomes = group.outcomes()
             watch.done(group.store)

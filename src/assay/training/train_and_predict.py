@@ -51,14 +51,7 @@ def trained(
     progress = assemble_measurement.watched(request, params, report)
     reading = timing.mark("data")
     try:
-        with (
-            device.products(params.train.precision),
-            device.determinism(params.train.deterministic) as nondeterministic,
-            device.metered() as readings,
-        ):
-            group = ready.group(request, params, progress, nondeterministic)
-            group.before, group.loop_watch, group.loop_seen = watch.before, watch.loop_watch, watch.loop_seen
-            group.recorder = watch.recorder
+        with ready.watched(request, params, progress, watch) as (group, readings):
             outcomes = group.outcomes()
             watch.done(group.store)
         training = timing.mark("training")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from assay.core.errors import UsageError
 from assay.core.params_yaml import Params
 from assay.core.schemas import MeasureRequest
 from assay.replicates import replicate_cache
+from assay.replicates.assemble_measurement import Watch
 from assay.replicates.train_and_eval_examples import ExampleSubset
 from assay.replicates.training_progress import Progress
 from assay.runtime import fork_safety, task_source
@@ -35,6 +37,22 @@ class Prepared:
         """The replicates of `request` under `params`, which may be others of the same task and sample."""
         store = replicate_cache.store(request, params, self.sample, nondeterministic)
         return RequestRun(request, params, self.task, self.device, self.sample, store, progress)
+
+    @contextmanager
+    def watched(
+        self, request: MeasureRequest, params: Params, progress: Progress, watch: Watch
+    ) -> Iterator[tuple[RequestRun, list[int]]]:
+        """The same, with what looks on while it trains, under the settings of the device; and how busy that is, in
+        percent, read now and then until the end."""
+        with (
+            device.products(params.train.precision),
+            device.determinism(params.train.deterministic) as nondeterministic,
+            device.metered() as readings,
+        ):
+            group = self.group(request, params, progress, nondeterministic)
+            group.before, group.loop_watch, group.loop_seen = watch.before, watch.loop_watch, watch.loop_seen
+            group.recorder = watch.recorder
+            yield group, readings
 
 
 def _has_fit(root: Path, params: Params) -> bool:
