@@ -80,7 +80,7 @@ def trained(epochs: int, each: Any) -> None:
 
 def step(model: Any, optimizer: Any, inputs: Any, labels: Any) -> None:
     optimizer.zero_grad()
-    F.cross_entropy(model(inputs), labels).backward()
+    F.cross_entropy(model(inputs), labels).backward()  # type: ignore[no-untyped-call]
     optimizer.step()
 
 
@@ -101,16 +101,16 @@ def test_iterators_left_after_two_batches() -> None:
     assert "iterator-left" not in said(lambda: trained(7, lambda _number, *rest: step(*rest)))
 
 
-def two_losses(model: Any, optimizer: Any, inputs: Any, labels: Any, cleared: int, climbs: int) -> None:
+def two_losses(model: Any, optimizer: Any, inputs: Any, labels: Any, *, cleared: int, climbs: int) -> None:
     optimizer.zero_grad()
-    F.cross_entropy(model(inputs), labels).backward()
+    F.cross_entropy(model(inputs), labels).backward()  # type: ignore[no-untyped-call]
     if climbs:
         with torch.no_grad():
             model[0].bias.add_(0.01 * torch.randn(8))
             model[3].bias.add_(0.01 * torch.randn(2))
     if cleared:
         optimizer.zero_grad()
-    F.mse_loss(model(inputs)[:, 0], inputs[:, 1]).backward()
+    F.mse_loss(model(inputs)[:, 0], inputs[:, 1]).backward()  # type: ignore[no-untyped-call]
     optimizer.step()
 
 
@@ -118,7 +118,7 @@ def two_losses(model: Any, optimizer: Any, inputs: Any, labels: Any, cleared: in
     ("cleared", "climbs", "dropped"), [(True, False, True), (False, False, False), (True, True, False)]
 )
 def test_one_loss_of_two_is_cleared(cleared: int, climbs: int, dropped: int) -> None:
-    found = said(lambda: trained(8, lambda _number, *rest: two_losses(*rest, cleared, climbs)))
+    found = said(lambda: trained(8, lambda _number, *rest: two_losses(*rest, cleared=cleared, climbs=climbs)))
     assert ("gradients-dropped" in found) is bool(dropped)
 
 
