@@ -77,7 +77,7 @@ class PassageMonitor(LoopMonitor):
 
     def backward_ended(self) -> None:
         self.pending += 1
-        if self.loop.close(self.loop.steps):  # else the line is that of an earlier pass
+        if len(self.loop.series) > 1 and self.loop.close(self.loop.steps):  # else the line is that of an earlier pass
             self.pending_of.append(self.loop.backward_line)
             self.weights = self._weights()
 

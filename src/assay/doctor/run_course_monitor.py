@@ -21,7 +21,7 @@ LEFT, END = 3, 0.9
 #: backward passes after which weights should have moved
 MANY = 20
 #: forward passes of training and numbers of evaluation from which sizes say something; batches that are kept
-ENOUGH, NUMBERS, MOST = 3, 64, 50
+ENOUGH, NUMBERS, MOST = 3, 64, 10
 #: factor of sizes, and distance of means in spreads, between training's and evaluation's inputs
 FACTOR, FAR = 5.0, 5.0
 
@@ -37,11 +37,11 @@ class InputSizes:
 
     def add(self, given: Tensor) -> None:
         if len(self.means) < MOST:
+            self.line = self.line or user_frames.place()
             values = given.detach().float()
             self.means.append(values.mean())
             self.squares.append(values.square().mean())
             self.numbers += given.numel()
-            self.line = user_frames.place()
 
     def summary(self) -> tuple[float, float]:
         """Mean and spread."""
@@ -93,6 +93,8 @@ class CourseMonitor(LoopMonitor):
             self.schedules[optimizer] = (weakref.ref(schedule), self.loop.steps)
 
     def called(self, call: RootCall) -> None:
+        if call.training and not self.loop.close(self.loop.steps):
+            return
         given = next((one for one in call.tensors if one.is_floating_point() and one.numel() > 1), None)
         if given is None:
             return
@@ -111,7 +113,8 @@ class CourseMonitor(LoopMonitor):
         self.frozen = {held.names.get(id(one), "a parameter"): one.numel() for one in frozen}
 
     def backward_begins(self, loss: Any) -> None:
-        self.marks = self._marks() if self.loop.optimizers and self.loop.close(self.loop.steps) else None
+        several = len(self.loop.series) > 1  # of one loss, no other can be reached in its place
+        self.marks = self._marks() if several and self.loop.optimizers and self.loop.close(self.loop.steps) else None
 
     def _marks(self) -> list[tuple[int, int] | None]:
         """Address and version of each gradient that an optimizer may use."""
