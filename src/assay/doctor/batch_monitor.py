@@ -181,18 +181,21 @@ class BatchMonitor(LoopMonitor):
         found = []
         for key, counts in self.iterators.items():
             loader, left = self.known[key], [sum(one) for one in counts[:-1]]
-            if key not in self.trained_on or len(left) < LEFT or any(one != 1 for one in left):
+            if key not in self.trained_on or len(left) < LEFT or len(set(left)) != 1 or not left[0]:
                 continue
             size, batch = _size(loader), getattr(loader, "batch_size", None) or 1
-            if _length(loader) < 2 or size is None:
+            if left[0] >= _length(loader) or size is None:
                 continue
             ordered = isinstance(getattr(loader, "sampler", None), SequentialSampler)
-            if ordered or self.begun[key] * batch < size:
+            batch *= left[0]
+            if ordered or (left[0] == 1 and self.begun[key] * batch < size):
                 drawn = batch if ordered else self.begun[key] * batch
                 found.append(
                     Problem(
                         places=[self.begun_at.get(key, ""), "train_loader"],
-                        reason="each iterator over the loader is left after one batch: part of the data is never drawn",
+                        reason="each iterator over the loader is left after "
+                        + ("one batch" if left[0] == 1 else f"{left[0]} batches")
+                        + ": part of the data is never drawn",
                         measured=f"at most {drawn} of {size} examples in {self.begun[key]} iterators",
                         threshold="all examples, in time",
                         next_step="take break or next(iter(…)) out of the loop",

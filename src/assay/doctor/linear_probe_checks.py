@@ -74,9 +74,9 @@ def targets_among_inputs(subject: Subject) -> list[Problem]:
 
 def _without(table: Table, targets: Table, columns: NDArray[np.intp]) -> float:
     """What the other columns say of the target, in standard deviations above chance."""
-    rest = _columns(np.delete(table, columns, axis=1))
+    rest = standard_columns(np.delete(table, columns, axis=1))
     half = len(rest) // 2
-    return _hits(rest[:half], targets[:half], rest[half:], targets[half:]) if rest.shape[1] else 0.0
+    return hits(rest[:half], targets[:half], rest[half:], targets[half:]) if rest.shape[1] else 0.0
 
 
 def _signal(subject: Subject, name: str, shift: int = 0) -> float:
@@ -88,7 +88,7 @@ def _signal(subject: Subject, name: str, shift: int = 0) -> float:
     labels = np.roll(labels, shift)
     order = np.random.Generator(np.random.PCG64(SEED)).permutation(len(labels))
     halves = order[::2], order[1::2]
-    found = [_hits(table[one], labels[one], table[two], labels[two]) for one, two in (halves, halves[::-1])]
+    found = [hits(table[one], labels[one], table[two], labels[two]) for one, two in (halves, halves[::-1])]
     return sum(found) / math.sqrt(2)
 
 
@@ -99,7 +99,7 @@ def _carried(subject: Subject) -> float:
         raise NotApplicableError("inputs of both parts have other shapes")
     both = _bent(np.concatenate([ours, theirs]))
     count = len(ours)
-    return _hits(both[:count], target_numbers(subject.train), both[count:], target_numbers(subject.validation))
+    return hits(both[:count], target_numbers(subject.train), both[count:], target_numbers(subject.validation))
 
 
 def _shift(subject: Subject) -> int:
@@ -107,7 +107,7 @@ def _shift(subject: Subject) -> int:
     return next((step for step in (1, -1) if _signal(subject, "train", step) >= SIGNAL), 0)
 
 
-def _columns(table: Table) -> Table:
+def standard_columns(table: Table) -> Table:
     """(N, ≤ COLUMNS) standardised columns, mixed by chance where there are more."""
     table = np.nan_to_num(table)
     spread = table.std(0)
@@ -120,21 +120,21 @@ def _columns(table: Table) -> Table:
 
 def _bent(table: Table) -> Table:
     """Standardised columns, and of a narrow table all products of two: signals that no single column carries."""
-    table = _columns(table)
+    table = standard_columns(table)
     one, two = np.triu_indices(table.shape[1])
     if len(one) + table.shape[1] > min(PRODUCTS, len(table) // 4):
         return table
-    return np.concatenate([table, _columns(table[:, one] * table[:, two])], 1)
+    return np.concatenate([table, standard_columns(table[:, one] * table[:, two])], 1)
 
 
-def _hits(table: Table, labels: Table, others: Table, wanted: Table) -> float:
+def hits(table: Table, labels: Table, others: Table, wanted: Table) -> float:
     """A ridge regression of `labels`, by its hits on `wanted`, in standard deviations above chance."""
     kinds = np.unique(labels)
     if len(kinds) < 2:
         raise NotApplicableError("fewer than two labels")
     whole = bool((labels == labels.round()).all()) and len(kinds) <= min(LABELS, len(labels) // 8)
     aims = (labels[:, None] == kinds).astype(np.float64) if whole else labels[:, None]
-    made = _ridge(table, aims, others)
+    made = ridge(table, aims, others)
     if whole:
         hit = kinds[made.argmax(1)] == wanted
         chance = float((kinds[made.argmax(1)][:, None] == wanted).mean())
@@ -144,7 +144,7 @@ def _hits(table: Table, labels: Table, others: Table, wanted: Table) -> float:
     return float(likeness) * math.sqrt(len(wanted))
 
 
-def _ridge(table: Table, aims: Table, others: Table) -> NDArray[np.float64]:
+def ridge(table: Table, aims: Table, others: Table) -> NDArray[np.float64]:
     mean = aims.mean(0)
     size = table.T @ table + len(table) * 0.1 * np.eye(table.shape[1])
     found: NDArray[np.float64] = others @ np.linalg.solve(size, table.T @ (aims - mean)) + mean

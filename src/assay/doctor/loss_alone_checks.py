@@ -19,6 +19,8 @@ from assay.doctor.subject import LossTrace, NotApplicableError, Subject
 
 #: rows whose targets are changed, one at a time; fewest rows
 TRIED, FEWEST = 4, 4
+#: most columns of targets that are tried by themselves
+COLUMNS = 8
 #: sizes of perfect outputs
 SIZES = (0.0, 1.0, 3.0, 10.0, 30.0, 100.0)
 #: share of the loss at zero outputs that perfect outputs may cost
@@ -106,7 +108,7 @@ def pairs(subject: Subject) -> list[Problem]:
     kinds = _kinds(given)
     told = [kind for kind in kinds if kind]
     if len(told) < 2 or len(set(told)) > 1 or told[0] not in WRONGLY:
-        return []
+        return _weighs_all(given)
     return [
         Problem(
             places=["loss", "forward"],
@@ -116,6 +118,36 @@ def pairs(subject: Subject) -> list[Problem]:
             next_step="compare rows that belong together: look at view, transpose, roll and mean before the loss",
         )
     ]
+
+
+def _weighs_all(given: Alone) -> list[Problem]:
+    """A column of the targets that scales the gradients of all examples alike: weights that broadcast."""
+    target = given.target
+    if target.ndim != 2 or not target.is_floating_point() or target.shape == given.output.shape or given.target_rows:
+        return []
+    base = given.slope(target)
+    for column in range(min(target.shape[1], COLUMNS)):
+        row = int((target[:, column] - target[0, column]).abs().argmax())
+        if target[row, column] == target[0, column]:
+            continue
+        other = target.clone()
+        other[0, column] = target[row, column]
+        slope = given.slope(other)
+        size = float(base.abs().max())
+        moved = float((slope - base).abs().max()) > 1e-4 * size
+        # its own row has to move in another way than the rest
+        if moved and float(base[0].abs().max()) > 1e-3 * size and float(_unlike(base, slope)) <= 1e-5 * size:
+            return [
+                Problem(
+                    places=["loss", "forward"],
+                    reason=f"column {column} of the targets scales the gradients of all examples alike: weights "
+                    "broadcast against losses",
+                    measured="one example's number changed, and all gradients by one factor",
+                    threshold="the example's own gradient, by another factor",
+                    next_step="give weights and losses one shape: weight.squeeze(-1) * loss",
+                )
+            ]
+    return []
 
 
 def _kinds(given: Alone) -> list[str]:
@@ -137,7 +169,7 @@ def _kind(given: Alone, base: Tensor, row: int, scale: float) -> str:
         return ""
     slope = given.slope(changed[0])
     moved = (slope - base).abs()
-    share = moved.flatten(1).amax(1) / scale
+    share = moved.reshape(len(moved), -1).amax(1) / scale
     if float(share.max()) <= 1e-5:
         return ""
     rest = torch.tensor([at for at in range(len(base)) if at != row], device=base.device)

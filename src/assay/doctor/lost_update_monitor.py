@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from torch import Tensor, nn
@@ -33,6 +34,11 @@ class PassageMonitor(LoopMonitor):
         self.forwards, self.reached, self.forward_at = 0, 0, ""
         self.pending = self.used = self.dropped = 0
         self.dropped_at, self.closure = "", False
+        self.pending_of: list[str] = []
+        self.weights: list[Tensor] = []
+        self.changed = 0
+        self.used_of: Counter[str] = Counter()
+        self.dropped_of: Counter[str] = Counter()
         self.rates: dict[int, tuple[float, int | None, str]] = {}
         self.frozen: set[int] | None = None
         self.unfrozen: dict[str, int] = {}
@@ -71,8 +77,24 @@ class PassageMonitor(LoopMonitor):
 
     def backward_ended(self) -> None:
         self.pending += 1
+        if len(self.loop.series) > 1 and self.loop.close(self.loop.steps):  # else the line is that of an earlier pass
+            self.pending_of.append(self.loop.backward_line)
+            self.weights = self._weights()
+
+    def _weights(self) -> list[Tensor]:
+        """What tells of a change of the weights: the smallest parameter of each optimizer."""
+        held = [one.parameters for one in self.loop.all_watched() if one.parameters]
+        return [min(each, key=Tensor.numel).detach().clone() for each in held]
+
+    def _count(self, into: Counter[str]) -> None:
+        """Count pending backward passes by their lines."""
+        into.update(set(self.pending_of))
+        self.pending_of.clear()
 
     def event(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
+        if self.pending_of and not tensor_tree.same(self._weights(), self.weights):
+            self.pending_of.clear()  # used by hand, as where weights are moved up the gradient first
+        self._count(self.dropped_of)
         if self.pending and self.loop.full:
             self.dropped += self.pending
             self.dropped_at = user_frames.place()
@@ -80,14 +102,20 @@ class PassageMonitor(LoopMonitor):
 
     def step_begins(self, held: WatchedOptimizer) -> None:
         self.used += self.pending
+        self._count(self.used_of)
+        self.changed += held.scaled_by not in (None, 1.0)
         self.pending, self.closure = 0, self.closure or held.closure
         optimizer = held.reference() if held.reference is not None else None
         if optimizer is not None:
             rate = max((float(group.get("lr", 0.0)) for group in optimizer.param_groups), default=0.0)
-            largest, dead, _ = self.rates.get(id(held), (0.0, None, ""))
-            largest = max(largest, rate)
-            dead = None if rate > NOTHING * largest else held.steps if dead is None else dead
-            self.rates[id(held)] = (largest, dead, held.line)
+            self.note_rate(held, held.steps, rate)
+
+    def note_rate(self, held: WatchedOptimizer, step: int, rate: float) -> None:
+        """The largest rate of an optimizer, and since which step it is next to nothing."""
+        largest, dead, _ = self.rates.get(id(held), (0.0, None, ""))
+        largest = max(largest, rate)
+        dead = None if rate > NOTHING * largest else step if dead is None else dead
+        self.rates[id(held)] = (largest, dead, held.line)
 
     def step_ended(self, held: WatchedOptimizer) -> None:
         batch, training = self.loop.batch, held.root is None or held.root.training
@@ -147,6 +175,8 @@ class PassageMonitor(LoopMonitor):
         ]
 
     def _gradients(self) -> list[Problem]:
+        if len(self.loop.series) > 1 and self.loop.seen == 1 and self.loop.scaled is None and not self.closure:
+            return self._one_of_several()
         self._of_one_loss()
         if self.used < ENOUGH or self.dropped < MANY or self.dropped < SHARE * (self.dropped + self.used):
             return []
@@ -157,6 +187,23 @@ class PassageMonitor(LoopMonitor):
                 measured=f"{self.dropped} of {self.dropped + self.used} backward passes",
                 threshold="none",
                 next_step="call zero_grad() after step(), once for each step",
+            )
+        ]
+
+    def _one_of_several(self) -> list[Problem]:
+        """A loss whose gradients are always cleared before the step, beside another that is used."""
+        lost = [line for line, count in self.dropped_of.items() if count >= ENOUGH and not self.used_of[line]]
+        if not lost or max(self.used_of.values(), default=0) < ENOUGH:
+            return []
+        if self.changed >= ENOUGH:
+            raise NotApplicableError("gradients are changed before the step: others may have been added by hand")
+        return [
+            Problem(
+                places=[lost[0], self.dropped_at],
+                reason="the gradients of one of several losses are always cleared before a step uses them",
+                measured=f"all {self.dropped_of[lost[0]]} backward passes that were looked at",
+                threshold="none",
+                next_step="call zero_grad() once, before the first backward() of a step",
             )
         ]
 

@@ -23,14 +23,14 @@ MOVED = 1e-4
 def between_examples(subject: Subject) -> list[Problem]:
     """In evaluation, changing one example must change no other example's output."""
     batch, size = _few(subject)
-    _not_coupled(subject, size)
+    refuse_coupled(subject, size)
     start_checks.take_steps_if_constant(subject)
     if not uses_targets(subject, batch):
         raise NotApplicableError("the loss does not use the targets: it may compare examples with each other")
     base = subject.outputs(batch)
     if not tensor_tree.same(base, subject.outputs(batch)):
         raise NotApplicableError("the output differs from call to call")
-    checked = [at for at, one in enumerate(base) if _by_row(one, size, subject.batch_dim)]
+    checked = [at for at, one in enumerate(base) if has_rows(one, size, subject.batch_dim)]
     if not checked:
         raise NotApplicableError("no output has a row for each example")
     mixed = [at for at in checked if _others_move(subject, batch, base, at, size)]
@@ -210,7 +210,7 @@ def _length(dataset: Any) -> int | None:
         return None
 
 
-def _not_coupled(subject: Subject, size: int) -> None:
+def refuse_coupled(subject: Subject, size: int) -> None:
     """Raise NotApplicableError for what compares examples on purpose: graphs, tables of pairs, batch statistics."""
     whole = tensor_tree.rows(subject.batch, subject.batch_dim) or size
     inputs = input_and_target(subject.batch)[0]
@@ -225,7 +225,7 @@ def _not_coupled(subject: Subject, size: int) -> None:
             raise NotApplicableError("BatchNorm without running statistics normalises over the batch on purpose")
 
 
-def _by_row(output: Tensor, size: int, batch_dim: int) -> bool:
+def has_rows(output: Tensor, size: int, batch_dim: int) -> bool:
     if output.ndim <= batch_dim or output.shape[batch_dim] != size or not output.is_floating_point():
         return False
     return not (output.ndim == 2 and output.shape[0] == output.shape[1])  # a table of pairs
@@ -255,7 +255,7 @@ def _first_mixing_module(subject: Subject, batch: Any, size: int) -> str:
     for (module, one), (_, two) in zip(*runs, strict=False):
         if not isinstance(one, Tensor) or not isinstance(two, Tensor) or one.shape != two.shape:
             continue
-        if _by_row(one, size, subject.batch_dim):
+        if has_rows(one, size, subject.batch_dim):
             rest = (two - one).narrow(subject.batch_dim, 1, size - 1).abs().max()
             if float(rest) > MOVED * (float(one.abs().max()) + 1e-12):
                 return module or "model"

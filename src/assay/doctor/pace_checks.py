@@ -29,6 +29,9 @@ THROWN = 0.2
 LOWER = 1 / 30
 #: steps of a planned run that is rehearsed whole, and how many more are tried
 SHORT, MORE = 20, 5
+#: planned steps, and share of the way that the arm beside goes, from which it is a warning: of a model that begins not
+#: far better than one constant output
+LONG, SURE = 100, 0.5
 
 
 def update_to_weight(subject: Subject) -> list[Problem]:
@@ -39,8 +42,9 @@ def update_to_weight(subject: Subject) -> list[Problem]:
 def pace(subject: Subject) -> list[Problem]:
     """Updates that are far too small for the planned run, where others train.
 
-    Advice and no warning: it draws a few steps out over the planned run, and a right program that stands still at
-    first, or changes little on purpose, looks the same (two of 156 did).
+    Advice: it draws a few steps out over the planned run, and a right program that stands still at first, or changes
+    little on purpose, looks the same (two of 156 did). A warning where an untrained model stands still beside an arm
+    that learns, in a run that is not short.
     """
     return _too_small(subject, *_steps(subject))
 
@@ -91,6 +95,7 @@ def _too_small(subject: Subject, reach: OutputLosses, own: Rehearsed) -> list[Pr
     better = reach.gained(beside.end) if beside.finite else 0.0
     said = f"{100 * max(gone, 0):.1f} % of the way in {planned} steps at the pace of the first {len(own.losses)}"
     if better >= LEARNS:
+        plain = planned >= LONG and better >= SURE and reach.gained(own.start) <= LEARNS
         return [
             _problem(
                 _blamed(subject),
@@ -99,6 +104,7 @@ def _too_small(subject: Subject, reach: OutputLosses, own: Rehearsed) -> list[Pr
                 f"updates of {_update(subject):.1e} of the weights",
                 f"{100 * NOTHING:.0f} % of the way",
                 "look at the rate, the schedule's factor, the largest gradient norm and eps",
+                "warning" if plain else "",
             )
         ]
     return _other_weights(subject, reach, own, said)
@@ -198,8 +204,10 @@ def _update(subject: Subject) -> float:
     return median(float(one.norm() / value.norm()) / 4 for one, value in zip(moved, before, strict=True))
 
 
-def _problem(places: list[str], reason: str, measured: str, threshold: str, next_step: str) -> Problem:
-    return Problem(places=places, reason=reason, measured=measured, threshold=threshold, next_step=next_step)
+def _problem(places: list[str], reason: str, measured: str, threshold: str, next_step: str, level: str = "") -> Problem:
+    return Problem(
+        places=places, reason=reason, measured=measured, threshold=threshold, next_step=next_step, level=level
+    )
 
 
 CHECKS = (

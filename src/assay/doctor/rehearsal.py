@@ -265,7 +265,7 @@ def reach(subject: Subject, batch: Any) -> OutputLosses:
 
     Raises NotApplicableError where the loss is random on equal outputs.
     """
-    loss, free = _of_outputs(subject, batch)
+    loss, free = loss_of_outputs(subject, batch)
     _refuse_random(loss, free)
     constant = least(loss, [one.mean(subject.batch_dim, keepdim=True) for one in free], free)
     return OutputLosses(constant, min(least(loss, free, free), constant))
@@ -273,12 +273,12 @@ def reach(subject: Subject, batch: Any) -> OutputLosses:
 
 def apart(subject: Subject, batch: Any) -> float:
     """Least loss of the model's outputs plus one row that is the same for all: what it says of examples apart."""
-    loss, made = _of_outputs(subject, batch)
+    loss, made = loss_of_outputs(subject, batch)
     rows = [one.mean(subject.batch_dim, keepdim=True) for one in made]
     return least(lambda moved: loss([a + b for a, b in zip(made, moved, strict=True)]), rows, made)
 
 
-def _of_outputs(subject: Subject, batch: Any) -> tuple[Callable[[Sequence[Tensor]], Tensor], list[Tensor]]:
+def loss_of_outputs(subject: Subject, batch: Any) -> tuple[Callable[[Sequence[Tensor]], Tensor], list[Tensor]]:
     """The loss of a batch by its outputs, and the model's own outputs."""
     output, target = subject.run(batch)
     made = [one.detach() for one in tensor_tree.leaves(output) if one.is_floating_point()]
@@ -304,11 +304,19 @@ def _refuse_random(loss: Callable[[Sequence[Tensor]], Tensor], free: Sequence[Te
         raise NotApplicableError("the loss is random on equal outputs")
 
 
-def least(loss: Callable[[Sequence[Tensor]], Tensor], first: Sequence[Tensor], shapes: Sequence[Tensor]) -> float:
-    """The least loss that Adam finds from outputs of zero, which are spread over the batch where they are one row."""
+def least(
+    loss: Callable[[Sequence[Tensor]], Tensor],
+    first: Sequence[Tensor],
+    shapes: Sequence[Tensor],
+    from_first: bool = False,
+) -> float:
+    """The least loss that Adam finds from outputs of zero, which are spread over the batch where they are one row.
+
+    `from_first`: from `first` itself, where zero is no place to begin at.
+    """
     found = math.inf
     for rate in OUTPUT_RATES:
-        rows = [torch.zeros_like(one).requires_grad_() for one in first]
+        rows = [(one.clone() if from_first else torch.zeros_like(one)).requires_grad_() for one in first]
         rule = Adam(rows, rate)
         for _ in range(OUTPUT_STEPS):
             value = loss([one.expand_as(shape) for one, shape in zip(rows, shapes, strict=True)])

@@ -20,6 +20,8 @@ from assay.doctor.subject import NotApplicableError, Subject
 SCALE = 10.0
 #: size of targets in sizes of outputs, from which they are suspected to need scaling
 FAR = 100.0
+#: factor between the sizes of columns, from which they are suspected to need scaling
+COLUMNS = 30.0
 
 
 def unscaled_inputs(subject: Subject) -> list[Problem]:
@@ -46,6 +48,35 @@ def unscaled_inputs(subject: Subject) -> list[Problem]:
             f"standardised {100 * scaled:.0f} %",
             threshold="sizes around 1",
             next_step="subtract the mean and divide by the standard deviation of the training inputs",
+        )
+    ]
+
+
+def unscaled_columns(subject: Subject) -> list[Problem]:
+    """Columns of a table of sizes far apart, with which little is learned, where the same, standardised, train."""
+    inputs = [one for one in tensor_tree.leaves(input_and_target(subject.batch)[0]) if one.is_floating_point()]
+    if subject.forward is not None or len(inputs) != 1 or inputs[0].ndim != 2 or not 2 <= inputs[0].shape[1] <= 256:
+        raise NotApplicableError("inputs are not one table of floating-point numbers")
+    steps = min(rehearsal.STEPS, subject.budget // 4)
+    batches = rehearsal.shuffled(subject, min(steps, 16))
+    values = torch.cat([_input(one).double() for one in batches])
+    sizes = values.square().mean(0).sqrt()
+    varying = sizes[values.std(0, correction=0) > 0]
+    if not bool(values.isfinite().all()) or len(varying) < 2 or float(varying.max()) <= COLUMNS * float(varying.min()):
+        return []
+    reach = reach_of(subject, subject.batch)
+    arms = [_without_schedule(subject, steps, batches, change) for change in (None, _standardiser(batches))]
+    raw, scaled = (reach.gained(one.end) if one.finite else 0.0 for one in arms)
+    if scaled < 2 * NOTHING or raw > scaled / 3:
+        return []
+    return [
+        Problem(
+            places=["train_loader inputs"],
+            reason="columns of the inputs are of sizes far apart, and standardised ones train several times faster",
+            measured=f"sizes from {float(varying.min()):.3g} to {float(varying.max()):.3g}; {100 * max(raw, 0):.0f} % "
+            f"of the way in {steps} steps, standardised {100 * scaled:.0f} %",
+            threshold=f"a factor of {COLUMNS:g}, or a third of what standardised ones learn",
+            next_step="subtract the mean and divide by the standard deviation of the training inputs, column by column",
         )
     ]
 
@@ -127,5 +158,6 @@ def _input(batch: Any) -> Tensor:
 
 CHECKS = (
     Contract("inputs-not-scaled", "data", 60, unscaled_inputs, "warning", SOURCE),
+    Contract("columns-not-scaled", "data", 59, unscaled_columns, "warning", SOURCE),
     Contract("targets-not-scaled", "data", 61, unscaled_targets, "warning", SOURCE),
 )

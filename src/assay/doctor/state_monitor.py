@@ -113,6 +113,18 @@ class StateMonitor(LoopMonitor):
             if 0.9 < decay < 1 and decay**planned > LAGGING
         ]
         root = self.loop.root
+        for name, module in self.averages or []:
+            if name in self.decays and not module.training and any(_untouched(one) for one in module.modules()):
+                found.append(
+                    Problem(
+                        places=[name],
+                        reason="an average of the weights is evaluated with BatchNorm statistics that no batch has "
+                        "moved: they are those of an untrained model",
+                        measured="running mean 0 and variance 1, no batches",
+                        threshold="statistics of the training data",
+                        next_step="copy the model's buffers as well, or call torch.optim.swa_utils.update_bn",
+                    )
+                )
         if root is not None and self.evaluated:
             for name, module in root.named_modules():
                 count = int(module.num_batches_tracked) if _tracks(module) else 0
@@ -126,6 +138,13 @@ class StateMonitor(LoopMonitor):
 
 def _tracks(module: nn.Module) -> bool:
     return isinstance(module, _BatchNorm) and module.num_batches_tracked is not None
+
+
+def _untouched(module: nn.Module) -> bool:
+    """Whether a BatchNorm has the statistics that it was made with."""
+    if not _tracks(module) or not isinstance(module.running_mean, Tensor) or not isinstance(module.running_var, Tensor):
+        return False
+    return not bool(module.running_mean.any()) and bool((module.running_var == 1).all())
 
 
 def _lagging(place: str, what: str, decay: float, steps: int) -> Problem:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter
@@ -44,7 +45,8 @@ LARGEST = sys.float_info.max
 class QuietSteps:
     """Steps between two windows of a loop with one loss, one optimizer and one watch: the least that can be done.
 
-    `append` takes each loss. `left` counts the steps until the next window, `made` those made so far.
+    `append` takes each loss. `left` counts the steps until the next window, `made` those made so far. `rates` holds the
+    largest learning rate of one step in 32, with the number of steps made.
     """
 
     def __init__(self, append: Callable[[float], None], optimizer: Any, model: Any, left: int) -> None:
@@ -53,6 +55,7 @@ class QuietSteps:
         self.model = model
         self.left = left
         self.made = 0
+        self.rates: list[tuple[int, float]] = []
 
 
 _listeners: list[Listener] = []
@@ -121,6 +124,7 @@ def _put_in() -> None:
     _undo.append(_replaced(nn.Module, "load_state_dict", _told_before("restored")))
     _undo.append(_replaced(nn.Module, "state_dict", _told_after("taken")))
     _undo.append(_replaced(DataLoader, "__iter__", _told_after("begun")))
+    _undo.append(_replaced(LRScheduler, "__init__", _told_after("scheduled")))
     _undo.append(_replaced(torch.amp.GradScaler, "scale", _told_after("scaled")))
     _undo.append(_replaced(torch.amp.GradScaler, "step", _told_both("scaler step")))
 
@@ -225,6 +229,8 @@ def _step_ended(optimizer: Any, arguments: tuple[Any, ...], named: dict[str, Any
     if quiet is not None and optimizer is quiet.optimizer and quiet.left > 1 and quiet.model.training:
         quiet.left -= 1
         quiet.made += 1
+        if not quiet.left & 31:
+            quiet.rates.append((quiet.made, max(float(group["lr"]) for group in optimizer.param_groups)))
         return
     for one in heard():
         one.step_ended(optimizer)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 
 from assay.doctor.check_results import Contract, Problem
 from assay.doctor.operation_trace import Operation
-from assay.doctor.rehearsal_checks import NOTHING, memorised
+from assay.doctor.rehearsal_checks import NOTHING, memorised, reach_of
 from assay.doctor.subject import NotApplicableError, Subject
 
 #: share of a layer's units, and of its values, from which it is dead or saturated
@@ -23,6 +24,8 @@ UNITS = 4
 NEAR = 1e-3
 #: the same where the slope is a tenth, and share of the values from which a layer begins so
 FLAT, HALF = 0.02, 0.5
+#: weight on one of many places from which attention is sharp
+SHARP = 0.9
 #: factor between gradients of the first and the last layers
 APART = 1e6
 SATURATING = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "sigmoid_": (0.0, 1.0), "tanh_": (-1.0, 1.0)}
@@ -65,7 +68,7 @@ def saturated_start(subject: Subject) -> list[Problem]:
         if share >= HALF and call.output is not subject.traced.output:
             found.setdefault(call.module, (call, share))
     if len(found) < 2:
-        return []
+        return _sharp_attention(subject)
     call, share = next(iter(found.values()))
     return [
         Problem(
@@ -76,6 +79,37 @@ def saturated_start(subject: Subject) -> list[Problem]:
             next_step="use torch's own initialisation, or nn.init.xavier_normal_",
         )
     ]
+
+
+def _sharp_attention(subject: Subject) -> list[Problem]:
+    """A softmax inside of an untrained model that begins with nearly all weight on one of many values."""
+    for call in subject.traced.of_model:
+        made = call.output
+        if call.name != "softmax" or not isinstance(made, Tensor) or made is subject.traced.output or made.ndim < 3:
+            continue
+        dim = call.argument(1, "dim", -1)
+        rows = made.detach().movedim(dim if isinstance(dim, int) else -1, -1)
+        open_rows = rows[(rows > 0).sum(-1) >= UNITS]  # of masked ones, few are left
+        if len(open_rows) < UNITS or float((open_rows.amax(-1) > SHARP).float().mean()) < HALF:
+            continue
+        reach = reach_of(subject, subject.batch)
+        subject.reset()
+        subject.model.train()
+        with torch.no_grad():
+            start = float(subject.value(subject.batch))
+        if reach.gained(start) > NOTHING:
+            raise NotApplicableError("the model was trained before: its attention may be sharp")
+        share = float((open_rows.amax(-1) > SHARP).float().mean())
+        return [
+            Problem(
+                places=[call.module or "model", "model"],
+                reason="attention begins with all its weight on one place: the scores are too large to learn from",
+                measured=f"more than {SHARP:g} on one of {rows.shape[-1]} in {100 * share:.0f} % of the rows",
+                threshold=f"{100 * HALF:.0f} %",
+                next_step="divide scores by the square root of the head's width",
+            )
+        ]
+    return []
 
 
 def gradients_by_layer(subject: Subject) -> list[Problem]:

@@ -26,6 +26,7 @@ from assay.doctor.loop_state import Loop, RootCall, WatchedOptimizer
 from assay.doctor.lost_update_monitor import PassageMonitor
 from assay.doctor.mode_monitor import ModeMonitor
 from assay.doctor.nonfinite_monitor import NonFiniteMonitor
+from assay.doctor.run_course_monitor import CourseMonitor
 from assay.doctor.state_monitor import StateMonitor
 from assay.doctor.target_monitor import TargetMonitor
 from assay.doctor.update_monitor import UpdateMonitor
@@ -65,6 +66,7 @@ class LoopWatch:
         self.modes = ModeMonitor(loop)
         self.nonfinite = NonFiniteMonitor(loop)
         self.losses = LossReader(loop, self.nonfinite)
+        self.passages = PassageMonitor(loop)
         self.monitors: list[LoopMonitor] = [
             GradientMonitor(loop),
             self.nonfinite,
@@ -73,7 +75,8 @@ class LoopWatch:
             StateMonitor(loop),
             TargetMonitor(loop),
             BatchMonitor(loop),
-            PassageMonitor(loop),
+            self.passages,
+            CourseMonitor(loop),
             SymptomMonitor(loop),
         ]
         self.report = Report(report_of(self.monitors, "the block has not ended"))
@@ -190,6 +193,8 @@ class LoopWatch:
         """Count the steps that passed quietly, and be told of everything again."""
         if self._quiet is not None:
             for held in self.loop.all_watched():
+                for made, rate in self._quiet.rates:
+                    self.passages.note_rate(held, held.steps + made, rate)
                 held.steps += self._quiet.made
                 self.loop.steps += self._quiet.made
             self._quiet = None
