@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import signal
 import stat
@@ -19,7 +20,7 @@ from assay.core.errors import UsageError
 from assay.core.work_records import SharedPaths, WorkFailure, WorkRequest
 from assay.replicates import shared_entries
 from assay.runtime import leases, library_fingerprint, shared_files
-from assay.work import run_request, worker_environment
+from assay.work import requeued_job, run_request, worker_environment
 from support import toy_requests
 
 
@@ -43,6 +44,32 @@ def test_two_launchers_at_once_train_each_replicate_once(tmp_path: Path) -> None
     made = shared_entries.made_by(SharedPaths(shared).entry(toy_requests.entry(0)))
     assert [one.host for one in made] == [shared_files.host()]
     assert not shared_files.names(shared / "leases"), "leases are given back"
+
+
+@pytest.mark.parametrize("restarts", ["0", "1"])
+def test_a_job_that_slurm_starts_again_waits_for_the_lease_of_its_lost_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarts: str
+) -> None:
+    shared, (request,) = toy_requests.build(tmp_path, 1)
+    place = SharedPaths(shared).leases(toy_requests.entry(0))
+    place.mkdir(parents=True)
+    left = {"token": "x", "host": "lost", "seconds": 1.0, "request": request.id}
+    shared_files.write(place / "1", json.dumps(left).encode())
+    monkeypatch.setenv("SLURM_RESTART_COUNT", restarts)
+    assert toy_requests.here(shared, request.id, lease=1) == 0
+    assert len(toy_requests.trainings(shared)) == int(restarts), "without a restart it is left to whoever holds it"
+
+
+def test_a_job_that_slurm_starts_again_leaves_to_the_living_what_they_train(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared, (request,) = toy_requests.build(tmp_path, 1)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    ages = iter([2.0, 5.0, 1.0, 1.0, 1.0])
+    monkeypatch.setattr(leases, "holder", lambda *_: leases.LeaseHolder("alive", next(ages), request.id))
+    said: list[str] = []
+    requeued_job.wait_for_lost([SharedPaths(shared).leases("entry")], request.id, 1.0, said.append)
+    assert next(ages) == 1.0 and len(said) == 1
 
 
 def test_what_is_sealed_is_not_trained_again(tmp_path: Path) -> None:

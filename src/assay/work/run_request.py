@@ -25,7 +25,7 @@ from assay.core.work_stage_records import WorkerTask
 from assay.replicates import shared_entries
 from assay.runtime import files, leases, library_fingerprint, shared_files
 from assay.runtime.leases import Lease
-from assay.work import carried_checkpoints, tree_pack, worker_data, worker_environment
+from assay.work import carried_checkpoints, requeued_job, tree_pack, worker_data, worker_environment
 
 #: seconds between two looks at the process that trains
 PAUSE = 0.2
@@ -122,6 +122,8 @@ def _answered(worker: Worker) -> int:
 
 def _claimed(worker: Worker, todo: Sequence[int]) -> list[int]:
     """Those of `todo` that nobody else is training; a group that trains together goes whole or not at all."""
+    places = [worker.paths.leases(worker.entry(number)) for number in todo]
+    requeued_job.wait_for_lost(places, worker.request.id, worker.lease, worker.say)
     for number in todo:
         taken = leases.take(worker.paths.leases(worker.entry(number)), worker.lease, worker.request.id)
         if taken is not None:
