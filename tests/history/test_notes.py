@@ -113,7 +113,7 @@ def test_a_report_says_them(project: Project) -> None:
     commit = run(project)
     experiment_notes.add(project.path, commit, "luck", "Ada")
     side: Any = SimpleNamespace(commit=commit, experiment=True)
-    found: Any = None
+    found: Any = SimpleNamespace(kept=lambda path: None)
     told = ShownResult(project.path, "wide", side, found, {}).told
     assert told[0] == "why: wider layers should help" and told[1].startswith("note: luck (Ada, ") and len(told) == 2
     work_tree: Any = SimpleNamespace(commit="", experiment=False)
