@@ -159,12 +159,13 @@ def test_the_space_is_that_of_the_work_tree_and_the_rest_that_of_head(fresh: Pro
 
 @pytest.mark.extra
 def test_experiments_inside_of_the_space_are_told_and_not_trained_again(tried: Project) -> None:
+    measured = tried.metrics["accuracy"]
     tried.git("reset", "--quiet", "--hard")
     layout = with_space(tried, SPACE, "replicates: 2, settings: 17")
     made = search_setup.setup(layout, "search", None, "tpe")
     (known,) = search_known.known(made)
     assert known.values == {"lr": 0.02, "model.dropout": 0.1} and (known.n, known.source) == (3, "tried")
-    assert known.value == pytest.approx(tried.metrics["accuracy"])
+    assert known.value == pytest.approx(measured)
     assert search_known.starts(made) == [made.own], "no experiment is measured again"
     said = tried.assay("search", "--finalists", "0").stderr
     assert "1 setting was measured before (tried): told to the sampler, and not trained again, where" in said

@@ -20,7 +20,7 @@ from assay.core.schemas import Arm, Replicate
 from assay.metrics import floor_scores, scored_arm
 from assay.metrics.floor_scores import HUMAN, Floors, PredictionForm
 from assay.metrics.scored_arm import Ruler, Scored
-from assay.runtime import npy_files
+from assay.runtime import example_ids, npy_files
 
 Array = NDArray[Any]
 #: name of a second person's labels among the notes of examples
@@ -80,7 +80,7 @@ class JudgedExamples:
 
 def ids_of(folder: Path, hint: str) -> NDArray[np.str_]:
     """(R, N) ids of what each replicate predicted. Raises UsageError where all predicted the same examples."""
-    found: NDArray[np.str_] = npy_files.read(folder / "ids.npy", hint)
+    found = example_ids.read(folder / "ids.npy", hint)
     if found.ndim != 2:
         raise UsageError(f"{folder} holds predictions for one part, and vary draws splits", hint=hint)
     return found
